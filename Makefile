@@ -1,0 +1,49 @@
+# The commands of the house. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# cpu or cu126, cu128, ...: which build of torch uv takes; empty: the platform's default.
+TORCH_BACKEND ?=
+# Where real images and weights lie, if anywhere: the tests that need them run there, and skip elsewhere.
+export KARYOCYTE_DATA_DIR ?=
+export KARYOCYTE_WEIGHTS_DIR ?=
+STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|...  KARYOCYTE_DATA_DIR=...  KARYOCYTE_WEIGHTS_DIR=..."
+
+setup: $(STAMP) ## make .venv and install the pinned packages (uv; pip where uv cannot be had)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
+	@rm -f $(VENV)/.installed-* && touch $@
+
+demo: setup ## train and judge the main model on drawn cells: minutes, no data needed
+	$(RUN) train.py +experiment=resnet50_cut_block5 +profile=demo
+
+test: setup ## run the tests
+	$(RUN) -m pytest -q -m "not slow" $(PYTEST_ARGS)
+
+test-slow: setup ## run the tests that take minutes
+	$(RUN) -m pytest -q -m slow $(PYTEST_ARGS)
+
+lint: setup ## check style and formatting
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+format: setup ## mend style and formatting
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench: setup ## measure what the shell around the training costs
+	$(RUN) scripts/benchmark.py overhead
+
+clean: ## remove caches and the environment; outputs/ stay
+	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,151 @@
+"""From Hydra's composition to the typed, frozen configuration."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+from yaml import YAMLError
+
+from common.errors import UserError
+from common.schema import Config
+
+ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
+
+
+def check_config(composed: DictConfig) -> Config:
+    """Return the typed configuration, frozen from here on.
+
+    Args:
+        composed: What Hydra composed; interpolations are resolved here.
+
+    Raises:
+        UserError: A key is unknown (the nearest right ones are named), a value has the wrong type or range, an
+            interpolation does not resolve, or values contradict one another.
+    """
+    try:
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"configuration: {str(error).splitlines()[0]}") from error
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(error)) from error
+    _check_together(config)
+    return config
+
+
+def check_override_order(overrides: Sequence[str]) -> None:
+    """Refuse ``+profile`` typed before ``+experiment``: Hydra would let the experiment overrule it in silence."""
+    groups = [override.lstrip("+").split("=")[0] for override in overrides]
+    if "profile" in groups and "experiment" in groups and groups.index("profile") < groups.index("experiment"):
+        profile, experiment = (overrides[groups.index(name)] for name in ("profile", "experiment"))
+        raise UserError(f"{profile} stands before {experiment} and would be overruled: type `{experiment} {profile}`")
+
+
+@contextmanager
+def explain_composition() -> Iterator[None]:
+    """Turn what Hydra says of a mistyped override or a broken YAML file into one line.
+
+    Raises:
+        UserError: In place of Hydra's own errors.
+    """
+    try:
+        yield
+    except OverrideParseException as error:
+        raise UserError(f"cannot read the override {error.override!r}: quote what the shell or Hydra takes") from error
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(_explain_hydra(error)) from error
+
+
+def _explain_hydra(error: Exception) -> str:
+    """The gist of Hydra's message, with the nearest right names."""
+    text = str(error.__cause__ if isinstance(error.__cause__, YAMLError) else error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
+        return "a YAML file cannot be read: " + ", ".join(lines)
+    wrong = re.search(r"'([^']+)'", lines[0])
+    name = wrong.group(1) if wrong else ""
+    if lines[0].startswith("Could not find"):
+        choices = [line for line in lines[1:] if re.fullmatch(r"[\w.-]+", line)]
+        near = difflib.get_close_matches(name.split("/")[-1], choices, n=3, cutoff=0.5) or choices
+        return f"there is no {name.replace('/', '=')}: did you mean {' or '.join(near)}?"
+    if lines[0].startswith("Could not override"):
+        known = _known_keys(name.split("."))
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
+        hint = " (groups are added with a +, such as +experiment=...)" if name in ADDED_GROUPS else ""
+        return f"unknown key {name}: did you mean {' or '.join(near)}?" if not hint else f"unknown key {name}{hint}"
+    return " ".join(lines[:2])
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for the first fault of the configuration, with the number of the others."""
+    faults = error.errors()
+    first = faults[0]
+    place = _key(first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"])
+        near = difflib.get_close_matches(place, known, n=3, cutoff=0.6) or known
+        text = f"unknown key {place}: did you mean {' or '.join(near)}?"
+    elif first["type"] == "missing":
+        text = f"{place} is not said: add {place}=..."
+    else:
+        text = f"{place or 'configuration'}: {first['msg'].removeprefix('Value error, ')}"
+        text += f" (found {first['input']!r})" if place else ""
+    others = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+    return text + others
+
+
+def _key(location: Sequence[str | int]) -> str:
+    """The dotted key of a fault. Below ``data`` pydantic adds the source's name, which is no key."""
+    parts = [str(part) for part in location]
+    if parts[:1] == ["data"] and len(parts) > 2:
+        del parts[1]
+    return ".".join(parts)
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    """The keys that would be right at the place of an unknown one, dotted."""
+    model: Any = Config
+    prefix: list[str] = []
+    for part in [str(part) for part in location[:-1]]:
+        model, is_key = _step(model, part)
+        prefix += [part] if is_key else []
+    fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+    return [".".join([*prefix, name]) for name in fields]
+
+
+def _step(model: Any, part: str) -> tuple[Any, bool]:
+    """Go from a model to the model of its field ``part``; a source's name picks one member of the union."""
+    if not isinstance(model, type):  # the union of sources, or a dict of stages
+        for member in _members(model):
+            source = member.model_fields.get("source")
+            if source is not None and part in source.annotation.__args__:
+                return member, False
+        return (_members(model) or [None])[0], True
+    return model.model_fields[part].annotation, True
+
+
+def _members(annotation: Any) -> list[type[BaseModel]]:
+    """The models named anywhere in an annotation, such as a union or a dict."""
+    found = []
+    for argument in getattr(annotation, "__args__", ()):
+        if isinstance(argument, type) and issubclass(argument, BaseModel):
+            found.append(argument)
+        else:
+            found += _members(argument)
+    return found
+
+
+def _check_together(config: Config) -> None:
+    """Rules over several groups, which no single model can know."""
+    turns = config.transform.flips or config.transform.rotations
+    if config.balance.name == "paper" and not turns:
+        raise UserError("balance=paper adds turned copies: set transform.flips=true or transform.rotations=true")
+    if config.head.logits == 1 and config.loss.label_smoothing > 0:
+        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")

@@ -1,0 +1,97 @@
+"""The second currency of the house: predictions.parquet, read by everything that evaluates."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from common.errors import UserError
+from common.files import atomic_path
+
+SCHEMA_VERSION = 1
+COLUMNS = ("image_id", "path", "label", "subject", "part", "uncertainty")
+PROBABILITY_PREFIX = "prob_"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of a model for the images of the validation and test parts.
+
+    Attributes:
+        frame: One row per image: ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name,
+            or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"), one column
+            ``prob_<class>`` per class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the
+            probabilities over its maximum).
+        classes: The class names; the order of the probabilities.
+        positive_class: The class whose probability is thresholded; None where there are more than two classes.
+        about: Facts of the run, JSON-able: name, source, synthetic, protocol, fold, seed, ...
+    """
+
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    positive_class: str | None
+    about: dict
+
+    def part(self, part: str) -> "Predictions":
+        """Return the rows of one part ("validation" or "test"), renumbered from 0."""
+        rows = self.frame[self.frame["part"] == part].reset_index(drop=True)
+        return Predictions(rows, self.classes, self.positive_class, self.about)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The probabilities, float64, shape (images, classes)."""
+        return self.frame[[PROBABILITY_PREFIX + name for name in self.classes]].to_numpy(np.float64)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The true classes as indices into ``classes``, int64, shape (images,); -1 where the label is unknown."""
+        index = {name: position for position, name in enumerate(self.classes)}
+        return self.frame["label"].map(lambda label: index.get(label, -1)).to_numpy(np.int64)
+
+    @property
+    def positive_index(self) -> int | None:
+        """The index of the positive class, None where there are more than two classes."""
+        return None if self.positive_class is None else self.classes.index(self.positive_class)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write the predictions as parquet, whole or not at all; classes and facts stand in the file's metadata."""
+    meta = {
+        "schema_version": SCHEMA_VERSION,
+        "classes": list(predictions.classes),
+        "positive_class": predictions.positive_class,
+        "about": predictions.about,
+    }
+    table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"karyocyte": json.dumps(meta).encode()})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read predictions that a run wrote; ``path`` is the file or the run's folder.
+
+    Raises:
+        UserError: The file is missing, is not one of Karyocyte's, has another schema version or lacks a column.
+    """
+    path = Path(path)
+    path = path / "predictions.parquet" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"no predictions at {path}: name a finished run's folder, or its predictions.parquet")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
+    meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
+    if meta.get("schema_version") != SCHEMA_VERSION:
+        found = meta.get("schema_version", "none")
+        raise UserError(f"{path} has predictions schema {found}, this code reads {SCHEMA_VERSION}: run it again")
+    needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
+    absent = [column for column in needed if column not in table.column_names]
+    if absent:
+        raise UserError(f"{path} lacks the columns {', '.join(absent)}")
+    return Predictions(table.to_pandas(), tuple(meta["classes"]), meta["positive_class"], meta["about"])

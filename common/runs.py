@@ -1,0 +1,138 @@
+"""The address of a run, and what lies in its folder."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from common.errors import UserError
+from common.files import sha256_of_value, write_json, write_text
+from common.schema import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What does not change the trained weights, or is said by the address in another way.
+UNHASHED = {
+    "name": True,
+    "data_dir": True,
+    "output_dir": True,
+    "cache_dir": True,
+    "protocol": True,
+    "seed": True,
+    "resume": True,
+    "init_from": True,
+    "weights": True,
+    "logger": True,
+    "evaluation": True,
+    "data": {"on_broken"},
+    "split": {"fold", "near_duplicates", "near_duplicate_bits"},
+    "model": {"weights"},
+    "loader": {"workers", "pin_memory"},
+    "trainer": {"accelerator", "enable_progress_bar", "log_every_n_steps"},
+    "callbacks": {"checkpoint"},
+}
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
+
+
+def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
+    """Return what makes the run the run it is: the keys that change its result, and hashes of what it reads.
+
+    Args:
+        config: The typed configuration.
+        contents: Content hashes by name ("data", "weights", "init_from"), None where there is none.
+    """
+    return {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
+
+
+def run_folder(config: Config, identity: dict[str, Any]) -> Path:
+    """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``: computed, never the clock."""
+    part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8]}"
+    return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
+
+
+def is_finished(folder: Path) -> bool:
+    """Tell whether the run in ``folder`` has ended well."""
+    return read_status(folder).get("status") == "finished"
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Return the run's status.json, or {} where there is none."""
+    path = Path(folder) / "status.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def write_status(folder: Path, status: str, **facts: Any) -> None:
+    """Say in status.json how the run stands: "running", "finished" or "failed"."""
+    write_json(Path(folder) / "status.json", {"status": status, **facts})
+
+
+def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
+    """Make the run's folder and write what it is, or check that what lies there is the same run.
+
+    Raises:
+        UserError: The folder holds another run, or holds a run at all while ``resume=never``.
+    """
+    identity_file = folder / "identity.json"
+    if identity_file.exists():
+        if json.loads(identity_file.read_text()) != identity:
+            raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
+        if config.resume == "never":
+            raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
+    elif folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
+        raise UserError(f"{folder} exists but is no run of Karyocyte: move it away, or choose another output_dir")
+    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_json(folder / "environment.json", environment(command))
+    write_json(identity_file, identity)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run's folder against a second process; the lock of a killed process is free again.
+
+    Raises:
+        UserError: Another process trains this very run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another process is training {folder}: wait for it, or choose another seed") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def revision() -> str:
+    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git."""
+    try:
+        found = _git("rev-parse", "--short=12", "HEAD")
+        return found + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def environment(command: list[str]) -> dict[str, Any]:
+    """Return the versions, the revision and the machine that a run was made with."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "command": command,
+        "revision": revision(),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": versions,
+    }
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,276 @@
+"""The typed schema of conf/: one frozen model per config group, unknown keys forbidden.
+
+The comments that a user reads stand in conf/*.yaml; here stand types, ranges and what must hold together.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Strict(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class PaperSplit(Strict):
+    """What a paper did: random parts of the images, unstratified unless said; the test part takes the rest."""
+
+    train: Share
+    validation: Share
+    stratify: bool = False
+
+    @model_validator(mode="after")
+    def _leaves_a_test_part(self) -> "PaperSplit":
+        if self.train + self.validation >= 1.0:
+            raise ValueError("train + validation must stay below 1: the rest is the test part")
+        return self
+
+
+class SourceConfig(Strict):
+    """Keys that every source of images has."""
+
+    positive_class: str | None = None
+    on_broken: Literal["stop", "skip"] = "stop"
+    paper_split: PaperSplit | None = None
+
+
+class CnmcConfig(SourceConfig):
+    """C-NMC 2019 in the challenge's own folders."""
+
+    source: Literal["cnmc"]
+    parts: tuple[Literal["training", "prelim", "final"], ...] = ("training",)
+
+
+class FolderConfig(SourceConfig):
+    """One sub-folder per class."""
+
+    source: Literal["folder"]
+    classes: tuple[str, ...] | None = None
+    subject_regex: str | None = None
+
+
+class TableConfig(SourceConfig):
+    """A CSV file, one row per image."""
+
+    source: Literal["table"]
+    file: str = "labels.csv"
+    path_column: str = "path"
+    label_column: str = "label"
+    subject_column: str | None = None
+    part_column: str | None = None
+
+
+class SyntheticConfig(SourceConfig):
+    """Procedurally drawn blood cells: the embedded default."""
+
+    source: Literal["synthetic"]
+    images: Annotated[int, Field(ge=4)] = 600
+    subjects: Annotated[int, Field(ge=2)] = 30
+    size: Annotated[int, Field(ge=32)] = 160
+    ambiguous: Probability = 0.15
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+DataConfig = Annotated[CnmcConfig | FolderConfig | TableConfig | SyntheticConfig, Field(discriminator="source")]
+
+
+class SplitConfig(Strict):
+    """Which images train, validate and test."""
+
+    folds: Annotated[int, Field(ge=3)] = 5
+    fold: Annotated[int, Field(ge=0)] = 0
+    validation: Share = 0.2
+    test: str = "fold"
+    seed: Annotated[int, Field(ge=0)] = 0
+    near_duplicates: Literal["report", "stop", "off"] = "report"
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 8
+
+
+class PrepareConfig(Strict):
+    """The deterministic preparation of an image."""
+
+    size: Annotated[int, Field(ge=8)] = 224
+    crop: bool = True
+    crop_threshold: Annotated[int, Field(ge=0, le=254)] = 0
+    clahe: bool = False
+    clahe_clip_limit: PositiveFloat = 2.0
+    clahe_tiles: PositiveInt = 8
+    interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = "area"
+
+
+class BalanceConfig(Strict):
+    """How unequal classes of the train part are evened out."""
+
+    name: Literal["none", "paper", "weighted_sampling", "class_weights"] = "none"
+
+
+class TransformConfig(Strict):
+    """The random transforms of training images."""
+
+    flips: bool = True
+    rotations: bool = True
+    probability: Probability = 1.0
+    apply_to: Literal["all", "copies"] = "all"
+    each_epoch: bool = True
+
+
+class LoaderConfig(Strict):
+    """How batches reach the model."""
+
+    batch_size: PositiveInt = 32
+    workers: Annotated[int, Field(ge=0)] = 0
+    pin_memory: bool = False
+
+
+class ModelConfig(Strict):
+    """A timm backbone, whole or cut at a named module."""
+
+    name: str
+    args: dict[str, Any] = {}
+    cut: str | None = None
+    weights: str = "random"
+
+
+class HeadConfig(Strict):
+    """The layers between backbone and logits; ``logits: null`` means one per class."""
+
+    layers: tuple[str | dict[str, Any], ...] = ("gap",)
+    logits: PositiveInt | None = 1
+
+
+class StageConfig(Strict):
+    """One stage of training: what trains, how and for how long."""
+
+    train: tuple[str, ...] = ()
+    lr: PositiveFloat
+    optimizer: str | None = None
+    batchnorm: Literal["train", "frozen"] = "train"
+    max_epochs: PositiveInt | None = None
+    patience: PositiveInt | None = None
+
+
+class UnfreezeConfig(Strict):
+    """The stages, in their order; ``lr`` overrules every stage's own rate."""
+
+    stages: dict[str, StageConfig] = Field(min_length=1)
+    lr: PositiveFloat | None = None
+
+
+class OptimizerConfig(Strict):
+    """A class of torch.optim by its name, and its arguments except the learning rate (a stage's)."""
+
+    name: str = "Adam"
+    args: dict[str, Any] = {}
+
+
+class SchedulerConfig(Strict):
+    """The learning rate within a stage."""
+
+    name: Literal["none", "cosine", "one_cycle", "plateau"] = "none"
+    warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    factor: Share = 0.1
+    patience: PositiveInt = 3
+
+
+class LossConfig(Strict):
+    """The training loss."""
+
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+
+class TrainerConfig(Strict):
+    """Keys of Lightning's Trainer, by their own names."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    devices: int | str = 1
+    num_nodes: PositiveInt = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    max_epochs: PositiveInt = 30
+    accumulate_grad_batches: PositiveInt = 1
+    gradient_clip_val: PositiveFloat | None = None
+    limit_train_batches: PositiveInt | float | None = None
+    limit_val_batches: PositiveInt | float | None = None
+    deterministic: bool | Literal["warn"] = "warn"
+    enable_progress_bar: bool = True
+    log_every_n_steps: PositiveInt = 10
+
+
+class EarlyStoppingConfig(Strict):
+    """When a stage ends before its last epoch."""
+
+    enabled: bool = True
+    patience: PositiveInt = 8
+    min_delta: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class CheckpointConfig(Strict):
+    """How often the state for a resume is saved, besides the end of each epoch."""
+
+    every_steps: PositiveInt | None = None
+
+
+class CallbacksConfig(Strict):
+    """What watches the training."""
+
+    monitor: Literal["val/loss", "val/acc", "val/auc", "val/f1_weighted"] = "val/loss"
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+class LoggerConfig(Strict):
+    """What is logged beside the tables of the run."""
+
+    csv: bool = True
+    tensorboard: bool = True
+
+
+class EvaluationConfig(Strict):
+    """How the predictions are judged."""
+
+    resamples: Annotated[int, Field(ge=10)] = 1000
+    confidence: Share = 0.95
+    threshold: Literal["youden", "f1", "sensitivity"] = "youden"
+    sensitivity: Share = 0.95
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Config(Strict):
+    """The whole configuration of one run: what `python train.py` composes from conf/."""
+
+    name: str
+    data_dir: str | None = None
+    output_dir: str = "outputs"
+    cache_dir: str = "cache"
+    protocol: Literal["subject", "image", "paper"] = "subject"
+    seed: Annotated[int, Field(ge=0)] = 0
+    resume: Literal["auto", "never"] = "auto"
+    init_from: str | None = None
+    weights: str = "random"
+    data: DataConfig
+    split: SplitConfig = SplitConfig()
+    prepare: PrepareConfig = PrepareConfig()
+    balance: BalanceConfig = BalanceConfig()
+    transform: TransformConfig = TransformConfig()
+    loader: LoaderConfig = LoaderConfig()
+    model: ModelConfig
+    head: HeadConfig = HeadConfig()
+    unfreeze: UnfreezeConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    loss: LossConfig = LossConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    callbacks: CallbacksConfig = CallbacksConfig()
+    logger: LoggerConfig = LoggerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> "Config":
+        if self.split.fold >= self.split.folds:
+            raise ValueError(f"split.fold={self.split.fold} must be below split.folds={self.split.folds}")
+        return self

@@ -1,0 +1,65 @@
+"""Random transforms of training images: a pure function of (seed, epoch, image, copy)."""
+
+from typing import Any
+
+import albumentations as A
+import numpy as np
+
+from common.schema import TransformConfig
+from common.seeds import derive_seed
+
+
+class RightAngleRotation(A.ImageOnlyTransform):
+    """Rotate by 90, 180 or 270 degrees, each as likely; never by 0, as RandomRotate90 does (paper 004, 3.1)."""
+
+    def get_params(self) -> dict[str, Any]:
+        """Draw the number of quarter turns, 1 to 3."""
+        return {"turns": self.py_random.randint(1, 3)}
+
+    def apply(self, img: np.ndarray, turns: int, **params: Any) -> np.ndarray:
+        """Turn the image (H, W, C) counter-clockwise."""
+        return np.ascontiguousarray(np.rot90(img, turns))
+
+
+class Augmentation:
+    """Flips and right-angle rotations, drawn anew for each (seed, epoch, image, copy) and for nothing else.
+
+    So a run does not depend on the number of workers, on their order, or on where it was resumed. Microscopic cells
+    have no upright position (paper 004, 3.1); for images that have one, switch the transforms off.
+    """
+
+    def __init__(self, config: TransformConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+        self._originals = _pipeline(config, config.probability if config.apply_to == "all" else 0.0)
+        # An added copy exists to differ from its original, so it is always turned.
+        self._copies = _pipeline(config, 1.0)
+
+    def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
+        """Return the transformed image.
+
+        Args:
+            image: uint8, shape (H, W, 3).
+            epoch: The epoch within the stage; without ``each_epoch`` it does not matter.
+            row: The image's row in the manifest.
+            copy: 0 for the original, n for the n-th added copy.
+
+        Returns:
+            uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
+        """
+        pipeline = self._copies if copy else self._originals
+        if pipeline is None:
+            return image
+        key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
+        # albumentations does not reseed by itself: unseeded, all workers and epochs draw the same.
+        pipeline.set_random_seed(derive_seed(*key) % 2**32)
+        return pipeline(image=image)["image"]
+
+
+def _pipeline(config: TransformConfig, probability: float) -> A.Compose | None:
+    """One of the allowed turns; each of the (up to) five is as likely as any other. None where nothing can happen."""
+    flips = [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2)] if config.flips else []
+    rotations = [RightAngleRotation(p=0.6)] if config.rotations else []
+    if probability == 0.0 or not (flips or rotations):
+        return None
+    return A.Compose([A.OneOf(flips + rotations, p=probability)])

@@ -1,0 +1,201 @@
+"""From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
+
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from common.errors import UserError
+from common.files import atomic_path, write_json
+from common.schema import Config
+from common.seeds import derive_seed
+from datamodules.augment import Augmentation
+from datamodules.balancing import BalancePlan, plan
+from datamodules.cache import prepared_images
+from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
+from datamodules.manifest import Manifest
+from datamodules.sampling import EpochBatchSampler
+from datamodules.sources import scan
+from datamodules.splits import split
+
+Item = tuple[torch.Tensor, int, int]
+
+
+class PreparedDataset(Dataset[Item]):
+    """Images of the prepared cache by (epoch, item), augmented where a transform is given.
+
+    Each item is (image uint8 (C, H, W), label int, manifest row int).
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        copies: np.ndarray | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.images = images
+        self.rows = rows
+        self.labels = labels
+        self.copies = np.zeros_like(rows) if copies is None else copies
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: tuple[int, int] | int) -> Item:
+        epoch, item = key if isinstance(key, tuple) else (0, key)
+        row = int(self.rows[item])
+        image = np.asarray(self.images[row])
+        if self.augmentation is not None:
+            image = self.augmentation(image, epoch, row, int(self.copies[item]))
+        # The cache is read-only and torch wants to own its memory: one small copy, made in the worker.
+        return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C")), int(self.labels[row]), row
+
+
+class ImageDataModule(LightningDataModule):
+    """All that happens before a batch, for one run.
+
+    ``inspect`` reads and judges the data and writes nothing; ``prepare`` fills the cache; then the loaders serve.
+
+    Args:
+        config: The typed configuration.
+        progress: Show progress bars for the long steps.
+    """
+
+    def __init__(self, config: Config, progress: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.progress = progress
+        self.manifest: Manifest
+        self.parts: pd.Series
+        self.leaks: LeakReport
+        self.plan: BalancePlan
+        self.images: np.ndarray
+
+    def inspect(self) -> None:
+        """Scan the source, split it, look for leaks and plan the balance; nothing is written into a run.
+
+        Raises:
+            UserError: The data cannot be used as configured: see the sources, splits and leaks.
+        """
+        config = self.config
+        self.manifest = scan(config.data, config.data_dir, Path(config.cache_dir), self.progress)
+        self._check_logits()
+        self.parts = split(self.manifest, config.protocol, config.split, config.data.paper_split)
+        self.leaks = check_leaks(self.manifest, self.parts, config.protocol, config.split)
+        train = self.rows("train")
+        seed = derive_seed(config.seed, config.split.seed, config.split.fold)
+        self.plan = plan(self.labels[train], train, len(self.manifest.classes), config.balance.name, seed)
+
+    def prepare(self) -> None:
+        """Fill the cache of prepared images, or find it filled."""
+        self.images = prepared_images(self.manifest, self.config.prepare, Path(self.config.cache_dir), self.progress)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
+        index = {name: position for position, name in enumerate(self.manifest.classes)}
+        return self.manifest.frame["label"].map(lambda label: index.get(label, -1)).to_numpy(np.int64)
+
+    def rows(self, part: str) -> np.ndarray:
+        """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
+        return np.flatnonzero(self.parts.to_numpy() == part)
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the balanced, augmented train part."""
+        config = self.config
+        augmentation = Augmentation(config.transform, config.seed)
+        dataset = PreparedDataset(self.images, self.plan.rows, self.labels, self.plan.copy, augmentation)
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        sampler = EpochBatchSampler(
+            len(dataset),
+            config.loader.batch_size,
+            config.seed,
+            self._position,
+            self.plan.sample_weights,
+            rank,
+            world,
+        )
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        """The validation part, each image once, in the manifest's order, not augmented."""
+        return self._loader(PreparedDataset(self.images, self.rows("validation"), self.labels))
+
+    def predict_dataloader(self) -> DataLoader:
+        """The validation and the test part: what predictions are written for, each image once."""
+        rows = np.concatenate([self.rows("validation"), self.rows("test")])
+        return self._loader(PreparedDataset(self.images, rows, self.labels))
+
+    def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
+        """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
+
+        Returns:
+            {"image": float32 (B, C, H, W), "label": int64 (B,), "index": int64 (B,) manifest row}
+        """
+        image, label, index = batch
+        return {"image": image.float() / 255, "label": label, "index": index}
+
+    def describe(self) -> list[str]:
+        """Return what the user should know of the data before the training starts, a line each."""
+        manifest, counts = self.manifest, []
+        for part in ("train", "validation", "test", "unused"):
+            labels = manifest.frame["label"].iloc[self.rows(part)]
+            if len(labels) or part != "unused":
+                each = ", ".join(f"{int((labels == name).sum())} {name}" for name in manifest.classes)
+                counts.append(f"{part}: {len(labels)} images ({each})")
+        copies = int((self.plan.copy > 0).sum())
+        counts.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
+        source = manifest.source + (" (SYNTHETIC: drawn, no patients)" if manifest.synthetic else "")
+        return [f"data: {source}, protocol={self.config.protocol}", *manifest.notes, *counts]
+
+    def write_facts(self, folder: Path) -> None:
+        """Write what the run was made of: split.csv, leaks.json and, where pictures are near-same, their sheet."""
+        frame = self.manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts)
+        with atomic_path(folder / "split.csv") as temporary:
+            frame.to_csv(temporary, index=False)
+        write_json(folder / "leaks.json", self.leaks.as_dict())
+        if write_contact_sheet(self.leaks, self.manifest, folder / "near_duplicates.png"):
+            self.leaks.write_pairs(folder / "near_duplicates.csv")
+
+    def _loader(self, dataset: PreparedDataset, batches: EpochBatchSampler | None = None) -> DataLoader:
+        """A loader over given batches, or over the whole data set in its order."""
+        loader = self.config.loader
+        how: dict = {"batch_sampler": batches} if batches else {"batch_size": loader.batch_size}
+        return DataLoader(
+            dataset,
+            num_workers=loader.workers,
+            pin_memory=loader.pin_memory,
+            worker_init_fn=_one_thread_per_worker,
+            persistent_workers=False,
+            **how,
+        )
+
+    def _position(self) -> tuple[int, int]:
+        """The epoch that begins and the first batch of it: not 0 right after a resume in mid-epoch."""
+        if self.trainer is None:
+            return 0, 0
+        loop = self.trainer.fit_loop
+        progress = loop.epoch_loop.batch_progress
+        first = 0 if progress.is_last_batch else progress.current.processed
+        return loop.epoch_progress.current.processed, first
+
+    def _check_logits(self) -> None:
+        """One output decides between two classes; more classes need one each."""
+        logits, classes = self.config.head.logits, self.manifest.classes
+        allowed = (None, 1, 2) if len(classes) == 2 else (None, len(classes))
+        if logits not in allowed:
+            raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
+
+
+def _one_thread_per_worker(worker: int) -> None:
+    """OpenCV's own threads times the workers would be more than the cores."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

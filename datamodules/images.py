@@ -1,0 +1,146 @@
+"""One way to read an image file: whatever is on disk ends as 8-bit RGB, by a rule that is written down."""
+
+import io
+import struct
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_TIFF_MAGIC = (b"II*\x00", b"MM\x00*")
+_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
+_BITS_PER_SAMPLE = 258  # TIFF tag
+
+# What these two mutter about a damaged file is said once, by BrokenImageError.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
+
+
+class BrokenImageError(ValueError):
+    """A file that is no image, is cut short, or holds numbers that have no defined place in 8 bits."""
+
+
+class Decoded(NamedTuple):
+    """An image as the project sees it, and how many channels its file has.
+
+    Attributes:
+        pixels: uint8 RGB, shape (H, W, 3).
+        channels: Channels in the file: 1 (gray, palette, 1-bit), 2 (gray and alpha), 3 or 4.
+    """
+
+    pixels: np.ndarray
+    channels: int
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a BMP, PNG, TIFF or JPEG file as uint8 RGB, shape (H, W, 3); the rules are those of `decode_image`.
+
+    Raises:
+        BrokenImageError: The file cannot be read or decoded; the message does not repeat the path.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise BrokenImageError(f"cannot be read ({error.strerror})") from error
+    return decode_image(data).pixels
+
+
+def decode_image(data: bytes) -> Decoded:
+    """Decode the bytes of a BMP, PNG, TIFF or JPEG file to 8-bit RGB.
+
+    Gray is replicated to three channels and 1-bit becomes 0 or 255. A palette is looked up; transparency (RGBA, gray
+    with alpha, palette) is composited over black, the background of segmented cells. CMYK and YCbCr are
+    converted. 16-bit values become ``value // 257``: the full range 0-65535 is mapped linearly to 0-255, whatever
+    values the image uses. The orientation that a camera noted (EXIF; the same tag in TIFF) is applied.
+    Of several pages or frames the first is read.
+
+    Raises:
+        BrokenImageError: The bytes are no image, are cut short, or hold 32-bit or floating-point values, which have no
+            defined full range.
+    """
+    try:
+        if _is_sixteen_bit(data):
+            return _decode_sixteen_bit(data)
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            return _from_pil(image)
+    except BrokenImageError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, Image.DecompressionBombError) as error:
+        # Pillow's decoders raise all of these on damaged bytes.
+        cause = "not an image that can be decoded" if _is_unidentified(error) else _first_line(error)
+        raise BrokenImageError(cause) from error
+
+
+def _from_pil(image: Image.Image) -> Decoded:
+    if image.mode not in _EIGHT_BIT_MODES:
+        raise BrokenImageError(f"pixels of mode {image.mode} are not defined here: save it as 8-bit or 16-bit integers")
+    channels = len(image.getbands())
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+    return Decoded(np.array(image.convert("RGB")), channels)
+
+
+def _is_sixteen_bit(data: bytes) -> bool:
+    """Tell whether the file stores 16 bits per sample. Pillow would cut 16-bit RGB PNG to 8 and refuse such TIFF."""
+    if data.startswith(_PNG_MAGIC):
+        return len(data) > 24 and data[24] == 16  # the bit depth in the IHDR chunk
+    if data.startswith(_TIFF_MAGIC):
+        return 16 in _tiff_bits_per_sample(data)
+    return False
+
+
+def _tiff_bits_per_sample(data: bytes) -> tuple[int, ...]:
+    """Return tag 258 of the first directory, by hand: Pillow opens no file whose layout it does not know."""
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        (directory,) = struct.unpack_from(order + "I", data, 4)
+        (entries,) = struct.unpack_from(order + "H", data, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+            tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
+            if tag == _BITS_PER_SAMPLE and kind == 3 and 1 <= count <= 8:
+                # Up to two 16-bit values stand in the entry itself, more at the place it names.
+                place = entry + 8 if count <= 2 else struct.unpack_from(order + "I", data, entry + 8)[0]
+                return struct.unpack_from(order + "H" * count, data, place)
+    except struct.error:
+        return ()  # cut short: the decoder will say so
+    return ()
+
+
+def _decode_sixteen_bit(data: bytes) -> Decoded:
+    _check_whole(data)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise BrokenImageError("16-bit image that cannot be decoded, or is cut short")
+    eight = (pixels // 257).astype(np.uint8)
+    channels = 1 if eight.ndim == 2 else eight.shape[2]
+    if channels == 1:
+        return Decoded(np.repeat(eight.reshape(*eight.shape[:2], 1), 3, axis=2), 1)
+    rgb = eight[..., 2::-1]  # OpenCV keeps blue first
+    if channels == 4:
+        alpha = pixels[..., 3:].astype(np.uint32)
+        rgb = (pixels[..., 2::-1].astype(np.uint32) * alpha // 65535 // 257).astype(np.uint8)
+    return Decoded(np.ascontiguousarray(rgb), channels)
+
+
+def _check_whole(data: bytes) -> None:
+    """Let Pillow decode a PNG first: OpenCV fills what is missing of a cut one with zeros, in silence."""
+    if data.startswith(_PNG_MAGIC):
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+
+
+def _is_unidentified(error: Exception) -> bool:
+    return type(error).__name__ == "UnidentifiedImageError"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,132 @@
+"""The first currency of the house: what images there are, before anything is split or decoded for training."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from common.errors import UserError
+from common.files import sha256_of_value
+
+TEXT_COLUMNS = ("image_id", "path", "label", "subject", "part", "sha256", "phash")
+NUMBER_COLUMNS = ("width", "height")
+_HASHED_COLUMNS = ("image_id", "label", "subject", "part", "sha256")
+
+
+class Record(NamedTuple):
+    """What a source knows of an image before its file is opened.
+
+    Attributes:
+        image_id: Unique in the source.
+        path: POSIX path below the source's root.
+        label: Class name; None where unknown.
+        subject: Whose cell it is; None where unknown.
+        part: The part that the data set itself puts it in ("fold_0", "prelim", ...); None where it says nothing.
+    """
+
+    image_id: str
+    path: str
+    label: str | None = None
+    subject: str | None = None
+    part: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source found on disk; `scanning.scan_listing` opens the files and makes a Manifest of it.
+
+    Attributes:
+        records: One per image, in an order that does not depend on the file system.
+        root: The folder that the paths are below.
+        classes: The order of the class indices.
+        positive_class: The class that is looked for; None with more than two classes.
+        source: The source's name ("cnmc", ...).
+        notes: Statements for the user.
+        synthetic: Whether the images are drawn, not taken.
+    """
+
+    records: tuple[Record, ...]
+    root: Path
+    classes: tuple[str, ...]
+    positive_class: str | None
+    source: str
+    notes: tuple[str, ...] = ()
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One row per image of a source.
+
+    Attributes:
+        frame: ``image_id`` (str, unique), ``path`` (str, POSIX, below ``root``), ``label`` (class name or None),
+            ``subject`` (str or None), ``part`` (the given part or None), ``width`` and ``height`` (pixels, as decoded),
+            ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
+            The index is 0, 1, 2, ...
+        root: The folder that the paths are below.
+        classes: The order is the class index; with two classes the positive one has index 1.
+        positive_class: None with more than two classes.
+        source: The source's name ("cnmc", ...).
+        synthetic: Whether the images are drawn, not taken.
+        notes: Statements for the user, such as what is missing or was left out.
+    """
+
+    frame: pd.DataFrame
+    root: Path
+    classes: tuple[str, ...]
+    positive_class: str | None
+    source: str
+    synthetic: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    def file(self, row: int) -> Path:
+        """Return the file of the image in row ``row``."""
+        return self.root / self.frame["path"].iloc[row]
+
+    @property
+    def class_indices(self) -> pd.Series:
+        """The label of each row as an index into ``classes``, int64; -1 where it is unknown."""
+        index = {name: position for position, name in enumerate(self.classes)}
+        return self.frame["label"].map(lambda label: index.get(label, -1)).astype("int64")
+
+
+def content_hash(manifest: Manifest) -> str:
+    """Return a SHA-256 over what the images are and how they are labelled, wherever they lie.
+
+    It covers image_id, label, subject, part and bytes of every image and the order of the classes, not ``root``: the
+    same data in another folder has the same hash.
+    """
+    rows = manifest.frame[list(_HASHED_COLUMNS)].astype(object)
+    rows = rows.where(rows.notna(), None)
+    return sha256_of_value({"classes": manifest.classes, "rows": rows.to_numpy().tolist()})
+
+
+def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+    """Return a sort key by which "cell2" stands before "cell10"."""
+    pieces = re.split(r"(\d+)", text)
+    return tuple((0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces if piece)
+
+
+def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...]:
+    """Put class names in the order of their indices: negative then positive, or, if more than two, natural order.
+
+    Raises:
+        UserError: There is one class only; the positive class of two is not said or is none of them; or a positive
+            class is given for more than two.
+    """
+    found = sorted(names, key=natural_key)
+    if len(found) < 2:
+        raise UserError(f"two classes or more are needed, found: {', '.join(found) or 'none'} (data_dir, data.source)")
+    if len(found) > 2:
+        if positive_class is not None:
+            said = f"data.positive_class={positive_class}"
+            raise UserError(f"{said} has no meaning with {len(found)} classes: leave it out (data.positive_class=null)")
+        return tuple(found)
+    options = " or ".join(f"data.positive_class={name}" for name in found)
+    if positive_class is None:
+        raise UserError(f"the positive class (the one that is looked for) is not said: add {options}")
+    if positive_class not in found:
+        raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")
+    return (next(name for name in found if name != positive_class), positive_class)

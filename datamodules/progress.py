@@ -1,0 +1,48 @@
+"""The one progress bar of the preparation."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LONG = 2000  # below this many images a bar is shown on a terminal only
+
+
+def threaded(
+    work: Callable[[Item], Result], items: Iterable[Item], count: int, description: str, progress: bool
+) -> Iterator[Result]:
+    """Yield ``work(item)`` in the order of the items, from a pool of threads, with a progress bar on stderr.
+
+    Decoding, hashing and resizing release the interpreter's lock, so threads are enough. When the caller stops
+    early, or ``work`` raises, what has not begun is dropped.
+
+    Args:
+        work: What is done to each item.
+        items: The items.
+        count: How many there are.
+        description: What the bar says.
+        progress: Whether to show a bar at all; where stderr is no terminal, a short task shows none in any case.
+    """
+    console = Console(stderr=True)
+    shown = progress and count > 0 and (console.is_terminal or count >= LONG)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not shown) as bar:
+        task = bar.add_task(description, total=count)
+        pool = ThreadPoolExecutor(_processors())
+        try:
+            for result in pool.map(work, items):
+                yield result
+                bar.advance(task)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _processors() -> int:
+    # On a cluster the process may use fewer processors than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,69 @@
+"""What the sources share: finding folders and image files, always in the same order."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import UserError
+from datamodules.images import SUFFIXES
+from datamodules.manifest import natural_key
+
+_SAY = "set data_dir=<folder> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
+
+
+def require_data_dir(data_dir: str | None) -> Path:
+    """Return the data folder as a path.
+
+    Raises:
+        UserError: None is named, or the one named is missing, no folder, or empty.
+    """
+    if data_dir is None:
+        raise UserError(f"no data folder is named: {_SAY}")
+    root = Path(data_dir).expanduser()
+    if not root.is_dir():
+        raise UserError(f"data folder {root} is {'no folder' if root.exists() else 'missing'}: {_SAY}")
+    if not any(root.iterdir()):
+        raise UserError(f"data folder {root} is empty: {_SAY}")
+    return root
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files in ``folder`` and below it, in natural order; hidden files and folders are passed over."""
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(place, name) for name in names if is_image(name)]
+    return sorted(found, key=lambda path: natural_key(path.as_posix()))
+
+
+def is_image(name: str) -> bool:
+    """Tell by the file's name whether it is an image, and not one of the files that systems leave ("._a.png")."""
+    return not _is_hidden(name) and Path(name).suffix.lower() in SUFFIXES
+
+
+def sub_folders(folder: Path) -> list[Path]:
+    """Return the folders directly in ``folder``, in natural order, without hidden ones."""
+    found = [entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)]
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def find_folders(root: Path, name: str, depth: int) -> list[Path]:
+    """Return the folders called ``name`` at most ``depth`` levels below ``root``, ``root`` itself included."""
+    return [folder for folder in _folders(root, depth) if folder.name == name]
+
+
+def hint_at_archives(root: Path) -> str:
+    """Return " (unpack a.zip, b.zip first)" where the folder holds archives, else an empty text."""
+    archives = sorted(entry.name for entry in root.iterdir() if entry.suffix.lower() in (".zip", ".gz", ".tar"))
+    return f" (unpack {', '.join(archives[:3])}{' ...' * (len(archives) > 3)} first)" if archives else ""
+
+
+def _folders(root: Path, depth: int) -> Iterator[Path]:
+    yield root
+    if depth > 0:
+        for folder in sub_folders(root):
+            yield from _folders(folder, depth - 1)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

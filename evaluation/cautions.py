@@ -1,0 +1,49 @@
+"""What a reader of metrics must know before believing them."""
+
+# Below this number of subjects in a class the intervals were seen to be too narrow.
+FEW_CLUSTERS = 20
+
+
+def cautions(name: str, part: dict) -> list[str]:
+    """Say what limits the metrics of one part.
+
+    Args:
+        name: "test" or "validation"; each line begins with it.
+        part: What ``judge.judge_part`` returns.
+    """
+    if not part["images"]:
+        return [f"{name}: no labelled image, every metric is undefined"]
+    lines = []
+    if part["unlabelled"]:
+        lines.append(f"{part['unlabelled']} images without label are left out")
+    if part["subjects"] is None:
+        lines.append("no subject is known: intervals take images for independent and may be too narrow")
+    lines += few_clusters(part["class_subjects"] or part["class_counts"], part["class_subjects"] is not None)
+    auc = part["metrics"]["auc"]
+    if auc["value"] is None:
+        lines.append("AUC is undefined: a class has no image")
+    elif auc["low"] is not None and auc["low"] <= 0.5 <= auc["high"]:
+        lines.append("the interval of the AUC contains 0.5: no better than chance is not ruled out")
+    return [f"{name}: {line}" for line in [*lines, *_doubtful(part["metrics"])]]
+
+
+def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
+    """Warn of classes with so few subjects (images where subjects are unknown) that intervals come out too narrow.
+
+    Returns:
+        One line or none.
+    """
+    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
+    word = "subjects" if by_subject else "images"
+    return [f"fewer than {FEW_CLUSTERS} {word} in {', '.join(few)}: intervals are likely too narrow"] if few else []
+
+
+def _doubtful(metrics: dict[str, dict]) -> list[str]:
+    lines = []
+    undefined = [f"{name} ({one['undefined']})" for name, one in metrics.items() if one["undefined"]]
+    if undefined:
+        lines.append(f"undefined on some resamples, which are left out: {', '.join(undefined)}")
+    constant = [name for name, one in metrics.items() if one["low"] is not None and one["low"] == one["high"]]
+    if constant:
+        lines.append(f"the same on every resample, so that the interval says nothing: {', '.join(constant)}")
+    return lines

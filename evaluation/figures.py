@@ -1,0 +1,246 @@
+"""Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from common.files import atomic_path
+from evaluation.naming import heading
+from evaluation.scored import Scored
+
+DPI = 150
+# Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.8,
+    "savefig.facecolor": "white",
+}
+# Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
+CURVES = len(COLOURS)
+WEAKEST = 5
+BEST = "best epoch of the stage"
+NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "lr": "learning rate"}
+
+
+def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
+    """Draw each logged quantity over the epochs, stage after stage, and mark the best epoch of each stage.
+
+    Args:
+        path: PNG to write.
+        history: One row per epoch in the order of training: ``stage``, ``epoch``, columns ``train/<x>`` and ``val/<x>``
+            (either may be absent, cells may be NaN), ``lr``.
+        about: Facts of the run; ``monitor`` and ``mode`` say what best means (``val/loss``, ``min`` where absent).
+    """
+    names = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
+    panels = [*names, *(["lr"] if "lr" in history else [])]
+    epochs = np.arange(1, len(history) + 1)
+    best = _best_rows(history, about.get("monitor", "val/loss"), about.get("mode", "min"))
+    with _canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
+        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, name in zip(axes, panels, strict=True):
+            _curves(axis, history, epochs, name)
+            _shade_stages(axis, history)
+            for row in best:
+                axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
+        _name_stages(axes[0], history)
+        axes[-1].set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
+
+
+def confusion_matrix(path: Path, judgement: dict) -> None:
+    """Draw the test part's confusion matrix: counts and per cent of the row; two classes also at the chosen threshold.
+
+    Args:
+        path: PNG to write.
+        judgement: What ``judge.judge`` returns.
+    """
+    test, classes = judgement["test"], judgement["classes"]
+    matrices = {"most probable class" if judgement["positive_class"] is None else "at 0.5": test["confusion"]}
+    if test["confusion_at_threshold"] is not None:
+        matrices[f"at {_threshold(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
+    side = max(3.6, 0.56 * len(classes) + 0.8)
+    size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)
+    with _canvas(path, size, judgement["about"], layout="compressed") as figure:
+        axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+        for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
+            image = _matrix(axis, np.array(counts), classes)
+            axis.set_title(title)
+        axes[0].set_ylabel("true")
+        figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
+
+
+def roc(path: Path, judgement: dict, test: Scored) -> None:
+    """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
+
+    Args:
+        path: PNG to write.
+        judgement: What ``judge.judge`` returns; its AUC must be defined.
+        test: The test images.
+    """
+    with _canvas(path, (6.2, 5.8), judgement["about"]) as figure:
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+        if test.positive_index is None:
+            _curves_against_the_rest(axis, judgement, test)
+        else:
+            _curve_of_two(axis, judgement, test)
+        axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+        axis.legend(loc="lower right")
+
+
+@contextmanager
+def _canvas(path: Path, size: tuple[float, float], about: dict, layout: str = "constrained") -> Iterator[Figure]:
+    """Yield a figure in the house's style, titled; save it when the block ends well."""
+    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout=layout)
+        # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
+        parts = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in heading(about).split(" · ")]
+        title = textwrap.fill("\N{NO-BREAK SPACE}· ".join(parts), width=int(size[0] * 9), break_long_words=False)
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+        yield figure
+        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", pad_inches=0.15)
+
+
+def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) -> None:
+    columns = {"lr": NAMES["lr"]} if name == "lr" else {f"train/{name}": "training", f"val/{name}": "validation"}
+    colours = ("#555555",) if name == "lr" else COLOURS
+    marker = "o" if len(epochs) <= 30 else None
+    for (column, label), colour in zip(columns.items(), colours, strict=False):
+        # A stage starts anew from the best epoch of the one before: no line leads from one to the other.
+        for start, end, _ in _spans(history) if column in history else ():
+            values = history[column].to_numpy(np.float64)[start:end]
+            there = np.isfinite(values)
+            style = {"color": colour, "label": label, "marker": marker, "markersize": 4}
+            axis.plot(epochs[start:end][there], values[there], **style)
+    axis.set_ylabel(NAMES.get(name, name))
+    if name == "lr" and history["lr"].max() > 5 * history["lr"].min() > 0:
+        axis.set_yscale("log")
+
+
+def _spans(history: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Return first row, row after the last, and name of each stage."""
+    spans: list[tuple[int, int, str]] = []
+    for stage, rows in groupby(history["stage"]):
+        start = spans[-1][1] if spans else 0
+        spans.append((start, start + len(list(rows)), str(stage)))
+    return spans
+
+
+def _shade_stages(axis: Axes, history: pd.DataFrame) -> None:
+    for start, end, _ in _spans(history)[1::2]:
+        axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
+    for start, _, _ in _spans(history)[1:]:
+        axis.axvline(start + 0.5, color="#888888", linewidth=1)
+
+
+def _name_stages(axis: Axes, history: pd.DataFrame) -> None:
+    """Write each stage's name above the panel, cut to the room that the stage has."""
+    for start, end, stage in _spans(history):
+        room = max(3, int(90 * (end - start) / len(history)))
+        name = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
+        place = ((start + end + 1) / 2, 1.02)
+        axis.annotate(name, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
+
+
+def _best_rows(history: pd.DataFrame, monitor: str, mode: str) -> list[int]:
+    """Return the row of each stage's best epoch; none where the monitored column is absent."""
+    if monitor not in history:
+        return []
+    values = history[monitor].reset_index(drop=True) * (1 if mode == "max" else -1)
+    groups = values.groupby(history["stage"].to_numpy(), sort=False)
+    return [int(group.idxmax()) for _, group in groups if group.notna().any()]
+
+
+def _matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    few = len(classes) <= 4
+    for row, column in np.ndindex(counts.shape):
+        if few or counts[row, column]:
+            per_cent = f"{100 * share[row, column]:.1f} %" if few else f"{100 * share[row, column]:.0f}%"
+            text = f"{counts[row, column]:,}\n{per_cent}" if totals[row] else "0"
+            colour = "white" if share[row, column] > 0.55 else "black"
+            axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 9)
+    ticks = range(len(classes))
+    if max(map(len, classes)) > 6:
+        axis.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        axis.set_xticks(ticks, classes)
+    axis.set_yticks(ticks, classes)
+    axis.set_xlabel("called")
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    return image
+
+
+def _curve_of_two(axis: Axes, judgement: dict, test: Scored) -> None:
+    false_rate, true_rate = _rates(test, test.positive_index)
+    name = f"{judgement['positive_class']}: AUC {_with_interval(judgement['test']['metrics']['auc'])}"
+    axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
+    points = {"at 0.5": ("o", judgement["test"]["metrics"])}
+    if judgement["test"]["metrics_at_threshold"] is not None:
+        points[f"at {_threshold(judgement)}, chosen on validation"] = ("D", judgement["test"]["metrics_at_threshold"])
+    for colour, (label, (marker, metrics)) in zip(COLOURS[1:], points.items(), strict=False):
+        axis.plot(
+            1 - metrics["specificity"]["value"],
+            metrics["sensitivity"]["value"],
+            marker=marker,
+            color=colour,
+            linestyle="none",
+            markersize=9,
+            markeredgecolor="white",
+            label=label,
+        )
+
+
+def _curves_against_the_rest(axis: Axes, judgement: dict, test: Scored) -> None:
+    areas = [roc_auc_score(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
+    weakest_first = np.argsort(areas)
+    many = len(areas) > CURVES
+    for rank, index in enumerate(weakest_first):
+        if many and rank >= WEAKEST:
+            label = "the other classes" if rank == WEAKEST else None
+            axis.plot(*_rates(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
+        else:
+            label = f"{test.classes[index]}: {areas[index]:.3f}"
+            axis.plot(*_rates(test, index), color=COLOURS[rank], label=label)
+    axis.set_title(f"mean AUC, each class against the rest: {_with_interval(judgement['test']['metrics']['auc'])}")
+
+
+def _rates(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
+    false_rate, true_rate, _ = roc_curve(test.labels == index, test.probabilities[:, index])
+    return false_rate, true_rate
+
+
+def _with_interval(interval: dict) -> str:
+    ends = "" if interval["low"] is None else f" ({interval['low']:.3f} to {interval['high']:.3f})"
+    return f"{interval['value']:.3f}{ends}"
+
+
+def _threshold(judgement: dict) -> str:
+    value = judgement["threshold"]["value"]
+    return "own thresholds" if isinstance(value, list) else f"{value:.3f}"

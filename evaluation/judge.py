@@ -1,0 +1,194 @@
+"""The judgement of a run: every metric with its interval, as a mapping and as files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.files import write_json
+from common.predictions import Predictions
+from common.schema import EvaluationConfig
+from evaluation.cautions import cautions
+from evaluation.intervals import Interval, intervals
+from evaluation.metrics import Threshold, call, confusion, evaluate
+from evaluation.pooling import pool
+from evaluation.scored import Scored, score
+from evaluation.thresholds import OperatingPoint, choose_threshold
+
+
+def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
+    """Judge one run: its test images, its validation images, and the threshold that the latter choose.
+
+    Args:
+        predictions: Validation and test rows of one run.
+        settings: Resamples, confidence, seed, method of the threshold.
+
+    Returns:
+        A JSON-able mapping without NaN: ``about``, ``classes``, ``positive_class``, ``settings``, ``threshold`` (an
+        ``OperatingPoint``), ``test`` and ``validation`` (see ``judge_part``) and ``warnings`` (lines for the user).
+
+    Raises:
+        UserError: No positive class for two classes, or a probability that is not a number.
+    """
+    test, validation = score(predictions.part("test")), score(predictions.part("validation"))
+    point = choose_threshold(validation, settings)
+    parts = {
+        "test": judge_part(test, point.value, settings),
+        "validation": judge_part(validation, point.value, settings),
+    }
+    return {
+        **_header(predictions, settings),
+        "threshold": point.as_dict(),
+        **parts,
+        "warnings": [line for name, part in parts.items() for line in cautions(name, part)],
+    }
+
+
+def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
+    """Judge the test images of several folds together, each fold at the threshold of its own validation images.
+
+    Returns:
+        As ``judge``, without ``validation``; ``threshold`` has the list of the folds' values. Beside it ``folds``: the
+        ``metrics`` and ``metrics_at_threshold`` of each run's test part (plain values), and ``fold_means`` with the
+        same two keys: the mean over the folds, None where a fold's value is undefined.
+
+    Raises:
+        UserError: See ``pool`` and ``judge``.
+    """
+    pooled = pool(runs)
+    points = [choose_threshold(score(run.part("validation")), settings) for run in runs]
+    folds = [_plain(score(run.part("test")), point) for run, point in zip(runs, points, strict=True)]
+    test = judge_part(score(pooled), _own_thresholds(runs, points), settings)
+    return {
+        **_header(pooled, settings),
+        "threshold": {
+            "value": [point.value for point in points],
+            "method": settings.threshold,
+            "reason": next((point.reason for point in points if point.reason), None),
+        },
+        "test": test,
+        "folds": folds,
+        "fold_means": _means(folds),
+        "warnings": cautions("test", test),
+    }
+
+
+def judge_part(scored: Scored, threshold: Threshold | None, settings: EvaluationConfig) -> dict:
+    """Judge one part.
+
+    Returns:
+        ``images`` (labelled ones), ``unlabelled``, ``subjects`` (None where none is known), ``class_counts``,
+        ``class_subjects`` (None likewise), ``metrics`` (name -> fields of an ``Interval``; two classes called at 0.5,
+        more by the most probable one), ``confusion`` (rows the truth, in the order of the classes), and both again
+        ``_at_threshold`` (None where there is none).
+    """
+    at_threshold = threshold is not None and scored.positive_index is not None
+    return {
+        "images": len(scored.labels),
+        "unlabelled": scored.unlabelled,
+        "subjects": scored.subjects,
+        "class_counts": scored.count_images(),
+        "class_subjects": scored.count_clusters() if scored.by_subject else None,
+        "metrics": _as_dicts(intervals(scored, settings)),
+        "confusion": _confusion(scored, 0.5),
+        "metrics_at_threshold": _as_dicts(intervals(scored, settings, threshold)) if at_threshold else None,
+        "confusion_at_threshold": _confusion(scored, threshold) if at_threshold else None,
+    }
+
+
+def judge_runs(runs: list[Predictions], settings: EvaluationConfig) -> dict:
+    """Judge one run (see ``judge``) or several folds (see ``judge_pooled``)."""
+    return judge(runs[0], settings) if len(runs) == 1 else judge_pooled(runs, settings)
+
+
+def write_judgement(
+    run_dir: Path, predictions: Predictions, history: pd.DataFrame | None, settings: EvaluationConfig
+) -> dict:
+    """Judge a run and write ``metrics.json``, ``learning_curves.png``, ``confusion_matrix.png`` and ``roc.png``.
+
+    Args:
+        run_dir: Where to write; each file is whole or absent.
+        predictions: Validation and test rows of the run.
+        history: One row per epoch, see ``figures.learning_curves``; ``about`` may name ``monitor`` and ``mode``. None
+            or empty: no learning curves.
+        settings: See ``judge``.
+
+    Returns:
+        The judgement.
+
+    Raises:
+        UserError: See ``judge``.
+    """
+    judgement = judge(predictions, settings)
+    write_files(run_dir, judgement, score(predictions.part("test")), history)
+    return judgement
+
+
+def write_files(folder: Path, judgement: dict, test: Scored, history: pd.DataFrame | None = None) -> None:
+    """Write a judgement and its pictures.
+
+    Without labelled test images there is no confusion matrix, and without test images of every class no ROC; the
+    judgement's warnings say so.
+
+    Args:
+        folder: Where to write; each file is whole or absent.
+        judgement: What ``judge`` or ``judge_pooled`` returns.
+        test: The test images that it judges.
+        history: See ``write_judgement``.
+    """
+    # matplotlib costs seconds that a judgement without files need not spend.
+    from evaluation import figures
+
+    folder = Path(folder)
+    if history is not None and len(history):
+        figures.learning_curves(folder / "learning_curves.png", history, judgement["about"])
+    if judgement["test"]["images"]:
+        figures.confusion_matrix(folder / "confusion_matrix.png", judgement)
+    if judgement["test"]["metrics"]["auc"]["value"] is not None:
+        figures.roc(folder / "roc.png", judgement, test)
+    write_json(folder / "metrics.json", judgement)
+
+
+def _header(predictions: Predictions, settings: EvaluationConfig) -> dict:
+    return {
+        "about": predictions.about,
+        "classes": list(predictions.classes),
+        "positive_class": predictions.positive_class,
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _as_dicts(found: dict[str, Interval]) -> dict[str, dict]:
+    return {name: interval.as_dict() for name, interval in found.items()}
+
+
+def _confusion(scored: Scored, threshold: Threshold) -> list[list[int]]:
+    called = call(scored.probabilities, scored.positive_index, threshold)
+    return confusion(scored.labels, called, len(scored.classes)).tolist()
+
+
+def _own_thresholds(runs: list[Predictions], points: list[OperatingPoint]) -> np.ndarray | None:
+    """Return the threshold of each labelled test image, in the order of the pool; None where a fold has none."""
+    if any(point.value is None for point in points):
+        return None
+    images = [len(score(run.part("test")).labels) for run in runs]
+    return np.repeat([point.value for point in points], images)
+
+
+def _plain(test: Scored, point: OperatingPoint) -> dict[str, dict | None]:
+    def at(threshold: float) -> dict[str, float | None]:
+        return evaluate(test.labels, test.probabilities, test.classes, test.positive_index, threshold)
+
+    return {"metrics": at(0.5), "metrics_at_threshold": None if point.value is None else at(point.value)}
+
+
+def _means(folds: list[dict]) -> dict[str, dict | None]:
+    means = {}
+    for key in ("metrics", "metrics_at_threshold"):
+        rows = [fold[key] for fold in folds]
+        means[key] = None if None in rows else {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    return means
+
+
+def _mean(values: list[float | None]) -> float | None:
+    return None if None in values else float(np.mean(values))

@@ -1,0 +1,29 @@
+"""How results say where they come from: the same words above every figure and table."""
+
+
+def heading(about: dict) -> str:
+    """Name run, protocol and fold; say SYNTHETIC where the images were drawn.
+
+    Args:
+        about: The facts of a run, or of several pooled (lists where they differ); what is absent is left out.
+    """
+    parts = [_several(about.get("name")) or "unnamed run"]
+    if about.get("synthetic"):
+        parts.append("SYNTHETIC images")
+    elif about.get("source"):
+        parts.append(_several(about["source"]))
+    if about.get("protocol"):
+        parts.append(f"protocol {_several(about['protocol'])}")
+    if about.get("fold") is not None:
+        parts.append(_fold(about["fold"], about.get("folds")))
+    return " · ".join(parts)
+
+
+def _several(value: object) -> str:
+    values = value if isinstance(value, list) else [value]
+    return ", ".join(str(one) for one in values if one is not None)
+
+
+def _fold(fold: int | list[int], folds: int | None) -> str:
+    word = "folds" if isinstance(fold, list) and len(fold) > 1 else "fold"
+    return f"{word} {_several(fold)}" + (f" of {folds}" if isinstance(folds, int) else "")

@@ -1,0 +1,57 @@
+"""The test images of several folds as one set: every image once, judged by a model that never saw it."""
+
+import pandas as pd
+
+from common.errors import UserError
+from common.predictions import Predictions
+
+
+def pool(runs: list[Predictions]) -> Predictions:
+    """Join the test rows of several runs (out-of-fold pooling).
+
+    Facts that all runs share stay as they are; where they differ, ``about`` holds the sorted list of them.
+
+    Raises:
+        UserError: No run, classes or protocols differ, synthetic and real images meet, or an image is in the test part
+            of two runs.
+    """
+    if not runs:
+        raise UserError("nothing to pool: name at least one run")
+    first = runs[0]
+    for run in runs[1:]:
+        if run.classes != first.classes or run.positive_class != first.positive_class:
+            raise UserError(
+                f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
+                f"{', '.join(run.classes)} (positive {run.positive_class})"
+            )
+        if run.about.get("protocol") != first.about.get("protocol"):
+            raise UserError(
+                f"runs of protocol {first.about.get('protocol')} and {run.about.get('protocol')} cannot be pooled: "
+                "evaluate each protocol apart"
+            )
+        if bool(run.about.get("synthetic")) != bool(first.about.get("synthetic")):
+            raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
+    frame = pd.concat([run.part("test").frame for run in runs], ignore_index=True)
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    if len(twice):
+        raise UserError(
+            f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "
+            "experiment (same split, one seed each)"
+        )
+    return Predictions(frame, first.classes, first.positive_class, _merge([run.about for run in runs]))
+
+
+def _merge(abouts: list[dict]) -> dict:
+    merged = {}
+    for key in dict.fromkeys(key for about in abouts for key in about):
+        values = [about.get(key) for about in abouts]
+        different = [value for position, value in enumerate(values) if value not in values[:position]]
+        # As text where kinds are mixed; numbers in their order.
+        merged[key] = (
+            different[0] if len(different) == 1 else sorted(different, key=lambda v: (str(type(v)), _order(v)))
+        )
+    return merged
+
+
+def _order(value: object) -> object:
+    return value if isinstance(value, int | float) else str(value)

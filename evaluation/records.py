@@ -1,0 +1,94 @@
+"""Measured results as rows of a committed CSV table."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from common.errors import UserError
+from common.files import atomic_path
+
+COLUMNS = (
+    "label",
+    "experiment",
+    "source",
+    "protocol",
+    "folds",
+    "seeds",
+    "images",
+    "subjects",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "method",
+    "mean_over_folds",
+    "revision",
+)
+# Two rows that agree in these are two measurements of the same thing: the newer one stays.
+IDENTITY = ["label", "experiment", "source", "protocol", "folds", "seeds", "metric"]
+
+
+def rows_of(judgement: dict, label: str) -> list[dict]:
+    """Turn a judgement's test part into rows; metrics at the chosen threshold are named ``<metric>@threshold``."""
+    means = judgement.get("fold_means") or {"metrics": {}, "metrics_at_threshold": {}}
+    test, rows = judgement["test"], []
+    shared = _shared(judgement["about"], test["images"], test["subjects"], label)
+    for key, suffix in (("metrics", ""), ("metrics_at_threshold", "@threshold")):
+        for metric, interval in (test[key] or {}).items():
+            mean = (means[key] or {}).get(metric)
+            rows.append({**shared, **_ends(metric + suffix, interval), "mean_over_folds": mean})
+    return rows
+
+
+def rows_of_comparison(comparison: dict, label: str) -> list[dict]:
+    """Turn what ``comparison.compare`` found into rows: ``difference/<metric>`` and ``mcnemar_p``."""
+    shared = _shared(comparison["first_about"], comparison["images"], comparison["subjects"], label)
+    shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison['second_about'].get('name'))}"
+    p_value = {"value": comparison["mcnemar"]["p_value"], "low": None, "high": None, "method": "exact"}
+    found = {f"difference/{name}": interval for name, interval in comparison["differences"].items()}
+    return [{**shared, **_ends(metric, interval)} for metric, interval in {**found, "mcnemar_p": p_value}.items()]
+
+
+def append_rows(path: Path, rows: list[dict]) -> None:
+    """Add rows to a CSV table, written whole or not at all; an older measurement of the same thing is replaced.
+
+    Raises:
+        UserError: The table that is there has other columns.
+    """
+    path = Path(path)
+    # Text throughout: figures that were written once are never rounded anew.
+    new = pd.DataFrame(rows, columns=list(COLUMNS)).map(_text)
+    if path.exists():
+        old = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if tuple(old.columns) != COLUMNS:
+            raise UserError(f"{path} has other columns than {', '.join(COLUMNS)}: name another file with --csv")
+        new = pd.concat([old, new], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
+    with atomic_path(path) as temporary:
+        new.to_csv(temporary, index=False)
+
+
+def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
+    return {
+        "label": label,
+        "experiment": about.get("name"),
+        "source": f"{_text(about.get('source'))}{' (synthetic)' if about.get('synthetic') else ''}",
+        "protocol": about.get("protocol"),
+        "folds": about.get("fold"),
+        "seeds": about.get("seed"),
+        "images": images,
+        "subjects": subjects,
+        "revision": about.get("revision"),
+    }
+
+
+def _ends(metric: str, interval: dict) -> dict:
+    return {"metric": metric} | {key: interval[key] for key in ("value", "low", "high", "method")}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_text, value))
+    if isinstance(value, float):
+        # Six digits tell any two sets of images apart; more would feign precision.
+        return "" if pd.isna(value) else f"{value:.6f}"
+    return "" if value is None else str(value)

@@ -1,0 +1,113 @@
+"""Results for the terminal."""
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from evaluation.naming import heading
+
+
+def table(judgement: dict) -> Group:
+    """Draw a judgement's test metrics for the terminal: value and interval, at 0.5 and at the chosen threshold.
+
+    Beyond two classes the rows of single classes are their recalls; the others stand in metrics.json.
+
+    Args:
+        judgement: What ``judge``, ``judge_pooled`` or metrics.json holds.
+
+    Returns:
+        Something that rich prints: heading, table, what it is about, and the warnings.
+    """
+    test, means = judgement["test"], judgement.get("fold_means")
+    confidence = _confidence(judgement)
+    at_threshold = test["metrics_at_threshold"]
+    result = _table()
+    result.add_column("value" if at_threshold is None else "at 0.5", justify="right", style="bold")
+    result.add_column(confidence, justify="center", no_wrap=True)
+    if at_threshold is not None:
+        result.add_column(_threshold_title(judgement["threshold"]["value"]), justify="right", style="bold")
+        result.add_column(confidence, justify="center", no_wrap=True)
+    if means:
+        result.add_column("fold mean", justify="right")
+    for name in _rows(judgement):
+        cells = [name, *_cells(test["metrics"][name])]
+        cells += _cells(at_threshold[name]) if at_threshold is not None else ()
+        cells += [_number(means["metrics"][name])] if means else ()
+        result.add_row(*cells)
+    warnings = [Text(f"! {line}", style="yellow") for line in judgement["warnings"]]
+    return Group(Text(heading(judgement["about"]), style="bold"), result, *map(Text, _captions(judgement)), *warnings)
+
+
+def _table() -> Table:
+    # Six columns fit into a terminal of 80 characters.
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    result.add_column("test metric", no_wrap=True)
+    return result
+
+
+def _rows(judgement: dict) -> list[str]:
+    names = list(judgement["test"]["metrics"])
+    two = len(judgement["classes"]) == 2
+    return [name for name in names if two or not name.startswith(("precision/", "f1/"))]
+
+
+def difference_table(comparison: dict) -> Group:
+    """Draw what ``comparison.compare`` found.
+
+    Args:
+        comparison: Differences of the first group minus the second, with their intervals, and McNemar's test.
+    """
+    result = _table()
+    for column in ("first", "second", "difference"):
+        result.add_column(column, justify="right", style="bold" if column == "difference" else None)
+    result.add_column(_confidence(comparison), justify="center", no_wrap=True)
+    for name, interval in comparison["differences"].items():
+        value, ends = _cells(interval, sign="+")
+        result.add_row(name, *(_number(comparison[side][name]) for side in ("first", "second")), value, ends)
+    lines = [f"first:  {heading(comparison['first_about'])}", f"second: {heading(comparison['second_about'])}"]
+    test, subjects = comparison["mcnemar"], comparison["subjects"]
+    of_whom = "subjects unknown" if subjects is None else f"{subjects} subjects"
+    notes = [
+        f"{comparison['images']:,} test images, {of_whom}; difference = first - second, calls at 0.5",
+        f"McNemar's exact test on images: only the first is right on {test['only_first']}, only the second on "
+        f"{test['only_second']}, p = {test['p_value']:.3g}",
+    ]
+    warnings = [Text(f"! {line}", style="yellow") for line in comparison["warnings"]]
+    return Group(*(Text(line, style="bold") for line in lines), result, *map(Text, notes), *warnings)
+
+
+def _captions(judgement: dict) -> list[str]:
+    test, counts = judgement["test"], judgement["test"]["class_counts"]
+    few = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    many = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
+    subjects = "subjects unknown" if test["subjects"] is None else f"{test['subjects']} subjects"
+    lines = [f"{test['images']:,} test images ({few if len(counts) < 9 else many}), {subjects}"]
+    if judgement["positive_class"]:
+        lines[0] += f"; positive: {judgement['positive_class']}"
+    if judgement["threshold"]["reason"]:
+        lines.append(f"no threshold chosen: {judgement['threshold']['reason']}")
+    elif test["metrics_at_threshold"] is not None:
+        own = "each fold's own, " if isinstance(judgement["threshold"]["value"], list) else ""
+        lines.append(f"threshold: {own}chosen on validation ({judgement['threshold']['method']})")
+    if judgement.get("fold_means"):
+        at_half = " at 0.5" if judgement["positive_class"] else ""
+        lines.append(f"fold mean: the mean over {len(judgement['folds'])} folds of the metric{at_half}")
+    return lines
+
+
+def _threshold_title(value: float | list[float]) -> str:
+    return "at own" if isinstance(value, list) else f"at {value:.3f}"
+
+
+def _confidence(result: dict) -> str:
+    return f"{100 * result['settings']['confidence']:.4g} % interval"
+
+
+def _cells(interval: dict, sign: str = "") -> tuple[str, str]:
+    low, high = _number(interval["low"], sign), _number(interval["high"], sign)
+    return _number(interval["value"], sign), "-" if interval["low"] is None else f"{low} to {high}"
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.3f}"

@@ -1,0 +1,96 @@
+"""The metrics of ``metrics.py`` for thousands of weightings of the same images at once.
+
+A resample of subjects is a count per subject. scikit-learn takes one weighting at a call (1 to 7 ms each on 2,000
+images); here one matrix product serves them all. The tests hold both equal.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from evaluation.metrics import Threshold, call, metric_names
+from evaluation.scored import Scored
+
+
+class WeightedMetrics:
+    """Maps counts of clusters, shape (B, C), to metrics, shape (M, B); NaN where a metric is undefined.
+
+    Attributes:
+        names: The M keys of ``metrics.metric_names``.
+        clusters: C, the number of clusters.
+    """
+
+    def __init__(self, scored: Scored, threshold: Threshold = 0.5) -> None:
+        self.names = metric_names(scored.classes)
+        self.clusters = scored.cluster_count
+        self._classes = scored.classes
+        self._positive = scored.positive_index
+        called = call(scored.probabilities, scored.positive_index, threshold)
+        self._cells = _cells_of_clusters(scored, called)
+        ranked = range(len(scored.classes)) if scored.positive_index is None else [scored.positive_index]
+        self._ranks = [_score_levels(scored, index) for index in ranked]
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
+        counts = counts.astype(np.float64)
+        k = len(self._classes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = of_confusions((counts @ self._cells).reshape(-1, k, k), self._classes, self._positive)
+            ranked = np.stack(
+                [_of_levels(counts @ positives, counts @ negatives) for positives, negatives in self._ranks]
+            )
+        values["auc"], values["average_precision"] = ranked.mean(axis=0)
+        return np.stack([values[name] for name in self.names])
+
+
+def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index: int | None) -> dict[str, np.ndarray]:
+    """Compute the metrics of calls from confusion matrices, shape (B, K, K), rows the truth.
+
+    Returns:
+        Arrays of shape (B,) under the keys of ``metrics.metric_names``, without ``auc`` and ``average_precision``.
+    """
+    right = np.diagonal(matrices, axis1=1, axis2=2)
+    images, called = matrices.sum(axis=2), matrices.sum(axis=1)
+    total = images.sum(axis=1)
+    precision, recall, f1 = right / called, right / images, 2 * right / (images + called)
+    occurring = (images > 0).sum(axis=1)
+    values = {
+        "accuracy": right.sum(axis=1) / total,
+        "balanced_accuracy": np.where(occurring > 1, np.nansum(recall, axis=1) / occurring, np.nan),
+        "f1_weighted": np.nansum(f1 * images, axis=1) / total,
+        "f1_macro": np.nansum(f1, axis=1) / (images + called > 0).sum(axis=1),
+    }
+    for kind, of_class in (("precision", precision), ("recall", recall), ("f1", f1)):
+        values |= {f"{kind}/{name}": of_class[:, index] for index, name in enumerate(classes)}
+    if positive_index is not None:
+        values |= {"sensitivity": recall[:, positive_index], "specificity": recall[:, 1 - positive_index]}
+    return values
+
+
+def _cells_of_clusters(scored: Scored, called: np.ndarray) -> np.ndarray:
+    """Count the cells of each cluster's confusion matrix, shape (C, K * K)."""
+    k = len(scored.classes)
+    cells = np.zeros((scored.cluster_count, k * k))
+    np.add.at(cells, (scored.clusters, scored.labels * k + called), 1)
+    return cells
+
+
+def _score_levels(scored: Scored, index: int) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Count each cluster's positives and negatives at each distinct score, highest first: two of shape (C, levels)."""
+    levels, level = np.unique(-scored.probabilities[:, index], return_inverse=True)
+    shape = (scored.cluster_count, len(levels))
+    is_class = scored.labels == index
+    return tuple(
+        sparse.csr_array((np.ones(rows.sum()), (scored.clusters[rows], level[rows])), shape=shape)
+        for rows in (is_class, ~is_class)
+    )
+
+
+def _of_levels(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUC (ties count half) and average precision from counts at each score, shape (B, levels), highest score first."""
+    true, false = positives.cumsum(axis=1), negatives.cumsum(axis=1)
+    all_true, all_false = true[:, -1], false[:, -1]
+    won = positives * (all_false[:, None] - false + negatives / 2)
+    auc = won.sum(axis=1) / (all_true * all_false)
+    # A level whose images all have weight 0 is no level: 0 / 0 there counts nothing.
+    average_precision = np.nansum(positives * true / (true + false), axis=1) / all_true
+    return auc, np.where(all_false > 0, average_precision, np.nan)

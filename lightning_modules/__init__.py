@@ -1,0 +1,1 @@
+"""Everything from the batch to the logits."""

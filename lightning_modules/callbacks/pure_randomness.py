@@ -1,0 +1,23 @@
+"""Dropout and its like as a pure function of (seed, stage, epoch, batch, process)."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from common.seeds import derive_seed
+
+
+class PureRandomness(Callback):
+    """Reseed torch before every training batch, so that a resumed run draws what the undisturbed one would have.
+
+    Lightning saves no generator state; with this, none is needed. A reseed takes some microseconds.
+    """
+
+    def __init__(self, seed: int, stage: int) -> None:
+        self.seed = seed
+        self.stage = stage
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed torch for this batch."""
+        torch.manual_seed(derive_seed(self.seed, self.stage, trainer.current_epoch, batch_idx, trainer.global_rank))

@@ -1,0 +1,163 @@
+"""The one LightningModule: normalise, backbone, head, loss, metrics, optimiser of the present stage."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torch import nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassF1Score,
+)
+
+from common.errors import UserError
+from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from lightning_modules.optimization import build_optimizer, build_scheduler
+
+
+class Classifier(LightningModule):
+    """A backbone and a head that map images to logits.
+
+    Which parameters train, and at which rate, is the business of the stage: see ``StagedUnfreezing``.
+
+    Args:
+        backbone: Has ``forward_features``: (B, C, H, W) -> features.
+        head: Features -> logits (B, K); K = 1 says the log-odds of class 1, the positive class.
+        mean: Per channel, of images in [0, 1]: what the backbone's weights expect.
+        std: Per channel, likewise.
+        classes: How many classes there are.
+        loss: The training loss.
+        optimizer: The optimiser's class and arguments, where the stage names no other.
+        scheduler: The course of the learning rate within a stage.
+        class_weights: float, shape (classes,): the weight of each class in the training loss; None weighs all alike.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        classes: int,
+        loss: LossConfig,
+        optimizer: OptimizerConfig,
+        scheduler: SchedulerConfig,
+        class_weights: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.classes = classes
+        self.loss_config = loss
+        self.optimizer_config = optimizer
+        self.scheduler_config = scheduler
+        self.learning_rate = 0.0
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        weights = None if class_weights is None else class_weights.float()
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.train_accuracy = _accuracy(classes)
+        self.val_metrics = _validation_metrics(classes)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
+        return self.head(self.backbone.forward_features((image - self.mean) / self.std))
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the probability of every class, shape (B, classes), rows sum to 1, of logits (B, K)."""
+        if logits.shape[1] == 1:
+            positive = torch.sigmoid(logits)
+            return torch.cat([1 - positive, positive], dim=1)
+        return torch.softmax(logits, dim=1)
+
+    def loss(self, logits: torch.Tensor, label: torch.Tensor, weighted: bool) -> torch.Tensor:
+        """Return the mean loss: binary cross-entropy for one logit, cross-entropy for more.
+
+        Args:
+            logits: float, shape (B, K).
+            label: int64, shape (B,), class indices.
+            weighted: Use the class weights and the label smoothing (training), or neither (validation).
+        """
+        weights = self.class_weights if weighted else None
+        if logits.shape[1] == 1:
+            target = label.to(logits.dtype).unsqueeze(1)
+            per_image = None if weights is None else weights[label].unsqueeze(1)
+            return F.binary_cross_entropy_with_logits(logits, target, weight=per_image)
+        smoothing = self.loss_config.label_smoothing if weighted else 0.0
+        return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        """Return the loss of a batch; log the epoch's mean loss and accuracy."""
+        logits, label = self(batch["image"]), batch["label"]
+        loss = self.loss(logits, label, weighted=True)
+        self.train_accuracy.update(self._scores(logits.detach()), label)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(label))
+        self.log("train/acc", self.train_accuracy, on_step=False, on_epoch=True, batch_size=len(label))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the learning rate that the epoch ended with."""
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Log the validation loss and metrics of the epoch."""
+        logits, label = self(batch["image"]), batch["label"]
+        loss = self.loss(logits, label, weighted=False)
+        self.val_metrics.update(self._scores(logits), label)
+        self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over the whole validation part."""
+        self.log_dict(self.val_metrics.compute())
+        self.val_metrics.reset()
+
+    def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
+        return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser over what trains in the present stage, with its scheduler."""
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not trainable:
+            raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
+        optimizer = build_optimizer(self.optimizer_config, trainable, self.learning_rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = build_scheduler(self.scheduler_config, optimizer, self.learning_rate, steps)
+        return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+        """What the metrics take: the positive class's probability for two classes, else all of them."""
+        probability = self.probabilities(logits.float())
+        return probability[:, 1] if self.classes == 2 else probability
+
+
+def _accuracy(classes: int) -> nn.Module:
+    return BinaryAccuracy() if classes == 2 else MulticlassAccuracy(classes, average="micro")
+
+
+class _BinaryWeightedF1(MulticlassF1Score):
+    """Weighted F1 of two classes from the positive class's probability, called at 0.5."""
+
+    def __init__(self) -> None:
+        super().__init__(2, average="weighted")
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        super().update((preds >= 0.5).long(), target)
+
+
+def _validation_metrics(classes: int) -> MetricCollection:
+    if classes == 2:
+        metrics: dict[str, Any] = {"acc": BinaryAccuracy(), "auc": BinaryAUROC(), "f1_weighted": _BinaryWeightedF1()}
+    else:
+        metrics = {
+            "acc": MulticlassAccuracy(classes, average="micro"),
+            "auc": MulticlassAUROC(classes),
+            "f1_weighted": MulticlassF1Score(classes, average="weighted"),
+        }
+    # Each keeps its own state: sharing it would need an update before the collection is used.
+    return MetricCollection(metrics, prefix="val/", compute_groups=False)

@@ -1,0 +1,212 @@
+"""The stages of a run, one fit after another; each starts from the best of the one before."""
+
+import json
+import logging
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pytorch_lightning import Callback, LightningDataModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from common.errors import UserError
+from common.files import write_json
+from common.schema import Config, OptimizerConfig, StageConfig
+from lightning_modules.callbacks import Progress, PureRandomness, ResumeCheckpoint, StagedUnfreezing
+from lightning_modules.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class FinishedStage:
+    """What a finished stage leaves behind, beside its best weights.
+
+    Attributes:
+        name: The stage's name.
+        best: The best checkpoint, below the run's folder.
+        score: The monitored metric of the best epoch.
+        epochs: Epochs trained.
+        images_seen: Training images seen, copies counted, over all epochs.
+        seconds: Wall time of the fit, interruptions left out.
+    """
+
+    name: str
+    best: str
+    score: float | None
+    epochs: int
+    images_seen: int
+    seconds: float
+
+
+def stages_of(config: Config) -> dict[str, StageConfig]:
+    """Return the stages to train, in their order: ``init_from`` stands for those that train the head alone."""
+    stages = {name: _bounded(stage, config) for name, stage in config.unfreeze.stages.items()}
+    fine_tuning = {name: stage for name, stage in stages.items() if stage.train}
+    return fine_tuning if config.init_from and fine_tuning else stages
+
+
+def train_stages(model: Classifier, data: LightningDataModule, config: Config, run: Path) -> list[FinishedStage]:
+    """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
+
+    Args:
+        model: The classifier; its weights are overwritten where a finished or interrupted stage lies in ``run``.
+        data: Serves the train and validation batches.
+        config: The typed configuration.
+        run: The run's folder.
+    """
+    finished: list[FinishedStage] = []
+    for number, (name, stage) in enumerate(stages_of(config).items()):
+        folder = run / "checkpoints" / f"{number + 1}-{name}"
+        done = folder / "stage.json"
+        if not done.exists():
+            if finished:
+                load_checkpoint(model, run / finished[-1].best)
+            _fit_stage(model, data, config, run, folder, number, name, stage)
+        for earlier in finished:  # the disk is a budget: only the newest best is needed
+            (run / earlier.best).unlink(missing_ok=True)
+        finished.append(FinishedStage(**json.loads(done.read_text())))
+    load_checkpoint(model, run / finished[-1].best)
+    return finished
+
+
+def load_checkpoint(model: Classifier, path: Path) -> None:
+    """Load the weights of a checkpoint into ``model``, every key of it.
+
+    Raises:
+        UserError: The file is missing, or of another network.
+    """
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        model.load_state_dict(weights, strict=True)
+    except FileNotFoundError as error:
+        raise UserError(f"no checkpoint at {path}") from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path} does not fit the model of this run: {reason}") from error
+
+
+def read_history(run: Path) -> pd.DataFrame:
+    """Return the learning curves of a run: a row per epoch of each stage, columns stage, epoch and the logged metrics.
+
+    An epoch that was trained twice (interrupted, then resumed) counts once, by its later record.
+    """
+    tables = []
+    for folder in sorted((run / "logs").glob("*-*"), key=lambda path: int(path.name.split("-")[0])):
+        versions = sorted(folder.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1]))
+        rows = pd.concat([pd.read_csv(path) for path in versions]) if versions else pd.DataFrame()
+        if not rows.empty:
+            rows = rows.groupby("epoch", as_index=False).last()
+            tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _fit_stage(
+    model: Classifier,
+    data: LightningDataModule,
+    config: Config,
+    run: Path,
+    folder: Path,
+    number: int,
+    name: str,
+    stage: StageConfig,
+) -> None:
+    """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
+    model.learning_rate = stage.lr
+    args = config.optimizer.args if stage.optimizer in (None, config.optimizer.name) else {}
+    model.optimizer_config = OptimizerConfig(name=stage.optimizer or config.optimizer.name, args=args)
+    unfreezing = StagedUnfreezing(name, number, stage)
+    best = ModelCheckpoint(
+        dirpath=folder,
+        filename="best",
+        monitor=config.callbacks.monitor,
+        mode="min" if config.callbacks.monitor == "val/loss" else "max",
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+    last = folder / "last.ckpt"
+    callbacks: list[Callback] = [unfreezing, PureRandomness(config.seed, number), best]
+    callbacks += _early_stopping(config, stage)
+    callbacks += [ResumeCheckpoint(last, config.callbacks.checkpoint.every_steps)]
+    trainer = build_trainer(config, stage.max_epochs, callbacks, _loggers(config, run, f"{number + 1}-{name}"))
+    trainer.fit(model, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    if trainer.is_global_zero:
+        record = FinishedStage(
+            name=name,
+            best=str(Path(best.best_model_path).relative_to(run.resolve())),
+            score=None if best.best_model_score is None else float(best.best_model_score),
+            epochs=trainer.current_epoch,
+            images_seen=unfreezing.images_seen,
+            seconds=unfreezing.state_dict()["seconds"],
+        )
+        write_json(folder / "stage.json", asdict(record))
+        last.unlink(missing_ok=True)
+
+
+def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
+    """Return Lightning's Trainer for one fit, or for a prediction where ``epochs`` is None."""
+    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "deterministic"})
+    if config.trainer.enable_progress_bar:
+        callbacks = [*callbacks, Progress()]
+    return Trainer(
+        **settings,
+        max_epochs=epochs,
+        deterministic=config.trainer.deterministic,
+        callbacks=callbacks,
+        logger=loggers,
+        # The order is ours to choose (EpochBatchSampler), under DDP too.
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+    )
+
+
+def quiet_lightning() -> None:
+    """Silence Lightning's notes about devices and its advice that does not fit here; warnings of its own stay."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked
+        ".*smaller than the logging interval.*",
+        ".*exists and is not empty.*",  # a resumed stage writes where it wrote
+        ".*in eval mode at the start.*",  # frozen modules are meant to be
+        ".*is not resumable.*",  # EpochBatchSampler is
+        ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def _bounded(stage: StageConfig, config: Config) -> StageConfig:
+    """The stage with its length bounded by trainer.max_epochs, and with the rate that overrules it."""
+    epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
+    return stage.model_copy(update={"max_epochs": epochs, "lr": config.unfreeze.lr or stage.lr})
+
+
+def _early_stopping(config: Config, stage: StageConfig) -> list[Callback]:
+    """Stop a stage when its monitored metric has not got better for `patience` epochs."""
+    stopping = config.callbacks.early_stopping
+    if not stopping.enabled:
+        return []
+    return [
+        EarlyStopping(
+            config.callbacks.monitor,
+            mode="min" if config.callbacks.monitor == "val/loss" else "max",
+            patience=stage.patience or stopping.patience,
+            min_delta=stopping.min_delta,
+            # After the validation, so that the checkpoint at the epoch's end holds its newest state.
+            check_on_train_epoch_end=False,
+        )
+    ]
+
+
+def _loggers(config: Config, run: Path, stage: str) -> list[Logger]:
+    """CSV (a new version after each interruption, merged when read) and TensorBoard."""
+    loggers: list[Logger] = []
+    if config.logger.csv:
+        loggers.append(CSVLogger(run / "logs", name=stage))
+    if config.logger.tensorboard:
+        loggers.append(TensorBoardLogger(run / "tensorboard", name=stage, version=""))
+    return loggers

@@ -1,0 +1,1 @@
+"""Thin command lines without logic of their own."""

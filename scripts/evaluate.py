@@ -1,0 +1,112 @@
+"""Judge finished runs by their predictions: metrics with intervals, folds pooled, paired differences."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from typer.core import TyperCommand
+
+# The packages stand beside scripts/ in the checkout and are not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import report_user_errors
+
+
+class Method(StrEnum):
+    """How validation chooses the operating threshold."""
+
+    YOUDEN = "youden"
+    F1 = "f1"
+    SENSITIVITY = "sensitivity"
+
+
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; several are pooled.")
+]
+Against = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="RUN...", help="Subtract these runs, judged on the same images."),
+]
+Csv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table; the same again is replaced.")]
+Label = Annotated[str, typer.Option(help="Name of the rows in the table.")]
+Output = Annotated[Path | None, typer.Option(help="Write metrics.json, confusion matrix and ROC into this folder.")]
+Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
+Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="How often an interval should hold the truth.")]
+Threshold = Annotated[Method, typer.Option(help="How validation chooses the threshold.")]
+Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
+
+
+class SeveralAgainst(TyperCommand):
+    """Takes every word after ``--against``, so that the shell's ``*`` works there too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat ``--against`` before each of its runs, as the parser wants it."""
+        spread, within = [], False
+        for argument in args:
+            within = argument == "--against" or (within and not argument.startswith("-"))
+            spread += ["--against", argument] if within and argument != "--against" else [argument] * (not within)
+        return super().parse_args(ctx, spread)
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command(cls=SeveralAgainst)
+@report_user_errors()
+def evaluate(
+    runs: Runs,
+    against: Against = None,
+    csv: Csv = None,
+    label: Label = "",
+    output: Output = None,
+    resamples: Resamples = 1000,
+    confidence: Confidence = 0.95,
+    threshold: Threshold = Method.YOUDEN,
+    sensitivity: Sensitivity = 0.95,
+    seed: Seed = 0,
+) -> None:
+    """Judge finished runs by their predictions.
+
+    Several runs are folds of one experiment: their test images are pooled, the mean over the folds stands beside.
+    Intervals come from a bootstrap that draws subjects where they are known, else images.
+
+    [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
+
+    [bold]python scripts/evaluate.py outputs/a/subject-fold*/seed=0 --against outputs/b/subject-fold*/seed=0[/bold]
+    """
+    # Imported here so that --help costs nothing.
+    from rich.console import Console
+
+    from common.predictions import read_predictions
+    from common.schema import EvaluationConfig
+    from evaluation.comparison import compare
+    from evaluation.judge import judge_runs, write_files
+    from evaluation.pooling import pool
+    from evaluation.records import append_rows, rows_of, rows_of_comparison
+    from evaluation.scored import score
+    from evaluation.tables import difference_table, table
+
+    settings = EvaluationConfig(
+        resamples=resamples, confidence=confidence, threshold=threshold.value, sensitivity=sensitivity, seed=seed
+    )
+    ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
+    console = Console()
+    judgement = judge_runs(ours, settings)
+    console.print(table(judgement))
+    rows = rows_of(judgement, label)
+    if theirs:
+        comparison = compare(ours, theirs, settings)
+        console.print(difference_table(comparison))
+        rows += rows_of_comparison(comparison, label)
+    if csv:
+        append_rows(csv, rows)
+    if output:
+        write_files(output, judgement, score(pool(ours).part("test")))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Make the virtual environment and install the exact set of constraints.txt. Called by `make setup`.
+set -euo pipefail
+python=${PYTHON:-python3}
+venv=${VENV:-.venv}
+backend=${TORCH_BACKEND:-}
+
+command -v "$python" >/dev/null || { echo "error: no $python on the PATH: install Python 3.11, or say make PYTHON=..." >&2; exit 1; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "error: $("$python" --version) is too old: Karyocyte needs Python 3.11 or newer (make PYTHON=python3.11)" >&2
+    exit 1
+}
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || {
+    echo "error: $python cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2
+    exit 1
+}
+
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+    # uv installs the set in seconds where pip takes minutes; it is itself a package.
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv && uv="$venv/bin/uv" || uv=""
+fi
+
+if [ -n "$uv" ]; then
+    echo "installing with uv${backend:+ (torch backend $backend)} ..."
+    # The pins of constraints.txt carry no build tag such as +cpu, so another backend may choose its own build of them.
+    "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt \
+        ${backend:+--torch-backend "$backend"} --requirements pyproject.toml --group dev || {
+        [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend cannot be had from here: leave it empty for the platform's default" >&2
+        exit 1
+    }
+else
+    [ -z "$backend" ] || { echo "error: TORCH_BACKEND needs uv, which cannot be had here: leave it empty" >&2; exit 1; }
+    echo "uv cannot be had: installing with pip (some minutes) ..."
+    # pip reads no dependencies from pyproject.toml without building a package, which Karyocyte is not.
+    "$venv/bin/python" - <<'PY' >"$venv/requirements.txt"
+import tomllib
+
+project = tomllib.load(open("pyproject.toml", "rb"))
+print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["dev"]))
+PY
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --constraint constraints.txt --requirement "$venv/requirements.txt"
+fi
+"$venv/bin/python" -c 'import torch, torchvision; print("ready: torch", torch.__version__, "cuda" if torch.cuda.is_available() else "cpu")'

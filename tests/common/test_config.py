@@ -1,0 +1,77 @@
+"""The effective configuration is the YAML: unknown keys, wrong values and wrong orders are refused by name."""
+
+import shutil
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from common.config import check_config, check_override_order
+from common.errors import UserError
+from common.runs import ROOT
+from tests.helpers.training import composed
+
+
+def test_the_default_composition_is_valid():
+    config = check_config(composed([]))
+    assert config.model.name == "resnet50"
+    assert config.weights == "resnet50.tv_in1k"
+
+
+def test_a_typo_planted_in_a_yaml_file_is_refused_with_the_right_key(tmp_path):
+    """Hydra lets a misspelt key in a file pass; the schema must not."""
+    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (conf / "experiment" / "planted.yaml").write_text("# @package _global_\ntrainer: {max_epoch: 3}\n")
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        planted = compose("train", ["+experiment=planted"])
+    with pytest.raises(UserError, match=r"unknown key trainer\.max_epoch: did you mean trainer\.max_epochs"):
+        check_config(planted)
+
+
+@pytest.mark.parametrize(
+    ("override", "right"),
+    [
+        ("+optimiser.name=Adam", "optimizer"),
+        ("+data.positive_clas=all", "data.positive_class"),
+        ("+unfreeze.stages.head.learning_rate=1", "unfreeze.stages.head.lr"),
+        ("+callbacks.early_stopping.patient=3", "callbacks.early_stopping.patience"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_right_one(override, right):
+    with pytest.raises(UserError, match="unknown key") as caught:
+        check_config(composed([override]))
+    assert right in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed=-1", "seed"),
+        ("protocol=subjects", "subject"),
+        ("split.fold=7", "split.folds"),
+        ("trainer.max_epochs=none", "trainer.max_epochs"),
+        ("prepare.interpolation=cubic", "bicubic"),
+        ("balance=paper", "transform"),
+        ("loss.label_smoothing=0.1", "head.logits"),
+        ("weights=null", "weights"),
+    ],
+)
+def test_a_wrong_value_is_named(override, words):
+    with pytest.raises(UserError) as caught:
+        check_config(composed([override]))
+    assert words in str(caught.value)
+
+
+def test_nothing_mutates_a_configuration():
+    config = check_config(composed([]))
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 3
+    with pytest.raises(ValueError, match="frozen"):
+        config.trainer.max_epochs = 3
+
+
+def test_profile_before_experiment_is_refused_and_after_it_is_not():
+    with pytest.raises(UserError, match=r"type `\+experiment=resnet50_features \+profile=smoke`"):
+        check_override_order(["seed=1", "+profile=smoke", "+experiment=resnet50_features"])
+    check_override_order(["+experiment=resnet50_features", "+profile=smoke"])
+    check_override_order(["+profile=smoke"])

@@ -1,0 +1,43 @@
+"""Files are whole or absent."""
+
+import hashlib
+import json
+
+import pytest
+
+from common.files import atomic_path, sha256_of_file, sha256_of_value, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("disk full")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_not_there_before_the_block_ends(tmp_path):
+    path = tmp_path / "deep" / "file.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+
+
+def test_json_refuses_nan_and_writes_nothing(tmp_path):
+    path = tmp_path / "metrics.json"
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"auc": float("nan")})
+    assert not path.exists()
+    write_json(path, {"auc": None})
+    assert json.loads(path.read_text()) == {"auc": None}
+
+
+def test_hashes(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"cell")
+    assert sha256_of_file(path) == hashlib.sha256(b"cell").hexdigest()
+    assert sha256_of_value({"a": 1, "b": [2]}) == sha256_of_value({"b": [2], "a": 1})
+    assert sha256_of_value({"a": 1}) != sha256_of_value({"a": 2})

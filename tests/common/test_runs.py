@@ -1,0 +1,81 @@
+"""A run has one address, and its folder holds one run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from common.errors import UserError
+from common.runs import is_finished, locked, open_run, run_folder, run_identity, write_status
+from tests.helpers.training import small_config
+
+CONTENTS = {"data": "d" * 64, "weights": "random", "init_from": None}
+
+
+def address(config, contents=CONTENTS):
+    return run_folder(config, run_identity(config, contents))
+
+
+def test_the_address_names_experiment_protocol_fold_and_seed(tmp_path):
+    config = small_config(tmp_path, "split.fold=2", "seed=7", "protocol=image", experiment="resnet18_cut_block5")
+    folder = address(config)
+    assert folder.name == "seed=7"
+    assert folder.parent.name.startswith("image-fold2-")
+    assert len(folder.parent.name.removeprefix("image-fold2-")) == 8
+    assert folder.parent.parent.name == "resnet18_cut_block5"
+
+
+@pytest.mark.parametrize(
+    "override", ["data_dir=elsewhere", "loader.workers=3", "logger.csv=false", "resume=never", "trainer.accelerator=auto"]
+)
+def test_what_does_not_change_the_result_does_not_change_the_address(tmp_path, override):
+    assert address(small_config(tmp_path)) == address(small_config(tmp_path, override))
+
+
+@pytest.mark.parametrize(
+    "override", ["prepare.clahe=true", "trainer.max_epochs=3", "optimizer=sgd", "split.seed=1", "model.cut=layer3"]
+)
+def test_what_changes_the_result_changes_the_address(tmp_path, override):
+    assert address(small_config(tmp_path)).parent != address(small_config(tmp_path, override)).parent
+
+
+def test_the_content_of_data_and_weights_changes_the_address(tmp_path):
+    config = small_config(tmp_path)
+    for key in CONTENTS:
+        assert address(config) != address(config, {**CONTENTS, key: "other"})
+
+
+def test_a_folder_of_another_run_or_of_something_else_is_refused(tmp_path):
+    config = small_config(tmp_path)
+    identity = run_identity(config, CONTENTS)
+    folder = tmp_path / "run"
+    open_run(folder, config, identity, ["train.py"])
+    open_run(folder, config, identity, ["train.py"])  # the same run again: a resume
+    assert json.loads((folder / "environment.json").read_text())["packages"]["timm"]
+    with pytest.raises(UserError, match="another configuration"):
+        open_run(folder, config, run_identity(config, {**CONTENTS, "data": "x"}), [])
+    with pytest.raises(UserError, match="resume=never"):
+        open_run(folder, config.model_copy(update={"resume": "never"}), identity, [])
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.docx").write_text("precious")
+    with pytest.raises(UserError, match="no run of Karyocyte"):
+        open_run(foreign, config, identity, [])
+    assert [path.name for path in foreign.iterdir()] == ["thesis.docx"]
+
+
+def test_status_says_when_a_run_is_finished(tmp_path):
+    assert not is_finished(tmp_path)
+    write_status(tmp_path, "running")
+    assert not is_finished(tmp_path)
+    write_status(tmp_path, "finished", best="checkpoints/1-head/best.ckpt")
+    assert is_finished(tmp_path)
+
+
+def test_a_second_process_is_kept_out_while_the_first_trains(tmp_path):
+    code = f"from pathlib import Path\nfrom common.runs import locked\nwith locked(Path({str(tmp_path)!r})): pass"
+    with locked(tmp_path):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another process is training" in done.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,56 @@
+"""The order is a pure function of (seed, epoch), whole over the processes, and can start at any batch."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules.sampling import EpochBatchSampler
+
+
+def batches(length, size, epoch=0, first=0, seed=0, **more):
+    return list(EpochBatchSampler(length, size, seed, lambda: (epoch, first), **more))
+
+
+def items(found):
+    return [item for batch in found for _, item in batch]
+
+
+@given(length=st.integers(1, 60), size=st.integers(1, 9), epoch=st.integers(0, 9))
+def test_every_item_comes_once_and_carries_its_epoch(length, size, epoch):
+    found = batches(length, size, epoch)
+    assert sorted(items(found)) == list(range(length))
+    assert {e for batch in found for e, _ in batch} == {epoch}
+    assert len(found) == len(EpochBatchSampler(length, size, 0, lambda: (0, 0)))
+
+
+@given(length=st.integers(2, 60), size=st.integers(1, 9), first=st.integers(0, 8))
+def test_starting_in_mid_epoch_gives_the_rest_of_the_same_order(length, size, first):
+    assert batches(length, size, 3, first) == batches(length, size, 3)[first:]
+
+
+def test_seed_and_epoch_change_the_order():
+    assert items(batches(50, 5, epoch=0)) == items(batches(50, 5, epoch=0))
+    assert items(batches(50, 5, epoch=0)) != items(batches(50, 5, epoch=1))
+    assert items(batches(50, 5, seed=0)) != items(batches(50, 5, seed=1))
+
+
+@given(length=st.integers(1, 60), size=st.integers(1, 5), world=st.integers(1, 4), weighted=st.booleans())
+def test_processes_share_the_global_batches_of_one_process(length, size, world, weighted):
+    weights = np.linspace(1, 2, length) if weighted else None
+    whole = batches(length, size * world, weights=weights)
+    shares = [batches(length, size, rank=rank, world=world, weights=weights) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1  # an uneven end would hang the others
+    for number, batch in enumerate(whole):
+        joined = [item for share in shares for item in share[number]]
+        assert set(joined) == set(batch)
+        assert len(joined) - len(batch) < world  # what the last batch repeats
+        assert len({len(share[number]) for share in shares}) == 1
+
+
+def test_weights_draw_with_replacement_and_in_proportion():
+    weights = np.array([0.0, 1.0, 3.0])
+    drawn = [item for epoch in range(400) for item in items(batches(3, 3, epoch=epoch, weights=weights))]
+    counts = np.bincount(drawn, minlength=3)
+    assert counts[0] == 0
+    assert counts[2] / counts[1] == pytest.approx(3.0, rel=0.2)

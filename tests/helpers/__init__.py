@@ -1,0 +1,1 @@
+"""Plain functions that write tiny data sets to disk."""

@@ -1,0 +1,98 @@
+"""Predictions with a known truth."""
+
+import numpy as np
+import pandas as pd
+
+from common.predictions import PROBABILITY_PREFIX, Predictions
+
+ABOUT = {
+    "name": "tiny",
+    "source": "cnmc",
+    "synthetic": False,
+    "protocol": "subject",
+    "fold": 0,
+    "folds": 3,
+    "seed": 0,
+    "weights": "random",
+    "run": "outputs/tiny/subject-fold0-00000000/seed=0",
+    "revision": "0" * 40,
+    "images_seen": 100,
+    "wall_seconds": 1.0,
+}
+
+
+def make_predictions(
+    images=60,
+    subjects=12,
+    classes=("hem", "all"),
+    skill=1.5,
+    part="test",
+    first=0,
+    seed=0,
+    about=None,
+) -> Predictions:
+    """Draw predictions: subjects have one class each; the logit of the true class is ``skill`` higher on average.
+
+    ``subjects=None`` leaves them unknown. ``first`` numbers images and subjects from there, so that folds do not meet.
+    """
+    rng = np.random.default_rng(seed)
+    groups = np.arange(images) % (subjects or images)
+    labels = groups % len(classes)
+    shift = rng.normal(scale=0.5, size=(groups.max() + 1, len(classes)))[groups]
+    logits = rng.normal(size=(images, len(classes))) + shift + skill * np.eye(len(classes))[labels]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    names = [f"image_{first + number:05d}" for number in range(images)]
+    frame = pd.DataFrame(
+        {
+            "image_id": names,
+            "path": [f"{name}.bmp" for name in names],
+            "label": np.array(classes, dtype=object)[labels],
+            "subject": [f"subject_{first + group:04d}" for group in groups] if subjects else [None] * images,
+            "part": part,
+            "uncertainty": 0.5,
+        }
+    )
+    for index, name in enumerate(classes):
+        frame[PROBABILITY_PREFIX + name] = probabilities[:, index]
+    positive = classes[-1] if len(classes) == 2 else None
+    return Predictions(frame, tuple(classes), positive, {**ABOUT, **(about or {})})
+
+
+def join(*parts: Predictions) -> Predictions:
+    """Put the rows of several predictions of one run into one."""
+    frame = pd.concat([part.frame for part in parts], ignore_index=True)
+    return Predictions(frame, parts[0].classes, parts[0].positive_class, parts[0].about)
+
+
+def make_run(fold=0, images=60, subjects=12, seed=0, about=None, **keywords) -> Predictions:
+    """Draw validation and test rows of one fold; different folds share no test image."""
+    about = {"fold": fold, **(about or {})}
+    validation = make_predictions(
+        images,
+        subjects,
+        part="validation",
+        first=100_000 + fold * images,
+        seed=1000 * seed + fold + 500,
+        about=about,
+        **keywords,
+    )
+    test = make_predictions(images, subjects, first=fold * images, seed=1000 * seed + fold, about=about, **keywords)
+    return join(validation, test)
+
+
+def with_scores(labels, scores, subjects=None, part="test") -> Predictions:
+    """Build two-class predictions (hem, all) from labels (True: all; None: unknown) and probabilities of ``all``."""
+    labels = list(labels)
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"image_{number:05d}" for number in range(len(labels))],
+            "path": [f"image_{number:05d}.bmp" for number in range(len(labels))],
+            "label": [None if label is None else ("all" if label else "hem") for label in labels],
+            "subject": list(subjects) if subjects is not None else [None] * len(labels),
+            "part": part,
+            "uncertainty": 0.5,
+            "prob_hem": 1.0 - np.asarray(scores, dtype=np.float64),
+            "prob_all": np.asarray(scores, dtype=np.float64),
+        }
+    )
+    return Predictions(frame, ("hem", "all"), "all", dict(ABOUT))

@@ -1,0 +1,78 @@
+"""The classifier: what goes in, what comes out, and what its loss weighs."""
+
+import pytest
+import torch
+from torch import nn
+
+from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from lightning_modules.classifier import Classifier
+
+
+class Echo(nn.Module):
+    """A backbone that keeps what it was given."""
+
+    def forward_features(self, image):
+        self.seen = image
+        return image.mean((2, 3))
+
+
+def classifier(logits, classes, weights=None, smoothing=0.0):
+    return Classifier(
+        Echo(),
+        nn.Linear(3, logits),
+        (0.5, 0.4, 0.3),
+        (0.2, 0.1, 0.5),
+        classes,
+        LossConfig(label_smoothing=smoothing),
+        OptimizerConfig(),
+        SchedulerConfig(),
+        weights,
+    )
+
+
+def test_images_in_0_1_reach_the_backbone_normalised_by_what_its_weights_expect():
+    model, image = classifier(1, 2), torch.rand(2, 3, 4, 4)
+    model(image)
+    for channel, (mean, std) in enumerate([(0.5, 0.2), (0.4, 0.1), (0.3, 0.5)]):
+        torch.testing.assert_close(model.backbone.seen[:, channel], (image[:, channel] - mean) / std)
+
+
+def test_one_logit_is_the_log_odds_of_class_1():
+    found = classifier(1, 2).probabilities(torch.tensor([[0.0], [torch.logit(torch.tensor(0.8))]]))
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.5], [0.2, 0.8]]))
+
+
+@pytest.mark.parametrize(("logits", "classes"), [(1, 2), (2, 2), (8, 8)])
+def test_probabilities_sum_to_one(logits, classes):
+    found = classifier(logits, classes).probabilities(torch.randn(5, logits))
+    assert found.shape == (5, classes)
+    torch.testing.assert_close(found.sum(1), torch.ones(5))
+
+
+def test_one_logit_and_two_say_the_same_loss():
+    one, two = classifier(1, 2), classifier(2, 2)
+    logit, label = torch.randn(6, 1), torch.tensor([0, 1, 1, 0, 1, 0])
+    both = torch.cat([torch.zeros(6, 1), logit], dim=1)
+    torch.testing.assert_close(one.loss(logit, label, False), two.loss(both, label, False))
+
+
+def test_class_weights_weigh_the_training_loss_alone():
+    weights = torch.tensor([1.0, 3.0])
+    weighted, plain = classifier(1, 2, weights), classifier(1, 2)
+    logit = torch.tensor([[0.3], [-0.2]])
+    for label, factor in ((0, 1.0), (1, 3.0)):
+        labels = torch.tensor([label, label])
+        torch.testing.assert_close(weighted.loss(logit, labels, True), factor * plain.loss(logit, labels, True))
+        torch.testing.assert_close(weighted.loss(logit, labels, False), plain.loss(logit, labels, False))
+
+
+def test_label_smoothing_is_of_the_training_loss_alone():
+    smooth, plain = classifier(3, 3, smoothing=0.1), classifier(3, 3)
+    logits, label = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    assert not torch.isclose(smooth.loss(logits, label, True), plain.loss(logits, label, True))
+    torch.testing.assert_close(smooth.loss(logits, label, False), plain.loss(logits, label, False))
+
+
+def test_a_state_dict_holds_the_weights_and_nothing_of_the_data():
+    keys = classifier(1, 2, torch.ones(2)).state_dict().keys()
+    assert set(keys) == {"head.weight", "head.bias"}
