@@ -1,5 +1,7 @@
 """What a reader of metrics must know before believing them."""
 
+from math import isclose
+
 # Below this number of subjects in a class the intervals were seen to be too narrow.
 FEW_CLUSTERS = 20
 
@@ -43,7 +45,7 @@ def _doubtful(metrics: dict[str, dict]) -> list[str]:
     undefined = [f"{name} ({one['undefined']})" for name, one in metrics.items() if one["undefined"]]
     if undefined:
         lines.append(f"undefined on some resamples, which are left out: {', '.join(undefined)}")
-    constant = [name for name, one in metrics.items() if one["low"] is not None and one["low"] == one["high"]]
+    constant = [name for name, one in metrics.items() if one["low"] is not None and isclose(one["low"], one["high"])]
     if constant:
         lines.append(f"the same on every resample, so that the interval says nothing: {', '.join(constant)}")
     return lines

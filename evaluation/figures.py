@@ -49,12 +49,13 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
         path: PNG to write.
         history: One row per epoch in the order of training: ``stage``, ``epoch``, columns ``train/<x>`` and ``val/<x>``
             (either may be absent, cells may be NaN), ``lr``.
-        about: Facts of the run; ``monitor`` and ``mode`` say what best means (``val/loss``, ``min`` where absent).
+        about: Facts of the run; ``monitor`` names the column that says what is best (``val/loss`` where absent): of a
+            loss the lowest, of anything else the highest.
     """
     names = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
     panels = [*names, *(["lr"] if "lr" in history else [])]
     epochs = np.arange(1, len(history) + 1)
-    best = _best_rows(history, about.get("monitor", "val/loss"), about.get("mode", "min"))
+    best = _best_rows(history, about.get("monitor", "val/loss"))
     with _canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, name in zip(axes, panels, strict=True):
@@ -165,11 +166,11 @@ def _name_stages(axis: Axes, history: pd.DataFrame) -> None:
         axis.annotate(name, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
 
 
-def _best_rows(history: pd.DataFrame, monitor: str, mode: str) -> list[int]:
+def _best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
     """Return the row of each stage's best epoch; none where the monitored column is absent."""
     if monitor not in history:
         return []
-    values = history[monitor].reset_index(drop=True) * (1 if mode == "max" else -1)
+    values = history[monitor].reset_index(drop=True) * (-1 if monitor.endswith("loss") else 1)
     groups = values.groupby(history["stage"].to_numpy(), sort=False)
     return [int(group.idxmax()) for _, group in groups if group.notna().any()]
 
@@ -201,20 +202,17 @@ def _curve_of_two(axis: Axes, judgement: dict, test: Scored) -> None:
     false_rate, true_rate = _rates(test, test.positive_index)
     name = f"{judgement['positive_class']}: AUC {_with_interval(judgement['test']['metrics']['auc'])}"
     axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
-    points = {"at 0.5": ("o", judgement["test"]["metrics"])}
+    points = {"at 0.5": judgement["test"]["metrics"]}
     if judgement["test"]["metrics_at_threshold"] is not None:
-        points[f"at {_threshold(judgement)}, chosen on validation"] = ("D", judgement["test"]["metrics_at_threshold"])
-    for colour, (label, (marker, metrics)) in zip(COLOURS[1:], points.items(), strict=False):
-        axis.plot(
-            1 - metrics["specificity"]["value"],
-            metrics["sensitivity"]["value"],
-            marker=marker,
-            color=colour,
-            linestyle="none",
-            markersize=9,
-            markeredgecolor="white",
-            label=label,
-        )
+        points[f"at {_threshold(judgement)}, chosen on validation"] = judgement["test"]["metrics_at_threshold"]
+    # A ring and a diamond: both are seen where they meet.
+    marks = (
+        {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
+        {"marker": "D", "markersize": 7, "color": COLOURS[2]},
+    )
+    for (label, metrics), mark in zip(points.items(), marks, strict=False):
+        place = (1 - metrics["specificity"]["value"], metrics["sensitivity"]["value"])
+        axis.plot(*place, linestyle="none", label=label, **mark)
 
 
 def _curves_against_the_rest(axis: Axes, judgement: dict, test: Scored) -> None:

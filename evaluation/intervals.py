@@ -143,7 +143,8 @@ def _ends(
             ).confidence_interval
         if np.isfinite([low, high]).all():
             break
-    return float(low), float(high), method.lower()
+    # Equal values, reached by sums in different order, may differ in the last bit.
+    return float(min(low, high)), float(max(low, high)), method.lower()
 
 
 def _leave_one_out(statistic: Statistic, clusters: int, batch: int) -> np.ndarray:

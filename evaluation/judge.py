@@ -109,7 +109,7 @@ def write_judgement(
     Args:
         run_dir: Where to write; each file is whole or absent.
         predictions: Validation and test rows of the run.
-        history: One row per epoch, see ``figures.learning_curves``; ``about`` may name ``monitor`` and ``mode``. None
+        history: One row per epoch, see ``figures.learning_curves``; ``about`` may name the ``monitor``. None
             or empty: no learning curves.
         settings: See ``judge``.
 

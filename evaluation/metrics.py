@@ -33,6 +33,8 @@ def call(probabilities: np.ndarray, positive_index: int | None, threshold: Thres
 def confusion(labels: np.ndarray, called: np.ndarray, classes: int) -> np.ndarray:
     """Count images, int64, shape (classes, classes): rows are the truth, columns the calls."""
     known = labels >= 0
+    if not known.any():
+        return np.zeros((classes, classes), dtype=np.int64)
     return reference.confusion_matrix(labels[known], called[known], labels=np.arange(classes))
 
 

@@ -71,7 +71,7 @@ def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
     return {
         "label": label,
         "experiment": about.get("name"),
-        "source": f"{_text(about.get('source'))}{' (synthetic)' if about.get('synthetic') else ''}",
+        "source": _source(about),
         "protocol": about.get("protocol"),
         "folds": about.get("fold"),
         "seeds": about.get("seed"),
@@ -92,3 +92,8 @@ def _text(value: object) -> str:
         # Six digits tell any two sets of images apart; more would feign precision.
         return "" if pd.isna(value) else f"{value:.6f}"
     return "" if value is None else str(value)
+
+
+def _source(about: dict) -> str:
+    source = _text(about.get("source"))
+    return source if not about.get("synthetic") or source == "synthetic" else f"{source} (synthetic)".strip()

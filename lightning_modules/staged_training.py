@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def stages_of(config: Config) -> dict[str, StageConfig]:
     return fine_tuning if config.init_from and fine_tuning else stages
 
 
-def train_stages(model: Classifier, data: LightningDataModule, config: Config, run: Path) -> list[FinishedStage]:
+def train_stages(
+    model: Classifier, data: LightningDataModule, config: Config, run: Path, extra: Sequence[Callback] = ()
+) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
 
     Args:
@@ -56,20 +59,26 @@ def train_stages(model: Classifier, data: LightningDataModule, config: Config, r
         data: Serves the train and validation batches.
         config: The typed configuration.
         run: The run's folder.
+        extra: Callbacks that watch every stage, after all others.
     """
     finished: list[FinishedStage] = []
     for number, (name, stage) in enumerate(stages_of(config).items()):
-        folder = run / "checkpoints" / f"{number + 1}-{name}"
+        folder = stage_folder(run, number, name)
         done = folder / "stage.json"
         if not done.exists():
             if finished:
                 load_checkpoint(model, run / finished[-1].best)
-            _fit_stage(model, data, config, run, folder, number, name, stage)
+            _fit_stage(model, data, config, run, number, name, stage, extra)
         for earlier in finished:  # the disk is a budget: only the newest best is needed
             (run / earlier.best).unlink(missing_ok=True)
         finished.append(FinishedStage(**json.loads(done.read_text())))
     load_checkpoint(model, run / finished[-1].best)
     return finished
+
+
+def stage_folder(run: Path, number: int, name: str) -> Path:
+    """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
+    return run / "checkpoints" / f"{number + 1}-{name}"
 
 
 def load_checkpoint(model: Classifier, path: Path) -> None:
@@ -108,12 +117,13 @@ def _fit_stage(
     data: LightningDataModule,
     config: Config,
     run: Path,
-    folder: Path,
     number: int,
     name: str,
     stage: StageConfig,
+    extra: Sequence[Callback],
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
+    folder = stage_folder(run, number, name)
     model.learning_rate = stage.lr
     args = config.optimizer.args if stage.optimizer in (None, config.optimizer.name) else {}
     model.optimizer_config = OptimizerConfig(name=stage.optimizer or config.optimizer.name, args=args)
@@ -130,7 +140,7 @@ def _fit_stage(
     last = folder / "last.ckpt"
     callbacks: list[Callback] = [unfreezing, PureRandomness(config.seed, number), best]
     callbacks += _early_stopping(config, stage)
-    callbacks += [ResumeCheckpoint(last, config.callbacks.checkpoint.every_steps)]
+    callbacks += [ResumeCheckpoint(last, config.callbacks.checkpoint.every_steps), *extra]
     trainer = build_trainer(config, stage.max_epochs, callbacks, _loggers(config, run, f"{number + 1}-{name}"))
     trainer.fit(model, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     if trainer.is_global_zero:

@@ -5,7 +5,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -43,12 +42,17 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
 class SeveralAgainst(TyperCommand):
     """Takes every word after ``--against``, so that the shell's ``*`` works there too."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
         """Repeat ``--against`` before each of its runs, as the parser wants it."""
         spread, within = [], False
-        for argument in args:
-            within = argument == "--against" or (within and not argument.startswith("-"))
-            spread += ["--against", argument] if within and argument != "--against" else [argument] * (not within)
+        for position, argument in enumerate(args):
+            if argument == "--against":
+                within = True
+                if not args[position + 1 :] or args[position + 1].startswith("-"):
+                    raise typer.BadParameter("names no run", ctx, param_hint="--against")
+            else:
+                within = within and not argument.startswith("-")
+                spread += ["--against", argument] if within else [argument]
         return super().parse_args(ctx, spread)
 
 

@@ -1,0 +1,45 @@
+"""Manifests without files, for what never opens one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from datamodules.manifest import Manifest
+
+
+def make_manifest(
+    labels: Sequence[str | None],
+    subjects: Sequence[str | None] | None = None,
+    parts: Sequence[str | None] | None = None,
+    sha256: Sequence[str] | None = None,
+    phash: Sequence[str] | None = None,
+) -> Manifest:
+    """Make a manifest of images that are not there; bytes and perceptual hashes all differ unless they are given."""
+    count = len(labels)
+    hashes = np.random.default_rng(0).integers(0, 256, (count, 32), dtype=np.uint8)
+    columns = {
+        "image_id": [f"i{number:05d}" for number in range(count)],
+        "path": [f"i{number:05d}.png" for number in range(count)],
+        "label": labels,
+        "subject": [None] * count if subjects is None else subjects,
+        "part": [None] * count if parts is None else parts,
+        "sha256": [f"{number:064x}" for number in range(count)] if sha256 is None else sha256,
+        "phash": [row.tobytes().hex() for row in hashes] if phash is None else phash,
+    }
+    frame = pd.DataFrame({name: pd.Series(list(values), dtype=object) for name, values in columns.items()})
+    frame = frame.assign(width=40, height=40)
+    classes = tuple(sorted({label for label in labels if label is not None}))
+    return Manifest(frame, Path("/nowhere"), classes, classes[-1] if len(classes) == 2 else None, "folder")
+
+
+def two_class_manifest(subjects_per_class: int, images_per_subject: int) -> Manifest:
+    """Make subjects of one class each: "a" (a0, a1, ...) and "b"."""
+    rows = [
+        (label, f"{label}{subject}")
+        for label in ("a", "b")
+        for subject in range(subjects_per_class)
+        for _ in range(images_per_subject)
+    ]
+    return make_manifest([label for label, _ in rows], [subject for _, subject in rows])

@@ -1,0 +1,94 @@
+"""scripts/evaluate.py from the outside."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from common.predictions import write_predictions
+from scripts.evaluate import app
+from tests.helpers.predictions import make_run
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ["--resamples", "20"]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three folds of two experiments, as folders ``good0`` .. ``poor2``."""
+    for fold in range(3):
+        for name, skill in (("good", 2.0), ("poor", 0.2)):
+            run = make_run(fold, images=30, subjects=10, skill=skill, about={"name": name})
+            write_predictions(tmp_path / f"{name}{fold}" / "predictions.parquet", run)
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments), *QUICK])
+
+
+def test_one_run(runs):
+    result = call(runs / "good1")
+    assert result.exit_code == 0, result.output
+    assert "good · cnmc · protocol subject · fold 1 of 3" in result.output
+    assert "sensitivity" in result.output
+
+
+def test_several_runs_are_pooled(runs):
+    result = call(*(runs / f"good{fold}" / "predictions.parquet" for fold in range(3)))
+    assert "folds 0, 1, 2 of 3" in result.output
+    assert "90 test images" in result.output
+    assert "fold mean" in result.output
+
+
+def test_the_difference_of_two_groups(runs):
+    result = call(*(runs / f"good{f}" for f in range(3)), "--against", *(runs / f"poor{f}" for f in range(3)))
+    assert result.exit_code == 0, result.output
+    assert "second: poor" in result.output
+    assert re.search(r"auc +0\.\d+ +0\.\d+ +\+0\.\d+", result.output)
+    assert "McNemar" in result.output
+
+
+def test_rows_and_files_are_written(runs):
+    folder, csv = runs / "pooled", runs / "results" / "x.csv"
+    result = call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", "confusion_matrix.png", "roc.png"}
+    assert set(pd.read_csv(csv)["label"]) == {"mine"}
+    assert set(pd.read_csv(csv)["folds"]) == {"0 1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "no predictions at"),
+        (["good0", "good0"], "test images are in more than one run"),
+        (["good0", "--against", "poor1"], "the images differ"),
+    ],
+)
+def test_mistakes_are_one_line(runs, capsys, arguments, message):
+    result = call(*(one if one.startswith("-") else runs / one for one in arguments))
+    assert result.exit_code == 1
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [["good0", "--against"], ["--against", "--label", "x", "good0"]])
+def test_against_nothing_is_refused(runs, arguments):
+    assert call(*(one if one.startswith("-") else runs / one for one in arguments)).exit_code == 2
+
+
+def test_help_from_any_folder_imports_nothing_heavy(tmp_path):
+    heavy = "torch|numpy|pandas|sklearn|scipy|matplotlib|pydantic"
+    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "evaluate.py"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"})
+    assert done.returncode == 0, done.stderr[-500:]
+    assert "--against" in done.stdout
+    assert not re.findall(rf"\| +({heavy})$", done.stderr, flags=re.MULTILINE)

@@ -1,0 +1,73 @@
+"""Every experiment file composes, says where its values come from, and trains a batch."""
+
+import re
+
+import pytest
+
+from common.config import check_config
+from common.runs import ROOT
+from datamodules.image_datamodule import ImageDataModule
+from lightning_modules.building import build_classifier
+from lightning_modules.staged_training import train_stages
+from tests.helpers.training import SMALL, composed, small_config
+
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+# One row per experiment of paper 004 that trains a single model (the ensembles join finished runs).
+PAPER_004 = """scratch_cnn_d256_dropout2 scratch_cnn_d256 scratch_cnn_d128 scratch_cnn_d256x2 vgg16_features
+vgg16_finetune_last3 vgg16_cut_block5_features vgg16_cut_block5 resnet50_features resnet50_finetune_last3
+resnet50_cut_block5_features resnet50_cut_block5_d512_features resnet50_cut_block5 resnet50_cut_block5_d512
+mobilenetv2_features mobilenetv2_last1 mobilenetv2_last7 mobilenetv2_cut""".split()
+
+
+def test_every_single_model_of_paper_004_is_an_experiment():
+    assert len(PAPER_004) == 18
+    assert set(PAPER_004) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_it_composes_and_bears_its_file_name(name):
+    config = check_config(composed([f"+experiment={name}"]))
+    assert config.name == name
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_value_says_where_it_comes_from(name):
+    """A value is the paper's or ours, and says so on its line; the header names the table and the figure."""
+    text = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text()
+    header = [line for line in text.splitlines() if line.startswith("#")]
+    assert re.search(r"Paper 00\d, \d|Ours", " ".join(header))
+    for line in text.splitlines():
+        opens_a_group = line.rstrip().endswith(":") or line.startswith(("#", "name:", "defaults:"))
+        names_a_group = "override /data" in line or "override /model" in line or "override /unfreeze" in line
+        if line.strip() and not opens_a_group and not names_a_group:
+            assert re.search(r"# (paper \d|ours)", line), f"{name}: {line}"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
+    cache = tmp_path_factory.getbasetemp() / "shared-cache"
+    size = "prepare.size=64"
+    overrides = [size, "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
+    config = small_config(tmp_path, *overrides, f"cache_dir={cache}", experiment=name)
+    data = ImageDataModule(config, progress=False)
+    data.inspect()
+    data.prepare()
+    model, _ = build_classifier(config, len(data.manifest.classes), data.plan.class_weights)
+    stages = train_stages(model, data, config, tmp_path / "run")
+    assert [stage.name for stage in stages] == list(config.unfreeze.stages)
+    assert all(stage.images_seen == config.loader.batch_size for stage in stages)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "demo"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_profile_fits_every_experiment(name, profile):
+    config = check_config(composed([f"+experiment={name}", f"+profile={profile}"]))
+    assert config.name == name
+    if profile == "demo":
+        assert config.data.source == "synthetic"
+        assert config.weights == "random"
+        assert config.prepare.size == 96
+
+
+def test_small_overrides_are_all_known():
+    check_config(composed(SMALL))
