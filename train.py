@@ -13,14 +13,24 @@ from common.cli import report_user_errors
 from common.config import check_config, check_override_order, explain_composition
 from common.console import console, say, warn
 from common.errors import UserError
-from common.files import write_json
-from common.runs import is_finished, locked, open_run, read_status, revision, run_folder, run_identity, write_status
+from common.runs import (
+    ROOT,
+    facts_of,
+    is_finished,
+    locked,
+    open_run,
+    read_status,
+    recorded,
+    run_folder,
+    run_identity,
+    write_status,
+)
 from common.schema import Config
 
 FAILED: list[tuple[str, UserError]] = []
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run one job; within a multirun a user's error is noted and the other jobs go on."""
     hydra_config = HydraConfig.get()
@@ -55,12 +65,8 @@ def run(config: Config) -> Path:
         open_run(folder, config, identity, sys.argv)
         say(str(folder), *data.describe())
         warn(*data.leaks.lines())
-        write_status(folder, "running")
-        try:
+        with recorded(folder):
             train_and_predict(model, data, config, folder)
-        except Exception as error:
-            write_status(folder, "failed", error=f"{type(error).__name__}: {error}")
-            raise
         report(folder, config)
     return folder
 
@@ -75,27 +81,13 @@ def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Conf
     data.write_facts(folder)
     stages = train_stages(model, data, config, folder)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
-    about = {
-        "name": config.name,
-        "source": data.manifest.source,
-        "synthetic": data.manifest.synthetic,
-        "protocol": config.protocol,
-        "fold": config.split.fold,
-        "folds": config.split.folds,
-        "seed": config.seed,
-        "weights": config.weights,
-        "run": str(folder),
-        "revision": revision(),
-        "leaks": data.leaks.counts(),
-        **budget,
-    }
+    about = {**facts_of(config), **data.facts(), **budget, "run": str(folder)}
     rows, probabilities = predict(model, data, config)
     manifest = data.manifest
     predictions = to_predictions(
         rows, probabilities, manifest.frame, data.parts, manifest.classes, manifest.positive_class, about
     )
     write_predictions(folder / "predictions.parquet", predictions)
-    write_json(folder / "stages.json", [vars(stage) for stage in stages])
     write_status(folder, "finished", best=stages[-1].best, **budget)
 
 
@@ -112,12 +104,18 @@ def report(folder: Path, config: Config) -> None:
     say(f"{status['images_seen']:,} training images seen in {status['wall_seconds']:.0f} s", f"all of it: {folder}")
 
 
-if __name__ == "__main__":
-    # Hydra then lets errors through, and they end as one line instead of its page.
+def command_line() -> None:
+    """Let Hydra compose and run; end a user's error as one line and exit code 1."""
+    # Hydra then lets errors through, instead of printing its own page about them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     with report_user_errors(), explain_composition():
+        FAILED.clear()
         main()
         if len(FAILED) == 1:
             raise FAILED[0][1]
         if FAILED:
             raise UserError(f"{len(FAILED)} jobs failed: " + " | ".join(f"{job}: {error}" for job, error in FAILED))
+
+
+if __name__ == "__main__":
+    command_line()

@@ -69,13 +69,13 @@ def _explain_hydra(error: Exception) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
         return "a YAML file cannot be read: " + ", ".join(lines)
-    wrong = re.search(r"'([^']+)'", lines[0])
+    wrong = re.search(r"Could not (?:find|override) '([^']+)'", lines[0])
     name = wrong.group(1) if wrong else ""
-    if lines[0].startswith("Could not find"):
+    if "Could not find" in lines[0]:
         choices = [line for line in lines[1:] if re.fullmatch(r"[\w.-]+", line)]
         near = difflib.get_close_matches(name.split("/")[-1], choices, n=3, cutoff=0.5) or choices
         return f"there is no {name.replace('/', '=')}: did you mean {' or '.join(near)}?"
-    if lines[0].startswith("Could not override"):
+    if "Could not override" in lines[0]:
         known = _known_keys(name.split("."))
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
         hint = " (groups are added with a +, such as +experiment=...)" if name in ADDED_GROUPS else ""
@@ -111,35 +111,31 @@ def _key(location: Sequence[str | int]) -> str:
 
 def _known_keys(location: Sequence[str | int]) -> list[str]:
     """The keys that would be right at the place of an unknown one, dotted."""
-    model: Any = Config
+    models: list[type[BaseModel]] = [Config]
     prefix: list[str] = []
     for part in [str(part) for part in location[:-1]]:
-        model, is_key = _step(model, part)
-        prefix += [part] if is_key else []
-    fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
-    return [".".join([*prefix, name]) for name in fields]
+        chosen = [model for model in models if part in _sources(model)]
+        if chosen:  # pydantic names the member of the union of sources, which is no key
+            models = chosen
+        elif any(part in model.model_fields for model in models):
+            models = [found for model in models for found in _members(model.model_fields[part].annotation)]
+            prefix.append(part)
+        else:  # the name of a stage
+            prefix.append(part)
+    return sorted({".".join([*prefix, name]) for model in models for name in model.model_fields})
 
 
-def _step(model: Any, part: str) -> tuple[Any, bool]:
-    """Go from a model to the model of its field ``part``; a source's name picks one member of the union."""
-    if not isinstance(model, type):  # the union of sources, or a dict of stages
-        for member in _members(model):
-            source = member.model_fields.get("source")
-            if source is not None and part in source.annotation.__args__:
-                return member, False
-        return (_members(model) or [None])[0], True
-    return model.model_fields[part].annotation, True
+def _sources(model: type[BaseModel]) -> tuple[str, ...]:
+    """The name of the source that a member of the union of sources describes."""
+    source = model.model_fields.get("source")
+    return source.annotation.__args__ if source is not None and source.annotation else ()
 
 
 def _members(annotation: Any) -> list[type[BaseModel]]:
     """The models named anywhere in an annotation, such as a union or a dict."""
-    found = []
-    for argument in getattr(annotation, "__args__", ()):
-        if isinstance(argument, type) and issubclass(argument, BaseModel):
-            found.append(argument)
-        else:
-            found += _members(argument)
-    return found
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _members(argument)]
 
 
 def _check_together(config: Config) -> None:

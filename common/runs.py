@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from common.console import warn
 from common.errors import UserError
 from common.files import sha256_of_value, write_json, write_text
 from common.schema import Config
@@ -91,6 +92,34 @@ def open_run(folder: Path, config: Config, identity: dict[str, Any], command: li
     write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     write_json(folder / "environment.json", environment(command))
     write_json(identity_file, identity)
+
+
+@contextmanager
+def recorded(folder: Path) -> Iterator[None]:
+    """Say in status.json that the run goes on, and, where the block raises, how it ended and that it can go on."""
+    write_status(folder, "running")
+    try:
+        yield
+    except Exception as error:
+        write_status(folder, "failed", error=f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:  # Ctrl-C, or Lightning's exit after it
+        write_status(folder, "interrupted")
+        warn("interrupted: the same command goes on from the last checkpoint")
+        raise
+
+
+def facts_of(config: Config) -> dict[str, Any]:
+    """Return what the predictions say of their run, as far as the configuration and the code know it."""
+    return {
+        "name": config.name,
+        "protocol": config.protocol,
+        "fold": config.split.fold,
+        "seed": config.seed,
+        "weights": config.weights,
+        "monitor": config.callbacks.monitor,
+        "revision": revision(),
+    }
 
 
 @contextmanager

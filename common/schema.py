@@ -14,7 +14,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 class Strict(BaseModel):
     """Frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True)
 
 
 class PaperSplit(Strict):
@@ -88,7 +88,7 @@ class SplitConfig(Strict):
     test: str = "fold"
     seed: Annotated[int, Field(ge=0)] = 0
     near_duplicates: Literal["report", "stop", "off"] = "report"
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 8
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 32
 
 
 class PrepareConfig(Strict):
@@ -268,9 +268,3 @@ class Config(Strict):
     callbacks: CallbacksConfig = CallbacksConfig()
     logger: LoggerConfig = LoggerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-
-    @model_validator(mode="after")
-    def _fold_exists(self) -> "Config":
-        if self.split.fold >= self.split.folds:
-            raise ValueError(f"split.fold={self.split.fold} must be below split.folds={self.split.folds}")
-        return self

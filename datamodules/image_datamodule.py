@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
 from datamodules.manifest import Manifest
 from datamodules.sampling import EpochBatchSampler
 from datamodules.sources import scan
-from datamodules.splits import split
+from datamodules.splits import number_of_folds, split
 
 Item = tuple[torch.Tensor, int, int]
 
@@ -155,6 +156,12 @@ class ImageDataModule(LightningDataModule):
         counts.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         source = manifest.source + (" (SYNTHETIC: drawn, no patients)" if manifest.synthetic else "")
         return [f"data: {source}, protocol={self.config.protocol}", *manifest.notes, *counts]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the predictions say of their data: source, folds and what leaks between the parts."""
+        folds = number_of_folds(self.manifest, self.config.protocol, self.config.split)
+        found = {"source": self.manifest.source, "synthetic": self.manifest.synthetic, "folds": folds}
+        return {**found, "leaks": self.leaks.counts()}
 
     def write_facts(self, folder: Path) -> None:
         """Write what the run was made of: split.csv, leaks.json and, where pictures are near-same, their sheet."""

@@ -65,7 +65,7 @@ class LeakReport:
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
         near = None if self.near_bits is None else self.near_count
-        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical), "near_pairs": near}
+        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
 
     def lines(self) -> list[str]:
         """Return what was found as sentences for the log; empty where nothing was."""

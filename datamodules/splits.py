@@ -68,6 +68,14 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     return parts
 
 
+def number_of_folds(manifest: Manifest, protocol: str, split: SplitConfig) -> int | None:
+    """Return how many folds there are to test on, one after another; None where the test part is no fold."""
+    if split.test != "fold" or protocol == "paper":
+        return None
+    given = _given_folds(manifest.frame)
+    return len(given) if given and protocol == "subject" else split.folds
+
+
 def _given_folds(rows: pd.DataFrame) -> dict[int, str]:
     matches = (_FOLD.fullmatch(part) for part in rows["part"].dropna().unique())
     return dict(sorted((int(match[1]), match[0]) for match in matches if match))

@@ -13,10 +13,26 @@ from tests.helpers.training import SMALL, composed, small_config
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 # One row per experiment of paper 004 that trains a single model (the ensembles join finished runs).
-PAPER_004 = """scratch_cnn_d256_dropout2 scratch_cnn_d256 scratch_cnn_d128 scratch_cnn_d256x2 vgg16_features
-vgg16_finetune_last3 vgg16_cut_block5_features vgg16_cut_block5 resnet50_features resnet50_finetune_last3
-resnet50_cut_block5_features resnet50_cut_block5_d512_features resnet50_cut_block5 resnet50_cut_block5_d512
-mobilenetv2_features mobilenetv2_last1 mobilenetv2_last7 mobilenetv2_cut""".split()
+PAPER_004 = (
+    "scratch_cnn_d256_dropout2",
+    "scratch_cnn_d256",
+    "scratch_cnn_d128",
+    "scratch_cnn_d256x2",
+    "vgg16_features",
+    "vgg16_finetune_last3",
+    "vgg16_cut_block5_features",
+    "vgg16_cut_block5",
+    "resnet50_features",
+    "resnet50_finetune_last3",
+    "resnet50_cut_block5_features",
+    "resnet50_cut_block5_d512_features",
+    "resnet50_cut_block5",
+    "resnet50_cut_block5_d512",
+    "mobilenetv2_features",
+    "mobilenetv2_last1",
+    "mobilenetv2_last7",
+    "mobilenetv2_cut",
+)
 
 
 def test_every_single_model_of_paper_004_is_an_experiment():

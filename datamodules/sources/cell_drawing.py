@@ -77,7 +77,7 @@ def _outlines(traits: CellTraits, size: int, rng: np.random.Generator) -> tuple[
     """Return the masks of cell and nucleus, float32 (size, size), 0 to 1 with a soft edge of a pixel."""
     centre = 0.5 * size + rng.uniform(-0.02, 0.02, 2) * size
     turn, stretch = rng.uniform(0.0, np.pi), np.sqrt(traits.elongation)
-    wobble = _wobble(0.018 + 0.25 * traits.irregularity, rng)
+    wobble = _wobble(0.014 + 0.25 * traits.irregularity, rng)
     radius = size * min(traits.radius, 0.47 / (wobble.max() * stretch))  # the whole cell lies in the image
     cell = _blob(size, centre, radius * wobble, turn, stretch)
     inner = traits.nucleus * radius * _wobble(traits.irregularity, rng)
@@ -95,7 +95,7 @@ def _wobble(strength: float, rng: np.random.Generator) -> np.ndarray:
     """Return a radius by angle, about 1, shape (_ANGLES,): few and smooth waves, the slower the stronger."""
     angle = np.arange(_ANGLES) * (2.0 * np.pi / _ANGLES)
     waves = np.arange(2, 9)
-    height = rng.normal(0.0, strength, waves.size) / np.sqrt(waves / 2.0)
+    height = rng.normal(0.0, strength, waves.size) * (2.0 / waves)
     return 1.0 + (height[:, None] * np.cos(waves[:, None] * angle + rng.uniform(0, 2 * np.pi, (waves.size, 1)))).sum(0)
 
 

@@ -21,7 +21,7 @@ from datamodules.sources.cell_drawing import CellTraits, draw_cell
 
 CLASSES = ("all", "hem")
 NOTE = "synthetic: procedurally drawn cells, not patients"
-SYNTHETIC_VERSION = 1  # raise it when the same settings would draw other pictures
+SYNTHETIC_VERSION = 2  # raise it when the same settings would draw other pictures
 _SUBJECT_STREAM, _IMAGE_STREAM = 1, 2
 
 
@@ -84,7 +84,7 @@ def _traits(blast: float, rng: np.random.Generator, of_subject: np.random.Genera
         radius=float(np.clip(lean(0.335, 0.36, 0.018) + 0.028 * size_shift, 0.24, 0.42)),
         elongation=1.0 + abs(rng.normal(0.0, 0.13)),
         nucleus=float(np.clip(lean(0.76, 0.89, 0.035), 0.62, 0.95)),
-        irregularity=float(np.clip(lean(0.012, 0.034, 0.007), 0.006, 0.08)),
+        irregularity=float(np.clip(lean(0.014, 0.044, 0.008), 0.006, 0.08)),
         cleft=float(np.clip(lean(-0.12, 0.24, 0.13), 0.0, 0.5)),
         clumps=float(np.clip(lean(0.95, 0.22, 0.13) + 0.08 * texture_shift, 0.05, 1.2)),
         fineness=float(np.clip(lean(0.25, 0.75, 0.12) + 0.06 * texture_shift, 0.05, 1.0)),

@@ -42,10 +42,9 @@ class StagedUnfreezing(Callback):
         pl_module.head.requires_grad_(True)
         if trainer.is_global_zero:
             counts = count_parameters(pl_module)
-            what = ", ".join(["head", *self.stage.train])
-            say(
-                f"stage {self.number + 1}, {self.name}: {what}; {counts.trainable:,} of {counts.total:,} parameters train"
-            )
+            modules = ", ".join(["head", *self.stage.train])
+            budget = f"{counts.trainable:,} of {counts.total:,} parameters train"
+            say(f"stage {self.number + 1}, {self.name}: {modules}; {budget}")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of this stretch of the stage."""

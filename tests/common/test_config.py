@@ -48,7 +48,7 @@ def test_an_unknown_key_names_the_nearest_right_one(override, right):
     [
         ("seed=-1", "seed"),
         ("protocol=subjects", "subject"),
-        ("split.fold=7", "split.folds"),
+        ("split.fold=-1", "split.fold"),
         ("trainer.max_epochs=none", "trainer.max_epochs"),
         ("prepare.interpolation=cubic", "bicubic"),
         ("balance=paper", "transform"),

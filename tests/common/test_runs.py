@@ -27,7 +27,8 @@ def test_the_address_names_experiment_protocol_fold_and_seed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "override", ["data_dir=elsewhere", "loader.workers=3", "logger.csv=false", "resume=never", "trainer.accelerator=auto"]
+    "override",
+    ["data_dir=elsewhere", "loader.workers=3", "logger.csv=false", "resume=never", "trainer.accelerator=auto"],
 )
 def test_what_does_not_change_the_result_does_not_change_the_address(tmp_path, override):
     assert address(small_config(tmp_path)) == address(small_config(tmp_path, override))

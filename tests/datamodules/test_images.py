@@ -128,12 +128,12 @@ def test_the_cameras_orientation_is_applied(tmp_path, suffix):
     assert shown[20:].max() < 50
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".jpg"])
-@pytest.mark.parametrize("sixteen", [False, True])
+@pytest.mark.parametrize(
+    ("suffix", "sixteen"),
+    [(".png", False), (".bmp", False), (".tif", False), (".jpg", False), (".png", True), (".tif", True)],
+)
 def test_a_file_cut_short_is_broken(tmp_path, suffix, sixteen):
     values = np.random.default_rng(2).integers(0, 65536, (60, 60), dtype=np.uint16)
-    if sixteen and suffix in (".bmp", ".jpg"):
-        pytest.skip("the format has no 16 bits")
     path = tmp_path / f"a{suffix}"
     save(Image.fromarray(values if sixteen else (values >> 8).astype(np.uint8)), path)
     for share in (0.0, 0.1, 0.5, 0.9):

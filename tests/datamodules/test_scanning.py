@@ -59,13 +59,12 @@ def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
     path = root / "hem/s100_0.png"
     status = path.stat()
     data = bytearray(path.read_bytes())
-    data[-30] ^= 1
+    data[-14] ^= 1  # in the checksum of the pixels, which decoders pass over
     time.sleep(0.02)
     path.write_bytes(data)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    with pytest.raises(UserError, match="s100_0.png"):  # the flipped bit breaks the PNG's checksum
-        scan_folder(root, tmp_path / "cache")
-    assert first.frame.shape[0] == 8
+    changed = scan_folder(root, tmp_path / "cache")
+    assert (changed.frame["sha256"] != first.frame["sha256"]).sum() == 1
 
 
 def test_files_of_this_moment_are_not_remembered(root, tmp_path):

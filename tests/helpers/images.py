@@ -35,7 +35,7 @@ def break_image(path: Path) -> None:
 
 
 def write_class_folders(root: Path, counts: dict[str, int], suffix: str = ".png", size: int = 40) -> Path:
-    """Write ``<class>/s<subject>_<n>.png``; every two images of a class are one subject's, no subject has two classes."""
+    """Write ``<class>/s<subject>_<n>.png``: two images per subject, and no subject in two classes."""
     for position, (name, count) in enumerate(counts.items()):
         for number in range(count):
             subject = 100 * position + number // 2

@@ -10,7 +10,7 @@ import pytest
 
 
 def real_data(name: str) -> Path:
-    """Return the folder of a real data set ("cnmc_sample"): as it lies there, or unpacked from its zip once per process."""
+    """Return the folder of a real data set ("cnmc_sample"), unpacked from its zip once per process where need be."""
     home = os.environ.get("KARYOCYTE_DATA_DIR")
     if not home:
         pytest.skip("KARYOCYTE_DATA_DIR is not set: no real images")

@@ -1,0 +1,29 @@
+"""What every source says of a data folder that is not there."""
+
+import pytest
+
+from common.errors import UserError
+from common.schema import CnmcConfig, FolderConfig, TableConfig
+from datamodules.sources import scan
+
+CONFIGS = [
+    CnmcConfig(source="cnmc", positive_class="all"),
+    FolderConfig(source="folder"),
+    TableConfig(source="table"),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.source)
+def test_a_data_folder_that_is_not_there_says_what_to_set(tmp_path, config):
+    (tmp_path / "empty").mkdir()
+    for place in (None, str(tmp_path / "none"), str(tmp_path / "empty")):
+        with pytest.raises(UserError, match=r"data_dir=.*KARYOCYTE_DATA_DIR.*\+profile=demo"):
+            scan(config, place, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.source)
+def test_archives_are_named_where_they_are_not_unpacked(tmp_path, config):
+    (tmp_path / "cnmc_sample.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"unpack cnmc_sample.zip first"):
+        scan(config, str(tmp_path), tmp_path / "cache")

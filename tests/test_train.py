@@ -1,0 +1,178 @@
+"""The command line, as a user types it: what it writes, what it prints, and how its errors read."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from common.predictions import read_predictions
+from common.runs import ROOT, read_status
+from tests.helpers.training import SMALL, command
+
+FILES = (
+    "config.yaml",
+    "confusion_matrix.png",
+    "environment.json",
+    "identity.json",
+    "leaks.json",
+    "learning_curves.png",
+    "metrics.json",
+    "predictions.parquet",
+    "roc.png",
+    "split.csv",
+    "status.json",
+)
+
+
+def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
+    """Run train.py in a process of its own, its outputs and cache below ``tmp_path``."""
+    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+    return subprocess.run(command(*overrides, *places), cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished small run, and where it lies."""
+    tmp_path = tmp_path_factory.mktemp("finished")
+    done = call(tmp_path, "+experiment=resnet18_cut_block5", *SMALL)
+    assert done.returncode == 0, done.stderr
+    return done, next((tmp_path / "outputs").glob("*/*/seed=0"))
+
+
+def test_a_run_leaves_all_that_it_promises(finished):
+    done, run = finished
+    present = {path.name for path in run.iterdir()}
+    assert set(FILES) <= present
+    assert (run / "logs").is_dir()
+    assert read_status(run)["status"] == "finished"
+    assert (run / read_status(run)["best"]).is_file()
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["revision"]
+    assert "+experiment=resnet18_cut_block5" in environment["command"]
+    assert str(run) in done.stdout.replace("\n", "")
+    assert "SYNTHETIC" in done.stdout
+
+
+def test_predictions_cover_validation_and_test_once_each(finished):
+    _, run = finished
+    predictions = read_predictions(run)
+    split = pd.read_csv(run / "split.csv", dtype={"image_id": str})
+    judged = split[split.part.isin(["validation", "test"])]
+    assert sorted(predictions.frame.image_id) == sorted(judged.image_id)
+    assert predictions.classes == ("hem", "all")
+    assert predictions.positive_class == "all"
+    assert not Path(predictions.frame.path.iloc[0]).is_absolute()
+    by_subject = split[split.part != "unused"].groupby("subject").part.nunique()
+    assert (by_subject == 1).all()
+
+
+def test_metrics_hold_what_was_promised_with_intervals(finished):
+    _, run = finished
+    test = json.loads((run / "metrics.json").read_text())["test"]
+    for name in ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity", "precision/all", "recall/hem"):
+        assert {"value", "low", "high"} <= test["metrics"][name].keys()
+    assert test["subjects"] == 2
+
+
+def test_the_best_checkpoint_is_of_the_last_stage(finished):
+    _, run = finished
+    assert read_status(run)["best"] == "checkpoints/2-finetune/best.ckpt"
+    assert [path.name for path in (run / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
+
+
+ERRORS = {
+    "a typo in an override": (["trainer.max_epoch=3"], "trainer.max_epochs"),
+    "an unknown experiment": (["+experiment=resnet50_cut_blok5"], "resnet50_cut_block5"),
+    "a group without its plus": (["experiment=resnet50_features"], "+"),
+    "a profile before its experiment": (["+profile=smoke", "+experiment=resnet50_features"], "type `"),
+    "no data folder said": (["data_dir=null"], "data_dir"),
+    "a data folder that is not there": (["data_dir=absent"], "absent"),
+    "a wrong cut": ([*SMALL, "model=resnet18", "model.cut=layer9"], "layer3"),
+    "a wrong unfreeze name": ([*SMALL, "model=resnet18", "unfreeze.stages.finetune.train=[layer9]"], "layer4"),
+    "a model that timm does not know": ([*SMALL, "model.name=resnet5O"], "resnet50"),
+    "weights that are not there": ([*SMALL, "weights=absent.safetensors"], "absent.safetensors"),
+    "weights of no hub": ([*SMALL, "model=resnet18", "weights=resnet18.tv_in1k"], "weights=random"),
+    "CUDA asked for and absent": ([*SMALL, "trainer.accelerator=cuda"], "trainer.accelerator=cpu"),
+    "too few subjects": ([*SMALL, "split.folds=9"], "split.folds"),
+    "positive class not said": ([*SMALL, "data.positive_class=null"], "data.positive_class=all"),
+    "one logit for no two classes": ([*SMALL, "head.logits=5"], "head.logits=2"),
+    "no such optimizer": ([*SMALL, "model=resnet18", "optimizer.name=Adamm"], "Adam"),
+}
+
+
+# All in one process each would cost ten seconds an error: the entry is called within this one.
+@pytest.mark.parametrize(("overrides", "words"), ERRORS.values(), ids=ERRORS.keys())
+def test_a_user_error_is_one_line_with_the_way_out_and_nothing_is_written(
+    overrides, words, tmp_path, monkeypatch, capsys
+):
+    import train
+
+    monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(
+        "sys.argv", ["train.py", *overrides, f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        train.command_line()
+    assert ended.value.code == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert "\n" not in error
+    assert words in error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_an_error_through_the_real_command_line_has_no_traceback(tmp_path):
+    done = call(tmp_path, "+experiment=resnet50_cut_block5", "data.positive_clas=all")
+    assert done.returncode == 1
+    assert done.stderr.strip().count("\n") == 0
+    assert "data.positive_class" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_help_is_quick_and_imports_no_torch():
+    code = (
+        "import sys, train\n"
+        "sys.argv = ['train.py', '--help']\n"
+        "try: train.command_line()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(command()[:1] + ["-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "experiment" in done.stdout
+
+
+def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path):
+    grid = [
+        "-m",
+        *SMALL,
+        "model=resnet18",
+        "model.cut=layer1",
+        "unfreeze=head_only",
+        "split.fold=9,0",
+        "trainer.max_epochs=1",
+    ]
+    done = call(tmp_path, *grid)
+    assert done.returncode == 1
+    assert "split.fold" in done.stderr
+    runs = list((tmp_path / "outputs").glob("*/*/seed=0"))
+    assert [read_status(run)["status"] for run in runs] == ["finished"]
+    assert not list(tmp_path.glob("*.log"))
+
+
+def test_a_typo_in_a_yaml_file_is_refused(tmp_path):
+    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    broken = conf / "experiment" / "broken.yaml"
+    for text, words in (
+        ("# @package _global_\nheads: {logits: 1}\n", "head"),
+        ("# @package _global_\na: [1\n", "YAML"),
+    ):
+        broken.write_text(text)
+        done = call(tmp_path, "--config-dir", str(conf), "+experiment=broken")
+        assert done.returncode == 1
+        assert done.stderr.strip().count("\n") == 0, done.stderr
+        assert words in done.stderr
