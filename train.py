@@ -74,6 +74,7 @@ def run(config: Config) -> Path:
 def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Config, folder: Path) -> None:  # noqa: F821
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
     from common.predictions import write_predictions
+    from evaluation.gallery import examples
     from lightning_modules.inference import predict, to_predictions
     from lightning_modules.staged_training import train_stages
 
@@ -88,6 +89,7 @@ def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Conf
         rows, probabilities, manifest.frame, data.parts, manifest.classes, manifest.positive_class, about
     )
     write_predictions(folder / "predictions.parquet", predictions)
+    examples(folder / "examples.png", predictions.part("test"), data.images[data.rows("test")])
     write_status(folder, "finished", best=stages[-1].best, **budget)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.stats import entropy
 
 from common.errors import UserError
 from common.files import atomic_path
@@ -56,6 +57,11 @@ class Predictions:
     def positive_index(self) -> int | None:
         """The index of the positive class, None where there are more than two classes."""
         return None if self.positive_class is None else self.classes.index(self.positive_class)
+
+
+def uncertainty_of(probabilities: np.ndarray) -> np.ndarray:
+    """Return the entropy of each row of probabilities (N, classes) over its maximum, log(classes): 0 sure to 1."""
+    return np.clip(entropy(probabilities, axis=1, base=probabilities.shape[1]), 0.0, 1.0)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

@@ -70,7 +70,7 @@ class SyntheticConfig(SourceConfig):
 
     source: Literal["synthetic"]
     images: Annotated[int, Field(ge=4)] = 600
-    subjects: Annotated[int, Field(ge=2)] = 30
+    subjects: Annotated[int, Field(ge=2)] = 120
     size: Annotated[int, Field(ge=32)] = 160
     ambiguous: Probability = 0.15
     seed: Annotated[int, Field(ge=0)] = 0

@@ -56,7 +56,7 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
     panels = [*names, *(["lr"] if "lr" in history else [])]
     epochs = np.arange(1, len(history) + 1)
     best = _best_rows(history, about.get("monitor", "val/loss"))
-    with _canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
+    with canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, name in zip(axes, panels, strict=True):
             _curves(axis, history, epochs, name)
@@ -83,7 +83,7 @@ def confusion_matrix(path: Path, judgement: dict) -> None:
         matrices[f"at {_threshold(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
     side = max(3.6, 0.56 * len(classes) + 0.8)
     size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)
-    with _canvas(path, size, judgement["about"], layout="compressed") as figure:
+    with canvas(path, size, judgement["about"], layout="compressed") as figure:
         axes = figure.subplots(1, len(matrices), squeeze=False)[0]
         for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
             image = _matrix(axis, np.array(counts), classes)
@@ -100,7 +100,7 @@ def roc(path: Path, judgement: dict, test: Scored) -> None:
         judgement: What ``judge.judge`` returns; its AUC must be defined.
         test: The test images.
     """
-    with _canvas(path, (6.2, 5.8), judgement["about"]) as figure:
+    with canvas(path, (6.2, 5.8), judgement["about"]) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
         if test.positive_index is None:
@@ -113,7 +113,7 @@ def roc(path: Path, judgement: dict, test: Scored) -> None:
 
 
 @contextmanager
-def _canvas(path: Path, size: tuple[float, float], about: dict, layout: str = "constrained") -> Iterator[Figure]:
+def canvas(path: Path, size: tuple[float, float], about: dict, layout: str = "constrained") -> Iterator[Figure]:
     """Yield a figure in the house's style, titled; save it when the block ends well."""
     with atomic_path(path) as temporary, mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
-from scipy.stats import entropy
 
-from common.predictions import PROBABILITY_PREFIX, Predictions
+from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.schema import Config
 from lightning_modules.classifier import Classifier
 from lightning_modules.staged_training import build_trainer
@@ -61,5 +60,5 @@ def to_predictions(
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     for position, name in enumerate(classes):
         frame[PROBABILITY_PREFIX + name] = probabilities[:, position]
-    frame["uncertainty"] = np.clip(entropy(probabilities, axis=1, base=len(classes)), 0.0, 1.0)
+    frame["uncertainty"] = uncertainty_of(probabilities)
     return Predictions(frame, classes, positive_class, about)

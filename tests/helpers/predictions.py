@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from common.predictions import PROBABILITY_PREFIX, Predictions
+from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 
 ABOUT = {
     "name": "tiny",
@@ -49,7 +49,7 @@ def make_predictions(
             "label": np.array(classes, dtype=object)[labels],
             "subject": [f"subject_{first + group:04d}" for group in groups] if subjects else [None] * images,
             "part": part,
-            "uncertainty": 0.5,
+            "uncertainty": uncertainty_of(probabilities),
         }
     )
     for index, name in enumerate(classes):

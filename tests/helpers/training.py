@@ -1,8 +1,8 @@
 """A small configuration, network and data module to train within a second."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
@@ -11,11 +11,8 @@ from common.config import check_config
 from common.runs import ROOT
 from common.schema import Config
 
-SMALL = [
-    "data=synthetic",
-    "data.images=40",
-    "data.subjects=10",
-    "data.size=48",
+DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
+QUICK = [
     "weights=random",
     "prepare.size=32",
     "loader.batch_size=4",
@@ -27,6 +24,7 @@ SMALL = [
     "evaluation.resamples=20",
     "split.near_duplicates=off",
 ]
+SMALL = [*DRAWN, *QUICK]
 
 
 def composed(overrides: list[str]) -> DictConfig:
@@ -35,18 +33,13 @@ def composed(overrides: list[str]) -> DictConfig:
         return compose("train", overrides)
 
 
-def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None) -> Config:
-    """Return the typed configuration of a run on 40 drawn cells at 32 px, below ``tmp_path``."""
+def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None, data: Sequence[str] = DRAWN) -> Config:
+    """Return the typed configuration of a short run at 32 px, on 40 drawn cells if not said, below ``tmp_path``."""
     chosen = [f"+experiment={experiment}"] if experiment else []
     places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    return check_config(composed([*chosen, *SMALL, *places, *overrides]))
+    return check_config(composed([*chosen, *data, *QUICK, *places, *overrides]))
 
 
 def command(*overrides: str, script: str = "train.py") -> list[str]:
     """Return the command line of a script of the house, for a process of its own."""
     return [sys.executable, str(ROOT / script), *overrides]
-
-
-def replaced(config: Config, **changes: Any) -> Config:
-    """Return the configuration with other values of top-level keys."""
-    return config.model_copy(update=changes)

@@ -1,0 +1,57 @@
+"""Test images beside what the model said of them: the clearly right, the wrong and the doubtful."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from common.predictions import Predictions
+from evaluation.figures import canvas
+from evaluation.metrics import call
+
+COLUMNS = 8
+RIGHT, WRONG, PLAIN = "#009E73", "#D55E00", "#444444"
+
+
+def examples(path: Path, predictions: Predictions, images: np.ndarray) -> None:
+    """Draw up to eight images each: rightly called with the least uncertainty, wrongly called, most uncertain.
+
+    Args:
+        path: PNG to write.
+        predictions: Of the test part; rows without a label are left out.
+        images: uint8, shape (N, H, W, 3) RGB, the image of each row of ``predictions``.
+    """
+    labels, uncertainty = predictions.labels, predictions.frame["uncertainty"].to_numpy()
+    called = call(predictions.probabilities, predictions.positive_index)
+    known, right = labels >= 0, called == labels
+    order = np.argsort(uncertainty, kind="stable")
+    certain = [row for row in order if known[row] and right[row]]
+    wrong = [row for row in order if known[row] and not right[row]]
+    doubtful = [row for row in order[::-1] if known[row]]
+    rows = {
+        f"rightly called, the surest of {len(certain)}": certain,
+        f"wrongly called, the surest of {len(wrong)}": wrong,
+        "most uncertain": doubtful,
+    }
+    shown = {title: found[:COLUMNS] for title, found in rows.items() if found}
+    with canvas(path, (1.35 * COLUMNS, 0.6 + 2.05 * len(shown)), predictions.about) as figure:
+        strips = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
+        for strip, (title, found) in zip(strips, shown.items(), strict=True):
+            strip.suptitle(title, fontsize=10.5, x=0.01, ha="left")
+            for place, axis in enumerate(strip.subplots(1, COLUMNS)):
+                axis.set_axis_off()
+                if place < len(found):
+                    _draw(axis, predictions, images[found[place]], found[place], int(called[found[place]]))
+
+
+def _draw(axis: Axes, predictions: Predictions, image: np.ndarray, row: int, called: int) -> None:
+    """One image; below it the called class with its probability, and the truth."""
+    axis.imshow(image)
+    truth = predictions.frame["label"].iloc[row]
+    name = predictions.classes[called]
+    share = predictions.probabilities[row, called]
+    colour = RIGHT if name == truth else WRONG
+    axis.text(
+        0.5, -0.04, f"{name} {share:.2f}", transform=axis.transAxes, ha="center", va="top", fontsize=9, color=colour
+    )
+    axis.text(0.5, -0.20, f"is {truth}", transform=axis.transAxes, ha="center", va="top", fontsize=9, color=PLAIN)

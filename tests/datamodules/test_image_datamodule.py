@@ -1,0 +1,90 @@
+"""The data module: what reaches a batch, and what the parts are."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from common.errors import UserError
+from datamodules.image_datamodule import ImageDataModule
+from tests.helpers.images import write_class_folders
+from tests.helpers.training import small_config
+
+
+def prepared(config) -> ImageDataModule:
+    data = ImageDataModule(config, progress=False)
+    data.inspect()
+    data.prepare()
+    return data
+
+
+def epoch(data: ImageDataModule, number: int) -> dict[int, torch.Tensor]:
+    """The images of one epoch by manifest row."""
+    data._position = lambda: (number, 0)
+    return {int(row): image for batch in data.train_dataloader() for image, row in zip(batch[0], batch[2], strict=True)}
+
+
+def test_a_batch_is_float_in_0_1_with_labels_and_manifest_rows(tmp_path):
+    data = prepared(small_config(tmp_path))
+    batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+    assert batch["image"].dtype == torch.float32
+    assert batch["image"].shape == (4, 3, 32, 32)
+    assert 0.0 <= float(batch["image"].min()) < float(batch["image"].max()) <= 1.0
+    for label, row in zip(batch["label"], batch["index"], strict=True):
+        assert data.manifest.classes[label] == data.manifest.frame["label"].iloc[int(row)]
+
+
+def test_validation_and_test_images_are_the_prepared_ones_untouched_and_once_each(tmp_path):
+    data = prepared(small_config(tmp_path, "transform=flips_rotations"))
+    seen = [
+        (int(row), image) for batch in data.predict_dataloader() for image, row in zip(batch[0], batch[2], strict=True)
+    ]
+    assert [row for row, _ in seen] == [*data.rows("validation"), *data.rows("test")]
+    for row, image in seen:
+        assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row])
+
+
+def test_epochs_differ_in_augmentation_and_the_same_epoch_does_not(tmp_path):
+    data = prepared(small_config(tmp_path, "transform=flips_rotations"))
+    first, again, second = epoch(data, 0), epoch(data, 0), epoch(data, 1)
+    assert all(torch.equal(first[row], again[row]) for row in first)
+    assert sum(not torch.equal(first[row], second[row]) for row in first) > len(first) / 3
+    plain = prepared(small_config(tmp_path))
+    one, other = epoch(plain, 0), epoch(plain, 1)
+    assert all(torch.equal(one[row], other[row]) for row in one)
+
+
+def test_worker_processes_draw_what_one_process_draws(tmp_path):
+    alone = epoch(prepared(small_config(tmp_path, "transform=flips_rotations")), 3)
+    shared = epoch(prepared(small_config(tmp_path, "transform=flips_rotations", "loader.workers=2")), 3)
+    assert all(torch.equal(alone[row], shared[row]) for row in alone)
+
+
+def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
+    write_class_folders(tmp_path / "images", {"blast": 40, "normal": 10})
+    folder = ["data=folder", f"data_dir={tmp_path / 'images'}", "data.positive_class=blast", "protocol=image"]
+    data = prepared(small_config(tmp_path, "balance=weighted_sampling", data=folder))
+    drawn = []
+    for number in range(10):
+        data._position = lambda number=number: (number, 0)
+        drawn += [int(label) for batch in data.train_dataloader() for label in batch[1]]
+    assert 0.4 < np.mean(drawn) < 0.6
+
+
+def test_facts_of_the_run_are_written_beside_it(tmp_path):
+    data = prepared(small_config(tmp_path))
+    data.write_facts(tmp_path / "run")
+    split = pd.read_csv(tmp_path / "run" / "split.csv")
+    assert set(split["part"]) == {"train", "validation", "test"}
+    assert len(split) == 40
+    assert json.loads((tmp_path / "run" / "leaks.json").read_text())["subjects_in_several_parts"] == 0
+    assert data.facts()["synthetic"] is True
+    assert any("SYNTHETIC" in line for line in data.describe())
+
+
+def test_the_number_of_logits_must_fit_the_classes(tmp_path):
+    data = ImageDataModule(small_config(tmp_path, "head.logits=3"), progress=False)
+    with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes: set head\.logits=2"):
+        data.inspect()
