@@ -4,6 +4,11 @@ from math import isclose
 
 # Below this number of subjects in a class the intervals were seen to be too narrow.
 FEW_CLUSTERS = 20
+LEAKS = {
+    "subjects": "subjects",
+    "identical_pairs": "pairs of identical files",
+    "near_pairs": "pairs of near-same images",
+}
 
 
 def cautions(name: str, part: dict) -> list[str]:
@@ -27,6 +32,26 @@ def cautions(name: str, part: dict) -> list[str]:
     elif auc["low"] is not None and auc["low"] <= 0.5 <= auc["high"]:
         lines.append("the interval of the AUC contains 0.5: no better than chance is not ruled out")
     return [f"{name}: {line}" for line in [*lines, *_doubtful(part["metrics"])]]
+
+
+def leakage(about: dict) -> list[str]:
+    """Say what stands on more than one side of the split: such figures flatter the model.
+
+    Args:
+        about: The facts of a run, or of several pooled; ``leaks`` holds the counts, or a list of them.
+
+    Returns:
+        One line per kind of leak that was found.
+    """
+    found = about.get("leaks") or []
+    counts = found if isinstance(found, list) else [found]
+    lines = []
+    for key, what in LEAKS.items():
+        most = max((count.get(key) or 0 for count in counts), default=0)
+        if most:
+            number = f"up to {most} in a fold" if len(counts) > 1 else f"{most}"
+            lines.append(f"leak: {what} in more than one part: {number}")
+    return lines
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:

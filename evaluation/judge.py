@@ -8,7 +8,7 @@ import pandas as pd
 from common.files import write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
-from evaluation.cautions import cautions
+from evaluation.cautions import cautions, leakage
 from evaluation.intervals import Interval, intervals
 from evaluation.metrics import Threshold, call, confusion, evaluate
 from evaluation.pooling import pool
@@ -40,7 +40,8 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
         **_header(predictions, settings),
         "threshold": point.as_dict(),
         **parts,
-        "warnings": [line for name, part in parts.items() for line in cautions(name, part)],
+        "warnings": leakage(predictions.about)
+        + [line for name, part in parts.items() for line in cautions(name, part)],
     }
 
 
@@ -69,7 +70,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
         "test": test,
         "folds": folds,
         "fold_means": _means(folds),
-        "warnings": cautions("test", test),
+        "warnings": leakage(pooled.about) + cautions("test", test),
     }
 
 

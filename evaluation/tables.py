@@ -35,7 +35,9 @@ def table(judgement: dict) -> Group:
         cells += _cells(at_threshold[name]) if at_threshold is not None else ()
         cells += [_number(means["metrics"][name])] if means else ()
         result.add_row(*cells)
-    warnings = [Text(f"! {line}", style="yellow") for line in judgement["warnings"]]
+    # What limits the validation part stands in metrics.json: the table is about the test part.
+    lines = [line for line in judgement["warnings"] if not line.startswith("validation: ")]
+    warnings = [Text(f"! {line}", style="yellow") for line in lines]
     return Group(Text(heading(judgement["about"]), style="bold"), result, *map(Text, _captions(judgement)), *warnings)
 
 

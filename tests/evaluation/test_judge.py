@@ -164,3 +164,17 @@ def test_the_table_of_a_difference():
     text = printed(difference_table(compare([make_run(0)], [make_run(0, skill=0.5)], SETTINGS)))
     assert "f1_weighted" in text
     assert "McNemar" in text
+
+
+def test_a_leaky_split_says_so_in_every_result():
+    leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
+    leaky = judge(make_run(about={"leaks": leaks}), SETTINGS)
+    assert leaky["warnings"][:2] == [
+        "leak: subjects in more than one part: 19",
+        "leak: pairs of near-same images in more than one part: 2",
+    ]
+    clean = judge(make_run(about={"leaks": dict.fromkeys(leaks, 0)}), SETTINGS)
+    assert not any(line.startswith("leak") for line in clean["warnings"])
+    more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
+    pooled = judge_pooled([make_run(about={"leaks": leaks}), more], SETTINGS)
+    assert pooled["warnings"][0] == "leak: subjects in more than one part: up to 21 in a fold"
