@@ -1,46 +1,29 @@
 """Train and judge one model: ``python train.py +experiment=<name>``; conf/train.yaml explains every key."""
 
-import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from common.cli import report_user_errors
-from common.config import check_config, check_override_order, explain_composition
+from common import runs
+from common.config import check_config, check_override_order
 from common.console import console, say, warn
-from common.errors import UserError
-from common.runs import (
-    ROOT,
-    facts_of,
-    is_finished,
-    locked,
-    open_run,
-    read_status,
-    recorded,
-    run_folder,
-    run_identity,
-    write_status,
-)
+from common.jobs import command_line, job
 from common.schema import Config
 
-FAILED: list[tuple[str, UserError]] = []
+if TYPE_CHECKING:
+    from datamodules.image_datamodule import ImageDataModule
+    from lightning_modules.classifier import Classifier
 
 
-@hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(runs.ROOT / "conf"), config_name="train")
 def main(composed: DictConfig) -> None:
-    """Run one job; within a multirun a user's error is noted and the other jobs go on."""
-    hydra_config = HydraConfig.get()
-    try:
-        check_override_order(hydra_config.overrides.task)
+    """Run one job of a single run or of a multirun."""
+    with job() as overrides:
+        check_override_order(overrides)
         run(check_config(composed))
-    except UserError as error:  # Hydra would print a page around it, and end a multirun
-        FAILED.append((" ".join(hydra_config.overrides.task), error))
-        if hydra_config.mode == RunMode.MULTIRUN:
-            warn(f"this job failed: {error}")
 
 
 def run(config: Config) -> Path:
@@ -55,23 +38,23 @@ def run(config: Config) -> Path:
     data = ImageDataModule(config, config.trainer.enable_progress_bar)
     data.inspect()
     model, contents = build_classifier(config, len(data.manifest.classes), data.plan.class_weights)
-    identity = run_identity(config, {"data": content_hash(data.manifest), **contents})
-    folder = run_folder(config, identity)
-    with locked(folder):
-        if config.resume == "auto" and is_finished(folder):
+    identity = runs.run_identity(config, {"data": content_hash(data.manifest), **contents})
+    folder = runs.run_folder(config, identity)
+    with runs.locked(folder):
+        if config.resume == "auto" and runs.is_finished(folder):
             say("finished already", str(folder))
             report(folder, config)
             return folder
-        open_run(folder, config, identity, sys.argv)
+        runs.open_run(folder, config, identity, sys.argv)
         say(str(folder), *data.describe())
         warn(*data.leaks.lines())
-        with recorded(folder):
+        with runs.recorded(folder):
             train_and_predict(model, data, config, folder)
         report(folder, config)
     return folder
 
 
-def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Config, folder: Path) -> None:  # noqa: F821
+def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Config, folder: Path) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
     from common.predictions import write_predictions
     from evaluation.gallery import examples
@@ -82,7 +65,7 @@ def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Conf
     data.write_facts(folder)
     stages = train_stages(model, data, config, folder)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
-    about = {**facts_of(config), **data.facts(), **budget, "run": str(folder)}
+    about = {**runs.facts_of(config), **data.facts(), **budget, "run": str(folder)}
     rows, probabilities = predict(model, data, config)
     manifest = data.manifest
     predictions = to_predictions(
@@ -90,7 +73,7 @@ def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Conf
     )
     write_predictions(folder / "predictions.parquet", predictions)
     examples(folder / "examples.png", predictions.part("test"), data.images[data.rows("test")])
-    write_status(folder, "finished", best=stages[-1].best, **budget)
+    runs.write_status(folder, "finished", best=stages[-1].best, **budget)
 
 
 def report(folder: Path, config: Config) -> None:
@@ -102,22 +85,10 @@ def report(folder: Path, config: Config) -> None:
 
     judgement = write_judgement(folder, read_predictions(folder), read_history(folder), config.evaluation)
     console.print(table(judgement))
-    status = read_status(folder)
+    status = runs.read_status(folder)
     say(f"{status['images_seen']:,} training images seen in {status['wall_seconds']:.0f} s", f"all of it: {folder}")
 
 
-def command_line() -> None:
-    """Let Hydra compose and run; end a user's error as one line and exit code 1."""
-    # Hydra then lets errors through, instead of printing its own page about them.
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    with report_user_errors(), explain_composition():
-        FAILED.clear()
-        main()
-        if len(FAILED) == 1:
-            raise FAILED[0][1]
-        if FAILED:
-            raise UserError(f"{len(FAILED)} jobs failed: " + " | ".join(f"{job}: {error}" for job, error in FAILED))
-
-
 if __name__ == "__main__":
-    command_line()
+    with command_line():
+        main()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from common.jobs import command_line
 from common.predictions import read_predictions
 from common.runs import ROOT, read_status
 from tests.helpers.training import SMALL, command
@@ -115,8 +116,8 @@ def test_a_user_error_is_one_line_with_the_way_out_and_nothing_is_written(
     monkeypatch.setattr(
         "sys.argv", ["train.py", *overrides, f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
     )
-    with pytest.raises(SystemExit) as ended:
-        train.command_line()
+    with pytest.raises(SystemExit) as ended, command_line():
+        train.main()
     assert ended.value.code == 1
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ")
@@ -137,7 +138,7 @@ def test_help_is_quick_and_imports_no_torch():
     code = (
         "import sys, train\n"
         "sys.argv = ['train.py', '--help']\n"
-        "try: train.command_line()\n"
+        "try: train.main()\n"
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )
