@@ -11,7 +11,7 @@ export KARYOCYTE_WEIGHTS_DIR ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format bench clean
+.PHONY: help setup demo test test-slow lint format bench lock readme clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ format: setup ## mend style and formatting
 
 bench: setup ## measure what the shell around the training costs
 	$(RUN) scripts/benchmark.py overhead
+
+lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--python-version 3.11 --group dev pyproject.toml --output-file constraints.txt
+
+readme: setup ## write the tables of README.md from results/
+	$(RUN) scripts/readme.py
 
 clean: ## remove caches and the environment; outputs/ stay
 	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis

@@ -164,11 +164,13 @@ class ImageDataModule(LightningDataModule):
         return {**found, "leaks": self.leaks.counts()}
 
     def write_facts(self, folder: Path) -> None:
-        """Write what the run was made of: split.csv, leaks.json and, where pictures are near-same, their sheet."""
+        """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""
         frame = self.manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts)
         with atomic_path(folder / "split.csv") as temporary:
             frame.to_csv(temporary, index=False)
         write_json(folder / "leaks.json", self.leaks.as_dict())
+        classes = {"classes": list(self.manifest.classes), "positive_class": self.manifest.positive_class}
+        write_json(folder / "data.json", {**self.facts(), **classes, "notes": list(self.manifest.notes)})
         if write_contact_sheet(self.leaks, self.manifest, folder / "near_duplicates.png"):
             self.leaks.write_pairs(folder / "near_duplicates.csv")
 

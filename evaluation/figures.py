@@ -39,7 +39,7 @@ STYLE = {
 CURVES = len(COLOURS)
 WEAKEST = 5
 BEST = "best epoch of the stage"
-NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "lr": "learning rate"}
+NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
 def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
@@ -113,7 +113,9 @@ def roc(path: Path, judgement: dict, test: Scored) -> None:
 
 
 @contextmanager
-def canvas(path: Path, size: tuple[float, float], about: dict, layout: str = "constrained") -> Iterator[Figure]:
+def canvas(
+    path: Path, size: tuple[float, float], about: dict, layout: str = "constrained", dpi: int = DPI
+) -> Iterator[Figure]:
     """Yield a figure in the house's style, titled; save it when the block ends well."""
     with atomic_path(path) as temporary, mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)
@@ -122,7 +124,7 @@ def canvas(path: Path, size: tuple[float, float], about: dict, layout: str = "co
         title = textwrap.fill("\N{NO-BREAK SPACE}· ".join(parts), width=int(size[0] * 9), break_long_words=False)
         figure.suptitle(title, fontsize=12, fontweight="bold")
         yield figure
-        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", pad_inches=0.15)
+        figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)
 
 
 def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) -> None:
@@ -137,7 +139,9 @@ def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) ->
             style = {"color": colour, "label": label, "marker": marker, "markersize": 4}
             axis.plot(epochs[start:end][there], values[there], **style)
     axis.set_ylabel(NAMES.get(name, name))
-    if name == "lr" and history["lr"].max() > 5 * history["lr"].min() > 0:
+    # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
+    drawn = history[[column for column in columns if column in history]].to_numpy(np.float64)
+    if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
         axis.set_yscale("log")
 
 

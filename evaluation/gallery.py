@@ -10,6 +10,7 @@ from evaluation.figures import canvas
 from evaluation.metrics import call
 
 COLUMNS = 8
+DPI = 100  # photographs make large files
 RIGHT, WRONG, PLAIN = "#009E73", "#D55E00", "#444444"
 
 
@@ -34,11 +35,15 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray) -> None:
         "most uncertain": doubtful,
     }
     shown = {title: found[:COLUMNS] for title, found in rows.items() if found}
-    with canvas(path, (1.35 * COLUMNS, 0.6 + 2.05 * len(shown)), predictions.about) as figure:
-        strips = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
-        for strip, (title, found) in zip(strips, shown.items(), strict=True):
-            strip.suptitle(title, fontsize=10.5, x=0.01, ha="left")
-            for place, axis in enumerate(strip.subplots(1, COLUMNS)):
+    height = 0.8 + 1.95 * len(shown)  # inches: the title, and per strip a heading, the images and two lines
+    margins = {"left": 0.01, "right": 0.99, "top": 1 - 0.8 / height, "bottom": 0.5 / height}
+    with canvas(path, (1.35 * COLUMNS, height), predictions.about, layout="none", dpi=DPI) as figure:
+        grid = figure.subplots(
+            len(shown), COLUMNS, squeeze=False, gridspec_kw={**margins, "wspace": 0.05, "hspace": 0.45}
+        )
+        for strip, (title, found) in zip(grid, shown.items(), strict=True):
+            strip[0].set_title(title, fontsize=10.5, loc="left")
+            for place, axis in enumerate(strip):
                 axis.set_axis_off()
                 if place < len(found):
                     _draw(axis, predictions, images[found[place]], found[place], int(called[found[place]]))

@@ -16,7 +16,9 @@ from tests.helpers.training import SMALL, command
 FILES = (
     "config.yaml",
     "confusion_matrix.png",
+    "data.json",
     "environment.json",
+    "examples.png",
     "identity.json",
     "leaks.json",
     "learning_curves.png",

@@ -1,0 +1,70 @@
+"""make: what it lists, and what the set-up says when it cannot do what it is asked."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.runs import ROOT
+
+TARGETS = ("setup", "demo", "test", "lint", "format", "bench", "clean")
+
+
+def test_help_lists_every_target_with_a_line_each():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = {
+        line.split()[0].replace("\x1b[1m", "").replace("\x1b[0m", ""): line for line in done.stdout.splitlines() if line
+    }
+    for target in TARGETS:
+        assert len(lines[target].split()) > 2, target
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A copy of what the set-up reads, and a `uv` that only notes how it was called and knows no other backend."""
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "bin").mkdir()
+    uv = tmp_path / "bin" / "uv"
+    uv.write_text('#!/bin/sh\necho "$@" >> called\ncase "$*" in *--torch-backend*) exit 2;; esac\n')
+    uv.chmod(0o755)
+    venv = tmp_path / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (venv / "python").chmod(0o755)
+    return tmp_path
+
+
+def setup(checkout: Path, **variables: str) -> subprocess.CompletedProcess:
+    path = f"{checkout / 'bin'}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable, **variables}
+    script = ["bash", str(ROOT / "scripts" / "setup.sh")]
+    return subprocess.run(script, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_uv_installs_the_pinned_set(checkout):
+    done = setup(checkout)
+    assert done.returncode == 0, done.stderr
+    called = (checkout / "called").read_text()
+    assert "--constraint constraints.txt" in called
+    assert "--torch-backend" not in called
+
+
+def test_a_torch_backend_is_passed_on_and_its_failure_is_explained(checkout):
+    done = setup(checkout, TORCH_BACKEND="cu126")
+    assert "--torch-backend cu126" in (checkout / "called").read_text()
+    assert done.returncode == 1
+    assert "TORCH_BACKEND=cu126" in done.stderr
+    assert "leave it empty" in done.stderr
+
+
+def test_an_old_python_is_refused(checkout):
+    old = checkout / "bin" / "python-old"
+    old.write_text('#!/bin/sh\ncase "$1" in --version) echo Python 3.9.2;; *) exit 1;; esac\n')
+    old.chmod(0o755)
+    done = setup(checkout, PYTHON=str(old))
+    assert done.returncode == 1
+    assert "Python 3.9.2 is too old" in done.stderr
