@@ -5,9 +5,6 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # cpu or cu126, cu128, ...: which build of torch uv takes; empty: the platform's default.
 TORCH_BACKEND ?=
-# Where real images and weights lie, if anywhere: the tests that need them run there, and skip elsewhere.
-export KARYOCYTE_DATA_DIR ?=
-export KARYOCYTE_WEIGHTS_DIR ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 
 .DEFAULT_GOAL := help
@@ -16,7 +13,8 @@ STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|...  KARYOCYTE_DATA_DIR=...  KARYOCYTE_WEIGHTS_DIR=..."
+	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|..."
+	@echo "  environment: KARYOCYTE_DATA_DIR, KARYOCYTE_WEIGHTS_DIR (tests on real files run where these say, and skip elsewhere)"
 
 setup: $(STAMP) ## make .venv and install the pinned packages (uv; pip where uv cannot be had)
 

@@ -32,9 +32,9 @@ def run(config: Config) -> Path:
     from datamodules.image_datamodule import ImageDataModule
     from datamodules.manifest import content_hash
     from lightning_modules.building import build_classifier
-    from lightning_modules.staged_training import quiet_lightning
+    from lightning_modules.staged_training import set_up_torch
 
-    quiet_lightning()
+    set_up_torch()
     data = ImageDataModule(config, config.trainer.enable_progress_bar)
     data.inspect()
     model, contents = build_classifier(config, len(data.manifest.classes), data.plan.class_weights)

@@ -175,8 +175,13 @@ def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback],
     )
 
 
-def quiet_lightning() -> None:
-    """Silence Lightning's notes about devices and its advice that does not fit here; warnings of its own stay."""
+def set_up_torch() -> None:
+    """Set what holds for the whole process: call it before the first computation.
+
+    Very dark images make denormal numbers, which slow training on a CPU several times: they are flushed to zero.
+    Lightning's notes about devices, and its advice that does not fit here, are silenced; its other warnings stay.
+    """
+    torch.set_flush_denormal(True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked

@@ -39,10 +39,10 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
 
     from common.files import atomic_path
     from common.runs import revision
-    from lightning_modules.staged_training import quiet_lightning
+    from lightning_modules.staged_training import set_up_torch
     from scripts.benchmarks.overhead import CASES, measure
 
-    quiet_lightning()
+    set_up_torch()
     if threads:
         torch.set_num_threads(threads)
     console, rows = Console(), []

@@ -1,0 +1,93 @@
+"""The callbacks on their own: modes, states, and a checkpoint that is whole or absent."""
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from common.errors import UserError
+from common.schema import StageConfig
+from lightning_modules.building import build_classifier
+from lightning_modules.callbacks import PureRandomness, ResumeCheckpoint, StagedUnfreezing
+from tests.helpers.memory_data import MemoryData
+from tests.helpers.training import small_config
+
+
+@pytest.fixture
+def model(tmp_path):
+    return build_classifier(small_config(tmp_path, "model=resnet18", "model.cut=layer2"), 2, None)[0]
+
+
+def fit(model, *callbacks, epochs=1):
+    model.learning_rate = 1e-3
+    trainer = Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=list(callbacks),
+    )  # fmt: skip
+    trainer.fit(model, MemoryData())
+    return trainer
+
+
+def test_modes_after_a_validation_are_those_of_the_stage(model):
+    stage = StageConfig(train=("layer2",), lr=1e-3, batchnorm="frozen")
+    modes = []
+
+    class Watch(StagedUnfreezing):
+        def on_train_batch_end(self, trainer, pl_module, *rest):
+            super().on_train_batch_end(trainer, pl_module, *rest)
+            modes.append({name: module.training for name, module in pl_module.backbone.named_modules()})
+
+    fit(model, Watch("some", 0, stage), epochs=2)
+    for seen in modes:
+        assert not seen["bn1"]
+        assert not seen["layer1.0.bn1"]
+        assert not seen["layer2.0.bn1"]  # trains, but its statistics stay
+        assert seen["layer2.0.conv1"]
+
+
+def test_a_checkpoint_of_another_stage_is_refused():
+    stage = StageConfig(lr=1e-3)
+    state = StagedUnfreezing("head", 0, stage).state_dict()
+    with pytest.raises(UserError, match="of stage 'head', not 'finetune'"):
+        StagedUnfreezing("finetune", 1, stage).load_state_dict(state)
+
+
+def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
+    drawn = {}
+
+    class Watch(PureRandomness):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+            drawn[self.seed, self.stage, trainer.current_epoch, batch_idx] = float(torch.rand(()))
+
+    for seed, stage in ((0, 0), (0, 1), (1, 0)):
+        torch.rand(17)
+        fit(model, Watch(seed, stage), epochs=2)
+    assert len(set(drawn.values())) == len(drawn) == 3 * 2 * 8
+    again = dict(drawn)
+    drawn.clear()
+    fit(model, Watch(0, 0), epochs=2)
+    assert all(again[key] == value for key, value in drawn.items())
+
+
+def test_the_resume_checkpoint_is_one_file_and_a_failed_write_keeps_the_old_one(model, tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "last.ckpt"
+    trainer = fit(model, ResumeCheckpoint(path, every_steps=3))
+    assert [found.name for found in path.parent.iterdir()] == ["last.ckpt"]
+    before = path.read_bytes()
+
+    def half(place, *rest):
+        place.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer, "save_checkpoint", half)
+    with pytest.raises(OSError, match="No space left"):
+        ResumeCheckpoint(path).on_train_epoch_end(trainer, model)
+    assert path.read_bytes() == before
+    assert [found.name for found in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_it_saves_in_mid_epoch_every_so_many_steps(model, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(ResumeCheckpoint, "_save", lambda self, trainer: saved.append(trainer.global_step))
+    fit(model, ResumeCheckpoint(tmp_path / "last.ckpt", every_steps=3))
+    assert saved == [3, 6, 8]  # 8 steps make the epoch
