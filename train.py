@@ -30,26 +30,27 @@ def run(config: Config) -> Path:
     """Check everything, train what is not trained yet, judge it, and return the run's folder."""
     # Imported here, so that --help and a mistyped key do not wait for torch.
     from datamodules.image_datamodule import ImageDataModule
-    from datamodules.manifest import content_hash
     from lightning_modules.building import build_classifier
     from lightning_modules.staged_training import set_up_torch
 
     set_up_torch()
     data = ImageDataModule(config, config.trainer.enable_progress_bar)
     data.inspect()
-    model, contents = build_classifier(config, len(data.manifest.classes), data.plan.class_weights)
-    identity = runs.run_identity(config, {"data": content_hash(data.manifest), **contents})
+    model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+    identity = runs.run_identity(config, {"data": data.content_hash(), **contents})
     folder = runs.run_folder(config, identity)
+    runs.check_run(folder, config, identity)
     with runs.locked(folder):
-        if config.resume == "auto" and runs.is_finished(folder):
-            say("finished already", str(folder))
-            report(folder, config)
-            return folder
-        runs.open_run(folder, config, identity, sys.argv)
-        say(str(folder), *data.describe())
-        warn(*data.leaks.lines())
-        with runs.recorded(folder):
-            train_and_predict(model, data, config, folder)
+        runs.check_run(folder, config, identity)
+        if runs.is_finished(folder):
+            say("finished already", str(folder), *runs.other_code(folder))
+            runs.write_config(folder, config)
+        else:
+            runs.open_run(folder, config, identity, sys.argv)
+            say(str(folder), *data.describe())
+            warn(*data.leaks.lines())
+            with runs.recorded(folder):
+                train_and_predict(model, data, config, folder)
         report(folder, config)
     return folder
 
@@ -72,7 +73,7 @@ def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Conf
         rows, probabilities, manifest.frame, data.parts, manifest.classes, manifest.positive_class, about
     )
     write_predictions(folder / "predictions.parquet", predictions)
-    examples(folder / "examples.png", predictions.part("test"), data.images[data.rows("test")])
+    examples(folder / "examples.png", predictions.part("test"), data.images, data.rows("test"))
     runs.write_status(folder, "finished", best=stages[-1].best, **budget)
 
 

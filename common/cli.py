@@ -11,16 +11,33 @@ TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 
 
 @contextmanager
-def report_user_errors() -> Iterator[None]:
-    """Print a ``UserError`` as one line on stderr and exit with code 1; also a decorator: ``@report_user_errors()``.
-
-    With ``KARYOCYTE_TRACEBACK=1`` in the environment the error goes through, traceback and all.
+def files_explained() -> Iterator[None]:
+    """Turn what the system says of a file (a file where a folder is wanted, no right to write, a full disk) into one line.
 
     Raises:
-        SystemExit: With code 1, in place of the ``UserError``.
+        UserError: In place of an ``OSError`` that names a file.
     """
     try:
         yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise UserError(f"{error.filename}: {error.strerror}") from error
+
+
+@contextmanager
+def report_user_errors() -> Iterator[None]:
+    """Print a ``UserError``, or what the system says of a file, as one line on stderr and exit with code 1.
+
+    Also a decorator: ``@report_user_errors()``. With ``KARYOCYTE_TRACEBACK=1`` in the environment the error goes
+    through, traceback and all.
+
+    Raises:
+        SystemExit: With code 1, in place of the error.
+    """
+    try:
+        with files_explained():
+            yield
     except UserError as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise

@@ -90,8 +90,11 @@ def _explain(error: ValidationError) -> str:
     place = _key(first["loc"])
     if first["type"] == "extra_forbidden":
         known = _known_keys(first["loc"])
-        near = difflib.get_close_matches(place, known, n=3, cutoff=0.6) or known
+        groups = [] if "." in place else [f"+{group}" for group in ADDED_GROUPS]
+        near = difflib.get_close_matches(place, [*known, *groups], n=3, cutoff=0.6) or known
         text = f"unknown key {place}: did you mean {' or '.join(near)}?"
+    elif first["type"] == "union_tag_invalid":
+        text = f"{place}.source: {first['ctx']['tag']!r} is none of {first['ctx']['expected_tags']}"
     elif first["type"] == "missing":
         text = f"{place} is not said: add {place}=..."
     else:

@@ -1,34 +1,45 @@
 """The jobs of one Hydra call: one in a single run, many in a multirun."""
 
 import os
+import re
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from common.cli import report_user_errors
+from common.cli import files_explained, report_user_errors
 from common.config import explain_composition
 from common.console import warn
 from common.errors import UserError
 
-_failed: list[tuple[str, UserError]] = []
+PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir")
+
+_failed: list[tuple[str, Exception]] = []
 
 
 @contextmanager
 def job() -> Iterator[list[str]]:
-    """Run a job's body: a user's error is noted for the end, so that the other jobs of a multirun go on.
+    """Run a job's body: its error is noted for the end, so that the other jobs of a multirun go on.
 
     Hydra itself would print a page around the error and end the multirun. Yields the overrides that the user typed.
     """
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     try:
-        yield overrides
-    except UserError as error:
+        with files_explained():
+            yield overrides
+    except Exception as error:
+        multirun = hydra_config.mode == RunMode.MULTIRUN
+        if not multirun and not isinstance(error, UserError):
+            raise
         _failed.append((" ".join(overrides), error))
-        if hydra_config.mode == RunMode.MULTIRUN:
+        if multirun:
             warn(f"this job failed: {error}")
+            if not isinstance(error, UserError):
+                traceback.print_exc()
 
 
 @contextmanager
@@ -41,9 +52,19 @@ def command_line() -> Iterator[None]:
     # Hydra then lets errors through, instead of printing its own page about them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     _failed.clear()
+    sys.argv = [quote_path(argument) for argument in sys.argv]
     with report_user_errors(), explain_composition():
         yield
         if len(_failed) == 1:
             raise _failed[0][1]
         if _failed:
             raise UserError(f"{len(_failed)} jobs failed: " + " | ".join(f"{name}: {error}" for name, error in _failed))
+
+
+def quote_path(argument: str) -> str:
+    """Quote the value of an override that holds a path with a = in it, as every run's folder does (``seed=0``).
+
+    Hydra's grammar wants such values quoted, which a shell would strip and nobody types.
+    """
+    typed = re.fullmatch(rf"((?:{'|'.join(PATH_KEYS)}))=([^'\"{{\[,]*=[^'\",]*)", argument)
+    return f'{typed[1]}="{typed[2]}"' if typed else argument

@@ -75,11 +75,11 @@ def write_status(folder: Path, status: str, **facts: Any) -> None:
     write_json(Path(folder) / "status.json", {"status": status, **facts})
 
 
-def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
-    """Make the run's folder and write what it is, or check that what lies there is the same run.
+def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
+    """Check that the folder is free, or holds this very run.
 
     Raises:
-        UserError: The folder holds another run, or holds a run at all while ``resume=never``.
+        UserError: The folder holds another run or something else, or holds a run at all while ``resume=never``.
     """
     identity_file = folder / "identity.json"
     if identity_file.exists():
@@ -89,9 +89,24 @@ def open_run(folder: Path, config: Config, identity: dict[str, Any], command: li
             raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
     elif folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
         raise UserError(f"{folder} exists but is no run of Karyocyte: move it away, or choose another output_dir")
-    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
+    """Write what the run is: its configuration, the code and machine it is made with, and its identity."""
+    write_config(folder, config)
     write_json(folder / "environment.json", environment(command))
-    write_json(identity_file, identity)
+    write_json(folder / "identity.json", identity)
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write the resolved configuration."""
+    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def other_code(folder: Path) -> list[str]:
+    """Say so where a run was made with another revision of the code than the present one; [] where it was not."""
+    made_with, now = json.loads((folder / "environment.json").read_text())["revision"], revision()
+    return [] if made_with == now else [f"made with revision {made_with} of the code, which is {now} now"]
 
 
 @contextmanager

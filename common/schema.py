@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+# A name becomes a folder's: no separator, and it does not begin with a dot.
+Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -112,9 +114,9 @@ class BalanceConfig(Strict):
 class TransformConfig(Strict):
     """The random transforms of training images."""
 
-    flips: bool = True
-    rotations: bool = True
-    probability: Probability = 1.0
+    flips: bool = False
+    rotations: bool = False
+    probability: Probability = 0.0
     apply_to: Literal["all", "copies"] = "all"
     each_epoch: bool = True
 
@@ -157,7 +159,7 @@ class StageConfig(Strict):
 class UnfreezeConfig(Strict):
     """The stages, in their order; ``lr`` overrules every stage's own rate."""
 
-    stages: dict[str, StageConfig] = Field(min_length=1)
+    stages: dict[Name, StageConfig] = Field(min_length=1)
     lr: PositiveFloat | None = None
 
 
@@ -176,6 +178,12 @@ class SchedulerConfig(Strict):
     factor: Share = 0.1
     patience: PositiveInt = 3
 
+    @model_validator(mode="after")
+    def _one_cycle_rises(self) -> "SchedulerConfig":
+        if self.name == "one_cycle" and self.warmup == 0.0:
+            raise ValueError("one_cycle rises first: set scheduler.warmup above 0, such as 0.3")
+        return self
+
 
 class LossConfig(Strict):
     """The training loss."""
@@ -187,15 +195,12 @@ class TrainerConfig(Strict):
     """Keys of Lightning's Trainer, by their own names."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    devices: int | str = 1
-    num_nodes: PositiveInt = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
+    precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
     max_epochs: PositiveInt = 30
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: PositiveFloat | None = None
-    limit_train_batches: PositiveInt | float | None = None
-    limit_val_batches: PositiveInt | float | None = None
+    limit_train_batches: PositiveInt | Share | None = None
+    limit_val_batches: PositiveInt | Share | None = None
     deterministic: bool | Literal["warn"] = "warn"
     enable_progress_bar: bool = True
     log_every_n_steps: PositiveInt = 10
@@ -243,7 +248,7 @@ class EvaluationConfig(Strict):
 class Config(Strict):
     """The whole configuration of one run: what `python train.py` composes from conf/."""
 
-    name: str
+    name: Name
     data_dir: str | None = None
     output_dir: str = "outputs"
     cache_dir: str = "cache"
@@ -251,7 +256,7 @@ class Config(Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     resume: Literal["auto", "never"] = "auto"
     init_from: str | None = None
-    weights: str = "random"
+    weights: str
     data: DataConfig
     split: SplitConfig = SplitConfig()
     prepare: PrepareConfig = PrepareConfig()

@@ -52,7 +52,7 @@ class Augmentation:
             return image
         key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
         # albumentations does not reseed by itself: unseeded, all workers and epochs draw the same.
-        pipeline.set_random_seed(derive_seed(*key) % 2**32)
+        pipeline.set_random_seed(derive_seed("augmentation", *key) % 2**32)
         return pipeline(image=image)["image"]
 
 

@@ -12,14 +12,15 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from common.errors import UserError
-from common.files import atomic_path, write_json
+from common.files import atomic_path, sha256_of_value, write_json
 from common.schema import Config
 from common.seeds import derive_seed
 from datamodules.augment import Augmentation
 from datamodules.balancing import BalancePlan, plan
 from datamodules.cache import prepared_images
 from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
-from datamodules.manifest import Manifest
+from datamodules.manifest import Manifest, content_hash
+from datamodules.prepare import PREPARE_VERSION
 from datamodules.sampling import EpochBatchSampler
 from datamodules.sources import scan
 from datamodules.splits import number_of_folds, split
@@ -92,7 +93,7 @@ class ImageDataModule(LightningDataModule):
         self.parts = split(self.manifest, config.protocol, config.split, config.data.paper_split)
         self.leaks = check_leaks(self.manifest, self.parts, config.protocol, config.split)
         train = self.rows("train")
-        seed = derive_seed(config.seed, config.split.seed, config.split.fold)
+        seed = derive_seed("balance", config.seed, config.split.seed, config.split.fold)
         self.plan = plan(self.labels[train], train, len(self.manifest.classes), config.balance.name, seed)
 
     def prepare(self) -> None:
@@ -102,8 +103,7 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def labels(self) -> np.ndarray:
         """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
-        index = {name: position for position, name in enumerate(self.manifest.classes)}
-        return self.manifest.frame["label"].map(lambda label: index.get(label, -1)).to_numpy(np.int64)
+        return self.manifest.class_indices.to_numpy(np.int64)
 
     def rows(self, part: str) -> np.ndarray:
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
@@ -156,6 +156,10 @@ class ImageDataModule(LightningDataModule):
         counts.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         source = manifest.source + (" (SYNTHETIC: drawn, no patients)" if manifest.synthetic else "")
         return [f"data: {source}, protocol={self.config.protocol}", *manifest.notes, *counts]
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 over the images, their labels, and the version of the code that prepares them."""
+        return sha256_of_value([content_hash(self.manifest), PREPARE_VERSION])
 
     def facts(self) -> dict[str, Any]:
         """Return what the predictions say of their data: source, folds and what leaks between the parts."""

@@ -10,8 +10,6 @@ import pandas as pd
 from common.errors import UserError
 from common.files import sha256_of_value
 
-TEXT_COLUMNS = ("image_id", "path", "label", "subject", "part", "sha256", "phash")
-NUMBER_COLUMNS = ("width", "height")
 _HASHED_COLUMNS = ("image_id", "label", "subject", "part", "sha256")
 
 

@@ -43,21 +43,23 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
 
     def __len__(self) -> int:
         """The batches of a whole epoch, wherever it starts."""
-        return -(-self.length // (self.batch_size * self.world))
+        whole, rest = divmod(self.length, self.batch_size * self.world)
+        # BatchNorm cannot normalise a single image: such a rest waits for another epoch, when the order differs.
+        return whole + (rest > 1 or (rest == 1 and not whole))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, first = self.position()
         order = self.order(epoch)
         step = self.batch_size * self.world
-        for start in range(first * step, self.length, step):
-            batch = order[start : start + step]
+        for number in range(first, len(self)):
+            batch = order[number * step : (number + 1) * step]
             # Every process gets as many items, or the others would wait for ever: the last batch repeats its first.
             batch = np.resize(batch, -(-len(batch) // self.world) * self.world)
             yield [(epoch, int(item)) for item in batch[self.rank :: self.world]]
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the items in the order of ``epoch``, int64, shape (length,)."""
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
+        generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
         if self.weights is None:
             return torch.randperm(self.length, generator=generator).numpy()
         weights = torch.as_tensor(self.weights, dtype=torch.float64)

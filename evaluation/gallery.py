@@ -14,13 +14,14 @@ DPI = 100  # photographs make large files
 RIGHT, WRONG, PLAIN = "#009E73", "#D55E00", "#444444"
 
 
-def examples(path: Path, predictions: Predictions, images: np.ndarray) -> None:
+def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
     """Draw up to eight images each: rightly called with the least uncertainty, wrongly called, most uncertain.
 
     Args:
         path: PNG to write.
         predictions: Of the test part; rows without a label are left out.
-        images: uint8, shape (N, H, W, 3) RGB, the image of each row of ``predictions``.
+        images: uint8, shape (M, H, W, 3) RGB; only what is drawn is read, so it may lie on disk.
+        rows: Where in ``images`` the image of each row of ``predictions`` is, int64, shape (N,).
     """
     labels, uncertainty = predictions.labels, predictions.frame["uncertainty"].to_numpy()
     called = call(predictions.probabilities, predictions.positive_index)
@@ -29,12 +30,12 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray) -> None:
     certain = [row for row in order if known[row] and right[row]]
     wrong = [row for row in order if known[row] and not right[row]]
     doubtful = [row for row in order[::-1] if known[row]]
-    rows = {
+    strips = {
         f"rightly called, the surest of {len(certain)}": certain,
         f"wrongly called, the surest of {len(wrong)}": wrong,
         "most uncertain": doubtful,
     }
-    shown = {title: found[:COLUMNS] for title, found in rows.items() if found}
+    shown = {title: found[:COLUMNS] for title, found in strips.items() if found}
     height = 0.8 + 1.95 * len(shown)  # inches: the title, and per strip a heading, the images and two lines
     margins = {"left": 0.01, "right": 0.99, "top": 1 - 0.8 / height, "bottom": 0.5 / height}
     with canvas(path, (1.35 * COLUMNS, height), predictions.about, layout="none", dpi=DPI) as figure:
@@ -46,7 +47,7 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray) -> None:
             for place, axis in enumerate(strip):
                 axis.set_axis_off()
                 if place < len(found):
-                    _draw(axis, predictions, images[found[place]], found[place], int(called[found[place]]))
+                    _draw(axis, predictions, images[rows[found[place]]], found[place], int(called[found[place]]))
 
 
 def _draw(axis: Axes, predictions: Predictions, image: np.ndarray, row: int, called: int) -> None:

@@ -9,6 +9,7 @@ from common.files import write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
 from evaluation.cautions import cautions, leakage
+from evaluation.fold_means import fold_mean_intervals
 from evaluation.intervals import Interval, intervals
 from evaluation.metrics import Threshold, call, confusion, evaluate
 from evaluation.pooling import pool
@@ -51,7 +52,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     Returns:
         As ``judge``, without ``validation``; ``threshold`` has the list of the folds' values. Beside it ``folds``: the
         ``metrics`` and ``metrics_at_threshold`` of each run's test part (plain values), and ``fold_means`` with the
-        same two keys: the mean over the folds, None where a fold's value is undefined.
+        same two keys: the mean over the folds with its interval, of value None where a fold's is undefined.
 
     Raises:
         UserError: See ``pool`` and ``judge``.
@@ -59,7 +60,8 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     pooled = pool(runs)
     points = [choose_threshold(score(run.part("validation")), settings) for run in runs]
     folds = [_plain(score(run.part("test")), point) for run, point in zip(runs, points, strict=True)]
-    test = judge_part(score(pooled), _own_thresholds(runs, points), settings)
+    scored = score(pooled)
+    test = judge_part(scored, _own_thresholds(runs, points), settings)
     return {
         **_header(pooled, settings),
         "threshold": {
@@ -69,7 +71,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
         },
         "test": test,
         "folds": folds,
-        "fold_means": _means(folds),
+        "fold_means": _fold_means(scored, runs, points, settings),
         "warnings": leakage(pooled.about) + cautions("test", test),
     }
 
@@ -183,13 +185,11 @@ def _plain(test: Scored, point: OperatingPoint) -> dict[str, dict | None]:
     return {"metrics": at(0.5), "metrics_at_threshold": None if point.value is None else at(point.value)}
 
 
-def _means(folds: list[dict]) -> dict[str, dict | None]:
-    means = {}
-    for key in ("metrics", "metrics_at_threshold"):
-        rows = [fold[key] for fold in folds]
-        means[key] = None if None in rows else {name: _mean([row[name] for row in rows]) for name in rows[0]}
-    return means
-
-
-def _mean(values: list[float | None]) -> float | None:
-    return None if None in values else float(np.mean(values))
+def _fold_means(
+    pooled: Scored, runs: list[Predictions], points: list[OperatingPoint], settings: EvaluationConfig
+) -> dict[str, dict | None]:
+    sizes = [len(score(run.part("test")).labels) for run in runs]
+    own = [point.value for point in points]
+    halves = _as_dicts(fold_mean_intervals(pooled, sizes, [0.5] * len(runs), settings))
+    chosen = None if None in own else _as_dicts(fold_mean_intervals(pooled, sizes, own, settings))
+    return {"metrics": halves, "metrics_at_threshold": chosen}

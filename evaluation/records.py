@@ -22,6 +22,8 @@ COLUMNS = (
     "high",
     "method",
     "mean_over_folds",
+    "mean_low",
+    "mean_high",
     "revision",
 )
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
@@ -35,8 +37,13 @@ def rows_of(judgement: dict, label: str) -> list[dict]:
     shared = _shared(judgement["about"], test["images"], test["subjects"], label)
     for key, suffix in (("metrics", ""), ("metrics_at_threshold", "@threshold")):
         for metric, interval in (test[key] or {}).items():
-            mean = (means[key] or {}).get(metric)
-            rows.append({**shared, **_ends(metric + suffix, interval), "mean_over_folds": mean})
+            mean = (means[key] or {}).get(metric) or {}
+            of_folds = {
+                "mean_over_folds": mean.get("value"),
+                "mean_low": mean.get("low"),
+                "mean_high": mean.get("high"),
+            }
+            rows.append({**shared, **_ends(metric + suffix, interval), **of_folds})
     return rows
 
 

@@ -25,16 +25,19 @@ def table(judgement: dict) -> Group:
     result = _table()
     result.add_column("value" if at_threshold is None else "at 0.5", justify="right", style="bold")
     result.add_column(confidence, justify="center", no_wrap=True)
+    if means:
+        result.add_column("fold mean", justify="right", style="bold")
+        result.add_column(confidence, justify="center", no_wrap=True)
     if at_threshold is not None:
         result.add_column(_threshold_title(judgement["threshold"]["value"]), justify="right", style="bold")
-        result.add_column(confidence, justify="center", no_wrap=True)
-    if means:
-        result.add_column("fold mean", justify="right")
+        if not means:  # six columns fit into a terminal of 80 characters
+            result.add_column(confidence, justify="center", no_wrap=True)
     for name in _rows(judgement):
         cells = [name, *_cells(test["metrics"][name])]
-        cells += _cells(at_threshold[name]) if at_threshold is not None else ()
-        cells += [_number(means["metrics"][name])] if means else ()
-        result.add_row(*cells)
+        cells += _cells(means["metrics"][name]) if means else ()
+        cells += _cells(at_threshold[name])[: 1 if means else 2] if at_threshold is not None else ()
+        # As text: a class may be called [red].
+        result.add_row(*map(Text, cells))
     # What limits the validation part stands in metrics.json: the table is about the test part.
     lines = [line for line in judgement["warnings"] if not line.startswith("validation: ")]
     warnings = [Text(f"! {line}", style="yellow") for line in lines]
@@ -42,7 +45,6 @@ def table(judgement: dict) -> Group:
 
 
 def _table() -> Table:
-    # Six columns fit into a terminal of 80 characters.
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     result.add_column("test metric", no_wrap=True)
     return result
@@ -94,7 +96,10 @@ def _captions(judgement: dict) -> list[str]:
         lines.append(f"threshold: {own}chosen on validation ({judgement['threshold']['method']})")
     if judgement.get("fold_means"):
         at_half = " at 0.5" if judgement["positive_class"] else ""
-        lines.append(f"fold mean: the mean over {len(judgement['folds'])} folds of the metric{at_half}")
+        lines.append(
+            f"left: the test images of {len(judgement['folds'])} folds pooled{at_half}; "
+            f"fold mean: the mean over the folds of the metric{at_half}"
+        )
     return lines
 
 

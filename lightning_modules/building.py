@@ -1,6 +1,7 @@
 """From the configuration to a classifier, with every name checked before a run is opened."""
 
-import difflib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,24 @@ import torch
 from common.errors import UserError
 from common.files import sha256_of_file
 from common.runs import is_finished, read_status
-from common.schema import Config, TrainerConfig
+from common.schema import Config, StageConfig
 from common.seeds import derive_seed
 from lightning_modules.backbones import resolve_modules
 from lightning_modules.classifier import Classifier
 from lightning_modules.heads import build_head
-from lightning_modules.optimization import optimizer_class
-from lightning_modules.staged_training import load_checkpoint, stages_of
+from lightning_modules.optimization import build_optimizer, build_scheduler
+from lightning_modules.staged_training import build_trainer, load_checkpoint, optimizer_of, stages_of
 from lightning_modules.weights import WeightsInfo, build_pretrained
 
 
 def build_classifier(
-    config: Config, classes: int, class_weights: np.ndarray | None
+    config: Config, classes: Sequence[str], class_weights: np.ndarray | None
 ) -> tuple[Classifier, dict[str, str | None]]:
     """Build the network with its first weights, and check device, optimisers and module names of all stages.
 
     Args:
         config: The typed configuration.
-        classes: How many classes the data have.
+        classes: The names of the classes, in the order of their indices.
         class_weights: float64, shape (classes,), or None.
 
     Returns:
@@ -35,25 +36,20 @@ def build_classifier(
     Raises:
         UserError: A name, a weights file or a device is wrong or absent; see the modules that build the parts.
     """
-    check_device(config.trainer)
-    torch.manual_seed(derive_seed(config.seed))
+    check_device(config)
+    torch.manual_seed(derive_seed("weights", config.seed))
     backbone, info = build_pretrained(config.model, config.weights, config.prepare.size)
     _check_batchnorm(config, info)
     for stage in stages_of(config).values():
         resolve_modules(backbone.module, stage.train)
-        optimizer_class(stage.optimizer or config.optimizer.name)
-    logits = config.head.logits or classes
+        _check_optimizer(config, stage)
+    logits = config.head.logits or len(classes)
     head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
     weights = None if class_weights is None else torch.as_tensor(class_weights)
-    model = Classifier(
-        backbone.module, head, info.mean, info.std, classes, config.loss, config.optimizer, config.scheduler, weights
-    )
-    start = None
-    if config.init_from:
-        best = best_checkpoint(Path(config.init_from))
-        load_checkpoint(model, best)
-        start = sha256_of_file(best)
-    return model, {"weights": info.sha256 or info.source, "init_from": start}
+    how = (config.loss, config.optimizer, config.scheduler)
+    model = Classifier(backbone.module, head, info.mean, info.std, len(classes), *how, weights)
+    start = _start_from(model, Path(config.init_from), classes) if config.init_from else None
+    return model, {"weights": info.content_hash(), "init_from": start}
 
 
 def best_checkpoint(run: Path) -> Path:
@@ -67,24 +63,41 @@ def best_checkpoint(run: Path) -> Path:
     return run / read_status(run)["best"]
 
 
-def check_device(trainer: TrainerConfig) -> None:
-    """Refuse a device that is asked for and absent, or a precision or strategy that Lightning does not know.
+def check_device(config: Config) -> None:
+    """Refuse a device that is asked for and absent, and what Lightning's Trainer does not take.
 
     Raises:
-        UserError: No such device here.
+        UserError: No such device here, or a wrong value of a key of ``trainer``.
     """
-    wanted = trainer.accelerator
+    trainer = config.trainer
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    absent = (wanted in present and not present[wanted]) or (wanted == "gpu" and not any(present.values()))
-    if absent:
+    wanted = trainer.accelerator
+    if (wanted in present and not present[wanted]) or (wanted == "gpu" and not any(present.values())):
         raise UserError(
             f"trainer.accelerator={wanted}, but torch {torch.__version__} sees no such device here: "
             "use trainer.accelerator=cpu or auto"
         )
-    known = ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true")
-    if trainer.precision not in known:
-        near = difflib.get_close_matches(trainer.precision, known, n=1, cutoff=0.3) or known
-        raise UserError(f"trainer.precision={trainer.precision} is not one of {', '.join(known)}: try {near[0]}")
+    try:
+        build_trainer(config, 1, [], [])
+    except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _start_from(model: Classifier, run: Path, classes: Sequence[str]) -> str:
+    """Load the best of another run; return the SHA-256 of its file."""
+    best = best_checkpoint(run)
+    theirs = json.loads((run / "data.json").read_text())["classes"]
+    if theirs != list(classes):
+        raise UserError(f"init_from={run}: its classes are {', '.join(theirs)}, here they are {', '.join(classes)}")
+    load_checkpoint(model, best)
+    return sha256_of_file(best)
+
+
+def _check_optimizer(config: Config, stage: StageConfig) -> None:
+    """Build the stage's optimiser and schedule once, over one number, to hear what torch says of them."""
+    one = [torch.nn.Parameter(torch.zeros(1))]
+    optimizer = build_optimizer(optimizer_of(config, stage), one, stage.lr)
+    build_scheduler(config.scheduler, optimizer, stage.lr, steps=10)
 
 
 def _check_batchnorm(config: Config, info: WeightsInfo) -> None:

@@ -76,7 +76,7 @@ class Classifier(LightningModule):
         return torch.softmax(logits, dim=1)
 
     def loss(self, logits: torch.Tensor, label: torch.Tensor, weighted: bool) -> torch.Tensor:
-        """Return the mean loss: binary cross-entropy for one logit, cross-entropy for more.
+        """Return the (weighted) mean loss: binary cross-entropy for one logit, cross-entropy for more.
 
         Args:
             logits: float, shape (B, K).
@@ -86,8 +86,9 @@ class Classifier(LightningModule):
         weights = self.class_weights if weighted else None
         if logits.shape[1] == 1:
             target = label.to(logits.dtype).unsqueeze(1)
-            per_image = None if weights is None else weights[label].unsqueeze(1)
-            return F.binary_cross_entropy_with_logits(logits, target, weight=per_image)
+            per_image = torch.ones_like(target) if weights is None else weights[label].unsqueeze(1)
+            losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
         smoothing = self.loss_config.label_smoothing if weighted else 0.0
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 

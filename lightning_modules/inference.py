@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
 
+from common.errors import UserError
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.schema import Config
 from lightning_modules.classifier import Classifier
@@ -19,16 +20,19 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> tup
     Args:
         model: The classifier, with the weights to judge.
         data: Its ``predict_dataloader`` serves each image once.
-        config: The typed configuration; one process predicts, on one device, so that no image is padded twice.
+        config: The typed configuration.
 
     Returns:
         Manifest rows, int64 (N,), and probabilities, float64 (N, classes), of the same order.
+
+    Raises:
+        UserError: The model gives something else than numbers: its training went astray.
     """
-    one_device = config.trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto"})
-    trainer = build_trainer(config.model_copy(update={"trainer": one_device}), None, [], [])
-    batches = trainer.predict(model, datamodule=data)
+    batches = build_trainer(config, None, [], []).predict(model, datamodule=data)
     rows = torch.cat([batch["index"] for batch in batches]).cpu().numpy()
     probabilities = torch.cat([batch["probability"] for batch in batches]).double().cpu().numpy()
+    if not np.isfinite(probabilities).all():
+        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
     return rows, probabilities
 
 

@@ -59,8 +59,9 @@ def build_scheduler(
         return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss"}
     scheduler: LRScheduler
     if config.name == "one_cycle":
-        rise = config.warmup or 0.3  # torch's default share of the rise
-        scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=max(steps, 1), pct_start=rise)
+        # The momentum is the optimiser's business: cycling it would give RMSprop one that it was not asked to have.
+        cycle = {"pct_start": config.warmup, "cycle_momentum": False}
+        scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=max(steps, 1), **cycle)
     else:
         scheduler = CosineAnnealingLR(optimizer, T_max=max(steps - warmup, 1))
         if warmup:

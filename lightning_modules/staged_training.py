@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from common.errors import UserError
 from common.files import write_json
 from common.schema import Config, OptimizerConfig, StageConfig
-from lightning_modules.callbacks import Progress, PureRandomness, ResumeCheckpoint, StagedUnfreezing
+from lightning_modules.callbacks import Patience, Progress, PureRandomness, ResumeCheckpoint, StagedUnfreezing
 from lightning_modules.classifier import Classifier
 
 
@@ -28,7 +28,7 @@ class FinishedStage:
     Attributes:
         name: The stage's name.
         best: The best checkpoint, below the run's folder.
-        score: The monitored metric of the best epoch.
+        score: The monitored metric of the best epoch, finite.
         epochs: Epochs trained.
         images_seen: Training images seen, copies counted, over all epochs.
         seconds: Wall time of the fit, interruptions left out.
@@ -36,7 +36,7 @@ class FinishedStage:
 
     name: str
     best: str
-    score: float | None
+    score: float
     epochs: int
     images_seen: int
     seconds: float
@@ -125,8 +125,7 @@ def _fit_stage(
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
     folder = stage_folder(run, number, name)
     model.learning_rate = stage.lr
-    args = config.optimizer.args if stage.optimizer in (None, config.optimizer.name) else {}
-    model.optimizer_config = OptimizerConfig(name=stage.optimizer or config.optimizer.name, args=args)
+    model.optimizer_config = optimizer_of(config, stage)
     unfreezing = StagedUnfreezing(name, number, stage)
     best = ModelCheckpoint(
         dirpath=folder,
@@ -143,28 +142,34 @@ def _fit_stage(
     callbacks += [ResumeCheckpoint(last, config.callbacks.checkpoint.every_steps), *extra]
     trainer = build_trainer(config, stage.max_epochs, callbacks, _loggers(config, run, f"{number + 1}-{name}"))
     trainer.fit(model, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    if trainer.is_global_zero:
-        record = FinishedStage(
-            name=name,
-            best=str(Path(best.best_model_path).relative_to(run.resolve())),
-            score=None if best.best_model_score is None else float(best.best_model_score),
-            epochs=trainer.current_epoch,
-            images_seen=unfreezing.images_seen,
-            seconds=unfreezing.state_dict()["seconds"],
-        )
-        write_json(folder / "stage.json", asdict(record))
-        last.unlink(missing_ok=True)
+    record = FinishedStage(
+        name=name,
+        best=str(Path(best.best_model_path).relative_to(run.resolve())),
+        score=_finite(best.best_model_score, config.callbacks.monitor, name),
+        epochs=trainer.current_epoch,
+        images_seen=unfreezing.images_seen,
+        seconds=unfreezing.state_dict()["seconds"],
+    )
+    write_json(folder / "stage.json", asdict(record))
+    last.unlink(missing_ok=True)
+
+
+def _finite(score: torch.Tensor | None, monitor: str, stage: str) -> float:
+    """The best score of a stage, which is a number unless the training went astray."""
+    if score is None or not torch.isfinite(score):
+        raise UserError(f"stage {stage} diverged ({monitor} is {score}): lower unfreeze.stages.{stage}.lr")
+    return float(score)
 
 
 def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
     """Return Lightning's Trainer for one fit, or for a prediction where ``epochs`` is None."""
-    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "deterministic"})
+    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs"})
     if config.trainer.enable_progress_bar:
         callbacks = [*callbacks, Progress()]
     return Trainer(
         **settings,
+        devices=1,
         max_epochs=epochs,
-        deterministic=config.trainer.deterministic,
         callbacks=callbacks,
         logger=loggers,
         # The order is ours to choose (EpochBatchSampler), under DDP too.
@@ -194,6 +199,13 @@ def set_up_torch() -> None:
         warnings.filterwarnings("ignore", message)
 
 
+def optimizer_of(config: Config, stage: StageConfig) -> OptimizerConfig:
+    """Return the optimiser of a stage: its own by torch's defaults, or the one of the ``optimizer`` group."""
+    if stage.optimizer in (None, config.optimizer.name):
+        return config.optimizer
+    return OptimizerConfig(name=stage.optimizer)
+
+
 def _bounded(stage: StageConfig, config: Config) -> StageConfig:
     """The stage with its length bounded by trainer.max_epochs, and with the rate that overrules it."""
     epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
@@ -206,7 +218,7 @@ def _early_stopping(config: Config, stage: StageConfig) -> list[Callback]:
     if not stopping.enabled:
         return []
     return [
-        EarlyStopping(
+        Patience(
             config.callbacks.monitor,
             mode="min" if config.callbacks.monitor == "val/loss" else "max",
             patience=stage.patience or stopping.patience,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from common.errors import UserError
-from common.files import sha256_of_file
+from common.files import sha256_of_file, sha256_of_value
 from lightning_modules.backbones import Backbone, build_backbone, check_model_name, create_network, finish_backbone
 from lightning_modules.weight_files import SUFFIX, load_file, merge_arguments, read_side_file
 from lightning_modules.weight_tags import check_tag, complete_loading, find_tag
@@ -32,6 +32,7 @@ class WeightsInfo:
         source: "random", the tag, or what the side file says.
         sha256: Of the file's bytes, 64 hex digits; None for random weights.
         freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage.
+        args: timm's arguments that the network was built with, the side file's among them.
     """
 
     mean: tuple[float, ...]
@@ -39,6 +40,11 @@ class WeightsInfo:
     source: str
     sha256: str | None
     freeze_batchnorm: bool
+    args: dict[str, Any]
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 (64 hex digits) over all that changes what the network computes, wherever the file lies."""
+        return sha256_of_value([self.sha256, self.mean, self.std, self.freeze_batchnorm, self.args])
 
 
 def build_pretrained(model: ModelChoice, weights: str, input_size: int) -> tuple[Backbone, WeightsInfo]:
@@ -56,7 +62,7 @@ def build_pretrained(model: ModelChoice, weights: str, input_size: int) -> tuple
     path = find_weights(model.name, weights)
     if path is None:
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
-        return backbone, _random_info(backbone)
+        return backbone, _random_info(backbone, model.args)
     if weights.endswith(SUFFIX):
         return _build_from_file(model, path, input_size)
     return _build_from_tag(model, weights, path, input_size)
@@ -85,9 +91,9 @@ def find_weights(name: str, weights: str) -> Path | None:
     return find_tag(weights, check_tag(name, weights))
 
 
-def _random_info(backbone: Backbone) -> WeightsInfo:
+def _random_info(backbone: Backbone, args: dict[str, Any]) -> WeightsInfo:
     config = backbone.module.pretrained_cfg
-    return WeightsInfo(tuple(config["mean"]), tuple(config["std"]), RANDOM, None, freeze_batchnorm=False)
+    return WeightsInfo(tuple(config["mean"]), tuple(config["std"]), RANDOM, None, freeze_batchnorm=False, args=args)
 
 
 def _build_from_file(model: ModelChoice, path: Path, input_size: int) -> tuple[Backbone, WeightsInfo]:
@@ -96,7 +102,7 @@ def _build_from_file(model: ModelChoice, path: Path, input_size: int) -> tuple[B
     backbone = build_backbone(model.name, args, model.cut, input_size)
     load_file(backbone.module, backbone.removed, path, side)
     source = side.source or path.name
-    return backbone, WeightsInfo(side.mean, side.std, source, sha256_of_file(path), side.freeze_batchnorm)
+    return backbone, WeightsInfo(side.mean, side.std, source, sha256_of_file(path), side.freeze_batchnorm, args)
 
 
 def _build_from_tag(model: ModelChoice, weights: str, path: Path, input_size: int) -> tuple[Backbone, WeightsInfo]:
@@ -108,5 +114,5 @@ def _build_from_tag(model: ModelChoice, weights: str, path: Path, input_size: in
     with complete_loading(weights):
         network = create_network(model.name, model.args, input_size, **timm_args)
     backbone = finish_backbone(network, model.name, model.cut, input_size)
-    info = WeightsInfo(tuple(config.mean), tuple(config.std), weights, sha256_of_file(path), freeze_batchnorm=False)
-    return backbone, info
+    found = sha256_of_file(path)
+    return backbone, WeightsInfo(tuple(config.mean), tuple(config.std), weights, found, False, model.args)

@@ -29,6 +29,8 @@ def readme(check: Check = False) -> None:
 
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
+    if not BLOCK.search(text):
+        raise UserError("README.md has no block <!-- table: NAME --> to fill")
     unknown = [name for _, name, _ in BLOCK.findall(text) if name not in TABLES]
     if unknown:
         raise UserError(f"README.md asks for the table {unknown[0]}: there are {', '.join(TABLES)}")

@@ -68,7 +68,7 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     data = ImageDataModule(config, progress=False)
     data.inspect()
     data.prepare()
-    model, _ = build_classifier(config, len(data.manifest.classes), data.plan.class_weights)
+    model, _ = build_classifier(config, data.manifest.classes, data.plan.class_weights)
     stages = train_stages(model, data, config, tmp_path / "run")
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)
     assert all(stage.images_seen == config.loader.batch_size for stage in stages)

@@ -43,6 +43,18 @@ def undisturbed(tmp_path_factory) -> Path:
     return train.run(small_config(tmp_path_factory.mktemp("undisturbed"), *RUN))
 
 
+def test_with_accumulated_gradients_too_and_killed_twice(tmp_path):
+    accumulate = ["trainer.accumulate_grad_batches=2", "callbacks.checkpoint.every_steps=2", "unfreeze=head_only"]
+    overrides = [*SMALL, *NET, *accumulate]
+    whole = train.run(small_config(tmp_path / "whole", *NET, *accumulate))
+    config = small_config(tmp_path, *NET, *accumulate)
+    places = [f"output_dir={config.output_dir}", f"cache_dir={config.cache_dir}"]
+    killed([*overrides, *places], 0, 1, 4)
+    killed([*overrides, *places], 0, 1, 5)
+    one, other = weights(whole), weights(train.run(config))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 @pytest.mark.parametrize(
     ("stage", "epoch", "batch", "more"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from common.jobs import command_line
+from common.jobs import command_line, quote_path
 from common.predictions import read_predictions
 from common.runs import ROOT, read_status
 from tests.helpers.training import SMALL, command
@@ -102,6 +102,11 @@ ERRORS = {
     "too few subjects": ([*SMALL, "split.folds=9"], "split.folds"),
     "positive class not said": ([*SMALL, "data.positive_class=null"], "data.positive_class=all"),
     "one logit for no two classes": ([*SMALL, "head.logits=5"], "head.logits=2"),
+    "an argument that the optimizer does not take": (
+        [*SMALL, "model=resnet18", "+optimizer.args.foo=1"],
+        "optimizer.args",
+    ),
+    "a key of the trainer that has another type": ([*SMALL, "trainer.deterministic=maybe"], "trainer.deterministic"),
     "no such optimizer": ([*SMALL, "model=resnet18", "optimizer.name=Adamm"], "Adam"),
 }
 
@@ -126,6 +131,43 @@ def test_a_user_error_is_one_line_with_the_way_out_and_nothing_is_written(
     assert "\n" not in error
     assert words in error
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_run_folder_can_be_typed_although_its_name_holds_an_equals_sign(finished, tmp_path):
+    _, run = finished
+    overrides = ["+experiment=resnet18_cut_block5", *SMALL, f"init_from={run}"]
+    done = call(tmp_path, *overrides, "trainer.max_epochs=1")
+    assert done.returncode == 0, done.stderr
+    follow = next((tmp_path / "outputs").glob("*/*/seed=0"))
+    assert [path.name for path in (follow / "checkpoints").iterdir()] == ["1-finetune"]
+
+
+def test_only_paths_with_an_equals_sign_are_quoted():
+    assert quote_path("init_from=outputs/a/seed=0") == 'init_from="outputs/a/seed=0"'
+    for argument in ("init_from=outputs/a", 'init_from="a=b"', "model.args={a: b=c}", "seed=1", "train.py"):
+        assert quote_path(argument) == argument
+
+
+def test_a_file_in_the_way_is_a_user_error(tmp_path):
+    (tmp_path / "outputs").write_text("a file")
+    done = call(tmp_path, *SMALL, "model=resnet18")
+    assert done.returncode == 1
+    assert "outputs" in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_a_refused_run_leaves_the_folder_as_it_was(finished, tmp_path):
+    _, run = finished
+    theirs = shutil.copytree(run.parents[2], tmp_path / "outputs")
+    there = next(theirs.glob("*/*/seed=0"))
+    identity = json.loads((there / "identity.json").read_text())
+    (there / "identity.json").write_text(json.dumps({**identity, "contents": {}}))
+    (there / ".lock").unlink()
+    before = {path: path.stat().st_mtime_ns for path in there.rglob("*")}
+    done = call(tmp_path, "+experiment=resnet18_cut_block5", *SMALL)
+    assert done.returncode == 1
+    assert "another configuration" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in there.rglob("*")} == before
 
 
 def test_an_error_through_the_real_command_line_has_no_traceback(tmp_path):

@@ -20,4 +20,5 @@ class PureRandomness(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed torch for this batch."""
-        torch.manual_seed(derive_seed(self.seed, self.stage, trainer.current_epoch, batch_idx, trainer.global_rank))
+        place = (self.stage, trainer.current_epoch, batch_idx, trainer.global_rank)
+        torch.manual_seed(derive_seed("dropout", self.seed, *place))

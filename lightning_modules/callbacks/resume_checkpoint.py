@@ -23,16 +23,19 @@ class ResumeCheckpoint(Callback):
     def __init__(self, path: Path, every_steps: int | None = None) -> None:
         self.path = path
         self.every_steps = every_steps
-        self._saved_at = 0
+        self._step_before = 0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note how many steps the optimiser has taken."""
+        self._step_before = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in mid-epoch, where it is time and gradients are not half accumulated."""
+        """Save in mid-epoch where it is time, and only right after a step: no gradient is half accumulated then."""
         step = trainer.global_step
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        if self.every_steps and not last and step != self._saved_at and step % self.every_steps == 0:
-            self._saved_at = step
+        if self.every_steps and not last and step != self._step_before and step % self.every_steps == 0:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -127,7 +127,7 @@ def measure(case: Case, steps: int) -> dict[str, Any]:
         data = ImageDataModule(config, progress=False)
         data.inspect()
         data.prepare()
-        model, _ = build_classifier(config, len(data.manifest.classes), None)
+        model, _ = build_classifier(config, data.manifest.classes, None)
         dataset = PreparedDataset(data.images, data.plan.rows, data.labels)
         bare = BareLoop(model, dataset, config.loader.batch_size, config.unfreeze.stages["all"].lr)
         in_turn = InTurn(bare, steps)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from common.errors import UserError
-from common.runs import is_finished, locked, open_run, run_folder, run_identity, write_status
+from common.runs import check_run, is_finished, locked, open_run, other_code, run_folder, run_identity, write_status
 from tests.helpers.training import small_config
 
 CONTENTS = {"data": "d" * 64, "weights": "random", "init_from": None}
@@ -51,19 +51,29 @@ def test_a_folder_of_another_run_or_of_something_else_is_refused(tmp_path):
     config = small_config(tmp_path)
     identity = run_identity(config, CONTENTS)
     folder = tmp_path / "run"
+    check_run(folder, config, identity)
     open_run(folder, config, identity, ["train.py"])
-    open_run(folder, config, identity, ["train.py"])  # the same run again: a resume
+    check_run(folder, config, identity)  # the same run again: a resume
     assert json.loads((folder / "environment.json").read_text())["packages"]["timm"]
     with pytest.raises(UserError, match="another configuration"):
-        open_run(folder, config, run_identity(config, {**CONTENTS, "data": "x"}), [])
+        check_run(folder, config, run_identity(config, {**CONTENTS, "data": "x"}))
     with pytest.raises(UserError, match="resume=never"):
-        open_run(folder, config.model_copy(update={"resume": "never"}), identity, [])
+        check_run(folder, config.model_copy(update={"resume": "never"}), identity)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.docx").write_text("precious")
     with pytest.raises(UserError, match="no run of Karyocyte"):
-        open_run(foreign, config, identity, [])
+        check_run(foreign, config, identity)
     assert [path.name for path in foreign.iterdir()] == ["thesis.docx"]
+
+
+def test_another_revision_of_the_code_is_said(tmp_path):
+    config = small_config(tmp_path)
+    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])
+    assert other_code(tmp_path / "run") == []
+    path = tmp_path / "run" / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "revision": "0123456789ab"}))
+    assert "0123456789ab" in other_code(tmp_path / "run")[0]
 
 
 def test_status_says_when_a_run_is_finished(tmp_path):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from common.schema import TransformConfig
 from datamodules.augment import Augmentation
 
-EVERY = TransformConfig()
-PAPER = TransformConfig(apply_to="copies", each_epoch=False)
+TURNED = {"flips": True, "rotations": True, "probability": 1.0}
+EVERY = TransformConfig(**TURNED)
+PAPER = TransformConfig(**TURNED, apply_to="copies", each_epoch=False)
 IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 TURNS = [np.rot90(IMAGE, k) for k in (1, 2, 3)] + [IMAGE[:, ::-1], IMAGE[::-1]]
 
@@ -46,7 +47,7 @@ def test_the_five_turns_of_the_paper_are_equally_likely_and_nothing_else_happens
 
 
 def test_probability_leaves_that_share_of_the_originals_untouched():
-    augmentation = Augmentation(TransformConfig(probability=0.5), 0)
+    augmentation = Augmentation(TransformConfig(**{**TURNED, "probability": 0.5}), 0)
     untouched = sum(which(augmentation(IMAGE, 0, row, 0)) == -1 for row in range(1000))
     assert 420 < untouched < 580
 
@@ -61,6 +62,6 @@ def test_the_papers_plan_turns_copies_alone_and_once_and_for_all():
 
 
 def test_switched_off_nothing_happens_to_originals_or_copies():
-    augmentation = Augmentation(TransformConfig(flips=False, rotations=False), 0)
+    augmentation = Augmentation(TransformConfig(probability=1.0), 0)
     assert which(augmentation(IMAGE, 0, 0, 0)) == -1
     assert which(augmentation(IMAGE, 0, 0, 1)) == -1

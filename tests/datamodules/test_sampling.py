@@ -19,7 +19,9 @@ def items(found):
 @given(length=st.integers(1, 60), size=st.integers(1, 9), epoch=st.integers(0, 9))
 def test_every_item_comes_once_and_carries_its_epoch(length, size, epoch):
     found = batches(length, size, epoch)
-    assert sorted(items(found)) == list(range(length))
+    left_out = length % size == 1 and length > size > 1  # a last batch of one image, which BatchNorm cannot take
+    assert len(set(items(found))) == len(items(found)) == length - left_out
+    assert set(items(found)) <= set(range(length))
     assert {e for batch in found for e, _ in batch} == {epoch}
     assert len(found) == len(EpochBatchSampler(length, size, 0, lambda: (0, 0)))
 

@@ -131,7 +131,7 @@ def test_folds_are_judged_together_each_at_its_own_threshold():
     matrices = np.array([one["test"]["confusion_at_threshold"] for one in single])
     assert np.array_equal(judgement["test"]["confusion_at_threshold"], matrices.sum(axis=0))
     mean = np.mean([one["test"]["metrics"]["auc"]["value"] for one in single])
-    assert judgement["fold_means"]["metrics"]["auc"] == pytest.approx(mean)
+    assert judgement["fold_means"]["metrics"]["auc"]["value"] == pytest.approx(mean)
     pooled = pool(runs)
     auc = evaluate(pooled.labels, pooled.probabilities, pooled.classes, 1)["auc"]
     assert judgement["test"]["metrics"]["auc"]["value"] == pytest.approx(auc)
@@ -141,8 +141,36 @@ def test_the_mean_over_folds_is_undefined_where_a_fold_is():
     one_class = join(make_run(1).part("validation"), with_scores([1, 1], [0.2, 0.9]))
     one_class.frame.loc[one_class.frame["part"] == "test", "image_id"] = ["x", "y"]
     means = judge_pooled([make_run(0), one_class], SETTINGS)["fold_means"]["metrics"]
-    assert means["auc"] is None
-    assert means["accuracy"] is not None
+    assert means["auc"]["value"] is None
+    assert means["accuracy"]["value"] is not None
+
+
+def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_folds():
+    """Against a plain loop: draw subjects, take each fold's images of them, average the folds' accuracies."""
+    runs = [make_run(fold, images=40, subjects=20) for fold in range(3)]
+    settings = EvaluationConfig(resamples=2000)
+    found = judge_pooled(runs, settings)["fold_means"]["metrics"]["accuracy"]
+    tests = [run.part("test") for run in runs]
+    right = [(test.probabilities.argmax(1) == test.labels).astype(float) for test in tests]
+    subjects = [test.frame["subject"].to_numpy() for test in tests]
+    everyone = np.unique(np.concatenate(subjects))
+    rng, means = np.random.default_rng(1), []
+    for _ in range(2000):
+        names, counts = np.unique(rng.choice(everyone, len(everyone)), return_counts=True)
+        weight = dict(zip(names, counts, strict=True))
+        weights = [np.array([weight.get(name, 0) for name in fold]) for fold in subjects]
+        means.append(np.mean([np.average(one, weights=w) for one, w in zip(right, weights, strict=True)]))
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert found["low"] == pytest.approx(low, abs=0.02)
+    assert found["high"] == pytest.approx(high, abs=0.02)
+
+
+def test_a_class_may_be_called_like_markup():
+    predictions = make_run(classes=("[red]e", "b[/x]"))
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table(judge(predictions, SETTINGS)))
+    assert "recall/[red]e" in console.file.getvalue()
+    assert "precision/b[/x]" in console.file.getvalue()
 
 
 def test_one_run_is_judged_as_itself_and_several_as_a_pool():

@@ -24,7 +24,7 @@ def test_a_row_per_metric_at_both_thresholds(tmp_path):
     assert tuple(table.reset_index()[list(COLUMNS)].columns) == COLUMNS
     auc = table.loc["auc"]
     assert float(auc["value"]) == pytest.approx(judgement["test"]["metrics"]["auc"]["value"], abs=1e-6)
-    assert float(auc["mean_over_folds"]) == pytest.approx(judgement["fold_means"]["metrics"]["auc"], abs=1e-6)
+    assert float(auc["mean_over_folds"]) == pytest.approx(judgement["fold_means"]["metrics"]["auc"]["value"], abs=1e-6)
     assert (auc["label"], auc["experiment"], auc["folds"], auc["seeds"]) == ("mine", "tiny", "0 1", "0")
     assert (auc["images"], auc["subjects"], auc["source"]) == ("120", "24", "cnmc")
     assert "accuracy@threshold" in table.index

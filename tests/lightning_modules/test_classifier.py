@@ -59,11 +59,12 @@ def test_one_logit_and_two_say_the_same_loss():
 def test_class_weights_weigh_the_training_loss_alone():
     weights = torch.tensor([1.0, 3.0])
     weighted, plain = classifier(1, 2, weights), classifier(1, 2)
-    logit = torch.tensor([[0.3], [-0.2]])
-    for label, factor in ((0, 1.0), (1, 3.0)):
-        labels = torch.tensor([label, label])
-        torch.testing.assert_close(weighted.loss(logit, labels, True), factor * plain.loss(logit, labels, True))
-        torch.testing.assert_close(weighted.loss(logit, labels, False), plain.loss(logit, labels, False))
+    logit, label = torch.tensor([[0.3], [-0.2], [1.0]]), torch.tensor([0, 1, 1])
+    each = torch.stack([plain.loss(logit[i : i + 1], label[i : i + 1], True) for i in range(3)])
+    torch.testing.assert_close(weighted.loss(logit, label, True), (each * weights[label]).sum() / 7)
+    torch.testing.assert_close(weighted.loss(logit, label, False), plain.loss(logit, label, False))
+    both = torch.cat([torch.zeros(3, 1), logit], dim=1)
+    torch.testing.assert_close(weighted.loss(logit, label, True), classifier(2, 2, weights).loss(both, label, True))
 
 
 def test_label_smoothing_is_of_the_training_loss_alone():

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning import Callback
 
 from common.errors import UserError
+from common.files import write_json
 from common.runs import write_status
 from lightning_modules import staged_training
 from lightning_modules.building import build_classifier
@@ -19,7 +20,7 @@ SMALL_NET = ["model=resnet18", "model.cut=layer2"]
 
 
 def build(config):
-    return build_classifier(config, 2, None)[0]
+    return build_classifier(config, ("hem", "all"), None)[0]
 
 
 def backbone_state(model):
@@ -161,17 +162,44 @@ def test_early_stopping_ends_a_stage_after_its_patience(tmp_path):
     assert stages[0].epochs == 3
 
 
+def test_a_stage_that_had_run_out_of_patience_trains_no_further_epoch_on_a_resume(tmp_path, monkeypatch):
+    patient = ["callbacks.early_stopping.enabled=true", "unfreeze.stages.head.patience=2", "trainer.max_epochs=20"]
+    never_better = ["unfreeze.stages.head.lr=1e-12", "callbacks.early_stopping.min_delta=0.1"]
+    config = small_config(tmp_path, *SMALL_NET, "unfreeze=head_only", *patient, *never_better)
+    with monkeypatch.context() as patch:
+        patch.setattr(staged_training, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):  # killed after the last epoch, before the stage counts as finished
+            train(config, tmp_path / "run")
+    _, stages = train(config, tmp_path / "run")
+    assert stages[0].epochs == 3
+    assert len(read_history(tmp_path / "run")) == 3
+
+
+def test_a_diverged_stage_is_a_user_error_and_no_result(tmp_path):
+    config = small_config(tmp_path, *SMALL_NET, "unfreeze.lr=1e30", "head.layers=[gap,{dense:8}]")
+    with pytest.raises(UserError, match=r"stage head diverged .*: lower unfreeze\.stages\.head\.lr"):
+        train(config, tmp_path / "run")
+    model = build(config)
+    with torch.no_grad():
+        model.head.logits.bias.fill_(float("nan"))
+    with pytest.raises(UserError, match="no numbers"):
+        predict(model, MemoryData(), config)
+
+
 def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_path):
     config = small_config(tmp_path, *SMALL_NET, "unfreeze=head_only")
     model, stages = train(config, tmp_path / "first")
     with pytest.raises(UserError, match="no finished run"):
         build(small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}"))
     write_status(tmp_path / "first", "finished", best=stages[-1].best)
+    write_json(tmp_path / "first" / "data.json", {"classes": ["hem", "all"]})
     follow = small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}")
     assert list(stages_of(follow)) == ["finetune"]
-    started, contents = build_classifier(follow, 2, None)
+    started, contents = build_classifier(follow, ("hem", "all"), None)
     assert all(torch.equal(value, started.state_dict()[name]) for name, value in model.state_dict().items())
     assert len(contents["init_from"]) == 64
+    with pytest.raises(UserError, match="its classes are hem, all, here they are all, hem"):
+        build_classifier(follow, ("all", "hem"), None)
     with pytest.raises(UserError, match="does not fit the model"):
         build(small_config(tmp_path, "model=resnet18", "model.cut=layer1", f"init_from={tmp_path / 'first'}"))
 

@@ -14,7 +14,7 @@ from tests.helpers.training import small_config
 
 @pytest.fixture
 def model(tmp_path):
-    return build_classifier(small_config(tmp_path, "model=resnet18", "model.cut=layer2"), 2, None)[0]
+    return build_classifier(small_config(tmp_path, "model=resnet18", "model.cut=layer2"), ("hem", "all"), None)[0]
 
 
 def fit(model, *callbacks, epochs=1):
