@@ -12,7 +12,7 @@ TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 
 @contextmanager
 def files_explained() -> Iterator[None]:
-    """Turn what the system says of a file (a file where a folder is wanted, no right to write, a full disk) into one line.
+    """Turn what the system says of a file (a file where a folder is wanted, no right, a full disk) into one line.
 
     Raises:
         UserError: In place of an ``OSError`` that names a file.

@@ -55,10 +55,11 @@ def command_line() -> Iterator[None]:
     sys.argv = [quote_path(argument) for argument in sys.argv]
     with report_user_errors(), explain_composition():
         yield
-        if len(_failed) == 1:
+        if len(_failed) == 1 and isinstance(_failed[0][1], UserError):
             raise _failed[0][1]
         if _failed:
-            raise UserError(f"{len(_failed)} jobs failed: " + " | ".join(f"{name}: {error}" for name, error in _failed))
+            what = " | ".join(f"{name}: {error}" for name, error in _failed)
+            raise UserError(f"{len(_failed)} of the jobs failed: {what}")
 
 
 def quote_path(argument: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import train
 from common.jobs import command_line, quote_path
 from common.predictions import read_predictions
 from common.runs import ROOT, read_status
@@ -34,6 +35,24 @@ def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
     """Run train.py in a process of its own, its outputs and cache below ``tmp_path``."""
     places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
     return subprocess.run(command(*overrides, *places), cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def call_here(tmp_path, monkeypatch, capsys):
+    """The same within this process, which spares the ten seconds of imports; returns exit code and stderr."""
+
+    def call_here(*overrides: str) -> tuple[int, str]:
+        places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+        monkeypatch.setattr("sys.argv", ["train.py", *overrides, *places])
+        code = 0
+        try:
+            with command_line():
+                train.main()
+        except SystemExit as ended:
+            code = ended.code
+        return code, capsys.readouterr().err.strip()
+
+    return call_here
 
 
 @pytest.fixture(scope="module")
@@ -111,33 +130,24 @@ ERRORS = {
 }
 
 
-# All in one process each would cost ten seconds an error: the entry is called within this one.
 @pytest.mark.parametrize(("overrides", "words"), ERRORS.values(), ids=ERRORS.keys())
 def test_a_user_error_is_one_line_with_the_way_out_and_nothing_is_written(
-    overrides, words, tmp_path, monkeypatch, capsys
+    overrides, words, tmp_path, monkeypatch, call_here
 ):
-    import train
-
     monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(
-        "sys.argv", ["train.py", *overrides, f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    )
-    with pytest.raises(SystemExit) as ended, command_line():
-        train.main()
-    assert ended.value.code == 1
-    error = capsys.readouterr().err.strip()
+    code, error = call_here(*overrides)
+    assert code == 1
     assert error.startswith("error: ")
     assert "\n" not in error
     assert words in error
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_run_folder_can_be_typed_although_its_name_holds_an_equals_sign(finished, tmp_path):
+def test_a_run_folder_can_be_typed_although_its_name_holds_an_equals_sign(finished, tmp_path, call_here):
     _, run = finished
-    overrides = ["+experiment=resnet18_cut_block5", *SMALL, f"init_from={run}"]
-    done = call(tmp_path, *overrides, "trainer.max_epochs=1")
-    assert done.returncode == 0, done.stderr
+    overrides = ["+experiment=resnet18_cut_block5", *SMALL, f"init_from={run}", "trainer.max_epochs=1"]
+    assert call_here(*overrides)[0] == 0
     follow = next((tmp_path / "outputs").glob("*/*/seed=0"))
     assert [path.name for path in (follow / "checkpoints").iterdir()] == ["1-finetune"]
 
@@ -148,15 +158,15 @@ def test_only_paths_with_an_equals_sign_are_quoted():
         assert quote_path(argument) == argument
 
 
-def test_a_file_in_the_way_is_a_user_error(tmp_path):
+def test_a_file_in_the_way_is_a_user_error(tmp_path, call_here):
     (tmp_path / "outputs").write_text("a file")
-    done = call(tmp_path, *SMALL, "model=resnet18")
-    assert done.returncode == 1
-    assert "outputs" in done.stderr
-    assert done.stderr.strip().count("\n") == 0
+    code, error = call_here(*SMALL, "model=resnet18")
+    assert code == 1
+    assert "outputs" in error
+    assert "\n" not in error
 
 
-def test_a_refused_run_leaves_the_folder_as_it_was(finished, tmp_path):
+def test_a_refused_run_leaves_the_folder_as_it_was(finished, tmp_path, call_here):
     _, run = finished
     theirs = shutil.copytree(run.parents[2], tmp_path / "outputs")
     there = next(theirs.glob("*/*/seed=0"))
@@ -164,9 +174,9 @@ def test_a_refused_run_leaves_the_folder_as_it_was(finished, tmp_path):
     (there / "identity.json").write_text(json.dumps({**identity, "contents": {}}))
     (there / ".lock").unlink()
     before = {path: path.stat().st_mtime_ns for path in there.rglob("*")}
-    done = call(tmp_path, "+experiment=resnet18_cut_block5", *SMALL)
-    assert done.returncode == 1
-    assert "another configuration" in done.stderr
+    code, error = call_here("+experiment=resnet18_cut_block5", *SMALL)
+    assert code == 1
+    assert "another configuration" in error
     assert {path: path.stat().st_mtime_ns for path in there.rglob("*")} == before
 
 
@@ -191,22 +201,30 @@ def test_help_is_quick_and_imports_no_torch():
     assert "experiment" in done.stdout
 
 
-def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path):
-    grid = [
-        "-m",
-        *SMALL,
-        "model=resnet18",
-        "model.cut=layer1",
-        "unfreeze=head_only",
-        "split.fold=9,0",
-        "trainer.max_epochs=1",
-    ]
-    done = call(tmp_path, *grid)
-    assert done.returncode == 1
-    assert "split.fold" in done.stderr
+def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path, call_here):
+    net = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
+    code, error = call_here("-m", *SMALL, *net, "split.fold=9,0")
+    assert code == 1
+    assert "split.fold" in error
     runs = list((tmp_path / "outputs").glob("*/*/seed=0"))
     assert [read_status(run)["status"] for run in runs] == ["finished"]
-    assert not list(tmp_path.glob("*.log"))
+    assert not (ROOT / "multirun.yaml").exists()
+
+
+def test_in_a_multirun_a_bug_does_not_stop_the_others_either(tmp_path, monkeypatch, call_here):
+    trained = []
+
+    def run(config):
+        trained.append(config.seed)
+        if config.seed == 0:
+            raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(train, "run", run)
+    code, error = call_here("-m", *SMALL, "seed=0,1")
+    assert trained == [0, 1]
+    assert code == 1
+    assert "1 of the jobs failed" in error
+    assert ": a bug" in error.splitlines()[-1]
 
 
 def test_a_typo_in_a_yaml_file_is_refused(tmp_path):
