@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-MAIN_METRICS = ("f1_weighted", "auc", "accuracy")
+SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
 
 
 def claims(results: Path) -> str:
@@ -16,17 +16,20 @@ def claims(results: Path) -> str:
 
 
 def measured(name: str) -> Callable[[Path], str]:
-    """Return the table of one results file: a row per label, the main metrics with their intervals."""
+    """Return the table of one results file: a row per label, the main metrics pooled and as means over the folds."""
 
     def table(results: Path) -> str:
-        rows = pd.read_csv(results / f"{name}.csv", dtype={"label": str})
-        rows = rows[rows["metric"].isin(MAIN_METRICS)]
-        rows["shown"] = [_interval(row) for row in rows.itertuples()]
-        wide = rows.pivot_table(index=["label", "protocol", "images", "subjects"], columns="metric", values="shown",
-                                aggfunc="first", sort=False, dropna=False).dropna(how="all")  # fmt: skip
-        wide = wide.reset_index()
-        wide["subjects"] = [("unknown" if pd.isna(value) else f"{int(value)}") for value in wide["subjects"]]
-        return _markdown(wide[["label", "protocol", "images", "subjects", *MAIN_METRICS]])
+        rows = pd.read_csv(results / f"{name}.csv", dtype={"label": str, "folds": str})
+        rows = rows[rows["metric"].isin(SHOWN)]
+        several = rows["mean_over_folds"].notna().any()
+        rows["shown"] = [_interval(row.value, row.low, row.high) for row in rows.itertuples()]
+        columns = {metric: f"{word}{', pooled' if several else ''}" for metric, word in SHOWN.items()}
+        wide = _wide(rows, columns)
+        if several:
+            rows["shown"] = [_interval(row.mean_over_folds, row.mean_low, row.mean_high) for row in rows.itertuples()]
+            means = {metric: f"{word}, mean over folds" for metric, word in SHOWN.items()}
+            wide = wide.merge(_wide(rows, means)[["label", *means.values()]], on="label")
+        return _markdown(wide)
 
     return table
 
@@ -35,14 +38,14 @@ def differences(name: str) -> Callable[[Path], str]:
     """Return the table of the paired differences of one results file."""
 
     def table(results: Path) -> str:
-        rows = pd.read_csv(results / f"{name}.csv", dtype={"label": str})
+        rows = pd.read_csv(results / f"{name}.csv", dtype={"label": str, "folds": str})
         rows = rows[rows["metric"].str.startswith("difference/") | (rows["metric"] == "mcnemar_p")]
         rows["metric"] = rows["metric"].str.removeprefix("difference/")
-        rows["shown"] = [_interval(row) for row in rows.itertuples()]
-        wide = rows.pivot_table(
-            index=["label", "images"], columns="metric", values="shown", aggfunc="first", sort=False
-        )
-        return _markdown(wide.reset_index()[["label", "images", *MAIN_METRICS, "mcnemar_p"]])
+        rows["shown"] = [_interval(row.value, row.low, row.high, "+") for row in rows.itertuples()]
+        p_value = rows["metric"] == "mcnemar_p"
+        rows.loc[p_value, "shown"] = [f"{value:.2f}" for value in rows.loc[p_value, "value"]]
+        words = {metric: f"difference in {word}" for metric, word in SHOWN.items()}
+        return _markdown(_wide(rows, {**words, "mcnemar_p": "McNemar's p"}))
 
     return table
 
@@ -54,9 +57,19 @@ def overhead(results: Path) -> str:
     return _markdown(table[list(columns)].rename(columns=columns).round(3))
 
 
-def _interval(row: object) -> str:
-    ends = "" if pd.isna(row.low) else f" ({row.low:.3f} to {row.high:.3f})"
-    return "undefined" if pd.isna(row.value) else f"{row.value:.3f}{ends}"
+def _wide(rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """A row per label, a column per metric, in the order in which they are named."""
+    wide = rows.pivot(index="label", columns="metric", values="shown").loc[rows["label"].unique(), list(columns)]
+    facts = rows.drop_duplicates("label").set_index("label")
+    subjects = ["unknown" if pd.isna(count) else f"{int(count)}" for count in facts["subjects"]]
+    wide.insert(0, "images", facts["images"])
+    wide.insert(1, "subjects", subjects)
+    return wide.rename(columns=columns).reset_index()
+
+
+def _interval(value: float, low: float, high: float, sign: str = "") -> str:
+    ends = "" if pd.isna(low) else f" ({low:{sign}.3f} to {high:{sign}.3f})"
+    return "undefined" if pd.isna(value) else f"{value:{sign}.3f}{ends}"
 
 
 def _markdown(table: pd.DataFrame) -> str:
