@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from omegaconf import DictConfig
@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from common import runs
 from common.config import check_config, check_override_order
 from common.console import console, say, warn
+from common.files import write_json
 from common.jobs import command_line, job
 from common.schema import Config
 
@@ -34,6 +35,7 @@ def run(config: Config) -> Path:
     from lightning_modules.staged_training import set_up_torch
 
     set_up_torch()
+    runs.revision()
     data = ImageDataModule(config, config.trainer.enable_progress_bar)
     data.inspect()
     model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
@@ -44,18 +46,20 @@ def run(config: Config) -> Path:
         runs.check_run(folder, config, identity)
         if runs.is_finished(folder):
             say("finished already", str(folder), *runs.other_code(folder))
-            runs.write_config(folder, config)
+            runs.update_evaluation(folder, config)
         else:
+            warn(*runs.other_code(folder), *data.leaks.lines())
             runs.open_run(folder, config, identity, sys.argv)
             say(str(folder), *data.describe())
-            warn(*data.leaks.lines())
             with runs.recorded(folder):
-                train_and_predict(model, data, config, folder)
+                train_and_predict(model, data, config, folder, runs.facts_of(config, identity))
         report(folder, config)
     return folder
 
 
-def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Config, folder: Path) -> None:
+def train_and_predict(
+    model: "Classifier", data: "ImageDataModule", config: Config, folder: Path, facts: dict[str, Any]
+) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
     from common.predictions import write_predictions
     from evaluation.gallery import examples
@@ -64,9 +68,10 @@ def train_and_predict(model: "Classifier", data: "ImageDataModule", config: Conf
 
     data.prepare()
     data.write_facts(folder)
+    write_json(folder / "model.json", model.facts())
     stages = train_stages(model, data, config, folder)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
-    about = {**runs.facts_of(config), **data.facts(), **budget, "run": str(folder)}
+    about = {**facts, **data.facts(), **budget, "run": str(folder)}
     rows, probabilities = predict(model, data, config)
     manifest = data.manifest
     predictions = to_predictions(

@@ -1,5 +1,6 @@
 """What every command line of the house shares."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,14 +16,14 @@ def files_explained() -> Iterator[None]:
     """Turn what the system says of a file (a file where a folder is wanted, no right, a full disk) into one line.
 
     Raises:
-        UserError: In place of an ``OSError`` that names a file.
+        UserError: In place of an ``OSError`` that names a file, or says that the disk is full.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise UserError(f"{error.filename}: {error.strerror}") from error
+        raise UserError(f"{error.filename or 'the disk'}: {error.strerror}") from error
 
 
 @contextmanager

@@ -77,6 +77,8 @@ def _explain_hydra(error: Exception) -> str:
         return f"there is no {name.replace('/', '=')}: did you mean {' or '.join(near)}?"
     if "Could not override" in lines[0]:
         known = _known_keys(name.split("."))
+        if name in known:
+            return f"{name} takes new keys one by one: add each as +{name}.<key>=<value>"
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
         hint = " (groups are added with a +, such as +experiment=...)" if name in ADDED_GROUPS else ""
         return f"unknown key {name}: did you mean {' or '.join(near)}?" if not hint else f"unknown key {name}{hint}"

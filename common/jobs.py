@@ -1,13 +1,14 @@
 """The jobs of one Hydra call: one in a single run, many in a multirun."""
 
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from common.cli import files_explained, report_user_errors
@@ -15,7 +16,7 @@ from common.config import explain_composition
 from common.console import warn
 from common.errors import UserError
 
-PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir")
+PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file", "data.subject_regex")
 
 _failed: list[tuple[str, Exception]] = []
 
@@ -63,9 +64,23 @@ def command_line() -> Iterator[None]:
 
 
 def quote_path(argument: str) -> str:
-    """Quote the value of an override that holds a path with a = in it, as every run's folder does (``seed=0``).
+    """Quote the value of an override that is a path or a pattern, where Hydra's grammar cannot read it bare.
 
-    Hydra's grammar wants such values quoted, which a shell would strip and nobody types.
+    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks and brackets; a shell strips the quotes that
+    one types. Values that Hydra reads as they are stay as they are; in a multirun, each one of a list is quoted.
     """
-    typed = re.fullmatch(rf"((?:{'|'.join(PATH_KEYS)}))=([^'\"{{\[,]*=[^'\",]*)", argument)
-    return f'{typed[1]}="{typed[2]}"' if typed else argument
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in PATH_KEYS or _readable(argument):
+        return argument
+    pieces = value.split(",") if "-m" in sys.argv or "--multirun" in sys.argv else [value]
+    quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
+    return f"{key}={quoted}" if _readable(f"{key}={quoted}") else argument
+
+
+def _readable(argument: str) -> bool:
+    """Whether Hydra's grammar takes the override."""
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True

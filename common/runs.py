@@ -6,7 +6,8 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,26 +88,34 @@ def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
             raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
         if config.resume == "never":
             raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
-    elif folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
+    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UserError(f"{folder} exists but is no run of Karyocyte: move it away, or choose another output_dir")
 
 
 def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
-    """Write what the run is: its configuration, the code and machine it is made with, and its identity."""
-    write_config(folder, config)
-    write_json(folder / "environment.json", environment(command))
+    """Write what the run is: its identity first, then its configuration and the code and machine it is made with.
+
+    A run that is continued keeps the revisions of the code that it was made with so far.
+    """
     write_json(folder / "identity.json", identity)
-
-
-def write_config(folder: Path, config: Config) -> None:
-    """Write the resolved configuration."""
     write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    revisions = dict.fromkeys([*_revisions(folder), revision()])
+    write_json(folder / "environment.json", {**environment(command), "revisions": list(revisions)})
+
+
+def update_evaluation(folder: Path, config: Config) -> None:
+    """Bring the ``evaluation`` section of a finished run's config.yaml up to date: the run is judged anew by it."""
+    path = folder / "config.yaml"
+    written = yaml.safe_load(path.read_text())
+    now = config.evaluation.model_dump(mode="json")
+    if written["evaluation"] != now:
+        write_text(path, yaml.safe_dump({**written, "evaluation": now}, sort_keys=False))
 
 
 def other_code(folder: Path) -> list[str]:
-    """Say so where a run was made with another revision of the code than the present one; [] where it was not."""
-    made_with, now = json.loads((folder / "environment.json").read_text())["revision"], revision()
-    return [] if made_with == now else [f"made with revision {made_with} of the code, which is {now} now"]
+    """Say so where a run was made with other revisions of the code than the present one; [] where it was not."""
+    others = [made_with for made_with in _revisions(folder) if made_with != revision()]
+    return [f"made with revision {', '.join(others)} of the code, which is {revision()} now"] if others else []
 
 
 @contextmanager
@@ -116,7 +125,8 @@ def recorded(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        write_status(folder, "failed", error=f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # a full disk must not hide the error
+            write_status(folder, "failed", error=f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, or Lightning's exit after it
         write_status(folder, "interrupted")
@@ -124,12 +134,14 @@ def recorded(folder: Path) -> Iterator[None]:
         raise
 
 
-def facts_of(config: Config) -> dict[str, Any]:
+def facts_of(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
     """Return what the predictions say of their run, as far as the configuration and the code know it."""
     return {
         "name": config.name,
         "protocol": config.protocol,
-        "fold": config.split.fold,
+        "fold": config.split.fold if config.split.test == "fold" else None,
+        "test": config.split.test,
+        "config": sha256_of_value(identity["config"])[:8],
         "seed": config.seed,
         "weights": config.weights,
         "monitor": config.callbacks.monitor,
@@ -156,8 +168,12 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+@cache
 def revision() -> str:
-    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git."""
+    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git.
+
+    It is looked up once: call it before the work begins, since a commit may come while a run trains.
+    """
     try:
         found = _git("rev-parse", "--short=12", "HEAD")
         return found + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
@@ -175,6 +191,11 @@ def environment(command: list[str]) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": versions,
     }
+
+
+def _revisions(folder: Path) -> list[str]:
+    path = folder / "environment.json"
+    return json.loads(path.read_text())["revisions"] if path.is_file() else []
 
 
 def _git(*arguments: str) -> str:

@@ -1,12 +1,16 @@
 """Random transforms of training images: a pure function of (seed, epoch, image, copy)."""
 
+import os
 from typing import Any
 
-import albumentations as A
-import numpy as np
+# It asks the network for a newer version on every import, and waits where there is none.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from common.schema import TransformConfig
-from common.seeds import derive_seed
+import albumentations as A  # noqa: E402
+import numpy as np  # noqa: E402
+
+from common.schema import TransformConfig  # noqa: E402
+from common.seeds import derive_seed  # noqa: E402
 
 
 class RightAngleRotation(A.ImageOnlyTransform):

@@ -24,6 +24,7 @@ from datamodules.prepare import PREPARE_VERSION
 from datamodules.sampling import EpochBatchSampler
 from datamodules.sources import scan
 from datamodules.splits import number_of_folds, split
+from datamodules.starting_point import seen_by_start
 
 Item = tuple[torch.Tensor, int, int]
 
@@ -80,6 +81,7 @@ class ImageDataModule(LightningDataModule):
         self.leaks: LeakReport
         self.plan: BalancePlan
         self.images: np.ndarray
+        self.seen = 0
 
     def inspect(self) -> None:
         """Scan the source, split it, look for leaks and plan the balance; nothing is written into a run.
@@ -92,6 +94,8 @@ class ImageDataModule(LightningDataModule):
         self._check_logits()
         self.parts = split(self.manifest, config.protocol, config.split, config.data.paper_split)
         self.leaks = check_leaks(self.manifest, self.parts, config.protocol, config.split)
+        if config.init_from:
+            self.seen = seen_by_start(Path(config.init_from), self.manifest, self.parts, config.protocol)
         train = self.rows("train")
         seed = derive_seed("balance", config.seed, config.split.seed, config.split.fold)
         self.plan = plan(self.labels[train], train, len(self.manifest.classes), config.balance.name, seed)
@@ -165,7 +169,7 @@ class ImageDataModule(LightningDataModule):
         """Return what the predictions say of their data: source, folds and what leaks between the parts."""
         folds = number_of_folds(self.manifest, self.config.protocol, self.config.split)
         found = {"source": self.manifest.source, "synthetic": self.manifest.synthetic, "folds": folds}
-        return {**found, "leaks": self.leaks.counts()}
+        return {**found, "leaks": {**self.leaks.counts(), "seen_by_start": self.seen}}
 
     def write_facts(self, folder: Path) -> None:
         """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""

@@ -116,8 +116,11 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
     if paper_split.stratify:
         labels = order["label"].to_numpy()
         _check_enough(order["label"].value_counts(), 3, "images", "protocol=paper")
-        first, rest = train_test_split(np.arange(len(order)), train_size=train, stratify=labels, random_state=seed)
-        second, _ = train_test_split(rest, train_size=validation, stratify=labels[rest], random_state=seed)
+        try:
+            first, rest = train_test_split(np.arange(len(order)), train_size=train, stratify=labels, random_state=seed)
+            second, _ = train_test_split(rest, train_size=validation, stratify=labels[rest], random_state=seed)
+        except ValueError as error:  # scikit-learn's word for a part without an image of some class
+            raise UserError(f"data.paper_split of {len(order)} images: {' '.join(str(error).split())}") from error
     else:
         drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(order))
         first, second = drawn[:train], drawn[train : train + validation]
@@ -165,12 +168,16 @@ def _by_subjects(rows: pd.DataFrame, split: SplitConfig) -> pd.Series:
     _check_subjects(rows)
     subjects = rows.groupby("label")["subject"].nunique()
     _check_enough(subjects, 2, "subjects", "a train and a validation part (protocol=image needs no subjects)")
-    share = Fraction(split.validation).limit_denominator(min(_FINEST, int(subjects.min())))
-    folds = max(share.denominator, 2)
-    taken = min(max(share.numerator, 1), folds - 1)
+    taken, folds = _nearest_share(split.validation, min(_FINEST, int(subjects.min())))
     fold_of_row = _deal(rows, folds, split.seed, by_subject=True)
     chosen = np.random.default_rng([split.seed, split.fold]).permutation(folds)[:taken]
     return pd.Series(np.where(np.isin(fold_of_row, chosen), VALIDATION, TRAIN), index=rows.index, dtype=object)
+
+
+def _nearest_share(share: float, most: int) -> tuple[int, int]:
+    """Return how many of how many folds (at most ``most``, at least one on either side) come nearest to a share."""
+    choices = [(taken, folds) for folds in range(2, most + 1) for taken in range(1, folds)]
+    return min(choices, key=lambda choice: (abs(Fraction(*choice) - Fraction(str(share))), choice[1]))
 
 
 def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:

@@ -5,9 +5,10 @@ from math import isclose
 # Below this number of subjects in a class the intervals were seen to be too narrow.
 FEW_CLUSTERS = 20
 LEAKS = {
-    "subjects": "subjects",
-    "identical_pairs": "pairs of identical files",
-    "near_pairs": "pairs of near-same images",
+    "subjects": "subjects in more than one part",
+    "identical_pairs": "pairs of identical files in more than one part",
+    "near_pairs": "pairs of near-same images in more than one part",
+    "seen_by_start": "judged images that the run it started from had seen",
 }
 
 
@@ -50,8 +51,17 @@ def leakage(about: dict) -> list[str]:
         most = max((count.get(key) or 0 for count in counts), default=0)
         if most:
             number = f"up to {most} in a fold" if len(counts) > 1 else f"{most}"
-            lines.append(f"leak: {what} in more than one part: {number}")
+            lines.append(f"leak: {what}: {number}")
     return lines
+
+
+def fold_mean_cautions(fold_means: dict) -> list[str]:
+    """Say which means over folds are undefined on some draws: a fold with few subjects easily loses a class.
+
+    Args:
+        fold_means: ``metrics`` and ``metrics_at_threshold`` of ``judge.judge_pooled``.
+    """
+    return [f"fold mean: {line}" for line in _doubtful(fold_means["metrics"])]
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:

@@ -1,5 +1,7 @@
 """Two sets of predictions of the same images against one another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -8,6 +10,7 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
 from evaluation.cautions import few_clusters
+from evaluation.fold_means import MeanOverFolds
 from evaluation.intervals import Interval, bootstrap
 from evaluation.metrics import call, evaluate, metric_names
 from evaluation.pooling import pool
@@ -26,7 +29,8 @@ def compare(
 
     Returns:
         A JSON-able mapping: ``first`` and ``second`` (metric -> value), ``differences`` (metric -> fields of an
-        ``Interval``, first minus second), ``mcnemar``, ``images``, ``subjects``, both groups' ``about``, ``settings``
+        ``Interval``, first minus second), ``fold_mean_differences`` (the same of the means over folds, None where there
+        are no folds in common), ``mcnemar``, ``images``, ``subjects``, both groups' ``about``, ``settings``
         and ``warnings``.
 
     Raises:
@@ -35,6 +39,7 @@ def compare(
     ours, theirs = pool(first), pool(second)
     one, two = paired(ours, theirs)
     differences = paired_difference(ours, theirs, names, settings)
+    means = fold_mean_differences(first, second, names, settings)
     test = mcnemar(ours, theirs)
     return {
         "first_about": ours.about,
@@ -43,6 +48,7 @@ def compare(
         "first": {name: _values(one)[name] for name in names},
         "second": {name: _values(two)[name] for name in names},
         "differences": {name: interval.as_dict() for name, interval in differences.items()},
+        "fold_mean_differences": means and {name: interval.as_dict() for name, interval in means.items()},
         "mcnemar": test,
         "images": len(one.labels),
         "subjects": one.subjects,
@@ -75,6 +81,33 @@ def paired_difference(
     ours, theirs, rows = WeightedMetrics(one), WeightedMetrics(two), [known.index(name) for name in names]
     values = {name: _minus(_values(one)[name], _values(two)[name]) for name in names}
     return bootstrap(values, lambda counts: (ours(counts) - theirs(counts))[rows], one, settings)
+
+
+def fold_mean_differences(
+    first: list[Predictions], second: list[Predictions], names: tuple[str, ...], settings: EvaluationConfig
+) -> dict[str, Interval] | None:
+    """Compute the differences of the means over folds: no model's scores are mixed with another's.
+
+    Returns:
+        As ``paired_difference``; None for single runs, and where the two groups divide the images into other folds.
+    """
+    folds = [[set(run.part("test").frame["image_id"]) for run in runs] for runs in (first, second)]
+    order = [folds[1].index(fold) for fold in folds[0] if fold in folds[1]]
+    if len(first) < 2 or len(order) != len(first):
+        return None
+    ours, theirs = pool(first), pool([second[place] for place in order])
+    rows = theirs.frame.set_index("image_id").loc[ours.frame["image_id"]].reset_index()
+    one, two = score(ours), replace(score(replace(theirs, frame=rows)), clusters=score(ours).clusters)
+    sizes = [len(score(run.part("test")).labels) for run in first]
+    means = [MeanOverFolds(scored, sizes, [0.5] * len(first)) for scored in (one, two)]
+    picked = [means[0].names.index(name) for name in names]
+
+    def difference(counts: np.ndarray) -> np.ndarray:
+        return (means[0](counts) - means[1](counts))[picked]
+
+    point = difference(np.ones((1, one.cluster_count)))[:, 0]
+    values = {name: None if np.isnan(value) else float(value) for name, value in zip(names, point, strict=True)}
+    return bootstrap(values, difference, one, settings)
 
 
 def mcnemar(first: Predictions, second: Predictions) -> dict[str, int | float]:

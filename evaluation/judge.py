@@ -8,7 +8,7 @@ import pandas as pd
 from common.files import write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
-from evaluation.cautions import cautions, leakage
+from evaluation.cautions import cautions, fold_mean_cautions, leakage
 from evaluation.fold_means import fold_mean_intervals
 from evaluation.intervals import Interval, intervals
 from evaluation.metrics import Threshold, call, confusion, evaluate
@@ -62,6 +62,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     folds = [_plain(score(run.part("test")), point) for run, point in zip(runs, points, strict=True)]
     scored = score(pooled)
     test = judge_part(scored, _own_thresholds(runs, points), settings)
+    means = _fold_means(scored, runs, points, settings)
     return {
         **_header(pooled, settings),
         "threshold": {
@@ -71,8 +72,8 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
         },
         "test": test,
         "folds": folds,
-        "fold_means": _fold_means(scored, runs, points, settings),
-        "warnings": leakage(pooled.about) + cautions("test", test),
+        "fold_means": means,
+        "warnings": [*leakage(pooled.about), *cautions("test", test), *fold_mean_cautions(means)],
     }
 
 

@@ -14,6 +14,8 @@ def heading(about: dict) -> str:
         parts.append(_several(about["source"]))
     if about.get("protocol"):
         parts.append(f"protocol {_several(about['protocol'])}")
+    if about.get("test") not in (None, "fold"):
+        parts.append(f"tested on {_several(about['test'])}")
     if about.get("fold") is not None:
         parts.append(_fold(about["fold"], about.get("folds")))
     return " · ".join(parts)

@@ -12,8 +12,8 @@ def pool(runs: list[Predictions]) -> Predictions:
     Facts that all runs share stay as they are; where they differ, ``about`` holds the sorted list of them.
 
     Raises:
-        UserError: No run, classes, protocols, experiments or sources differ, synthetic and real images meet, or an
-            image is in the test part of two runs.
+        UserError: No run; classes, protocols, experiments, configurations or sources differ; synthetic and real images
+            meet; or an image is in the test part of two runs.
     """
     if not runs:
         raise UserError("nothing to pool: name at least one run")
@@ -29,7 +29,7 @@ def pool(runs: list[Predictions]) -> Predictions:
                 f"runs of protocol {first.about.get('protocol')} and {run.about.get('protocol')} cannot be pooled: "
                 "evaluate each protocol apart"
             )
-        for fact in ("name", "source"):
+        for fact in ("name", "source", "config", "folds"):
             if run.about.get(fact) != first.about.get(fact):
                 raise UserError(
                     f"runs of {fact} {first.about.get(fact)} and {run.about.get(fact)} cannot be pooled: "

@@ -38,12 +38,7 @@ def rows_of(judgement: dict, label: str) -> list[dict]:
     for key, suffix in (("metrics", ""), ("metrics_at_threshold", "@threshold")):
         for metric, interval in (test[key] or {}).items():
             mean = (means[key] or {}).get(metric) or {}
-            of_folds = {
-                "mean_over_folds": mean.get("value"),
-                "mean_low": mean.get("low"),
-                "mean_high": mean.get("high"),
-            }
-            rows.append({**shared, **_ends(metric + suffix, interval), **of_folds})
+            rows.append({**shared, **_ends(metric + suffix, interval), **_mean_columns(mean)})
     return rows
 
 
@@ -53,7 +48,10 @@ def rows_of_comparison(comparison: dict, label: str) -> list[dict]:
     shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison['second_about'].get('name'))}"
     p_value = {"value": comparison["mcnemar"]["p_value"], "low": None, "high": None, "method": "exact"}
     found = {f"difference/{name}": interval for name, interval in comparison["differences"].items()}
-    return [{**shared, **_ends(metric, interval)} for metric, interval in {**found, "mcnemar_p": p_value}.items()]
+    means = comparison.get("fold_mean_differences") or {}
+    of_folds = {f"difference/{name}": _mean_columns(interval) for name, interval in means.items()}
+    rows = {**found, "mcnemar_p": p_value}
+    return [{**shared, **_ends(name, interval), **of_folds.get(name, {})} for name, interval in rows.items()]
 
 
 def append_rows(path: Path, rows: list[dict]) -> None:
@@ -90,6 +88,14 @@ def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
 
 def _ends(metric: str, interval: dict) -> dict:
     return {"metric": metric} | {key: interval[key] for key in ("value", "low", "high", "method")}
+
+
+def _mean_columns(interval: dict) -> dict:
+    return {
+        "mean_over_folds": interval.get("value"),
+        "mean_low": interval.get("low"),
+        "mean_high": interval.get("high"),
+    }
 
 
 def _text(value: object) -> str:

@@ -67,8 +67,10 @@ def difference_table(comparison: dict) -> Group:
         result.add_column(column, justify="right", style="bold" if column == "difference" else None)
     result.add_column(_confidence(comparison), justify="center", no_wrap=True)
     for name, interval in comparison["differences"].items():
-        value, ends = _cells(interval, sign="+")
-        result.add_row(name, *(_number(comparison[side][name]) for side in ("first", "second")), value, ends)
+        sides = [_number(comparison[side][name]) for side in ("first", "second")]
+        result.add_row(name, *sides, *_cells(interval, sign="+"))
+    for name, interval in (comparison.get("fold_mean_differences") or {}).items():
+        result.add_row(f"{name}, fold means", "", "", *_cells(interval, sign="+"))
     lines = [f"first:  {heading(comparison['first_about'])}", f"second: {heading(comparison['second_about'])}"]
     test, subjects = comparison["mcnemar"], comparison["subjects"]
     of_whom = "subjects unknown" if subjects is None else f"{subjects} subjects"

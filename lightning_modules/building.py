@@ -89,6 +89,8 @@ def _start_from(model: Classifier, run: Path, classes: Sequence[str]) -> str:
     theirs = json.loads((run / "data.json").read_text())["classes"]
     if theirs != list(classes):
         raise UserError(f"init_from={run}: its classes are {', '.join(theirs)}, here they are {', '.join(classes)}")
+    if json.loads((run / "model.json").read_text()) != model.facts():
+        raise UserError(f"init_from={run}: its network takes images of another mean and std: use its weights= here too")
     load_checkpoint(model, best)
     return sha256_of_file(best)
 

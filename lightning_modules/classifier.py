@@ -64,9 +64,15 @@ class Classifier(LightningModule):
         self.train_accuracy = _accuracy(classes)
         self.val_metrics = _validation_metrics(classes)
 
+    def facts(self) -> dict[str, Any]:
+        """Return what another run must share to start from this one's weights: the scaling of the images."""
+        return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
-        return self.head(self.backbone.forward_features((image - self.mean) / self.std))
+        # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
+        image = (image.to(self.mean.dtype) - self.mean) / self.std
+        return self.head(self.backbone.forward_features(image))
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the probability of every class, shape (B, classes), rows sum to 1, of logits (B, K)."""

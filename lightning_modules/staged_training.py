@@ -126,6 +126,8 @@ def _fit_stage(
     folder = stage_folder(run, number, name)
     model.learning_rate = stage.lr
     model.optimizer_config = optimizer_of(config, stage)
+    for leftover in folder.glob(".*.ckpt"):  # of a process that was killed while it saved
+        leftover.unlink()
     unfreezing = StagedUnfreezing(name, number, stage)
     best = ModelCheckpoint(
         dirpath=folder,

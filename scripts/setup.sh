@@ -10,15 +10,18 @@ command -v "$python" >/dev/null || { echo "error: no $python on the PATH: instal
     echo "error: $("$python" --version) is too old: Karyocyte needs Python 3.11 or newer (make PYTHON=python3.11)" >&2
     exit 1
 }
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || {
-    echo "error: $python cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2
-    exit 1
-}
-
-uv=$(command -v uv || true)
+uv=""
+uv --version >/dev/null 2>&1 && uv=uv # a shim on the PATH need not run
+if ! "$venv/bin/python" -c '' 2>/dev/null || { [ -z "$uv" ] && ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
+    "$python" -m venv --clear "$venv" || {
+        rm -rf "$venv"
+        echo "error: $python cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2
+        exit 1
+    }
+fi
 if [ -z "$uv" ]; then
     # uv installs the set in seconds where pip takes minutes; it is itself a package.
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv && uv="$venv/bin/uv" || uv=""
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv && uv="$venv/bin/uv"
 fi
 
 if [ -n "$uv" ]; then
@@ -40,6 +43,9 @@ project = tomllib.load(open("pyproject.toml", "rb"))
 print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["dev"]))
 PY
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --constraint constraints.txt --requirement "$venv/requirements.txt"
+        --constraint constraints.txt --requirement "$venv/requirements.txt" || {
+        echo "error: pip could not install the packages of constraints.txt: see above" >&2
+        exit 1
+    }
 fi
 "$venv/bin/python" -c 'import torch, torchvision; print("ready: torch", torch.__version__, "cuda" if torch.cuda.is_available() else "cpu")'

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.errors import UserError
+
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
 
 
@@ -20,7 +22,8 @@ def measured(name: str) -> Callable[[Path], str]:
 
     def table(results: Path) -> str:
         rows = pd.read_csv(results / f"{name}.csv", dtype={"label": str, "folds": str})
-        rows = rows[rows["metric"].isin(SHOWN)]
+        compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
+        rows = rows[rows["metric"].isin(SHOWN) & ~rows["label"].isin(compared)]
         several = rows["mean_over_folds"].notna().any()
         rows["shown"] = [_interval(row.value, row.low, row.high) for row in rows.itertuples()]
         columns = {metric: f"{word}{', pooled' if several else ''}" for metric, word in SHOWN.items()}
@@ -43,7 +46,9 @@ def differences(name: str) -> Callable[[Path], str]:
         rows["metric"] = rows["metric"].str.removeprefix("difference/")
         rows["shown"] = [_interval(row.value, row.low, row.high, "+") for row in rows.itertuples()]
         p_value = rows["metric"] == "mcnemar_p"
-        rows.loc[p_value, "shown"] = [f"{value:.2f}" for value in rows.loc[p_value, "value"]]
+        rows.loc[p_value, "shown"] = [
+            "< 0.001" if value < 0.001 else f"{value:.3f}" for value in rows.loc[p_value, "value"]
+        ]
         words = {metric: f"difference in {word}" for metric, word in SHOWN.items()}
         return _markdown(_wide(rows, {**words, "mcnemar_p": "McNemar's p"}))
 
@@ -59,6 +64,9 @@ def overhead(results: Path) -> str:
 
 def _wide(rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """A row per label, a column per metric, in the order in which they are named."""
+    twice = rows[rows.duplicated(["label", "metric"])]
+    if len(twice):
+        raise UserError(f"the label {twice['label'].iloc[0]!r} stands for two measurements: remove the older rows")
     wide = rows.pivot(index="label", columns="metric", values="shown").loc[rows["label"].unique(), list(columns)]
     facts = rows.drop_duplicates("label").set_index("label")
     subjects = ["unknown" if pd.isna(count) else f"{int(count)}" for count in facts["subjects"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import train
 from common.jobs import command_line, quote_path
@@ -19,6 +20,7 @@ FILES = (
     "confusion_matrix.png",
     "data.json",
     "environment.json",
+    "model.json",
     "examples.png",
     "identity.json",
     "leaks.json",
@@ -126,6 +128,7 @@ ERRORS = {
         "optimizer.args",
     ),
     "a key of the trainer that has another type": ([*SMALL, "trainer.deterministic=maybe"], "trainer.deterministic"),
+    "new keys in a mapping": ([*SMALL, "model.args={pad_type: same}"], "+model.args.<key>=<value>"),
     "no such optimizer": ([*SMALL, "model=resnet18", "optimizer.name=Adamm"], "Adam"),
 }
 
@@ -156,6 +159,26 @@ def test_only_paths_with_an_equals_sign_are_quoted():
     assert quote_path("init_from=outputs/a/seed=0") == 'init_from="outputs/a/seed=0"'
     for argument in ("init_from=outputs/a", 'init_from="a=b"', "model.args={a: b=c}", "seed=1", "train.py"):
         assert quote_path(argument) == argument
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.subject_regex", "^(?P<subject>[^_]+)_"),
+        ("data_dir", "/data/My Images (1)"),
+        ("+init_from", "outputs/a/seed=0"),
+        ("data.file", "/a/b=c/labels.csv"),
+    ],
+)
+def test_hydra_reads_a_quoted_path_as_it_was_typed(key, value):
+    read = OverridesParser.create().parse_override(quote_path(f"{key}={value}"))
+    assert read.value() == value
+
+
+def test_in_a_multirun_each_path_of_a_list_is_quoted(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", "-m"])
+    read = OverridesParser.create().parse_override(quote_path("init_from=a/seed=0,b/seed=0"))
+    assert [str(choice).strip('"') for choice in read.sweep_string_iterator()] == ["a/seed=0", "b/seed=0"]
 
 
 def test_a_file_in_the_way_is_a_user_error(tmp_path, call_here):

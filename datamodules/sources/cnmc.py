@@ -58,6 +58,8 @@ def _training(root: Path) -> list[Record]:
             above = reversed(path.relative_to(fold).parts[:-1])
             folder = next((name.lower() for name in above if name.lower() in CLASSES), None)
             subject, label = _parse(path.stem, path)
+            if folder is None:
+                raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
             if label != folder:
                 raise UserError(f"{path}: the name says class {label}, the folder {folder}: put it in the right folder")
             records.append(Record(path.stem, path.relative_to(root).as_posix(), label, subject, fold.name))

@@ -5,9 +5,20 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from common.errors import UserError
-from common.runs import check_run, is_finished, locked, open_run, other_code, run_folder, run_identity, write_status
+from common.runs import (
+    check_run,
+    is_finished,
+    locked,
+    open_run,
+    other_code,
+    run_folder,
+    run_identity,
+    update_evaluation,
+    write_status,
+)
 from tests.helpers.training import small_config
 
 CONTENTS = {"data": "d" * 64, "weights": "random", "init_from": None}
@@ -72,8 +83,20 @@ def test_another_revision_of_the_code_is_said(tmp_path):
     open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])
     assert other_code(tmp_path / "run") == []
     path = tmp_path / "run" / "environment.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "revision": "0123456789ab"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "revisions": ["0123456789ab"]}))
     assert "0123456789ab" in other_code(tmp_path / "run")[0]
+    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])  # continued by the present code
+    assert len(json.loads(path.read_text())["revisions"]) == 2
+
+
+def test_a_finished_run_takes_up_new_evaluation_settings_and_nothing_else(tmp_path):
+    config = small_config(tmp_path)
+    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])
+    before = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    update_evaluation(tmp_path / "run", small_config(tmp_path, "evaluation.resamples=77", "loader.workers=5"))
+    after = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert after["evaluation"]["resamples"] == 77
+    assert {**after, "evaluation": before["evaluation"]} == before
 
 
 def test_status_says_when_a_run_is_finished(tmp_path):

@@ -59,6 +59,8 @@ def test_epochs_differ_in_augmentation_and_the_same_epoch_does_not(tmp_path):
 def test_worker_processes_draw_what_one_process_draws(tmp_path):
     alone = epoch(prepared(small_config(tmp_path, "transform=flips_rotations")), 3)
     shared = epoch(prepared(small_config(tmp_path, "transform=flips_rotations", "loader.workers=2")), 3)
+    assert len(alone) == 24
+    assert alone.keys() == shared.keys()
     assert all(torch.equal(alone[row], shared[row]) for row in alone)
 
 

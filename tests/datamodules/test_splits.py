@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from common.schema import PaperSplit, SplitConfig
-from datamodules.splits import split
+from datamodules.splits import _nearest_share, split
 from tests.helpers.manifests import make_manifest, two_class_manifest
 
 PAPER = PaperSplit(train=0.6, validation=0.2)
@@ -212,3 +212,12 @@ def test_images_without_label_are_unused(protocol):
     parts = split(manifest, protocol, SplitConfig(), PAPER)
     assert parts[5] == "unused"
     assert (parts == "unused").sum() == 1
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.1, 0.5, 0.98])
+@pytest.mark.parametrize("subjects", [2, 4, 8, 30])
+def test_the_validation_share_is_as_near_as_the_subjects_allow(share, subjects):
+    taken, folds = _nearest_share(share, min(20, subjects))
+    assert 0 < taken < folds <= subjects
+    possible = [k / d for d in range(2, min(20, subjects) + 1) for k in range(1, d)]
+    assert abs(taken / folds - share) == pytest.approx(min(abs(one - share) for one in possible))

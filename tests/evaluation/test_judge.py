@@ -206,3 +206,18 @@ def test_a_leaky_split_says_so_in_every_result():
     more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
     pooled = judge_pooled([make_run(about={"leaks": leaks}), more], SETTINGS)
     assert pooled["warnings"][0] == "leak: subjects in more than one part: up to 21 in a fold"
+
+
+def test_means_over_folds_that_are_undefined_on_some_draws_say_so():
+    runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
+    judgement = judge_pooled(runs, SETTINGS)
+    undefined = judgement["fold_means"]["metrics"]["auc"]["undefined"]
+    assert undefined > 0
+    assert any(line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in judgement["warnings"])
+
+
+def test_the_thresholds_of_the_fold_means_are_the_folds_own():
+    runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
+    judgement = judge_pooled(runs, SETTINGS)
+    single = [judge(run, SETTINGS)["test"]["metrics_at_threshold"]["sensitivity"]["value"] for run in runs]
+    assert judgement["fold_means"]["metrics_at_threshold"]["sensitivity"]["value"] == pytest.approx(np.mean(single))

@@ -34,3 +34,9 @@ def test_a_pool_of_one_keeps_its_facts():
 def test_what_does_not_belong_together_is_refused(runs, message):
     with pytest.raises(UserError, match=message):
         pool(runs)
+
+
+@pytest.mark.parametrize("fact", ["name", "source", "config", "folds"])
+def test_runs_of_another_experiment_data_set_or_configuration_are_not_pooled(fact):
+    with pytest.raises(UserError, match=f"runs of {fact}"):
+        pool([make_run(0, about={fact: 1}), make_run(1, about={fact: 2})])

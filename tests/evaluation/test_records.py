@@ -25,6 +25,9 @@ def test_a_row_per_metric_at_both_thresholds(tmp_path):
     auc = table.loc["auc"]
     assert float(auc["value"]) == pytest.approx(judgement["test"]["metrics"]["auc"]["value"], abs=1e-6)
     assert float(auc["mean_over_folds"]) == pytest.approx(judgement["fold_means"]["metrics"]["auc"]["value"], abs=1e-6)
+    for column in ("low", "high"):
+        found = judgement["fold_means"]["metrics"]["auc"][column]
+        assert float(auc[f"mean_{column}"]) == pytest.approx(found, abs=1e-6)
     assert (auc["label"], auc["experiment"], auc["folds"], auc["seeds"]) == ("mine", "tiny", "0 1", "0")
     assert (auc["images"], auc["subjects"], auc["source"]) == ("120", "24", "cnmc")
     assert "accuracy@threshold" in table.index

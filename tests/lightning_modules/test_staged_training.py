@@ -193,6 +193,7 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
         build(small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}"))
     write_status(tmp_path / "first", "finished", best=stages[-1].best)
     write_json(tmp_path / "first" / "data.json", {"classes": ["hem", "all"]})
+    write_json(tmp_path / "first" / "model.json", model.facts())
     follow = small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}")
     assert list(stages_of(follow)) == ["finetune"]
     started, contents = build_classifier(follow, ("hem", "all"), None)
@@ -200,6 +201,10 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     assert len(contents["init_from"]) == 64
     with pytest.raises(UserError, match="its classes are hem, all, here they are all, hem"):
         build_classifier(follow, ("all", "hem"), None)
+    write_json(tmp_path / "first" / "model.json", {"mean": [0.0] * 3, "std": [1.0] * 3})
+    with pytest.raises(UserError, match="another mean and std"):
+        build(follow)
+    write_json(tmp_path / "first" / "model.json", model.facts())
     with pytest.raises(UserError, match="does not fit the model"):
         build(small_config(tmp_path, "model=resnet18", "model.cut=layer1", f"init_from={tmp_path / 'first'}"))
 
@@ -221,6 +226,15 @@ def test_every_image_is_predicted_once_by_its_index(tmp_path):
     with torch.no_grad():
         expected = model.probabilities(model(data.images.float() / 255))
     assert probabilities == pytest.approx(expected.numpy()[rows], abs=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_every_precision_trains_and_predicts(tmp_path, precision):
+    config = small_config(tmp_path, *SMALL_NET, "unfreeze=head_only", f"trainer.precision={precision}")
+    model, stages = train(config, tmp_path / "run")
+    assert stages[0].images_seen == 64
+    _, probabilities = predict(model, MemoryData(count=8), config)
+    assert probabilities.sum(1) == pytest.approx(1.0, abs=1e-2)
 
 
 def test_checkpoints_hold_plain_containers_and_a_wrong_one_is_refused(tmp_path):

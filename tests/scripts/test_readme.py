@@ -1,0 +1,65 @@
+"""The tables of the front page come from results/ and from nowhere else."""
+
+import pandas as pd
+import pytest
+
+from common.errors import UserError
+from common.runs import ROOT
+from common.schema import EvaluationConfig
+from evaluation.comparison import compare
+from evaluation.judge import judge_pooled
+from evaluation.records import append_rows, rows_of, rows_of_comparison
+from scripts import tables
+from scripts.readme import BLOCK
+from tests.helpers.predictions import make_run
+
+SETTINGS = EvaluationConfig(resamples=20)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with two groups of runs and their difference."""
+    first = [make_run(fold, skill=3.0) for fold in range(2)]
+    second = [make_run(fold, skill=0.5) for fold in range(2)]
+    path = tmp_path / "some.csv"
+    append_rows(path, rows_of(judge_pooled(first, SETTINGS), "first"))
+    append_rows(path, rows_of(judge_pooled(second, SETTINGS), "second"))
+    both = rows_of(judge_pooled(first, SETTINGS), "first - second")
+    append_rows(path, both + rows_of_comparison(compare(first, second, SETTINGS), "first - second"))
+    return tmp_path
+
+
+def test_a_row_per_group_with_pooled_values_and_means(results):
+    text = tables.measured("some")(results)
+    judged = judge_pooled([make_run(fold, skill=3.0) for fold in range(2)], SETTINGS)
+    auc, mean = judged["test"]["metrics"]["auc"], judged["fold_means"]["metrics"]["auc"]
+    row = next(line for line in text.splitlines() if line.startswith("| first "))
+    assert f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})" in row
+    assert f"{mean['value']:.3f} ({mean['low']:.3f} to {mean['high']:.3f})" in row
+    assert "first - second" not in text
+
+
+def test_differences_stand_in_a_table_of_their_own(results):
+    lines = tables.differences("some")(results).splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("| first - second")
+    assert "+0." in lines[2]
+
+
+def test_a_label_for_two_measurements_is_refused(results):
+    append_rows(results / "some.csv", rows_of(judge_pooled([make_run(5), make_run(6)], SETTINGS), "first"))
+    with pytest.raises(UserError, match="'first' stands for two measurements"):
+        tables.measured("some")(results)
+
+
+def test_every_table_that_the_front_page_asks_for_exists_and_is_up_to_date():
+    blocks = BLOCK.findall((ROOT / "README.md").read_text())
+    assert len(blocks) >= 5
+    for _, name, _ in blocks:
+        filled = tables.TABLES[name](ROOT / "results")
+        assert filled in (ROOT / "README.md").read_text(), f"run python scripts/readme.py ({name})"
+
+
+def test_claims_name_experiments_that_exist():
+    names = pd.read_csv(ROOT / "results" / "claims.csv")["experiment"]
+    assert all((ROOT / "conf" / "experiment" / f"{name}.yaml").is_file() for name in names)
