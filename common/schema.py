@@ -227,6 +227,11 @@ class CallbacksConfig(Strict):
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether the least or the largest of the monitored metric is best."""
+        return "min" if self.monitor == "val/loss" else "max"
+
 
 class LoggerConfig(Strict):
     """What is logged beside the tables of the run."""

@@ -133,7 +133,7 @@ def _fit_stage(
         dirpath=folder,
         filename="best",
         monitor=config.callbacks.monitor,
-        mode="min" if config.callbacks.monitor == "val/loss" else "max",
+        mode=config.callbacks.mode,
         save_weights_only=True,
         save_on_train_epoch_end=False,
         enable_version_counter=False,
@@ -222,7 +222,7 @@ def _early_stopping(config: Config, stage: StageConfig) -> list[Callback]:
     return [
         Patience(
             config.callbacks.monitor,
-            mode="min" if config.callbacks.monitor == "val/loss" else "max",
+            mode=config.callbacks.mode,
             patience=stage.patience or stopping.patience,
             min_delta=stopping.min_delta,
             # After the validation, so that the checkpoint at the epoch's end holds its newest state.
