@@ -21,4 +21,8 @@ class PureRandomness(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed torch for this batch."""
         place = (self.stage, trainer.current_epoch, batch_idx, trainer.global_rank)
-        torch.manual_seed(derive_seed("dropout", self.seed, *place))
+        seed = derive_seed("dropout", self.seed, *place)
+        # As torch.manual_seed, which also looks for every other kind of device: a tenth of a millisecond at each step.
+        torch.default_generator.manual_seed(seed)
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
