@@ -42,8 +42,8 @@ class Case:
 
 
 CASES = (
-    Case("ResNet-18 to layer1, 32 px, batch 4", "resnet18", "layer1", size=32, batch=4),
-    Case("ResNet-18 to layer2, 64 px, batch 4", "resnet18", "layer2", size=64, batch=4),
+    Case("ResNet-18 to layer1, 32 px, batch 8", "resnet18", "layer1", size=32, batch=8),
+    Case("ResNet-18 to layer2, 64 px, batch 8", "resnet18", "layer2", size=64, batch=8),
     Case("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", size=96, batch=16, heavy=True),
 )
 COMMON = (
