@@ -48,7 +48,8 @@ from timm.layers import create_pool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from common.errors import UserError
-from lightning_modules.networks.alexnet import DenseTopCnn, Init, alexnet_stages, conv_act
+from lightning_modules.networks.alexnet import alexnet_stages
+from lightning_modules.networks.dense_top_cnn import DenseTopCnn, Init, conv_act
 
 # timm reads this name from the module when the function below is registered, so it stands before it.
 default_cfgs = generate_default_cfgs(

@@ -43,7 +43,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 from common.errors import UserError
-from lightning_modules.networks.alexnet import DenseTopCnn, Init, conv_act
+from lightning_modules.networks.dense_top_cnn import DenseTopCnn, Init, conv_act
 
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}  # paper 003, 4.1, in its two readings
 
