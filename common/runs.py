@@ -34,7 +34,7 @@ UNHASHED = {
     "weights": True,
     "logger": True,
     "evaluation": True,
-    "data": {"on_broken"},
+    "data": {"on_broken", "file"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
@@ -176,7 +176,7 @@ def revision() -> str:
     """
     try:
         found = _git("rev-parse", "--short=12", "HEAD")
-        return found + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        return found + ("+changes" if _git("status", "--porcelain", "--", "*.py", "*.yaml") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

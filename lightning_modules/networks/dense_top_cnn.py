@@ -1,4 +1,4 @@
-"""What the networks of papers 002 and 003 share: convolutions and pools, then dense layers as wide as the images need."""
+"""What the networks of papers 002 and 003 share: convolutions and pools, then dense layers as wide as images need."""
 
 import copy
 from collections import OrderedDict
