@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from common.files import atomic_path
@@ -143,6 +143,9 @@ def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) ->
     drawn = history[[column for column in columns if column in history]].to_numpy(np.float64)
     if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
         axis.set_yscale("log")
+        if name == "loss":  # 0.5 and 2, not 5 x 10^-1
+            axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+            axis.yaxis.set_major_formatter("{x:g}")
 
 
 def _spans(history: pd.DataFrame) -> list[tuple[int, int, str]]:
