@@ -48,7 +48,7 @@ def run(config: Config) -> Path:
             say("finished already", str(folder), *runs.other_code(folder))
             runs.update_evaluation(folder, config)
         else:
-            warn(*runs.other_code(folder), *data.leaks.lines())
+            warn(*runs.other_code(folder), *data.warnings())
             runs.open_run(folder, config, identity, sys.argv)
             say(str(folder), *data.describe())
             with runs.recorded(folder):

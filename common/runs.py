@@ -141,7 +141,8 @@ def facts_of(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
         "protocol": config.protocol,
         "fold": config.split.fold if config.split.test == "fold" else None,
         "test": config.split.test,
-        "config": sha256_of_value(identity["config"])[:8],
+        # The same for all folds of one experiment: what init_from starts from and the data's split differ by fold.
+        "config": sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8],
         "seed": config.seed,
         "weights": config.weights,
         "monitor": config.callbacks.monitor,

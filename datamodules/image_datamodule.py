@@ -171,6 +171,11 @@ class ImageDataModule(LightningDataModule):
         found = {"source": self.manifest.source, "synthetic": self.manifest.synthetic, "folds": folds}
         return {**found, "leaks": {**self.leaks.counts(), "seen_by_start": self.seen}}
 
+    def warnings(self) -> list[str]:
+        """Return what leaks between the parts, and through ``init_from``, a line each; empty where nothing does."""
+        seen = [f"init_from has seen {self.seen} of the images that judge this run"] if self.seen else []
+        return [*self.leaks.lines(), *seen]
+
     def write_facts(self, folder: Path) -> None:
         """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""
         frame = self.manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts)

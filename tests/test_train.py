@@ -155,6 +155,14 @@ def test_a_run_folder_can_be_typed_although_its_name_holds_an_equals_sign(finish
     assert [path.name for path in (follow / "checkpoints").iterdir()] == ["1-finetune"]
 
 
+def test_starting_from_another_fold_would_leak_and_is_refused(finished, tmp_path, call_here):
+    _, run = finished
+    code, error = call_here("+experiment=resnet18_cut_block5", *SMALL, f"init_from={run}", "split.fold=1")
+    assert code == 1
+    assert "of the images that judge this run" in error
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_only_paths_with_an_equals_sign_are_quoted():
     assert quote_path("init_from=outputs/a/seed=0") == 'init_from="outputs/a/seed=0"'
     for argument in ("init_from=outputs/a", 'init_from="a=b"', "model.args={a: b=c}", "seed=1", "train.py"):

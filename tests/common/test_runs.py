@@ -10,6 +10,7 @@ import yaml
 from common.errors import UserError
 from common.runs import (
     check_run,
+    facts_of,
     is_finished,
     locked,
     open_run,
@@ -76,6 +77,16 @@ def test_a_folder_of_another_run_or_of_something_else_is_refused(tmp_path):
     with pytest.raises(UserError, match="no run of Karyocyte"):
         check_run(foreign, config, identity)
     assert [path.name for path in foreign.iterdir()] == ["thesis.docx"]
+
+
+def test_folds_share_the_configuration_that_pooling_compares_and_other_weights_do_not(tmp_path):
+    def configuration(contents, *overrides):
+        config = small_config(tmp_path, *overrides)
+        return facts_of(config, run_identity(config, {**CONTENTS, **contents}))["config"]
+
+    assert configuration({}) == configuration({"init_from": "x"}, "split.fold=1", "seed=3")
+    assert configuration({}) != configuration({"weights": "other"})
+    assert configuration({}) != configuration({}, "trainer.max_epochs=7")
 
 
 def test_another_revision_of_the_code_is_said(tmp_path):

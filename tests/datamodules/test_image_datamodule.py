@@ -86,6 +86,17 @@ def test_facts_of_the_run_are_written_beside_it(tmp_path):
     assert any("SYNTHETIC" in line for line in data.describe())
 
 
+def test_under_paper_what_the_starting_point_has_seen_is_counted_and_said(tmp_path):
+    first = prepared(small_config(tmp_path, "protocol=paper"))
+    first.write_facts(tmp_path / "first")
+    overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']
+    second = ImageDataModule(small_config(tmp_path, *overrides), progress=False)
+    second.inspect()
+    assert second.seen > 0
+    assert second.facts()["leaks"]["seen_by_start"] == second.seen
+    assert any(line.startswith(f"init_from has seen {second.seen} ") for line in second.warnings())
+
+
 def test_the_number_of_logits_must_fit_the_classes(tmp_path):
     data = ImageDataModule(small_config(tmp_path, "head.logits=3"), progress=False)
     with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes: set head\.logits=2"):

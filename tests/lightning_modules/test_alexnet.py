@@ -9,6 +9,7 @@ from common.errors import UserError
 from lightning_modules.backbones import build_backbone, count_parameters
 from lightning_modules.heads import build_head
 from lightning_modules.networks.alexnet import AlexNet
+from tests.helpers.networks import assert_cut_equals_uncut
 
 CONVOLUTIONS = 34_944 + 614_656 + 885_120 + 1_327_488 + 884_992
 GROUPED = 34_944 + 307_456 + 885_120 + 663_936 + 442_624
@@ -110,17 +111,7 @@ def test_the_head_list_says_what_the_networks_own_head_does(network):
 
 @pytest.mark.parametrize("cut", ["norm1", "pool2", "conv4"])
 def test_a_cut_gives_what_the_uncut_network_has_there(network, cut):
-    backbone = build_backbone("alexnet", NARROW, cut, 67)
-    kept = backbone.module.state_dict()
-    backbone.module.load_state_dict({name: value for name, value in network.state_dict().items() if name in kept})
-    found = []
-    handle = network.get_submodule(cut).register_forward_hook(lambda _m, _i, output: found.append(output))
-    image = torch.rand(2, 3, 67, 67)
-    with torch.no_grad():
-        network(image)
-        handle.remove()
-        assert torch.equal(backbone.module.eval().forward_features(image), found[0])
-    assert backbone.out_shape == tuple(found[0].shape[1:])
+    assert_cut_equals_uncut("alexnet", NARROW, network, cut, 67)
 
 
 def test_gradients_reach_every_parameter():

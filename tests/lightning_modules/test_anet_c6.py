@@ -8,6 +8,7 @@ from common.errors import UserError
 from lightning_modules.backbones import build_backbone, count_parameters
 from lightning_modules.heads import build_head
 from lightning_modules.networks.anet_c6 import ANetC6
+from tests.helpers.networks import assert_cut_equals_uncut
 
 CONVOLUTIONS = 34_944 + 614_656 + 885_120 + 1_327_488 + 884_992 + 590_080
 NARROW = {"units": (8, 8)}  # most of the time and memory are the dense layers
@@ -91,16 +92,7 @@ def test_timm_extracts_its_intermediate_features(pools):
 
 @pytest.mark.parametrize("cut", ["pool1", "pool2", "pool5", "conv6"])
 def test_a_cut_gives_what_the_uncut_network_has_there(network, cut):
-    backbone = build_backbone("anet_c6", NARROW, cut, 131)
-    kept = backbone.module.state_dict()
-    backbone.module.load_state_dict({name: value for name, value in network.state_dict().items() if name in kept})
-    found = []
-    handle = network.get_submodule(cut).register_forward_hook(lambda _m, _i, output: found.append(output))
-    image = torch.rand(1, 3, 131, 131)
-    with torch.no_grad():
-        network(image)
-        handle.remove()
-        assert torch.equal(backbone.module.eval().forward_features(image), found[0])
+    assert_cut_equals_uncut("anet_c6", NARROW, network, cut, 131)
 
 
 def test_the_head_of_the_paper_fits_on_it():

@@ -8,6 +8,7 @@ from common.errors import UserError
 from lightning_modules.backbones import build_backbone, count_parameters
 from lightning_modules.heads import build_head
 from lightning_modules.networks.hem_all_cnn import HemAllCnn
+from tests.helpers.networks import assert_cut_equals_uncut
 
 NARROW = {"units": (8, 8)}
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}
@@ -97,16 +98,7 @@ def test_timm_extracts_its_intermediate_features():
 
 @pytest.mark.parametrize("cut", ["conv1", "pool3", "act5"])
 def test_a_cut_gives_what_the_uncut_network_has_there(network, cut):
-    backbone = build_backbone("hem_all_cnn", {}, cut, 32)
-    kept = backbone.module.state_dict()
-    backbone.module.load_state_dict({name: value for name, value in network.state_dict().items() if name in kept})
-    found = []
-    handle = network.get_submodule(cut).register_forward_hook(lambda _m, _i, output: found.append(output))
-    image = torch.rand(2, 3, 32, 32)
-    with torch.no_grad():
-        network(image)
-        handle.remove()
-        assert torch.equal(backbone.module.eval().forward_features(image), found[0])
+    assert_cut_equals_uncut("hem_all_cnn", {}, network, cut, 32)
 
 
 def test_the_head_of_the_paper_fits_on_it():
