@@ -13,8 +13,8 @@ from scipy.stats import entropy
 from common.errors import UserError
 from common.files import atomic_path
 
-SCHEMA_VERSION = 1
-COLUMNS = ("image_id", "path", "label", "subject", "part", "uncertainty")
+SCHEMA_VERSION = 2
+COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "uncertainty")
 PROBABILITY_PREFIX = "prob_"
 
 
@@ -24,9 +24,10 @@ class Predictions:
 
     Attributes:
         frame: One row per image: ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name,
-            or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"), one column
-            ``prob_<class>`` per class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the
-            probabilities over its maximum).
+            or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"), ``cell`` (of a
+            single chromosome: its metaphase; None where unknown or without meaning), one column ``prob_<class>`` per
+            class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the probabilities over its
+            maximum).
         classes: The class names; the order of the probabilities.
         positive_class: The class whose probability is thresholded; None where there are more than two classes.
         about: Facts of the run, JSON-able: name, source, synthetic, protocol, fold, seed, ...

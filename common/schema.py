@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 # A name becomes a folder's: no separator, and it does not begin with a dot.
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Pixels = Annotated[int, Field(ge=8)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -78,7 +79,51 @@ class SyntheticConfig(SourceConfig):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-DataConfig = Annotated[CnmcConfig | FolderConfig | TableConfig | SyntheticConfig, Field(discriminator="source")]
+class MnistConfig(SourceConfig):
+    """MNIST: torchvision's IDX files."""
+
+    source: Literal["mnist"]
+    download: bool = False
+
+
+class Cifar10Config(SourceConfig):
+    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
+
+    source: Literal["cifar10"]
+    download: bool = False
+
+
+class ChromosomesConfig(SourceConfig):
+    """Single chromosomes in 24 classes, by a table or by class folders."""
+
+    source: Literal["chromosomes"]
+    file: str | None = "labels.csv"
+    path_column: str = "path"
+    label_column: str = "class"
+    subject_column: str | None = "case_id"
+    cell_column: str | None = "cell_id"
+    cell_regex: str | None = None
+
+
+class HemAllConfig(SourceConfig):
+    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies."""
+
+    source: Literal["hem_all"]
+    parts: tuple[Literal["training", "prelim", "final"], ...] = ("training",)
+    images: PositiveInt | None = None
+
+
+DataConfig = Annotated[
+    CnmcConfig
+    | FolderConfig
+    | TableConfig
+    | SyntheticConfig
+    | MnistConfig
+    | Cifar10Config
+    | ChromosomesConfig
+    | HemAllConfig,
+    Field(discriminator="source"),
+]
 
 
 class SplitConfig(Strict):
@@ -93,10 +138,22 @@ class SplitConfig(Strict):
     near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 32
 
 
+class CanvasConfig(Strict):
+    """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
+
+    align: bool = True
+    scale: PositiveFloat = 1.0
+    scale_by: Literal["image", "cell"] = "image"
+    oversize: Literal["stop", "shrink"] = "stop"
+
+
 class PrepareConfig(Strict):
     """The deterministic preparation of an image."""
 
-    size: Annotated[int, Field(ge=8)] = 224
+    size: Pixels | tuple[Pixels, Pixels] = 224
+    background: Literal["black", "detect"] = "black"
+    fit: Literal["square", "canvas"] = "square"
+    canvas: CanvasConfig = CanvasConfig()
     crop: bool = True
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = 0
     clahe: bool = False
@@ -119,6 +176,12 @@ class TransformConfig(Strict):
     probability: Probability = 0.0
     apply_to: Literal["all", "copies"] = "all"
     each_epoch: bool = True
+    mirror: bool = False
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    shift: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    brightness: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
 class LoaderConfig(Strict):
@@ -197,6 +260,8 @@ class TrainerConfig(Strict):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
     max_epochs: PositiveInt = 30
+    max_images: PositiveInt | None = None
+    channels_last: bool = False
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: PositiveFloat | None = None
     limit_train_batches: PositiveInt | Share | None = None
@@ -220,12 +285,57 @@ class CheckpointConfig(Strict):
     every_steps: PositiveInt | None = None
 
 
+class LevelConfig(Strict):
+    """One level of the check-and-adjust algorithm (paper 002, Algorithm 1)."""
+
+    above: Annotated[float, Field(ge=0.0, lt=1.0)]
+    gate: Annotated[float, Field(ge=0.0, lt=1.0)]
+    lr: PositiveFloat
+
+
+class CheckAndAdjustConfig(Strict):
+    """Rates and checkpoints by the best mini-batch accuracy so far (paper 002, Algorithm 1)."""
+
+    enabled: bool = False
+    every_steps: PositiveInt = 200
+    every_epochs: PositiveInt | None = 10
+    levels: tuple[LevelConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> "CheckAndAdjustConfig":
+        above = [level.above for level in self.levels]
+        if above != sorted(set(above)):
+            raise ValueError("levels must rise: each `above` larger than the one before")
+        if self.enabled and not self.levels:
+            raise ValueError("levels: check_and_adjust needs one level or more")
+        return self
+
+
+class EarlyBreakConfig(Strict):
+    """Stop when validation and training meet their expectations (paper 002, 2.2.1)."""
+
+    enabled: bool = False
+    validation: Probability = 0.95
+    train: Probability = 0.95
+    batches: PositiveInt = 5
+
+
+class AveragingConfig(Strict):
+    """An exponential moving average of the weights is validated, kept and tested instead of the last weights."""
+
+    enabled: bool = False
+    decay: Share = 0.998
+
+
 class CallbacksConfig(Strict):
     """What watches the training."""
 
     monitor: Literal["val/loss", "val/acc", "val/auc", "val/f1_weighted"] = "val/loss"
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    check_and_adjust: CheckAndAdjustConfig = CheckAndAdjustConfig()
+    early_break: EarlyBreakConfig = EarlyBreakConfig()
+    averaging: AveragingConfig = AveragingConfig()
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -240,6 +350,20 @@ class LoggerConfig(Strict):
     tensorboard: bool = True
 
 
+class InferenceConfig(Strict):
+    """How an image becomes a probability, once trained."""
+
+    mirror: bool = False
+
+
+class AssignmentConfig(Strict):
+    """How the chromosomes of a cell are placed jointly: costs in nats, against log-probabilities."""
+
+    enabled: bool = False
+    extra_cost: Annotated[float, Field(ge=0.0)] = 4.0
+    missing_cost: Annotated[float, Field(ge=0.0)] = 4.0
+
+
 class EvaluationConfig(Strict):
     """How the predictions are judged."""
 
@@ -248,6 +372,7 @@ class EvaluationConfig(Strict):
     threshold: Literal["youden", "f1", "sensitivity"] = "youden"
     sensitivity: Share = 0.95
     seed: Annotated[int, Field(ge=0)] = 0
+    assignment: AssignmentConfig = AssignmentConfig()
 
 
 class Config(Strict):
@@ -277,4 +402,5 @@ class Config(Strict):
     trainer: TrainerConfig = TrainerConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
     logger: LoggerConfig = LoggerConfig()
+    inference: InferenceConfig = InferenceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

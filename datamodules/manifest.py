@@ -10,7 +10,7 @@ import pandas as pd
 from common.errors import UserError
 from common.files import sha256_of_value
 
-_HASHED_COLUMNS = ("image_id", "label", "subject", "part", "sha256")
+_HASHED_COLUMNS = ("image_id", "label", "subject", "part", "cell", "sha256")
 
 
 class Record(NamedTuple):
@@ -22,6 +22,7 @@ class Record(NamedTuple):
         label: Class name; None where unknown.
         subject: Whose cell it is; None where unknown.
         part: The part that the data set itself puts it in ("fold_0", "prelim", ...); None where it says nothing.
+        cell: The cell (metaphase) that a single chromosome comes from; None where unknown, or where an image is a cell.
     """
 
     image_id: str
@@ -29,6 +30,7 @@ class Record(NamedTuple):
     label: str | None = None
     subject: str | None = None
     part: str | None = None
+    cell: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Manifest:
 
     Attributes:
         frame: ``image_id`` (str, unique), ``path`` (str, POSIX, below ``root``), ``label`` (class name or None),
-            ``subject`` (str or None), ``part`` (the given part or None), ``width`` and ``height`` (pixels, as decoded),
+            ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome, or None), ``width`` and ``height`` (pixels, as decoded),
             ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
             The index is 0, 1, 2, ...
         root: The folder that the paths are below.
@@ -93,7 +95,7 @@ class Manifest:
 def content_hash(manifest: Manifest) -> str:
     """Return a SHA-256 over what the images are and how they are labelled, wherever they lie.
 
-    It covers image_id, label, subject, part and bytes of every image and the order of the classes, not ``root``: the
+    It covers image_id, label, subject, part, cell and bytes of every image and the order of the classes, not ``root``: the
     same data in another folder has the same hash.
     """
     rows = manifest.frame[list(_HASHED_COLUMNS)].astype(object)

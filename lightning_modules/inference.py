@@ -58,7 +58,7 @@ def to_predictions(
     """
     if len(np.unique(rows)) != len(rows):
         raise ValueError("an image was predicted twice")
-    frame = images.iloc[rows][["image_id", "path", "label", "subject"]].reset_index(drop=True)
+    frame = images.iloc[rows][["image_id", "path", "label", "subject", "cell"]].reset_index(drop=True)
     frame["part"] = parts.iloc[rows].to_numpy()
     # float32 softmax rows sum to 1 within 1e-7; the schema promises float64.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)

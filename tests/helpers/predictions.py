@@ -49,6 +49,7 @@ def make_predictions(
             "label": np.array(classes, dtype=object)[labels],
             "subject": [f"subject_{first + group:04d}" for group in groups] if subjects else [None] * images,
             "part": part,
+            "cell": None,
             "uncertainty": uncertainty_of(probabilities),
         }
     )
@@ -90,6 +91,7 @@ def with_scores(labels, scores, subjects=None, part="test") -> Predictions:
             "label": [None if label is None else ("all" if label else "hem") for label in labels],
             "subject": list(subjects) if subjects is not None else [None] * len(labels),
             "part": part,
+            "cell": None,
             "uncertainty": 0.5,
             "prob_hem": 1.0 - np.asarray(scores, dtype=np.float64),
             "prob_all": np.asarray(scores, dtype=np.float64),
