@@ -146,7 +146,12 @@ def _members(annotation: Any) -> list[type[BaseModel]]:
 def _check_together(config: Config) -> None:
     """Rules over several groups, which no single model can know."""
     turns = config.transform.flips or config.transform.rotations
-    if config.balance.name == "paper" and not turns:
-        raise UserError("balance=paper adds turned copies: set transform.flips=true or transform.rotations=true")
+    if config.balance.name in ("paper", "hem_all") and not turns:
+        adds = f"balance={config.balance.name} adds turned copies"
+        raise UserError(f"{adds}: set transform.flips=true or transform.rotations=true")
     if config.head.logits == 1 and config.loss.label_smoothing > 0:
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+    if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
+        raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
+    if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
+        raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")

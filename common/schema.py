@@ -131,6 +131,7 @@ class SplitConfig(Strict):
 
     folds: Annotated[int, Field(ge=3)] = 5
     fold: Annotated[int, Field(ge=0)] = 0
+    drawn_validation: Literal["fold", "share"] = "fold"
     validation: Share = 0.2
     test: str = "fold"
     seed: Annotated[int, Field(ge=0)] = 0
@@ -142,8 +143,9 @@ class CanvasConfig(Strict):
     """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
 
     align: bool = True
-    scale: PositiveFloat = 1.0
     scale_by: Literal["image", "cell"] = "image"
+    scale: PositiveFloat = 1.0
+    area: PositiveFloat = 800.0
     oversize: Literal["stop", "shrink"] = "stop"
 
 
@@ -161,11 +163,24 @@ class PrepareConfig(Strict):
     clahe_tiles: PositiveInt = 8
     interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = "area"
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a prepared image in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "PrepareConfig":
+        if self.fit == "square" and self.shape[0] != self.shape[1]:
+            raise ValueError("size: fit=square makes square images: give one number, or set prepare.fit=canvas")
+        if self.fit == "canvas" and self.clahe:
+            raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
+        return self
+
 
 class BalanceConfig(Strict):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "weighted_sampling", "class_weights"] = "none"
+    name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = "none"
 
 
 class TransformConfig(Strict):
@@ -180,8 +195,9 @@ class TransformConfig(Strict):
     rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
     stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     shift: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    brightness: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
 
 class LoaderConfig(Strict):
@@ -360,7 +376,8 @@ class AssignmentConfig(Strict):
     """How the chromosomes of a cell are placed jointly: costs in nats, against log-probabilities."""
 
     enabled: bool = False
-    extra_cost: Annotated[float, Field(ge=0.0)] = 4.0
+    costs: Literal["fixed", "validation"] = "fixed"
+    extra_cost: Annotated[float, Field(ge=0.0)] = 8.0
     missing_cost: Annotated[float, Field(ge=0.0)] = 4.0
 
 

@@ -26,7 +26,7 @@ class RightAngleRotation(A.ImageOnlyTransform):
 
 
 class Augmentation:
-    """Flips and right-angle rotations, drawn anew for each (seed, epoch, image, copy) and for nothing else.
+    """Turns, small movements and changes of light, drawn anew for each (seed, epoch, image, copy), for nothing else.
 
     So a run does not depend on the number of workers, on their order, or on where it was resumed. Microscopic cells
     have no upright position (paper 004, 3.1); for images that have one, switch the transforms off.
@@ -35,9 +35,10 @@ class Augmentation:
     def __init__(self, config: TransformConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
-        self._originals = _pipeline(config, config.probability if config.apply_to == "all" else 0.0)
+        every = config.apply_to == "all"
+        self._originals = _pipeline(config, config.probability if every else 0.0, every)
         # An added copy exists to differ from its original, so it is always turned.
-        self._copies = _pipeline(config, 1.0)
+        self._copies = _pipeline(config, 1.0, True)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         """Return the transformed image.
@@ -60,10 +61,46 @@ class Augmentation:
         return pipeline(image=image)["image"]
 
 
-def _pipeline(config: TransformConfig, probability: float) -> A.Compose | None:
-    """One of the allowed turns; each of the (up to) five is as likely as any other. None where nothing can happen."""
+def _pipeline(config: TransformConfig, probability: float, moves: bool) -> A.Compose | None:
+    """The turns with a probability, then, where ``moves``, the small changes; None where nothing can happen."""
+    steps = _turns(config, probability) + (_movements(config) + _light(config) if moves else [])
+    return A.Compose(steps) if steps else None
+
+
+def _turns(config: TransformConfig, probability: float) -> list[A.BasicTransform | A.BaseCompose]:
+    """One of the allowed turns; each of the (up to) five is as likely as any other."""
     flips = [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2)] if config.flips else []
     rotations = [RightAngleRotation(p=0.6)] if config.rotations else []
     if probability == 0.0 or not (flips or rotations):
-        return None
-    return A.Compose([A.OneOf(flips + rotations, p=probability)])
+        return []
+    return [A.OneOf(flips + rotations, p=probability)]
+
+
+def _movements(config: TransformConfig) -> list[A.BasicTransform | A.BaseCompose]:
+    """What moves the pixels of an image that has an upright position: mirror, turn, stretch, shift, bend."""
+    steps: list[A.BasicTransform | A.BaseCompose] = [A.HorizontalFlip(p=0.5)] if config.mirror else []
+    if config.rotate or config.stretch or config.shift:
+        factor = (1.0 - config.stretch, 1.0 + config.stretch)
+        offset = (-config.shift, config.shift)
+        steps.append(
+            A.Affine(
+                scale={"x": factor, "y": factor},
+                translate_percent={"x": offset, "y": offset},
+                rotate=(-config.rotate, config.rotate),
+                p=1.0,
+            )
+        )
+    if config.bend:
+        # A net of 4 x 2 knots, each moved by up to `bend` of its mesh: a chromosome bends and swells in places.
+        steps.append(A.GridDistortion(num_steps=3, distort_limit=config.bend, p=0.5))
+    return steps
+
+
+def _light(config: TransformConfig) -> list[A.BasicTransform | A.BaseCompose]:
+    """What changes the light and leaves black black: a factor, and the gamma."""
+    steps: list[A.BasicTransform | A.BaseCompose] = []
+    if config.contrast:
+        steps.append(A.MultiplicativeNoise(multiplier=(1.0 - config.contrast, 1.0 + config.contrast), p=1.0))
+    if config.gamma:
+        steps.append(A.RandomGamma(gamma_limit=(100 * (1.0 - config.gamma), 100 * (1.0 + config.gamma)), p=1.0))
+    return steps

@@ -12,6 +12,7 @@ from filelock import FileLock
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.schema import PrepareConfig
+from datamodules.canvas import TooLargeError, extent_of, on_black, scales
 from datamodules.images import BrokenImageError, decode_image
 from datamodules.manifest import Manifest
 from datamodules.prepare import PREPARE_VERSION, prepare_image
@@ -35,10 +36,11 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
         progress: Whether a progress bar may be shown.
 
     Returns:
-        uint8 RGB, shape (N, size, size, 3), read-only; row i is ``manifest.frame.iloc[i]``.
+        uint8 RGB, shape (N, height, width, 3), read-only; row i is ``manifest.frame.iloc[i]``.
 
     Raises:
-        UserError: A file vanished or changed since the scan, or there is too little space on the disk.
+        UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
+            not known; or there is too little space on the disk.
     """
     folder = cache_folder(manifest, config, cache_dir)
     if not folder.is_dir():
@@ -51,7 +53,9 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
     """Return where the prepared images of a manifest lie, or will lie."""
-    rows = manifest.frame[["image_id", "label", "sha256"]].astype(object)
+    # Where a cell's chromosomes are scaled together, each image depends on which others are there.
+    scaled = ["cell"] if config.fit == "canvas" and config.canvas.scale_by == "cell" else []
+    rows = manifest.frame[["image_id", "label", "sha256", *scaled]].astype(object)
     rows = rows.where(rows.notna(), None).to_numpy().tolist()
     key = sha256_of_value({"config": config.model_dump(), "version": PREPARE_VERSION, "rows": rows})
     return Path(cache_dir) / "prepared" / key[:16]
@@ -61,7 +65,8 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
     for left_over in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
     count = len(manifest.frame)
-    shape = (count, config.size, config.size, 3)
+    shape = (count, *config.shape, 3)
+    scale = _scales(manifest, config, progress)
     _check_space(folder.parent, int(np.prod(shape)))
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -69,7 +74,11 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
 
         def fill(row: int) -> int:
             pixels, channels = _read_unchanged(manifest, row)
-            array[row] = prepare_image(pixels, config)
+            try:
+                array[row] = prepare_image(pixels, config, scale[row])
+            except TooLargeError as error:
+                way_out = "enlarge prepare.size, lower prepare.canvas.scale, or set prepare.canvas.oversize=shrink"
+                raise UserError(f"{manifest.file(row)}: {error}: {way_out}") from error
             return channels
 
         channels = list(threaded(fill, range(count), count, f"preparing {count:,} images", progress))
@@ -79,6 +88,21 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:
+    """By how much each image is scaled on a canvas; to know a cell's scale, all of its images are looked at."""
+    count = len(manifest.frame)
+    if config.fit != "canvas" or config.canvas.scale_by == "image":
+        return scales(np.zeros(count), np.zeros(count), config)
+
+    def area(row: int) -> int:
+        pixels = _read_unchanged(manifest, row)[0]
+        pixels = on_black(pixels) if config.background == "detect" else pixels
+        return extent_of(pixels, config.crop_threshold, align=False).area
+
+    areas = list(threaded(area, range(count), count, f"measuring {count:,} chromosomes", progress))
+    return scales(np.array(areas, np.float64), manifest.frame["cell"].to_numpy(object), config)
 
 
 def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:

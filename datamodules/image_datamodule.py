@@ -18,6 +18,7 @@ from common.seeds import derive_seed
 from datamodules.augment import Augmentation
 from datamodules.balancing import BalancePlan, plan
 from datamodules.cache import prepared_images
+from datamodules.expansion import ExpandedImages, Expansion, expand
 from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
 from datamodules.manifest import Manifest, content_hash
 from datamodules.prepare import PREPARE_VERSION
@@ -37,7 +38,7 @@ class PreparedDataset(Dataset[Item]):
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: np.ndarray | ExpandedImages,
         rows: np.ndarray,
         labels: np.ndarray,
         copies: np.ndarray | None = None,
@@ -76,11 +77,12 @@ class ImageDataModule(LightningDataModule):
         super().__init__()
         self.config = config
         self.progress = progress
+        self.expansion: Expansion | None = None
         self.manifest: Manifest
         self.parts: pd.Series
         self.leaks: LeakReport
         self.plan: BalancePlan
-        self.images: np.ndarray
+        self.images: np.ndarray | ExpandedImages
         self.seen = 0
 
     def inspect(self) -> None:
@@ -90,7 +92,9 @@ class ImageDataModule(LightningDataModule):
             UserError: The data cannot be used as configured: see the sources, splits and leaks.
         """
         config = self.config
-        self.manifest = scan(config.data, config.data_dir, Path(config.cache_dir), self.progress)
+        scanned = scan(config.data, config.data_dir, Path(config.cache_dir), self.progress)
+        self.expansion = expand(scanned, config.data, config.protocol, config.split)
+        self.manifest = self.expansion.manifest if self.expansion else scanned
         self._check_logits()
         self.parts = split(self.manifest, config.protocol, config.split, config.data.paper_split)
         self.leaks = check_leaks(self.manifest, self.parts, config.protocol, config.split)
@@ -98,11 +102,15 @@ class ImageDataModule(LightningDataModule):
             self.seen = seen_by_start(Path(config.init_from), self.manifest, self.parts, config.protocol)
         train = self.rows("train")
         seed = derive_seed("balance", config.seed, config.split.seed, config.split.fold)
-        self.plan = plan(self.labels[train], train, len(self.manifest.classes), config.balance.name, seed)
+        # What was evened out before the split is not evened out again.
+        name = "none" if self.expansion and config.balance.name == "hem_all" else config.balance.name
+        self.plan = plan(self.labels[train], train, len(self.manifest.classes), name, seed)
 
     def prepare(self) -> None:
         """Fill the cache of prepared images, or find it filled."""
-        self.images = prepared_images(self.manifest, self.config.prepare, Path(self.config.cache_dir), self.progress)
+        scanned = self.expansion.scanned if self.expansion else self.manifest
+        images = prepared_images(scanned, self.config.prepare, Path(self.config.cache_dir), self.progress)
+        self.images = self.expansion.serve(images) if self.expansion else images
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -172,9 +180,10 @@ class ImageDataModule(LightningDataModule):
         return {**found, "leaks": {**self.leaks.counts(), "seen_by_start": self.seen}}
 
     def warnings(self) -> list[str]:
-        """Return what leaks between the parts, and through ``init_from``, a line each; empty where nothing does."""
+        """Return what leaks: before the split, between the parts, through ``init_from``; empty where nothing does."""
         seen = [f"init_from has seen {self.seen} of the images that judge this run"] if self.seen else []
-        return [*self.leaks.lines(), *seen]
+        expanded = [self.expansion.warning] if self.expansion else []
+        return [*expanded, *self.leaks.lines(), *seen]
 
     def write_facts(self, folder: Path) -> None:
         """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""

@@ -62,8 +62,9 @@ class Manifest:
 
     Attributes:
         frame: ``image_id`` (str, unique), ``path`` (str, POSIX, below ``root``), ``label`` (class name or None),
-            ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome, or None), ``width`` and ``height`` (pixels, as decoded),
-            ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
+            ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome, or None),
+            ``width`` and ``height`` (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes,
+            64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
             The index is 0, 1, 2, ...
         root: The folder that the paths are below.
         classes: The order is the class index; with two classes the positive one has index 1.
@@ -95,8 +96,8 @@ class Manifest:
 def content_hash(manifest: Manifest) -> str:
     """Return a SHA-256 over what the images are and how they are labelled, wherever they lie.
 
-    It covers image_id, label, subject, part, cell and bytes of every image and the order of the classes, not ``root``: the
-    same data in another folder has the same hash.
+    It covers image_id, label, subject, part, cell and bytes of every image and the order of the classes, not ``root``:
+    the same data in another folder has the same hash.
     """
     rows = manifest.frame[list(_HASHED_COLUMNS)].astype(object)
     rows = rows.where(rows.notna(), None)

@@ -1,11 +1,12 @@
-"""The deterministic preparation of an image (paper 004, section 3.1): crop, CLAHE, pad, resize."""
+"""The deterministic preparation of an image: crop, CLAHE, pad, resize (paper 004, section 3.1), or a canvas."""
 
 import cv2
 import numpy as np
 
 from common.schema import PrepareConfig
+from datamodules.canvas import lay_on_canvas, on_black
 
-PREPARE_VERSION = 1  # raise it when the same image and settings would come out differently: old caches are then unused
+PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
 
 _INTERPOLATIONS = {
     "area": cv2.INTER_AREA,
@@ -15,8 +16,8 @@ _INTERPOLATIONS = {
 }
 
 
-def prepare_image(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Crop, enhance, pad and resize one image, in this order.
+def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
+    """Crop, enhance, pad and resize one image, in this order; or lay a chromosome on a canvas.
 
     CLAHE comes after the crop and before the padding: it lifts black to a dark gray, so before the crop it would hide
     the border of the cell, and after the padding it would colour the padding.
@@ -24,15 +25,23 @@ def prepare_image(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     Args:
         image: uint8 RGB, shape (H, W, 3).
         config: The settings.
+        scale: Pixels of the canvas per pixel of the image; counts with ``fit: canvas`` alone (`canvas.scales`).
 
     Returns:
-        uint8 RGB, shape (size, size, 3).
+        uint8 RGB, of the height and width of ``config.shape``.
+
+    Raises:
+        TooLargeError: A chromosome is larger than the canvas.
     """
+    if config.background == "detect":
+        image = on_black(image)
+    if config.fit == "canvas":
+        return lay_on_canvas(image, config, scale)
     if config.crop:
         image = crop_to_content(image, config.crop_threshold)
     if config.clahe:
         image = equalize_luma(image, config.clahe_clip_limit, config.clahe_tiles)
-    return resize(pad_to_square(image), config.size, config.interpolation)
+    return resize(pad_to_square(image), config.shape[0], config.interpolation)
 
 
 def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:

@@ -57,6 +57,12 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
             batch = np.resize(batch, -(-len(batch) // self.world) * self.world)
             yield [(epoch, int(item)) for item in batch[self.rank :: self.world]]
 
+    def sizes(self) -> list[int]:
+        """Return how many images each batch of a whole epoch holds, over all processes."""
+        step = self.batch_size * self.world
+        each = (min(step, self.length - number * step) for number in range(len(self)))
+        return [-(-size // self.world) * self.world for size in each]
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the items in the order of ``epoch``, int64, shape (length,)."""
         generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))

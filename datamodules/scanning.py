@@ -1,4 +1,4 @@
-"""Opens every image once: size, hash of the bytes, perceptual hash. What is known of a file is remembered."""
+"""Opens every image once: size, channels, hash of the bytes, perceptual hash. What is known of a file is remembered."""
 
 import hashlib
 import time
@@ -21,13 +21,13 @@ from datamodules.prepare import crop_to_content
 from datamodules.progress import threaded
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
-SCAN_VERSION = 1  # raise it when the facts of an unchanged file would come out differently
+SCAN_VERSION = 2  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
 _NEAR_BLACK, _NEAR_WHITE = 20, 235
 
 _KEY = ["path", "size", "mtime_ns", "ctime_ns"]
-_FACTS = ["width", "height", "sha256", "phash"]
+_FACTS = ["width", "height", "channels", "sha256", "phash"]
 
 
 class _Stamp(NamedTuple):
@@ -42,6 +42,7 @@ class _Stamp(NamedTuple):
 class _Facts(NamedTuple):
     width: int
     height: int
+    channels: int
     sha256: str
     phash: str
 
@@ -108,13 +109,13 @@ def perceptual_hash(pixels: np.ndarray) -> str:
 def _read_facts(path: Path) -> _Facts | _Broken:
     try:
         data = path.read_bytes()
-        pixels = decode_image(data).pixels
+        pixels, channels = decode_image(data)
     except OSError as error:
         return _Broken(f"cannot be read ({error.strerror})")
     except BrokenImageError as error:
         return _Broken(str(error))
     height, width = pixels.shape[:2]
-    return _Facts(width, height, hashlib.sha256(data).hexdigest(), perceptual_hash(pixels))
+    return _Facts(width, height, channels, hashlib.sha256(data).hexdigest(), perceptual_hash(pixels))
 
 
 def _handle_broken(listing: Listing, found: Sequence[_Facts | _Broken | None], on_broken: str) -> tuple[str, ...]:
@@ -147,7 +148,7 @@ def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], notes:
 
 
 def _dtype(column: str) -> str:
-    return "int64" if column in ("width", "height") else "object"
+    return "int64" if column in ("width", "height", "channels") else "object"
 
 
 def _check_unique(records: Sequence[Record]) -> None:

@@ -24,7 +24,8 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
 
     ``subject``: no subject in two parts. With given folds (parts ``fold_<n>``) the test part is fold ``split.fold`` and
     the validation part a subject-disjoint share ``split.validation`` of the rest; without, the subjects are dealt to
-    ``split.folds`` folds, the test part is fold i and the validation part fold i + 1 (mod folds).
+    ``split.folds`` folds, the test part is fold i and the validation part fold i + 1 (mod folds), or, with
+    ``split.drawn_validation: share``, the share ``split.validation`` of the rest: the test parts stay the same.
     ``image``: the images are dealt to ``split.folds`` stratified folds; given folds and subjects are not looked at.
     ``paper``: a random draw of the images by ``paper_split``: floor(n * train), floor(n * validation), and the rest.
 
@@ -192,6 +193,11 @@ def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
     counted = order.groupby("label")["subject" if by_subject else "image_id"].nunique()
     _check_enough(counted, split.folds, "subjects" if by_subject else "images", wanted)
     fold_of_row = _deal(order, split.folds, split.seed, by_subject)
+    if split.drawn_validation == "share":
+        parts = pd.Series(TEST, index=order.index, dtype=object)
+        rest = order[fold_of_row != split.fold]
+        parts[rest.index] = _train_and_validation(rest, protocol, split)
+        return parts[rows.index].to_numpy()
     names = np.full(split.folds, TRAIN, dtype=object)
     names[split.fold], names[(split.fold + 1) % split.folds] = TEST, VALIDATION
     return pd.Series(names[fold_of_row], index=order.index)[rows.index].to_numpy()

@@ -25,7 +25,7 @@ def cautions(name: str, part: dict) -> list[str]:
     if part["unlabelled"]:
         lines.append(f"{part['unlabelled']} images without label are left out")
     if part["subjects"] is None:
-        lines.append("no subject is known: intervals take images for independent and may be too narrow")
+        lines.append(f"no subject is known: intervals take {part['drawn']} for independent and may be too narrow")
     lines += few_clusters(part["class_subjects"] or part["class_counts"], part["class_subjects"] is not None)
     auc = part["metrics"]["auc"]
     if auc["value"] is None:
@@ -62,6 +62,17 @@ def fold_mean_cautions(fold_means: dict) -> list[str]:
         fold_means: ``metrics`` and ``metrics_at_threshold`` of ``judge.judge_pooled``.
     """
     return [f"fold mean: {line}" for line in _doubtful(fold_means["metrics"])]
+
+
+def cell_cautions(assignment: dict | None) -> list[str]:
+    """Say which shares of cells are undefined on some draws (few cells are abnormal), or the same on all.
+
+    Args:
+        assignment: What ``cells.judge_cells`` returns.
+    """
+    known = assignment["metrics"] if assignment else {}
+    shown = {name: one for name, one in known.items() if one["value"] is not None and not name.startswith("recall/")}
+    return [f"cells: {line}" for line in _doubtful(shown)]
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:

@@ -10,8 +10,8 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
 from evaluation.cautions import few_clusters
-from evaluation.fold_means import MeanOverFolds
-from evaluation.intervals import Interval, bootstrap
+from evaluation.fold_means import weighted_over_folds
+from evaluation.intervals import Interval, around, bootstrap
 from evaluation.metrics import call, evaluate, metric_names
 from evaluation.pooling import pool
 from evaluation.scored import Scored, score
@@ -99,15 +99,13 @@ def fold_mean_differences(
     rows = theirs.frame.set_index("image_id").loc[ours.frame["image_id"]].reset_index()
     one, two = score(ours), replace(score(replace(theirs, frame=rows)), clusters=score(ours).clusters)
     sizes = [len(score(run.part("test")).labels) for run in first]
-    means = [MeanOverFolds(scored, sizes, [0.5] * len(first)) for scored in (one, two)]
-    picked = [means[0].names.index(name) for name in names]
+    means = [weighted_over_folds(scored, sizes, [0.5] * len(first)) for scored in (one, two)]
+    picked = [metric_names(one.classes).index(name) for name in names]
 
     def difference(counts: np.ndarray) -> np.ndarray:
         return (means[0](counts) - means[1](counts))[picked]
 
-    point = difference(np.ones((1, one.cluster_count)))[:, 0]
-    values = {name: None if np.isnan(value) else float(value) for name, value in zip(names, point, strict=True)}
-    return bootstrap(values, difference, one, settings)
+    return around(difference, names, one, settings)
 
 
 def mcnemar(first: Predictions, second: Predictions) -> dict[str, int | float]:

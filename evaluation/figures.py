@@ -77,10 +77,20 @@ def confusion_matrix(path: Path, judgement: dict) -> None:
         path: PNG to write.
         judgement: What ``judge.judge`` returns.
     """
-    test, classes = judgement["test"], judgement["classes"]
+    test = judgement["test"]
     matrices = {"most probable class" if judgement["positive_class"] is None else "at 0.5": test["confusion"]}
     if test["confusion_at_threshold"] is not None:
         matrices[f"at {_threshold(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
+    _matrices(path, judgement, matrices)
+
+
+def assigned_confusion_matrix(path: Path, judgement: dict) -> None:
+    """Draw the test part's confusion matrix of cells placed jointly, see ``confusion_matrix``."""
+    _matrices(path, judgement, {"chromosomes of a cell placed jointly": judgement["assignment"]["confusion"]})
+
+
+def _matrices(path: Path, judgement: dict, matrices: dict[str, list[list[int]]]) -> None:
+    classes = judgement["classes"]
     side = max(3.6, 0.56 * len(classes) + 0.8)
     size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)
     with canvas(path, size, judgement["about"], layout="compressed") as figure:
@@ -189,7 +199,7 @@ def _matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axe
     few = len(classes) <= 4
     for row, column in np.ndindex(counts.shape):
         if few or counts[row, column]:
-            per_cent = f"{100 * share[row, column]:.1f} %" if few else f"{100 * share[row, column]:.0f}%"
+            per_cent = f"{100 * share[row, column]:.1f} %" if few else _short_per_cent(share[row, column])
             text = f"{counts[row, column]:,}\n{per_cent}" if totals[row] else "0"
             colour = "white" if share[row, column] > 0.55 else "black"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 9)
@@ -203,6 +213,12 @@ def _matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axe
     axis.grid(False)
     axis.spines[:].set_visible(False)
     return image
+
+
+def _short_per_cent(share: float) -> str:
+    """Round to whole per cents, but never an error to 0% or a class with errors to 100%."""
+    rounded = round(100 * share)
+    return f"{rounded}%" if rounded not in (0, 100) or share in (0, 1) else f"{100 * share:.1f}%"
 
 
 def _curve_of_two(axis: Axes, judgement: dict, test: Scored) -> None:

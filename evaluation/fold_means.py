@@ -4,13 +4,13 @@ Pooling puts the scores of different models on one scale; the mean over the fold
 can differ. The mean's interval comes from the same draws of subjects over all folds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from common.schema import EvaluationConfig
-from evaluation.intervals import Interval, bootstrap
+from evaluation.intervals import Interval, Statistic, around
 from evaluation.metrics import Threshold, metric_names
 from evaluation.scored import Scored
 from evaluation.weighted import WeightedMetrics
@@ -30,33 +30,46 @@ def fold_mean_intervals(
     Returns:
         Intervals under the keys of ``metrics.metric_names``; the value is None where a fold's is undefined.
     """
-    statistic = MeanOverFolds(pooled, sizes, thresholds)
-    point = statistic(np.ones((1, pooled.cluster_count)))[:, 0]
-    values = {name: None if np.isnan(one) else float(one) for name, one in zip(statistic.names, point, strict=True)}
-    return bootstrap(values, statistic, pooled, settings)
+    return around(weighted_over_folds(pooled, sizes, thresholds), metric_names(pooled.classes), pooled, settings)
+
+
+def weighted_over_folds(pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold]) -> "MeanOverFolds":
+    """Return the statistic of ``fold_mean_intervals``, with the metrics of ``metrics.metric_names``."""
+
+    def of_fold(number: int, rows: slice, fold: Scored) -> WeightedMetrics:
+        return WeightedMetrics(fold, thresholds[number])
+
+    return MeanOverFolds(pooled, sizes, len(metric_names(pooled.classes)), of_fold)
 
 
 class MeanOverFolds:
     """Maps counts of clusters, shape (B, C), to mean metrics, shape (M, B); NaN where a fold's is undefined.
 
-    The arguments are those of ``fold_mean_intervals``.
+    Args:
+        pooled: The labelled test images of all folds, fold after fold.
+        sizes: How many of them each fold has.
+        metrics: M.
+        of_fold: Given a fold's number, its rows in the pool and its images, with clusters numbered anew: the statistic
+            of that fold alone.
     """
 
-    def __init__(self, pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold]) -> None:
-        self.names = metric_names(pooled.classes)
-        self.folds = []
-        self.empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none
+    def __init__(
+        self, pooled: Scored, sizes: Sequence[int], metrics: int, of_fold: Callable[[int, slice, Scored], Statistic]
+    ) -> None:
+        self._metrics = metrics
+        self._empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none
+        self._folds = []
         ends = np.cumsum(sizes)
-        for start, end, threshold in zip(ends - np.asarray(sizes), ends, thresholds, strict=True):
+        for number, (start, end) in enumerate(zip(ends - np.asarray(sizes), ends, strict=True)):
             if start == end:
                 continue
             clusters, own = np.unique(pooled.clusters[start:end], return_inverse=True)
             labels, probabilities = pooled.labels[start:end], pooled.probabilities[start:end]
             fold = replace(pooled, labels=labels, probabilities=probabilities, clusters=own.astype(np.int64))
-            self.folds.append((clusters, WeightedMetrics(fold, threshold)))
+            self._folds.append((clusters, of_fold(number, slice(start, end), fold)))
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the mean metrics for counts of clusters."""
-        if self.empty:
-            return np.full((len(self.names), len(counts)), np.nan)
-        return np.mean([metrics(counts[:, clusters]) for clusters, metrics in self.folds], axis=0)
+        if self._empty:
+            return np.full((self._metrics, len(counts)), np.nan)
+        return np.mean([metrics(counts[:, clusters]) for clusters, metrics in self._folds], axis=0)

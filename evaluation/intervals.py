@@ -88,6 +88,15 @@ def bootstrap(
     return {name: Interval(value, *end) for (name, value), end in zip(values.items(), ends, strict=True)}
 
 
+def around(
+    statistic: Statistic, names: tuple[str, ...], scored: Scored, settings: EvaluationConfig
+) -> dict[str, Interval]:
+    """Put intervals around what a statistic is on all images; see ``bootstrap``."""
+    point = statistic(np.ones((1, scored.cluster_count)))[:, 0]
+    values = {name: None if np.isnan(one) else float(one) for name, one in zip(names, point, strict=True)}
+    return bootstrap(values, statistic, scored, settings)
+
+
 def _resample(statistic: Statistic, scored: Scored, settings: EvaluationConfig) -> list[tuple]:
     """Return for each metric (low, high, method, resamples, undefined, clusters)."""
     clusters = scored.cluster_count
@@ -112,28 +121,39 @@ def _resample(statistic: Statistic, scored: Scored, settings: EvaluationConfig) 
     point = statistic(np.ones((1, clusters)))[:, 0]
     left_out = _leave_one_out(statistic, clusters, batch)
     return [
-        (*_ends(point[m], left_out[m], drawn[m], settings.confidence), settings.resamples, _nans(drawn[m]), clusters)
+        (*ends(point[m], left_out[m], drawn[m], settings.confidence), settings.resamples, _nans(drawn[m]), clusters)
         for m in range(len(point))
     ]
 
 
-def _ends(
+def ends(
     point: float, left_out: np.ndarray, drawn: np.ndarray, confidence: float
 ) -> tuple[float | None, float | None, str | None]:
-    """Return low, high and method from a metric's value, jackknife values (C,) and resampled values (R,)."""
+    """Return low, high and method of an interval: BCa, or percentiles where BCa does not hold.
+
+    Args:
+        point: The statistic of all; NaN where it is undefined.
+        left_out: float64, shape (C,): the statistic without each of what is drawn from.
+        drawn: float64, shape (R,): the statistic of the resamples; NaN where undefined.
+        confidence: 0 to 1.
+
+    Returns:
+        Three times None where the statistic, or all but one of its resamples, is undefined.
+    """
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(point) or drawn.size < 2:
         return None, None, None
 
     def known(index: np.ndarray, axis: int) -> np.ndarray:
         # All values are computed already; scipy asks for the value on all clusters, then for those without each one.
+        # It takes their number from what it is given back; the data's, two, spare it a table of clusters by clusters.
         return point if index.ndim == 1 else left_out
 
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             low, high = stats.bootstrap(
-                (np.arange(left_out.size),),
+                (np.arange(2),),
                 known,
                 n_resamples=0,
                 bootstrap_result=SimpleNamespace(bootstrap_distribution=drawn),

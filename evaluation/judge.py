@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.files import write_json
+from common.files import atomic_path, write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
-from evaluation.cautions import cautions, fold_mean_cautions, leakage
+from evaluation.cautions import cautions, cell_cautions, fold_mean_cautions, leakage
+from evaluation.cells import assigned_table, assignment_cautions, judge_cells
 from evaluation.fold_means import fold_mean_intervals
 from evaluation.intervals import Interval, intervals
 from evaluation.metrics import Threshold, call, confusion, evaluate
+from evaluation.per_class import per_class
 from evaluation.pooling import pool
 from evaluation.scored import Scored, score
 from evaluation.thresholds import OperatingPoint, choose_threshold
@@ -26,7 +28,9 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
 
     Returns:
         A JSON-able mapping without NaN: ``about``, ``classes``, ``positive_class``, ``settings``, ``threshold`` (an
-        ``OperatingPoint``), ``test`` and ``validation`` (see ``judge_part``) and ``warnings`` (lines for the user).
+        ``OperatingPoint``), ``test`` and ``validation`` (see ``judge_part``), ``per_class`` (of the test part, see
+        ``per_class.per_class``; None for two classes), ``assignment`` (see ``cells.judge_cells``) and ``warnings``
+        (lines for the user).
 
     Raises:
         UserError: No positive class for two classes, or a probability that is not a number.
@@ -37,12 +41,16 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
         "test": judge_part(test, point.value, settings),
         "validation": judge_part(validation, point.value, settings),
     }
+    cells = _cells([predictions], parts["test"], settings)
     return {
         **_header(predictions, settings),
         "threshold": point.as_dict(),
         **parts,
+        **cells,
         "warnings": leakage(predictions.about)
-        + [line for name, part in parts.items() for line in cautions(name, part)],
+        + [line for name, part in parts.items() for line in cautions(name, part)]
+        + assignment_cautions([predictions], settings.assignment)
+        + cell_cautions(cells["assignment"]),
     }
 
 
@@ -63,6 +71,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     scored = score(pooled)
     test = judge_part(scored, _own_thresholds(runs, points), settings)
     means = _fold_means(scored, runs, points, settings)
+    cells = _cells(runs, test, settings)
     return {
         **_header(pooled, settings),
         "threshold": {
@@ -73,7 +82,12 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
         "test": test,
         "folds": folds,
         "fold_means": means,
-        "warnings": [*leakage(pooled.about), *cautions("test", test), *fold_mean_cautions(means)],
+        **cells,
+        "warnings": leakage(pooled.about)
+        + cautions("test", test)
+        + fold_mean_cautions(means)
+        + assignment_cautions(runs, settings.assignment)
+        + cell_cautions(cells["assignment"]),
     }
 
 
@@ -81,8 +95,9 @@ def judge_part(scored: Scored, threshold: Threshold | None, settings: Evaluation
     """Judge one part.
 
     Returns:
-        ``images`` (labelled ones), ``unlabelled``, ``subjects`` (None where none is known), ``class_counts``,
-        ``class_subjects`` (None likewise), ``metrics`` (name -> fields of an ``Interval``; two classes called at 0.5,
+        ``images`` (labelled ones), ``unlabelled``, ``subjects`` (None where none is known), ``drawn`` (what the
+        intervals resample: "subjects", "cells" or "images"), ``class_counts``, ``class_subjects`` (None where no
+        subject is known), ``metrics`` (name -> fields of an ``Interval``; two classes called at 0.5,
         more by the most probable one), ``confusion`` (rows the truth, in the order of the classes), and both again
         ``_at_threshold`` (None where there is none).
     """
@@ -91,6 +106,7 @@ def judge_part(scored: Scored, threshold: Threshold | None, settings: Evaluation
         "images": len(scored.labels),
         "unlabelled": scored.unlabelled,
         "subjects": scored.subjects,
+        "drawn": "subjects" if scored.by_subject else "cells" if scored.by_cell else "images",
         "class_counts": scored.count_images(),
         "class_subjects": scored.count_clusters() if scored.by_subject else None,
         "metrics": _as_dicts(intervals(scored, settings)),
@@ -108,7 +124,7 @@ def judge_runs(runs: list[Predictions], settings: EvaluationConfig) -> dict:
 def write_judgement(
     run_dir: Path, predictions: Predictions, history: pd.DataFrame | None, settings: EvaluationConfig
 ) -> dict:
-    """Judge a run and write ``metrics.json``, ``learning_curves.png``, ``confusion_matrix.png`` and ``roc.png``.
+    """Judge a run and write its files, see ``write_files``.
 
     Args:
         run_dir: Where to write; each file is whole or absent.
@@ -124,21 +140,30 @@ def write_judgement(
         UserError: See ``judge``.
     """
     judgement = judge(predictions, settings)
-    write_files(run_dir, judgement, score(predictions.part("test")), history)
+    assigned = assigned_table([predictions], settings.assignment)
+    write_files(run_dir, judgement, score(predictions.part("test")), history, assigned)
     return judgement
 
 
-def write_files(folder: Path, judgement: dict, test: Scored, history: pd.DataFrame | None = None) -> None:
-    """Write a judgement and its pictures.
+def write_files(
+    folder: Path,
+    judgement: dict,
+    test: Scored,
+    history: pd.DataFrame | None = None,
+    assigned: pd.DataFrame | None = None,
+) -> None:
+    """Write ``metrics.json``, ``learning_curves.png``, ``confusion_matrix.png`` and ``roc.png``.
 
-    Without labelled test images there is no confusion matrix, and without test images of every class no ROC; the
-    judgement's warnings say so.
+    More than two classes have a ``per_class.csv`` too, cells placed jointly an ``assigned.csv`` and a
+    ``confusion_matrix_assigned.png``. Without labelled test images there is no confusion matrix, and without test
+    images of every class no ROC; the judgement's warnings say so.
 
     Args:
         folder: Where to write; each file is whole or absent.
         judgement: What ``judge`` or ``judge_pooled`` returns.
         test: The test images that it judges.
         history: See ``write_judgement``.
+        assigned: See ``cells.assigned_table``.
     """
     # matplotlib costs seconds that a judgement without files need not spend.
     from evaluation import figures
@@ -148,9 +173,21 @@ def write_files(folder: Path, judgement: dict, test: Scored, history: pd.DataFra
         figures.learning_curves(folder / "learning_curves.png", history, judgement["about"])
     if judgement["test"]["images"]:
         figures.confusion_matrix(folder / "confusion_matrix.png", judgement)
+        if judgement["assignment"]:
+            figures.assigned_confusion_matrix(folder / "confusion_matrix_assigned.png", judgement)
+        if judgement["per_class"]:
+            _write_table(folder / "per_class.csv", pd.DataFrame(judgement["per_class"]))
     if judgement["test"]["metrics"]["auc"]["value"] is not None:
         figures.roc(folder / "roc.png", judgement, test)
+    if assigned is not None:
+        _write_table(folder / "assigned.csv", assigned)
     write_json(folder / "metrics.json", judgement)
+
+
+def _write_table(path: Path, rows: pd.DataFrame) -> None:
+    """Write a CSV table, whole or not at all."""
+    with atomic_path(path) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6f")
 
 
 def _header(predictions: Predictions, settings: EvaluationConfig) -> dict:
@@ -159,6 +196,16 @@ def _header(predictions: Predictions, settings: EvaluationConfig) -> dict:
         "classes": list(predictions.classes),
         "positive_class": predictions.positive_class,
         "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _cells(runs: list[Predictions], test: dict, settings: EvaluationConfig) -> dict[str, dict | list[dict] | None]:
+    """Judge class by class and cell by cell."""
+    assignment, classes = judge_cells(runs, settings), list(runs[0].classes)
+    assigned = assignment and assignment["confusion"]
+    return {
+        "per_class": per_class(classes, test["confusion"], assigned) if len(classes) > 2 else None,
+        "assignment": assignment,
     }
 
 

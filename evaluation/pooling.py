@@ -5,11 +5,14 @@ import pandas as pd
 from common.errors import UserError
 from common.predictions import Predictions
 
+COSTS = ("images_seen", "wall_seconds")
+
 
 def pool(runs: list[Predictions]) -> Predictions:
     """Join the test rows of several runs (out-of-fold pooling).
 
-    Facts that all runs share stay as they are; where they differ, ``about`` holds the sorted list of them.
+    Facts that all runs share stay as they are; where they differ, ``about`` holds the sorted list of them. What the
+    runs cost (COSTS) is added up.
 
     Raises:
         UserError: No run; classes, protocols, experiments, configurations or sources differ; synthetic and real images
@@ -56,7 +59,8 @@ def _merge(abouts: list[dict]) -> dict:
         merged[key] = (
             different[0] if len(different) == 1 else sorted(different, key=lambda v: (str(type(v)), _order(v)))
         )
-    return merged
+    costs = {cost: [about.get(cost) for about in abouts] for cost in COSTS}
+    return merged | {cost: None if None in values else sum(values) for cost, values in costs.items()}
 
 
 def _order(value: object) -> object:

@@ -24,6 +24,8 @@ COLUMNS = (
     "mean_over_folds",
     "mean_low",
     "mean_high",
+    "images_seen",
+    "wall_seconds",
     "revision",
 )
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
@@ -31,14 +33,21 @@ IDENTITY = ["label", "experiment", "source", "protocol", "folds", "seeds", "metr
 
 
 def rows_of(judgement: dict, label: str) -> list[dict]:
-    """Turn a judgement's test part into rows; metrics at the chosen threshold are named ``<metric>@threshold``."""
+    """Turn a judgement's test part into rows.
+
+    Metrics at the chosen threshold are named ``<metric>@threshold``, of cells placed jointly ``<metric>_assigned``.
+    """
     means = judgement.get("fold_means") or {"metrics": {}, "metrics_at_threshold": {}}
+    cells = judgement.get("assignment") or {"metrics": {}, "fold_means": None}
     test, rows = judgement["test"], []
     shared = _shared(judgement["about"], test["images"], test["subjects"], label)
     for key, suffix in (("metrics", ""), ("metrics_at_threshold", "@threshold")):
         for metric, interval in (test[key] or {}).items():
             mean = (means[key] or {}).get(metric) or {}
             rows.append({**shared, **_ends(metric + suffix, interval), **_mean_columns(mean)})
+    for metric, interval in cells["metrics"].items():
+        mean = (cells["fold_means"] or {}).get(metric) or {}
+        rows.append({**shared, **_ends(metric, interval), **_mean_columns(mean)})
     return rows
 
 
@@ -82,6 +91,8 @@ def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
         "seeds": about.get("seed"),
         "images": images,
         "subjects": subjects,
+        "images_seen": about.get("images_seen"),
+        "wall_seconds": None if about.get("wall_seconds") is None else round(about["wall_seconds"]),
         "revision": about.get("revision"),
     }
 

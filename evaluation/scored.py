@@ -18,10 +18,11 @@ class Scored:
         probabilities: Float64 in 0 to 1, shape (N, K).
         classes: The K class names.
         positive_index: The positive one of two classes; None for K > 2.
-        clusters: Which images are resampled together, int64 in 0 to C - 1, shape (N,): those of one subject; an image
-            of unknown subject is alone.
+        clusters: Which images are resampled together, int64 in 0 to C - 1, shape (N,): those of one subject; where it
+            is unknown, those of one cell; an image of neither is alone.
         by_subject: Whether any subject is known.
         unlabelled: How many images were left out because their label is unknown.
+        by_cell: Whether subjects are unknown, and any cell is known.
     """
 
     labels: np.ndarray
@@ -31,10 +32,11 @@ class Scored:
     clusters: np.ndarray
     by_subject: bool
     unlabelled: int
+    by_cell: bool = False
 
     @property
     def cluster_count(self) -> int:
-        """C, the number of subjects (of images where no subject is known)."""
+        """C, the number of subjects (of cells, or images, where no subject is known)."""
         return int(self.clusters.max()) + 1 if self.clusters.size else 0
 
     @property
@@ -69,19 +71,21 @@ def score(predictions: Predictions) -> Scored:
             "lower the learning rate"
         )
     known = predictions.labels >= 0
-    subjects = predictions.frame["subject"][known]
+    subjects, cells = predictions.frame["subject"][known], predictions.frame["cell"][known]
     return Scored(
         labels=predictions.labels[known],
         probabilities=probabilities[known],
         classes=predictions.classes,
         positive_index=predictions.positive_index,
-        clusters=_clusters(subjects, predictions.frame["image_id"][known]),
+        clusters=_clusters(subjects, cells, predictions.frame["image_id"][known]),
         by_subject=bool(subjects.notna().any()),
         unlabelled=int((~known).sum()),
+        by_cell=bool(subjects.isna().all() and cells.notna().any()),
     )
 
 
-def _clusters(subjects: pd.Series, image_ids: pd.Series) -> np.ndarray:
+def _clusters(subjects: pd.Series, cells: pd.Series, image_ids: pd.Series) -> np.ndarray:
     # The prefixes keep a subject from meeting an image that happens to be called the same.
-    names = ("subject " + subjects.astype("object")).where(subjects.notna(), "image " + image_ids.astype("object"))
+    names = ("cell " + cells.astype("object")).where(cells.notna(), "image " + image_ids.astype("object"))
+    names = ("subject " + subjects.astype("object")).where(subjects.notna(), names)
     return pd.factorize(names)[0].astype(np.int64)

@@ -7,11 +7,14 @@ from rich.text import Text
 
 from evaluation.naming import heading
 
+OF_CELLS = ("accuracy", "f1_macro", "cells_right")
+
 
 def table(judgement: dict) -> Group:
     """Draw a judgement's test metrics for the terminal: value and interval, at 0.5 and at the chosen threshold.
 
-    Beyond two classes the rows of single classes are their recalls; the others stand in metrics.json.
+    Beyond two classes the rows of single classes are their recalls; the others stand in metrics.json. Cells that were
+    placed jointly have a second table.
 
     Args:
         judgement: What ``judge``, ``judge_pooled`` or metrics.json holds.
@@ -41,13 +44,51 @@ def table(judgement: dict) -> Group:
     # What limits the validation part stands in metrics.json: the table is about the test part.
     lines = [line for line in judgement["warnings"] if not line.startswith("validation: ")]
     warnings = [Text(f"! {line}", style="yellow") for line in lines]
-    return Group(Text(heading(judgement["about"]), style="bold"), result, *map(Text, _captions(judgement)), *warnings)
+    of_cells = _of_cells(judgement) if judgement.get("assignment") else ()
+    title, captions = Text(heading(judgement["about"]), style="bold"), map(Text, _captions(judgement))
+    return Group(title, result, *captions, *of_cells, *warnings)
 
 
-def _table() -> Table:
+def _table(title: str = "test metric") -> Table:
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    result.add_column("test metric", no_wrap=True)
+    result.add_column(title, no_wrap=True)
     return result
+
+
+def _of_cells(judgement: dict) -> tuple[Table | Text, ...]:
+    """The second line: calls one by one and placed jointly, and what the counts of the cells say."""
+    assignment, confidence = judgement["assignment"], _confidence(judgement)
+    known = {**judgement["test"]["metrics"], **assignment["metrics"]}
+    result = _table(f"{assignment['cells']:,} cells")
+    for column in ("one by one", "placed jointly"):
+        result.add_column(column, justify="right", style="bold")
+        result.add_column(confidence, justify="center", no_wrap=True)
+    for name in OF_CELLS:
+        result.add_row(name, *_cells(known[name]), *_cells(known[f"{name}_assigned"]))
+    lines = [_karyotypes(assignment["karyotypes"]), _costs(assignment)]
+    if assignment["fold_means"]:
+        lines.insert(0, _fold_means_of_cells({**judgement["fold_means"]["metrics"], **assignment["fold_means"]}))
+    return result, *map(Text, lines)
+
+
+def _fold_means_of_cells(means: dict[str, dict]) -> str:
+    pairs = [(name, means[name]["value"], means[f"{name}_assigned"]["value"]) for name in OF_CELLS]
+    said = "; ".join(f"{name} {_number(before)}, {_number(after)}" for name, before, after in pairs)
+    return f"fold means, one by one and jointly: {said}"
+
+
+def _karyotypes(cells: dict[str, int]) -> str:
+    return (
+        f"counts of {cells['abnormal']} cells that are not 46,XX or 46,XY: exact in {cells['recovered']} "
+        f"(one by one in {cells['recovered_before']}); of {cells['normal']:,} that are, {cells['alarmed']} "
+        f"(one by one {cells['alarmed_before']:,}) come out abnormal"
+    )
+
+
+def _costs(assignment: dict) -> str:
+    pairs = dict.fromkeys(f"{costs['extra']:g} and {costs['missing']:g}" for costs in assignment["costs"])
+    how = ", chosen on validation" if assignment["chosen"] == "validation" else ""
+    return f"cost of a chromosome too many and too few: {' / '.join(pairs)} nats{how}"
 
 
 def _rows(judgement: dict) -> list[str]:
@@ -91,6 +132,9 @@ def _captions(judgement: dict) -> list[str]:
     lines = [f"{test['images']:,} test images ({few if len(counts) < 9 else many}), {subjects}"]
     if judgement["positive_class"]:
         lines[0] += f"; positive: {judgement['positive_class']}"
+    about = judgement["about"]
+    if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
+        lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     if judgement["threshold"]["reason"]:
         lines.append(f"no threshold chosen: {judgement['threshold']['reason']}")
     elif test["metrics_at_threshold"] is not None:

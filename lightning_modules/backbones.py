@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import timm
+from timm.layers import to_2tuple
 from torch import nn
 
 from common.errors import UserError
+from common.suggestions import close_names
 from lightning_modules import networks  # noqa: F401  (importing it registers the papers' networks with timm)
-from lightning_modules.cutting import Removed, close_names, cut_backbone, first_line, has_parameters
+from lightning_modules.cutting import ImageSize, Removed, cut_backbone, first_line, has_parameters
 
 ALL = "all"
 
@@ -53,14 +55,14 @@ class Backbone:
         return self.out_shape[0 if self.layout == "NCHW" else -1]
 
 
-def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size: int) -> Backbone:
+def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size: ImageSize) -> Backbone:
     """Build a timm network with random weights, without classifier, cut where asked.
 
     Args:
         name: timm's name, such as ``resnet50``, or that of a network of the papers, such as ``scratch_cnn``.
         args: Further arguments of the timm model, such as ``{"drop_path_rate": 0.1}``.
         cut: Name of the module whose output are the features; None for the whole network.
-        input_size: Side of the square images, in pixels.
+        input_size: Of the images: their side, or height and width, in pixels.
 
     Raises:
         UserError: An unknown name or argument, a wrong cut, or a size that the network refuses.
@@ -84,7 +86,7 @@ def check_model_name(name: str) -> None:
     raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}")
 
 
-def create_network(name: str, args: dict[str, Any], input_size: int, **timm_args: Any) -> nn.Module:
+def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **timm_args: Any) -> nn.Module:
     """Create the whole timm model; ``timm_args`` are ours (num_classes, pretrained, ...), ``args`` the user's.
 
     Raises:
@@ -103,23 +105,31 @@ def create_network(name: str, args: dict[str, Any], input_size: int, **timm_args
         return timm.create_model(name, **{**sized, **args}, **timm_args)
     except Exception as error:  # models refuse their arguments, and files their loading, in many ways
         tag = f" weights={name}.{timm_args['pretrained_cfg']}" if timm_args.get("pretrained") else ""
-        raise UserError(f"model.args={args}{tag}: {name} at {input_size} px: {first_line(error)}") from error
+        raise UserError(f"model.args={args}{tag}: {name} at {_pixels(input_size)}: {first_line(error)}") from error
 
 
-def finish_backbone(network: nn.Module, name: str, cut: str | None, input_size: int) -> Backbone:
+def finish_backbone(network: nn.Module, name: str, cut: str | None, input_size: ImageSize) -> Backbone:
     """Turn a whole timm model, in place, into a backbone (see :func:`lightning_modules.cutting.cut_backbone`)."""
     removed, shape = cut_backbone(network, cut, input_size)
     prefix_tokens = getattr(network, "num_prefix_tokens", 0) if len(shape) == 2 else 0
-    return Backbone(network, name, shape, _layout(network, shape), prefix_tokens, removed)
+    return Backbone(network, name, shape, _layout(network, shape, input_size), prefix_tokens, removed)
 
 
-def _layout(network: nn.Module, shape: tuple[int, ...]) -> Literal["NCHW", "NHWC", "NLC", "NC"]:
+def _layout(network: nn.Module, shape: tuple[int, ...], input_size: ImageSize) -> Literal["NCHW", "NHWC", "NLC", "NC"]:
     if len(shape) != 3:
         return "NLC" if len(shape) == 2 else "NC"
-    # Images are square, so the two equal axes are space; timm declares the layout of the last features only.
+    height, width = to_2tuple(input_size)
+    if height != width:
+        return getattr(network, "output_fmt", "NCHW")
+    # Of square images the two equal axes are space; timm declares the layout of the last features only.
     if shape[0] == shape[1] != shape[2]:
         return "NHWC"
     return getattr(network, "output_fmt", "NCHW") if shape[0] == shape[1] == shape[2] else "NCHW"
+
+
+def _pixels(input_size: ImageSize) -> str:
+    height, width = to_2tuple(input_size)
+    return f"{height} px" if height == width else f"{height}x{width} px"
 
 
 class ParameterCounts(NamedTuple):

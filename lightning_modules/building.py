@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from common.files import sha256_of_file
 from common.runs import is_finished, read_status
 from common.schema import Config, StageConfig
 from common.seeds import derive_seed
-from lightning_modules.backbones import resolve_modules
+from lightning_modules.backbones import Backbone, resolve_modules
 from lightning_modules.classifier import Classifier
 from lightning_modules.heads import build_head
 from lightning_modules.optimization import build_optimizer, build_scheduler
@@ -43,13 +44,33 @@ def build_classifier(
     for stage in stages_of(config).values():
         resolve_modules(backbone.module, stage.train)
         _check_optimizer(config, stage)
-    logits = config.head.logits or len(classes)
-    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
     weights = None if class_weights is None else torch.as_tensor(class_weights)
-    how = (config.loss, config.optimizer, config.scheduler)
-    model = Classifier(backbone.module, head, info.mean, info.std, len(classes), *how, weights)
+    model = assemble(config, backbone, info.mean, info.std, info.args, len(classes), weights)
+    if config.trainer.channels_last:
+        # Convolutions hand the layout of their weights on to their outputs: the images need no conversion.
+        model.to(memory_format=torch.channels_last)
     start = _start_from(model, Path(config.init_from), classes) if config.init_from else None
     return model, {"weights": info.content_hash(), "init_from": start}
+
+
+def assemble(
+    config: Config,
+    backbone: Backbone,
+    mean: Sequence[float],
+    std: Sequence[float],
+    network_args: dict[str, Any],
+    classes: int,
+    class_weights: torch.Tensor | None = None,
+) -> Classifier:
+    """Put a head on a backbone as ``config.head`` says; the arguments are those of :class:`Classifier`.
+
+    Raises:
+        UserError: The head does not fit the backbone's features.
+    """
+    logits = config.head.logits or classes
+    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
+    how = (config.loss, config.optimizer, config.scheduler, class_weights, config.inference, network_args)
+    return Classifier(backbone.module, head, tuple(mean), tuple(std), classes, *how)
 
 
 def best_checkpoint(run: Path) -> Path:
@@ -90,7 +111,10 @@ def _start_from(model: Classifier, run: Path, classes: Sequence[str]) -> str:
     if theirs != list(classes):
         raise UserError(f"init_from={run}: its classes are {', '.join(theirs)}, here they are {', '.join(classes)}")
     if json.loads((run / "model.json").read_text()) != model.facts():
-        raise UserError(f"init_from={run}: its network takes images of another mean and std: use its weights= here too")
+        way_out = "use its weights= and model.args here too"
+        raise UserError(
+            f"init_from={run}: its network has other arguments, or images of another mean and std: {way_out}"
+        )
     load_checkpoint(model, best)
     return sha256_of_file(best)
 

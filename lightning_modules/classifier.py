@@ -16,7 +16,7 @@ from torchmetrics.classification import (
 )
 
 from common.errors import UserError
-from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from common.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules.optimization import build_optimizer, build_scheduler
 
 
@@ -35,6 +35,8 @@ class Classifier(LightningModule):
         optimizer: The optimiser's class and arguments, where the stage names no other.
         scheduler: The course of the learning rate within a stage.
         class_weights: float, shape (classes,): the weight of each class in the training loss; None weighs all alike.
+        inference: How an image becomes a probability in ``predict_step``.
+        network_args: timm's arguments that the backbone was built with, those of its weights' side file among them.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Classifier(LightningModule):
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         class_weights: torch.Tensor | None = None,
+        inference: InferenceConfig = InferenceConfig(),  # noqa: B008 (frozen)
+        network_args: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -56,7 +60,11 @@ class Classifier(LightningModule):
         self.loss_config = loss
         self.optimizer_config = optimizer
         self.scheduler_config = scheduler
+        self.inference_config = inference
+        # A model without classifier is what every backbone is, said or not.
+        self.network_args = {key: value for key, value in (network_args or {}).items() if key != "num_classes"}
         self.learning_rate = 0.0
+        self.stage_steps = 0
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
         weights = None if class_weights is None else class_weights.float()
@@ -65,8 +73,12 @@ class Classifier(LightningModule):
         self.val_metrics = _validation_metrics(classes)
 
     def facts(self) -> dict[str, Any]:
-        """Return what another run must share to start from this one's weights: the scaling of the images."""
-        return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+        """Return what the weights alone do not say: the scaling of the images, and timm's arguments.
+
+        Whoever loads the weights, or starts from them, must share it.
+        """
+        scaling = {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+        return {**scaling, "args": self.network_args}
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
@@ -98,14 +110,20 @@ class Classifier(LightningModule):
         smoothing = self.loss_config.label_smoothing if weighted else 0.0
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 
-    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        """Return the loss of a batch; log the epoch's mean loss and accuracy."""
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return the loss of a batch, and which images are called rightly; log the epoch's mean loss and accuracy.
+
+        Returns:
+            {"loss": float, scalar, "correct": bool (B,)}
+        """
         logits, label = self(batch["image"]), batch["label"]
         loss = self.loss(logits, label, weighted=True)
-        self.train_accuracy.update(self._scores(logits.detach()), label)
+        scores = self._scores(logits.detach())
+        self.train_accuracy.update(scores, label)
+        called = (scores > 0.5).long() if self.classes == 2 else scores.argmax(1)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(label))
         self.log("train/acc", self.train_accuracy, on_step=False, on_epoch=True, batch_size=len(label))
-        return loss
+        return {"loss": loss, "correct": called == label}
 
     def on_train_epoch_end(self) -> None:
         """Log the learning rate that the epoch ended with."""
@@ -125,7 +143,11 @@ class Classifier(LightningModule):
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
-        return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
+        image = batch["image"]
+        probability = self.probabilities(self(image).float())
+        if self.inference_config.mirror:
+            probability = (probability + self.probabilities(self(image.flip(-1)).float())) / 2
+        return {"index": batch["index"], "probability": probability}
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler."""
@@ -133,8 +155,7 @@ class Classifier(LightningModule):
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         optimizer = build_optimizer(self.optimizer_config, trainable, self.learning_rate)
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = build_scheduler(self.scheduler_config, optimizer, self.learning_rate, steps)
+        scheduler = build_scheduler(self.scheduler_config, optimizer, self.learning_rate, self.stage_steps)
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:

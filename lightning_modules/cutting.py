@@ -1,18 +1,19 @@
 """Cut a timm network at a named module, and prove once that the cut is where it was asked for."""
 
-import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import torch
+from timm.layers import to_2tuple
 from torch import nn
 
 from common.errors import UserError
+from common.suggestions import close_names
 
-LISTED = 36  # names in an error message: room for the 32 of VGG16
+ImageSize = int | tuple[int, int]  # the side of a square image, or (height, width), in pixels
 
 
 class Removed(nn.Identity):
@@ -40,7 +41,7 @@ class Trace:
     output: Any = None
 
 
-def cut_backbone(network: nn.Module, cut: str | None, input_size: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Leave of ``network``, in place, what ``forward_features`` needs to reach the output of the module ``cut``.
 
     Every module that runs after the cut becomes a :class:`Removed`, and so does every child of the network with
@@ -50,7 +51,7 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: int) -> tuple[
     Args:
         network: A timm model; its training flags, weights and the random state stay as they are.
         cut: Name of a module, such as ``layer3`` or ``blocks.4``; None keeps all that ``forward_features`` uses.
-        input_size: Side of the square image for the check, in pixels.
+        input_size: Of the image for the check: its side, or height and width, in pixels.
 
     Returns:
         The names of the modules that are no part of the backbone, and the shape of one image's features.
@@ -59,7 +60,7 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: int) -> tuple[
         UserError: No module has the name ``cut``; it is no part of ``forward_features``; the network does more after
             it than call modules, so that it cannot be cut there; or the network refuses images of this size.
     """
-    image = torch.rand(1, 3, input_size, input_size, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, *to_2tuple(input_size), generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), _evaluating(network), _constants_scrambled(network):
         trace, expected = _observe(network, image, cut)
         after = [] if cut is None else _remove_after(network, trace, trace.left[cut])
@@ -70,17 +71,6 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: int) -> tuple[
             f"model.cut={cut}: the network does more after it than call modules: cut where a block ends; {other}"
         )
     return (*after, *unused), tuple(expected.shape[1:])
-
-
-def close_names(name: str, names: Sequence[str]) -> str:
-    """Say in one line which names could be meant: the closest first, then the upper modules."""
-    close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-    upper = [other for other in names if "." not in other]
-    # Where the upper level is little more than containers (VGG's features, a ViT's blocks), show their children.
-    deeper = [other for other in names if other.count(".") == 1 and (len(upper) < 4 or other[-1].isdigit())]
-    listed = [other for other in (upper + deeper if len(upper) < 8 else upper) if other not in close]
-    text = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
-    return f"close to it: {', '.join(close)}; others: {text}" if close else f"the names are: {text}"
 
 
 def first_line(error: Exception) -> str:
@@ -99,7 +89,8 @@ def _observe(network: nn.Module, image: torch.Tensor, cut: str | None) -> tuple[
     try:
         trace = _trace(network, image, cut)
     except Exception as error:  # each network refuses in its own way: assertions, runtime and value errors
-        size = image.shape[-1]
+        height, width = image.shape[-2:]
+        size = height if height == width else f"[{height},{width}]"
         raise UserError(f"prepare.size={size}: the network refuses such images: {first_line(error)}") from error
     if cut is not None and cut not in trace.left:
         known = any(name == cut for name, _ in network.named_modules())

@@ -2,8 +2,9 @@
 
 import json
 import logging
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from common.errors import UserError
 from common.files import write_json
 from common.schema import Config, OptimizerConfig, StageConfig
-from lightning_modules.callbacks import Patience, Progress, PureRandomness, ResumeCheckpoint, StagedUnfreezing
+from lightning_modules.callbacks import Progress
+from lightning_modules.checked_stage import keep, remove_saved, validate_saved
 from lightning_modules.classifier import Classifier
+from lightning_modules.stage_callbacks import StageCallbacks, stage_callbacks
+from lightning_modules.stage_length import batch_sizes, stage_length
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,12 @@ class FinishedStage:
     Attributes:
         name: The stage's name.
         best: The best checkpoint, below the run's folder.
-        score: The monitored metric of the best epoch, finite.
-        epochs: Epochs trained.
+        score: The monitored metric of the best weights, finite.
+        epochs: Epochs trained; a budget of images may end the last one early.
         images_seen: Training images seen, copies counted, over all epochs.
         seconds: Wall time of the fit, interruptions left out.
+        best_of: Among what the best was chosen: "epochs" (every validated one) or "checks" (the checkpoints of check
+            and adjust; where none of them has a score, the epochs stand in).
     """
 
     name: str
@@ -40,6 +46,7 @@ class FinishedStage:
     epochs: int
     images_seen: int
     seconds: float
+    best_of: str = "epochs"
 
 
 def stages_of(config: Config) -> dict[str, StageConfig]:
@@ -69,6 +76,8 @@ def train_stages(
             if finished:
                 load_checkpoint(model, run / finished[-1].best)
             _fit_stage(model, data, config, run, number, name, stage, extra)
+        (folder / "last.ckpt").unlink(missing_ok=True)
+        remove_saved(folder)
         for earlier in finished:  # the disk is a budget: only the newest best is needed
             (run / earlier.best).unlink(missing_ok=True)
         finished.append(FinishedStage(**json.loads(done.read_text())))
@@ -124,48 +133,68 @@ def _fit_stage(
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
     folder = stage_folder(run, number, name)
-    model.learning_rate = stage.lr
+    sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
+    length = stage_length(sizes, stage.max_epochs, config.trainer)
+    model.learning_rate, model.stage_steps = stage.lr, length.steps
     model.optimizer_config = optimizer_of(config, stage)
     for leftover in folder.glob(".*.ckpt"):  # of a process that was killed while it saved
         leftover.unlink()
-    unfreezing = StagedUnfreezing(name, number, stage)
-    best = ModelCheckpoint(
-        dirpath=folder,
-        filename="best",
-        monitor=config.callbacks.monitor,
-        mode=config.callbacks.mode,
-        save_weights_only=True,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
+    callbacks = stage_callbacks(config, stage, name, number, folder, length.steps)
+    loggers = _loggers(config, run, folder.name)
+    trainer = build_trainer(config, length.epochs, [*callbacks.everything, *extra], loggers)
     last = folder / "last.ckpt"
-    callbacks: list[Callback] = [unfreezing, PureRandomness(config.seed, number), best]
-    callbacks += _early_stopping(config, stage)
-    callbacks += [ResumeCheckpoint(last, config.callbacks.checkpoint.every_steps), *extra]
-    trainer = build_trainer(config, stage.max_epochs, callbacks, _loggers(config, run, f"{number + 1}-{name}"))
     trainer.fit(model, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    seconds = callbacks.unfreezing.state_dict()["seconds"]
+    score, best_of = _choose_best(model, data, config, callbacks, folder, run / "logs" / folder.name)
     record = FinishedStage(
         name=name,
-        best=str(Path(best.best_model_path).relative_to(run.resolve())),
-        score=_finite(best.best_model_score, config.callbacks.monitor, name),
+        best=str((folder / "best.ckpt").relative_to(run)),
+        score=_finite(score, config.callbacks.monitor, name),
         epochs=trainer.current_epoch,
-        images_seen=unfreezing.images_seen,
-        seconds=unfreezing.state_dict()["seconds"],
+        images_seen=callbacks.unfreezing.images_seen,
+        seconds=seconds,
+        best_of=best_of,
     )
     write_json(folder / "stage.json", asdict(record))
-    last.unlink(missing_ok=True)
 
 
-def _finite(score: torch.Tensor | None, monitor: str, stage: str) -> float:
+def _choose_best(
+    model: Classifier,
+    data: LightningDataModule,
+    config: Config,
+    callbacks: StageCallbacks,
+    folder: Path,
+    logs: Path,
+) -> tuple[float | None, str]:
+    """Leave the stage's best weights in best.ckpt; return their score and among what they were chosen."""
+    score = callbacks.best.best_model_score
+    if callbacks.checks is None:
+        return (None if score is None else float(score)), "epochs"
+
+    def validate(checkpoint: Path) -> Mapping[str, float]:
+        load_checkpoint(model, checkpoint)
+        return build_trainer(config, None, [], []).validate(model, datamodule=data, verbose=False)[0]
+
+    monitor, mode = config.callbacks.monitor, config.callbacks.mode
+    table = logs / "check_and_adjust.csv"
+    chosen = validate_saved(callbacks.checks.saved, folder, table, validate, monitor, mode)
+    if chosen is None:  # none was saved, or none has a score: the best of the validated epochs stays
+        return (None if score is None else float(score)), "epochs"
+    file, best = chosen
+    keep(folder / file, folder / "best.ckpt")
+    return best, "checks"
+
+
+def _finite(score: float | None, monitor: str, stage: str) -> float:
     """The best score of a stage, which is a number unless the training went astray."""
-    if score is None or not torch.isfinite(score):
+    if score is None or not math.isfinite(score):
         raise UserError(f"stage {stage} diverged ({monitor} is {score}): lower unfreeze.stages.{stage}.lr")
-    return float(score)
+    return score
 
 
 def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
     """Return Lightning's Trainer for one fit, or for a prediction where ``epochs`` is None."""
-    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs"})
+    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "max_images", "channels_last"})
     if config.trainer.enable_progress_bar:
         callbacks = [*callbacks, Progress()]
     return Trainer(
@@ -212,23 +241,6 @@ def _bounded(stage: StageConfig, config: Config) -> StageConfig:
     """The stage with its length bounded by trainer.max_epochs, and with the rate that overrules it."""
     epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
     return stage.model_copy(update={"max_epochs": epochs, "lr": config.unfreeze.lr or stage.lr})
-
-
-def _early_stopping(config: Config, stage: StageConfig) -> list[Callback]:
-    """Stop a stage when its monitored metric has not got better for `patience` epochs."""
-    stopping = config.callbacks.early_stopping
-    if not stopping.enabled:
-        return []
-    return [
-        Patience(
-            config.callbacks.monitor,
-            mode=config.callbacks.mode,
-            patience=stage.patience or stopping.patience,
-            min_delta=stopping.min_delta,
-            # After the validation, so that the checkpoint at the epoch's end holds its newest state.
-            check_on_train_epoch_end=False,
-        )
-    ]
 
 
 def _loggers(config: Config, run: Path, stage: str) -> list[Logger]:

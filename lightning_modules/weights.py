@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
 from lightning_modules.backbones import Backbone, build_backbone, check_model_name, create_network, finish_backbone
+from lightning_modules.cutting import ImageSize
 from lightning_modules.weight_files import SUFFIX, load_file, merge_arguments, read_side_file
 from lightning_modules.weight_tags import check_tag, complete_loading, find_tag
 
@@ -47,14 +48,14 @@ class WeightsInfo:
         return sha256_of_value([self.sha256, self.mean, self.std, self.freeze_batchnorm, self.args])
 
 
-def build_pretrained(model: ModelChoice, weights: str, input_size: int) -> tuple[Backbone, WeightsInfo]:
+def build_pretrained(model: ModelChoice, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
     """Build the backbone that ``model`` describes, with its weights.
 
     Args:
         model: Name, timm arguments and cut of the network.
         weights: ``random``, one of timm's tags for this network (``resnet50.tv_in1k``), or the path of a
             ``.safetensors`` file (relative to the working directory) with its side file.
-        input_size: Side of the square images, in pixels.
+        input_size: Of the images: their side, or height and width, in pixels.
 
     Raises:
         UserError: Anything about the model or its weights that the user must mend.
@@ -96,7 +97,7 @@ def _random_info(backbone: Backbone, args: dict[str, Any]) -> WeightsInfo:
     return WeightsInfo(tuple(config["mean"]), tuple(config["std"]), RANDOM, None, freeze_batchnorm=False, args=args)
 
 
-def _build_from_file(model: ModelChoice, path: Path, input_size: int) -> tuple[Backbone, WeightsInfo]:
+def _build_from_file(model: ModelChoice, path: Path, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
     side = read_side_file(path)
     args = merge_arguments(model.args, side, path)
     backbone = build_backbone(model.name, args, model.cut, input_size)
@@ -105,7 +106,9 @@ def _build_from_file(model: ModelChoice, path: Path, input_size: int) -> tuple[B
     return backbone, WeightsInfo(side.mean, side.std, source, sha256_of_file(path), side.freeze_batchnorm, args)
 
 
-def _build_from_tag(model: ModelChoice, weights: str, path: Path, input_size: int) -> tuple[Backbone, WeightsInfo]:
+def _build_from_tag(
+    model: ModelChoice, weights: str, path: Path, input_size: ImageSize
+) -> tuple[Backbone, WeightsInfo]:
     """Load the whole network through timm, which knows how each file is to be converted; cut it then."""
     config = check_tag(model.name, weights)
     # A file from the hub is timm's own format even where its first source, at an address, was another.

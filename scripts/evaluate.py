@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 # The packages stand beside scripts/ in the checkout and are not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
+from scripts.several import several
 
 
 class Method(StrEnum):
@@ -20,6 +20,13 @@ class Method(StrEnum):
     YOUDEN = "youden"
     F1 = "f1"
     SENSITIVITY = "sensitivity"
+
+
+class Source(StrEnum):
+    """Whether costs are as said, or that multiple of them that is best on each run's validation cells."""
+
+    FIXED = "fixed"
+    VALIDATION = "validation"
 
 
 Runs = Annotated[
@@ -31,35 +38,25 @@ Against = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table; the same again is replaced.")]
 Label = Annotated[str, typer.Option(help="Name of the rows in the table.")]
-Output = Annotated[Path | None, typer.Option(help="Write metrics.json, confusion matrix and ROC into this folder.")]
+Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this folder.")]
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="How often an interval should hold the truth.")]
 Threshold = Annotated[Method, typer.Option(help="How validation chooses the threshold.")]
 Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
-
-
-class SeveralAgainst(TyperCommand):
-    """Takes every word after ``--against``, so that the shell's ``*`` works there too."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        """Repeat ``--against`` before each of its runs, as the parser wants it."""
-        spread, within = [], False
-        for position, argument in enumerate(args):
-            if argument == "--against":
-                within = True
-                if not args[position + 1 :] or args[position + 1].startswith("-"):
-                    raise typer.BadParameter("names no run", ctx, param_hint="--against")
-            else:
-                within = within and not argument.startswith("-")
-                spread += ["--against", argument] if within else [argument]
-        return super().parse_args(ctx, spread)
-
+Assign = Annotated[
+    bool | None,
+    typer.Option(
+        help="Judge the chromosomes of each cell placed jointly, too.", show_default="where the runs have whole cells"
+    ),
+]
+Costs = Annotated[Source, typer.Option(help="Where the costs of the assignment come from.")]
+Cost = Annotated[float | None, typer.Option(min=0.0, help="Nats, see conf/train.yaml.", show_default=False)]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-@app.command(cls=SeveralAgainst)
+@app.command(cls=several("--against"))
 @report_user_errors()
 def evaluate(
     runs: Runs,
@@ -72,11 +69,16 @@ def evaluate(
     threshold: Threshold = Method.YOUDEN,
     sensitivity: Sensitivity = 0.95,
     seed: Seed = 0,
+    assign: Assign = None,
+    costs: Costs = Source.FIXED,
+    extra_cost: Cost = None,
+    missing_cost: Cost = None,
 ) -> None:
     """Judge finished runs by their predictions.
 
     Several runs are folds of one experiment: their test images are pooled, the mean over the folds stands beside.
-    Intervals come from a bootstrap that draws subjects where they are known, else images.
+    Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
+    chromosomes of whole cells, a second table stands for the cells placed jointly.
 
     [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
 
@@ -86,7 +88,8 @@ def evaluate(
     from rich.console import Console
 
     from common.predictions import read_predictions
-    from common.schema import EvaluationConfig
+    from common.schema import AssignmentConfig, EvaluationConfig
+    from evaluation.cells import assigned_table, assignment_refusal
     from evaluation.comparison import compare
     from evaluation.judge import judge_runs, write_files
     from evaluation.pooling import pool
@@ -94,10 +97,18 @@ def evaluate(
     from evaluation.scored import score
     from evaluation.tables import difference_table, table
 
-    settings = EvaluationConfig(
-        resamples=resamples, confidence=confidence, threshold=threshold.value, sensitivity=sensitivity, seed=seed
-    )
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
+    enabled = assignment_refusal(ours) is None if assign is None else assign
+    said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
+    known = {name: cost for name, cost in said.items() if cost is not None}
+    settings = EvaluationConfig(
+        resamples=resamples,
+        confidence=confidence,
+        threshold=threshold.value,
+        sensitivity=sensitivity,
+        seed=seed,
+        assignment=AssignmentConfig(enabled=enabled, costs=costs.value, **known),
+    )
     console = Console()
     judgement = judge_runs(ours, settings)
     console.print(table(judgement))
@@ -109,7 +120,8 @@ def evaluate(
     if csv:
         append_rows(csv, rows)
     if output:
-        write_files(output, judgement, score(pool(ours).part("test")))
+        assigned = assigned_table(ours, settings.assignment)
+        write_files(output, judgement, score(pool(ours).part("test")), assigned=assigned)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,14 @@ import pandas as pd
 from common.errors import UserError
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
+CHROMOSOMES = {
+    "accuracy": "accuracy",
+    "f1_macro": "macro F1",
+    "accuracy_assigned": "accuracy, placed jointly",
+    "f1_macro_assigned": "macro F1, placed jointly",
+    "cells_right": "cells wholly right",
+    "cells_right_assigned": "cells wholly right, placed jointly",
+}
 
 
 def claims(results: Path) -> str:
@@ -55,6 +63,35 @@ def differences(name: str) -> Callable[[Path], str]:
     return table
 
 
+def chromosomes(results: Path) -> str:
+    """Runs on single chromosomes: one by one, placed jointly cell by cell, and what the training cost per fold."""
+    rows = pd.read_csv(results / "chromosomes.csv", dtype={"label": str, "folds": str})
+    rows = rows[rows["metric"].isin(CHROMOSOMES)]
+    rows["shown"] = [_interval(row.value, row.low, row.high) for row in rows.itertuples()]
+    wide = _wide(rows, CHROMOSOMES)
+    facts = rows.drop_duplicates("label")
+    folds = facts["folds"].fillna("0").str.split().str.len().to_numpy()
+    wide.insert(1, "folds", folds)
+    for column, name, unit in (("images_seen", "images seen per fold", 1), ("wall_seconds", "minutes per fold", 60)):
+        each = facts[column].to_numpy() / folds / unit
+        wide[name] = ["unknown" if pd.isna(one) else f"{one:,.0f}" for one in each]
+    return _markdown(wide)
+
+
+def chromosome_recalls(results: Path) -> str:
+    """The recall of each class of ``chromosomes``: one by one, and placed jointly where the cells were."""
+    rows = pd.read_csv(results / "chromosomes.csv", dtype={"label": str, "folds": str})
+    rows = rows[rows["metric"].str.startswith("recall/")]
+    name = rows["metric"].str.removeprefix("recall/")
+    rows["class"] = name.str.removesuffix("_assigned")
+    rows["shown"] = rows["value"].map(lambda value: "-" if pd.isna(value) else f"{value:.3f}")
+    rows["column"] = rows["label"].where(~name.str.endswith("_assigned"), rows["label"] + ", jointly")
+    _refuse_twice(rows)
+    wide = rows.pivot(index="class", columns="column", values="shown")
+    wide = wide.loc[rows["class"].unique(), rows["column"].unique()]
+    return _markdown(wide.reset_index())
+
+
 def overhead(results: Path) -> str:
     """The cost of the shell around the training."""
     table = pd.read_csv(results / "overhead.csv")
@@ -64,15 +101,20 @@ def overhead(results: Path) -> str:
 
 def _wide(rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """A row per label, a column per metric, in the order in which they are named."""
-    twice = rows[rows.duplicated(["label", "metric"])]
-    if len(twice):
-        raise UserError(f"the label {twice['label'].iloc[0]!r} stands for two measurements: remove the older rows")
-    wide = rows.pivot(index="label", columns="metric", values="shown").loc[rows["label"].unique(), list(columns)]
+    _refuse_twice(rows)
+    wide = rows.pivot(index="label", columns="metric", values="shown").reindex(columns=list(columns))
+    wide = wide.loc[rows["label"].unique()].fillna("-")
     facts = rows.drop_duplicates("label").set_index("label")
     subjects = ["unknown" if pd.isna(count) else f"{int(count)}" for count in facts["subjects"]]
     wide.insert(0, "images", facts["images"])
     wide.insert(1, "subjects", subjects)
     return wide.rename(columns=columns).reset_index()
+
+
+def _refuse_twice(rows: pd.DataFrame) -> None:
+    twice = rows[rows.duplicated(["label", "metric"])]
+    if len(twice):
+        raise UserError(f"the label {twice['label'].iloc[0]!r} stands for two measurements: remove the older rows")
 
 
 def _interval(value: float, low: float, high: float, sign: str = "") -> str:
@@ -93,5 +135,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "pbc_blood_cells": measured("pbc_blood_cells"),
     "pbc_blood_cells_differences": differences("pbc_blood_cells"),
     "demo": measured("demo"),
+    "chromosomes": chromosomes,
+    "chromosome_recalls": chromosome_recalls,
     "overhead": overhead,
 }

@@ -2,11 +2,27 @@
 
 from pathlib import Path
 
-from common.schema import CnmcConfig, DataConfig, FolderConfig, SyntheticConfig, TableConfig
+from common.schema import (
+    ChromosomesConfig,
+    Cifar10Config,
+    CnmcConfig,
+    DataConfig,
+    FolderConfig,
+    HemAllConfig,
+    MnistConfig,
+    SyntheticConfig,
+    TableConfig,
+)
+from datamodules.archives import resolve_data_dir
 from datamodules.manifest import Listing, Manifest
 from datamodules.scanning import scan_listing
+from datamodules.sources.chromosomes import list_chromosomes
+from datamodules.sources.cifar10 import list_cifar10
 from datamodules.sources.cnmc import list_cnmc
+from datamodules.sources.files import lone_folder
 from datamodules.sources.folder import list_folder
+from datamodules.sources.hem_all import list_hem_all
+from datamodules.sources.mnist import list_mnist
 from datamodules.sources.synthetic import list_synthetic
 from datamodules.sources.table import list_table
 
@@ -16,8 +32,8 @@ def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool
 
     Args:
         data: The source and its settings.
-        data_dir: The folder of the images; the synthetic source needs none.
-        cache_dir: Where facts of the files (and the drawn images) are kept between runs.
+        data_dir: The folder of the images, or a zip file of it; the synthetic source needs none.
+        cache_dir: Where facts of the files (and unpacked and drawn images) are kept between runs.
         progress: Whether a progress bar may be shown.
 
     Raises:
@@ -29,6 +45,9 @@ def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool
 
 def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
+    if isinstance(data, SyntheticConfig):
+        return list_synthetic(data, cache_dir, progress)
+    data_dir = _unpacked(data, data_dir, cache_dir, progress)
     match data:
         case CnmcConfig():
             return list_cnmc(data, data_dir)
@@ -36,6 +55,23 @@ def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progres
             return list_folder(data, data_dir)
         case TableConfig():
             return list_table(data, data_dir)
-        case SyntheticConfig():
-            return list_synthetic(data, cache_dir, progress)
+        case ChromosomesConfig():
+            return list_chromosomes(data, data_dir)
+        case MnistConfig():
+            return list_mnist(data, data_dir, cache_dir, progress)
+        case Cifar10Config():
+            return list_cifar10(data, data_dir, cache_dir, progress)
+        case HemAllConfig():
+            return list_hem_all(data, data_dir)
     raise TypeError(f"no source for {type(data).__name__}")
+
+
+def _unpacked(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool) -> str | None:
+    """The data folder; of a zip the folder it is unpacked to, or the lone folder that everything in it lies in."""
+    found = resolve_data_dir(data_dir, cache_dir, progress)
+    if found is None or found == data_dir or isinstance(data, CnmcConfig | HemAllConfig):
+        return found  # the challenge's folders are found by their names
+    root, table = Path(found), getattr(data, "file", None)
+    while (inner := lone_folder(root)) is not None and not (table and (root / table).is_file()):
+        root = inner
+    return str(root)

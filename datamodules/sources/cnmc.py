@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import UserError
-from common.schema import CnmcConfig
+from common.schema import CnmcConfig, HemAllConfig
 from datamodules.manifest import Listing, Record, order_classes
 from datamodules.sources.files import find_folders, hint_at_archives, image_files, require_data_dir, sub_folders
 
@@ -24,7 +24,7 @@ _LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
 _DEPTH = 2
 
 
-def list_cnmc(data: CnmcConfig, data_dir: str | None) -> Listing:
+def list_cnmc(data: CnmcConfig | HemAllConfig, data_dir: str | None) -> Listing:
     """List the wanted parts of the challenge's data.
 
     The training folder may be ``data_dir`` itself or lie up to two levels below it. The subject is read from the

@@ -8,11 +8,11 @@ from common.errors import UserError
 from datamodules.images import SUFFIXES
 from datamodules.manifest import natural_key
 
-_SAY = "set data_dir=<folder> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
+_SAY = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
 
 
 def require_data_dir(data_dir: str | None) -> Path:
-    """Return the data folder as a path.
+    """Return the data folder as a path; a zip file has become a folder before (`archives.resolve_data_dir`).
 
     Raises:
         UserError: None is named, or the one named is missing, no folder, or empty.
@@ -21,7 +21,7 @@ def require_data_dir(data_dir: str | None) -> Path:
         raise UserError(f"no data folder is named: {_SAY}")
     root = Path(data_dir).expanduser()
     if not root.is_dir():
-        raise UserError(f"data folder {root} is {'no folder' if root.exists() else 'missing'}: {_SAY}")
+        raise UserError(f"data folder {root} is {'no folder and no zip' if root.exists() else 'missing'}: {_SAY}")
     if not any(root.iterdir()):
         raise UserError(f"data folder {root} is empty: {_SAY}")
     return root
@@ -53,9 +53,18 @@ def find_folders(root: Path, name: str, depth: int) -> list[Path]:
 
 
 def hint_at_archives(root: Path) -> str:
-    """Return " (unpack a.zip, b.zip first)" where the folder holds archives, else an empty text."""
+    """Return what to do with the archives that a folder holds, in brackets; an empty text where there are none."""
     archives = sorted(entry.name for entry in root.iterdir() if entry.suffix.lower() in (".zip", ".gz", ".tar"))
+    zips = [name for name in archives if name.lower().endswith(".zip")]
+    if zips:
+        return f" (data_dir may be a zip itself: data_dir={root / zips[0]}{' ...' * (len(zips) > 1)})"
     return f" (unpack {', '.join(archives[:3])}{' ...' * (len(archives) > 3)} first)" if archives else ""
+
+
+def lone_folder(root: Path) -> Path | None:
+    """Return the folder that everything in ``root`` lies in; None where there is more than that, or less."""
+    entries = [entry for entry in root.iterdir() if not _is_hidden(entry.name)]
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else None
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:

@@ -1,14 +1,12 @@
 """A CSV file, one row per image."""
 
-import os
 from pathlib import Path
-
-import pandas as pd
 
 from common.errors import UserError
 from common.schema import TableConfig
 from datamodules.manifest import Listing, Record, order_classes
 from datamodules.sources.files import hint_at_archives, require_data_dir
+from datamodules.sources.tables import image_places, read_table
 
 
 def list_table(data: TableConfig, data_dir: str | None) -> Listing:
@@ -23,12 +21,12 @@ def list_table(data: TableConfig, data_dir: str | None) -> Listing:
             said.
     """
     file, root = _locate(data.file, data_dir)
-    table = _read(file)
+    table = read_table(file)
     for key in ("path_column", "label_column", "subject_column", "part_column"):
         column = getattr(data, key)
         if column is not None and column not in table.columns:
             raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
-    places = _places(table[data.path_column], file, root)
+    places = image_places(table[data.path_column], file, root)
     columns = (data.label_column, data.subject_column, data.part_column)
     facts = [[None] * len(table) if name is None else [value or None for value in table[name]] for name in columns]
     names = table[data.path_column]
@@ -50,38 +48,3 @@ def _locate(name: str, data_dir: str | None) -> tuple[Path, Path]:
     if not file.is_file():
         raise UserError(f"no table {file}{hint_at_archives(root) if root.is_dir() else ''}: set data.file")
     return file, root
-
-
-def _read(file: Path) -> pd.DataFrame:
-    try:
-        # As text: a class called "01", "NA" or "None" stays what it is.
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
-    except (ValueError, OSError) as error:  # pandas' parser errors and decoding errors are ValueErrors
-        raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
-    table = table.apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)]  # the index still counts the blank lines
-    if table.empty:
-        raise UserError(f"{file} has no rows: it needs one per image")
-    return table
-
-
-def _places(names: pd.Series, file: Path, root: Path) -> list[str]:
-    """Return each image's path below ``root``."""
-    first: dict[str, int] = {}
-    base = os.path.abspath(root)  # noqa: PTH100 (Path.resolve would follow links)
-    places = []
-    for index, name in names.items():
-        row = int(index) + 2
-        where = f"{file}, row {row}"
-        if not name:
-            raise UserError(f"{where}: the path is empty")
-        place = os.path.normpath(Path(os.path.abspath(file.parent), name))  # noqa: PTH100
-        if place in first:
-            raise UserError(f"{where}: {name} stands in row {first[place]} already: keep one of the two rows")
-        first[place] = row
-        if not Path(place).is_file():
-            raise UserError(f"{where}: no file {place} (paths are relative to the table's folder)")
-        if not Path(place).is_relative_to(base):
-            raise UserError(f"{where}: {place} lies outside {root}: set data_dir to a folder that holds all images")
-        places.append(Path(place).relative_to(base).as_posix())
-    return places

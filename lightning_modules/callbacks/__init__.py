@@ -1,9 +1,24 @@
 """What watches and steers the training."""
 
+from lightning_modules.callbacks.averaging import Averaging, BestCheckpoint
+from lightning_modules.callbacks.check_and_adjust import CheckAndAdjust
+from lightning_modules.callbacks.early_break import EarlyBreak
 from lightning_modules.callbacks.patience import Patience
 from lightning_modules.callbacks.progress import Progress
 from lightning_modules.callbacks.pure_randomness import PureRandomness
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
+from lightning_modules.callbacks.step_limit import StepLimit
 
-__all__ = ["Patience", "Progress", "PureRandomness", "ResumeCheckpoint", "StagedUnfreezing"]
+__all__ = [
+    "Averaging",
+    "BestCheckpoint",
+    "CheckAndAdjust",
+    "EarlyBreak",
+    "Patience",
+    "Progress",
+    "PureRandomness",
+    "ResumeCheckpoint",
+    "StagedUnfreezing",
+    "StepLimit",
+]

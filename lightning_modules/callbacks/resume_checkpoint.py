@@ -32,9 +32,12 @@ class ResumeCheckpoint(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in mid-epoch where it is time, and only right after a step: no gradient is half accumulated then."""
+        """Save in mid-epoch where it is time, and only right after a step: no gradient is half accumulated then.
+
+        Where the stage is about to stop, the validation comes first, as at an epoch's end.
+        """
         step = trainer.global_step
-        last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch or trainer.should_stop
         if self.every_steps and not last and step != self._step_before and step % self.every_steps == 0:
             self._save(trainer)
 

@@ -32,6 +32,8 @@ AlexNet, leave nothing for a fifth. Hence three readings, as ``pools``:
 - ``five``: the paper's count; the fifth pool stands after conv3 (ours). Pools padded as TensorFlow's SAME pads them.
 - ``six``: every convolution has its pool, so that "five" is the fifth. Padded likewise; both from 11 pixels.
 
+``auto`` is four where the images allow it, and five where they are smaller than 131 pixels.
+
 The features end with pool6. A head list says what the network's own ``forward_head`` does:
 ``[flatten, {dense: 4096}, {dropout: 0.5}, {dense: 4096}, {dropout: 0.5}]``.
 
@@ -44,7 +46,7 @@ weights, the default of TensorFlow, in which it was written.
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from timm.layers import create_pool2d
+from timm.layers import create_pool2d, to_2tuple
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from common.errors import UserError
@@ -71,7 +73,7 @@ default_cfgs = generate_default_cfgs(
     }
 )
 
-Pools = Literal["four", "five", "six"]
+Pools = Literal["auto", "four", "five", "six"]
 
 # Reading -> numbers of the convolutions that a pool follows, and its padding (see the top of this file).
 POOLS: dict[str, tuple[tuple[int, ...], str | int]] = {
@@ -79,6 +81,9 @@ POOLS: dict[str, tuple[tuple[int, ...], str | int]] = {
     "five": ((1, 2, 3, 5, 6), "same"),
     "six": ((1, 2, 3, 4, 5, 6), "same"),
 }
+
+
+LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leave nothing
 
 
 class ANetC6(DenseTopCnn):
@@ -107,8 +112,10 @@ class ANetC6(DenseTopCnn):
         global_pool: str = "flatten",
         init: Init = "xavier",
     ) -> None:
+        if pools == "auto":
+            pools = "four" if min(to_2tuple(img_size)) >= LEAST_OF_FOUR else "five"
         if pools not in POOLS:
-            raise UserError(f"model.args.pools={pools}: say one of {', '.join(POOLS)}")
+            raise UserError(f"model.args.pools={pools}: say one of auto, {', '.join(POOLS)}")
         pooled, padding = POOLS[pools]
         layers = []
         stages = [*alexnet_stages(in_chans, groups), conv_act(6, 256, 256, 3, padding=1)]

@@ -65,3 +65,56 @@ def test_switched_off_nothing_happens_to_originals_or_copies():
     augmentation = Augmentation(TransformConfig(probability=1.0), 0)
     assert which(augmentation(IMAGE, 0, 0, 0)) == -1
     assert which(augmentation(IMAGE, 0, 0, 1)) == -1
+
+
+MOVED = TransformConfig(mirror=True, rotate=12, stretch=0.12, shift=0.05, contrast=0.3, gamma=0.25, bend=0.2)
+
+
+@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_movements_are_a_pure_function_of_their_key_and_keep_the_size(seed, epoch, row):
+    one, other = Augmentation(MOVED, seed), Augmentation(MOVED, seed)
+    other(BAR, epoch + 1, row + 7, 0)
+    moved = one(BAR, epoch, row, 0)
+    assert moved.shape == BAR.shape
+    assert moved.dtype == np.uint8
+    assert np.array_equal(moved, other(BAR, epoch, row, 0))
+
+
+BAR = np.zeros((64, 32, 3), np.uint8)
+BAR[12:52, 12:20] = 120
+BAR[12:20, 12:20] = 200
+
+
+@pytest.mark.parametrize("key", ["mirror", "rotate", "stretch", "shift", "contrast", "gamma", "bend"])
+def test_each_movement_alone_changes_some_image_and_leaves_black_black(key):
+    value = {"mirror": True, "rotate": 20}.get(key, 0.3)
+    augmentation = Augmentation(TransformConfig(**{key: value}), 0)
+    wide = BAR.copy()
+    wide[20:24, 12:26] = 90  # not the same left and right
+    drawn = [augmentation(wide, 0, row, 0) for row in range(12)]
+    assert any(not np.array_equal(image, wide) for image in drawn)
+    assert all(image[0, 0].max() == 0 for image in drawn)
+
+
+def test_movements_never_turn_it_upside_down():
+    """The short arm stays up: of what is drawn, the upper half stays the brighter one."""
+    augmentation = Augmentation(MOVED, 3)
+    for row in range(60):
+        image = augmentation(BAR, 0, row, 0).astype(float)
+        light = image[..., 0].max(axis=1)
+        light = light[light > 0]
+        assert light[: len(light) // 2].mean() > light[len(light) // 2 :].mean()
+
+
+def test_contrast_multiplies_within_its_range():
+    augmentation = Augmentation(TransformConfig(contrast=0.3), 0)
+    factors = [augmentation(BAR, 0, row, 0)[30, 15, 0] / 120 for row in range(200)]
+    assert 0.69 < min(factors) < 0.75
+    assert 1.25 < max(factors) < 1.31
+
+
+def test_for_copies_alone_the_originals_are_not_moved():
+    augmentation = Augmentation(MOVED.model_copy(update={"apply_to": "copies"}), 0)
+    assert all(np.array_equal(augmentation(BAR, 0, row, 0), BAR) for row in range(10))
+    assert any(not np.array_equal(augmentation(BAR, 0, row, 1), BAR) for row in range(10))

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from datamodules.balancing import plan
+from common.errors import UserError
+from datamodules.balancing import even_out, plan
 
 counts_of_classes = st.lists(st.integers(1, 40), min_size=2, max_size=5)
 
@@ -76,3 +77,29 @@ def test_a_class_without_images_and_an_unknown_name_are_errors():
         plan(np.array([0, 1, 0]), np.arange(3), 3, "none", 0)
     with pytest.raises(ValueError, match="no balance plan is called smote"):
         plan(np.array([0, 1]), np.arange(2), 2, "smote", 0)
+
+
+def test_paper_003_reaches_its_number_of_images():
+    assert even_out(3389, 7272, 13_833) == (3389, 7055)
+    assert even_out(3389, 7272) == (3389, 6778)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(0, 9))
+def test_hem_all_gives_the_smaller_class_one_copy_each_at_most(counts, seed):
+    labels, rows = part(counts)
+    made = plan(labels, rows, 2, "hem_all", seed)
+    of_row = dict(zip(rows, labels, strict=True))
+    drawn = np.array([of_row[row] for row in made.rows])
+    target = min(max(counts), 2 * min(counts))
+    assert np.bincount(drawn, minlength=2).tolist() == [target, target]
+    assert len(set(zip(made.rows, made.copy, strict=True))) == len(made.rows)
+    assert made.copy.max() <= 1
+    smaller = int(np.argmin(counts))
+    assert (drawn[made.copy == 1] == smaller).all()
+    assert set(made.rows[drawn == smaller]) == set(rows[labels == smaller])
+
+
+def test_hem_all_is_for_two_classes():
+    with pytest.raises(UserError, match="balance=hem_all evens out two classes, there are 3"):
+        plan(*part([3, 4, 5]), 3, "hem_all", 0)

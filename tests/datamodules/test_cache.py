@@ -30,9 +30,7 @@ def manifest(tmp_path):
 def prepared(monkeypatch):
     """Count the images that are really prepared."""
     calls = []
-    monkeypatch.setattr(
-        cache, "prepare_image", lambda image, config: (calls.append(1), prepare_image(image, config))[1]
-    )
+    monkeypatch.setattr(cache, "prepare_image", lambda image, *how: (calls.append(1), prepare_image(image, *how))[1])
     return calls
 
 
@@ -139,11 +137,11 @@ def test_a_build_that_is_killed_leaves_nothing_that_looks_valid(manifest, tmp_pa
 
 
 def _build(manifest, cache_dir, ready):
-    def count(image, config):
+    def count(image, *how):
         with (cache_dir.parent / "built").open("a") as file:
             file.write(".")
         time.sleep(0.01)
-        return prepare_image(image, config)
+        return prepare_image(image, *how)
 
     cache.prepare_image = count
     ready.wait()
@@ -152,7 +150,7 @@ def _build(manifest, cache_dir, ready):
 
 
 def _hang(manifest, cache_dir):
-    def hang(image, config):
+    def hang(image, *how):
         (cache_dir.parent / "hanging").touch()
         time.sleep(60)
 

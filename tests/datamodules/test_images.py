@@ -1,6 +1,8 @@
 """Every kind of file ends as 8-bit RGB by the written rule."""
 
 import struct
+import warnings
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 
 from datamodules.images import BrokenImageError, decode_image, read_image
+from tests.helpers.real_data import real_archive
 
 SUFFIXES = (".png", ".bmp", ".tif")
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -153,6 +156,18 @@ def test_channels_of_the_file_are_told(tmp_path):
     for mode, channels in (("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4), ("P", 1), ("1", 1)):
         path = save(Image.new(mode, (4, 4)), tmp_path / f"{mode}.png")
         assert decode_image(path.read_bytes()).channels == channels
+
+
+def test_real_chromosomes_of_every_mode_are_read_in_silence():
+    with zipfile.ZipFile(real_archive("chromosomes_612cells")) as archive, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        names = [name for name in archive.namelist() if "97002135.5_" in name or "98000079.8_" in name]
+        decoded = [decode_image(archive.read(name)) for name in names]
+    assert {image.channels for image in decoded} == {1, 4}
+    for image in (image for image in decoded if image.channels == 4):
+        edge = np.concatenate([image.pixels[0], image.pixels[-1]])
+        assert np.median(edge) > 200  # dark on white: the fourth channel hides nothing
+        assert image.pixels.min() < 120
 
 
 def tiff16(values: np.ndarray, order: str) -> bytes:

@@ -56,3 +56,10 @@ def test_weights_draw_with_replacement_and_in_proportion():
     counts = np.bincount(drawn, minlength=3)
     assert counts[0] == 0
     assert counts[2] / counts[1] == pytest.approx(3.0, rel=0.2)
+
+
+@pytest.mark.parametrize(("length", "batch_size", "world"), [(30, 4, 1), (33, 4, 1), (1, 4, 1), (30, 4, 2), (31, 8, 3)])
+def test_the_sizes_of_the_batches_are_known_before(length, batch_size, world):
+    ranks = [list(EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), None, rank, world)) for rank in range(world)]
+    served = [sum(len(batches[number]) for batches in ranks) for number in range(len(ranks[0]))]
+    assert EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), world=world).sizes() == served

@@ -87,6 +87,20 @@ def test_a_draw_does_not_depend_on_the_order_of_the_rows(protocol, test):
     assert again.sort_index().equals(known)
 
 
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+@pytest.mark.parametrize("fold", [0, 4])
+def test_a_share_may_validate_in_the_next_fold_s_place(protocol, fold):
+    manifest = two_class_manifest(20, 4)
+    by_fold = split(manifest, protocol, SplitConfig(folds=5, fold=fold), None)
+    config = SplitConfig(folds=5, fold=fold, drawn_validation="share", validation=0.125)
+    by_share = split(manifest, protocol, config, None)
+    assert ((by_fold == "test") == (by_share == "test")).all()
+    rest = by_share != "test"
+    assert (by_share[rest] == "validation").mean() == pytest.approx(0.125, abs=0.03)
+    if protocol == "subject":
+        assert_disjoint(manifest, by_share)
+
+
 def test_one_subject_less_in_the_rarest_class_is_said():
     with pytest.raises(UserError, match=r"class b has 4 subjects, 5 are needed for split.folds=5"):
         split(

@@ -6,11 +6,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common.schema import EvaluationConfig
+from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation import figures
 from evaluation.judge import judge
 from evaluation.naming import heading
 from evaluation.scored import score
+from tests.helpers.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -118,6 +119,24 @@ def test_roc_of_many_classes_names_the_weakest(tmp_path, drawn, count):
     check_picture(tmp_path / "roc.png", 6.2, 5.8)
     named = [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()]
     assert len(named) == (count if count <= figures.CURVES else figures.WEAKEST + 1)
+
+
+def test_confusion_of_cells_placed_jointly(tmp_path, drawn):
+    """24 classes, legible; no error is rounded away."""
+    settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
+    judgement = judge(make_cells(150, skill=4.0), settings)
+    figures.assigned_confusion_matrix(tmp_path / "assigned.png", judgement)
+    with Image.open(tmp_path / "assigned.png") as image:
+        assert image.width == pytest.approx((0.56 * 24 + 2.2) * figures.DPI, rel=0.2)
+    counts = np.array(judgement["assignment"]["confusion"])
+    assert counts.tolist() != judgement["test"]["confusion"]
+    shown = texts(drawn[0].axes[0])
+    assert "chromosomes of a cell placed jointly" in shown
+    wrong = next(one for one in zip(*np.nonzero(counts), strict=True) if one[0] != one[1])
+    assert f"{counts[wrong]}\n{100 * counts[wrong] / counts[wrong[0]].sum():.1f}%" in shown
+    assert not any(text.endswith("\n0%") for text in shown)
+    sizes = [text.get_fontsize() for text in drawn[0].findobj(lambda artist: hasattr(artist, "get_fontsize"))]
+    assert min(sizes) >= 9
 
 
 def test_every_text_is_legible(tmp_path, drawn):

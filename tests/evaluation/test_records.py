@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 
 from common.errors import UserError
-from common.schema import EvaluationConfig
+from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation.comparison import compare
 from evaluation.judge import judge_runs
 from evaluation.records import COLUMNS, append_rows, rows_of, rows_of_comparison
+from tests.helpers.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -55,6 +56,37 @@ def test_undefined_is_an_empty_cell_and_synthetic_is_said(tmp_path):
     table = read(tmp_path / "x.csv").set_index("metric")
     assert table.loc["auc", "value"] == ""
     assert table.loc["accuracy", "source"] == "synthetic"
+
+
+def test_cells_placed_jointly_have_rows_and_the_budget_of_all_folds_stands_in_each(tmp_path):
+    runs = [make_cell_run(fold, cells=6, images_seen=1000 + fold, wall_seconds=10.4) for fold in range(2)]
+    settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
+    judgement = judge_runs(runs, settings)
+    append_rows(tmp_path / "x.csv", rows_of(judgement, "cells"))
+    table = read(tmp_path / "x.csv").set_index("metric")
+    for metric in (
+        "cells_right",
+        "cells_right_assigned",
+        "accuracy_assigned",
+        "f1_macro_assigned",
+        "recall/X_assigned",
+    ):
+        found, mean = judgement["assignment"]["metrics"][metric], judgement["assignment"]["fold_means"][metric]
+        assert float(table.loc[metric, "value"]) == pytest.approx(found["value"], abs=1e-6)
+        assert float(table.loc[metric, "low"]) == pytest.approx(found["low"], abs=1e-6)
+        assert float(table.loc[metric, "mean_over_folds"]) == pytest.approx(mean["value"], abs=1e-6)
+    assert set(table["images_seen"]) == {"2001"}
+    assert set(table["wall_seconds"]) == {"21"}
+    assert set(table["folds"]) == {"0 1"}
+    assert table.index.is_unique
+
+
+def test_an_unknown_budget_is_an_empty_cell(tmp_path):
+    run = make_run(0)
+    del run.about["images_seen"], run.about["wall_seconds"]
+    append_rows(tmp_path / "x.csv", rows_of(judge_runs([run, make_run(1)], SETTINGS), ""))
+    append_rows(tmp_path / "x.csv", rows_of(judge_runs([run], SETTINGS), ""))
+    assert set(read(tmp_path / "x.csv")["images_seen"]) == set(read(tmp_path / "x.csv")["wall_seconds"]) == {""}
 
 
 def test_rows_of_a_comparison(tmp_path):

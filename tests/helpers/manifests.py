@@ -25,11 +25,12 @@ def make_manifest(
         "label": labels,
         "subject": [None] * count if subjects is None else subjects,
         "part": [None] * count if parts is None else parts,
+        "cell": [None] * count,
         "sha256": [f"{number:064x}" for number in range(count)] if sha256 is None else sha256,
         "phash": [row.tobytes().hex() for row in hashes] if phash is None else phash,
     }
     frame = pd.DataFrame({name: pd.Series(list(values), dtype=object) for name, values in columns.items()})
-    frame = frame.assign(width=40, height=40)
+    frame = frame.assign(width=40, height=40, channels=3)
     classes = tuple(sorted({label for label in labels if label is not None}))
     return Manifest(frame, Path("/nowhere"), classes, classes[-1] if len(classes) == 2 else None, "folder")
 

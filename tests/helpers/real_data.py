@@ -22,6 +22,14 @@ def real_data(name: str) -> Path:
     return _unpacked(archive)
 
 
+def real_archive(name: str) -> Path:
+    """Return the zip of a real data set ("cifar10_jpeg"), as it is."""
+    archive = Path(os.environ.get("KARYOCYTE_DATA_DIR") or "/nowhere") / f"{name}.zip"
+    if not archive.is_file():
+        pytest.skip(f"KARYOCYTE_DATA_DIR has no {name}.zip")
+    return archive
+
+
 @cache
 def _unpacked(archive: Path) -> Path:
     # The object is kept so that the folder lives, and goes, with the process.

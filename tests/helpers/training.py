@@ -4,12 +4,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from common.config import check_config
-from common.runs import ROOT
+from common.files import write_json
+from common.runs import ROOT, write_status
 from common.schema import Config
+from lightning_modules.building import build_classifier
+from lightning_modules.classifier import Classifier
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
 QUICK = [
@@ -43,3 +48,15 @@ def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None,
 def command(*overrides: str, script: str = "train.py") -> list[str]:
     """Return the command line of a script of the house, for a process of its own."""
     return [sys.executable, str(ROOT / script), *overrides]
+
+
+def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] = ("hem", "all")) -> Classifier:
+    """Write what a finished run leaves of its model, with first weights as its best ones; return the model."""
+    model, _ = build_classifier(config, classes, None)
+    (folder / "checkpoints").mkdir(parents=True)
+    torch.save({"state_dict": model.state_dict()}, folder / "checkpoints" / "best.ckpt")
+    write_json(folder / "model.json", model.facts())
+    write_json(folder / "data.json", {"classes": list(classes), "positive_class": classes[-1]})
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    write_status(folder, "finished", best="checkpoints/best.ckpt")
+    return model.eval()

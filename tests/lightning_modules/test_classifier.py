@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from common.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules.classifier import Classifier
 
 
@@ -77,3 +77,17 @@ def test_label_smoothing_is_of_the_training_loss_alone():
 def test_a_state_dict_holds_the_weights_and_nothing_of_the_data():
     keys = classifier(1, 2, torch.ones(2)).state_dict().keys()
     assert set(keys) == {"head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
+    model = classifier(3, 3)
+    model.inference_config = InferenceConfig(mirror=mirror)
+    # A backbone that sees left from right: the mean of the left half of each channel.
+    model.backbone.forward_features = lambda image: image[..., :2].mean((2, 3))
+    image, index = torch.rand(4, 3, 4, 4), torch.arange(4)
+    found = model.predict_step({"image": image, "index": index}, 0)
+    one, other = (model.probabilities(model(view)) for view in (image, image.flip(-1)))
+    assert not torch.allclose(one, other)
+    torch.testing.assert_close(found["probability"], (one + other) / 2 if mirror else one)
+    assert torch.equal(found["index"], index)

@@ -237,6 +237,16 @@ def test_every_precision_trains_and_predicts(tmp_path, precision):
     assert probabilities.sum(1) == pytest.approx(1.0, abs=1e-2)
 
 
+def test_channels_last_changes_the_layout_and_nothing_else_but_rounding(tmp_path):
+    probabilities = {}
+    for layout in (False, True):
+        config = small_config(tmp_path, *SMALL_NET, "unfreeze=whole", f"trainer.channels_last={layout}")
+        model, _ = train(config, tmp_path / f"run{layout}")
+        assert model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last) == layout
+        probabilities[layout] = predict(model, MemoryData(), config)[1]
+    assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-3)
+
+
 def test_checkpoints_hold_plain_containers_and_a_wrong_one_is_refused(tmp_path):
     config = small_config(tmp_path, *SMALL_NET, "unfreeze=head_only")
     model, stages = train(config, tmp_path / "run")

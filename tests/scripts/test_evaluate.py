@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
+from tests.helpers.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,38 @@ def test_rows_and_files_are_written(runs):
     assert {path.name for path in folder.iterdir()} == {"metrics.json", "confusion_matrix.png", "roc.png"}
     assert set(pd.read_csv(csv)["label"]) == {"mine"}
     assert set(pd.read_csv(csv)["folds"]) == {"0 1"}
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """Two folds of single chromosomes, as folders ``cells0`` and ``cells1``."""
+    for fold in range(2):
+        write_predictions(tmp_path / f"cells{fold}" / "predictions.parquet", make_cell_run(fold, cells=4, skill=3.0))
+    return tmp_path
+
+
+def test_whole_cells_have_a_second_line_without_being_asked(cells):
+    folder, csv = cells / "pooled", cells / "x.csv"
+    result = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder)
+    assert result.exit_code == 0, result.output
+    assert "placed jointly" in result.output
+    assert "8 and 4 nats" in result.output
+    assert {"accuracy", "accuracy_assigned", "cells_right", "cells_right_assigned"} <= set(pd.read_csv(csv)["metric"])
+    assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46
+
+
+def test_how_cells_are_placed_can_be_said(cells):
+    said = ["--extra-cost", "5", "--missing-cost", "3", "--costs", "validation"]
+    result = call(cells / "cells0", *said)
+    assert "chosen on" in result.output
+    assert "5 and 3 nats" in call(cells / "cells0", *said[:4]).output
+    assert "placed jointly" not in call(cells / "cells0", "--no-assign").output
+
+
+def test_assignment_of_what_has_no_cells_says_why(runs):
+    result = call(runs / "good0", "--assign")
+    assert result.exit_code == 0, result.output
+    assert "cells are not assigned: the classes must be 1 to 22, X and Y" in result.output
 
 
 @pytest.mark.parametrize(

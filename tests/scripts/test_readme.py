@@ -5,12 +5,13 @@ import pytest
 
 from common.errors import UserError
 from common.runs import ROOT
-from common.schema import EvaluationConfig
+from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation.comparison import compare
 from evaluation.judge import judge_pooled
 from evaluation.records import append_rows, rows_of, rows_of_comparison
 from scripts import tables
 from scripts.readme import BLOCK
+from tests.helpers.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -50,6 +51,25 @@ def test_a_label_for_two_measurements_is_refused(results):
     append_rows(results / "some.csv", rows_of(judge_pooled([make_run(5), make_run(6)], SETTINGS), "first"))
     with pytest.raises(UserError, match="'first' stands for two measurements"):
         tables.measured("some")(results)
+
+
+def test_the_tables_of_chromosomes(tmp_path):
+    """One by one and jointly; a run without cells has no joint figure; the budget is each fold's."""
+    settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
+    runs = [make_cell_run(fold, cells=4, images_seen=6000, wall_seconds=120.0) for fold in range(2)]
+    judged = judge_pooled(runs, settings)
+    torn = judge_pooled([make_cell_run(fold, cells=4, protocol="image") for fold in range(2)], SETTINGS)
+    append_rows(tmp_path / "chromosomes.csv", rows_of(judged, "ours") + rows_of(torn, "torn"))
+    lines = tables.chromosomes(tmp_path).splitlines()
+    one = judged["assignment"]["metrics"]["cells_right_assigned"]
+    assert f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})" in lines[2]
+    assert "| 6,000 " in lines[2]
+    assert lines[2].endswith("| 2                  |")
+    assert "| - " in lines[3]
+    recalls = tables.chromosome_recalls(tmp_path).splitlines()
+    assert [cell.strip() for cell in recalls[0].split("|")[1:-1]] == ["class", "ours", "ours, jointly", "torn"]
+    assert len(recalls) == 2 + 24
+    assert f"{judged['assignment']['metrics']['recall/Y_assigned']['value']:.3f}" in recalls[-1]
 
 
 def test_every_table_that_the_front_page_asks_for_exists_and_is_up_to_date():

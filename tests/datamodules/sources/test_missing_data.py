@@ -24,6 +24,9 @@ def test_a_data_folder_that_is_not_there_says_what_to_set(tmp_path, config):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.source)
 def test_archives_are_named_where_they_are_not_unpacked(tmp_path, config):
+    (tmp_path / "cnmc_sample.tar").write_bytes(b"")
+    with pytest.raises(UserError, match=r"unpack cnmc_sample.tar first"):
+        scan(config, str(tmp_path), tmp_path / "cache")
     (tmp_path / "cnmc_sample.zip").write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"unpack cnmc_sample.zip first"):
+    with pytest.raises(UserError, match=r"data_dir may be a zip itself: data_dir=.*/cnmc_sample.zip"):
         scan(config, str(tmp_path), tmp_path / "cache")

@@ -1,0 +1,81 @@
+"""A few images, prepared as a run's images were: of its test part, or from files of one's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError
+from common.schema import Config
+from datamodules.cache import prepared_images
+from datamodules.canvas import TooLargeError, scales
+from datamodules.images import BrokenImageError, read_image
+from datamodules.prepare import prepare_image
+from datamodules.sources import scan
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Prepared images.
+
+    Attributes:
+        images: uint8 RGB, shape (N, H, W, 3).
+        names: Their ids, or the names of their files.
+        labels: Their classes; None where unknown.
+    """
+
+    images: np.ndarray
+    names: tuple[str, ...]
+    labels: tuple[str | None, ...]
+
+
+def from_test_part(run: Path, config: Config, count: int, progress: bool = True) -> Samples:
+    """Return images of a run's test part: the first of each class, then the second of each, up to ``count``.
+
+    Args:
+        run: The run's folder.
+        config: Its configuration; ``data_dir`` and ``cache_dir`` say where images and cache lie now.
+        count: How many; fewer where the test part has fewer.
+        progress: Whether progress bars may be shown.
+
+    Raises:
+        UserError: The images are not where they were, or are others than the run was tested on.
+    """
+    manifest = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
+    split = pd.read_csv(run / "split.csv", dtype={"image_id": str, "label": str})
+    split = split[(split["part"] == "test") & split["label"].notna()]
+    order = split["label"].map({name: place for place, name in enumerate(manifest.classes)})
+    turns = split.groupby("label").cumcount()
+    chosen = split.assign(turn=turns, order=order).sort_values(["turn", "order"], kind="stable").head(count)
+    place = pd.Series(np.arange(len(manifest.frame)), manifest.frame["image_id"])
+    rows = place.reindex(chosen["image_id"]).to_numpy()
+    if not len(rows):
+        raise UserError(f"{run} has no labelled test images: name files with --images")
+    gone = np.isnan(rows)
+    if gone.any() or (manifest.frame["sha256"].iloc[rows].to_numpy() != chosen["sha256"].to_numpy()).any():
+        raise UserError(f"the images of data_dir={config.data_dir} are not those that {run} was tested on")
+    images = prepared_images(manifest, config.prepare, Path(config.cache_dir), progress)
+    rows = rows.astype(np.int64)
+    return Samples(np.stack([images[row] for row in rows]), tuple(chosen["image_id"]), tuple(chosen["label"]))
+
+
+def from_files(files: list[Path], config: Config) -> Samples:
+    """Read image files and prepare them as ``config`` says.
+
+    Raises:
+        UserError: A file is no readable image; it does not fit on the canvas; or its scale depends on other images.
+    """
+    if config.prepare.fit == "canvas" and config.prepare.canvas.scale_by == "cell":
+        raise UserError(
+            "this run scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): "
+            "leave --images out, the samples then come from its test part"
+        )
+    scale = scales(np.zeros(len(files)), np.zeros(len(files)), config.prepare)
+    images = []
+    for file, factor in zip(files, scale, strict=True):
+        try:
+            images.append(prepare_image(read_image(file), config.prepare, factor))
+        except (BrokenImageError, TooLargeError) as error:
+            raise UserError(f"{file}: {error}") from error
+    return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))

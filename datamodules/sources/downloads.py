@@ -1,0 +1,47 @@
+"""One way to let torchvision download a data set: a failure becomes one line that says what to bring."""
+
+import http.client
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from common.errors import UserError
+from datamodules.sources.files import require_data_dir
+
+TIMEOUT_SECONDS = 30.0  # torchvision sets none, and would wait for ever on a network that answers nothing
+Found = TypeVar("Found")
+
+
+def download(data_dir: str | None, find: Callable[[Path], Found], fetch: Callable[[Path], object], what: str) -> Path:
+    """Return the data folder, after downloading into it what is not there yet.
+
+    Args:
+        data_dir: The folder; it is made where it is missing.
+        find: Raises a UserError where the files are not in the folder.
+        fetch: Downloads into the folder.
+        what: The data set, and the files to bring by hand where the download fails.
+
+    Raises:
+        UserError: No folder is named, or the download does not succeed.
+    """
+    root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        find(root)
+    except UserError:
+        _fetch(root, fetch, what)
+        find(root)
+    return root
+
+
+def _fetch(root: Path, fetch: Callable[[Path], object], what: str) -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    try:
+        fetch(root)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"the download failed ({cause}): bring {what} to {root} by hand") from error
+    finally:
+        socket.setdefaulttimeout(before)

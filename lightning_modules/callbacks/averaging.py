@@ -1,0 +1,89 @@
+"""An exponential moving average of the weights, which is validated, kept and tested in their place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class Averaging(WeightAveraging):
+    """Lightning's weight averaging, with a warm-up, exact for what is frozen, and on the device of the model.
+
+    After every optimiser step the average moves towards the weights by ``1 - decay``; the statistics of BatchNorm are
+    averaged likewise, so that they belong to the averaged weights, and counters are copied. What does not train
+    stays bit for bit (a weighted sum, Lightning's default, would round it at every step). A full checkpoint
+    holds both the average and the weights, so a resume goes on exactly.
+
+    Args:
+        decay: How much of the average stays at each step, once it has warmed up; in (0, 1).
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(use_buffers=True, multi_avg_fn=self._move)
+        self.decay = decay
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bring the average, made before the strategy placed the model, to its device and number format."""
+        for average, current in self._pairs(pl_module):
+            average.data = average.data.to(current.device, current.dtype)
+        self._average_model.n_averaged.data = self._average_model.n_averaged.to(pl_module.device)
+
+    @contextmanager
+    def in_place(self, pl_module: LightningModule) -> Iterator[None]:
+        """Hold the average in the model, and its own weights aside, while the context lasts."""
+        self._swap_models(pl_module)
+        try:
+            yield
+        finally:
+            self._swap_models(pl_module)
+
+    def _pairs(self, pl_module: LightningModule) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Each parameter and buffer of the average with that of the model."""
+        average = self._average_model.module
+        mine, theirs = (chain(module.parameters(), module.buffers()) for module in (average, pl_module))
+        return zip(mine, theirs, strict=True)
+
+    def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
+        """Move averages of one number format towards the current values."""
+        if torch.is_floating_point(averages[0]):
+            get_ema_multi_avg_fn(decay_after(int(count), self.decay))(averages, current, count)
+            return
+        for average, newest in zip(averages, current, strict=True):
+            average.copy_(newest)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's checkpoint of the best epoch, with the averaged weights where they are averaged.
+
+    The metric that it compares was computed from the average; but Lightning swaps the weights back before it saves, and
+    a checkpoint of weights only never asks the averaging callback.
+    """
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the weights that were validated."""
+        with averaged_weights(trainer, pl_module):
+            super().on_validation_end(trainer, pl_module)
+
+
+@contextmanager
+def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
+    """Hold the averaged weights in the model while the context lasts, where the trainer averages them."""
+    averaging = next((callback for callback in trainer.callbacks if isinstance(callback, Averaging)), None)
+    if averaging is None:
+        yield
+        return
+    with averaging.in_place(pl_module):
+        yield
+
+
+def decay_after(count: int, decay: float) -> float:
+    """Return the decay of the step that follows ``count`` averaged ones: at most ``decay``, less while they are few.
+
+    The rule is TensorFlow's ``ExponentialMovingAverage(num_updates=...)``: the average spans about a ninth of
+    the steps so far until it spans ``1 / (1 - decay)`` of them, so short runs do not drag their first weights along.
+    """
+    return min(decay, (1 + count) / (10 + count))

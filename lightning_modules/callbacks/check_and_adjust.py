@@ -1,0 +1,129 @@
+"""Check and adjust: learning rate and checkpoints by the best mini-batch accuracy so far (paper 002, 2.2.2)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pytorch_lightning import LightningModule, Trainer
+
+from common.files import atomic_path
+from common.schema import CheckAndAdjustConfig, LevelConfig
+from lightning_modules.callbacks.averaging import averaged_weights
+from lightning_modules.callbacks.step_accuracy import Hits, StepAccuracy
+
+# Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
+ROUNDING = 1e-9
+
+
+def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[float, float]:
+    """Return the gate and the learning rate of the highest level that ``best`` exceeds (steps 1 and 2).
+
+    Below the first level, of which the paper says nothing, the gate is 0 (any progress is saved) and the rate the
+    stage's own.
+
+    Args:
+        best: The best mini-batch accuracy before this check, in [0, 1].
+        levels: Rising.
+        rate: The stage's own learning rate.
+    """
+    exceeded = [level for level in levels if best > level.above]
+    return (exceeded[-1].gate, exceeded[-1].lr) if exceeded else (0.0, rate)
+
+
+def need_save(accuracy: float, best: float, gate: float) -> bool:
+    """Tell whether ``accuracy`` beats the best so far by more than the gate (step 3)."""
+    return accuracy - best > gate + ROUNDING
+
+
+@dataclass(frozen=True)
+class SavedWeights:
+    """A checkpoint of weights that waits for its validation.
+
+    Attributes:
+        file: Its name in the stage's folder.
+        step: Optimiser steps taken.
+        epoch: The epoch, from 0.
+        reason: "check" (the gate was passed) or "epoch" (it was time).
+        accuracy: Of the mini-batch of this step.
+        lr: The learning rate from this step on.
+    """
+
+    file: str
+    step: int
+    epoch: int
+    reason: Literal["check", "epoch"]
+    accuracy: float
+    lr: float
+
+
+class CheckAndAdjust(StepAccuracy):
+    """Algorithm 1 of paper 002, and its checkpoint every ten epochs.
+
+    Checked are the first step, as in the paper, and every ``every_steps``-th after it. Within a check the order is the
+    paper's: the level comes from the best accuracy before this check, then the accuracy may become the best.
+    The checkpoints hold weights alone (the averaged ones where they are averaged); which of them is
+    the stage's best is found out once it has ended, by validating each (see ``lightning_modules.checked_stage``).
+
+    Args:
+        config: Levels and intervals.
+        rate: The stage's own learning rate.
+        folder: Where the checkpoints go.
+    """
+
+    PATTERN = "step-*.ckpt"
+
+    def __init__(self, config: CheckAndAdjustConfig, rate: float, folder: Path) -> None:
+        super().__init__()
+        self.config = config
+        self.rate = rate
+        self.folder = folder
+        self.best = 0.0
+        self.saved: list[SavedWeights] = []
+        self._newest: Hits
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove what an interrupted stretch saved after the state from which this one continues."""
+        known = {each.file for each in self.saved}
+        for path in self.folder.glob(self.PATTERN):
+            if path.name not in known and trainer.is_global_zero:
+                path.unlink()
+
+    def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: Hits) -> None:
+        """Check, where it is time: set the rate, and save."""
+        self._newest = hits
+        if (trainer.global_step - 1) % self.config.every_steps:
+            return
+        accuracy = hits.accuracy
+        gate, rate = adjust(self.best, self.config.levels, self.rate)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        if need_save(accuracy, self.best, gate):
+            self.best = accuracy
+            self._save(trainer, pl_module, "check", accuracy)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after every so many epochs, whatever the accuracy."""
+        every = self.config.every_epochs
+        if every and (trainer.current_epoch + 1) % every == 0:
+            self._save(trainer, pl_module, "epoch", self._newest.accuracy)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best accuracy so far and what was saved, as plain values."""
+        return {"best": self.best, "saved": [asdict(each) for each in self.saved]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best = state_dict["best"]
+        self.saved = [SavedWeights(**each) for each in state_dict["saved"]]
+
+    def _save(
+        self, trainer: Trainer, pl_module: LightningModule, reason: Literal["check", "epoch"], accuracy: float
+    ) -> None:
+        step, rate = trainer.global_step, trainer.optimizers[0].param_groups[0]["lr"]
+        if self.saved and self.saved[-1].step == step:
+            return  # these very weights are saved
+        file = self.PATTERN.replace("*", f"{step:06d}")
+        with averaged_weights(trainer, pl_module), atomic_path(self.folder / file) as temporary:
+            trainer.save_checkpoint(temporary, weights_only=True)
+        self.saved.append(SavedWeights(file, step, trainer.current_epoch, reason, accuracy, rate))

@@ -1,0 +1,100 @@
+"""Look into trained models: what their layers give out, and how smooth that is."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# The packages stand beside scripts/ in the checkout and are not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import report_user_errors
+from scripts.several import several
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
+Images = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE...", help="Image files; without, images of the run's test part.")
+]
+Samples = Annotated[int, typer.Option(min=1, help="How many of those, of each class in turn.")]
+Layers = Annotated[str, typer.Option(help="Names of modules, such as conv1,pool1,layer3.0.conv1.")]
+Out = Annotated[Path | None, typer.Option(help="PNG to write for a single run; else layers/layers.png in each run's.")]
+Channels = Annotated[int, typer.Option(min=1, help="Channels shown of each layer, at most.")]
+DataDir = Annotated[str | None, typer.Option(help="Where the run's images lie now, if not where they were.")]
+Csv = Annotated[Path, typer.Option(help="Table to write; NAME_correlation.csv and NAME.png come to lie beside it.")]
+Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
+Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="How often an interval should hold the truth.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__
+)
+
+
+@app.command(cls=several("--images"))
+@report_user_errors()
+def layers(
+    runs: Runs,
+    images: Images = None,
+    samples: Samples = 2,
+    layers: Layers = "",
+    out: Out = None,
+    channels: Channels = 16,
+    data_dir: DataDir = None,
+) -> None:
+    """Draw what the layers of trained models give out for some images.
+
+    Without [bold]--layers[/bold]: the first convolution, the first two pools and the last of a network with three pools
+    or more (paper 002, figure 4), else up to four of its stages.
+
+    [bold]python scripts/explain.py layers outputs/alexnet_chromosomes/subject-fold0-*/seed=0[/bold]
+
+    [bold]python scripts/explain.py layers RUN --images a.png b.png --layers conv1,pool5[/bold]
+    """
+    # Imported here so that --help costs nothing.
+    from common.console import say
+    from common.errors import UserError
+    from common.runs import other_code
+    from scripts.explaining import draw_layers
+
+    if out is not None and len(runs) > 1:
+        raise UserError(f"--out {out}: one file for {len(runs)} runs: leave it out, each run gets layers/layers.png")
+    names = [name.strip() for name in layers.split(",") if name.strip()]
+    for run in runs:
+        path = out or run / "layers" / "layers.png"
+        draw_layers(run, images or [], samples, names, channels, path, data_dir)
+        say(str(path), *other_code(run))
+
+
+@app.command()
+@report_user_errors()
+def smoothness(
+    runs: Runs,
+    csv: Csv = Path("results/smoothness.csv"),
+    samples: Samples = 48,
+    resamples: Resamples = 1000,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
+) -> None:
+    """Measure how smooth the layers of trained models are, and whether smooth layers go with low accuracy.
+
+    Smoothness is 1 where neighbours in a map are alike and 0 where they are as in noise. Paper 002 claims that smooth
+    layers go with low accuracy: a negative correlation would support it.
+
+    [bold]python scripts/explain.py smoothness outputs/*/image-fold0-*/seed=0 --csv results/smoothness.csv[/bold]
+    """
+    from common.console import console, say
+    from common.schema import EvaluationConfig
+    from evaluation.smoothness import correlations
+    from evaluation.smoothness_report import correlation_table, smoothness_table, write_smoothness
+    from scripts.explaining import measure_runs
+
+    table = measure_runs(runs, samples)
+    found = correlations(table, EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed))
+    console.print(smoothness_table(table))
+    console.print(correlation_table(found, confidence))
+    say("written", *map(str, write_smoothness(csv, table, found)))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,100 @@
+"""Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+# The packages stand beside scripts/ in the checkout and are not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import report_user_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from common.schema import Config
+
+Overrides = Annotated[
+    list[str],
+    typer.Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
+]
+Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command()
+@report_user_errors()
+def prepare_data(overrides: Overrides, images: Images = True) -> None:
+    """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
+
+    A zip in data_dir is unpacked below cache_dir; train.py finds all of it done.
+
+    [bold]python scripts/prepare_data.py data=mnist data_dir=data/mnist protocol=image split.test=test[/bold]
+
+    [bold]python scripts/prepare_data.py +experiment=hem_all_cnn_64 data_dir=cnmc.zip protocol=paper[/bold]
+    """
+    # Imported here so that --help costs nothing.
+    from common.console import console, say, warn
+    from common.errors import UserError
+    from datamodules.cache import RECORDS, cache_folder, prepared_images
+    from datamodules.expansion import expand
+    from datamodules.overview import class_counts, overview
+    from datamodules.sources import scan
+    from datamodules.sources.published import HOMES, is_incomplete
+    from datamodules.splits import split
+
+    config = compose_config(overrides)
+    cache = Path(config.cache_dir)
+    scanned = scan(config.data, config.data_dir, cache)
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
+    if scanned.source in HOMES and any(map(is_incomplete, scanned.notes)):
+        warn(f"not the whole set: the rest can be had at {HOMES[scanned.source]}")
+    expansion = expand(scanned, config.data, config.protocol, config.split)
+    manifest = expansion.manifest if expansion else scanned
+    warn(*([expansion.warning] if expansion else []))
+    try:
+        parts = split(manifest, config.protocol, config.split, config.data.paper_split)
+    except UserError as error:
+        parts = None
+        warn(f"no split: {error}")
+    title = f"protocol={config.protocol}, fold {config.split.fold}"
+    console.print(as_table(overview(manifest, parts), title), as_table(class_counts(manifest, parts), "classes"))
+    if images:
+        prepared = prepared_images(scanned, config.prepare, cache)
+        height, width = prepared.shape[1:3]
+        folder = cache_folder(scanned, config.prepare, cache)
+        lines = (f"label, original size, channels and file name of each: {folder / RECORDS}",)
+        say(f"prepared: {len(prepared):,} images of {width} x {height} pixels in {folder}", *lines)
+
+
+def compose_config(overrides: list[str]) -> "Config":
+    """Return the configuration that ``train.py`` would run with."""
+    from hydra import compose, initialize_config_dir
+
+    from common.config import check_config, check_override_order, explain_composition
+    from common.jobs import quote_path
+    from common.runs import ROOT
+
+    with explain_composition(), initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        check_override_order(overrides)
+        return check_config(compose("train", [quote_path(override) for override in overrides]))
+
+
+def as_table(frame: "pd.DataFrame", title: str) -> "Table":
+    """Return a data frame as a table of the house's look: the first column on the left, numbers on the right."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for position, column in enumerate(frame.columns):
+        table.add_column(column, justify="right" if position else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(str, row))
+    return table
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,61 @@
+"""A few images, prepared as those of a run."""
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.samples import from_files, from_test_part
+from tests.helpers.images import cell_image, write_class_folders, write_image
+from tests.helpers.training import small_config
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder with its split, its configuration and its data module."""
+    root = write_class_folders(tmp_path / "images", {"a": 20, "b": 20})
+    data = ["data=folder", "data.positive_class=b", f"data_dir={root}", "protocol=image"]
+    config = small_config(tmp_path, "model=resnet18", data=data)
+    module = ImageDataModule(config, progress=False)
+    module.inspect()
+    module.prepare()
+    module.write_facts(tmp_path / "run")
+    return tmp_path / "run", config, module
+
+
+def test_samples_are_prepared_test_images_of_each_class_in_turn(run):
+    folder, config, module = run
+    samples = from_test_part(folder, config, 3, progress=False)
+    assert samples.labels == ("a", "b", "a")
+    tested = module.manifest.frame.iloc[module.rows("test")]
+    for image, name, label in zip(samples.images, samples.names, samples.labels, strict=True):
+        row = tested.index[tested["image_id"] == name][0]
+        assert tested["label"][row] == label
+        assert np.array_equal(image, module.images[row])
+
+
+def test_no_more_samples_than_there_are(run):
+    folder, config, module = run
+    assert len(from_test_part(folder, config, 1000, progress=False).images) == len(module.rows("test"))
+
+
+def test_files_are_prepared_as_the_images_of_the_run_were(run):
+    _, config, module = run
+    row = int(module.rows("test")[0])
+    samples = from_files([module.manifest.file(row)], config)
+    assert np.array_equal(samples.images[0], module.images[row])
+    assert samples.labels == (None,)
+
+
+def test_images_that_changed_since_the_run_are_refused(run):
+    folder, config, module = run
+    for row in module.rows("test"):
+        write_image(module.manifest.file(row), cell_image(9000 + int(row)))
+    with pytest.raises(UserError, match="not those that .* was tested on"):
+        from_test_part(folder, config, 2, progress=False)
+
+
+def test_a_file_that_is_no_image_is_named(run, tmp_path):
+    (tmp_path / "notes.png").write_text("no image")
+    with pytest.raises(UserError, match="notes.png"):
+        from_files([tmp_path / "notes.png"], run[1])

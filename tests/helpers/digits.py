@@ -1,0 +1,58 @@
+"""Writes tiny MNIST and CIFAR-10 sets in the forms that torchvision reads."""
+
+import gzip
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.sources.cifar10 import CLASSES
+from datamodules.sources.mnist import FILES
+
+
+def digit_arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images, uint8 (count, 28, 28), and labels 0, 1, ..., 9, 0, ..., uint8 (count,)."""
+    images = np.zeros((count, 28, 28), np.uint8)
+    images[:, 4:24, 4:24] = np.random.default_rng(seed).integers(0, 255, (count, 20, 20), np.uint8)
+    return images, (np.arange(count) % 10).astype(np.uint8)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write an uint8 array in the IDX form (magic number, sizes, bytes), gzipped where the name ends in ``.gz``."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(header + array.tobytes()) if path.suffix == ".gz" else header + array.tobytes())
+
+
+def write_mnist(root: Path, train: int = 40, test: int = 20, ending: str = ".gz") -> Path:
+    """Write the four IDX files."""
+    for seed, (part, count) in enumerate((("train", train), ("test", test))):
+        for name, array in zip(FILES[part], digit_arrays(count, seed), strict=True):
+            write_idx(root / f"{name}{ending}", array)
+    return root
+
+
+def write_batches(root: Path, monkeypatch: pytest.MonkeyPatch, per_batch: int = 10) -> Path:
+    """Write ``cifar-10-batches-py`` and let torchvision take its checksums for the published ones."""
+    from torchvision.datasets import CIFAR10
+
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+
+    def write(name: str, value: dict) -> list[str]:
+        (folder / name).write_bytes(pickle.dumps(value))
+        return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
+
+    def batch() -> dict:
+        labels = [number % 10 for number in range(per_batch)]
+        return {"data": rng.integers(0, 255, (per_batch, 3072), np.uint8), "labels": labels}
+
+    names = [f"data_batch_{number}" for number in range(1, 6)]
+    monkeypatch.setattr(CIFAR10, "train_list", [write(name, batch()) for name in names])
+    monkeypatch.setattr(CIFAR10, "test_list", [write("test_batch", batch())])
+    meta = write("batches.meta", {"label_names": list(CLASSES)})
+    monkeypatch.setattr(CIFAR10, "meta", {"filename": meta[0], "key": "label_names", "md5": meta[1]})
+    return root

@@ -1,0 +1,40 @@
+"""What an experiment is tried on: a tiny set on disk in the layout that it asks for."""
+
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.sources.cifar10 import CLASSES
+from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.digits import write_mnist
+from tests.helpers.images import write_cnmc, write_image
+from tests.helpers.training import DRAWN
+
+
+def tiny_data(source: str, home: Path) -> list[str]:
+    """Return the overrides that give an experiment tiny data of its own source; what is on disk is made once.
+
+    The experiments on C-NMC get drawn cells: its layout has tests of its own.
+    """
+    if source == "cnmc":
+        return DRAWN
+    root = home / source
+    if not root.is_dir():
+        _WRITERS[source](root)
+    return [f"data_dir={root}"]
+
+
+def _cifar10(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 6), ("test", 2)):
+        for name in CLASSES:
+            for number in range(count):
+                write_image(root / part / name / f"{number}.png", rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))
+
+
+_WRITERS = {
+    "chromosomes": lambda root: write_chromosomes(root, cases=5, copies=1),
+    "mnist": lambda root: write_mnist(root, train=100),
+    "cifar10": _cifar10,
+    "hem_all": lambda root: write_cnmc(root, subjects_per_fold=6),
+}

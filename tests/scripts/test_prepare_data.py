@@ -1,0 +1,105 @@
+"""scripts/prepare_data.py from the outside."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from common.config import check_config
+from datamodules.image_datamodule import ImageDataModule
+from scripts.prepare_data import app
+from tests.helpers.archives import write_zip, zip_folder
+from tests.helpers.digits import write_mnist
+from tests.helpers.images import write_cnmc
+from tests.helpers.training import composed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def call(tmp_path):
+    def prepare_data(*arguments):
+        return CliRunner().invoke(app, [*arguments, f"cache_dir={tmp_path / 'cache'}", "prepare.size=32"])
+
+    return prepare_data
+
+
+def cells(output):
+    """The rows of the printed tables."""
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in output.splitlines()]
+
+
+def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call, tmp_path, monkeypatch):
+    write_mnist(tmp_path / "digits", 100, 40)
+    archive = zip_folder(tmp_path / "digits", tmp_path / "digits.zip")
+    overrides = ["data=mnist", f"data_dir={archive}", "protocol=image", "split.test=test", "head.logits=null"]
+    result = call(*overrides)
+    assert result.exit_code == 0, result.output
+    assert ["mnist", "140", "80", "20", "40", "28 x 28", "1"] in cells(result.output)
+    assert ["9", "14", "8", "2", "4"] in cells(result.output)
+    assert ["(sum)", "140", "80", "20", "40"] in cells(result.output)
+    assert "partial: 100 of 60,000 train images" in result.output
+    assert "the rest can be had at yann.lecun.com/exdb/mnist" in " ".join(result.output.split())
+    (records,) = (tmp_path / "cache").glob("prepared/*/images.csv")
+    row = pd.read_csv(records).iloc[0]
+    assert row[["label", "width", "height", "channels", "file"]].tolist() == [0, 28, 28, 1, "00000.png"]
+    for step in ("datamodules.archives.unpack", "datamodules.sources.arrays._write_all", "datamodules.cache._build"):
+        monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))
+    places = [f"cache_dir={tmp_path / 'cache'}", "prepare.size=32", "weights=random"]
+    data = ImageDataModule(check_config(composed([*overrides, *places])), progress=False)
+    data.inspect()
+    data.prepare()
+    assert len(data.images) == 140
+
+
+def test_what_a_paper_does_before_the_split_is_said_loudly(call, tmp_path):
+    root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=8, images=1)
+    for path in list(root.rglob("*_hem.bmp"))[::2]:
+        path.unlink()
+    result = call("data=hem_all", f"data_dir={root}", "protocol=paper", "--no-images")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "warning: augmented BEFORE the split, as paper 003: 12 copies of hem turned by 90 degrees" in said
+    assert "not the whole set: the rest can be had at doi 10.7937/tcia.2019.dc64i46r" in said
+    assert ["hem_all", "48", "34", "3", "11", "40 x 40", "3"] in cells(result.output)
+    assert not (tmp_path / "cache" / "prepared").exists()
+
+
+def test_a_split_that_is_not_possible_does_not_hinder_the_counts(call, tmp_path):
+    result = call("data=mnist", f"data_dir={write_mnist(tmp_path / 'digits')}", "--no-images")
+    assert result.exit_code == 0, result.output
+    assert "no split: protocol=subject needs subjects" in " ".join(result.output.split())
+    assert ["(sum)", "60"] in cells(result.output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data=mnst"], "there is no data=mnst: did you mean mnist?"),
+        (["data=mnist", "data.downlod=true"], "unknown key data.downlod"),
+        (["data=folder"], "missing"),
+    ],
+)
+def test_mistakes_are_one_line(call, tmp_path, arguments, message):
+    result = call(*arguments, f"data_dir={tmp_path / 'none'}")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_hostile_zip_is_one_line(call, tmp_path):
+    archive = write_zip(tmp_path / "evil.zip", ("../../evil.txt", b"evil"))
+    result = call("data=folder", f"data_dir={archive}")
+    assert result.exit_code == 1
+    assert "member '../../evil.txt' points outside the folder" in result.stderr
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_help_loads_no_torch():
+    code = "import sys, scripts.prepare_data; print(sorted({'torch', 'hydra', 'pandas', 'cv2'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
