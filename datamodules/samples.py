@@ -10,6 +10,7 @@ from common.errors import UserError
 from common.schema import Config
 from datamodules.cache import prepared_images
 from datamodules.canvas import TooLargeError, scales
+from datamodules.expansion import expand
 from datamodules.images import BrokenImageError, read_image
 from datamodules.prepare import prepare_image
 from datamodules.sources import scan
@@ -42,7 +43,9 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     Raises:
         UserError: The images are not where they were, or are others than the run was tested on.
     """
-    manifest = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
+    scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
+    expansion = expand(scanned, config.data, config.protocol, config.split)
+    manifest = expansion.manifest if expansion else scanned
     split = pd.read_csv(run / "split.csv", dtype={"image_id": str, "label": str})
     split = split[(split["part"] == "test") & split["label"].notna()]
     order = split["label"].map({name: place for place, name in enumerate(manifest.classes)})
@@ -55,7 +58,8 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     gone = np.isnan(rows)
     if gone.any() or (manifest.frame["sha256"].iloc[rows].to_numpy() != chosen["sha256"].to_numpy()).any():
         raise UserError(f"the images of data_dir={config.data_dir} are not those that {run} was tested on")
-    images = prepared_images(manifest, config.prepare, Path(config.cache_dir), progress)
+    prepared = prepared_images(scanned, config.prepare, Path(config.cache_dir), progress)
+    images = expansion.serve(prepared) if expansion else prepared
     rows = rows.astype(np.int64)
     return Samples(np.stack([images[row] for row in rows]), tuple(chosen["image_id"]), tuple(chosen["label"]))
 

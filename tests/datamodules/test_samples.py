@@ -6,7 +6,7 @@ import pytest
 from common.errors import UserError
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.samples import from_files, from_test_part
-from tests.helpers.images import cell_image, write_class_folders, write_image
+from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image
 from tests.helpers.training import small_config
 
 
@@ -59,3 +59,24 @@ def test_a_file_that_is_no_image_is_named(run, tmp_path):
     (tmp_path / "notes.png").write_text("no image")
     with pytest.raises(UserError, match="notes.png"):
         from_files([tmp_path / "notes.png"], run[1])
+
+
+def test_copies_made_before_the_split_are_served_turned(tmp_path):
+    """protocol=paper of paper 003: a turned copy in the test part is shown as the run saw it."""
+    root = write_cnmc(tmp_path / "cells", subjects_per_fold=4, images=3)
+    for path in sorted(root.rglob("*_hem.bmp"))[8:]:  # fewer HEM than ALL, so that some are copied
+        path.unlink()
+    data = ["data=hem_all", f"data_dir={root}", "protocol=paper", "balance=none", "split.near_duplicates=off"]
+    config = small_config(tmp_path, "model=resnet18", data=data)
+    module = ImageDataModule(config, progress=False)
+    module.inspect()
+    module.prepare()
+    module.write_facts(tmp_path / "run")
+    samples = from_test_part(tmp_path / "run", config, 1000, progress=False)
+    tested = module.rows("test")
+    by_id = dict(zip(samples.names, samples.images, strict=True))
+    names = module.manifest.frame["image_id"].iloc[tested]
+    assert set(by_id) == set(names)
+    for row, name in zip(tested, names, strict=True):
+        assert np.array_equal(by_id[name], module.images[row])
+    assert any(name.endswith("_turned90") for name in module.manifest.frame["image_id"])

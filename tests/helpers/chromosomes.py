@@ -1,4 +1,4 @@
-"""Writes tiny sets of single chromosomes: bars with bands, the length by the class, dark on white or bright on black."""
+"""Writes tiny sets of single chromosomes: bars with bands, long by class, dark on white or bright on black."""
 
 import csv
 from pathlib import Path
@@ -14,7 +14,7 @@ NUMBERS = tuple(range(1, 25))
 def bar(number: int, seed: int = 0, scale: float = 1.0, lean: float = 0.0, white: bool = False) -> np.ndarray:
     """Draw a chromosome of class 1 to 24: uint8 RGB on black (or inverted, on white), with a margin of 4 pixels.
 
-    It is ``scale * (40 - number)`` pixels long, 8 wide and leans ``lean`` degrees clockwise; no pixel of it is under 90.
+    It is ``scale * (40 - number)`` pixels long, 8 wide and leans ``lean`` degrees clockwise; its pixels are over 90.
     """
     rng = np.random.default_rng([number, seed])
     length = max(round(scale * (40 - number)), 6)

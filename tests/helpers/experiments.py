@@ -26,7 +26,7 @@ def tiny_data(source: str, home: Path) -> list[str]:
 
 def _cifar10(root: Path) -> None:
     rng = np.random.default_rng(0)
-    for part, count in (("train", 6), ("test", 2)):
+    for part, count in (("train", 10), ("test", 2)):
         for name in CLASSES:
             for number in range(count):
                 write_image(root / part / name / f"{number}.png", rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))
