@@ -1,211 +1,73 @@
 """The typed schema of conf/: one frozen model per config group, unknown keys forbidden.
 
-The comments that a user reads stand in conf/*.yaml; here stand types, ranges and what must hold together.
+The comments that a user reads stand in conf/*.yaml; here stand types, ranges and what must hold together. What concerns
+images before the batch is in `common.data_schema`, and can be imported from here.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-# A name becomes a folder's: no separator, and it does not begin with a dot.
-Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-Pixels = Annotated[int, Field(ge=8)]
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+from common.data_schema import (
+    BalanceConfig,
+    CanvasConfig,
+    ChromosomesConfig,
+    Cifar10Config,
+    CnmcConfig,
+    DataConfig,
+    FolderConfig,
+    HemAllConfig,
+    LoaderConfig,
+    MnistConfig,
+    PaperSplit,
+    PrepareConfig,
+    SourceConfig,
+    SplitConfig,
+    SyntheticConfig,
+    TableConfig,
+    TransformConfig,
+)
+from common.strict import Name, Probability, Share, Strict
 
-
-class Strict(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True)
-
-
-class PaperSplit(Strict):
-    """What a paper did: random parts of the images, unstratified unless said; the test part takes the rest."""
-
-    train: Share
-    validation: Share
-    stratify: bool = False
-
-    @model_validator(mode="after")
-    def _leaves_a_test_part(self) -> "PaperSplit":
-        if self.train + self.validation >= 1.0:
-            raise ValueError("train + validation must stay below 1: the rest is the test part")
-        return self
-
-
-class SourceConfig(Strict):
-    """Keys that every source of images has."""
-
-    positive_class: str | None = None
-    on_broken: Literal["stop", "skip"] = "stop"
-    paper_split: PaperSplit | None = None
-
-
-class CnmcConfig(SourceConfig):
-    """C-NMC 2019 in the challenge's own folders."""
-
-    source: Literal["cnmc"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = ("training",)
-
-
-class FolderConfig(SourceConfig):
-    """One sub-folder per class."""
-
-    source: Literal["folder"]
-    classes: tuple[str, ...] | None = None
-    subject_regex: str | None = None
-
-
-class TableConfig(SourceConfig):
-    """A CSV file, one row per image."""
-
-    source: Literal["table"]
-    file: str = "labels.csv"
-    path_column: str = "path"
-    label_column: str = "label"
-    subject_column: str | None = None
-    part_column: str | None = None
-
-
-class SyntheticConfig(SourceConfig):
-    """Procedurally drawn blood cells: the embedded default."""
-
-    source: Literal["synthetic"]
-    images: Annotated[int, Field(ge=4)] = 600
-    subjects: Annotated[int, Field(ge=2)] = 120
-    size: Annotated[int, Field(ge=32)] = 160
-    ambiguous: Probability = 0.15
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class MnistConfig(SourceConfig):
-    """MNIST: torchvision's IDX files."""
-
-    source: Literal["mnist"]
-    download: bool = False
-
-
-class Cifar10Config(SourceConfig):
-    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
-
-    source: Literal["cifar10"]
-    download: bool = False
-
-
-class ChromosomesConfig(SourceConfig):
-    """Single chromosomes in 24 classes, by a table or by class folders."""
-
-    source: Literal["chromosomes"]
-    file: str | None = "labels.csv"
-    path_column: str = "path"
-    label_column: str = "class"
-    subject_column: str | None = "case_id"
-    cell_column: str | None = "cell_id"
-    cell_regex: str | None = None
-
-
-class HemAllConfig(SourceConfig):
-    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies."""
-
-    source: Literal["hem_all"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = ("training",)
-    images: PositiveInt | None = None
-
-
-DataConfig = Annotated[
-    CnmcConfig
-    | FolderConfig
-    | TableConfig
-    | SyntheticConfig
-    | MnistConfig
-    | Cifar10Config
-    | ChromosomesConfig
-    | HemAllConfig,
-    Field(discriminator="source"),
+__all__ = [
+    "AssignmentConfig",
+    "AveragingConfig",
+    "BalanceConfig",
+    "CallbacksConfig",
+    "CanvasConfig",
+    "CheckAndAdjustConfig",
+    "CheckpointConfig",
+    "ChromosomesConfig",
+    "Cifar10Config",
+    "CnmcConfig",
+    "Config",
+    "DataConfig",
+    "EarlyBreakConfig",
+    "EarlyStoppingConfig",
+    "EvaluationConfig",
+    "FolderConfig",
+    "HeadConfig",
+    "HemAllConfig",
+    "InferenceConfig",
+    "LevelConfig",
+    "LoaderConfig",
+    "LoggerConfig",
+    "LossConfig",
+    "MnistConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "PaperSplit",
+    "PrepareConfig",
+    "SchedulerConfig",
+    "SourceConfig",
+    "SplitConfig",
+    "StageConfig",
+    "SyntheticConfig",
+    "TableConfig",
+    "TrainerConfig",
+    "TransformConfig",
+    "UnfreezeConfig",
 ]
-
-
-class SplitConfig(Strict):
-    """Which images train, validate and test."""
-
-    folds: Annotated[int, Field(ge=3)] = 5
-    fold: Annotated[int, Field(ge=0)] = 0
-    drawn_validation: Literal["fold", "share"] = "fold"
-    validation: Share = 0.2
-    test: str = "fold"
-    seed: Annotated[int, Field(ge=0)] = 0
-    near_duplicates: Literal["report", "stop", "off"] = "report"
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 32
-
-
-class CanvasConfig(Strict):
-    """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
-
-    align: bool = True
-    scale_by: Literal["image", "cell"] = "image"
-    scale: PositiveFloat = 1.0
-    area: PositiveFloat = 800.0
-    oversize: Literal["stop", "shrink"] = "stop"
-
-
-class PrepareConfig(Strict):
-    """The deterministic preparation of an image."""
-
-    size: Pixels | tuple[Pixels, Pixels] = 224
-    background: Literal["black", "detect"] = "black"
-    fit: Literal["square", "canvas"] = "square"
-    canvas: CanvasConfig = CanvasConfig()
-    crop: bool = True
-    crop_threshold: Annotated[int, Field(ge=0, le=254)] = 0
-    clahe: bool = False
-    clahe_clip_limit: PositiveFloat = 2.0
-    clahe_tiles: PositiveInt = 8
-    interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = "area"
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of a prepared image in pixels."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "PrepareConfig":
-        if self.fit == "square" and self.shape[0] != self.shape[1]:
-            raise ValueError("size: fit=square makes square images: give one number, or set prepare.fit=canvas")
-        if self.fit == "canvas" and self.clahe:
-            raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
-        return self
-
-
-class BalanceConfig(Strict):
-    """How unequal classes of the train part are evened out."""
-
-    name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = "none"
-
-
-class TransformConfig(Strict):
-    """The random transforms of training images."""
-
-    flips: bool = False
-    rotations: bool = False
-    probability: Probability = 0.0
-    apply_to: Literal["all", "copies"] = "all"
-    each_epoch: bool = True
-    mirror: bool = False
-    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
-    stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    shift: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-
-
-class LoaderConfig(Strict):
-    """How batches reach the model."""
-
-    batch_size: PositiveInt = 32
-    workers: Annotated[int, Field(ge=0)] = 0
-    pin_memory: bool = False
 
 
 class ModelConfig(Strict):

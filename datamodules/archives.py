@@ -57,11 +57,7 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
     """
     archive = Path(data_dir).expanduser() if data_dir else None
-    if (
-        archive is None
-        or not archive.is_file()
-        or not (archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive))
-    ):
+    if archive is None or not _is_zip(archive):
         return data_dir
     home = Path(cache_dir) / "unpacked"
     folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"

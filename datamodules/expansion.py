@@ -60,10 +60,14 @@ class Expansion:
         """Return the images by the rows of ``manifest``, from those of ``scanned``; nothing is stored twice.
 
         Raises:
-            ValueError: The images are not square: a turned one would have another shape.
+            UserError: The images are not square: a turned one would have another shape.
         """
-        if images.shape[1] != images.shape[2]:
-            raise ValueError(f"images of shape {images.shape[1:3]} cannot be turned by 90 degrees")
+        height, width = images.shape[1:3]
+        if height != width:
+            raise UserError(
+                f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees, as protocol=paper does "
+                "here: give one number"
+            )
         return ExpandedImages(images, self.origin, self.turns)
 
 
@@ -99,7 +103,8 @@ def expand(manifest: Manifest, data: DataConfig, protocol: str, split: SplitConf
     turned, chosen = draw(rows[smaller], copies, rng), draw(rows[larger], kept, rng)
     left_out = np.setdiff1d(rows[larger], chosen)
     done = f"{copies:,} copies of {smaller} turned by 90 degrees, {len(left_out):,} {larger} left out"
-    warning = f"augmented BEFORE the split, as paper 003: {done}; copies of one cell lie in several parts"
+    leak = "; copies of one cell lie in several parts" if copies else ""
+    warning = f"augmented BEFORE the split, as paper 003: {done}{leak}"
     return _with_copies(manifest, np.setdiff1d(np.arange(len(frame)), left_out), turned, warning)
 
 

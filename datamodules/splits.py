@@ -107,7 +107,7 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
             "protocol=paper needs data.paper_split (train and validation shares): set it, or another protocol"
         )
     if split.test != "fold":
-        raise UserError(f"protocol=paper draws its own test part: leave out split.test={split.test}")
+        raise UserError(f"protocol=paper draws its own test part: say split.test=fold, not {split.test}")
     # As fractions: 0.29 * 100 is 28.999... in floating point.
     train, validation = (
         floor(Fraction(str(share)) * len(rows)) for share in (paper_split.train, paper_split.validation)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from common.errors import UserError
-from common.schema import Strict
+from common.strict import Strict
 from lightning_modules.cutting import first_line
 
 SUFFIX = ".safetensors"

@@ -8,6 +8,7 @@ import pandas as pd
 from common.errors import UserError
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
+FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
 CHROMOSOMES = {
     "accuracy": "accuracy",
     "f1_macro": "macro F1",
@@ -20,9 +21,28 @@ CHROMOSOMES = {
 
 def claims(results: Path) -> str:
     """Experiments of paper 004 with the figure that the paper claims."""
-    table = pd.read_csv(results / "claims.csv", dtype=str).fillna({"claimed": "none printed", "note": ""})
+    table = _claims(results)
+    table = table[table["paper"] == "004"]
     table["experiment"] = "`" + table["experiment"] + "`"
     return _markdown(table[["experiment", "section", "metric", "claimed", "note"]])
+
+
+def claims_and_measured(results: Path) -> str:
+    """Papers 002 and 003: the accuracy that each claims, and below it what was measured here, with its budget."""
+    table = _claims(results).query("paper != '004'")
+    files = [
+        results / f"{name}.csv" for name in ("papers_002_003", "chromosomes") if (results / f"{name}.csv").exists()
+    ]
+    rows = pd.concat([pd.read_csv(file, dtype={"label": str, "folds": str}) for file in files], ignore_index=True)
+    rows = rows[(rows["metric"] == "accuracy") & ~rows["label"].str.contains(FOLD_LABEL)]
+    lines = []
+    for claim in table.itertuples():
+        lines.append([f"`{claim.experiment}`", f"{claim.claimed} ({claim.split})", "", "", "", ""])
+        for row in rows[rows["experiment"] == claim.experiment].itertuples():
+            cost = [f"{row.images_seen:,.0f}", f"{row.wall_seconds / 60:.0f}"]
+            lines.append([row.label, "", _interval(row.value, row.low, row.high), row.protocol, *cost])
+    heads = ["experiment", "claimed accuracy", "measured here", "protocol", "images seen", "minutes"]
+    return _markdown(pd.DataFrame(lines, columns=heads))
 
 
 def measured(name: str) -> Callable[[Path], str]:
@@ -66,7 +86,7 @@ def differences(name: str) -> Callable[[Path], str]:
 def chromosomes(results: Path) -> str:
     """Runs on single chromosomes: one by one, placed jointly cell by cell, and what the training cost per fold."""
     rows = pd.read_csv(results / "chromosomes.csv", dtype={"label": str, "folds": str})
-    rows = rows[rows["metric"].isin(CHROMOSOMES)]
+    rows = rows[rows["metric"].isin(CHROMOSOMES) & ~rows["label"].str.contains(FOLD_LABEL)]
     rows["shown"] = [_interval(row.value, row.low, row.high) for row in rows.itertuples()]
     wide = _wide(rows, CHROMOSOMES)
     facts = rows.drop_duplicates("label")
@@ -81,7 +101,7 @@ def chromosomes(results: Path) -> str:
 def chromosome_recalls(results: Path) -> str:
     """The recall of each class of ``chromosomes``: one by one, and placed jointly where the cells were."""
     rows = pd.read_csv(results / "chromosomes.csv", dtype={"label": str, "folds": str})
-    rows = rows[rows["metric"].str.startswith("recall/")]
+    rows = rows[rows["metric"].str.startswith("recall/") & ~rows["label"].str.contains(FOLD_LABEL)]
     name = rows["metric"].str.removeprefix("recall/")
     rows["class"] = name.str.removesuffix("_assigned")
     rows["shown"] = rows["value"].map(lambda value: "-" if pd.isna(value) else f"{value:.3f}")
@@ -97,6 +117,11 @@ def overhead(results: Path) -> str:
     table = pd.read_csv(results / "overhead.csv")
     columns = {"case": "case", "bare_ms": "bare step, ms", "ours_ms": "train.py's step, ms", "ratio": "bare / ours"}
     return _markdown(table[list(columns)].rename(columns=columns).round(3))
+
+
+def _claims(results: Path) -> pd.DataFrame:
+    table = pd.read_csv(results / "claims.csv", dtype=str)
+    return table.fillna({"claimed": "none printed", "note": ""})
 
 
 def _wide(rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
@@ -128,6 +153,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "claims": claims,
+    "claims_and_measured": claims_and_measured,
     "cnmc_sample": measured("cnmc_sample"),
     "cnmc_sample_differences": differences("cnmc_sample"),
     "all_idb2": measured("all_idb2"),

@@ -75,8 +75,7 @@ def test_every_value_says_where_it_comes_from(name):
 def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     home = tmp_path_factory.getbasetemp()
     source = composed([f"+experiment={name}"]).data.source
-    # AlexNet's pools leave nothing of less than 67 px.
-    size = "prepare.size=80" if name.startswith(("alexnet", "anet")) else "prepare.size=64"
+    size = f"prepare.size={composed(['+profile=smoke']).prepare.size}"
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
     data = tiny_data(source, home / "tiny-data")
     config = small_config(tmp_path, size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from common.errors import UserError
 from common.schema import (
     ChromosomesConfig,
     Cifar10Config,
@@ -68,6 +69,8 @@ def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progres
 
 def _unpacked(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool) -> str | None:
     """The data folder; of a zip the folder it is unpacked to, or the lone folder that everything in it lies in."""
+    if getattr(data, "download", False) and data_dir and _is_a_file(data_dir):
+        raise UserError(f"data.download=true needs a folder, not data_dir={data_dir}: name one, or data.download=false")
     found = resolve_data_dir(data_dir, cache_dir, progress)
     if found is None or found == data_dir or isinstance(data, CnmcConfig | HemAllConfig):
         return found  # the challenge's folders are found by their names
@@ -75,3 +78,9 @@ def _unpacked(data: DataConfig, data_dir: str | None, cache_dir: Path, progress:
     while (inner := lone_folder(root)) is not None and not (table and (root / table).is_file()):
         root = inner
     return str(root)
+
+
+def _is_a_file(data_dir: str) -> bool:
+    """Whether it is a file, or would be one: a zip that is not there."""
+    place = Path(data_dir).expanduser()
+    return place.is_file() or (place.suffix.lower() == ".zip" and not place.is_dir())

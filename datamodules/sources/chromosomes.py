@@ -8,26 +8,35 @@ import pandas as pd
 from common.errors import UserError
 from common.schema import ChromosomesConfig
 from datamodules.manifest import Listing, Record
-from datamodules.sources.files import hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.sources.files import (
+    compile_group,
+    group_in_name,
+    hint_at_archives,
+    image_files,
+    require_data_dir,
+    sub_folders,
+)
 from datamodules.sources.tables import image_places, read_table
 
 CLASSES = (*(str(number) for number in range(1, 23)), "X", "Y")
+CASES = "case_id"  # the usual column of data.subject_column
 _NUMBERED = {"23": "X", "24": "Y"}
 
 
 def list_chromosomes(data: ChromosomesConfig, data_dir: str | None) -> Listing:
     """List single chromosomes; the classes are 1 to 22, X and Y, in this order.
 
-    With ``data.file`` (labels.csv) a row is a chromosome: its path, class and cell, and, where ``data.subject_column``
-    is said, its case. Where the table has no such column, or there is no table, the cell is the subject: the honest
-    split is by case, or, where only cells are known, by cell. With ``data.file: null`` the class is the name of the
-    folder directly below ``data_dir``, and ``data.cell_regex`` finds the cell in the file's name.
+    With ``data.file`` (labels.csv) a row is a chromosome: its path, class and cell, and, in ``data.subject_column``,
+    its case. Where a table has no column of the usual name, case_id, or there is no table, the cell is the subject, and
+    a note says so: the honest split is by case, or, where only cells are known, by cell. With ``data.file: null`` the
+    class is the name of the folder directly below ``data_dir``, and ``data.cell_regex`` finds the cell in the file's
+    name: its group ``cell``, or else the first.
 
     Classes may be written 1 to 24 (23 is X, 24 is Y), with leading zeros, "chr" before them, or as X and Y.
 
     Raises:
         UserError: The table, a column or a file is missing; a class folder or a label is none of the 24; a chromosome
-            has no cell; the data folder is missing or empty; or a class has no image.
+            has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
     """
     root = require_data_dir(data_dir)
     records = _from_folders(data, root) if data.file is None else _from_table(data, root)
@@ -35,6 +44,7 @@ def list_chromosomes(data: ChromosomesConfig, data_dir: str | None) -> Listing:
     absent = [name for name in CLASSES if name not in present]
     if absent:
         raise UserError(f"{root} has no chromosome of class {', '.join(absent)}: all 24 classes are needed")
+    _check_cells(records, root)
     return Listing(tuple(records), root, CLASSES, None, "chromosomes", _notes(records))
 
 
@@ -52,9 +62,11 @@ def _from_table(data: ChromosomesConfig, root: Path) -> list[Record]:
         way_out = "set data.file, or data.file=null for one folder per class"
         raise UserError(f"no table {file}{hint_at_archives(root)}: {way_out}")
     table = read_table(file)
-    for key in ("path_column", "label_column", "cell_column"):
+    for key in ("path_column", "label_column", "cell_column", "subject_column"):
         column = getattr(data, key)
-        if column is not None and column not in table.columns:
+        # The usual column of cases may be missing, as the notes then say; one that the user names may not.
+        optional = key == "subject_column" and column == CASES
+        if column is not None and column not in table.columns and not optional:
             raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
     places = image_places(table[data.path_column], file, root)
     cells = _cells(data, table, file)
@@ -84,7 +96,7 @@ def _label(text: str, where: str) -> str:
 
 
 def _from_folders(data: ChromosomesConfig, root: Path) -> list[Record]:
-    pattern = None if data.cell_regex is None else re.compile(data.cell_regex)
+    pattern = compile_group(data.cell_regex, "data.cell_regex", "cell")
     folders = sub_folders(root)
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: one per class, 1 to 22, X and Y")
@@ -94,23 +106,29 @@ def _from_folders(data: ChromosomesConfig, root: Path) -> list[Record]:
         if label is None:
             raise UserError(f"{folder}: an unknown class; folders are named 1 to 22, X and Y (or 23 and 24)")
         for path in image_files(folder):
-            below, cell = path.relative_to(root).as_posix(), _cell(path, pattern)
+            below = path.relative_to(root).as_posix()
+            cell = None if pattern is None else group_in_name(path, pattern, "data.cell_regex", "cell")
             records.append(Record(below, below, label, cell, None, cell))
     return records
 
 
-def _cell(path: Path, pattern: re.Pattern[str] | None) -> str | None:
-    if pattern is None:
-        return None
-    match = pattern.search(path.name)
-    if match is None or not match.group(1):
-        raise UserError(f"{path}: no cell found by data.cell_regex={pattern.pattern}: mend the expression")
-    return match.group(1)
+def _check_cells(records: list[Record], root: Path) -> None:
+    """Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up."""
+    first: dict[str, Record] = {}
+    for record in records:
+        if record.cell is None or record.subject is None:
+            continue
+        other = first.setdefault(record.cell, record)
+        if other.subject != record.subject:
+            found = f"cell {record.cell} is of {other.subject} ({other.path}) and of {record.subject} ({record.path})"
+            raise UserError(f"{root}: {found}: give each cell a name that no other case uses, e.g. <case>.<cell>")
 
 
 def _notes(records: list[Record]) -> tuple[str, ...]:
     cells = {record.cell for record in records}
     if cells == {None}:
         return ("the cells are not known: no split by cell, no assignment (data.cell_column, data.cell_regex)",)
-    subjects = len({record.subject for record in records})
-    return (f"{len(records):,} chromosomes of {len(cells):,} cells and {subjects:,} subjects",)
+    counted = f"{len(records):,} chromosomes of {len(cells):,} cells"
+    if all(record.subject == record.cell for record in records):
+        return (f"{counted}; cases are not known: each cell counts as a subject of its own (data.subject_column)",)
+    return (f"{counted} and {len({record.subject for record in records}):,} subjects",)

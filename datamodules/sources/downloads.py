@@ -1,6 +1,7 @@
 """One way to let torchvision download a data set: a failure becomes one line that says what to bring."""
 
 import http.client
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ def download(data_dir: str | None, find: Callable[[Path], Found], fetch: Callabl
     """Return the data folder, after downloading into it what is not there yet.
 
     Args:
-        data_dir: The folder; it is made where it is missing.
+        data_dir: The folder; it is made where it is missing, and then removed if the download fails.
         find: Raises a UserError where the files are not in the folder.
         fetch: Downloads into the folder.
         what: The data set, and the files to bring by hand where the download fails.
@@ -26,12 +27,18 @@ def download(data_dir: str | None, find: Callable[[Path], Found], fetch: Callabl
         UserError: No folder is named, or the download does not succeed.
     """
     root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
+    made = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
         find(root)
     except UserError:
-        _fetch(root, fetch, what)
-        find(root)
+        try:
+            _fetch(root, fetch, what)
+            find(root)
+        except UserError:
+            if made:
+                shutil.rmtree(root, ignore_errors=True)
+            raise
     return root
 
 

@@ -1,6 +1,7 @@
 """What the sources share: finding folders and image files, always in the same order."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,41 @@ def sub_folders(folder: Path) -> list[Path]:
     """Return the folders directly in ``folder``, in natural order, without hidden ones."""
     found = [entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)]
     return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def compile_group(expression: str | None, key: str, what: str) -> re.Pattern[str] | None:
+    """Return the regular expression that finds something in a file's name; None where there is none.
+
+    Args:
+        expression: As the user wrote it.
+        key: The key that it is the value of, e.g. "data.subject_regex".
+        what: What it finds: the name of its group.
+
+    Raises:
+        UserError: It is no regular expression, or has no group.
+    """
+    if expression is None:
+        return None
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise UserError(f"{key}={expression} is no regular expression: {error}") from error
+    if pattern.groups == 0:
+        raise UserError(f"{key}={expression} has no group: put the {what}'s part in (?P<{what}>...)")
+    return pattern
+
+
+def group_in_name(path: Path, pattern: re.Pattern[str], key: str, what: str) -> str:
+    """Return what the group called ``what``, or else the first group, finds in the file's name.
+
+    Raises:
+        UserError: It finds nothing there.
+    """
+    match = pattern.search(path.name)
+    found = match and match.group(what if what in pattern.groupindex else 1)
+    if not found:
+        raise UserError(f"{path}: no {what} found by {key}={pattern.pattern}: mend the expression")
+    return found
 
 
 def find_folders(root: Path, name: str, depth: int) -> list[Path]:

@@ -6,7 +6,15 @@ from pathlib import Path
 from common.errors import UserError
 from common.schema import FolderConfig
 from datamodules.manifest import Listing, Record, order_classes
-from datamodules.sources.files import hint_at_archives, image_files, is_image, require_data_dir, sub_folders
+from datamodules.sources.files import (
+    compile_group,
+    group_in_name,
+    hint_at_archives,
+    image_files,
+    is_image,
+    require_data_dir,
+    sub_folders,
+)
 
 
 def list_folder(data: FolderConfig, data_dir: str | None) -> Listing:
@@ -24,7 +32,7 @@ def list_folder(data: FolderConfig, data_dir: str | None) -> Listing:
     classes = order_classes(set(folders), data.positive_class)
     if data.classes and len(classes) > 2:
         classes = data.classes
-    pattern = _compile(data.subject_regex)
+    pattern = compile_group(data.subject_regex, "data.subject_regex", "subject")
     records = []
     for name, folder in folders.items():
         files = image_files(folder)
@@ -46,29 +54,10 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Pat
     return {name: found[name] for name in classes}
 
 
-def _compile(expression: str | None) -> re.Pattern[str] | None:
-    if expression is None:
-        return None
-    try:
-        pattern = re.compile(expression)
-    except re.error as error:
-        raise UserError(f"data.subject_regex={expression} is no regular expression: {error}") from error
-    if pattern.groups == 0:
-        raise UserError(f"data.subject_regex={expression} has no group: put the subject's part in (?P<subject>...)")
-    return pattern
-
-
 def _record(path: Path, root: Path, name: str, pattern: re.Pattern[str] | None) -> Record:
     below = path.relative_to(root).as_posix()
-    return Record(below, below, name, None if pattern is None else _subject(path, pattern))
-
-
-def _subject(path: Path, pattern: re.Pattern[str]) -> str:
-    match = pattern.search(path.name)
-    subject = match and match.group("subject" if "subject" in pattern.groupindex else 1)
-    if not subject:
-        raise UserError(f"{path}: no subject found by data.subject_regex={pattern.pattern}: mend the expression")
-    return subject
+    subject = None if pattern is None else group_in_name(path, pattern, "data.subject_regex", "subject")
+    return Record(below, below, name, subject)
 
 
 def _notes(root: Path) -> tuple[str, ...]:

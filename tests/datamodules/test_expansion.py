@@ -145,5 +145,5 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
 
 
 def test_images_that_are_not_square_are_not_turned(whole):
-    with pytest.raises(ValueError, match="cannot be turned"):
+    with pytest.raises(UserError, match=r"prepare.size=\[4,8\]: such images cannot be turned"):
         expand(whole, DATA, "paper", SplitConfig()).serve(np.zeros((10_661, 4, 8, 3), np.uint8))

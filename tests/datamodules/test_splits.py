@@ -185,7 +185,7 @@ def test_the_papers_protocol_needs_its_shares_and_its_own_test_part():
     manifest = given_folds()
     with pytest.raises(UserError, match="data.paper_split"):
         split(manifest, "paper", SplitConfig(), None)
-    with pytest.raises(UserError, match="leave out split.test=fold_1"):
+    with pytest.raises(UserError, match="say split.test=fold, not fold_1"):
         split(manifest, "paper", SplitConfig(test="fold_1"), PAPER)
 
 

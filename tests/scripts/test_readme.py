@@ -72,6 +72,37 @@ def test_the_tables_of_chromosomes(tmp_path):
     assert f"{judged['assignment']['metrics']['recall/Y_assigned']['value']:.3f}" in recalls[-1]
 
 
+def test_rows_of_single_folds_stay_out_of_the_front_page(tmp_path):
+    settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
+    runs = [make_cell_run(fold, cells=4, images_seen=6000, wall_seconds=120.0) for fold in range(2)]
+    rows = rows_of(judge_pooled(runs, settings), "ours")
+    append_rows(tmp_path / "chromosomes.csv", rows)
+    pooled = tables.chromosomes(tmp_path), tables.chromosome_recalls(tmp_path)
+    append_rows(tmp_path / "chromosomes.csv", [{**row, "label": "ours, fold 0"} for row in rows])
+    assert (tables.chromosomes(tmp_path), tables.chromosome_recalls(tmp_path)) == pooled
+
+
+def test_a_claim_stands_above_what_was_measured(tmp_path):
+    claims = pd.DataFrame(
+        [["a_net", "002", "0.910", "90/5/5"], ["b_net", "003", "0.5", "80/20"], ["c_net", "004", "0.9", "60/20/20"]],
+        columns=["experiment", "paper", "claimed", "split"],
+    )
+    claims.assign(section="", dataset="", metric="test_accuracy", note="").to_csv(tmp_path / "claims.csv", index=False)
+    runs = [make_run(0, about={"name": "a_net", "images_seen": 6000, "wall_seconds": 120.0})]
+    judged = judge_pooled(runs, SETTINGS)
+    append_rows(tmp_path / "papers_002_003.csv", rows_of(judged, "a_net, 72 px"))
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in tables.claims_and_measured(tmp_path).splitlines()
+    ]
+    accuracy = judged["test"]["metrics"]["accuracy"]
+    shown = f"{accuracy['value']:.3f} ({accuracy['low']:.3f} to {accuracy['high']:.3f})"
+    assert lines[2:] == [
+        ["`a_net`", "0.910 (90/5/5)", "", "", "", ""],
+        ["a_net, 72 px", "", shown, "subject", "6,000", "2"],
+        ["`b_net`", "0.5 (80/20)", "", "", "", ""],
+    ]
+
+
 def test_every_table_that_the_front_page_asks_for_exists_and_is_up_to_date():
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
     assert len(blocks) >= 5
