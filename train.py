@@ -91,8 +91,7 @@ def report(folder: Path, config: Config) -> None:
 
     judgement = write_judgement(folder, read_predictions(folder), read_history(folder), config.evaluation)
     console.print(table(judgement))
-    status = runs.read_status(folder)
-    say(f"{status['images_seen']:,} training images seen in {status['wall_seconds']:.0f} s", f"all of it: {folder}")
+    say(f"all of it: {folder}")
 
 
 if __name__ == "__main__":

@@ -77,8 +77,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
             try:
                 array[row] = prepare_image(pixels, config, scale[row])
             except TooLargeError as error:
-                way_out = "enlarge prepare.size, lower prepare.canvas.scale, or set prepare.canvas.oversize=shrink"
-                raise UserError(f"{manifest.file(row)}: {error}: {way_out}") from error
+                raise UserError(f"{manifest.file(row)}: {error}: {_way_out(pixels, config)}") from error
             return channels
 
         channels = list(threaded(fill, range(count), count, f"preparing {count:,} images", progress))
@@ -88,6 +87,14 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
+    """What to do about a chromosome that is larger than the canvas."""
+    if config.background == "black" and on_black(pixels) is not pixels:
+        return "its ground is light and was taken for it, set prepare.background=detect"
+    smaller = "prepare.canvas.scale" if config.canvas.scale_by == "image" else "prepare.canvas.area"
+    return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
 def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:

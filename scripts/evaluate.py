@@ -87,6 +87,7 @@ def evaluate(
     # Imported here so that --help costs nothing.
     from rich.console import Console
 
+    from common.errors import UserError
     from common.predictions import read_predictions
     from common.schema import AssignmentConfig, EvaluationConfig
     from evaluation.cells import assigned_table, assignment_refusal
@@ -98,9 +99,13 @@ def evaluate(
     from evaluation.tables import difference_table, table
 
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
-    enabled = assignment_refusal(ours) is None if assign is None else assign
     said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
     known = {name: cost for name, cost in said.items() if cost is not None}
+    asked = bool(known) or costs is Source.VALIDATION
+    if asked and assign is False:
+        raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
+    # Who says how cells are placed wants them placed, and is told where they cannot be.
+    enabled = assign if assign is not None else asked or assignment_refusal(ours) is None
     settings = EvaluationConfig(
         resamples=resamples,
         confidence=confidence,

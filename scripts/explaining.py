@@ -17,6 +17,7 @@ from evaluation.scored import score
 from lightning_modules.trained import TrainedRun, load_run, read_config
 
 LONGEST = 28  # characters
+SEVERAL_SETS = ("chromosomes", "folder", "table")  # sources that each read whatever data set lies in data_dir
 COLUMNS = (
     "run",
     "experiment",
@@ -132,6 +133,14 @@ def placed(config: Config, data_dir: str | None) -> Config:
     return config if data_dir is None else config.model_copy(update={"data_dir": data_dir})
 
 
+def data_set_of(config: Config) -> str:
+    """The source and, of those that stand for more than one set of images, the name of the folder or the zip."""
+    source = config.data.source
+    if source not in SEVERAL_SETS or not config.data_dir:
+        return source
+    return f"{source} {Path(config.data_dir).name.removesuffix('.zip')}"
+
+
 def _look(folder: Path, count: int) -> Looked:
     samples = from_test_part(folder, read_config(folder), count)
     model = model_of(load_run(folder))
@@ -169,7 +178,7 @@ def _facts(run: TrainedRun, predictions: Predictions) -> dict:
         "run": "/".join(run.folder.parts[-3:]),  # its address, wherever output_dir lies
         "experiment": run.config.name,
         "network": run.network,
-        "data_set": _data_set(run.config),
+        "data_set": data_set_of(run.config),
         **{key: about.get(key) for key in ("protocol", "fold", "seed", "revision")},
         "accuracy": values["accuracy"],
         "test_images": len(test.labels),
@@ -179,9 +188,3 @@ def _facts(run: TrainedRun, predictions: Predictions) -> dict:
 def _short(name: str) -> str:
     """The last part of an image's name, as much of its end as stands below a picture."""
     return name.split("/")[-1] if len(name.split("/")[-1]) <= LONGEST else f"…{name[1 - LONGEST :]}"
-
-
-def _data_set(config: Config) -> str:
-    """The source, and where that says little (a folder, a table) the folder's name."""
-    source = config.data.source
-    return f"{source} {Path(config.data_dir).name}" if source in ("folder", "table") and config.data_dir else source

@@ -57,6 +57,8 @@ def class_of(text: str) -> str | None:
 
 
 def _from_table(data: ChromosomesConfig, root: Path) -> list[Record]:
+    if data.cell_regex is not None:
+        raise UserError("data.cell_regex counts with data.file=null alone, a table names its cells: leave it out")
     file = root / str(data.file)
     if not file.is_file():
         way_out = "set data.file, or data.file=null for one folder per class"
@@ -131,4 +133,4 @@ def _notes(records: list[Record]) -> tuple[str, ...]:
     counted = f"{len(records):,} chromosomes of {len(cells):,} cells"
     if all(record.subject == record.cell for record in records):
         return (f"{counted}; cases are not known: each cell counts as a subject of its own (data.subject_column)",)
-    return (f"{counted} and {len({record.subject for record in records}):,} subjects",)
+    return (f"{counted} and {len({record.subject for record in records} - {None}):,} subjects",)

@@ -9,7 +9,7 @@ from common.schema import Cifar10Config
 from datamodules.manifest import Listing, Record
 from datamodules.sources.arrays import write_once
 from datamodules.sources.downloads import download
-from datamodules.sources.files import image_files, require_data_dir, sub_folders
+from datamodules.sources.files import hint_at_archives, image_files, require_data_dir, sub_folders
 from datamodules.sources.published import completeness
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ def find_batches(root: Path) -> Path:
 
     folder = root if root.name == BATCHES else root / BATCHES
     if not folder.is_dir():
-        packed = f"; unpack {ARCHIVE} there" if (root / ARCHIVE).is_file() else ""
-        way_out = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true{packed}"
-        raise UserError(f"no CIFAR-10 in {root}: {way_out}")
+        way_out = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
+        raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {way_out}")
     files = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
     wrong = [name for name, md5 in files if not check_integrity(str(folder / name), md5)]
     if wrong:

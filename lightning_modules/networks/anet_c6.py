@@ -89,7 +89,7 @@ LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leav
 class ANetC6(DenseTopCnn):
     """ANet-c6 (paper 002, section 2); see the top of this file.
 
-    Further arguments are those of :class:`lightning_modules.networks.alexnet.DenseTopCnn`.
+    Further arguments are those of :class:`lightning_modules.networks.dense_top_cnn.DenseTopCnn`.
 
     Args:
         pools: How the paper's pools are read: "four", "five" or "six".

@@ -71,7 +71,7 @@ default_cfgs = generate_default_cfgs(
 class HemAllCnn(DenseTopCnn):
     """Five 5x5 convolutions and two dense layers (paper 003, section 4.1); see the top of this file.
 
-    Further arguments are those of :class:`lightning_modules.networks.alexnet.DenseTopCnn`.
+    Further arguments are those of :class:`lightning_modules.networks.dense_top_cnn.DenseTopCnn`.
 
     Args:
         start: Filters of the first convolution, 64 or 32.

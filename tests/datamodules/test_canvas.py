@@ -145,6 +145,14 @@ def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path):
         prepared_images(manifest, _config((32, 16)), tmp_path / "cache", progress=False)
 
 
+def test_a_light_ground_that_is_taken_for_the_chromosome_is_named(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=1)
+    manifest = scan(_data(), str(root), tmp_path / "cache", progress=False)
+    config = _config((32, 16)).model_copy(update={"background": "black"})
+    with pytest.raises(UserError, match=r"its ground is light and was taken for it, set prepare.background=detect"):
+        prepared_images(manifest, config, tmp_path / "cache", progress=False)
+
+
 def test_a_square_fit_takes_one_size_and_a_canvas_no_clahe():
     with pytest.raises(ValueError, match="fit=square makes square images"):
         PrepareConfig(size=(64, 32))

@@ -197,12 +197,25 @@ def test_folds_are_pooled_and_each_has_its_own_costs():
     assert len(assigned_table(runs, settings.assignment)) == len(pool(runs).frame)
 
 
-def test_the_test_cells_have_no_say_in_the_costs():
-    settings = AssignmentConfig(enabled=True, costs="validation")
-    run = make_cell_run(cells=8, skill=3.0)
-    expected = judge_cells([run], EvaluationConfig(resamples=20, assignment=settings))["costs"]
-    run.frame.loc[run.frame["part"] == "test", "label"] = "1"
-    assert judge_cells([run], EvaluationConfig(resamples=20, assignment=settings))["costs"] == expected
+def doubtful(part, first):
+    """Two cells 46,XX,+21,-22 and a network that doubts it: only a quarter of the usual costs leaves them abnormal."""
+    labels = karyotype("XX", ["21"], ["22"])
+    cells = make_cells([labels, labels], part=part, first=first)
+    probabilities = np.full((len(labels), 24), 1e-6)
+    probabilities[np.arange(len(labels)), labels] = 1.0
+    probabilities[labels == CLASSES.index("21"), CLASSES.index("22")] = 0.01
+    cells.frame[[f"prob_{name}" for name in CLASSES]] = np.tile(probabilities, (2, 1))
+    return cells
+
+
+@pytest.mark.parametrize(("part", "costs"), [("validation", {"extra": 2.0, "missing": 1.0}), ("test", None)])
+def test_the_test_cells_have_no_say_in_the_costs(part, costs):
+    chosen = AssignmentConfig(enabled=True, costs="validation")
+    sure = make_cell_run(cells=6, skill=9.0).frame
+    frame = pd.concat([sure[sure["part"] != part], doubtful(part, 9000).frame], ignore_index=True)
+    run = Predictions(frame, CLASSES, None, make_cells(1).about)
+    found = judge_cells([run], EvaluationConfig(resamples=20, assignment=chosen))["costs"]
+    assert found == [costs or {"extra": chosen.extra_cost, "missing": chosen.missing_cost}]
 
 
 def test_what_cannot_be_assigned_is_a_caution_and_the_rest_is_judged():

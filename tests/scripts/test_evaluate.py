@@ -94,6 +94,10 @@ def test_assignment_of_what_has_no_cells_says_why(runs):
     result = call(runs / "good0", "--assign")
     assert result.exit_code == 0, result.output
     assert "cells are not assigned: the classes must be 1 to 22, X and Y" in result.output
+    # Who says a cost wants the cells placed, too.
+    assert "cells are not assigned" in call(runs / "good0", "--extra-cost", "5").output
+    assert "cells are not assigned" in call(runs / "good0", "--costs", "validation").output
+    assert "cells are not assigned" not in call(runs / "good0").output
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,7 @@ def test_assignment_of_what_has_no_cells_says_why(runs):
         (["nowhere"], "no predictions at"),
         (["good0", "good0"], "test images are in more than one run"),
         (["good0", "--against", "poor1"], "the images differ"),
+        (["good0", "--no-assign", "--missing-cost=3"], "--no-assign beside the costs"),
     ],
 )
 def test_mistakes_are_one_line(runs, capsys, arguments, message):

@@ -13,6 +13,7 @@ import train
 from common.predictions import read_predictions
 from common.runs import ROOT
 from scripts.explain import app
+from scripts.explaining import data_set_of
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import small_config
 
@@ -87,6 +88,20 @@ def test_the_smoothness_of_all_runs_is_one_table(runs, tmp_path):
     assert pools["run"].iloc[0] == "/".join(runs[0].parts[-3:])
     assert set(pd.read_csv(path.with_name("smoothness_correlation.csv"))["coefficient"]) == {"spearman", "pearson"}
     assert Image.open(path.with_suffix(".png")).size[0] > 500
+
+
+@pytest.mark.parametrize(
+    ("data", "folder", "name"),
+    [
+        ("chromosomes", "sets/x612", "chromosomes x612"),
+        ("chromosomes", "sets/cells119.zip", "chromosomes cells119"),
+        ("cnmc", "anywhere", "cnmc"),
+        ("synthetic", "null", "synthetic"),
+    ],
+)
+def test_two_sets_of_one_source_are_two_data_sets(tmp_path, data, folder, name):
+    """Smoothness and accuracy are standardised within each: one may be harder than the other."""
+    assert data_set_of(small_config(tmp_path, f"data_dir={folder}", data=[f"data={data}"])) == name
 
 
 def test_help_is_quick_and_imports_no_torch():

@@ -36,6 +36,21 @@ def test_without_cases_the_cell_is_the_subject(tmp_path):
     listing = _list(TABLE, write_chromosomes(tmp_path / "data", cases=2, by_case=False), tmp_path)
     assert {record.subject for record in listing.records} == {"case0.0", "case1.0"}
     assert all(record.subject == record.cell for record in listing.records)
+    assert "cases are not known: each cell counts as a subject" in listing.notes[0]
+
+
+def test_a_column_of_cases_that_the_user_names_must_be_there(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=2)
+    with pytest.raises(UserError, match="no column pateint: set data.subject_column to one of path, case_id"):
+        _list(TABLE.model_copy(update={"subject_column": "pateint"}), root, tmp_path)
+
+
+def test_cells_of_two_cases_with_one_name_are_not_mixed_up(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=2)
+    text = (root / "labels.csv").read_text()
+    (root / "labels.csv").write_text(text.replace("case1,case1.0", "case1,case0.0"))
+    with pytest.raises(UserError, match=r"cell case0.0 is of case0 .* and of case1 .*: give each cell a name"):
+        _list(TABLE, root, tmp_path)
 
 
 def test_folders_say_the_class_and_the_name_the_cell(tmp_path):
@@ -102,6 +117,25 @@ def test_a_file_without_a_cell_is_named(tmp_path):
     write_image(root / "01" / "stray.png", bar(1))
     with pytest.raises(UserError, match=r"stray.png: no cell found by data.cell_regex"):
         _list(FOLDERS, root, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("(cell", r"data.cell_regex=\(cell is no regular expression"),
+        ("case", r"has no group: put the cell's part in \(\?P<cell>...\)"),
+    ],
+)
+def test_a_wrong_expression_is_named(tmp_path, expression, message):
+    root = write_chromosomes(tmp_path / "data", cases=1)
+    with pytest.raises(UserError, match=message):
+        _list(FOLDERS.model_copy(update={"cell_regex": expression}), root, tmp_path)
+
+
+def test_an_expression_beside_a_table_is_refused(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=1)
+    with pytest.raises(UserError, match="data.cell_regex counts with data.file=null alone"):
+        _list(TABLE.model_copy(update={"cell_regex": "(.)_"}), root, tmp_path)
 
 
 def test_an_absent_class_is_named(tmp_path):

@@ -104,8 +104,17 @@ def test_a_download_that_fails_says_what_to_bring(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"the download failed \(.*not known.*\): bring MNIST \(train-images") as caught:
         listed(tmp_path / "new", tmp_path, config)
     assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "new").exists()
     write_mnist(tmp_path / "new")
     assert len(listed(tmp_path / "new", tmp_path, config).records) == 60
+
+
+def test_nothing_is_downloaded_into_what_a_zip_unpacks_to(tmp_path):
+    archive = zip_folder(write_mnist(tmp_path / "digits"), tmp_path / "digits.zip")
+    for place in (archive, tmp_path / "none.zip"):
+        with pytest.raises(UserError, match=r"data.download=true needs a folder, not data_dir=.*\.zip"):
+            listed(place, tmp_path, MnistConfig(source="mnist", download=True))
+    assert not (tmp_path / "none.zip").exists()
 
 
 def test_the_real_files_are_complete():

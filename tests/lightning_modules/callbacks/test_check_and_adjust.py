@@ -112,6 +112,32 @@ def test_every_ten_epochs_it_saves_regardless_but_nothing_twice(tmp_path):
     ]  # fmt: skip
 
 
+def test_what_is_saved_because_it_is_time_does_not_become_the_best(tmp_path):
+    """Only a check sets ``acc_best`` (Algorithm 1, step 4): the gates that follow are measured from there."""
+    trainer, callback = FakeTrainer(), checker(tmp_path, every_steps=10, every_epochs=1)
+    for step, hundredths in ((1, 30), (5, 90), (11, 50)):
+        trainer.global_step = step
+        callback.after_step(trainer, None, Hits(torch.tensor(hundredths), 100))
+        if step == 5:
+            callback.on_train_epoch_end(trainer, None)
+            assert callback.best == 0.3
+    assert [(each.step, each.reason, each.accuracy) for each in callback.saved] == [
+        (1, "check", 0.3), (5, "epoch", 0.9), (11, "check", 0.5)
+    ]  # fmt: skip
+
+
+def test_a_resume_removes_what_its_state_does_not_know(tmp_path):
+    trainer, callback = FakeTrainer(), checker(tmp_path)
+    trainer.global_step = 1
+    callback.after_step(trainer, None, Hits(torch.tensor(1), 2))
+    for name in ("step-000999.ckpt", "best.ckpt", "last.ckpt"):
+        (tmp_path / name).write_bytes(b"weights")
+    resumed = checker(tmp_path)
+    resumed.load_state_dict(callback.state_dict())
+    resumed.on_train_start(trainer, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt", "step-000001.ckpt"]
+
+
 def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):
     with pytest.raises(ValidationError, match="levels must rise"):
         CheckAndAdjustConfig(enabled=True, levels=LEVELS[::-1])
@@ -233,13 +259,17 @@ def test_where_gradients_are_accumulated_a_mini_batch_is_all_that_a_step_is_made
     assert seen == [12, 12, 8]
 
 
-def test_averaged_weights_are_what_it_saves(tmp_path):
+def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning_modules.staged_training.remove_saved", lambda folder: None)
     watch = Watch()
     config = small_config(tmp_path, *NET, *WHOLE, *CHECKS, "callbacks.averaging.enabled=true")
-    model, stage = train(config, tmp_path / "run", watch)
-    found = table(tmp_path / "run")
-    best = found.loc[found["val/acc"].idxmax(), "step"]
-    name = "backbone.conv1.weight"
-    equal = torch.equal(model.state_dict()[name], watch.weights[best][name])
-    assert equal == (best == 1)  # the first average is the first weights
+    _, stage = train(config, tmp_path / "run", watch)
     assert stage.best_of == "checks"
+    files = sorted((tmp_path / "run").rglob("step-*.ckpt"))
+    assert len(files) >= 2
+    for file in files:
+        step = int(file.stem.removeprefix("step-"))
+        found = torch.load(file, weights_only=True)["state_dict"]
+        assert found.keys() == watch.weights[step].keys()
+        equal = torch.equal(found["backbone.conv1.weight"], watch.weights[step]["backbone.conv1.weight"])
+        assert equal == (step == 1)  # the first average is the first weights
