@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from yaml import YAMLError
 from common.errors import UserError
 from common.schema import Config
 
+_TRIED = re.compile(r"constrained-|tuple\[|function-")
 ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
 
 
@@ -101,14 +102,15 @@ def _explain(error: ValidationError) -> str:
         text = f"{place} is not said: add {place}=..."
     else:
         text = f"{place or 'configuration'}: {first['msg'].removeprefix('Value error, ')}"
-        text += f" (found {first['input']!r})" if place else ""
+        text += f" (found {first['input']!r})" if place and not isinstance(first["input"], Mapping) else ""
     others = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
     return text + others
 
 
 def _key(location: Sequence[str | int]) -> str:
     """The dotted key of a fault. Below ``data`` pydantic adds the source's name, which is no key."""
-    parts = [str(part) for part in location]
+    # Of a key that takes a number or a pair, pydantic adds which of the two it tried.
+    parts = [str(part) for part in location if not _TRIED.match(str(part))]
     if parts[:1] == ["data"] and len(parts) > 2:
         del parts[1]
     return ".".join(parts)

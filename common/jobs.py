@@ -16,7 +16,8 @@ from common.config import explain_composition
 from common.console import warn
 from common.errors import UserError
 
-PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file", "data.subject_regex")
+PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
+PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 
 _failed: list[tuple[str, Exception]] = []
 
@@ -70,7 +71,7 @@ def quote_path(argument: str) -> str:
     one types. Values that Hydra reads as they are stay as they are; in a multirun, each one of a list is quoted.
     """
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in PATH_KEYS or _readable(argument):
+    if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _readable(argument):
         return argument
     pieces = value.split(",") if "-m" in sys.argv or "--multirun" in sys.argv else [value]
     quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)

@@ -173,6 +173,7 @@ def test_only_paths_with_an_equals_sign_are_quoted():
     ("key", "value"),
     [
         ("data.subject_regex", "^(?P<subject>[^_]+)_"),
+        ("data.cell_regex", "(cell[0-9]+)_"),
         ("data_dir", "/data/My Images (1)"),
         ("+init_from", "outputs/a/seed=0"),
         ("data.file", "/a/b=c/labels.csv"),

@@ -3,7 +3,7 @@
 HOMES = {
     "cnmc": "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)",
     "hem_all": "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)",
-    "mnist": "yann.lecun.com/exdb/mnist, or data.download=true",
+    "mnist": "the mirrors that torchvision.datasets.MNIST names, or data.download=true",
     "cifar10": "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true",
 }
 

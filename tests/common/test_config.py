@@ -61,12 +61,19 @@ def test_an_unknown_key_names_the_nearest_right_one(override, right):
         ("balance=paper", "transform"),
         ("loss.label_smoothing=0.1", "head.logits"),
         ("weights=null", "weights"),
+        ("prepare.size=[4,4]", "prepare.size:"),
     ],
 )
 def test_a_wrong_value_is_named(override, words):
     with pytest.raises(UserError) as caught:
         check_config(composed([override]))
     assert words in str(caught.value)
+
+
+def test_a_fault_of_a_whole_group_does_not_print_the_group():
+    with pytest.raises(UserError, match="fit=square makes square images") as caught:
+        check_config(composed(["prepare.size=[64,32]"]))
+    assert "found" not in str(caught.value)
 
 
 def test_nothing_mutates_a_configuration():

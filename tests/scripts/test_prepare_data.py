@@ -42,7 +42,7 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     assert ["9", "14", "8", "2", "4"] in cells(result.output)
     assert ["(sum)", "140", "80", "20", "40"] in cells(result.output)
     assert "partial: 100 of 60,000 train images" in result.output
-    assert "the rest can be had at yann.lecun.com/exdb/mnist" in " ".join(result.output.split())
+    assert "the rest can be had at the mirrors that torchvision.datasets.MNIST names" in " ".join(result.output.split())
     (records,) = (tmp_path / "cache").glob("prepared/*/images.csv")
     row = pd.read_csv(records).iloc[0]
     assert row[["label", "width", "height", "channels", "file"]].tolist() == [0, 28, 28, 1, "00000.png"]
