@@ -36,11 +36,11 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.
         "most uncertain": doubtful,
     }
     shown = {title: found[:COLUMNS] for title, found in strips.items() if found}
-    height = 0.8 + 1.95 * len(shown)  # inches: the title, and per strip a heading, the images and two lines
+    height = 0.8 + 2.15 * len(shown)  # inches: the title, and per strip a heading, the images and two lines
     margins = {"left": 0.01, "right": 0.99, "top": 1 - 0.8 / height, "bottom": 0.5 / height}
     with canvas(path, (1.35 * COLUMNS, height), predictions.about, layout="none", dpi=DPI) as figure:
         grid = figure.subplots(
-            len(shown), COLUMNS, squeeze=False, gridspec_kw={**margins, "wspace": 0.05, "hspace": 0.45}
+            len(shown), COLUMNS, squeeze=False, gridspec_kw={**margins, "wspace": 0.05, "hspace": 0.6}
         )
         for strip, (title, found) in zip(grid, shown.items(), strict=True):
             strip[0].set_title(title, fontsize=10.5, loc="left")
