@@ -110,14 +110,20 @@ def measure_runs(folders: Sequence[Path], count: int) -> pd.DataFrame:
         UserError: See ``load_run`` and ``datamodules.samples``.
     """
     looked = [_look(folder, count) for folder in dict.fromkeys(folder.resolve() for folder in folders)]
+    grids = common_grids(looked)
+    # One model in memory at a time: VGG16 alone takes half a gigabyte.
+    rows = [row for one in looked for row in _rows(one, grids)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def common_grids(looked: Sequence[Looked]) -> dict[str, tuple[int, int]]:
+    """Return the common grid of each position, (height, width): see :func:`measure_runs`."""
     grids: dict[str, tuple[int, int]] = {}
     for place, (_, (_, height, width)) in (item for one in looked for item in one.layers.items()):
         if min(height, width) > 1:
             least = grids.get(place, (height, width))
             grids[place] = (min(height, least[0]), min(width, least[1]))
-    # One model in memory at a time: VGG16 alone takes half a gigabyte.
-    rows = [row for one in looked for row in _rows(one, grids)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return grids
 
 
 def model_of(run: TrainedRun) -> Model:

@@ -13,7 +13,7 @@ import train
 from common.predictions import read_predictions
 from common.runs import ROOT
 from scripts.explain import app
-from scripts.explaining import data_set_of
+from scripts.explaining import Looked, common_grids, data_set_of
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import small_config
 
@@ -88,6 +88,16 @@ def test_the_smoothness_of_all_runs_is_one_table(runs, tmp_path):
     assert pools["run"].iloc[0] == "/".join(runs[0].parts[-3:])
     assert set(pd.read_csv(path.with_name("smoothness_correlation.csv"))["coefficient"]) == {"spearman", "pearson"}
     assert Image.open(path.with_suffix(".png")).size[0] > 500
+
+
+def test_the_common_grid_is_the_least_of_any_run_that_has_rows_and_columns():
+    shapes = [
+        {"conv1": (96, 55, 27), "last pool": (256, 1, 1)},
+        {"conv1": (64, 40, 30), "last pool": (256, 3, 2)},
+        {"conv1": (64, 64, 64), "last pool": (512, 1, 4)},
+    ]
+    looked = [Looked(None, None, {place: (place, shape) for place, shape in one.items()}) for one in shapes]
+    assert common_grids(looked) == {"conv1": (40, 27), "last pool": (3, 2)}
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_a_claim_stands_above_what_was_measured(tmp_path):
     runs = [make_run(0, about={"name": "a_net", "images_seen": 6000, "wall_seconds": 120.0})]
     judged = judge_pooled(runs, SETTINGS)
     append_rows(tmp_path / "papers_002_003.csv", rows_of(judged, "a_net, 72 px"))
+    append_rows(tmp_path / "chromosomes.csv", rows_of(judged, "a_net, fold 0"))
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in tables.claims_and_measured(tmp_path).splitlines()
     ]
@@ -98,7 +99,7 @@ def test_a_claim_stands_above_what_was_measured(tmp_path):
     shown = f"{accuracy['value']:.3f} ({accuracy['low']:.3f} to {accuracy['high']:.3f})"
     assert lines[2:] == [
         ["`a_net`", "0.910 (90/5/5)", "", "", "", ""],
-        ["a_net, 72 px", "", shown, "subject", "6,000", "2"],
+        ["a_net, 72 px", "", shown, "subject", "6,000", "2.0"],
         ["`b_net`", "0.5 (80/20)", "", "", "", ""],
     ]
 
