@@ -143,5 +143,13 @@ def test_five_pools_need_one_step_of_the_first_convolution():
 
 
 def test_an_unknown_reading_is_named():
-    with pytest.raises(UserError, match="pools=seven: say one of four, five, six"):
+    with pytest.raises(UserError, match="pools=seven: say one of auto, four, five, six"):
         build_backbone("anet_c6", {"pools": "seven"}, None, 227)
+
+
+@pytest.mark.parametrize(("size", "reading"), [(227, "four"), (131, "four"), (130, "five"), (72, "five")])
+def test_auto_is_four_pools_where_the_image_allows_them_and_five_below(size, reading):
+    auto = build_backbone("anet_c6", {"pools": "auto"}, None, size)
+    said = build_backbone("anet_c6", {"pools": reading}, None, size)
+    assert auto.out_shape == said.out_shape
+    assert [name for name, _ in auto.module.named_children()] == [name for name, _ in said.module.named_children()]
