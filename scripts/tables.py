@@ -98,9 +98,10 @@ def chromosomes(results: Path) -> str:
 
 
 def chromosome_recalls(results: Path) -> str:
-    """The recall of each class of ``chromosomes``: one by one, and placed jointly where the cells were."""
+    """The recall of each class, where several folds are pooled: one by one, and placed jointly where the cells were."""
     rows = pd.read_csv(results / "chromosomes.csv", dtype={"label": str, "folds": str})
-    rows = rows[rows["metric"].str.startswith("recall/") & ~rows["label"].str.contains(FOLD_LABEL)]
+    several = rows["folds"].fillna("").str.contains(" ")
+    rows = rows[rows["metric"].str.startswith("recall/") & several]
     name = rows["metric"].str.removeprefix("recall/")
     rows["class"] = name.str.removesuffix("_assigned")
     rows["shown"] = rows["value"].map(lambda value: "-" if pd.isna(value) else f"{value:.3f}")
@@ -109,6 +110,17 @@ def chromosome_recalls(results: Path) -> str:
     wide = rows.pivot(index="class", columns="column", values="shown")
     wide = wide.loc[rows["class"].unique(), rows["column"].unique()]
     return _markdown(wide.reset_index())
+
+
+def smoothness(results: Path) -> str:
+    """How smoothness goes with accuracy at each place of the networks; the grid is the coarsest there is at a place."""
+    rows = pd.read_csv(results / "smoothness_correlation.csv")
+    rows = rows[(rows["grid"] == "common") & (rows["runs"] > 0)]
+    rows["shown"] = [_interval(row.value, row.low, row.high, "+") for row in rows.itertuples()]
+    wide = rows.pivot(index="position", columns="coefficient", values="shown").loc[rows["position"].unique()]
+    wide.insert(0, "runs", rows.drop_duplicates("position").set_index("position")["runs"])
+    names = {"position": "layer", "spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
+    return _markdown(wide.reset_index().rename(columns=names))
 
 
 def overhead(results: Path) -> str:
@@ -162,5 +174,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "demo": measured("demo"),
     "chromosomes": chromosomes,
     "chromosome_recalls": chromosome_recalls,
+    "smoothness": smoothness,
     "overhead": overhead,
 }

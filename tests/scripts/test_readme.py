@@ -78,7 +78,7 @@ def test_rows_of_single_folds_stay_out_of_the_front_page(tmp_path):
     rows = rows_of(judge_pooled(runs, settings), "ours")
     append_rows(tmp_path / "chromosomes.csv", rows)
     pooled = tables.chromosomes(tmp_path), tables.chromosome_recalls(tmp_path)
-    append_rows(tmp_path / "chromosomes.csv", [{**row, "label": "ours, fold 0"} for row in rows])
+    append_rows(tmp_path / "chromosomes.csv", rows_of(judge_pooled(runs[:1], settings), "ours, fold 0"))
     assert (tables.chromosomes(tmp_path), tables.chromosome_recalls(tmp_path)) == pooled
 
 
@@ -101,6 +101,24 @@ def test_a_claim_stands_above_what_was_measured(tmp_path):
         ["`a_net`", "0.910 (90/5/5)", "", "", "", ""],
         ["a_net, 72 px", "", shown, "subject", "6,000", "2.0"],
         ["`b_net`", "0.5 (80/20)", "", "", "", ""],
+    ]
+
+
+def test_smoothness_shows_the_common_grid_and_leaves_out_what_has_no_run(tmp_path):
+    (tmp_path / "smoothness_correlation.csv").write_text(
+        "position,grid,coefficient,value,low,high,method,runs,data_sets\n"
+        "conv1,own,spearman,0.9,0.8,1.0,bca,6,3\n"
+        "conv1,common,spearman,-0.5,-0.9,0.25,bca,6,3\n"
+        "conv1,common,pearson,-0.4,-0.8,0.3,bca,6,3\n"
+        "last pool,common,spearman,,,,,0,0\n"
+    )
+    lines = tables.smoothness(tmp_path).splitlines()
+    assert len(lines) == 3
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
+        "conv1",
+        "6",
+        "-0.400 (-0.800 to +0.300)",
+        "-0.500 (-0.900 to +0.250)",
     ]
 
 
