@@ -20,6 +20,8 @@ NOISE = 2 / np.sqrt(np.pi)
 CONSTANT = 1e-6
 # A correlation of two points is always +-1; of fewer than this many runs there is no interval.
 FEWEST = 4
+# Standardised, two runs are +1 and -1 whatever they were.
+FEWEST_OF_A_SET = 3
 MEASURES = {"smoothness": "own", "smoothness_common": "common"}
 POSITION_COLUMNS = ["position", "grid", "coefficient", "value", "low", "high", "method", "runs", "data_sets"]
 
@@ -75,8 +77,8 @@ def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFram
     """Correlate smoothness with accuracy over runs, at each position of the layers.
 
     Data sets differ in difficulty and in detail, whatever the network. So smoothness and accuracy are first
-    standardised within each data set (mean 0, standard deviation 1, over its runs); a data set with a single run, or
-    with runs that do not differ, says nothing and is left out. Then the coefficients over all runs that are left.
+    standardised within each data set (mean 0, standard deviation 1, over its runs); a data set with fewer than three
+    runs is left out (of two, one is always at +1 and the other at -1), and so is one whose runs do not differ. Then the coefficients over all runs that are left.
 
     Intervals: BCa bootstrap that draws runs (pairs, standardised once, before). A handful of runs leaves them wide,
     and runs that share a network or data are not independent, so they are rather too narrow than too wide.
@@ -106,7 +108,7 @@ def standardised(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     known = table.dropna(subset=[measure, "accuracy"])
     groups = known.groupby("data_set")[[measure, "accuracy"]]
     spread = groups.transform("std", ddof=0)
-    tells = (spread > 1e-9).all(axis=1)
+    tells = (spread > 1e-9).all(axis=1) & (groups.transform("count") >= FEWEST_OF_A_SET).all(axis=1)
     values = (known[[measure, "accuracy"]] - groups.transform("mean")) / spread
     return known.assign(**values)[tells]
 

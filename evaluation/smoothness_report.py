@@ -56,7 +56,7 @@ def correlation_table(found: pd.DataFrame, confidence: float) -> Group:
         "own grid: finer maps are smoother; common grid: averaged down to the smallest map at that place",
     ]
     caution = f"! {runs} runs count: the intervals are wide, and many are looked at"
-    few = f"! {runs} runs count: too few for an interval ({FEWEST} at least, two or more on each data set)"
+    few = f"! {runs} runs count: too few for an interval ({FEWEST} at least, three or more on each data set)"
     last = Text(few if runs < FEWEST else caution, style="yellow")
     return Group(Text("Does smoothness go with low accuracy?", style="bold"), result, *map(Text, notes), last)
 

@@ -112,17 +112,6 @@ def chromosome_recalls(results: Path) -> str:
     return _markdown(wide.reset_index())
 
 
-def smoothness(results: Path) -> str:
-    """How smoothness goes with accuracy at each place of the networks; the grid is the coarsest there is at a place."""
-    rows = pd.read_csv(results / "smoothness_correlation.csv")
-    rows = rows[(rows["grid"] == "common") & (rows["runs"] > 0)]
-    rows["shown"] = [_interval(row.value, row.low, row.high, "+") for row in rows.itertuples()]
-    wide = rows.pivot(index="position", columns="coefficient", values="shown").loc[rows["position"].unique()]
-    wide.insert(0, "runs", rows.drop_duplicates("position").set_index("position")["runs"])
-    names = {"position": "layer", "spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
-    return _markdown(wide.reset_index().rename(columns=names))
-
-
 def overhead(results: Path) -> str:
     """The cost of the shell around the training."""
     table = pd.read_csv(results / "overhead.csv")
@@ -174,6 +163,5 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "demo": measured("demo"),
     "chromosomes": chromosomes,
     "chromosome_recalls": chromosome_recalls,
-    "smoothness": smoothness,
     "overhead": overhead,
 }

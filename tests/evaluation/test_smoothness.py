@@ -102,11 +102,14 @@ def test_the_claim_shows_as_a_negative_correlation_with_an_interval_below_zero()
     assert found["high"] < 0
 
 
-def test_a_data_set_with_one_run_or_equal_runs_says_nothing():
+def test_a_data_set_with_one_run_or_two_or_equal_runs_says_nothing():
     rows = [
         ("a", "alone", 0.1, 0.9),
+        ("a", "two", 0.1, 0.9),
+        ("b", "two", 0.3, 0.7),
         ("a", "equal", 0.2, 0.8),
         ("b", "equal", 0.3, 0.8),
+        ("c", "equal", 0.4, 0.8),
         ("a", "undefined", np.nan, 0.9),
     ]
     assert standardised(make_table(rows), "smoothness").empty

@@ -104,24 +104,6 @@ def test_a_claim_stands_above_what_was_measured(tmp_path):
     ]
 
 
-def test_smoothness_shows_the_common_grid_and_leaves_out_what_has_no_run(tmp_path):
-    (tmp_path / "smoothness_correlation.csv").write_text(
-        "position,grid,coefficient,value,low,high,method,runs,data_sets\n"
-        "conv1,own,spearman,0.9,0.8,1.0,bca,6,3\n"
-        "conv1,common,spearman,-0.5,-0.9,0.25,bca,6,3\n"
-        "conv1,common,pearson,-0.4,-0.8,0.3,bca,6,3\n"
-        "last pool,common,spearman,,,,,0,0\n"
-    )
-    lines = tables.smoothness(tmp_path).splitlines()
-    assert len(lines) == 3
-    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
-        "conv1",
-        "6",
-        "-0.400 (-0.800 to +0.300)",
-        "-0.500 (-0.900 to +0.250)",
-    ]
-
-
 def test_every_table_that_the_front_page_asks_for_exists_and_is_up_to_date():
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
     assert len(blocks) >= 5
