@@ -78,7 +78,8 @@ def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFram
 
     Data sets differ in difficulty and in detail, whatever the network. So smoothness and accuracy are first
     standardised within each data set (mean 0, standard deviation 1, over its runs); a data set with fewer than three
-    runs is left out (of two, one is always at +1 and the other at -1), and so is one whose runs do not differ. Then the coefficients over all runs that are left.
+    runs is left out (of two, one is always at +1 and the other at -1), and so is one whose runs do not differ. Then
+    the coefficients over all runs that are left.
 
     Intervals: BCa bootstrap that draws runs (pairs, standardised once, before). A handful of runs leaves them wide,
     and runs that share a network or data are not independent, so they are rather too narrow than too wide.
