@@ -87,7 +87,6 @@ def evaluate(
     # Imported here so that --help costs nothing.
     from rich.console import Console
 
-    from common.errors import UserError
     from common.predictions import read_predictions
     from common.schema import AssignmentConfig, EvaluationConfig
     from evaluation.cells import assigned_table, assignment_refusal
@@ -99,13 +98,9 @@ def evaluate(
     from evaluation.tables import difference_table, table
 
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
-    said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
-    known = {name: cost for name, cost in said.items() if cost is not None}
-    asked = bool(known) or costs is Source.VALIDATION
-    if asked and assign is False:
-        raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
-    # Who says how cells are placed wants them placed, and is told where they cannot be.
-    enabled = assign if assign is not None else asked or assignment_refusal(ours) is None
+    known = _known_costs(extra_cost, missing_cost)
+    asked = _asks_for_assignment(assign, costs, known)
+    enabled = asked if asked is not None else assignment_refusal(ours) is None
     settings = EvaluationConfig(
         resamples=resamples,
         confidence=confidence,
@@ -127,6 +122,23 @@ def evaluate(
     if output:
         assigned = assigned_table(ours, settings.assignment)
         write_files(output, judgement, score(pool(ours).part("test")), assigned=assigned)
+
+
+def _known_costs(extra_cost: float | None, missing_cost: float | None) -> dict[str, float]:
+    """The costs that were said, by the names of their settings."""
+    said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
+    return {name: cost for name, cost in said.items() if cost is not None}
+
+
+def _asks_for_assignment(assign: bool | None, costs: Source, known: dict[str, float]) -> bool | None:
+    """Whether cells are to be placed; None where nothing was said of it, so that the runs decide."""
+    from common.errors import UserError
+
+    says_how = bool(known) or costs is Source.VALIDATION
+    if says_how and assign is False:
+        raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
+    # Who says how cells are placed wants them placed, and is told where they cannot be.
+    return True if says_how else assign
 
 
 if __name__ == "__main__":

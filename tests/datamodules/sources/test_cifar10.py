@@ -46,7 +46,7 @@ def test_batches_become_lossless_files(tmp_path, monkeypatch):
 
 def test_a_batch_that_is_not_the_published_one_is_never_unpickled(tmp_path, monkeypatch):
     root = write_batches(tmp_path / "data", monkeypatch)
-    (root / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"cos\nsystem\n(S'touch /tmp/evil'\ntR.")
+    (root / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"cos\nsystem\n(S'touch evil'\ntR.")
     (root / "cifar-10-batches-py" / "test_batch").unlink()
     monkeypatch.setattr("pickle.load", lambda *args, **kwargs: pytest.fail("unpickled"))
     with pytest.raises(UserError, match="data_batch_3, test_batch missing or not as published"):
