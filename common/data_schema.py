@@ -100,6 +100,71 @@ class HemAllConfig(SourceConfig):
     images: PositiveInt | None = None
 
 
+class SyntheticChromosomesConfig(SourceConfig):
+    """Procedurally drawn single chromosomes: the embedded default of chromosomes and karyograms."""
+
+    source: Literal["synthetic_chromosomes"]
+    cells: Annotated[int, Field(ge=3)] = 60
+    cases: Annotated[int, Field(ge=3)] = 40
+    abnormal: Probability = 0.1
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class AugmentedConfig(Strict):
+    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
+
+    normal: Annotated[float, Field(ge=1.0)] = 3.58
+    abnormal: Annotated[float, Field(ge=1.0)] = 7.71
+
+
+class KaryogramsConfig(SourceConfig):
+    """Whole karyograms in two folders, normal and abnormal."""
+
+    source: Literal["karyograms"]
+    subject_regex: str | None = None
+    augmented: AugmentedConfig = AugmentedConfig()
+
+
+class SheetConfig(Strict):
+    """The sheet that a karyogram is laid out on; lengths in pixels of the sheet."""
+
+    size: tuple[Pixels, Pixels] = (832, 832)
+    scale: PositiveFloat = 1.25
+    margin: Annotated[int, Field(ge=0)] = 24
+    homologue_gap: Annotated[int, Field(ge=0)] = 6
+    pair_gap: Annotated[int, Field(ge=0)] = 28
+    row_gap: Annotated[int, Field(ge=0)] = 28
+    labels: bool = True
+
+
+class DerivedConfig(Strict):
+    """How many karyograms of each kind of abnormality are derived from real normal ones."""
+
+    gain: Annotated[int, Field(ge=0)] = 0
+    sex_gain: Annotated[int, Field(ge=0)] = 0
+    sex_loss: Annotated[int, Field(ge=0)] = 0
+    autosome_loss: Annotated[int, Field(ge=0)] = 0
+    terminal_deletion: Annotated[int, Field(ge=0)] = 0
+    interstitial_deletion: Annotated[int, Field(ge=0)] = 0
+    duplication: Annotated[int, Field(ge=0)] = 0
+    translocation: Annotated[int, Field(ge=0)] = 0
+    inversion: Annotated[int, Field(ge=0)] = 0
+
+
+class ComposedKaryogramsConfig(SourceConfig):
+    """Karyograms composed from single chromosomes, with known truth."""
+
+    source: Literal["composed_karyograms"]
+    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
+    sheet: SheetConfig = SheetConfig()
+    derived: DerivedConfig = DerivedConfig()
+    gained: tuple[str, ...] = ("13", "18", "21")
+    segment: tuple[Share, Share] = (0.2, 0.4)
+    preparation_loss: Literal["leave_out", "class"] = "leave_out"
+    seed: Annotated[int, Field(ge=0)] = 0
+    augmented: AugmentedConfig = AugmentedConfig()
+
+
 DataConfig = Annotated[
     CnmcConfig
     | FolderConfig
@@ -108,7 +173,10 @@ DataConfig = Annotated[
     | MnistConfig
     | Cifar10Config
     | ChromosomesConfig
-    | HemAllConfig,
+    | HemAllConfig
+    | SyntheticChromosomesConfig
+    | KaryogramsConfig
+    | ComposedKaryogramsConfig,
     Field(discriminator="source"),
 ]
 
@@ -141,8 +209,11 @@ class PrepareConfig(Strict):
 
     size: Pixels | tuple[Pixels, Pixels] = 224
     background: Literal["black", "detect"] = "black"
-    fit: Literal["square", "canvas"] = "square"
+    augment_at: Pixels | None = None
+    fit: Literal["square", "stretch", "canvas"] = "square"
     canvas: CanvasConfig = CanvasConfig()
+    compact: bool = False
+    compact_gap: PositiveInt = 12
     crop: bool = True
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = 0
     clahe: bool = False
@@ -154,6 +225,11 @@ class PrepareConfig(Strict):
     def shape(self) -> tuple[int, int]:
         """Height and width of a prepared image in pixels."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @property
+    def stored_shape(self) -> tuple[int, int]:
+        """Height and width of an image in the cache, where it is augmented, in pixels."""
+        return self.shape if self.augment_at is None else (self.augment_at, self.augment_at)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PrepareConfig":
@@ -168,6 +244,14 @@ class BalanceConfig(Strict):
     """How unequal classes of the train part are evened out."""
 
     name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = "none"
+
+
+class WithinPlacesConfig(Strict):
+    """Random changes of each chromosome of a karyogram at its own place."""
+
+    rotate: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
+    mirror: bool = False
+    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
 
 class TransformConfig(Strict):
@@ -185,6 +269,10 @@ class TransformConfig(Strict):
     contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    brightness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    noise: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    blur: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    within_places: WithinPlacesConfig = WithinPlacesConfig()
 
 
 class LoaderConfig(Strict):

@@ -13,8 +13,9 @@ from scipy.stats import entropy
 from common.errors import UserError
 from common.files import atomic_path
 
-SCHEMA_VERSION = 2
-COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "uncertainty")
+SCHEMA_VERSION = 3
+READABLE = (2, 3)  # 2 had no ``kind``
+COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "uncertainty")
 PROBABILITY_PREFIX = "prob_"
 
 
@@ -25,7 +26,8 @@ class Predictions:
     Attributes:
         frame: One row per image: ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name,
             or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"), ``cell`` (of a
-            single chromosome: its metaphase; None where unknown or without meaning), one column ``prob_<class>`` per
+            single chromosome or a karyogram: its metaphase; None where unknown or without meaning), ``kind`` (what is
+            known beyond the class, or None), one column ``prob_<class>`` per
             class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the probabilities over its
             maximum).
         classes: The class names; the order of the probabilities.
@@ -94,9 +96,11 @@ def read_predictions(path: Path) -> Predictions:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
     meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
-    if meta.get("schema_version") != SCHEMA_VERSION:
+    if meta.get("schema_version") not in READABLE:
         found = meta.get("schema_version", "none")
         raise UserError(f"{path} has predictions schema {found}, this code reads {SCHEMA_VERSION}: run it again")
+    if meta["schema_version"] == 2:
+        table = table.append_column("kind", pa.nulls(table.num_rows, pa.string()))
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
     absent = [column for column in needed if column not in table.column_names]
     if absent:

@@ -9,28 +9,36 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from common.data_schema import (
+    AugmentedConfig,
     BalanceConfig,
     CanvasConfig,
     ChromosomesConfig,
     Cifar10Config,
     CnmcConfig,
+    ComposedKaryogramsConfig,
     DataConfig,
+    DerivedConfig,
     FolderConfig,
     HemAllConfig,
+    KaryogramsConfig,
     LoaderConfig,
     MnistConfig,
     PaperSplit,
     PrepareConfig,
+    SheetConfig,
     SourceConfig,
     SplitConfig,
+    SyntheticChromosomesConfig,
     SyntheticConfig,
     TableConfig,
     TransformConfig,
+    WithinPlacesConfig,
 )
 from common.strict import Name, Probability, Share, Strict
 
 __all__ = [
     "AssignmentConfig",
+    "AugmentedConfig",
     "AveragingConfig",
     "BalanceConfig",
     "CallbacksConfig",
@@ -40,8 +48,10 @@ __all__ = [
     "ChromosomesConfig",
     "Cifar10Config",
     "CnmcConfig",
+    "ComposedKaryogramsConfig",
     "Config",
     "DataConfig",
+    "DerivedConfig",
     "EarlyBreakConfig",
     "EarlyStoppingConfig",
     "EvaluationConfig",
@@ -49,6 +59,7 @@ __all__ = [
     "HeadConfig",
     "HemAllConfig",
     "InferenceConfig",
+    "KaryogramsConfig",
     "LevelConfig",
     "LoaderConfig",
     "LoggerConfig",
@@ -59,14 +70,18 @@ __all__ = [
     "PaperSplit",
     "PrepareConfig",
     "SchedulerConfig",
+    "SheetConfig",
     "SourceConfig",
     "SplitConfig",
     "StageConfig",
+    "SyntheticChromosomesConfig",
     "SyntheticConfig",
     "TableConfig",
     "TrainerConfig",
     "TransformConfig",
+    "TriageConfig",
     "UnfreezeConfig",
+    "WithinPlacesConfig",
 ]
 
 
@@ -232,6 +247,16 @@ class InferenceConfig(Strict):
     """How an image becomes a probability, once trained."""
 
     mirror: bool = False
+    mc_passes: Annotated[int, Field(ge=0)] = 0
+
+
+class TriageConfig(Strict):
+    """Which images go to a person: the wishes, of two-class tasks."""
+
+    enabled: bool = True
+    sensitivity: Share = 0.99
+    vote_share: Share = 0.8
+    coverage: Share = 0.9
 
 
 class AssignmentConfig(Strict):
@@ -251,6 +276,8 @@ class EvaluationConfig(Strict):
     threshold: Literal["youden", "f1", "sensitivity"] = "youden"
     sensitivity: Share = 0.95
     seed: Annotated[int, Field(ge=0)] = 0
+    calibration_bins: Annotated[int, Field(ge=2)] = 10
+    triage: TriageConfig = TriageConfig()
     assignment: AssignmentConfig = AssignmentConfig()
 
 

@@ -22,7 +22,9 @@ class Record(NamedTuple):
         label: Class name; None where unknown.
         subject: Whose cell it is; None where unknown.
         part: The part that the data set itself puts it in ("fold_0", "prelim", ...); None where it says nothing.
-        cell: The cell (metaphase) that a single chromosome comes from; None where unknown, or where an image is a cell.
+        cell: The cell (metaphase) that a single chromosome or a karyogram comes from; None where unknown, or where an
+            image is a cell.
+        kind: What is known beyond the class, such as the kind of an abnormality; None where nothing is.
     """
 
     image_id: str
@@ -31,6 +33,7 @@ class Record(NamedTuple):
     subject: str | None = None
     part: str | None = None
     cell: str | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Listing:
         source: The source's name ("cnmc", ...).
         notes: Statements for the user.
         synthetic: Whether the images are drawn, not taken.
+        places: Of karyograms: where each chromosome lies, see `Manifest`; None where that is not known.
     """
 
     records: tuple[Record, ...]
@@ -54,6 +58,7 @@ class Listing:
     source: str
     notes: tuple[str, ...] = ()
     synthetic: bool = False
+    places: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Manifest:
 
     Attributes:
         frame: ``image_id`` (str, unique), ``path`` (str, POSIX, below ``root``), ``label`` (class name or None),
-            ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome, or None),
+            ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome or karyogram, or
+            None), ``kind`` (within the class, or None),
             ``width`` and ``height`` (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes,
             64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
             The index is 0, 1, 2, ...
@@ -72,6 +78,9 @@ class Manifest:
         source: The source's name ("cnmc", ...).
         synthetic: Whether the images are drawn, not taken.
         notes: Statements for the user, such as what is missing or was left out.
+        places: Of karyograms, one row per chromosome: ``image_id``, ``chromosome`` ("1" to "22", "X", "Y"), ``x``,
+            ``y``, ``width``, ``height`` (int, pixels of the file): a box that holds this chromosome alone on plain
+            ground. None where that is not known.
     """
 
     frame: pd.DataFrame
@@ -81,6 +90,7 @@ class Manifest:
     source: str
     synthetic: bool = False
     notes: tuple[str, ...] = field(default=())
+    places: pd.DataFrame | None = None
 
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""

@@ -144,7 +144,7 @@ def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], notes:
         if name not in present:
             raise UserError(f"class {name} has no image that can be read in {listing.root}: add some, or leave it out")
     facts = (listing.root, listing.classes, listing.positive_class, listing.source, listing.synthetic)
-    return Manifest(frame, *facts, notes=listing.notes + notes)
+    return Manifest(frame, *facts, notes=listing.notes + notes, places=listing.places)
 
 
 def _dtype(column: str) -> str:

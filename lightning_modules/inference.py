@@ -50,7 +50,7 @@ def to_predictions(
     Args:
         rows: Positions in ``images``, int64 (N,), each at most once.
         probabilities: float64 (N, classes).
-        images: The manifest's frame: image_id, path, label, subject.
+        images: The manifest's frame: image_id, path, label, subject, cell, kind.
         parts: The part of each image, of the index of ``images``.
         classes: The class names, in the order of the probabilities.
         positive_class: The class whose probability is thresholded, None for more than two classes.
@@ -58,7 +58,7 @@ def to_predictions(
     """
     if len(np.unique(rows)) != len(rows):
         raise ValueError("an image was predicted twice")
-    frame = images.iloc[rows][["image_id", "path", "label", "subject", "cell"]].reset_index(drop=True)
+    frame = images.iloc[rows][["image_id", "path", "label", "subject", "cell", "kind"]].reset_index(drop=True)
     frame["part"] = parts.iloc[rows].to_numpy()
     # float32 softmax rows sum to 1 within 1e-7; the schema promises float64.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)

@@ -1,0 +1,50 @@
+"""What the counts of a cell's chromosomes say: normal, a numerical abnormality, or nothing sure."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+AUTOSOMES = tuple(str(number) for number in range(1, 23))
+CHROMOSOMES = (*AUTOSOMES, "X", "Y")
+NORMAL, ABNORMAL, PREPARATION_LOSS = "normal", "abnormal", "preparation_loss"
+# Complements of sex chromosomes that people live with, beside XX and XY.
+_SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
+
+
+class Karyotype(NamedTuple):
+    """A cell's karyotype as its counts tell it.
+
+    Attributes:
+        iscn: In the manner of ISCN, such as "47,XX,+21".
+        kind: "normal", "trisomy", "sex_aneuploidy", "preparation_loss" or "unclear".
+        label: The class of its karyogram; None where the counts allow none ("unclear").
+    """
+
+    iscn: str
+    kind: Literal["normal", "trisomy", "sex_aneuploidy", "preparation_loss", "unclear"]
+    label: Literal["normal", "abnormal", "preparation_loss"] | None
+
+
+def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
+    """Name a karyotype by its counts.
+
+    One missing autosome is most often lost when the slide is made: it is a kind of its own, no abnormality. Two
+    deviations at once, more than one chromosome too many of a class, or sex chromosomes that nobody lives with, are
+    "unclear": such counts come from mistakes more often than from patients.
+
+    Args:
+        counts: How many chromosomes there are of each class, "1" to "22", "X", "Y"; an absent class counts 0.
+    """
+    sex = "X" * counts.get("X", 0) + "Y" * counts.get("Y", 0)
+    deviations = {name: counts.get(name, 0) - 2 for name in AUTOSOMES if counts.get(name, 0) != 2}
+    total = sum(counts.get(name, 0) for name in CHROMOSOMES)
+    changes = [f"{'+' if by > 0 else '-'}{name}" for name, by in deviations.items() for _ in range(abs(by))]
+    iscn = ",".join([str(total), sex or "0", *changes])
+    if not deviations and sex in ("XX", "XY"):
+        return Karyotype(iscn, "normal", NORMAL)
+    if not deviations and sex in _SEX_ANEUPLOIDIES:
+        return Karyotype(iscn, "sex_aneuploidy", ABNORMAL)
+    if sex in ("XX", "XY") and list(deviations.values()) == [1]:
+        return Karyotype(iscn, "trisomy", ABNORMAL)
+    if sex in ("XX", "XY") and list(deviations.values()) == [-1]:
+        return Karyotype(iscn, "preparation_loss", PREPARATION_LOSS)
+    return Karyotype(iscn, "unclear", None)
