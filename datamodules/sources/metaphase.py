@@ -12,6 +12,7 @@ from datamodules.images import BrokenImageError, read_image
 from datamodules.manifest import Manifest
 
 GROUND = 255  # of a G-banded chromosome: dark on white
+_SPECK = 0.03  # of the largest part's area: what is smaller is dirt
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +88,10 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
         pixels = 255 - pixels
     mask = np.zeros(pixels.shape, np.uint8)
     contours, _ = cv2.findContours((pixels < GROUND - 10).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    # Light bands within the outline belong to the chromosome; specks beside it do not.
-    if contours:
-        largest = max(contours, key=cv2.contourArea)
-        cv2.drawContours(mask, [largest], -1, 1, thickness=cv2.FILLED)
+    # Light bands within the outline belong to the chromosome, and satellites beyond a light stalk; specks do not.
+    areas = [cv2.contourArea(contour) for contour in contours]
+    parts = [contour for contour, area in zip(contours, areas, strict=True) if area >= _SPECK * max(areas)]
+    cv2.drawContours(mask, parts, -1, 1, thickness=cv2.FILLED)
     inside = mask.astype(bool)
     return Chromosome(label, np.where(inside, pixels, GROUND).astype(np.uint8), inside, image_id)
 
