@@ -1,5 +1,6 @@
 """Results for the terminal."""
 
+import pandas as pd
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -164,3 +165,20 @@ def _cells(interval: dict, sign: str = "") -> tuple[str, str]:
 
 def _number(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.3f}"
+
+
+def frame_table(frame: pd.DataFrame, title: str) -> Table:
+    """Draw a data frame for the terminal; numbers with three digits, what is not known as a dash."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
+    for name in frame.columns:
+        result.add_column(name, justify="right" if pd.api.types.is_numeric_dtype(frame[name]) else "left")
+    for row in frame.itertuples(index=False):
+        result.add_row(*(Text(_plain(value)) for value in row))
+    return result
+
+
+def _plain(value: object) -> str:
+    if value is None or pd.isna(value):
+        return "-"
+    whole = not isinstance(value, float) or value == int(value) and abs(value) > 1
+    return f"{value:.0f}" if whole and isinstance(value, float) else str(value) if whole else f"{value:.3f}"

@@ -1,0 +1,62 @@
+"""Which abnormal cells are found: by counting single chromosomes, or by a network on their karyograms."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# The packages stand beside scripts/ in the checkout and are not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import report_user_errors
+from scripts.several import several
+
+Counting = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")
+]
+Against = Annotated[
+    list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
+]
+Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
+Threshold = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command(cls=several("--against"))
+@report_user_errors()
+def karyotypes(runs: Counting, against: Against = None, csv: Csv = None, sensitivity: Threshold = 0.95) -> None:
+    """Tabulate which real aneuploidies are found, with counts and exact intervals; derived abnormalities beside them.
+
+    A network's threshold is chosen on validation, for the sensitivity that is asked.
+
+    [bold]python scripts/karyotypes.py outputs/chromosomes_best/subject-fold*/seed=0 --against
+    outputs/karyogram_mobilenetv2_full/subject-fold*/seed=0[/bold]
+    """
+    # Imported here so that --help costs nothing.
+    import pandas as pd
+
+    from common.console import console
+    from common.predictions import read_predictions
+    from common.schema import AssignmentConfig, EvaluationConfig
+    from evaluation.karyotypes import count_cells, counted, same_cells, seen, write_table
+    from evaluation.tables import frame_table
+
+    ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
+    cells = count_cells(ours, AssignmentConfig())
+    if theirs:
+        cells = same_cells(cells, theirs)
+    ways = {"argmax": "counted one by one", "assigned": "counted, placed jointly"}
+    tables = [counted(cells, way, method) for way, method in ways.items()]
+    if theirs:
+        settings = EvaluationConfig(threshold="sensitivity", sensitivity=sensitivity)
+        tables.append(seen(theirs, settings, theirs[0].about["name"]))
+    result = pd.concat(tables, ignore_index=True)
+    console.print(frame_table(result, "which cells are called abnormal"))
+    if csv:
+        write_table(csv, result)
+
+
+if __name__ == "__main__":
+    app()
