@@ -27,7 +27,7 @@ def main(composed: DictConfig) -> None:
         run(check_config(composed))
 
 
-def run(config: Config) -> Path:
+def run(config: Config, watch: runs.Watch = runs.unwatched) -> Path:
     """Check everything, train what is not trained yet, judge it, and return the run's folder."""
     # Imported here, so that --help and a mistyped key do not wait for torch.
     from datamodules.image_datamodule import ImageDataModule
@@ -52,33 +52,32 @@ def run(config: Config) -> Path:
             runs.open_run(folder, config, identity, sys.argv)
             say(str(folder), *data.describe())
             with runs.recorded(folder):
-                train_and_predict(model, data, config, folder, runs.facts_of(config, identity))
+                train_and_predict(model, data, config, folder, runs.facts_of(config, identity), watch(folder))
         report(folder, config)
     return folder
 
 
 def train_and_predict(
-    model: "Classifier", data: "ImageDataModule", config: Config, folder: Path, facts: dict[str, Any]
+    model: "Classifier", data: "ImageDataModule", config: Config, folder: Path, facts: dict[str, Any], watching: list
 ) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
     from common.predictions import write_predictions
-    from evaluation.gallery import examples
+    from evaluation.gallery import galleries
     from lightning_modules.inference import predict, to_predictions
     from lightning_modules.staged_training import train_stages
 
     data.prepare()
     data.write_facts(folder)
     write_json(folder / "model.json", model.facts())
-    stages = train_stages(model, data, config, folder)
+    stages = train_stages(model, data, config, folder, watching)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
     about = {**facts, **data.facts(), **budget, "run": str(folder)}
-    rows, probabilities = predict(model, data, config)
-    manifest = data.manifest
+    predicted, manifest = predict(model, data, config), data.manifest
     predictions = to_predictions(
-        rows, probabilities, manifest.frame, data.parts, manifest.classes, manifest.positive_class, about
+        predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, about
     )
     write_predictions(folder / "predictions.parquet", predictions)
-    examples(folder / "examples.png", predictions.part("test"), data.images, data.rows("test"))
+    galleries(folder, predictions.part("test"), data.images, data.rows("test"))
     runs.write_status(folder, "finished", best=stages[-1].best, **budget)
 
 

@@ -16,6 +16,8 @@ from common.errors import UserError
 from common.schema import Config
 
 _TRIED = re.compile(r"constrained-|tuple\[|function-")
+KARYOGRAMS = ("karyograms", "composed_karyograms")  # sources of whole sheets
+_TURNS = ("flips", "rotations", "mirror", "rotate", "bend")  # transforms that move a chromosome to another place
 ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
 
 
@@ -33,10 +35,12 @@ def check_config(composed: DictConfig) -> Config:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {str(error).splitlines()[0]}") from error
+    if "search" in values:
+        raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        raise UserError(_explain(error)) from error
+        raise UserError(explain(error)) from error
     _check_together(config)
     return config
 
@@ -86,13 +90,20 @@ def _explain_hydra(error: Exception) -> str:
     return " ".join(lines[:2])
 
 
-def _explain(error: ValidationError) -> str:
-    """One line for the first fault of the configuration, with the number of the others."""
+def explain(error: ValidationError, schema: type[BaseModel] = Config, node: str = "") -> str:
+    """Return one line for the first fault of the configuration, with the number of the others.
+
+    Args:
+        error: What pydantic found.
+        schema: The model that it tried.
+        node: The key that the model stands at; "" for the whole configuration.
+    """
     faults = error.errors()
     first = faults[0]
-    place = _key(first["loc"])
+    above = f"{node}." if node else ""
+    place = above + _key(first["loc"])
     if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"])
+        known = [above + key for key in _known_keys(first["loc"], schema)]
         groups = [] if "." in place else [f"+{group}" for group in ADDED_GROUPS]
         near = difflib.get_close_matches(place, [*known, *groups], n=3, cutoff=0.6) or known
         text = f"unknown key {place}: did you mean {' or '.join(near)}?"
@@ -116,9 +127,9 @@ def _key(location: Sequence[str | int]) -> str:
     return ".".join(parts)
 
 
-def _known_keys(location: Sequence[str | int]) -> list[str]:
+def _known_keys(location: Sequence[str | int], schema: type[BaseModel] = Config) -> list[str]:
     """The keys that would be right at the place of an unknown one, dotted."""
-    models: list[type[BaseModel]] = [Config]
+    models: list[type[BaseModel]] = [schema]
     prefix: list[str] = []
     for part in [str(part) for part in location[:-1]]:
         chosen = [model for model in models if part in _sources(model)]
@@ -147,6 +158,7 @@ def _members(annotation: Any) -> list[type[BaseModel]]:
 
 def _check_together(config: Config) -> None:
     """Rules over several groups, which no single model can know."""
+    _check_karyograms(config)
     turns = config.transform.flips or config.transform.rotations
     if config.balance.name in ("paper", "hem_all") and not turns:
         adds = f"balance={config.balance.name} adds turned copies"
@@ -157,3 +169,42 @@ def _check_together(config: Config) -> None:
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
+
+
+def _check_karyograms(config: Config) -> None:
+    """What must not happen to whole karyograms, and what happens to nothing else."""
+    source, transform = config.data.source, config.transform
+    if source in KARYOGRAMS:
+        turned = [f"transform.{key}" for key in _TURNS if getattr(transform, key)]
+        turned += ["inference.mirror"] if config.inference.mirror else []
+        turned += [f"balance={config.balance.name}"] if config.balance.name in ("paper", "hem_all") else []
+        if turned:
+            instead = "transform=karyograms, " if source == "karyograms" else "transform.within_places, "
+            raise UserError(
+                f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
+                f"so the sheet is not turned, mirrored or bent: use {instead}and leave this out"
+            )
+    within = transform.within_places
+    if within.rotate or within.mirror or within.bend:
+        _check_within_places(config)
+
+
+def _check_within_places(config: Config) -> None:
+    """The places are known of composed karyograms alone, and only where the preparation moves nothing."""
+    source, prepare = config.data.source, config.prepare
+    if source != "composed_karyograms":
+        why = "is not known in pictures of whole karyograms" if source in KARYOGRAMS else "exists in karyograms alone"
+        raise UserError(
+            f"transform.within_places with data.source={source}: the place of a chromosome {why}: "
+            "use data=composed_karyograms, or another transform"
+        )
+    if prepare.compact:
+        raise UserError(
+            "prepare.compact moves the chromosomes away from the places that transform.within_places changes them at: "
+            "set data.sheet.pair_gap and data.sheet.row_gap instead"
+        )
+    if prepare.fit != "stretch" or prepare.crop:
+        raise UserError(
+            "transform.within_places needs prepare.fit=stretch and prepare.crop=false: "
+            "a crop or a border would move the chromosomes away from their places"
+        )

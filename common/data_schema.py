@@ -128,11 +128,11 @@ class KaryogramsConfig(SourceConfig):
 class SheetConfig(Strict):
     """The sheet that a karyogram is laid out on; lengths in pixels of the sheet."""
 
-    size: tuple[Pixels, Pixels] = (832, 832)
-    scale: PositiveFloat = 1.25
+    size: tuple[Pixels, Pixels] = (640, 832)
+    scale: PositiveFloat = 1.1
     margin: Annotated[int, Field(ge=0)] = 24
-    homologue_gap: Annotated[int, Field(ge=0)] = 6
-    pair_gap: Annotated[int, Field(ge=0)] = 28
+    homologue_gap: Annotated[int, Field(ge=0)] = 4
+    pair_gap: Annotated[int, Field(ge=0)] = 14
     row_gap: Annotated[int, Field(ge=0)] = 28
     labels: bool = True
 
@@ -237,7 +237,17 @@ class PrepareConfig(Strict):
             raise ValueError("size: fit=square makes square images: give one number, or set prepare.fit=canvas")
         if self.fit == "canvas" and self.clahe:
             raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
+        if self.fit == "canvas" and self.compact:
+            raise ValueError("compact closes the gaps of whole karyograms, fit=canvas takes one chromosome: drop one")
+        if self.augment_at is not None:
+            self._is_augmented_larger(self.augment_at)
         return self
+
+    def _is_augmented_larger(self, side: int) -> None:
+        if self.fit == "canvas":
+            raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
+        if side < max(self.shape):
+            raise ValueError(f"augment_at={side} is smaller than size: images would be enlarged again, raise it")
 
 
 class BalanceConfig(Strict):

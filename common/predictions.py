@@ -17,6 +17,8 @@ SCHEMA_VERSION = 3
 READABLE = (2, 3)  # 2 had no ``kind``
 COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "uncertainty")
 PROBABILITY_PREFIX = "prob_"
+SAMPLED_PREFIX = "sampled_"
+SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Predictions:
             single chromosome or a karyogram: its metaphase; None where unknown or without meaning), ``kind`` (what is
             known beyond the class, or None), one column ``prob_<class>`` per
             class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the probabilities over its
-            maximum).
+            maximum). Where there were many predictions of each image (Monte Carlo dropout, the members of an
+            ensemble), further columns ``sampled_...`` say what they have in common, see
+            :func:`common.uncertainty.summarise`; the columns above are then those of the one prediction without
+            dropout, or of the ensemble's mean.
         classes: The class names; the order of the probabilities.
         positive_class: The class whose probability is thresholded; None where there are more than two classes.
         about: Facts of the run, JSON-able: name, source, synthetic, protocol, fold, seed, ...
@@ -44,6 +49,11 @@ class Predictions:
         """Return the rows of one part ("validation" or "test"), renumbered from 0."""
         rows = self.frame[self.frame["part"] == part].reset_index(drop=True)
         return Predictions(rows, self.classes, self.positive_class, self.about)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the columns ``sampled_...`` are there."""
+        return SAMPLED_PREFIX + "label" in self.frame.columns
 
     @property
     def probabilities(self) -> np.ndarray:

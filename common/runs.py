@@ -5,7 +5,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -41,7 +41,18 @@ UNHASHED = {
     "trainer": {"accelerator", "enable_progress_bar", "log_every_n_steps"},
     "callbacks": {"checkpoint"},
 }
+# Told of a run's folder when its training begins, it returns callbacks that watch the training, as a list.
+Watch = Callable[[Path], list]
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
+
+
+class Pruned(Exception):  # noqa: N818 - no error: the training was not worth going on with
+    """Raised by a watching callback to end a training early; the same run can be continued later."""
+
+
+def unwatched(folder: Path) -> list:
+    """Watch nothing."""
+    return []
 
 
 def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
@@ -72,7 +83,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 def write_status(folder: Path, status: str, **facts: Any) -> None:
-    """Say in status.json how the run stands: "running", "finished" or "failed"."""
+    """Say in status.json how the run stands: "running", "finished", "failed", "pruned" or "interrupted"."""
     write_json(Path(folder) / "status.json", {"status": status, **facts})
 
 
@@ -124,6 +135,9 @@ def recorded(folder: Path) -> Iterator[None]:
     write_status(folder, "running")
     try:
         yield
+    except Pruned as reason:
+        write_status(folder, "pruned", reason=str(reason))
+        raise
     except Exception as error:
         with suppress(OSError):  # a full disk must not hide the error
             write_status(folder, "failed", error=f"{type(error).__name__}: {error}")

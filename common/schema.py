@@ -113,10 +113,11 @@ class StageConfig(Strict):
 
 
 class UnfreezeConfig(Strict):
-    """The stages, in their order; ``lr`` overrules every stage's own rate."""
+    """The stages, in their order; ``lr`` overrules every stage's own rate, ``train`` what the last of them trains."""
 
     stages: dict[Name, StageConfig] = Field(min_length=1)
     lr: PositiveFloat | None = None
+    train: tuple[str, ...] | None = None
 
 
 class OptimizerConfig(Strict):

@@ -1,6 +1,7 @@
 """Random transforms of training images: a pure function of (seed, epoch, image, copy)."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 # It asks the network for a newer version on every import, and waits where there is none.
@@ -11,6 +12,7 @@ import numpy as np  # noqa: E402
 
 from common.schema import TransformConfig  # noqa: E402
 from common.seeds import derive_seed  # noqa: E402
+from datamodules.within_places import change_within, is_on  # noqa: E402
 
 
 class RightAngleRotation(A.ImageOnlyTransform):
@@ -30,18 +32,28 @@ class Augmentation:
 
     So a run does not depend on the number of workers, on their order, or on where it was resumed. Microscopic cells
     have no upright position (paper 004, 3.1); for images that have one, switch the transforms off.
+
+    Args:
+        config: What may happen.
+        seed: The run's seed.
+        places: Where the chromosomes of each karyogram lie, by manifest row, int64, shape (n, 4)
+            (`within_places.place_boxes`); needed where ``config.within_places`` does anything.
     """
 
-    def __init__(self, config: TransformConfig, seed: int) -> None:
+    def __init__(self, config: TransformConfig, seed: int, places: Mapping[int, np.ndarray] | None = None) -> None:
         self.config = config
         self.seed = seed
+        self._within = is_on(config.within_places)
+        if self._within and places is None:
+            raise ValueError("within_places needs to know where the chromosomes lie")
+        self.places = places or {}
         every = config.apply_to == "all"
         self._originals = _pipeline(config, config.probability if every else 0.0, every)
         # An added copy exists to differ from its original, so it is always turned.
         self._copies = _pipeline(config, 1.0, True)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
-        """Return the transformed image.
+        """Return the transformed image; what happens within the places comes first, as long as they are known.
 
         Args:
             image: uint8, shape (H, W, 3).
@@ -52,10 +64,13 @@ class Augmentation:
         Returns:
             uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
         """
+        key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
+        if self._within and (copy or self.config.apply_to == "all"):
+            rng = np.random.default_rng(derive_seed("within_places", *key))
+            image = change_within(image, self.places[row], self.config.within_places, rng)
         pipeline = self._copies if copy else self._originals
         if pipeline is None:
             return image
-        key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
         # albumentations does not reseed by itself: unseeded, all workers and epochs draw the same.
         pipeline.set_random_seed(derive_seed("augmentation", *key) % 2**32)
         return pipeline(image=image)["image"]
@@ -97,10 +112,19 @@ def _movements(config: TransformConfig) -> list[A.BasicTransform | A.BaseCompose
 
 
 def _light(config: TransformConfig) -> list[A.BasicTransform | A.BaseCompose]:
-    """What changes the light and leaves black black: a factor, and the gamma."""
+    """What changes the light: factors and the gamma, which leave black black, then the blur, and the noise last.
+
+    In this order, since specks of salt and pepper come from the camera: no lens blurs them.
+    """
     steps: list[A.BasicTransform | A.BaseCompose] = []
     if config.contrast:
         steps.append(A.MultiplicativeNoise(multiplier=(1.0 - config.contrast, 1.0 + config.contrast), p=1.0))
     if config.gamma:
         steps.append(A.RandomGamma(gamma_limit=(100 * (1.0 - config.gamma), 100 * (1.0 + config.gamma)), p=1.0))
+    if config.brightness:
+        steps.append(A.MultiplicativeNoise(multiplier=(1.0 - config.brightness, 1.0 + config.brightness), p=1.0))
+    if config.blur:
+        steps.append(A.GaussianBlur(sigma_limit=(0.0, config.blur), blur_limit=0, p=1.0))
+    if config.noise:
+        steps.append(A.SaltAndPepper(amount=(0.0, config.noise), p=1.0))
     return steps

@@ -25,9 +25,10 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
     """Return the prepared images of a manifest; prepare them if no run has done so before.
 
     They lie in ``<cache_dir>/prepared/<key>/``: the key is a hash over the settings, the preparation's version and the
-    ids, labels and bytes of the images in their order, so a changed file or setting has a cache of its own. The
-    folder is written beside its place under a lock and renamed when it is whole. Beside the array lies a table
-    of the originals (image_id, label, width, height, channels, file).
+    ids, labels and bytes of the images in their order, so a changed file or setting has a cache of its own; where
+    images are stored larger than the network sees them (``augment_at``), it is one for all networks. The folder is
+    written beside its place under a lock and renamed when it is whole. Beside the array lies a table of the originals
+    (image_id, label, width, height, channels, file).
 
     Args:
         manifest: The images.
@@ -36,7 +37,7 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
         progress: Whether a progress bar may be shown.
 
     Returns:
-        uint8 RGB, shape (N, height, width, 3), read-only; row i is ``manifest.frame.iloc[i]``.
+        uint8 RGB, shape (N, *config.stored_shape, 3), read-only; row i is ``manifest.frame.iloc[i]``.
 
     Raises:
         UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
@@ -57,7 +58,9 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     scaled = ["cell"] if config.fit == "canvas" and config.canvas.scale_by == "cell" else []
     rows = manifest.frame[["image_id", "label", "sha256", *scaled]].astype(object)
     rows = rows.where(rows.notna(), None).to_numpy().tolist()
-    key = sha256_of_value({"config": config.model_dump(), "version": PREPARE_VERSION, "rows": rows})
+    # What is stored does not depend on what it becomes later.
+    stored = {} if config.augment_at is None else {"size": config.augment_at, "augment_at": None}
+    key = sha256_of_value({"config": config.model_dump() | stored, "version": PREPARE_VERSION, "rows": rows})
     return Path(cache_dir) / "prepared" / key[:16]
 
 
@@ -65,9 +68,9 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
     for left_over in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
     count = len(manifest.frame)
-    shape = (count, *config.shape, 3)
+    shape = (count, *config.stored_shape, 3)
     scale = _scales(manifest, config, progress)
-    _check_space(folder.parent, int(np.prod(shape)))
+    _check_space(folder.parent, int(np.prod(shape)), "size" if config.augment_at is None else "augment_at")
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
@@ -133,9 +136,9 @@ def _records(manifest: Manifest, channels: list[int]) -> pd.DataFrame:
     return table.assign(channels=channels, file=[Path(path).name for path in manifest.frame["path"]])
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def _check_space(folder: Path, needed: int, key: str) -> None:
     """A memory map on a full disk ends the process with a bus error: ask before."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        raise UserError(f"the prepared images need {sizes} in {folder}: set cache_dir, or a smaller prepare.size")
+        raise UserError(f"the prepared images need {sizes} in {folder}: set cache_dir, or a smaller prepare.{key}")

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value, write_json
-from common.schema import Config
+from common.schema import Config, PrepareConfig
 from common.seeds import derive_seed
 from datamodules.augment import Augmentation
 from datamodules.balancing import BalancePlan, plan
@@ -21,11 +21,12 @@ from datamodules.cache import prepared_images
 from datamodules.expansion import ExpandedImages, Expansion, expand
 from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
 from datamodules.manifest import Manifest, content_hash
-from datamodules.prepare import PREPARE_VERSION
+from datamodules.prepare import PREPARE_VERSION, to_shape
 from datamodules.sampling import EpochBatchSampler
 from datamodules.sources import scan
 from datamodules.splits import number_of_folds, split
 from datamodules.starting_point import seen_by_start
+from datamodules.within_places import is_on, place_boxes
 
 Item = tuple[torch.Tensor, int, int]
 
@@ -33,7 +34,8 @@ Item = tuple[torch.Tensor, int, int]
 class PreparedDataset(Dataset[Item]):
     """Images of the prepared cache by (epoch, item), augmented where a transform is given.
 
-    Each item is (image uint8 (C, H, W), label int, manifest row int).
+    Each item is (image uint8 (C, H, W), label int, manifest row int); H and W are those of ``prepare.shape``, which
+    the augmented image is resized to, or else those of the cache.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class PreparedDataset(Dataset[Item]):
         labels: np.ndarray,
         copies: np.ndarray | None = None,
         augmentation: Augmentation | None = None,
+        prepare: PrepareConfig | None = None,
     ) -> None:
         self.images = images
         self.rows = rows
         self.labels = labels
         self.copies = np.zeros_like(rows) if copies is None else copies
         self.augmentation = augmentation
+        self.prepare = prepare
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,6 +63,8 @@ class PreparedDataset(Dataset[Item]):
         image = np.asarray(self.images[row])
         if self.augmentation is not None:
             image = self.augmentation(image, epoch, row, int(self.copies[item]))
+        if self.prepare is not None:
+            image = to_shape(image, self.prepare)
         # The cache is read-only and torch wants to own its memory: one small copy, made in the worker.
         return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C")), int(self.labels[row]), row
 
@@ -83,6 +89,7 @@ class ImageDataModule(LightningDataModule):
         self.leaks: LeakReport
         self.plan: BalancePlan
         self.images: np.ndarray | ExpandedImages
+        self.places: dict[int, np.ndarray] | None = None
         self.seen = 0
 
     def inspect(self) -> None:
@@ -93,9 +100,11 @@ class ImageDataModule(LightningDataModule):
         """
         config = self.config
         scanned = scan(config.data, config.data_dir, Path(config.cache_dir), self.progress)
-        self.expansion = expand(scanned, config.data, config.protocol, config.split)
+        self.expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
         self.manifest = self.expansion.manifest if self.expansion else scanned
         self._check_logits()
+        if is_on(config.transform.within_places):
+            self.places = place_boxes(self.manifest, config.prepare.stored_shape)
         self.parts = split(self.manifest, config.protocol, config.split, config.data.paper_split)
         self.leaks = check_leaks(self.manifest, self.parts, config.protocol, config.split)
         if config.init_from:
@@ -124,8 +133,7 @@ class ImageDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches of the balanced, augmented train part."""
         config = self.config
-        augmentation = Augmentation(config.transform, config.seed)
-        dataset = PreparedDataset(self.images, self.plan.rows, self.labels, self.plan.copy, augmentation)
+        dataset = self._dataset(self.plan.rows, self.plan.copy, self._augmentation())
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         sampler = EpochBatchSampler(
             len(dataset),
@@ -140,12 +148,12 @@ class ImageDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """The validation part, each image once, in the manifest's order, not augmented."""
-        return self._loader(PreparedDataset(self.images, self.rows("validation"), self.labels))
+        return self._loader(self._dataset(self.rows("validation")))
 
     def predict_dataloader(self) -> DataLoader:
         """The validation and the test part: what predictions are written for, each image once."""
         rows = np.concatenate([self.rows("validation"), self.rows("test")])
-        return self._loader(PreparedDataset(self.images, rows, self.labels))
+        return self._loader(self._dataset(rows))
 
     def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
@@ -195,6 +203,16 @@ class ImageDataModule(LightningDataModule):
         write_json(folder / "data.json", {**self.facts(), **classes, "notes": list(self.manifest.notes)})
         if write_contact_sheet(self.leaks, self.manifest, folder / "near_duplicates.png"):
             self.leaks.write_pairs(folder / "near_duplicates.csv")
+
+    def _dataset(
+        self, rows: np.ndarray, copies: np.ndarray | None = None, augmentation: Augmentation | None = None
+    ) -> PreparedDataset:
+        return PreparedDataset(self.images, rows, self.labels, copies, augmentation, self.config.prepare)
+
+    def _augmentation(self) -> Augmentation:
+        """What is drawn anew in each epoch; what was done before the split is not done again."""
+        transform = self.expansion.transform if self.expansion else self.config.transform
+        return Augmentation(transform, self.config.seed, self.places)
 
     def _loader(self, dataset: PreparedDataset, batches: EpochBatchSampler | None = None) -> DataLoader:
         """A loader over given batches, or over the whole data set in its order."""

@@ -1,15 +1,18 @@
-"""The deterministic preparation of an image: crop, CLAHE, pad, resize (paper 004, section 3.1), or a canvas."""
+"""The deterministic preparation of an image: crop, CLAHE, pad, resize (paper 004, section 3.1), or a canvas.
+
+An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
+"""
 
 import cv2
 import numpy as np
 
 from common.schema import PrepareConfig
 from datamodules.canvas import lay_on_canvas, on_black
+from datamodules.compaction import compact
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
 
 _INTERPOLATIONS = {
-    "area": cv2.INTER_AREA,
     "bilinear": cv2.INTER_LINEAR,
     "bicubic": cv2.INTER_CUBIC,
     "nearest": cv2.INTER_NEAREST,
@@ -17,10 +20,11 @@ _INTERPOLATIONS = {
 
 
 def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
-    """Crop, enhance, pad and resize one image, in this order; or lay a chromosome on a canvas.
+    """Compact, crop, enhance, pad and resize one image, in this order; or lay a chromosome on a canvas.
 
     CLAHE comes after the crop and before the padding: it lifts black to a dark gray, so before the crop it would hide
-    the border of the cell, and after the padding it would colour the padding.
+    the border of the cell, and after the padding it would colour the padding. ``fit: stretch`` does without padding:
+    the aspect ratio is not kept (paper 001, section 3.1.2).
 
     Args:
         image: uint8 RGB, shape (H, W, 3).
@@ -28,11 +32,13 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
         scale: Pixels of the canvas per pixel of the image; counts with ``fit: canvas`` alone (`canvas.scales`).
 
     Returns:
-        uint8 RGB, of the height and width of ``config.shape``.
+        uint8 RGB, of the height and width of ``config.stored_shape``.
 
     Raises:
         TooLargeError: A chromosome is larger than the canvas.
     """
+    if config.compact:
+        image = compact(image, config.compact_gap)
     if config.background == "detect":
         image = on_black(image)
     if config.fit == "canvas":
@@ -41,7 +47,19 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
         image = crop_to_content(image, config.crop_threshold)
     if config.clahe:
         image = equalize_luma(image, config.clahe_clip_limit, config.clahe_tiles)
-    return resize(pad_to_square(image), config.shape[0], config.interpolation)
+    if config.fit == "square":
+        image = pad_to_square(image)
+    return resize(image, config.stored_shape, config.interpolation)
+
+
+def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Return what the network sees of a stored image, after the augmentation: uint8 RGB, of ``config.shape``.
+
+    Args:
+        image: uint8 RGB, of ``config.stored_shape``.
+        config: Where its ``augment_at`` is null, the image is that already.
+    """
+    return image if config.augment_at is None else resize(image, config.shape, "area")
 
 
 def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
@@ -99,21 +117,24 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
     return square
 
 
-def resize(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
-    """Resize a square image. "area" averages where it shrinks; where it enlarges, it is bilinear.
+def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Resize an image, each side for itself. "area" averages where it shrinks; where it enlarges, it is bilinear.
 
     Args:
-        image: uint8 RGB, shape (S, S, 3).
-        size: The new side.
+        image: uint8 RGB, shape (H, W, 3).
+        shape: The new height and width.
         interpolation: "area", "bilinear", "bicubic" or "nearest".
 
     Returns:
-        uint8 RGB, shape (size, size, 3).
+        uint8 RGB, shape (*shape, 3).
     """
-    if image.shape[0] == size:
-        return np.ascontiguousarray(image)
-    method = _INTERPOLATIONS[interpolation]
-    if method == cv2.INTER_AREA and image.shape[0] < size:
-        # OpenCV's own area enlargement repeats pixels in blocks.
-        method = cv2.INTER_LINEAR
-    return cv2.resize(image, (size, size), interpolation=method)
+    image = np.ascontiguousarray(image)
+    if interpolation == "area":
+        # OpenCV's own area enlargement repeats pixels in blocks: a side that shrinks is averaged first.
+        image = _to(image, (min(image.shape[0], shape[0]), min(image.shape[1], shape[1])), cv2.INTER_AREA)
+        return _to(image, shape, cv2.INTER_LINEAR)
+    return _to(image, shape, _INTERPOLATIONS[interpolation])
+
+
+def _to(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:
+    return image if image.shape[:2] == shape else cv2.resize(image, shape[::-1], interpolation=method)

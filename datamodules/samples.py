@@ -12,7 +12,7 @@ from datamodules.cache import prepared_images
 from datamodules.canvas import TooLargeError, scales
 from datamodules.expansion import expand
 from datamodules.images import BrokenImageError, read_image
-from datamodules.prepare import prepare_image
+from datamodules.prepare import prepare_image, to_shape
 from datamodules.sources import scan
 
 
@@ -21,7 +21,7 @@ class Samples:
     """Prepared images.
 
     Attributes:
-        images: uint8 RGB, shape (N, H, W, 3).
+        images: As the network sees them, uint8 RGB, shape (N, H, W, 3).
         names: Their ids, or the names of their files.
         labels: Their classes; None where unknown.
     """
@@ -44,7 +44,7 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
         UserError: The images are not where they were, or are others than the run was tested on.
     """
     scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
-    expansion = expand(scanned, config.data, config.protocol, config.split)
+    expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
     manifest = expansion.manifest if expansion else scanned
     split = pd.read_csv(run / "split.csv", dtype={"image_id": str, "label": str})
     split = split[(split["part"] == "test") & split["label"].notna()]
@@ -60,8 +60,8 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
         raise UserError(f"the images of data_dir={config.data_dir} are not those that {run} was tested on")
     prepared = prepared_images(scanned, config.prepare, Path(config.cache_dir), progress)
     images = expansion.serve(prepared) if expansion else prepared
-    rows = rows.astype(np.int64)
-    return Samples(np.stack([images[row] for row in rows]), tuple(chosen["image_id"]), tuple(chosen["label"]))
+    shown = [to_shape(images[row], config.prepare) for row in rows.astype(np.int64)]
+    return Samples(np.stack(shown), tuple(chosen["image_id"]), tuple(chosen["label"]))
 
 
 def from_files(files: list[Path], config: Config) -> Samples:
@@ -79,7 +79,7 @@ def from_files(files: list[Path], config: Config) -> Samples:
     images = []
     for file, factor in zip(files, scale, strict=True):
         try:
-            images.append(prepare_image(read_image(file), config.prepare, factor))
+            images.append(to_shape(prepare_image(read_image(file), config.prepare, factor), config.prepare))
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))

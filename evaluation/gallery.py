@@ -1,6 +1,7 @@
 """Test images beside what the model said of them: the clearly right, the wrong and the doubtful."""
 
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,10 +9,18 @@ from matplotlib.axes import Axes
 from common.predictions import Predictions
 from evaluation.figures import canvas
 from evaluation.metrics import call
+from evaluation.wrong import wrong_cases
 
 COLUMNS = 8
+WRONG_COLUMNS, WRONG_ROWS, LETTERS = 4, 3, 40  # larger: what misled the model is looked for
 DPI = 100  # photographs make large files
 RIGHT, WRONG, PLAIN = "#009E73", "#D55E00", "#444444"
+
+
+def galleries(folder: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
+    """Draw ``examples.png`` and, where a call is wrong, ``wrong.png``; arguments as ``examples``."""
+    examples(folder / "examples.png", predictions, images, rows)
+    wrong_examples(folder / "wrong.png", predictions, images, rows)
 
 
 def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
@@ -48,6 +57,48 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.
                 axis.set_axis_off()
                 if place < len(found):
                     _draw(axis, predictions, images[rows[found[place]]], found[place], int(called[found[place]]))
+
+
+def wrong_examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
+    """Draw the surest of the wrong calls with both scores, as ``wrong.wrong_cases`` lists them; nothing without one.
+
+    Args:
+        path: PNG to write.
+        predictions: Of the test part.
+        images: See ``examples``.
+        rows: See ``examples``.
+    """
+    table = wrong_cases(predictions)
+    shown = list(table.head(WRONG_COLUMNS * WRONG_ROWS).itertuples())
+    if not shown:
+        return
+    lines = -(-len(shown) // WRONG_COLUMNS)
+    height = 1.2 + 3.3 * lines
+    margins = {"left": 0.01, "right": 0.99, "top": 1 - 1.1 / height, "bottom": 0.75 / height}
+    with canvas(path, (2.7 * WRONG_COLUMNS, height), predictions.about, layout="none", dpi=DPI) as figure:
+        grid = figure.subplots(
+            lines, WRONG_COLUMNS, squeeze=False, gridspec_kw={**margins, "wspace": 0.06, "hspace": 0.32}
+        )
+        title = f"wrongly called, the surest {len(shown)} of {len(table)}"
+        grid[0, 0].set_title(title, fontsize=10.5, loc="left")
+        for axis, case in zip(grid.flat, [*shown, *[None] * (grid.size - len(shown))], strict=True):
+            axis.set_axis_off()
+            if case is not None:
+                axis.imshow(images[rows[case.row]])
+                for place, (text, colour) in enumerate(zip(_lines(case), (WRONG, PLAIN, PLAIN), strict=True)):
+                    style = {"ha": "center", "va": "top", "fontsize": 9.5, "color": colour}
+                    axis.text(0.5, -0.02 - 0.075 * place, text, transform=axis.transAxes, **style)
+
+
+def _lines(case: tuple) -> tuple[str, str, str]:
+    """What was called and how surely, what is true, and which image it is."""
+    sure = f"{case.predicted} {case.probability:.2f}"
+    if case.vote_share is not None:
+        sure = f"{case.predicted} {case.mean_probability:.2f}, {case.vote_share:.0%} of votes"
+    kind = f" ({case.kind})" if isinstance(case.kind, str) else ""
+    # Of an image the end of its name tells more.
+    image = case.image_id if len(case.image_id) <= LETTERS else f"…{case.image_id[1 - LETTERS :]}"
+    return sure, shorten(f"is {case.actual}{kind}", LETTERS, placeholder=" …"), image
 
 
 def _draw(axis: Axes, predictions: Predictions, image: np.ndarray, row: int, called: int) -> None:

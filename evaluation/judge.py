@@ -8,15 +8,21 @@ import pandas as pd
 from common.files import atomic_path, write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
+from evaluation.calibration import calibration_cautions, judge_calibration
+from evaluation.cases import cases
 from evaluation.cautions import cautions, cell_cautions, fold_mean_cautions, leakage
 from evaluation.cells import assigned_table, assignment_cautions, judge_cells
 from evaluation.fold_means import fold_mean_intervals
 from evaluation.intervals import Interval, intervals
 from evaluation.metrics import Threshold, call, confusion, evaluate
 from evaluation.per_class import per_class
+from evaluation.per_kind import per_kind, per_kind_table
 from evaluation.pooling import pool
 from evaluation.scored import Scored, score
+from evaluation.selective import curves
 from evaluation.thresholds import OperatingPoint, choose_threshold
+from evaluation.triage import judge_triage, triage_cautions, triage_table
+from evaluation.wrong import wrong_cases
 
 
 def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
@@ -29,8 +35,9 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
     Returns:
         A JSON-able mapping without NaN: ``about``, ``classes``, ``positive_class``, ``settings``, ``threshold`` (an
         ``OperatingPoint``), ``test`` and ``validation`` (see ``judge_part``), ``per_class`` (of the test part, see
-        ``per_class.per_class``; None for two classes), ``assignment`` (see ``cells.judge_cells``) and ``warnings``
-        (lines for the user).
+        ``per_class.per_class``; None for two classes), ``assignment`` (see ``cells.judge_cells``), ``per_kind``,
+        ``calibration`` and ``triage`` (see the functions ``per_kind`` and ``judge_...``) and ``warnings`` (lines for
+        the user).
 
     Raises:
         UserError: No positive class for two classes, or a probability that is not a number.
@@ -42,15 +49,18 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
         "validation": judge_part(validation, point.value, settings),
     }
     cells = _cells([predictions], parts["test"], settings)
+    surety, limits = _surety([predictions], [point], settings)
     return {
         **_header(predictions, settings),
         "threshold": point.as_dict(),
         **parts,
         **cells,
+        **surety,
         "warnings": leakage(predictions.about)
         + [line for name, part in parts.items() for line in cautions(name, part)]
         + assignment_cautions([predictions], settings.assignment)
-        + cell_cautions(cells["assignment"]),
+        + cell_cautions(cells["assignment"])
+        + limits,
     }
 
 
@@ -72,6 +82,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     test = judge_part(scored, _own_thresholds(runs, points), settings)
     means = _fold_means(scored, runs, points, settings)
     cells = _cells(runs, test, settings)
+    surety, limits = _surety(runs, points, settings)
     return {
         **_header(pooled, settings),
         "threshold": {
@@ -83,11 +94,13 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
         "folds": folds,
         "fold_means": means,
         **cells,
+        **surety,
         "warnings": leakage(pooled.about)
         + cautions("test", test)
         + fold_mean_cautions(means)
         + assignment_cautions(runs, settings.assignment)
-        + cell_cautions(cells["assignment"]),
+        + cell_cautions(cells["assignment"])
+        + limits,
     }
 
 
@@ -140,48 +153,65 @@ def write_judgement(
         UserError: See ``judge``.
     """
     judgement = judge(predictions, settings)
-    assigned = assigned_table([predictions], settings.assignment)
-    write_files(run_dir, judgement, score(predictions.part("test")), history, assigned)
+    write_files(run_dir, judgement, [predictions], settings, history)
     return judgement
 
 
 def write_files(
     folder: Path,
     judgement: dict,
-    test: Scored,
+    runs: list[Predictions],
+    settings: EvaluationConfig,
     history: pd.DataFrame | None = None,
-    assigned: pd.DataFrame | None = None,
 ) -> None:
-    """Write ``metrics.json``, ``learning_curves.png``, ``confusion_matrix.png`` and ``roc.png``.
+    """Write ``metrics.json``, the tables, ``learning_curves.png``, ``confusion_matrix.png``, ``roc.png`` and others.
 
-    More than two classes have a ``per_class.csv`` too, cells placed jointly an ``assigned.csv`` and a
-    ``confusion_matrix_assigned.png``. Without labelled test images there is no confusion matrix, and without test
-    images of every class no ROC; the judgement's warnings say so.
+    ``wrong.csv`` and ``reliability.png`` need labelled test images. More than two classes have a ``per_class.csv``,
+    images of known kinds a ``per_kind.csv``, two classes a ``triage.csv`` and a ``risk_coverage.png``, cells placed
+    jointly an ``assigned.csv`` and a ``confusion_matrix_assigned.png``. Without labelled test images there is no
+    confusion matrix, and without test images of every class no ROC; the judgement's warnings say so.
 
     Args:
         folder: Where to write; each file is whole or absent.
         judgement: What ``judge`` or ``judge_pooled`` returns.
-        test: The test images that it judges.
+        runs: The one run, or the folds, that it judges.
+        settings: Of the judgement.
         history: See ``write_judgement``.
-        assigned: See ``cells.assigned_table``.
     """
-    # matplotlib costs seconds that a judgement without files need not spend.
-    from evaluation import figures
-
     folder = Path(folder)
+    for name, rows in _tables(judgement, runs, settings).items():
+        _write_table(folder / f"{name}.csv", rows)
+    _draw(folder, judgement, runs, history)
+    write_json(folder / "metrics.json", judgement)
+
+
+def _draw(folder: Path, judgement: dict, runs: list[Predictions], history: pd.DataFrame | None) -> None:
+    # matplotlib costs seconds that a judgement without files need not spend.
+    from evaluation import figures, triage_figures
+
     if history is not None and len(history):
         figures.learning_curves(folder / "learning_curves.png", history, judgement["about"])
     if judgement["test"]["images"]:
         figures.confusion_matrix(folder / "confusion_matrix.png", judgement)
+        triage_figures.reliability(folder / "reliability.png", judgement)
         if judgement["assignment"]:
             figures.assigned_confusion_matrix(folder / "confusion_matrix_assigned.png", judgement)
-        if judgement["per_class"]:
-            _write_table(folder / "per_class.csv", pd.DataFrame(judgement["per_class"]))
     if judgement["test"]["metrics"]["auc"]["value"] is not None:
-        figures.roc(folder / "roc.png", judgement, test)
-    if assigned is not None:
-        _write_table(folder / "assigned.csv", assigned)
-    write_json(folder / "metrics.json", judgement)
+        figures.roc(folder / "roc.png", judgement, score(pool(runs).part("test")))
+    if judgement["triage"]:
+        found = curves([cases(run.part("test")) for run in runs])
+        triage_figures.risk_coverage(folder / "risk_coverage.png", judgement, found)
+
+
+def _tables(judgement: dict, runs: list[Predictions], settings: EvaluationConfig) -> dict[str, pd.DataFrame]:
+    """Return what is written as CSV tables, by their names."""
+    found = {"assigned": assigned_table(runs, settings.assignment)}
+    if judgement["test"]["images"]:
+        found["wrong"] = wrong_cases(pool(runs)).drop(columns="row")
+        found["per_class"] = judgement["per_class"] and pd.DataFrame(judgement["per_class"])
+    found["per_kind"] = judgement["per_kind"] and per_kind_table(judgement["per_kind"])
+    found["triage"] = judgement["triage"] and triage_table(judgement["triage"])
+    return {name: rows for name, rows in found.items() if rows is not None}
 
 
 def _write_table(path: Path, rows: pd.DataFrame) -> None:
@@ -207,6 +237,16 @@ def _cells(runs: list[Predictions], test: dict, settings: EvaluationConfig) -> d
         "per_class": per_class(classes, test["confusion"], assigned) if len(classes) > 2 else None,
         "assignment": assignment,
     }
+
+
+def _surety(
+    runs: list[Predictions], points: list[OperatingPoint], settings: EvaluationConfig
+) -> tuple[dict[str, dict | list[dict] | None], list[str]]:
+    """Judge kinds, calibration and triage; return the judgements and what limits them."""
+    calibration, triage = judge_calibration(runs, settings), judge_triage(runs, settings)
+    kinds = per_kind(runs, [point.value for point in points], settings.confidence)
+    limits = calibration_cautions(calibration) + triage_cautions(runs, triage, settings)
+    return {"per_kind": kinds, "calibration": calibration, "triage": triage}, limits
 
 
 def _as_dicts(found: dict[str, Interval]) -> dict[str, dict]:

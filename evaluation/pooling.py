@@ -47,10 +47,11 @@ def pool(runs: list[Predictions]) -> Predictions:
             f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "
             "experiment (same split, one seed each)"
         )
-    return Predictions(frame, first.classes, first.positive_class, _merge([run.about for run in runs]))
+    return Predictions(frame, first.classes, first.positive_class, merge_facts([run.about for run in runs]))
 
 
-def _merge(abouts: list[dict]) -> dict:
+def merge_facts(abouts: list[dict]) -> dict:
+    """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
     merged = {}
     for key in dict.fromkeys(key for about in abouts for key in about):
         values = [about.get(key) for about in abouts]

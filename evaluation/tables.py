@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.naming import heading
+from evaluation.triage_tables import calibration_lines, triage_parts
 
 OF_CELLS = ("accuracy", "f1_macro", "cells_right")
 
@@ -47,7 +48,7 @@ def table(judgement: dict) -> Group:
     warnings = [Text(f"! {line}", style="yellow") for line in lines]
     of_cells = _of_cells(judgement) if judgement.get("assignment") else ()
     title, captions = Text(heading(judgement["about"]), style="bold"), map(Text, _captions(judgement))
-    return Group(title, result, *captions, *of_cells, *warnings)
+    return Group(title, result, *captions, *of_cells, *triage_parts(judgement), *warnings)
 
 
 def _table(title: str = "test metric") -> Table:
@@ -141,6 +142,7 @@ def _captions(judgement: dict) -> list[str]:
     elif test["metrics_at_threshold"] is not None:
         own = "each fold's own, " if isinstance(judgement["threshold"]["value"], list) else ""
         lines.append(f"threshold: {own}chosen on validation ({judgement['threshold']['method']})")
+    lines += calibration_lines(judgement.get("calibration"))
     if judgement.get("fold_means"):
         at_half = " at 0.5" if judgement["positive_class"] else ""
         lines.append(

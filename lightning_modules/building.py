@@ -16,6 +16,7 @@ from common.seeds import derive_seed
 from lightning_modules.backbones import Backbone, resolve_modules
 from lightning_modules.classifier import Classifier
 from lightning_modules.heads import build_head
+from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.optimization import build_optimizer, build_scheduler
 from lightning_modules.staged_training import build_trainer, load_checkpoint, optimizer_of, stages_of
 from lightning_modules.weights import WeightsInfo, build_pretrained
@@ -46,6 +47,8 @@ def build_classifier(
         _check_optimizer(config, stage)
     weights = None if class_weights is None else torch.as_tensor(class_weights)
     model = assemble(config, backbone, info.mean, info.std, info.args, len(classes), weights)
+    if config.inference.mc_passes:
+        check_dropout(model, config.inference.mc_passes, config.prepare.size)
     if config.trainer.channels_last:
         # Convolutions hand the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
 """The one LightningModule: normalise, backbone, head, loss, metrics, optimiser of the present stage."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,9 @@ from torchmetrics.classification import (
 from common.errors import UserError
 from common.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules.optimization import build_optimizer, build_scheduler
+
+if TYPE_CHECKING:
+    from lightning_modules.mc_dropout import McDropout
 
 
 class Classifier(LightningModule):
@@ -63,6 +66,7 @@ class Classifier(LightningModule):
         self.inference_config = inference
         # A model without classifier is what every backbone is, said or not.
         self.network_args = {key: value for key, value in (network_args or {}).items() if key != "num_classes"}
+        self.sampler: McDropout | None = None  # set while it predicts, where passes are asked for
         self.learning_rate = 0.0
         self.stage_steps = 0
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -82,9 +86,13 @@ class Classifier(LightningModule):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
+        return self.head(self.features(image))
+
+    def features(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the head is given, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
         image = (image.to(self.mean.dtype) - self.mean) / self.std
-        return self.head(self.backbone.forward_features(image))
+        return self.backbone.forward_features(image)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the probability of every class, shape (B, classes), rows sum to 1, of logits (B, K)."""
@@ -142,12 +150,21 @@ class Classifier(LightningModule):
         self.val_metrics.reset()
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
+        """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch.
+
+        With a ``sampler``, also {"passes": float32 (B, passes, classes)}: the probabilities of each of its passes.
+        """
         image = batch["image"]
-        probability = self.probabilities(self(image).float())
-        if self.inference_config.mirror:
-            probability = (probability + self.probabilities(self(image.flip(-1)).float())) / 2
-        return {"index": batch["index"], "probability": probability}
+        views = [image, image.flip(-1)] if self.inference_config.mirror else [image]
+        found = [self._predicted(view) for view in views]
+        return {"index": batch["index"], **{key: sum(view[key] for view in found) / len(found) for key in found[0]}}
+
+    def _predicted(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.sampler is None:
+            return {"probability": self.probabilities(self(image).float())}
+        plain, passes = self.sampler.plain_and_passes(image)
+        sampled = self.probabilities(passes.float().flatten(0, 1)).unflatten(0, passes.shape[:2])
+        return {"probability": self.probabilities(plain.float()), "passes": sampled.transpose(0, 1)}
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler."""

@@ -60,8 +60,8 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
         UserError: No module has the name ``cut``; it is no part of ``forward_features``; the network does more after
             it than call modules, so that it cannot be cut there; or the network refuses images of this size.
     """
-    image = torch.rand(1, 3, *to_2tuple(input_size), generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), _evaluating(network), _constants_scrambled(network):
+    image = random_image(input_size)
+    with torch.no_grad(), evaluating(network), _constants_scrambled(network):
         trace, expected = _observe(network, image, cut)
         after = [] if cut is None else _remove_after(network, trace, trace.left[cut])
         unused = _drop_unused(network, trace, lambda: _gives(network, image, expected))
@@ -71,6 +71,23 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
             f"model.cut={cut}: the network does more after it than call modules: cut where a block ends; {other}"
         )
     return (*after, *unused), tuple(expected.shape[1:])
+
+
+def random_image(size: ImageSize) -> torch.Tensor:
+    """Return noise, always the same, as one image: float32 in [0, 1), shape (1, 3, height, width)."""
+    return torch.rand(1, 3, *to_2tuple(size), generator=torch.Generator().manual_seed(0))
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network and all its modules in eval mode for a while; each has its own mode again afterwards."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def first_line(error: Exception) -> str:
@@ -168,17 +185,6 @@ def _gives(network: nn.Module, image: torch.Tensor, expected: torch.Tensor) -> b
         return False
     same_shape = isinstance(output, torch.Tensor) and output.shape == expected.shape
     return same_shape and torch.allclose(output, expected, rtol=1e-4, atol=1e-6)
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

@@ -30,6 +30,27 @@ class TokenPool(nn.Module):
         return global_pool_nlc(x, pool_type="avg", num_prefix_tokens=self.prefix_tokens)
 
 
+def is_pool(layer: nn.Module | None) -> bool:
+    """Tell whether a layer of a head is what ``gap`` became."""
+    return isinstance(layer, TokenPool | SelectAdaptivePool2d)
+
+
+def pooled_positions(pool: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """Arrange features as what ``gap`` takes the mean of.
+
+    Args:
+        pool: The module that ``gap`` became.
+        features: Of the layout that it was built for, any type, shape (B, ...).
+
+    Returns:
+        Shape (B, positions, C): the mean over the positions is ``pool(features)``.
+    """
+    if isinstance(pool, TokenPool):
+        return features[:, pool.prefix_tokens :]
+    channels_last = getattr(pool.pool, "dim", None) == (1, 2)  # timm's pooling of NHWC says over which axes it goes
+    return features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
+
+
 def build_head(
     layers: Sequence[str | dict[str, Any]],
     in_shape: tuple[int, ...],

@@ -1,5 +1,6 @@
 """From a trained classifier to predictions."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,35 +11,54 @@ from pytorch_lightning import LightningDataModule
 from common.errors import UserError
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.schema import Config
+from common.uncertainty import summarise
 from lightning_modules.classifier import Classifier
+from lightning_modules.mc_dropout import McDropout
 from lightning_modules.staged_training import build_trainer
 
 
-def predict(model: Classifier, data: LightningDataModule, config: Config) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Predicted:
+    """What a model says of N images.
+
+    Attributes:
+        rows: Their manifest rows, int64, shape (N,).
+        probabilities: Without dropout, float64, shape (N, classes).
+        passes: Of each pass of Monte Carlo dropout, float32, shape (passes, N, classes); None without passes.
+    """
+
+    rows: np.ndarray
+    probabilities: np.ndarray
+    passes: np.ndarray | None = None
+
+
+def predict(model: Classifier, data: LightningDataModule, config: Config) -> Predicted:
     """Return the model's probabilities for every image that the datamodule's ``predict_dataloader`` serves.
 
     Args:
         model: The classifier, with the weights to judge.
         data: Its ``predict_dataloader`` serves each image once.
-        config: The typed configuration.
-
-    Returns:
-        Manifest rows, int64 (N,), and probabilities, float64 (N, classes), of the same order.
+        config: The typed configuration; ``inference.mc_passes`` says how many passes, ``seed`` what their masks are.
 
     Raises:
-        UserError: The model gives something else than numbers: its training went astray.
+        UserError: The model gives something else than numbers: its training went astray. Or it has no dropout, and
+            passes are asked for.
     """
-    batches = build_trainer(config, None, [], []).predict(model, datamodule=data)
-    rows = torch.cat([batch["index"] for batch in batches]).cpu().numpy()
-    probabilities = torch.cat([batch["probability"] for batch in batches]).double().cpu().numpy()
-    if not np.isfinite(probabilities).all():
+    passes = config.inference.mc_passes
+    model.sampler = McDropout(model, passes, config.seed) if passes else None
+    try:
+        batches = build_trainer(config, None, [], []).predict(model, datamodule=data)
+    finally:
+        model.sampler = None
+    found = {key: torch.cat([batch[key] for batch in batches]).cpu() for key in batches[0]}
+    if not all(torch.isfinite(values).all() for values in found.values()):
         raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
-    return rows, probabilities
+    sampled = found["passes"].transpose(0, 1).numpy() if passes else None
+    return Predicted(found["index"].numpy(), found["probability"].double().numpy(), sampled)
 
 
 def to_predictions(
-    rows: np.ndarray,
-    probabilities: np.ndarray,
+    predicted: Predicted,
     images: pd.DataFrame,
     parts: pd.Series,
     classes: tuple[str, ...],
@@ -48,14 +68,14 @@ def to_predictions(
     """Join probabilities with what is known of their images.
 
     Args:
-        rows: Positions in ``images``, int64 (N,), each at most once.
-        probabilities: float64 (N, classes).
+        predicted: Its rows are positions in ``images``, each at most once.
         images: The manifest's frame: image_id, path, label, subject, cell, kind.
         parts: The part of each image, of the index of ``images``.
         classes: The class names, in the order of the probabilities.
         positive_class: The class whose probability is thresholded, None for more than two classes.
         about: Facts of the run, JSON-able.
     """
+    rows, probabilities = predicted.rows, predicted.probabilities
     if len(np.unique(rows)) != len(rows):
         raise ValueError("an image was predicted twice")
     frame = images.iloc[rows][["image_id", "path", "label", "subject", "cell", "kind"]].reset_index(drop=True)
@@ -65,4 +85,6 @@ def to_predictions(
     for position, name in enumerate(classes):
         frame[PROBABILITY_PREFIX + name] = probabilities[:, position]
     frame["uncertainty"] = uncertainty_of(probabilities)
+    if predicted.passes is not None:
+        frame = frame.join(summarise(predicted.passes, classes))
     return Predictions(frame, classes, positive_class, about)

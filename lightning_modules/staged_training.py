@@ -52,6 +52,9 @@ class FinishedStage:
 def stages_of(config: Config) -> dict[str, StageConfig]:
     """Return the stages to train, in their order: ``init_from`` stands for those that train the head alone."""
     stages = {name: _bounded(stage, config) for name, stage in config.unfreeze.stages.items()}
+    if config.unfreeze.train is not None:
+        last = list(stages)[-1]
+        stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})
     fine_tuning = {name: stage for name, stage in stages.items() if stage.train}
     return fine_tuning if config.init_from and fine_tuning else stages
 
@@ -104,6 +107,12 @@ def load_checkpoint(model: Classifier, path: Path) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error
+
+
+def read_score(run: Path) -> float:
+    """Return the monitored metric of the best weights of a finished run."""
+    best = run / json.loads((run / "status.json").read_text())["best"]
+    return FinishedStage(**json.loads((best.parent / "stage.json").read_text())).score
 
 
 def read_history(run: Path) -> pd.DataFrame:

@@ -15,6 +15,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 
 Steps = Annotated[int, typer.Option(min=20, help="Steps of each loop; the first tenth is not counted.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own choice if not said.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often one pass, and ours, are measured.")]
+SlowRounds = Annotated[
+    int, typer.Option(min=1, help="In how many of these rounds the slow ways are measured, in turn.")
+]
+Passes = Annotated[int, typer.Option(min=1, help="Passes of Monte Carlo dropout.")]
+NaivePasses = Annotated[int | None, typer.Option(min=1, help="Passes of the slow ways, scaled up; all if not said.")]
+Rate = Annotated[float, typer.Option(min=0.0, max=0.99, help="Rate of a dropout of the head.")]
+Batch = Annotated[int, typer.Option(min=1, help="Images per batch.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
@@ -56,6 +64,60 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
         times = [f"{row[f'{name}_ms']:.2f}" for name in ("bare", "bare_fetch", "ours", "ours_fetch")]
         shown.add_row(row["case"], *times, f"{row['ratio']:.3f}")
     console.print(shown)
+    if csv:
+        with atomic_path(csv) as temporary:
+            found.round(4).to_csv(temporary, index=False)
+
+
+@app.command(name="mc_dropout")
+@report_user_errors()
+def mc_dropout(
+    passes: Passes = 100,
+    batch: Batch = 16,
+    first_rate: Rate = 0.5,
+    second_rate: Rate = 0.5,
+    rounds: Rounds = 20,
+    naive_rounds: SlowRounds = 3,
+    naive_passes: NaivePasses = None,
+    threads: Threads = None,
+    csv: Csv = None,
+) -> None:
+    """Compare Monte Carlo dropout with one pass, with the plain way and with repeating the batch, in turn.
+
+    VGG16 and MobileNetV2 with the head of paper 001; medians. With all passes of the slow ways it takes half an hour.
+
+    [bold]python scripts/benchmark.py mc_dropout[/bold]
+    """
+    import pandas as pd
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from common.errors import UserError
+    from common.files import atomic_path
+    from common.runs import revision
+    from lightning_modules.staged_training import set_up_torch
+    from scripts.benchmarks.mc_dropout import CASES, Settings, measure
+
+    set_up_torch()
+    if naive_rounds > rounds:
+        raise UserError(f"--naive-rounds {naive_rounds}: at most --rounds, which is {rounds}")
+    if threads:
+        torch.set_num_threads(threads)
+    console, rows = Console(), []
+    settings = Settings(passes, batch, (first_rate, second_rate), rounds, naive_rounds, naive_passes or passes)
+    for case in CASES:
+        console.print(f"{case.name} ...", highlight=False)
+        rows.append(measure(case, settings))
+    found = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__, revision=revision())
+    heads = ("one pass, ms", f"{passes} passes, ms", "ratio to one", "faster than naive", "than repeated batch")
+    shown = Table("case", *heads, "than repeated features", title="mc_dropout")
+    for row in rows:
+        factors = [f"{row[f'over_{name}']:.1f}" for name in ("naive", "repeat", "features")]
+        shown.add_row(row["case"], f"{row['plain_ms']:.0f}", f"{row['ours_ms']:.0f}", f"{row['ratio']:.2f}", *factors)
+    console.print(shown)
+    if settings.slow_passes != passes:
+        console.print(f"naive and repeated batch: measured with {settings.slow_passes} passes, scaled up to {passes}")
     if csv:
         with atomic_path(csv) as temporary:
             found.round(4).to_csv(temporary, index=False)

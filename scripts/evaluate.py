@@ -52,6 +52,10 @@ Assign = Annotated[
 ]
 Costs = Annotated[Source, typer.Option(help="Where the costs of the assignment come from.")]
 Cost = Annotated[float | None, typer.Option(min=0.0, help="Nats, see conf/train.yaml.", show_default=False)]
+Bins = Annotated[int, typer.Option(min=2, help="Bins of the calibration error.")]
+Release = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: sensitivity that a release must keep.")]
+Votes = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: a person looks below this share of votes.")]
+Coverage = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: how often a set should hold the truth.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -73,12 +77,16 @@ def evaluate(
     costs: Costs = Source.FIXED,
     extra_cost: Cost = None,
     missing_cost: Cost = None,
+    bins: Bins = 10,
+    release_sensitivity: Release = 0.99,
+    vote_share: Votes = 0.8,
+    coverage: Coverage = 0.9,
 ) -> None:
     """Judge finished runs by their predictions.
 
     Several runs are folds of one experiment: their test images are pooled, the mean over the folds stands beside.
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
-    chromosomes of whole cells, a second table stands for the cells placed jointly.
+    chromosomes of whole cells, a second table stands for the cells placed jointly; two classes have a table of triage.
 
     [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
 
@@ -88,13 +96,11 @@ def evaluate(
     from rich.console import Console
 
     from common.predictions import read_predictions
-    from common.schema import AssignmentConfig, EvaluationConfig
-    from evaluation.cells import assigned_table, assignment_refusal
+    from common.schema import AssignmentConfig, EvaluationConfig, TriageConfig
+    from evaluation.cells import assignment_refusal
     from evaluation.comparison import compare
     from evaluation.judge import judge_runs, write_files
-    from evaluation.pooling import pool
     from evaluation.records import append_rows, rows_of, rows_of_comparison
-    from evaluation.scored import score
     from evaluation.tables import difference_table, table
 
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
@@ -107,6 +113,8 @@ def evaluate(
         threshold=threshold.value,
         sensitivity=sensitivity,
         seed=seed,
+        calibration_bins=bins,
+        triage=TriageConfig(sensitivity=release_sensitivity, vote_share=vote_share, coverage=coverage),
         assignment=AssignmentConfig(enabled=enabled, costs=costs.value, **known),
     )
     console = Console()
@@ -120,8 +128,7 @@ def evaluate(
     if csv:
         append_rows(csv, rows)
     if output:
-        assigned = assigned_table(ours, settings.assignment)
-        write_files(output, judgement, score(pool(ours).part("test")), assigned=assigned)
+        write_files(output, judgement, ours, settings)
 
 
 def _known_costs(extra_cost: float | None, missing_cost: float | None) -> dict[str, float]:

@@ -17,7 +17,13 @@ from evaluation.scored import score
 from lightning_modules.trained import TrainedRun, load_run, read_config
 
 LONGEST = 28  # characters
-SEVERAL_SETS = ("chromosomes", "folder", "table")  # sources that each read whatever data set lies in data_dir
+SEVERAL_SETS = (
+    "chromosomes",
+    "composed_karyograms",
+    "folder",
+    "karyograms",
+    "table",
+)  # sources that each read whatever data set lies in data_dir
 COLUMNS = (
     "run",
     "experiment",

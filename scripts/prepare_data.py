@@ -22,13 +22,19 @@ Overrides = Annotated[
     typer.Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
 ]
 Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        help="Draw one image of each kind or class into this PNG file; of composed karyograms with the truth."
+    ),
+]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 @app.command()
 @report_user_errors()
-def prepare_data(overrides: Overrides, images: Images = True) -> None:
+def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = None) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
     A zip in data_dir is unpacked below cache_dir; train.py finds all of it done.
@@ -36,12 +42,15 @@ def prepare_data(overrides: Overrides, images: Images = True) -> None:
     [bold]python scripts/prepare_data.py data=mnist data_dir=data/mnist protocol=image split.test=test[/bold]
 
     [bold]python scripts/prepare_data.py +experiment=hem_all_cnn_64 data_dir=cnmc.zip protocol=paper[/bold]
+
+    [bold]python scripts/prepare_data.py data=composed_karyograms data_dir=cells.zip --sheet karyograms.png[/bold]
     """
     # Imported here so that --help costs nothing.
     from common.console import console, say, warn
     from common.errors import UserError
     from datamodules.cache import RECORDS, cache_folder, prepared_images
     from datamodules.expansion import expand
+    from datamodules.kind_sheet import write_kind_sheet
     from datamodules.overview import class_counts, overview
     from datamodules.sources import scan
     from datamodules.sources.published import HOMES, is_incomplete
@@ -53,7 +62,9 @@ def prepare_data(overrides: Overrides, images: Images = True) -> None:
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
     if scanned.source in HOMES and any(map(is_incomplete, scanned.notes)):
         warn(f"not the whole set: the rest can be had at {HOMES[scanned.source]}")
-    expansion = expand(scanned, config.data, config.protocol, config.split)
+    if sheet is not None:
+        say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
+    expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
     manifest = expansion.manifest if expansion else scanned
     warn(*([expansion.warning] if expansion else []))
     try:

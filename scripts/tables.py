@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import UserError
+from evaluation.claims import contradictions, read_confusion, read_figures
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
 FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
+TEST_IMAGES_001 = {"image-level 64/16/20": 30, "augmented before the split": 139}  # paper 001, 4.1 and 4.2
 CHROMOSOMES = {
     "accuracy": "accuracy",
     "f1_macro": "macro F1",
@@ -29,7 +31,7 @@ def claims(results: Path) -> str:
 
 def claims_and_measured(results: Path) -> str:
     """Papers 002 and 003: the accuracy that each claims, and below it what was measured here, with its budget."""
-    table = _claims(results).query("paper != '004'")
+    table = _claims(results).query("paper in ['002', '003']")
     files = [results / "papers_002_003.csv", results / "chromosomes.csv"]
     rows = pd.concat([pd.read_csv(file, dtype={"label": str, "folds": str}) for file in files], ignore_index=True)
     rows = rows[(rows["metric"] == "accuracy") & ~rows["label"].str.contains(FOLD_LABEL)]
@@ -41,6 +43,33 @@ def claims_and_measured(results: Path) -> str:
             cost = [f"{row.images_seen / runs:,.0f}", f"{row.wall_seconds / runs / 60:.1f}"]
             lines.append([row.label, "", _interval(row.value, row.low, row.high), row.protocol, *cost])
     heads = ["experiment", "claimed accuracy", "measured here", "protocol", "images seen per run", "minutes per run"]
+    return _markdown(pd.DataFrame(lines, columns=heads))
+
+
+def claims_001(results: Path) -> str:
+    """Paper 001, table 5.1: what it claims of the test images, and what does not follow from its confusion matrices."""
+    lines = []
+    for claim in _claims(results).query("paper == '001'").itertuples():
+        figures = {"accuracy": claim.claimed, **read_figures(claim.note)}
+        confusion, images = read_confusion(claim.note), TEST_IMAGES_001[claim.split]
+        wrong = contradictions(figures, confusion, images) if confusion else ["no matrix is printed"]
+        printed = (
+            "-"
+            if confusion is None
+            else ", ".join(f"{count} {name.upper()}" for name, count in confusion._asdict().items())
+        )
+        shown = [figures.get(name, "-") for name in ("accuracy", "precision", "recall", "AUC")]
+        lines.append([f"`{claim.experiment}`", claim.split, *shown, printed, "; ".join(wrong) or "agrees"])
+    heads = [
+        "experiment",
+        "split",
+        "accuracy",
+        "precision",
+        "recall",
+        "AUC",
+        "confusion matrix",
+        "what the matrix says",
+    ]
     return _markdown(pd.DataFrame(lines, columns=heads))
 
 
@@ -153,6 +182,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "claims": claims,
+    "claims_001": claims_001,
     "claims_and_measured": claims_and_measured,
     "cnmc_sample": measured("cnmc_sample"),
     "cnmc_sample_differences": differences("cnmc_sample"),

@@ -1,6 +1,7 @@
 """Every experiment file composes, says where its values come from, and trains a batch."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -38,6 +39,25 @@ PAPER_002 = {
     f"{network}_{data}" for network in ("alexnet", "anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")
 }
 PAPER_003 = {f"hem_all_cnn_{size}" for size in (32, 64, 256)}
+PAPER_001 = {
+    f"karyogram_{name}"
+    for name in (
+        "vgg16_original",
+        "inceptionv3_original",
+        "vgg16",
+        "inceptionv3",
+        "vgg16_last1",
+        "vgg16_last2",
+        "inceptionv3_full",
+    )
+}
+UNFROZEN = {
+    f"karyogram_{network}{blocks}"
+    for network in ("vgg16", "inceptionv3", "mobilenetv2", "resnet18")
+    for blocks in ("", "_last1", "_last2", "_full")
+}
+NEWER = {f"karyogram_{network}" for network in ("convnext_tiny", "efficientnetv2_s", "vit")}
+TASKS = sorted((ROOT / "conf" / "task").glob("*.yaml"))
 
 
 def test_every_single_model_of_paper_004_is_an_experiment():
@@ -48,6 +68,16 @@ def test_every_single_model_of_paper_004_is_an_experiment():
 def test_every_row_of_papers_002_and_003_is_an_experiment():
     assert len(PAPER_002 | PAPER_003) == 12
     assert set(EXPERIMENTS) >= PAPER_002 | PAPER_003
+
+
+def test_every_row_of_paper_001_and_every_network_beside_it_is_an_experiment():
+    assert len(PAPER_001) == 7
+    assert set(EXPERIMENTS) >= PAPER_001 | UNFROZEN | NEWER
+
+
+@cache
+def smoke_size():
+    return composed(["+profile=smoke"]).prepare.size
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -62,23 +92,34 @@ def test_every_value_says_where_it_comes_from(name):
     text = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text()
     header = [line for line in text.splitlines() if line.startswith("#")]
     assert re.search(r"Paper 00\d, (\d|table)|Ours|is ours", " ".join(header))
-    if "Everything is ours" in " ".join(header):
-        return
+    if "Everything is ours" not in " ".join(header):
+        assert unmarked(text) == []
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_what_experiments_share_says_where_it_comes_from_too(path):
+    assert unmarked(path.read_text()) == []
+
+
+def unmarked(text):
+    """Return the lines that set a value without saying whose it is."""
+    lines = []
     for line in text.splitlines():
         opens_a_group = line.rstrip().endswith(":") or line.startswith(("#", "name:", "defaults:"))
-        names_a_group = "override /data" in line or "override /model" in line or "override /unfreeze" in line
-        if line.strip() and not opens_a_group and not names_a_group:
-            assert re.search(r"# .*(paper \d|ours)", line), f"{name}: {line}"
+        names_a_group = re.match(r"  - override /(task|data|model|unfreeze):", line)
+        if line.strip() and not opens_a_group and not names_a_group and not re.search(r"# .*(paper \d|ours)", line):
+            lines.append(line)
+    return lines
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     home = tmp_path_factory.getbasetemp()
     source = composed([f"+experiment={name}"]).data.source
-    size = f"prepare.size={composed(['+profile=smoke']).prepare.size}"
+    size = [f"prepare.size={smoke_size()}", "prepare.augment_at=null"]
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
     data = tiny_data(source, home / "tiny-data")
-    config = small_config(tmp_path, size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
+    config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
     datamodule = ImageDataModule(config, progress=False)
     datamodule.inspect()
     datamodule.prepare()
@@ -93,11 +134,22 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
 def test_every_profile_fits_every_experiment(name, profile):
     config = check_config(composed([f"+experiment={name}", f"+profile={profile}"]))
     assert config.name == name
+    assert config.prepare.size >= (75 if "inceptionv3" in name else 72)
     if profile == "demo":
         assert config.split.test == "fold"
-        assert config.data.source == "synthetic"
+        assert drawn(config.data) == drawn_for(name)
         assert config.weights == "random"
         assert config.prepare.size == 96
+        assert config.unfreeze.train == ("all",)
+
+
+def drawn(data):
+    return data.chromosomes.source if data.source == "composed_karyograms" else data.source
+
+
+def drawn_for(name):
+    """Experiments on chromosomes and karyograms are shown on drawn chromosomes, all others on drawn cells."""
+    return "synthetic_chromosomes" if re.search("chromosomes|karyogram", name) else "synthetic"
 
 
 @pytest.mark.parametrize("name", sorted(PAPER_002))

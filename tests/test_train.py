@@ -27,9 +27,11 @@ FILES = (
     "learning_curves.png",
     "metrics.json",
     "predictions.parquet",
+    "reliability.png",
     "roc.png",
     "split.csv",
     "status.json",
+    "wrong.csv",
 )
 
 
@@ -123,6 +125,10 @@ ERRORS = {
     "too few subjects": ([*SMALL, "split.folds=9"], "split.folds"),
     "positive class not said": ([*SMALL, "data.positive_class=null"], "data.positive_class=all"),
     "one logit for no two classes": ([*SMALL, "head.logits=5"], "head.logits=2"),
+    "passes without any dropout": (
+        [*SMALL, "model=resnet18", "model.cut=layer1", "inference.mc_passes=100"],
+        "inference.mc_passes=100: the model has no dropout: put {dropout: 0.5} in head.layers",
+    ),
     "an argument that the optimizer does not take": (
         [*SMALL, "model=resnet18", "+optimizer.args.foo=1"],
         "optimizer.args",
@@ -257,6 +263,24 @@ def test_in_a_multirun_a_bug_does_not_stop_the_others_either(tmp_path, monkeypat
     assert code == 1
     assert "1 of the jobs failed" in error
     assert ": a bug" in error.splitlines()[-1]
+
+
+def test_passes_of_monte_carlo_dropout_stand_beside_the_predictions(tmp_path, call_here):
+    net = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
+    sampled = ["head.layers=[{dropout: 0.5},gap,{dense: 8},{dropout: 0.5}]", "inference.mc_passes=20"]
+    assert call_here(*SMALL, *net, *sampled)[0] == 0
+    predictions = read_predictions(next((tmp_path / "outputs").glob("*/*/seed=0")))
+    assert predictions.sampled
+    frame = predictions.frame
+    assert set(frame.sampled_label) <= set(predictions.classes)
+    assert frame.sampled_votes.between(0.5, 1).all()
+    assert (frame.sampled_votes * 20 % 1).round(9).isin([0, 1]).all()
+    assert (frame.sampled_variance > 0).all()
+    assert frame.sampled_confidence.between(0.25, frame.sampled_votes).all()
+    assert (frame.sampled_prob_hem + frame.sampled_prob_all).to_numpy() == pytest.approx(1)
+    # Without dropout is not the mean over the passes, but near it.
+    assert (frame.sampled_prob_all != frame.prob_all).all()
+    assert frame.sampled_prob_all.to_numpy() == pytest.approx(frame.prob_all.to_numpy(), abs=0.3)
 
 
 def test_a_typo_in_a_yaml_file_is_refused(tmp_path):

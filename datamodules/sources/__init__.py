@@ -1,5 +1,6 @@
 """Where images come from: one small file per source, each with a function that lists what is on disk."""
 
+import re
 from pathlib import Path
 
 from common.errors import UserError
@@ -7,10 +8,13 @@ from common.schema import (
     ChromosomesConfig,
     Cifar10Config,
     CnmcConfig,
+    ComposedKaryogramsConfig,
     DataConfig,
     FolderConfig,
     HemAllConfig,
+    KaryogramsConfig,
     MnistConfig,
+    SyntheticChromosomesConfig,
     SyntheticConfig,
     TableConfig,
 )
@@ -20,11 +24,14 @@ from datamodules.scanning import scan_listing
 from datamodules.sources.chromosomes import list_chromosomes
 from datamodules.sources.cifar10 import list_cifar10
 from datamodules.sources.cnmc import list_cnmc
+from datamodules.sources.composed_karyograms import list_composed_karyograms, whole_cells
 from datamodules.sources.files import lone_folder
 from datamodules.sources.folder import list_folder
 from datamodules.sources.hem_all import list_hem_all
+from datamodules.sources.karyograms import list_karyograms
 from datamodules.sources.mnist import list_mnist
 from datamodules.sources.synthetic import list_synthetic
+from datamodules.sources.synthetic_chromosomes import list_synthetic_chromosomes
 from datamodules.sources.table import list_table
 
 
@@ -33,7 +40,7 @@ def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool
 
     Args:
         data: The source and its settings.
-        data_dir: The folder of the images, or a zip file of it; the synthetic source needs none.
+        data_dir: The folder of the images, or a zip file of it; the synthetic sources need none.
         cache_dir: Where facts of the files (and unpacked and drawn images) are kept between runs.
         progress: Whether a progress bar may be shown.
 
@@ -48,6 +55,10 @@ def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progres
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     if isinstance(data, SyntheticConfig):
         return list_synthetic(data, cache_dir, progress)
+    if isinstance(data, SyntheticChromosomesConfig):
+        return list_synthetic_chromosomes(data, cache_dir, progress)
+    if isinstance(data, ComposedKaryogramsConfig):
+        return list_composed_karyograms(data, _chromosomes(data, data_dir, cache_dir, progress), cache_dir, progress)
     data_dir = _unpacked(data, data_dir, cache_dir, progress)
     match data:
         case CnmcConfig():
@@ -64,7 +75,20 @@ def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progres
             return list_cifar10(data, data_dir, cache_dir, progress)
         case HemAllConfig():
             return list_hem_all(data, data_dir)
+        case KaryogramsConfig():
+            return list_karyograms(data, data_dir)
     raise TypeError(f"no source for {type(data).__name__}")
+
+
+def _chromosomes(data: ComposedKaryogramsConfig, data_dir: str | None, cache_dir: Path, progress: bool) -> Manifest:
+    """The single chromosomes that karyograms are composed of; errors name their keys as they stand here."""
+    source = data.chromosomes
+    try:
+        listing = list_images(source, data_dir, cache_dir, progress)
+        return whole_cells(scan_listing(listing, source.on_broken, cache_dir, progress), listing)
+    except UserError as error:
+        keys = "|".join(type(source).model_fields)
+        raise UserError(re.sub(rf"\bdata\.({keys})\b", r"data.chromosomes.\1", str(error))) from error
 
 
 def _unpacked(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool) -> str | None:

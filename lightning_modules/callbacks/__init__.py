@@ -3,6 +3,7 @@
 from lightning_modules.callbacks.averaging import Averaging, BestCheckpoint
 from lightning_modules.callbacks.check_and_adjust import CheckAndAdjust
 from lightning_modules.callbacks.early_break import EarlyBreak
+from lightning_modules.callbacks.epoch_report import EpochReport
 from lightning_modules.callbacks.patience import Patience
 from lightning_modules.callbacks.progress import Progress
 from lightning_modules.callbacks.pure_randomness import PureRandomness
@@ -15,6 +16,7 @@ __all__ = [
     "BestCheckpoint",
     "CheckAndAdjust",
     "EarlyBreak",
+    "EpochReport",
     "Patience",
     "Progress",
     "PureRandomness",

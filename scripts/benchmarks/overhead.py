@@ -128,7 +128,7 @@ def measure(case: Case, steps: int) -> dict[str, Any]:
         data.inspect()
         data.prepare()
         model, _ = build_classifier(config, data.manifest.classes, None)
-        dataset = PreparedDataset(data.images, data.plan.rows, data.labels)
+        dataset = PreparedDataset(data.images, data.plan.rows, data.labels, prepare=config.prepare)
         bare = BareLoop(model, dataset, config.loader.batch_size, config.unfreeze.stages["all"].lr)
         in_turn = InTurn(bare, steps)
         train_stages(model, data, config, Path(folder) / "run", extra=[in_turn])

@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from common.config import check_config, check_override_order
 from common.errors import UserError
 from common.runs import ROOT
+from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 
 
@@ -62,12 +63,66 @@ def test_an_unknown_key_names_the_nearest_right_one(override, right):
         ("loss.label_smoothing=0.1", "head.logits"),
         ("weights=null", "weights"),
         ("prepare.size=[4,4]", "prepare.size:"),
+        ("prepare.augment_at=100", "augment_at=100 is smaller than size"),
+        ("prepare={augment_at: 416, fit: canvas}", "leave it null"),
+        ("prepare={compact: true, fit: canvas}", "compact closes the gaps of whole karyograms"),
+        ("transform.within_places.rotate=5", "data.source=cnmc: the place of a chromosome exists in karyograms alone"),
     ],
 )
 def test_a_wrong_value_is_named(override, words):
     with pytest.raises(UserError) as caught:
         check_config(composed([override]))
     assert words in str(caught.value)
+
+
+WHOLE = ["data=karyograms", "transform=karyograms"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "transform.flips=true",
+        "transform.rotations=true",
+        "transform.mirror=true",
+        "transform.rotate=5",
+        "transform.bend=0.1",
+        "inference.mirror=true",
+        "balance=paper",
+        "balance=hem_all",
+    ],
+)
+def test_a_karyogram_is_not_turned_as_a_whole(override):
+    pictures, sheets = composed([*WHOLE, override]), composed_of(override)
+    for config, instead in ((pictures, "transform=karyograms"), (sheets, "transform.within_places")):
+        with pytest.raises(UserError, match="place of each chromosome carries meaning") as caught:
+            check_config(config)
+        assert str(caught.value).startswith(override.removesuffix("=true").removesuffix("=5").removesuffix("=0.1"))
+        assert f"use {instead}" in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["stretch=0.1", "shift=0.05", "contrast=0.2", "gamma=0.2"])
+def test_a_karyogram_may_be_moved_a_little_and_lit_otherwise(override):
+    check_config(composed([*WHOLE, f"transform.{override}"]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["prepare.compact=true"], "set data.sheet.pair_gap and data.sheet.row_gap instead"),
+        (["prepare.fit=square"], "needs prepare.fit=stretch and prepare.crop=false"),
+        (["prepare.crop=true"], "needs prepare.fit=stretch and prepare.crop=false"),
+    ],
+)
+def test_places_must_stay_where_they_are_known_to_be(overrides, words):
+    within = ["transform=karyograms_within_places"]
+    assert check_config(composed_of(*within)).transform.within_places.mirror
+    with pytest.raises(UserError, match=words):
+        check_config(composed_of(*within, *overrides))
+
+
+def test_in_pictures_of_whole_karyograms_the_places_are_not_known():
+    with pytest.raises(UserError, match="is not known in pictures of whole karyograms: use data=composed_karyograms"):
+        check_config(composed(["data=karyograms", "transform=karyograms_within_places"]))
 
 
 def test_a_fault_of_a_whole_group_does_not_print_the_group():

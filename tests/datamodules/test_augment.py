@@ -114,6 +114,59 @@ def test_contrast_multiplies_within_its_range():
     assert 1.25 < max(factors) < 1.31
 
 
+LIGHT = TransformConfig(brightness=0.25, noise=0.05, blur=1.0)
+GRAY = np.full((64, 48, 3), 120, np.uint8)
+
+
+@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 10**6), copy=st.integers(0, 9))
+@settings(max_examples=20, deadline=None)
+def test_light_blur_and_noise_are_a_pure_function_of_their_key(seed, epoch, row, copy):
+    one, other = Augmentation(LIGHT, seed), Augmentation(LIGHT, seed)
+    other(BAR, epoch + 1, row, copy)
+    changed = one(BAR, epoch, row, copy)
+    assert changed.dtype == np.uint8
+    assert changed.shape == BAR.shape
+    assert np.array_equal(changed, other(BAR, epoch, row, copy))
+
+
+def test_brightness_multiplies_within_its_range():
+    augmentation = Augmentation(TransformConfig(brightness=0.25), 0)
+    factors = [augmentation(GRAY, 0, row, 0)[0, 0, 0] / 120 for row in range(200)]
+    assert 0.74 < min(factors) < 0.78
+    assert 1.22 < max(factors) < 1.26
+
+
+def test_noise_is_salt_and_pepper_on_up_to_its_share():
+    augmentation = Augmentation(TransformConfig(noise=0.05), 0)
+    shares = []
+    for row in range(100):
+        image = augmentation(GRAY, 0, row, 0)
+        specks = (image != 120).any(axis=2)
+        assert set(np.unique(image[specks])) <= {0, 255}
+        shares.append(specks.mean())
+    assert min(shares) < 0.005
+    assert 0.045 < max(shares) <= 0.05
+
+
+def test_blur_softens_an_edge_up_to_its_width():
+    edge = np.zeros((32, 32, 3), np.uint8)
+    edge[:, 16:] = 200
+    augmentation = Augmentation(TransformConfig(blur=1.0), 0)
+    soft = [
+        int(((image[16, :, 0] > 0) & (image[16, :, 0] < 200)).sum())
+        for image in (augmentation(edge, 0, row, 0) for row in range(60))
+    ]
+    assert min(soft) == 0  # hardly any blur
+    assert 4 <= max(soft) <= 6  # of a kernel of 7 pixels
+    assert (augmentation(GRAY, 0, 0, 0) == 120).all()
+
+
+def test_specks_are_not_blurred():
+    augmentation = Augmentation(TransformConfig(blur=3.0, noise=0.05), 0)
+    for row in range(20):
+        assert set(np.unique(augmentation(GRAY, 0, row, 0))) <= {0, 120, 255}
+
+
 def test_for_copies_alone_the_originals_are_not_moved():
     augmentation = Augmentation(MOVED.model_copy(update={"apply_to": "copies"}), 0)
     assert all(np.array_equal(augmentation(BAR, 0, row, 0), BAR) for row in range(10))

@@ -74,6 +74,14 @@ def test_a_changed_setting_has_a_cache_of_its_own(manifest, tmp_path, prepared, 
     assert np.array_equal(images[3], prepare_image(read_image(manifest.file(3)), config))
 
 
+def test_where_images_are_augmented_larger_they_are_stored_so_once_for_all_sizes(manifest, tmp_path, prepared):
+    sizes = [CONFIG.model_copy(update={"augment_at": 48, "size": size}) for size in (24, 32)]
+    images = [prepared_images(manifest, config, tmp_path / "cache") for config in sizes]
+    assert images[0].shape == (9, 48, 48, 3)
+    assert len(prepared) == 9
+    assert np.array_equal(*images)
+
+
 def test_a_changed_file_has_a_cache_of_its_own(manifest, tmp_path, prepared):
     prepared_images(manifest, CONFIG, tmp_path / "cache")
     write_image(manifest.file(2), cell_image(500))
@@ -105,6 +113,8 @@ def test_a_full_disk_is_said_before(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match="set cache_dir, or a smaller prepare.size"):
         prepared_images(manifest, CONFIG, tmp_path / "cache")
+    with pytest.raises(UserError, match="or a smaller prepare.augment_at"):
+        prepared_images(manifest, CONFIG.model_copy(update={"augment_at": 48}), tmp_path / "cache")
 
 
 def test_two_processes_at_once_end_with_one_valid_cache(manifest, tmp_path):

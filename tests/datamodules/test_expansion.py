@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.schema import HemAllConfig, PaperSplit, SplitConfig
+from common.schema import HemAllConfig, PaperSplit, SplitConfig, TransformConfig
 from datamodules.expansion import expand
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.leaks import check_leaks
@@ -31,13 +31,13 @@ def whole():
 
 
 def test_the_whole_set_gives_the_papers_number_of_images(whole):
-    expansion = expand(whole, DATA, "paper", SplitConfig())
+    expansion = expand(whole, DATA, "paper", SplitConfig(), TransformConfig())
     frame = expansion.manifest.frame
     assert len(whole.frame) == 10_661
     assert len(frame) == 13_833
     assert frame["label"].value_counts().to_dict() == {"all": 7_055, "hem": 6_778}
     assert frame["image_id"].is_unique
-    assert expansion.turns.sum() == 3_389
+    assert expansion.copy.sum() == 3_389
     assert "BEFORE the split" in expansion.warning
     assert "3,389 copies of hem" in expansion.warning
     assert "217 all left out" in expansion.warning
@@ -46,7 +46,7 @@ def test_the_whole_set_gives_the_papers_number_of_images(whole):
 
 
 def test_copies_on_both_sides_are_counted_as_leaks(whole):
-    expansion = expand(whole, DATA, "paper", SplitConfig())
+    expansion = expand(whole, DATA, "paper", SplitConfig(), TransformConfig())
     manifest = expansion.manifest
     parts = split(manifest, "paper", SplitConfig(), PAPER)
     report = check_leaks(manifest, parts, "paper", SplitConfig(near_duplicates="off"))
@@ -57,12 +57,12 @@ def test_copies_on_both_sides_are_counted_as_leaks(whole):
 
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_no_other_protocol_expands(whole, protocol):
-    assert expand(whole, DATA, protocol, SplitConfig()) is None
+    assert expand(whole, DATA, protocol, SplitConfig(), TransformConfig()) is None
 
 
 def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
     hashes = [
-        content_hash(expand(whole, DATA, "paper", SplitConfig(fold=fold, seed=seed)).manifest)
+        content_hash(expand(whole, DATA, "paper", SplitConfig(fold=fold, seed=seed), TransformConfig()).manifest)
         for fold, seed in ((0, 0), (0, 0), (1, 0), (0, 1))
     ]
     assert hashes[0] == hashes[1]
@@ -82,20 +82,20 @@ def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
 )
 def test_other_numbers(counts, images, expected):
     data = DATA.model_copy(update={"images": images})
-    frame = expand(cnmc_manifest(*counts), data, "paper", SplitConfig()).manifest.frame
+    frame = expand(cnmc_manifest(*counts), data, "paper", SplitConfig(), TransformConfig()).manifest.frame
     assert sorted(frame["label"].value_counts()) == sorted(expected.values())
 
 
 def test_too_few_images_in_all_are_refused():
     data = DATA.model_copy(update={"images": 20})
     with pytest.raises(UserError, match="data.images=20: .*too few: 20 are those of the smaller class"):
-        expand(cnmc_manifest(100, 10), data, "paper", SplitConfig())
+        expand(cnmc_manifest(100, 10), data, "paper", SplitConfig(), TransformConfig())
 
 
 def test_images_of_other_parts_stay_as_they_are():
     labels = ["all"] * 20 + ["hem"] * 10 + ["all", "hem", None]
     manifest = make_manifest(labels, parts=["fold_0"] * 30 + ["prelim", "prelim", "final"])
-    frame = expand(manifest, DATA, "paper", SplitConfig()).manifest.frame
+    frame = expand(manifest, DATA, "paper", SplitConfig(), TransformConfig()).manifest.frame
     assert frame["part"].value_counts().to_dict() == {"fold_0": 40, "prelim": 2, "final": 1}
 
 
@@ -146,4 +146,4 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
 
 def test_images_that_are_not_square_are_not_turned(whole):
     with pytest.raises(UserError, match=r"prepare.size=\[4,8\]: such images cannot be turned"):
-        expand(whole, DATA, "paper", SplitConfig()).serve(np.zeros((10_661, 4, 8, 3), np.uint8))
+        expand(whole, DATA, "paper", SplitConfig(), TransformConfig()).serve(np.zeros((10_661, 4, 8, 3), np.uint8))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from common.errors import UserError
+from common.schema import TransformConfig, WithinPlacesConfig
 from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.images import write_class_folders
 from tests.helpers.training import small_config
@@ -73,6 +74,24 @@ def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
         data._position = lambda number=number: (number, 0)
         drawn += [int(label) for batch in data.train_dataloader() for label in batch[1]]
     assert 0.4 < np.mean(drawn) < 0.6
+
+
+def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_path):
+    stored = prepared(small_config(tmp_path, "prepare.augment_at=48", "prepare.size=24", "transform=flips_rotations"))
+    assert stored.images.shape[1:] == (48, 48, 3)
+    batches = [next(iter(loader)) for loader in (stored.train_dataloader(), stored.val_dataloader())]
+    assert all(batch[0].shape[1:] == (3, 24, 24) for batch in batches)
+    for image, _, row in zip(*batches[1], strict=True):
+        half = stored.images[int(row)].reshape(24, 2, 24, 2, 3).mean(axis=(1, 3))
+        assert np.abs(image.numpy().transpose(1, 2, 0) - half).max() <= 0.5
+
+
+def test_what_happens_within_places_needs_a_source_that_knows_them(tmp_path):
+    config = small_config(tmp_path)
+    transform = TransformConfig(within_places=WithinPlacesConfig(mirror=True))
+    data = ImageDataModule(config.model_copy(update={"transform": transform}), progress=False)
+    with pytest.raises(UserError, match="data.source=synthetic does not say where each chromosome lies"):
+        data.inspect()
 
 
 def test_facts_of_the_run_are_written_beside_it(tmp_path):

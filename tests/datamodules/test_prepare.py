@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.schema import PrepareConfig
-from datamodules.prepare import crop_to_content, pad_to_square, prepare_image
+from datamodules.compaction import compact
+from datamodules.prepare import crop_to_content, pad_to_square, prepare_image, to_shape
+from tests.helpers.sheets import toy_sheet
 
 
 def field(height=50, width=80, top=10, left=20, h=20, w=30):
@@ -82,6 +84,50 @@ def test_each_interpolation_is_opencvs(name):
     }
     wanted = cv2.resize(image, (24, 24), interpolation=flags[name])
     assert np.array_equal(prepare_image(image, PrepareConfig(size=24, crop=False, interpolation=name)), wanted)
+
+
+def test_stretch_resizes_both_sides_and_pads_nothing():
+    image = np.random.default_rng(0).integers(40, 256, (60, 90, 3), dtype=np.uint8)
+    stretched = prepare_image(image, PrepareConfig(size=30, fit="stretch", crop=False))
+    assert np.array_equal(stretched, cv2.resize(image, (30, 30), interpolation=cv2.INTER_AREA))
+    assert prepare_image(image, PrepareConfig(size=(20, 45), fit="stretch", crop=False)).shape == (20, 45, 3)
+
+
+def test_of_a_side_that_shrinks_and_one_that_grows_the_first_is_averaged():
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[::2] = 200
+    wide = prepare_image(
+        stripes, PrepareConfig(size=16, fit="stretch", crop=False).model_copy(update={"size": (4, 16)})
+    )
+    assert wide.shape == (4, 16, 3)
+    assert (wide == 100).all()
+
+
+def test_images_are_stored_where_they_are_augmented_and_become_the_size_after_that():
+    image = field(height=64, width=100, top=0, left=0, h=64, w=100)
+    config = PrepareConfig(size=16, augment_at=48, fit="stretch", crop=False)
+    stored = prepare_image(image, config)
+    assert stored.shape == (48, 48, 3)
+    assert np.array_equal(stored, prepare_image(image, PrepareConfig(size=48, fit="stretch", crop=False)))
+    assert np.array_equal(to_shape(stored, config), cv2.resize(stored, (16, 16), interpolation=cv2.INTER_AREA))
+    plain = PrepareConfig(size=16)
+    assert to_shape(prepare_image(image, plain), plain).shape == (16, 16, 3)
+
+
+def test_crop_and_clahe_come_before_the_stretch():
+    config = PrepareConfig(size=24, fit="stretch", clahe=True, clahe_tiles=2)
+    inner = field(h=20, w=30)[10:30, 20:50]
+    alone = prepare_image(inner, config.model_copy(update={"crop": False}))
+    assert np.array_equal(prepare_image(field(h=20, w=30), config), alone)
+
+
+def test_compaction_comes_first():
+    sheet, _ = toy_sheet()
+    config = PrepareConfig(size=64, fit="stretch", crop=False, compact=True, compact_gap=2)
+    small = compact(sheet, 2)
+    assert np.array_equal(
+        prepare_image(sheet, config), prepare_image(small, config.model_copy(update={"compact": False}))
+    )
 
 
 @settings(max_examples=40, deadline=None)

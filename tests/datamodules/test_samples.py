@@ -7,6 +7,7 @@ from common.errors import UserError
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.samples import from_files, from_test_part
 from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image
+from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config
 
 
@@ -45,6 +46,21 @@ def test_files_are_prepared_as_the_images_of_the_run_were(run):
     samples = from_files([module.manifest.file(row)], config)
     assert np.array_equal(samples.images[0], module.images[row])
     assert samples.labels == (None,)
+
+
+def test_samples_are_as_large_as_the_network_sees_them(tmp_path):
+    root = write_karyograms(tmp_path / "sheets", {"normal": 12, "abnormal": 12})
+    config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48", "prepare.compact=true")
+    module = ImageDataModule(config, progress=False)
+    module.inspect()
+    module.prepare()
+    module.write_facts(tmp_path / "run")
+    tested = from_test_part(tmp_path / "run", config, 1, progress=False)
+    row = module.manifest.frame["image_id"].tolist().index(tested.names[0])
+    (again,) = from_files([module.manifest.file(row)], config).images
+    assert again.shape == (32, 32, 3)
+    assert np.array_equal(again, tested.images[0])
+    assert module.images[row].shape == (48, 48, 3)
 
 
 def test_images_that_changed_since_the_run_are_refused(run):

@@ -146,6 +146,8 @@ def test_a_judgement_of_cells_survives_json_and_is_written(written):
         "roc.png",
         "per_class.csv",
         "assigned.csv",
+        "reliability.png",
+        "wrong.csv",
     }
     test = run.part("test")
     rows = pd.read_csv(folder / "assigned.csv", dtype=str)

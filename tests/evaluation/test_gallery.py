@@ -4,8 +4,9 @@ import numpy as np
 from PIL import Image
 
 from evaluation import gallery
-from evaluation.gallery import examples
-from tests.helpers.predictions import make_predictions
+from evaluation.gallery import examples, galleries, wrong_examples
+from evaluation.wrong import wrong_cases
+from tests.helpers.predictions import make_predictions, with_passes
 
 
 def test_rows_hold_sure_wrong_and_doubtful_images(tmp_path, monkeypatch):
@@ -36,3 +37,28 @@ def test_the_picture_is_there_and_not_blank(tmp_path):
     picture = np.asarray(Image.open(tmp_path / "examples.png").convert("L"))
     assert picture.shape[1] > 1000
     assert picture.std() > 10
+
+
+def test_wrong_calls_are_drawn_with_both_scores_the_surest_first(tmp_path, monkeypatch):
+    predictions = with_passes(make_predictions(images=60, seed=1, skill=0.4))
+    images = np.zeros((60, 8, 8, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(60)
+    shown, said = [], []
+    monkeypatch.setattr(gallery.Axes, "imshow", lambda axis, image: shown.append(image[0, 0, 0]))
+    monkeypatch.setattr(gallery.Axes, "text", lambda axis, x, y, text, **style: said.append(text))
+    shuffled = np.random.default_rng(3).permutation(60)
+    wrong_examples(tmp_path / "wrong.png", predictions, images[np.argsort(shuffled)], shuffled)
+    table = wrong_cases(predictions).head(12)
+    assert shown == table["row"].tolist()
+    first = table.iloc[0]
+    assert said[0] == f"{first['predicted']} {first['mean_probability']:.2f}, {first['vote_share']:.0%} of votes"
+    assert said[1] == f"is {first['actual']}"
+    assert said[2] == first["image_id"]
+
+
+def test_both_galleries_are_drawn_and_without_a_mistake_one(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    galleries(tmp_path / "some", make_predictions(images=60, seed=2), images, np.arange(60))
+    galleries(tmp_path / "none", make_predictions(images=60, skill=50.0), images, np.arange(60))
+    assert {path.name for path in (tmp_path / "some").iterdir()} == {"examples.png", "wrong.png"}
+    assert {path.name for path in (tmp_path / "none").iterdir()} == {"examples.png"}

@@ -18,7 +18,8 @@ from evaluation.tables import difference_table, table
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=50)
-PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png"}
+PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
+TABLES = {"wrong.csv", "triage.csv"}
 HISTORY = pd.DataFrame({"stage": ["head"], "epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
 
 
@@ -99,7 +100,7 @@ def test_a_run_without_validation_images_has_no_threshold():
 
 def test_files_are_written(tmp_path):
     judgement = write_judgement(tmp_path / "run", make_run(), HISTORY, SETTINGS)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"metrics.json", *PICTURES}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"metrics.json", *PICTURES, *TABLES}
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == judgement
 
 

@@ -65,6 +65,7 @@ def make_cells(
             "subject": [f"case_{cell // cells_per_subject:04d}" for cell in cells],
             "part": part,
             "cell": [f"cell_{cell:04d}" for cell in cells],
+            "kind": None,
             "uncertainty": uncertainty_of(probabilities),
         }
     )

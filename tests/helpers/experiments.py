@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.schema import DerivedConfig
 from datamodules.sources.cifar10 import CLASSES
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
@@ -21,7 +22,7 @@ def tiny_data(source: str, home: Path) -> list[str]:
     root = home / source
     if not root.is_dir():
         _WRITERS[source](root)
-    return [f"data_dir={root}"]
+    return [f"data_dir={root}", *_FEWER.get(source, [])]
 
 
 def _cifar10(root: Path) -> None:
@@ -34,7 +35,14 @@ def _cifar10(root: Path) -> None:
 
 _WRITERS = {
     "chromosomes": lambda root: write_chromosomes(root, cases=5, copies=1),
+    "composed_karyograms": lambda root: write_chromosomes(root, cases=10),
     "mnist": lambda root: write_mnist(root, train=100),
     "cifar10": _cifar10,
     "hem_all": lambda root: write_cnmc(root, subjects_per_fold=6),
+}
+# Ten normal cells bear fewer abnormal ones than the experiments ask for.
+_FEWER = {
+    "composed_karyograms": [
+        f"data.derived.{kind}={10 if kind == 'gain' else 0}" for kind in DerivedConfig.model_fields
+    ],
 }

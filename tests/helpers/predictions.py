@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from common.uncertainty import summarise
 
 ABOUT = {
     "name": "tiny",
@@ -50,6 +52,7 @@ def make_predictions(
             "subject": [f"subject_{first + group:04d}" for group in groups] if subjects else [None] * images,
             "part": part,
             "cell": None,
+            "kind": None,
             "uncertainty": uncertainty_of(probabilities),
         }
     )
@@ -92,9 +95,19 @@ def with_scores(labels, scores, subjects=None, part="test") -> Predictions:
             "subject": list(subjects) if subjects is not None else [None] * len(labels),
             "part": part,
             "cell": None,
+            "kind": None,
             "uncertainty": 0.5,
             "prob_hem": 1.0 - np.asarray(scores, dtype=np.float64),
             "prob_all": np.asarray(scores, dtype=np.float64),
         }
     )
     return Predictions(frame, ("hem", "all"), "all", dict(ABOUT))
+
+
+def with_passes(predictions: Predictions, passes=20, noise=1.0, seed=0) -> Predictions:
+    """Add what so many passes say together, each with Gaussian noise on the log-probabilities."""
+    logs = np.log(predictions.probabilities)
+    drawn = np.random.default_rng(seed).normal(scale=noise, size=(passes, *logs.shape)) + logs
+    sampled = summarise(softmax(drawn, axis=2), predictions.classes)
+    frame = pd.concat([predictions.frame.reset_index(drop=True), sampled], axis=1)
+    return Predictions(frame, predictions.classes, predictions.positive_class, predictions.about)

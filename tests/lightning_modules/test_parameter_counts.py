@@ -12,6 +12,7 @@ from torch import nn
 
 from lightning_modules.backbones import Backbone, build_backbone, count_parameters, set_trainable
 from lightning_modules.heads import build_head
+from tests.helpers.training import composed
 
 SIZE = 64  # counts do not depend on it, except a flattened head's
 
@@ -24,6 +25,16 @@ def _one_thread():
 @pytest.fixture(scope="module")
 def vgg16() -> Backbone:
     return build_backbone("vgg16", {}, None, 224)
+
+
+@pytest.fixture(scope="module")
+def inceptionv3() -> Backbone:
+    return build_backbone("inception_v3", {}, None, 96)
+
+
+@pytest.fixture(scope="module")
+def resnet18_cut() -> nn.Module:
+    return build_backbone("resnet18", {}, "layer3", SIZE).module
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +60,12 @@ def count(backbone: nn.Module, train: list[str], head: nn.Module) -> tuple[int, 
     return counts.total + of_head.total, counts.trainable + of_head.trainable
 
 
+def head_001(backbone: Backbone) -> nn.Module:
+    """Build the head of paper 001, figures 3.5 and 3.6."""
+    layers = [{"dropout": 0.5}, "gap", {"dense": 256}, "batchnorm", {"dropout": 0.5}]
+    return build_head(layers, backbone.out_shape, 1)
+
+
 def conv_biases(network: nn.Module) -> int:
     """Count the biases that Keras' ResNet-50 has and torch's has not."""
     return sum(m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d) and m.bias is None)
@@ -69,13 +86,6 @@ def test_vgg16_cut_004_3_3_1_3_2():
     blocks_2_to_4 = [f"features.{index}" for index in (5, 7, 10, 12, 14, 17, 19, 21)]
     assert count(backbone.module, blocks_2_to_4, head) == (7_766_849, 7_728_129)
     assert count(backbone.module, [], head) == (7_766_849, 131_328 + 257)
-
-
-def test_vgg16_001(vgg16):
-    head = build_head([{"dropout": 0.5}, "gap", {"dense": 256}, "batchnorm", {"dropout": 0.5}], vgg16.out_shape, 1)
-    running = count_parameters(head).running_statistics
-    assert running == 512
-    assert count(vgg16.module, [], head)[0] + running == 14_847_297
 
 
 def test_mobilenetv2_004_3_3_3(mobilenetv2):
@@ -114,12 +124,36 @@ def test_resnet50_cut_004_3_3_2_1(resnet50_cut):
     assert counts.total + 15_296 + d512 == 9_083_905
 
 
-def test_inceptionv3_001():
-    network = build_backbone("inception_v3", {}, None, 96)
-    counts = count_parameters(network.module)
-    gains = sum(module.weight.numel() for module in network.module.modules() if isinstance(module, nn.BatchNorm2d))
+def test_vgg16_001(vgg16):
+    """Figure 3.5: Keras calls untrainable what torch does not count, the running statistics of the head's BatchNorm."""
+    head = head_001(vgg16)
+    assert count_parameters(head).running_statistics == 512
+    assert count(vgg16.module, ["all"], head) == (14_847_297 - 512, 14_846_785)
+
+
+def test_inceptionv3_001(inceptionv3):
+    """Figure 3.6: Keras' InceptionV3 has no gains in its BatchNorm, and counts the running statistics."""
+    counts, head = count_parameters(inceptionv3.module), head_001(inceptionv3)
+    gains = sum(module.weight.numel() for module in inceptionv3.module.modules() if isinstance(module, nn.BatchNorm2d))
     assert (counts.total, gains, counts.running_statistics) == (21_785_568, 17_216, 34_432)
-    layers = [{"dropout": 0.5}, "gap", {"dense": 256}, "batchnorm", {"dropout": 0.5}]
-    head = count_parameters(build_head(layers, network.out_shape, 1))
-    assert head.total + head.running_statistics == 525_825
-    assert counts.total - gains + counts.running_statistics + 525_825 == 22_328_609
+    running = counts.running_statistics + count_parameters(head).running_statistics
+    assert running == 34_944
+    total, trainable = count(inceptionv3.module, ["all"], head)
+    assert (total - gains + running, trainable - gains) == (22_328_609, 22_293_665)
+
+
+def test_what_trains_in_the_experiments_of_001(vgg16, inceptionv3, mobilenetv2, resnet18_cut):
+    """Frozen, from the last block on, from the last two blocks on, and all: how many parameters of the backbone train."""
+    block4, block5 = 1_180_160 + 2 * 2_359_808, 3 * 2_359_808
+    expected = {
+        "vgg16": (vgg16.module, 0, block5, block4 + block5, 14_714_688),
+        "inceptionv3": (inceptionv3.module, 0, 6_076_800, 6_076_800 + 5_044_608, 21_785_568),
+        "mobilenetv2": (mobilenetv2, 0, 886_080, 886_080 + 795_264, 2_223_872),
+        "resnet18": (resnet18_cut, 0, 2_099_712, 2_099_712 + 525_568, 2_782_784),
+    }
+    for network, (module, *trainable) in expected.items():
+        for suffix, parameters in zip(("", "_last1", "_last2", "_full"), trainable, strict=True):
+            stages = composed([f"+experiment=karyogram_{network}{suffix}"]).unfreeze.stages
+            assert list(stages) == ["together"]
+            found = count(module, list(stages.together.train), nn.Identity())[1]
+            assert found == parameters, f"karyogram_{network}{suffix}"

@@ -217,11 +217,19 @@ def test_one_rate_for_all_stages_and_a_bound_on_their_length(tmp_path):
     assert [(stage.lr, stage.max_epochs) for stage in stages.values()] == [(0.02, 1), (0.02, 2)]
 
 
+def test_what_the_last_stage_trains_can_be_overruled(tmp_path):
+    stages = stages_of(small_config(tmp_path, *SMALL_NET, "unfreeze.train=[layer2]"))
+    assert [stage.train for stage in stages.values()] == [(), ("layer2",)]
+    with pytest.raises(UserError, match="layer9"):
+        build(small_config(tmp_path, *SMALL_NET, "unfreeze=head_only", "unfreeze.train=[layer9]"))
+
+
 def test_every_image_is_predicted_once_by_its_index(tmp_path):
     config = small_config(tmp_path, *SMALL_NET)
     model = build(config).eval()
     data = MemoryData(count=19)
-    rows, probabilities = predict(model, data, config)
+    predicted = predict(model, data, config)
+    rows, probabilities = predicted.rows, predicted.probabilities
     assert sorted(rows) == list(range(19))
     with torch.no_grad():
         expected = model.probabilities(model(data.images.float() / 255))
@@ -233,7 +241,7 @@ def test_every_precision_trains_and_predicts(tmp_path, precision):
     config = small_config(tmp_path, *SMALL_NET, "unfreeze=head_only", f"trainer.precision={precision}")
     model, stages = train(config, tmp_path / "run")
     assert stages[0].images_seen == 64
-    _, probabilities = predict(model, MemoryData(count=8), config)
+    probabilities = predict(model, MemoryData(count=8), config).probabilities
     assert probabilities.sum(1) == pytest.approx(1.0, abs=1e-2)
 
 
@@ -243,7 +251,7 @@ def test_channels_last_changes_the_layout_and_nothing_else_but_rounding(tmp_path
         config = small_config(tmp_path, *SMALL_NET, "unfreeze=whole", f"trainer.channels_last={layout}")
         model, _ = train(config, tmp_path / f"run{layout}")
         assert model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last) == layout
-        probabilities[layout] = predict(model, MemoryData(), config)[1]
+        probabilities[layout] = predict(model, MemoryData(), config).probabilities
     assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-3)
 
 

@@ -59,7 +59,8 @@ def test_rows_and_files_are_written(runs):
     folder, csv = runs / "pooled", runs / "results" / "x.csv"
     result = call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
     assert result.exit_code == 0, result.output
-    assert {path.name for path in folder.iterdir()} == {"metrics.json", "confusion_matrix.png", "roc.png"}
+    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", "triage.csv", "wrong.csv", *pictures}
     assert set(pd.read_csv(csv)["label"]) == {"mine"}
     assert set(pd.read_csv(csv)["folds"]) == {"0 1"}
 

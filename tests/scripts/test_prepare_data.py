@@ -91,6 +91,14 @@ def test_mistakes_are_one_line(call, tmp_path, arguments, message):
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_sheet_shows_one_image_of_each_class(call, tmp_path):
+    root, sheet = write_mnist(tmp_path / "digits"), tmp_path / "sheet.png"
+    result = call("data=mnist", f"data_dir={root}", "--no-images", "--sheet", str(sheet))
+    assert result.exit_code == 0, result.output
+    assert f"10 images, one of each kind or class: {sheet}" in " ".join(result.output.split())
+    assert sheet.is_file()
+
+
 def test_a_hostile_zip_is_one_line(call, tmp_path):
     archive = write_zip(tmp_path / "evil.zip", ("../../evil.txt", b"evil"))
     result = call("data=folder", f"data_dir={archive}")

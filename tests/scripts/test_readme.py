@@ -104,6 +104,16 @@ def test_a_claim_stands_above_what_was_measured(tmp_path):
     ]
 
 
+def test_two_claims_of_paper_001_do_not_follow_from_its_matrices():
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in tables.claims_001(ROOT / "results").splitlines()
+    ]
+    said = {row[0].strip("`"): row[-1] for row in lines[2:]}
+    assert len(said) == 7
+    wrong = {name: word for name, word in said.items() if word != "agrees"}
+    assert wrong == {"karyogram_vgg16": "116 of 139 test images", "karyogram_vgg16_last2": "accuracy 0.957"}
+
+
 def test_every_table_that_the_front_page_asks_for_exists_and_is_up_to_date():
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
     assert len(blocks) >= 5

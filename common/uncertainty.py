@@ -1,0 +1,72 @@
+"""What many predictions of the same images say together: passes of Monte Carlo dropout, or members of an ensemble."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from common.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, uncertainty_of
+
+
+def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Summarise T predictions of N images, each of them one vote.
+
+    A pass votes for its most probable class; of two classes, as everywhere in the house, for the second (the positive)
+    from 0.5 on. The entropies are in units of log K, so that they lie between 0 and 1.
+
+    Args:
+        passes: Probabilities, 0 to 1, shape (T, N, K) with K classes; the rows are scaled to sum to 1.
+        classes: The K class names.
+
+    Returns:
+        One row per image, in their order:
+
+        - ``sampled_label`` (str): the class with the most votes; of several, the one with the highest mean probability.
+        - ``sampled_votes``: its share of the votes, 1 / K to 1 (the confidence score of paper 001, 3.4).
+        - ``sampled_prob_<class>``: the mean probability; a row sums to 1.
+        - ``sampled_variance``: of the probability of ``sampled_label`` over the passes (divided by T, so that one pass
+          has 0), 0 to 0.25; of two classes both have the same.
+        - ``sampled_entropy``: of the mean probabilities, 0 to 1: all uncertainty.
+        - ``sampled_mutual_information``: ``sampled_entropy`` less the mean entropy of the passes, 0 to 1: the part of
+          it in which the passes differ, that is, what the weights leave open (BALD; Houlsby et al., arXiv:1112.5745).
+        - ``sampled_confidence``: the joint score of votes and probability, above 0 to 1: the sum of the probability of
+          ``sampled_label`` over the passes that vote for it, divided by T. That is its share of the votes times the
+          mean probability among its voters: two supports for one class are multiplied, as in the product rule of
+          Kittler et al., On combining classifiers, IEEE TPAMI 20(3), 1998. Paper 001 (5.3) wishes for such a formula,
+          since passes just above 0.5 can agree: 100 votes at 0.51 are 0.51, 100 at 0.99 are 0.99, and 80 votes at 0.9
+          are 0.72.
+
+    Raises:
+        ValueError: The array has another shape, or holds what is no probability.
+    """
+    passes = _checked(np.asarray(passes, dtype=np.float64), len(classes))
+    rows = np.arange(passes.shape[1])
+    mean = passes.mean(axis=0)
+    voted = passes[..., 1] >= 0.5 if len(classes) == 2 else passes.argmax(axis=2)
+    votes = (voted[..., None] == np.arange(len(classes))).sum(axis=0)
+    label = np.argmax(votes + mean / 2, axis=1)  # a mean counts for less than a vote
+    of_label = passes[:, rows, label]
+    share = votes[rows, label] / len(passes)
+    entropy = uncertainty_of(mean)
+    within = np.mean([uncertainty_of(single) for single in passes], axis=0)
+    columns = {
+        "label": np.array(classes, dtype=object)[label],
+        "votes": share,
+        "variance": of_label.var(axis=0),
+        "entropy": entropy,
+        "mutual_information": np.clip(entropy - within, 0.0, 1.0),
+        "confidence": (of_label * (voted == label)).mean(axis=0),
+    }
+    found = pd.DataFrame({SAMPLED_PREFIX + name: values for name, values in columns.items()})
+    for position, name in enumerate(classes):
+        found[SAMPLED_PROBABILITY_PREFIX + name] = mean[:, position]
+    return found
+
+
+def _checked(passes: np.ndarray, classes: int) -> np.ndarray:
+    if passes.ndim != 3 or passes.shape[0] == 0 or passes.shape[2] != classes or classes < 2:
+        raise ValueError(f"passes of shape {passes.shape}: (passes, images, {classes} classes) are needed")
+    sums = passes.sum(axis=2, keepdims=True)
+    if not (np.isfinite(passes).all() and (passes >= 0).all() and np.allclose(sums, 1.0, atol=1e-3)):
+        raise ValueError("passes: probabilities from 0 to 1 are needed, whose rows sum to 1")
+    return passes / sums

@@ -1,0 +1,148 @@
+"""Karyograms composed from the single chromosomes of cells: real ones, and abnormal ones derived from real normal ones.
+
+The class of a real cell is told by its counts. What is derived keeps its parent's cell and subject: no split by subject
+puts the two on different sides.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from common.errors import UserError
+from common.files import sha256_of_value
+from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS, Karyotype, name_karyotype
+from common.schema import ComposedKaryogramsConfig
+from datamodules.manifest import Listing, Manifest, Record, content_hash, natural_key, order_classes
+from datamodules.sources.karyogram_changes import check_changes
+from datamodules.sources.karyogram_writing import (
+    COMPOSER_VERSION,
+    DERIVED,
+    PLACES,
+    REAL,
+    is_whole,
+    read_karyograms,
+    write_karyograms,
+)
+
+_MADE_OF = {"sheet", "derived", "gained", "segment", "preparation_loss", "seed"}  # the keys that change a picture
+
+
+def list_composed_karyograms(
+    data: ComposedKaryogramsConfig, chromosomes: Manifest, cache_dir: Path, progress: bool = True
+) -> Listing:
+    """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, unless they are there, and list them.
+
+    What is in that folder, `karyogram_writing.write_karyograms` says. Cells whose counts make no sure karyotype are
+    left out; so are those that lack one autosome, unless ``data.preparation_loss=class``: then they are a third class.
+
+    Args:
+        data: The sheet, and what is derived.
+        chromosomes: The scanned manifest of single chromosomes with their cells.
+        cache_dir: Where the folder goes.
+        progress: Whether progress bars may be shown.
+
+    Raises:
+        UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
+            it; the positive class does not fit; or the sheet is too small.
+    """
+    check_changes(data)
+    karyotypes = _karyotypes(chromosomes)
+    used = {cell: karyotype for cell, karyotype in karyotypes.items() if _is_used(data, karyotype)}
+    classes = _classes(data, used)
+    made_of = {**data.model_dump(mode="json", include=_MADE_OF), "chromosomes": content_hash(chromosomes)}
+    folder = Path(cache_dir) / f"composed-{sha256_of_value({**made_of, 'version': COMPOSER_VERSION})[:8]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not is_whole(folder):
+            write_karyograms(data, chromosomes, used, folder, progress)
+    table = read_karyograms(folder)
+    records = tuple(_record(row) for row in table.itertuples(index=False))
+    places = pd.read_csv(folder / PLACES, dtype={"image_id": str, "chromosome": str})
+    notes = (*chromosomes.notes, *_notes(data, karyotypes, table))
+    facts = (folder, classes, data.positive_class, data.source, notes, chromosomes.synthetic, places)
+    return Listing(records, *facts)
+
+
+def whole_cells(chromosomes: Manifest, listing: Listing) -> Manifest:
+    """Return a manifest without the cells of which a picture was broken and skipped: counts would call them abnormal.
+
+    Args:
+        chromosomes: The scanned manifest.
+        listing: What it was scanned from.
+    """
+    read = set(chromosomes.frame["image_id"])
+    broken = {record.cell for record in listing.records if record.image_id not in read}
+    if not broken:
+        return chromosomes
+    frame = chromosomes.frame[~chromosomes.frame["cell"].isin(broken)].reset_index(drop=True)
+    names = ", ".join(sorted(map(str, broken), key=natural_key))
+    note = f"cells left out, since a chromosome of theirs is broken: {names}"
+    return replace(chromosomes, frame=frame, notes=(*chromosomes.notes, note))
+
+
+def _karyotypes(chromosomes: Manifest) -> dict[str, Karyotype]:
+    """What the counts of each cell say, by its name."""
+    frame = chromosomes.frame
+    nowhere = frame["cell"].isna()
+    if nowhere.any():
+        found = f"{frame.loc[nowhere, 'image_id'].iloc[0]} has no cell, and karyograms are composed by cell"
+        way_out = "set data.chromosomes.cell_column, or data.chromosomes.cell_regex"
+        raise UserError(f"{chromosomes.root}: {found}: {way_out}")
+    cells = frame.groupby("cell", sort=False)["label"]
+    return {str(cell): name_karyotype(Counter(labels)) for cell, labels in cells}
+
+
+def _is_used(data: ComposedKaryogramsConfig, karyotype: Karyotype) -> bool:
+    kept = (NORMAL, ABNORMAL) if data.preparation_loss == "leave_out" else (NORMAL, ABNORMAL, PREPARATION_LOSS)
+    return karyotype.label in kept
+
+
+def _classes(data: ComposedKaryogramsConfig, used: Mapping[str, Karyotype]) -> tuple[str, ...]:
+    """The order of the classes: the two, or with preparation losses three."""
+    asked = {kind for kind, count in data.derived.model_dump().items() if count}
+    present = {karyotype.label for karyotype in used.values()} | ({ABNORMAL} if asked - {"autosome_loss"} else set())
+    if data.preparation_loss == "leave_out":
+        if "autosome_loss" in asked:
+            found = f"data.derived.autosome_loss={data.derived.autosome_loss} makes preparation losses, left out here"
+            raise UserError(f"{found}: say data.preparation_loss=class, or derive none")
+        return order_classes(present, data.positive_class)
+    if data.positive_class is not None:
+        found = f"data.positive_class={data.positive_class} has no meaning with three classes"
+        raise UserError(f"{found} (data.preparation_loss=class): say data.positive_class=null")
+    classes = (NORMAL, ABNORMAL, PREPARATION_LOSS)
+    absent = set(classes) - present - ({PREPARATION_LOSS} if "autosome_loss" in asked else set())
+    if absent:
+        found = f"no karyogram of class {', '.join(sorted(absent))} among {len(used):,} cells"
+        raise UserError(f"{found}: derive some (data.derived), or say data.preparation_loss=leave_out")
+    return classes
+
+
+def _record(row: tuple) -> Record:
+    return Record(row.image_id, row.path, row.label, row.subject or None, None, row.cell, row.kind)
+
+
+def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], table: pd.DataFrame) -> tuple[str, ...]:
+    """How many karyograms there are of each kind, which cells were left out, and which did not fit at full scale."""
+    notes = []
+    for origin in (REAL, DERIVED):
+        kinds = table.loc[table["origin"] == origin, "kind"]
+        notes += [f"{len(kinds):,} {origin} karyograms: {_listed(Counter(kinds))}"] if len(kinds) else []
+    left_out = Counter(karyotype.kind for karyotype in karyotypes.values() if not _is_used(data, karyotype))
+    if left_out:
+        why = "their counts make no sure karyotype"
+        kept = "; data.preparation_loss=class keeps those that lack one autosome" if left_out[PREPARATION_LOSS] else ""
+        notes.append(f"cells left out: {_listed(left_out)} ({why}{kept})")
+    scales = table["scale"].astype(float)
+    if (smaller := int((scales < data.sheet.scale).sum())) > 0:
+        notes.append(
+            f"{smaller:,} karyograms scaled below {data.sheet.scale:g} to fit the sheet, down to {scales.min():.3g}"
+        )
+    return tuple(notes)
+
+
+def _listed(counts: Counter) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())

@@ -1,0 +1,151 @@
+"""The embedded default of chromosomes and karyograms: single chromosomes drawn by a program.
+
+Their lengths, centromeres and bands are those of the human chromosomes; cells differ as metaphases do. No patient
+stands behind them: figures measured on them say that the code works, and nothing of real cells.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from common.errors import UserError
+from common.files import sha256_of_value
+from common.ideogram import IDEOGRAM
+from common.karyotype import AUTOSOMES, CHROMOSOMES
+from common.schema import SyntheticChromosomesConfig
+from datamodules.manifest import Listing, Record
+from datamodules.sources.arrays import write_once
+from datamodules.sources.chromosome_drawing import ChromosomeTraits, draw_chromosome
+
+NOTE = "synthetic: procedurally drawn chromosomes, no patients"
+DRAWING_VERSION = 1  # raise it when the same settings would draw other pictures
+# Sex chromosomes (None: those of a normal case) and a third autosome, in the order that abnormal cases get them.
+_ABNORMAL = ((None, "21"), ("XXY", None), (None, "18"), ("X", None), (None, "13"), ("XYY", None), ("XXX", None))
+_CASE_STREAM, _CELL_STREAM, _CHROMOSOME_STREAM = 1, 2, 3
+# Pixels per million bases, and what the ends add: fitted by eye to cells of a real set.
+_SCALE, _ENDS, _WIDTH = 0.48, 4.0, 19.0
+
+
+class Place(NamedTuple):
+    """One chromosome of the set: the cell's number, the chromosome's within its cell, and its class."""
+
+    cell: int
+    number: int
+    label: str
+
+
+def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, cache_dir: Path, progress: bool = True) -> Listing:
+    """Draw the chromosomes of these settings into ``<cache_dir>/synthetic-chromosomes-<hash>/``, once, and list them.
+
+    The cells go round the cases; the classes are 1 to 22, X and Y, in this order. A folder is whole or absent: it is
+    drawn beside its place, under a lock, and renamed.
+
+    Raises:
+        UserError: There are fewer cells than cases, or a positive class is given.
+    """
+    if data.cells < data.cases:
+        raise UserError(f"data.cells={data.cells} is less than data.cases={data.cases}: ask for more cells")
+    if data.positive_class is not None:
+        said = f"data.positive_class={data.positive_class}"
+        raise UserError(f"{said} has no meaning with 24 classes: leave it out (data.positive_class=null)")
+    facts = data.model_dump(include={"cells", "cases", "abnormal", "seed"})
+    name = f"synthetic-chromosomes-{sha256_of_value({**facts, 'version': DRAWING_VERSION})[:8]}"
+    pictures = _Pictures(data)
+    records = tuple(_record(data, place) for place in pictures.places)
+    folder = Path(cache_dir) / name
+    write_once(folder, [record.path for record in records], pictures, progress)
+    notes = (NOTE, f"{len(records):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
+    return Listing(records, folder, CHROMOSOMES, None, "synthetic_chromosomes", notes, synthetic=True)
+
+
+def case_of(data: SyntheticChromosomesConfig, cell: int) -> int:
+    """Return the number of the case that a cell is of."""
+    return cell % data.cases
+
+
+def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
+    """Return the classes of a cell's chromosomes in the order of the classes; all cells of a case have the same.
+
+    A share of ``data.abnormal`` of the cases, rounded up and spread evenly, has a numerical abnormality; these take
+    turns, so that small sets hold several. Of two cases in a row one is XX and one XY, where the abnormality leaves it
+    open: so no class is empty, and Y has as many cases as there can be.
+    """
+    case = case_of(data, cell)
+    pair = np.random.default_rng([data.seed, _CASE_STREAM, case // 2])
+    swapped = case >= 2 and pair.integers(2) == 1
+    sex, extra = ("XX", "XY")[(case % 2) ^ int(swapped)], None
+    abnormal = math.ceil(round(data.abnormal * data.cases, 6))
+    before, after = case * abnormal // data.cases, (case + 1) * abnormal // data.cases
+    if after > before:
+        found, extra = _ABNORMAL[before % len(_ABNORMAL)]
+        sex = found or sex
+    autosomes = [name for name in AUTOSOMES for _ in range(3 if name == extra else 2)]
+    return (*autosomes, *sex)
+
+
+def draw_picture(data: SyntheticChromosomesConfig, cell: int, number: int) -> np.ndarray:
+    """Draw chromosome ``number`` (0 to 45 or so) of a cell: a pure function of the settings and the two numbers.
+
+    Returns:
+        uint8 gray, shape (H, W), dark on white, cut tightly, the short arm up.
+    """
+    rng = np.random.default_rng([data.seed, _CHROMOSOME_STREAM, cell, number])
+    return draw_chromosome(traits_of(data, cell, labels_of(data, cell)[number], rng), rng)
+
+
+def traits_of(data: SyntheticChromosomesConfig, cell: int, label: str, rng: np.random.Generator) -> ChromosomeTraits:
+    """Draw the traits of a chromosome: contraction, focus, stain and light are its cell's, the rest is its own."""
+    of_cell = np.random.default_rng([data.seed, _CELL_STREAM, cell])
+    contraction, stoutness, focus, stain, light, texture = of_cell.normal(size=6)
+    bendiness, splay, groove = of_cell.gamma(2.5, 0.5), of_cell.beta(1.2, 4.5), of_cell.uniform(0.1, 0.45)
+    smear = of_cell.uniform(0.9, 1.7)
+    length = (_SCALE * IDEOGRAM[label].length_mb + _ENDS) * math.exp(0.1 * contraction + rng.normal(0.0, 0.03))
+    # A contracted chromosome is short and stout; the small ones are a little narrower.
+    width = _WIDTH * math.exp(0.1 * stoutness - 0.07 * contraction + rng.normal(0.0, 0.03))
+    width *= 0.84 + 0.16 * min(length / 50.0, 1.0)
+    slender = (length / width / 4.0) ** 0.7  # what is long for its width bends
+    knee = IDEOGRAM[label].short_arm if rng.uniform() < 0.6 else rng.uniform(0.25, 0.75)
+    kinked = rng.uniform() < 0.16 * bendiness * min(slender, 1.3)
+    return ChromosomeTraits(
+        label=label,
+        length=length,
+        width=width,
+        bow=rng.normal(0.0, 0.3) * bendiness * slender,
+        kink=rng.choice([-1.0, 1.0]) * rng.uniform(0.3, 1.4) if kinked else 0.0,
+        knee=knee,
+        tilt=rng.normal(0.0, 0.06),
+        waist=float(np.clip(rng.normal(0.33, 0.07), 0.1, 0.5)),
+        splay=float(np.clip(splay * rng.uniform(0.3, 1.7), 0.0, 1.0)),
+        groove=groove,
+        stain=float(np.clip(1.02 + 0.07 * stain + rng.normal(0.0, 0.03), 0.8, 1.2)),
+        smear=smear,
+        grain=float(np.clip(0.095 + 0.025 * texture, 0.04, 0.15)),
+        blur=float(np.clip(0.9 + 0.22 * focus, 0.55, 1.5)),
+        light=float(np.clip(0.97 + 0.03 * light, 0.88, 1.03)),
+    )
+
+
+def _record(data: SyntheticChromosomesConfig, place: Place) -> Record:
+    case = f"case_{case_of(data, place.cell) + 1:03d}"
+    cell = f"{case}.{place.cell // data.cases + 1}"
+    image_id = f"{cell}_{place.number + 1:02d}_{place.label}"
+    return Record(image_id, f"{place.label}/{image_id}.png", place.label, case, None, cell)
+
+
+class _Pictures(Sequence[np.ndarray]):
+    """All pictures of a set in the order of their records, each drawn when it is asked for."""
+
+    def __init__(self, data: SyntheticChromosomesConfig) -> None:
+        self._data = data
+        cells = [labels_of(data, cell) for cell in range(data.cells)]
+        self.places = [Place(cell, *facts) for cell, labels in enumerate(cells) for facts in enumerate(labels)]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        place = self.places[index]
+        return draw_picture(self._data, place.cell, place.number)

@@ -1,0 +1,39 @@
+"""Shares of few images with exact intervals (Clopper and Pearson, Biometrika, 1934)."""
+
+import numpy as np
+from scipy import stats
+
+
+def share(hits: int, total: int, confidence: float) -> dict[str, float | int | None]:
+    """Return a share with its exact two-sided interval, which takes images for independent.
+
+    Args:
+        hits: How many of them.
+        total: Of how many.
+        confidence: 0 to 1.
+
+    Returns:
+        ``value``, ``low``, ``high`` (0 to 1; None where ``total`` is 0), ``hits`` and ``total``.
+    """
+    hits, total = int(hits), int(total)
+    if not total:
+        return {"value": None, "low": None, "high": None, "hits": hits, "total": total}
+    ends = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")
+    return {"value": hits / total, "low": float(ends.low), "high": float(ends.high), "hits": hits, "total": total}
+
+
+def lower_bound(hits: int, total: int, confidence: float) -> float | None:
+    """Return the exact one-sided lower bound of a share; None where ``total`` is 0.
+
+    For the share of positives at or above a threshold that is itself one of their scores it holds too: the true share
+    above an order statistic has the same beta distribution.
+    """
+    if not total:
+        return None
+    ends = stats.binomtest(int(hits), int(total), alternative="greater").proportion_ci(confidence, method="exact")
+    return float(ends.low)
+
+
+def needed_without_a_miss(wish: float, confidence: float) -> int:
+    """Return how many images, all of them hits, bring ``lower_bound`` up to ``wish`` (0 to 1, exclusive)."""
+    return int(np.ceil(np.log(1 - confidence) / np.log(wish)))

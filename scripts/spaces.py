@@ -1,0 +1,51 @@
+"""What is searched, checked against the configuration before anything heavy is loaded."""
+
+from collections.abc import Mapping
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from common.config import check_config
+from common.errors import UserError
+from common.schema import Config
+from common.search_schema import SearchConfig, Value
+
+# What a search rests on: it cannot be searched.
+FIXED = ("name", "output_dir", "resume", "callbacks.monitor", "logger")
+
+
+def check_space(search: SearchConfig, composed: DictConfig) -> Config:
+    """Check the configuration as it is, and with each value at the ends of the space; return it as it is.
+
+    Raises:
+        UserError: A key of the space is unknown or cannot be searched, or takes none of its values.
+    """
+    config = check_config(composed)
+    if config.resume == "never":
+        raise UserError("resume=never: a search continues what it finds, leave resume=auto")
+    if not config.logger.csv:
+        raise UserError("logger.csv=false: a search reads the learning curves, leave it true")
+    for key, dimension in search.space.items():
+        if any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED):
+            raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")
+        for value in dimension.extremes:
+            try:
+                with_values(composed, {key: value})
+            except UserError as error:
+                raise UserError(f"search.space: {error}") from error
+    return config
+
+
+def with_values(composed: DictConfig, values: Mapping[str, Value]) -> Config:
+    """Return the typed configuration with some keys set.
+
+    Raises:
+        UserError: A key or value is wrong.
+    """
+    changed = composed.copy()
+    for key, value in values.items():
+        try:
+            OmegaConf.update(changed, key, value, force_add=True)
+        except (OmegaConfBaseException, TypeError, ValueError) as error:
+            raise UserError(f"unknown key {key}: {str(error).splitlines()[0]}") from error
+    return check_config(changed)

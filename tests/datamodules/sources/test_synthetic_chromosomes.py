@@ -1,0 +1,303 @@
+"""The embedded default of chromosomes: deterministic, whole or absent, with the arms, bands and karyotypes it says."""
+
+import shutil
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import UserError
+from common.ideogram import IDEOGRAM
+from common.karyotype import CHROMOSOMES, name_karyotype
+from common.schema import SyntheticChromosomesConfig
+from datamodules.images import read_image
+from datamodules.sources import scan
+from datamodules.sources import synthetic_chromosomes as module
+from datamodules.sources.band_patterns import BANDS
+from datamodules.sources.chromosome_drawing import ACROCENTRIC, ChromosomeTraits, draw_chromosome
+from datamodules.sources.metaphase import GROUND, read_metaphases, to_chromosome
+from datamodules.sources.synthetic_chromosomes import (
+    case_of,
+    draw_picture,
+    labels_of,
+    list_synthetic_chromosomes,
+    traits_of,
+)
+from tests.helpers.karyotypes import drawn_cells
+
+SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)
+EVERY_KIND = SMALL.model_copy(update={"cells": 14, "cases": 7, "abnormal": 1.0})
+
+
+def test_the_manifest_says_that_the_chromosomes_are_drawn(tmp_path):
+    manifest = scan(SMALL, None, tmp_path, progress=False)
+    assert manifest.synthetic
+    assert manifest.source == "synthetic_chromosomes"
+    assert manifest.notes[0] == "synthetic: procedurally drawn chromosomes, no patients"
+    assert manifest.classes == CHROMOSOMES
+    assert manifest.positive_class is None
+    frame = manifest.frame
+    assert set(frame["label"]) == set(CHROMOSOMES)
+    assert frame["sha256"].nunique() == len(frame)
+    assert frame.groupby("cell")["subject"].nunique().max() == 1
+    assert frame.groupby("subject")["cell"].nunique().to_list() == [2, 1, 1]
+    read = read_metaphases(manifest)
+    assert [cell.name for cell in read] == ["case_001.1", "case_002.1", "case_003.1", "case_001.2"]
+    assert [cell.karyotype.iscn for cell in read[:2]] == ["46,XX", "46,XY"]
+    assert read[2].karyotype.kind == "trisomy"
+
+
+def test_every_picture_is_a_pure_function_of_settings_cell_and_chromosome(tmp_path):
+    manifest = scan(SMALL, None, tmp_path, progress=False)
+    for row in (140, 0, 50):
+        name, cells = manifest.frame["cell"][row], list(manifest.frame["cell"].unique())
+        cell, number = cells.index(name), int((manifest.frame["cell"][:row] == name).sum())
+        assert np.array_equal(read_image(manifest.file(row))[..., 0], draw_picture(SMALL, cell, number))
+    more = SMALL.model_copy(update={"cells": 300})
+    assert np.array_equal(draw_picture(more, 2, 7), draw_picture(SMALL, 2, 7))
+    assert not np.array_equal(draw_picture(SMALL.model_copy(update={"seed": 1}), 2, 7), draw_picture(SMALL, 2, 7))
+    assert not np.array_equal(draw_picture(SMALL, 2, 6), draw_picture(SMALL, 2, 7))
+
+
+def test_pictures_are_dark_on_exact_white_and_cut_tightly():
+    for cell in range(3):
+        for number in range(46):
+            image = draw_picture(SMALL, cell, number)
+            assert image.dtype == np.uint8
+            inside = image < GROUND
+            assert all(edge.any() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+            assert 20 < np.median(image[inside]) < 190
+            # One piece, but for a satellite beyond a pale stalk.
+            _, _, facts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
+            assert np.sort(facts[1:, cv2.CC_STAT_AREA])[-2:].sum() > 0.98 * inside.sum()
+            assert to_chromosome(image, "1", "").mask.sum() > 0.95 * inside.sum()
+
+
+@given(
+    label=st.sampled_from(CHROMOSOMES),
+    length=st.floats(12.0, 160.0),
+    width=st.floats(8.0, 28.0),
+    bow=st.floats(-2.5, 2.5),
+    kink=st.floats(-2.0, 2.0),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_traits_draw_a_chromosome(label, length, width, bow, kink, seed):
+    traits = ChromosomeTraits(label, length, width, bow=bow, kink=kink)
+    image = draw_chromosome(traits, np.random.default_rng(seed))
+    reach = length + width + 8
+    assert max(image.shape) <= reach
+    # A bend rearranges the area, it does not eat it.
+    assert 0.5 * length * width < (image < GROUND).sum() < 1.5 * (length + 4) * (width + 4)
+
+
+def test_lengths_and_centromeres_are_those_of_the_ideogram():
+    lengths, waists = {}, {}
+    for label in CHROMOSOMES:
+        pictures = [_straight(label, seed, length=0.5 * IDEOGRAM[label].length_mb) for seed in range(8)]
+        lengths[label] = np.mean([picture.shape[0] for picture in pictures])
+        waists[label] = np.mean([_waist(picture) for picture in pictures])
+    found = np.array(list(lengths.values())) / 0.5
+    assert np.abs(found - [arms.length_mb for arms in IDEOGRAM.values()]).max() < 6
+    for label, arms in IDEOGRAM.items():
+        if label not in (*ACROCENTRIC, "Y"):  # their waist is one with the stalk, or hardly seen
+            assert waists[label] == pytest.approx(arms.short_arm, abs=0.06), label
+        assert 0.0 < arms.short_arm < 0.52
+
+
+def test_cells_keep_the_order_of_the_lengths():
+    """On the mean of cells; what differs by less than a tenth may change places in one cell."""
+    rng = np.random.default_rng(0)
+    data = SMALL.model_copy(update={"cells": 40, "cases": 40})
+    means = {name: np.mean([traits_of(data, cell, name, rng).length for cell in range(40)]) for name in CHROMOSOMES}
+    drawn = np.array([means[name] for name in CHROMOSOMES])
+    truth = np.array([IDEOGRAM[name].length_mb for name in CHROMOSOMES])
+    longer = truth[:, None] > 1.1 * truth[None]
+    assert (drawn[:, None] > drawn[None])[longer].all()
+
+
+def test_sizes_are_those_of_real_cells():
+    """The 612-cell set: chromosome 1 measures 95 to 150 by 15 to 24 pixels, chromosome 21 20 to 34."""
+    rng = np.random.default_rng(0)
+    data = SMALL.model_copy(update={"cells": 60, "cases": 60})
+    first = [traits_of(data, cell, "1", rng) for cell in range(60)]
+    last = [traits_of(data, cell, "21", rng) for cell in range(60)]
+    assert 110 < np.mean([traits.length for traits in first]) < 135
+    assert 17 < np.mean([traits.width for traits in first]) < 23
+    assert 24 < np.mean([traits.length for traits in last]) < 30
+
+
+@pytest.mark.parametrize("label", ACROCENTRIC)
+def test_the_short_arm_of_an_acrocentric_is_a_stalk_on_top(label):
+    widths = np.mean([cv2.resize((_straight(label, seed, 60.0) < GROUND) * 1.0, (18, 60)) for seed in range(4)], axis=0)
+    short = round(60 * IDEOGRAM[label].short_arm)
+    assert widths[: short - 1].mean() < 0.75 * widths[short + 3 :].mean()
+
+
+@pytest.mark.parametrize("kink", [0.0, 1.3, -1.3])
+def test_a_bent_chromosome_keeps_the_short_arm_up(kink):
+    """Turned by 180 degrees, its bands would come in reverse."""
+    traits = ChromosomeTraits("4", 110.0, 19.0, bow=0.5, kink=kink, jitter=0.0, grain=0.0)
+    straight = _profile(draw_chromosome(replace(traits, bow=0.0, kink=0.0), np.random.default_rng(0)))
+    bent = _profile(draw_chromosome(traits, np.random.default_rng(0)))
+    assert np.corrcoef(bent, straight)[0, 1] > np.corrcoef(bent[::-1], straight)[0, 1]
+
+
+def test_bands_lie_within_their_chromosome_in_order():
+    assert tuple(BANDS) == CHROMOSOMES
+    for label, bands in BANDS.items():
+        ends = [end for band in bands for end in (band.start, band.end)]
+        assert ends == sorted(ends)
+        assert ends[-1] <= IDEOGRAM[label].length_mb + 0.05
+        assert all(0.0 < band.dye <= 1.0 for band in bands)
+    # The more there is of a chromosome, the more bands (Y is one block).
+    counts = [len(bands) for bands in BANDS.values()]
+    lengths = [arms.length_mb for arms in IDEOGRAM.values()]
+    assert np.corrcoef(counts, lengths)[0, 1] > 0.85
+
+
+def test_a_class_looks_like_itself_and_unlike_the_others():
+    """Profiles at one length, so that size says nothing: the nearest mean of other cells finds the class."""
+    data = SMALL.model_copy(update={"cells": 24, "cases": 24})
+    profiles = np.array([[_own_profile(data, cell, name) for name in CHROMOSOMES] for cell in range(24)])
+    means = profiles[:12].mean(axis=0)
+    similarity = np.einsum("nkp,cp->nkc", _standard(profiles[12:]), _standard(means))
+    assert (similarity.argmax(axis=2) == np.arange(24)).mean() > 0.75
+
+
+def test_every_kind_of_abnormality_comes_by_turns():
+    found = [name_karyotype(Counter(labels_of(EVERY_KIND, cell))) for cell in range(14)]
+    kinds = [karyotype.iscn.split(",", 1) for karyotype in found[:7]]
+    assert [number for number, _ in kinds] == ["47", "47", "47", "45", "47", "47", "47"]
+    assert [text.split("+")[-1] for _, text in kinds] == ["21", "XXY", "18", "X", "13", "XYY", "XXX"]
+    assert all(karyotype.label == "abnormal" for karyotype in found)
+    assert found[7:] == found[:7]  # the second cells of the same cases
+
+
+@given(cases=st.integers(3, 60), abnormal=st.floats(0.0, 1.0), seed=st.integers(0, 5), extra=st.integers(0, 40))
+@settings(max_examples=60, deadline=None)
+def test_the_share_of_abnormal_cases_is_the_one_asked_for(cases, abnormal, seed, extra):
+    update = {"cells": cases + extra, "cases": cases, "abnormal": abnormal, "seed": seed}
+    data = SMALL.model_copy(update=update)
+    by_case: dict[int, set[tuple[str, ...]]] = {}
+    for cell in range(data.cells):
+        by_case.setdefault(case_of(data, cell), set()).add(labels_of(data, cell))
+    assert all(len(found) == 1 for found in by_case.values())
+    labels = [name_karyotype(Counter(found.pop())).label for found in by_case.values()]
+    assert None not in labels
+    assert -1e-4 <= labels.count("abnormal") - abnormal * cases < 1
+    assert {name for cell in range(data.cells) for name in labels_of(data, cell)} == set(CHROMOSOMES)
+
+
+def test_both_sexes_are_normal_and_abnormal():
+    data = SMALL.model_copy(update={"cells": 200, "cases": 200, "abnormal": 0.2})
+    found = Counter(name_karyotype(Counter(labels_of(data, cell))).iscn for cell in range(200))
+    assert min(found["46,XX"], found["46,XY"]) > 50
+    assert len([name for name in found if "+" in name and "XX" in name]) > 0
+    assert len([name for name in found if "+" in name and "XY," in name]) > 0
+
+
+def test_pictures_are_drawn_once(tmp_path, monkeypatch):
+    first = list_synthetic_chromosomes(SMALL, tmp_path, progress=False)
+    monkeypatch.setattr(module, "draw_picture", lambda *_: pytest.fail("drawn again"))
+    assert list_synthetic_chromosomes(SMALL, tmp_path, progress=False) == first
+    assert list_synthetic_chromosomes(SMALL.model_copy(update={"on_broken": "skip"}), tmp_path).root == first.root
+    assert len(list(first.root.rglob("*.png"))) == len(first.records)
+
+
+def test_a_drawing_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(data, cell, number):
+        if (cell, number) == (1, 9):
+            raise KeyboardInterrupt
+        return draw_picture(data, cell, number)
+
+    monkeypatch.setattr(module, "draw_picture", fail)
+    with pytest.raises(KeyboardInterrupt):
+        list_synthetic_chromosomes(SMALL, tmp_path, progress=False)
+    assert [entry.suffix for entry in tmp_path.iterdir()] in ([".lock"], [])
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    folder = list_synthetic_chromosomes(SMALL, tmp_path, progress=False).root
+    left_over = tmp_path / f".{folder.name}-killed"
+    left_over.mkdir()
+    (left_over / "half.png").write_bytes(b"\x89PNG")
+    shutil.rmtree(folder)
+    list_synthetic_chromosomes(SMALL, tmp_path, progress=False)
+    assert not left_over.exists()
+
+
+def test_two_runs_at_once_share_one_drawing(tmp_path):
+    found = []
+    work = lambda: found.append(list_synthetic_chromosomes(SMALL, tmp_path, progress=False))  # noqa: E731
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] == found[1] == found[2]
+    assert len(list(tmp_path.glob("synthetic-chromosomes-*/"))) == 1
+
+
+def test_fewer_cells_than_cases_are_refused(tmp_path):
+    with pytest.raises(UserError, match="data.cells=4 is less than data.cases=5"):
+        list_synthetic_chromosomes(SMALL.model_copy(update={"cases": 5}), tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_positive_class_is_refused(tmp_path):
+    with pytest.raises(UserError, match="data.positive_class=21 has no meaning with 24 classes"):
+        list_synthetic_chromosomes(SMALL.model_copy(update={"positive_class": "21"}), tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_sixty_cells_take_less_than_twenty_seconds():
+    data = SyntheticChromosomesConfig(source="synthetic_chromosomes")
+    started = time.process_time()
+    for cell in range(4):
+        for number in range(45):
+            draw_picture(data, cell, number)
+    # Of processor time, a fifteenth of the set: the machine may be busy with something else.
+    assert (time.process_time() - started) * 15 < 20
+
+
+def test_the_helper_draws_whole_cells():
+    cells = drawn_cells()
+    assert [cell.karyotype.iscn for cell in cells[:2]] == ["46,XX", "46,XY"]
+    assert len(drawn_cells(2)) == 2
+    assert drawn_cells(1, abnormal=1.0)[0].karyotype.iscn == "47,XX,+21"
+
+
+def _straight(label: str, seed: int, length: float) -> np.ndarray:
+    return draw_chromosome(ChromosomeTraits(label, length, 18.0), np.random.default_rng(seed))
+
+
+def _waist(image: np.ndarray) -> float:
+    """Where the narrowest place between the ends lies, share of the length."""
+    width = cv2.GaussianBlur((image < GROUND).sum(axis=1, keepdims=True).astype(float), (1, 0), 0, sigmaY=1.0)[:, 0]
+    end = min(8, len(width) // 4)
+    return (end + width[end:-end].argmin() + 0.5) / len(width)
+
+
+def _profile(image: np.ndarray) -> np.ndarray:
+    """Mean darkness across a chromosome at 64 places from top to bottom."""
+    inside = image < GROUND
+    dark = np.where(inside, 255.0 - image, 0.0).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    return cv2.resize(dark[None], (64, 1), interpolation=cv2.INTER_LINEAR)[0]
+
+
+def _own_profile(data: SyntheticChromosomesConfig, cell: int, label: str) -> np.ndarray:
+    """The profile of a chromosome with the traits of its cell, but straight."""
+    rng = np.random.default_rng([cell, CHROMOSOMES.index(label)])
+    return _profile(draw_chromosome(replace(traits_of(data, cell, label, rng), bow=0.0, kink=0.0, tilt=0.0), rng))
+
+
+def _standard(profiles: np.ndarray) -> np.ndarray:
+    centred = profiles - profiles.mean(axis=-1, keepdims=True)
+    return centred / np.linalg.norm(centred, axis=-1, keepdims=True)

@@ -1,0 +1,255 @@
+"""Monte Carlo dropout: the same passes as the plain way in distribution, by the masks' arithmetic, and at no rate."""
+
+import pytest
+import torch
+from scipy.stats import ks_2samp
+from torch import nn
+
+from common.errors import UserError
+from lightning_modules import mc_dropout
+from lightning_modules.dropout_masks import SampledDropout, draw_masks
+from lightning_modules.mc_dropout import McDropout, check_dropout, naive_passes
+from tests.helpers.sampling import NETWORKS, PAPER, functional_classifier, images, masked_by_hand, sampling_classifier
+
+HEADS = {
+    "the paper's": PAPER,
+    "dropout after gap": ["gap", {"dropout": 0.4}, {"dense": 8}],
+    "flatten, dense, dropout": [{"dropout": 0.2}, "flatten", {"dense": 8}, {"dropout": 0.5}],
+    "two before gap": [{"dropout": 0.3}, {"dropout": 0.3}, "gap"],
+    "batchnorm before gap": [{"dropout": 0.3}, "batchnorm", {"dropout": 0.5}, "gap", {"dense": 8}],
+    "none, then some": [{"dropout": 0.0}, "gap", {"dense": 8}, {"dropout": 0.5}],
+    "some, then none": [{"dropout": 0.5}, "gap", {"dropout": 0.0}, {"dense": 8}],
+}
+CASES = [(network, PAPER) for network in NETWORKS] + [("NCHW", layers) for layers in HEADS.values()]
+IDS = [*NETWORKS, *HEADS]
+
+
+def same_distribution(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    """Two samples of the first logit of each image, (passes, B, K): Kolmogorov and Smirnov see no difference."""
+    return all(ks_2samp(ours[:, image, 0], theirs[:, image, 0]).pvalue > 0.01 for image in range(ours.shape[1]))
+
+
+@pytest.mark.parametrize(("network", "layers"), CASES, ids=IDS)
+def test_it_is_the_plain_way_in_distribution(network, layers):
+    model, image = sampling_classifier(layers, network), images(2, network)
+    torch.manual_seed(1)
+    plain = naive_passes(model, image, 300)
+    ours = McDropout(model, 300, seed=3)(image)
+    assert ours.shape == plain.shape == (300, 2, 1)
+    assert ours.std(dim=0).min() > 0
+    assert same_distribution(ours, plain)
+
+
+def test_the_test_of_distributions_sees_another_rate():
+    image = images(2)
+    torch.manual_seed(1)
+    plain = naive_passes(sampling_classifier([{"dropout": 0.5}, "gap"]), image, 300)
+    assert not same_distribution(McDropout(sampling_classifier([{"dropout": 0.3}, "gap"]), 300, seed=3)(image), plain)
+
+
+@pytest.mark.parametrize(("chunk", "logits"), [(mc_dropout.CHUNK_BYTES, 1), (40_000, 5), (1, 1)])
+@pytest.mark.parametrize(("network", "layers"), CASES, ids=IDS)
+def test_it_is_the_arithmetic_of_its_masks(network, layers, logits, chunk, monkeypatch):
+    monkeypatch.setattr(mc_dropout, "CHUNK_BYTES", chunk)
+    model, image = sampling_classifier(layers, network, logits), images(3, network)
+    plain, passes = McDropout(model, 7, seed=5).plain_and_passes(image)
+    torch.testing.assert_close(passes, masked_by_hand(model, image, 7, seed=5), atol=1e-5, rtol=1e-5)
+    assert torch.equal(plain, model(image))
+
+
+@pytest.mark.parametrize(("network", "layers"), CASES, ids=IDS)
+def test_at_rate_0_every_pass_is_the_plain_way_bit_for_bit(network, layers):
+    model, image = sampling_classifier(layers, network, 3), images(3, network)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    plain, passes = McDropout(model, 4, seed=0).plain_and_passes(image)
+    assert torch.equal(passes, naive_passes(model, image, 4))
+    assert torch.equal(passes, plain.expand(4, 3, 3))
+
+
+def test_the_seed_decides():
+    model, image = sampling_classifier(PAPER), images(2)
+    first = McDropout(model, 5, seed=0)(image)
+    torch.manual_seed(99)
+    assert torch.equal(McDropout(model, 5, seed=0)(image), first)
+    assert not torch.equal(McDropout(model, 5, seed=1)(image), first)
+
+
+def test_more_passes_begin_with_the_same_ones():
+    model, image = sampling_classifier(PAPER), images(2)
+    torch.testing.assert_close(McDropout(model, 9, seed=0)(image)[:4], McDropout(model, 4, seed=0)(image))
+
+
+def test_passes_and_layers_have_masks_of_their_own():
+    masks = draw_masks(0, 0, range(3), (2000,), 0.5)
+    other = draw_masks(0, 1, range(3), (2000,), 0.5)
+    together = torch.cat([masks, other]).float()
+    assert torch.allclose(torch.corrcoef(together), torch.eye(6), atol=0.1)
+    assert torch.equal(draw_masks(0, 0, range(2, 3), (2000,), 0.5)[0], masks[2])
+    assert draw_masks(0, 0, range(1), (100_000,), 0.2).float().mean() == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_neither_the_size_nor_the_order_of_batches_matters(network):
+    model, image = sampling_classifier(PAPER, network), images(6, network)
+    sampler = McDropout(model, 8, seed=0)
+    whole = sampler(image)
+    apart = torch.cat([sampler(image[:1]), sampler(image[1:5]), sampler(image[5:])], dim=1)
+    torch.testing.assert_close(apart, whole)
+    torch.testing.assert_close(sampler(image.flip(0)).flip(1), whole)
+
+
+def test_masks_are_drawn_once_where_they_are_small_and_never_kept_where_they_are_not(monkeypatch):
+    drawn = []
+
+    def counting(*arguments):
+        drawn.append(arguments)
+        return draw_masks(*arguments)
+
+    monkeypatch.setattr("lightning_modules.dropout_masks.draw_masks", counting)
+    x = torch.rand(1, 2, 10)
+    small, large = (SampledDropout(0, 0, 0.5, 4, kept_bytes=bytes_) for bytes_ in (160, 159))
+    for _ in range(3):
+        torch.testing.assert_close(small(x, range(1, 3)), large(x, range(1, 3)))
+    assert [arguments[2] for arguments in drawn] == [range(4), *[range(1, 3)] * 3]
+
+
+def state(model: nn.Module) -> tuple[dict, dict]:
+    modes = {name: module.training for name, module in model.named_modules()}
+    return {name: value.clone() for name, value in model.state_dict().items()}, modes
+
+
+@pytest.mark.parametrize("build", [lambda: sampling_classifier(PAPER), lambda: functional_classifier(PAPER, 0.2)])
+def test_batchnorm_and_modes_are_left_alone(build):
+    model, image = build(), images(4)
+    # A mode that is not its network's: some module might be left in training on purpose.
+    model.head.relu1.train()
+    weights, modes = state(model)
+    McDropout(model, 5, seed=0)(image)
+    check_dropout(model, 5, 32)
+    naive_passes(model, image, 2)
+    assert state(model)[1] == modes
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+def test_checking_a_fresh_model_leaves_it_in_training_and_its_batchnorm_alone():
+    model = sampling_classifier(PAPER).train()
+    weights, modes = state(model)
+    check_dropout(model, 5, 24)
+    assert state(model)[1] == modes
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+def test_a_model_in_training_mode_is_refused():
+    with pytest.raises(ValueError, match="eval mode"):
+        McDropout(sampling_classifier(PAPER).train(), 2, seed=0)(images(2))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(network):
+    model = sampling_classifier(["gap"], network)
+    for ask in (
+        lambda: check_dropout(model, 100, NETWORKS[network][3]),
+        lambda: McDropout(model, 100, 0)(images(1, network)),
+    ):
+        with pytest.raises(UserError, match=r"inference.mc_passes=100: .*\{dropout: 0.5\} in head.layers"):
+            ask()
+
+
+def test_dropout_that_the_features_do_not_pass_is_none():
+    # ResNet's drop_rate is that of its own classifier, which the backbone lost.
+    with pytest.raises(UserError, match="no dropout"):
+        check_dropout(sampling_classifier(["gap"], args={"drop_rate": 0.5}), 10, 24)
+
+
+def test_a_dropout_of_rate_0_in_the_head_is_one():
+    check_dropout(sampling_classifier([{"dropout": 0.0}, "gap"]), 10, 24)
+
+
+def test_dropout_by_a_function_in_the_backbone_is_found_and_sampled(capsys):
+    model, image = functional_classifier(PAPER, 0.3), images(2)
+    check_dropout(model, 10, 32)
+    assert "takes" not in capsys.readouterr().out
+    ours = McDropout(model, 250, seed=0)(image)
+    # The plain way, with the mode of the layers that drop: their BatchNorm is in modules of its own.
+    dropping = [module for module in model.modules() if hasattr(module, "drop_rate") or isinstance(module, nn.Dropout)]
+    for module in dropping:
+        module.training = True
+    torch.manual_seed(0)
+    with torch.no_grad():
+        plain = torch.stack([model(image) for _ in range(250)])
+    assert same_distribution(ours, plain)
+
+
+def test_slow_dropout_is_said_and_fast_is_not(capsys):
+    check_dropout(sampling_classifier(PAPER), 10, 24)
+    assert not capsys.readouterr().out
+    check_dropout(functional_classifier(PAPER, 0.3), 10, 32)
+    assert "about 11 times as long" in capsys.readouterr().out
+
+
+ATTENTION = {"proj_drop_rate": 0.2, "attn_drop_rate": 0.3}
+
+
+@pytest.mark.parametrize("network", ["NHWC", "tokens"])
+def test_dropout_of_attention_is_sampled_too(network):
+    """Fused attention drops within one function and never calls its module."""
+    model, image = sampling_classifier(["gap"], network, args=ATTENTION), images(2, network)
+    ours = McDropout(model, 250, seed=0)(image)
+    for module in model.modules():
+        if hasattr(module, "attn_drop") or isinstance(module, nn.Dropout):
+            module.training = True
+    torch.manual_seed(0)
+    with torch.no_grad():
+        plain = torch.stack([model(image) for _ in range(250)])
+    assert same_distribution(ours, plain)
+
+
+@pytest.mark.parametrize("args", [{"attn_drop_rate": 0.3}, {"proj_drop_rate": 0.3}])
+@pytest.mark.parametrize("network", ["NHWC", "tokens"])
+def test_dropout_in_the_backbone_does_not_depend_on_batches_and_follows_its_seed(network, args):
+    model, image = sampling_classifier(["gap"], network, args=args), images(4, network)
+    fused = [getattr(module, "fused_attn", None) for module in model.modules()]
+    sampler = McDropout(model, 3, seed=0)
+    whole = sampler(image)
+    torch.testing.assert_close(torch.cat([sampler(image[:1]), sampler(image[1:])], dim=1), whole)
+    assert torch.equal(McDropout(model, 3, seed=0)(image), whole)
+    assert not torch.equal(McDropout(model, 3, seed=1)(image), whole)
+    assert not torch.equal(whole[0], whole[1])
+    assert [getattr(module, "fused_attn", None) for module in model.modules()] == fused
+
+
+def test_stochastic_depth_stays_off():
+    model, image = (
+        sampling_classifier([{"dropout": 0.0}, "gap"], "tokens", args={"drop_path_rate": 0.9}),
+        images(2, "tokens"),
+    )
+    assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
+
+
+@pytest.mark.parametrize("layers", [PAPER, HEADS["flatten, dense, dropout"]])
+def test_under_autocast_it_is_the_plain_way_to_the_precision(layers):
+    model, image = sampling_classifier(layers), images(2)
+    exact = McDropout(model, 20, seed=0)(image)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = McDropout(model, 20, seed=0)(image)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), exact, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_another_precision(dtype):
+    model, image = sampling_classifier(PAPER), images(2)
+    exact = McDropout(model, 5, seed=0)(image)
+    found = McDropout(model.to(dtype), 5, seed=0)(image)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), exact, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_passes_of_the_cpu():
+    model, image = sampling_classifier(PAPER), images(2)
+    exact = McDropout(model, 5, seed=0)(image)
+    found = McDropout(model.cuda(), 5, seed=0)(image.cuda()).cpu()
+    torch.testing.assert_close(found, exact, atol=1e-3, rtol=1e-3)

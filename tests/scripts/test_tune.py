@@ -1,0 +1,135 @@
+"""scripts/tune.py as a user types it, on real trainings of a tiny network."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+import train
+from common.config import check_config
+from common.jobs import command_line
+from common.runs import ROOT, read_status
+from scripts import tune
+from tests.helpers.searches import table
+from tests.helpers.training import SMALL, composed
+
+NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
+SEARCH = ["+search=lr_batch", "search.startup_trials=2", "search.space.loader.batch_size.choices=[4,8]"]
+
+
+def places(tmp_path):
+    return [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Call the script within this process; returns exit code, stdout and the last line of stderr."""
+
+    def call(*overrides: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["tune.py", *overrides, *places(tmp_path)])
+        code = 0
+        try:
+            with command_line():
+                tune.main()
+        except SystemExit as ended:
+            code = ended.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err.strip()
+
+    return call
+
+
+def test_a_search_of_real_trainings(tmp_path, call):
+    typed = [*SMALL, *NET, *SEARCH]
+    code, said, error = call(*typed, "search.trials=3")
+    assert code == 0, error
+    folder = next((tmp_path / "outputs" / "studies").iterdir())
+    found = table(folder)
+    assert list(found["state"]) == ["finished"] * 3
+    assert found[["val/loss", "val_loss", "val_acc", "seconds"]].notna().all(axis=None)
+    pd.testing.assert_series_equal(found["val/loss"], found["val_loss"], check_names=False)
+    for key in ("unfreeze.lr", "loader.batch_size"):
+        with Image.open(folder / f"loss_by_{key}.png") as picture:
+            assert picture.width > 800
+    # Nothing of the test part is shown: nobody should choose by it.
+    assert "accuracy" not in said
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert best["command"] in said.replace("\n", " ")
+
+    # The command of the best is the very run of the best.
+    command = best["command"].split(" train.py ")[1].split()
+    trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")}
+    assert str(train.run(check_config(composed(command)))) == best["run"]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")} == trained
+
+    assert call(*typed, "search.trials=4")[0] == 0
+    pd.testing.assert_frame_equal(table(folder)[:3], found)
+    assert len(table(folder)) == 4
+
+
+def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
+    prune = ["search.pruner.startup_trials=1", "search.pruner.warmup_epochs=0", "search.seed=3"]
+    space = ["search.space.loader.batch_size.choices=[4]", "search.trials=5", "trainer.max_epochs=2"]
+    code, _, error = call(*SMALL, *NET, *SEARCH, *prune, *space)
+    assert code == 0, error
+    found = table(next((tmp_path / "outputs" / "studies").iterdir()))
+    pruned = found[found["state"] == "pruned"].iloc[0]
+    status = read_status(pruned["run"])
+    assert status == {"status": "pruned", "reason": pruned["message"]}
+    assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
+
+    typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
+    folder = train.run(check_config(composed([*SMALL, *NET, *typed, *places(tmp_path)])))
+    assert str(folder) == pruned["run"]
+    assert read_status(folder)["status"] == "finished"
+
+
+ERRORS = {
+    "no search": ([*SMALL], "add +search=<name>, such as +search=lr_batch"),
+    "a search that is not there": (["+search=lr_bach"], "did you mean lr_batch"),
+    "without its plus": (["search=lr_batch"], "+"),
+    "a sampler that is not there": (["search.sampler=tpee"], "search.sampler: Input should be 'tpe' or 'gp'"),
+    "an unknown key of the search": (["+search.trails=3"], "search.trails: did you mean search.trials"),
+    "an empty space": (["search.space=null"], "search.space: name a key"),
+    "an empty choice": (["search.space.loader.batch_size.choices=[]"], "choices: name one or more"),
+    "an unknown key in the space": (
+        ["+search.space.loader.batchsize={choices: [1]}"],
+        "search.space: unknown key loader.batchsize: did you mean loader.batch_size",
+    ),
+    "a key below a number": (["+search.space.seed.x={choices: [1]}"], "seed"),
+    "a value that the key refuses": (["search.space.loader.batch_size.choices=[8,-1]"], "loader.batch_size"),
+    "a range the wrong way round": (["search.space.unfreeze.lr.low=1"], "search.space.unfreeze.lr: low must be less"),
+    "a range without an end": (["~search.space.unfreeze.lr.high"], "search.space.unfreeze.lr: say low and high"),
+    "a logarithm of nothing": (["search.space.unfreeze.lr.low=0"], "begins above 0"),
+    "a misspelt end": (
+        ["+search.space.head.logits={low: 1, hihg: 2}"],
+        "search.space.head.logits.hihg: did you mean search.space.head.logits.high",
+    ),
+    "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
+    "resume=never": (["resume=never"], "leave resume=auto"),
+    "no learning curves": (["logger.csv=false"], "logger.csv"),
+    "an experiment that cannot be trained": (["split.folds=9"], "split.folds"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "words"), ERRORS.values(), ids=ERRORS.keys())
+def test_a_mistake_is_one_line_before_the_first_trial(tmp_path, call, overrides, words):
+    named = any("search=" in override for override in overrides) or overrides == SMALL
+    code, _, error = call(*([] if named else [*SMALL, *NET, *SEARCH]), *overrides)
+    assert code == 1
+    assert error.startswith("error: ")
+    assert words in error
+    assert "\n" not in error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_help_is_quick_and_names_the_searches_and_experiments():
+    code = "import runpy, sys; sys.argv = ['tune.py', '--help']; runpy.run_path('scripts/tune.py', run_name='__main__')"
+    code += "; assert not {'torch', 'optuna'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for word in ("+search=lr_batch", "best.yaml", "search: ", "resnet50_cut_block5"):
+        assert word in done.stdout
