@@ -8,6 +8,9 @@ the outputs of one image are distributed exactly as those of the plain way (each
 much for one image as for all, and no result depends on the size or the order of batches. What the images of one pass
 have in common is their network, as the images of one member of an ensemble have.
 
+Memory: the masks of a dropout are kept up to KEPT_BYTES (256 MiB) and drawn anew for each batch beyond that; passes are
+done in chunks of at most CHUNK_BYTES (64 MiB) each of activations and of masks, but one pass at least.
+
 Nothing else is random: no module changes its mode, BatchNorm keeps its statistics, and stochastic depth (DropPath),
 DropBlock and dropped patches stay off.
 """

@@ -155,10 +155,10 @@ def _printed(found: Found, table: pd.DataFrame) -> Table:
     """The trials for the terminal; 80 characters take two keys."""
     metrics = {found.monitor: found.monitor, "val/loss": "val_loss", "val/acc": "val_acc"}
     shown = Table("trial", "state", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in (*metrics, *(key.split(".")[-1] for key in found.search.space), "minutes"):
+    for column in (*metrics, *(key.split(".")[-1] for key in found.search.space), "min"):
         shown.add_column(column, justify="right")
     for row in table.to_dict("records"):
-        cells = [_number(row[column], ".4f") for column in metrics.values()]
+        cells = [_number(row[column], ".4f" if row[column] < 100 else ".3g") for column in metrics.values()]
         cells += [_number(row[key], ".3g") for key in found.search.space]
         cells += [_number(row["seconds"] / 60, ".1f")]
         shown.add_row(str(row["number"]), row["state"], *map(Text, cells), style=STYLES.get(row["state"]))

@@ -10,7 +10,7 @@ from datamodules.sources.metaphase import GROUND, Chromosome
 
 # What two edges may differ by, so that no step or seam is seen where they are joined.
 _WIDTH = 0.15  # of the broader one's width
-_GRAY = 25.0  # gray values of 255, on average over the width
+_GRAY = 30.0  # gray values of 255, on average over the width
 # Of the greater one's change of gray per row. What grows dark towards the join must grow darker beyond it: two edges of
 # light bands, gray as they are, would make a thin dark line.
 _CHANGE = 0.8

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Derived:
 
     cell: Metaphase
     iscn: str
-    facts: dict = field(default_factory=dict)
+    facts: dict
 
 
 def check_changes(data: ComposedKaryogramsConfig) -> None:

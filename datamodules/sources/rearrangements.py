@@ -13,7 +13,9 @@ from datamodules.sources.chromosome_pieces import Cuttable, Edge, Piece, differe
 from datamodules.sources.metaphase import Chromosome
 
 _AS_LONG = 1.25  # times: above it lengths tell two segments apart
-_ALIKE = 0.3  # correlation of two banding patterns: above it nobody would see one in the place of the other
+# Mean difference of two banding patterns, in standard deviations of the gray value along the chromosome: below it no
+# one would see one in the place of the other. Patterns that have nothing to do with each other differ by 1.1.
+_ALIKE = 0.8
 _BAND = 0.10  # of the length: what is marked around a place where something is missing
 _BEST = 1 / 3  # of the ways to cut a chromosome, by how well the edges match: one of these is drawn
 
@@ -205,8 +207,8 @@ def _look_alike(one: Piece, other: Piece) -> bool:
     if max(one.rows, other.rows) > _AS_LONG * min(one.rows, other.rows):
         return False
     patterns = [np.interp(np.linspace(0, 1, 32), np.linspace(0, 1, p.rows), _pattern(p)) for p in (one, other)]
-    spread = [pattern.std() for pattern in patterns]
-    return min(spread) == 0 or float(np.corrcoef(*patterns)[0, 1]) > _ALIKE
+    spread = min(p.source.axis.grays.std() for p in (one, other))
+    return float(np.abs(patterns[0] - patterns[1]).mean()) < _ALIKE * spread
 
 
 def _pattern(piece: Piece) -> np.ndarray:

@@ -6,7 +6,9 @@ from scipy.stats import ks_2samp
 from torch import nn
 
 from common.errors import UserError
+from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules import mc_dropout
+from lightning_modules.classifier import Classifier
 from lightning_modules.dropout_masks import SampledDropout, draw_masks
 from lightning_modules.mc_dropout import McDropout, check_dropout, naive_passes
 from tests.helpers.sampling import NETWORKS, PAPER, functional_classifier, images, masked_by_hand, sampling_classifier
@@ -218,6 +220,38 @@ def test_dropout_in_the_backbone_does_not_depend_on_batches_and_follows_its_seed
     assert not torch.equal(McDropout(model, 3, seed=1)(image), whole)
     assert not torch.equal(whole[0], whole[1])
     assert [getattr(module, "fused_attn", None) for module in model.modules()] == fused
+
+
+class Windows(nn.Module):
+    """Drops by a function where the four windows of each image, or its channels, stand along the first axis or two."""
+
+    def __init__(self, drop, windows):
+        super().__init__()
+        self.drop, self.windows = drop, windows
+
+    def forward_features(self, image):
+        ones = torch.ones(len(image) * self.windows, 2, 3, 3)
+        return self.drop(ones, p=0.5, training=self.training).unflatten(0, (-1, self.windows)).flatten(1)
+
+
+def dropped_by(drop, windows):
+    parts = Windows(drop, windows), nn.Identity(), (0.0,) * 3, (1.0,) * 3, 2
+    model = Classifier(*parts, LossConfig(), OptimizerConfig(), SchedulerConfig()).eval()
+    return McDropout(model, 50, seed=0)(torch.rand(2, 3, 4, 4)).unflatten(2, (windows, 2, 9))
+
+
+def test_the_windows_of_an_image_have_masks_of_their_own_and_those_of_two_images_the_same():
+    found = dropped_by(torch.nn.functional.dropout, windows=4)
+    assert set(found.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(found[:, 0], found[:, 1])
+    values = found[:, 0].movedim(1, 0).flatten(1)  # (windows, passes x values)
+    assert torch.allclose(torch.corrcoef(values), torch.eye(4), atol=0.15)
+
+
+def test_dropout_of_whole_channels_drops_whole_channels():
+    found = dropped_by(torch.nn.functional.dropout2d, windows=1)
+    assert (found == found[..., :1]).all()
+    assert 0.3 < (found[..., 0] == 0).float().mean() < 0.7
 
 
 def test_stochastic_depth_stays_off():

@@ -143,7 +143,7 @@ def test_inceptionv3_001(inceptionv3):
 
 
 def test_what_trains_in_the_experiments_of_001(vgg16, inceptionv3, mobilenetv2, resnet18_cut):
-    """Frozen, from the last block on, from the last two blocks on, and all: how many parameters of the backbone train."""
+    """How many parameters of the backbone train: frozen, from the last block on, from the last two on, all of them."""
     block4, block5 = 1_180_160 + 2 * 2_359_808, 3 * 2_359_808
     expected = {
         "vgg16": (vgg16.module, 0, block5, block4 + block5, 14_714_688),
