@@ -160,6 +160,7 @@ class ComposedKaryogramsConfig(SourceConfig):
     derived: DerivedConfig = DerivedConfig()
     gained: tuple[str, ...] = ("13", "18", "21")
     segment: tuple[Share, Share] = (0.2, 0.4)
+    parents: Literal["keep", "leave_out"] = "keep"
     preparation_loss: Literal["leave_out", "class"] = "leave_out"
     seed: Annotated[int, Field(ge=0)] = 0
     augmented: AugmentedConfig = AugmentedConfig()

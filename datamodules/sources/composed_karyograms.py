@@ -60,6 +60,8 @@ def list_composed_karyograms(
         if not is_whole(folder):
             write_karyograms(data, chromosomes, used, folder, progress)
     table = read_karyograms(folder)
+    if data.parents == "leave_out":
+        table = _without_parents(table)
     records = tuple(_record(row) for row in table.itertuples(index=False))
     places = pd.read_csv(folder / PLACES, dtype={"image_id": str, "chromosome": str})
     notes = (*chromosomes.notes, *_notes(data, karyotypes, table))
@@ -121,6 +123,19 @@ def _classes(data: ComposedKaryogramsConfig, used: Mapping[str, Karyotype]) -> t
     return classes
 
 
+def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the real karyograms of cells that another was derived from.
+
+    Raises:
+        UserError: No normal karyogram is left.
+    """
+    derived = table["origin"] == DERIVED
+    kept = table[derived | ~table["cell"].isin(table.loc[derived, "cell"])]
+    if not (kept["label"] == NORMAL).any():
+        raise UserError("data.parents=leave_out leaves no normal karyogram: lower the counts of data.derived")
+    return kept
+
+
 def _record(row: tuple) -> Record:
     return Record(row.image_id, row.path, row.label, row.subject or None, None, row.cell, row.kind)
 
@@ -128,6 +143,8 @@ def _record(row: tuple) -> Record:
 def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], table: pd.DataFrame) -> tuple[str, ...]:
     """How many karyograms there are of each kind, which cells were left out, and which did not fit at full scale."""
     notes = []
+    if data.parents == "leave_out":
+        notes.append("each cell stands once: a normal one that something was derived from is left out (data.parents)")
     for origin in (REAL, DERIVED):
         kinds = table.loc[table["origin"] == origin, "kind"]
         notes += [f"{len(kinds):,} {origin} karyograms: {_listed(Counter(kinds))}"] if len(kinds) else []

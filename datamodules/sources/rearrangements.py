@@ -229,7 +229,7 @@ def _draw(plan: _Plan) -> Chromosome:
     for piece in plan.marked:
         rows[starts[piece] : starts[piece + 1]] = True
     if not plan.marked:
-        half = max(1, round(_BAND / 2 * len(mask)))
+        half = max(2, round(_BAND / 2 * len(mask)))
         rows[max(0, starts[1] - half) : starts[1] + half] = True
     return replace(plan.source.chromosome, pixels=pixels, mask=mask, changed=mask & rows[:, None])
 
