@@ -1,7 +1,9 @@
 """Every experiment file composes, says where its values come from, and trains a batch."""
 
+import os
 import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +129,18 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     stages = train_stages(model, datamodule, config, tmp_path / "run")
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)
     assert all(stage.images_seen == config.loader.batch_size for stage in stages)
+
+
+@pytest.mark.parametrize("blocks", ["", "_last1", "_last2", "_full"])
+@pytest.mark.parametrize("network", ["mobilenetv2", "resnet18"])
+def test_karyograms_take_the_real_weights(network, blocks):
+    """ResNet-18's have their BatchNorm folded in and end at layer3: a wrong cut or mode is an error."""
+    files = list(Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere").glob(f"{network}*.safetensors"))
+    if not files:
+        pytest.skip(f"KARYOCYTE_WEIGHTS_DIR has no weights of {network}")
+    config = check_config(composed([f"+experiment=karyogram_{network}{blocks}", f"weights={files[0]}"]))
+    model, _ = build_classifier(config, ("normal", "abnormal"), None)
+    assert model.head.logits.out_features == 1
 
 
 @pytest.mark.parametrize("profile", ["smoke", "demo"])

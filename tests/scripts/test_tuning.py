@@ -5,6 +5,8 @@ import math
 import multiprocessing
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pandas as pd
@@ -176,6 +178,21 @@ def test_two_processes_share_one_study(tmp_path, monkeypatch):
     with held(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name) as study:
         pids = {trial.user_attrs["pid"] for trial in study.trials}
     assert pids == {process.pid for process in processes}
+
+
+def test_two_that_ask_at_once_do_not_get_more_trials_than_wished(tmp_path, monkeypatch):
+    draw = studies._sampler
+
+    def slowly(*arguments):  # between the counting and the asking
+        time.sleep(0.3)
+        return draw(*arguments)
+
+    monkeypatch.setattr(studies, "_sampler", slowly)
+    with held(tmp_path, "search.trials=1") as here, held(tmp_path, "search.trials=1") as there:
+        with ThreadPoolExecutor(2) as pool:
+            claimed = list(pool.map(lambda study: study.claim(), (here, there)))
+        assert len(here.trials) == 1
+    assert sum(trial is not None for trial in claimed) == 1
 
 
 def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):

@@ -97,6 +97,16 @@ def test_parents_are_normal_used_once_per_kind_and_evenly(drawn, bars, tmp_path)
     )
 
 
+def test_each_cell_may_stand_once(bars, drawn, tmp_path):
+    data = changed(parents="leave_out", derived={"gain": 1, "sex_loss": 2})
+    once = list_images(data, str(bars), tmp_path, progress=False)
+    assert len({record.cell for record in once.records}) == len(once.records) == 5
+    assert [record.label for record in once.records].count("normal") == 1
+    assert any("each cell stands once" in note for note in once.notes)
+    with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram: lower .*data.derived"):
+        list_images(changed(parents="leave_out"), str(bars), tmp_path, progress=False)
+
+
 def test_pictures_truth_and_tables_fit_together(drawn):
     table = read_karyograms(drawn.root).set_index("image_id")
     iscn = {"gain": r"47,XY,\+(13|18|21)", "sex_loss": "45,X", "trisomy": r"47,XY,\+21", "normal": "46,XY"}

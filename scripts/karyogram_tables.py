@@ -1,0 +1,88 @@
+"""The tables of README.md on karyograms, each a function of the folder of measured results."""
+
+from pathlib import Path
+
+import pandas as pd
+
+METRICS = {
+    "accuracy": "accuracy",
+    "precision/abnormal": "precision",
+    "recall/abnormal": "recall",
+    "auc": "AUC",
+}
+PROTOCOLS = ("subject", "image", "paper")
+
+
+def karyograms(results: Path) -> str:
+    """Every network on karyograms: accuracy, precision, recall and AUC with intervals, by protocol, and the budget."""
+    rows = _rows(results)
+    lines = []
+    for (label, protocol), group in rows.groupby(["label", "protocol"], sort=False):
+        found = group.set_index("metric")
+        runs = max(len(str(group["folds"].iloc[0]).split()), 1)
+        shown = [_interval(found.loc[metric]) if metric in found.index else "-" for metric in METRICS]
+        budget = [f"{group['images_seen'].iloc[0] / runs:,.0f}", f"{group['wall_seconds'].iloc[0] / runs / 60:.0f}"]
+        lines.append([label, protocol, f"{group['images'].iloc[0]}", *shown, *budget])
+    heads = ["network", "protocol", "test images", *METRICS.values(), "images seen per run", "minutes per run"]
+    return _markdown(pd.DataFrame(lines, columns=heads))
+
+
+def protocol_gap(results: Path) -> str:
+    """The AUC of each network by protocol, and by how much the paper's protocol lifts it over the honest one."""
+    rows = _rows(results).query("metric == 'auc'")
+    wide = rows.pivot(index="label", columns="protocol", values="value").reindex(columns=list(PROTOCOLS))
+    wide = wide.loc[[label for label in rows["label"].unique() if wide.loc[label, ["subject", "paper"]].notna().all()]]
+    gap = (wide["paper"] - wide["subject"]).map("{:+.3f}".format)
+    table = wide.map(lambda value: "-" if pd.isna(value) else f"{value:.3f}").assign(gap=gap)
+    return _markdown(table.rename(columns={"gap": "paper - subject"}).rename_axis("AUC").reset_index())
+
+
+def karyotypes(results: Path) -> str:
+    """Real aneuploidies, and normal cells, that counting and a network call abnormal."""
+    return _found(results, ["trisomy", "sex_aneuploidy", "normal"])
+
+
+def derived_kinds(results: Path) -> str:
+    """Derived abnormalities that a network calls abnormal, kind by kind."""
+    table = pd.read_csv(results / "karyotypes.csv")
+    real = {"trisomy", "sex_aneuploidy", "normal"}
+    return _found(results, [kind for kind in table["kind"].unique() if kind not in real])
+
+
+def triage(results: Path) -> str:
+    """What each rule sends to a person, and what it lets through."""
+    table = pd.read_csv(results / "karyogram_triage.csv")
+    return _markdown(table.round(3).astype(object).where(table.notna(), "-"))
+
+
+def mc_dropout(results: Path) -> str:
+    """What a hundred passes cost, against one pass and against the other ways of making them."""
+    table = pd.read_csv(results / "mc_dropout.csv")
+    return _markdown(table.round(2))
+
+
+def _found(results: Path, kinds: list[str]) -> str:
+    table = pd.read_csv(results / "karyotypes.csv")
+    table = table[table["kind"].isin(kinds)]
+    table["shown"] = [
+        f"{row.found} of {row.cells} ({row.low:.2f} to {row.high:.2f})" for row in table.itertuples(index=False)
+    ]
+    totals = table.drop_duplicates("kind").set_index("kind")
+    heads = {kind: f"{kind.replace('_', ' ')}, of {totals.loc[kind, 'cases']} cases" for kind in kinds}
+    wide = table.pivot(index="method", columns="kind", values="shown")
+    wide = wide.loc[table["method"].unique(), kinds].rename(columns=heads)
+    return _markdown(wide.reset_index())
+
+
+def _rows(results: Path) -> pd.DataFrame:
+    rows = pd.read_csv(results / "karyograms.csv", dtype={"label": str, "folds": str})
+    return rows[rows["metric"].isin(METRICS)]
+
+
+def _interval(row: pd.Series) -> str:
+    ends = "" if pd.isna(row["low"]) else f" ({row['low']:.3f} to {row['high']:.3f})"
+    return "undefined" if pd.isna(row["value"]) else f"{row['value']:.3f}{ends}"
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False, disable_numparse=True)
