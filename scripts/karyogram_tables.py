@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from scripts.shown import interval, markdown
+
 METRICS = {
     "accuracy": "accuracy",
     "precision/abnormal": "precision",
@@ -20,11 +22,11 @@ def karyograms(results: Path) -> str:
     for (label, protocol), group in rows.groupby(["label", "protocol"], sort=False):
         found = group.set_index("metric")
         runs = max(len(str(group["folds"].iloc[0]).split()), 1)
-        shown = [_interval(found.loc[metric]) if metric in found.index else "-" for metric in METRICS]
+        shown = [_shown(found, metric) for metric in METRICS]
         budget = [f"{group['images_seen'].iloc[0] / runs:,.0f}", f"{group['wall_seconds'].iloc[0] / runs / 60:.0f}"]
         lines.append([label, protocol, f"{group['images'].iloc[0]}", *shown, *budget])
     heads = ["network", "protocol", "test images", *METRICS.values(), "images seen per run", "minutes per run"]
-    return _markdown(pd.DataFrame(lines, columns=heads))
+    return markdown(pd.DataFrame(lines, columns=heads))
 
 
 def protocol_gap(results: Path) -> str:
@@ -34,7 +36,7 @@ def protocol_gap(results: Path) -> str:
     wide = wide.loc[[label for label in rows["label"].unique() if wide.loc[label, ["subject", "paper"]].notna().all()]]
     gap = (wide["paper"] - wide["subject"]).map("{:+.3f}".format)
     table = wide.map(lambda value: "-" if pd.isna(value) else f"{value:.3f}").assign(gap=gap)
-    return _markdown(table.rename(columns={"gap": "paper - subject"}).rename_axis("AUC").reset_index())
+    return markdown(table.rename(columns={"gap": "paper - subject"}).rename_axis("AUC").reset_index())
 
 
 def karyotypes(results: Path) -> str:
@@ -52,13 +54,13 @@ def derived_kinds(results: Path) -> str:
 def triage(results: Path) -> str:
     """What each rule sends to a person, and what it lets through."""
     table = pd.read_csv(results / "karyogram_triage.csv")
-    return _markdown(table.round(3).astype(object).where(table.notna(), "-"))
+    return markdown(table.round(3).astype(object).where(table.notna(), "-"))
 
 
 def mc_dropout(results: Path) -> str:
     """What a hundred passes cost, against one pass and against the other ways of making them."""
     table = pd.read_csv(results / "mc_dropout.csv")
-    return _markdown(table.round(2))
+    return markdown(table.round(2))
 
 
 def _found(results: Path, kinds: list[str]) -> str:
@@ -71,7 +73,7 @@ def _found(results: Path, kinds: list[str]) -> str:
     heads = {kind: f"{kind.replace('_', ' ')}, of {totals.loc[kind, 'cases']} cases" for kind in kinds}
     wide = table.pivot(index="method", columns="kind", values="shown")
     wide = wide.loc[table["method"].unique(), kinds].rename(columns=heads)
-    return _markdown(wide.reset_index())
+    return markdown(wide.reset_index())
 
 
 def _rows(results: Path) -> pd.DataFrame:
@@ -79,10 +81,7 @@ def _rows(results: Path) -> pd.DataFrame:
     return rows[rows["metric"].isin(METRICS)]
 
 
-def _interval(row: pd.Series) -> str:
-    ends = "" if pd.isna(row["low"]) else f" ({row['low']:.3f} to {row['high']:.3f})"
-    return "undefined" if pd.isna(row["value"]) else f"{row['value']:.3f}{ends}"
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False, disable_numparse=True)
+def _shown(found: pd.DataFrame, metric: str) -> str:
+    if metric not in found.index:
+        return "-"
+    return interval(*found.loc[metric, ["value", "low", "high"]])

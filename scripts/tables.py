@@ -7,6 +7,8 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.claims import contradictions, read_confusion, read_figures
+from scripts import karyogram_tables
+from scripts.shown import interval, markdown
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
 FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
@@ -26,7 +28,7 @@ def claims(results: Path) -> str:
     table = _claims(results)
     table = table[table["paper"] == "004"]
     table["experiment"] = "`" + table["experiment"] + "`"
-    return _markdown(table[["experiment", "section", "metric", "claimed", "note"]])
+    return markdown(table[["experiment", "section", "metric", "claimed", "note"]])
 
 
 def claims_and_measured(results: Path) -> str:
@@ -41,9 +43,9 @@ def claims_and_measured(results: Path) -> str:
         for row in rows[rows["experiment"] == claim.experiment].itertuples():
             runs = max(len(str(row.folds).split()), 1)
             cost = [f"{row.images_seen / runs:,.0f}", f"{row.wall_seconds / runs / 60:.1f}"]
-            lines.append([row.label, "", _interval(row.value, row.low, row.high), row.protocol, *cost])
+            lines.append([row.label, "", interval(row.value, row.low, row.high), row.protocol, *cost])
     heads = ["experiment", "claimed accuracy", "measured here", "protocol", "images seen per run", "minutes per run"]
-    return _markdown(pd.DataFrame(lines, columns=heads))
+    return markdown(pd.DataFrame(lines, columns=heads))
 
 
 def claims_001(results: Path) -> str:
@@ -70,7 +72,7 @@ def claims_001(results: Path) -> str:
         "confusion matrix",
         "what the matrix says",
     ]
-    return _markdown(pd.DataFrame(lines, columns=heads))
+    return markdown(pd.DataFrame(lines, columns=heads))
 
 
 def measured(name: str) -> Callable[[Path], str]:
@@ -81,14 +83,14 @@ def measured(name: str) -> Callable[[Path], str]:
         compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
         rows = rows[rows["metric"].isin(SHOWN) & ~rows["label"].isin(compared)]
         several = rows["mean_over_folds"].notna().any()
-        rows["shown"] = [_interval(row.value, row.low, row.high) for row in rows.itertuples()]
+        rows["shown"] = [interval(row.value, row.low, row.high) for row in rows.itertuples()]
         columns = {metric: f"{word}{', pooled' if several else ''}" for metric, word in SHOWN.items()}
         wide = _wide(rows, columns)
         if several:
-            rows["shown"] = [_interval(row.mean_over_folds, row.mean_low, row.mean_high) for row in rows.itertuples()]
+            rows["shown"] = [interval(row.mean_over_folds, row.mean_low, row.mean_high) for row in rows.itertuples()]
             means = {metric: f"{word}, mean over folds" for metric, word in SHOWN.items()}
             wide = wide.merge(_wide(rows, means)[["label", *means.values()]], on="label")
-        return _markdown(wide)
+        return markdown(wide)
 
     return table
 
@@ -100,13 +102,13 @@ def differences(name: str) -> Callable[[Path], str]:
         rows = pd.read_csv(results / f"{name}.csv", dtype={"label": str, "folds": str})
         rows = rows[rows["metric"].str.startswith("difference/") | (rows["metric"] == "mcnemar_p")]
         rows["metric"] = rows["metric"].str.removeprefix("difference/")
-        rows["shown"] = [_interval(row.value, row.low, row.high, "+") for row in rows.itertuples()]
+        rows["shown"] = [interval(row.value, row.low, row.high, "+") for row in rows.itertuples()]
         p_value = rows["metric"] == "mcnemar_p"
         rows.loc[p_value, "shown"] = [
             "< 0.001" if value < 0.001 else f"{value:.3f}" for value in rows.loc[p_value, "value"]
         ]
         words = {metric: f"difference in {word}" for metric, word in SHOWN.items()}
-        return _markdown(_wide(rows, {**words, "mcnemar_p": "McNemar's p"}))
+        return markdown(_wide(rows, {**words, "mcnemar_p": "McNemar's p"}))
 
     return table
 
@@ -115,7 +117,7 @@ def chromosomes(results: Path) -> str:
     """Runs on single chromosomes: one by one, placed jointly cell by cell, and what the training cost per fold."""
     rows = pd.read_csv(results / "chromosomes.csv", dtype={"label": str, "folds": str})
     rows = rows[rows["metric"].isin(CHROMOSOMES) & ~rows["label"].str.contains(FOLD_LABEL)]
-    rows["shown"] = [_interval(row.value, row.low, row.high) for row in rows.itertuples()]
+    rows["shown"] = [interval(row.value, row.low, row.high) for row in rows.itertuples()]
     wide = _wide(rows, CHROMOSOMES)
     facts = rows.drop_duplicates("label")
     folds = facts["folds"].fillna("0").str.split().str.len().to_numpy()
@@ -123,7 +125,7 @@ def chromosomes(results: Path) -> str:
     for column, name, unit in (("images_seen", "images seen per fold", 1), ("wall_seconds", "minutes per fold", 60)):
         each = facts[column].to_numpy() / folds / unit
         wide[name] = ["unknown" if pd.isna(one) else f"{one:,.0f}" for one in each]
-    return _markdown(wide)
+    return markdown(wide)
 
 
 def chromosome_recalls(results: Path) -> str:
@@ -138,14 +140,14 @@ def chromosome_recalls(results: Path) -> str:
     _refuse_twice(rows)
     wide = rows.pivot(index="class", columns="column", values="shown")
     wide = wide.loc[rows["class"].unique(), rows["column"].unique()]
-    return _markdown(wide.reset_index())
+    return markdown(wide.reset_index())
 
 
 def overhead(results: Path) -> str:
     """The cost of the shell around the training."""
     table = pd.read_csv(results / "overhead.csv")
     columns = {"case": "case", "bare_ms": "bare step, ms", "ours_ms": "train.py's step, ms", "ratio": "bare / ours"}
-    return _markdown(table[list(columns)].rename(columns=columns).round(3))
+    return markdown(table[list(columns)].rename(columns=columns).round(3))
 
 
 def _claims(results: Path) -> pd.DataFrame:
@@ -171,15 +173,6 @@ def _refuse_twice(rows: pd.DataFrame) -> None:
         raise UserError(f"the label {twice['label'].iloc[0]!r} stands for two measurements: remove the older rows")
 
 
-def _interval(value: float, low: float, high: float, sign: str = "") -> str:
-    ends = "" if pd.isna(low) else f" ({low:{sign}.3f} to {high:{sign}.3f})"
-    return "undefined" if pd.isna(value) else f"{value:{sign}.3f}{ends}"
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False, disable_numparse=True)
-
-
 TABLES: dict[str, Callable[[Path], str]] = {
     "claims": claims,
     "claims_001": claims_001,
@@ -194,4 +187,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "chromosomes": chromosomes,
     "chromosome_recalls": chromosome_recalls,
     "overhead": overhead,
+    "karyograms": karyogram_tables.karyograms,
+    "protocol_gap": karyogram_tables.protocol_gap,
+    "karyotypes": karyogram_tables.karyotypes,
+    "derived_kinds": karyogram_tables.derived_kinds,
+    "triage": karyogram_tables.triage,
+    "mc_dropout": karyogram_tables.mc_dropout,
 }
