@@ -83,7 +83,7 @@ def _explain_hydra(error: Exception) -> str:
     if "Could not override" in lines[0]:
         known = _known_keys(name.split("."))
         if name in known:
-            return f"{name} takes new keys one by one: add each as +{name}.<key>=<value>"
+            return f"{name} is in no file of conf/: add it as +{name}=<value>, or its keys as +{name}.<key>=<value>"
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
         hint = " (groups are added with a +, such as +experiment=...)" if name in ADDED_GROUPS else ""
         return f"unknown key {name}: did you mean {' or '.join(near)}?" if not hint else f"unknown key {name}{hint}"
@@ -175,6 +175,9 @@ def _check_karyograms(config: Config) -> None:
     """What must not happen to whole karyograms, and what happens to nothing else."""
     source, transform = config.data.source, config.transform
     if source in KARYOGRAMS:
+        if config.prepare.fit == "canvas":
+            takes = "prepare.fit=canvas takes one chromosome and turns it upright"
+            raise UserError(f"{takes}, data.source={source} has whole karyograms: set prepare.fit=stretch or square")
         turned = [f"transform.{key}" for key in _TURNS if getattr(transform, key)]
         turned += ["inference.mirror"] if config.inference.mirror else []
         turned += [f"balance={config.balance.name}"] if config.balance.name in ("paper", "hem_all") else []

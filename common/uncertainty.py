@@ -21,7 +21,8 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     Returns:
         One row per image, in their order:
 
-        - ``sampled_label`` (str): the class with the most votes; of several, the one with the highest mean probability.
+        - ``sampled_label`` (str): the class with the most votes; of several, the one with the highest mean probability
+          (of two classes with 0.5 each, the second).
         - ``sampled_votes``: its share of the votes, 1 / K to 1 (the confidence score of paper 001, 3.4).
         - ``sampled_prob_<class>``: the mean probability; a row sums to 1.
         - ``sampled_variance``: of the probability of ``sampled_label`` over the passes (divided by T, so that one pass
@@ -44,7 +45,8 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     mean = passes.mean(axis=0)
     voted = passes[..., 1] >= 0.5 if len(classes) == 2 else passes.argmax(axis=2)
     votes = (voted[..., None] == np.arange(len(classes))).sum(axis=0)
-    label = np.argmax(votes + mean / 2, axis=1)  # a mean counts for less than a vote
+    support = votes + mean / 2  # a mean counts for less than a vote
+    label = (support[:, 1] >= support[:, 0]).astype(np.int64) if len(classes) == 2 else support.argmax(axis=1)
     of_label = passes[:, rows, label]
     share = votes[rows, label] / len(passes)
     entropy = uncertainty_of(mean)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.schema import Config
+from common.schema import Config, PrepareConfig
 from datamodules.cache import prepared_images
 from datamodules.canvas import TooLargeError, scales
 from datamodules.expansion import expand
@@ -70,16 +70,43 @@ def from_files(files: list[Path], config: Config) -> Samples:
     Raises:
         UserError: A file is no readable image; it does not fit on the canvas; or its scale depends on other images.
     """
-    if config.prepare.fit == "canvas" and config.prepare.canvas.scale_by == "cell":
-        raise UserError(
-            "this run scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): "
-            "leave --images out, the samples then come from its test part"
-        )
-    scale = scales(np.zeros(len(files)), np.zeros(len(files)), config.prepare)
+    check_alone(config.prepare, "this run", "leave --images out, the samples then come from its test part")
     images = []
-    for file, factor in zip(files, scale, strict=True):
+    for file in files:
         try:
-            images.append(to_shape(prepare_image(read_image(file), config.prepare, factor), config.prepare))
+            images.append(prepare_alone(read_image(file), config.prepare))
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))
+
+
+def check_alone(config: PrepareConfig, run: str, way_out: str) -> None:
+    """Refuse a preparation for which the other images of a cell must be known.
+
+    Args:
+        config: The preparation.
+        run: What the error calls the run.
+        way_out: What it says can be done.
+
+    Raises:
+        UserError: Each chromosome is scaled with its cell.
+    """
+    if config.fit == "canvas" and config.canvas.scale_by == "cell":
+        raise UserError(f"{run} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): {way_out}")
+
+
+def prepare_alone(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Prepare an image of which nothing else is known, as the images of a run were, up to what its network sees.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        config: The preparation, one that ``check_alone`` lets pass.
+
+    Returns:
+        uint8 RGB, of the height and width of ``config.shape``.
+
+    Raises:
+        TooLargeError: A chromosome is larger than the canvas.
+    """
+    (scale,) = scales(np.zeros(1), np.zeros(1), config)
+    return to_shape(prepare_image(image, config, scale), config)

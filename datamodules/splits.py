@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
+from common.config import KARYOGRAMS
 from common.errors import UserError
 from common.schema import PaperSplit, SplitConfig
 from datamodules.manifest import Manifest
@@ -45,7 +46,8 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
 
     Raises:
         UserError: There are too few subjects or images for the split, a class is absent from a part, a subject is
-            unknown, or a fold or part that is asked for does not exist.
+            unknown, or a fold or part that is asked for does not exist; or, of karyograms, whose classes one case may
+            have both, all those of a part are of one case.
     """
     frame = manifest.frame
     parts = pd.Series(UNUSED, index=frame.index, dtype=object)
@@ -66,6 +68,8 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     else:
         parts[rows.index] = _folds(rows, protocol, split)
     _check_classes(frame, parts, manifest.classes, protocol)
+    if protocol == "subject" and manifest.source in KARYOGRAMS:
+        _check_cases(frame, parts)
     return parts
 
 
@@ -247,3 +251,12 @@ def _check_classes(frame: pd.DataFrame, parts: pd.Series, classes: tuple[str, ..
         if absent:
             way_out = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
             raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {way_out}")
+
+
+def _check_cases(frame: pd.DataFrame, parts: pd.Series) -> None:
+    """One case alone tells nothing of others: intervals are drawn over cases, two at least."""
+    for part in PARTS:
+        cases = frame.loc[parts == part, "subject"].unique()
+        if len(cases) < 2:
+            found = f"protocol=subject: the {part} part has one case, {cases[0]}, two are needed"
+            raise UserError(f"{found}: bring more cases, or set fewer split.folds or another split.seed")

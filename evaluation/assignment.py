@@ -119,7 +119,8 @@ def refusal(predictions: Predictions) -> str | None:
     Args:
         predictions: All the rows of a run, or of a part.
     """
-    strange = sorted(set(predictions.classes) ^ set(CHROMOSOMES))
+    own, wanted = set(predictions.classes), set(CHROMOSOMES)
+    strange = sorted(own - wanted) or sorted(wanted - own)
     if strange:
         return f"the classes must be 1 to 22, X and Y, which {', '.join(strange[:3])} does not fit"
     frame = predictions.frame

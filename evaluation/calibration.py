@@ -15,7 +15,8 @@ from evaluation.cases import Cases, cases
 from evaluation.metrics import call
 from evaluation.scored import Scored, score
 
-# Beyond these a temperature says that validation knows no errors, or no skill, rather than how sure to be.
+# Beyond these a temperature says that validation knows no errors, or that its calls are hardly worth more than even
+# odds (as where nearly all images are called alike), rather than how sure to be.
 TEMPERATURES = (0.1, 10.0)
 EPSILON = 1e-12  # float32 sigmoids reach 0 and 1, which have no logarithm
 DRAWS = 200
@@ -51,7 +52,7 @@ def fit_temperature(validation: Scored) -> Temperature:
     if value < 1.01 * TEMPERATURES[0]:
         return Temperature(TEMPERATURES[0], "too few validation images are called wrongly: held at its lower end")
     if value > 0.99 * TEMPERATURES[1]:
-        return Temperature(TEMPERATURES[1], "validation is called no better than by chance: held at its upper end")
+        return Temperature(TEMPERATURES[1], "the sure validation calls are wrong too often: held at its upper end")
     return Temperature(value)
 
 
@@ -187,9 +188,10 @@ def _judge(tests: list[Cases], probabilities: list[np.ndarray], settings: Evalua
 def _binned(sure: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return edges (bins + 1,), images (bins,), and the mean of each row of ``values`` (V, N): (V, bins), NaN if none.
 
-    Rounding keeps a probability of 0.8999999 that was 0.9 in the bin that begins there.
+    Rounding keeps a probability of 0.8999999 that was 0.9 in the bin that begins there; an edge of 0.6000000000000001,
+    which was 0.6, would not.
     """
-    edges = np.linspace(0, 1, bins + 1)
+    edges = np.round(np.linspace(0, 1, bins + 1), 9)
     sure = np.clip(np.round(sure, 9), 0, 1)
     counts = np.histogram(sure, edges)[0]
     means = stats.binned_statistic(sure, values, "mean", bins=edges).statistic

@@ -16,8 +16,8 @@ APPROXIMATE = (
 
 
 def fewest(coverage: float) -> int:
-    """Return how many validation images a quantile at ``coverage`` needs: 1 / (1 - coverage)."""
-    return int(np.ceil(1 / (1 - coverage) - 1e-9))
+    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
+    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
 
 
 def quantile(scores: np.ndarray, coverage: float) -> float:

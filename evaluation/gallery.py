@@ -95,7 +95,7 @@ def _lines(case: tuple) -> tuple[str, str, str]:
     sure = f"{case.predicted} {case.probability:.2f}"
     if case.vote_share is not None:
         sure = f"{case.predicted} {case.mean_probability:.2f}, {case.vote_share:.0%} of votes"
-    kind = f" ({case.kind})" if isinstance(case.kind, str) else ""
+    kind = f" ({case.kind.replace('_', ' ')})" if isinstance(case.kind, str) else ""
     # Of an image the end of its name tells more.
     image = case.image_id if len(case.image_id) <= LETTERS else f"…{case.image_id[1 - LETTERS :]}"
     return sure, shorten(f"is {case.actual}{kind}", LETTERS, placeholder=" …"), image

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from common.errors import UserError
 from common.files import atomic_path
@@ -18,6 +17,7 @@ from common.karyotype import PREPARATION_LOSS, name_karyotype
 from common.predictions import Predictions
 from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation.cells import assigned_table, assignment_refusal
+from evaluation.exact import share
 from evaluation.pooling import pool
 from evaluation.scored import score
 from evaluation.thresholds import choose_threshold
@@ -25,6 +25,8 @@ from evaluation.thresholds import choose_threshold
 # Kinds that real cells have by their counts, in the order of the table; all others were derived.
 REAL = ("trisomy", "sex_aneuploidy", "normal")
 COLUMNS = ("method", "kind", "cells", "cases", "found", "share", "low", "high", "cases_found", "exactly")
+CONFIDENCE = 0.95
+CAPTION = "low, high: exact 95 % interval, which takes cells for independent; those of one case are not"
 
 
 def count_cells(runs: list[Predictions], config: AssignmentConfig) -> pd.DataFrame:
@@ -72,13 +74,17 @@ def counted(cells: pd.DataFrame, way: str, method: str) -> pd.DataFrame:
     return _tabulate(cells, method, REAL)
 
 
-def seen(runs: list[Predictions], settings: EvaluationConfig, method: str) -> pd.DataFrame:
+def seen(
+    runs: list[Predictions], settings: EvaluationConfig, method: str, cells: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Tabulate what a network on karyograms calls abnormal: at 0.5, and at the threshold that validation chose.
 
     Args:
         runs: Predictions of composed karyograms: one run, or folds of one experiment.
         settings: How the threshold is chosen.
         method: The network's name in the table.
+        cells: What ``same_cells`` returns: of the kinds of REAL no others are tabulated, so that both ways are judged
+            on the same cells; None for all. Derived karyograms stay, whatever their parent.
 
     Returns:
         See COLUMNS, ``exactly`` empty: a row per kind and threshold; the kinds of REAL first, derived ones after them.
@@ -86,17 +92,17 @@ def seen(runs: list[Predictions], settings: EvaluationConfig, method: str) -> pd
     Raises:
         UserError: The runs know no kinds, or cannot be pooled.
     """
-    pooled = pool(runs).frame
-    if pooled["kind"].isna().all() or runs[0].positive_index is None:
-        raise UserError("these runs know no kinds of karyograms: name runs on data=composed_karyograms")
+    pooled = _pooled(runs)
     scores = np.concatenate([run.part("test").probabilities[:, run.positive_index] for run in runs])
     sizes = [len(run.part("test").frame) for run in runs]
     own = [choose_threshold(score(run.part("validation")), settings).value for run in runs]
-    kinds = [*(kind for kind in REAL if kind in set(pooled["kind"])), *sorted(set(pooled["kind"]) - set(REAL))]
+    known = set(pooled["kind"].dropna())
+    kinds = [*(kind for kind in REAL if kind in known), *sorted(known - set(REAL))]
     ways = {f"{method}, at 0.5": np.full(len(scores), 0.5)}
     if None not in own:
         ways[f"{method}, at the threshold"] = np.repeat(own, sizes)
-    tables = [_tabulate(pooled.assign(found=scores >= cut), name, kinds) for name, cut in ways.items()]
+    kept = np.ones(len(pooled), dtype=bool) if cells is None else ~pooled["kind"].isin(REAL) | _is_of(pooled, cells)
+    tables = [_tabulate(pooled.assign(found=scores >= cut)[kept], name, kinds) for name, cut in ways.items()]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -104,9 +110,9 @@ def same_cells(cells: pd.DataFrame, runs: list[Predictions]) -> pd.DataFrame:
     """Keep those counted cells whose own karyogram a network was tested on.
 
     Raises:
-        UserError: No cell is left: the runs are of different data, or of different folds.
+        UserError: No cell is left: the runs are of different data, or of different folds. Or see ``seen``.
     """
-    frame = pool(runs).frame
+    frame = _pooled(runs)
     tested = frame.loc[frame["kind"].isin(REAL), ["subject", "cell"]].drop_duplicates()
     kept = cells.merge(tested, on=["subject", "cell"])
     if not len(kept):
@@ -118,6 +124,20 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write the table as CSV, whole or not at all."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f")
+
+
+def _pooled(runs: list[Predictions]) -> pd.DataFrame:
+    """Return the test karyograms of all folds, after a look at whether they are any."""
+    frame = pool(runs).frame
+    if frame["kind"].isna().all() or runs[0].positive_index is None:
+        raise UserError("these runs know no kinds of karyograms: name runs on data=composed_karyograms")
+    return frame
+
+
+def _is_of(images: pd.DataFrame, cells: pd.DataFrame) -> np.ndarray:
+    """Tell which images are of one of the cells, bool, shape (N,)."""
+    ours, theirs = (pd.MultiIndex.from_frame(frame[["subject", "cell"]]) for frame in (images, cells))
+    return ours.isin(theirs)
 
 
 def _tabulate(cells: pd.DataFrame, method: str, kinds: Iterable[str]) -> pd.DataFrame:
@@ -132,6 +152,6 @@ def _row(method: str, kind: str, cells: pd.DataFrame) -> dict[str, object]:
     if "exactly" in cells:
         row["exactly"] = int(cells["exactly"].sum())
     if count:
-        ends = binomtest(found, count).proportion_ci(method="exact")
-        row |= {"share": found / count, "low": ends.low, "high": ends.high}
+        exact = share(found, count, CONFIDENCE)
+        row |= {"share": exact["value"], "low": exact["low"], "high": exact["high"]}
     return row

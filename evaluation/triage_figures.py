@@ -16,9 +16,14 @@ CONFIDENCES = {
     "joint": "votes x probability",
     "mutual_information": "minus mutual information",
 }
+AREA = "AURC: area under the curve, 0 best; excess: what the best order of the same calls would save"
+MEASURES = (
+    "ECE: how far the dots are off the dashed line, on average over the images\n"
+    "Brier, NLL: errors of the probabilities themselves; 0 is the best of all three"
+)
 LINES = ("-", "--", "-.", (0, (5, 1)), ":")
 # Rules that cut one of the confidences: their marks, and which it is.
-MARKS = {"votes": ("s", "votes"), "joint": ("D", "joint")}
+MARKS = {"votes": ("s", "votes", 12), "joint": ("D", "joint", 7)}  # the larger one shows where both meet
 
 
 def reliability(path: Path, judgement: dict) -> None:
@@ -44,7 +49,7 @@ def reliability(path: Path, judgement: dict) -> None:
         grid[0, 0].set_ylabel("share of right calls")
         grid[1, 0].set_ylabel("test images")
         handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
 
 
 def risk_coverage(path: Path, judgement: dict, curves: dict[str, RiskCoverage]) -> None:
@@ -60,24 +65,25 @@ def risk_coverage(path: Path, judgement: dict, curves: dict[str, RiskCoverage]) 
         axis = figure.subplots()
         for number, (name, curve) in enumerate(curves.items()):
             row, style = triage["risk_coverage"][name], {"color": COLOURS[number], "linestyle": LINES[number]}
-            label = f"{CONFIDENCES[name]}: AURC {row['aurc']:.4f}, above the best {row['e_aurc']:.4f}"
+            label = f"{CONFIDENCES[name]}: AURC {row['aurc']:.4f} (excess {row['e_aurc']:.4f})"
             axis.plot(curve.coverage, curve.risk, label=label, **style)
             if curve.cuts.sum() < len(curve.cuts) / 2:  # within a tie no cut can be set
                 axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=COLOURS[number], markersize=6)
         for rule in triage["rules"]:
             if rule["rule"] in MARKS and rule["alone"]:
-                marker, name = MARKS[rule["rule"]]
+                marker, name, size = MARKS[rule["rule"]]
                 place = (1 - rule["review_share"], 1 - rule["accuracy"]["value"])
                 colour = COLOURS[list(curves).index(name)]
                 label = f"rule {rule['rule']!r}"
-                axis.plot(*place, marker, color=colour, markeredgecolor="black", markersize=8, label=label)
+                axis.plot(*place, marker, color=colour, markeredgecolor="black", markersize=size, label=label)
         images = next(iter(triage["risk_coverage"].values()))["images"]
         axis.set(xlabel=f"coverage: share of the {images:,} test images decided without a person, the surest first")
         axis.set(ylabel="risk: share of wrong calls among them", xlim=(0, 1.02))
         axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
         axis.xaxis.set_major_formatter(PercentFormatter(1))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-        figure.legend(loc="outside lower center", ncols=1 if len(curves) == 1 else 2)
+        style = {"loc": "outside lower center", "ncols": 1 if len(curves) == 1 else 2}
+        figure.legend(title=AREA, **style)
 
 
 def _diagram(axis: Axes, side: dict, lowest: float) -> None:

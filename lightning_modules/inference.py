@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from pytorch_lightning import LightningDataModule
 
 from common.errors import UserError
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.schema import Config
 from common.uncertainty import summarise
+from lightning_modules.callbacks import Collecting
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.staged_training import build_trainer
@@ -46,15 +46,20 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
     """
     passes = config.inference.mc_passes
     model.sampler = McDropout(model, passes, config.seed) if passes else None
+    collecting = Collecting()
     try:
-        batches = build_trainer(config, None, [], []).predict(model, datamodule=data)
+        trainer = build_trainer(config, None, [collecting], [])
+        trainer.predict(model, datamodule=data, return_predictions=False)
     finally:
         model.sampler = None
-    found = {key: torch.cat([batch[key] for batch in batches]).cpu() for key in batches[0]}
-    if not all(torch.isfinite(values).all() for values in found.values()):
+    found = collecting.found()
+    if not found:  # none of the images could be read
+        shape = (0, model.classes)
+        return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
+    if not all(np.isfinite(values).all() for values in found.values()):
         raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
-    sampled = found["passes"].transpose(0, 1).numpy() if passes else None
-    return Predicted(found["index"].numpy(), found["probability"].double().numpy(), sampled)
+    sampled = found["passes"].swapaxes(0, 1) if passes else None
+    return Predicted(found["index"], found["probability"].astype(np.float64), sampled)
 
 
 def to_predictions(

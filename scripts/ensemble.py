@@ -46,8 +46,10 @@ def average(runs: Runs, output: Output, resamples: Resamples = 1000, confidence:
 
     refuse_what_is_there(output)
     members = [read_predictions(run) for run in runs]
-    # A run's folder and its file are the same member.
-    names = [str(run.parent if run.is_file() else run) for run in runs]
+    # A run's folder and its file are the same member, and so is its folder by another path.
+    first: dict[Path, str] = {}
+    folders = [run.parent if run.is_file() else run for run in runs]
+    names = [first.setdefault(folder.resolve(), str(folder)) for folder in folders]
     predictions = averaged(members, names)
     sampled = sum(member.sampled for member in members)
     if sampled:

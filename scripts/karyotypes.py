@@ -40,7 +40,7 @@ def karyotypes(runs: Counting, against: Against = None, csv: Csv = None, sensiti
     from common.console import console
     from common.predictions import read_predictions
     from common.schema import AssignmentConfig, EvaluationConfig
-    from evaluation.karyotypes import count_cells, counted, same_cells, seen, write_table
+    from evaluation.karyotypes import CAPTION, count_cells, counted, same_cells, seen, write_table
     from evaluation.tables import frame_table
 
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
@@ -51,9 +51,9 @@ def karyotypes(runs: Counting, against: Against = None, csv: Csv = None, sensiti
     tables = [counted(cells, way, method) for way, method in ways.items()]
     if theirs:
         settings = EvaluationConfig(threshold="sensitivity", sensitivity=sensitivity)
-        tables.append(seen(theirs, settings, theirs[0].about["name"]))
+        tables.append(seen(theirs, settings, theirs[0].about["name"], cells))
     result = pd.concat(tables, ignore_index=True)
-    console.print(frame_table(result, "which cells are called abnormal"))
+    console.print(frame_table(result, "which cells are called abnormal"), CAPTION, sep="\n")
     if csv:
         write_table(csv, result)
 

@@ -10,8 +10,10 @@ from common.errors import UserError
 from common.schema import Config
 from common.search_schema import SearchConfig, Value
 
-# What a search rests on: it cannot be searched.
-FIXED = ("name", "output_dir", "resume", "callbacks.monitor", "logger")
+# What a search rests on: it cannot be searched. The last line decides which validation images there are, and trials
+# judged by different images cannot be compared.
+FIXED = ("name", "output_dir", "cache_dir", "resume", "callbacks.monitor", "logger", "evaluation")
+FIXED += ("data", "data_dir", "protocol", "split", "trainer.limit_val_batches")
 
 
 def check_space(search: SearchConfig, composed: DictConfig) -> Config:

@@ -28,6 +28,7 @@ from datamodules.sources.composed_karyograms import list_composed_karyograms, wh
 from datamodules.sources.files import lone_folder
 from datamodules.sources.folder import list_folder
 from datamodules.sources.hem_all import list_hem_all
+from datamodules.sources.karyogram_changes import check_changes
 from datamodules.sources.karyograms import list_karyograms
 from datamodules.sources.mnist import list_mnist
 from datamodules.sources.synthetic import list_synthetic
@@ -58,6 +59,7 @@ def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progres
     if isinstance(data, SyntheticChromosomesConfig):
         return list_synthetic_chromosomes(data, cache_dir, progress)
     if isinstance(data, ComposedKaryogramsConfig):
+        check_changes(data)  # before thousands of chromosomes are drawn or read
         return list_composed_karyograms(data, _chromosomes(data, data_dir, cache_dir, progress), cache_dir, progress)
     data_dir = _unpacked(data, data_dir, cache_dir, progress)
     match data:

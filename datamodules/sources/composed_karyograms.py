@@ -17,7 +17,6 @@ from common.files import sha256_of_value
 from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS, Karyotype, name_karyotype
 from common.schema import ComposedKaryogramsConfig
 from datamodules.manifest import Listing, Manifest, Record, content_hash, natural_key, order_classes
-from datamodules.sources.karyogram_changes import check_changes
 from datamodules.sources.karyogram_writing import (
     COMPOSER_VERSION,
     DERIVED,
@@ -49,7 +48,6 @@ def list_composed_karyograms(
         UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
             it; the positive class does not fit; or the sheet is too small.
     """
-    check_changes(data)
     karyotypes = _karyotypes(chromosomes)
     used = {cell: karyotype for cell, karyotype in karyotypes.items() if _is_used(data, karyotype)}
     classes = _classes(data, used)
@@ -127,12 +125,16 @@ def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out the real karyograms of cells that another was derived from.
 
     Raises:
-        UserError: No normal karyogram is left.
+        UserError: A cell would stand there twice all the same, or no normal karyogram is left.
     """
     derived = table["origin"] == DERIVED
+    again = table[derived & table.duplicated(["cell", "origin"])]
     kept = table[derived | ~table["cell"].isin(table.loc[derived, "cell"])]
     if not (kept["label"] == NORMAL).any():
         raise UserError("data.parents=leave_out leaves no normal karyogram: lower the counts of data.derived")
+    if len(again):
+        found = f"data.parents=leave_out: cell {again['cell'].iloc[0]} would be changed more than once"
+        raise UserError(f"{found}: lower the counts of data.derived")
     return kept
 
 

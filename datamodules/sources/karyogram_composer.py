@@ -57,7 +57,7 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
         sheet: Size, scale and gaps.
 
     Raises:
-        UserError: The sheet is too small, its gaps are too narrow for labels, or a picture shows no chromosome.
+        UserError: The sheet is too small, or its gaps are too narrow for labels.
     """
     _check_room_for_labels(sheet)
     inks: dict[str, list[_Ink]] = {}
@@ -81,9 +81,6 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
 
 def _cut_out(chromosome: Chromosome) -> _Ink:
     rows, columns = np.nonzero(chromosome.mask.any(axis=1))[0], np.nonzero(chromosome.mask.any(axis=0))[0]
-    if not len(rows):
-        way_out = "take the picture out of the data"
-        raise UserError(f"{chromosome.image_id}: no chromosome of class {chromosome.label} to be seen: {way_out}")
     inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     changed = None if chromosome.changed is None else chromosome.changed[inside]
     return _Ink(chromosome.pixels[inside], chromosome.mask[inside], changed)

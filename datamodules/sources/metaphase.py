@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from common.errors import UserError
 from common.karyotype import Karyotype, name_karyotype
 from datamodules.images import BrokenImageError, read_image
 from datamodules.manifest import Manifest
@@ -66,6 +67,7 @@ def read_metaphases(manifest: Manifest) -> list[Metaphase]:
 
     Raises:
         BrokenImageError: A picture cannot be read; the scan has read each once before.
+        UserError: A picture is empty.
     """
     cells = manifest.frame.groupby("cell", sort=False)
     return [
@@ -83,6 +85,9 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
         pixels: uint8 gray, shape (H, W), cut tightly around the chromosome.
         label: Its class.
         image_id: Of its picture.
+
+    Raises:
+        UserError: The picture is empty.
     """
     if _is_on_black(pixels):
         pixels = 255 - pixels
@@ -93,6 +98,9 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
     parts = [contour for contour, area in zip(contours, areas, strict=True) if area >= _SPECK * max(areas)]
     cv2.drawContours(mask, parts, -1, 1, thickness=cv2.FILLED)
     inside = mask.astype(bool)
+    if not inside.any():
+        way_out = "replace the picture, or take its cell out of the data"
+        raise UserError(f"{image_id}: no chromosome of class {label} to be seen: {way_out}")
     return Chromosome(label, np.where(inside, pixels, GROUND).astype(np.uint8), inside, image_id)
 
 

@@ -2,6 +2,7 @@
 
 from lightning_modules.callbacks.averaging import Averaging, BestCheckpoint
 from lightning_modules.callbacks.check_and_adjust import CheckAndAdjust
+from lightning_modules.callbacks.collecting import Collecting
 from lightning_modules.callbacks.early_break import EarlyBreak
 from lightning_modules.callbacks.epoch_report import EpochReport
 from lightning_modules.callbacks.patience import Patience
@@ -15,6 +16,7 @@ __all__ = [
     "Averaging",
     "BestCheckpoint",
     "CheckAndAdjust",
+    "Collecting",
     "EarlyBreak",
     "EpochReport",
     "Patience",

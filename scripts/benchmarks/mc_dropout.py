@@ -133,7 +133,10 @@ def repeated_features(model: Classifier, image: torch.Tensor, passes: int) -> to
 def _in_turn(
     quick: dict[str, Callable[[], Any]], slow: dict[str, Callable[[], Any]], settings: Settings
 ) -> dict[str, list[float]]:
-    """Time each way in every round, the slow ones in some rounds spread evenly, after one round to warm up."""
+    """Time each way in every round, the slow ones in some rounds spread evenly, after one round to warm up.
+
+    After it ours has drawn its masks, as it has from the second batch of a run on.
+    """
     times: dict[str, list[float]] = {name: [] for name in (*quick, *slow)}
     for way in quick.values():
         way()

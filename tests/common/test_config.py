@@ -5,7 +5,7 @@ import shutil
 import pytest
 from hydra import compose, initialize_config_dir
 
-from common.config import check_config, check_override_order
+from common.config import check_config, check_override_order, explain_composition
 from common.errors import UserError
 from common.runs import ROOT
 from tests.helpers.sheets import composed_of
@@ -98,6 +98,18 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
             check_config(config)
         assert str(caught.value).startswith(override.removesuffix("=true").removesuffix("=5").removesuffix("=0.1"))
         assert f"use {instead}" in str(caught.value)
+
+
+def test_a_karyogram_is_not_taken_for_a_chromosome_and_turned_upright():
+    for config in (composed([*WHOLE, "prepare.fit=canvas"]), composed_of("prepare.fit=canvas")):
+        with pytest.raises(UserError, match=r"^prepare.fit=canvas .* turns it upright, .* set prepare.fit=stretch"):
+            check_config(config)
+
+
+def test_a_known_key_that_no_file_has_is_said_to_be_added():
+    said = r"data.subject_regex is in no file of conf/: add it as \+data.subject_regex="
+    with pytest.raises(UserError, match=said), explain_composition():
+        composed(["data=cnmc", "data.subject_regex=x"])
 
 
 @pytest.mark.parametrize("override", ["stretch=0.1", "shift=0.05", "contrast=0.2", "gamma=0.2"])

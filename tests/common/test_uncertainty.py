@@ -104,6 +104,11 @@ def test_a_half_is_a_vote_for_the_positive_class_as_everywhere():
     assert summarise(np.full((3, 1, 2), 0.5), ("normal", "abnormal"))["sampled_label"].tolist() == ["abnormal"]
 
 
+def test_a_tie_of_votes_and_means_is_a_call_of_the_positive_class_as_everywhere():
+    contradiction = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert summarise(contradiction, ("normal", "abnormal"))["sampled_label"].tolist() == ["abnormal"]
+
+
 def test_votes_just_above_a_half_are_worth_less_than_sure_ones():
     def score(probability, votes=100):
         passes = np.full((100, 1, 2), 0.5)

@@ -1,5 +1,7 @@
 """Parts by the three protocols."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -235,3 +237,17 @@ def test_the_validation_share_is_as_near_as_the_subjects_allow(share, subjects):
     assert 0 < taken < folds <= subjects
     possible = [k / d for d in range(2, min(20, subjects) + 1) for k in range(1, d)]
     assert abs(taken / folds - share) == pytest.approx(min(abs(one - share) for one in possible))
+
+
+def test_a_part_of_karyograms_has_two_cases_at_least():
+    """With what is derived one case has both classes, so that no class is absent from its part."""
+    cases = [case for case in "abcdef" for _ in range(2)]
+    manifest = replace(make_manifest(["normal", "abnormal"] * 6, cases), source="composed_karyograms")
+    split(manifest, "subject", SplitConfig(folds=3), None)
+    few = replace(manifest, frame=manifest.frame.iloc[:10].reset_index(drop=True))
+    said = r"protocol=subject: the (train|validation|test) part has one case, \w, two are needed: bring more cases"
+    for fold in range(3):
+        with pytest.raises(UserError, match=said):
+            split(few, "subject", SplitConfig(folds=3, fold=fold), None)
+    split(few, "image", SplitConfig(folds=3), None)
+    split(replace(few, source="chromosomes"), "subject", SplitConfig(folds=5), None)

@@ -73,6 +73,13 @@ def test_without_skill_it_is_held_at_its_upper_end():
     assert "upper end" in found.reason
 
 
+def test_a_network_that_tells_the_classes_apart_and_calls_all_alike_is_not_said_to_have_no_skill():
+    scores = np.linspace(1e-4, 0.01, 100)
+    found = fit_temperature(score(with_scores(np.arange(100) % 3 > 0, scores)))
+    assert found.value == TEMPERATURES[1]
+    assert found.reason == "the sure validation calls are wrong too often: held at its upper end"
+
+
 @pytest.mark.parametrize("labels", [[], [1, 1, 1]])
 def test_one_class_leaves_no_temperature(labels):
     found = fit_temperature(score(with_scores(labels, [0.5] * len(labels))))
@@ -112,6 +119,14 @@ def test_bins_are_closed_below_and_the_last_on_both_sides():
     assert rows[8]["accuracy"] == 0.0
     assert rows[0]["accuracy"] is None
     assert rows[9]["confidence"] == pytest.approx((0.9 + 1 + 0.9) / 3)
+
+
+@pytest.mark.parametrize("bins", [10, 20, 100])
+def test_a_probability_on_an_edge_is_in_the_bin_that_begins_there(bins):
+    for place in range(bins):
+        edge = round(place / bins, 2)
+        rows = reliability(np.array([1]), np.array([[0.0, edge]]), None, bins)
+        assert [row["images"] for row in rows].index(1) == place
 
 
 def test_the_error_of_the_calibrated_falls_with_the_images():

@@ -14,9 +14,12 @@ def test_the_quantile_is_the_finite_sample_one():
     assert quantile(np.arange(9) / 10, 0.9) == 0.8
 
 
-@pytest.mark.parametrize(("coverage", "images"), [(0.9, 10), (0.95, 20), (0.99, 100), (0.5, 2)])
+@pytest.mark.parametrize(("coverage", "images"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.3, 1)])
 def test_so_many_images_are_needed(coverage, images):
     assert fewest(coverage) == images
+    # So many have a quantile among them, and one less has none.
+    assert np.ceil((images + 1) * coverage - 1e-9) <= images
+    assert images == 1 or np.ceil(images * coverage - 1e-9) > images - 1
 
 
 @pytest.mark.parametrize("by_class", [False, True])
@@ -61,11 +64,11 @@ def test_the_mondrian_quantile_covers_the_rare_class_that_the_other_neglects():
 
 
 def test_too_few_images_leave_no_sets():
+    eight = score(with_scores([0, 1] * 4, np.linspace(0.1, 0.9, 8)))
+    assert quantiles(eight, 0.9, by_class=False) is None
     nine = score(with_scores([0, 1, 0, 1, 0, 1, 0, 1, 0], np.linspace(0.1, 0.9, 9)))
-    assert quantiles(nine, 0.9, by_class=False) is None
-    ten = score(with_scores([0, 1] * 5, np.linspace(0.1, 0.9, 10)))
-    assert quantiles(ten, 0.9, by_class=False) is not None
-    assert quantiles(ten, 0.9, by_class=True) is None
+    assert quantiles(nine, 0.9, by_class=False) is not None
+    assert quantiles(nine, 0.9, by_class=True) is None
 
 
 def test_sizes_and_hits_are_counted():

@@ -41,6 +41,7 @@ def test_the_picture_is_there_and_not_blank(tmp_path):
 
 def test_wrong_calls_are_drawn_with_both_scores_the_surest_first(tmp_path, monkeypatch):
     predictions = with_passes(make_predictions(images=60, seed=1, skill=0.4))
+    predictions.frame["kind"] = "terminal_deletion"
     images = np.zeros((60, 8, 8, 3), np.uint8)
     images[:, 0, 0, 0] = np.arange(60)
     shown, said = [], []
@@ -52,7 +53,7 @@ def test_wrong_calls_are_drawn_with_both_scores_the_surest_first(tmp_path, monke
     assert shown == table["row"].tolist()
     first = table.iloc[0]
     assert said[0] == f"{first['predicted']} {first['mean_probability']:.2f}, {first['vote_share']:.0%} of votes"
-    assert said[1] == f"is {first['actual']}"
+    assert said[1] == f"is {first['actual']} (terminal deletion)"
     assert said[2] == first["image_id"]
 
 

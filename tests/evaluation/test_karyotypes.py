@@ -109,8 +109,17 @@ def test_only_cells_that_both_have_seen_are_compared():
         same_cells(cells, [karyograms(["normal"], [0.1], ["someone else"])])
 
 
+def test_a_network_is_judged_on_the_counted_cells_and_on_all_derived_ones():
+    test = karyograms(["normal", "trisomy", "trisomy", "inversion", "normal"], [0.9, 0.9, 0.3, 0.6, 0.1])
+    run = run_of(test, karyograms(["normal", "trisomy"], [0.1, 0.25], part="validation"))
+    cells = pd.DataFrame({"subject": ["case_0000", "case_0002", "case_0004"], "cell": ["cell_0000", "cell_0002", "x"]})
+    table = seen([run], EvaluationConfig(), "net", cells)
+    found = {kind: row(table, kind, "net, at 0.5")[["cells", "found"]].tolist() for kind in table["kind"].unique()}
+    assert found == {"trisomy": [1, 0], "normal": [1, 1], "inversion": [1, 1]}
+
+
 def test_what_cannot_be_counted_or_has_no_kinds_is_refused():
-    with pytest.raises(UserError, match="the classes must be 1 to 22, X and Y"):
+    with pytest.raises(UserError, match="the classes must be 1 to 22, X and Y, which all, hem does not fit"):
         count_cells([make_run()], AssignmentConfig())
     nameless = karyograms(["normal", "trisomy"], [0.1, 0.9])
     nameless.frame["kind"] = None

@@ -129,6 +129,33 @@ def test_labels_of_the_test_images_change_no_choice():
         assert before[name].cut == after[name].cut
 
 
+def test_labels_of_the_test_images_change_no_choice_of_the_judgement():
+    run = with_passes(make_run(images=90, skill=0.7))
+    before = judge_triage([run], SETTINGS)
+    test = run.frame["part"] == "test"
+    run.frame.loc[test, "label"] = run.frame.loc[test, "label"].map({"hem": "all", "all": "hem"})
+    after = judge_triage([run], SETTINGS)
+    assert after["release"]["validation"] == before["release"]["validation"]
+    assert after["rules"] != before["rules"]
+    for ours, theirs in zip(before["rules"], after["rules"], strict=True):
+        assert (ours["cut"], ours["review"]) == (theirs["cut"], theirs["review"])
+    for kind in ("marginal", "by_class"):
+        sizes = [
+            {size: found["conformal"][kind][size] for size in ("one", "several", "none")} for found in (before, after)
+        ]
+        assert sizes[0] == sizes[1]
+
+
+def test_what_is_measured_of_sets_and_release_is_what_the_rules_do():
+    run = make_run(images=100, skill=0.5)
+    triage = judge_triage([run], SETTINGS)
+    rules = by_rule(triage)
+    for kind, rule in (("marginal", "conformal"), ("by_class", "conformal_by_class")):
+        assert triage["conformal"][kind]["one"] == pytest.approx(1 - rules[rule]["review_share"])
+    assert triage["release"]["test"] == rules["release"]["sensitivity"]
+    assert rules["release"]["cut"] == triage["release"]["validation"][0]["threshold"]
+
+
 def test_folds_choose_for_themselves_and_are_counted_together():
     runs = [with_passes(make_run(fold, images=60, skill=0.5 + fold)) for fold in range(2)]
     pooled, single = judge_triage(runs, SETTINGS), [judge_triage([run], SETTINGS) for run in runs]
@@ -148,8 +175,8 @@ def test_a_fold_with_few_validation_images_leaves_no_conformal_sets():
     assert triage["conformal"]["marginal"] is None
     assert "conformal" not in by_rule(triage)
     lines = triage_cautions([make_run(0), small], triage, SETTINGS)
-    assert "triage: no conformal sets: fewer than 10 validation images" in lines
-    assert "triage: no conformal sets by class: fewer than 10 validation images of each class" in lines
+    assert "triage: no conformal sets: fewer than 9 validation images" in lines
+    assert "triage: no conformal sets by class: fewer than 9 validation images of each class" in lines
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from rich.console import Console
 
 from common.schema import EvaluationConfig
 from evaluation import triage_figures
+from evaluation.cases import cases
 from evaluation.judge import judge_runs, write_files
+from evaluation.selective import curves
 from evaluation.tables import table
 from tests.helpers.predictions import make_run, with_passes
 
@@ -29,6 +31,26 @@ def test_both_are_drawn(tmp_path, folds, passes):
     write_files(tmp_path, judge_runs(runs, SETTINGS), runs, SETTINGS)
     assert is_drawn(tmp_path / "reliability.png")
     assert is_drawn(tmp_path / "risk_coverage.png")
+
+
+def test_rules_stand_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
+    run, drawn = with_passes(make_run(images=200), noise=2.0), {}
+    plot = triage_figures.Axes.plot
+
+    def kept(axis, *arguments, label=None, **style):
+        drawn[label] = arguments
+        return plot(axis, *arguments, label=label, **style)
+
+    judgement = judge_runs([run], SETTINGS)
+    found = curves([cases(run.part("test"))])
+    monkeypatch.setattr(triage_figures.Axes, "plot", kept)
+    triage_figures.risk_coverage(tmp_path / "risk_coverage.png", judgement, found)
+    rows = {row["rule"]: row for row in judgement["triage"]["rules"]}
+    for name in ("votes", "joint"):
+        coverage, risk, _ = drawn[f"rule {name!r}"]
+        assert 0 < coverage < 1
+        assert coverage == pytest.approx(rows[name]["alone"] / 200)
+        assert risk == pytest.approx(found[name].risk[rows[name]["alone"] - 1])
 
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):

@@ -55,6 +55,13 @@ def test_nothing_is_overwritten(runs):
     assert read_predictions(runs / "seed0").about["name"] == "tiny"
 
 
+def test_a_member_by_another_path_is_the_same(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    result = call("seed0", runs / "seed0", "--output", "new")
+    assert result.exit_code == 1
+    assert result.stderr.strip() == "error: seed0 is named twice: name each member of the ensemble once"
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -109,6 +109,8 @@ ERRORS = {
         "search.space.head.logits.hihg: did you mean search.space.head.logits.high",
     ),
     "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
+    "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
+    "other data": (["+search.space.data.images={low: 8, high: 9}"], "data.images cannot be searched"),
     "resume=never": (["resume=never"], "leave resume=auto"),
     "no learning curves": (["logger.csv=false"], "logger.csv"),
     "an experiment that cannot be trained": (["split.folds=9"], "split.folds"),

@@ -8,6 +8,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -148,6 +149,23 @@ def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
         tuning._report(trial, 0, 0, math.nan)
         tuning._report(trial, 1, 2, 0.5)
         assert study.trials[0].intermediate_values == {tuning.STAGE + 2: 0.5}
+
+
+@pytest.mark.parametrize(("mode", "values"), [("max", {"val_loss": 0.2, "val_acc": 0.7}), ("min", {"val_loss": 0.9})])
+def test_the_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatch, mode, values):
+    history = pd.DataFrame(
+        {
+            "stage": ["head", "all", "all", "all", "all"],
+            "val/auc": [0.99 if mode == "max" else 0.01, 0.6, 0.8, 0.5, math.nan],
+            "val/loss": [0.1, 0.3, 0.2, 0.9, 0.4],
+            "val/acc": [0.9, 0.6, 0.7, 0.1, 0.2],
+        }
+    )
+    history = history if mode == "max" else history.drop(columns="val/acc")
+    monkeypatch.setattr(tuning, "read_history", lambda folder: history)
+    found = SimpleNamespace(monitor="val/auc", mode=mode)
+    assert tuning._facts(None, found) == values
+    assert tuning._facts(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
 
 
 def test_best_yaml_says_how_to_train_the_best(tmp_path):

@@ -13,6 +13,7 @@ from common.config import check_config
 from common.errors import UserError
 from common.schema import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
 from datamodules.images import read_image
+from datamodules.sources import composed_karyograms as composed_module
 from datamodules.sources import karyogram_writing as module
 from datamodules.sources import list_images, scan
 from datamodules.sources.karyogram_writing import read_karyograms
@@ -105,6 +106,29 @@ def test_each_cell_may_stand_once(bars, drawn, tmp_path):
     assert any("each cell stands once" in note for note in once.notes)
     with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram: lower .*data.derived"):
         list_images(changed(parents="leave_out"), str(bars), tmp_path, progress=False)
+
+
+def test_a_cell_that_would_be_changed_twice_does_not_stand_once():
+    rows = [("c1", "real"), ("c2", "real"), ("c2", "derived"), ("c2", "derived"), ("c3", "real")]
+    table = pd.DataFrame(rows, columns=["cell", "origin"]).assign(label="normal")
+    with pytest.raises(UserError, match=r"data.parents=leave_out: cell c2 would be changed more than once: lower"):
+        composed_module._without_parents(table)
+    assert composed_module._without_parents(table.drop(index=3))["cell"].tolist() == ["c1", "c2", "c3"]
+
+
+def test_rules_that_cannot_be_are_said_before_a_chromosome_is_read(tmp_path):
+    data = changed(gained=("Z",))
+    with pytest.raises(UserError, match="data.gained: Z: name autosomes"):
+        list_images(data, str(tmp_path / "nowhere"), tmp_path / "cache", progress=False)
+
+
+@pytest.mark.parametrize("derived", [{"inversion": 2}, {"gain": 2}])
+def test_an_empty_picture_of_a_chromosome_is_named(tmp_path, derived):
+    root = write_chromosomes(tmp_path / "data", cases=2)
+    write_image(root / "13/case1.0_13_0.png", np.full((40, 20, 3), 255, np.uint8))
+    said = r"^13/case1.0_13_0.png: no chromosome of class 13 to be seen: replace the picture, or take its cell out"
+    with pytest.raises(UserError, match=said):
+        list_images(changed(derived=derived), str(root), tmp_path / "cache", progress=False)
 
 
 def test_pictures_truth_and_tables_fit_together(drawn):
@@ -284,6 +308,8 @@ def test_the_embedded_default_needs_no_data(tmp_path):
 
 def test_the_sheet_of_the_configuration_files_is_that_of_the_schema():
     for name in ("composed_karyograms", "synthetic_karyograms"):
+        keys = composed([f"data={name}"]).data
+        assert set(keys) == set(ComposedKaryogramsConfig.model_fields)
         data = check_config(composed([f"data={name}"])).data
         assert data.sheet == type(data.sheet)()
 

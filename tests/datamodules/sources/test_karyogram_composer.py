@@ -249,12 +249,6 @@ def test_a_sheet_without_room_is_named(keys, message):
         compose(blocks(), SheetConfig(**keys))
 
 
-def test_a_picture_without_a_chromosome_is_named():
-    empty = Chromosome("7", np.full((9, 9), GROUND, np.uint8), np.zeros((9, 9), bool), "07/blank.png")
-    with pytest.raises(UserError, match=r"07/blank.png: no chromosome of class 7 to be seen"):
-        compose(Metaphase("c", None, (*blocks().chromosomes, empty)), PLAIN)
-
-
 def _boxes(sheet: Sheet) -> np.ndarray:
     covered = np.zeros(sheet.pixels.shape, bool)
     for place in sheet.places:

@@ -1,0 +1,67 @@
+"""scripts/karyotypes.py from the outside."""
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from common.predictions import write_predictions
+from scripts.karyotypes import app
+from tests.helpers.cells import karyotype, make_cells
+from tests.helpers.predictions import join, make_run
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three counted cells, and their karyograms with one of a fourth cell: all but the second are called abnormal."""
+    cells = make_cells([karyotype(), karyotype("XY"), karyotype("XY", ["21"])], skill=12.0, cells_per_subject=1)
+    write_predictions(tmp_path / "cells" / "predictions.parquet", cells)
+    names = cells.frame[["subject", "cell"]].drop_duplicates().to_numpy().tolist()
+    seen = make_run(images=4, subjects=None, classes=("normal", "abnormal"))
+    frame = seen.frame
+    test = frame.index[frame["part"] == "test"]
+    frame.loc[test, ["subject", "cell"]] = [*names, ["someone", "else"]]
+    frame["kind"] = ["normal", "trisomy"] * 2 + ["normal", "normal", "trisomy", "trisomy"]
+    frame["label"] = ["normal" if kind == "normal" else "abnormal" for kind in frame["kind"]]
+    frame["prob_abnormal"] = [0.2, 0.8] * 2 + [0.9, 0.1, 0.9, 0.9]
+    frame["prob_normal"] = 1 - frame["prob_abnormal"]
+    write_predictions(tmp_path / "net" / "predictions.parquet", join(seen))
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "160"})
+
+
+def test_counting_and_network_are_tabulated_on_the_same_cells(runs):
+    result = call(runs / "cells", "--against", runs / "net", "--csv", runs / "found.csv")
+    assert result.exit_code == 0, result.output
+    assert "takes cells for independent" in result.output
+    table = pd.read_csv(runs / "found.csv").set_index(["method", "kind"])
+    methods = ["counted one by one", "counted, placed jointly", "tiny, at 0.5", "tiny, at the threshold"]
+    assert table.index.get_level_values("method").unique().tolist() == methods
+    for method in methods:
+        assert table.loc[(method, "trisomy"), ["cells", "found"]].tolist() == [1, 1]
+        assert table.loc[(method, "normal"), "cells"] == 2
+    assert table.loc[("tiny, at 0.5", "normal"), "found"] == 1
+
+
+def test_without_a_network_the_cells_are_counted_alone(runs):
+    result = call(runs / "cells")
+    assert result.exit_code == 0, result.output
+    assert "counted, placed jointly" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["net", "--against", "cells"], "cannot be counted: the classes must be 1 to 22, X and Y, which abnormal"),
+        (["cells", "--against", "cells"], "know no kinds of karyograms"),
+        (["cells", "--against", "nowhere"], "no predictions at"),
+    ],
+)
+def test_mistakes_are_one_line(runs, arguments, message):
+    result = call(*(word if word.startswith("--") else runs / word for word in arguments))
+    assert result.exit_code == 1
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
