@@ -187,6 +187,9 @@ def _check_karyograms(config: Config) -> None:
                 f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
                 f"so the sheet is not turned, mirrored or bent: use {instead}and leave this out"
             )
+        moved = [f"transform.{key}" for key in ("stretch", "shift") if getattr(transform, key)]
+        if moved:
+            raise UserError(f"{', '.join(moved)} would lay black borders around the white sheet: leave this out")
     within = transform.within_places
     if within.rotate or within.mirror or within.bend:
         _check_within_places(config)

@@ -15,6 +15,7 @@ from common.files import atomic_path
 
 SCHEMA_VERSION = 3
 READABLE = (2, 3)  # 2 had no ``kind``
+_READ = " and ".join(map(str, READABLE))
 COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "uncertainty")
 PROBABILITY_PREFIX = "prob_"
 SAMPLED_PREFIX = "sampled_"
@@ -108,7 +109,7 @@ def read_predictions(path: Path) -> Predictions:
     meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
     if meta.get("schema_version") not in READABLE:
         found = meta.get("schema_version", "none")
-        raise UserError(f"{path} has predictions schema {found}, this code reads {SCHEMA_VERSION}: run it again")
+        raise UserError(f"{path} has predictions schema {found}, this code reads {_READ}: run it again")
     if meta["schema_version"] == 2:
         table = table.append_column("kind", pa.nulls(table.num_rows, pa.string()))
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]

@@ -106,9 +106,11 @@ def triage_cautions(runs: list[Predictions], triage: dict | None, settings: Eval
     releases, positives = triage["release"]["validation"], triage["release"]["test"]["total"]
     low = min(releases, key=lambda one: one["lower_bound"])
     if low["lower_bound"] < wish:
+        enough = low["positives"] >= low["needed"]
+        way_out = "wish for more" if enough else f"{low['needed']:,} without a miss would"
         lines.append(
-            f"{low['positives']} {runs[0].positive_class} validation images vouch for a sensitivity of "
-            f"{low['lower_bound']:.3f} only, not of {wish:g} ({low['needed']:,} without a miss would)"
+            f"{low['positives']:,} {runs[0].positive_class} validation images vouch for a sensitivity of "
+            f"{low['lower_bound']:.3f} only, not of {wish:g} ({way_out})"
         )
     if positives < FEW_POSITIVES:
         lines.append(

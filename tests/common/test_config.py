@@ -112,7 +112,13 @@ def test_a_known_key_that_no_file_has_is_said_to_be_added():
         composed(["data=cnmc", "data.subject_regex=x"])
 
 
-@pytest.mark.parametrize("override", ["stretch=0.1", "shift=0.05", "contrast=0.2", "gamma=0.2"])
+@pytest.mark.parametrize("override", ["stretch=0.1", "shift=0.05"])
+def test_nothing_puts_black_borders_around_a_sheet(override):
+    with pytest.raises(UserError, match=r"^transform\.(stretch|shift) would lay black borders"):
+        check_config(composed(["+experiment=karyogram_vgg16", f"transform.{override}"]))
+
+
+@pytest.mark.parametrize("override", ["contrast=0.2", "gamma=0.2"])
 def test_a_karyogram_may_be_moved_a_little_and_lit_otherwise(override):
     check_config(composed([*WHOLE, f"transform.{override}"]))
 

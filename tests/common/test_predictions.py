@@ -1,7 +1,10 @@
 """Predictions travel through a file whole, and a wrong file is named."""
 
+import json
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from scipy.stats import entropy
 
@@ -51,3 +54,24 @@ def test_a_wrong_file_is_a_user_error(tmp_path):
     write_predictions(tmp_path / "predictions.parquet", lacking)
     with pytest.raises(UserError, match="lacks the columns prob_all"):
         read_predictions(tmp_path)
+
+
+def rewritten(path, version):
+    """The file as a code of that version left it: version 2 had no kinds."""
+    table = pq.read_table(path).drop(["kind"])
+    meta = {**json.loads(table.schema.metadata[b"karyocyte"]), "schema_version": version}
+    pq.write_table(table.replace_schema_metadata({b"karyocyte": json.dumps(meta).encode()}), path)
+
+
+def test_older_predictions_are_read_without_kinds_and_the_oldest_refused(tmp_path):
+    path, written = tmp_path / "predictions.parquet", make_predictions()
+    write_predictions(path, written)
+    rewritten(path, 2)
+    read = read_predictions(path)
+    assert read.frame["kind"].isna().all()
+    known = written.frame.columns.drop(["kind", "cell"])
+    pd.testing.assert_frame_equal(read.frame[known], written.frame[known], check_dtype=False)
+    write_predictions(path, written)
+    rewritten(path, 1)
+    with pytest.raises(UserError, match="has predictions schema 1, this code reads 2 and 3: run it again"):
+        read_predictions(path)

@@ -193,6 +193,11 @@ def test_places_follow_the_original_and_only_they_are_drawn_anew(tmp_path, monke
     data = ImageDataModule(config, progress=False)
     data.inspect()
     data.images = data.expansion.serve(sheets)
+    larger = prepare.model_copy(update={"augment_at": 2 * max(shape)})
+    at_its_size = ImageDataModule(config.model_copy(update={"prepare": larger}), progress=False)
+    at_its_size.inspect()
+    reach = (at_its_size.places[0][:, :2] + at_its_size.places[0][:, 2:]).max(axis=0)
+    assert (reach > np.array(shape[::-1])).all()  # where it is augmented, not where the network sees it
     frame = data.manifest.frame
     first = {name: row for row, name in enumerate(frame["image_id"])}
     for row, name in enumerate(frame["image_id"]):

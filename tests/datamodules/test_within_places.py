@@ -146,6 +146,12 @@ def test_every_part_of_the_key_matters(varied):
     assert len(set(drawn)) == 4
 
 
+def test_for_copies_alone_the_originals_stay_as_they_are():
+    augmentation = Augmentation(TransformConfig(within_places=ALL, apply_to="copies"), 0, {0: BOXES})
+    assert np.array_equal(augmentation(SHEET, 0, 0, 0), SHEET)
+    assert not np.array_equal(augmentation(SHEET, 0, 0, 1), SHEET)
+
+
 def test_without_places_it_cannot_be_asked_for():
     with pytest.raises(ValueError, match="where the chromosomes lie"):
         Augmentation(TransformConfig(within_places=ALL), 0)

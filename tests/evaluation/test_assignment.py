@@ -269,7 +269,7 @@ def test_other_classes_are_named():
     cells = make_cells(2)
     renamed = cells.frame.rename(columns={"prob_X": "prob_23"})
     other = Predictions(renamed, (*CLASSES[:22], "23", "Y"), None, cells.about)
-    assert refusal(other) == "the classes must be 1 to 22, X and Y, which 23, X does not fit"
+    assert refusal(other) == "the classes must be 1 to 22, X and Y, which 23 does not fit"
 
 
 def test_normal_counts():

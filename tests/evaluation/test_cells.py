@@ -231,7 +231,7 @@ def test_what_cannot_be_assigned_is_a_caution_and_the_rest_is_judged():
     assert f"assignment: 1 cells of {size} keep their most probable classes" in lines
     plain = judge(make_run(classes=("a", "b", "c")), SETTINGS)
     assert (
-        "cells are not assigned: the classes must be 1 to 22, X and Y, which 1, 10, 11 does not fit"
+        "cells are not assigned: the classes must be 1 to 22, X and Y, which a, b, c does not fit"
         in (plain["warnings"])
     )
     off = judge(make_cell_run(cells=4), EvaluationConfig(resamples=20))

@@ -175,6 +175,20 @@ def test_it_is_composed_once_and_again_where_a_file_is_missing(bars, tmp_path, m
     assert files(first.root) == before
 
 
+def test_what_changes_a_picture_has_a_folder_of_its_own(drawn, bars, tmp_path, monkeypatch):
+    """As with `drawn`, in its cache: none of these may be served what lies there."""
+    cache, seen = drawn.root.parent, {drawn.root}
+    losses = {"preparation_loss": "class", "positive_class": None}
+    for keys in ({"derived": {"gain": 2}}, {"segment": (0.1, 0.3)}, losses):
+        seen.add(list_images(changed(**keys), str(bars), cache, progress=False).root)
+    root = shutil.copytree(bars, tmp_path / "data")
+    write_image(root / "21/third.png", bar(21, seed=78, white=True))
+    seen.add(list_images(DATA, str(root), cache, progress=False).root)
+    monkeypatch.setattr(composed_module, "COMPOSER_VERSION", 99)
+    seen.add(list_images(DATA, str(bars), cache, progress=False).root)
+    assert len(seen) == 6
+
+
 def test_what_does_not_change_a_picture_shares_the_folder(drawn, bars):
     cache = drawn.root.parent
     keys = {"augmented": {"normal": 2.0, "abnormal": 2.0}, "on_broken": "skip", "paper_split": None}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from common.ideogram import IDEOGRAM
 from datamodules.sources.chromosome_axis import FIT_CLASSES, trim
 from datamodules.sources.metaphase import Metaphase
+from datamodules.sources.rearrangements import rearrange
 from tests.helpers.banded import banded, lines
 from tests.helpers.derived import derived_from, four_cells, of_sex, texts_of
 
@@ -178,3 +179,10 @@ def test_the_length_of_the_segment_is_the_users():
     shares = [derived.facts["chromosomes"][0]["segment"] for derived in found if derived is not None]
     assert shares
     assert all(0.1 <= share <= 0.15 for share in shares)
+
+
+@pytest.mark.parametrize("kind", ["duplication", "interstitial_deletion", "inversion"])
+def test_what_would_leave_a_seam_or_show_nothing_is_not_done(kind):
+    """A lone band: doubled or lost it leaves a seam; turned it fits, and reads alike both ways."""
+    assert rearrange([banded("5", edges=(34, 54))], kind, (0.2, 0.4), np.random.default_rng(0)) is None
+    assert rearrange([banded("5", edges=(30, 50, 56, 62))], kind, (0.1, 0.6), np.random.default_rng(0)) is not None
