@@ -122,6 +122,7 @@ def same_cells(cells: pd.DataFrame, runs: list[Predictions]) -> pd.DataFrame:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write the table as CSV, whole or not at all."""
+    table = table.assign(exactly=table["exactly"].astype("Int64"))
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f")
 

@@ -13,6 +13,15 @@ METRICS = {
     "auc": "AUC",
 }
 PROTOCOLS = ("subject", "image", "paper")
+_COSTS = {
+    "case": "network",
+    "plain_ms": "one pass, ms",
+    "ours_ms": "100 passes, ms",
+    "ratio": "100 passes / one",
+    "over_features": "faster than repeated features",
+    "over_repeat": "than a repeated batch",
+    "over_naive": "than 100 whole passes",
+}
 
 
 def karyograms(results: Path) -> str:
@@ -54,13 +63,25 @@ def derived_kinds(results: Path) -> str:
 def triage(results: Path) -> str:
     """What each rule sends to a person, and what it lets through."""
     table = pd.read_csv(results / "karyogram_triage.csv")
-    return markdown(table.round(3).astype(object).where(table.notna(), "-"))
+    lines = [
+        [
+            row.rule,
+            row.text,
+            f"{row.review} of {row.images}",
+            interval(row.accuracy, row.accuracy_low, row.accuracy_high) if row.alone else "-",
+            f"{row.missed}",
+            interval(row.sensitivity, row.sensitivity_low, row.sensitivity_high),
+        ]
+        for row in table.itertuples(index=False)
+    ]
+    heads = ["rule", "who looks", "to a person", "right of the others", "abnormal ones missed", "sensitivity of all"]
+    return markdown(pd.DataFrame(lines, columns=heads))
 
 
 def mc_dropout(results: Path) -> str:
     """What a hundred passes cost, against one pass and against the other ways of making them."""
     table = pd.read_csv(results / "mc_dropout.csv")
-    return markdown(table.round(2))
+    return markdown(table[list(_COSTS)].rename(columns=_COSTS).round(2))
 
 
 def _found(results: Path, kinds: list[str]) -> str:

@@ -10,6 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
+from scripts.evaluate import Method
 from scripts.several import several
 
 Counting = Annotated[
@@ -19,17 +20,24 @@ Against = Annotated[
     list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
-Threshold = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
+Threshold = Annotated[Method, typer.Option(help="How validation chooses the network's threshold.")]
+Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 @app.command(cls=several("--against"))
 @report_user_errors()
-def karyotypes(runs: Counting, against: Against = None, csv: Csv = None, sensitivity: Threshold = 0.95) -> None:
+def karyotypes(
+    runs: Counting,
+    against: Against = None,
+    csv: Csv = None,
+    threshold: Threshold = Method.YOUDEN,
+    sensitivity: Sensitivity = 0.95,
+) -> None:
     """Tabulate which real aneuploidies are found, with counts and exact intervals; derived abnormalities beside them.
 
-    A network's threshold is chosen on validation, for the sensitivity that is asked.
+    A network is judged at 0.5 and at each fold's own threshold, chosen on validation.
 
     [bold]python scripts/karyotypes.py outputs/chromosomes_best/subject-fold*/seed=0 --against
     outputs/karyogram_mobilenetv2_full/subject-fold*/seed=0[/bold]
@@ -50,7 +58,7 @@ def karyotypes(runs: Counting, against: Against = None, csv: Csv = None, sensiti
     ways = {"argmax": "counted one by one", "assigned": "counted, placed jointly"}
     tables = [counted(cells, way, method) for way, method in ways.items()]
     if theirs:
-        settings = EvaluationConfig(threshold="sensitivity", sensitivity=sensitivity)
+        settings = EvaluationConfig(threshold=threshold.value, sensitivity=sensitivity)
         tables.append(seen(theirs, settings, theirs[0].about["name"], cells))
     result = pd.concat(tables, ignore_index=True)
     console.print(frame_table(result, "which cells are called abnormal"), CAPTION, sep="\n")
