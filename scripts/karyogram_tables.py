@@ -99,7 +99,8 @@ def _found(results: Path, kinds: list[str]) -> str:
 
 def _rows(results: Path) -> pd.DataFrame:
     rows = pd.read_csv(results / "karyograms.csv", dtype={"label": str, "folds": str})
-    return rows[rows["metric"].isin(METRICS)]
+    compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
+    return rows[rows["metric"].isin(METRICS) & ~rows["label"].isin(compared)]
 
 
 def _shown(found: pd.DataFrame, metric: str) -> str:

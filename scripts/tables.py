@@ -188,6 +188,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "chromosome_recalls": chromosome_recalls,
     "overhead": overhead,
     "karyograms": karyogram_tables.karyograms,
+    "karyogram_differences": differences("karyograms"),
     "protocol_gap": karyogram_tables.protocol_gap,
     "karyotypes": karyogram_tables.karyotypes,
     "derived_kinds": karyogram_tables.derived_kinds,
