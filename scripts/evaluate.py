@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,15 +11,14 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
+from scripts.options import Method, Sensitivity, Threshold
 from scripts.several import several
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-class Method(StrEnum):
-    """How validation chooses the operating threshold."""
-
-    YOUDEN = "youden"
-    F1 = "f1"
-    SENSITIVITY = "sensitivity"
+    from common.predictions import Predictions
+    from common.schema import AssignmentConfig, EvaluationConfig
 
 
 class Source(StrEnum):
@@ -41,8 +40,6 @@ Label = Annotated[str, typer.Option(help="Name of the rows in the table.")]
 Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this folder.")]
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="How often an interval should hold the truth.")]
-Threshold = Annotated[Method, typer.Option(help="How validation chooses the threshold.")]
-Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
 Assign = Annotated[
     bool | None,
@@ -96,17 +93,12 @@ def evaluate(
     from rich.console import Console
 
     from common.predictions import read_predictions
-    from common.schema import AssignmentConfig, EvaluationConfig, TriageConfig
-    from evaluation.cells import assignment_refusal
-    from evaluation.comparison import compare
+    from common.schema import EvaluationConfig, TriageConfig
     from evaluation.judge import judge_runs, write_files
-    from evaluation.records import append_rows, rows_of, rows_of_comparison
-    from evaluation.tables import difference_table, table
+    from evaluation.records import append_rows, rows_of
+    from evaluation.tables import table
 
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
-    known = _known_costs(extra_cost, missing_cost)
-    asked = _asks_for_assignment(assign, costs, known)
-    enabled = asked if asked is not None else assignment_refusal(ours) is None
     settings = EvaluationConfig(
         resamples=resamples,
         confidence=confidence,
@@ -115,37 +107,53 @@ def evaluate(
         seed=seed,
         calibration_bins=bins,
         triage=TriageConfig(sensitivity=release_sensitivity, vote_share=vote_share, coverage=coverage),
-        assignment=AssignmentConfig(enabled=enabled, costs=costs.value, **known),
+        assignment=_assignment(ours, assign, costs, {"extra_cost": extra_cost, "missing_cost": missing_cost}),
     )
     console = Console()
     judgement = judge_runs(ours, settings)
     console.print(table(judgement))
     rows = rows_of(judgement, label)
     if theirs:
-        comparison = compare(ours, theirs, settings)
-        console.print(difference_table(comparison))
-        rows += rows_of_comparison(comparison, label)
+        rows += _compare(ours, theirs, settings, label, console)
     if csv:
         append_rows(csv, rows)
     if output:
         write_files(output, judgement, ours, settings)
 
 
-def _known_costs(extra_cost: float | None, missing_cost: float | None) -> dict[str, float]:
-    """The costs that were said, by the names of their settings."""
-    said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
-    return {name: cost for name, cost in said.items() if cost is not None}
+def _compare(
+    ours: list["Predictions"], theirs: list["Predictions"], settings: "EvaluationConfig", label: str, console: "Console"
+) -> list[dict]:
+    """Print the paired differences, ours minus theirs, and return their rows for a table."""
+    from evaluation.comparison import compare
+    from evaluation.records import rows_of_comparison
+    from evaluation.tables import difference_table
+
+    comparison = compare(ours, theirs, settings)
+    console.print(difference_table(comparison))
+    return rows_of_comparison(comparison, label)
 
 
-def _asks_for_assignment(assign: bool | None, costs: Source, known: dict[str, float]) -> bool | None:
-    """Whether cells are to be placed; None where nothing was said of it, so that the runs decide."""
+def _assignment(
+    runs: list["Predictions"], assign: bool | None, costs: Source, said: dict[str, float | None]
+) -> "AssignmentConfig":
+    """Whether and how cells are placed; where nothing is said of it, the runs decide.
+
+    Raises:
+        UserError: Costs are said beside --no-assign.
+    """
     from common.errors import UserError
+    from common.schema import AssignmentConfig
+    from evaluation.cells import assignment_refusal
 
+    known = {name: cost for name, cost in said.items() if cost is not None}
     says_how = bool(known) or costs is Source.VALIDATION
     if says_how and assign is False:
         raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
     # Who says how cells are placed wants them placed, and is told where they cannot be.
-    return True if says_how else assign
+    asked = True if says_how else assign
+    enabled = asked if asked is not None else assignment_refusal(runs) is None
+    return AssignmentConfig(enabled=enabled, costs=costs.value, **known)
 
 
 if __name__ == "__main__":

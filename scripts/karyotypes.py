@@ -10,7 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts.evaluate import Method
+from scripts.options import Method, Sensitivity, Threshold
 from scripts.several import several
 
 Counting = Annotated[
@@ -20,8 +20,6 @@ Against = Annotated[
     list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
-Threshold = Annotated[Method, typer.Option(help="How validation chooses the network's threshold.")]
-Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 

@@ -20,6 +20,7 @@ from scripts import studies, trials, tuning
 from scripts.studies import open_study
 from tests.helpers.searches import NoData, formula_run, search, table, tune
 
+ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
 KEYS = ["unfreeze.lr", "loader.batch_size"]
 
 
@@ -62,7 +63,7 @@ def test_a_search_goes_on_to_its_total_and_interruptions_change_nothing(tmp_path
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_the_samplers_learn_from_what_was_found(tmp_path, sampler):
     chosen = [f"search.sampler={sampler}", "search.trials=16", "search.startup_trials=5"]
-    found = tune(tmp_path, *chosen, "search.space.loader.batch_size.choices=[16]")
+    found = tune(tmp_path, *chosen, ONE_SIZE)
     off = (found["unfreeze.lr"].map(math.log10) + 3).abs()
     assert off[5:].median() < off[:5].median()
     assert off.min() < 0.3
@@ -118,7 +119,7 @@ def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words)
 
     calls = []
     monkeypatch.setattr(train, "run", run)
-    found = tune(tmp_path, "search.space.loader.batch_size.choices=[16]")
+    found = tune(tmp_path, ONE_SIZE)
     assert list(found["state"]) == ["failed", "finished", "finished", "finished"]
     assert words in found["message"][0]
 
@@ -134,7 +135,7 @@ def test_when_every_trial_fails_it_is_an_error_that_names_the_table(tmp_path):
 
 def test_a_bad_trial_is_pruned_and_keeps_what_it_reached(tmp_path):
     prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
-    found = tune(tmp_path, *prune, "search.trials=12", "search.space.loader.batch_size.choices=[16]")
+    found = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
     pruned = found[found["state"] == "pruned"]
     assert 0 < len(pruned) < 10
     assert not set(pruned["number"]) & {0, 1}
@@ -219,16 +220,15 @@ def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(train, "run", dies)
-    space = "search.space.loader.batch_size.choices=[16]"
-    process = in_a_process(tmp_path, space)
+    process = in_a_process(tmp_path, ONE_SIZE)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     monkeypatch.setattr(train, "run", formula_run)
-    found = tune(tmp_path, space)
+    found = tune(tmp_path, ONE_SIZE)
     assert list(found["state"]) == ["repeated", *["finished"] * 4]
     assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
     assert f"its process ({process.pid} on" in found["message"][0]
-    undisturbed = tune(tmp_path / "undisturbed", space)
+    undisturbed = tune(tmp_path / "undisturbed", ONE_SIZE)
     assert list(found["unfreeze.lr"][1:]) == list(undisturbed["unfreeze.lr"])
 
 
@@ -277,7 +277,7 @@ def test_trials_of_another_machine_wait_until_it_is_said_to_be_gone(tmp_path, mo
 
 
 def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):
-    one = ["search.space.loader.batch_size.choices=[16]", "~search.space.unfreeze", "search.trials=2"]
+    one = [ONE_SIZE, "~search.space.unfreeze", "search.trials=2"]
     with held(tmp_path, *one) as here, held(tmp_path, *one) as there:
         theirs, ours = there.claim(), here.claim()
         assert ours.params == theirs.params
@@ -307,32 +307,30 @@ def test_ctrl_c_and_a_full_disk_end_the_search_and_it_goes_on_later(tmp_path, mo
 
     calls = []
     monkeypatch.setattr(train, "run", run)
-    space = "search.space.loader.batch_size.choices=[16]"
     with pytest.raises(type(error)):
-        tune(tmp_path, space)
+        tune(tmp_path, ONE_SIZE)
     folder = next((tmp_path / "studies").iterdir())
     assert list(table(folder)["state"]) == ["finished", "repeated", "waiting"]
     assert (folder / "best.yaml").exists()
     monkeypatch.setattr(train, "run", formula_run)
-    found = tune(tmp_path, space)
+    found = tune(tmp_path, ONE_SIZE)
     assert list(found["state"]) == ["finished", "repeated", *["finished"] * 3]
     assert found["unfreeze.lr"][1] == found["unfreeze.lr"][2]
 
 
 def test_no_trial_begins_after_the_time_is_up(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "run", partial(formula_run, seconds=0.3))
-    found = tune(tmp_path, "search.timeout_minutes=0.004", "search.space.loader.batch_size.choices=[16]")
+    found = tune(tmp_path, "search.timeout_minutes=0.004", ONE_SIZE)
     assert 1 <= len(found) < 4
-    assert len(tune(tmp_path, "search.space.loader.batch_size.choices=[16]")) == 4
+    assert len(tune(tmp_path, ONE_SIZE)) == 4
 
 
 def test_a_journal_that_a_full_disk_cut_is_read_up_to_there(tmp_path):
-    space = "search.space.loader.batch_size.choices=[16]"
-    tune(tmp_path, space, "search.trials=2")
+    tune(tmp_path, ONE_SIZE, "search.trials=2")
     journal = next((tmp_path / "studies").glob("*/journal.log"))
     with open(journal, "a") as file:
         file.write('{"op_code":4,"wor')
-    assert list(tune(tmp_path, space)["state"]) == ["finished"] * 4
+    assert list(tune(tmp_path, ONE_SIZE)["state"]) == ["finished"] * 4
 
 
 def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path):
