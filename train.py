@@ -63,6 +63,7 @@ def train_and_predict(
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
     from common.predictions import write_predictions
     from evaluation.gallery import galleries
+    from evaluation.thumbnails import write_thumbnails
     from lightning_modules.inference import predict, to_predictions
     from lightning_modules.staged_training import train_stages
 
@@ -78,6 +79,7 @@ def train_and_predict(
     )
     write_predictions(folder / "predictions.parquet", predictions)
     galleries(folder, predictions.part("test"), data.images, data.rows("test"))
+    write_thumbnails(folder, predictions.part("test"), data.images, data.rows("test"), config.evaluation.thumbnails)
     runs.write_status(folder, "finished", best=stages[-1].best, **budget)
 
 

@@ -278,6 +278,7 @@ class EvaluationConfig(Strict):
     sensitivity: Share = 0.95
     seed: Annotated[int, Field(ge=0)] = 0
     calibration_bins: Annotated[int, Field(ge=2)] = 10
+    thumbnails: Annotated[int, Field(ge=0)] = 160
     triage: TriageConfig = TriageConfig()
     assignment: AssignmentConfig = AssignmentConfig()
 

@@ -47,5 +47,9 @@ PY
         echo "error: pip could not install the packages of constraints.txt: see above" >&2
         exit 1
     }
+    # pip knows no overrides (see pyproject.toml): take away the OpenCV that needs a screen, and what it overwrote.
+    "$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
+        --constraint constraints.txt opencv-python-headless
 fi
 "$venv/bin/python" -c 'import torch, torchvision; print("ready: torch", torch.__version__, "cuda" if torch.cuda.is_available() else "cpu")'

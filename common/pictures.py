@@ -1,0 +1,70 @@
+"""Small pictures of images, by image_id: what a run leaves for pages and contact sheets, and never for training."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from common.errors import UserError
+from common.files import atomic_path
+
+THUMBNAILS = "thumbnails.parquet"  # in a run's folder: its test images, as the network saw them
+HEATMAPS = "heatmaps"  # in a run's folder: one file per method and layer
+MEDIA_TYPE = "image/webp"
+QUALITY = 80  # a cell of 160 px takes about 3 kB
+BATCH = 256
+
+
+def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray], size: int) -> None:
+    """Write pictures into one parquet file, whole or not at all.
+
+    Args:
+        path: The file, such as ``<run>/thumbnails.parquet``.
+        image_ids: One per image.
+        images: uint8 RGB, shape (H, W, 3); taken one by one, so that they may lie on disk.
+        size: Longest side of a picture in pixels; smaller images are left as they are.
+    """
+    schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="none") as writer:
+        names, pictures = [], []
+        for image_id, image in zip(image_ids, images, strict=True):
+            names.append(image_id)
+            pictures.append(encode(image, size))
+            if len(names) == BATCH:
+                writer.write_table(pa.table([names, pictures], schema=schema))
+                names, pictures = [], []
+        if names:
+            writer.write_table(pa.table([names, pictures], schema=schema))
+
+
+def encode(image: np.ndarray, size: int) -> bytes:
+    """Shrink a uint8 RGB image (H, W, 3) to at most ``size`` pixels and return it as WebP."""
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    picture.thumbnail((size, size), Image.Resampling.LANCZOS)
+    file = BytesIO()
+    picture.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def decode(picture: bytes) -> np.ndarray:
+    """Return a picture as uint8 RGB, shape (H, W, 3)."""
+    return np.asarray(Image.open(BytesIO(picture)).convert("RGB"))
+
+
+def read_pictures(path: Path) -> dict[str, bytes]:
+    """Return the WebP bytes of each image_id.
+
+    Raises:
+        UserError: The file is missing or is none of pictures.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no pictures at {path}: scripts/explain.py thumbnails makes those of a run")
+    try:
+        table = pq.read_table(path, columns=["image_id", "picture"])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is no file of pictures: {str(error).splitlines()[0]}") from error
+    return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
