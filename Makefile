@@ -8,7 +8,7 @@ TORCH_BACKEND ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format bench lock readme clean
+.PHONY: help setup demo test test-slow lint format bench coverage lock readme clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: setup ## mend style and formatting
 
 bench: setup ## measure what the shell around the training costs
 	$(RUN) scripts/benchmark.py overhead
+
+coverage: setup ## count how often intervals cover the truth, on drawn data sets: ten minutes
+	$(RUN) scripts/benchmark.py coverage --csv results/coverage.csv
 
 lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

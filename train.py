@@ -85,10 +85,10 @@ def train_and_predict(
 
 def report(folder: Path, config: Config) -> None:
     """Judge the predictions of a finished run and print the closing table."""
+    from common.history import read_history
     from common.predictions import read_predictions
     from evaluation.judge import write_judgement
     from evaluation.tables import table
-    from lightning_modules.staged_training import read_history
 
     judgement = write_judgement(folder, read_predictions(folder), read_history(folder), config.evaluation)
     console.print(table(judgement))

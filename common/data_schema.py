@@ -53,6 +53,7 @@ class TableConfig(SourceConfig):
     label_column: str = "label"
     subject_column: str | None = None
     part_column: str | None = None
+    group_column: str | None = None
 
 
 class SyntheticConfig(SourceConfig):

@@ -19,13 +19,14 @@ QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
 
 
-def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray], size: int) -> None:
+def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
     """Write pictures into one parquet file, whole or not at all.
 
     Args:
         path: The file, such as ``<run>/thumbnails.parquet``.
         image_ids: One per image.
-        images: uint8 RGB, shape (H, W, 3); taken one by one, so that they may lie on disk.
+        images: uint8 RGB, shape (H, W, 3), taken one by one, so that they may lie on disk; or bytes that ``encode``
+            made, left as they are.
         size: Longest side of a picture in pixels; smaller images are left as they are.
     """
     schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
@@ -33,7 +34,7 @@ def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.nda
         names, pictures = [], []
         for image_id, image in zip(image_ids, images, strict=True):
             names.append(image_id)
-            pictures.append(encode(image, size))
+            pictures.append(image if isinstance(image, bytes) else encode(image, size))
             if len(names) == BATCH:
                 writer.write_table(pa.table([names, pictures], schema=schema))
                 names, pictures = [], []

@@ -13,10 +13,13 @@ from scipy.stats import entropy
 from common.errors import UserError
 from common.files import atomic_path
 
-SCHEMA_VERSION = 3
-READABLE = (2, 3)  # 2 had no ``kind``
-_READ = " and ".join(map(str, READABLE))
-COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "uncertainty")
+SCHEMA_VERSION = 4
+# Columns that older schemas lack; there they are null.
+_ADDED = {3: {"kind": pa.string()}, 4: {"width": pa.int64(), "height": pa.int64(), "group": pa.string()}}
+READABLE = (2, 3, 4)
+COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "width", "height", "group", "uncertainty")
+# What is known of an image before any model sees it, apart from its part.
+FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
 PROBABILITY_PREFIX = "prob_"
 SAMPLED_PREFIX = "sampled_"
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
@@ -30,7 +33,8 @@ class Predictions:
         frame: One row per image: ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name,
             or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"), ``cell`` (of a
             single chromosome or a karyogram: its metaphase; None where unknown or without meaning), ``kind`` (what is
-            known beyond the class, or None), one column ``prob_<class>`` per
+            known beyond the class, or None), ``width`` and ``height`` (pixels of the original image; missing where
+            unknown), ``group`` (staining, scanner, site or the like, or None), one column ``prob_<class>`` per
             class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the probabilities over its
             maximum). Where there were many predictions of each image (Monte Carlo dropout, the members of an
             ensemble), further columns ``sampled_...`` say what they have in common, see
@@ -107,13 +111,22 @@ def read_predictions(path: Path) -> Predictions:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
     meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
-    if meta.get("schema_version") not in READABLE:
-        found = meta.get("schema_version", "none")
-        raise UserError(f"{path} has predictions schema {found}, this code reads {_READ}: run it again")
-    if meta["schema_version"] == 2:
-        table = table.append_column("kind", pa.nulls(table.num_rows, pa.string()))
+    _check_version(path, meta.get("schema_version"))
+    for version, columns in _ADDED.items():
+        if version > meta["schema_version"]:
+            for name, kind in columns.items():
+                table = table.append_column(name, pa.nulls(table.num_rows, kind))
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
     absent = [column for column in needed if column not in table.column_names]
     if absent:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
     return Predictions(table.to_pandas(), tuple(meta["classes"]), meta["positive_class"], meta["about"])
+
+
+def _check_version(path: Path, found: object) -> None:
+    if found in READABLE:
+        return
+    newer = isinstance(found, int) and found > SCHEMA_VERSION
+    way_out = "bring the code up to date" if newer else "run it again"
+    known = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}"
+    raise UserError(f"{path} has predictions schema {found or 'none'}, this code reads {known}: {way_out}")

@@ -34,7 +34,7 @@ UNHASHED = {
     "weights": True,
     "logger": True,
     "evaluation": True,
-    "data": {"on_broken", "file"},
+    "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},

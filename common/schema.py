@@ -274,10 +274,12 @@ class EvaluationConfig(Strict):
 
     resamples: Annotated[int, Field(ge=10)] = 1000
     confidence: Share = 0.95
+    interval: Literal["logit_t", "expanded_bca", "bca", "percentile"] = "logit_t"
     threshold: Literal["youden", "f1", "sensitivity"] = "youden"
     sensitivity: Share = 0.95
     seed: Annotated[int, Field(ge=0)] = 0
     calibration_bins: Annotated[int, Field(ge=2)] = 10
+    correction: Literal["holm", "fdr_bh", "none"] = "holm"
     thumbnails: Annotated[int, Field(ge=0)] = 160
     triage: TriageConfig = TriageConfig()
     assignment: AssignmentConfig = AssignmentConfig()

@@ -37,17 +37,43 @@ def compact(image: np.ndarray, gap: int) -> np.ndarray:
         uint8 RGB, shape (h, w, 3) with h <= H and w <= W; the image itself where it has no ink.
     """
     ground = np.median(_border(image), axis=0).astype(np.uint8)
+    kept = _kept(image, ground, gap)
+    return _laid(image, kept, ground) if kept else image
+
+
+def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
+    """Move what is marked on a karyogram as ``compact(image, gap)`` moves the karyogram.
+
+    Args:
+        mask: uint8, shape (H, W); 0 where nothing is marked.
+        image: uint8 RGB, shape (H, W, 3).
+        gap: See ``compact``.
+
+    Returns:
+        uint8, of the height and width of the compacted image; 0 where that has no pixel of the image's.
+    """
+    kept = _kept(image, np.median(_border(image), axis=0).astype(np.uint8), gap)
+    return _laid(mask, kept, np.zeros((), np.uint8)) if kept else mask
+
+
+def _kept(image: np.ndarray, ground: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pixel rows and columns that are kept of each row of chromosomes; none where there is no ink."""
     ink = _ink(image, ground)
     if not ink.any():
-        return image
-    rows = []
-    for row in _rows(ink.any(axis=1), gap):
-        columns = np.concatenate([np.arange(*part.kept) for part in _parts(ink[row].any(axis=0), gap)])
-        rows.append(image[np.ix_(row, columns)])
-    sheet = np.full((sum(map(len, rows)), max(row.shape[1] for row in rows), 3), ground, np.uint8)
+        return []
+    return [
+        (row, np.concatenate([np.arange(*part.kept) for part in _parts(ink[row].any(axis=0), gap)]))
+        for row in _rows(ink.any(axis=1), gap)
+    ]
+
+
+def _laid(image: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]], ground: np.ndarray) -> np.ndarray:
+    """Lay what is kept out anew, row below row, flush left."""
+    width = max(len(columns) for _, columns in kept)
+    sheet = np.full((sum(len(row) for row, _ in kept), width, *image.shape[2:]), ground, np.uint8)
     top = 0
-    for row in rows:
-        sheet[top : top + len(row), : row.shape[1]] = row
+    for row, columns in kept:
+        sheet[top : top + len(row), : len(columns)] = image[np.ix_(row, columns)]
         top += len(row)
     return sheet
 

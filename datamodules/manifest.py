@@ -13,6 +13,18 @@ from common.files import sha256_of_value
 _HASHED_COLUMNS = ("image_id", "label", "subject", "part", "cell", "sha256")
 
 
+class PositiveClassUnsaidError(UserError):
+    """There are two classes, and which of them is looked for is not said.
+
+    Attributes:
+        classes: Both, in natural order.
+    """
+
+    def __init__(self, message: str, classes: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.classes = classes
+
+
 class Record(NamedTuple):
     """What a source knows of an image before its file is opened.
 
@@ -25,6 +37,7 @@ class Record(NamedTuple):
         cell: The cell (metaphase) that a single chromosome or a karyogram comes from; None where unknown, or where an
             image is a cell.
         kind: What is known beyond the class, such as the kind of an abnormality; None where nothing is.
+        group: How the image came about: its staining, scanner, site or the like; None where that is unknown.
     """
 
     image_id: str
@@ -34,6 +47,7 @@ class Record(NamedTuple):
     part: str | None = None
     cell: str | None = None
     kind: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ class Manifest:
     Attributes:
         frame: ``image_id`` (str, unique), ``path`` (str, POSIX, below ``root``), ``label`` (class name or None),
             ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome or karyogram, or
-            None), ``kind`` (within the class, or None),
+            None), ``kind`` (within the class, or None), ``group`` (staining, scanner, site or the like, or None),
             ``width`` and ``height`` (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes,
             64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
             The index is 0, 1, 2, ...
@@ -124,8 +138,8 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     """Put class names in the order of their indices: negative then positive, or, if more than two, natural order.
 
     Raises:
-        UserError: There is one class only; the positive class of two is not said or is none of them; or a positive
-            class is given for more than two.
+        PositiveClassUnsaidError: The positive class of two is not said.
+        UserError: There is one class only; the positive class is none of the two; or it is given for more than two.
     """
     found = sorted(names, key=natural_key)
     if len(found) < 2:
@@ -137,7 +151,8 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         return tuple(found)
     options = " or ".join(f"data.positive_class={name}" for name in found)
     if positive_class is None:
-        raise UserError(f"the positive class (the one that is looked for) is not said: add {options}")
+        unsaid = f"the positive class (the one that is looked for) is not said: add {options}"
+        raise PositiveClassUnsaidError(unsaid, tuple(found))
     if positive_class not in found:
         raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")
     return (next(name for name in found if name != positive_class), positive_class)

@@ -75,11 +75,16 @@ def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
     Returns:
         A view of the image, uint8 RGB, shape (h, w, 3).
     """
+    return image[content(image, threshold)]
+
+
+def content(image: np.ndarray, threshold: int) -> tuple[slice, slice]:
+    """Return the rows and columns of an image (H, W, 3) that ``crop_to_content`` keeps."""
     mask = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > threshold
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
-        return image
-    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return slice(None), slice(None)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
@@ -104,15 +109,15 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
     Of an odd number of black rows or columns one more is below or on the right.
 
     Args:
-        image: uint8 RGB, shape (H, W, 3).
+        image: uint8 RGB, shape (H, W, 3); or a mask, shape (H, W).
 
     Returns:
-        uint8 RGB, shape (S, S, 3) with S = max(H, W).
+        uint8, shape (S, S, 3) with S = max(H, W); of a mask (S, S).
     """
     height, width = image.shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
-    square = np.zeros((side, side, 3), np.uint8)
+    square = np.zeros((side, side, *image.shape[2:]), np.uint8)
     square[top : top + height, left : left + width] = image
     return square
 

@@ -8,12 +8,10 @@ import pandas as pd
 
 from common.errors import UserError
 from common.schema import Config, PrepareConfig
-from datamodules.cache import prepared_images
 from datamodules.canvas import TooLargeError, scales
-from datamodules.expansion import expand
 from datamodules.images import BrokenImageError, read_image
 from datamodules.prepare import prepare_image, to_shape
-from datamodules.sources import scan
+from datamodules.served_images import ServedImages
 
 
 @dataclass(frozen=True)
@@ -43,24 +41,15 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     Raises:
         UserError: The images are not where they were, or are others than the run was tested on.
     """
-    scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
-    expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
-    manifest = expansion.manifest if expansion else scanned
+    served = ServedImages(config, progress)
     split = pd.read_csv(run / "split.csv", dtype={"image_id": str, "label": str})
     split = split[(split["part"] == "test") & split["label"].notna()]
-    order = split["label"].map({name: place for place, name in enumerate(manifest.classes)})
+    order = split["label"].map({name: place for place, name in enumerate(served.manifest.classes)})
     turns = split.groupby("label").cumcount()
     chosen = split.assign(turn=turns, order=order).sort_values(["turn", "order"], kind="stable").head(count)
-    place = pd.Series(np.arange(len(manifest.frame)), manifest.frame["image_id"])
-    rows = place.reindex(chosen["image_id"]).to_numpy()
-    if not len(rows):
+    if not len(chosen):
         raise UserError(f"{run} has no labelled test images: name files with --images")
-    gone = np.isnan(rows)
-    if gone.any() or (manifest.frame["sha256"].iloc[rows].to_numpy() != chosen["sha256"].to_numpy()).any():
-        raise UserError(f"the images of data_dir={config.data_dir} are not those that {run} was tested on")
-    prepared = prepared_images(scanned, config.prepare, Path(config.cache_dir), progress)
-    images = expansion.serve(prepared) if expansion else prepared
-    shown = [to_shape(images[row], config.prepare) for row in rows.astype(np.int64)]
+    shown = [served[row] for row in served.rows(run, chosen["image_id"])]
     return Samples(np.stack(shown), tuple(chosen["image_id"]), tuple(chosen["label"]))
 
 

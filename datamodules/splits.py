@@ -45,13 +45,15 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         "train", "validation", "test" or "unused" per image; the index is that of ``manifest.frame``.
 
     Raises:
-        UserError: There are too few subjects or images for the split, a class is absent from a part, a subject is
-            unknown, or a fold or part that is asked for does not exist; or, of karyograms, whose classes one case may
-            have both, all those of a part are of one case.
+        UserError: No image has a label; there are too few subjects or images for the split, a class is absent from a
+            part, a subject is unknown, or a fold or part that is asked for does not exist; or, of karyograms, whose
+            classes one case may have both, all those of a part are of one case.
     """
     frame = manifest.frame
     parts = pd.Series(UNUSED, index=frame.index, dtype=object)
     rows = frame[frame["label"].notna()]
+    if rows.empty:
+        raise UserError("no image has a label, so nothing can be learned: name others (data.parts, data_dir)")
     given_folds = _given_folds(rows)
     if split.test != "fold":
         test = _given_part(rows, split.test)

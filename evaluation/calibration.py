@@ -3,7 +3,7 @@
 Expected calibration error and temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -12,7 +12,9 @@ from sklearn.metrics import brier_score_loss, log_loss
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
 from evaluation.cases import Cases, cases
+from evaluation.intervals import Interval, Resamples, of_resamples, resample
 from evaluation.metrics import call
+from evaluation.pooling import pool
 from evaluation.scored import Scored, score
 
 # Beyond these a temperature says that validation knows no errors, or that its calls are hardly worth more than even
@@ -20,6 +22,7 @@ from evaluation.scored import Scored, score
 TEMPERATURES = (0.1, 10.0)
 EPSILON = 1e-12  # float32 sigmoids reach 0 and 1, which have no logarithm
 DRAWS = 200
+MEASURED = ("ece", "brier", "nll")
 BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the called class"
 
 
@@ -123,6 +126,37 @@ def ece_of_the_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> di
     return {"mean": float(gaps.mean()), "high": float(np.quantile(gaps, 0.95))}
 
 
+class WeightedCalibration:
+    """Maps counts of clusters, shape (B, C), to the metrics of ``measure`` in the order of MEASURED, shape (3, B).
+
+    An error of calibration in a bin is a sum over its images, so that one matrix product serves all resamples.
+
+    Args:
+        scored: The images.
+        bins: How many, see BINNING.
+    """
+
+    def __init__(self, scored: Scored, bins: int) -> None:
+        probabilities, images = scored.probabilities, np.arange(len(scored.labels))
+        called = call(probabilities, scored.positive_index)
+        truth = np.eye(probabilities.shape[1])[scored.labels]
+        squared = ((probabilities - truth) ** 2).sum(axis=1)
+        # Of two classes both squares are the same, and one of them counts.
+        brier = squared if scored.positive_index is None else squared / 2
+        nll = -np.log(_clipped(probabilities[images, scored.labels]))
+        self._losses = np.zeros((scored.cluster_count, 3))
+        np.add.at(self._losses, scored.clusters, np.column_stack([np.ones(len(images)), brier, nll]))
+        sure = probabilities.max(axis=1)
+        self._gaps = np.zeros((scored.cluster_count, bins))
+        np.add.at(self._gaps, (scored.clusters, _bin_of(sure, bins)), (called == scored.labels) - sure)
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the metrics, float64, for counts of clusters."""
+        images, brier, nll = (counts @ self._losses).T
+        with np.errstate(invalid="ignore"):
+            return np.stack([np.abs(counts @ self._gaps).sum(axis=1), brier, nll]) / images
+
+
 def judge_calibration(runs: list[Predictions], settings: EvaluationConfig) -> dict | None:
     """Judge the calibration of the test images of one run, or of several folds with each fold's own temperature.
 
@@ -130,12 +164,15 @@ def judge_calibration(runs: list[Predictions], settings: EvaluationConfig) -> di
         ``bins``, ``binning``, ``temperature`` (a number or None; a list for several folds), ``reason`` (why there is
         none, or why it is held at an end), ``images``, and for ``before``, ``after`` (None without temperature) and
         ``sampled`` (mean of Monte Carlo passes or of an ensemble's members; None without) the metrics of ``measure``,
-        the bins of ``reliability`` and ``ece_if_calibrated``. None without labelled test images.
+        ``intervals`` (fields of an ``Interval`` for each, the temperature and the bins held fast; that of ``ece``
+        begins at 0 where the error is within ``ece_if_calibrated``), the bins of ``reliability`` and
+        ``ece_if_calibrated``. None without labelled test images.
     """
     fitted = [fit_temperature(score(run.part("validation"))) for run in runs]
     tests = [cases(run.part("test")) for run in runs]
     if not sum(len(test.labels) for test in tests):
         return None
+    pooled = score(pool(runs))
     known = all(one.value is not None for one in fitted)
     values = [one.value for one in fitted]
     return {
@@ -144,9 +181,9 @@ def judge_calibration(runs: list[Predictions], settings: EvaluationConfig) -> di
         "temperature": values if len(runs) > 1 else values[0],
         "reason": next((one.reason for one in fitted if one.reason), None),
         "images": sum(len(test.labels) for test in tests),
-        "before": _judge(tests, [test.scored.probabilities for test in tests], settings),
-        "after": _judge(tests, scaled_tests(tests, values), settings) if known else None,
-        "sampled": _judge(tests, [test.mean_probabilities for test in tests], settings)
+        "before": _judge(pooled, [test.scored.probabilities for test in tests], settings),
+        "after": _judge(pooled, scaled_tests(tests, values), settings) if known else None,
+        "sampled": _judge(pooled, [test.mean_probabilities for test in tests], settings)
         if all(test.sampled for test in tests)
         else None,
     }
@@ -175,14 +212,35 @@ def calibration_cautions(calibration: dict | None) -> list[str]:
     return lines
 
 
-def _judge(tests: list[Cases], probabilities: list[np.ndarray], settings: EvaluationConfig) -> dict:
-    labels, joined = np.concatenate([test.labels for test in tests]), np.concatenate(probabilities)
-    positive, bins = tests[0].scored.positive_index, settings.calibration_bins
+def _judge(pooled: Scored, probabilities: list[np.ndarray], settings: EvaluationConfig) -> dict:
+    labels, joined = pooled.labels, np.concatenate(probabilities)
+    positive, bins = pooled.positive_index, settings.calibration_bins
+    measured, scored = measure(labels, joined, positive, bins), replace(pooled, probabilities=joined)
+    found = _intervals(measured, scored, settings)
+    chance = ece_of_the_calibrated(joined, bins, settings.seed)
+    if found["ece"].low is not None and measured["ece"] <= chance["high"]:
+        # Resamples only add to an error that is never negative: no error at all is not ruled out.
+        found["ece"] = replace(found["ece"], low=0.0)
     return {
-        **measure(labels, joined, positive, bins),
-        "ece_if_calibrated": ece_of_the_calibrated(joined, bins, settings.seed),
+        **measured,
+        "intervals": {name: interval.as_dict() for name, interval in found.items()},
+        "ece_if_calibrated": chance,
         "reliability": reliability(labels, joined, positive, bins),
     }
+
+
+def _intervals(measured: dict[str, float], scored: Scored, settings: EvaluationConfig) -> dict[str, Interval]:
+    """Put intervals around the metrics, each within its own bounds, all from the same draws."""
+    clusters = scored.cluster_count
+    if clusters < 2:
+        return {name: Interval(value, None, None, None, 0, 0, clusters) for name, value in measured.items()}
+    drawn = resample(WeightedCalibration(scored, settings.calibration_bins), scored, settings)
+    largest = {"ece": 1.0, "brier": 1.0 if scored.positive_index is not None else 2.0, "nll": np.inf}
+    found = {}
+    for row, name in enumerate(MEASURED):
+        one = Resamples(*(values[[row]] for values in (drawn.point, drawn.left_out, drawn.drawn, drawn.alone)))
+        found |= of_resamples({name: measured[name]}, one, scored, settings, (0.0, largest[name]))
+    return found
 
 
 def _binned(sure: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -191,11 +249,23 @@ def _binned(sure: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray
     Rounding keeps a probability of 0.8999999 that was 0.9 in the bin that begins there; an edge of 0.6000000000000001,
     which was 0.6, would not.
     """
-    edges = np.round(np.linspace(0, 1, bins + 1), 9)
-    sure = np.clip(np.round(sure, 9), 0, 1)
+    edges, sure = _edges(bins), _rounded(sure)
     counts = np.histogram(sure, edges)[0]
     means = stats.binned_statistic(sure, values, "mean", bins=edges).statistic
     return edges, counts, means
+
+
+def _bin_of(sure: np.ndarray, bins: int) -> np.ndarray:
+    """Return the bin of each image, int64, shape (N,): that in which ``_binned`` counts it."""
+    return np.clip(np.searchsorted(_edges(bins), _rounded(sure), side="right") - 1, 0, bins - 1)
+
+
+def _edges(bins: int) -> np.ndarray:
+    return np.round(np.linspace(0, 1, bins + 1), 9)
+
+
+def _rounded(sure: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(sure, 9), 0, 1)
 
 
 def _clipped(probabilities: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from evaluation.assignment import (
     unplaceable,
 )
 from evaluation.fold_means import MeanOverFolds
+from evaluation.interval_ends import SHARE
 from evaluation.intervals import Interval, around
 from evaluation.metrics import call, confusion
 from evaluation.pooling import pool
@@ -146,8 +147,10 @@ def judge_cells(runs: list[Predictions], settings: EvaluationConfig) -> dict | N
         "chosen": settings.assignment.costs,
         "cells": len(placed.complete),
         "unplaceable": sum(unplaceable(run.part("test")) for run in runs),
-        "metrics": _as_dicts(around(CellMetrics(placed), names, scored, settings)),
-        "fold_means": _as_dicts(around(_over_folds(placed, sizes), names, scored, settings)) if len(runs) > 1 else None,
+        "metrics": _as_dicts(around(CellMetrics(placed), names, scored, settings, SHARE)),
+        "fold_means": _as_dicts(around(_over_folds(placed, sizes), names, scored, settings, SHARE))
+        if len(runs) > 1
+        else None,
         "confusion": confusion(scored.labels, placed.assigned, len(scored.classes)).tolist(),
         "karyotypes": count_karyotypes(placed),
     }

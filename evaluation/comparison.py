@@ -1,5 +1,6 @@
 """Two sets of predictions of the same images against one another."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from common.predictions import Predictions
 from common.schema import EvaluationConfig
 from evaluation.cautions import few_clusters
 from evaluation.fold_means import weighted_over_folds
-from evaluation.intervals import Interval, around, bootstrap
+from evaluation.interval_ends import DIFFERENCE
+from evaluation.intervals import Interval, Statistic, around, bootstrap
 from evaluation.metrics import call, evaluate, metric_names
 from evaluation.pooling import pool
 from evaluation.scored import Scored, score
@@ -57,7 +59,11 @@ def compare(
 
 
 def paired_difference(
-    first: Predictions, second: Predictions, names: tuple[str, ...], settings: EvaluationConfig
+    first: Predictions,
+    second: Predictions,
+    names: tuple[str, ...],
+    settings: EvaluationConfig,
+    statistic: Callable[[Scored], Statistic] = WeightedMetrics,
 ) -> dict[str, Interval]:
     """Compute metrics of ``first`` minus those of ``second`` on the same images, with the same subjects drawn for both.
 
@@ -66,6 +72,7 @@ def paired_difference(
         second: Predictions of the same images, in any order.
         names: Keys of ``metrics.metric_names``.
         settings: Number of resamples, confidence, seed.
+        statistic: Makes what computes ``metrics.metric_names`` for counts of clusters; another one may remember.
 
     Returns:
         Under each name the difference (-1 to 1) and its interval.
@@ -78,9 +85,9 @@ def paired_difference(
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"no metric {unknown[0]}: choose from {', '.join(known)}")
-    ours, theirs, rows = WeightedMetrics(one), WeightedMetrics(two), [known.index(name) for name in names]
+    ours, theirs, rows = statistic(one), statistic(two), [known.index(name) for name in names]
     values = {name: _minus(_values(one)[name], _values(two)[name]) for name in names}
-    return bootstrap(values, lambda counts: (ours(counts) - theirs(counts))[rows], one, settings)
+    return bootstrap(values, lambda counts: (ours(counts) - theirs(counts))[rows], one, settings, DIFFERENCE)
 
 
 def fold_mean_differences(
@@ -105,7 +112,7 @@ def fold_mean_differences(
     def difference(counts: np.ndarray) -> np.ndarray:
         return (means[0](counts) - means[1](counts))[picked]
 
-    return around(difference, names, one, settings)
+    return around(difference, names, one, settings, DIFFERENCE)
 
 
 def mcnemar(first: Predictions, second: Predictions) -> dict[str, int | float]:

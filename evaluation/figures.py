@@ -1,7 +1,7 @@
 """Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from common.files import atomic_path
 from evaluation.naming import heading
@@ -54,20 +54,32 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
     """
     names = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
     panels = [*names, *(["lr"] if "lr" in history else [])]
+    with canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
+        draw_curves(figure, history, about, panels)
+
+
+def draw_curves(figure: Figure, history: pd.DataFrame, about: dict, panels: list[str]) -> None:
+    """Draw learning curves on a figure.
+
+    Args:
+        figure: Empty, of constrained layout.
+        history: See ``learning_curves``.
+        about: See ``learning_curves``.
+        panels: What to draw, one below the other: names such as ``loss`` (both parts of it) and ``lr``.
+    """
     epochs = np.arange(1, len(history) + 1)
     best = _best_rows(history, about.get("monitor", "val/loss"))
-    with canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
-        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for axis, name in zip(axes, panels, strict=True):
-            _curves(axis, history, epochs, name)
-            _shade_stages(axis, history)
-            for row in best:
-                axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
-        _name_stages(axes[0], history)
-        axes[-1].set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
-        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, name in zip(axes, panels, strict=True):
+        _curves(axis, history, epochs, name)
+        _shade_stages(axis, history)
+        for row in best:
+            axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
+    _name_stages(axes[0], history)
+    axes[-1].set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
 
 
 def confusion_matrix(path: Path, judgement: dict) -> None:
@@ -80,7 +92,7 @@ def confusion_matrix(path: Path, judgement: dict) -> None:
     test = judgement["test"]
     matrices = {"most probable class" if judgement["positive_class"] is None else "at 0.5": test["confusion"]}
     if test["confusion_at_threshold"] is not None:
-        matrices[f"at {_threshold(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
+        matrices[f"at {threshold_of(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
     _matrices(path, judgement, matrices)
 
 
@@ -96,7 +108,7 @@ def _matrices(path: Path, judgement: dict, matrices: dict[str, list[list[int]]])
     with canvas(path, size, judgement["about"], layout="compressed") as figure:
         axes = figure.subplots(1, len(matrices), squeeze=False)[0]
         for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
-            image = _matrix(axis, np.array(counts), classes)
+            image = matrix(axis, np.array(counts), classes)
             axis.set_title(title)
         axes[0].set_ylabel("true")
         figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
@@ -111,15 +123,43 @@ def roc(path: Path, judgement: dict, test: Scored) -> None:
         test: The test images.
     """
     with canvas(path, (6.2, 5.8), judgement["about"]) as figure:
-        axis = figure.subplots()
-        axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-        if test.positive_index is None:
-            _curves_against_the_rest(axis, judgement, test)
-        else:
-            _curve_of_two(axis, judgement, test)
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        axis.set(xlabel="1 - specificity", ylabel="sensitivity")
-        axis.legend(loc="lower right")
+        draw_roc(figure.subplots(), judgement, test)
+
+
+def draw_roc(axis: Axes, judgement: dict, test: Scored) -> None:
+    """Draw on given axes what ``roc`` draws."""
+    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    if test.positive_index is None:
+        _curves_against_the_rest(axis, judgement, test)
+    else:
+        _curve_of_two(axis, judgement, test)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+    axis.legend(loc="lower right")
+
+
+def draw_precision_recall(axis: Axes, judgement: dict, test: Scored) -> None:
+    """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
+
+    Args:
+        axis: Where to draw.
+        judgement: What ``judge.judge`` returns; its average precision must be defined.
+        test: The test images.
+    """
+    if test.positive_index is None:
+        scores = [average_precision_score(test.labels == k, test.probabilities[:, k]) for k in range(len(test.classes))]
+        _each_class(axis, test, scores, _precisions)
+        axis.set_title(f"mean average precision: {with_interval(judgement['test']['metrics']['average_precision'])}")
+    else:
+        share = (test.labels == test.positive_index).mean()
+        axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
+        label = f"average precision {with_interval(judgement['test']['metrics']['average_precision'])}"
+        axis.plot(*_precisions(test, test.positive_index), color=COLOURS[0], label=label)
+        precision = f"precision/{judgement['positive_class']}"
+        _points(axis, judgement, lambda found: (found["sensitivity"], found[precision]))
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="sensitivity (recall)", ylabel="precision (positive predictive value)")
+    axis.legend(loc="lower left")
 
 
 @contextmanager
@@ -192,7 +232,8 @@ def _best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
     return [int(group.idxmax()) for _, group in groups if group.notna().any()]
 
 
-def _matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
+def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
+    """Draw a confusion matrix of counts, shape (K, K), rows the truth, on given axes."""
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -223,33 +264,46 @@ def _short_per_cent(share: float) -> str:
 
 def _curve_of_two(axis: Axes, judgement: dict, test: Scored) -> None:
     false_rate, true_rate = _rates(test, test.positive_index)
-    name = f"{judgement['positive_class']}: AUC {_with_interval(judgement['test']['metrics']['auc'])}"
+    name = f"{judgement['positive_class']}: AUC {with_interval(judgement['test']['metrics']['auc'])}"
     axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
+    _points(axis, judgement, lambda found: (1 - found["specificity"], found["sensitivity"]))
+
+
+def _points(axis: Axes, judgement: dict, place: Callable[[dict[str, float]], tuple[float, float]]) -> None:
+    """Mark the operating points; ``place`` turns the values of metrics into x and y. An undefined one is left out."""
     points = {"at 0.5": judgement["test"]["metrics"]}
     if judgement["test"]["metrics_at_threshold"] is not None:
-        points[f"at {_threshold(judgement)}, chosen on validation"] = judgement["test"]["metrics_at_threshold"]
+        points[f"at {threshold_of(judgement)}, chosen on validation"] = judgement["test"]["metrics_at_threshold"]
     # A ring and a diamond: both are seen where they meet.
     marks = (
         {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
         {"marker": "D", "markersize": 7, "color": COLOURS[2]},
     )
     for (label, metrics), mark in zip(points.items(), marks, strict=False):
-        place = (1 - metrics["specificity"]["value"], metrics["sensitivity"]["value"])
-        axis.plot(*place, linestyle="none", label=label, **mark)
+        # nan where undefined: such a point is not drawn.
+        values = {name: np.nan if one["value"] is None else one["value"] for name, one in metrics.items()}
+        axis.plot(*place(values), linestyle="none", label=label, **mark)
 
 
 def _curves_against_the_rest(axis: Axes, judgement: dict, test: Scored) -> None:
     areas = [roc_auc_score(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
+    _each_class(axis, test, areas, _rates)
+    axis.set_title(f"mean AUC, each class against the rest: {with_interval(judgement['test']['metrics']['auc'])}")
+
+
+def _each_class(
+    axis: Axes, test: Scored, areas: list[float], curve: Callable[[Scored, int], tuple[np.ndarray, np.ndarray]]
+) -> None:
+    """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
     weakest_first = np.argsort(areas)
     many = len(areas) > CURVES
     for rank, index in enumerate(weakest_first):
         if many and rank >= WEAKEST:
             label = "the other classes" if rank == WEAKEST else None
-            axis.plot(*_rates(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
+            axis.plot(*curve(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
         else:
             label = f"{test.classes[index]}: {areas[index]:.3f}"
-            axis.plot(*_rates(test, index), color=COLOURS[rank], label=label)
-    axis.set_title(f"mean AUC, each class against the rest: {_with_interval(judgement['test']['metrics']['auc'])}")
+            axis.plot(*curve(test, index), color=COLOURS[rank], label=label)
 
 
 def _rates(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -257,11 +311,18 @@ def _rates(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
     return false_rate, true_rate
 
 
-def _with_interval(interval: dict) -> str:
+def _precisions(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
+    precision, recall, _ = precision_recall_curve(test.labels == index, test.probabilities[:, index])
+    return recall, precision
+
+
+def with_interval(interval: dict) -> str:
+    """Write the fields of an ``Interval`` whose value is defined."""
     ends = "" if interval["low"] is None else f" ({interval['low']:.3f} to {interval['high']:.3f})"
     return f"{interval['value']:.3f}{ends}"
 
 
-def _threshold(judgement: dict) -> str:
+def threshold_of(judgement: dict) -> str:
+    """Write the threshold that validation chose."""
     value = judgement["threshold"]["value"]
     return "own thresholds" if isinstance(value, list) else f"{value:.3f}"

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.schema import EvaluationConfig
+from evaluation.interval_ends import SHARE
 from evaluation.intervals import Interval, Statistic, around
 from evaluation.metrics import Threshold, metric_names
 from evaluation.scored import Scored
@@ -30,7 +31,8 @@ def fold_mean_intervals(
     Returns:
         Intervals under the keys of ``metrics.metric_names``; the value is None where a fold's is undefined.
     """
-    return around(weighted_over_folds(pooled, sizes, thresholds), metric_names(pooled.classes), pooled, settings)
+    statistic = weighted_over_folds(pooled, sizes, thresholds)
+    return around(statistic, metric_names(pooled.classes), pooled, settings, SHARE)
 
 
 def weighted_over_folds(pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold]) -> "MeanOverFolds":

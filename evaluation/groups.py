@@ -26,6 +26,8 @@ class Group:
 def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
     """Gather the folds of each experiment; what differs in anything but the fold is another group.
 
+    On another data set than their own (``on``) the folds of an experiment are a group each.
+
     A second run of a fold that a group has already begins another group, so that nothing is pooled twice.
 
     Args:
@@ -51,7 +53,9 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
 
 
 def _key(run: Predictions) -> str:
-    return repr([run.about.get(fact) for fact in IDENTITY])
+    # On another data set all folds judge the same images: there is nothing to pool.
+    fold = run.about.get("fold") if run.about.get("on") else None
+    return repr([*(run.about.get(fact) for fact in IDENTITY), fold])
 
 
 def _fold(run: Predictions) -> int:

@@ -8,20 +8,18 @@ import pandas as pd
 from common.files import atomic_path, write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
-from evaluation.calibration import calibration_cautions, judge_calibration
 from evaluation.cases import cases
 from evaluation.cautions import cautions, cell_cautions, fold_mean_cautions, leakage
 from evaluation.cells import assigned_table, assignment_cautions, judge_cells
+from evaluation.details import detail_tables, judge_details
 from evaluation.fold_means import fold_mean_intervals
 from evaluation.intervals import Interval, intervals
 from evaluation.metrics import Threshold, call, confusion, evaluate
 from evaluation.per_class import per_class
-from evaluation.per_kind import per_kind, per_kind_table
 from evaluation.pooling import pool
 from evaluation.scored import Scored, score
 from evaluation.selective import curves
 from evaluation.thresholds import OperatingPoint, choose_threshold
-from evaluation.triage import judge_triage, triage_cautions, triage_table
 from evaluation.wrong import wrong_cases
 
 
@@ -35,9 +33,8 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
     Returns:
         A JSON-able mapping without NaN: ``about``, ``classes``, ``positive_class``, ``settings``, ``threshold`` (an
         ``OperatingPoint``), ``test`` and ``validation`` (see ``judge_part``), ``per_class`` (of the test part, see
-        ``per_class.per_class``; None for two classes), ``assignment`` (see ``cells.judge_cells``), ``per_kind``,
-        ``calibration`` and ``triage`` (see the functions ``per_kind`` and ``judge_...``) and ``warnings`` (lines for
-        the user).
+        ``per_class.per_class``; None for two classes), ``assignment`` (see ``cells.judge_cells``), what
+        ``details.judge_details`` finds, and ``warnings`` (lines for the user).
 
     Raises:
         UserError: No positive class for two classes, or a probability that is not a number.
@@ -49,13 +46,13 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
         "validation": judge_part(validation, point.value, settings),
     }
     cells = _cells([predictions], parts["test"], settings)
-    surety, limits = _surety([predictions], [point], settings)
+    details, limits = judge_details([predictions], test, [point], settings)
     return {
         **_header(predictions, settings),
         "threshold": point.as_dict(),
         **parts,
         **cells,
-        **surety,
+        **details,
         "warnings": leakage(predictions.about)
         + [line for name, part in parts.items() for line in cautions(name, part)]
         + assignment_cautions([predictions], settings.assignment)
@@ -82,7 +79,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     test = judge_part(scored, _own_thresholds(runs, points), settings)
     means = _fold_means(scored, runs, points, settings)
     cells = _cells(runs, test, settings)
-    surety, limits = _surety(runs, points, settings)
+    details, limits = judge_details(runs, scored, points, settings)
     return {
         **_header(pooled, settings),
         "threshold": {
@@ -94,7 +91,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
         "folds": folds,
         "fold_means": means,
         **cells,
-        **surety,
+        **details,
         "warnings": leakage(pooled.about)
         + cautions("test", test)
         + fold_mean_cautions(means)
@@ -167,9 +164,11 @@ def write_files(
     """Write ``metrics.json``, the tables, ``learning_curves.png``, ``confusion_matrix.png``, ``roc.png`` and others.
 
     ``wrong.csv`` and ``reliability.png`` need labelled test images. More than two classes have a ``per_class.csv``,
-    images of known kinds a ``per_kind.csv``, two classes a ``triage.csv`` and a ``risk_coverage.png``, cells placed
-    jointly an ``assigned.csv`` and a ``confusion_matrix_assigned.png``. Without labelled test images there is no
-    confusion matrix, and without test images of every class no ROC; the judgement's warnings say so.
+    images of known kinds a ``per_kind.csv``, subjects that can be judged as such a ``by_subject.csv``, what divides
+    into subgroups a ``subgroups.csv``, two classes an ``operating_points.csv``, a ``triage.csv`` and a
+    ``risk_coverage.png``, cells placed jointly an ``assigned.csv`` and a ``confusion_matrix_assigned.png``. Without
+    labelled test images there is no confusion matrix, and without test images of every class no ROC; the judgement's
+    warnings say so.
 
     Args:
         folder: Where to write; each file is whole or absent.
@@ -209,9 +208,7 @@ def _tables(judgement: dict, runs: list[Predictions], settings: EvaluationConfig
     if judgement["test"]["images"]:
         found["wrong"] = wrong_cases(pool(runs)).drop(columns="row")
         found["per_class"] = judgement["per_class"] and pd.DataFrame(judgement["per_class"])
-    found["per_kind"] = judgement["per_kind"] and per_kind_table(judgement["per_kind"])
-    found["triage"] = judgement["triage"] and triage_table(judgement["triage"])
-    return {name: rows for name, rows in found.items() if rows is not None}
+    return {name: rows for name, rows in found.items() if rows is not None} | detail_tables(judgement, runs)
 
 
 def _write_table(path: Path, rows: pd.DataFrame) -> None:
@@ -237,16 +234,6 @@ def _cells(runs: list[Predictions], test: dict, settings: EvaluationConfig) -> d
         "per_class": per_class(classes, test["confusion"], assigned) if len(classes) > 2 else None,
         "assignment": assignment,
     }
-
-
-def _surety(
-    runs: list[Predictions], points: list[OperatingPoint], settings: EvaluationConfig
-) -> tuple[dict[str, dict | list[dict] | None], list[str]]:
-    """Judge kinds, calibration and triage; return the judgements and what limits them."""
-    calibration, triage = judge_calibration(runs, settings), judge_triage(runs, settings)
-    kinds = per_kind(runs, [point.value for point in points], settings.confidence)
-    limits = calibration_cautions(calibration) + triage_cautions(runs, triage, settings)
-    return {"per_kind": kinds, "calibration": calibration, "triage": triage}, limits
 
 
 def _as_dicts(found: dict[str, Interval]) -> dict[str, dict]:

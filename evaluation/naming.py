@@ -7,11 +7,13 @@ def heading(about: dict) -> str:
     Args:
         about: The facts of a run, or of several pooled (lists where they differ); what is absent is left out.
     """
-    parts = [_several(about.get("name")) or "unnamed run"]
+    parts = [_short(_several(about.get("name"))) or "unnamed run"]
     if about.get("synthetic"):
         parts.append("SYNTHETIC images")
     elif about.get("source"):
-        parts.append(_several(about["source"]))
+        parts.append(f"trained on {_several(about['source'])}" if about.get("on") else _several(about["source"]))
+    if about.get("on"):  # another data set than the run's
+        parts.append(f"tested on {_several(about['on'])}")
     if about.get("protocol"):
         parts.append(f"protocol {_several(about['protocol'])}")
     if about.get("test") not in (None, "fold"):
@@ -19,6 +21,13 @@ def heading(about: dict) -> str:
     if about.get("fold") is not None:
         parts.append(_fold(about["fold"], about.get("folds")))
     return " · ".join(parts)
+
+
+def _short(name: str) -> str:
+    """Name the first member of a large ensemble only: no picture is as wide as eleven names."""
+    kind, _, members = name.partition(": ")
+    first, *others = members.split(", ")
+    return f"{kind}: {first} and {len(others)} more" if len(others) > 1 else name
 
 
 def _several(value: object) -> str:

@@ -32,7 +32,7 @@ def pool(runs: list[Predictions]) -> Predictions:
                 f"runs of protocol {first.about.get('protocol')} and {run.about.get('protocol')} cannot be pooled: "
                 "evaluate each protocol apart"
             )
-        for fact in ("name", "source", "config", "folds"):
+        for fact in ("name", "source", "on", "config", "folds"):
             if run.about.get(fact) != first.about.get(fact):
                 raise UserError(
                     f"runs of {fact} {first.about.get(fact)} and {run.about.get(fact)} cannot be pooled: "

@@ -35,7 +35,10 @@ IDENTITY = ["label", "experiment", "source", "protocol", "folds", "seeds", "metr
 def rows_of(judgement: dict, label: str) -> list[dict]:
     """Turn a judgement's test part into rows.
 
-    Metrics at the chosen threshold are named ``<metric>@threshold``, of cells placed jointly ``<metric>_assigned``.
+    Metrics at the chosen threshold are named ``<metric>@threshold``, of cells placed jointly ``<metric>_assigned``, of
+    subjects ``<metric>_by_subject_mean`` and ``..._share``. Calibration is ``ece``, ``brier`` and ``nll``, after
+    scaling ``<metric>_scaled``, of the mean of many passes ``<metric>_sampled``; ``aurc`` and ``aurc_<confidence>`` are
+    areas under risk-coverage curves, ``triage_<figure>/<rule>`` is what a rule of triage does.
     """
     means = judgement.get("fold_means") or {"metrics": {}, "metrics_at_threshold": {}}
     cells = judgement.get("assignment") or {"metrics": {}, "fold_means": None}
@@ -48,14 +51,45 @@ def rows_of(judgement: dict, label: str) -> list[dict]:
     for metric, interval in cells["metrics"].items():
         mean = (cells["fold_means"] or {}).get(metric) or {}
         rows.append({**shared, **_ends(metric, interval), **_mean_columns(mean)})
+    return rows + [{**shared, **_ends(metric, interval)} for metric, interval in _details(judgement).items()]
+
+
+def rows_of_matrix(matrix: dict, label: str) -> list[dict]:
+    """Turn what ``matrix.compare_groups`` found into rows: ``difference/<metric>``, ``mcnemar_p`` and it corrected."""
+    rows = []
+    for pair in matrix["pairs"]:
+        shared = dict.fromkeys(COLUMNS) | {name: pair[name] for name in ("images", "subjects")}
+        shared |= {"label": label, "experiment": f"{pair['first']} - {pair['second']}"}
+        found = {f"difference/{name}": interval for name, interval in pair["differences"].items()}
+        found |= {"mcnemar_p": _exact(pair["mcnemar"]["p_value"])}
+        if matrix["method"] != "none":
+            found |= {f"mcnemar_p_{matrix['method']}": _exact(pair["p_corrected"])}
+        rows += [{**shared, **_ends(name, interval)} for name, interval in found.items()]
     return rows
+
+
+def _details(judgement: dict) -> dict[str, dict]:
+    """What is judged beside the metrics, as intervals by name."""
+    found, calibration = {}, judgement.get("calibration") or {}
+    for key, suffix in (("before", ""), ("after", "_scaled"), ("sampled", "_sampled")):
+        ends = (calibration.get(key) or {}).get("intervals", {})
+        found |= {f"{name}{suffix}": interval for name, interval in ends.items()}
+    for rule, judged in ((judgement.get("by_subject") or {}).get("rules") or {}).items():
+        found |= {f"{name}_by_subject_{rule}": interval for name, interval in judged["metrics"].items()}
+    triage = judgement.get("triage") or {"risk_coverage": {}, "rules": []}
+    for name, row in triage["risk_coverage"].items():
+        found["aurc" if name == "probability" else f"aurc_{name}"] = row["interval"]
+    for row in triage["rules"]:
+        found[f"triage_review_share/{row['rule']}"] = _plain(row["review_share"])
+        found[f"triage_sensitivity/{row['rule']}"] = {**row["sensitivity"], "method": "exact"}
+    return found
 
 
 def rows_of_comparison(comparison: dict, label: str) -> list[dict]:
     """Turn what ``comparison.compare`` found into rows: ``difference/<metric>`` and ``mcnemar_p``."""
     shared = _shared(comparison["first_about"], comparison["images"], comparison["subjects"], label)
     shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison['second_about'].get('name'))}"
-    p_value = {"value": comparison["mcnemar"]["p_value"], "low": None, "high": None, "method": "exact"}
+    p_value = _exact(comparison["mcnemar"]["p_value"])
     found = {f"difference/{name}": interval for name, interval in comparison["differences"].items()}
     means = comparison.get("fold_mean_differences") or {}
     of_folds = {f"difference/{name}": _mean_columns(interval) for name, interval in means.items()}
@@ -101,6 +135,14 @@ def _ends(metric: str, interval: dict) -> dict:
     return {"metric": metric} | {key: interval[key] for key in ("value", "low", "high", "method")}
 
 
+def _exact(value: float) -> dict:
+    return {**_plain(value), "method": "exact"}
+
+
+def _plain(value: float) -> dict:
+    return {"value": value, "low": None, "high": None, "method": None}
+
+
 def _mean_columns(interval: dict) -> dict:
     return {
         "mean_over_folds": interval.get("value"),
@@ -120,4 +162,6 @@ def _text(value: object) -> str:
 
 def _source(about: dict) -> str:
     source = _text(about.get("source"))
+    if about.get("on"):  # another data set than the run's
+        source = f"{source} on {_text(about['on'])}"
     return source if not about.get("synthetic") or source == "synthetic" else f"{source} (synthetic)".strip()

@@ -7,10 +7,13 @@ Classifiers, 2019.
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy import sparse, special
 
 from common.schema import EvaluationConfig
 from evaluation.cases import Cases, Confidence
 from evaluation.exact import lower_bound, needed_without_a_miss
+from evaluation.interval_ends import SHARE
+from evaluation.intervals import around
 from evaluation.scored import Scored
 from evaluation.thresholds import choose_threshold
 
@@ -69,6 +72,46 @@ def areas(tests: list[Cases]) -> dict[str, dict]:
         area, best = risk_coverage(one.values, wrong).area, risk_coverage(-wrong.astype(float), wrong).area
         found[name] = {"aurc": area, "e_aurc": area - best, "wrong": int(wrong.sum()), "images": len(wrong)}
     return found
+
+
+def area_intervals(tests: list[Cases], pooled: Scored, settings: EvaluationConfig) -> dict[str, dict]:
+    """Return the interval of each area of ``areas``, as fields of an ``Interval``; ``pooled`` holds all folds."""
+    found = {}
+    for name, (one, wrong) in _joined(tests).items():
+        statistic = WeightedArea(one.values, wrong, pooled.clusters)
+        found[name] = around(statistic, (name,), pooled, settings, SHARE)[name].as_dict()
+    return found
+
+
+class WeightedArea:
+    """Maps counts of clusters, shape (B, C), to the area under the risk-coverage curve, shape (1, B).
+
+    An image that is drawn n times is n images, equally sure.
+
+    Args:
+        confidence: The larger the surer, shape (N,).
+        wrong: Whether the call is wrong, bool, shape (N,).
+        clusters: Which images are drawn together, int64 in 0 to C - 1, shape (N,).
+    """
+
+    def __init__(self, confidence: np.ndarray, wrong: np.ndarray, clusters: np.ndarray) -> None:
+        levels, tie = np.unique(-np.round(confidence, DECIMALS), return_inverse=True)
+        shape = (int(clusters.max()) + 1, len(levels))
+        self._images, self._errors = (
+            sparse.csr_array((weight.astype(np.float64), (clusters, tie)), shape=shape)
+            for weight in (np.ones(len(wrong)), wrong)
+        )
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the area for counts of clusters; NaN where no image is left."""
+        images, errors = counts @ self._images, counts @ self._errors
+        taken, lost = images.cumsum(axis=1), errors.cumsum(axis=1) - errors
+        # A tie of s images with e errors, after n with l: sum over j = 1 ... s of (l + j e / s) / (n + j).
+        rate = np.divide(errors, images, out=np.zeros_like(errors), where=images > 0)
+        harmonic = np.diff(special.digamma(taken + 1), axis=1, prepend=special.digamma(1.0))
+        area = rate * images + (lost - rate * (taken - images)) * harmonic
+        with np.errstate(invalid="ignore"):
+            return (area.sum(axis=1) / taken[:, -1])[None]
 
 
 @dataclass(frozen=True)

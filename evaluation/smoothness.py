@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from common.schema import EvaluationConfig
-from evaluation.intervals import ends
+from evaluation.interval_ends import ends
 
 # What two independent neighbours differ by on average, in standard deviations of a normal distribution: 2 / sqrt(pi).
 NOISE = 2 / np.sqrt(np.pi)

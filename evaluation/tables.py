@@ -6,6 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from evaluation.detail_parts import detail_parts
 from evaluation.naming import heading
 from evaluation.triage_tables import calibration_lines, triage_parts
 
@@ -48,7 +49,8 @@ def table(judgement: dict) -> Group:
     warnings = [Text(f"! {line}", style="yellow") for line in lines]
     of_cells = _of_cells(judgement) if judgement.get("assignment") else ()
     title, captions = Text(heading(judgement["about"]), style="bold"), map(Text, _captions(judgement))
-    return Group(title, result, *captions, *of_cells, *triage_parts(judgement), *warnings)
+    details = [*detail_parts(judgement), *triage_parts(judgement)]
+    return Group(title, result, *captions, *of_cells, *details, *warnings)
 
 
 def _table(title: str = "test metric") -> Table:

@@ -14,8 +14,9 @@ from common.schema import EvaluationConfig
 from evaluation import conformal
 from evaluation.cases import Cases, Confidence, cases
 from evaluation.exact import share
+from evaluation.pooling import pool
 from evaluation.scored import score
-from evaluation.selective import Release, areas, choose_release
+from evaluation.selective import Release, area_intervals, areas, choose_release
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -50,10 +51,10 @@ def judge_triage(runs: list[Predictions], settings: EvaluationConfig) -> dict | 
     """Judge every rule on the test images of one run, or of several folds, each with what its own validation chose.
 
     Returns:
-        ``risk_coverage`` (confidence -> see ``selective.areas``), ``release`` (``validation``: a ``selective.Release``
-        per fold; ``test``: sensitivity as ``exact.share``), ``conformal`` (``coverage`` wished, ``note``, and
-        ``marginal`` and ``by_class``, see ``conformal.measure_sets``; None where validation has too few images) and
-        ``rules``, see ``outcome``. None where ``triage_refusal`` has a reason.
+        ``risk_coverage`` (confidence -> see ``selective.areas``, and the ``interval`` of ``aurc``), ``release``
+        (``validation``: a ``selective.Release`` per fold; ``test``: sensitivity as ``exact.share``), ``conformal``
+        (``coverage`` wished, ``note``, and ``marginal`` and ``by_class``, see ``conformal.measure_sets``; None where
+        validation has too few images) and ``rules``, see ``outcome``. None where ``triage_refusal`` has a reason.
     """
     if triage_refusal(runs, settings) is not None:
         return None
@@ -62,8 +63,9 @@ def judge_triage(runs: list[Predictions], settings: EvaluationConfig) -> dict | 
     releases = [choose_release(validation.scored, settings) for validation, _ in parts]
     decided = [decide(*part, release, settings) for part, release in zip(parts, releases, strict=True)]
     rules = _outcomes(decided, tests, settings)
+    ends = area_intervals(tests, score(pool(runs)), settings)
     return {
-        "risk_coverage": areas(tests),
+        "risk_coverage": {name: {**row, "interval": ends[name]} for name, row in areas(tests).items()},
         "release": {"validation": [one.as_dict() for one in releases], "test": _kept(tests, releases, settings)},
         "conformal": {
             "coverage": settings.triage.coverage,

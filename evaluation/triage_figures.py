@@ -36,15 +36,15 @@ def reliability(path: Path, judgement: dict) -> None:
     found = judgement["calibration"]
     sides = {"as trained": found["before"]}
     if found["after"] is not None:
-        sides[f"after scaling, temperature {_temperature(found['temperature'])}"] = found["after"]
+        sides[f"after scaling, temperature {temperature_of(found['temperature'])}"] = found["after"]
     # Two classes are never called below one half.
     lowest = 0.5 if len(judgement["classes"]) == 2 else 0.0
     with canvas(path, (5.2 * len(sides), 6.2), judgement["about"]) as figure:
         grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
         for (title, side), (upper, lower) in zip(sides.items(), grid.T, strict=True):
-            _diagram(upper, side, lowest)
+            diagram(upper, side, lowest)
             upper.set_title(f"{title}\nECE {side['ece']:.3f}   Brier {side['brier']:.3f}   NLL {side['nll']:.3f}")
-            _counts(lower, side)
+            bin_counts(lower, side)
             lower.set(xlabel="probability of the called class", xlim=(lowest - 0.01, 1.01))
         grid[0, 0].set_ylabel("share of right calls")
         grid[1, 0].set_ylabel("test images")
@@ -63,30 +63,37 @@ def risk_coverage(path: Path, judgement: dict, curves: dict[str, RiskCoverage]) 
     triage = judgement["triage"]
     with canvas(path, (7.6, 5.6), judgement["about"]) as figure:
         axis = figure.subplots()
-        for number, (name, curve) in enumerate(curves.items()):
-            row, style = triage["risk_coverage"][name], {"color": COLOURS[number], "linestyle": LINES[number]}
-            label = f"{CONFIDENCES[name]}: AURC {row['aurc']:.4f} (excess {row['e_aurc']:.4f})"
-            axis.plot(curve.coverage, curve.risk, label=label, **style)
-            if curve.cuts.sum() < len(curve.cuts) / 2:  # within a tie no cut can be set
-                axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=COLOURS[number], markersize=6)
-        for rule in triage["rules"]:
-            if rule["rule"] in MARKS and rule["alone"]:
-                marker, name, size = MARKS[rule["rule"]]
-                place = (1 - rule["review_share"], 1 - rule["accuracy"]["value"])
-                colour = COLOURS[list(curves).index(name)]
-                label = f"rule {rule['rule']!r}"
-                axis.plot(*place, marker, color=colour, markeredgecolor="black", markersize=size, label=label)
+        draw_risk_coverage(axis, triage, curves)
         images = next(iter(triage["risk_coverage"].values()))["images"]
         axis.set(xlabel=f"coverage: share of the {images:,} test images decided without a person, the surest first")
-        axis.set(ylabel="risk: share of wrong calls among them", xlim=(0, 1.02))
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-        axis.xaxis.set_major_formatter(PercentFormatter(1))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axis.set(ylabel="risk: share of wrong calls among them")
         style = {"loc": "outside lower center", "ncols": 1 if len(curves) == 1 else 2}
         figure.legend(title=AREA, **style)
 
 
-def _diagram(axis: Axes, side: dict, lowest: float) -> None:
+def draw_risk_coverage(axis: Axes, triage: dict, curves: dict[str, RiskCoverage]) -> None:
+    """Draw the curves and the rules on given axes; arguments as ``risk_coverage``, of the triage alone."""
+    for number, (name, curve) in enumerate(curves.items()):
+        row, style = triage["risk_coverage"][name], {"color": COLOURS[number], "linestyle": LINES[number]}
+        label = f"{CONFIDENCES[name]}: AURC {row['aurc']:.4f} (excess {row['e_aurc']:.4f})"
+        axis.plot(curve.coverage, curve.risk, label=label, **style)
+        if curve.cuts.sum() < len(curve.cuts) / 2:  # within a tie no cut can be set
+            axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=COLOURS[number], markersize=6)
+    for rule in triage["rules"]:
+        if rule["rule"] in MARKS and rule["alone"]:
+            marker, name, size = MARKS[rule["rule"]]
+            place = (1 - rule["review_share"], 1 - rule["accuracy"]["value"])
+            colour = COLOURS[list(curves).index(name)]
+            label = f"rule {rule['rule']!r}"
+            axis.plot(*place, marker, color=colour, markeredgecolor="black", markersize=size, label=label)
+    axis.set_xlim(0, 1.02)
+    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+
+
+def diagram(axis: Axes, side: dict, lowest: float) -> None:
+    """Draw the share of right calls of each bin; ``side`` is one of a calibration, ``lowest`` the least probability."""
     rows = [row for row in side["reliability"] if row["images"]]
     axis.plot([lowest, 1], [lowest, 1], color="#777777", linewidth=1, linestyle="--", label="right as often as sure")
     width = side["reliability"][0]["high"] - side["reliability"][0]["low"]
@@ -97,7 +104,8 @@ def _diagram(axis: Axes, side: dict, lowest: float) -> None:
     axis.set_ylim(0, 1.02)
 
 
-def _counts(axis: Axes, side: dict) -> None:
+def bin_counts(axis: Axes, side: dict) -> None:
+    """Draw the number of images of each bin."""
     rows = side["reliability"]
     middles = [(row["low"] + row["high"]) / 2 for row in rows]
     counts = np.array([row["images"] for row in rows])
@@ -109,7 +117,8 @@ def _counts(axis: Axes, side: dict) -> None:
     axis.yaxis.set_major_formatter("{x:,.0f}")
 
 
-def _temperature(value: float | list[float]) -> str:
+def temperature_of(value: float | list[float]) -> str:
+    """Write a temperature, or from which to which those of several folds go."""
     if isinstance(value, list):
         return f"{min(value):.2f} to {max(value):.2f}"
     return f"{value:.2f}"

@@ -9,12 +9,14 @@ CAPTION = "reviewed: by a person, taken to be always right; right: share of what
 
 
 def calibration_lines(calibration: dict | None) -> list[str]:
-    """Say in one line how well probabilities hold, before and after the scaling; none without calibration."""
+    """Say how well probabilities hold, before and after the scaling, a line each; none without calibration."""
     if calibration is None:
         return []
     before, after = calibration["before"], calibration["after"]
-    scaled = f"; after scaling ({_temperature(calibration['temperature'])}) {_measures(after)}" if after else ""
-    return [f"calibration: {_measures(before)}{scaled}"]
+    lines = [f"calibration: {_measures(before)}; ECE in {calibration['bins']} equally wide bins"]
+    if after:
+        lines.append(f"after scaling, {_temperature(calibration['temperature'])}: {_measures(after)}")
+    return lines
 
 
 def triage_parts(judgement: dict) -> list[Table | Text]:
@@ -61,7 +63,13 @@ def _share(one: dict) -> str:
 
 
 def _measures(found: dict) -> str:
-    return f"ECE {found['ece']:.3f}, Brier {found['brier']:.3f}, NLL {found['nll']:.3f}"
+    ends = found.get("intervals") or {}  # earlier judgements had none
+    names = (("ECE", "ece"), ("Brier", "brier"), ("NLL", "nll"))
+    return ", ".join(f"{text} {found[name]:.3f}{_ends(ends.get(name))}" for text, name in names)
+
+
+def _ends(interval: dict | None) -> str:
+    return "" if interval is None or interval["low"] is None else f" ({interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _temperature(value: float | list[float]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from pytorch_lightning import LightningDataModule
 
 from common.errors import UserError
-from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from common.predictions import FACTS, PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.schema import Config
 from common.uncertainty import summarise
 from lightning_modules.callbacks import Collecting
@@ -74,7 +74,7 @@ def to_predictions(
 
     Args:
         predicted: Its rows are positions in ``images``, each at most once.
-        images: The manifest's frame: image_id, path, label, subject, cell, kind.
+        images: The manifest's frame, with the columns ``predictions.FACTS``.
         parts: The part of each image, of the index of ``images``.
         classes: The class names, in the order of the probabilities.
         positive_class: The class whose probability is thresholded, None for more than two classes.
@@ -83,7 +83,7 @@ def to_predictions(
     rows, probabilities = predicted.rows, predicted.probabilities
     if len(np.unique(rows)) != len(rows):
         raise ValueError("an image was predicted twice")
-    frame = images.iloc[rows][["image_id", "path", "label", "subject", "cell", "kind"]].reset_index(drop=True)
+    frame = images.iloc[rows][list(FACTS)].reset_index(drop=True)
     frame["part"] = parts.iloc[rows].to_numpy()
     # float32 softmax rows sum to 1 within 1e-7; the schema promises float64.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -113,21 +112,6 @@ def read_score(run: Path) -> float:
     """Return the monitored metric of the best weights of a finished run."""
     best = run / json.loads((run / "status.json").read_text())["best"]
     return FinishedStage(**json.loads((best.parent / "stage.json").read_text())).score
-
-
-def read_history(run: Path) -> pd.DataFrame:
-    """Return the learning curves of a run: a row per epoch of each stage, columns stage, epoch and the logged metrics.
-
-    An epoch that was trained twice (interrupted, then resumed) counts once, by its later record.
-    """
-    tables = []
-    for folder in sorted((run / "logs").glob("*-*"), key=lambda path: int(path.name.split("-")[0])):
-        versions = sorted(folder.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1]))
-        rows = pd.concat([pd.read_csv(path) for path in versions]) if versions else pd.DataFrame()
-        if not rows.empty:
-            rows = rows.groupby("epoch", as_index=False).last()
-            tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _fit_stage(

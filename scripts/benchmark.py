@@ -23,6 +23,18 @@ Passes = Annotated[int, typer.Option(min=1, help="Passes of Monte Carlo dropout.
 NaivePasses = Annotated[int | None, typer.Option(min=1, help="Passes of the slow ways, scaled up; all if not said.")]
 Rate = Annotated[float, typer.Option(min=0.0, max=0.99, help="Rate of a dropout of the head.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images per batch.")]
+Runs = Annotated[
+    list[Path] | None, typer.Argument(metavar="[RUN]...", help="Runs on the same images, a case of their own.")
+]
+Restarts = Annotated[int, typer.Option(min=1, help="Initial populations of the algorithm that is timed.")]
+TimedRounds = Annotated[int, typer.Option(min=1, help="How often ours is timed.")]
+DeapRounds = Annotated[int, typer.Option(min=1, help="In how many of these rounds DEAP is timed, in turn.")]
+Seeds = Annotated[int, typer.Option(min=2, help="Over how many seeds the fitness is compared.")]
+Evaluations = Annotated[int, typer.Option(min=200, help="Of weights, in each search whose fitness is compared.")]
+Cases = Annotated[int, typer.Option(min=1, help="Drawn data sets of each kind and number of subjects.")]
+Resamples = Annotated[int, typer.Option(min=10, help="Of each data set.")]
+PageImages = Annotated[int, typer.Option(min=10, help="Test images of the page.")]
+Openings = Annotated[int, typer.Option(min=1, help="How often the page is opened.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
@@ -121,6 +133,107 @@ def mc_dropout(
     if csv:
         with atomic_path(csv) as temporary:
             found.round(4).to_csv(temporary, index=False)
+
+
+@app.command()
+@report_user_errors()
+def ensemble(
+    runs: Runs = None,
+    restarts: Restarts = 10,
+    rounds: TimedRounds = 20,
+    deap_rounds: DeapRounds = 3,
+    seeds: Seeds = 20,
+    evaluations: Evaluations = 10_000,
+    csv: Csv = None,
+) -> None:
+    """Compare the genetic algorithm with the same one in DEAP, in turn, and searches after equal evaluations.
+
+    On drawn models, and on those of the runs that are named. It takes some minutes.
+
+    [bold]python scripts/benchmark.py ensemble --csv results/ensemble_benchmark.csv[/bold]
+    """
+    import pandas as pd
+    from rich.console import Console
+
+    from common.ensemble_schema import GeneticConfig
+    from common.errors import UserError
+    from common.files import atomic_path
+    from common.runs import revision
+    from scripts.benchmarks.ensemble import (
+        CASES,
+        Settings,
+        fitness_table,
+        measure_fitness,
+        measure_time,
+        read_case,
+        time_table,
+    )
+
+    if deap_rounds > rounds:
+        raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
+    console = Console()
+    settings = Settings(GeneticConfig(restarts=restarts), rounds, deap_rounds, seeds, evaluations)
+    times, fitness = [], []
+    for case in [*CASES, *([read_case(runs)] if runs else [])]:
+        console.print(f"{case.name} ...", highlight=False)
+        times += measure_time(case, settings)
+        fitness += measure_fitness(case, settings)
+    console.print(time_table(times))
+    console.print(fitness_table(fitness))
+    if csv:
+        with atomic_path(csv) as temporary:
+            pd.DataFrame(times + fitness).assign(revision=revision()).round(6).to_csv(temporary, index=False)
+
+
+@app.command()
+@report_user_errors()
+def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) -> None:
+    """Count how often 95 % intervals cover the truth, on drawn data sets of 14, 42 and 100 subjects.
+
+    Each way to make an interval, each main metric and differences between two models. About ten minutes.
+
+    [bold]python scripts/benchmark.py coverage --csv results/coverage.csv[/bold]
+    """
+    from rich.console import Console
+
+    from common.files import atomic_path
+    from common.runs import revision
+    from scripts.benchmarks.coverage import coverage_table, measure_all
+
+    found = measure_all(cases, resamples)
+    for world in found["world"].unique():
+        Console().print(coverage_table(found, world))
+    if csv:
+        with atomic_path(csv) as temporary:
+            found.assign(revision=revision()).round(4).to_csv(temporary, index=False)
+
+
+@app.command()
+@report_user_errors()
+def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> None:
+    """Measure the page of scripts/report.py: its size, and how soon headless Chromium shows its first pictures.
+
+    Of drawn cells, each with a heat map.
+
+    [bold]python scripts/benchmark.py report --csv results/report.csv[/bold]
+    """
+    import tempfile
+
+    import pandas as pd
+    from rich.console import Console
+
+    from common.files import atomic_path
+    from common.runs import revision
+    from evaluation.tables import frame_table
+    from scripts.benchmarks.report import measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        row = measure(Path(folder), images, rounds)
+    Console().print(frame_table(pd.DataFrame(row.items(), columns=["report", "figure"]), "report"))
+    if csv:
+        found = pd.DataFrame([row]).assign(rounds=rounds, revision=revision())
+        with atomic_path(csv) as temporary:
+            found.round(2).to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Judge finished runs by their predictions: metrics with intervals, folds pooled, paired differences."""
+"""Judge finished runs by their predictions: metrics with intervals, folds pooled, all pairs of several experiments."""
 
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,11 +14,13 @@ from common.cli import report_user_errors
 from scripts.options import Method, Sensitivity, Threshold
 from scripts.several import several
 
-if TYPE_CHECKING:
-    from rich.console import Console
 
-    from common.predictions import Predictions
-    from common.schema import AssignmentConfig, EvaluationConfig
+class Correction(StrEnum):
+    """How McNemar's p-values of many pairs are corrected: Holm, Benjamini and Hochberg, or not at all."""
+
+    HOLM = "holm"
+    FDR_BH = "fdr_bh"
+    NONE = "none"
 
 
 class Source(StrEnum):
@@ -29,7 +31,8 @@ class Source(StrEnum):
 
 
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; several are pooled.")
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; folds of one experiment are pooled."),
 ]
 Against = Annotated[
     list[Path] | None,
@@ -37,7 +40,7 @@ Against = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table; the same again is replaced.")]
 Label = Annotated[str, typer.Option(help="Name of the rows in the table.")]
-Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this folder.")]
+Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this new folder.")]
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="How often an interval should hold the truth.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
@@ -53,11 +56,27 @@ Bins = Annotated[int, typer.Option(min=2, help="Bins of the calibration error.")
 Release = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: sensitivity that a release must keep.")]
 Votes = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: a person looks below this share of votes.")]
 Coverage = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: how often a set should hold the truth.")]
+On = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE...", help="Judge another data set: data=..., data_dir=..., as train.py takes them."
+    ),
+]
+Mapped = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
+]
+Submission = Annotated[Path | None, typer.Option(help="Write the calls of numbered images as a challenge wants them.")]
+Codes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CLASS=CODE...", help="What the submission says.", show_default="1 positive, 0 the other"),
+]
+Corrected = Annotated[Correction, typer.Option(help="Of the p-values of the pairs of several experiments.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-@app.command(cls=several("--against"))
+@app.command(cls=several("--against", "--on", "--map", "--codes"))
 @report_user_errors()
 def evaluate(
     runs: Runs,
@@ -78,27 +97,33 @@ def evaluate(
     release_sensitivity: Release = 0.99,
     vote_share: Votes = 0.8,
     coverage: Coverage = 0.9,
+    correction: Corrected = Correction.HOLM,
+    on: On = None,
+    mapped: Mapped = None,
+    submission: Submission = None,
+    codes: Codes = None,
 ) -> None:
     """Judge finished runs by their predictions.
 
-    Several runs are folds of one experiment: their test images are pooled, the mean over the folds stands beside.
+    Folds of one experiment are pooled, the mean over the folds stands beside. Runs of several experiments, seeds or
+    protocols are judged each for itself, and all pairs of them are compared on the images that both have tested.
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
     chromosomes of whole cells, a second table stands for the cells placed jointly; two classes have a table of triage.
 
     [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
 
+    [bold]python scripts/evaluate.py outputs/a/subject-fold*/seed=0 outputs/b/subject-fold*/seed=0 --output pair[/bold]
+
     [bold]python scripts/evaluate.py outputs/a/subject-fold*/seed=0 --against outputs/b/subject-fold*/seed=0[/bold]
+
+    [bold]python scripts/evaluate.py outputs/a/subject-fold0-*/seed=0 --on data=folder data_dir=all_idb2
+    --map blast_1=all healthy_0=hem --output outputs/external/a[/bold]
     """
     # Imported here so that --help costs nothing.
-    from rich.console import Console
-
     from common.predictions import read_predictions
     from common.schema import EvaluationConfig, TriageConfig
-    from evaluation.judge import judge_runs, write_files
-    from evaluation.records import append_rows, rows_of
-    from evaluation.tables import table
+    from scripts.evaluating import Asked, report
 
-    ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
     settings = EvaluationConfig(
         resamples=resamples,
         confidence=confidence,
@@ -106,54 +131,19 @@ def evaluate(
         sensitivity=sensitivity,
         seed=seed,
         calibration_bins=bins,
+        correction=correction.value,
         triage=TriageConfig(sensitivity=release_sensitivity, vote_share=vote_share, coverage=coverage),
-        assignment=_assignment(ours, assign, costs, {"extra_cost": extra_cost, "missing_cost": missing_cost}),
     )
-    console = Console()
-    judgement = judge_runs(ours, settings)
-    console.print(table(judgement))
-    rows = rows_of(judgement, label)
-    if theirs:
-        rows += _compare(ours, theirs, settings, label, console)
-    if csv:
-        append_rows(csv, rows)
-    if output:
-        write_files(output, judgement, ours, settings)
+    said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
+    asked = Asked(settings, assign, costs.value, said, csv, label, output)
+    if on or mapped or submission or codes:
+        from scripts.external import Wish, validate
 
-
-def _compare(
-    ours: list["Predictions"], theirs: list["Predictions"], settings: "EvaluationConfig", label: str, console: "Console"
-) -> list[dict]:
-    """Print the paired differences, ours minus theirs, and return their rows for a table."""
-    from evaluation.comparison import compare
-    from evaluation.records import rows_of_comparison
-    from evaluation.tables import difference_table
-
-    comparison = compare(ours, theirs, settings)
-    console.print(difference_table(comparison))
-    return rows_of_comparison(comparison, label)
-
-
-def _assignment(
-    runs: list["Predictions"], assign: bool | None, costs: Source, said: dict[str, float | None]
-) -> "AssignmentConfig":
-    """Whether and how cells are placed; where nothing is said of it, the runs decide.
-
-    Raises:
-        UserError: Costs are said beside --no-assign.
-    """
-    from common.errors import UserError
-    from common.schema import AssignmentConfig
-    from evaluation.cells import assignment_refusal
-
-    known = {name: cost for name, cost in said.items() if cost is not None}
-    says_how = bool(known) or costs is Source.VALIDATION
-    if says_how and assign is False:
-        raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
-    # Who says how cells are placed wants them placed, and is told where they cannot be.
-    asked = True if says_how else assign
-    enabled = asked if asked is not None else assignment_refusal(runs) is None
-    return AssignmentConfig(enabled=enabled, costs=costs.value, **known)
+        wish = Wish(on or [], mapped or [], output, csv, label, submission, codes or [], against or [])
+        validate(runs, wish, asked.of)
+        return
+    ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
+    report(ours, [str(run) for run in runs], theirs, asked)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Look into trained models: what their layers give out, and how smooth that is."""
+"""Look into trained models: which places speak for a class, what layers give out, and how smooth that is."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +27,127 @@ Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="How often an interval should hold the truth.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
 
+
+class Method(StrEnum):
+    """How heat maps are made."""
+
+    GRADCAM = "gradcam"
+    GRADCAM_PLUS = "gradcam++"
+    HIRESCAM = "hirescam"
+    EIGENCAM = "eigencam"
+    OCCLUSION = "occlusion"
+    INTEGRATED_GRADIENTS = "integrated_gradients"
+
+
+class Which(StrEnum):
+    """Which test images."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    DOUBTFUL = "doubtful"
+
+
+Layer = Annotated[str | None, typer.Option(help="Name of a module; else the last that gives maps over the image.")]
+Target = Annotated[str, typer.Option(help="For which class: predicted, true, or a class.")]
+Some = Annotated[int | None, typer.Option(min=1, help="How many, of --which, or of each class in turn.")]
+Every = Annotated[bool, typer.Option("--all", help="All images of the test part.")]
+Windows = Annotated[int, typer.Option(min=2, help="Occlusion: windows that side by side make the width.")]
+Steps = Annotated[int, typer.Option(min=2, help="Integrated gradients: steps from the plain ground to the image.")]
+Figure = Annotated[Path | None, typer.Option(help="PNG of all runs (or the members of ensembles) side by side.")]
+
 app = typer.Typer(
     add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__
 )
+
+
+@app.command(cls=several("--images"))
+@report_user_errors()
+def heatmaps(
+    runs: Runs,
+    method: Annotated[Method, typer.Option(help="How the maps are made.")] = Method.GRADCAM,
+    layer: Layer = None,
+    target: Target = "predicted",
+    images: Images = None,
+    samples: Some = None,
+    every: Every = False,
+    which: Annotated[Which | None, typer.Option(help="The surest of these calls, or the most doubtful.")] = None,
+    windows: Windows = 8,
+    steps: Steps = 32,
+    out: Figure = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show which places of an image speak for a class.
+
+    Writes heatmaps/METHOD-LAYER.parquet (a picture per image, for the report), .csv and .png into each run's folder.
+    Without a word on images: of each class the surest right call, the surest wrong one and the most doubtful. An
+    ensemble's folder stands for its members, drawn side by side.
+
+    [bold]python scripts/explain.py heatmaps outputs/resnet50_cut_block5/subject-fold0-*/seed=0 --all[/bold]
+
+    [bold]python scripts/explain.py heatmaps RUN RUN RUN --which wrong --out wrong.png[/bold]
+    """
+    from common.console import say
+    from scripts.explaining_heat import explain_all
+    from scripts.explaining_images import Wish
+
+    wish = Wish(method, layer, target, tuple(images or ()), samples, which, every, windows, steps, data_dir)
+    for path in explain_all(runs, wish, out):
+        say(str(path))
+
+
+@app.command()
+@report_user_errors()
+def localisation(
+    runs: Runs,
+    methods: Annotated[str, typer.Option(help="As heatmaps --method, parted by commas.")] = "gradcam",
+    layers: Annotated[str, typer.Option(help="Names of modules, parted by commas; else the last with maps.")] = "",
+    target: Target = "true",
+    samples: Annotated[int | None, typer.Option(min=1, help="How many, of each kind in turn; else all.")] = None,
+    tolerance: Annotated[float, typer.Option(min=0, max=1, help="Near: a share of the image's longer side.")] = 0.03,
+    windows: Windows = 8,
+    steps: Steps = 32,
+    csv: Annotated[Path | None, typer.Option(help="Table to write, or to add to.")] = None,
+    data_dir: DataDir = None,
+    resamples: Resamples = 1000,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
+) -> None:
+    """Hold the heat maps of composed karyograms to the true places of the abnormalities.
+
+    Pointing: how often the hottest point lies in the place. Energy: the share of all heat that does. Either beside
+    what chance reaches: the place's share of the sheet (area); and others: the same heat held to other sheets' places.
+    Writes localisation/METHOD-LAYER.csv and .png into each run's folder.
+
+    [bold]python scripts/explain.py localisation outputs/karyogram_places/subject-fold*/seed=0 --csv found.csv[/bold]
+    """
+    from common.console import console, say
+    from common.schema import EvaluationConfig
+    from scripts.explaining_images import Wish
+    from scripts.explaining_places import hold, terminal_table, wishes, write_table
+
+    wish = Wish("", None, target, samples=samples, windows=windows, steps=steps, data_dir=data_dir)
+    settings = EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
+    for run in runs:
+        held = hold(run, wishes(wish, methods, layers), tolerance, settings)
+        say(str(run))
+        for one in held:
+            console.print(terminal_table(one))
+        if csv is not None:
+            write_table(csv, held)
+
+
+@app.command()
+@report_user_errors()
+def thumbnails(runs: Runs, data_dir: DataDir = None) -> None:
+    """Write thumbnails.parquet, the pictures of a report, for runs that have none: those of older code.
+
+    [bold]python scripts/explain.py thumbnails outputs/*/*/seed=*[/bold]
+    """
+    from common.console import say
+    from scripts.explaining_heat import write_missing
+
+    for run in runs:
+        say(str(write_missing(run, data_dir)))
 
 
 @app.command(cls=several("--images"))

@@ -58,7 +58,8 @@ def predict(
 
     The table has a row per image: the probability of each class, the calls at 0.5 and at the threshold that validation
     chose, what passes or members say together, and whether a person should look (review) and why (reason). Files that
-    cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote.
+    cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of an
+    ensemble stands for its members, joined by its weights.
 
     [bold]python scripts/predict.py outputs/karyogram_vgg16/subject-fold0-1a2b3c4d/seed=0 new_images[/bold]
 
@@ -77,9 +78,9 @@ def predict(
     members = predicting.members_of(runs)
     given = find_given(places, cache_dir or Path(read_config(members[0]).cache_dir), console.is_terminal)
     truth = given.labels(predicting.data_facts(members[0])["classes"]) if labels else None
-    warn(*predicting.cautions(members), *(line for member in members for line in other_code(member)))
+    warn(*predicting.cautions(members), *dict.fromkeys(line for member in members for line in other_code(member)))
     chosen = predicting.chosen_of(runs, members)
-    judged = predicting.judge_files(members, given, passes)
+    judged = predicting.judge_files(members, given, passes, predicting.combiner_of(runs))
     found = judged.predictions
     asked = None if rules is None else [name.strip() for name in rules.split(",") if name.strip()]
     applied = known_rules(chosen, found.sampled, found.positive_class, asked)

@@ -3,22 +3,25 @@
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from common.console import console
+from common.ensemble_file import is_ensemble, member_folders, read_ensemble
 from common.errors import UserError
 from common.files import atomic_path
-from common.predictions import Predictions, read_predictions
+from common.predictions import FACTS, Predictions, read_predictions
 from common.runs import read_status
 from common.schema import Config
 from datamodules.given_files import Given, count_others
 from datamodules.given_images import GivenImages, thumbnails
 from datamodules.progress import LONG
 from datamodules.samples import check_alone
-from evaluation.ensembles import average
+from evaluation.cautions import fitted
+from evaluation.combining import Combiner
+from evaluation.ensembles import align, average, combine, stacked
 from evaluation.review import BROKEN, Chosen, choose, chosen_by
 from evaluation.review_sheet import SIDE, chosen_rows, review_sheet
 from lightning_modules.inference import predict, to_predictions
@@ -71,9 +74,13 @@ def members_of(runs: Sequence[Path]) -> list[Path]:
 
     Raises:
         UserError: A run is named twice, is not finished, tells other classes apart than the first, or scales each
-            chromosome with its cell.
+            chromosome with its cell; or an ensemble has lost a member, has one that is an ensemble itself, or is
+            fitted and not named alone.
     """
-    members = [Path(member) for run in runs for member in read_status(run).get("members", [run])]
+    members = [member for run in runs for member in _members_of(run)]
+    for run in runs:
+        if len(runs) > 1 and is_ensemble(run) and read_ensemble(run).method != "average":
+            raise UserError(f"{run} has fitted weights, which hold for its own members alone: name no other run")
     for place, member in enumerate(members):
         if member.resolve() in [one.resolve() for one in members[:place]]:
             raise UserError(f"{member} is named twice: name each member of the ensemble once")
@@ -86,6 +93,24 @@ def members_of(runs: Sequence[Path]) -> list[Path]:
                 "one task"
             )
     return members
+
+
+def _members_of(run: Path) -> list[Path]:
+    if is_ensemble(run):
+        members = member_folders(run, read_ensemble(run))
+    else:
+        members = [Path(member) for member in read_status(run).get("members", [run])]
+    within = [
+        member for member in members if member != run and (is_ensemble(member) or "members" in read_status(member))
+    ]
+    if within:
+        raise UserError(f"{run} has a member that is an ensemble itself, {within[0]}: name an ensemble of runs")
+    return members
+
+
+def combiner_of(runs: Sequence[Path]) -> Combiner | None:
+    """Return how the one ensemble joins its members; None of a run, and where all are averaged."""
+    return Combiner.from_dict(read_ensemble(runs[0]).combiner) if len(runs) == 1 and is_ensemble(runs[0]) else None
 
 
 def data_facts(run: Path) -> dict:
@@ -101,13 +126,14 @@ def cautions(members: Sequence[Path]) -> list[str]:
     return [OTHER_KIND] * composed + [DRAWN] * any(one.get("synthetic") for one in facts)
 
 
-def judge_files(members: Sequence[Path], given: Given, passes: int | None) -> Judged:
+def judge_files(members: Sequence[Path], given: Given, passes: int | None, combiner: Combiner | None = None) -> Judged:
     """Let each member judge the files, prepared as its own images were.
 
     Args:
         members: Runs; with several their votes are summarised, and none has passes of its own.
         given: The files.
         passes: Of Monte Carlo dropout; None: as many as the run's own configuration says.
+        combiner: How the members' probabilities are joined; None: by their mean.
 
     Raises:
         UserError: See ``load_run`` and ``predict``; or passes are asked of several members.
@@ -125,8 +151,17 @@ def judge_files(members: Sequence[Path], given: Given, passes: int | None) -> Ju
     causes = {row: cause for data in reversed(images) for row, cause in data.causes.items()}
     broken = {given.files[row].name for row in causes}
     kept = [_without(one, broken) for one in found]
-    joined = kept[0] if len(kept) == 1 else average(kept, [str(member) for member in members])
-    return Judged(joined, _facts(given, causes, images[0].hashes, members))
+    return Judged(_joined(kept, members, combiner), _facts(given, causes, images[0].hashes, members))
+
+
+def _joined(found: list[Predictions], members: Sequence[Path], combiner: Combiner | None) -> Predictions:
+    names = [str(member) for member in members]
+    if len(found) == 1:
+        return found[0]
+    if combiner is None:
+        return average(found, names)
+    aligned = align(found, names)
+    return combine(aligned, combiner.combine(stacked(aligned)), combiner.method)
 
 
 def chosen_of(runs: Sequence[Path], members: Sequence[Path]) -> Chosen:
@@ -134,7 +169,9 @@ def chosen_of(runs: Sequence[Path], members: Sequence[Path]) -> Chosen:
     settings = read_config(members[0]).evaluation
     metrics = runs[0] / "metrics.json"
     if len(runs) == 1 and metrics.is_file():
-        return chosen_by(json.loads(metrics.read_text()))
+        judgement = json.loads(metrics.read_text())
+        found = chosen_by(judgement)
+        return replace(found, notes=(*found.notes, *fitted(judgement.get("about") or {})))
     validated = [read_predictions(member) for member in members]
     if len(members) == 1:
         return choose(validated[0], settings)
@@ -212,9 +249,7 @@ def _judge(member: Path, given: Given, passes: int | None) -> tuple[Predictions,
     data = GivenImages([file.path for file in given.files], config.prepare, config.loader.batch_size)
     predicted = predict(run.classifier, data, config)
     names = [file.name for file in given.files]
-    images = pd.DataFrame(
-        {"image_id": names, "path": names, "label": None, "subject": None, "cell": None, "kind": None}
-    )
+    images = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": names, "path": names})
     facts = data_facts(member)
     learned = "SYNTHETIC images" if facts.get("synthetic") else facts.get("source")
     about = {"name": config.name, "source": f"trained on {learned}", "synthetic": False}

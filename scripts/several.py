@@ -4,21 +4,21 @@ import typer
 from typer.core import TyperCommand
 
 
-def several(option: str) -> type[TyperCommand]:
-    """Return a kind of command whose ``option`` (such as ``--against``) takes all words up to the next option."""
+def several(*options: str) -> type[TyperCommand]:
+    """Return a kind of command whose ``options`` (such as ``--against``) each take all words up to the next option."""
 
     class Several(TyperCommand):
         def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
             """Repeat the option before each of its words, as the parser wants it."""
-            spread, within = [], False
+            spread, within = [], None
             for position, argument in enumerate(args):
-                if argument == option:
-                    within = True
+                if argument in options:
+                    within = argument
                     if not args[position + 1 :] or args[position + 1].startswith("-"):
-                        raise typer.BadParameter("names nothing", ctx, param_hint=option)
+                        raise typer.BadParameter("names nothing", ctx, param_hint=argument)
                 else:
-                    within = within and not argument.startswith("-")
-                    spread += [option, argument] if within else [argument]
+                    within = None if argument.startswith("-") else within
+                    spread += [within, argument] if within else [argument]
             return super().parse_args(ctx, spread)
 
     return Several

@@ -6,13 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import UserError
-from evaluation.claims import contradictions, read_confusion, read_figures
-from scripts import karyogram_tables
+from evaluation.claims_table import FOLD_LABEL
+from scripts import claims_tables, karyogram_tables
 from scripts.shown import interval, markdown
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
-FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
-TEST_IMAGES_001 = {"image-level 64/16/20": 30, "augmented before the split": 139}  # paper 001, 4.1 and 4.2
 CHROMOSOMES = {
     "accuracy": "accuracy",
     "f1_macro": "macro F1",
@@ -21,58 +19,6 @@ CHROMOSOMES = {
     "cells_right": "cells wholly right",
     "cells_right_assigned": "cells wholly right, placed jointly",
 }
-
-
-def claims(results: Path) -> str:
-    """Experiments of paper 004 with the figure that the paper claims."""
-    table = _claims(results)
-    table = table[table["paper"] == "004"]
-    table["experiment"] = "`" + table["experiment"] + "`"
-    return markdown(table[["experiment", "section", "metric", "claimed", "note"]])
-
-
-def claims_and_measured(results: Path) -> str:
-    """Papers 002 and 003: the accuracy that each claims, and below it what was measured here, with its budget."""
-    table = _claims(results).query("paper in ['002', '003']")
-    files = [results / "papers_002_003.csv", results / "chromosomes.csv"]
-    rows = pd.concat([pd.read_csv(file, dtype={"label": str, "folds": str}) for file in files], ignore_index=True)
-    rows = rows[(rows["metric"] == "accuracy") & ~rows["label"].str.contains(FOLD_LABEL)]
-    lines = []
-    for claim in table.itertuples():
-        lines.append([f"`{claim.experiment}`", f"{claim.claimed} ({claim.split})", "", "", "", ""])
-        for row in rows[rows["experiment"] == claim.experiment].itertuples():
-            runs = max(len(str(row.folds).split()), 1)
-            cost = [f"{row.images_seen / runs:,.0f}", f"{row.wall_seconds / runs / 60:.1f}"]
-            lines.append([row.label, "", interval(row.value, row.low, row.high), row.protocol, *cost])
-    heads = ["experiment", "claimed accuracy", "measured here", "protocol", "images seen per run", "minutes per run"]
-    return markdown(pd.DataFrame(lines, columns=heads))
-
-
-def claims_001(results: Path) -> str:
-    """Paper 001, table 5.1: what it claims of the test images, and what does not follow from its confusion matrices."""
-    lines = []
-    for claim in _claims(results).query("paper == '001'").itertuples():
-        figures = {"accuracy": claim.claimed, **read_figures(claim.note)}
-        confusion, images = read_confusion(claim.note), TEST_IMAGES_001[claim.split]
-        wrong = contradictions(figures, confusion, images) if confusion else ["no matrix is printed"]
-        printed = (
-            "-"
-            if confusion is None
-            else ", ".join(f"{count} {name.upper()}" for name, count in confusion._asdict().items())
-        )
-        shown = [figures.get(name, "-") for name in ("accuracy", "precision", "recall", "AUC")]
-        lines.append([f"`{claim.experiment}`", claim.split, *shown, printed, "; ".join(wrong) or "agrees"])
-    heads = [
-        "experiment",
-        "split",
-        "accuracy",
-        "precision",
-        "recall",
-        "AUC",
-        "confusion matrix",
-        "what the matrix says",
-    ]
-    return markdown(pd.DataFrame(lines, columns=heads))
 
 
 def measured(name: str) -> Callable[[Path], str]:
@@ -150,11 +96,6 @@ def overhead(results: Path) -> str:
     return markdown(table[list(columns)].rename(columns=columns).round(3))
 
 
-def _claims(results: Path) -> pd.DataFrame:
-    table = pd.read_csv(results / "claims.csv", dtype=str)
-    return table.fillna({"claimed": "none printed", "note": ""})
-
-
 def _wide(rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """A row per label, a column per metric, in the order in which they are named."""
     _refuse_twice(rows)
@@ -174,9 +115,11 @@ def _refuse_twice(rows: pd.DataFrame) -> None:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
-    "claims": claims,
-    "claims_001": claims_001,
-    "claims_and_measured": claims_and_measured,
+    "claims": claims_tables.claims("004"),
+    "claims_001": claims_tables.claims_001,
+    "claims_and_measured": claims_tables.claims("002", "003"),
+    "claims_audit": claims_tables.claims_audit,
+    "claims_tally": claims_tables.claims_tally,
     "cnmc_sample": measured("cnmc_sample"),
     "cnmc_sample_differences": differences("cnmc_sample"),
     "all_idb2": measured("all_idb2"),

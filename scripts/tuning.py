@@ -20,12 +20,13 @@ from common import runs
 from common.console import console, say, warn
 from common.errors import UserError
 from common.files import sha256_of_value
+from common.history import read_history
 from common.schema import Config
 from common.search_schema import SearchConfig
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.building import build_classifier
 from lightning_modules.callbacks import EpochReport
-from lightning_modules.staged_training import read_history, read_score, set_up_torch
+from lightning_modules.staged_training import read_score, set_up_torch
 from scripts.spaces import check_space, with_values
 from scripts.studies import SharedStudy, open_study
 from scripts.trials import Found, override, write_found, write_trials

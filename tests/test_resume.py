@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import train
+from common.history import read_history
 from common.predictions import read_predictions
 from common.runs import ROOT, is_finished, read_status
-from lightning_modules.staged_training import read_history
 from tests.helpers.training import SMALL, small_config
 
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.

@@ -139,7 +139,7 @@ def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _record(row: tuple) -> Record:
-    return Record(row.image_id, row.path, row.label, row.subject or None, None, row.cell, row.kind)
+    return Record(row.image_id, row.path, row.label, row.subject or None, None, row.cell, row.kind, row.origin)
 
 
 def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], table: pd.DataFrame) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from datamodules.sources.tables import image_places, read_table
 def list_table(data: TableConfig, data_dir: str | None) -> Listing:
     """List the images that a CSV file names; the image's id is its path as the table writes it.
 
-    Paths are relative to the folder of the table. An empty label, subject or part is unknown; an image without label
-    is not used for training or testing. With ``data.file`` absolute, ``data_dir`` may be left out.
+    Paths are relative to the folder of the table. An empty label, subject, part or group is unknown; an image without
+    label is not used for training or testing. With ``data.file`` absolute, ``data_dir`` may be left out.
 
     Raises:
         UserError: The table or a column is missing, a path is empty, given twice, missing on disk or outside the data
@@ -22,15 +22,16 @@ def list_table(data: TableConfig, data_dir: str | None) -> Listing:
     """
     file, root = _locate(data.file, data_dir)
     table = read_table(file)
-    for key in ("path_column", "label_column", "subject_column", "part_column"):
+    for key in ("path_column", "label_column", "subject_column", "part_column", "group_column"):
         column = getattr(data, key)
         if column is not None and column not in table.columns:
             raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
     places = image_places(table[data.path_column], file, root)
-    columns = (data.label_column, data.subject_column, data.part_column)
+    columns = (data.label_column, data.subject_column, data.part_column, data.group_column)
     facts = [[None] * len(table) if name is None else [value or None for value in table[name]] for name in columns]
     names = table[data.path_column]
-    records = tuple(Record(*row) for row in zip(names, places, *facts, strict=True))
+    rows = zip(names, places, *facts, strict=True)
+    records = tuple(Record(*known, group=group) for *known, group in rows)
     classes = order_classes({record.label for record in records if record.label}, data.positive_class)
     unlabelled = sum(record.label is None for record in records)
     notes = (f"{unlabelled:,} rows of {file.name} have no label and are not used",) if unlabelled else ()

@@ -56,22 +56,47 @@ def test_a_wrong_file_is_a_user_error(tmp_path):
         read_predictions(tmp_path)
 
 
+ADDED = {3: ["kind"], 4: ["width", "height", "group"]}
+
+
 def rewritten(path, version):
-    """The file as a code of that version left it: version 2 had no kinds."""
-    table = pq.read_table(path).drop(["kind"])
+    """The file as a code of that version left it: without the columns that came later."""
+    absent = [name for added, names in ADDED.items() if added > version for name in names]
+    table = pq.read_table(path).drop(absent)
     meta = {**json.loads(table.schema.metadata[b"karyocyte"]), "schema_version": version}
     pq.write_table(table.replace_schema_metadata({b"karyocyte": json.dumps(meta).encode()}), path)
 
 
-def test_older_predictions_are_read_without_kinds_and_the_oldest_refused(tmp_path):
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_older_predictions_lack_is_unknown(tmp_path, version):
     path, written = tmp_path / "predictions.parquet", make_predictions()
     write_predictions(path, written)
-    rewritten(path, 2)
+    rewritten(path, version)
     read = read_predictions(path)
-    assert read.frame["kind"].isna().all()
-    known = written.frame.columns.drop(["kind", "cell"])
+    later = [name for added, names in ADDED.items() if added > version for name in names]
+    assert read.frame[later].isna().all(axis=None)
+    known = written.frame.columns.drop([*later, "cell", "kind", "group"], errors="ignore")
     pd.testing.assert_frame_equal(read.frame[known], written.frame[known], check_dtype=False)
-    write_predictions(path, written)
-    rewritten(path, 1)
-    with pytest.raises(UserError, match="has predictions schema 1, this code reads 2 and 3: run it again"):
+    # They can be written again, as schema 4.
+    write_predictions(path, read)
+    assert read_predictions(path).frame[later].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("version", "way_out"), [(1, "run it again"), (5, "bring the code up to date")])
+def test_predictions_that_cannot_be_read_name_the_way_out(tmp_path, version, way_out):
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, make_predictions())
+    rewritten(path, version)
+    message = f"has predictions schema {version}, this code reads 2, 3 and 4: {way_out}"
+    with pytest.raises(UserError, match=message):
         read_predictions(path)
+
+
+def test_size_and_group_travel_with_the_image(tmp_path):
+    written = make_predictions(images=3)
+    written.frame["width"], written.frame["group"] = [450, None, 30], ["May-Gruenwald", None, "Wright"]
+    write_predictions(tmp_path / "predictions.parquet", written)
+    read = read_predictions(tmp_path).frame
+    assert read["width"].tolist()[::2] == [450, 30]
+    assert read["group"].dropna().to_dict() == {0: "May-Gruenwald", 2: "Wright"}
+    assert read["width"].isna().tolist() == [False, True, False]

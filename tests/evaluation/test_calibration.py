@@ -5,13 +5,18 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.calibration import _TemperatureScaling
+from sklearn.metrics import brier_score_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from common.schema import EvaluationConfig
 from evaluation.calibration import (
+    MEASURED,
     TEMPERATURES,
+    WeightedCalibration,
     calibration_cautions,
     ece_of_the_calibrated,
     fit_temperature,
@@ -103,6 +108,30 @@ def test_the_error_is_that_of_torchmetrics(bins, classes):
     assert found["ece"] == pytest.approx(float(reference), abs=1e-6)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40), st.sampled_from([2, 4]), st.booleans(), st.integers(0, 10_000))
+def test_the_error_on_edges_of_one_class_and_of_a_single_image(images, classes, one_class, seed):
+    """Sixteenths in eight bins lie on edges, exactly; torchmetrics has a bin of its own for 1, which ours has not."""
+    rng = np.random.default_rng(seed)
+    probabilities = (rng.multinomial(16 - classes, np.full(classes, 1 / classes), images) + 1) / 16
+    labels = np.full(images, classes - 1) if one_class else rng.integers(0, classes, images)
+    found = measure(labels, probabilities, 1 if classes == 2 else None, 8)
+    tensor = torch.tensor(probabilities)
+    if classes == 2:  # at 0.5 the positive class is called here, the first one there
+        tensor[:, 1] += torch.where(tensor[:, 1] == 0.5, 1e-5, 0.0)
+    reference = multiclass_calibration_error(tensor, torch.tensor(labels), num_classes=classes, n_bins=8, norm="l1")
+    assert found["ece"] == pytest.approx(float(reference), abs=2e-5)
+
+
+@pytest.mark.parametrize("labels", [[1, 0, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [1], [0]])
+def test_brier_of_the_degenerate_is_scikit_learns(labels):
+    positives = np.array([0.9, 0.5, 1.0, 0.0])[: len(labels)]
+    found = measure(np.array(labels), np.column_stack([1 - positives, positives]), 1, 10)
+    assert found["brier"] == pytest.approx(brier_score_loss(labels, positives, labels=[0, 1]))
+    assert found["brier"] == pytest.approx(np.mean((positives - labels) ** 2))
+    assert np.isfinite(list(found.values())).all()
+
+
 def test_brier_and_likelihood_by_hand():
     labels, probabilities = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
     found = measure(labels, probabilities, 1, 10)
@@ -159,6 +188,46 @@ def test_each_fold_has_its_own_temperature():
     single = [judge_calibration([run], SETTINGS) for run in runs]
     assert pooled["temperature"] == [one["temperature"] for one in single]
     assert pooled["after"]["nll"] == pytest.approx(np.mean([one["after"]["nll"] for one in single]))
+
+
+@pytest.mark.parametrize("classes", [("hem", "all"), tuple("abcde")])
+def test_weights_are_images_that_stand_there_more_than_once(classes):
+    scored = score(make_predictions(images=120, subjects=15, classes=classes, skill=0.4))
+    statistic = WeightedCalibration(scored, 10)
+    counts = np.random.default_rng(0).integers(0, 4, (6, 15))
+    found = statistic(counts)
+    for row, values in zip(counts, found.T, strict=True):
+        images = np.repeat(np.arange(120), row[scored.clusters])
+        labels, probabilities = scored.labels[images], scored.probabilities[images]
+        expected = measure(labels, probabilities, scored.positive_index, 10)
+        assert values == pytest.approx([expected[name] for name in MEASURED])
+    assert np.isnan(statistic(np.zeros((1, 15)))).all()
+
+
+def test_intervals_draw_subjects_not_images():
+    """Ten copies of every image of each subject tell nothing new."""
+    once = make_run(images=80, subjects=20, skill=0.5)
+    many = join(once.part("validation"), *[once.part("test")] * 10)
+    test = many.frame["part"] == "test"
+    many.frame.loc[test, "image_id"] = [f"t{number}" for number in range(test.sum())]
+    for side in ("before", "after"):
+        one, ten = (judge_calibration([run], SETTINGS)[side]["intervals"] for run in (once, many))
+        for name in ("brier", "nll"):
+            assert [one[name][end] for end in ("low", "high")] == pytest.approx([ten[name]["low"], ten[name]["high"]])
+            assert one[name]["low"] < one[name]["value"] < one[name]["high"]
+            assert one[name]["clusters"] == 20
+
+
+def test_an_error_that_chance_alone_gives_is_not_said_to_be_above_0():
+    test = too_sure(400, 1.0, seed=5, part="test")
+    test.frame["image_id"] = "t" + test.frame["image_id"]
+    good = judge_calibration([join(too_sure(400, 1.0), test)], SETTINGS)["before"]
+    assert good["ece"] < good["ece_if_calibrated"]["high"]
+    assert good["intervals"]["ece"]["low"] == 0.0
+    assert good["intervals"]["ece"]["high"] > good["ece"]
+    poor = too_sure(400, 4.0, seed=5, part="test")
+    poor.frame["image_id"] = "t" + poor.frame["image_id"]
+    assert judge_calibration([join(too_sure(400, 4.0), poor)], SETTINGS)["before"]["intervals"]["ece"]["low"] > 0.02
 
 
 def test_the_mean_of_passes_is_measured_beside():

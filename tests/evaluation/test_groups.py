@@ -28,3 +28,10 @@ def test_the_same_fold_twice_is_never_pooled():
 
 def test_labels_differ_whatever_the_runs_have_in_common():
     assert len(set(grouped(run(), run(), run(config="other")))) == 3
+
+
+def test_on_another_set_each_fold_is_judged_alone_and_none_joins_the_folds_at_home():
+    on = "clinic (folder, 60 images)"
+    found = grouped(run(fold=0), run(fold=1), run(fold=0, on=on), run(fold=1, on=on))
+    assert list(found.values()) == [["run 0", "run 1"], ["run 2"], ["run 3"]]
+    assert list(found)[1:] == [f"tiny, on {on}, fold 0", f"tiny, on {on}, fold 1"]

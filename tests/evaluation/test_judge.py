@@ -19,7 +19,7 @@ from tests.helpers.predictions import join, make_predictions, make_run, with_sco
 
 SETTINGS = EvaluationConfig(resamples=50)
 PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
-TABLES = {"wrong.csv", "triage.csv"}
+TABLES = {"wrong.csv", "triage.csv", "by_subject.csv", "operating_points.csv"}
 HISTORY = pd.DataFrame({"stage": ["head"], "epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
 
 
@@ -66,13 +66,13 @@ def test_more_than_two_classes_are_judged_without_threshold():
 
 def test_warnings_say_what_limits_the_figures():
     few = judge(make_run(images=60, subjects=12), SETTINGS)["warnings"]
-    assert "test: fewer than 20 subjects in hem (6), all (6): intervals are likely too narrow" in few
+    assert "test: fewer than 20 subjects in hem (6), all (6): intervals may be too narrow" in few
     unknown = judge(make_run(images=60, subjects=None), SETTINGS)["warnings"]
     assert any(line.startswith("test: no subject is known") for line in unknown)
     chance = judge(make_run(images=60, subjects=60, skill=0.0), SETTINGS)["warnings"]
     assert any("AUC contains 0.5" in line for line in chance if line.startswith("test"))
     perfect = judge(make_run(images=60, subjects=60, skill=50.0), SETTINGS)["warnings"]
-    assert any("the same on every resample" in line and "auc" in line for line in perfect)
+    assert any("0 or 1 whoever is left out" in line and "auc" in line for line in perfect)
 
 
 def test_undefined_resamples_are_said():
@@ -186,6 +186,28 @@ def test_the_table_fits_a_terminal_and_says_where_it_comes_from():
     assert "tiny · SYNTHETIC images · protocol subject · folds 0, 1 of 3" in text
     assert "120 test images (60 hem, 60 all), 24 subjects; positive: all" in text
     assert "95 % interval" in text
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_subjects_operating_points_and_subgroups_are_judged_and_shown(folds):
+    runs = [make_run(fold, images=60, subjects=20) for fold in range(folds)]
+    for run in runs:
+        run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
+    judgement = judge_runs(runs, SETTINGS)
+    assert json.loads(json.dumps(judgement, allow_nan=False)) == judgement
+    assert judgement["by_subject"]["subjects"] == 20 * folds
+    assert {row["by"] for row in judgement["subgroups"]} == ({"fold", "group"} if folds > 1 else {"group"})
+    text = printed(table(judgement))
+    for words in (
+        f"{20 * folds} subjects",
+        "by share",
+        "wished",
+        "0.99",
+        "group Wright",
+        "ECE in 10 equally wide bins",
+    ):
+        assert words in text
     assert "…" not in text
 
 

@@ -1,10 +1,12 @@
-"""Each metric against scikit-learn's own, and None where it is undefined."""
+"""Each metric against scikit-learn's and torchmetrics' own, and None where it is undefined."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
+from torchmetrics.functional import classification as torch_reference
 
 from evaluation.metrics import call, confusion, evaluate, metric_names
 from evaluation.scored import Scored
@@ -134,6 +136,112 @@ def weighted_images(draw):
     )
     weights = np.array(draw(st.lists(st.integers(0, 3), min_size=images, max_size=images)))
     return labels, scores / scores.sum(axis=1, keepdims=True), weights
+
+
+def by_scikit_learn(labels, probabilities, classes):
+    """Every metric as scikit-learn says it, NaN where it finds no value."""
+    called, all_labels = probabilities.argmax(axis=1), np.arange(len(classes))
+    if len(classes) == 2:
+        called = (probabilities[:, 1] >= 0.5).astype(int)
+    found = {
+        "accuracy": reference.accuracy_score(labels, called),
+        "f1_weighted": reference.f1_score(labels, called, average="weighted"),
+        "f1_macro": reference.f1_score(labels, called, average="macro"),
+        **dict.fromkeys(("balanced_accuracy", "auc", "average_precision"), np.nan),
+    }
+    if len(np.unique(labels)) > 1:
+        found["balanced_accuracy"] = reference.balanced_accuracy_score(labels, called)
+    for kind in ("precision", "recall", "f1"):
+        of_class = getattr(reference, f"{kind}_score")
+        values = of_class(labels, called, labels=all_labels, average=None, zero_division=np.nan)
+        found |= {f"{kind}/{name}": value for name, value in zip(classes, values, strict=True)}
+    if len(classes) == 2:
+        found |= {"sensitivity": found[f"recall/{classes[1]}"], "specificity": found[f"recall/{classes[0]}"]}
+    if len(np.unique(labels)) == len(classes):
+        columns = 1 if len(classes) == 2 else slice(None)
+        ranked = (labels[:, None] == all_labels)[:, columns], probabilities[:, columns]
+        found["auc"] = reference.roc_auc_score(*ranked, average="macro")
+        found["average_precision"] = reference.average_precision_score(*ranked, average="macro")
+    return found
+
+
+def by_torchmetrics(labels, probabilities, classes):
+    """Every metric as torchmetrics says it: where there is no value it says 0, or leaves a class out."""
+    k = len(classes)
+    called = torch.tensor(probabilities.argmax(axis=1) if k > 2 else (probabilities[:, 1] >= 0.5).astype(int))
+    truth, scores = torch.tensor(labels), torch.tensor(probabilities)
+
+    def of_calls(name, average):
+        return getattr(torch_reference, f"multiclass_{name}")(called, truth, num_classes=k, average=average)
+
+    found = {
+        "accuracy": of_calls("accuracy", "micro"),
+        "balanced_accuracy": of_calls("recall", "macro"),
+        "f1_weighted": of_calls("f1_score", "weighted"),
+        "f1_macro": of_calls("f1_score", "macro"),
+    }
+    for kind, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1_score")):
+        found |= {f"{kind}/{one}": value for one, value in zip(classes, of_calls(name, "none"), strict=True)}
+    if k == 2:
+        found["sensitivity"] = torch_reference.binary_recall(called, truth)
+        found["specificity"] = torch_reference.binary_specificity(called, truth)
+        found["auc"] = torch_reference.binary_auroc(scores[:, 1], truth)
+        found["average_precision"] = torch_reference.binary_average_precision(scores[:, 1], truth)
+    else:
+        found["auc"] = torch_reference.multiclass_auroc(scores, truth, num_classes=k)
+        found["average_precision"] = torch_reference.multiclass_average_precision(scores, truth, num_classes=k)
+    return {name: float(value) for name, value in found.items()}
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(deadline=None, max_examples=60)
+@given(weighted_images())
+def test_all_agree_with_scikit_learn_and_torchmetrics_and_none_is_invented(drawn):
+    """Ties, one class only, a single image: equal where a value exists, and None where scikit-learn finds none."""
+    labels, probabilities, _ = drawn
+    classes = tuple("abcd"[: probabilities.shape[1]])
+    found = evaluate(labels, probabilities, classes, 1 if len(classes) == 2 else None)
+    sklearn, torched = (by(labels, probabilities, classes) for by in (by_scikit_learn, by_torchmetrics))
+    assert set(found) == set(sklearn) == set(torched)
+    all_occur = len(np.unique(labels)) == len(classes)
+    for name, value in found.items():
+        assert (value is None) == np.isnan(sklearn[name]), name
+        if value is not None:
+            assert value == pytest.approx(sklearn[name], abs=1e-12), name
+            # torchmetrics counts a recall of 0 for a class that is called and never true.
+            if name != "balanced_accuracy" or all_occur:
+                assert value == pytest.approx(torched[name], abs=1e-5), name
+
+
+RANKED = {"auc", "average_precision", "balanced_accuracy"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("labels", "positives", "undefined"),
+    [
+        ([1, 1, 1], [0.9, 0.4, 0.6], {*RANKED, "specificity", "recall/hem"}),
+        ([0, 0], [0.1, 0.9], {*RANKED, "sensitivity", "recall/all"}),
+        ([1], [0.9], {*RANKED, "specificity", "recall/hem", "precision/hem", "f1/hem"}),
+        ([0, 1], [0.2, 0.3], {"precision/all"}),
+        ([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5], {"precision/hem"}),
+    ],
+)
+def test_for_what_is_undefined_others_give_a_number(labels, positives, undefined):
+    labels, positives = np.array(labels), np.array(positives)
+    probabilities = np.column_stack([1 - positives, positives])
+    found, torched = evaluate(labels, probabilities, TWO, 1), by_torchmetrics(labels, probabilities, TWO)
+    assert {name for name, value in found.items() if value is None} == undefined
+    assert np.isfinite([torched[name] for name in undefined - {"average_precision"}]).all()
+    scored = Scored(labels, probabilities, TWO, 1, np.arange(len(labels)), False, 0)
+    weighted = dict(zip(metric_names(TWO), WeightedMetrics(scored)(np.ones((1, len(labels))))[:, 0], strict=True))
+    assert {name for name, value in weighted.items() if np.isnan(value)} == undefined
+
+
+def test_scores_that_all_tie_have_an_auc_of_one_half():
+    found = evaluate(np.array([0, 1, 1, 0, 0]), np.full((5, 2), 0.5), TWO, 1)
+    assert found["auc"] == 0.5
+    assert found["average_precision"] == pytest.approx(2 / 5)  # the share of positives
 
 
 @settings(deadline=None, max_examples=150)

@@ -40,3 +40,8 @@ def test_what_does_not_belong_together_is_refused(runs, message):
 def test_runs_of_another_experiment_data_set_or_configuration_are_not_pooled(fact):
     with pytest.raises(UserError, match=f"runs of {fact}"):
         pool([make_run(0, about={fact: 1}), make_run(1, about={fact: 2})])
+
+
+def test_a_fold_and_another_set_are_not_pooled():
+    with pytest.raises(UserError, match="runs of on None and clinic cannot be pooled"):
+        pool([make_run(0), make_run(1, about={"on": "clinic"})])

@@ -6,8 +6,10 @@ import pytest
 from common.errors import UserError
 from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation.comparison import compare
+from evaluation.groups import group_runs
 from evaluation.judge import judge_runs
-from evaluation.records import COLUMNS, append_rows, rows_of, rows_of_comparison
+from evaluation.matrix import compare_groups
+from evaluation.records import COLUMNS, append_rows, rows_of, rows_of_comparison, rows_of_matrix
 from tests.helpers.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
@@ -95,6 +97,41 @@ def test_rows_of_a_comparison(tmp_path):
     table = read(tmp_path / "x.csv")
     assert table["metric"].tolist() == ["difference/f1_weighted", "difference/auc", "difference/accuracy", "mcnemar_p"]
     assert set(table["experiment"]) == {"tiny - other"}
+
+
+def test_calibration_subjects_and_triage_have_rows(tmp_path):
+    judgement = judge_runs([make_run(0)], SETTINGS)
+    append_rows(tmp_path / "x.csv", rows_of(judgement, ""))
+    table = read(tmp_path / "x.csv").set_index("metric")
+    assert table.index.is_unique
+    calibration = judgement["calibration"]
+    expected = {
+        "ece": calibration["before"]["intervals"]["ece"],
+        "nll_scaled": calibration["after"]["intervals"]["nll"],
+        "auc_by_subject_mean": judgement["by_subject"]["rules"]["mean"]["metrics"]["auc"],
+        "sensitivity_by_subject_share": judgement["by_subject"]["rules"]["share"]["metrics"]["sensitivity"],
+        "aurc": judgement["triage"]["risk_coverage"]["probability"]["interval"],
+    }
+    for metric, interval in expected.items():
+        for end in ("value", "low", "high"):
+            assert float(table.loc[metric, end]) == pytest.approx(interval[end], abs=1e-6)
+    release = next(row for row in judgement["triage"]["rules"] if row["rule"] == "release")
+    assert float(table.loc["triage_review_share/release", "value"]) == pytest.approx(release["review_share"], abs=1e-6)
+    assert table.loc["triage_sensitivity/release", "method"] == "exact"
+
+
+def test_rows_of_all_pairs(tmp_path):
+    runs = [make_run(0, skill=skill, about={"name": name}) for name, skill in (("a", 2.0), ("b", 0.5), ("c", 0.1))]
+    matrix = compare_groups(group_runs(runs, list("abc")), SETTINGS)
+    append_rows(tmp_path / "x.csv", rows_of_matrix(matrix, "three"))
+    table = read(tmp_path / "x.csv").set_index(["experiment", "metric"])
+    assert len(table) == 3 * 5
+    for pair in matrix["pairs"]:
+        name = f"{pair['first']} - {pair['second']}"
+        assert float(table.loc[(name, "mcnemar_p_holm"), "value"]) == pytest.approx(pair["p_corrected"], abs=1e-6)
+        assert float(table.loc[(name, "difference/auc"), "low"]) == pytest.approx(
+            pair["differences"]["auc"]["low"], abs=1e-6
+        )
 
 
 def test_a_foreign_table_is_not_touched(tmp_path):

@@ -11,7 +11,7 @@ from common.schema import EvaluationConfig, TriageConfig
 from evaluation.cases import cases
 from evaluation.exact import lower_bound
 from evaluation.scored import score
-from evaluation.selective import areas, choose_release, curves, risk_coverage
+from evaluation.selective import WeightedArea, area_intervals, areas, choose_release, curves, risk_coverage
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
@@ -37,6 +37,32 @@ def test_nothing_is_below_the_best_order(rows):
     best = min(area_of(order, wrong) for order in permutations(range(len(rows))))
     assert risk_coverage(-wrong.astype(float), wrong).area == pytest.approx(best)
     assert risk_coverage(np.array([r[0] for r in rows], float), wrong).area >= best - 1e-12
+
+
+@settings(deadline=None)
+@given(few_cases, st.integers(0, 1000))
+def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
+    confidence, wrong = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(0, 3, len(rows))
+    clusters[0] = 2
+    counts = rng.integers(0, 3, (4, 3))
+    found = WeightedArea(confidence, wrong, clusters)(counts)[0]
+    for row, area in zip(counts, found, strict=True):
+        images = np.repeat(np.arange(len(rows)), row[clusters])
+        if len(images):
+            assert area == pytest.approx(risk_coverage(confidence[images], wrong[images]).area)
+        else:
+            assert np.isnan(area)
+
+
+def test_every_area_has_an_interval_by_subject():
+    run = with_passes(make_predictions(images=80, subjects=20, skill=0.6), noise=3.0)
+    found = area_intervals([cases(run)], score(run), EvaluationConfig(resamples=50))
+    for name, row in areas([cases(run)]).items():
+        assert found[name]["value"] == pytest.approx(row["aurc"])
+        assert found[name]["low"] < row["aurc"] < found[name]["high"]
+        assert found[name]["clusters"] == 20
 
 
 def test_confidence_that_says_nothing_is_a_flat_line():

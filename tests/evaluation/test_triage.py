@@ -170,7 +170,7 @@ def test_folds_choose_for_themselves_and_are_counted_together():
 
 
 def test_a_fold_with_few_validation_images_leaves_no_conformal_sets():
-    small = make_run(1, images=8, subjects=8)
+    small = make_run(10, images=8, subjects=8)
     triage = judge_triage([make_run(0), small], SETTINGS)
     assert triage["conformal"]["marginal"] is None
     assert "conformal" not in by_rule(triage)
@@ -204,6 +204,7 @@ def test_more_classes_and_who_wants_none_have_no_triage_and_no_caution():
 
 def test_folds_may_lack_a_class_in_a_test_part_that_another_has():
     one_class = join(make_run(1).part("validation"), with_scores([1, 1], [0.2, 0.9]))
+    one_class.frame["image_id"] = "other " + one_class.frame["image_id"]
     assert judge_triage([make_run(0), one_class], SETTINGS) is not None
 
 

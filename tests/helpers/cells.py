@@ -66,6 +66,9 @@ def make_cells(
             "part": part,
             "cell": [f"cell_{cell:04d}" for cell in cells],
             "kind": None,
+            "width": 30,
+            "height": 60,
+            "group": None,
             "uncertainty": uncertainty_of(probabilities),
         }
     )

@@ -26,6 +26,8 @@ def make_manifest(
         "subject": [None] * count if subjects is None else subjects,
         "part": [None] * count if parts is None else parts,
         "cell": [None] * count,
+        "kind": [None] * count,
+        "group": [None] * count,
         "sha256": [f"{number:064x}" for number in range(count)] if sha256 is None else sha256,
         "phash": [row.tobytes().hex() for row in hashes] if phash is None else phash,
     }

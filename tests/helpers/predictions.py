@@ -53,6 +53,9 @@ def make_predictions(
             "part": part,
             "cell": None,
             "kind": None,
+            "width": 300,
+            "height": 200,
+            "group": None,
             "uncertainty": uncertainty_of(probabilities),
         }
     )
@@ -96,6 +99,9 @@ def with_scores(labels, scores, subjects=None, part="test") -> Predictions:
             "part": part,
             "cell": None,
             "kind": None,
+            "width": 300,
+            "height": 200,
+            "group": None,
             "uncertainty": 0.5,
             "prob_hem": 1.0 - np.asarray(scores, dtype=np.float64),
             "prob_all": np.asarray(scores, dtype=np.float64),

@@ -41,7 +41,7 @@ def sheet_manifest(count: int = 2, seed: int = 0) -> tuple[Manifest, np.ndarray]
     sheets, boxes = zip(*(toy_sheet(seed + number) for number in range(count)), strict=True)
     manifest = make_manifest(["normal", "abnormal"] * (count // 2) + ["normal"] * (count % 2))
     height, width = sheets[0].shape[:2]
-    frame = manifest.frame.assign(width=width, height=height, kind=None)
+    frame = manifest.frame.assign(width=width, height=height)
     places = [
         (name, "1", *map(int, box)) for name, found in zip(frame["image_id"], boxes, strict=True) for box in found
     ]

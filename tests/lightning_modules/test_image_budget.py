@@ -5,8 +5,9 @@ import torch
 from pytorch_lightning import Callback
 from torch.utils.data import DataLoader
 
+from common.history import read_history
 from lightning_modules.building import build_classifier
-from lightning_modules.staged_training import read_history, train_stages
+from lightning_modules.staged_training import train_stages
 from tests.helpers.memory_data import Items, MemoryData
 from tests.helpers.training import small_config
 

@@ -8,11 +8,12 @@ from pytorch_lightning import Callback
 
 from common.errors import UserError
 from common.files import write_json
+from common.history import read_history
 from common.runs import write_status
 from lightning_modules import staged_training
 from lightning_modules.building import build_classifier
 from lightning_modules.inference import predict
-from lightning_modules.staged_training import load_checkpoint, read_history, stages_of, train_stages
+from lightning_modules.staged_training import load_checkpoint, stages_of, train_stages
 from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
 

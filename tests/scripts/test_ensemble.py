@@ -7,15 +7,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from common.predictions import read_predictions, write_predictions
+from common.ensemble_file import read_ensemble
+from common.pictures import THUMBNAILS, read_pictures, write_pictures
+from common.predictions import Predictions, read_predictions, write_predictions
+from evaluation.combining import METHODS, Combiner
+from scripts.ensemble import METHODS as OFFERED
 from scripts.ensemble import app
 from scripts.evaluate import app as evaluate
 from tests.helpers.predictions import make_run, with_passes
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Leave the pictures empty: their own tests look at them, and drawing them takes most of the time."""
+    monkeypatch.setattr(Figure, "savefig", lambda *arguments, **options: None)
 
 
 @pytest.fixture
@@ -28,8 +42,21 @@ def runs(tmp_path):
     return tmp_path
 
 
-def call(*arguments):
-    return CliRunner().invoke(app, ["average", *map(str, arguments), "--resamples", "20"])
+def call(*arguments, method="average"):
+    return CliRunner().invoke(app, [method, *map(str, arguments), "--resamples", "20"], env={"COLUMNS": "100"})
+
+
+QUICK = ["genetic.population=10", "genetic.generations=3", "genetic.restarts=2", "cma.evaluations=40"]
+QUICK += ["differential.evaluations=60", "differential.population=5", "greedy.rounds=4", "stacking.strengths=[0.1]"]
+
+
+def write_experiment(folder, name, folds=1, noise=0, change=lambda frame: frame, **about):
+    """Write the folds of an experiment; others of another ``noise`` predict the same images otherwise."""
+    for fold in range(folds):
+        run = make_run(fold, images=48, subjects=16, seed=noise, skill=1.0, about={"name": name, **about})
+        run = Predictions(change(run.frame), run.classes, run.positive_class, run.about)
+        write_predictions(folder / name / f"fold{fold}" / "predictions.parquet", run)
+    return [folder / name / f"fold{fold}" for fold in range(folds)]
 
 
 def test_the_new_run_is_judged_like_any_other(runs):
@@ -67,7 +94,7 @@ def test_a_member_by_another_path_is_the_same(runs, monkeypatch):
     [
         (["seed0"], "at least two"),
         (["seed0", "seed0/predictions.parquet"], "named twice"),
-        (["seed0", "other"], "are not in"),
+        (["seed0", "other"], "are not in .*: average runs of one data set and fold; other folds are no members"),
         (["seed0", "nowhere"], "no predictions at"),
     ],
 )
@@ -76,7 +103,154 @@ def test_mistakes_are_one_line_and_leave_nothing(runs, names, message):
     assert result.exit_code == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1
-    assert message in lines[0]
+    assert re.search(message, lines[0])
+    assert not (runs / "new").exists()
+
+
+def test_every_method_is_offered():
+    assert tuple(OFFERED) == METHODS
+
+
+def test_all_methods_side_by_side(tmp_path):
+    members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
+    pictures = [np.full((4, 4, 3), 9, np.uint8)]
+    write_pictures(members[1] / THUMBNAILS, ["x"], pictures, 4)
+    home, csv = tmp_path / "all", tmp_path / "rows.csv"
+    options = ["--nested", 2, "--name", "ensemble", "--csv", csv, "--label", "tiny"]
+    result = call(*members, *QUICK, "--output", home, *options, method="all")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in home.iterdir()} == {*METHODS, "overfitting.csv", "overfitting.png", "weights.csv"}
+    stack = np.stack([read_predictions(run).probabilities for run in members])
+    for method in METHODS:
+        found, facts = read_predictions(home / method), read_ensemble(home / method)
+        assert found.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
+        assert facts.labels == ("a", "b", "c")
+        assert facts.fitted_on["images"] == (0 if method == "average" else 48)
+        assert (found.about.get("fitted") is None) == (method == "average")
+        assert list(read_pictures(home / method / THUMBNAILS)) == ["x"]
+        assert json.loads((home / method / "status.json").read_text())["members"] == list(map(str, members))
+    weights = pd.read_csv(home / "weights.csv")
+    assert weights[weights["method"] == "genetic"]["weight"].sum() == pytest.approx(1, abs=1e-5)
+    assert weights[weights["method"] == "stacking"]["weight"].isna().all()
+    table = pd.read_csv(home / "overfitting.csv")
+    assert list(table["model"].unique()) == ["a", "b", "c", *METHODS]
+    free = dict(zip(table["model"], table["parameters"], strict=True))
+    assert [free[name] for name in ("a", "average", "best", "genetic", "stacking")] == [0, 0, 1, 2, 4]
+    f1 = table[table["metric"] == "f1_weighted"].set_index("model")
+    members_alone = f1.loc[["a", "b", "c"], "validation"]
+    assert f1.loc["best", "validation"] == members_alone.max()
+    assert f1.loc["greedy", "validation"] >= members_alone.max()
+    assert f1["nested"].notna().all()
+    assert set(pd.read_csv(csv)["experiment"]) == {f"ensemble_{method}" for method in METHODS}
+    again = CliRunner().invoke(evaluate, [str(home / "genetic"), "--resamples", "20"])
+    assert again.exit_code == 0, again.output
+    assert "fitted on its 48 validation images" in " ".join(again.output.split())
+
+
+def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
+    members = [run for noise, name in enumerate("ab") for run in write_experiment(tmp_path, name, 2, noise)]
+    result = call(*members, "population=10", "generations=2", "--output", tmp_path / "ab", method="genetic")
+    assert result.exit_code == 0, result.output
+    folds = [tmp_path / "ab" / f"fold{fold}" for fold in range(2)]
+    assert read_ensemble(folds[1]).members == tuple(str(tmp_path / name / "fold1") for name in "ab")
+    assert read_ensemble(folds[1]).combiner["facts"]["settings"]["population"] == 10
+    assert read_predictions(folds[0]).about["fold"] == 0
+    assert set(pd.read_csv(tmp_path / "ab" / "overfitting.csv")["fold"]) == {"all", "0", "1"}
+    assert "96 test images" in result.output
+    pooled = CliRunner().invoke(evaluate, [*map(str, folds), "--resamples", "20"])
+    assert pooled.exit_code == 0, pooled.output
+    assert "96 test images" in pooled.output
+
+
+def test_weights_fitted_to_chance_do_not_hold(tmp_path):
+    """Of networks that know nothing: high where fitted, at chance in inner folds and on test."""
+    members = []
+    for noise in range(12):
+        run = make_run(images=60, subjects=60, seed=noise, skill=0.0, about={"name": f"n{noise:02d}"})
+        members.append(tmp_path / f"n{noise}")
+        write_predictions(members[-1] / "predictions.parquet", run)
+    result = call(*members, *QUICK[3:4], "--output", tmp_path / "e", "--nested", 3, method="genetic")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "e" / "overfitting.csv").set_index(["model", "metric"]).loc["genetic"]
+    fitted = table.loc["f1_weighted"]
+    assert fitted["validation"] > 0.7
+    assert fitted["optimism"] > 0.1
+    assert fitted["gap"] > 0.1
+
+
+def test_runs_named_by_relative_folders_are_no_overrides(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    (runs / "seed0").rename(runs / "seed=0")
+    (runs / "seed1").rename(runs / "seed=1")
+    result = call("seed=0", "seed=1", "rounds=3", "--output", "both", method="greedy")
+    assert result.exit_code == 0, result.output
+    assert read_ensemble(runs / "both").combiner["facts"]["settings"]["rounds"] == 3
+
+
+def test_an_ensemble_of_an_ensemble_keeps_what_was_fitted(tmp_path):
+    members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
+    first = call(*members[:2], "--output", tmp_path / "first", method="best")
+    assert first.exit_code == 0, first.output
+    second = call(tmp_path / "first", members[2], "--output", tmp_path / "second")
+    assert second.exit_code == 0, second.output
+    assert "fitted on its 48 validation images" in " ".join(second.output.split())
+
+
+def test_members_with_other_validation_images(tmp_path):
+    first = write_experiment(tmp_path, "a")
+    second = write_experiment(tmp_path, "b", noise=1, change=lambda frame: frame.iloc[8:])
+    disjoint = write_experiment(tmp_path, "c", noise=2, change=lambda frame: frame[frame["part"] == "test"])
+    result = call(*first, *second, "--output", tmp_path / "new", method="greedy")
+    assert "--common keeps the validation images that all members have" in result.stderr
+    result = call(*first, *second, "--common", "--output", tmp_path / "new", method="greedy")
+    assert result.exit_code == 0, result.output
+    assert "40 validation images of up to 48 are common to all members" in " ".join(result.output.split())
+    assert read_ensemble(tmp_path / "new").fitted_on == {"images": 40, "subjects": 16}
+    result = call(*first, *disjoint, "--common", "--output", tmp_path / "none", method="greedy")
+    assert "no labelled validation image in common" in result.stderr
+    result = call(*first, *disjoint, "--common", "--output", tmp_path / "none")
+    assert result.exit_code == 0, result.output
+    assert set(read_predictions(tmp_path / "none").frame["part"]) == {"test"}
+
+
+def one_class(frame):
+    return frame.assign(label=np.where(frame["part"] == "validation", "hem", frame["label"]))
+
+
+def other_label(frame):
+    return frame.assign(label=["all", *frame["label"][1:]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "message"),
+    [
+        ((one_class, one_class), [], "all 48 validation images are hem"),
+        ((other_label, None), [], "the label of 1 images differs, image_100000 first"),
+        ((lambda frame: frame.iloc[:-1], None), [], "1 images of .*fold0 are not in .*fold0, image_00047 first"),
+        ((None, None), ["populatoin=10"], "unknown key genetic.populatoin: did you mean genetic.population"),
+        ((None, None), ["population=1"], "genetic.population"),
+        ((None, None), ["cma.step=x"], "cma.step"),
+        ((None, None), ["--nested", 17], "--nested 17: validation has 16 subjects"),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_line_and_leaves_nothing(tmp_path, changes, words, message):
+    members = []
+    for noise, (name, change) in enumerate(zip("ab", changes, strict=True)):
+        members += write_experiment(tmp_path, name, noise=noise, change=change or (lambda frame: frame))
+    result = call(*members, *words, "--output", tmp_path / "new", method="genetic")
+    assert result.exit_code == 1
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert re.search(message, result.stderr)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_of_an_older_schema_is_said(runs):
+    path = runs / "seed1" / "predictions.parquet"
+    table = pq.read_table(path)
+    meta = json.loads(table.schema.metadata[b"karyocyte"]) | {"schema_version": 1}
+    pq.write_table(table.replace_schema_metadata({b"karyocyte": json.dumps(meta).encode()}), path)
+    result = call(runs / "seed0", runs / "seed1", "--output", runs / "new", method="best")
+    assert "has predictions schema 1" in result.stderr
     assert not (runs / "new").exists()
 
 

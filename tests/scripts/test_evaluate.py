@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
+from scripts.evaluating import folders
 from tests.helpers.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
@@ -60,9 +61,48 @@ def test_rows_and_files_are_written(runs):
     result = call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
     assert result.exit_code == 0, result.output
     pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
-    assert {path.name for path in folder.iterdir()} == {"metrics.json", "triage.csv", "wrong.csv", *pictures}
+    tables = {f"{name}.csv" for name in ("triage", "wrong", "by_subject", "subgroups", "operating_points")}
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", *tables, *pictures}
     assert set(pd.read_csv(csv)["label"]) == {"mine"}
     assert set(pd.read_csv(csv)["folds"]) == {"0 1"}
+
+
+def test_several_experiments_stand_beside_one_another_and_in_pairs(runs):
+    folder, csv = runs / "both", runs / "x.csv"
+    names = [runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)]
+    result = call(*names, "--output", folder, "--csv", csv, "--label", "mine", "--correction", "fdr_bh")
+    assert result.exit_code == 0, result.output
+    assert "1 - 2" in result.output
+    assert "Benjamini and Hochberg's correction for 1 pair" in " ".join(result.output.split())
+    assert {path.name for path in folder.iterdir()} == {"good", "poor", "groups.csv", "pairs.csv"}
+    assert pd.read_csv(folder / "groups.csv")["images"].tolist() == [90, 90]
+    assert (folder / "poor" / "metrics.json").is_file()
+    rows = pd.read_csv(csv).set_index("label")
+    assert set(rows.index) == {"mine: good", "mine: poor", "mine"}
+    assert {"auc", "ece", "nll_scaled"} <= set(rows.loc["mine: good", "metric"])
+    assert {"difference/auc", "mcnemar_p", "mcnemar_p_fdr_bh"} <= set(rows.loc["mine", "metric"])
+
+
+def test_what_lies_in_the_output_folder_is_never_overwritten(runs):
+    before = (runs / "good0" / "predictions.parquet").read_bytes()
+    result = call(runs / "good1", "--output", runs / "good0")
+    assert result.exit_code == 1
+    assert "is there already and not empty" in result.stderr
+    assert [path.name for path in (runs / "good0").iterdir()] == ["predictions.parquet"]
+    assert (runs / "good0" / "predictions.parquet").read_bytes() == before
+    (runs / "empty").mkdir()
+    assert call(runs / "good1", "--output", runs / "empty").exit_code == 0
+
+
+def test_folders_of_groups_have_plain_names_that_differ():
+    assert folders(["a, seed 0", "a, seed 1", "b/c", "b?c", "..", "ä"]) == [
+        "a_seed_0",
+        "a_seed_1",
+        "b_c",
+        "b_c_2",
+        "group",
+        "ä",
+    ]
 
 
 @pytest.fixture
@@ -105,8 +145,9 @@ def test_assignment_of_what_has_no_cells_says_why(runs):
     ("arguments", "message"),
     [
         (["nowhere"], "no predictions at"),
-        (["good0", "good0"], "test images are in more than one run"),
+        (["good0", "good0"], "good0 is named twice: name each run once"),
         (["good0", "--against", "poor1"], "the images differ"),
+        (["good0", "poor0", "--against", "poor1"], "these are 2 (good, poor): name one of them"),
         (["good0", "--no-assign", "--missing-cost=3"], "--no-assign beside the costs"),
     ],
 )

@@ -12,20 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 import train
-from common.predictions import read_predictions, write_predictions
+from common.predictions import read_predictions
 from common.runs import ROOT, write_status
-from evaluation.ensembles import average
-from evaluation.judge import write_judgement
-from scripts.predict import app
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
+from tests.helpers.predicting import NET, call, table_of, train_two
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config, write_untrained_run
 
-PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
-NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
 
 
@@ -36,10 +31,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cells(home):
-    """Two runs of one fold on cells in folders, without passes; mirror images are averaged."""
-    root = write_class_folders(home / "cells", {"hem": 24, "all": 24})
-    data = ["data=folder", "data.positive_class=all", f"data_dir={root}", "inference.mirror=true"]
-    return [train.run(small_config(home, *NET, f"seed={seed}", "name=cells", data=data)) for seed in range(2)]
+    return train_two(home)
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +40,6 @@ def karyograms(home):
     root = write_karyograms(home / "karyograms", {"normal": 20, "abnormal": 20})
     prepared = ["prepare.augment_at=48", "prepare.compact=true"]
     return train.run(karyogram_config(home, root, *NET, *PASSES, *prepared, "name=sheets"))
-
-
-def call(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)), env=PLAIN)
-
-
-def table_of(*arguments, folder):
-    output = folder / "p.csv"
-    result = call(*arguments, "--output", output)
-    assert result.exit_code == 0, result.output
-    return pd.read_parquet(output.with_suffix(".parquet")), result
 
 
 def own(run, part="test"):
@@ -163,28 +144,6 @@ def test_files_zips_and_names(cells, tmp_path):
     assert by_file[str(names[0])] == by_file[str(names[-1])]  # the same picture
 
 
-def test_several_runs_are_an_ensemble(cells, home, tmp_path):
-    table, _ = table_of(*cells, home / "cells", folder=tmp_path)
-    expected = average([read_predictions(run) for run in cells], list("ab"))
-    tested = expected.part("test").frame
-    found = table.set_index("file").loc[tested["image_id"]].reset_index()
-    assert np.allclose(found["prob_all"], tested["prob_all"], atol=1e-5)
-    assert (found["sampled_votes"] == tested["sampled_votes"]).all()
-    together = tmp_path / "both"
-    write_predictions(together / "predictions.parquet", expected)
-    settings = small_config(tmp_path).evaluation
-    chosen = write_judgement(together, expected, None, settings)["threshold"]["value"]
-    write_status(together, "finished", members=list(map(str, cells)))
-    # Several runs choose anew what the ensemble has chosen.
-    assert (table["called_at_threshold"] == np.where(found_all(table) >= chosen, "all", "hem")).all()
-    again, _ = table_of(together, home / "cells", folder=tmp_path / "again")
-    pd.testing.assert_frame_equal(again.drop(columns="reason"), table.drop(columns="reason"))
-
-
-def found_all(table):
-    return table["prob_all"].to_numpy()
-
-
 def test_true_classes_by_folders_and_a_sheet(karyograms, tmp_path):
     root = write_karyograms(tmp_path / "new", {"normal": 3, "abnormal": 4})
     write_image(root / "elsewhere" / "a.png", cell_image(0))
@@ -206,21 +165,6 @@ def test_a_run_on_composed_karyograms_says_that_others_are_of_another_kind(karyo
     assert "learned from karyograms composed of single chromosomes" in result.output
     _, plain = table_of(karyograms, home / "karyograms" / "normal", folder=tmp_path / "plain")
     assert "composed of single chromosomes" not in plain.output
-
-
-def test_folds_that_share_no_validation_say_what_is_missing(cells, home, tmp_path):
-    other = shutil.copytree(cells[1], tmp_path / "fold")
-    predictions = read_predictions(other)
-    write_predictions(
-        other / "predictions.parquet",
-        type(predictions)(
-            predictions.frame.iloc[1:], predictions.classes, predictions.positive_class, predictions.about
-        ),
-    )
-    table, result = table_of(cells[0], other, home / "cells", folder=tmp_path)
-    assert "the members share no validation part" in result.output
-    assert table["called_at_threshold"].isna().all()
-    assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
 
 
 def test_without_any_rule_a_person_looks_at_everything(tmp_path):

@@ -5,9 +5,10 @@ import shutil
 import pytest
 
 from common.errors import UserError
-from common.schema import CnmcConfig
+from common.schema import CnmcConfig, SplitConfig
 from datamodules.sources import list_images
 from datamodules.sources.cnmc import PUBLISHED
+from datamodules.splits import split
 from tests.helpers.images import cell_image, scan_cnmc, write_cnmc, write_image, write_prelim
 from tests.helpers.real_data import real_data
 
@@ -89,6 +90,17 @@ def test_the_final_test_has_no_labels(cnmc, tmp_path):
     write_image(cnmc / "C-NMC_test_final_phase_data" / "1.bmp", cell_image(1))
     row = scan_cnmc(cnmc, tmp_path / "cache", parts=("training", "final")).frame.iloc[-1]
     assert (row["image_id"], row["label"], row["subject"], row["part"]) == ("final_1", None, None, "final")
+
+
+def test_the_final_test_alone_can_be_read_and_nothing_be_learned_from_it(tmp_path):
+    for number in (1, 2, 10):
+        write_image(tmp_path / "C-NMC_test_final_phase_data" / f"{number}.bmp", cell_image(number))
+    manifest = scan_cnmc(tmp_path, tmp_path / "cache", parts=("final",))
+    assert manifest.frame["image_id"].tolist() == ["final_1", "final_2", "final_10"]
+    assert manifest.frame["label"].tolist() == [None] * 3
+    assert manifest.notes == ("partial: 3 of 2,586 final test images (final 3/2,586)",)
+    with pytest.raises(UserError, match="no image has a label, so nothing can be learned"):
+        split(manifest, "image", SplitConfig(), None)
 
 
 def test_a_part_that_is_missing_is_named(cnmc, tmp_path):

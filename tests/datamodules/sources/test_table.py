@@ -27,6 +27,17 @@ def test_rows_become_images(tmp_path):
     assert manifest.notes == ("1 rows of labels.csv have no label and are not used",)
 
 
+def test_a_column_may_say_how_an_image_came_about(tmp_path):
+    rows = [{**row, "stain": stain} for row, stain in zip(ROWS, ("Wright", "", "MGG", "MGG"), strict=True)]
+    root = write_table(tmp_path / "data", rows)
+    config = CONFIG.model_copy(update={"group_column": "stain"})
+    assert scan(config, str(root), tmp_path / "cache").frame["group"].tolist() == ["Wright", None, "MGG", "MGG"]
+    assert scan(CONFIG, str(root), tmp_path / "cache").frame["group"].tolist() == [None] * 4
+    config = CONFIG.model_copy(update={"group_column": "scanner"})
+    with pytest.raises(UserError, match="no column scanner: set data.group_column to one of path, label, who, part"):
+        scan(config, str(root), tmp_path / "cache")
+
+
 def test_paths_are_below_the_tables_folder_and_are_told_below_data_dir(tmp_path):
     write_table(tmp_path / "data" / "set", ROWS)
     config = CONFIG.model_copy(update={"file": "set/labels.csv"})

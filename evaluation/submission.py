@@ -1,0 +1,86 @@
+"""The file that a challenge wants for a test set without labels: one code per line, in the order of the images."""
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from common.errors import UserError
+from common.files import atomic_path, write_text
+
+INNER_NAME = "isbi_valid.predict"
+_NUMBER = re.compile(r"\d+")
+_NAMED = 5
+
+
+def parse_codes(pairs: Sequence[str], classes: Sequence[str], positive_class: str | None) -> dict[str, str]:
+    """Return what is written for each class.
+
+    Args:
+        pairs: Such as "all=1", "hem=0"; empty: 1 for the positive class, 0 for the other.
+        classes: The run's.
+        positive_class: Of two classes; None of more.
+
+    Raises:
+        UserError: A pair cannot be read, a class is unknown or has no code, or two classes have the same one.
+    """
+    if not pairs:
+        if positive_class is None:
+            raise UserError(f"--codes is not said: add --codes {' '.join(f'{name}=...' for name in classes)}")
+        return {name: str(int(name == positive_class)) for name in classes}
+    codes = dict(pair.partition("=")[::2] for pair in pairs)
+    wrong = [name for name in codes if name not in classes] + [name for name in classes if not codes.get(name)]
+    if wrong or len(codes) != len(pairs) or len(set(codes.values())) != len(codes):
+        wanted = " ".join(f"{name}=<code>" for name in classes)
+        raise UserError(f"--codes {' '.join(pairs)}: give each class one code of its own: --codes {wanted}")
+    return codes
+
+
+def submission_lines(paths: Sequence[str], called: Sequence[str], codes: Mapping[str, str]) -> list[str]:
+    """Return the codes in the order of the images' numbers: that of 2.bmp stands before that of 10.bmp.
+
+    Args:
+        paths: Of the images, whose names are their numbers: 1.bmp, 2.bmp, ... without a gap.
+        called: The class that each is called.
+        codes: What is written for each class.
+
+    Raises:
+        UserError: A name is no number, a number comes twice, or one between 1 and the largest is missing.
+    """
+    stems = [PurePosixPath(path).stem for path in paths]
+    odd = [path for path, stem in zip(paths, stems, strict=True) if not _NUMBER.fullmatch(stem)]
+    if odd:
+        raise UserError(f"{odd[0]}: a submission goes by the numbers of the images, 1.bmp, 2.bmp, ...: name it so")
+    found: dict[int, str] = {}
+    for path, stem, name in zip(paths, stems, called, strict=True):
+        if int(stem) in found:
+            raise UserError(f"{path}: there are two images of the number {int(stem)}: keep one")
+        found[int(stem)] = codes[name]
+    wanted = range(1, max(found, default=0) + 1)
+    missing = [number for number in wanted if number not in found]
+    if missing or 0 in found:
+        few = ", ".join(map(str, missing[:_NAMED])) + ", ..." * (len(missing) > _NAMED)
+        what = f"image {few} of 1 to {len(wanted)} is missing" if missing else "there is an image 0, the first is 1"
+        raise UserError(f"{what}: every line of a submission belongs to one image, bring them all")
+    return [found[number] for number in wanted]
+
+
+def write_submission(path: Path, lines: Sequence[str]) -> None:
+    """Write one code per line, whole or not at all; a path that ends in .zip becomes the zip that is uploaded.
+
+    Of the ISBI 2019 challenge on C-NMC (CodaLab competition 20395) it is assumed, and was seen in what several
+    participants published, that it took a zip of one text file called ``isbi_valid.predict`` with a line per image in
+    the order of the images' numbers, 1 for ALL and 0 for HEM. Its preliminary test has 1,867 images, its final 2,586.
+
+    Raises:
+        UserError: The file is there already.
+    """
+    path = Path(path)
+    if path.exists():
+        raise UserError(f"{path} is there already: name another --submission, or move it away")
+    text = "".join(f"{line}\n" for line in lines)
+    if path.suffix.lower() != ".zip":
+        write_text(path, text)
+        return
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(INNER_NAME, text)

@@ -1,0 +1,1 @@
+"""How much each member of an ensemble counts: weights that are fitted on validation predictions."""

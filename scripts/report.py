@@ -1,0 +1,67 @@
+"""Write one page on finished runs: results, curves, and every test picture with what was said of it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# The packages stand beside scripts/ in the checkout and are not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import report_user_errors
+
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or ensembles; folds are gathered by experiment.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(help="The page.", show_default="report.html in the folder of a single run, else here"),
+]
+Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
+Megabytes = Annotated[float, typer.Option(min=5, help="Size of the page, at most; pictures are left out beyond.")]
+RealNames = Annotated[
+    bool, typer.Option("--real-names", help="Show the names of subjects and images; else they are numbers.")
+]
+Key = Annotated[
+    Path | None, typer.Option(help="Write a table that leads from the numbers to the names; keep it with the images.")
+]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command()
+@report_user_errors()
+def report(
+    runs: Runs,
+    output: Output = None,
+    images: Images = 2000,
+    megabytes: Megabytes = 40.0,
+    real_names: RealNames = False,
+    key: Key = None,
+) -> None:
+    """Write one self-contained page: a run, an ensemble, the folds of an experiment, or several experiments.
+
+    It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
+    [bold]scripts/explain.py[/bold] left.
+
+    [bold]python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
+    """
+    # Imported here so that --help costs nothing.
+    from common.console import say, warn
+    from common.errors import UserError
+    from evaluation.report.page import Options, write_report
+
+    if key is not None and real_names:
+        raise UserError("--key beside --real-names: the names stand on the page, leave one of them out")
+    single = runs[0] if runs[0].is_dir() else runs[0].parent
+    path = output or (single if len(runs) == 1 else Path()) / "report.html"
+    found = write_report(runs, path, Options(images, megabytes, real_names), key)
+    pictures = f"{found['images']:,} of {found['total']:,} test images, {found['pictures']:,} pictures"
+    say(str(path), f"{pictures}, {found['bytes'] / 1e6:.1f} MB")
+    if real_names:
+        warn("the page shows the names of subjects and images: handle it as patient data")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,317 @@
+"""The page: what stands on it, that nothing on it is alive that should not be, and that it is always the same."""
+
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from common.errors import UserError
+from common.files import write_json, write_text
+from evaluation.report import figures
+from evaluation.report.page import Options, write_report
+from tests.helpers.predictions import make_predictions, make_run, with_passes
+from tests.helpers.reports import table_rows, write_facts, write_run
+
+LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}
+NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_start": 0}
+
+
+def written(folders, path, **options):
+    write_report(folders, path, Options(**options))
+    return path.read_text(encoding="utf-8")
+
+
+def prose(html):
+    """The text that a reader sees, without tags and scripts."""
+    bare = re.sub(r"<(script|style)[^>]*>.*?</\1>", "", html, flags=re.S)
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare)))
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Draw nothing but in the fixtures of the module: drawings take most of the time."""
+    monkeypatch.setattr(figures, "as_picture", lambda draw, size: "data:,")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of one run with all that a run leaves."""
+    folder = tmp_path_factory.mktemp("run")
+    run = with_passes(make_run(images=60, subjects=20, about={"leaks": NO_LEAKS}))
+    write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
+    return written([folder], folder / "report.html")
+
+
+class Outline(HTMLParser):
+    """Headings, images, tables and what would be fetched."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.levels, self.images, self.captions, self.scopes, self.fetched, self.ids = [], [], 0, [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if re.fullmatch("h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        if tag == "img":
+            self.images.append(found)
+        self.captions += tag == "caption"
+        if tag == "th":
+            self.scopes.append(found.get("scope"))
+        self.fetched += [found[name] for name in ("src", "href") if name in found]
+        self.ids += [found["id"]] if "id" in found else []
+
+
+def test_it_needs_nothing_but_itself(page):
+    outline = Outline(page)
+    assert outline.fetched
+    assert all(one.startswith(("data:", "#")) for one in outline.fetched)
+    assert not re.findall(r"url\(|@import|https?://", re.sub(r'"data:[^"]*"', "", page))
+    assert "default-src 'none'" in page
+
+
+def test_it_can_be_read_by_all(page):
+    outline = Outline(page)
+    assert outline.levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
+    assert outline.levels.count(1) == 1
+    assert all(image["alt"] for image in outline.images)
+    assert page.count("<table>") == outline.captions
+    assert set(outline.scopes) == {"col", "row"}
+    assert len(outline.ids) == len(set(outline.ids))
+    assert '<html lang="en">' in page
+
+
+def test_it_says_what_was_tested_and_how(page):
+    text = prose(page)
+    for said in (
+        "tiny",
+        "protocol subject",
+        "No leak found",
+        "near-same pictures across the split were not looked for",
+    ):
+        assert said in text
+    assert "of 20 subjects" in text
+    for title in ("Operating points", "Triage", "Calibration", "Reliability, as trained", "Risk and coverage"):
+        assert title in text
+    assert "abc123" in text
+    assert "torch 2.11" in text
+    assert "learns its pictures by heart" in text
+
+
+def test_the_parts_are_those_of_the_split(page):
+    rows = table_rows(page, "Images of each part")
+    assert rows[0] == ["part", "images", "subjects", "hem", "all"]
+    # Of the two training images one has no subject.
+    assert rows[1:] == [["train", "2", "1", "1", "1"], ["test", "1", "1", "0", "1"]]
+
+
+def test_figures_stand_with_their_intervals(page, tmp_path):
+    judgement = json.loads(page_judgement(tmp_path))
+    rows = {row[0].split("\n")[0]: row for row in table_rows(page, "Test metrics")}
+    auc = judgement["test"]["metrics"]["auc"]
+    cell = next(row for name, row in rows.items() if name.startswith("AUC"))[1]
+    assert cell == f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
+
+
+def page_judgement(tmp_path):
+    from common.schema import EvaluationConfig
+    from evaluation.judge import write_judgement
+
+    run = with_passes(make_run(images=60, subjects=20, about={"leaks": NO_LEAKS}))
+    write_judgement(tmp_path / "judged", run, None, EvaluationConfig())
+    return (tmp_path / "judged" / "metrics.json").read_text()
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    write_facts(write_run(tmp_path, make_run(images=30, subjects=10), maps=("a-b",)))
+    first = written([tmp_path], tmp_path / "one.html")
+    assert written([tmp_path], tmp_path / "two.html") == first
+
+
+def test_names_lead_back_to_nobody_unless_asked(tmp_path):
+    write_facts(write_run(tmp_path, make_run(images=30, subjects=10)))
+    hidden = written([tmp_path], tmp_path / "hidden.html")
+    for told in ("subject_0", "image_0", "anna", "bert", "/home/"):
+        assert told not in hidden
+    assert "S001" in hidden
+    assert "2 broken images skipped" in hidden
+    shown = written([tmp_path], tmp_path / "shown.html", real_names=True)
+    for told in ("subject_0001", "image_00001", "/home/anna/cells", "handle this page as patient data"):
+        assert told in shown
+
+
+def test_the_key_is_written_where_asked(tmp_path):
+    run = write_run(tmp_path / "run", make_run(images=30, subjects=10))
+    write_report([run], tmp_path / "page.html", Options(), tmp_path / "key.csv")
+    lines = (tmp_path / "key.csv").read_text().splitlines()
+    assert lines[0] == "shown,image_id"
+    assert len(lines) == 31
+
+
+EVIL = '</script><img src=x onerror="alert(1)">'
+
+
+def test_names_from_outside_are_inert(tmp_path):
+    run = make_run(images=30, subjects=10, classes=("hem", EVIL), about={"name": f"x{EVIL}", "weights": EVIL})
+    run.frame["kind"] = EVIL
+    run.frame["subject"] += EVIL
+    write_facts(write_run(tmp_path, run))
+    write_text(tmp_path / "config.yaml", f"name: '{EVIL}'\n")
+    page = written([tmp_path], tmp_path / "page.html", real_names=True)
+    # Every occurrence is text: the tags of the page are its own.
+    assert EVIL not in page
+    assert "onerror" in page
+    assert not any("onerror" in image for image in Outline(page).images)
+    data = re.search(r'<script type="application/json" id="gallery-data">(.*?)</script>', page, re.S)[1]
+    assert "<" not in data
+    assert json.loads(data)["classes"] == ["hem", EVIL]
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"leaks": LEAKS}, "Leaks were found: these figures flatter the model"),
+        ({"leaks": LEAKS}, "subjects in more than one part: 3"),
+        ({"protocol": "paper", "leaks": LEAKS}, "protocol = paper: leaks on purpose"),
+        ({"protocol": "paper", "leaks": NO_LEAKS}, "protocol = paper: leaks on purpose"),
+        ({}, "Whether the test images leak into the training is not recorded"),
+        ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
+        ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
+    ],
+)
+def test_what_must_not_be_overlooked(tmp_path, about, said):
+    write_run(tmp_path, make_run(images=12, subjects=4, about=about), pictures=False)
+    assert said in prose(written([tmp_path], tmp_path / "page.html", images=0))
+
+
+def test_predictions_alone_are_enough(tmp_path):
+    text = prose(written([write_run(tmp_path, make_run(), pictures=False)], tmp_path / "page.html"))
+    assert "The runs left no pictures" in text
+    assert "The training part is not recorded" in text
+    assert "Configuration" not in text
+    assert "Learning curves" not in text
+
+
+def test_a_run_without_test_images_says_so(tmp_path):
+    write_run(tmp_path, make_predictions(part="validation"), pictures=False)
+    text = prose(written([tmp_path], tmp_path / "page.html"))
+    assert "There are no test images" in text
+    assert "nothing can be said of how good the model is" in text
+
+
+def test_more_than_two_classes_have_a_table_of_their_own(tmp_path):
+    classes = ("basophil", "eosinophil", "ig", "lymphocyte")
+    write_run(tmp_path, make_run(images=80, subjects=20, classes=classes))
+    page = written([tmp_path], tmp_path / "page.html")
+    assert [row[0] for row in table_rows(page, "Class by class")[1:]] == list(classes)
+    assert "Operating points" not in page
+
+
+def test_folds_have_their_means_and_curves_each(tmp_path):
+    folders = [write_run(tmp_path / str(fold), make_run(fold, images=30, subjects=10)) for fold in range(3)]
+    for folder in folders:
+        write_facts(folder)
+    page = written(folders, tmp_path / "page.html")
+    assert table_rows(page, "Test metrics")[0][2] == "mean over folds, at 0.5"
+    assert {row[0] for row in table_rows(page, "Images of each part")} >= {"train, fold 0", "test, fold 2"}
+    assert all(f"Learning curves, fold {fold}" in page for fold in range(3))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """The page of three experiments on the same images."""
+    folder = tmp_path_factory.mktemp("sweep")
+    runs = [
+        make_run(images=60, subjects=20, skill=skill, about={"name": name, "leaks": leaks})
+        for skill, name, leaks in ((3, "good", NO_LEAKS), (1, "middling", NO_LEAKS), (0, "poor", LEAKS))
+    ]
+    return written([write_run(folder / run.about["name"], run) for run in runs], folder / "page.html")
+
+
+def test_experiments_are_compared(sweep):
+    overview = table_rows(sweep, "Test metrics of 3 experiments")
+    assert [row[0] for row in overview[1:]] == ["good", "middling", "poor"]
+    pairs = table_rows(sweep, "All pairs")
+    assert {row[0] for row in pairs[1:]} == {"good − middling", "good − poor", "middling − poor"}
+    assert "Holm" in prose(sweep)
+
+
+def test_errors_of_experiments_add_up(sweep):
+    rows = table_rows(sweep, "How many of the 3 models miss an image")
+    assert [row[0] for row in rows[1:]] == ["0", "1", "2", "3"]
+    assert sum(int(row[1]) for row in rows[1:]) == 60
+    assert len(table_rows(sweep, "How alike the models are")) == 4
+
+
+def test_who_leaks_is_named(sweep):
+    text = prose(sweep)
+    assert "Leaks were found: these figures flatter the model (poor)" in text
+    assert "No leak found (good, middling)" in text
+
+
+def test_each_experiment_has_its_chapter(sweep):
+    outline = Outline(sweep)
+    assert [f"experiment-{place}" in outline.ids for place in (1, 2, 3)] == [True] * 3
+    assert len(outline.ids) == len(set(outline.ids))
+    assert sweep.count('<details class="chapter"') == 3
+
+
+def test_experiments_on_other_images_are_listed_and_not_compared(tmp_path):
+    runs = [make_run(0, about={"name": "a"}), make_run(7, about={"name": "b", "fold": 0})]
+    text = prose(written([write_run(tmp_path / run.about["name"], run) for run in runs], tmp_path / "page.html"))
+    assert "a and b are not compared: the images differ" in text
+    assert "Their errors cannot be compared" in text
+
+
+def test_an_ensemble_shows_its_members(tmp_path):
+    write_run(tmp_path, with_passes(make_run(images=30, subjects=10, about={"ensemble": 2}), passes=2))
+    made = {
+        "method": "genetic",
+        "members": ["x/a", "x/b"],
+        "labels": ["net a", "net b"],
+        "combiner": {"method": "genetic", "weights": [0.75, 0.25]},
+        "fitted_on": {"images": 30, "subjects": 10},
+    }
+    write_json(tmp_path / "ensemble.json", {"schema": 1, **made})
+    lines = ["model,kind,fold,metric,validation,validation_low,validation_high,nested,test,test_low,test_high,gap"]
+    lines += ["net a,member,all,f1_weighted,0.9,0.8,0.95,,0.85,0.8,0.9,0.05"]
+    lines += ["net a,member,all,auc,0.1,0.1,0.1,,0.1,0.1,0.1,0"]
+    write_text(tmp_path / "overfitting.csv", "\n".join([*lines, ""]))
+    page = written([tmp_path], tmp_path / "page.html")
+    assert table_rows(page, "Members, joined by genetic")[1:] == [["net a", "0.750"], ["net b", "0.250"]]
+    rows = table_rows(page, "Weighted F1 on validation and on test")
+    assert rows[0] == ["model", "validation", "test", "gap"]
+    assert rows[1][1:] == ["0.900 (0.800 to 0.950)", "0.850 (0.800 to 0.900)", "+0.050"]
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "name at least one run"),
+        ([{}, {"again": True}], "is named twice"),
+        ([{}, {"classes": ("a", "b"), "about": {"name": "other"}}], "make a report of each task"),
+        ([{}, {"seed": 5, "subjects": 7, "about": {"name": "other"}}], "make a report of each data set"),
+    ],
+)
+def test_what_does_not_belong_on_one_page(tmp_path, runs, message):
+    folders = []
+    for place, one in enumerate(runs):
+        again = one.pop("again", False)
+        run = None if again else make_run(**one)
+        folders.append(folders[0] if again else write_run(tmp_path / str(place), run, pictures=False))
+    with pytest.raises(UserError, match=message):
+        write_report(folders, tmp_path / "page.html", Options())
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_broken_file_is_named(tmp_path):
+    write_run(tmp_path, make_run(), pictures=False)
+    write_text(tmp_path / "data.json", "{")
+    with pytest.raises(UserError, match=r"data\.json is no JSON"):
+        write_report([tmp_path], tmp_path / "page.html", Options())

@@ -1,0 +1,45 @@
+"""Run folders as a report reads them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from common.files import write_json, write_text
+from common.pictures import HEATMAPS, THUMBNAILS, write_pictures
+from common.predictions import Predictions, write_predictions
+
+
+def write_run(folder: Path, run: Predictions, pictures: bool = True, maps: tuple[str, ...] = ()) -> Path:
+    """Write predictions, a picture per test image, and heat maps of the methods named; return the folder."""
+    write_predictions(folder / "predictions.parquet", run)
+    names = run.part("test").frame["image_id"]
+    if pictures:
+        write_pictures(folder / THUMBNAILS, names, drawn(len(names)), 24)
+    for seed, name in enumerate(maps, 1):
+        write_pictures(folder / HEATMAPS / f"{name}.parquet", names, drawn(len(names), seed), 24)
+    return folder
+
+
+def drawn(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Pictures of noise, no two alike."""
+    return list(np.random.default_rng(seed).integers(0, 256, (count, 24, 24, 3), dtype=np.uint8))
+
+
+def write_facts(folder: Path) -> None:
+    """Write what train.py leaves beside the predictions: configuration, versions, split and curves."""
+    write_text(folder / "config.yaml", "name: tiny\ndata_dir: /home/anna/cells\nsplit:\n  folds: 3\n")
+    write_json(folder / "environment.json", {"python": "3.11", "packages": {"torch": "2.11"}, "revisions": ["abc123"]})
+    write_json(folder / "data.json", {"notes": ["2 broken images skipped: anna.bmp, bert.bmp"]})
+    rows = ["image_id,path,label,subject,sha256,part", "a,a.bmp,hem,007,0,train", "b,b.bmp,all,,1,train"]
+    write_text(folder / "split.csv", "\n".join([*rows, "c,c.bmp,all,008,2,test", ""]))
+    curves = "epoch,train/loss,val/loss,val/auc\n0,0.7,0.6,0.8\n1,0.5,0.55,0.85\n"
+    write_text(folder / "logs" / "1-head" / "version_0" / "metrics.csv", curves)
+
+
+def table_rows(html: str, caption: str) -> list[list[str]]:
+    """Return the cells of the table with that caption, as text without tags, its heads first."""
+    (table,) = [one for one in re.findall(r"<table>.*?</table>", html, re.S) if f"<caption>{caption}" in one]
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.S)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in rows]
+    return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in cells]

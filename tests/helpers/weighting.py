@@ -1,0 +1,38 @@
+"""Members of an ensemble with a known truth, as the arrays that weights are fitted on."""
+
+import numpy as np
+from scipy.special import softmax
+
+from evaluation.metrics import call
+from evaluation.weighting.problem import Problem
+
+
+def make_problem(members=4, images=200, classes=2, skill=1.5, seed=0, labels=None, skills=None, clusters=None):
+    """Draw a problem: half of the noise is the members' in common; ``skills`` gives each member its own."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(classes, size=images) if labels is None else np.asarray(labels)
+    images = len(labels)
+    skills = np.full(members, skill) if skills is None else np.asarray(skills)
+    noise = rng.normal(size=(len(skills), images, classes)) + rng.normal(size=(images, classes))
+    logits = noise + skills[:, None, None] * np.eye(classes)[labels]
+    names = tuple(f"class_{number}" for number in range(classes))
+    return Problem(softmax(logits, axis=2), labels, 1 if classes == 2 else None, names, clusters)
+
+
+def of_positive(scores, labels):
+    """Build a two-class problem from the members' probabilities of the positive class, shape (M, N)."""
+    scores = np.asarray(scores, dtype=np.float64)
+    return Problem(np.stack([1 - scores, scores], axis=2), np.asarray(labels), 1, ("negative", "positive"))
+
+
+def called_by(problem, weights):
+    """The classes that the weighted mean calls, member by member as the formula says."""
+    mean = sum(weight * member for weight, member in zip(weights, problem.probabilities, strict=True))
+    return call(mean, problem.positive_index)
+
+
+def permuted(problem, order):
+    """The same problem with its members in another order."""
+    return Problem(
+        problem.probabilities[order], problem.labels, problem.positive_index, problem.classes, problem.clusters
+    )

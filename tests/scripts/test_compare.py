@@ -1,0 +1,64 @@
+"""scripts/compare.py: the table of claims and their audit."""
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from scripts.compare import app
+from tests.helpers.claims import claim, measured, write_results
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    claims = [claim(), claim("better", claimed="0.95"), claim("private", metric="val_accuracy")]
+    write_results(folder, claims, sums=[["009", "1", "right", "1 2", 3], ["009", "2", "wrong", "1 2", 4]])
+    rows = [measured(high=0.92), measured("better, ours", "better")]
+    pd.DataFrame(rows).to_csv(folder / "some.csv", index=False)
+    return folder
+
+
+def call(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], terminal_width=200)
+    return result, " ".join(result.output.split())
+
+
+def test_every_claim_has_a_verdict(results, tmp_path):
+    result, output = call("--results", results, "--csv", tmp_path / "out.csv")
+    assert result.exit_code == 0, output
+    assert "1 reached" in output
+    assert "1 not reached" in output
+    assert "1 not comparable" in output
+    table = pd.read_csv(tmp_path / "out.csv", dtype=str).set_index("experiment")
+    assert table["verdict"].to_dict() == {"net": "reached", "better": "not reached", "private": "not comparable"}
+    assert table.loc["net", ["as_paper_value", "as_paper_seeds", "as_paper_folds"]].tolist() == ["0.8", "0", "0"]
+
+
+def test_the_audit_marks_what_does_not_follow_and_ends_well(results, tmp_path):
+    result, output = call("audit", "--results", results, "--csv", tmp_path / "audit.csv")
+    assert result.exit_code == 0, output
+    assert "does not follow" in output
+    assert "2 printed figures: 1 follow, 1 do not follow" in output
+    assert pd.read_csv(tmp_path / "audit.csv")["follows"].tolist() == [True, False]
+    failed = call("audit", "--results", results, "--failed")[1]
+    assert "wrong" in failed
+    assert "right" not in failed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--paper", "007"], "no claims of paper 007: choose from 009"),
+        (["audit", "--paper", "007"], "no claims of paper 007"),
+    ],
+)
+def test_an_unknown_paper_is_refused(results, arguments, said):
+    result, output = call(*arguments, "--results", results)
+    assert result.exit_code == 1
+    assert said in output
+
+
+def test_options_before_the_word_are_refused_and_not_passed_over():
+    result, output = call("--paper", "004", "audit")
+    assert result.exit_code == 1
+    assert "write options after the word" in output
