@@ -54,7 +54,7 @@ def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool)
     names, by_name = name_all(everything, real_names), everything.set_index("image_id")
     chosen = _chosen(tested, images)
     pool, chosen = fill(PicturePool(), chapters, chosen, budget)
-    notes = pool.notes + _left_out(len(everything), len(chosen))
+    notes = _left_out(len(everything), len(chosen)) + pool.notes
     by_id = [table.set_index("image_id") for table in tested]
     first = chapters[0].judgement
     classes = first["classes"]

@@ -53,6 +53,14 @@ def test_what_changes_the_result_changes_the_address(tmp_path, override):
     assert address(small_config(tmp_path)).parent != address(small_config(tmp_path, override)).parent
 
 
+def test_how_images_are_grouped_for_the_judgement_does_not_change_the_address(tmp_path):
+    table = ["data=table", "data.positive_class=all"]
+    plain, grouped = (small_config(tmp_path, *more, data=table) for more in ([], ["data.group_column=stain"]))
+    assert grouped.data.group_column == "stain"
+    assert run_identity(plain, CONTENTS) == run_identity(grouped, CONTENTS)
+    assert "group_column" not in run_identity(plain, CONTENTS)["config"]["data"]  # runs of before it keep theirs
+
+
 def test_the_content_of_data_and_weights_changes_the_address(tmp_path):
     config = small_config(tmp_path)
     for key in CONTENTS:

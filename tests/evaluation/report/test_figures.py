@@ -1,0 +1,80 @@
+"""The drawings of a page: SVG within it, the same at every making, and told in words."""
+
+import base64
+import xml.etree.ElementTree as ET
+
+import pandas as pd
+import pytest
+
+from common.schema import EvaluationConfig
+from evaluation.judge import judge
+from evaluation.report import figures
+from evaluation.report.sources import read_chapters
+from tests.helpers.predictions import make_run
+from tests.helpers.reports import write_facts, write_run
+
+SETTINGS = EvaluationConfig(resamples=20)
+
+
+def root_of(source):
+    kind, data = source.split(",", 1)
+    assert kind == "data:image/svg+xml;base64"
+    return ET.fromstring(base64.b64decode(data))
+
+
+def test_a_drawing_is_an_svg_and_the_same_twice():
+    judgement = judge(make_run(), SETTINGS)
+    first, second = (figures.drawn_confusion(judgement)[0].source for _ in range(2))
+    assert first == second
+    root = root_of(first)
+    assert root.tag.endswith("svg")
+    # A viewer's font must not be needed, nor the day of the making told.
+    assert not list(root.iter("{http://www.w3.org/2000/svg}text"))
+    assert not list(root.iter("{http://purl.org/dc/elements/1.1/}date"))
+
+
+def test_a_confusion_matrix_is_read_out():
+    judgement = judge(make_run(), SETTINGS)
+    half, chosen = figures.drawn_confusion(judgement)
+    (a, b), (c, d) = judgement["test"]["confusion"]
+    assert half.alt == f"of {a + b} hem, {a} are called hem and {b} are called all; " + (
+        f"of {c + d} all, {c} are called hem and {d} are called all"
+    )
+    assert "chosen on validation" in chosen.caption
+    assert not half.wide
+
+
+def test_of_many_classes_the_worst_mix_ups_are_read_out():
+    judgement = judge(make_run(images=90, classes=tuple("abcdefghij")), SETTINGS)
+    (drawing,) = figures.drawn_confusion(judgement)
+    pairs = [
+        (count, row, column)
+        for row, line in enumerate(judgement["test"]["confusion"])
+        for column, count in enumerate(line)
+        if row != column
+    ]
+    count, row, column = max(pairs, key=lambda pair: pair[0])
+    assert f"{'abcdefghij'[row]} for {'abcdefghij'[column]} ({count})" in drawing.alt
+    assert drawing.wide
+
+
+def test_curves_of_the_run_are_drawn_where_it_left_some(tmp_path):
+    write_run(tmp_path, make_run(), pictures=False)
+    assert figures.drawn_curves(read_chapters([tmp_path])[0]) == []
+    write_facts(tmp_path)
+    (drawing,) = figures.drawn_curves(read_chapters([tmp_path])[0])
+    assert "2 epochs" in drawing.alt
+
+
+def test_no_curve_without_both_classes(tmp_path):
+    run = make_run(images=20, subjects=20)
+    run.frame["label"] = "all"
+    write_run(tmp_path, run, pictures=False)
+    assert figures.drawn_ranks(read_chapters([tmp_path])[0]) == []
+
+
+@pytest.mark.parametrize("independent", [True, False])
+def test_what_all_models_miss_is_read_out(independent):
+    counts = pd.DataFrame({"k": [0, 1, 2], "images": [6, 3, 1], "share": [0.6, 0.3, 0.1]})
+    drawing = figures.drawn_misses(counts.assign(independent=[5.0, 4.0, 1.0]) if independent else counts)
+    assert drawing.alt == "1 images (10.0 %) are missed by all 2 models"

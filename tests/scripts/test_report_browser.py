@@ -1,0 +1,281 @@
+"""The page in a real browser: headless Chromium clicks, types, and looks."""
+
+import re
+
+import pytest
+
+from evaluation.report.page import Options, write_report
+from scripts.benchmarks.browser import ARGUMENTS, find_browser
+from tests.helpers.predictions import make_run, with_passes
+from tests.helpers.reports import write_facts, write_run
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
+BROWSER = find_browser()
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
+SHOWN = "#cards li"
+LONG = "a_class_with_a_very_long_name_that_no_phone_can_hold_in_one_line"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """The page of one run of 40 images with heat maps."""
+    folder = tmp_path_factory.mktemp("run")
+    run = with_passes(make_run(images=40, subjects=10, skill=1.0), noise=2.0)
+    write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
+    write_report([folder], folder / "report.html", Options())
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """The page of two experiments of four classes, one of a long name."""
+    folder = tmp_path_factory.mktemp("sweep")
+    runs = [
+        make_run(images=40, subjects=10, skill=skill, classes=("a", "b", "c", LONG), about={"name": f"{LONG}_{skill}"})
+        for skill in (2, 0)
+    ]
+    folders = [write_run(folder / str(place), run) for place, run in enumerate(runs)]
+    write_report(folders, folder / "report.html", Options())
+    return folder / "report.html"
+
+
+@pytest.fixture
+def page(browser, request):
+    """A page of the browser that keeps what it complains of and what it asks the network for."""
+    width, height = getattr(request, "param", (1280, 900))
+    opened = browser.new_page(viewport={"width": width, "height": height})
+    opened.complaints, opened.requests = [], []
+    opened.on("console", lambda message: opened.complaints.append(message.text))
+    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.on("request", lambda request: opened.requests.append(request.url))
+    yield opened
+    assert opened.complaints == []
+    assert all(url.startswith(("file:", "data:")) for url in opened.requests)
+    assert len([url for url in opened.requests if url.startswith("file:")]) <= 2
+    opened.close()
+
+
+def go(page, path, choice=""):
+    page.goto(path.as_uri() + choice)
+
+
+def names(page):
+    """The names of the pictures shown, in their order."""
+    return [re.search(r"S\d+-\d+", text)[0] for text in page.locator(f"{SHOWN} .small").all_text_contents()]
+
+
+def uncertainties(page):
+    found = page.locator(f"{SHOWN} .small").all_text_contents()
+    return [float(re.search(r"uncertainty ([\d.]+)", text)[1]) for text in found]
+
+
+def count(page):
+    return int(page.inner_text("#count").split(" of ")[0])
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.textContent")
+
+
+def test_it_opens_with_all_pictures_the_most_uncertain_first(page, path):
+    go(page, path)
+    assert count(page) == 40
+    assert uncertainties(page) == sorted(uncertainties(page), reverse=True)
+    page.locator("#gallery").scroll_into_view_if_needed()
+    first = page.locator(f"{SHOWN} img").first
+    assert first.evaluate("one => one.decode().then(() => one.naturalWidth)") == 24
+
+
+def test_wrong_calls_alone(page, path):
+    go(page, path)
+    everything = page.locator(".card.wrong").count()
+    assert 0 < everything < 40
+    page.select_option("[name=show]", "wrong")
+    assert count(page) == everything == page.locator(SHOWN).count()
+    assert all(text.startswith("✗") for text in page.locator(".verdict").all_text_contents())
+    page.select_option("[name=show]", "right")
+    assert count(page) == 40 - everything
+    assert page.locator(".card.wrong").count() == 0
+
+
+def test_doubtful_and_sure_calls_are_told_apart(page, path):
+    go(page, path)
+    page.select_option("[name=show]", "doubtful")
+    assert set(page.locator(".doubt").all_text_contents()) == {"? doubtful"}
+    page.select_option("[name=show]", "surely-wrong")
+    assert set(page.locator(".doubt").all_text_contents()) <= {""}
+    assert page.locator(".card.right").count() == 0
+
+
+def test_choices_add_up_and_are_taken_back(page, path):
+    go(page, path)
+    page.select_option("[name=truth]", label="all")
+    page.select_option("[name=called]", label="hem")
+    assert 0 < count(page) < 40
+    assert {text.split(" (")[0] for text in page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()} == {
+        "is all"
+    }
+    assert all("called hem" in text for text in page.locator(".verdict").all_text_contents())
+    page.click("text=Reset")
+    page.wait_for_timeout(50)
+    assert count(page) == 40
+
+
+def test_one_subject_and_a_search(page, path):
+    go(page, path)
+    page.select_option("[name=subject]", "S003")
+    assert {name[:4] for name in names(page)} == {"S003"}
+    page.select_option("[name=subject]", "")
+    page.fill("[name=search]", "s004-02")
+    assert names(page) == ["S004-02"]
+
+
+@pytest.mark.parametrize(
+    ("order", "key"), [("name", None), ("subject", None), ("certain", uncertainties), ("likely", None)]
+)
+def test_orders(page, path, order, key):
+    go(page, path)
+    before = names(page)
+    page.select_option("[name=sort]", order)
+    found = key(page) if key else names(page)
+    if order in ("name", "subject"):
+        assert found == sorted(before)
+    elif key:
+        assert found == sorted(found)
+    else:
+        assert sorted(found) == sorted(before)
+        first, last = (page.locator(".verdict").nth(place).text_content() for place in (0, 39))
+        assert "called all" in first
+        assert "called hem" in last
+
+
+def test_a_choice_that_fits_nothing_says_so_and_leads_back(page, path):
+    go(page, path)
+    page.fill("[name=search]", "nothing is called so")
+    assert count(page) == 0
+    assert page.locator("#empty").is_visible()
+    page.click("#empty button")
+    page.wait_for_timeout(50)
+    assert count(page) == 40
+    assert not page.locator("#empty").is_visible()
+
+
+def test_a_picture_is_enlarged_with_all_that_is_known_of_it(page, path):
+    go(page, path)
+    shown = names(page)
+    page.locator(".card").nth(2).click()
+    viewer = page.locator("#viewer")
+    assert viewer.is_visible()
+    assert page.inner_text("#viewer-title") == f"{shown[2]}, 3 of 40"
+    for fact in ("true class", "called", "probability", "uncertainty", "votes", "subject"):
+        assert viewer.locator("dt", has_text=re.compile(f"^{fact}$")).count() == 1
+    page.click("[data-step='1']")
+    assert page.inner_text("#viewer-title").startswith(shown[3])
+    page.click("[data-close]")
+    assert not viewer.is_visible()
+
+
+def test_everything_goes_by_keys(page, path):
+    go(page, path)
+    shown = names(page)
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "search"
+    page.locator(".card").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert shown[1] in focused(page)
+    page.keyboard.press("ArrowDown")
+    across = page.evaluate("getComputedStyle(document.getElementById('cards')).gridTemplateColumns.split(' ').length")
+    assert shown[1 + across] in focused(page)
+    page.keyboard.press("End")
+    assert shown[-1] in focused(page)
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#viewer-title").startswith(shown[0])
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#viewer-title").startswith(shown[2])
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
+    # The focus is where one was last, and one picture alone is a stop of the Tab key.
+    assert shown[1] in focused(page)
+    assert page.locator(".card[tabindex='0']").count() == 1
+
+
+def test_heat_maps_lie_over_the_pictures_where_asked(page, path):
+    go(page, path)
+    assert page.locator("img.heat").count() == 0
+    page.select_option("[name=map]", label="gradcam-layer4")
+    page.locator("#gallery").scroll_into_view_if_needed()
+    assert page.locator("img.heat").count() > 0
+    page.locator("[name=strength]").fill("80")
+    assert page.locator("img.heat").first.evaluate("one => getComputedStyle(one).opacity") == "0.8"
+    page.locator(".card").first.focus()
+    page.keyboard.press("m")
+    assert page.locator("img.heat").count() == 0
+    page.keyboard.press("m")
+    assert page.locator("img.heat").count() > 0
+
+
+def test_the_address_keeps_the_choice(page, path):
+    go(page, path)
+    page.select_option("[name=show]", "wrong")
+    page.select_option("[name=sort]", "name")
+    page.select_option("[name=map]", label="gradcam-layer4")
+    shown = names(page)
+    page.locator(".card").nth(1).click()
+    address = page.url
+    assert "show=wrong" in address
+    page.goto("about:blank")
+    page.goto(address)
+    assert names(page) == shown
+    assert page.inner_text("#viewer-title").startswith(shown[1])
+    assert page.locator("#viewer img.heat").count() == 1
+    page.requests.clear()
+
+
+def test_models_of_a_sweep_are_chosen_among(page, sweep):
+    go(page, sweep)
+    first = page.locator(".verdict").all_text_contents()
+    page.select_option("[name=model]", "1")
+    assert page.locator(".verdict").all_text_contents() != first
+    page.select_option("[name=show]", "missed-by-all")
+    missed = names(page)
+    page.select_option("[name=model]", "0")
+    assert sorted(names(page)) == sorted(missed)
+    assert set(page.locator(".card").evaluate_all("all => all.map((one) => one.className)")) == {"card wrong"}
+
+
+@pytest.mark.parametrize("page", [(390, 844), (360, 740)], indirect=True)
+@pytest.mark.parametrize("which", ["path", "sweep"])
+def test_a_phone_never_rolls_sideways(page, which, request):
+    go(page, request.getfixturevalue(which))
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+    width = page.evaluate("innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("a, button, select, input, summary")]
+            .filter((one) => one.checkVisibility() && !one.matches(".skip") && one.getBoundingClientRect().height < 43.9)
+            .map((one) => one.outerHTML)"""
+    )
+    assert small == []
+    page.locator(".card").first.click()
+    box = page.locator("#viewer").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_on_paper_there_are_no_controls_and_few_pictures(page, path):
+    go(page, path)
+    page.emulate_media(media="print")
+    assert not page.locator("#controls").is_visible()
+    assert not page.locator("nav").is_visible()
+    assert page.locator(SHOWN).evaluate_all("all => all.filter((one) => one.checkVisibility()).length") == 24
