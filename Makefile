@@ -22,8 +22,9 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
 	@rm -f $(VENV)/.installed-* && touch $@
 
-demo: setup ## train and judge the main model on drawn cells: minutes, no data needed
+demo: setup ## train and judge the main model on drawn cells, and write its report.html: minutes, no data needed
 	$(RUN) train.py +experiment=resnet50_cut_block5 +profile=demo
+	$(RUN) scripts/report.py "$$(ls -dt outputs/resnet50_cut_block5/*/seed=0 | head -n 1)"
 
 test: setup ## run the tests
 	$(RUN) -m pytest -q -m "not slow" $(PYTEST_ARGS)

@@ -11,7 +11,7 @@ from datamodules.canvas import on_black
 from datamodules.compaction import compact, compact_like
 from datamodules.images import read_image
 from datamodules.manifest import Manifest
-from datamodules.prepare import content, pad_to_square
+from datamodules.prepare import content, pad_to_square, resize
 from datamodules.sources.karyogram_writing import read_karyograms
 from datamodules.sources.metaphase import GROUND
 
@@ -76,7 +76,8 @@ def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> 
         config: The preparation.
 
     Returns:
-        bool, of the height and width of ``config.shape``; each pixel is the nearest one of the mask.
+        bool, of the height and width of ``config.shape``; each pixel is the nearest one of the mask, or, where that
+        would leave nothing of a mark too thin, every pixel that the mark touches.
 
     Raises:
         UserError: ``config`` lays single chromosomes on a canvas.
@@ -91,4 +92,6 @@ def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> 
         mask = mask[content(image, config.crop_threshold)]
     if config.fit == "square":
         mask = pad_to_square(mask)
-    return cv2.resize(np.ascontiguousarray(mask), config.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    marked = np.ascontiguousarray(mask > 0, np.float32)
+    nearest = cv2.resize(marked, config.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    return nearest if nearest.any() else resize(marked, config.shape, "area") > 0

@@ -12,6 +12,7 @@ METRICS = {"test_weighted_f1": "f1_weighted", "test_accuracy": "accuracy", "val_
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REACHED, NOT_REACHED, NOT_COMPARABLE = "reached", "not reached", "not comparable"
 FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
+OUTSIDE = " on "  # of a source: "cnmc on all_idb2 ..."
 NEEDED = ("label", "experiment", "source", "protocol", "folds", "seeds", "images", "subjects", "metric", "value", "low")
 COPIED = ("label", "protocol", "value", "low", "high", "images", "folds", "seeds", "images_seen", "minutes", "revision")
 FACTS = ("paper", "experiment", "section", "dataset", "split", "metric", "claimed")
@@ -38,7 +39,8 @@ def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
 def measurements(results: Path) -> pd.DataFrame:
     """Gather what was measured here, from every table of ``results`` that ``evaluate.py --csv`` wrote.
 
-    Rows of drawn images, of single folds that stand beside their pool, and of paired differences are left out.
+    Rows of drawn images, of single folds that stand beside their pool, of paired differences, and of runs that are
+    judged outside and inside their own data set are left out.
 
     Returns:
         The tables' columns, ``minutes`` per run, ``images_seen`` per run, and ``data``: the data set, or the table's
@@ -48,7 +50,8 @@ def measurements(results: Path) -> pd.DataFrame:
     for path in sorted(Path(results).glob("*.csv")):
         table = pd.read_csv(path, dtype=dict.fromkeys(("label", "experiment", "source", "folds", "seeds"), str))
         if set(NEEDED) <= set(table.columns):
-            compared = table.loc[table["metric"].str.startswith("difference/"), "label"]
+            outside = table["source"].fillna("").str.contains(OUTSIDE)
+            compared = table.loc[table["metric"].str.startswith("difference/") | outside, "label"]
             table = table[~table["label"].isin(compared) & ~table["label"].fillna("").str.contains(FOLD_LABEL)]
             source = table["source"].fillna("")
             tables.append(table.assign(data=source.where(~source.isin(["folder", "table"]), path.stem)))

@@ -29,7 +29,8 @@ class Panel:
         caption: One line or more, below it.
         colour: Of the caption.
         heat: float in 0 to 1, shape (H, W), laid over it; None lays nothing.
-        place: bool, shape (H, W), outlined, and the hottest point marked; None outlines nothing.
+        place: bool, shape (H, W), outlined; None outlines nothing.
+        point: Row and column of a cross; None marks nothing.
     """
 
     image: np.ndarray
@@ -37,6 +38,7 @@ class Panel:
     colour: str = GRAY
     heat: np.ndarray | None = None
     place: np.ndarray | None = None
+    point: tuple[int, int] | None = None
 
 
 def coloured(heat: np.ndarray) -> np.ndarray:
@@ -115,8 +117,7 @@ def _draw(axis: Axes, panel: Panel | None) -> None:
         # Two lines, one within the other, are seen on any ground.
         axis.contour(panel.place, levels=[0.5], colors="white", linewidths=2.4)
         axis.contour(panel.place, levels=[0.5], colors=OUTLINE, linewidths=1.1)
-        if panel.heat is not None and panel.heat.any():
-            row, column = np.unravel_index(int(panel.heat.argmax()), panel.heat.shape)
-            axis.plot(column, row, "x", color="white", markersize=9, markeredgewidth=3)
-            axis.plot(column, row, "x", color=OUTLINE, markersize=8, markeredgewidth=1.4)
+    if panel.point is not None:
+        axis.plot(*panel.point[::-1], "x", color="white", markersize=9, markeredgewidth=3)
+        axis.plot(*panel.point[::-1], "x", color=OUTLINE, markersize=8, markeredgewidth=1.4)
     axis.set_xlabel(panel.caption, fontsize=9, color=panel.colour)

@@ -28,6 +28,7 @@ INPUT = "input"  # the "layer" of methods that look at the image itself
 OF_LAYERS = ("gradcam", "gradcam++", "hirescam", "eigencam")
 OF_INPUTS = ("occlusion", "integrated_gradients")
 METHODS = (*OF_LAYERS, *OF_INPUTS)
+FINE = 4  # rows and columns: on coarser maps nothing is told apart
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
 EVALUATIONS = 8  # changed copies of one image that the model sees at a time
 
@@ -54,7 +55,7 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windo
 
     Args:
         name: One of METHODS.
-        layer: Name of a module; None: the last that gives maps of more than one value.
+        layer: Name of a module; None: the last that gives maps of four by four values or more, else of more than one.
         model: Its ``forward`` is a network that gives logits.
         image: uint8 RGB, shape (H, W, 3), as the network sees it.
         windows: See ``Method``.
@@ -78,7 +79,8 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windo
     if layer is None:
         if not spread:
             raise UserError(f"method {name}: no layer gives maps of more than one value: use {' or '.join(OF_INPUTS)}")
-        return Method(name, spread[-1], windows, steps)
+        fine = [place for place in spread if min(shapes[place][1:]) >= FINE]
+        return Method(name, (fine or spread)[-1], windows, steps)
     if layer not in spread:
         raise UserError(
             f"layer {layer}: its maps have one value each, which is no place; the last with more is "
@@ -121,18 +123,11 @@ def heat_maps(
             yield np.maximum(heat, 0).astype(np.float32)
 
 
-def scores(network: nn.Module, images: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the score of every class, float64, shape (N, max(K, 2)), of images, as ``heat_maps`` explains them."""
-    with _untouched(network), torch.no_grad():
-        found = [_ClassScores(network)(_to_batch(image[None])) for image in images]
-    return torch.cat(found).double().cpu().numpy()
-
-
 def scaled(heat: np.ndarray, method: str) -> np.ndarray:
     """Scale a map for the eye, by its greatest value; nothing is made of a map of zeros.
 
-    Integrated gradients have few pixels of very high value: theirs are scaled by the value that one pixel of two
-    hundred exceeds, and cut off there.
+    Integrated gradients are single pixels, of which the eye sees nothing: theirs are blurred first, by one hundredth of
+    the longer side.
 
     Args:
         heat: float, shape (H, W), 0 and more.
@@ -141,8 +136,9 @@ def scaled(heat: np.ndarray, method: str) -> np.ndarray:
     Returns:
         float32, shape (H, W), 0 to 1.
     """
-    top = float(np.quantile(heat, 0.995)) if method == "integrated_gradients" else 0.0
-    top = top or float(heat.max())  # fewer pixels than one of two hundred
+    if method == "integrated_gradients":
+        heat = cv2.GaussianBlur(heat, (0, 0), max(heat.shape) / 100)
+    top = heat.max()
     return np.clip(heat / top, 0, 1).astype(np.float32) if top > 0 else np.zeros(heat.shape, np.float32)
 
 

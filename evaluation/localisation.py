@@ -34,6 +34,7 @@ MEASURES = (
     "energy_gain",
     "pointing_gain_elsewhere",
     "energy_gain_elsewhere",
+    "energy_gain_chromosomes",
 )
 
 
@@ -63,6 +64,14 @@ def measure(heat: np.ndarray, place: np.ndarray, chromosomes: np.ndarray, tolera
     }
 
 
+def hottest(heat: np.ndarray) -> tuple[int, int] | None:
+    """Return row and column of the (first) hottest point of a map (H, W); None without any heat."""
+    if not heat.any():
+        return None
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    return int(row), int(column)
+
+
 def elsewhere(heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: Sequence[str]) -> list[dict]:
     """Hold each heat map to the places of the others: what it would reach by looking at some places always.
 
@@ -79,11 +88,11 @@ def elsewhere(heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: 
     for heat, cell in zip(heats, cells, strict=True):
         others = [place for place, other in zip(places, cells, strict=True) if other != cell]
         share = np.mean(others, axis=0) if others else np.full(heat.shape, np.nan)
-        hottest = (heat == heat.max()) & (heat > 0)
+        top = (heat == heat.max()) & (heat > 0)
         total = heat.sum(dtype=np.float64)
         found.append(
             {
-                "pointing_elsewhere": float(share[hottest].mean()) if hottest.any() else (0.0 if others else np.nan),
+                "pointing_elsewhere": float(share[top].mean()) if top.any() else (0.0 if others else np.nan),
                 "energy_elsewhere": float((heat * share).sum(dtype=np.float64) / total) if total > 0 else np.nan,
             }
         )
@@ -107,10 +116,12 @@ def summarise(table: pd.DataFrame, predictions: Predictions, settings: Evaluatio
 
     Returns:
         A row per group: ``group``, ``images``, ``subjects`` (NaN where unknown), ``empty`` (images without heat), and
-        each of MEASURES with ``_low`` and ``_high``. The gains are differences, image by image: to ``area``, and to
-        what the same heat reaches elsewhere; what is undefined for an image (NaN) is left out of that mean.
+        each of MEASURES with ``_low`` and ``_high``. The gains are differences, image by image: to ``area``, to
+        ``area_of_chromosomes``, and to what the same heat reaches elsewhere; what is undefined for an image (NaN) is
+        left out of that mean.
     """
     table = table.reset_index(drop=True)
+    table["energy_gain_chromosomes"] = table["energy"] - table["area_of_chromosomes"]
     for name in ("pointing", "energy"):
         table[f"{name}_gain"] = table[name] - table["area"]
         table[f"{name}_gain_elsewhere"] = table[name] - table[f"{name}_elsewhere"]

@@ -65,7 +65,8 @@ def audit(paper: Paper = None, csv: Csv = None, results: Results = RESULTS, fail
     table = claims_audit.audit(results, tuple(paper or ()))
     for name, rows in audited(table, failed).groupby("paper"):
         _print(f"paper {name}", rows.drop(columns="paper"), {FAILS: BAD, DIFFERS: BAD})
-    _counted(table["follows"].map({True: "follow", False: "do not follow"}), "printed figures")
+    said = table["kind"].map({"twice": "differ"}).fillna("do not follow").mask(table["follows"], "follow")
+    _counted(said, "printed figures")
     _write(csv, table)
 
 
@@ -77,8 +78,8 @@ def _print(title: str, rows: "pd.DataFrame", colours: dict[str, str]) -> None:
     from common.console import console
 
     table = Table(title=title, title_justify="left", show_lines=True)
-    for place, column in enumerate(rows.columns):
-        table.add_column(column, overflow="fold" if place == 0 else "ellipsis")  # a name is one long word
+    for column in rows.columns:
+        table.add_column(column, overflow="fold")  # a name is one long word, whose end tells it apart
     for *cells, verdict in rows.astype(str).itertuples(index=False):
         style = next((colour for word, colour in colours.items() if verdict.startswith(word)), "")
         # Plain texts: brackets in them are no markup.

@@ -47,7 +47,7 @@ class Which(StrEnum):
     DOUBTFUL = "doubtful"
 
 
-Layer = Annotated[str | None, typer.Option(help="Name of a module; else the last that gives maps over the image.")]
+Layer = Annotated[str | None, typer.Option(help="Name of a module; else the last with maps of 4 x 4 values or more.")]
 Target = Annotated[str, typer.Option(help="For which class: predicted, true, or a class.")]
 Some = Annotated[int | None, typer.Option(min=1, help="How many, of --which, or of each class in turn.")]
 Every = Annotated[bool, typer.Option("--all", help="All images of the test part.")]
@@ -115,7 +115,9 @@ def localisation(
     """Hold the heat maps of composed karyograms to the true places of the abnormalities.
 
     Pointing: how often the hottest point lies in the place. Energy: the share of all heat that does. Either beside
-    what chance reaches: the place's share of the sheet (area); and others: the same heat held to other sheets' places.
+    what chance reaches: the place's share of the sheet (area) and of its chromosomes (ink), and what the same heat
+    reaches in the places of other sheets (others). What lacks leaves no ink: methods that look at the image itself
+    cannot point there.
     Writes localisation/METHOD-LAYER.csv and .png into each run's folder.
 
     [bold]python scripts/explain.py localisation outputs/karyogram_places/subject-fold*/seed=0 --csv found.csv[/bold]

@@ -21,7 +21,7 @@ from evaluation.ensembles import average
 from evaluation.gallery import PLAIN, RIGHT, WRONG
 from evaluation.heat_figures import NONE, Panel, coloured, in_rows, panel_grid
 from evaluation.heatmaps import Method, heat_maps, resolve, scaled
-from evaluation.localisation import measure
+from evaluation.localisation import hottest, measure
 from evaluation.showcase import FEW_CLASSES
 from evaluation.thumbnails import write_thumbnails
 from lightning_modules.trained import TrainedRun, read_config
@@ -58,7 +58,7 @@ class Explained:
         table: A row per image: image_id, label, called, target, probability (of the target), empty (nothing speaks for
             it), method, layer, pointing_hit and energy_inside (where the true place is known).
         pictures: Every map in colours, as WebP.
-        heats: The first DRAWN maps, float in 0 to 1, shape (H, W).
+        heats: The first DRAWN maps, float, shape (H, W), 0 and more.
     """
 
     looked: Looked
@@ -71,6 +71,11 @@ class Explained:
     def stem(self) -> str:
         """How the files are called."""
         return f"{self.method.name}-{self.method.layer}"
+
+    @property
+    def drawn(self) -> int:
+        """How many of the images a figure shows: those that there is a reason to show, or else the first."""
+        return sum(bool(why) for why in self.looked.why) or len(self.heats)
 
 
 def explain_all(folders: Sequence[Path], wish: Wish, out: Path | None) -> list[Path]:
@@ -111,7 +116,7 @@ def heatmaps(folder: Path, wish: Wish, out: Path | None = None) -> list[Path]:
     found = explain(look(folder, wish), wish)
     written = [] if wish.files else _files(found)
     figure = out or folder / HEATMAPS / f"{found.stem}{'-files' if wish.files else ''}.png"
-    rows = _rows(found, [(_plain(found, number), _laid(found, number)) for number in range(len(found.heats))])
+    rows = _rows(found, [(_plain(found, number), _laid(found, number)) for number in range(found.drawn)])
     panel_grid(figure, rows, [""] * len(rows[0]), found.looked.test.about, _note(found))
     return [*written, figure]
 
@@ -132,7 +137,7 @@ def beside_one_another(folders: Sequence[Path], wish: Wish, out: Path) -> list[P
     for folder in folders:
         found = explain(look(folder, wish, ids), wish)
         written += [] if wish.files else _files(found)
-        numbers = range(len(found.heats))
+        numbers = range(found.drawn)
         columns += [] if columns else [[_plain(found, number) for number in numbers]]
         columns.append([_laid(found, number) for number in numbers])
         titles.append(f"{found.looked.run.config.name}: {found.looked.run.network} at {found.method.layer}")
@@ -177,9 +182,8 @@ def explain(looked: Looked, wish: Wish) -> Explained:
     images = (looked.image(number) for number in range(len(looked)))
     rows, pictures, heats = [], [], []
     for number, heat in enumerate(shown(heat_maps(model, images, wanted, method), len(looked), str(looked.run.folder))):
-        picture = scaled(heat, method.name)
-        pictures.append(encode(coloured(picture), size))
-        heats += [picture] if number < DRAWN else []
+        pictures.append(encode(coloured(scaled(heat, method.name)), size))
+        heats += [heat] if number < DRAWN else []
         rows.append({"target": classes[wanted[number]], "empty": not heat.any(), **_localised(looked, number, heat)})
     frame = looked.test.frame[["image_id", "label"]].assign(called=[classes[index] for index in looked.called])
     table = pd.concat([frame, pd.DataFrame(rows)], axis=1)
@@ -286,12 +290,14 @@ def _laid(found: Explained, number: int) -> Panel:
     speaks = "of any class" if found.method.name == "eigencam" else speaks
     truth = looked.truth(number)
     caption = f"called {row['called']} {sure:.2f}\n{speaks}"
-    return Panel(looked.image(number), caption, colour, found.heats[number], None if truth is None else truth.place)
+    shade = scaled(found.heats[number], found.method.name)
+    place, point = (None, None) if truth is None else (truth.place, hottest(found.heats[number]))
+    return Panel(looked.image(number), caption, colour, shade, place, point)
 
 
 def _note(found: Explained) -> str:
     count = len(found.table)
-    some = f"the first {DRAWN} of {count:,} images; " if count > DRAWN else ""
+    some = f"{found.drawn} of {count:,} images; " if count > found.drawn else ""
     return f"{some}{found.method.name} at {found.method.layer} of {found.looked.run.network}; {COLOURS}"
 
 

@@ -37,7 +37,7 @@ class Wish:
         files: Image files; empty: images of the test part.
         samples: How many of those, of ``which`` or of each class in turn; None: the ones that ``showcase`` chooses.
         which: "right", "wrong" or "doubtful"; None for any.
-        every: All of the test part.
+        every: All of the test part, or of ``which``; what ``showcase`` chooses stands first.
         windows: See ``evaluation.heatmaps.Method``.
         steps: See there.
         data_dir: Where the run's images lie now; None: where they were.
@@ -132,7 +132,9 @@ def choose(test: Predictions, wish: Wish, run: str) -> Chosen:
             raise UserError(f"{run}: no test image is called {wish.which}: leave --which out")
         rows = found if wish.every else found[: wish.samples or SHOWN]
     elif wish.every:
-        rows = list(range(len(test.frame)))
+        # What is worth a look stands first: a figure has no room for all.
+        first = dict(showcase(test)) if (test.labels >= 0).any() else {}
+        return [*first.items(), *((row, "") for row in range(len(test.frame)) if row not in first)]
     elif wish.samples:
         frame = pd.DataFrame({"label": test.labels})
         frame["turn"] = frame.groupby("label").cumcount()

@@ -18,7 +18,7 @@ from common.schema import EvaluationConfig
 from evaluation.gallery import RIGHT, WRONG
 from evaluation.heat_figures import NONE, Panel, in_rows, panel_grid
 from evaluation.heatmaps import OF_INPUTS, Method, heat_maps, resolve, scaled
-from evaluation.localisation import elsewhere, measure, summarise
+from evaluation.localisation import elsewhere, hottest, measure, summarise
 from scripts.explaining import model_of
 from scripts.explaining_heat import COLOURS, cautions, shown
 from scripts.explaining_images import Looked, Wish, look, targets
@@ -38,7 +38,7 @@ class Held:
         method: With the name of its layer.
         images: A row per karyogram, as ``evaluation.localisation.summarise`` takes it.
         summary: What that function returns, with facts of the run.
-        heats: float in 0 to 1, shape (H, W), a map each.
+        heats: float, shape (H, W), 0 and more, a map each.
     """
 
     looked: Looked
@@ -99,7 +99,7 @@ def write_table(path: Path, held: Sequence[Held]) -> None:
     """Put the summaries into a CSV table; a newer measurement of the same thing replaces the older one."""
     table = pd.concat([one.summary for one in held], ignore_index=True)
     if path.is_file():
-        before = pd.read_csv(path)
+        before = pd.read_csv(path, dtype=dict.fromkeys(IDENTITY, str))  # a target "true" is no truth value
         if list(before.columns) != list(table.columns):
             raise UserError(f"{path} has other columns than this table: name another file with --csv")
         table = pd.concat([before, table], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
@@ -112,12 +112,13 @@ def terminal_table(held: Held) -> Table:
     title = f"{held.method.name} at {held.method.layer}, in per cent"
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     result.add_column("group")
-    for name in ("images", "area", "pointing", "others", "energy", "others"):
+    for name in ("images", "area", "ink", "pointing", "others", "energy", "others"):
         result.add_column(name, justify="right", no_wrap=True)
     for row in held.summary.to_dict("records"):
         shares = ("pointing", "pointing_elsewhere", "energy", "energy_elsewhere")
+        chance = [_per_cent(row[name]) for name in ("area", "area_of_chromosomes")]
         cells = [_per_cent(row[name], *_ends(row, name)) for name in shares]
-        result.add_row(Text(row["group"].replace("_", " ")), str(row["images"]), _per_cent(row["area"]), *cells)
+        result.add_row(Text(row["group"].replace("_", " ")), str(row["images"]), *chance, *cells)
     return result
 
 
@@ -132,7 +133,9 @@ def draw_sheets(held: Held, path: Path) -> None:
         called = f"called {row['predicted']} {row['probability']:.2f}"
         caption = f"{str(kind).replace('_', ' ')}: {said}\n{called}"
         colour = RIGHT if row["called"] else WRONG
-        panels.append(Panel(held.looked.image(number), caption, colour, held.heats[number], truth.place))
+        heat = held.heats[number]
+        shade, point = scaled(heat, held.method.name), hottest(heat)
+        panels.append(Panel(held.looked.image(number), caption, colour, shade, truth.place, point))
     method, speaks_for = held.method, " or ".join(dict.fromkeys(held.images["target"]))
     note = (
         f"{method.name} at {method.layer} of {held.looked.run.network}, heat for {speaks_for}; "
@@ -181,7 +184,7 @@ def _hold(looked: Looked, wish: Wish, tolerance: float, settings: EvaluationConf
     summary = summarise(table, looked.test, settings)
     facts = _facts(looked, method, wish.target)
     summary = pd.concat([pd.DataFrame([facts] * len(summary)), summary], axis=1)
-    return Held(looked, method, table, summary, [scaled(heat, method.name) for heat in heats])
+    return Held(looked, method, table, summary, heats)
 
 
 def _facts(looked: Looked, method: Method, target: str) -> dict:
@@ -203,5 +206,5 @@ def _ends(row: dict, name: str) -> tuple:
 
 
 def _per_cent(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    ends = "" if pd.isna(low) else f" ({100 * low:.1f} to {100 * high:.1f})"
+    ends = "" if pd.isna(low) else f" ({100 * low:.1f}-{100 * high:.1f})"
     return "-" if pd.isna(value) else f"{100 * value:.1f}{ends}"

@@ -10,16 +10,16 @@ WORDS = {
     "f1_macro": ("macro F1", "mean of the classes' F1: every class weighs the same"),
     "auc": ("AUC", "0.5 is chance, 1 is perfect; it depends on no threshold"),
     "average_precision": ("average precision", "area under the precision-recall curve"),
-    "sensitivity": ("sensitivity", "of the {positive} images, the share that is called {positive}"),
-    "specificity": ("specificity", "of the {negative} images, the share that is called {negative}"),
+    "sensitivity": ("sensitivity", "of the “{positive}” images, the share that is called so"),
+    "specificity": ("specificity", "of the “{negative}” images, the share that is called so"),
     "ece": ("ECE", "how far the stated probabilities are off, on average"),
     "brier": ("Brier score", "mean squared error of the probabilities"),
     "nll": ("negative log-likelihood", "punishes calls that are sure and wrong"),
 }
 OF_CLASS = {
-    "precision": ("precision of {name}", "of the images called {name}, the share that is {name}"),
-    "recall": ("recall of {name}", "of the {name} images, the share that is called {name}"),
-    "f1": ("F1 of {name}", "one figure for its precision and recall"),
+    "precision": ("precision of “{name}”", "of the images called “{name}”, the share that is so"),
+    "recall": ("recall of “{name}”", "of the “{name}” images, the share that is called so"),
+    "f1": ("F1 of “{name}”", "one figure for its precision and recall"),
 }
 
 

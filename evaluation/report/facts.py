@@ -18,6 +18,7 @@ PROTOCOLS = {
 }
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
+LEAK, ANOTHER = "leak: ", "another set: "  # how lines of cautions.leakage begin
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
 PATH = re.compile(r"^([/~\\]|[A-Za-z]:[/\\])")
 
@@ -73,8 +74,8 @@ def tiles(judgement: dict) -> list[Tile]:
     hits, rejected = matrix[place][place], matrix[1 - place][1 - place]
     return [
         *found,
-        _tile("sensitivity", metrics, f"{hits:,} of {sum(matrix[place]):,} {positive} images are found"),
-        _tile("specificity", metrics, f"{rejected:,} of {sum(matrix[1 - place]):,} {negative} images are called so"),
+        _tile("sensitivity", metrics, f"{hits:,} of {sum(matrix[place]):,} “{positive}” images are found"),
+        _tile("specificity", metrics, f"{rejected:,} of {sum(matrix[1 - place]):,} “{negative}” images are called so"),
         _tile("auc", metrics, "0.5 is chance, 1 is perfect"),
     ]
 
@@ -85,16 +86,19 @@ def leak_notice(about: dict) -> Notice:
     Args:
         about: Facts of a run, or of several pooled.
     """
-    lines = [line.removeprefix("leak: ") for line in leakage(about)]
+    lines = [line.removeprefix(LEAK) for line in leakage(about) if line.startswith(LEAK)]
     if about.get("protocol") == "paper":
         said = lines or ["what it counts as a leak was not found here"]
         return Notice(BAD, "protocol = paper: leaks on purpose; these figures flatter the model", said)
+    counts = about.get("leaks") or []
+    counts = counts if isinstance(counts, list) else [counts]
+    if lines and all(not count for one in counts for key, count in one.items() if key != "near_pairs"):
+        return Notice(BAD, "Near-same images on both sides of the split: these figures may flatter the model", lines)
     if lines:
         return Notice(BAD, "Leaks were found: these figures flatter the model", lines)
-    counts = about.get("leaks")
     if not counts:
         return Notice(UNKNOWN, "Whether the test images leak into the training is not recorded")
-    alike = [one.get("near_pairs") for one in (counts if isinstance(counts, list) else [counts])]
+    alike = [one.get("near_pairs") for one in counts]
     near = "were not looked for" if None in alike else "were looked for, and none was found"
     looked = "no subject and no identical file is on both sides of the split"
     return Notice(GOOD, "No leak found", [looked, f"near-same pictures across the split {near}"])
@@ -106,6 +110,9 @@ def notices(chapters: list[Chapter]) -> list[tuple[str, Notice]]:
     for chapter in chapters:
         about = chapter.judgement["about"]
         of_chapter = [leak_notice(about)]
+        if about.get("on"):
+            noted = [line.removeprefix(ANOTHER) for line in leakage(about) if line.startswith(ANOTHER)]
+            of_chapter.insert(0, Notice(UNKNOWN, f"Tested on another data set: {_several(about['on'])}", noted))
         if about.get("synthetic"):
             of_chapter.insert(0, Notice(BAD, "SYNTHETIC: the images were drawn; nothing here is about real ones"))
         for notice in of_chapter:
@@ -244,6 +251,11 @@ def _shortened(value: object) -> object:
     if isinstance(value, list):
         return [_shortened(one) for one in value]
     return f"…/{last_part(value)}" if isinstance(value, str) and PATH.match(value) else value
+
+
+def nameless(line: str) -> str:
+    """Leave out the example that a line gives, as in "3 images differ, anna_1.bmp first: ...": it names a person."""
+    return re.sub(r", (?:(?!, ).)*? first(?=[,:;.]|$)", "", line)
 
 
 def _without_files(note: str) -> str:

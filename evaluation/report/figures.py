@@ -23,7 +23,8 @@ from evaluation.selective import curves
 WIDTH = 5.0  # inches
 MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out
 PANELS = ("loss", "auc", "acc")
-LINES = 30  # letters of a label beside a drawing
+LINES = 30  # letters of a line beside a drawing
+LETTERS = 18  # of a class beside a matrix
 
 
 def as_picture(draw: Callable[[Canvas], None], size: tuple[float, float]) -> str:
@@ -79,7 +80,7 @@ def drawn_confusion(judgement: dict) -> list[Figure]:
     def drawing(counts: list[list[int]]) -> str:
         def draw(canvas: Canvas) -> None:
             axis = canvas.subplots()
-            figures.matrix(axis, np.array(counts), classes)
+            figures.matrix(axis, np.array(counts), [_short(name) for name in classes])
             axis.set_ylabel("true")
 
         return as_picture(draw, (side, side))
@@ -106,7 +107,7 @@ def drawn_ranks(chapter: Chapter) -> list[Figure]:
     if metrics["auc"]["value"] is None:
         return []
     test = score(pool(list(chapter.group.runs)))
-    name = judgement["positive_class"] if two else "a class's"
+    name = f"“{judgement['positive_class']}”" if two else "a class's"
     others = "" if two else " Each class against all others; of many, those that are told apart worst have colours."
     drawn.append(
         Figure(
@@ -237,6 +238,10 @@ def drawn_misses(counts: pd.DataFrame) -> Figure:
         f"{int(last['images']):,} images ({per_cent(last['share'])}) are missed by all {int(last['k'])} models",
         as_picture(draw, (WIDTH, 3.6)),
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def _read_out(counts: list[list[int]], classes: list[str]) -> str:

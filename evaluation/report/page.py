@@ -1,7 +1,7 @@
 """The page itself: everything put together and written as one file that needs nothing else."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -89,6 +89,10 @@ def render(chapters: list[Chapter], shown: Gallery, options: Options) -> str:
     several = len(chapters) > 1
     views = [_view(chapter, place, several, options) for place, chapter in enumerate(chapters, 1)]
     sections = _comparisons(chapters) if several else []
+    notices = facts.notices(chapters)
+    if not options.real_names:
+        sections = [_nameless(section) for section in sections]
+        notices = [(labels, replace(one, lines=list(map(facts.nameless, one.lines)))) for labels, one in notices]
     title, *subtitle = heading(chapters[0].judgement["about"]).split(" · ")
     environment = Environment(
         loader=PackageLoader("evaluation.report"),
@@ -100,7 +104,7 @@ def render(chapters: list[Chapter], shown: Gallery, options: Options) -> str:
     return environment.get_template("report.html.j2").render(
         title=f"{len(chapters)} experiments" if several else title,
         subtitle=", ".join(chapter.label for chapter in chapters) if several else " · ".join(subtitle),
-        notices=facts.notices(chapters),
+        notices=notices,
         sections=sections,
         chapters=views,
         gallery=shown,
@@ -133,6 +137,7 @@ def _view(chapter: Chapter, place: int, several: bool, options: Options) -> Chap
         )
         for source in chapter.sources
     ]
+    sections = _sections(chapter, suffix)
     return ChapterView(
         label=chapter.label,
         name=f"experiment-{place}",
@@ -140,7 +145,7 @@ def _view(chapter: Chapter, place: int, several: bool, options: Options) -> Chap
         parts=facts.parts_table(chapter),
         tiles=facts.tiles(judgement),
         calls=f"Calls are made {called}. Below each figure stands its {confidence(judgement)} interval.",
-        sections=_sections(chapter, suffix),
+        sections=sections if options.real_names else [_nameless(section) for section in sections],
         made=made,
     )
 
@@ -166,6 +171,10 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
         Section("Training", f"training{suffix}", figures=figures.drawn_curves(chapter)),
     ]
     return [section for section in found if section]
+
+
+def _nameless(section: Section) -> Section:
+    return replace(section, intro=list(map(facts.nameless, section.intro)))
 
 
 def _write_key(path: Path, key: pd.DataFrame) -> None:

@@ -68,16 +68,16 @@ def operating_table(judgement: dict) -> Table | None:
     reason = judgement["threshold"]["reason"]
     return Table(
         "Operating points",
-        f"An image is called {positive} where its probability is at least the threshold. A lower one finds more of the "
-        f"{positive} images and raises more false alarms. What validation promised must be seen again on test."
+        f"An image is called “{positive}” where its probability is at least the threshold. A lower one finds more of "
+        f"the “{positive}” images and raises more false alarms. What validation promised must be seen again on test."
         + (f" No threshold was chosen: {reason}." if reason else ""),
         [
             "threshold",
             "validation: sensitivity / specificity",
             "sensitivity",
             "specificity",
-            f"right among called {positive} (PPV)",
-            f"right among called {negative} (NPV)",
+            f"right among called “{positive}” (PPV)",
+            f"right among called “{negative}” (NPV)",
         ],
         rows,
     )
@@ -278,4 +278,4 @@ def _measure(side: dict, name: str) -> str:
 
 def _threshold(judgement: dict) -> str:
     value = judgement["threshold"]["value"]
-    return "each fold's own" if isinstance(value, list) else number(value)
+    return "each fold's own threshold" if isinstance(value, list) else number(value)

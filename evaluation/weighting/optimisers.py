@@ -52,8 +52,7 @@ def fit_cma(problem: Problem, config: CmaConfig, seed: int) -> Found:
         "verbose": -9,
         "verb_log": 0,
         "signals_filename": "",
-        # Without these it would reseed the generator that numpy shares with everyone.
-        "seed": np.nan,
+        # Without it the generator that numpy shares with everyone would be reseeded and drawn from.
         "randn": lambda *shape: rng.standard_normal(shape),
     }
     start = np.zeros(problem.members)

@@ -87,7 +87,8 @@ class Problem:
         right, called = self._count_two(weights) if self.positive_index is not None else self._count_many(weights)
         # A class without images counts nothing; the denominator of any other is at least 1.
         f1 = 2 * right / np.maximum(self._images + called, 1)
-        return f1 @ self._images / len(self.labels)
+        # A matrix product would round equal rows unequally, by their place: equal calls must tie.
+        return (f1 * self._images).sum(axis=1) / len(self.labels)
 
     def _count_two(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Count the right calls and all calls of each of two classes, shape (P, 2) each."""

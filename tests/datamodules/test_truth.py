@@ -64,6 +64,15 @@ def test_a_mask_goes_where_the_preparation_takes_what_it_marks(name, number):
     assert abs(columns.mean() - there[1].mean()) < 1
 
 
+def test_a_mark_thinner_than_a_pixel_is_not_lost():
+    image, mask = marked(0)
+    thin = np.zeros_like(mask)
+    thin[40, 60:63] = 255
+    found = prepare_mask(thin, image, PrepareConfig(fit="stretch", size=(16, 19)))
+    assert np.argwhere(found).tolist() == [[3, 5], [3, 6]]
+    assert prepare_mask(thin, image, PrepareConfig(fit="stretch", size=SHEET.shape[:2])).sum() == 3
+
+
 def test_nothing_marked_stays_nothing_and_a_canvas_is_refused():
     image, mask = marked(0)
     assert not prepare_mask(np.zeros_like(mask), image, PrepareConfig(**CONFIGS["compacted"])).any()

@@ -64,9 +64,11 @@ def test_precision_and_f1_are_held_against_the_matrix_of_the_recalls(tmp_path):
 
 def test_wrong_cases_are_looked_for_in_every_matrix_of_the_network(tmp_path):
     claims = [claim("big_net", claimed="0.90", note="confusion TP 10 FP 2 TN 187 FN 1")]
-    cases = [["009", "2", "big", 2, 1, ""], ["009", "2", "net", 1, 2, ""]]
+    listed = {"big": (2, 1), "ig_n": (1, 0), "net": (1, 2), "t": (3, 0)}  # a paper may list some of its wrong cases
+    cases = [["009", "2", network, *counts, ""] for network, counts in listed.items()]
     found = said(tmp_path, claims=claims, wrong_cases=cases)
-    assert found == {"wrong cases of big": True, "wrong cases of net": False, "big_net": False}  # accuracy 0.985
+    assert found.pop("big_net") is False  # accuracy 0.985
+    assert found == {f"wrong cases of {network}": network in ("big", "ig_n") for network in listed}
 
 
 @pytest.mark.parametrize(("missed_by_one", "fits"), [(6, True), (7, True), (9, False), (20, False)])
@@ -108,4 +110,6 @@ def test_the_papers():
         "1,370 TP, 106 FP, 590 TN, 67 FN",
         "1,331 TP, 85 FP, 611 TN, 106 FN",
     ]
-    assert set(failed.loc[failed["kind"] == "wrong cases", "section"]) == {"table 4.1", "table 4.2"}
+    # 4.4 says that its tables list some of the wrong cases: as many as a matrix has, or fewer, are no contradiction.
+    listed = table[table["kind"] == "wrong cases"].set_index("section")
+    assert listed["follows"].to_dict() == {"table 4.1": True, "table 4.2": True}

@@ -110,6 +110,18 @@ def test_paired_differences_and_other_tables_are_passed_over(tmp_path):
     assert table["as_paper_label"].tolist() == ["net"]
 
 
+def test_runs_judged_inside_and_outside_are_passed_over(tmp_path):
+    """The inside rows are single folds that say again what another row says; the outside ones are of other images."""
+    rows = [
+        measured("net, cells to others", protocol="subject"),
+        measured("net, cells to others", source="cells on others (folder, 9 images)", protocol="subject"),
+        measured("net", protocol="subject"),
+    ]
+    table = held(tmp_path, [claim()], rows)
+    assert table["honest_label"].tolist() == ["net"]
+    assert table["measured_on"].tolist() == ["cells"]
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

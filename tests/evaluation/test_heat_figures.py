@@ -35,7 +35,7 @@ def test_a_figure_has_all_panels_and_an_outline(tmp_path):
     about = {"name": "tiny", "source": "cnmc"}
     for name, panel in {
         "plain": Panel(white, "one\ntwo"),
-        "outlined": Panel(white, "one\ntwo", heat=heat, place=place),
+        "outlined": Panel(white, "one\ntwo", heat=heat, place=place, point=(12, 12)),
     }.items():
         panel_grid(tmp_path / f"{name}.png", [[panel, None]], ["first", ""], about, "note")
     sizes = [Image.open(tmp_path / f"{name}.png") for name in ("plain", "outlined")]

@@ -192,6 +192,8 @@ def test_a_wrong_method_or_layer_is_one_line():
         with pytest.raises(UserError, match=words):
             resolve(name, layer, model, IMAGES[0])
     assert resolve("gradcam", None, model, IMAGES[0]).layer == "act2"
+    small = IMAGES[0, :9, :9]  # two by two values at the end, four by four before
+    assert [resolve("gradcam", None, model, one).layer for one in (small, small[:7, :7])] == ["act1"] * 2
     assert resolve("occlusion", None, model, IMAGES[0]).layer == INPUT
     torch.nn.init.constant_(model.forward.dense.weight, float("nan"))
     with pytest.raises(UserError, match="gives no numbers"):
@@ -199,12 +201,11 @@ def test_a_wrong_method_or_layer_is_one_line():
 
 
 NETWORKS = {
-    "mobilenetv2": ["model=mobilenetv2_100"],
+    "mobilenetv2": ["model=mobilenetv2"],
     "cut resnet18": ["model=resnet18", "model.cut=layer2", "head.logits=2"],
-    "vgg": ["model=vgg16", "model.name=vgg11", "model.cut=features.13"],
     "convnext": ["model=resnet18", "model.name=convnext_atto"],
     "vit": ["model=resnet18", "model.name=vit_tiny_patch16_224", "+model.args.depth=2"],
-    "anet_c6": ["model=anet_c6", "head.layers=[flatten]"],
+    "anet_c6": ["model=anet_c6", "head.layers=[flatten]", "+model.args.pools=five"],
     "scratch": ["model=scratch_cnn"],
     "places": ["model=resnet18", "model.cut=layer1", "head.layers=[{dropout: 0.5}, flatten]"],
 }
@@ -212,7 +213,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
-    size = 64 if network in ("mobilenetv2", "scratch", "anet_c6") else 32
+    size = 64 if network == "scratch" else 32
     config = small_config(tmp_path, *NETWORKS[network], f"prepare.size={size}")
     classifier, _ = build_classifier(config, ("hem", "all"), None)
     classifier.backbone.requires_grad_(False)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from common.schema import EvaluationConfig
-from evaluation.localisation import MEASURES, elsewhere, measure, summarise, widened
+from evaluation.localisation import MEASURES, elsewhere, hottest, measure, summarise, widened
 from tests.helpers.predictions import make_predictions
 
 PLACE = np.zeros((100, 50), bool)
@@ -62,6 +62,11 @@ def test_energy_is_shared_out_and_has_no_unit(heat, place, factor):
         assert inside + outside == pytest.approx(1)
         scaled = measure(heat.astype(np.float64) * factor, place, np.ones((12, 9), bool))["energy"]
         assert scaled == pytest.approx(inside, abs=1e-6)
+
+
+def test_the_hottest_point():
+    assert hottest(spot(7, 9)) == (7, 9)
+    assert hottest(np.zeros((3, 3))) is None
 
 
 def test_elsewhere_holds_heat_to_the_places_of_other_cells():

@@ -12,7 +12,8 @@ from tests.helpers.claims import claim, measured, write_results
 def results(tmp_path):
     folder = tmp_path / "results"
     claims = [claim(), claim("better", claimed="0.95"), claim("private", metric="val_accuracy")]
-    write_results(folder, claims, sums=[["009", "1", "right", "1 2", 3], ["009", "2", "wrong", "1 2", 4]])
+    sums = [["009", "1", "right", "1 2", 3], ["009", "2", "wrong", "1 2", 4]]
+    write_results(folder, claims, sums=sums, twice=[["009", "both", "1", "60", "2", "70", ""]])
     rows = [measured(high=0.92), measured("better, ours", "better")]
     pd.DataFrame(rows).to_csv(folder / "some.csv", index=False)
     return folder
@@ -38,8 +39,8 @@ def test_the_audit_marks_what_does_not_follow_and_ends_well(results, tmp_path):
     result, output = call("audit", "--results", results, "--csv", tmp_path / "audit.csv")
     assert result.exit_code == 0, output
     assert "does not follow" in output
-    assert "2 printed figures: 1 follow, 1 do not follow" in output
-    assert pd.read_csv(tmp_path / "audit.csv")["follows"].tolist() == [True, False]
+    assert "3 printed figures: 1 follow, 1 do not follow, 1 differ" in output
+    assert pd.read_csv(tmp_path / "audit.csv")["follows"].tolist() == [True, False, False]
     failed = call("audit", "--results", results, "--failed")[1]
     assert "wrong" in failed
     assert "right" not in failed

@@ -104,6 +104,7 @@ def test_the_command_takes_runs_and_writes_a_table(tmp_path, monkeypatch):
     runs = [str(tmp_path / f"run{seed}") for seed in range(3)]
     assert read_case([tmp_path / "run0", tmp_path / "run1"]).name == "named: 2 classes, 2 models, 60 images"
     monkeypatch.setattr(ensemble, "CASES", (TINY,))
+    monkeypatch.setattr(ensemble, "sklearn_evaluation", numpy_evaluation)
     options = ["--restarts=1", "--rounds=1", "--deap-rounds=1", "--seeds=2", "--evaluations=200"]
     done = CliRunner().invoke(benchmark.app, ["ensemble", *runs, *options, f"--csv={tmp_path / 'table.csv'}"])
     assert done.exit_code == 0, done.output

@@ -66,7 +66,9 @@ def call(*arguments, code=0):
 
 def test_each_run_gets_pictures_a_table_and_a_figure(runs):
     result = call("heatmaps", runs[0], runs[1], "--all")
-    assert "gradcam averages over all places, but the head of flat" in " ".join(result.output.split())
+    said = " ".join(result.output.split())
+    assert "gradcam averages over all places, but the head of flat" in said
+    assert "the head of pooled" not in said
     for run in runs:
         test = read_predictions(run).part("test")
         (path,) = (run / "heatmaps").glob("*.parquet")

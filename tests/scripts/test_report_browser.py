@@ -120,9 +120,7 @@ def test_choices_add_up_and_are_taken_back(page, path):
     page.select_option("[name=truth]", label="all")
     page.select_option("[name=called]", label="hem")
     assert 0 < count(page) < 40
-    assert {text.split(" (")[0] for text in page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()} == {
-        "is all"
-    }
+    assert set(page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()) == {"is all"}
     assert all("called hem" in text for text in page.locator(".verdict").all_text_contents())
     page.click("text=Reset")
     page.wait_for_timeout(50)
@@ -263,7 +261,8 @@ def test_a_phone_never_rolls_sideways(page, which, request):
     assert page.evaluate("document.documentElement.scrollWidth") == width
     small = page.evaluate(
         """() => [...document.querySelectorAll("a, button, select, input, summary")]
-            .filter((one) => one.checkVisibility() && !one.matches(".skip") && one.getBoundingClientRect().height < 43.9)
+            .filter((one) => one.checkVisibility() && !one.matches(".skip"))
+            .filter((one) => one.getBoundingClientRect().height < 43.9)
             .map((one) => one.outerHTML)"""
     )
     assert small == []

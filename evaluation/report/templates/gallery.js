@@ -116,20 +116,24 @@
     offerMaps();
     const chosen = items.filter(fits).sort(orders[value("sort")] ?? orders.uncertain);
     shown = chosen.map((item) => nodeOf.get(item));
-    nodes.forEach((node) => watcher.unobserve(node));
-    near.clear();
+    watcher.disconnect();
     cards.replaceChildren(...shown);
     shown.forEach((node, place) => {
+      const frame = node.querySelector(".frame");
       node.classList.toggle("beyond", place >= PRINTED);
-      if (place < PRINTED) dress(node.querySelector(".frame"), items[node.dataset.item]);
-      watcher.observe(node);
+      if (place < PRINTED || near.has(node)) dress(frame, items[node.dataset.item]);
+      else frame.replaceChildren();
     });
+    near.clear();
+    shown.slice(PRINTED).forEach((node) => watcher.observe(node));
     rove(0);
     byId("empty").hidden = shown.length > 0;
     const total = items.filter(said).length;
     byId("count").textContent = `${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} pictures`;
-    cards.style.setProperty("--strength", value("strength") / 100);
-    viewer.style.setProperty("--strength", value("strength") / 100);
+    strengthen();
+  };
+  const strengthen = () => {
+    byId("gallery").style.setProperty("--strength", value("strength") / 100);
     remember();
   };
   const offerMaps = () => {
@@ -227,7 +231,7 @@
     remember();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", render);
+  form.addEventListener("input", ({ target }) => (target.name === "strength" ? strengthen() : render()));
   form.addEventListener("reset", () => setTimeout(render));
   byId("empty").querySelector("button").addEventListener("click", () => { form.reset(); form.elements.show.focus(); });
   document.addEventListener("keydown", (event) => {

@@ -180,6 +180,7 @@ def test_names_from_outside_are_inert(tmp_path):
         ({"protocol": "paper", "leaks": LEAKS}, "protocol = paper: leaks on purpose"),
         ({"protocol": "paper", "leaks": NO_LEAKS}, "protocol = paper: leaks on purpose"),
         ({}, "Whether the test images leak into the training is not recorded"),
+        ({"leaks": {**NO_LEAKS, "near_pairs": 2}}, "Near-same images on both sides of the split"),
         ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
         ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
     ],
@@ -269,6 +270,23 @@ def test_experiments_on_other_images_are_listed_and_not_compared(tmp_path):
     text = prose(written([write_run(tmp_path / run.about["name"], run) for run in runs], tmp_path / "page.html"))
     assert "a and b are not compared: the images differ" in text
     assert "Their errors cannot be compared" in text
+    assert "image_0" not in text
+
+
+def test_another_data_set_is_told_of_without_its_names(tmp_path):
+    notes = ["3 subjects, Anna M. first, are called like ones that the run learned from"]
+    run = make_run(about={"on": "all_idb2", "leaks": NO_LEAKS, "external": {"notes": notes}})
+    text = prose(written([write_run(tmp_path, run, pictures=False)], tmp_path / "page.html"))
+    assert "Tested on another data set: all_idb2 3 subjects, are called like ones" in text
+    assert "Anna" not in text
+    assert "Anna M." in prose(written([tmp_path], tmp_path / "page.html", real_names=True))
+
+
+def test_what_an_ensemble_was_fitted_on_is_no_leak(tmp_path):
+    run = make_run(about={"leaks": NO_LEAKS, "fitted": {"images": 30}})
+    text = prose(written([write_run(tmp_path, run, pictures=False)], tmp_path / "page.html"))
+    assert "No leak found" in text
+    assert "the ensemble was fitted on its 30 validation images" in text
 
 
 def test_an_ensemble_shows_its_members(tmp_path):

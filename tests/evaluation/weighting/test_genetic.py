@@ -83,6 +83,13 @@ def test_a_generation_by_hand():
     assert not rng.draws
 
 
+def test_equal_populations_breed_differently():
+    config = GeneticConfig(population=8, crossover=0.0, mutation=0.0)
+    genes = np.tile(np.random.default_rng(0).dirichlet(np.ones(3), size=(1, 8)), (2, 1, 1))
+    first, second = breed(genes, np.tile(np.arange(8.0), (2, 1)), 8, config, np.random.default_rng(0))
+    assert first.tolist() != second.tolist()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     members=st.integers(1, 6),

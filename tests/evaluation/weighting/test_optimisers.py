@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from common.ensemble_schema import CmaConfig, DifferentialConfig
 from evaluation.weighting.optimisers import fit_cma, fit_differential
-from tests.helpers.weighting import make_problem
+from tests.helpers.weighting import make_problem, of_positive
 
 SMALL = [(fit_cma, CmaConfig(evaluations=1000)), (fit_differential, DifferentialConfig(evaluations=1000))]
 FINE = [
@@ -50,8 +50,10 @@ def test_the_seed_alone_decides(optimise, config):
 
 @pytest.mark.parametrize(("optimise", "config"), SMALL)
 def test_a_member_that_is_best_alone_is_found(optimise, config):
-    problem = make_problem(skills=[-3.0, 4.0, -3.0])
-    assert optimise(problem, config, seed=0).score == problem.fitness(np.array([[0.0, 1.0, 0.0]]))[0]
+    # It is right by a hair, the others are wrong for sure: next to no weight of theirs is too much.
+    problem = of_positive([[0, 1], [0.5 + 1e-7, 0.5 - 1e-7], [0, 1]], [1, 0])
+    found = optimise(problem, config, seed=0)
+    assert (found.score, found.weights.tolist()) == (1, [0, 1, 0])
 
 
 @pytest.mark.parametrize(("optimise", "config"), SMALL)

@@ -111,6 +111,15 @@ def test_the_order_of_members_and_images_does_not_matter(classes):
     assert moved.fitness(weights) == pytest.approx(problem.fitness(weights))
 
 
+@pytest.mark.parametrize("classes", [2, 3, 24])
+def test_equal_calls_tie_to_the_last_digit(classes):
+    problem = make_problem(classes=classes, images=97)
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=7)
+    found = problem.fitness(np.tile(weights, (29, 1))).reshape(29, 7)
+    assert (found == problem.fitness(weights)).all()
+    assert (found == [problem.fitness(row[None])[0] for row in weights]).all()
+
+
 def test_no_weights_have_no_fitness():
     assert make_problem().fitness(np.zeros((0, 4))).shape == (0,)
 
