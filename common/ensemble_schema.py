@@ -14,6 +14,7 @@ from common.runs import ROOT
 from common.strict import Probability, Share, Strict
 
 Objective = Literal["f1_weighted", "nll"]
+Kind = Literal["shared", "full"]
 Count = Annotated[int, Field(ge=0)]
 FILE = ROOT / "conf" / "ensemble.yaml"
 
@@ -87,6 +88,7 @@ class GreedyConfig(Strict):
 class StackingConfig(Strict):
     """Logistic regression on the members' log-odds."""
 
+    kind: Kind = "shared"
     folds: Annotated[int, Field(ge=2)] = 5
     strengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.001, 0.01, 0.1, 1.0, 10.0)
 

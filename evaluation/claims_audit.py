@@ -23,8 +23,8 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     Kinds: a ``confusion matrix`` against accuracy, precision and recall; ``precision and recall`` of both classes,
     from which the matrix follows, since a recall is a whole number of the class's images; a ``share`` that must be a
     whole number of images (the GRIM test; Brown and Heathers, Social Psychological and Personality Science 8(4),
-    2017); a ``sum``; a figure that is printed ``twice``; a list of ``wrong cases``, which cannot be longer than those of
-    a matrix; and how many images are ``missed by k`` models.
+    2017); a ``sum``; a figure that is printed ``twice``; a list of ``wrong cases``, no longer than those of a matrix;
+    and how many images are ``missed by k`` models.
 
     Args:
         results: The folder of measured results, with ``claims.csv`` and ``claims/``.

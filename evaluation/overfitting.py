@@ -1,8 +1,8 @@
 """How far the weights of an ensemble hold beyond the images that they were fitted on.
 
 A search for the highest validation figure finds it, by skill or by chance. What is left of it on images that it never
-saw says which of the two: inner folds of the validation images (``nested``), and the test images. The members, which
-were fitted on neither, show how far validation and test differ in any case.
+saw says which of the two: inner folds of the validation images (``nested``), and the test images. The members show how
+far validation and test differ in any case; they chose no more than their epoch on validation.
 """
 
 from collections.abc import Iterator, Sequence

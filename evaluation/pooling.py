@@ -25,7 +25,7 @@ def pool(runs: list[Predictions]) -> Predictions:
         if run.classes != first.classes or run.positive_class != first.positive_class:
             raise UserError(
                 f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
-                f"{', '.join(run.classes)} (positive {run.positive_class})"
+                f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
             )
         if run.about.get("protocol") != first.about.get("protocol"):
             raise UserError(

@@ -97,19 +97,35 @@ def rows_of_comparison(comparison: dict, label: str) -> list[dict]:
     return [{**shared, **_ends(name, interval), **of_folds.get(name, {})} for name, interval in rows.items()]
 
 
+def read_rows(path: Path) -> pd.DataFrame | None:
+    """Read a table of ``append_rows`` as text, None where there is none yet.
+
+    Raises:
+        UserError: What is there is none of its tables.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        found = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable table: name another file with --csv") from error
+    if tuple(found.columns) != COLUMNS:
+        raise UserError(f"{path} has other columns than {', '.join(COLUMNS)}: name another file with --csv")
+    return found
+
+
 def append_rows(path: Path, rows: list[dict]) -> None:
     """Add rows to a CSV table, written whole or not at all; an older measurement of the same thing is replaced.
 
     Raises:
-        UserError: The table that is there has other columns.
+        UserError: What is there is none of its tables.
     """
     path = Path(path)
     # Text throughout: figures that were written once are never rounded anew.
     new = pd.DataFrame(rows, columns=list(COLUMNS)).map(_text)
-    if path.exists():
-        old = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if tuple(old.columns) != COLUMNS:
-            raise UserError(f"{path} has other columns than {', '.join(COLUMNS)}: name another file with --csv")
+    old = read_rows(path)
+    if old is not None:
         new = pd.concat([old, new], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
     with atomic_path(path) as temporary:
         new.to_csv(temporary, index=False)

@@ -45,24 +45,33 @@ def submission_lines(paths: Sequence[str], called: Sequence[str], codes: Mapping
         codes: What is written for each class.
 
     Raises:
+        UserError: See ``image_numbers``.
+    """
+    found = dict(zip(image_numbers(paths), called, strict=True))
+    return [codes[found[number]] for number in sorted(found)]
+
+
+def image_numbers(paths: Sequence[str]) -> list[int]:
+    """Return the number of each image: 12 of final/12.bmp.
+
+    Raises:
         UserError: A name is no number, a number comes twice, or one between 1 and the largest is missing.
     """
-    stems = [PurePosixPath(path).stem for path in paths]
-    odd = [path for path, stem in zip(paths, stems, strict=True) if not _NUMBER.fullmatch(stem)]
-    if odd:
-        raise UserError(f"{odd[0]}: a submission goes by the numbers of the images, 1.bmp, 2.bmp, ...: name it so")
     found: dict[int, str] = {}
-    for path, stem, name in zip(paths, stems, called, strict=True):
+    for path in paths:
+        stem = PurePosixPath(path).stem
+        if not _NUMBER.fullmatch(stem):
+            raise UserError(f"{path}: a submission goes by the numbers of the images, 1.bmp, 2.bmp, ...: name it so")
         if int(stem) in found:
             raise UserError(f"{path}: there are two images of the number {int(stem)}: keep one")
-        found[int(stem)] = codes[name]
+        found[int(stem)] = path
     wanted = range(1, max(found, default=0) + 1)
     missing = [number for number in wanted if number not in found]
     if missing or 0 in found:
         few = ", ".join(map(str, missing[:_NAMED])) + ", ..." * (len(missing) > _NAMED)
         what = f"image {few} of 1 to {len(wanted)} is missing" if missing else "there is an image 0, the first is 1"
         raise UserError(f"{what}: every line of a submission belongs to one image, bring them all")
-    return [found[number] for number in wanted]
+    return list(found)
 
 
 def write_submission(path: Path, lines: Sequence[str]) -> None:

@@ -86,8 +86,9 @@ def _command(methods: tuple[str, ...]) -> Callable[..., None]:
         from common.ensemble_schema import load_ensemble_config
         from common.schema import EvaluationConfig
         from scripts import ensembling
+        from scripts.run_folders import refuse_what_is_there
 
-        ensembling.refuse_what_is_there(output)
+        refuse_what_is_there(output)
         runs, overrides = _divided(words)
         config = load_ensemble_config(overrides, methods[0] if len(methods) == 1 else None)
         settings = EvaluationConfig(resamples=resamples, confidence=confidence)

@@ -19,6 +19,7 @@ from common.pictures import THUMBNAILS
 from common.predictions import PROBABILITY_PREFIX, Predictions, read_predictions, uncertainty_of, write_predictions
 from common.runs import write_status
 from common.schema import AssignmentConfig, EvaluationConfig
+from evaluation.cautions import IMAGES_PER_NUMBER, too_few_images
 from evaluation.cells import assignment_refusal
 from evaluation.combining import Combiner, fit
 from evaluation.ensembles import align, combine, stacked
@@ -153,12 +154,27 @@ def make(ready: Sequence[Ready], wish: Wish) -> list[Made]:
                 bar.update(task, description=f"fitting {one.method}{_of_fold(team)}")
                 _fit(one, team, wish)
                 bar.advance(task)
+        if len(wish.methods) > 1:  # of a single one its judgement says so
+            _tell_few(ready, made)
         for one in written:
             for place, team in enumerate(ready):
                 bar.update(task, description=f"judging {one.method}{_of_fold(team)}")
                 one.judgements.append(_write(one, place, team, wish))
                 bar.advance(task)
     return made
+
+
+def _tell_few(ready: Sequence[Ready], made: Sequence[Made]) -> None:
+    """Say which methods fitted many numbers on few validation images."""
+    for place, team in enumerate(ready):
+        images = len(team.validation.labels)
+        numbers = {one.method: parameters(one.combiners[place]) for one in made}
+        few = [f"{method} ({number:,})" for method, number in numbers.items() if too_few_images(images, number)]
+        if few:
+            warn(
+                f"{images:,} validation images{_of_fold(team)}: fewer than {IMAGES_PER_NUMBER} for each of the numbers "
+                f"fitted by {', '.join(few)}: much of their gain there may be chance"
+            )
 
 
 def _of_fold(ready: Ready) -> str:
@@ -309,16 +325,6 @@ def _folders(ready: Sequence[Ready], wish: Wish) -> list[str]:
     return [
         ("in each " if place and levels[0] else "") + ", ".join(names) for place, names in enumerate(levels) if names
     ]
-
-
-def refuse_what_is_there(output: Path) -> None:
-    """Raise where the folder exists and is not empty.
-
-    Raises:
-        UserError: Naming the folder and the way out.
-    """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output} is there already: name another --output, or move it away")
 
 
 def _write_csv(path: Path, rows: pd.DataFrame) -> None:

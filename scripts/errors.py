@@ -47,29 +47,13 @@ def errors(runs: Runs, output: Output, threshold: Threshold = At.HALF, only: Onl
     from common.predictions import read_predictions
     from evaluation.answers import gather
     from evaluation.groups import group_runs
-    from scripts.ensembling import refuse_what_is_there
+    from scripts.run_folders import refuse_what_is_there, run_folders
 
     refuse_what_is_there(output)
-    folders = _folders(runs)
+    folders = run_folders(runs)
     groups = group_runs([read_predictions(run) for run in runs], [str(folder) for folder in folders])
     answers = gather(groups, own=threshold is At.OWN, only=only or ())
     _write(output, answers, folders)
-
-
-def _folders(runs: list[Path]) -> list[Path]:
-    """The folder of each run.
-
-    Raises:
-        UserError: A run is named twice.
-    """
-    from common.errors import UserError
-
-    folders = [run.parent if run.is_file() else run for run in runs]
-    real = [folder.resolve() for folder in folders]
-    for place, folder in enumerate(real):
-        if folder in real[:place]:
-            raise UserError(f"{folders[place]} is named twice: name each run once")
-    return folders
 
 
 def _write(output: Path, answers: "Answers", folders: list[Path]) -> None:

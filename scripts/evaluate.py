@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.cli import report_user_errors
 from scripts.options import Method, Sensitivity, Threshold
 from scripts.several import several
+
+if TYPE_CHECKING:
+    from scripts.evaluating import Asked
 
 
 class Correction(StrEnum):
@@ -120,9 +123,8 @@ def evaluate(
     --map blast_1=all healthy_0=hem --output outputs/external/a[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.predictions import read_predictions
     from common.schema import EvaluationConfig, TriageConfig
-    from scripts.evaluating import Asked, report
+    from scripts.evaluating import Asked
 
     settings = EvaluationConfig(
         resamples=resamples,
@@ -136,14 +138,39 @@ def evaluate(
     )
     said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
     asked = Asked(settings, assign, costs.value, said, csv, label, output)
-    if on or mapped or submission or codes:
-        from scripts.external import Wish, validate
+    if not (on or mapped or submission or codes):
+        return _judge(runs, against or [], asked)
+    return _judge_elsewhere(runs, against or [], asked, on or [], mapped or [], submission, codes or [])
 
-        wish = Wish(on or [], mapped or [], output, csv, label, submission, codes or [], against or [])
-        validate(runs, wish, asked.of)
-        return
-    ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
-    report(ours, [str(run) for run in runs], theirs, asked)
+
+def _judge(runs: list[Path], against: list[Path], asked: "Asked") -> None:
+    """Judge runs on their own test images.
+
+    Raises:
+        UserError: A run is named twice, or see ``evaluating.report``.
+    """
+    from common.predictions import read_predictions
+    from scripts.evaluating import report
+    from scripts.run_folders import run_folders
+
+    run_folders(against)
+    names = [str(folder) for folder in run_folders(runs)]
+    report([read_predictions(run) for run in runs], names, [read_predictions(run) for run in against], asked)
+
+
+def _judge_elsewhere(
+    runs: list[Path],
+    against: list[Path],
+    asked: "Asked",
+    on: list[str],
+    mapped: list[str],
+    submission: Path | None,
+    codes: list[str],
+) -> None:
+    """Judge runs on another data set, see ``external.validate``."""
+    from scripts.external import Wish, validate
+
+    validate(runs, Wish(on, mapped, asked.output, asked.csv, asked.label, submission, codes, against), asked.of)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ from common.files import atomic_path
 from common.predictions import Predictions
 from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation.cells import assignment_refusal
-from evaluation.comparison import compare
+from evaluation.comparison import compare, paired
 from evaluation.group_tables import groups_frame, matrix_tables, pairs_frame
 from evaluation.groups import Group, group_runs
 from evaluation.judge import judge_runs, write_files
 from evaluation.matrix import compare_groups
-from evaluation.records import append_rows, rows_of, rows_of_comparison, rows_of_matrix
+from evaluation.pooling import pool
+from evaluation.records import append_rows, read_rows, rows_of, rows_of_comparison, rows_of_matrix
 from evaluation.tables import difference_table, table
+from scripts.run_folders import refuse_what_is_there
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,13 @@ def report(runs: list[Predictions], names: list[str], against: list[Predictions]
         asked: How, and where to.
 
     Raises:
-        UserError: A run is named twice; ``output`` holds files already; ``against`` stands beside several experiments;
-            or see ``judge_runs``.
+        UserError: ``output`` holds files already, or ``csv`` is no table of results; ``against`` is of other images, or
+            stands beside several experiments; or see ``judge_runs``.
     """
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if twice:
-        raise UserError(f"{twice[0]} is named twice: name each run once")
-    check_output(asked.output)
+    if asked.output:
+        refuse_what_is_there(asked.output)
+    if asked.csv:
+        read_rows(asked.csv)
     groups = group_runs(runs, names)
     if len(groups) == 1:
         _judge_one(groups[0], against, asked, Console())
@@ -88,18 +90,10 @@ def report(runs: list[Predictions], names: list[str], against: list[Predictions]
         _judge_many(groups, asked, Console())
 
 
-def check_output(output: Path | None) -> None:
-    """Raise where a folder to write into holds anything, such as a run.
-
-    Raises:
-        UserError: Naming the folder.
-    """
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output} is there already and not empty: name another --output, or move it away")
-
-
 def _judge_one(group: Group, against: list[Predictions], asked: Asked, console: Console) -> None:
     runs, settings = list(group.runs), asked.of(group.runs)
+    if against:
+        paired(pool(runs), pool(against))  # what cannot be compared is said before the judgement, which takes a while
     judgement = judge_runs(runs, settings)
     console.print(table(judgement))
     rows = rows_of(judgement, asked.label)

@@ -287,7 +287,7 @@ def _laid(found: Explained, number: int) -> Panel:
     sure = looked.test.probabilities[number, looked.called[number]]
     colour = PLAIN if not isinstance(row["label"], str) else RIGHT if row["label"] == row["called"] else WRONG
     speaks = f"{NONE} {row['target']}" if row["empty"] else f"heat for {row['target']}"
-    speaks = "of any class" if found.method.name == "eigencam" else speaks
+    speaks = "whatever the class" if found.method.name == "eigencam" else speaks
     truth = looked.truth(number)
     caption = f"called {row['called']} {sure:.2f}\n{speaks}"
     shade = scaled(found.heats[number], found.method.name)

@@ -21,13 +21,14 @@ from evaluation.ensembles import average
 from evaluation.judge import judge
 from evaluation.metrics import call
 from evaluation.outside import beside, beside_table, is_compared
-from evaluation.records import append_rows, rows_of
-from evaluation.submission import parse_codes, submission_lines, write_submission
+from evaluation.records import append_rows, read_rows, rows_of
+from evaluation.submission import image_numbers, parse_codes, submission_lines, write_submission
 from lightning_modules.staged_training import set_up_torch
 from lightning_modules.trained import read_config
 from scripts.outside_runs import KEYS, Other, Outside, finish, judge_outside, write_folder
 from scripts.predicting import data_facts
 from scripts.prepare_data import compose_config
+from scripts.run_folders import refuse_what_is_there, run_folders
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def validate(runs: Sequence[Path], wish: Wish, settings_of: Callable[[list[Predi
         UserError: Something is there already, a run is none, the set or its classes do not fit, nothing is left to
             judge, or a submission cannot be made of it.
     """
-    runs = [run.parent if run.is_file() else run for run in runs]
+    runs = run_folders(runs)
     folders = places(runs, wish.output)
     _check_wish(runs, folders, wish)
     other = look_at(wish, runs[0])
@@ -90,13 +91,18 @@ def look_at(wish: Wish, run: Path) -> Other:
             are wished; or some are missing, and a submission is.
     """
     said = parse_map(wish.pairs)
-    config, looked_for = _compose(wish.on, read_config(run)), data_facts(run).get("positive_class")
+    facts = data_facts(run)
+    config, looked_for = _compose(wish.on, read_config(run)), facts.get("positive_class")
     positive = [name for name, own in said.items() if own == looked_for] + [str(looked_for)]
     scanned, config = scan_other(config, positive, console.is_terminal)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
     unlabelled, missing = wish.submission is not None, list(filter(is_incomplete, scanned.notes))
     if unlabelled and missing:
         raise UserError(f"{wish.submission}: {missing[0]}: a submission has a line per image, bring them all")
+    if unlabelled:
+        # What cannot be submitted is said before a model is asked.
+        image_numbers(scanned.frame["path"])
+        parse_codes(wish.codes, facts["classes"], facts["positive_class"])
     if not unlabelled and scanned.frame["label"].isna().all():
         raise UserError("no image of the other set has a label, so there is nothing to measure: add --submission FILE")
     place = None if scanned.synthetic or config.data_dir is None else Path(config.data_dir)
@@ -120,9 +126,7 @@ def _check_wish(runs: Sequence[Path], folders: Sequence[Path | None], wish: Wish
         raise UserError("--against beside --on: judge each on the other set first, then compare what they wrote")
     if wish.output is None and wish.submission is None:
         raise UserError("--on writes a folder like a run's for each run: say where with --output")
-    for place, run in enumerate(runs):
-        if run.resolve() in [one.resolve() for one in runs[:place]]:
-            raise UserError(f"{run} is named twice: name each run once")
+    for run in runs:
         if is_ensemble(run) or "members" in read_status(run):
             raise UserError(
                 f"{run} is an ensemble: name its members, and combine what they write (scripts/ensemble.py)"
@@ -130,9 +134,12 @@ def _check_wish(runs: Sequence[Path], folders: Sequence[Path | None], wish: Wish
         if "tested" in read_status(run):
             raise UserError(f"{run} is of a run on another set: name the run itself, {read_status(run)['tested']}")
         read_config(run)
-    for folder in folders:
-        if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} is there already: name another --output, or move it away")
+    for folder in filter(None, folders):
+        refuse_what_is_there(folder)
+    if wish.codes and not wish.submission:
+        raise UserError(f"--codes {' '.join(wish.codes)}: it is what a submission says: add --submission FILE")
+    if wish.csv:
+        read_rows(wish.csv)
     if wish.submission and wish.submission.exists():
         raise UserError(f"{wish.submission} is there already: name another --submission, or move it away")
 

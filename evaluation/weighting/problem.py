@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from common.ensemble_schema import Objective
 from common.errors import UserError
@@ -13,6 +14,8 @@ from common.errors import UserError
 BLOCK = 2**16
 # The images of a block are counted in 16 bits.
 IMAGES = 2**16 - 1
+# Of more than two classes, so many images are weighted at once: few, for the same reason.
+CHUNK = 128
 # Members that agree by more than this agree whatever the weights are, rounding included.
 MARGIN = 1e-9
 
@@ -110,22 +113,13 @@ class Problem:
 
     def _count_many(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Count the right calls and all calls of each of K classes, shape (P, K) each."""
-        k, rows = len(self.classes), len(weights)
         agreed, disputed = self._disputed_many
-        found = np.tile(agreed, (rows, 1))
-        own_row = np.arange(rows)[:, None] * 2 * k
-        for labels, classes, scores in disputed:
-            for images in _blocks(len(labels), rows):
-                best = weights @ scores[0][:, images]
-                chosen = np.tile(classes[0, images], (rows, 1))
-                for candidate in range(1, len(classes)):
-                    score = weights @ scores[candidate][:, images]
-                    # Candidates rise, so that the highest of those that were ahead when their turn came is the best.
-                    np.maximum(chosen, (score > best) * classes[candidate, images], out=chosen)
-                    np.maximum(best, score, out=best)
-                place = own_row + (2 * chosen + (chosen == labels[images]))
-                found += np.bincount(place.ravel(), minlength=rows * 2 * k).reshape(rows, 2 * k)
-        wrong, right = found[:, ::2], found[:, 1::2]
+        found = np.repeat(agreed[:, None], len(weights), axis=1)
+        by_member = np.ascontiguousarray(weights.T)
+        for ahead, changes in disputed:
+            found += changes @ _overtaken(ahead, by_member)
+        # In one order whatever P is, so that sums over a row are rounded alike.
+        wrong, right = np.ascontiguousarray(found[::2].T), np.ascontiguousarray(found[1::2].T)
         return right, right + wrong
 
     @cached_property
@@ -149,33 +143,42 @@ class Problem:
         return tuple(found)
 
     @cached_property
-    def _disputed_many(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-        """The images that some weights may call otherwise, with the classes that may be called.
-
-        A class is no candidate where every member finds the one of highest mean more probable.
+    def _disputed_many(self) -> tuple[np.ndarray, list[tuple[np.ndarray, csr_array]]]:
+        """What is called whatever the weights are, and the images that some weights may call otherwise.
 
         Returns:
-            How often each class is called wrongly and rightly in the other images, in turn, (2 K,). Then, of images
-            with 2, with 3 and 4, with 5 to 8 candidates and so on: labels (D,), candidates, rising, (C, D), and their
-            scores (C, M, D), -1 where an image has fewer.
+            How often each class is called wrongly and rightly, in turn, int32, shape (2 K,), were each image called the
+            first of its candidates. Then, of at most ``CHUNK`` images with 2, with 3 and 4, with 5 to 8 candidates and
+            so on: how far each other candidate is ahead of the first, shape (C - 1, D, M), -1 where an image has fewer;
+            and how each of these calls would change the counts, shape (2 K, (C - 1) D).
         """
-        k, every = len(self.classes), np.arange(len(self.labels))
-        top = self.probabilities.mean(axis=0).argmax(axis=1)
-        above = self.probabilities[:, every, top][:, :, None]
-        candidate = ~(above > self.probabilities + MARGIN).all(axis=0)
-        counts = candidate.sum(axis=1)
-        agreed = np.bincount((2 * top + (top == self.labels))[counts == 1], minlength=2 * k)
-        # Of 16 bits, four times as many fit into a register as of 64.
-        labels, order = self.labels.astype(np.int16), np.argsort(~candidate, axis=1, kind="stable").astype(np.int16)
+        candidate = self._candidates()
+        counts, order = candidate.sum(axis=1), np.argsort(~candidate, axis=1, kind="stable")
+        place = 2 * order + (order == self.labels[:, None])
+        agreed = np.bincount(place[:, 0], minlength=2 * len(self.classes)).astype(np.int32)
         disputed, fewer = [], 1
         while fewer < counts.max():
             images = np.flatnonzero((counts > fewer) & (counts <= 2 * fewer))
             fewer *= 2
-            classes = np.ascontiguousarray(order[images, :fewer].T)
-            lacking = np.arange(len(classes))[:, None] >= counts[images]
-            scores = np.where(lacking[:, None], -1.0, self.probabilities[:, images, classes].swapaxes(0, 1))
-            disputed.append((labels[images], classes, scores))
+            for start in range(0, len(images), CHUNK):
+                some = images[start : start + CHUNK]
+                most = counts[some].max()
+                scores = self.probabilities[:, some, order[some, :most].T].transpose(1, 2, 0)
+                lacking = np.arange(1, most)[:, None] >= counts[some]
+                ahead = np.where(lacking[:, :, None], -1.0, scores[1:] - scores[0])
+                disputed.append((ahead, _changes(place[some, :most].T, 2 * len(self.classes))))
         return agreed, disputed
+
+    def _candidates(self) -> np.ndarray:
+        """Tell which classes some weights may call, bool, shape (N, K): no other is more probable to every member."""
+        top = self.probabilities.mean(axis=0).argmax(axis=1)
+        above = self.probabilities[:, np.arange(len(top)), top][:, :, None]
+        candidate = ~(above > self.probabilities + MARGIN).all(axis=0)
+        several = np.flatnonzero(candidate.sum(axis=1) > 1)
+        scores = self.probabilities[:, several]
+        for other in range(len(self.classes)):
+            candidate[several] &= ~(scores[:, :, other, None] > scores + MARGIN).all(axis=0)
+        return candidate
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,44 @@ def normalise(genes: np.ndarray) -> np.ndarray:
     total = genes.sum(axis=-1, keepdims=True)
     nothing = total == 0
     return np.where(nothing, 1 / genes.shape[-1], genes / np.where(nothing, 1, total))
+
+
+def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Tell where a candidate overtakes the first and all others, int16, shape ((C - 1) D, P).
+
+    Args:
+        ahead: How far it is ahead of the first by each member, shape (C - 1, D, M).
+        weights: Shape (M, P).
+    """
+    best = ahead[0] @ weights
+    chosen = (best > 0).view(np.uint8)
+    if len(ahead) == 1:
+        return chosen.astype(np.int16)
+    np.maximum(best, 0, out=best)
+    for place, one in enumerate(ahead[1:], start=2):
+        score = one @ weights
+        # Candidates rise, so that the highest of those that were ahead when their turn came is the best.
+        np.maximum(chosen, (score > best) * np.uint8(place), out=chosen)
+        np.maximum(best, score, out=best)
+    every = np.arange(1, len(ahead) + 1, dtype=np.uint8)[:, None, None]
+    return (chosen == every).astype(np.int16).reshape(-1, weights.shape[1])
+
+
+def _changes(place: np.ndarray, places: int) -> csr_array:
+    """Return what is counted more and less when another than the first candidate is called.
+
+    Args:
+        place: Where each candidate's call is counted, shape (C, D).
+        places: How many there are.
+
+    Returns:
+        1 and -1, int16, shape (places, (C - 1) D).
+    """
+    others = len(place) - 1
+    rows = np.concatenate([place[1:].ravel(), np.tile(place[0], others)])
+    columns = np.tile(np.arange(len(rows) // 2), 2)
+    values = np.repeat(np.array([1, -1], dtype=np.int16), len(rows) // 2)
+    return csr_array((values, (rows, columns)), shape=(places, len(rows) // 2))
 
 
 def _blocks(images: int, rows: int) -> Iterator[slice]:

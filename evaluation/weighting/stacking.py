@@ -1,4 +1,9 @@
-"""Stacking: a logistic regression that reads the members' log-odds and says the class (Wolpert, 1992)."""
+"""Stacking: a logistic regression that reads the members' log-odds and says the class (Wolpert, 1992).
+
+Of two classes it fits a number per member and one more. Of K > 2, where each class would have numbers of its own for
+every class of every member, M K^2 of them, far more than the validation images carry, it fits one per member, whatever
+the class, and one per class: a weighted product of the members' probabilities. ``kind: full`` fits them all.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -6,17 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from common.ensemble_schema import StackingConfig
+from common.ensemble_schema import Kind, StackingConfig
 from common.errors import UserError
 from evaluation.weighting.problem import Problem
 
 # Probabilities nearer to 0 or 1 say no more: one sure member must not drown all others.
 LEAST = 1e-6
-STEPS = 1000
+STEPS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +33,8 @@ class Stacker:
         members: M.
         classes: K.
         seen: The S classes that had images, rising; any other gets probability 0.
-        coefficients: Float64, shape (S, M), or (S, M * K) where K > 2, member by member; S is 1 for two classes, of
-            which the row tells the second one apart.
+        coefficients: Float64. K > 2: shape (M,), shared by all classes, or (S, M * K), member by member. Two classes:
+            shape (1, M), which tell the second one apart; S is 1.
         intercepts: Float64, shape (S,).
     """
 
@@ -51,6 +57,8 @@ class Stacker:
         return -float(logs[np.arange(len(labels)), labels].sum())
 
     def _logits(self, inputs: np.ndarray) -> np.ndarray:
+        if self.coefficients.ndim == 1:
+            return by_class(inputs, self.members)[:, self.seen] @ self.coefficients + self.intercepts
         logits = inputs @ self.coefficients.T + self.intercepts
         return logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
 
@@ -78,8 +86,13 @@ def features(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(probabilities, LEAST)).transpose(1, 0, 2).reshape(images, members * classes)
 
 
+def by_class(inputs: np.ndarray, members: int) -> np.ndarray:
+    """Return the log-probabilities of ``features``, shape (N, M * K), as (N, K, M)."""
+    return inputs.reshape(len(inputs), members, -1).swapaxes(1, 2)
+
+
 def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[Stacker, dict[str, Any]]:
-    """Fit the regression; its L2 penalty is the one of least log loss on inner folds.
+    """Fit the regression that ``config.kind`` names; its L2 penalty is the one of least log loss on inner folds.
 
     No subject is on two sides of an inner fold (no image, where no subject is known). Of equal ones the stronger
     penalty is taken.
@@ -95,7 +108,7 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
         raise UserError(f"stacking needs validation images of two classes: all are {problem.classes[labels[0]]}")
     strengths = sorted(set(config.strengths))
     if len(strengths) == 1:
-        return _fit(problem, inputs, np.arange(len(labels)), strengths[0]), {"strength": strengths[0]}
+        return _fit(problem, inputs, np.arange(len(labels)), strengths[0], config.kind), {"strength": strengths[0]}
     folds = list(_folds(problem, config.folds, seed))
     if not folds:
         raise UserError(
@@ -104,18 +117,56 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
         )
     tested = sum(len(test) for _, test in folds)
     losses = [
-        sum(_fit(problem, inputs, train, strength).log_loss(inputs[test], labels[test]) for train, test in folds)
+        sum(
+            _fit(problem, inputs, train, strength, config.kind).log_loss(inputs[test], labels[test])
+            for train, test in folds
+        )
         for strength in strengths
     ]
     strength = strengths[int(np.argmin(losses))]
     facts = {str(tried): loss / tested for tried, loss in zip(strengths, losses, strict=True)}
-    stacker = _fit(problem, inputs, np.arange(len(labels)), strength)
+    stacker = _fit(problem, inputs, np.arange(len(labels)), strength, config.kind)
     return stacker, {"strength": strength, "log_loss": facts}
 
 
-def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float) -> Stacker:
-    model = LogisticRegression(C=strength, max_iter=STEPS).fit(inputs[rows], problem.labels[rows])
-    return Stacker(problem.members, len(problem.classes), model.classes_, model.coef_, model.intercept_)
+def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float, kind: Kind) -> Stacker:
+    inputs, labels, classes = inputs[rows], problem.labels[rows], len(problem.classes)
+    if kind == "shared" and classes > 2:
+        fitted = _fit_shared(by_class(inputs, problem.members), labels, strength)
+    else:
+        fitted = _fit_full(inputs, labels, strength)
+    return Stacker(problem.members, classes, np.unique(labels), *fitted)
+
+
+def _fit_full(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's coefficients and intercepts."""
+    # The same regression, since intercepts are not penalised, in a third of the steps.
+    middle = inputs.mean(axis=0)
+    model = LogisticRegression(C=strength, max_iter=STEPS, tol=1e-6).fit(inputs - middle, labels)
+    return model.coef_, model.intercept_ - model.coef_ @ middle
+
+
+def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a coefficient per member and an intercept per class that occurs; both are penalised.
+
+    Args:
+        logs: Log-probabilities, shape (N, K, M).
+        labels: Classes, shape (N,).
+        strength: What the log loss is multiplied by; the penalty is half the sum of squares.
+    """
+    seen, classes = np.unique(labels, return_inverse=True)
+    logs, members = logs[:, seen], logs.shape[2]
+    truth = np.eye(len(seen))[classes]
+
+    def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        found = log_softmax(logs @ numbers[:members] + numbers[members:], axis=1)
+        excess = np.exp(found) - truth
+        slope = np.concatenate([np.tensordot(excess, logs, axes=2), excess.sum(axis=0)])
+        return numbers @ numbers / 2 - strength * (found * truth).sum(), numbers + strength * slope
+
+    options = {"maxiter": STEPS, "ftol": 1e-13, "gtol": 1e-7}
+    numbers = minimize(loss, np.zeros(members + len(seen)), jac=True, method="L-BFGS-B", options=options).x
+    return numbers[:members], numbers[members:]
 
 
 def _folds(problem: Problem, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -42,7 +42,7 @@ def test_a_claim_is_reached_where_the_interval_of_the_papers_own_split_holds_it_
         ({}, {"images": 198}, ""),  # rounding of the split
         ({}, {"source": "folder"}, "another data set (some)"),
         ({}, {"source": "others"}, "another data set (others)"),
-        ({}, {"source": "cells on others"}, "another data set (cells on others)"),
+        ({}, {"source": "cells on others"}, "not measured here"),
         ({}, {"images_seen": 599}, "599 images seen, one epoch of the paper's is 600"),
         ({}, {"images_seen": None}, ""),
         ({}, {"images_seen": 1100, "folds": "0 1"}, "550 images seen, one epoch of the paper's is 600"),

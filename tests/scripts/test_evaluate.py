@@ -146,14 +146,21 @@ def test_assignment_of_what_has_no_cells_says_why(runs):
     [
         (["nowhere"], "no predictions at"),
         (["good0", "good0"], "good0 is named twice: name each run once"),
+        (["good0", "good0/predictions.parquet"], "predictions.parquet is named twice"),
+        (["good0", "--against", "poor0", "poor0"], "poor0 is named twice"),
+        (["good0", "--csv=other.csv"], "other.csv has other columns than label"),
+        (["good0", "--csv=."], ". is not a readable table: name another file with --csv"),
         (["good0", "--against", "poor1"], "the images differ"),
         (["good0", "poor0", "--against", "poor1"], "these are 2 (good, poor): name one of them"),
         (["good0", "--no-assign", "--missing-cost=3"], "--no-assign beside the costs"),
     ],
 )
-def test_mistakes_are_one_line(runs, capsys, arguments, message):
+def test_mistakes_are_one_line_before_anything_is_judged(runs, monkeypatch, arguments, message):
+    monkeypatch.chdir(runs)
+    Path("other.csv").write_text("a,b\n")
     result = call(*(one if one.startswith("-") else runs / one for one in arguments))
     assert result.exit_code == 1
+    assert not result.stdout
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("error: ")

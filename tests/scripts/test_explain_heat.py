@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     )
     cut = ("model=resnet18", "model.cut=layer1")
     configs = [
-        small_config(home, *quick, "model=scratch_cnn", "name=pooled", data=data),
+        small_config(home, *quick, "model=scratch_cnn", "name=pooled", "head.layers=[gap]", data=data),
         small_config(home, *quick, *cut, "name=flat", "head.layers=[flatten]", data=data),
     ]
     return [train.run(config) for config in configs]

@@ -209,6 +209,7 @@ def test_ids_and_subjects_that_both_sets_use_are_told_apart(runs, tmp_path, no_p
         (["--on", "data=folder", "data_dir=gone", *MAP], "data folder gone is missing"),
         ([*MAP], "say which with --on data=..."),
         (["--on", "data=folder", *MAP, "--against", "RUN"], "--against beside --on"),
+        (["--on", "data=folder", *MAP, "--codes", "all=1", "hem=0"], "--codes all=1 hem=0: it is what a submission"),
     ],
 )
 def test_what_does_not_fit_is_one_line(arguments, fault, runs, other, tmp_path):
@@ -282,6 +283,15 @@ def test_a_submission_that_is_not_whole_is_refused(runs, final, tmp_path):
     text = refused(runs[0], *on_final(final), "--submission", tmp_path / "s.predict")
     assert "partial: 11 of 12 final test images" in text
     assert not (tmp_path / "s.predict").exists()
+
+
+def test_what_cannot_be_submitted_is_said_before_a_model_is_asked(runs, final, other, tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.external.judge_outside", lambda *arguments: pytest.fail("a model was asked"))
+    file = tmp_path / "s.predict"
+    named = refused(runs[0], "--on", "data=folder", f"data_dir={other}", *MAP, "--submission", file)
+    assert "a submission goes by the numbers of the images" in named
+    coded = refused(runs[0], *on_final(final), "--submission", file, "--codes", "all=1", "hem=1")
+    assert "give each class one code of its own" in coded
 
 
 def test_an_unlabelled_set_has_no_metrics(runs, final, tmp_path):

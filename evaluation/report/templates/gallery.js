@@ -28,6 +28,7 @@
   const ofPositive = ({ called, probability }) => (positive === null || called === positive ? probability : 1 - probability);
   const missed = (item) => item.by.filter((one) => one && one.right === false).length;
   const truth = (item) => classes[item.truth] ?? "unknown";
+  const spell = (number) => number.toLocaleString("en");
   const sign = ({ right }) => (right === null ? "" : right ? "✓ " : "✗ ");
 
   // What is shown, and in which order.
@@ -76,26 +77,24 @@
   const near = new Set();
   const watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting === near.has(target)) continue;
-      if (isIntersecting) near.add(target), dress(target.querySelector(".frame"), items[target.dataset.item]);
-      else near.delete(target);
+      near[isIntersecting ? "add" : "delete"](target.item);
+      if (isIntersecting) dress(target.querySelector(".frame"), target.item);
     }
   }, { rootMargin: "500px" });
 
-  const nodeOf = new Map(), nodes = items.map((item, number) => {
-    const made = make("li"), card = make("button", "card");
-    made.dataset.item = number;
-    card.type = "button";
-    card.tabIndex = -1;
-    card.append(make("span", "frame"), make("span", "verdict"), make("span"), make("span", "small"), make("span", "doubt"));
-    made.append(card);
-    nodeOf.set(item, made);
-    return made;
-  });
-  const describe = (item, node) => {
-    const one = said(item), card = node.firstChild, [, verdict, is, small, doubt] = card.children;
+  for (const item of items) {
+    item.card = make("button", "card");
+    item.card.type = "button";
+    item.card.tabIndex = -1;
+    item.card.append(...["frame", "verdict", "", "small", "doubt"].map((name) => make("span", name)));
+    item.node = make("li");
+    item.node.item = item;
+    item.node.append(item.card);
+  }
+  const describe = (item) => {
+    const one = said(item), [, verdict, is, small, doubt] = item.card.children;
     if (!one) return;
-    card.className = `card ${one.right === null ? "" : one.right ? "right" : "wrong"}`;
+    item.card.className = `card ${one.right === null ? "" : one.right ? "right" : "wrong"}`;
     verdict.textContent = `${sign(one)}called ${classes[one.called]} ${one.probability.toFixed(2)}`;
     is.textContent = `is ${truth(item)}${item.kind && item.kind !== truth(item) ? ` (${item.kind})` : ""}`;
     small.textContent = `${item.name} · uncertainty ${one.uncertainty.toFixed(2)}`;
@@ -105,31 +104,29 @@
   let stop;
   const rove = (place) => {
     if (stop) stop.tabIndex = -1;
-    stop = shown[place]?.firstChild;
+    stop = shown[place]?.card;
     if (stop) stop.tabIndex = 0;
   };
 
   let drawn = -1;
   const render = () => {
-    if (drawn !== model()) items.forEach((item, number) => describe(item, nodes[number]));
+    if (drawn !== model()) items.forEach(describe);
     drawn = model();
     offerMaps();
-    const chosen = items.filter(fits).sort(orders[value("sort")] ?? orders.uncertain);
-    shown = chosen.map((item) => nodeOf.get(item));
+    shown = items.filter(fits).sort(orders[value("sort")] ?? orders.uncertain);
     watcher.disconnect();
-    cards.replaceChildren(...shown);
-    shown.forEach((node, place) => {
-      const frame = node.querySelector(".frame");
-      node.classList.toggle("beyond", place >= PRINTED);
-      if (place < PRINTED || near.has(node)) dress(frame, items[node.dataset.item]);
+    cards.replaceChildren(...shown.map((item) => item.node));
+    shown.forEach((item, place) => {
+      const frame = item.card.firstChild, printed = place < PRINTED;
+      item.node.classList.toggle("beyond", !printed);
+      if (printed || near.has(item)) dress(frame, item);
       else frame.replaceChildren();
+      if (!printed) watcher.observe(item.node);
     });
     near.clear();
-    shown.slice(PRINTED).forEach((node) => watcher.observe(node));
     rove(0);
     byId("empty").hidden = shown.length > 0;
-    const total = items.filter(said).length;
-    byId("count").textContent = `${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} pictures`;
+    byId("count").textContent = `${spell(shown.length)} of ${spell(items.filter(said).length)} pictures`;
     strengthen();
   };
   const strengthen = () => {
@@ -149,7 +146,7 @@
   const usual = Object.fromEntries(new FormData(form));
   const remember = () => {
     const chosen = Object.entries(Object.fromEntries(new FormData(form))).filter(([name, now]) => now !== usual[name]);
-    if (open >= 0) chosen.push(["image", items[shown[open].dataset.item].name]);
+    if (open >= 0) chosen.push(["image", shown[open].name]);
     const now = chosen.length ? `#${new URLSearchParams(chosen)}` : "#gallery=";
     if (now === location.hash || !(chosen.length || location.hash.includes("="))) return;
     address = now;
@@ -162,35 +159,34 @@
     offerMaps();
     form.querySelectorAll("[name]").forEach((one) => (one.value = wanted.get(one.name) ?? usual[one.name]));
     render();
-    if (wanted.has("image")) enlarge(shown.findIndex((node) => items[node.dataset.item].name === wanted.get("image")));
+    if (wanted.has("image")) enlarge(shown.findIndex((item) => item.name === wanted.get("image")));
     else byId("gallery").scrollIntoView({ behavior: "instant" });
   };
 
   // One picture, enlarged, with all that is known of it.
   const factsOf = (item) => {
-    const one = said(item), rows = [];
-    const add = (name, fact) => fact !== null && fact !== undefined && fact !== "" && rows.push([name, fact]);
-    add("true class", truth(item));
-    if (item.kind !== truth(item)) add("kind", item.kind);
-    add("group", item.group);
-    add("called", `${sign(one)}${classes[one.called]}${one.right === null ? "" : one.right ? ", rightly" : ", wrongly"}`);
-    if (one.atThreshold !== undefined) add("at the threshold of validation", classes[one.atThreshold]);
-    add("probability", one.top.map(([place, share]) => `${classes[place]} ${share.toFixed(3)}`).join(", "));
-    add("uncertainty", `${one.uncertainty.toFixed(3)} (0 sure, 1 no idea)`);
-    if (one.votes !== undefined) add("votes", `${(100 * one.votes).toFixed(0)} % for ${classes[one.voted]}`);
-    add("doubtful", `${one.doubtful ? "yes" : "no"} (doubtful: ${data.doubtful[model()]})`);
-    add("subject", item.subject ?? "unknown");
-    if (chapters.length > 1) {
-      item.by.forEach((other, place) => other && add(chapters[place], `${sign(other)}${classes[other.called]} ${other.probability.toFixed(2)}`));
-    }
-    if (value("map") !== "") add("heat map", one.maps[value("map")] === undefined ? "none of this picture" : maps[value("map")].label);
-    return rows;
+    const one = said(item), map = value("map");
+    const others = chapters.length > 1 ? item.by : [];
+    return [
+      ["true class", truth(item)],
+      ["kind", item.kind !== truth(item) && item.kind],
+      ["group", item.group],
+      ["called", sign(one) + classes[one.called] + (one.right === null ? "" : one.right ? ", rightly" : ", wrongly")],
+      ["at the threshold of validation", classes[one.atThreshold]],
+      ["probability", one.top.map(([place, share]) => `${classes[place]} ${share.toFixed(3)}`).join(", ")],
+      ["uncertainty", `${one.uncertainty.toFixed(3)} (0 sure, 1 no idea)`],
+      ["votes", one.votes !== undefined && `${(100 * one.votes).toFixed(0)} % for ${classes[one.voted]}`],
+      ["doubtful", `${one.doubtful ? "yes" : "no"} (doubtful: ${data.doubtful[model()]})`],
+      ["subject", item.subject ?? "unknown"],
+      ...others.map((other, place) => [chapters[place], other && `${sign(other)}${classes[other.called]} ${other.probability.toFixed(2)}`]),
+      ["heat map", map !== "" && (one.maps[map] === undefined ? "none of this picture" : maps[map].label)],
+    ].filter(([, fact]) => fact);
   };
   const enlarge = (place) => {
-    if (!shown[place]) return;
+    const item = shown[place];
+    if (!item) return;
     open = place;
-    const item = items[shown[place].dataset.item];
-    byId("viewer-title").textContent = `${item.name}, ${place + 1} of ${shown.length.toLocaleString("en")}`;
+    byId("viewer-title").textContent = `${item.name}, ${place + 1} of ${spell(shown.length)}`;
     dress(viewer.querySelector(".frame"), item);
     viewer.querySelector(".facts").replaceChildren(...factsOf(item).map(([name, fact]) => {
       const row = make("div");
@@ -209,13 +205,14 @@
     const step = steps[event.key];
     if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    const from = shown.indexOf(event.target.closest("li")), to = Math.min(shown.length - 1, Math.max(0, from + step()));
-    rove(to);
-    shown[to].firstChild.focus();
+    const to = shown.indexOf(event.target.closest("li").item) + step();
+    rove(Math.min(shown.length - 1, Math.max(0, to)));
+    stop.focus();
   });
   cards.addEventListener("click", (event) => {
-    const node = event.target.closest("li");
-    if (node) rove(shown.indexOf(node)), enlarge(shown.indexOf(node));
+    const place = shown.indexOf(event.target.closest("li")?.item);
+    rove(place < 0 ? 0 : place);
+    enlarge(place);
   });
   viewer.addEventListener("click", (event) => {
     if (event.target === viewer || event.target.closest("[data-close]")) viewer.close();
@@ -224,10 +221,9 @@
   });
   viewer.addEventListener("keydown", ({ key }) => key === "ArrowLeft" ? enlarge(open - 1) : key === "ArrowRight" && enlarge(open + 1));
   viewer.addEventListener("close", () => {
-    const place = open;
+    rove(open);
+    stop?.focus();
     open = -1;
-    rove(place);
-    shown[place]?.firstChild.focus();
     remember();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -238,9 +234,9 @@
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("input, select")) return;
     if (event.key === "/") event.preventDefault(), control("search").focus();
     if (event.key === "m" && control("map")) {
-      if (value("map") !== "") lastMap = value("map");
-      const kinds = [...control("map").options].map((one) => one.value);
-      control("map").value = value("map") !== "" ? "" : kinds.includes(lastMap) ? lastMap : kinds[1] ?? "";
+      const now = value("map"), kinds = [...control("map").options].map((one) => one.value);
+      control("map").value = now !== "" ? "" : kinds.includes(lastMap) ? lastMap : kinds.at(-1);
+      lastMap = now;
       render();
       if (open >= 0) enlarge(open);
     }
