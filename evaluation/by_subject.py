@@ -1,6 +1,6 @@
 """Subjects instead of images: what all images of a person say together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ RULES = ("mean", "share")
 MAJORITY = 0.5  # where validation chooses no threshold
 # A share of calls beside which the mean probability decides ties, and nothing else.
 TIE = 1e-9
+DECIMALS, STEP = 6, 1e-6  # of shares, which are so far apart at least
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def judge_subjects(runs: list[Predictions], settings: EvaluationConfig) -> dict 
     """Judge one call per test subject, of one run or of several folds.
 
     Of two classes, a subject is called positive where its score is at least the threshold that its fold's validation
-    subjects choose, else at MAJORITY; of more, the class with the highest score is called. Intervals draw subjects.
+    subjects choose, else at MAJORITY (where they choose none, or a share of 0, which everybody has); of more, the class
+    with the highest score is called. Intervals draw subjects.
 
     Returns:
         ``subjects`` (judged ones; who is tested in two folds counts in both), ``left_out`` (with images of several
@@ -101,7 +103,8 @@ def by_subject_table(runs: list[Predictions], judgement: dict) -> pd.DataFrame:
         if len(runs) > 1:
             table.insert(0, "fold", run.about.get("fold"))
         for rule, column in zip(RULES, ("probability", "share"), strict=True):
-            called = _called(test, rule, run.positive_index, _limit(judgement["rules"][rule], place))
+            limit = _limit(rule, _of_fold(judgement["rules"][rule], place))
+            called = call(test.scores[rule], run.positive_index, limit)
             shown = called if run.positive_index is None else run.positive_index
             table[column] = test.scores[rule][np.arange(len(called)), shown].round(6)
             table[f"called_by_{rule}"] = classes[called]
@@ -113,10 +116,8 @@ def by_subject_table(runs: list[Predictions], judgement: dict) -> pd.DataFrame:
 
 def _judge(run: Predictions, parts: list[tuple[Subjects, Subjects]], rule: str, settings: EvaluationConfig) -> dict:
     tests = [test for _, test in parts]
-    points = [choose_threshold(_scored(run, [validation], rule), settings).value for validation, _ in parts]
-    limits = np.concatenate(
-        [np.full(len(test.labels), _or_majority(value)) for test, value in zip(tests, points, strict=True)]
-    )
+    points = [_choose(run, validation, rule, settings) for validation, _ in parts]
+    limits = np.repeat([_limit(rule, value) for value in points], [len(test.labels) for test in tests])
     scored = _scored(run, tests, rule)
     called = call(scored.probabilities, scored.positive_index, limits)
     return {
@@ -139,17 +140,24 @@ def _scored(run: Predictions, parts: list[Subjects], rule: str) -> Scored:
     )
 
 
-def _called(subjects: Subjects, rule: str, positive: int | None, limit: float | None) -> np.ndarray:
-    return call(subjects.scores[rule], positive, _or_majority(limit))
+def _choose(run: Predictions, validation: Subjects, rule: str, settings: EvaluationConfig) -> float | None:
+    """Choose a threshold on validation subjects: on shares, not on what decides between equal ones."""
+    scored = _scored(run, [validation], rule)
+    if rule == "mean":
+        return choose_threshold(scored, settings).value
+    return choose_threshold(replace(scored, probabilities=scored.probabilities.round(DECIMALS)), settings).value or None
 
 
-def _limit(judged: dict, place: int) -> float | None:
+def _limit(rule: str, threshold: float | None) -> float:
+    """Where scores are called positive: with a chosen share itself, however its ties are decided."""
+    if threshold is None:
+        return MAJORITY
+    return threshold - STEP if rule == "share" else threshold
+
+
+def _of_fold(judged: dict, place: int) -> float | None:
     threshold = judged["threshold"]
     return threshold[place] if isinstance(threshold, list) else threshold
-
-
-def _or_majority(threshold: float | None) -> float:
-    return MAJORITY if threshold is None else threshold
 
 
 def _means(subject: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -37,7 +37,8 @@ class Interval:
         value: The metric on all images; None where undefined.
         low: Lower end of the interval; None where there is none.
         high: Upper end.
-        method: Which of ``interval_ends.ends`` made it, or "exact" (see ``bootstrap``); None without an interval.
+        method: Which of ``interval_ends.ends`` made it, "exact" or "binomial" (see ``bootstrap``); None
+            without an interval.
         resamples: How many resamples were drawn.
         undefined: On how many of them the metric was undefined; a bootstrap interval leaves them out.
         clusters: How many subjects (images where no subject is known) were drawn from.
@@ -64,7 +65,8 @@ class Resamples:
         point: float64, shape (M,).
         left_out: float64, shape (M, C), of C clusters.
         drawn: float64, shape (M, R).
-        alone: For each statistic at 0 or 1 throughout, on how many clusters alone it is defined; int64, shape (M,).
+        alone: On how many clusters alone each statistic is defined, int64, shape (M,): of those at 0 or 1 throughout,
+            and of all where every image is a cluster; else 0.
     """
 
     point: np.ndarray
@@ -108,7 +110,7 @@ def bootstrap(
 
     Returns:
         Intervals under the names of ``values``. With ``logit_t``, shares that are 0 or 1 with and without every subject
-        have an exact end, see ``exact_end``.
+        have an exact end, see ``exact_end``, and those of images that stand for themselves ``binomial_ends``.
     """
     clusters = scored.cluster_count
     if clusters < 2:
@@ -152,9 +154,9 @@ def resample(statistic: Statistic, scored: Scored, settings: EvaluationConfig) -
     point = statistic(np.ones((1, clusters)))[:, 0]
     left_out = _one_by_one(statistic, clusters, batch, without=True)
     alone = np.zeros(len(point), dtype=np.int64)
-    settled = _settled(point, left_out)
-    if settled.any():
-        alone[settled] = (~np.isnan(_one_by_one(statistic, clusters, batch, without=False)[settled])).sum(axis=1)
+    wanted = _settled(point, left_out) | _single(scored)
+    if wanted.any():
+        alone[wanted] = (~np.isnan(_one_by_one(statistic, clusters, batch, without=False)[wanted])).sum(axis=1)
     return Resamples(point, left_out, drawn, alone)
 
 
@@ -171,7 +173,10 @@ def of_resamples(
     found = {}
     for row, (name, value) in enumerate(values.items()):
         drawn = resamples.drawn[row]
-        made = exact_end(name, value, int(resamples.alone[row]), scored, settings) if settled[row] else None
+        alone = int(resamples.alone[row])
+        made = exact_end(name, value, alone, scored, settings) if settled[row] else None
+        if made is None and exact and _single(scored):
+            made = binomial_ends(name, value, alone, settings.confidence)
         low, high, method = made or ends(
             resamples.point[row], resamples.left_out[row], drawn, settings.confidence, settings.interval, bounds
         )
@@ -198,13 +203,43 @@ def exact_end(name: str, value: float, alone: int, scored: Scored, settings: Eva
     Returns:
         low, high and "exact"; None for 0 where the metric is not a share.
     """
-    is_share = name.split("/")[0].removesuffix("_assigned") in SHARES
+    is_share = _is_share(name)
     rarest = min(count for count in scored.count_clusters().values() if count)
     number = alone if is_share else min(alone or rarest, rarest)
     if not number or (value < 0.5 and not is_share):
         return None
     found = share(number if value > 0.5 else 0, number, settings.confidence)
     return found["low"], found["high"], "exact"
+
+
+def binomial_ends(name: str, value: float | None, images: int, confidence: float) -> Ends | None:
+    """Return the interval of a share of images that all stand for themselves: its distribution is known.
+
+    Args:
+        name: Of the metric.
+        value: 0 to 1.
+        images: Of how many it is the share.
+        confidence: 0 to 1.
+
+    Returns:
+        low, high (Clopper and Pearson) and "binomial"; None where the metric is not a share of so many images.
+    """
+    if not images or value is None or not _is_share(name):
+        return None
+    hits = round(value * images)
+    if abs(value * images - hits) > ROUNDING * images:
+        return None
+    found = share(hits, images, confidence)
+    return found["low"], found["high"], "binomial"
+
+
+def _is_share(name: str) -> bool:
+    return name.split("/")[0].removesuffix("_assigned") in SHARES
+
+
+def _single(scored: Scored) -> bool:
+    """Whether every image is a cluster of its own."""
+    return scored.cluster_count == len(scored.labels)
 
 
 def _settled(point: np.ndarray, left_out: np.ndarray) -> np.ndarray:

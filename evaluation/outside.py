@@ -17,8 +17,9 @@ COLUMNS = ("metric", *(f"{side}{end}" for side in ("inside", "outside", "differe
 def beside(inside: dict, outside: dict) -> pd.DataFrame:
     """Put two judgements of one model side by side.
 
-    The difference is outside minus inside. The two sets have no image in common, so its interval is had from the two
-    intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008).
+    The difference is outside minus inside. Where the two sets have no image in common, its interval is had from the two
+    intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008). Where the
+    other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
 
     Args:
         inside: The judgement (``judge.judge``) of the run itself.
@@ -30,9 +31,11 @@ def beside(inside: dict, outside: dict) -> pd.DataFrame:
         value or a limit is undefined.
     """
     ours, theirs = _metrics(inside), _metrics(outside)
+    shared = bool((outside["about"].get("external") or {}).get("in_own_test"))
     rows = []
     for name in [name for name in ours if name in theirs]:
-        sides = (ours[name], theirs[name], difference(ours[name], theirs[name]))
+        gap = difference(ours[name], theirs[name])
+        sides = (ours[name], theirs[name], gap | {"low": None, "high": None} if shared else gap)
         rows.append((name, *(side[end] for side in sides for end in ("value", "low", "high"))))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[1:], float))
 

@@ -137,4 +137,11 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "derived_kinds": karyogram_tables.derived_kinds,
     "triage": karyogram_tables.triage,
     "mc_dropout": karyogram_tables.mc_dropout,
+    "ensembles": judged_tables.ensembles,
+    "missed": judged_tables.missed,
+    "external": judged_tables.external,
+    "coverage": judged_tables.coverage,
+    "ensemble_speed": judged_tables.ensemble_speed,
+    "ensemble_search": judged_tables.ensemble_search,
+    "localisation": judged_tables.localisation,
 }

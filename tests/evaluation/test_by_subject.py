@@ -58,6 +58,25 @@ def test_the_threshold_is_that_of_the_validation_subjects():
     assert mean["confusion"] == [[1, 0], [0, 1]]
 
 
+def test_the_threshold_of_shares_is_a_share_whatever_the_means():
+    validation = [("v1", True, [0.9, 0.1]), ("v2", False, [0.4, 0.4]), ("v3", False, [0.45, 0.1])]
+    run = run_of([("p1", True, [0.8, 0.05]), ("p2", False, [0.49, 0.49])], validation)
+    found = judge_subjects([run], SETTINGS)
+    assert found["rules"]["share"]["threshold"] == 0.5
+    assert found["rules"]["share"]["confusion"] == [[1, 0], [0, 1]]  # p1: half of the images, their mean below 0.5
+    assert by_subject_table([run], found)["called_by_share"].tolist() == ["all", "hem"]
+
+
+def test_a_share_that_everybody_has_is_no_threshold():
+    """No validation image is called all: a threshold of no image would call everybody so."""
+    validation = [("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])]
+    run = run_of([("p1", True, [0.9, 0.9]), ("p2", False, [0.36, 0.36])], validation)
+    found = judge_subjects([run], SETTINGS)["rules"]
+    assert found["share"]["threshold"] is None
+    assert found["share"]["confusion"] == [[1, 0], [0, 1]]
+    assert found["mean"]["confusion"] == [[0, 1], [0, 1]]
+
+
 def test_metrics_are_those_of_one_score_per_subject():
     run = make_run(images=90, subjects=18, skill=0.4)
     found = judge_subjects([run], SETTINGS)["rules"]["mean"]["metrics"]

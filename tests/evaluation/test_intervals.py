@@ -60,6 +60,8 @@ def test_more_images_of_the_same_subject_teach_nothing(method):
     expected, found = intervals(score(one), settings), intervals(score(six), settings)
     for name, interval in expected.items():
         assert found[name].clusters == 30
+        if interval.method == "binomial":  # one image each: shares have a distribution of their own
+            continue
         assert (found[name].low, found[name].high) == pytest.approx((interval.low, interval.high)), name
     frame["subject"] = None
     by_image = intervals(score(six), settings)["accuracy"]
@@ -195,3 +197,22 @@ def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subje
         assert 0 <= interval.undefined <= interval.resamples
         if interval.low is not None:
             assert 0.0 <= interval.low <= interval.high <= 1.0 + 1e-12
+
+
+def test_shares_of_images_that_stand_for_themselves_are_binomial():
+    labels = [True] * 25 + [False] * 15
+    scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
+    found = intervals(score(with_scores(labels, scores)), SETTINGS)
+    expected = {"accuracy": (34, 40), "sensitivity": (23, 25), "recall/hem": (11, 15), "precision/all": (23, 27)}
+    for name, (hits, images) in expected.items():
+        ends = stats.binomtest(hits, images).proportion_ci(SETTINGS.confidence, method="exact")
+        assert (found[name].low, found[name].high) == pytest.approx((ends.low, ends.high))
+        assert found[name].method == "binomial"
+    assert found["f1_weighted"].method == "logit_t"
+
+
+def test_shares_of_images_of_subjects_are_not_binomial():
+    labels = [True] * 25 + [False] * 15
+    scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
+    found = intervals(score(with_scores(labels, scores, [f"s{number // 2}" for number in range(40)])), SETTINGS)
+    assert {found[name].method for name in ("accuracy", "sensitivity", "recall/hem", "precision/all")} == {"logit_t"}

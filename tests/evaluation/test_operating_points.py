@@ -44,9 +44,13 @@ def test_each_fold_is_called_at_its_own_threshold():
     runs = [make_run(fold, images=60, skill=skill) for fold, skill in enumerate((0.3, 1.5))]
     pooled, single = points_of(*runs), [points_of(run) for run in runs]
     assert pooled[0]["threshold"] == [one[0]["threshold"] for one in single]
-    assert pooled[0]["sensitivity"]["value"] == pytest.approx(
-        np.mean([one[0]["sensitivity"]["value"] for one in single])
-    )
+    test = [score(run.part("test")) for run in runs]
+    for row in pooled:
+        called = [one.probabilities[:, 1] >= at for one, at in zip(test, row["threshold"], strict=True)]
+        other = [one.probabilities[:, 1] >= at for one, at in zip(test, row["threshold"][::-1], strict=True)]
+        negatives = np.concatenate([one.labels == 0 for one in test])
+        assert row["specificity"]["value"] == pytest.approx(1 - np.concatenate(called)[negatives].mean())
+        assert row["specificity"]["value"] != pytest.approx(1 - np.concatenate(other)[negatives].mean())
     table = operating_points_table(pooled)
     assert len(str(table["threshold"][0]).split()) == 2
     assert table["sensitivity_low"].notna().all()

@@ -56,6 +56,15 @@ def test_both_judgements_stand_side_by_side():
     assert frame.loc["auc", "difference"] < 0
 
 
+def test_sets_that_share_images_have_a_gap_without_interval():
+    inside = judge(make_run(skill=3.0), SETTINGS)
+    outside = judge(make_run(skill=0.5, about=ON | {"external": {"in_own_test": 3, "notes": []}}), SETTINGS)
+    row = beside(inside, outside).set_index("metric").loc["auc"]
+    assert row["difference"] < 0
+    assert row[["difference_low", "difference_high"]].isna().all()
+    assert row[["inside_low", "outside_high"]].notna().all()
+
+
 def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=False)})
