@@ -34,6 +34,8 @@ STYLE = {
     "legend.fontsize": 9.5,
     "lines.linewidth": 1.8,
     "savefig.facecolor": "white",
+    # A class may be called anything: two dollar signs make no formula of it.
+    "text.parse_math": False,
 }
 # Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
 CURVES = len(COLOURS)
@@ -195,7 +197,7 @@ def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) ->
         axis.set_yscale("log")
         if name == "loss":  # 0.5 and 2, not 5 x 10^-1
             axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-            axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_major_formatter("{x:g}")
 
 
 def _spans(history: pd.DataFrame) -> list[tuple[int, int, str]]:

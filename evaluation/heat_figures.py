@@ -15,7 +15,7 @@ from evaluation.gallery import DPI
 COLOUR_MAP = "turbo"  # from dark blue, nothing, over green and yellow to dark red, the most
 GRAY, OUTLINE = "#444444", "#111111"
 WIDE, NARROWEST, TALLEST = 2.5, 1.6, 3.6  # inches: of a panel
-ABOVE, LINE, GAP = 0.75, 0.17, 0.12
+ABOVE, LINE, GAP = 0.55, 0.17, 0.12
 STRONGEST = 0.75  # of an overlay: how much of the colour there is at the hottest place
 NONE = "nothing speaks for"
 
@@ -73,7 +73,7 @@ def panel_grid(
     Args:
         path: PNG to write.
         rows: Panels, as many in each row as there are titles; None leaves a place empty.
-        titles: What is written above each column; may be empty.
+        titles: What is written above each column; may be empty, or have several lines.
         about: Facts of the run, for the title.
         note: What is said below.
         wide: Of a panel, inches; narrower where it would be too tall.
@@ -85,18 +85,21 @@ def panel_grid(
     lines = max(panel.caption.count("\n") + 1 for row in rows for panel in row if panel is not None)
     below = LINE * lines + GAP
     said = textwrap.fill(note, max(40, int(len(titles) * (wide + GAP) * 13)))
+    titles = ["\n".join(textwrap.fill(part, int(wide * 12)) for part in title.split("\n")) for title in titles]
     foot = 0.1 + LINE * (said.count("\n") + 1)
-    head = ABOVE + (0.3 if any(titles) else 0)
+    head = ABOVE + (LINE * (max(title.count("\n") for title in titles) + 1) if any(titles) else 0)
     size = (len(titles) * (wide + GAP), head + len(rows) * (high + below) + foot)
     spaces = {"left": 0, "right": 1, "wspace": GAP / wide, "hspace": below / high}
     edges = {"top": 1 - head / size[1], "bottom": (foot + below) / size[1]}
     with canvas(path, size, about, layout="none", dpi=DPI) as figure:
+        # However tall the figure is, its title stands at the top.
+        figure.suptitle(figure.get_suptitle(), y=1 - 0.1 / size[1], va="top", fontsize=12, fontweight="bold")
         grid = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw={**spaces, **edges})
         for axes, row in zip(grid, rows, strict=True):
             for axis, panel in zip(axes, row, strict=True):
                 _draw(axis, panel)
         for axis, title in zip(grid[0], titles, strict=True):
-            axis.set_title(textwrap.fill(title, int(wide * 13)), fontsize=10, fontweight="bold")
+            axis.set_title(title, fontsize=9, fontweight="bold")
         figure.text(0.5, 0.03 / size[1], said, ha="center", va="bottom", fontsize=9, color=GRAY)
 
 

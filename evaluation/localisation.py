@@ -14,28 +14,24 @@ import pandas as pd
 
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
+from evaluation.interval_ends import DIFFERENCE, SHARE
 from evaluation.intervals import Interval, around
-from evaluation.scored import score
+from evaluation.scored import Scored, score
 
 TOLERANCE = 15 / 500  # of the longer side of the image
 ALL, CALLED = "all", "called rightly"
 # Each against the chance of a map that is the same everywhere on the sheet, or on its chromosomes alone, and against
 # the same heat held to the places of other sheets: what looking at some places always would reach.
-MEASURES = (
-    "pointing",
-    "pointing_near",
-    "energy",
-    "area",
-    "area_near",
-    "area_of_chromosomes",
-    "pointing_elsewhere",
-    "energy_elsewhere",
+HITS = ("pointing", "pointing_near")
+SHARES = ("energy", "area", "area_near", "area_of_chromosomes", "pointing_elsewhere", "energy_elsewhere")
+GAINS = (
     "pointing_gain",
     "energy_gain",
     "pointing_gain_elsewhere",
     "energy_gain_elsewhere",
     "energy_gain_chromosomes",
 )
+MEASURES = (*HITS, *SHARES, *GAINS)
 
 
 def measure(heat: np.ndarray, place: np.ndarray, chromosomes: np.ndarray, tolerance: float = TOLERANCE) -> dict:
@@ -137,19 +133,30 @@ def summarise(table: pd.DataFrame, predictions: Predictions, settings: Evaluatio
 def _of_group(table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig) -> dict:
     frame = predictions.frame.set_index("image_id").loc[table["image_id"]].reset_index()
     scored = score(Predictions(frame, predictions.classes, predictions.positive_class, predictions.about))
-    values = table[list(MEASURES)].to_numpy(np.float64)
+    # A share of images of which none, or all, are hits has an exact interval; intervals know those by their names.
+    hits = {f"recall/{name}": table[name] for name in HITS}
+    found = _means(pd.DataFrame(hits | {name: table[name] for name in SHARES}), scored, settings, SHARE)
+    found |= _means(table[list(GAINS)], scored, settings, DIFFERENCE)
+    found = {name.removeprefix("recall/"): one for name, one in found.items()}
+    facts = {"images": len(table), "subjects": scored.subjects, "empty": int(table["empty"].sum())}
+    return facts | {key: value for name in MEASURES for key, value in _ends(name, found[name]).items()}
+
+
+def _means(
+    columns: pd.DataFrame, scored: Scored, settings: EvaluationConfig, bounds: tuple[float, float]
+) -> dict[str, Interval]:
+    """The mean of each column over the images, with an interval by subject; NaN is left out."""
+    values = columns.to_numpy(np.float64)
     known = ~np.isnan(values)
-    of_clusters = np.zeros((2, scored.cluster_count, len(MEASURES)))
-    np.add.at(of_clusters[0], scored.clusters, np.where(known, values, 0.0))
-    np.add.at(of_clusters[1], scored.clusters, known)
+    sums, numbers = np.zeros((2, scored.cluster_count, values.shape[1]))
+    np.add.at(sums, scored.clusters, np.where(known, values, 0.0))
+    np.add.at(numbers, scored.clusters, known)
 
     def means(counts: np.ndarray) -> np.ndarray:
-        sums, numbers = counts @ of_clusters[0], counts @ of_clusters[1]
-        return np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0).T
+        total = counts @ numbers
+        return np.divide(counts @ sums, total, out=np.full(total.shape, np.nan), where=total > 0).T
 
-    found = around(means, MEASURES, scored, settings)
-    facts = {"images": len(table), "subjects": scored.subjects, "empty": int(table["empty"].sum())}
-    return facts | {key: value for name, one in found.items() for key, value in _ends(name, one).items()}
+    return around(means, tuple(columns), scored, settings, bounds)
 
 
 def _ends(name: str, found: Interval) -> dict:

@@ -107,6 +107,7 @@ def _scale(axis: Axes, values: pd.Series, places: np.ndarray, log: bool) -> None
     few = np.unique(places)
     if log:
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
     elif len(few) > 1 and len(few) <= 10:
         words = dict(zip(places, values, strict=True))
         if few.min() > 0 and few.max() >= 4 * few.min():

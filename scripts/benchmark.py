@@ -140,15 +140,15 @@ def mc_dropout(
 def ensemble(
     runs: Runs = None,
     restarts: Restarts = 10,
-    rounds: TimedRounds = 20,
+    rounds: TimedRounds = 10,
     deap_rounds: DeapRounds = 3,
-    seeds: Seeds = 20,
+    seeds: Seeds = 10,
     evaluations: Evaluations = 10_000,
     csv: Csv = None,
 ) -> None:
     """Compare the genetic algorithm with the same one in DEAP, in turn, and searches after equal evaluations.
 
-    On drawn models, and on those of the runs that are named. It takes some minutes.
+    On drawn models, and on those of the runs that are named. It takes five minutes on an idle core.
 
     [bold]python scripts/benchmark.py ensemble --csv results/ensemble_benchmark.csv[/bold]
     """

@@ -19,7 +19,7 @@ from common.pictures import THUMBNAILS
 from common.predictions import PROBABILITY_PREFIX, Predictions, read_predictions, uncertainty_of, write_predictions
 from common.runs import write_status
 from common.schema import AssignmentConfig, EvaluationConfig
-from evaluation.cautions import IMAGES_PER_NUMBER, too_few_images
+from evaluation import cautions
 from evaluation.cells import assignment_refusal
 from evaluation.combining import Combiner, fit
 from evaluation.ensembles import align, combine, stacked
@@ -169,11 +169,11 @@ def _tell_few(ready: Sequence[Ready], made: Sequence[Made]) -> None:
     for place, team in enumerate(ready):
         images = len(team.validation.labels)
         numbers = {one.method: parameters(one.combiners[place]) for one in made}
-        few = [f"{method} ({number:,})" for method, number in numbers.items() if too_few_images(images, number)]
+        few = [f"{name} ({count:,})" for name, count in numbers.items() if cautions.too_few_images(images, count)]
         if few:
             warn(
-                f"{images:,} validation images{_of_fold(team)}: fewer than {IMAGES_PER_NUMBER} for each of the numbers "
-                f"fitted by {', '.join(few)}: much of their gain there may be chance"
+                f"{images:,} validation images{_of_fold(team)}: fewer than {cautions.IMAGES_PER_NUMBER} for each of the "
+                f"numbers fitted by {', '.join(few)}: much of their gain there may be chance"
             )
 
 

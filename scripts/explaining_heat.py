@@ -140,7 +140,7 @@ def beside_one_another(folders: Sequence[Path], wish: Wish, out: Path) -> list[P
         numbers = range(found.drawn)
         columns += [] if columns else [[_plain(found, number) for number in numbers]]
         columns.append([_laid(found, number) for number in numbers])
-        titles.append(f"{found.looked.run.config.name}: {found.looked.run.network} at {found.method.layer}")
+        titles.append(f"{found.looked.run.config.name}\n{found.looked.run.network} at {found.method.layer}")
     about = {key: value for key, value in found.looked.test.about.items() if key in ("source", "synthetic", "protocol")}
     rows = list(zip(*columns, strict=True))
     panel_grid(out, rows, titles, {"name": f"{len(folders)} models", **about}, f"{wish.method}; {COLOURS}")
@@ -196,7 +196,7 @@ def explain(looked: Looked, wish: Wish) -> Explained:
 def cautions(run: TrainedRun, method: Method) -> list[str]:
     """Say where a method is known to mislead."""
     if method.name not in AVERAGING or not any(
-        isinstance(layer, nn.Flatten) for layer in run.classifier.head.modules()
+        isinstance(layer, nn.Flatten) for layer in run.classifier.head.children()
     ):
         return []
     return [

@@ -110,9 +110,9 @@ def write_table(path: Path, held: Sequence[Held]) -> None:
 def terminal_table(held: Held) -> Table:
     """Draw for the terminal a row per group: shares in per cent, and what chance and other sheets' places reach."""
     title = f"{held.method.name} at {held.method.layer}, in per cent"
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
     result.add_column("group")
-    for name in ("images", "area", "ink", "pointing", "others", "energy", "others"):
+    for name in ("n", "area", "ink", "pointing", "others", "energy", "others"):
         result.add_column(name, justify="right", no_wrap=True)
     for row in held.summary.to_dict("records"):
         shares = ("pointing", "pointing_elsewhere", "energy", "energy_elsewhere")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.claims_table import FOLD_LABEL
-from scripts import claims_tables, karyogram_tables
+from scripts import claims_tables, judged_tables, karyogram_tables
 from scripts.shown import interval, markdown
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}

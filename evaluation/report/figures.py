@@ -196,22 +196,26 @@ def drawn_forest(chapters: list[Chapter], metric: str) -> Figure:
     found = [(chapter.label, chapter.judgement["test"]["metrics"][metric]) for chapter in chapters]
     found.sort(key=lambda pair: pair[1]["value"])
     title = words_of(metric, [], None)[0]
+    names = [textwrap.fill(label, LINES) for label, _ in found]
+    # A name of many lines takes their room.
+    rooms = np.array([1.2 + 0.8 * name.count("\n") for name in names])
+    places = rooms.cumsum() - rooms / 2
 
     def draw(canvas: Canvas) -> None:
         axis = canvas.subplots()
-        for place, (_, one) in enumerate(found):
+        for place, (_, one) in zip(places, found, strict=True):
             ends = [one["value"] if one[end] is None else one[end] for end in ("low", "high")]
             axis.plot(ends, [place, place], color=COLOURS[0])
             axis.plot(one["value"], place, "o", color=COLOURS[0])
-        axis.set_yticks(range(len(found)), [textwrap.fill(label, LINES) for label, _ in found])
-        axis.set(xlabel=title, ylim=(-0.6, len(found) - 0.4))
+        axis.set_yticks(places, names)
+        axis.set(xlabel=title, ylim=(0, rooms.sum()))
 
     best = found[-1]
     return Figure(
         f"{title} of all experiments".capitalize() if title.islower() else f"{title} of all experiments",
         "Dots are what was measured, lines the range of each.",
         f"{title}: {best[0]} is highest, {interval(best[1])}; {found[0][0]} is lowest, {interval(found[0][1])}",
-        as_picture(draw, (WIDTH, 1.0 + 0.38 * len(found))),
+        as_picture(draw, (WIDTH, 0.7 + 0.3 * rooms.sum())),
     )
 
 

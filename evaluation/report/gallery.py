@@ -24,7 +24,7 @@ class Gallery:
 
     Attributes:
         data: For the page's script, JSON-able: ``classes``, ``positive`` (its index or None), ``chapters`` (labels),
-            ``doubtful`` (what it means, by chapter), ``sets`` (heat maps: label, chapter and key), ``items`` (see
+            ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items`` (see
             ``_item``).
         pictures: WebP, each once; items hold their places.
         notes: What is left out or missing, in sentences.
@@ -137,6 +137,7 @@ def _said(row: pd.Series, pool: PicturePool, image_id: str, chapter: int) -> dic
         "top": row["top"],
         "picture": pool.place_of(chapter, image_id),
         "maps": pool.maps_of(chapter, image_id),
+        "heat": pool.words_of(chapter, image_id),
     }
     if row["chosen"]:
         said["atThreshold"] = int(row["at_threshold"])

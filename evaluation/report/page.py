@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -94,13 +95,7 @@ def render(chapters: list[Chapter], shown: Gallery, options: Options) -> str:
         sections = [_nameless(section) for section in sections]
         notices = [(labels, replace(one, lines=list(map(facts.nameless, one.lines)))) for labels, one in notices]
     title, *subtitle = heading(chapters[0].judgement["about"]).split(" · ")
-    environment = Environment(
-        loader=PackageLoader("evaluation.report"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = _environment()
     return environment.get_template("report.html.j2").render(
         title=f"{len(chapters)} experiments" if several else title,
         subtitle=", ".join(chapter.label for chapter in chapters) if several else " · ".join(subtitle),
@@ -114,6 +109,17 @@ def render(chapters: list[Chapter], shown: Gallery, options: Options) -> str:
         pictures=Markup("\n".join(base64.b64encode(picture).decode() for picture in shown.pictures)),
         style=Markup(_part(environment, "style.css")),
         script=Markup(_part(environment, "gallery.js")),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("evaluation.report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -152,9 +158,11 @@ def _view(chapter: Chapter, place: int, several: bool, options: Options) -> Chap
 
 def _sections(chapter: Chapter, suffix: str) -> list[Section]:
     judgement = chapter.judgement
+    # Of several folds each has a metrics.json of its own.
+    written = chapter.sources[0].facts("metrics.json") if len(chapter.sources) == 1 else {}
     sure = [results.calibration_table(judgement), results.triage_table(judgement)]
     found = [
-        results.warnings_section(judgement, f"limits{suffix}"),
+        results.warnings_section(judgement, f"limits{suffix}", written),
         members_section(chapter, f"ensemble{suffix}"),
         Section("Results on the test images", f"results{suffix}", tables=results.result_tables(judgement)),
         Section(

@@ -24,6 +24,7 @@ class PicturePool:
     _thumbnails: dict[tuple[int, str], int] = field(default_factory=dict)
     _first: dict[str, int] = field(default_factory=dict)
     _heatmaps: dict[tuple[int, str], dict[int, int]] = field(default_factory=dict)
+    _words: dict[tuple[int, str], dict[int, str]] = field(default_factory=dict)
 
     def cost(self, pictures: list[bytes]) -> int:
         """Return how many bytes more the page would take with these pictures."""
@@ -43,12 +44,14 @@ class PicturePool:
             self._thumbnails[chapter, image_id] = self.add(picture)
             self._first.setdefault(image_id, self._thumbnails[chapter, image_id])
 
-    def add_maps(self, chapter: int, label: str, pictures: dict[str, bytes]) -> None:
-        """Put in a chapter's heat maps of one kind."""
+    def add_maps(self, chapter: int, label: str, pictures: dict[str, bytes], words: dict[str, str]) -> None:
+        """Put in a chapter's heat maps of one kind, and what each speaks for."""
         number = len(self.maps)
         self.maps.append({"chapter": chapter, "label": label})
         for image_id, picture in pictures.items():
             self._heatmaps.setdefault((chapter, image_id), {})[number] = self.add(picture)
+            if image_id in words:
+                self._words.setdefault((chapter, image_id), {})[number] = words[image_id]
 
     def place_of(self, chapter: int, image_id: str) -> int | None:
         """Return where the picture of an image is: the chapter's own, else that of the first who has one."""
@@ -57,6 +60,10 @@ class PicturePool:
     def maps_of(self, chapter: int, image_id: str) -> dict[int, int]:
         """Return where the heat maps of an image are, by the number of their kind."""
         return self._heatmaps.get((chapter, image_id), {})
+
+    def words_of(self, chapter: int, image_id: str) -> dict[int, str]:
+        """Return what the heat maps of an image speak for, by the number of their kind."""
+        return self._words.get((chapter, image_id), {})
 
 
 def fill(pool: PicturePool, chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[PicturePool, list[str]]:
@@ -96,7 +103,8 @@ def _fill_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str], bud
                 kinds.setdefault(label, {}).update({name: one for name, one in found.items() if name in wanted})
         for label, found in kinds.items():
             if found and pool.size + pool.cost(list(found.values())) <= budget:
-                pool.add_maps(number, label, found)
+                words = {name: said for one in chapter.sources for name, said in one.heat_words(label).items()}
+                pool.add_maps(number, label, found, words)
             elif found:
                 left_out.append(label)
     if left_out:

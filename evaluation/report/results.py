@@ -1,5 +1,7 @@
 """The tables of one experiment, from its judgement."""
 
+import re
+
 from evaluation.report.blocks import WORDS, Row, Section, Table, confidence, interval, number, per_cent, words_of
 from evaluation.triage_figures import temperature_of
 
@@ -58,7 +60,7 @@ def operating_table(judgement: dict) -> Table | None:
     def cells(found: dict) -> list[str]:
         return [interval(found[name]) for name in names]
 
-    rows = [Row("0.5", ["-", *cells(test["metrics"])], "chosen by nobody")]
+    rows = [Row("0.5", ["-", *cells(test["metrics"])], "fixed beforehand")]
     if test["metrics_at_threshold"]:
         point = judgement["threshold"]
         said = [number(point[name]) for name in ("sensitivity", "specificity") if point.get(name) is not None]
@@ -210,8 +212,8 @@ def calibration_table(judgement: dict) -> Table | None:
     chance = found["before"]["ece_if_calibrated"]["high"]
     return Table(
         "Calibration",
-        "0 is the best of all three. With so few images even perfect probabilities would give an ECE of up to "
-        f"{chance:.3f}. The temperature is fitted on validation.",
+        f"0 is the best of all three. With {judgement['test']['images']:,} images even perfect probabilities can give an "
+        f"ECE of up to {chance:.3f} by chance. The temperature is fitted on validation.",
         ["measure", *sides],
         rows,
     )
@@ -253,12 +255,24 @@ def result_tables(judgement: dict) -> list[Table]:
     return [table for table in found if table and table.rows]
 
 
-def warnings_section(judgement: dict, name: str) -> Section:
-    """The judgement's warnings: those of the test part, then those of the validation part in one line."""
-    lines = [line for line in judgement["warnings"] if not line.startswith("validation: ")]
+def warnings_section(judgement: dict, name: str, written: dict) -> Section:
+    """The judgement's warnings: those of the test part, then those of the validation part in one line.
+
+    Args:
+        judgement: What the page shows.
+        name: Of the anchor.
+        written: What the run's metrics.json holds, may be empty; where its figures are others, that is said.
+    """
+    lines = [_in_words(line, judgement) for line in judgement["warnings"] if not line.startswith("validation: ")]
     others = len(judgement["warnings"]) - len(lines)
     if others:
-        lines.append(f"{others} more about the validation images stand in metrics.json")
+        lines.append(f"{others} more about the validation images: python scripts/evaluate.py RUN shows them")
+    before, now = (written.get("test") or {}).get("metrics") or {}, judgement["test"]["metrics"]
+    if any(interval(before[metric]) != interval(now[metric]) for metric in before.keys() & now.keys()):
+        lines.append(
+            "metrics.json, written by an earlier version or with other settings, holds other figures than this page: "
+            "python scripts/evaluate.py RUN writes it anew"
+        )
     return Section("What limits these figures", name, intro=lines)
 
 
@@ -274,6 +288,14 @@ def _wished(row: dict) -> Row:
 def _measure(side: dict, name: str) -> str:
     ends = (side.get("intervals") or {}).get(name)
     return interval(ends) if ends else number(side[name])
+
+
+def _in_words(line: str, judgement: dict) -> str:
+    """Call the metrics of a line as the tables do."""
+    for metric in sorted(judgement["test"]["metrics"], key=len, reverse=True):
+        title, _ = words_of(metric, judgement["classes"], judgement["positive_class"])
+        line = re.sub(rf"(?<![\w/]){re.escape(metric)}(?![\w/])", lambda _, title=title: title, line)
+    return line
 
 
 def _threshold(judgement: dict) -> str:

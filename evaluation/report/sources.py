@@ -17,6 +17,8 @@ from common.schema import EvaluationConfig
 from evaluation.groups import Group, group_runs
 from evaluation.judge import judge_runs
 
+CLASSLESS = "eigencam"  # a method that knows no class
+
 
 @dataclass(frozen=True)
 class Source:
@@ -74,6 +76,20 @@ class Source:
         """Return the heat maps of each image_id, by method and layer."""
         files = sorted((self.folder / HEATMAPS).glob("*.parquet"))
         return {path.stem: read_pictures(path) for path in files}
+
+    def heat_words(self, kind: str) -> dict[str, str]:
+        """Return for each image_id what its heat map of a method and layer speaks for, where that was written down."""
+        path = self.folder / HEATMAPS / f"{kind}.csv"
+        table = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
+        if not {"image_id", "target", "empty"} <= {*table.columns}:
+            return {}
+        rows = zip(table["image_id"], table["target"], table["empty"], strict=True)
+        if kind.startswith(CLASSLESS):
+            return {image_id: "whatever the class" for image_id, _, _ in rows}
+        return {
+            image_id: f"nothing speaks for “{target}”" if empty == "True" else f"what speaks for “{target}”"
+            for image_id, target, empty in rows
+        }
 
 
 @dataclass(frozen=True)

@@ -244,3 +244,4 @@ def test_the_thresholds_of_the_fold_means_are_the_folds_own():
     judgement = judge_pooled(runs, SETTINGS)
     single = [judge(run, SETTINGS)["test"]["metrics_at_threshold"]["sensitivity"]["value"] for run in runs]
     assert judgement["fold_means"]["metrics_at_threshold"]["sensitivity"]["value"] == pytest.approx(np.mean(single))
+    assert [fold["metrics_at_threshold"]["sensitivity"] for fold in judgement["folds"]] == pytest.approx(single)

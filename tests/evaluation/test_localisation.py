@@ -108,6 +108,9 @@ def test_groups_are_averaged_with_intervals_by_subject():
     assert whole["energy_gain_elsewhere"] == pytest.approx(np.nanmean(energy) - 0.1)
     assert whole["energy_low"] < whole["energy"] < whole["energy_high"]
     assert (whole["area_low"], whole["area_high"]) == pytest.approx((0.25, 0.25))
+    # no hit among eight subjects does not say that there is none
+    assert whole["pointing"] == whole["pointing_low"] == 0
+    assert whole["pointing_high"] == pytest.approx(1 - 0.025 ** (1 / 8))
     # as if its images were independent, the interval would be less than half as wide
     alone = make_predictions(images=40, subjects=None)
     narrow = summarise(table, alone, EvaluationConfig(resamples=400)).set_index("group").loc["all"]

@@ -1,5 +1,7 @@
 """Thresholds that keep a wished sensitivity on validation, judged on test."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,19 +43,20 @@ def test_labels_of_the_test_images_change_no_threshold():
 
 
 def test_each_fold_is_called_at_its_own_threshold():
-    runs = [make_run(fold, images=60, skill=skill) for fold, skill in enumerate((0.3, 1.5))]
-    pooled, single = points_of(*runs), [points_of(run) for run in runs]
-    assert pooled[0]["threshold"] == [one[0]["threshold"] for one in single]
-    test = [score(run.part("test")) for run in runs]
+    """The one fold's scores are half of the other's: at the other's threshold none of its positives would be called."""
+    runs = []
+    for fold, scale in enumerate((1.0, 0.5)):
+        parts = [("validation", [0.8, 0.9, 0.1, 0.2]), ("test", [0.85, 0.95, 0.1, 0.3])]
+        run = join(*(with_scores([1, 1, 0, 0], [scale * one for one in of_part], part=name) for name, of_part in parts))
+        run.frame["image_id"] = [f"{fold}-{number}" for number in range(8)]
+        runs.append(replace(run, about=run.about | {"fold": fold}))
+    pooled = points_of(*runs)
     for row in pooled:
-        called = [one.probabilities[:, 1] >= at for one, at in zip(test, row["threshold"], strict=True)]
-        other = [one.probabilities[:, 1] >= at for one, at in zip(test, row["threshold"][::-1], strict=True)]
-        negatives = np.concatenate([one.labels == 0 for one in test])
-        assert row["specificity"]["value"] == pytest.approx(1 - np.concatenate(called)[negatives].mean())
-        assert row["specificity"]["value"] != pytest.approx(1 - np.concatenate(other)[negatives].mean())
+        assert row["threshold"] == pytest.approx([0.8, 0.4])
+        assert (row["sensitivity"]["value"], row["specificity"]["value"]) == (1.0, 1.0)
     table = operating_points_table(pooled)
     assert len(str(table["threshold"][0]).split()) == 2
-    assert table["sensitivity_low"].notna().all()
+    assert table["validation_sensitivity"].tolist() == ["1 1"] * len(WISHED)
 
 
 def test_there_are_none_without_two_classes_or_validation_images_of_both():

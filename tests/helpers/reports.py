@@ -9,15 +9,23 @@ from common.files import write_json, write_text
 from common.pictures import HEATMAPS, THUMBNAILS, write_pictures
 from common.predictions import Predictions, write_predictions
 
+RESAMPLES = 20
+
 
 def write_run(folder: Path, run: Predictions, pictures: bool = True, maps: tuple[str, ...] = ()) -> Path:
-    """Write predictions, a picture per test image, and heat maps of the methods named; return the folder."""
+    """Write predictions, a picture per test image, and heat maps of the methods named; return the folder.
+
+    It is judged with few resamples, so that tests are quick; of the first image no map has any heat.
+    """
     write_predictions(folder / "predictions.parquet", run)
+    write_json(folder / "metrics.json", {"settings": {"resamples": RESAMPLES}})
     names = run.part("test").frame["image_id"]
     if pictures:
         write_pictures(folder / THUMBNAILS, names, drawn(len(names)), 24)
     for seed, name in enumerate(maps, 1):
         write_pictures(folder / HEATMAPS / f"{name}.parquet", names, drawn(len(names), seed), 24)
+        rows = [f"{image_id},{run.classes[-1]},{not number}" for number, image_id in enumerate(names)]
+        write_text(folder / HEATMAPS / f"{name}.csv", "\n".join(["image_id,target,empty", *rows, ""]))
     return folder
 
 

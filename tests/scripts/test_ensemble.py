@@ -111,7 +111,8 @@ def test_every_method_is_offered():
     assert tuple(OFFERED) == METHODS
 
 
-def test_all_methods_side_by_side(tmp_path):
+def test_all_methods_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluation.cautions.IMAGES_PER_NUMBER", 13)  # times 4 is more than 48 images, times 2 is not
     members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
     pictures = [np.full((4, 4, 3), 9, np.uint8)]
     write_pictures(members[1] / THUMBNAILS, ["x"], pictures, 4)
@@ -119,6 +120,7 @@ def test_all_methods_side_by_side(tmp_path):
     options = ["--nested", 2, "--name", "ensemble", "--csv", csv, "--label", "tiny"]
     result = call(*members, *QUICK, "--output", home, *options, method="all")
     assert result.exit_code == 0, result.output
+    assert "13 for each of the numbers fitted by stacking (4): " in " ".join(result.output.split())
     assert {path.name for path in home.iterdir()} == {*METHODS, "overfitting.csv", "overfitting.png", "weights.csv"}
     stack = np.stack([read_predictions(run).probabilities for run in members])
     for method in METHODS:
@@ -176,6 +178,8 @@ def test_weights_fitted_to_chance_do_not_hold(tmp_path):
     assert fitted["validation"] > 0.7
     assert fitted["optimism"] > 0.1
     assert fitted["gap"] > 0.1
+    said = "the ensemble fitted 11 numbers on 60 images, fewer than 10 images for each"
+    assert said in " ".join(result.output.split())
 
 
 def test_runs_named_by_relative_folders_are_no_overrides(runs, monkeypatch):

@@ -179,7 +179,7 @@
       ["doubtful", `${one.doubtful ? "yes" : "no"} (doubtful: ${data.doubtful[model()]})`],
       ["subject", item.subject ?? "unknown"],
       ...others.map((other, place) => [chapters[place], other && `${sign(other)}${classes[other.called]} ${other.probability.toFixed(2)}`]),
-      ["heat map", map !== "" && (one.maps[map] === undefined ? "none of this picture" : maps[map].label)],
+      ["heat map", map !== "" && (one.maps[map] === undefined ? "none of this picture" : [maps[map].label, one.heat[map]].filter(Boolean).join(": "))],
     ].filter(([, fact]) => fact);
   };
   const enlarge = (place) => {

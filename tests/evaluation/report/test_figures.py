@@ -2,9 +2,11 @@
 
 import base64
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Canvas
 
 from common.schema import EvaluationConfig
 from evaluation.judge import judge
@@ -42,6 +44,28 @@ def test_a_confusion_matrix_is_read_out():
     )
     assert "chosen on validation" in chosen.caption
     assert not half.wide
+
+
+def test_names_of_classes_are_no_formulas():
+    judgement = judge(make_run(images=20, classes=("a$b", "c$\\foo$")), SETTINGS)
+    assert "are called c$\\foo$" in figures.drawn_confusion(judgement)[0].alt
+
+
+def test_names_of_many_lines_do_not_meet(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "as_picture", lambda draw, size: drawn.append((draw, size)) or "data:,")
+    names = ["short", " ".join(["a_very_long_name_of_a_network"] * 5), "other"]
+    found = [
+        SimpleNamespace(label=name, judgement={"test": {"metrics": {"auc": {"value": 0.5, "low": None, "high": None}}}})
+        for name in names
+    ]
+    figures.drawn_forest(found, "auc")
+    ((draw, size),) = drawn
+    canvas = Canvas(figsize=size, layout="constrained")
+    draw(canvas)
+    canvas.draw_without_rendering()
+    boxes = sorted((label.get_window_extent() for label in canvas.axes[0].get_yticklabels()), key=lambda box: box.y0)
+    assert all(below.y1 < above.y0 for below, above in zip(boxes, boxes[1:], strict=False))
 
 
 def test_of_many_classes_the_worst_mix_ups_are_read_out():

@@ -6,12 +6,23 @@ import pytest
 
 from common.pictures import THUMBNAILS, read_pictures, write_pictures
 from evaluation.metrics import call
+from evaluation.report import sources
 from evaluation.report.gallery import gallery
 from evaluation.report.sources import read_chapters
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes
 from tests.helpers.reports import drawn, write_run
 
 PLENTY = 10**9
+
+
+@pytest.fixture(autouse=True)
+def unjudged(monkeypatch):
+    """Judge nothing: of a judgement the gallery takes the classes alone."""
+    monkeypatch.setattr(
+        sources,
+        "judge_runs",
+        lambda runs, _: {"classes": list(runs[0].classes), "positive_class": runs[0].positive_class},
+    )
 
 
 def shown(folders, images=1000, budget=PLENTY, real_names=True):
@@ -104,6 +115,8 @@ def test_heat_maps_belong_to_their_method_and_experiment(tmp_path):
         first, second = item["by"]
         assert first["maps"] == {}
         assert found.pictures[second["maps"][1]] == files["occlusion-input"][item["name"]]
+        none = item["name"] == runs[1].part("test").frame["image_id"][0]
+        assert second["heat"] == dict.fromkeys((0, 1), f"{'nothing' if none else 'what'} speaks for “all”")
 
 
 def test_the_pictures_keep_to_the_budget_and_maps_give_way_first(tmp_path):

@@ -9,10 +9,16 @@ import pytest
 
 from common.errors import UserError
 from common.files import write_json, write_text
+from common.schema import EvaluationConfig
+from evaluation.groups import Group
+from evaluation.judge import judge
 from evaluation.report import figures
+from evaluation.report.facts import about_rows, notices
 from evaluation.report.page import Options, write_report
+from evaluation.report.results import warnings_section
+from evaluation.report.sources import Chapter
 from tests.helpers.predictions import make_predictions, make_run, with_passes
-from tests.helpers.reports import table_rows, write_facts, write_run
+from tests.helpers.reports import RESAMPLES, table_rows, write_facts, write_run
 
 LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}
 NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_start": 0}
@@ -36,11 +42,17 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The page of one run with all that a run leaves."""
+def folder(tmp_path_factory):
+    """A run with all that a run leaves."""
     folder = tmp_path_factory.mktemp("run")
     run = with_passes(make_run(images=60, subjects=20, about={"leaks": NO_LEAKS}))
     write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    """Its page."""
     return written([folder], folder / "report.html")
 
 
@@ -109,28 +121,35 @@ def test_the_parts_are_those_of_the_split(page):
     assert rows[1:] == [["train", "2", "1", "1", "1"], ["test", "1", "1", "0", "1"]]
 
 
-def test_figures_stand_with_their_intervals(page, tmp_path):
-    judgement = json.loads(page_judgement(tmp_path))
+def test_figures_stand_with_their_intervals(page):
+    judgement = judge(with_passes(make_run(images=60, subjects=20)), EvaluationConfig(resamples=RESAMPLES))
     rows = {row[0].split("\n")[0]: row for row in table_rows(page, "Test metrics")}
     auc = judgement["test"]["metrics"]["auc"]
     cell = next(row for name, row in rows.items() if name.startswith("AUC"))[1]
     assert cell == f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
 
 
-def page_judgement(tmp_path):
-    from common.schema import EvaluationConfig
-    from evaluation.judge import write_judgement
+def test_a_metrics_file_that_says_something_else_is_told_of(tmp_path):
+    run = make_run(images=30, subjects=10)
+    judgement = judge(run, EvaluationConfig(resamples=RESAMPLES))
+    assert not warnings_section({**judgement, "warnings": []}, "limits", judgement)
+    write_run(tmp_path, run)
+    judgement["test"]["metrics"]["auc"]["low"] = 0.123
+    write_json(tmp_path / "metrics.json", judgement)
+    assert "holds other figures than this page" in prose(written([tmp_path], tmp_path / "page.html"))
 
-    run = with_passes(make_run(images=60, subjects=20, about={"leaks": NO_LEAKS}))
-    write_judgement(tmp_path / "judged", run, None, EvaluationConfig())
-    return (tmp_path / "judged" / "metrics.json").read_text()
+
+def test_warnings_call_metrics_as_the_tables_do():
+    metrics = dict.fromkeys(("auc", "accuracy", "balanced_accuracy", "recall/hem"), {"value": 0.5})
+    judgement = {"classes": ["hem", "all"], "positive_class": "all", "test": {"metrics": metrics}}
+    judgement["warnings"] = ["test: undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)"]
+    (line,) = warnings_section(judgement, "limits", {}).intro
+    assert line == "test: undefined on some resamples: balanced accuracy (3), AUC (2), recall of “hem” (1)"
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path, monkeypatch):
+def test_the_same_run_gives_the_same_bytes(folder, page, monkeypatch):
     monkeypatch.undo()
-    write_facts(write_run(tmp_path, make_run(images=30, subjects=10), maps=("a-b",)))
-    first = written([tmp_path], tmp_path / "one.html")
-    assert written([tmp_path], tmp_path / "two.html") == first
+    assert written([folder], folder / "again.html") == page
 
 
 def test_names_lead_back_to_nobody_unless_asked(tmp_path):
@@ -185,9 +204,12 @@ def test_names_from_outside_are_inert(tmp_path):
         ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
     ],
 )
-def test_what_must_not_be_overlooked(tmp_path, about, said):
-    write_run(tmp_path, make_run(images=12, subjects=4, about=about), pictures=False)
-    assert said in prose(written([tmp_path], tmp_path / "page.html", images=0))
+def test_what_must_not_be_overlooked(about, said):
+    judgement = {"about": make_run(images=12, subjects=4, about=about).about, "classes": [], "positive_class": None}
+    chapter = Chapter(Group("run", (), ()), (), EvaluationConfig(), judgement)
+    lines = [line for _, notice in notices([chapter]) for line in (notice.title, *notice.lines)]
+    lines += [value for _, value in about_rows(chapter)]
+    assert any(said in line for line in lines)
 
 
 def test_predictions_alone_are_enough(tmp_path):

@@ -1,7 +1,7 @@
 """Pseudonyms: stable, one for each, and silent about the true names."""
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.report.pseudonyms import name_all
@@ -13,6 +13,7 @@ def frame(subjects):
     return pd.DataFrame({"image_id": [f"UID_{n}_{s}" for n, s in enumerate(subjects)], "subject": subjects})
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([*SUBJECTS, None]), min_size=1, max_size=40), st.randoms())
 def test_every_image_has_a_name_of_its_own_that_says_its_subject_and_no_more(subjects, random):
     given_frame = frame(subjects)
