@@ -96,7 +96,7 @@ def claims_tally(results: Path) -> str:
     """How many printed figures were recomputed, and how many of them do not follow."""
     groups = audit(results).groupby(["paper", "kind"], sort=False)["follows"]
     counts = groups.agg(["size", lambda follows: int((~follows).sum())]).reset_index().astype(str)
-    return markdown(counts.set_axis(["paper", "kind of check", "figures", "do not follow"], axis=1))
+    return markdown(counts.set_axis(["paper", "kind of check", "figures", "do not follow, or differ"], axis=1))
 
 
 def _measured(row: dict, role: str) -> str:

@@ -172,8 +172,8 @@ def _tell_few(ready: Sequence[Ready], made: Sequence[Made]) -> None:
         few = [f"{name} ({count:,})" for name, count in numbers.items() if cautions.too_few_images(images, count)]
         if few:
             warn(
-                f"{images:,} validation images{_of_fold(team)}: fewer than {cautions.IMAGES_PER_NUMBER} for each of the "
-                f"numbers fitted by {', '.join(few)}: much of their gain there may be chance"
+                f"{images:,} validation images{_of_fold(team)}: fewer than {cautions.IMAGES_PER_NUMBER} for each of "
+                f"the numbers fitted by {', '.join(few)}: much of their gain there may be chance"
             )
 
 
@@ -301,7 +301,8 @@ def close(ready: Sequence[Ready], made: Sequence[Made], wish: Wish, csv: Path | 
     rows: list[dict] = []
     for one in [one for one in made if one.judgements]:
         judgement = one.judgements[0] if len(ready) == 1 else judge_runs(one.runs, _settings(one.runs, wish))
-        rows += rows_of(judgement, label)
+        # Rows of one label are one thing measured: several methods need labels of their own.
+        rows += rows_of(judgement, ": ".join(filter(None, (label, one.method))) if len(wish.methods) > 1 else label)
         if len(wish.methods) == 1:
             console.print(table(judgement))
     if csv:

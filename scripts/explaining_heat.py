@@ -235,7 +235,10 @@ def _earlier(pictures: Path, table: Path, found: Explained) -> tuple[pd.DataFram
     """The rows and pictures of an earlier call, of other images, that fit what the run predicts now."""
     if not (pictures.is_file() and table.is_file()):
         return found.table.iloc[:0], []
-    before, made = pd.read_csv(table, dtype={"image_id": str, "label": str, "target": str}), read_pictures(pictures)
+    before, made = (
+        pd.read_csv(table, dtype=dict.fromkeys(("image_id", "label", "called", "target"), str)),
+        read_pictures(pictures),
+    )
     if list(before.columns) != list(COLUMNS):
         return found.table.iloc[:0], []
     now = found.looked.whole.frame.set_index("image_id")

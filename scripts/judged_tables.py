@@ -7,14 +7,14 @@ import pandas as pd
 from scripts.shown import interval, markdown
 
 EXTERNAL = {"accuracy": "accuracy", "f1_weighted": "weighted F1", "auc": "AUC"}
-COVERED = ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity")
+COVERED = ("f1_weighted", "auc", "sensitivity", "specificity")
 
 
 def ensembles(results: Path) -> str:
-    """Every method and member on every set: weighted F1 where it was fitted, held out within that, and on test."""
+    """Every method on every set: weighted F1 where it was fitted, held out within that, and on test."""
     lines = []
     for file in sorted((results / "ensembles").glob("*.csv")):
-        rows = pd.read_csv(file).query("metric == 'f1_weighted' and fold == 'all'")
+        rows = pd.read_csv(file).query("kind != 'member' and metric == 'f1_weighted' and fold == 'all'")
         for row in rows.itertuples():
             figures = [f"{one:.3f}" if pd.notna(one) else "-" for one in (row.validation, row.nested)]
             test = interval(row.test, row.test_low, row.test_high)

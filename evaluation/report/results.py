@@ -212,8 +212,8 @@ def calibration_table(judgement: dict) -> Table | None:
     chance = found["before"]["ece_if_calibrated"]["high"]
     return Table(
         "Calibration",
-        f"0 is the best of all three. With {judgement['test']['images']:,} images even perfect probabilities can give an "
-        f"ECE of up to {chance:.3f} by chance. The temperature is fitted on validation.",
+        f"0 is the best of all three. With {judgement['test']['images']:,} images even perfect probabilities can give "
+        f"an ECE of up to {chance:.3f} by chance. The temperature is fitted on validation.",
         ["measure", *sides],
         rows,
     )

@@ -10,6 +10,8 @@ from common.pictures import HEATMAPS, THUMBNAILS, write_pictures
 from common.predictions import Predictions, write_predictions
 
 RESAMPLES = 20
+LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}
+NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_start": 0}
 
 
 def write_run(folder: Path, run: Predictions, pictures: bool = True, maps: tuple[str, ...] = ()) -> Path:

@@ -4,15 +4,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+import train
 from common.config import check_config
 from common.files import write_json
 from common.runs import ROOT, write_status
 from common.schema import Config
+from evaluation import judge
 from lightning_modules.building import build_classifier
 from lightning_modules.classifier import Classifier
 
@@ -43,6 +46,13 @@ def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None,
     chosen = [f"+experiment={experiment}"] if experiment else []
     places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
     return check_config(composed([*chosen, *data, *QUICK, *places, *overrides]))
+
+
+def run_undrawn(config: Config) -> Path:
+    """Train, judge and write all that a run leaves but the drawings of its results, which take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "_draw", lambda *_: None)
+        return train.run(config)
 
 
 def command(*overrides: str, script: str = "train.py") -> list[str]:

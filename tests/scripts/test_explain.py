@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import train
 from common.predictions import read_predictions
 from common.runs import ROOT
 from scripts.explain import app
 from scripts.explaining import Looked, common_grids, data_set_of
 from tests.helpers.images import cell_image, write_image
-from tests.helpers.training import small_config
+from tests.helpers.training import run_undrawn, small_config
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
@@ -29,7 +28,7 @@ def runs(tmp_path_factory):
         small_config(tmp_path, "model=scratch_cnn", "name=pools", "prepare.size=64", *quick),
         small_config(tmp_path, "model=resnet18", "model.cut=layer2", "name=stages", *quick),
     ]
-    return [train.run(config) for config in configs]
+    return [run_undrawn(config) for config in configs]
 
 
 def call(*arguments):

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import train
 from common.ensemble_file import EnsembleFile, write_ensemble
 from common.pictures import decode, read_pictures
 from common.predictions import read_predictions, write_predictions
@@ -17,7 +16,7 @@ from scripts.explain import app
 from scripts.explaining_images import Wish, look, targets
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_image
-from tests.helpers.training import small_config
+from tests.helpers.training import run_undrawn, small_config
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 SHEETS = [
@@ -50,7 +49,7 @@ def trained(tmp_path_factory):
         small_config(home, *quick, "model=scratch_cnn", "name=pooled", "head.layers=[gap]", data=data),
         small_config(home, *quick, *cut, "name=flat", "head.layers=[flatten]", data=data),
     ]
-    return [train.run(config) for config in configs]
+    return [run_undrawn(config) for config in configs]
 
 
 @pytest.fixture

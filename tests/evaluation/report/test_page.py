@@ -7,21 +7,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from common.errors import UserError
 from common.files import write_json, write_text
 from common.schema import EvaluationConfig
-from evaluation.groups import Group
 from evaluation.judge import judge
 from evaluation.report import figures
-from evaluation.report.facts import about_rows, notices
 from evaluation.report.page import Options, write_report
 from evaluation.report.results import warnings_section
-from evaluation.report.sources import Chapter
 from tests.helpers.predictions import make_predictions, make_run, with_passes
-from tests.helpers.reports import RESAMPLES, table_rows, write_facts, write_run
-
-LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}
-NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_start": 0}
+from tests.helpers.reports import LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 
 
 def written(folders, path, **options):
@@ -191,27 +184,6 @@ def test_names_from_outside_are_inert(tmp_path):
     assert json.loads(data)["classes"] == ["hem", EVIL]
 
 
-@pytest.mark.parametrize(
-    ("about", "said"),
-    [
-        ({"leaks": LEAKS}, "Leaks were found: these figures flatter the model"),
-        ({"leaks": LEAKS}, "subjects in more than one part: 3"),
-        ({"protocol": "paper", "leaks": LEAKS}, "protocol = paper: leaks on purpose"),
-        ({"protocol": "paper", "leaks": NO_LEAKS}, "protocol = paper: leaks on purpose"),
-        ({}, "Whether the test images leak into the training is not recorded"),
-        ({"leaks": {**NO_LEAKS, "near_pairs": 2}}, "Near-same images on both sides of the split"),
-        ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
-        ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
-    ],
-)
-def test_what_must_not_be_overlooked(about, said):
-    judgement = {"about": make_run(images=12, subjects=4, about=about).about, "classes": [], "positive_class": None}
-    chapter = Chapter(Group("run", (), ()), (), EvaluationConfig(), judgement)
-    lines = [line for _, notice in notices([chapter]) for line in (notice.title, *notice.lines)]
-    lines += [value for _, value in about_rows(chapter)]
-    assert any(said in line for line in lines)
-
-
 def test_predictions_alone_are_enough(tmp_path):
     text = prose(written([write_run(tmp_path, make_run(), pictures=False)], tmp_path / "page.html"))
     assert "The runs left no pictures" in text
@@ -331,30 +303,3 @@ def test_an_ensemble_shows_its_members(tmp_path):
     assert rows[0] == ["model", "validation", "test", "gap"]
     assert rows[1][1:] == ["0.900 (0.800 to 0.950)", "0.850 (0.800 to 0.900)", "+0.050"]
     assert len(rows) == 2
-
-
-@pytest.mark.parametrize(
-    ("runs", "message"),
-    [
-        ([], "name at least one run"),
-        ([{}, {"again": True}], "is named twice"),
-        ([{}, {"classes": ("a", "b"), "about": {"name": "other"}}], "make a report of each task"),
-        ([{}, {"seed": 5, "subjects": 7, "about": {"name": "other"}}], "make a report of each data set"),
-    ],
-)
-def test_what_does_not_belong_on_one_page(tmp_path, runs, message):
-    folders = []
-    for place, one in enumerate(runs):
-        again = one.pop("again", False)
-        run = None if again else make_run(**one)
-        folders.append(folders[0] if again else write_run(tmp_path / str(place), run, pictures=False))
-    with pytest.raises(UserError, match=message):
-        write_report(folders, tmp_path / "page.html", Options())
-    assert not (tmp_path / "page.html").exists()
-
-
-def test_a_broken_file_is_named(tmp_path):
-    write_run(tmp_path, make_run(), pictures=False)
-    write_text(tmp_path / "data.json", "{")
-    with pytest.raises(UserError, match=r"data\.json is no JSON"):
-        write_report([tmp_path], tmp_path / "page.html", Options())
