@@ -186,6 +186,6 @@ def _vouched(release: dict, positive_class: str, wish: float) -> list[str]:
     if bound is None or bound >= wish:
         return []
     return [
-        f"release: {release['positives']} {positive_class} validation images vouch for a sensitivity of {bound:.3f} "
+        f"release: {release['positives']} “{positive_class}” validation images vouch for a sensitivity of {bound:.3f} "
         f"only, not of {wish:g}, and for none on images of another kind"
     ]

@@ -111,12 +111,12 @@ def triage_cautions(runs: list[Predictions], triage: dict | None, settings: Eval
         enough = low["positives"] >= low["needed"]
         way_out = "wish for more" if enough else f"{low['needed']:,} without a miss would"
         lines.append(
-            f"{low['positives']:,} {runs[0].positive_class} validation images vouch for a sensitivity of "
+            f"{low['positives']:,} “{runs[0].positive_class}” validation images vouch for a sensitivity of "
             f"{low['lower_bound']:.3f} only, not of {wish:g} ({way_out})"
         )
     if positives < FEW_POSITIVES:
         lines.append(
-            f"only {positives} {runs[0].positive_class} test images: one miss costs {1 / positives:.3f} of sensitivity"
+            f"only {positives} “{runs[0].positive_class}” test images: one miss costs {1 / positives:.3f} of sensitivity"
         )
     few = [row["wrong"] for row in triage["risk_coverage"].values() if row["wrong"] < FEW_WRONG]
     if few:

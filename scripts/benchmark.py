@@ -148,7 +148,7 @@ def ensemble(
 ) -> None:
     """Compare the genetic algorithm with the same one in DEAP, in turn, and searches after equal evaluations.
 
-    On drawn models, and on those of the runs that are named. It takes five minutes on an idle core.
+    On drawn models, and on those of the runs that are named. It takes three minutes on an idle core.
 
     [bold]python scripts/benchmark.py ensemble --csv results/ensemble_benchmark.csv[/bold]
     """
@@ -173,16 +173,15 @@ def ensemble(
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
     console = Console()
     settings = Settings(GeneticConfig(restarts=restarts), rounds, deap_rounds, seeds, evaluations)
-    times, fitness = [], []
+    rows = []
     for case in [*CASES, *([read_case(runs)] if runs else [])]:
         console.print(f"{case.name} ...", highlight=False)
-        times += measure_time(case, settings)
-        fitness += measure_fitness(case, settings)
-    console.print(time_table(times))
-    console.print(fitness_table(fitness))
+        times, fitness = measure_time(case, settings), measure_fitness(case, settings)
+        console.print(time_table(times), fitness_table(fitness))
+        rows += times + fitness
     if csv:
         with atomic_path(csv) as temporary:
-            pd.DataFrame(times + fitness).assign(revision=revision()).round(6).to_csv(temporary, index=False)
+            pd.DataFrame(rows).assign(revision=revision()).round(6).to_csv(temporary, index=False)
 
 
 @app.command()

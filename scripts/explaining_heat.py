@@ -235,10 +235,8 @@ def _earlier(pictures: Path, table: Path, found: Explained) -> tuple[pd.DataFram
     """The rows and pictures of an earlier call, of other images, that fit what the run predicts now."""
     if not (pictures.is_file() and table.is_file()):
         return found.table.iloc[:0], []
-    before, made = (
-        pd.read_csv(table, dtype=dict.fromkeys(("image_id", "label", "called", "target"), str)),
-        read_pictures(pictures),
-    )
+    words = dict.fromkeys(("image_id", "label", "called", "target"), str)  # a class may be called 1
+    before, made = pd.read_csv(table, dtype=words), read_pictures(pictures)
     if list(before.columns) != list(COLUMNS):
         return found.table.iloc[:0], []
     now = found.looked.whole.frame.set_index("image_id")

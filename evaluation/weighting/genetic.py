@@ -54,7 +54,7 @@ def breed(
     """Draw ``count`` children, shape (R, count, M), of populations (R, P, M) with their fitness (R, P)."""
     restarts, population, members = genes.shape
     entrants = rng.integers(population, size=(restarts, 2 * count, config.tournament))
-    parents = np.take_along_axis(genes, tournament(fitness, entrants)[..., None], axis=1)
+    parents = _picked(genes, tournament(fitness, entrants))
     first, second = parents[:, :count], parents[:, count:]
     shape = (restarts, count)
     crosses = rng.random(shape) < config.crossover
@@ -99,4 +99,11 @@ def _fitness(problem: Problem, genes: np.ndarray) -> np.ndarray:
 def _ranked(genes: np.ndarray, fitness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order each population by falling fitness; of equals, those that were there before stay before."""
     order = np.argsort(-fitness, axis=1, kind="stable")
-    return np.take_along_axis(genes, order[..., None], axis=1), np.take_along_axis(fitness, order, axis=1)
+    return _picked(genes, order), np.take_along_axis(fitness, order, axis=1)
+
+
+def _picked(genes: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return individuals, shape (R, C, M), of each population by their index (R, C)."""
+    restarts, population, members = genes.shape
+    # Whole rows at once: np.take_along_axis would look up each gene.
+    return genes.reshape(-1, members)[index + population * np.arange(restarts)[:, None]]

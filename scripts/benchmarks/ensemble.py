@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.table import Table
 from scipy.special import softmax
 from scipy.stats import mannwhitneyu
@@ -215,26 +216,29 @@ def measure_fitness(case: Case | Given, settings: Settings) -> list[dict[str, An
 
 
 def time_table(rows: list[dict[str, Any]]) -> Table:
-    """Return what ``measure_time`` measured, to be printed."""
-    heads = ("case", "way", "evaluations", "CPU, ms", "x ours", "clock, ms", "x ours", "F1, mean", "min", "max", "p")
-    shown = Table(*heads, title="the same genetic algorithm")
+    """Return what ``measure_time`` measured of one case, to be printed."""
+    heads = ("way", "CPU, ms", "x ours", "clock, ms", "x ours", "F1, mean", "p")
+    shown = Table(*heads, title=rows[0]["case"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.caption = f"the same genetic algorithm, {rows[0]['evaluations']:,} evaluations; F1 of one initial population"
     for row in rows:
-        times = [f"{1000 * row['cpu_seconds']:.1f}", f"{row['cpu_ratio']:.1f}"]
-        times += [f"{1000 * row['seconds']:.1f}", f"{row['ratio']:.1f}"]
-        f1 = [f"{row[name]:.4f}" if name in row else "" for name in ("f1_mean", "f1_min", "f1_max")]
-        p = f"{row['p']:.2f}" if "p" in row else ""
-        shown.add_row(row["case"], row["way"], f"{row['evaluations']:,}", *times, *f1, p)
+        times = [f"{1000 * row['cpu_seconds']:,.0f}", f"{row['cpu_ratio']:,.0f}"]
+        times += [f"{1000 * row['seconds']:,.0f}", f"{row['ratio']:,.0f}"]
+        f1 = [f"{row['f1_mean']:.4f}", f"{row['p']:.2f}"] if "p" in row else ["", ""]
+        shown.add_row(row["way"], *times, *f1)
     return shown
 
 
 def fitness_table(rows: list[dict[str, Any]]) -> Table:
-    """Return what ``measure_fitness`` measured, to be printed."""
-    heads = ("case", "evaluations", "way", "F1, mean", "min", "max", "gap to the best", "reached")
-    shown = Table(*heads, title="after equal evaluations")
-    for row in rows:
-        f1 = [f"{row[name]:.4f}" for name in ("f1_mean", "f1_min", "f1_max")]
-        ends = [f"{row['gap']:.4f}", f"{row['reached']:.0%}"]
-        shown.add_row(row["case"], f"{row['evaluations']:,}", row["way"], *f1, *ends)
+    """Return what ``measure_fitness`` measured of one case, to be printed."""
+    after = sorted({row["evaluations"] for row in rows})
+    heads = ["mean F1 after", *(f"{evaluations:,}" for evaluations in after), "gap to best", "reached it"]
+    shown = Table(*heads, title=rows[0]["case"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.caption = "after equal evaluations; gap and share of the seeds without one, at the end"
+    for way in dict.fromkeys(row["way"] for row in rows):
+        course = {row["evaluations"]: row for row in rows if row["way"] == way}
+        last = course[after[-1]]
+        f1 = [f"{course[evaluations]['f1_mean']:.4f}" for evaluations in after]
+        shown.add_row(way, *f1, f"{last['gap']:.4f}", f"{last['reached']:.0%}")
     return shown
 
 

@@ -217,5 +217,5 @@ def test_a_wish_that_is_just_kept_is_not_vouched_for_however_many_the_images():
 def test_few_positives_are_said():
     lines = judge(make_run(), EvaluationConfig(resamples=20))["warnings"]
     assert any("vouch for a sensitivity of 0.9" in line and "299 without a miss would" in line for line in lines)
-    assert any("only 30 all test images: one miss costs 0.033" in line for line in lines)
+    assert any("only 30 “all” test images: one miss costs 0.033" in line for line in lines)
     assert any("those of one subject are not" in line for line in lines)

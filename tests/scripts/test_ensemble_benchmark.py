@@ -108,8 +108,11 @@ def test_the_command_takes_runs_and_writes_a_table(tmp_path, monkeypatch):
     options = ["--restarts=1", "--rounds=1", "--deap-rounds=1", "--seeds=2", "--evaluations=200"]
     done = CliRunner().invoke(benchmark.app, ["ensemble", *runs, *options, f"--csv={tmp_path / 'table.csv'}"])
     assert done.exit_code == 0, done.output
-    assert "after equal evaluations" in done.output
     table = pd.read_csv(tmp_path / "table.csv")
+    printed = table.set_index(["case", "way", "evaluations"]).loc[("tiny", "genetic, DEAP", 200)]
+    line = next(line for line in done.output.splitlines() if "genetic, DEAP" in line)
+    assert line.split()[-3:] == [f"{printed['f1_mean']:.4f}", f"{printed['gap']:.4f}", f"{printed['reached']:.0%}"]
+    assert "DEAP, scikit-learn's F1" in done.output
     assert table["case"].unique().tolist() == ["tiny", "named: 2 classes, 3 models, 60 images"]
     assert set(table["measured"]) == {"time", "fitness"}
 
