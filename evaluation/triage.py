@@ -116,7 +116,8 @@ def triage_cautions(runs: list[Predictions], triage: dict | None, settings: Eval
         )
     if positives < FEW_POSITIVES:
         lines.append(
-            f"only {positives} “{runs[0].positive_class}” test images: one miss costs {1 / positives:.3f} of sensitivity"
+            f"only {positives} “{runs[0].positive_class}” test images: one miss costs {1 / positives:.3f} of "
+            "sensitivity"
         )
     few = [row["wrong"] for row in triage["risk_coverage"].values() if row["wrong"] < FEW_WRONG]
     if few:

@@ -155,16 +155,19 @@ def members(folder: Path) -> list[Path]:
 def write_missing(folder: Path, data_dir: str | None) -> Path:
     """Write the pictures of a run's test images that a newer ``train.py`` leaves by itself.
 
+    Those of an ensemble are its members': they are made from the images of the first.
+
     Raises:
         UserError: The images are not there any more; or the run's configuration wants no thumbnails.
     """
-    config = placed(read_config(folder), data_dir)
+    run = members(folder)[0]
+    config = placed(read_config(run), data_dir)
     size = config.evaluation.thumbnails
     if not size:
-        raise UserError(f"{folder}: evaluation.thumbnails=0: this run is to have none")
+        raise UserError(f"{run}: evaluation.thumbnails=0: this run is to have none")
     test = read_predictions(folder).part("test")
     served = ServedImages(config)
-    write_thumbnails(folder, test, served, served.rows(folder, test.frame["image_id"]), size)
+    write_thumbnails(folder, test, served, served.rows(run, test.frame["image_id"]), size)
     return folder / THUMBNAILS
 
 

@@ -211,7 +211,7 @@ def test_folds_may_lack_a_class_in_a_test_part_that_another_has():
 def test_a_wish_that_is_just_kept_is_not_vouched_for_however_many_the_images():
     run = make_run(images=600, skill=2.0)
     lines = triage_cautions([run], judge_triage([run], EvaluationConfig()), EvaluationConfig())
-    assert any("triage: 300 all validation images vouch" in line and "(wish for more)" in line for line in lines)
+    assert any("triage: 300 “all” validation images vouch" in line and "(wish for more)" in line for line in lines)
 
 
 def test_few_positives_are_said():

@@ -157,6 +157,15 @@ def test_older_runs_are_given_thumbnails(runs):
     assert read_pictures(runs[0] / "thumbnails.parquet") == before
 
 
+def test_an_ensemble_is_given_the_thumbnails_of_its_members(runs, tmp_path):
+    folder = tmp_path / "ensemble"
+    folder.mkdir()
+    write_ensemble(folder, EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0}))
+    (folder / "predictions.parquet").write_bytes((runs[1] / "predictions.parquet").read_bytes())
+    call("thumbnails", folder)
+    assert read_pictures(folder / "thumbnails.parquet") == read_pictures(runs[0] / "thumbnails.parquet")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
