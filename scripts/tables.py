@@ -33,7 +33,10 @@ def measured(name: str) -> Callable[[Path], str]:
         columns = {metric: f"{word}{', pooled' if several else ''}" for metric, word in SHOWN.items()}
         wide = _wide(rows, columns)
         if several:
-            rows["shown"] = [interval(row.mean_over_folds, row.mean_low, row.mean_high) for row in rows.itertuples()]
+            rows["shown"] = [
+                interval(row.mean_over_folds, row.mean_low, row.mean_high) if " " in str(row.folds) else "-"
+                for row in rows.itertuples()
+            ]
             means = {metric: f"{word}, mean over folds" for metric, word in SHOWN.items()}
             wide = wide.merge(_wide(rows, means)[["label", *means.values()]], on="label")
         return markdown(wide)
