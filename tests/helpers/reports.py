@@ -38,9 +38,9 @@ def drawn(count: int, seed: int = 0) -> list[np.ndarray]:
 
 def write_facts(folder: Path) -> None:
     """Write what train.py leaves beside the predictions: configuration, versions, split and curves."""
-    write_text(folder / "config.yaml", "name: tiny\ndata_dir: /home/anna/cells\nsplit:\n  folds: 3\n")
+    write_text(folder / "config.yaml", "name: tiny\ndata_dir: /srv/ward7/cells\nsplit:\n  folds: 3\n")
     write_json(folder / "environment.json", {"python": "3.11", "packages": {"torch": "2.11"}, "revisions": ["abc123"]})
-    write_json(folder / "data.json", {"notes": ["2 broken images skipped: anna.bmp, bert.bmp"]})
+    write_json(folder / "data.json", {"notes": ["2 broken images skipped: sample_x.bmp, sample_y.bmp"]})
     rows = ["image_id,path,label,subject,sha256,part", "a,a.bmp,hem,007,0,train", "b,b.bmp,all,,1,train"]
     write_text(folder / "split.csv", "\n".join([*rows, "c,c.bmp,all,008,2,test", ""]))
     curves = "epoch,train/loss,val/loss,val/auc\n0,0.7,0.6,0.8\n1,0.5,0.55,0.85\n"
