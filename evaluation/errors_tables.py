@@ -6,7 +6,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from common.files import atomic_path
+from common.files import write_csv
 from evaluation.answers import Answers
 from evaluation.errors import (
     ALL,
@@ -33,8 +33,7 @@ def write(folder: Path, answers: Answers) -> None:
         "agreement": agreement_by_class(answers),
     }
     for name, table in tables.items():
-        with atomic_path(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(folder / f"{name}.csv", table, "%.6g")
 
 
 def printed(answers: Answers) -> list[Table]:

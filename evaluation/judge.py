@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.files import atomic_path, write_json
+from common.files import write_csv, write_json
 from common.predictions import Predictions
 from common.schema import EvaluationConfig
 from evaluation.cases import cases
@@ -179,7 +179,7 @@ def write_files(
     """
     folder = Path(folder)
     for name, rows in _tables(judgement, runs, settings).items():
-        _write_table(folder / f"{name}.csv", rows)
+        write_csv(folder / f"{name}.csv", rows, "%.6f")
     _draw(folder, judgement, runs, history)
     write_json(folder / "metrics.json", judgement)
 
@@ -209,12 +209,6 @@ def _tables(judgement: dict, runs: list[Predictions], settings: EvaluationConfig
         found["wrong"] = wrong_cases(pool(runs)).drop(columns="row")
         found["per_class"] = judgement["per_class"] and pd.DataFrame(judgement["per_class"])
     return {name: rows for name, rows in found.items() if rows is not None} | detail_tables(judgement, runs)
-
-
-def _write_table(path: Path, rows: pd.DataFrame) -> None:
-    """Write a CSV table, whole or not at all."""
-    with atomic_path(path) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6f")
 
 
 def _header(predictions: Predictions, settings: EvaluationConfig) -> dict:

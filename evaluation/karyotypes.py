@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_csv
 from common.karyotype import PREPARATION_LOSS, name_karyotype
 from common.predictions import Predictions
 from common.schema import AssignmentConfig, EvaluationConfig
@@ -123,8 +123,7 @@ def same_cells(cells: pd.DataFrame, runs: list[Predictions]) -> pd.DataFrame:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write the table as CSV, whole or not at all."""
     table = table.assign(exactly=table["exactly"].astype("Int64"))
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f")
+    write_csv(path, table, "%.4f")
 
 
 def _pooled(runs: list[Predictions]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_csv
 
 COLUMNS = (
     "label",
@@ -127,8 +127,7 @@ def append_rows(path: Path, rows: list[dict]) -> None:
     old = read_rows(path)
     if old is not None:
         new = pd.concat([old, new], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
-    with atomic_path(path) as temporary:
-        new.to_csv(temporary, index=False)
+    write_csv(path, new)
 
 
 def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:

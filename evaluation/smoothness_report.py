@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from common.files import atomic_path
+from common.files import write_csv
 from evaluation.layer_figures import smoothness_scatter
 from evaluation.smoothness import FEWEST
 
@@ -74,8 +74,7 @@ def write_smoothness(path: Path, table: pd.DataFrame, found: pd.DataFrame) -> li
     """
     places = [path, path.with_name(f"{path.stem}_correlation.csv"), path.with_suffix(".png")]
     for place, rows in zip(places, (table, found), strict=False):
-        with atomic_path(place) as temporary:
-            rows.to_csv(temporary, index=False, float_format=DIGITS)
+        write_csv(place, rows, DIGITS)
     title = f"smoothness of layers and test accuracy · {table['run'].nunique()} runs"
     smoothness_scatter(places[2], table, found, {"name": title})
     return places

@@ -57,7 +57,7 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
     from rich.console import Console
     from rich.table import Table
 
-    from common.files import atomic_path
+    from common.files import write_csv
     from common.runs import revision
     from lightning_modules.staged_training import set_up_torch
     from scripts.benchmarks.overhead import CASES, measure
@@ -77,8 +77,7 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
         shown.add_row(row["case"], *times, f"{row['ratio']:.3f}")
     console.print(shown)
     if csv:
-        with atomic_path(csv) as temporary:
-            found.round(4).to_csv(temporary, index=False)
+        write_csv(csv, found.round(4))
 
 
 @app.command(name="mc_dropout")
@@ -106,7 +105,7 @@ def mc_dropout(
     from rich.table import Table
 
     from common.errors import UserError
-    from common.files import atomic_path
+    from common.files import write_csv
     from common.runs import revision
     from lightning_modules.staged_training import set_up_torch
     from scripts.benchmarks.mc_dropout import CASES, Settings, measure
@@ -131,8 +130,7 @@ def mc_dropout(
     if settings.slow_passes != passes:
         console.print(f"naive and repeated batch: measured with {settings.slow_passes} passes, scaled up to {passes}")
     if csv:
-        with atomic_path(csv) as temporary:
-            found.round(4).to_csv(temporary, index=False)
+        write_csv(csv, found.round(4))
 
 
 @app.command()
@@ -157,7 +155,7 @@ def ensemble(
 
     from common.ensemble_schema import GeneticConfig
     from common.errors import UserError
-    from common.files import atomic_path
+    from common.files import write_csv
     from common.runs import revision
     from scripts.benchmarks.ensemble import (
         CASES,
@@ -180,8 +178,7 @@ def ensemble(
         console.print(time_table(times), fitness_table(fitness))
         rows += times + fitness
     if csv:
-        with atomic_path(csv) as temporary:
-            pd.DataFrame(rows).assign(revision=revision()).round(6).to_csv(temporary, index=False)
+        write_csv(csv, pd.DataFrame(rows).assign(revision=revision()).round(6))
 
 
 @app.command()
@@ -195,7 +192,7 @@ def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) 
     """
     from rich.console import Console
 
-    from common.files import atomic_path
+    from common.files import write_csv
     from common.runs import revision
     from scripts.benchmarks.coverage import coverage_table, measure_all
 
@@ -203,8 +200,7 @@ def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) 
     for world in found["world"].unique():
         Console().print(coverage_table(found, world))
     if csv:
-        with atomic_path(csv) as temporary:
-            found.assign(revision=revision()).round(4).to_csv(temporary, index=False)
+        write_csv(csv, found.assign(revision=revision()).round(4))
 
 
 @app.command()
@@ -221,7 +217,7 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
     import pandas as pd
     from rich.console import Console
 
-    from common.files import atomic_path
+    from common.files import write_csv
     from common.runs import revision
     from evaluation.tables import frame_table
     from scripts.benchmarks.report import measure
@@ -231,8 +227,7 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
     Console().print(frame_table(pd.DataFrame(row.items(), columns=["report", "figure"]), "report"))
     if csv:
         found = pd.DataFrame([row]).assign(rounds=rounds, revision=revision())
-        with atomic_path(csv) as temporary:
-            found.round(2).to_csv(temporary, index=False)
+        write_csv(csv, found.round(2))
 
 
 if __name__ == "__main__":

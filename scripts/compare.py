@@ -96,11 +96,10 @@ def _counted(verdicts: "pd.Series", what: str) -> None:
 
 def _write(path: Path | None, table: "pd.DataFrame") -> None:
     from common.console import say
-    from common.files import atomic_path
+    from common.files import write_csv
 
     if path:
-        with atomic_path(path) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(path, table, "%.6g")
         say(f"written to {path}")
 
 

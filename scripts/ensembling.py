@@ -14,7 +14,7 @@ from common.console import console, say, warn
 from common.ensemble_file import EnsembleFile, write_ensemble
 from common.ensemble_schema import EnsembleConfig
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import atomic_path, write_csv
 from common.pictures import THUMBNAILS
 from common.predictions import PROBABILITY_PREFIX, Predictions, read_predictions, uncertainty_of, write_predictions
 from common.runs import write_status
@@ -236,7 +236,7 @@ def _write(made: Made, place: int, ready: Ready, wish: Wish) -> dict:
     nothing = {"images": 0, "subjects": 0}
     fitted_on = nothing if made.method == AVERAGE else _fitted_on(ready)
     write_ensemble(folder, EnsembleFile(made.method, team.names, team.labels, combiner.as_dict(), fitted_on))
-    _write_csv(folder / "weights.csv", pd.DataFrame(_weights(team, combiner)))
+    write_csv(folder / "weights.csv", pd.DataFrame(_weights(team, combiner)), "%.6f")
     _copy_thumbnails(team, folder)
     judgement = write_judgement(folder, predictions, None, settings)
     write_status(folder, "finished", members=list(team.names))
@@ -276,7 +276,7 @@ def compare_all(ready: Sequence[Ready], made: Sequence[Made], wish: Wish) -> Non
     methods = [ensembles[method] for method in dict.fromkeys([AVERAGE, *wish.methods])]
     with console.status("comparing members and methods"):
         found = overfitting([*_members(ready, bool(wish.nested)), *methods], reference, wish.settings)
-    _write_csv(wish.output / "overfitting.csv", found)
+    write_csv(wish.output / "overfitting.csv", found, "%.6f")
     about = {**_about(reference), "name": f"ensembles of {len(ready[0].team.labels)} members"}
     draw_overfitting(wish.output / "overfitting.png", found, about)
     for metric in METRICS:
@@ -315,7 +315,7 @@ def close(ready: Sequence[Ready], made: Sequence[Made], wish: Wish, csv: Path | 
             for team, combiner in zip(ready, one.combiners, strict=True)
             for row in _weights(team.team, combiner)
         ]
-        _write_csv(wish.output / "weights.csv", pd.DataFrame(every))
+        write_csv(wish.output / "weights.csv", pd.DataFrame(every), "%.6f")
     say(f"all of it: {wish.output}", *_folders(ready, wish))
 
 
@@ -326,8 +326,3 @@ def _folders(ready: Sequence[Ready], wish: Wish) -> list[str]:
     return [
         ("in each " if place and levels[0] else "") + ", ".join(names) for place, names in enumerate(levels) if names
     ]
-
-
-def _write_csv(path: Path, rows: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6f")

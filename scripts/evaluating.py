@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_csv
 from common.predictions import Predictions
 from common.schema import AssignmentConfig, EvaluationConfig
 from evaluation.cells import assignment_refusal
@@ -136,5 +136,4 @@ def folders(labels: Sequence[str]) -> list[str]:
 
 
 def _write(path: Path, rows: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6f")
+    write_csv(path, rows, "%.6f")

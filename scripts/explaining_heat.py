@@ -13,7 +13,7 @@ from torch import nn
 from common.console import warn
 from common.ensemble_file import is_ensemble, member_folders, read_ensemble
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_csv
 from common.pictures import HEATMAPS, THUMBNAILS, encode, read_pictures, write_pictures
 from common.predictions import PROBABILITY_PREFIX, read_predictions
 from datamodules.served_images import ServedImages
@@ -229,8 +229,7 @@ def _files(found: Explained) -> list[Path]:
     before, kept = _earlier(pictures, table, found)
     names = [*before["image_id"], *found.table["image_id"]]
     write_pictures(pictures, names, [*kept, *found.pictures], PICTURE)
-    with atomic_path(table) as temporary:
-        pd.concat([before, found.table]).to_csv(temporary, index=False, float_format="%.6f")
+    write_csv(table, pd.concat([before, found.table]), "%.6f")
     return [pictures, table]
 
 

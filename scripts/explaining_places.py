@@ -12,7 +12,7 @@ from rich.text import Text
 
 from common.console import warn
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_csv
 from common.predictions import read_predictions
 from common.schema import EvaluationConfig
 from evaluation.gallery import RIGHT, WRONG
@@ -88,8 +88,7 @@ def hold(folder: Path, wishes: Sequence[Wish], tolerance: float, settings: Evalu
     for wish in wishes:
         one = _hold(looked, wish, tolerance, settings)
         path = folder / FOLDER / f"{one.method.name}-{one.method.layer}"
-        with atomic_path(path.with_name(f"{path.name}.csv")) as temporary:
-            one.images.to_csv(temporary, index=False, float_format="%.6f")
+        write_csv(path.with_name(f"{path.name}.csv"), one.images, "%.6f")
         draw_sheets(one, path.with_name(f"{path.name}.png"))
         held.append(one)
     return held
@@ -103,8 +102,7 @@ def write_table(path: Path, held: Sequence[Held]) -> None:
         if list(before.columns) != list(table.columns):
             raise UserError(f"{path} has other columns than this table: name another file with --csv")
         table = pd.concat([before, table], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f")
+    write_csv(path, table, "%.6f")
 
 
 def terminal_table(held: Held) -> Table:

@@ -10,7 +10,7 @@ import pandas as pd
 from common.console import console, say, warn
 from common.ensemble_file import is_ensemble
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import write_csv
 from common.predictions import Predictions, read_predictions
 from common.runs import read_status
 from common.schema import Config, EvaluationConfig
@@ -163,8 +163,7 @@ def _report(one: Outside, wish: Wish, settings_of: Callable[[list[Predictions]],
     inside = judge(own, settings_of([own]))
     outside = write_folder(one, settings_of([one.predictions]))
     frame = beside(inside, outside)
-    with atomic_path(one.folder / "inside_outside.csv") as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6f")
+    write_csv(one.folder / "inside_outside.csv", frame, "%.6f")
     finish(one)
     facts = one.predictions.about["external"]
     left = facts["left_out"]

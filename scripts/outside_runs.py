@@ -13,7 +13,7 @@ import yaml
 
 from common.console import console, warn
 from common.errors import UserError
-from common.files import atomic_path, write_json, write_text
+from common.files import write_csv, write_json, write_text
 from common.predictions import Predictions, read_predictions, write_predictions
 from common.runs import environment, other_code, read_status, revision, write_status
 from common.schema import Config, EvaluationConfig
@@ -134,8 +134,7 @@ def write_folder(one: Outside, settings: EvaluationConfig) -> dict:
     write_thumbnails(folder, test, data.images, rows, one.run.config.evaluation.thumbnails)
     config = data.config.model_copy(update={"trainer": one.run.config.trainer, "evaluation": settings})
     write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    with atomic_path(folder / "split.csv") as temporary:
-        joined_split(data, one.known).to_csv(temporary, index=False)
+    write_csv(folder / "split.csv", joined_split(data, one.known))
     write_json(folder / "leaks.json", one.leaks.as_dict())
     if one.leaks.near_count:
         one.leaks.write_pairs(folder / "near_duplicates.csv")

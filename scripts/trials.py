@@ -17,7 +17,7 @@ from rich.text import Text
 
 from common.console import console, say, warn
 from common.errors import UserError
-from common.files import atomic_path, write_text
+from common.files import write_csv, write_text
 from common.search_schema import SearchConfig, Value
 from evaluation.search_figures import scatter
 from scripts.studies import is_lost
@@ -88,8 +88,7 @@ def trials_table(found: Found, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
 def write_trials(found: Found, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
     """Write and return the table of all trials so far."""
     table = trials_table(found, trials)
-    with atomic_path(found.folder / "trials.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(found.folder / "trials.csv", table)
     return table
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from common.files import atomic_path, write_text
+from common.files import write_csv, write_text
 from evaluation.naming import heading
 from evaluation.report import facts, figures, overview, results
 from evaluation.report.blocks import Section, Table, confidence
@@ -186,5 +186,4 @@ def _nameless(section: Section) -> Section:
 
 
 def _write_key(path: Path, key: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        key.to_csv(temporary, index=False)
+    write_csv(path, key)

@@ -3,9 +3,10 @@
 import hashlib
 import json
 
+import pandas as pd
 import pytest
 
-from common.files import atomic_path, sha256_of_file, sha256_of_value, write_json, write_text
+from common.files import atomic_path, sha256_of_file, sha256_of_value, write_csv, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -46,3 +47,19 @@ def test_hashes(tmp_path):
     assert sha256_of_file(path) == hashlib.sha256(b"cell").hexdigest()
     assert sha256_of_value({"a": 1, "b": [2]}) == sha256_of_value({"b": [2], "a": 1})
     assert sha256_of_value({"a": 1}) != sha256_of_value({"a": 2})
+
+
+def test_a_table_is_written_without_its_index_and_a_failed_one_leaves_the_old(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    write_csv(path, pd.DataFrame({"a": [1.23456], "b": ["x"]}, index=[7]), "%.2f")
+    assert path.read_text() == "a,b\n1.23,x\n"
+
+    def fail(self, file, **options):
+        file.write_text("half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_csv(path, pd.DataFrame({"a": [2]}))
+    assert path.read_text() == "a,b\n1.23,x\n"
+    assert list(tmp_path.iterdir()) == [path]
