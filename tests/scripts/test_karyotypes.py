@@ -4,10 +4,17 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from common.console import console
 from common.predictions import write_predictions
 from scripts.karyotypes import app
 from tests.helpers.cells import karyotype, make_cells
 from tests.helpers.predictions import join, make_run
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A console is as wide as the terminal was when it was made, which another test may have done."""
+    monkeypatch.setattr(console, "_width", 160)
 
 
 @pytest.fixture
