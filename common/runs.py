@@ -38,7 +38,15 @@ UNHASHED = {
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
-    "trainer": {"accelerator", "enable_progress_bar", "log_every_n_steps"},
+    "trainer": {
+        "accelerator",
+        "devices",
+        "enable_progress_bar",
+        "log_every_n_steps",
+        "num_nodes",
+        "strategy",
+        "sync_batchnorm",
+    },
     "callbacks": {"checkpoint"},
 }
 # Told of a run's folder when its training begins, it returns callbacks that watch the training, as a list.
@@ -62,7 +70,11 @@ def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, A
         config: The typed configuration.
         contents: Content hashes by name ("data", "weights", "init_from"), None where there is none.
     """
-    return {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
+    identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
+    trainer = config.trainer
+    if (count := trainer.devices * trainer.num_nodes) > 1:  # as one process: the address of a run that has but one
+        identity["processes"] = {"count": count, "sync_batchnorm": trainer.sync_batchnorm}
+    return identity
 
 
 def run_folder(config: Config, identity: dict[str, Any]) -> Path:

@@ -152,6 +152,10 @@ class TrainerConfig(Strict):
     """Keys of Lightning's Trainer, by their own names."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
+    devices: PositiveInt = 1
+    num_nodes: PositiveInt = 1
+    sync_batchnorm: bool = False
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
     max_epochs: PositiveInt = 30
     max_images: PositiveInt | None = None
@@ -177,6 +181,7 @@ class CheckpointConfig(Strict):
     """How often the state for a resume is saved, besides the end of each epoch."""
 
     every_steps: PositiveInt | None = None
+    every_minutes: PositiveFloat | None = None
 
 
 class LevelConfig(Strict):
