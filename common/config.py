@@ -1,23 +1,30 @@
 """From Hydra's composition to the typed, frozen configuration."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
+import common.folds  # noqa: F401 - what conf/sweep/folds.yaml counts with
+from common.cluster_schema import ClusterConfig, check_cluster, known_keys
 from common.errors import UserError
 from common.schema import Config
+from common.sweeps import VARIABLE
 
 _TRIED = re.compile(r"constrained-|tuple\[|function-")
 KARYOGRAMS = ("karyograms", "composed_karyograms")  # sources of whole sheets
 _TURNS = ("flips", "rotations", "mirror", "rotate", "bend")  # transforms that move a chromosome to another place
+_FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
 
 
@@ -35,6 +42,7 @@ def check_config(composed: DictConfig) -> Config:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {str(error).splitlines()[0]}") from error
+    _check_mode(check_cluster(values.pop("cluster", None)))  # where it runs is no part of what runs
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
     try:
@@ -43,6 +51,13 @@ def check_config(composed: DictConfig) -> Config:
         raise UserError(explain(error)) from error
     _check_together(config)
     return config
+
+
+def _check_mode(cluster: ClusterConfig) -> None:
+    """Jobs are sent to a cluster by a multirun, or by a script of scripts/sbatch.py: else they would stay here."""
+    single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
+    if cluster.name != "none" and single and VARIABLE not in os.environ:
+        raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
@@ -74,6 +89,8 @@ def _explain_hydra(error: Exception) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
         return "a YAML file cannot be read: " + ", ".join(lines)
+    if lines[0].startswith(_FROM_RESOLVER):
+        return lines[0].removeprefix(_FROM_RESOLVER)
     wrong = re.search(r"Could not (?:find|override) '([^']+)'", lines[0])
     name = wrong.group(1) if wrong else ""
     if "Could not find" in lines[0]:
@@ -81,7 +98,7 @@ def _explain_hydra(error: Exception) -> str:
         near = difflib.get_close_matches(name.split("/")[-1], choices, n=3, cutoff=0.5) or choices
         return f"there is no {name.replace('/', '=')}: did you mean {' or '.join(near)}?"
     if "Could not override" in lines[0]:
-        known = _known_keys(name.split("."))
+        known = known_keys() if name.startswith("cluster.") else _known_keys(name.split("."))
         if name in known:
             return f"{name} is in no file of conf/: add it as +{name}=<value>, or its keys as +{name}.<key>=<value>"
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known

@@ -10,38 +10,61 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
+from common import sweeps
 from common.cli import files_explained, report_user_errors
 from common.config import explain_composition
 from common.console import warn
 from common.errors import UserError
+from common.preemption import watched
 
 PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
+
+TOLD = 5  # failed jobs that the last line names, at most
 
 _failed: list[tuple[str, Exception]] = []
 
 
 @contextmanager
-def job() -> Iterator[list[str]]:
-    """Run a job's body: its error is noted for the end, so that the other jobs of a multirun go on.
+def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
+    """Run a job's body: in a multirun its error is recorded, so that the other jobs go on.
 
     Hydra itself would print a page around the error and end the multirun. Yields the overrides that the user typed.
+
+    Args:
+        composed: What Hydra composed for the job.
+        kind: "run", or "search" for one that may be asked for more later.
     """
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
     try:
-        with files_explained():
+        with watched(), sweeps.recorded(overrides, kind, is_first(composed)), files_explained():
             yield overrides
     except Exception as error:
-        multirun = hydra_config.mode == RunMode.MULTIRUN
-        if not multirun and not isinstance(error, UserError):
-            raise
-        _failed.append((" ".join(overrides), error))
-        if multirun:
+        if multirun:  # the launcher reads the record, and says at the end what failed
             warn(f"this job failed: {error}")
             if not isinstance(error, UserError):
                 traceback.print_exc()
+        elif isinstance(error, UserError):
+            job_failed(" ".join(overrides), error)
+        else:
+            raise
+
+
+def job_failed(name: str, error: Exception | str) -> None:
+    """Note that a job has failed, for the end of the command line."""
+    _failed.append((name, error if isinstance(error, Exception) else UserError(error)))
+
+
+def is_first(composed: DictConfig) -> bool:
+    """Whether this is the first of a job's processes, or its only one."""
+    trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
+    if all(count == 1 for count in trainer):  # whatever Slurm counts: packed jobs are one process each
+        return True
+    return int(os.environ.get("SLURM_PROCID", os.environ.get("RANK", 0))) == 0
 
 
 @contextmanager
@@ -57,11 +80,16 @@ def command_line() -> Iterator[None]:
     sys.argv = [quote_path(argument) for argument in sys.argv]
     with report_user_errors(), explain_composition():
         yield
-        if len(_failed) == 1 and isinstance(_failed[0][1], UserError):
+        if len(_failed) == 1 and not _is_multirun():
             raise _failed[0][1]
         if _failed:
-            what = " | ".join(f"{name}: {error}" for name, error in _failed)
-            raise UserError(f"{len(_failed)} of the jobs failed: {what}")
+            told = " | ".join(f"{name}: {error}" for name, error in _failed[:TOLD])
+            more = f" | and {len(_failed) - TOLD} more" if len(_failed) > TOLD else ""
+            raise UserError(f"{len(_failed)} of the jobs failed: {told}{more}")
+
+
+def _is_multirun() -> bool:
+    return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
 
 
 def quote_path(argument: str) -> str:
@@ -73,7 +101,7 @@ def quote_path(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _readable(argument):
         return argument
-    pieces = value.split(",") if "-m" in sys.argv or "--multirun" in sys.argv else [value]
+    pieces = value.split(",") if _is_multirun() else [value]
     quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
     return f"{key}={quoted}" if _readable(f"{key}={quoted}") else argument
 

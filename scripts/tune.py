@@ -10,6 +10,13 @@ trials.csv, a picture per searched key, and best.yaml with the command that trai
   search.space.unfreeze.lr.high=1e-2 search.space.loader.batch_size.choices=[4,8]
   '+search.space.optimizer.args.weight_decay={low: 1e-6, high: 1e-2, log: true}'   one more key
 
+Several workers as jobs of a cluster, on one study (its folder must be one that all of them see, on a file system that
+passes file locks from node to node):
+
+  python scripts/tune.py -m +search=lr_batch +experiment=<name> +cluster=slurm 'search.worker=range(0,4)'
+
+The trial of a worker that was killed is tried again by the others; on another node, after search.heartbeat_seconds.
+
 conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
 """
 
@@ -32,7 +39,7 @@ from scripts.spaces import check_space
 @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run a search, or continue it."""
-    with job() as overrides:
+    with job(composed, kind="search") as overrides:
         check_override_order(overrides)
         search, rest = take_search(composed)
         check_space(search, rest)

@@ -1,0 +1,56 @@
+"""What Slurm's commands say: which jobs are in the queue, and why a job was refused."""
+
+import shutil
+import subprocess
+
+from common.errors import UserError
+
+
+def check_slurm() -> None:
+    """Refuse a machine without Slurm.
+
+    Raises:
+        UserError: sbatch, srun or squeue is not on the PATH.
+    """
+    missing = [name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None]
+    if missing:
+        raise UserError(
+            f"+cluster=slurm: there is no {missing[0]} on this machine: call it on a login node of the cluster, "
+            "or take +cluster=local"
+        )
+
+
+def queued() -> dict[str, str] | None:
+    """Return the state of each of the user's jobs that are in the queue, by id (``<array>_<task>``).
+
+    Slurm's accounting is not asked: many clusters have none. None: the controller does not answer just now.
+    """
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    return dict(line.strip().split("|", 1) for line in done.stdout.splitlines() if "|" in line)
+
+
+def explain_refusal(message: str, partition: str | None) -> UserError:
+    """Return an error of one line for what sbatch has said."""
+    said = [line.rpartition("error: ")[2] for line in message.splitlines() if "error:" in line]
+    said = [line.removeprefix("Batch job submission failed: ").strip() for line in said]
+    text = "; ".join(dict.fromkeys(said)) or (message.strip().splitlines() or ["no reason given"])[-1]
+    lowered = text.lower()
+    if "partition" in lowered:
+        return UserError(f"cluster.partition={partition}: {text}; there are {_sinfo('%R')}")
+    if any(word in lowered for word in ("node", "gres", "memory", "cpu")):
+        nodes = _sinfo("%N: %c cores, %m MB, %G")
+        return UserError(
+            f"no node has what is asked ({text}): see cluster.gpus_per_node, cpus_per_task, mem_gb, trainer.num_nodes "
+            f"and trainer.devices; there are {nodes}"
+        )
+    return UserError(f"sbatch refuses the job: {text}")
+
+
+def _sinfo(form: str) -> str:
+    """What sinfo says, each line once."""
+    done = subprocess.run(["sinfo", "--noheader", f"--format={form}"], capture_output=True, text=True, check=False)
+    return ", ".join(dict.fromkeys(line.strip() for line in done.stdout.splitlines())) or "none (sinfo is silent)"

@@ -1,0 +1,199 @@
+"""On a Slurm cluster, through submitit: an array for jobs of the same needs, a member for each job."""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import submitit
+from hydra.core.singleton import Singleton
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from omegaconf import OmegaConf
+
+from common import sweeps
+from common.cluster_schema import SlurmConfig, check_cluster
+from common.console import console, say, warn
+from common.errors import UserError
+from common.files import write_json
+from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued
+from hydra_plugins.karyocyte._tasks import Context, Task
+
+SUBMITTED = "slurm.json"
+HOW = ("cluster", "trainer.devices", "trainer.num_nodes")  # overrides by which jobs differ in their needs
+LOOKS = 3  # so often a job must be missing from the queue before it counts as gone: files of a network come late
+
+
+class SlurmBackend:
+    """Submits what is left, waits for it, and takes up the jobs of an earlier call that are still in the queue."""
+
+    def __init__(self, settings: SlurmConfig, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+
+    def check(self) -> None:
+        """Refuse a machine without Slurm."""
+        check_slurm()
+
+    def run(self, folder: Path, tasks: Sequence[Task]) -> None:
+        """Submit the tasks that are not in the queue, and wait for all of them."""
+        submitted = _read(folder)
+        alive = queued()
+        if alive is None:
+            raise UserError("Slurm's controller does not answer (squeue): ask the cluster's people, or try again later")
+        adopted = [task for task in tasks if submitted.get(task.job.key) in alive]
+        if adopted:
+            say(f"{len(adopted)} jobs are in the queue already: waiting for them")
+        new = [task for task in tasks if task not in adopted]
+        for _, group in groupby(sorted(new, key=_needs), key=_needs):
+            submitted |= self._submit(folder, list(group))
+            write_json(folder / SUBMITTED, submitted)
+        try:
+            self._wait(folder, tasks, {task.job.key: submitted[task.job.key] for task in tasks})
+        except KeyboardInterrupt:
+            arrays = sorted({submitted[task.job.key].partition("_")[0] for task in tasks})
+            warn(f"the jobs go on without this command: `scancel {' '.join(arrays)}` ends them, the same command waits")
+            raise
+
+    def _submit(self, folder: Path, tasks: Sequence[Task]) -> dict[str, str]:
+        """Submit tasks of the same needs; return the Slurm id of each job by its key."""
+        settings = self._settings_of(tasks[0])
+        executor = submitit.AutoExecutor(folder=folder / "slurm" / "%j", cluster="slurm")
+        packs = [tasks[first : first + settings.pack] for first in range(0, len(tasks), settings.pack)]
+        calls = [[self._arguments(task) for task in pack] for pack in packs]
+        for task in tasks:  # an older failure is not how this attempt ends
+            about = {"status": "waiting", "error": None, "overrides": list(task.job.overrides)}
+            sweeps.write_record(folder, task.job.key, **about)
+        try:
+            executor.update_parameters(**_parameters(settings, folder.name))
+            jobs = executor.map_array(self._caller(), calls)
+        except (submitit.core.utils.FailedJobError, ValueError) as error:
+            raise explain_refusal(str(error), settings.partition) from error
+        each = {task.job.key: job.job_id for pack, job in zip(packs, jobs, strict=True) for task in pack}
+        say(f"submitted {len(tasks)} jobs as {jobs[0].job_id.partition('_')[0]}")
+        return each
+
+    @staticmethod
+    def _arguments(task: Task) -> tuple[Any, ...]:
+        return list(task.overrides), "hydra.sweep.dir", task.number, f"job_{task.number}", Singleton.get_state()
+
+    def _settings_of(self, task: Task) -> SlurmConfig:
+        """What a task asks of the cluster: its own overrides may change it."""
+        composed = self.context.hydra.config_loader.load_sweep_config(self.context.config, list(task.overrides))
+        found = check_cluster(OmegaConf.to_container(composed.cluster, resolve=True))
+        assert isinstance(found, SlurmConfig)
+        return found
+
+    def _caller(self) -> "PackedCall":
+        context, call = self.context, SlurmLauncher()
+        call.setup(hydra_context=context.hydra, task_function=context.function, config=context.config)
+        return PackedCall(call)
+
+    def _wait(self, folder: Path, tasks: Sequence[Task], submitted: dict[str, str]) -> None:
+        """Return when none of the tasks is in the queue any more, or has a result."""
+        left, missing, silent = {task.job.key: task for task in tasks}, dict.fromkeys(submitted, 0), False
+        with console.status(f"waiting for {len(left)} jobs") as status:
+            while left:
+                time.sleep(self.settings.poll_seconds)
+                alive = queued()
+                if alive is None:
+                    if not silent:
+                        warn("Slurm's controller does not answer: waiting for it")
+                    silent = True
+                    continue
+                silent = False
+                for key in list(left):
+                    missing[key] = 0 if submitted[key] in alive else missing[key] + 1
+                    if missing[key] >= LOOKS or _has_result(folder, key, submitted[key], missing[key]):
+                        _conclude(folder, left.pop(key), submitted[key])
+                status.update(_standing(alive, submitted, left))
+
+
+class PackedCall:
+    """What a Slurm job calls: of several packed jobs, each task of the Slurm job runs another.
+
+    Args:
+        call: submitit's launcher for one job, of Hydra's plugin.
+    """
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+
+    def __call__(self, jobs: Sequence[tuple[Any, ...]]) -> None:
+        """Run the one job, or the one of this task."""
+        if len(jobs) == 1:
+            mine = jobs[0]
+        else:
+            number = int(os.environ["SLURM_PROCID"])
+            if number >= len(jobs):  # the last pack need not be full
+                return
+            mine = jobs[number]
+        self.call(*mine)
+
+
+def _read(folder: Path) -> dict[str, str]:
+    path = folder / SUBMITTED
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _needs(task: Task) -> tuple[str, ...]:
+    """The overrides that say what a job asks of the cluster: jobs of the same share an array."""
+    return tuple(sorted(word for word in task.overrides if word.lstrip("+").split("=")[0].startswith(HOW)))
+
+
+def _parameters(settings: SlurmConfig, name: str) -> dict[str, Any]:
+    """The parameters of submitit's executor; what is not said stays the cluster's default."""
+    tasks = settings.pack if settings.pack > 1 else settings.tasks_per_node
+    common = {
+        "name": name,
+        "timeout_min": settings.timeout_min,
+        "nodes": settings.nodes,
+        "tasks_per_node": tasks,
+        "gpus_per_node": settings.gpus_per_node,
+        "cpus_per_task": settings.cpus_per_task,
+        "mem_gb": settings.mem_gb,
+    }
+    srun = ["--kill-on-bad-exit=1", "--open-mode=append"]
+    # Since Slurm 22.05 srun does not take this over from sbatch.
+    srun += [f"--cpus-per-task={settings.cpus_per_task}"] if settings.cpus_per_task else []
+    # The environment may be lost where a cluster exports nothing.
+    told = [f'export {key}="{os.environ[key]}"' for key in (sweeps.VARIABLE, "PYTHONPATH")]
+    own = {
+        "slurm_partition": settings.partition,
+        "slurm_account": settings.account,
+        "slurm_qos": settings.qos,
+        "slurm_constraint": settings.constraint,
+        "slurm_exclude": settings.exclude,
+        "slurm_array_parallelism": settings.array_parallelism,
+        "slurm_signal_delay_s": settings.signal_delay_s,
+        "slurm_setup": [*told, *settings.setup],
+        "slurm_srun_args": srun,
+        "slurm_additional_parameters": {"requeue": True, **settings.additional_parameters},
+    }
+    return {key: value for key, value in {**common, **own}.items() if value is not None}
+
+
+def _has_result(folder: Path, key: str, slurm_id: str, missing: int) -> bool:
+    """Whether the job has left its record, and the queue."""
+    return missing > 0 and sweeps.read_record(folder, key)["status"] in sweeps.ENDED
+
+
+def _conclude(folder: Path, task: Task, slurm_id: str) -> None:
+    """Say how a job that has left the queue has ended, where its process could not."""
+    key, log = task.job.key, folder / "slurm" / slurm_id.partition("_")[0]
+    record = sweeps.read_record(folder, key)
+    if record["status"] in ("waiting", "lost") or (record["status"] == "failed" and not record.get("error")):
+        error = f"it left the queue before it began: cancelled, or it could not start, see {log}"
+        sweeps.write_record(folder, key, status="failed", error=error, overrides=list(task.job.overrides))
+    elif record["status"] in ("preempted", "interrupted"):  # else it would be in the queue again
+        sweeps.write_record(folder, key, status="failed", error="cancelled: the same command goes on with it")
+    status = sweeps.read_record(folder, key)["status"]
+    console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
+
+
+def _standing(alive: dict[str, str], submitted: dict[str, str], left: Iterable[str]) -> str:
+    states = [alive.get(submitted[key], "ending").lower() for key in left]
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+    return f"waiting for {len(states)} jobs: {', '.join(counts)}"

@@ -1,0 +1,164 @@
+"""The launcher: the sweep's folder, which jobs are left, who runs them, and the summary at the end."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from common import sweeps
+from common.cluster_schema import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
+from common.console import console, say, warn
+from common.jobs import job_failed
+from common.runs import ROOT
+from common.sweeps import Job, Sweep
+from hydra_plugins.karyocyte._tasks import Backend, Context, Entry, Task
+
+VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"
+
+
+class KaryocyteLauncher(Launcher):
+    """Runs the jobs of a sweep that are not done, records how they end, and sums up.
+
+    Args:
+        cluster: The ``cluster`` node of the configuration; None where none was chosen.
+    """
+
+    def __init__(self, cluster: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.cluster = cluster
+        self.config: DictConfig
+        self.hydra_context: HydraContext
+        self.task_function: TaskFunction
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra has composed."""
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run what is left of the sweep; the jobs' results lie in their folders.
+
+        Raises:
+            UserError: A key of the cluster is wrong, or the cluster takes no jobs.
+        """
+        values = OmegaConf.to_container(self.cluster) if OmegaConf.is_config(self.cluster) else self.cluster
+        settings = check_cluster(values)
+        backend = _backend(settings, Context(self.hydra_context, self.config, self.task_function))
+        backend.check()
+        tasks = _tasks(job_overrides, initial_job_idx)
+        folder = self._open(tasks, settings.name)
+        left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
+        if len(left) < len(tasks):
+            say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
+        if len(tasks) > 1:
+            say(str(folder), "how it goes: python scripts/sweep_status.py --watch 5 " + str(folder))
+        with _environment(folder):
+            _run_again(backend, settings.retries, folder, left)
+        _sum_up(folder, tasks, left)
+        return []
+
+    def _open(self, tasks: Sequence[Task], cluster: str) -> Path:
+        """Write sweep.json; return the sweep's folder."""
+        jobs = tuple(task.job for task in tasks)
+        chosen = [word.partition("=")[2] for word in tasks[0].overrides if word.lstrip("+").startswith("sweep=")]
+        name = chosen[0] if chosen else "sweep"
+        output_dir = Path(self.config.output_dir)
+        folder = sweeps.sweep_folder(output_dir, name, jobs).resolve()
+        sweep = Sweep(name, jobs, cluster, tuple(sys.argv), str(output_dir.resolve()))
+        sweeps.write_sweep(folder, sweep)
+        return folder
+
+
+def _backend(settings: ClusterConfig, context: Context) -> Backend:
+    """Who runs the jobs; imported here, since Hydra imports this module at every start."""
+    elsewhere = replace(context, function=Entry.of(context.function))
+    if isinstance(settings, SlurmConfig):
+        from hydra_plugins.karyocyte._slurm import SlurmBackend
+
+        return SlurmBackend(settings, elsewhere)
+    if isinstance(settings, LocalConfig):
+        from hydra_plugins.karyocyte._local import LocalBackend
+
+        return LocalBackend(settings, elsewhere)
+    from hydra_plugins.karyocyte._here import HereBackend
+
+    return HereBackend(context)
+
+
+def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
+    """The tasks, each job once: what differs in the keys of the cluster alone is one job."""
+    found: dict[str, tuple[Job, Sequence[str], int]] = {}
+    for number, overrides in enumerate(job_overrides, first):
+        job = sweeps.job_of(overrides)
+        found.setdefault(job.key, (job, overrides, number))
+    names = sweeps.names([job for job, _, _ in found.values()])
+    return [Task(job, tuple(overrides), number, names[job.key]) for job, overrides, number in found.values()]
+
+
+def _run_again(backend: Backend, retries: int, folder: Path, left: Sequence[Task]) -> None:
+    """Run the tasks, and those again whose process died without a word, up to the retries."""
+    if not left:
+        return
+    before = {task.job.key: sweeps.read_record(folder, task.job.key).get("updated") for task in left}
+    for attempt in range(retries + 1):
+        backend.run(folder, left)
+        left = [task for task in left if not _has_ended(folder, task, before[task.job.key])]
+        if not left:
+            return
+        again = attempt < retries
+        for task in left:
+            about = {"overrides": list(task.job.overrides), "error": VANISHED}
+            sweeps.write_record(folder, task.job.key, status="lost", **about)
+            warn(f"{task.name}: {VANISHED}" + ("; it is run again" if again else ""))
+
+
+def _has_ended(folder: Path, task: Task, before: float | None) -> bool:
+    """Whether a job has ended, well or not, in this call: an older failure was not of this call."""
+    record = sweeps.read_record(folder, task.job.key)
+    return record["status"] in sweeps.ENDED and record.get("updated") != before
+
+
+@contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """Tell the jobs' processes their sweep's folder, and where the packages lie."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    told = {sweeps.VARIABLE: str(folder), "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _sum_up(folder: Path, tasks: Sequence[Task], left: Sequence[Task]) -> None:
+    """Say how the jobs have ended, and note those that failed for the exit code."""
+    records = {task: sweeps.read_record(folder, task.job.key) for task in tasks}
+    bad = {task: _reason(record) for task, record in records.items() if record["status"] != "finished"}
+    for task, reason in bad.items():
+        job_failed(task.name, reason)
+        console.print("[red]failed[/red] ", end="")
+        console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
+    if len(tasks) == 1:
+        return
+    before = len(tasks) - len(left)
+    say(
+        f"{len(tasks) - len(bad)} of {len(tasks)} jobs are finished" + (f", {before} of them before" if before else ""),
+        *([f"{len(bad)} failed: the same command runs what is missing, and nothing else"] if bad else []),
+        f"one table of them: python scripts/collect.py {folder}",
+    )
+
+
+def _reason(record: Mapping[str, Any]) -> str:
+    text = str(record.get("error") or record["status"]).strip()
+    return text.splitlines()[0] if text else "no reason given"
