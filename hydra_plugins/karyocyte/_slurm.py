@@ -19,7 +19,7 @@ from common.console import console, say, warn
 from common.errors import UserError
 from common.files import write_json
 from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued
-from hydra_plugins.karyocyte._tasks import Context, Task
+from hydra_plugins.karyocyte._tasks import INTERRUPTED, Context, Task
 
 SUBMITTED = "slurm.json"
 HOW = ("cluster", "trainer.devices", "trainer.num_nodes")  # overrides by which jobs differ in their needs
@@ -54,8 +54,9 @@ class SlurmBackend:
             self._wait(folder, tasks, {task.job.key: submitted[task.job.key] for task in tasks})
         except KeyboardInterrupt:
             arrays = sorted({submitted[task.job.key].partition("_")[0] for task in tasks})
-            warn(f"the jobs go on without this command: `scancel {' '.join(arrays)}` ends them, the same command waits")
-            raise
+            end = f"`scancel {' '.join(arrays)}` ends them, the same command waits for them again"
+            warn(f"the jobs go on without this command: {end}")
+            raise SystemExit(INTERRUPTED) from None
 
     def _submit(self, folder: Path, tasks: Sequence[Task]) -> dict[str, str]:
         """Submit tasks of the same needs; return the Slurm id of each job by its key."""
@@ -70,6 +71,8 @@ class SlurmBackend:
             executor.update_parameters(**_parameters(settings, folder.name))
             jobs = executor.map_array(self._caller(), calls)
         except (submitit.core.utils.FailedJobError, ValueError) as error:
+            for pickled in (folder / "slurm").glob("*.pkl"):  # what it wrote for jobs that there are not
+                pickled.unlink()
             raise explain_refusal(str(error), settings.partition) from error
         each = {task.job.key: job.job_id for pack, job in zip(packs, jobs, strict=True) for task in pack}
         say(f"submitted {len(tasks)} jobs as {jobs[0].job_id.partition('_')[0]}")
@@ -190,7 +193,8 @@ def _conclude(folder: Path, task: Task, slurm_id: str) -> None:
     elif record["status"] in ("preempted", "interrupted"):  # else it would be in the queue again
         sweeps.write_record(folder, key, status="failed", error="cancelled: the same command goes on with it")
     status = sweeps.read_record(folder, key)["status"]
-    console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
+    if status in sweeps.ENDED:  # else the launcher tells of it
+        console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
 
 
 def _standing(alive: dict[str, str], submitted: dict[str, str], left: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ from omegaconf import DictConfig
 from common.runs import ROOT
 from common.sweeps import Job
 
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
 
 @dataclass(frozen=True)
 class Task:

@@ -19,7 +19,7 @@ from common.console import console, say, warn
 from common.jobs import job_failed
 from common.runs import ROOT
 from common.sweeps import Job, Sweep
-from hydra_plugins.karyocyte._tasks import Backend, Context, Entry, Task
+from hydra_plugins.karyocyte._tasks import INTERRUPTED, Backend, Context, Entry, Task
 
 VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"
 
@@ -61,16 +61,22 @@ class KaryocyteLauncher(Launcher):
             say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
         if len(tasks) > 1:
             say(str(folder), "how it goes: python scripts/sweep_status.py --watch 5 " + str(folder))
-        with _environment(folder):
-            _run_again(backend, settings.retries, folder, left)
+        try:
+            with _environment(folder):
+                _run_again(backend, settings.retries, folder, left)
+        except KeyboardInterrupt:
+            for task in left:  # joblib ends its processes before they can say so themselves
+                if sweeps.read_record(folder, task.job.key)["status"] == "running":
+                    sweeps.write_record(folder, task.job.key, status="interrupted")
+            warn("interrupted: the same command goes on with what is missing")
+            raise SystemExit(INTERRUPTED) from None
         _sum_up(folder, tasks, left)
         return []
 
     def _open(self, tasks: Sequence[Task], cluster: str) -> Path:
         """Write sweep.json; return the sweep's folder."""
         jobs = tuple(task.job for task in tasks)
-        chosen = [word.partition("=")[2] for word in tasks[0].overrides if word.lstrip("+").startswith("sweep=")]
-        name = chosen[0] if chosen else "sweep"
+        name = sweeps.sweep_name(tasks[0].overrides)
         output_dir = Path(self.config.output_dir)
         folder = sweeps.sweep_folder(output_dir, name, jobs).resolve()
         sweep = Sweep(name, jobs, cluster, tuple(sys.argv), str(output_dir.resolve()))
