@@ -40,8 +40,9 @@ def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
+    first = is_first(composed)
     try:
-        with watched(), sweeps.recorded(overrides, kind, is_first(composed)), files_explained():
+        with watched(first), sweeps.recorded(overrides, kind, first), files_explained():
             yield overrides
     except Exception as error:
         if multirun:  # the launcher reads the record, and says at the end what failed

@@ -101,7 +101,8 @@ def watched(first: bool = True) -> Iterator[None]:
     finally:
         _watches.remove(watch)
         for signum, handler in before.items():
-            signal.signal(signum, signal.SIG_IGN if leaves else handler)
+            # None: set by something else than Python, which cannot be set again from here.
+            signal.signal(signum, signal.SIG_IGN if leaves else handler or signal.SIG_DFL)
 
 
 @contextmanager
@@ -159,7 +160,9 @@ def requeue() -> None:
         reason = done.stderr.strip() or f"exit code {done.returncode}"
     except (OSError, subprocess.TimeoutExpired) as error:
         done, reason = None, str(error)
-    if done is None or (done.returncode and not any(answer in reason for answer in REQUEUED)):
+    # Slurm ends the job's processes at once, and may reach scontrol itself before it has ended.
+    well = done is not None and done.returncode in (0, -signal.SIGTERM)
+    if not well and not any(answer in reason for answer in REQUEUED):
         warn(f"{' '.join(command)} failed ({reason}): submit the job again by hand, it goes on where it was saved")
 
 

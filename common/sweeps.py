@@ -12,6 +12,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.files import sha256_of_value, write_json
+from common.preemption import slurm_job
 
 SCHEMA = 1
 VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
@@ -58,6 +59,12 @@ def job_of(overrides: Sequence[str]) -> Job:
     """Return the job that the overrides of one run describe; their order does not matter for its key."""
     kept = tuple(word for word in overrides if not _is_about_how(word))
     return Job(sha256_of_value(sorted(kept))[:8], kept)
+
+
+def sweep_name(overrides: Sequence[str]) -> str:
+    """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid"."""
+    chosen = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("sweep=")]
+    return chosen[0].strip("[]").replace(",", "+") if chosen else "sweep"
 
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
@@ -167,12 +174,6 @@ def note_run(folder: Path) -> None:
     """Say which run the present job trains; nothing happens outside a sweep."""
     for record in _current:
         record.note(run=str(Path(folder).resolve()))
-
-
-def slurm_job() -> str | None:
-    """Return the id of the Slurm job that this process belongs to, ``<array>_<task>`` for a member of an array."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def _named(error: Exception) -> str:

@@ -1,0 +1,42 @@
+"""A script whose jobs train nothing: `python -m tests.helpers.light_jobs -m seed=0,1,2 output_dir=...`.
+
+What happens to a job is said by its seed: 3 is a user's mistake, 4 a bug, 5 dies of SIGKILL once, 6 each time.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from common import sweeps
+from common.errors import UserError
+from common.files import write_json
+from common.jobs import command_line, job
+from common.runs import ROOT
+
+
+@hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
+def main(composed: DictConfig) -> None:
+    """Leave what a finished run leaves of its status, or fail as the seed says."""
+    with job(composed):
+        run = Path(composed.output_dir) / f"seed={composed.seed}"
+        sweeps.note_run(run)
+        calls = run / "calls"
+        calls.parent.mkdir(parents=True, exist_ok=True)
+        with open(calls, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        died = len(calls.read_text().splitlines()) > 1
+        if composed.seed == 3:
+            raise UserError("seed=3 is a mistake")
+        if composed.seed == 4:
+            raise ZeroDivisionError("a bug")
+        if composed.seed == 6 or (composed.seed == 5 and not died):
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_json(run / "status.json", {"status": "finished"})
+
+
+if __name__ == "__main__":
+    with command_line():
+        main()

@@ -1,0 +1,63 @@
+"""What Slurm's commands say, played by small scripts: the real ones are tried in tests/cluster."""
+
+import sys
+
+import pytest
+
+from common.errors import UserError
+from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Let a command print a text and end with a code."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def play(name: str, text: str = "", code: int = 0) -> None:
+        script = tmp_path / name
+        script.write_text(f"#!{sys.executable}\nprint({text!r})\nraise SystemExit({code})\n")
+        script.chmod(0o755)
+
+    return play
+
+
+def test_a_machine_without_slurm_is_refused_and_names_what_is_missing(slurm):
+    slurm("sbatch")
+    with pytest.raises(UserError, match="there is no srun on this machine"):
+        check_slurm()
+    slurm("srun")
+    slurm("squeue")
+    check_slurm()
+
+
+def test_the_queue_lists_members_of_arrays_one_by_one(slurm):
+    slurm("squeue", "12_0|RUNNING\n12_1|PENDING\n13|COMPLETING\n")
+    assert queued() == {"12_0": "RUNNING", "12_1": "PENDING", "13": "COMPLETING"}
+
+
+def test_an_empty_queue_is_not_a_silent_controller(slurm):
+    slurm("squeue")
+    assert queued() == {}
+    slurm("squeue", code=1)
+    assert queued() is None
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "sbatch: error: invalid partition specified: nope\nsbatch: error: Batch job submission failed: Invalid",
+            "cluster.partition=nope: .*there are gpu, cpu",
+        ),
+        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "gpus_per_node"),
+        ("sbatch: error: Batch job submission failed: Node count specification invalid", "trainer.num_nodes"),
+        ("sbatch: error: Batch job submission failed: Invalid account", "^sbatch refuses the job: Invalid account$"),
+        ("", "no reason given"),
+    ],
+)
+def test_a_refusal_becomes_one_line_that_names_the_key(slurm, message, said):
+    slurm("sinfo", "gpu\ncpu\ngpu")
+    error = explain_refusal(message, "nope")
+    assert len(str(error).splitlines()) == 1
+    with pytest.raises(UserError, match=said):
+        raise error
