@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from common.errors import UserError
+from common.errors import RepeatedError, UserError
 
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 
@@ -42,5 +42,6 @@ def report_user_errors() -> Iterator[None]:
     except UserError as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        if not isinstance(error, RepeatedError):
+            print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error

@@ -6,3 +6,7 @@ class UserError(Exception):
 
     ``train.py`` and the scripts print it without a traceback and exit with code 1.
     """
+
+
+class RepeatedError(UserError):
+    """A mistake that another process of the same run has met, and tells: this one ends as well, and prints nothing."""

@@ -50,6 +50,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def read_whole_json(path: Path) -> dict[str, Any]:
+    """Return the mapping that ``path`` holds; {} where there is none, or none that is whole: others write there."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of the bytes of ``path`` as 64 hex digits."""
     with open(path, "rb") as file:

@@ -95,7 +95,7 @@ def watched(first: bool = True) -> Iterator[None]:
         yield
     except Preempted as preempted:
         leaves = slurm_job() is not None
-        if leaves and preempted.first and preempted.signum in WARNINGS:
+        if leaves and preempted.first and (preempted.signum in WARNINGS or _still_counts()):
             requeue()
         raise
     finally:
@@ -138,12 +138,13 @@ def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
     """Raise ``Preempted``.
 
     Args:
-        signum: The signal, where another process than this one may have got it; None: the one that was noted here.
+        signum: The signal, which another process than this one may have got; None: the one that was noted here.
         first: Whether this is the first of the job's processes; None: as ``watched`` was told.
     """
     watch = _watches[-1] if _watches else _Watch(os.getpid(), first=True)
     watch.leaving = True
-    raise Preempted(signum or watch.noted or signal.SIGTERM, watch.first if first is None else first)
+    watch.noted = watch.noted or signum or signal.SIGTERM
+    raise Preempted(signum or watch.noted, watch.first if first is None else first)
 
 
 def slurm_job() -> str | None:
@@ -164,6 +165,20 @@ def requeue() -> None:
     well = done is not None and done.returncode in (0, -signal.SIGTERM)
     if not well and not any(answer in reason for answer in REQUEUED):
         warn(f"{' '.join(command)} failed ({reason}): submit the job again by hand, it goes on where it was saved")
+
+
+def _still_counts() -> bool:
+    """Whether Slurm counts the present job as running, though it was told to leave.
+
+    So it is in the grace time of a preemption: a job that ends by itself within it counts as done, and Slurm does not
+    queue it again. One that was cancelled, or requeued by Slurm, is "completing" already.
+    """
+    command = ["squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.stdout.strip() == "RUNNING"
 
 
 def ignore_in_worker() -> None:

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from filelock import FileLock, Timeout
 
-from common.console import warn
+from common.console import say, warn
 from common.errors import UserError
 from common.files import sha256_of_value, write_json, write_text
+from common.preemption import Preempted
 from common.schema import Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +53,16 @@ UNHASHED = {
 # Told of a run's folder when its training begins, it returns callbacks that watch the training, as a list.
 Watch = Callable[[Path], list]
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
+
+
+class Described(Protocol):
+    """What can say a few lines about the images of a run."""
+
+    def describe(self) -> list[str]:
+        """Return what they are."""
+
+    def warnings(self) -> list[str]:
+        """Return what is to be feared of them."""
 
 
 class Pruned(Exception):  # noqa: N818 - no error: the training was not worth going on with
@@ -95,7 +106,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 def write_status(folder: Path, status: str, **facts: Any) -> None:
-    """Say in status.json how the run stands: "running", "finished", "failed", "pruned" or "interrupted"."""
+    """Say in status.json how the run stands: running, finished, failed, pruned, preempted or interrupted."""
     write_json(Path(folder) / "status.json", {"status": status, **facts})
 
 
@@ -126,6 +137,23 @@ def open_run(folder: Path, config: Config, identity: dict[str, Any], command: li
     write_json(folder / "environment.json", {**environment(command), "revisions": list(revisions)})
 
 
+def begin(folder: Path, config: Config, identity: dict[str, Any], data: Described) -> bool:
+    """Open the run, and say what it is; tell whether there is anything to train.
+
+    Raises:
+        UserError: The folder holds something else: see :func:`check_run`.
+    """
+    check_run(folder, config, identity)
+    if is_finished(folder):
+        say("finished already", str(folder), *other_code(folder))
+        update_evaluation(folder, config)
+        return False
+    warn(*other_code(folder), *data.warnings())
+    open_run(folder, config, identity, sys.argv)
+    say(str(folder), *data.describe())
+    return True
+
+
 def update_evaluation(folder: Path, config: Config) -> None:
     """Bring the ``evaluation`` section of a finished run's config.yaml up to date: the run is judged anew by it."""
     path = folder / "config.yaml"
@@ -149,6 +177,11 @@ def recorded(folder: Path) -> Iterator[None]:
         yield
     except Pruned as reason:
         write_status(folder, "pruned", reason=str(reason))
+        raise
+    except Preempted as preempted:
+        with suppress(OSError):
+            write_status(folder, preempted.status, signal=str(preempted))
+        warn(f"preempted ({preempted}): the same command goes on where it was saved")
         raise
     except Exception as error:
         with suppress(OSError):  # a full disk must not hide the error

@@ -68,6 +68,8 @@ class SearchConfig(Strict):
     timeout_minutes: PositiveFloat | None = None
     pruner: PrunerConfig = PrunerConfig()
     storage: str | None = None
+    worker: Annotated[int, Field(ge=0)] = 0
+    heartbeat_seconds: PositiveFloat = 120.0
     gone_hosts: tuple[str, ...] = ()
     space: dict[str, DimensionConfig]
 

@@ -1,5 +1,6 @@
 """The callbacks of one stage, in the order that they depend on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from lightning_modules.callbacks import (
     BestCheckpoint,
     CheckAndAdjust,
     EarlyBreak,
+    Heartbeat,
     Patience,
+    Plateau,
+    Preemption,
     PureRandomness,
     ResumeCheckpoint,
+    SharedStatistics,
     StagedUnfreezing,
     StepLimit,
 )
@@ -37,7 +42,7 @@ class StageCallbacks:
 
 
 def stage_callbacks(
-    config: Config, stage: StageConfig, name: str, number: int, folder: Path, steps: int
+    config: Config, stage: StageConfig, name: str, number: int, folder: Path, steps: int, later: Sequence[int] = ()
 ) -> StageCallbacks:
     """Return the callbacks of a stage.
 
@@ -48,6 +53,7 @@ def stage_callbacks(
         number: Its place in the run, from 0.
         folder: Where its checkpoints lie.
         steps: Optimiser steps after which it ends.
+        later: Those of each later stage, where there are any.
     """
     chosen = config.callbacks
     best = BestCheckpoint(
@@ -61,14 +67,18 @@ def stage_callbacks(
     )
     checks = CheckAndAdjust(chosen.check_and_adjust, stage.lr, folder) if chosen.check_and_adjust.enabled else None
     unfreezing = StagedUnfreezing(name, number, stage)
-    everything: list[Callback] = [unfreezing, PureRandomness(config.seed, number), best]
+    # What the processes know of BatchNorm is the same in all of them before anybody averages or saves it.
+    everything: list[Callback] = [unfreezing, PureRandomness(config.seed, number), SharedStatistics(), best]
     # The average moves before anybody saves it, and the state for a resume is saved last: it is what the others became.
     everything += [Averaging(chosen.averaging.decay)] if chosen.averaging.enabled else []
     everything += [checks] if checks else []
     everything += _early_stopping(config, stage)
     everything += [EarlyBreak(chosen.early_break)] if chosen.early_break.enabled else []
     everything += [StepLimit(steps)] if config.trainer.max_images else []
-    everything += [ResumeCheckpoint(folder / "last.ckpt", chosen.checkpoint.every_steps)]
+    everything += [Heartbeat(folder.parents[1], folder, [steps, *later])]
+    everything += [Plateau()] if config.scheduler.name == "plateau" else []
+    saving = ResumeCheckpoint(folder / "last.ckpt", chosen.checkpoint.every_steps, chosen.checkpoint.every_minutes)
+    everything += [saving, Preemption(saving)]
     return StageCallbacks(unfreezing, best, checks, everything)
 
 

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,25 @@ import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
 
 from common.errors import UserError
 from common.files import write_json
-from common.schema import Config, OptimizerConfig, StageConfig
+from common.preemption import in_training
+from common.schema import Config, OptimizerConfig, StageConfig, TrainerConfig
 from lightning_modules.callbacks import Progress
+from lightning_modules.callbacks.preemption import leave_signals_alone
 from lightning_modules.checked_stage import keep, remove_saved, validate_saved
+from lightning_modules.checkpoint_files import WholeFiles
 from lightning_modules.classifier import Classifier
+from lightning_modules.processes import (
+    environment_of,
+    first_decides,
+    first_does,
+    first_hands_out,
+    is_first,
+    present_world,
+)
 from lightning_modules.stage_callbacks import StageCallbacks, stage_callbacks
 from lightning_modules.stage_length import batch_sizes, stage_length
 
@@ -63,6 +76,8 @@ def train_stages(
 ) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
 
+    Of several processes, the first one alone reads and writes the run's folder, but for the state of a resume.
+
     Args:
         model: The classifier; its weights are overwritten where a finished or interrupted stage lies in ``run``.
         data: Serves the train and validation batches.
@@ -73,17 +88,12 @@ def train_stages(
     finished: list[FinishedStage] = []
     for number, (name, stage) in enumerate(stages_of(config).items()):
         folder = stage_folder(run, number, name)
-        done = folder / "stage.json"
-        if not done.exists():
+        if not first_decides((folder / "stage.json").exists):
             if finished:
-                load_checkpoint(model, run / finished[-1].best)
+                _load_for_all(model, run / finished[-1].best)
             _fit_stage(model, data, config, run, number, name, stage, extra)
-        (folder / "last.ckpt").unlink(missing_ok=True)
-        remove_saved(folder)
-        for earlier in finished:  # the disk is a budget: only the newest best is needed
-            (run / earlier.best).unlink(missing_ok=True)
-        finished.append(FinishedStage(**json.loads(done.read_text())))
-    load_checkpoint(model, run / finished[-1].best)
+        finished.append(first_decides(partial(_close_stage, folder, run, finished)))
+    _load_for_all(model, run / finished[-1].best)
     return finished
 
 
@@ -108,6 +118,21 @@ def load_checkpoint(model: Classifier, path: Path) -> None:
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error
 
 
+def _load_for_all(model: Classifier, path: Path) -> None:
+    """Load a checkpoint in the first process, and hand its weights out to the others."""
+    first_does(partial(load_checkpoint, model, path))
+    first_hands_out(model.state_dict())
+
+
+def _close_stage(folder: Path, run: Path, earlier: Sequence[FinishedStage]) -> FinishedStage:
+    """Remove what a finished stage needs no longer, and return its record."""
+    (folder / "last.ckpt").unlink(missing_ok=True)
+    remove_saved(folder)
+    for stage in earlier:  # the disk is a budget: only the newest best is needed
+        (run / stage.best).unlink(missing_ok=True)
+    return FinishedStage(**json.loads((folder / "stage.json").read_text()))
+
+
 def read_score(run: Path) -> float:
     """Return the monitored metric of the best weights of a finished run."""
     best = run / json.loads((run / "status.json").read_text())["best"]
@@ -130,25 +155,27 @@ def _fit_stage(
     length = stage_length(sizes, stage.max_epochs, config.trainer)
     model.learning_rate, model.stage_steps = stage.lr, length.steps
     model.optimizer_config = optimizer_of(config, stage)
-    for leftover in folder.glob(".*.ckpt"):  # of a process that was killed while it saved
-        leftover.unlink()
-    callbacks = stage_callbacks(config, stage, name, number, folder, length.steps)
+    first_does(partial(_remove_leftovers, folder))
+    later = [stage_length(sizes, each.max_epochs, config.trainer).steps for each in _after(config, number)]
+    callbacks = stage_callbacks(config, stage, name, number, folder, length.steps, later)
     loggers = _loggers(config, run, folder.name)
     trainer = build_trainer(config, length.epochs, [*callbacks.everything, *extra], loggers)
     last = folder / "last.ckpt"
-    trainer.fit(model, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    start = str(last) if first_decides(last.exists) else None
+    with in_training():
+        trainer.fit(model, data, ckpt_path=start, weights_only=True)
     seconds = callbacks.unfreezing.state_dict()["seconds"]
     score, best_of = _choose_best(model, data, config, callbacks, folder, run / "logs" / folder.name)
     record = FinishedStage(
         name=name,
         best=str((folder / "best.ckpt").relative_to(run)),
-        score=_finite(score, config.callbacks.monitor, name),
+        score=first_decides(lambda: _finite(score, config.callbacks.monitor, name)),
         epochs=trainer.current_epoch,
         images_seen=callbacks.unfreezing.images_seen,
         seconds=seconds,
         best_of=best_of,
     )
-    write_json(folder / "stage.json", asdict(record))
+    first_does(lambda: write_json(folder / "stage.json", asdict(record)))
 
 
 def _choose_best(
@@ -165,7 +192,7 @@ def _choose_best(
         return (None if score is None else float(score)), "epochs"
 
     def validate(checkpoint: Path) -> Mapping[str, float]:
-        load_checkpoint(model, checkpoint)
+        _load_for_all(model, checkpoint)
         return build_trainer(config, None, [], []).validate(model, datamodule=data, verbose=False)[0]
 
     monitor, mode = config.callbacks.monitor, config.callbacks.mode
@@ -174,7 +201,7 @@ def _choose_best(
     if chosen is None:  # none was saved, or none has a score: the best of the validated epochs stays
         return (None if score is None else float(score)), "epochs"
     file, best = chosen
-    keep(folder / file, folder / "best.ckpt")
+    first_does(lambda: keep(folder / file, folder / "best.ckpt"))
     return best, "checks"
 
 
@@ -188,11 +215,11 @@ def _finite(score: float | None, monitor: str, stage: str) -> float:
 def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
     """Return Lightning's Trainer for one fit, or for a prediction where ``epochs`` is None."""
     settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "max_images", "channels_last"})
-    if config.trainer.enable_progress_bar:
+    settings["enable_progress_bar"] &= is_first()
+    if settings["enable_progress_bar"]:
         callbacks = [*callbacks, Progress()]
-    return Trainer(
-        **settings,
-        devices=1,
+    trainer = Trainer(
+        **settings | _processes(config.trainer),
         max_epochs=epochs,
         callbacks=callbacks,
         logger=loggers,
@@ -202,6 +229,19 @@ def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback],
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
     )
+    leave_signals_alone(trainer)
+    return trainer
+
+
+def _processes(config: TrainerConfig) -> dict[str, Any]:
+    """What the Trainer is told of the processes: those that are joined; who asks alone, computes alone."""
+    world = present_world()
+    told: dict[str, Any] = {"plugins": [environment_of(world, config), WholeFiles()]}
+    if world.size == 1:
+        return {**told, "strategy": "auto", "devices": 1, "num_nodes": 1, "sync_batchnorm": False}
+    # Buffers are not handed out before every forward pass, validations included, where the processes may have
+    # different numbers of batches: SharedStatistics does what is needed.
+    return {**told, "strategy": DDPStrategy(broadcast_buffers=False)}
 
 
 def set_up_torch() -> None:
@@ -219,6 +259,9 @@ def set_up_torch() -> None:
         ".*in eval mode at the start.*",  # frozen modules are meant to be
         ".*is not resumable.*",  # EpochBatchSampler is
         ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
+        ".*The `srun` command is available.*",  # a run of one process needs none, and others are checked by world_of
+        ".*recommended to use .*sync_dist=True.*",  # the metrics are computed over all processes
+        ".*Grad strides do not match bucket view strides.*",  # DDP, of channels_last: nothing is wrong, but slower
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -230,6 +273,16 @@ def optimizer_of(config: Config, stage: StageConfig) -> OptimizerConfig:
     return OptimizerConfig(name=stage.optimizer)
 
 
+def _remove_leftovers(folder: Path) -> None:
+    for leftover in folder.glob(".*.ckpt"):  # of a process that was killed while it saved
+        leftover.unlink()
+
+
+def _after(config: Config, number: int) -> list[StageConfig]:
+    """The stages that come after the one with that number, from 0."""
+    return list(stages_of(config).values())[number + 1 :]
+
+
 def _bounded(stage: StageConfig, config: Config) -> StageConfig:
     """The stage with its length bounded by trainer.max_epochs, and with the rate that overrules it."""
     epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
@@ -239,6 +292,8 @@ def _bounded(stage: StageConfig, config: Config) -> StageConfig:
 def _loggers(config: Config, run: Path, stage: str) -> list[Logger]:
     """CSV (a new version after each interruption, merged when read) and TensorBoard."""
     loggers: list[Logger] = []
+    if not is_first():
+        return loggers
     if config.logger.csv:
         loggers.append(CSVLogger(run / "logs", name=stage))
     if config.logger.tensorboard:

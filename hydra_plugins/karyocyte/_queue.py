@@ -5,6 +5,9 @@ import subprocess
 
 from common.errors import UserError
 
+HELD = "HELD"
+PATIENCE = 60  # seconds to wait for Slurm's answer
+
 
 def check_slurm() -> None:
     """Refuse a machine without Slurm.
@@ -23,14 +26,26 @@ def check_slurm() -> None:
 def queued() -> dict[str, str] | None:
     """Return the state of each of the user's jobs that are in the queue, by id (``<array>_<task>``).
 
-    Slurm's accounting is not asked: many clusters have none. None: the controller does not answer just now.
+    Slurm's accounting is not asked: many clusters have none. None: the controller does not answer just now. A job that
+    Slurm has put aside since it could not start it has the state ``HELD``.
     """
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T"]
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
-    return dict(line.strip().split("|", 1) for line in done.stdout.splitlines() if "|" in line)
+    lines = [line.strip().split("|", 2) for line in done.stdout.splitlines() if line.count("|") >= 2]
+    return {number: HELD if "requeued held" in reason else state for number, state, reason in lines}
+
+
+def release(slurm_id: str) -> None:
+    """Let a job that was put aside begin; of the queue's own accord it never would."""
+    subprocess.run(["scontrol", "release", slurm_id], capture_output=True, check=False, timeout=PATIENCE)
+
+
+def cancel(slurm_id: str) -> None:
+    """Take a job out of the queue."""
+    subprocess.run(["scancel", slurm_id], capture_output=True, check=False, timeout=PATIENCE)
 
 
 def explain_refusal(message: str, partition: str | None) -> UserError:

@@ -18,7 +18,7 @@ from common.cluster_schema import SlurmConfig, check_cluster
 from common.console import console, say, warn
 from common.errors import UserError
 from common.files import write_json
-from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued
+from hydra_plugins.karyocyte._queue import HELD, cancel, check_slurm, explain_refusal, queued, release
 from hydra_plugins.karyocyte._tasks import INTERRUPTED, Context, Task
 
 SUBMITTED = "slurm.json"
@@ -107,9 +107,10 @@ class SlurmBackend:
                     silent = True
                     continue
                 silent = False
+                _free_held(folder, left, submitted, alive)
                 for key in list(left):
                     missing[key] = 0 if submitted[key] in alive else missing[key] + 1
-                    if missing[key] >= LOOKS or _has_result(folder, key, submitted[key], missing[key]):
+                    if missing[key] >= LOOKS or _has_result(folder, key, missing[key]):
                         _conclude(folder, left.pop(key), submitted[key])
                 status.update(_standing(alive, submitted, left))
 
@@ -158,7 +159,8 @@ def _parameters(settings: SlurmConfig, name: str) -> dict[str, Any]:
         "cpus_per_task": settings.cpus_per_task,
         "mem_gb": settings.mem_gb,
     }
-    srun = ["--kill-on-bad-exit=1", "--open-mode=append"]
+    # The processes of one run end together; packed runs have nothing to do with one another.
+    srun = [f"--kill-on-bad-exit={int(settings.pack == 1)}", "--open-mode=append"]
     # Since Slurm 22.05 srun does not take this over from sbatch.
     srun += [f"--cpus-per-task={settings.cpus_per_task}"] if settings.cpus_per_task else []
     # The environment may be lost where a cluster exports nothing.
@@ -178,7 +180,18 @@ def _parameters(settings: SlurmConfig, name: str) -> dict[str, Any]:
     return {key: value for key, value in {**common, **own}.items() if value is not None}
 
 
-def _has_result(folder: Path, key: str, slurm_id: str, missing: int) -> bool:
+def _free_held(folder: Path, left: Iterable[str], submitted: dict[str, str], alive: dict[str, str]) -> None:
+    """Release jobs that Slurm has put aside, which happens when its controller is restarted while they begin.
+
+    One that has ended all the same is taken out of the queue.
+    """
+    for key in left:
+        if alive.get(submitted[key]) == HELD:
+            ended = sweeps.read_record(folder, key)["status"] in sweeps.ENDED
+            (cancel if ended else release)(submitted[key])
+
+
+def _has_result(folder: Path, key: str, missing: int) -> bool:
     """Whether the job has left its record, and the queue."""
     return missing > 0 and sweeps.read_record(folder, key)["status"] in sweeps.ENDED
 

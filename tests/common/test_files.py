@@ -6,7 +6,15 @@ import json
 import pandas as pd
 import pytest
 
-from common.files import atomic_path, sha256_of_file, sha256_of_value, write_csv, write_json, write_text
+from common.files import (
+    atomic_path,
+    read_whole_json,
+    sha256_of_file,
+    sha256_of_value,
+    write_csv,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -63,3 +71,13 @@ def test_a_table_is_written_without_its_index_and_a_failed_one_leaves_the_old(tm
         write_csv(path, pd.DataFrame({"a": [2]}))
     assert path.read_text() == "a,b\n1.23,x\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1', "[1]", "1", None])
+def test_json_that_is_not_whole_or_not_there_is_empty(tmp_path, text):
+    path = tmp_path / "state.json"
+    if text is not None:
+        path.write_text(text)
+    assert read_whole_json(path) == {}
+    write_json(path, {"a": 1})
+    assert read_whole_json(path) == {"a": 1}

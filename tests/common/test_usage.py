@@ -114,6 +114,25 @@ def test_processes_that_train_together_are_put_together(tmp_path, monkeypatch):
     assert (found["peak_memory_bytes"], found["processes"], found["stretches"]) == (20, 2, 1)
 
 
+def test_a_gpu_is_named_and_its_memory_is_that_of_this_process(tmp_path, monkeypatch):
+    import torch
+
+    asked = []
+    fakes = {"is_available": lambda: True, "is_initialized": lambda: True, "device_count": lambda: 2}
+    fakes |= {"get_device_name": lambda number: f"GPU {number}", "max_memory_reserved": lambda number: 7 + number}
+    for name, fake in {**fakes, "reset_peak_memory_stats": asked.append}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "GROUP_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with usage.measured(tmp_path, TrainerConfig(devices=2, strategy="ddp")):
+        pass
+    found = json.loads((tmp_path / "usage-1.json").read_text())
+    assert (found["device"], found["peak_device_memory_bytes"], asked) == ("GPU 1", 8, [1])
+    assert found["device_seconds"] == pytest.approx(2 * found["wall_seconds"])
+    assert usage.device_of("cpu") == ("cpu", None)
+    assert usage.device_of("auto", local_rank=3) == ("GPU 0", 0)
+
+
 def test_what_was_not_measured_is_unknown(tmp_path):
     assert usage.read_usage(tmp_path) is None
     (tmp_path / "usage.json").write_text('{"wall_sec')

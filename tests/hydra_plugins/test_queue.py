@@ -31,8 +31,13 @@ def test_a_machine_without_slurm_is_refused_and_names_what_is_missing(slurm):
 
 
 def test_the_queue_lists_members_of_arrays_one_by_one(slurm):
-    slurm("squeue", "12_0|RUNNING\n12_1|PENDING\n13|COMPLETING\n")
+    slurm("squeue", "12_0|RUNNING|None\n12_1|PENDING|Resources\n13|COMPLETING|a|b\n")
     assert queued() == {"12_0": "RUNNING", "12_1": "PENDING", "13": "COMPLETING"}
+
+
+def test_what_slurm_has_put_aside_is_told_from_what_waits_and_from_what_its_user_holds(slurm):
+    slurm("squeue", "1|PENDING|launch failed requeued held\n2|PENDING|JobHeldUser\n")
+    assert queued() == {"1": "HELD", "2": "PENDING"}
 
 
 def test_an_empty_queue_is_not_a_silent_controller(slurm):

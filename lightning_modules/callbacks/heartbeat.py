@@ -1,0 +1,128 @@
+"""A sign of life while a run trains, for whoever watches it from outside."""
+
+import json
+import math
+import os
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from common.files import write_json
+from common.usage import keep
+from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
+
+EVERY = 5.0  # seconds between two signs
+
+
+class Heartbeat(Callback):
+    """Write progress.json: at the start of a fit, every few seconds, and at each epoch's end.
+
+    It asks the device for nothing while batches run: it reads counters and a clock. ``seconds_left`` is the whole
+    length that this stage and the later ones may still have, at the pace of this stretch, validations included: an
+    upper bound where early stopping or an early break may end a stage sooner, and a guess where a later stage trains
+    more of the network. A disk that is full does not end a training for want of a sign of life.
+
+    Args:
+        run: The run's folder.
+        folder: That of the stage, in a folder with those of the stages before.
+        steps: Optimiser steps of this stage and of each later one.
+        every: Seconds between two signs.
+    """
+
+    def __init__(self, run: Path, folder: Path, steps: Sequence[int], every: float = EVERY) -> None:
+        self.run = run
+        self.folder = folder
+        self.steps = list(steps)
+        self.every = every
+        self.best: float | None = None
+        self._before = {"images_seen": 0, "seconds": 0.0}
+        self._beat_at = self._since = time.monotonic()
+        self._from_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, where a resume goes on too."""
+        records = [json.loads(path.read_text()) for path in self.folder.parent.glob("*/stage.json")]
+        self._before = {name: sum(record[name] for record in records) for name in self._before}
+        self._since, self._from_step = time.monotonic(), trainer.global_step
+        self._read_best(trainer)
+        self._beat(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Give a sign where it is time."""
+        self._beat(trainer, self.every)
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
+        """Give one while a long validation runs, too."""
+        self._beat(trainer, self.every)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give one after the validation of the epoch, with its score."""
+        self._read_best(trainer)
+        self._beat(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say that only the later stages are left, wherever this one ended."""
+        self._beat(trainer, over=True)
+
+    def seconds_left(self, step: int, now: float, over: bool = False) -> float | None:
+        """Return the seconds that are left at the pace of this stretch; None before its first step.
+
+        Args:
+            step: The optimiser steps of this stage so far.
+            now: The time, by ``time.monotonic``.
+            over: Whether the stage has ended, be it before its last step.
+        """
+        left = sum(self.steps[1:]) + (0 if over else max(0, self.steps[0] - step))
+        taken = step - self._from_step
+        if left == 0:
+            return 0.0
+        return left * (now - self._since) / taken if taken > 0 else None
+
+    def _read_best(self, trainer: Trainer) -> None:
+        """Read the best score so far: only here, since it lies on the device."""
+        score = next(each for each in trainer.callbacks if isinstance(each, ModelCheckpoint)).best_model_score
+        number = None if score is None else float(score)
+        self.best = number if number is not None and math.isfinite(number) else None
+
+    def _beat(self, trainer: Trainer, every: float = 0.0, over: bool = False) -> None:
+        now = time.monotonic()
+        if now - self._beat_at < every:
+            return
+        self._beat_at = now
+        with suppress(OSError):
+            keep(self.run)
+            if trainer.is_global_zero:
+                write_json(self.run / "progress.json", self._progress(trainer, now, over))
+
+    def _progress(self, trainer: Trainer, now: float, over: bool) -> dict[str, Any]:
+        stage = next(each for each in trainer.callbacks if isinstance(each, StagedUnfreezing))
+        spent, best = stage.state_dict(), trainer.checkpoint_callback
+        step = trainer.global_step
+        return {
+            "stage": stage.number + 1,
+            "stages": stage.number + len(self.steps),
+            "stage_name": stage.name,
+            # The epoch that is going on, from 1; once it has ended, the same.
+            "epoch": min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs),
+            "epochs": trainer.max_epochs,
+            "step": step,
+            "steps": self.steps[0],
+            "over": over,
+            "images_seen": self._before["images_seen"] + spent["images_seen"],
+            "monitor": None if best is None else best.monitor,
+            "best": self.best,
+            "seconds": self._before["seconds"] + spent["seconds"],
+            "seconds_left": self.seconds_left(step, now, over),
+            "updated": time.time(),
+            "processes": trainer.world_size,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
