@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
@@ -20,8 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 from common.errors import UserError
 from common.search_schema import DimensionConfig, SearchConfig
 from common.seeds import derive_seed
+from scripts.signs import Signs
 
-HOST = socket.gethostname()
+HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname()  # two nodes of Slurm may share a machine, in tests
 TRIES = 3  # of one trial: a process that dies each time is not to be blamed on chance
 POLL = 2.0  # seconds between two looks at what another process does
 
@@ -32,18 +32,18 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 class SharedStudy:
     """One process's hold on a study; use :func:`open_study`.
 
-    A process holds a lock file of its own for as long as it lives, and its trials name it: that the process is gone
-    shows in the lock, whatever became of its number. What asks for a trial does so under one lock, so that the trials
-    of all processes together are as many as wished.
+    A process shows a sign of life (see :class:`scripts.signs.Signs`), and its trials name it. What asks for a trial
+    does so under one lock, so that the trials of all processes together are as many as wished. The processes may be
+    those of several machines, where the file system passes locks from one to another: NFS from version 4, Lustre
+    mounted with ``flock`` (not ``localflock``), GPFS, BeeGFS with its remote locks switched on.
     """
 
     def __init__(self, journal: Path, name: str, search: SearchConfig, direction: str) -> None:
         self.search = search
         self.distributions = {key: _distribution(dimension) for key, dimension in search.space.items()}
-        self._workers = journal.with_name(f"{journal.name}.workers")
-        self._workers.mkdir(parents=True, exist_ok=True)
+        self._signs = Signs(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
+        self.alive = self._signs.held
         self._claims = FileLock(f"{journal}.claims")
-        self._me = uuid4().hex
         with self._claims:
             self._storage = _storage(journal)
             self._study = optuna.create_study(
@@ -59,16 +59,6 @@ class SharedStudy:
         """All trials of all processes, in their order."""
         return self._study.get_trials(deepcopy=False)
 
-    @contextmanager
-    def alive(self) -> Iterator[None]:
-        """Hold the sign of life."""
-        sign = self._workers / self._me
-        try:
-            with FileLock(sign):
-                yield
-        finally:
-            sign.unlink(missing_ok=True)
-
     def claim(self) -> optuna.Trial | None:
         """Return the next trial with its values drawn, or None where there are as many as wished.
 
@@ -83,7 +73,7 @@ class SharedStudy:
                 return None
             self._study.sampler = _sampler(self.search, len(counted))
             trial = self._study.ask(self.distributions)
-            for key, value in {"host": HOST, "pid": os.getpid(), "worker": self._me}.items():
+            for key, value in {"host": HOST, "pid": os.getpid(), "worker": self._signs.mine}.items():
                 trial.set_user_attr(key, value)
             return trial
 
@@ -102,13 +92,14 @@ class SharedStudy:
         self._study.tell(trial, value, state)
 
     def give_back(self, trial: optuna.Trial, message: str) -> None:
-        """End a trial that is not to blame for its end; its values are tried again at the next call."""
+        """End a trial that is not to blame for its end; its values are tried again at the next claim."""
         with self._claims:
             found = next(other for other in self.trials if other.number == trial.number)
-            self._lose(found, message, found.user_attrs.get("tries", 1))
+            if found.state == TrialState.RUNNING:  # else another process has done so
+                self._lose(found, message, found.user_attrs.get("tries", 1))
 
     def elsewhere(self) -> dict[str, list[int]]:
-        """The numbers of the running trials of other machines, which cannot be asked from here, by machine."""
+        """The numbers of the running trials of other machines, by machine."""
         found: dict[str, list[int]] = {}
         for trial in self.trials:
             host = trial.user_attrs.get("host", HOST)
@@ -136,18 +127,11 @@ class SharedStudy:
 
     def _is_orphan(self, trial: FrozenTrial) -> bool:
         host = trial.user_attrs.get("host", HOST)
-        if host != HOST or "worker" not in trial.user_attrs:  # without: died between asking and signing
-            return host in self.search.gone_hosts or host == HOST
-        sign = self._workers / trial.user_attrs["worker"]
-        if not sign.exists():
+        elsewhere = host != HOST
+        if "worker" not in trial.user_attrs:  # died between asking and signing
             return True
-        try:
-            with FileLock(sign, timeout=0):
-                pass
-        except Timeout:
-            return False
-        sign.unlink(missing_ok=True)
-        return True
+        gone = elsewhere and host in self.search.gone_hosts
+        return gone or self._signs.is_dead(trial.user_attrs["worker"], elsewhere)
 
 
 @contextmanager
@@ -179,17 +163,40 @@ def is_lost(trial: FrozenTrial) -> bool:
     return bool(trial.user_attrs.get("lost"))
 
 
+class _WholeLines(JournalFileSymlinkLock):
+    """Optuna's lock of its file. A last line that a full disk or a kill cut is dropped: the next would be glued on."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal = journal
+
+    def acquire(self) -> bool:
+        """Take the lock, and mend the file."""
+        taken = super().acquire()
+        try:
+            self._mend()
+        except BaseException:
+            self.release()
+            raise
+        return taken
+
+    def _mend(self) -> None:
+        with open(self._journal, "rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            if file.read(1) in (b"\n", b""):
+                return
+            file.seek(0)
+            written = file.read()
+            if written.startswith(b'{"op_code"'):
+                file.truncate(written.rfind(b"\n") + 1)
+
+
 def _storage(journal: Path) -> JournalStorage:
-    """Open the file; a last line that a full disk cut is dropped, since the next one would be glued to it."""
-    lock = JournalFileSymlinkLock(str(journal))
+    lock = _WholeLines(journal)
     backend = JournalFileBackend(str(journal), lock)
-    lock.acquire()
-    try:
-        written = journal.read_bytes()
-        if written.startswith(b'{"op_code"') and not written.endswith(b"\n"):
-            os.truncate(journal, written.rfind(b"\n") + 1)
-    finally:
-        lock.release()
+    lock.acquire()  # mends the file before it is read
+    lock.release()
     return JournalStorage(backend)
 
 

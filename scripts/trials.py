@@ -115,7 +115,7 @@ def write_found(found: Found, trials: Sequence[FrozenTrial], show: bool = False)
 
 def _write_best(found: Found, best: pd.Series, show: bool) -> None:
     overrides = [override(key, best[key], found.composed) for key in found.search.space]
-    kept = [word for word in found.typed if not _is_searched(word, found.search)]
+    kept = [word for word in found.typed if not _is_of_search(word, found.search)]
     command = shlex.join(["python", "train.py", *kept, *overrides])
     facts = {
         "trial": int(best["number"]),
@@ -144,10 +144,10 @@ def override(key: str, value: Value, composed: DictConfig | None = None) -> str:
 _ABSENT = object()
 
 
-def _is_searched(word: str, search: SearchConfig) -> bool:
-    """Whether a typed override is of the search, or sets a key that the search sets."""
+def _is_of_search(word: str, search: SearchConfig) -> bool:
+    """Whether a typed override is of the search or of where it ran, or sets a key that the search sets."""
     key = word.lstrip("+~").split("=")[0]
-    return key == "search" or key.startswith("search.") or key in search.space
+    return key.split(".")[0] in ("search", "cluster", "hydra") or key in search.space
 
 
 def _printed(found: Found, table: pd.DataFrame) -> Table:

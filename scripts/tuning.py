@@ -11,7 +11,9 @@ from time import monotonic
 from typing import Any
 
 import optuna
+from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 
@@ -62,11 +64,12 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
         try:
             _search(study, found, config)
         except BaseException:  # what was found so far is kept; the reason must not be hidden
-            with suppress(Exception):
+            with suppress(Exception), _writing(folder):
                 write_found(found, study.trials)
             raise
         _tell_of_others(study)
-        write_found(found, study.trials, show=True)
+        with _writing(folder):
+            write_found(found, study.trials, show=True)
     return folder
 
 
@@ -106,8 +109,12 @@ def _search(study: SharedStudy, found: Found, config: Config) -> None:
     minutes = found.search.timeout_minutes
     end = math.inf if minutes is None else monotonic() + 60 * minutes
     while monotonic() < end and (trial := study.claim()) is not None:
-        _try(study, trial, found, config)
-        write_trials(found, study.trials)
+        try:
+            _try(study, trial, found, config)
+        except UpdateFinishedTrialError:
+            warn(f"trial {trial.number} was ended by another process, which took this one for dead")
+        with _writing(found.folder):
+            write_trials(found, study.trials)
     if monotonic() >= end:
         warn(f"search.timeout_minutes={minutes} is over: the same command goes on")
 
@@ -134,11 +141,20 @@ def _try(study: SharedStudy, trial: optuna.Trial, found: Found, config: Config) 
         message = _explained(error)
         warn(f"failed: {message}")
         study.finish(trial, TrialState.FAIL, message=message)
-    except BaseException:  # Ctrl-C, or Lightning's exit after it
-        study.give_back(trial, "interrupted")
-        warn("interrupted: the same command goes on")
+    except BaseException as end:  # Ctrl-C, or Lightning's exit after it, or preempted by Slurm
+        how = getattr(end, "status", "interrupted")
+        study.give_back(trial, how)
+        warn(f"{how}: the same command goes on")
         raise
     garbage_collection_cuda()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Let one process at a time read the study and write its tables: the newest are then the last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".writing"):
+        yield
 
 
 def _note(text: str) -> None:
@@ -205,4 +221,5 @@ def _said(search: SearchConfig, key: str) -> str:
 def _tell_of_others(study: SharedStudy) -> None:
     for host, numbers in study.elsewhere().items():
         which = ", ".join(map(str, numbers))
-        warn(f"trials {which} run on {host}: if it is gone, add search.gone_hosts=[{host}], and they are tried again")
+        when = f"{study.search.heartbeat_seconds:g} s after their last sign of life, or with search.gone_hosts=[{host}]"
+        warn(f"trials {which} run on {host}: if it is gone, the same command tries them again, {when}")

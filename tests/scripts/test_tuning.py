@@ -5,8 +5,6 @@ import math
 import multiprocessing
 import os
 import signal
-import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
 
@@ -199,21 +197,6 @@ def test_two_processes_share_one_study(tmp_path, monkeypatch):
     assert pids == {process.pid for process in processes}
 
 
-def test_two_that_ask_at_once_do_not_get_more_trials_than_wished(tmp_path, monkeypatch):
-    draw = studies._sampler
-
-    def slowly(*arguments):  # between the counting and the asking
-        time.sleep(0.3)
-        return draw(*arguments)
-
-    monkeypatch.setattr(studies, "_sampler", slowly)
-    with held(tmp_path, "search.trials=1") as here, held(tmp_path, "search.trials=1") as there:
-        with ThreadPoolExecutor(2) as pool:
-            claimed = list(pool.map(lambda study: study.claim(), (here, there)))
-        assert len(here.trials) == 1
-    assert sum(trial is not None for trial in claimed) == 1
-
-
 def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
     def dies(config, watch):
         watch(tmp_path / "half")
@@ -244,36 +227,38 @@ def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatc
     assert len(found) == 3 + studies.TRIES - 1
 
 
-def test_the_trial_of_a_living_process_is_left_alone_until_it_is_gone(tmp_path):
-    with held(tmp_path) as here:
-        with held(tmp_path) as there:
-            theirs = there.claim()
-            ours = here.claim()
-            assert ours.params != theirs.params
-            assert [trial.state.name for trial in here.trials] == ["RUNNING", "RUNNING"]
-        again = here.claim()
-        assert again.params == theirs.params
-        assert [trial.state.name for trial in here.trials] == ["FAIL", "RUNNING", "RUNNING"]
+def test_a_trial_that_another_process_has_ended_is_left_to_it(tmp_path, monkeypatch, capsys):
+    """As when somebody says that a machine is gone which is not."""
+
+    def run(config, watch):
+        if not calls.append(1) and len(calls) == 1:
+            with held(tmp_path, ONE_SIZE, name=next((tmp_path / "studies").iterdir()).name) as other:
+                other.give_back(other.trials[0], "taken for dead")
+        return formula_run(config, watch)
+
+    calls = []
+    monkeypatch.setattr(train, "run", run)
+    found = tune(tmp_path, ONE_SIZE)
+    assert list(found["state"]) == ["repeated", *["finished"] * 4]
+    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
+    assert "trial 0 was ended by another process" in capsys.readouterr().out
 
 
-def test_a_trial_that_was_never_signed_for_is_tried_again(tmp_path):
-    with held(tmp_path) as study:
-        study._study.ask(study.distributions)
-        study.claim()
-        assert [trial.state.name for trial in study.trials] == ["FAIL", "RUNNING"]
+def test_a_preempted_search_gives_its_trial_back_and_goes_on_with_it(tmp_path, monkeypatch):
+    class Preempted(SystemExit):
+        status = "preempted"
 
+    def run(config, watch):
+        raise Preempted(143)
 
-def test_trials_of_another_machine_wait_until_it_is_said_to_be_gone(tmp_path, monkeypatch):
-    with monkeypatch.context() as away:
-        away.setattr(studies, "HOST", "node7")
-        with held(tmp_path) as there:
-            theirs = there.claim()
-    with held(tmp_path) as here:
-        assert here.claim().params != theirs.params
-        assert here.elsewhere() == {"node7": [0]}
-    with held(tmp_path, "search.gone_hosts=[node7]") as here:
-        assert here.claim().params == theirs.params
-        assert here.elsewhere() == {}
+    monkeypatch.setattr(train, "run", run)
+    with pytest.raises(Preempted):
+        tune(tmp_path, ONE_SIZE, "search.worker=1")
+    monkeypatch.setattr(train, "run", formula_run)
+    found = tune(tmp_path, ONE_SIZE, "search.worker=2", "search.heartbeat_seconds=30")
+    assert list(found["state"]) == ["repeated", *["finished"] * 4]
+    assert found["message"][0] == "preempted"
+    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
 
 
 def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):

@@ -1,0 +1,85 @@
+"""Write a batch script for Slurm, for clusters where Hydra's launcher cannot submit jobs."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# The packages stand beside scripts/ in the checkout and are not installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import report_user_errors
+
+Overrides = Annotated[
+    list[str], typer.Argument(metavar="OVERRIDE...", help="As train.py takes them; cluster.<key>=... for Slurm's part.")
+]
+Multirun = Annotated[bool, typer.Option("-m", "--multirun", help="Many jobs, as train.py -m would run.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="The script; the list of jobs is written beside it.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over files that are there.")]
+Python = Annotated[
+    str, typer.Option(help="The Python that runs the jobs, on the cluster's nodes.", show_default="this one")
+]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command()
+@report_user_errors()
+def sbatch(
+    overrides: Overrides,
+    multirun: Multirun = False,
+    output: Output = Path("job.sbatch"),
+    force: Force = False,
+    python: Python = sys.executable,
+) -> None:
+    """Write a batch script, and a list with a job per line that the members of its array read.
+
+    The keys of [bold]conf/cluster/slurm.yaml[/bold] become options of sbatch. A job that is preempted, or out of time,
+    goes on from its checkpoint; one that is finished ends at once: submit the script again for what is missing. With
+    [bold]+search=...[/bold] the jobs are workers of one search (see scripts/tune.py). The keys retries and poll_seconds
+    have no meaning here: nothing waits for the jobs.
+
+    [bold]python scripts/sbatch.py +experiment=resnet50_cut_block5 cluster.partition=gpu[/bold]
+
+    [bold]python scripts/sbatch.py -m +sweep=cnmc_grid cluster.partition=gpu -o grid.sbatch[/bold]
+    """
+    # Imported here so that --help costs nothing.
+    from common.console import say
+    from common.jobs import quote_path
+    from common.sweeps import write_sweep
+    from scripts.batching import jobs_text, script_text
+    from scripts.gathering import gathered
+
+    batches, sweep = gathered([quote_path(word) for word in overrides], multirun, python, ["python", *sys.argv])
+    texts, scripts = {}, []
+    for number, batch in enumerate(batches, 1):
+        path = (output if len(batches) == 1 else output.with_stem(f"{output.stem}-{number}")).absolute()
+        jobs = path.with_suffix(".jobs")
+        texts |= {jobs: jobs_text(batch), path: script_text(batch, jobs)}
+        scripts.append(path)
+    _write(texts, force)
+    folder = batches[0].sweep
+    (folder / "slurm").mkdir(parents=True, exist_ok=True)  # where Slurm's logs go: it makes no folders
+    write_sweep(folder, sweep)
+    count = sum(len(batch.jobs) for batch in batches)
+    say(f"{count} job{'s' if count > 1 else ''} written", *map(str, texts))
+    say("submit", *(shlex.join(["sbatch", str(path)]) for path in scripts))
+    say("how it goes", shlex.join(["python", "scripts/sweep_status.py", str(folder)]))
+
+
+def _write(texts: dict[Path, str], force: bool) -> None:
+    """Write all files, or none where one is there already."""
+    from common.errors import UserError
+    from common.files import write_text
+
+    for path in texts:
+        if path.exists() and not force:
+            raise UserError(f"{path} exists: choose another --output, or write over it with --force")
+    for path, text in texts.items():
+        write_text(path, text)
+
+
+if __name__ == "__main__":
+    app()
