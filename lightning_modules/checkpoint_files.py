@@ -1,0 +1,33 @@
+"""How checkpoints are written."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from common.files import atomic_path
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: a kill or a full disk in the middle leaves the old one.
+
+    Lightning would write it to the machine's folder for temporary files first, which is small on many nodes of a
+    cluster, and in memory on some; and from there to its place.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``.
+
+        Raises:
+            OSError: It cannot be written, such as on a full disk; nothing of it is left then.
+        """
+        content = io.BytesIO()  # given a file, torch would not say that the disk is full
+        torch.save(checkpoint, content)
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            file.write(content.getbuffer())
+            # Before the renaming: a node that is lost might take what it has not yet sent to a shared disk with it.
+            file.flush()
+            os.fsync(file.fileno())

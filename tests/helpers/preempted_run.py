@@ -1,0 +1,73 @@
+"""Runs that get a signal at a given place of their training.
+
+As a process of its own: ``python -m tests.helpers.preempted_run SIGNAL HOOK STAGE EPOCH BATCH OVERRIDE...``.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import train
+from common.jobs import command_line
+from common.preemption import Preempted, watched
+from common.schema import Config
+from lightning_modules.callbacks import PureRandomness
+
+
+class Place(NamedTuple):
+    """Where the signal comes: in a hook of a callback, at a batch where the hook has one, all counted from 0."""
+
+    hook: str
+    stage: int
+    epoch: int
+    batch: int | None = None
+
+
+@contextmanager
+def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
+    """Send the signal to this process and its children, as Slurm does, when a training comes to the place."""
+
+    def send(self, trainer, pl_module, *rest):
+        here = Place(place.hook, self.stage, trainer.current_epoch, None if place.batch is None else rest[-1])
+        if here == place:
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signum)
+            os.kill(os.getpid(), signum)
+        plain(self, trainer, pl_module, *rest)
+
+    plain = getattr(PureRandomness, place.hook)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PureRandomness, place.hook, send)
+        yield
+
+
+def run_unjudged(config: Config) -> Path:
+    """Train and predict; the judgement takes most of the time of a small run, and comes from the predictions alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "report", lambda *_: None)
+        return train.run(config)
+
+
+def preempted(config: Config, place: Place, signum: int = signal.SIGTERM) -> Preempted:
+    """Run until the signal comes, and return how the run has left."""
+    with pytest.raises(Preempted) as caught, watched(), signalled(place, signum):
+        run_unjudged(config)
+    return caught.value
+
+
+def main(signum: str, hook: str, stage: str, epoch: str, batch: str, *overrides: str) -> None:
+    """Call train.py's command line, which gets the signal at the place."""
+    sys.argv = ["train.py", *overrides]
+    with signalled(Place(hook, int(stage), int(epoch), int(batch)), signal.Signals[signum]), command_line():
+        train.main()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
