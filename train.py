@@ -41,7 +41,8 @@ def run(config: Config, watch: runs.Watch = runs.unwatched) -> Path:
         classes, weights = data.manifest.classes, data.plan.class_weights
         model, contents = processes.together(lambda: build_classifier(config, classes, weights))
         identity = runs.run_identity(config, {"data": data.content_hash(), **contents})
-        folder = runs.run_folder(config, processes.agreed(identity, "their configuration, images or weights"))
+        folder = runs.run_folder(config, identity)
+        processes.agreed((str(folder), identity), "their configuration, images or weights")
         sweeps.note_run(folder)
         processes.first_does(lambda: runs.check_run(folder, config, identity))
         with processes.first_holds(lambda: runs.locked(folder)):

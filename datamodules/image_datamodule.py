@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value, write_json
+from common.preemption import ignore_in_worker
+from common.processes import World
 from common.schema import Config, PrepareConfig
 from common.seeds import derive_seed
 from datamodules.augment import Augmentation
@@ -22,7 +24,7 @@ from datamodules.expansion import ExpandedImages, Expansion, expand
 from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
 from datamodules.manifest import Manifest, content_hash
 from datamodules.prepare import PREPARE_VERSION, to_shape
-from datamodules.sampling import EpochBatchSampler
+from datamodules.sampling import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan
 from datamodules.splits import number_of_folds, split
 from datamodules.starting_point import seen_by_start
@@ -77,12 +79,14 @@ class ImageDataModule(LightningDataModule):
     Args:
         config: The typed configuration.
         progress: Show progress bars for the long steps.
+        world: The processes that share the images, and which of them this is.
     """
 
-    def __init__(self, config: Config, progress: bool = True) -> None:
+    def __init__(self, config: Config, progress: bool = True, world: World = World()) -> None:  # noqa: B008 (frozen)
         super().__init__()
         self.config = config
-        self.progress = progress
+        self.progress = progress and world.is_first
+        self.world = world
         self.expansion: Expansion | None = None
         self.manifest: Manifest
         self.parts: pd.Series
@@ -114,6 +118,8 @@ class ImageDataModule(LightningDataModule):
         # What was evened out before the split is not evened out again.
         name = "none" if self.expansion and config.balance.name == "hem_all" else config.balance.name
         self.plan = plan(self.labels[train], train, len(self.manifest.classes), name, seed)
+        check_shares(len(self.plan.rows), "train", self.world)
+        check_shares(len(self.rows("validation")), "validation", self.world)
 
     def prepare(self) -> None:
         """Fill the cache of prepared images, or find it filled."""
@@ -131,29 +137,28 @@ class ImageDataModule(LightningDataModule):
         return np.flatnonzero(self.parts.to_numpy() == part)
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the balanced, augmented train part."""
+        """Batches of the balanced, augmented train part: this process's share of each."""
         config = self.config
         dataset = self._dataset(self.plan.rows, self.plan.copy, self._augmentation())
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         sampler = EpochBatchSampler(
             len(dataset),
             config.loader.batch_size,
             config.seed,
             self._position,
             self.plan.sample_weights,
-            rank,
-            world,
+            self.world.rank,
+            self.world.size,
         )
         return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader:
-        """The validation part, each image once, in the manifest's order, not augmented."""
-        return self._loader(self._dataset(self.rows("validation")))
+        """This process's share of the validation part, in the manifest's order, not augmented."""
+        return self._loader(self._dataset(share_of(self.rows("validation"), self.world)))
 
     def predict_dataloader(self) -> DataLoader:
-        """The validation and the test part: what predictions are written for, each image once."""
+        """This process's share of the validation and the test part: what predictions are written for."""
         rows = np.concatenate([self.rows("validation"), self.rows("test")])
-        return self._loader(self._dataset(rows))
+        return self._loader(self._dataset(share_of(rows, self.world)))
 
     def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
@@ -222,7 +227,7 @@ class ImageDataModule(LightningDataModule):
             dataset,
             num_workers=loader.workers,
             pin_memory=loader.pin_memory,
-            worker_init_fn=_one_thread_per_worker,
+            worker_init_fn=_set_up_worker,
             persistent_workers=False,
             **how,
         )
@@ -244,7 +249,8 @@ class ImageDataModule(LightningDataModule):
             raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
 
 
-def _one_thread_per_worker(worker: int) -> None:
-    """OpenCV's own threads times the workers would be more than the cores."""
+def _set_up_worker(worker: int) -> None:
+    """OpenCV's own threads times the workers would be more than the cores; and signals are the parent's business."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    ignore_in_worker()

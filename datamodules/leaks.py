@@ -202,8 +202,9 @@ def _identical_pairs(used: pd.DataFrame) -> Iterator[Pair]:
 
 
 def _conflicting(frame: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
-    labels = frame.dropna(subset=["label"]).groupby("sha256", sort=False)
-    return tuple(tuple(group["image_id"]) for _, group in labels if group["label"].nunique() > 1)
+    labelled = frame.dropna(subset=["label"])
+    copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
+    return tuple(tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1)
 
 
 def _some(names: tuple[str, ...]) -> str:

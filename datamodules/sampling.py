@@ -6,11 +6,41 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from common.errors import UserError
+from common.processes import World
 from common.seeds import derive_seed
+
+
+def share_of(rows: np.ndarray, world: World) -> np.ndarray:
+    """Return this process's share of the rows: over all processes each is in one share, and sizes differ by one."""
+    return rows[world.rank :: world.size]
+
+
+def check_shares(images: int, part: str, world: World) -> None:
+    """Refuse a part that is too small to be shared.
+
+    Args:
+        images: How many it has.
+        part: "train" or "validation": BatchNorm wants two images of each process, a validation one.
+        world: The processes.
+
+    Raises:
+        UserError: There are too few for each process.
+    """
+    each = 2 if part == "train" else 1
+    if world.size > 1 and images < each * world.size:
+        raise UserError(
+            f"the {part} part has {images} images, and each of {world.size} processes needs {each}: "
+            "lower trainer.devices or trainer.num_nodes"
+        )
 
 
 class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
     """Yield batches of (epoch, item): the epoch travels with the item, so workers need no state.
+
+    The processes share each batch of one process that takes as many at once: joined, their shares are that batch. The
+    last one may be uneven, a share an image larger than another; but all have as many batches, or some would wait for
+    ever.
 
     Args:
         length: How many items there are.
@@ -20,7 +50,8 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
             batch counter after a resume in mid-epoch but feeds from the epoch's start; so the first batch is asked for.
         weights: Draw with replacement and these weights, float64, shape (length,); None: every item once.
         rank: Which of the processes this is.
-        world: How many processes share each global batch of ``world * batch_size`` items.
+        world: How many processes share each global batch of ``world * batch_size`` items; ``length`` is at least twice
+            as much.
     """
 
     def __init__(
@@ -45,7 +76,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         """The batches of a whole epoch, wherever it starts."""
         whole, rest = divmod(self.length, self.batch_size * self.world)
         # BatchNorm cannot normalise a single image: such a rest waits for another epoch, when the order differs.
-        return whole + (rest > 1 or (rest == 1 and not whole))
+        return whole + (rest >= 2 * self.world or (rest > 0 and not whole))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, first = self.position()
@@ -53,15 +84,12 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         step = self.batch_size * self.world
         for number in range(first, len(self)):
             batch = order[number * step : (number + 1) * step]
-            # Every process gets as many items, or the others would wait for ever: the last batch repeats its first.
-            batch = np.resize(batch, -(-len(batch) // self.world) * self.world)
             yield [(epoch, int(item)) for item in batch[self.rank :: self.world]]
 
     def sizes(self) -> list[int]:
         """Return how many images each batch of a whole epoch holds, over all processes."""
         step = self.batch_size * self.world
-        each = (min(step, self.length - number * step) for number in range(len(self)))
-        return [-(-size // self.world) * self.world for size in each]
+        return [min(step, self.length - number * step) for number in range(len(self))]
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the items in the order of ``epoch``, int64, shape (length,)."""

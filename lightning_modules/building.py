@@ -101,6 +101,10 @@ def check_device(config: Config) -> None:
             f"trainer.accelerator={wanted}, but torch {torch.__version__} sees no such device here: "
             "use trainer.accelerator=cpu or auto"
         )
+    if trainer.sync_batchnorm and not (present["cuda"] and wanted in ("auto", "gpu", "cuda")):
+        raise UserError(
+            "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
+        )
     try:
         build_trainer(config, 1, [], [])
     except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses

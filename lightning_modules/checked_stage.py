@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from common.files import atomic_path
+from common.files import atomic_path, write_csv
 from lightning_modules.callbacks import CheckAndAdjust
 from lightning_modules.callbacks.check_and_adjust import SavedWeights
+from lightning_modules.processes import first_does
 
 COLUMNS = ("step", "epoch", "reason", "accuracy", "lr")
 
@@ -39,8 +40,7 @@ def validate_saved(
     """
     scores = np.array([float(validate(folder / each.file)[monitor]) for each in saved])
     frame = pd.DataFrame([asdict(each) for each in saved], columns=list(COLUMNS)).assign(**{monitor: scores})
-    with atomic_path(table) as temporary:
-        frame.to_csv(temporary, index=False)
+    first_does(lambda: write_csv(table, frame))
     if not np.isfinite(scores).any():
         return None
     worst = np.inf if mode == "min" else -np.inf

@@ -18,6 +18,7 @@ from torchmetrics.classification import (
 from common.errors import UserError
 from common.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules.optimization import build_optimizer, build_scheduler
+from lightning_modules.processes import processes, summed
 
 if TYPE_CHECKING:
     from lightning_modules.mc_dropout import McDropout
@@ -125,17 +126,14 @@ class Classifier(LightningModule):
             {"loss": float, scalar, "correct": bool (B,)}
         """
         logits, label = self(batch["image"]), batch["label"]
-        loss = self.loss(logits, label, weighted=True)
+        loss, share = self._shared(self.loss(logits, label, weighted=True), label)
         scores = self._scores(logits.detach())
         self.train_accuracy.update(scores, label)
         called = (scores > 0.5).long() if self.classes == 2 else scores.argmax(1)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(label))
-        self.log("train/acc", self.train_accuracy, on_step=False, on_epoch=True, batch_size=len(label))
+        each_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
+        self.log("train/loss", share, prog_bar=True, sync_dist=True, **each_epoch)
+        self.log("train/acc", self.train_accuracy, **each_epoch)
         return {"loss": loss, "correct": called == label}
-
-    def on_train_epoch_end(self) -> None:
-        """Log the learning rate that the epoch ended with."""
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
@@ -145,7 +143,9 @@ class Classifier(LightningModule):
         self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics over the whole validation part."""
+        """Log the metrics over the whole validation part and, in a training, the rate that its epoch ended with."""
+        if self.trainer.optimizers:
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
 
@@ -174,6 +174,29 @@ class Classifier(LightningModule):
         optimizer = build_optimizer(self.optimizer_config, trainable, self.learning_rate)
         scheduler = build_scheduler(self.scheduler_config, optimizer, self.learning_rate, self.stage_steps)
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def _shared(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What this process adds to the (weighted) mean loss of the global batch, of which it has a share.
+
+        The processes may have different numbers of images, of different weights.
+
+        Args:
+            loss: Its own (weighted) mean loss, scalar.
+            label: int64, shape (B,), of its own images.
+
+        Returns:
+            A loss whose mean over the processes is that of the global batch, so that DDP, which averages
+            the gradients, trains as one process does. And one whose mean over all images of an epoch, each weighing as
+            its process's images do, is the epoch's.
+        """
+        if processes() == 1:
+            return loss, loss
+        ones = torch.ones_like(label, dtype=torch.float64)
+        weights = ones if self.class_weights is None else self.class_weights[label].double()
+        weight = weights.sum()
+        weight_of_all, images_of_all = summed(torch.stack([weight, ones.sum()]))
+        share = loss * (weight * processes() / weight_of_all).to(loss.dtype)
+        return share, share.detach() * (images_of_all / (processes() * len(label))).to(loss.dtype)
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """What the metrics take: the positive class's probability for two classes, else all of them."""

@@ -1,6 +1,8 @@
 """From a trained classifier to predictions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from common.uncertainty import summarise
 from lightning_modules.callbacks import Collecting
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout
+from lightning_modules.processes import first_does, gather_to_first
 from lightning_modules.staged_training import build_trainer
 
 
@@ -32,8 +35,11 @@ class Predicted:
     passes: np.ndarray | None = None
 
 
-def predict(model: Classifier, data: LightningDataModule, config: Config) -> Predicted:
+def predict(model: Classifier, data: LightningDataModule, config: Config) -> Predicted | None:
     """Return the model's probabilities for every image that the datamodule's ``predict_dataloader`` serves.
+
+    Processes that share the images hand their predictions to the first one; the others get None. Process r of n serves
+    the images r, r + n, r + 2 n, ... of the whole order, which is restored.
 
     Args:
         model: The classifier, with the weights to judge.
@@ -52,14 +58,34 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
         trainer.predict(model, datamodule=data, return_predictions=False)
     finally:
         model.sampler = None
-    found = collecting.found()
+    shares = gather_to_first(collecting.found())
+    found = {} if shares is None else interleaved(shares)
+    first_does(partial(_check_finite, found))
+    if shares is None:
+        return None
     if not found:  # none of the images could be read
         shape = (0, model.classes)
         return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
-    if not all(np.isfinite(values).all() for values in found.values()):
-        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
     sampled = found["passes"].swapaxes(0, 1) if passes else None
     return Predicted(found["index"], found["probability"].astype(np.float64), sampled)
+
+
+def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return rows by name in their whole order, of which the share of process r of n is the rows r, r + n, ..."""
+    if len(shares) == 1:
+        return shares[0]
+    whole = {}
+    for name in shares[0]:
+        each = [share[name] for share in shares]
+        whole[name] = np.empty((sum(map(len, each)), *each[0].shape[1:]), each[0].dtype)
+        for rank, rows in enumerate(each):
+            whole[name][rank :: len(each)] = rows
+    return whole
+
+
+def _check_finite(found: dict[str, np.ndarray]) -> None:
+    if not all(np.isfinite(values).all() for values in found.values()):
+        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
 
 
 def to_predictions(

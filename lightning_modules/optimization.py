@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import sys
 from typing import Any
 
 from torch import nn, optim
@@ -16,6 +17,8 @@ from torch.optim.lr_scheduler import (
 
 from common.errors import UserError
 from common.schema import OptimizerConfig, SchedulerConfig
+
+NEVER = sys.maxsize  # by Lightning: the callback Plateau tells this scheduler
 
 
 def optimizer_class(name: str) -> type[optim.Optimizer]:
@@ -56,7 +59,7 @@ def build_scheduler(
         return None
     if config.name == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=config.factor, patience=config.patience)
-        return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss"}
+        return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss", "frequency": NEVER}
     scheduler: LRScheduler
     if config.name == "one_cycle":
         # The momentum is the optimiser's business: cycling it would give RMSprop one that it was not asked to have.

@@ -1,6 +1,7 @@
 """Check and adjust: learning rate and checkpoints by the best mini-batch accuracy so far (paper 002, 2.2.2)."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,7 +81,7 @@ class CheckAndAdjust(StepAccuracy):
         self.folder = folder
         self.best = 0.0
         self.saved: list[SavedWeights] = []
-        self._newest: Hits
+        self._newest: Hits | float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove what an interrupted stretch saved after the state from which this one continues."""
@@ -106,16 +107,22 @@ class CheckAndAdjust(StepAccuracy):
         """Save after every so many epochs, whatever the accuracy."""
         every = self.config.every_epochs
         if every and (trainer.current_epoch + 1) % every == 0:
-            self._save(trainer, pl_module, "epoch", self._newest.accuracy)
+            self._save(trainer, pl_module, "epoch", self._newest_accuracy())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best accuracy so far and what was saved, as plain values."""
-        return {"best": self.best, "saved": [asdict(each) for each in self.saved]}
+        """Return the best accuracy so far, the newest one, and what was saved, as plain values."""
+        saved = [asdict(each) for each in self.saved]
+        return {"best": self.best, "saved": saved, "newest": self._newest_accuracy()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self.best = state_dict["best"]
         self.saved = [SavedWeights(**each) for each in state_dict["saved"]]
+        self._newest = state_dict.get("newest")
+
+    def _newest_accuracy(self) -> float | None:
+        """The accuracy of the last mini-batch: it may have come before an interruption."""
+        return self._newest.accuracy if isinstance(self._newest, Hits) else self._newest
 
     def _save(
         self, trainer: Trainer, pl_module: LightningModule, reason: Literal["check", "epoch"], accuracy: float
@@ -124,6 +131,9 @@ class CheckAndAdjust(StepAccuracy):
         if self.saved and self.saved[-1].step == step:
             return  # these very weights are saved
         file = self.PATTERN.replace("*", f"{step:06d}")
-        with averaged_weights(trainer, pl_module), atomic_path(self.folder / file) as temporary:
+        place = self.folder / file
+        # All processes take part, and the first one alone writes.
+        beside = atomic_path(place) if trainer.is_global_zero else nullcontext(place)
+        with averaged_weights(trainer, pl_module), beside as temporary:
             trainer.save_checkpoint(temporary, weights_only=True)
         self.saved.append(SavedWeights(file, step, trainer.current_epoch, reason, accuracy, rate))

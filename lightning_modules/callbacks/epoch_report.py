@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
+from lightning_modules.processes import first_does
 
 
 class EpochReport(Callback):
@@ -25,4 +26,5 @@ class EpochReport(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell; the epoch's validation is over."""
         stage = next(each.number for each in trainer.callbacks if isinstance(each, StagedUnfreezing))
-        self.tell(stage, trainer.current_epoch, float(trainer.callback_metrics[self.monitor]))
+        score = float(trainer.callback_metrics[self.monitor])
+        first_does(lambda: self.tell(stage, trainer.current_epoch, score))

@@ -12,6 +12,9 @@ class PureRandomness(Callback):
     """Reseed torch before every training batch, so that a resumed run draws what the undisturbed one would have.
 
     Lightning saves no generator state; with this, none is needed. A reseed takes some microseconds.
+
+    Each process draws for its own images, so a run of several processes drops other values than one of a single process
+    at the same global batch: as with another seed, results differ by more than rounding where a network has dropout.
     """
 
     def __init__(self, seed: int, stage: int) -> None:

@@ -32,6 +32,7 @@ class StagedUnfreezing(Callback):
         self.images_seen = 0
         self.seconds = 0.0
         self._since = time.monotonic()
+        self._known_sizes: list[int] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Freeze and unfreeze, before the optimiser collects what trains."""
@@ -61,8 +62,9 @@ class StagedUnfreezing(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the images seen, over all processes."""
-        self.images_seen += len(batch["label"]) * trainer.world_size
+        """Count the images seen, over all processes, of which one may have more than another."""
+        several = trainer.world_size > 1
+        self.images_seen += self._sizes(trainer)[batch_idx] if several else len(batch["label"])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the stage and its budget so far, for the checkpoint."""
@@ -83,6 +85,12 @@ class StagedUnfreezing(Callback):
             raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]
         self.seconds = state_dict["seconds"]
+
+    def _sizes(self, trainer: Trainer) -> list[int]:
+        """The images of each batch of an epoch, which the sampler knows: the others need not be asked."""
+        if not self._known_sizes:
+            self._known_sizes = trainer.train_dataloader.batch_sampler.sizes()
+        return self._known_sizes
 
     def _set_modes(self, pl_module: LightningModule) -> None:
         names = resolve_modules(pl_module.backbone, self.stage.train)

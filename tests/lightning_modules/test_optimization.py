@@ -6,7 +6,7 @@ from torch import nn
 
 from common.errors import UserError
 from common.schema import OptimizerConfig, SchedulerConfig
-from lightning_modules.optimization import build_optimizer, build_scheduler, optimizer_class
+from lightning_modules.optimization import NEVER, build_optimizer, build_scheduler, optimizer_class
 
 
 def parameters():
@@ -53,3 +53,4 @@ def test_schedules_rise_and_fall_as_named():
     assert cycle[-1] < 0.001
     plateau = build_scheduler(SchedulerConfig(name="plateau"), torch.optim.SGD(parameters(), lr=0.1), 0.1, 20)
     assert plateau["interval"] == "epoch"
+    assert plateau["frequency"] == NEVER  # by Lightning, which would do so after the state for a resume is saved

@@ -7,7 +7,13 @@ from pytorch_lightning import Trainer
 from common.errors import UserError
 from common.schema import StageConfig
 from lightning_modules.building import build_classifier
-from lightning_modules.callbacks import PureRandomness, ResumeCheckpoint, StagedUnfreezing
+from lightning_modules.callbacks import (
+    Preemption,
+    PureRandomness,
+    ResumeCheckpoint,
+    StagedUnfreezing,
+    resume_checkpoint,
+)
 from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
 
@@ -69,25 +75,35 @@ def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
     assert all(again[key] == value for key, value in drawn.items())
 
 
-def test_the_resume_checkpoint_is_one_file_and_a_failed_write_keeps_the_old_one(model, tmp_path, monkeypatch):
+def test_the_resume_checkpoint_is_one_file(model, tmp_path):
     path = tmp_path / "deep" / "last.ckpt"
-    trainer = fit(model, ResumeCheckpoint(path, every_steps=3))
-    assert [found.name for found in path.parent.iterdir()] == ["last.ckpt"]
-    before = path.read_bytes()
-
-    def half(place, *rest):
-        place.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(trainer, "save_checkpoint", half)
-    with pytest.raises(OSError, match="No space left"):
-        ResumeCheckpoint(path).on_train_epoch_end(trainer, model)
-    assert path.read_bytes() == before
+    saving = ResumeCheckpoint(path, every_steps=3)
+    fit(model, saving, Preemption(saving))
     assert [found.name for found in path.parent.iterdir()] == ["last.ckpt"]
 
 
-def test_it_saves_in_mid_epoch_every_so_many_steps(model, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("how", "steps"),
+    [
+        ({"every_steps": 3}, [3, 6, 8]),  # 8 steps make the epoch
+        ({"every_minutes": 2.5}, [3, 6, 8]),  # by a clock on which each step takes a minute
+        ({"every_minutes": 100.0}, [8]),
+        ({"every_steps": 4, "every_minutes": 2.5}, [3, 4, 7, 8]),
+        ({}, [8]),
+    ],
+)
+def test_it_saves_in_mid_epoch_every_so_many_steps_or_minutes(model, tmp_path, monkeypatch, how, steps):
     saved = []
-    monkeypatch.setattr(ResumeCheckpoint, "_save", lambda self, trainer: saved.append(trainer.global_step))
-    fit(model, ResumeCheckpoint(tmp_path / "last.ckpt", every_steps=3))
-    assert saved == [3, 6, 8]  # 8 steps make the epoch
+
+    class Save(ResumeCheckpoint):
+        def on_train_start(self, trainer, pl_module):
+            monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
+            super().on_train_start(trainer, pl_module)
+
+        def save(self, trainer):
+            super().save(trainer)
+            saved.append(trainer.global_step)
+
+    saving = Save(tmp_path / "last.ckpt", **how)
+    fit(model, saving, Preemption(saving))
+    assert saved == steps

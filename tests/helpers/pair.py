@@ -1,0 +1,192 @@
+"""Two real processes that train together over gloo: ``run_pair`` starts them, and each goes through the same trainings.
+
+Their imports take most of the time, so one pair does many things: a plan is a list of trainings, each with the faults
+that it is to meet.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from common.runs import ROOT
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of both processes.
+
+    Attributes:
+        name: What its outcome is found by.
+        overrides: What train.py would be given.
+        fault: A function of this module, by its name, that arranges for what goes wrong; see there.
+        judged: Whether the run is judged at its end, which takes most of the time of a small one.
+    """
+
+    name: str
+    overrides: list[str]
+    fault: str | None = None
+    judged: bool = False
+
+
+def run_pair(plan: list[Training], folder: Path, seconds: float = 120) -> dict[str, list[dict[str, Any]]]:
+    """Let two processes go through the plan.
+
+    Returns:
+        For each training what both processes say of it: {"error": its kind and message or None, "run": folder or None,
+        "seconds": float}; and, under "exit", {"code": int, "said": what it printed}.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_text(json.dumps([asdict(training) for training in plan]))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = []
+    for rank in range(2):
+        environment = os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "tests.helpers.pair", str(folder)]
+        with (folder / f"said-{rank}.txt").open("w") as said:
+            started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        processes.append(started)
+    try:
+        codes = [process.wait(seconds) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    told = [json.loads((folder / f"told-{rank}.json").read_text()) for rank in range(2)]
+    found = {training.name: [each.get(training.name, {}) for each in told] for training in plan}
+    said = [(folder / f"said-{rank}.txt").read_text() for rank in range(2)]
+    return {**found, "exit": [{"code": code, "said": text} for code, text in zip(codes, said, strict=True)]}
+
+
+def main(folder: Path) -> None:
+    """Go through the plan in ``folder``, as one process of the pair."""
+    import pytest
+
+    from common.preemption import Preempted, watched
+
+    rank, told = int(os.environ["RANK"]), {}
+    for training in json.loads((folder / "plan.json").read_text()):
+        began, error, run = time.monotonic(), None, None
+        print(f"-- {training['name']}", flush=True)
+        with pytest.MonkeyPatch.context() as patch:
+            try:
+                if training["fault"]:
+                    globals()[training["fault"]](patch, rank)
+                with watched(first=rank == 0):
+                    run = _trained(patch, training["overrides"], training["judged"])
+            except (Exception, Preempted) as raised:
+                error = f"{type(raised).__name__}: {raised}"
+        outcome = {"error": error, "run": run, "seconds": time.monotonic() - began}
+        told[training["name"]] = outcome
+        (folder / f"told-{rank}.json").write_text(json.dumps(told))
+
+
+def _trained(patch: Any, overrides: list[str], judged: bool) -> str:
+    import train
+    from common.config import check_config
+    from evaluation import judge
+    from tests.helpers.training import composed
+
+    patch.setattr(judge, "_draw", lambda *_: None)
+    if not judged:
+        patch.setattr(train, "report", lambda *_: None)
+    return str(train.run(check_config(composed(overrides))))
+
+
+def dies_in_preparing(patch: Any, rank: int) -> None:
+    """The second process cannot read its images."""
+    from common.errors import UserError
+    from datamodules.image_datamodule import ImageDataModule
+
+    def fail(self: ImageDataModule) -> None:
+        raise UserError("no disk on this node")
+
+    if rank == 1:
+        patch.setattr(ImageDataModule, "prepare", fail)
+
+
+def notes_builds(patch: Any, rank: int) -> None:
+    """Who builds the prepared cache writes a line, slowly enough for the other one to come too."""
+    from datamodules import cache
+
+    build = cache._build
+
+    def noted(manifest: Any, config: Any, folder: Path, progress: bool) -> None:
+        with (folder.parent / "built.txt").open("a") as file:
+            file.write(f"{rank}\n")
+        time.sleep(0.5)
+        build(manifest, config, folder, progress)
+
+    patch.setattr(cache, "_build", noted)
+
+
+def stops_in_mid_epoch(patch: Any, rank: int) -> None:
+    """Both processes fail at the third batch of the second stage's second epoch."""
+    _at_batch(patch, (1, 1, 2), _fail)
+
+
+def second_is_killed(patch: Any, rank: int) -> None:
+    """The second process gets a SIGKILL in the middle of an epoch."""
+    if rank == 1:
+        _at_batch(patch, (0, 1, 1), lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def first_cannot_save(patch: Any, rank: int) -> None:
+    """The disk of the first process is full when it saves the state for a resume."""
+    from lightning_modules.callbacks import ResumeCheckpoint
+
+    def full(self: ResumeCheckpoint, trainer: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    if rank == 0:
+        patch.setattr(ResumeCheckpoint, "save", full)
+
+
+def second_is_told_first(patch: Any, rank: int) -> None:
+    """The second process is asked to leave in mid-epoch, the first one two batches later."""
+    _at_batch(patch, (1, 1, 1 if rank else 3), _ask_to_leave)
+
+
+def first_is_told_in_a_validation(patch: Any, rank: int) -> None:
+    """The first process alone is asked to leave, in a validation."""
+    from lightning_modules.callbacks import PureRandomness
+
+    def ask(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
+        if (rank, self.stage, trainer.current_epoch, number) == (0, 1, 0, 0):
+            _ask_to_leave()
+
+    patch.setattr(PureRandomness, "on_validation_batch_start", ask)
+
+
+def _ask_to_leave() -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _fail() -> None:
+    raise RuntimeError("stopped by the test")
+
+
+def _at_batch(patch: Any, place: tuple[int, int, int], do: Any) -> None:
+    """Do something before a batch, its place (stage, epoch, batch) counted from 0."""
+    from lightning_modules.callbacks import PureRandomness
+
+    seed_batch = PureRandomness.on_train_batch_start
+
+    def act(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
+        if (self.stage, trainer.current_epoch, number) == place:
+            do()
+        seed_batch(self, trainer, model, batch, number)
+
+    patch.setattr(PureRandomness, "on_train_batch_start", act)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
