@@ -8,10 +8,10 @@ TORCH_BACKEND ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format bench coverage lock readme clean
+.PHONY: help setup demo test test-slow test-cluster lint format bench coverage lock readme clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|..."
 	@echo "  environment: KARYOCYTE_DATA_DIR, KARYOCYTE_WEIGHTS_DIR (tests on real files run where these say, and skip elsewhere)"
@@ -31,6 +31,10 @@ test: setup ## run the tests
 
 test-slow: setup ## run the tests that take minutes
 	$(RUN) -m pytest -q -m slow $(PYTEST_ARGS)
+
+test-cluster: setup ## run the tests on a Slurm of two virtual nodes on this machine (installed and started here, needs root)
+	scripts/dev_cluster.sh start --install
+	$(RUN) -m pytest -q tests/cluster $(PYTEST_ARGS); code=$$?; scripts/dev_cluster.sh stop; exit $$code
 
 lint: setup ## check style and formatting
 	$(RUN) -m ruff check .

@@ -1,0 +1,143 @@
+"""A sweep on a real Slurm: interrupted, preempted, killed, and the same in the end as if nothing had been."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from common.history import read_history
+from common.predictions import read_predictions
+from common.runs import ROOT, read_status
+from tests.helpers.slurm import Cluster, end_of, records, submitted, wait_for
+from tests.helpers.training import SMALL
+
+# Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
+NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]
+RUN = [*SMALL, *NET, "unfreeze=head_only", "trainer.max_epochs=40", "trainer.num_nodes=1,2"]
+ALONE, TWO = "trainer.num_nodes=1", "trainer.num_nodes=2"
+
+
+def waiting(cluster: Cluster, folder: Path) -> set[str]:
+    return {cluster.state(job) for job in submitted(folder).values()}
+
+
+@pytest.fixture(scope="module")
+def sweep(cluster, tmp_path_factory) -> tuple[Path, int, str]:
+    """A sweep of four jobs whose command was interrupted, and called again; two of its jobs must fail."""
+    folder = tmp_path_factory.mktemp("sweeps") / "whole"
+    overrides = [*RUN, "split.fold=0,9"]
+    block = cluster.submit("--partition=high", "--nodes=2", "--exclusive", "--job-name=block", command="sleep 300")
+    wait_for(lambda: cluster.state(block) == "RUNNING", "the nodes to be taken")
+    command = cluster.start(*overrides, folder=folder)
+    wait_for(lambda: len(submitted(folder)) == 4, "four jobs in the queue")
+    command.send_signal(signal.SIGINT)
+    code, said = end_of(command, folder)
+    assert code != 0
+    assert "scancel" in said
+    cluster.restart_controller()
+    assert waiting(cluster, folder) == {"PENDING"}
+    command = cluster.start(*overrides, folder=folder)
+    wait_for(lambda: "4 jobs are in the queue already" in (folder / "said").read_text(), "the jobs to be taken up")
+    cluster.call("scancel", block)
+    return folder, *end_of(command, folder)
+
+
+def test_an_interrupted_sweep_goes_on_and_ends_with_what_failed(sweep):
+    folder, code, said = sweep
+    assert code == 1
+    assert "2 of 4 jobs are finished" in said
+    assert said.count("failed trainer.num_nodes=1 split.fold=9: split.fold=9 must be below") == 1
+    found = records(folder)
+    assert {name: record["status"] for name, record in found.items()} == {
+        f"{fold} {nodes}": "finished" if fold == "split.fold=0" else "failed"
+        for fold in ("split.fold=0", "split.fold=9")
+        for nodes in (ALONE, TWO)
+    }
+    assert {record["attempts"] for record in found.values()} == {1}  # the second command submitted nothing
+    jobs = submitted(folder)
+    assert all(record["slurm_job"] == jobs[record["key"]] for record in found.values())
+    assert len({job.partition("_")[0] for job in jobs.values()}) == 2  # an array for each kind of need
+
+
+def test_two_nodes_share_a_run_and_see_each_image_once(sweep):
+    run = Path(records(sweep[0])[f"split.fold=0 {TWO}"]["run"])
+    assert json.loads((run / "usage.json").read_text())["processes"] == 2
+    frame = read_predictions(run).frame
+    assert frame["image_id"].is_unique
+    alone = read_predictions(Path(records(sweep[0])[f"split.fold=0 {ALONE}"]["run"])).frame
+    assert list(frame["image_id"]) == list(alone["image_id"])
+
+
+def test_the_same_command_runs_only_what_is_missing(cluster, sweep):
+    folder, _, _ = sweep
+    before = records(folder)
+    code, said = cluster.run(*RUN, "split.fold=0,9", folder=folder)
+    assert code == 1
+    assert "2 of 4 jobs are done already" in said
+    after = records(folder)
+    for name, record in after.items():
+        if record["status"] == "finished":
+            assert record == before[name]
+        else:
+            assert (record["status"], record["attempts"]) == ("failed", 2)
+
+
+def test_preempted_and_killed_jobs_go_on_to_the_very_same_weights(cluster, sweep):
+    folder = sweep[0].parent / "disturbed"
+    command = cluster.start(*RUN, "split.fold=0", "callbacks.checkpoint.every_steps=7", folder=folder)
+    runs = wait_for(lambda: training(folder), "both jobs to be in the third epoch")
+    first = records(folder)
+    os.kill(first[ALONE]["pid"], signal.SIGKILL)
+    cluster.submit("--partition=high", "--nodelist=karyo2", "--exclusive", command="sleep 1")
+    code, said = end_of(command, folder)
+    assert code == 0, said
+    last = records(folder)
+    # The one that was displaced was queued again by Slurm; the one that was killed, by the command.
+    assert (last[TWO]["attempts"], last[TWO]["slurm_job"]) == (2, first[TWO]["slurm_job"])
+    assert last[ALONE]["attempts"] == 2
+    assert last[ALONE]["slurm_job"] != first[ALONE]["slurm_job"]
+    for nodes, run in runs.items():
+        assert_same(Path(records(sweep[0])[f"split.fold=0 {nodes}"]["run"]), run)
+
+
+def training(folder: Path) -> dict[str, Path] | None:
+    """The runs of both jobs, once each is somewhere after its second epoch."""
+    runs = {name: Path(record["run"]) for name, record in records(folder).items() if record.get("run")}
+    paths = [run / "progress.json" for run in runs.values()]
+    far = [path.is_file() and json.loads(path.read_text())["epoch"] > 2 for path in paths]
+    return runs if far == [True, True] else None
+
+
+def assert_same(one: Path, other: Path) -> None:
+    weights = [torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"] for run in (one, other)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
+    losses = [read_history(run)[["stage", "epoch", "val/loss"]] for run in (one, other)]
+    pd.testing.assert_frame_equal(*losses)
+
+
+def test_a_plain_script_that_is_warned_of_its_time_limit_goes_on_by_itself(cluster, sweep, tmp_path):
+    run = ["cluster.gpus_per_node=null", "cluster.cpus_per_task=1", *RUN[:-1], "split.fold=0"]
+    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+    cluster.call(sys.executable, str(ROOT / "scripts/sbatch.py"), *run, *places, "-o", str(tmp_path / "job.sbatch"))
+    job = cluster.call(
+        "sbatch", "--parsable", f"--chdir={ROOT}", f"--output={tmp_path}/%j.log", f"{tmp_path}/job.sbatch"
+    )
+    mine = wait_for(lambda: far_enough(tmp_path), "the job to be in the third epoch")
+    cluster.call("scancel", "--signal=USR2", job)  # as Slurm does some time before the limit
+    wait_for(lambda: cluster.state(job) == "PENDING", "the job to be in the queue again")
+    assert read_status(mine)["status"] == "preempted"
+    wait_for(lambda: read_status(mine)["status"] == "finished", "the job to end")
+    assert_same(Path(records(sweep[0])[f"split.fold=0 {ALONE}"]["run"]), mine)
+
+
+def far_enough(folder: Path) -> Path | None:
+    """The one run below ``folder``, once it is somewhere after its second epoch."""
+    paths = list((folder / "outputs").glob("*/*/seed=0/progress.json"))
+    return paths[0].parent if paths and json.loads(paths[0].read_text())["epoch"] > 2 else None
