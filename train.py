@@ -66,8 +66,7 @@ def train_and_predict(
     from lightning_modules.staged_training import train_stages
 
     processes.together(data.prepare)
-    processes.first_does(lambda: data.write_facts(folder))
-    processes.first_does(lambda: write_json(folder / "model.json", model.facts()))
+    processes.first_does(lambda: (data.write_facts(folder), write_json(folder / "model.json", model.facts())))
     stages = train_stages(model, data, config, folder, watching)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
     about = {**facts, **data.facts(), **budget, "run": str(folder)}

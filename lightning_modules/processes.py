@@ -25,6 +25,7 @@ from pytorch_lightning.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 
 from common.console import console
@@ -40,6 +41,26 @@ PATIENCE = timedelta(hours=6)
 UNTIL_JOINED = timedelta(minutes=10)
 
 _worlds: list[World] = []  # of the runs that this process has joined for, in their order
+
+
+class SharedTraining(DDPStrategy):
+    """Lightning's DDP for processes that may have different numbers of images and of batches.
+
+    It does not hand out buffers before every forward pass: in a validation, some would wait for others that have no
+    batch left. The callback ``SharedStatistics`` does what is needed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(broadcast_buffers=False)
+
+    def reduce(self, tensor: Any, group: Any | None = None, reduce_op: Any = "mean") -> Any:
+        """Reduce over the processes; whole numbers become fractions.
+
+        Lightning divides what it has logged by the mean number of images, in whole numbers: of 5 and 4 that would be 4.
+        """
+        if isinstance(tensor, torch.Tensor) and not tensor.is_floating_point():
+            tensor = tensor.double()
+        return super().reduce(tensor, group, reduce_op)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
-from pytorch_lightning.strategies import DDPStrategy
 
 from common.errors import UserError
 from common.files import write_json
@@ -26,6 +25,7 @@ from lightning_modules.checked_stage import keep, remove_saved, validate_saved
 from lightning_modules.checkpoint_files import WholeFiles
 from lightning_modules.classifier import Classifier
 from lightning_modules.processes import (
+    SharedTraining,
     environment_of,
     first_decides,
     first_does,
@@ -239,9 +239,7 @@ def _processes(config: TrainerConfig) -> dict[str, Any]:
     told: dict[str, Any] = {"plugins": [environment_of(world, config), WholeFiles()]}
     if world.size == 1:
         return {**told, "strategy": "auto", "devices": 1, "num_nodes": 1, "sync_batchnorm": False}
-    # Buffers are not handed out before every forward pass, validations included, where the processes may have
-    # different numbers of batches: SharedStatistics does what is needed.
-    return {**told, "strategy": DDPStrategy(broadcast_buffers=False)}
+    return {**told, "strategy": SharedTraining()}
 
 
 def set_up_torch() -> None:

@@ -35,6 +35,9 @@ Cases = Annotated[int, typer.Option(min=1, help="Drawn data sets of each kind an
 Resamples = Annotated[int, typer.Option(min=10, help="Of each data set.")]
 PageImages = Annotated[int, typer.Option(min=10, help="Test images of the page.")]
 Openings = Annotated[int, typer.Option(min=1, help="How often the page is opened.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDE]...", help="What train.py is given.")]
+Starts = Annotated[int, typer.Option(min=1, help="How often each process is started, in turn.")]
+SharedFolder = Annotated[Path | None, typer.Option(help="Below it all is written; one that a cluster's nodes share.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
@@ -228,6 +231,37 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
     if csv:
         found = pd.DataFrame([row]).assign(rounds=rounds, revision=revision())
         write_csv(csv, found.round(2))
+
+
+@app.command()
+@report_user_errors()
+def startup(overrides: Overrides = None, rounds: Starts = 5, work: SharedFolder = None, csv: Csv = None) -> None:
+    """Measure a job from the start of its process to its first training batch, phase by phase, in fresh processes.
+
+    Beside it stands a process that imports torch, timm, Lightning, Hydra and albumentations and ends, and both without
+    Python's bytecode. With a Slurm at hand, also from sbatch to the first batch. Without overrides: a smoke run.
+
+    [bold]python scripts/benchmark.py startup --csv results/startup.csv[/bold]
+    """
+    import tempfile
+    from importlib.metadata import version
+
+    from rich.console import Console
+
+    from common.files import write_csv
+    from common.runs import revision
+    from scripts.benchmarks.startup import USUAL, beyond, has_slurm, measure, startup_table
+
+    console, slurm = Console(), has_slurm()
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        found = measure(Path(folder), overrides or USUAL, rounds, slurm, lambda text: console.print(text, markup=False))
+    console.print(startup_table(found))
+    console.print(f"beyond the five libraries: {beyond(found):.1f} s, {beyond(found, 'cpu_s'):.1f} s of CPU time")
+    if not slurm:
+        console.print("no Slurm answers here: a job is not followed from sbatch on")
+    if csv:
+        about = {"overrides": " ".join(overrides or USUAL), "torch": version("torch"), "revision": revision()}
+        write_csv(csv, found.assign(**about).round(3))
 
 
 if __name__ == "__main__":

@@ -123,7 +123,9 @@ write_key() {
 }
 
 add_hosts() {
-    grep -qF "$mark" /etc/hosts || echo "127.0.0.1 ${nodes[*]} $mark" >>/etc/hosts
+    ! grep -qF "$mark" /etc/hosts || return 0
+    [ -z "$(tail -c 1 /etc/hosts)" ] || echo >>/etc/hosts # its last line may be without an end
+    echo "127.0.0.1 ${nodes[*]} $mark" >>/etc/hosts
 }
 
 remove_hosts() {

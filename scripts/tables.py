@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.claims_table import FOLD_LABEL
-from scripts import claims_tables, judged_tables, karyogram_tables
+from scripts import claims_tables, judged_tables, karyogram_tables, plan_tables
 from scripts.shown import interval, markdown
 
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
@@ -133,6 +133,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "chromosomes": chromosomes,
     "chromosome_recalls": chromosome_recalls,
     "overhead": overhead,
+    "plan_grid": plan_tables.plan_grid,
+    "plan_totals": plan_tables.plan_totals,
+    "startup": plan_tables.startup,
     "karyograms": karyogram_tables.karyograms,
     "karyogram_differences": differences("karyograms"),
     "protocol_gap": karyogram_tables.protocol_gap,

@@ -44,6 +44,7 @@ KINDS = {
     ],
     "plateau": ["scheduler=plateau", "scheduler.patience=1", "unfreeze.lr=0.05", "trainer.max_epochs=7"],
     "budget": ["trainer.max_images=40"],
+    "workers": ["loader.workers=2"],
 }
 
 
@@ -89,6 +90,7 @@ def undisturbed(tmp_path_factory):
     [
         pytest.param("plain", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch"),
         pytest.param("plain", Place("on_train_batch_start", 0, 0, 5), 6, id="in the epoch's last batch"),
+        pytest.param("workers", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, workers too"),
         pytest.param("plain", Place("on_train_epoch_end", 0, 0), 6, id="when an epoch is saved"),
         pytest.param("plain", Place("on_train_end", 0, 2), 12, id="when the stage has ended"),
         pytest.param("rich", Place("on_train_batch_start", 0, 1, 0), 3, id="while gradients are accumulated"),

@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from common.history import read_history
-from common.predictions import Predictions, read_predictions
+from common.predictions import read_predictions
 from common.runs import read_status
-from common.schema import Config
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.trained import load_run
@@ -23,7 +21,6 @@ DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]
 NET = ["model=resnet18", "model.cut=layer2", "transform=flips_rotations"]
 PLAIN = [*NET, "head.layers=[gap,{dense:8}]"]
 FROZEN = [*PLAIN, "unfreeze.stages.finetune.batchnorm=frozen", "unfreeze.stages.finetune.lr=0.001"]
-LEVELS = "callbacks.check_and_adjust.levels=[{above: 0.4, gate: 0.0, lr: 0.002},{above: 0.55, gate: 0.0, lr: 0.003}]"
 # Name -> what one process and two are given alike, with BatchNorm frozen but for the last.
 ALIKE = {
     "weighted loss": [*FROZEN, "balance=class_weights", "loss.label_smoothing=0.1", "head.logits=2"],
@@ -93,7 +90,6 @@ def pair(folder):
         Training("no disk", given(folder / "no_disk", *QUICKEST), "dies_in_preparing"),
         Training("race", given(folder / "race", *QUICKEST), "notes_builds"),
         Training("other seeds", given(folder, *QUICKEST, "seed=${oc.env:RANK}")),
-        Training("few images", given(folder, *QUICKEST, "data.images=6", "data.subjects=5", "protocol=image")),
         Training("full", given(folder / "full", *QUICKEST), "first_cannot_save"),
         Training("killed", given(folder / "killed", *QUICKEST), "second_is_killed"),
     ]
@@ -103,8 +99,8 @@ def pair(folder):
 @pytest.fixture(scope="module")
 def alone(folder) -> dict[str, Path]:
     """The runs of one process, ten images in each batch."""
-    ten = [*DATA, "loader.batch_size=10"]
-    return {name: run_undrawn(small_config(folder / "alone", *more, data=ten)) for name, more in ALIKE.items()}
+    ten = "loader.batch_size=10"
+    return {name: run_undrawn(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()}
 
 
 def run_of(pair: dict, name: str) -> Path:
@@ -140,6 +136,14 @@ def test_two_processes_train_what_one_does(pair, alone, name):
     for mine, other in zip(records(two), records(one), strict=True):
         assert mine.pop("score") == pytest.approx(other.pop("score"), rel=1e-4)
         assert mine == other
+
+
+def test_checks_and_the_early_break_count_the_images_of_both(pair, alone):
+    two, one = run_of(pair, "checks"), alone["checks"]
+    tables = [pd.read_csv(next(run.glob("logs/2-*/check_and_adjust.csv"))) for run in (two, one)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4)
+    assert set(tables[0]["reason"]) == {"check", "epoch"}
+    assert any(record["epochs"] < 3 for record in records(two))  # it broke early
 
 
 def test_each_image_is_predicted_once_and_as_by_one_process(pair, alone):
@@ -190,9 +194,9 @@ def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two
     theirs = to_predictions(predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, {}).frame
     ours = read_predictions(run.folder).frame
-    sampled = [name for name in ours if name.startswith("mc_")]
+    sampled = [name for name in ours if name.startswith("sampled_")]
     assert sampled
-    np.testing.assert_allclose(ours[sampled], theirs[sampled], rtol=1e-4, atol=1e-6)
+    pd.testing.assert_frame_equal(ours[sampled], theirs[sampled], rtol=1e-4, atol=1e-6)
 
 
 def test_an_error_of_the_first_process_ends_both_and_is_told_once(pair):
@@ -219,13 +223,6 @@ def test_processes_with_other_configurations_are_refused(pair):
     first, second = (each["error"] for each in pair["other seeds"])
     assert first.startswith("UserError: the processes of this run differ in their configuration")
     assert second == "RepeatedError: " + first.removeprefix("UserError: ")
-
-
-def test_too_few_images_for_the_processes_are_refused(pair):
-    assert pair["few images"][0]["error"] == (
-        "UserError: the validation part has 1 images, and each of 2 processes needs 1: "
-        "lower trainer.devices or trainer.num_nodes"
-    )
 
 
 @pytest.mark.parametrize(("name", "survivor"), [("full", 1), ("killed", 0)])

@@ -87,30 +87,50 @@ def test_the_same_command_runs_only_what_is_missing(cluster, sweep):
             assert (record["status"], record["attempts"]) == ("failed", 2)
 
 
-def test_preempted_and_killed_jobs_go_on_to_the_very_same_weights(cluster, sweep):
-    folder = sweep[0].parent / "disturbed"
+def test_jobs_that_are_warned_killed_or_preempted_go_on_to_the_very_same_weights(cluster, sweep):
+    alone, two = (Path(records(sweep[0])[f"split.fold=0 {nodes}"]["run"]) for nodes in (ALONE, TWO))
+    plain, folder = sweep[0].parent / "plain", sweep[0].parent / "disturbed"
+    script_job = submit_script(cluster, plain)
     command = cluster.start(*RUN, "split.fold=0", "callbacks.checkpoint.every_steps=7", folder=folder)
-    runs = wait_for(lambda: training(folder), "both jobs to be in the third epoch")
+
+    (warned,) = wait_for(lambda: training(plain, 1), "the script's job to be in its third epoch").values()
+    cluster.call("scancel", "--signal=USR1", script_job)  # as Slurm does some time before the limit
+    wait_for(lambda: cluster.state(script_job) == "PENDING", "it to be in the queue again")
+    assert read_status(warned)["status"] == "preempted"
+
+    runs = wait_for(lambda: training(folder, 2), "both jobs of the sweep to be in their third epoch")
     first = records(folder)
     os.kill(first[ALONE]["pid"], signal.SIGKILL)
     cluster.submit("--partition=high", "--nodelist=karyo2", "--exclusive", command="sleep 1")
+
     code, said = end_of(command, folder)
     assert code == 0, said
     last = records(folder)
-    # The one that was displaced was queued again by Slurm; the one that was killed, by the command.
+    # The one that was displaced was queued again on the cluster; the one that was killed, by the command.
     assert (last[TWO]["attempts"], last[TWO]["slurm_job"]) == (2, first[TWO]["slurm_job"])
     assert last[ALONE]["attempts"] == 2
     assert last[ALONE]["slurm_job"] != first[ALONE]["slurm_job"]
-    for nodes, run in runs.items():
-        assert_same(Path(records(sweep[0])[f"split.fold=0 {nodes}"]["run"]), run)
+    wait_for(lambda: read_status(warned)["status"] == "finished", "the script's job to end")
+    for one, other in ((two, runs[TWO]), (alone, runs[ALONE]), (alone, warned)):
+        assert_same(one, other)
 
 
-def training(folder: Path) -> dict[str, Path] | None:
-    """The runs of both jobs, once each is somewhere after its second epoch."""
+def submit_script(cluster: Cluster, folder: Path) -> str:
+    """Submit a plain script for the run of one process; return the id of the array's one member."""
+    folder.mkdir()
+    places = [f"output_dir={folder / 'outputs'}", f"cache_dir={folder.parent / 'cache'}"]
+    typed = ["cluster.gpus_per_node=null", "cluster.cpus_per_task=1", *RUN[:-1], "split.fold=0", *places]
+    path = str(folder / "job.sbatch")
+    cluster.call(sys.executable, str(ROOT / "scripts" / "sbatch.py"), *typed, "-o", path)
+    return cluster.call("sbatch", "--parsable", path) + "_0"
+
+
+def training(folder: Path, jobs: int) -> dict[str, Path] | None:
+    """The runs of the sweep below ``folder``, once each of its jobs is somewhere after its second epoch."""
     runs = {name: Path(record["run"]) for name, record in records(folder).items() if record.get("run")}
     paths = [run / "progress.json" for run in runs.values()]
     far = [path.is_file() and json.loads(path.read_text())["epoch"] > 2 for path in paths]
-    return runs if far == [True, True] else None
+    return runs if far == [True] * jobs else None
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -120,24 +140,3 @@ def assert_same(one: Path, other: Path) -> None:
     pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
     losses = [read_history(run)[["stage", "epoch", "val/loss"]] for run in (one, other)]
     pd.testing.assert_frame_equal(*losses)
-
-
-def test_a_plain_script_that_is_warned_of_its_time_limit_goes_on_by_itself(cluster, sweep, tmp_path):
-    run = ["cluster.gpus_per_node=null", "cluster.cpus_per_task=1", *RUN[:-1], "split.fold=0"]
-    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    cluster.call(sys.executable, str(ROOT / "scripts/sbatch.py"), *run, *places, "-o", str(tmp_path / "job.sbatch"))
-    job = cluster.call(
-        "sbatch", "--parsable", f"--chdir={ROOT}", f"--output={tmp_path}/%j.log", f"{tmp_path}/job.sbatch"
-    )
-    mine = wait_for(lambda: far_enough(tmp_path), "the job to be in the third epoch")
-    cluster.call("scancel", "--signal=USR2", job)  # as Slurm does some time before the limit
-    wait_for(lambda: cluster.state(job) == "PENDING", "the job to be in the queue again")
-    assert read_status(mine)["status"] == "preempted"
-    wait_for(lambda: read_status(mine)["status"] == "finished", "the job to end")
-    assert_same(Path(records(sweep[0])[f"split.fold=0 {ALONE}"]["run"]), mine)
-
-
-def far_enough(folder: Path) -> Path | None:
-    """The one run below ``folder``, once it is somewhere after its second epoch."""
-    paths = list((folder / "outputs").glob("*/*/seed=0/progress.json"))
-    return paths[0].parent if paths and json.loads(paths[0].read_text())["epoch"] > 2 else None

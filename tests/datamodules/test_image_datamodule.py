@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from common.errors import UserError
+from common.processes import World
 from common.schema import TransformConfig, WithinPlacesConfig
 from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.images import write_class_folders
@@ -120,3 +121,26 @@ def test_the_number_of_logits_must_fit_the_classes(tmp_path):
     data = ImageDataModule(small_config(tmp_path, "head.logits=3"), progress=False)
     with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes: set head\.logits=2"):
         data.inspect()
+
+
+def test_processes_share_the_images_that_one_would_serve(tmp_path):
+    config = small_config(tmp_path)
+    whole = prepared(config)
+    shares = [ImageDataModule(config, False, World(3, rank)) for rank in range(3)]
+    for share in shares:
+        share.inspect()
+        share.prepare()
+    for loader in ("val_dataloader", "predict_dataloader"):
+        rows = [[int(row) for batch in getattr(data, loader)() for row in batch[2]] for data in (whole, *shares)]
+        assert sorted(sum(rows[1:], [])) == sorted(rows[0])
+        assert [rows[1 + place % 3][place // 3] for place in range(len(rows[0]))] == rows[0]
+
+
+def test_too_few_images_for_the_processes_are_refused(tmp_path):
+    few = ["data.images=10", "data.subjects=10", "split.drawn_validation=share", "split.validation=0.1"]
+    config = small_config(tmp_path, *few)  # 6 to train with, 2 to validate
+    ImageDataModule(config, False, World(2)).inspect()
+    with pytest.raises(UserError, match="the validation part has 2 images, and each of 3 processes needs 1"):
+        ImageDataModule(config, False, World(3)).inspect()
+    with pytest.raises(UserError, match="the train part has 6 images, and each of 4 processes needs 2"):
+        ImageDataModule(config, False, World(4)).inspect()

@@ -35,7 +35,7 @@ class Training:
     judged: bool = False
 
 
-def run_pair(plan: list[Training], folder: Path, seconds: float = 120) -> dict[str, list[dict[str, Any]]]:
+def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[str, list[dict[str, Any]]]:
     """Let two processes go through the plan.
 
     Returns:

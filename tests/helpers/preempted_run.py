@@ -6,6 +6,7 @@ As a process of its own: ``python -m tests.helpers.preempted_run SIGNAL HOOK STA
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,9 +38,9 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
     def send(self, trainer, pl_module, *rest):
         here = Place(place.hook, self.stage, trainer.current_epoch, None if place.batch is None else rest[-1])
         if here == place:
-            for child in multiprocessing.active_children():
-                os.kill(child.pid, signum)
-            os.kill(os.getpid(), signum)
+            family = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+            # From another process: the workers of a loader know a signal of their parent's from that of a stranger.
+            subprocess.run(["kill", f"-{int(signum)}", *map(str, family)], check=True)
         plain(self, trainer, pl_module, *rest)
 
     plain = getattr(PureRandomness, place.hook)
