@@ -65,7 +65,8 @@ def is_first(composed: DictConfig) -> bool:
     trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
     if all(count == 1 for count in trainer):  # whatever Slurm counts: packed jobs are one process each
         return True
-    return int(os.environ.get("SLURM_PROCID", os.environ.get("RANK", 0))) == 0
+    # As common.processes.world_of: torchrun within a Slurm job counts.
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from common.console import warn
 
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)  # before the time limit: Slurm does not queue the job again by itself
 PATIENCE = 60  # seconds to wait for Slurm's answer
+# Times that Slurm may have started a job again, when a whole stretch of it saves nothing: one more would not either.
+FRUITLESS = 2
 # What Slurm answers where somebody else was first: another process of the job, or Slurm itself.
 REQUEUED = ("Job is pending execution", "can not be altered now", "already completing")
 
@@ -58,6 +60,7 @@ class _Watch:
         training: Whether signals are only noted.
         noted: The first signal that has come.
         leaving: Whether ``Preempted`` was raised: more signals say nothing new.
+        progressed: Whether something is saved that was not there before.
     """
 
     process: int
@@ -65,6 +68,7 @@ class _Watch:
     training: bool = False
     noted: int | None = None
     leaving: bool = False
+    progressed: bool = False
 
 
 _watches: list[_Watch] = []
@@ -74,9 +78,10 @@ _watches: list[_Watch] = []
 def watched(first: bool = True) -> Iterator[None]:
     """Heed the signals within the block: they raise ``Preempted`` at once, in a training when its state is saved.
 
-    Where a warning before the time limit was heeded, Slurm is asked at the end to queue the job again. Handlers that
-    are there (submitit's would exit in the middle of a step) are back afterwards; but in a job of Slurm that is
-    leaving, what else comes stays unheeded. Outside the main thread, and within another ``watched``, nothing happens.
+    Where a warning before the time limit was heeded, Slurm is asked at the end to queue the job again; but not for
+    ever, where the limit is too short to save anything. Handlers that are there (submitit's would exit in the middle of
+    a step) are back afterwards; but in a job of Slurm that is leaving, what else comes stays unheeded. Outside the main
+    thread, and within another ``watched``, nothing happens.
 
     Args:
         first: Whether this is the first of the job's processes, or its only one.
@@ -95,7 +100,7 @@ def watched(first: bool = True) -> Iterator[None]:
         yield
     except Preempted as preempted:
         leaves = slurm_job() is not None
-        if leaves and preempted.first and (preempted.signum in WARNINGS or _still_counts()):
+        if leaves and preempted.first and _is_to_go_on(preempted.signum, watch.progressed):
             requeue()
         raise
     finally:
@@ -134,6 +139,12 @@ def pending() -> int | None:
     return _watches[-1].noted if _watches else None
 
 
+def note_progress() -> None:
+    """Note that a state is saved which the job goes on from, farther than the one that it began with."""
+    if _watches:
+        _watches[-1].progressed = True
+
+
 def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
     """Raise ``Preempted``.
 
@@ -165,6 +176,17 @@ def requeue() -> None:
     well = done is not None and done.returncode in (0, -signal.SIGTERM)
     if not well and not any(answer in reason for answer in REQUEUED):
         warn(f"{' '.join(command)} failed ({reason}): submit the job again by hand, it goes on where it was saved")
+
+
+def _is_to_go_on(signum: int, progressed: bool) -> bool:
+    """Whether Slurm must be asked to queue the present job again."""
+    if signum not in WARNINGS:
+        return _still_counts()
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    if progressed or restarts < FRUITLESS:
+        return True
+    warn(f"nothing new was saved, in start {restarts + 1} of this job: it needs more time (cluster.timeout_min)")
+    return False
 
 
 def _still_counts() -> bool:

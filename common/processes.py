@@ -14,6 +14,8 @@ STARTERS: dict[Starter, tuple[str, str, str, str]] = {
     "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK"),
     "slurm": ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"),
 }
+# Told by srun alone: a batch script knows of its tasks too, but has started none of them.
+STEP = "SLURM_STEP_ID"
 
 
 @dataclass(frozen=True)
@@ -44,28 +46,36 @@ def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ
     """Return this process's place among the ``devices * num_nodes`` of its run.
 
     A run of one process is on its own, whatever Slurm counts: packed jobs share a Slurm step. Where torchrun was
-    started within a Slurm job, torchrun counts.
+    started within a Slurm job, torchrun counts; its processes are for one run always.
 
     Raises:
         UserError: The run asks for several processes, and this one was started alone, or among another number of them,
             or the processes are spread over the nodes in another way.
     """
     wanted = trainer.devices * trainer.num_nodes
-    if wanted == 1:
+    world = _started(environment)
+    if wanted == 1 and (world is None or world.starter == "slurm" or world.size == 1):
         return World()
     asked = f"trainer.devices={trainer.devices} on trainer.num_nodes={trainer.num_nodes}"
-    for starter, names in STARTERS.items():
-        if all(name in environment for name in names):
-            world = World(*(int(environment[name]) for name in names), starter=starter)
-            break
-    else:
+    if wanted == 1:
+        raise UserError(f"{asked} is one process, torchrun has started {world.size}: set trainer.devices to as many")
+    if world is None:
         raise UserError(f"{asked} needs {wanted} processes, and this one was started alone: {_way_out(trainer)}")
+    starter = world.starter
     if world.size != wanted:
         raise UserError(f"{asked} needs {wanted} processes, {starter} has started {world.size}: {_way_out(trainer)}")
     if world.local_rank >= trainer.devices or world.node != world.rank // trainer.devices:
         where = f"process {world.rank} is number {world.local_rank} on node {world.node}"
         raise UserError(f"{asked}: {starter} has spread the processes otherwise, {where}: {_way_out(trainer)}")
     return world
+
+
+def _started(environment: Mapping[str, str]) -> World | None:
+    """This process's place among those that something has started; None where it was started alone."""
+    for starter, names in STARTERS.items():
+        if all(name in environment for name in names) and (starter == "torchrun" or STEP in environment):
+            return World(*(int(environment[name]) for name in names), starter=starter)
+    return None
 
 
 def _way_out(trainer: TrainerConfig) -> str:

@@ -188,7 +188,8 @@ def recorded(folder: Path) -> Iterator[None]:
             write_status(folder, "failed", error=f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, or Lightning's exit after it
-        write_status(folder, "interrupted")
+        with suppress(OSError):
+            write_status(folder, "interrupted")
         warn("interrupted: the same command goes on from the last checkpoint")
         raise
 
@@ -210,18 +211,23 @@ def facts_of(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the run's folder against a second process; the lock of a killed process is free again.
+def locked(folder: Path, taken: str | None = None) -> Iterator[None]:
+    """Hold a run's folder against a second process; the lock of a killed process is free again.
+
+    Args:
+        folder: The folder, which is made where it is missing.
+        taken: What to say where another process holds it; None: that it trains this run.
 
     Raises:
-        UserError: Another process trains this very run.
+        UserError: Another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise UserError(f"another process is training {folder}: wait for it, or choose another seed") from error
+        training = f"another process is training {folder}: wait for it, or choose another seed"
+        raise UserError(taken or training) from error
     try:
         yield
     finally:

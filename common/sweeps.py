@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
-from common.files import sha256_of_value, write_json
+from common.files import read_whole_json, sha256_of_value, write_json
 from common.preemption import slurm_job
 
 SCHEMA = 1
@@ -97,16 +97,27 @@ def read_sweep(folder: Path) -> Sweep:
         raise UserError(f"{folder} is no sweep: there is no sweep.json in it") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path} cannot be read ({error}): start the sweep again, it is written anew") from error
-    if values.pop("schema", None) != SCHEMA:
-        raise UserError(f"{path} is of another version: start the sweep again, it is written anew")
-    jobs = tuple(Job(each["key"], tuple(each["overrides"])) for each in values.pop("jobs"))
-    return Sweep(jobs=jobs, command=tuple(values.pop("command")), **values)
+    try:
+        if values.pop("schema", None) != SCHEMA:
+            raise UserError(f"{path} is of another version: start the sweep again, it is written anew")
+        jobs = tuple(Job(each["key"], tuple(each["overrides"])) for each in values.pop("jobs"))
+        return Sweep(jobs=jobs, command=tuple(values.pop("command")), **values)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not what a sweep writes: start the sweep again, it is written anew") from error
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:
-    """Return what is known of a job, at least ``{"key", "status"}``; "waiting" where it has not begun."""
+    """Return what is known of a job, at least ``{"key", "status"}``; "waiting" where it has not begun.
+
+    Raises:
+        UserError: Its file is damaged.
+    """
     path = Path(folder) / "jobs" / f"{key}.json"
-    return json.loads(path.read_text()) if path.is_file() else {"key": key, "status": "waiting"}
+    try:
+        found = json.loads(path.read_text()) if path.is_file() else {}
+        return {"key": key, "status": "waiting", **found}
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error}): remove it, the job's run knows how far it is") from error
 
 
 def write_record(folder: Path, key: str, **facts: Any) -> None:
@@ -120,8 +131,7 @@ def is_done(folder: Path, key: str) -> bool:
     record = read_record(folder, key)
     if record["status"] != "finished" or record.get("kind") != "run" or not record.get("run"):
         return False  # a search is never done: its number of trials may be raised
-    status = Path(record["run"]) / "status.json"
-    return status.is_file() and json.loads(status.read_text()).get("status") == "finished"
+    return read_whole_json(Path(record["run"]) / "status.json").get("status") == "finished"
 
 
 class JobRecord:

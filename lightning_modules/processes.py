@@ -11,6 +11,7 @@ end them.
 
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
@@ -39,6 +40,8 @@ T = TypeVar("T")
 PATIENCE = timedelta(hours=6)
 # A task whose node still boots, or that has met an error before it could join.
 UNTIL_JOINED = timedelta(minutes=10)
+# Seconds between the moments at which a signal for all of them reaches the nodes.
+MOMENT = 2.0
 
 _worlds: list[World] = []  # of the runs that this process has joined for, in their order
 
@@ -185,7 +188,8 @@ def first_holds(make: Callable[[], AbstractContextManager]) -> Iterator[None]:
     held = make() if is_first() else nullcontext()
     first_does(held.__enter__)
     try:
-        yield
+        with _broken_connections_explained():
+            yield
     except BaseException as error:
         if not held.__exit__(type(error), error, error.__traceback__):
             raise
@@ -210,20 +214,6 @@ def gather_to_first(value: Any) -> list[Any] | None:
     return values
 
 
-def any_process(flag: bool) -> bool:
-    """Tell, in every process, whether the flag is set in one of them: all must ask at the same moment."""
-    if processes() == 1:
-        return flag
-    found = torch.tensor(flag, dtype=torch.uint8)  # on the CPU: no device is waited for
-    dist.all_reduce(found, dist.ReduceOp.MAX)
-    return bool(found)
-
-
-def all_agree(flag: bool) -> bool:
-    """Tell, in every process, whether the flag is set in all of them: all must ask at the same moment."""
-    return not any_process(not flag)
-
-
 def summed(values: torch.Tensor) -> torch.Tensor:
     """Return the sum of the values over the processes; they stay on their device. No gradient passes through it."""
     if processes() > 1:
@@ -246,10 +236,10 @@ def _join(trainer: TrainerConfig, world: World) -> None:
     device = torch.device("cuda", world.local_rank) if cuda else None
     if device is not None:
         if trainer.devices > torch.cuda.device_count():
-            there = torch.cuda.device_count()
-            raise UserError(
-                f"trainer.devices={trainer.devices}, but a process sees {there} GPUs: ask Slurm for as many"
-            )
+            seen = f"each process sees {torch.cuda.device_count()} GPUs"
+            # Slurm hides a node's other GPUs from a task that was given its own.
+            way_out = f"under Slurm, ask with --gpus-per-node={trainer.devices}, not with --gpus-per-task"
+            raise UserError(f"trainer.devices={trainer.devices}, but {seen}: {way_out}")
         torch.cuda.set_device(device)
     _worlds.append(world)
     # One store for the life of the process: a new one might meet the closing port of the one before.
@@ -305,7 +295,10 @@ def _sendable(error: Exception | None) -> Exception | None:
 def _broken_connections_explained() -> Iterator[None]:
     """Say in one line that another process has gone; why, it says itself.
 
+    It may have gone for a signal that reaches this process a little later: that is waited for.
+
     Raises:
+        Preempted: The signal came.
         UserError: In place of what gloo or NCCL say.
     """
     try:
@@ -313,5 +306,6 @@ def _broken_connections_explained() -> Iterator[None]:
     except RuntimeError as error:  # torch's own errors of this kind are RuntimeErrors too
         reason = " ".join(str(error).split())
         if isinstance(error, dist.DistError) or "gloo" in reason:
+            time.sleep(MOMENT)
             raise UserError(f"another process of this run has ended ({reason[:200]}): see what it says") from error
         raise

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
 from common.runs import ROOT
+from scripts.sweep_status import OutputDir, Places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
     from scripts.sweep_folders import Chosen
 
 RESULTS = ROOT / "results"
-Places = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[SWEEP | RUN...]",
-        help="A sweep's folder or name, or run folders and patterns of them.",
-        show_default="the newest sweep",
-    ),
-]
-OutputDir = Annotated[Path, typer.Option(help="Where train.py writes; its sweeps are looked through for a name.")]
 Csv = Annotated[
     Path | None,
     typer.Option(help="Write the table to this file.", show_default="results/<sweep>.csv; of runs: only shown"),
@@ -54,7 +46,8 @@ def collect(
     Over [bold]folds[/bold] the standard deviation is told: they share what they train with, so no interval is honest.
 
     Jobs that failed or are missing are counted, never left out in silence; hours and memory that were not measured are
-    empty. Hours of GPUs are wall time times devices, those of CPUs processor time.
+    empty. Hours of GPUs are wall time times devices, those of CPUs processor time. A GPU that several jobs share
+    (cluster.pack) counts whole for each of them.
 
     [bold]python scripts/collect.py cnmc_grid[/bold]
 
@@ -100,12 +93,12 @@ def _rows(chosen: "Chosen", confidence: float) -> list[dict[str, Any]]:
 
 def _each(chosen: "Chosen") -> list[dict[str, Any]]:
     from scripts.collecting import SEED_AND_FOLD, row_of_run
-    from scripts.sweep_tables import told_apart
+    from scripts.sweep_tables import name_of, told_apart
 
     standings = chosen.standings()
     keys = [key for key in told_apart(standings) if key not in SEED_AND_FOLD]
     named = keys or [key for key in ("experiment", "name") if any(key in one.words for one in standings)][:1]
-    labels = [" ".join(one.words[key] for key in named if key in one.words) or one.key for one in standings]
+    labels = [name_of(one, named) or one.key for one in standings]
     return [row_of_run(one, label) for one, label in zip(standings, labels, strict=True)]
 
 

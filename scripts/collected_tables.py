@@ -11,6 +11,9 @@ from rich.text import Text
 from scripts.collecting import SEPARATOR
 from scripts.sweep_tables import WIDE, duration
 
+LABEL = 16  # characters of a label at least
+NARROW = 75  # characters of a terminal in which two metrics find room
+PLACE = 12  # more of them that fold, seed and state take
 NARROW_METRICS = ("f1_weighted", "auc")
 OF_TWO, OF_MORE = ("accuracy", "sensitivity", "specificity"), ("accuracy", "f1_macro", "balanced_accuracy")
 
@@ -28,11 +31,13 @@ def table(rows: Sequence[Mapping[str, Any]], width: int, confidence: float, each
     columns = _columns(rows, width, each)
     for name in columns:
         words = name in ("label", "state", "device")
-        drawn.add_column(name, overflow="fold", justify="left" if words else "right", no_wrap=name != "label")
+        least = min(LABEL, max(len(cell) for cell in columns[name])) if name == "label" else None
+        justify = "left" if words else "right"
+        drawn.add_column(name, overflow="fold", justify=justify, no_wrap=name != "label", min_width=least)
     for place in range(len(rows)):
         drawn.add_row(*(Text(cells[place]) for cells in columns.values()))
     said = [f"below each value: its {100 * confidence:.4g} % interval {_of_what(rows, each)}"]
-    said += [] if each else ["time: of all runs of a row together, preparation and prediction included"]
+    said += [] if each else ["time: of all finished runs of a row together, preparation and prediction included"]
     notes = [Text(line, style="dim") for line in said]
     warnings = [Text(f"! {line}", style="yellow") for line in _remarks(rows)]
     return Group(drawn, *notes, *warnings)
@@ -46,7 +51,8 @@ def _columns(rows: Sequence[Mapping[str, Any]], width: int, each: bool) -> dict[
         found["runs"] = [_runs(row) for row in rows]
     two = [row.get("sensitivity") is not None for row in rows if row.get("f1_weighted") is not None]
     further = OF_TWO if all(two) else OF_MORE if not any(two) else tuple(dict.fromkeys(OF_TWO + OF_MORE))
-    for name in NARROW_METRICS + (further if width >= WIDE else ()):
+    narrow = NARROW_METRICS if width >= NARROW + (PLACE if each else 0) else NARROW_METRICS[:1]
+    for name in narrow + (further if width >= WIDE else ()):
         if any(row.get(name) is not None for row in rows):
             found[name] = [_interval(row, name) for row in rows]
     found["time"] = [_hours(row.get("total_hours")) for row in rows]

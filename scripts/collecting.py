@@ -11,13 +11,15 @@ from common.errors import UserError
 from common.files import read_whole_json, sha256_of_value
 from common.predictions import Predictions, read_predictions
 from common.schema import EvaluationConfig
-from common.standing import ADDRESS, BAD, Standing
+from common.standing import ADDRESS, BAD, Standing, short_names
 from common.usage import CPU, read_usage
 from evaluation.collected import OF_ALL, OF_TWO, collect
 
 GIB = 2**30
 SEPARATOR = "; "  # between the remarks of a row
+UNNAMED = "custom"  # what conf/train.yaml calls a run that no experiment names
 SEED_AND_FOLD = ("seed", "fold", "split.fold")
+PROCESSES, SYNCHRONISED = "processes", "sync_batchnorm"  # how many trained together, and whether BatchNorm did
 TOLD = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
 MEASURED = ("images_seen", "wall_seconds", "total_hours", "device", "gpu_hours", "cpu_hours")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
@@ -241,10 +243,16 @@ def _words(one: Standing) -> dict[str, str]:
 def _label(rows: Sequence[Row]) -> None:
     """Name each row by its experiment; where several share the name, by protocol, data and what else differs."""
     places = [(_name(row), _protocol(row), _source(row)) for row in rows]
+    # Nobody knows the data of what has not run, nor its protocol where that was not typed.
+    said = [own if row.runs else tuple(filter(None, own)) for row, own in zip(rows, places, strict=True)]
     for row, own in zip(rows, places, strict=True):
         row.label = own[0]
+        if not row.runs:
+            row.label += _own_words(row, rows)
+            continue
         for number, what in ((1, "protocol"), (2, "data")):
-            if len({place[number] for place in places if place[:number] == own[:number]}) > 1:
+            same = [place[number] for place in said if place[:number] == own[:number] and len(place) > number]
+            if len(set(same)) > 1:
                 row.label += f", {own[number] or f'{what} unsaid'}"
         alike = [other for other, place in zip(rows, places, strict=True) if place == own]
         row.alike = len(alike)
@@ -269,28 +277,44 @@ def _source(row: Row) -> str | None:
 
 def _name(row: Row) -> str:
     name = row.runs[0].predictions.about.get("name") if row.runs else None
-    words = " ".join(f"{key}={value}" for key, value in row.words.items())
-    return str(name or row.words.get("name") or row.words.get("experiment") or words or "run")
+    return str(name or row.words.get("name") or row.words.get("experiment") or UNNAMED)
 
 
 def _difference(row: Row, alike: Sequence[Row]) -> str:
     """What tells a row from others of its experiment and protocol."""
-    if not row.runs:
-        return ", not finished"
     facts = [_facts(other) for other in alike if other.runs]
     keys = sorted({key for one in facts for key in one if len({repr(other.get(key)) for other in facts}) > 1})
     own = _facts(row)
     if 0 < len(keys) <= TOLD:
-        return "".join(f", {key} {own.get(key, '-')}" for key in keys)
+        return "".join(_told(key, own.get(key, "-")) for key in keys)
     return f", configuration {row.runs[0].predictions.about.get('config')}"
+
+
+def _own_words(row: Row, rows: Sequence[Row]) -> str:
+    """What tells a row of which no run has ended from others of its experiment, by what was typed for it."""
+    others = [other.words for other in rows if _name(other) == _name(row)]
+    keys = [key for key in row.words if len({words.get(key) for words in others}) > 1]
+    names = short_names(keys)
+    return "".join(f", {'' if key == 'protocol' else names[key] + ' '}{row.words[key]}" for key in keys)
+
+
+def _told(key: str, value: Any) -> str:
+    """A fact in words; of processes nothing where it is what is usual."""
+    if key == PROCESSES:
+        return f", {value} processes" if value != 1 else ""
+    if key == SYNCHRONISED:
+        return f", {key}" if value else ""
+    return f", {key} {value}"
 
 
 def _facts(row: Row) -> dict[str, Any]:
     """What makes a row what it is, by dotted keys."""
     identity = row.runs[0].identity if row.runs else {}
+    world = identity.get("processes") or {}
+    together = {PROCESSES: world.get("count", 1), SYNCHRONISED: world.get("sync_batchnorm", False)}
     contents = {f"content of {name}": str(one)[:8] for name, one in (identity.get("contents") or {}).items()}
     contents.pop("content of init_from", None)  # another for each fold
-    return {**_flat(identity.get("config") or {}), **contents, **_flat(identity.get("processes") or {}, "processes")}
+    return {**together, **_flat(identity.get("config") or {}), **contents}
 
 
 def _flat(values: Any, above: str = "") -> dict[str, Any]:

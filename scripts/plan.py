@@ -64,9 +64,12 @@ def sweep(
     """
     from rich.console import Console
 
+    from common.errors import UserError
     from lightning_modules.staged_training import set_up_torch
     from scripts.planning import Images, Machine, examine, experiments_of, plan_sweep, rates
 
+    if images < folds:
+        raise UserError(f"--images {images} cannot be parted into {folds} folds: say more images, or fewer --folds")
     set_up_torch()
     machine = Machine(peak_tflops, utilisation, operator_us, step_ms, loaders, startup_s)
     part, console, rate = images // folds, Console(), rates()
@@ -88,11 +91,16 @@ def check(experiments: Experiments = None, csv: Csv = None) -> None:
     """
     import pandas as pd
 
+    from common.errors import UserError
+    from common.runs import ROOT
     from lightning_modules.staged_training import set_up_torch
     from scripts.plan_check import check_on_cpu
 
-    set_up_torch()
     chosen = experiments or ["vgg16_cut_block5", "resnet50_cut_block5", "mobilenetv2_cut"]
+    for name in chosen:
+        if not (ROOT / "conf" / "experiment" / f"{name}.yaml").is_file():
+            raise UserError(f"no experiment is called {name}: conf/experiment/ holds those that there are")
+    set_up_torch()
     found = pd.DataFrame([check_on_cpu(name) for name in chosen])
     _show(found, ["experiment", "gflops_step", "predicted_s", "measured_s", "measured_over_predicted"])
     _write(csv, found)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -30,12 +30,15 @@ class Signs:
         self.folder = folder
         self.patience = patience
         self.mine = uuid4().hex
+        # Not of one thread: the one that touches the sign may have to take it up anew.
+        self._lock = FileLock(folder / self.mine, thread_local=False)
+        self._renewing = Lock()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold this process's sign, and touch it from a thread: a step of the training may take long."""
         sign, ended = self.folder / self.mine, Event()
-        with FileLock(sign):
+        with self._lock:
             thread = Thread(target=self._beat, args=(sign, ended), name="sign of life", daemon=True)
             thread.start()
             try:
@@ -45,14 +48,26 @@ class Signs:
                 thread.join()
                 sign.unlink(missing_ok=True)
 
+    def renew(self) -> None:
+        """Show this process's sign anew where it was removed, by hand or by one that took the process for dead.
+
+        Without it, all that the process does from then on would be taken for a dead one's.
+        """
+        with self._renewing:
+            if self._lock.is_locked and not (self.folder / self.mine).exists():
+                self._lock.release()
+                self._lock.acquire()
+
     def is_dead(self, name: str, elsewhere: bool) -> bool:
-        """Tell whether the process of a sign is dead, and remove the sign if so.
+        """Tell whether the process of a sign is dead, and remove the sign if so; this process never is.
 
         Args:
             name: The sign.
             elsewhere: Whether it is of another machine.
         """
         sign = self.folder / name
+        if name == self.mine:
+            return False
         if not sign.exists():  # given up by its process, or by one that found it dead
             return True
         if elsewhere and self._silence(sign) <= self.patience:
@@ -68,6 +83,7 @@ class Signs:
     def _beat(self, sign: Path, ended: Event) -> None:
         while not ended.wait(min(BEAT, self.patience / 5)):
             with suppress(OSError):  # a file system that is away for a moment
+                self.renew()
                 os.utime(sign)
 
     def _silence(self, sign: Path) -> float:

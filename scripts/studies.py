@@ -66,6 +66,7 @@ class SharedStudy:
         the trials before: it does not matter how often the search was interrupted.
         """
         with self._claims:
+            self._signs.renew()
             self._sweep()
             counted = [trial for trial in self.trials if not is_lost(trial)]
             waiting = any(trial.state == TrialState.WAITING for trial in counted)

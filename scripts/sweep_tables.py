@@ -25,6 +25,7 @@ STYLES = {
     "lost": "bold red",
 }
 SHOWN_FIRST = ("failed", "lost", "running", "interrupted", "preempted", "pruned", "finished", "waiting")
+SELF_TOLD = ("experiment", "name", "protocol", ADDRESS)  # keys whose values say what they are
 CUT = 240  # characters of an error's last line
 
 
@@ -52,6 +53,13 @@ def report(name: str, standings: Sequence[Standing], width: int, rows: int | Non
     if any(one.metric for one in shown):
         parts.append(Text(f"finished: {METRIC} of the test images, with its interval", style="dim"))
     return Group(*parts, *reasons, *summary(standings, width))
+
+
+def name_of(one: Standing, keys: Sequence[str]) -> str:
+    """Return what tells a job from the others in words, such as "resnet18, fold 2": see :func:`told_apart`."""
+    names = short_names(keys)
+    said = [key for key in keys if key in one.words]
+    return ", ".join(one.words[key] if key in SELF_TOLD else f"{names[key]} {one.words[key]}" for key in said)
 
 
 def told_apart(standings: Sequence[Standing]) -> list[str]:
@@ -150,8 +158,7 @@ def _reason(one: Standing, keys: Sequence[str], whole: bool) -> Text:
     last = error.splitlines()[-1].strip() if error else "no error was recorded"
     failed = error if whole and error else last if len(last) <= CUT else last[: CUT - 3] + "..."
     why = failed if one.state == "failed" else ", ".join(filter(None, [one.note, _silence(one)]))
-    name = " ".join(one.words[key] for key in keys if key in one.words)
-    return Text.assemble((f"{one.state}: {name}: ", STYLES[one.state]), why)
+    return Text.assemble((f"{one.state}: {name_of(one, keys)}: ", STYLES[one.state]), why)
 
 
 def _epoch(one: Standing) -> str:

@@ -84,6 +84,7 @@ def pair(folder):
         Training("again", given(folder / "resumed", *STATEFUL, *STEPS, "resume=never")),
         Training("left", given(folder / "left", *STATEFUL), "second_is_told_first"),
         Training("came back", given(folder / "left", *STATEFUL)),
+        Training("left early", given(folder / "early", *QUICKEST), "second_is_told_in_preparing"),
         Training("left a validation", given(folder / "validating", *STATEFUL), "first_is_told_in_a_validation"),
         Training("validated", given(folder / "validating", *STATEFUL)),
         Training("uneven validation", given(folder / "uneven", *QUICKEST, "loader.batch_size=4")),
@@ -179,6 +180,12 @@ def test_a_signal_that_reaches_one_process_first_makes_both_leave_with_one_state
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     pd.testing.assert_frame_equal(read_predictions(resumed).frame, read_predictions(whole).frame)
     assert records(resumed) == records(whole)
+
+
+def test_a_signal_that_reaches_another_process_first_is_no_error_of_the_first(pair, folder):
+    assert [each["error"] for each in pair["left early"]] == ["Preempted: SIGTERM"] * 2
+    status = next((folder / "early").rglob("status.json"))
+    assert json.loads(status.read_text())["status"] == "preempted"
 
 
 def test_a_validation_of_uneven_shares_ends_in_both(pair):

@@ -1,12 +1,26 @@
 """What Slurm's commands say: which jobs are in the queue, and why a job was refused."""
 
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from common.cluster_schema import SlurmConfig
 from common.errors import UserError
 
 HELD = "HELD"
 PATIENCE = 60  # seconds to wait for Slurm's answer
+# The key that a word of sbatch's is about; the first one that is found counts ("account or account/partition").
+ABOUT = {
+    "account": "account",
+    "qos": "qos",
+    "partition": "partition",
+    "feature": "constraint",
+    "node name": "exclude",
+    "time limit": "timeout_min",
+    "option": "additional_parameters",
+}
 
 
 def check_slurm() -> None:
@@ -48,15 +62,37 @@ def cancel(slurm_id: str) -> None:
     subprocess.run(["scancel", slurm_id], capture_output=True, check=False, timeout=PATIENCE)
 
 
-def explain_refusal(message: str, partition: str | None) -> UserError:
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put Ctrl-C off until the block has ended, for this process and for the commands that it starts.
+
+    Raises:
+        KeyboardInterrupt: At the end, where Ctrl-C came meanwhile.
+    """
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: came.append(signum))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # handed down to commands, as a handler is not
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def explain_refusal(message: str, asked: SlurmConfig) -> UserError:
     """Return an error of one line for what sbatch has said."""
-    said = [line.rpartition("error: ")[2] for line in message.splitlines() if "error:" in line]
+    lines = message.strip().splitlines() or ["no reason given"]
+    said = [line.rpartition("error: ")[2] for line in lines if "error:" in line]
     said = [line.removeprefix("Batch job submission failed: ").strip() for line in said]
-    text = "; ".join(dict.fromkeys(said)) or (message.strip().splitlines() or ["no reason given"])[-1]
+    text = "; ".join(dict.fromkeys(said)) or lines[0]
     lowered = text.lower()
-    if "partition" in lowered:
-        return UserError(f"cluster.partition={partition}: {text}; there are {_sinfo('%R')}")
-    if any(word in lowered for word in ("node", "gres", "memory", "cpu")):
+    key = next((key for word, key in ABOUT.items() if word in lowered), None)
+    if key:
+        there = f"; there are {_sinfo('%R')}" if key == "partition" else ""
+        return UserError(f"cluster.{key}={getattr(asked, key)}: {text}{there}")
+    if any(word in lowered for word in ("node", "gres", "memory", "cpu", "processors")):
         nodes = _sinfo("%N: %c cores, %m MB, %G")
         return UserError(
             f"no node has what is asked ({text}): see cluster.gpus_per_node, cpus_per_task, mem_gb, trainer.num_nodes "

@@ -1,10 +1,14 @@
 """On a Slurm cluster, through submitit: an array for jobs of the same needs, a member for each job."""
 
+import io
 import json
 import os
+import shlex
+import sys
 import time
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from contextlib import redirect_stderr
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,12 @@ from common.cluster_schema import SlurmConfig, check_cluster
 from common.console import console, say, warn
 from common.errors import UserError
 from common.files import write_json
-from hydra_plugins.karyocyte._queue import HELD, cancel, check_slurm, explain_refusal, queued, release
+from hydra_plugins.karyocyte._queue import HELD, cancel, check_slurm, explain_refusal, queued, release, undisturbed
 from hydra_plugins.karyocyte._tasks import INTERRUPTED, Context, Task
 
 SUBMITTED = "slurm.json"
-HOW = ("cluster", "trainer.devices", "trainer.num_nodes")  # overrides by which jobs differ in their needs
+HOW = ("cluster", "trainer", "experiment", "profile")  # keys that may say what a job asks of the cluster
+UNFIT = '"\\%\r\n'  # signs that sbatch or submitit read as something else
 LOOKS = 3  # so often a job must be missing from the queue before it counts as gone: files of a network come late
 
 
@@ -32,6 +37,14 @@ class SlurmBackend:
     def __init__(self, settings: SlurmConfig, context: Context) -> None:
         self.settings = settings
         self.context = context
+        self._settings_of = cache(self._compose)  # composing takes a sixth of a second, and many jobs share it
+
+    def _compose(self, overrides: tuple[str, ...]) -> SlurmConfig:
+        """What jobs with these overrides ask of the cluster."""
+        composed = self.context.hydra.config_loader.load_sweep_config(self.context.config, list(overrides))
+        found = check_cluster(OmegaConf.to_container(composed.cluster, resolve=True))
+        assert isinstance(found, SlurmConfig)
+        return found
 
     def check(self) -> None:
         """Refuse a machine without Slurm."""
@@ -39,41 +52,59 @@ class SlurmBackend:
 
     def run(self, folder: Path, tasks: Sequence[Task]) -> None:
         """Submit the tasks that are not in the queue, and wait for all of them."""
+        _check_path(folder)
         submitted = _read(folder)
         alive = queued()
         if alive is None:
             raise UserError("Slurm's controller does not answer (squeue): ask the cluster's people, or try again later")
-        adopted = [task for task in tasks if submitted.get(task.job.key) in alive]
+        adopted = [task for task in tasks if submitted.get(task.job.key) in alive and not _ended(folder, task)]
         if adopted:
             say(f"{len(adopted)} jobs are in the queue already: waiting for them")
-        new = [task for task in tasks if task not in adopted]
-        for _, group in groupby(sorted(new, key=_needs), key=_needs):
-            submitted |= self._submit(folder, list(group))
-            write_json(folder / SUBMITTED, submitted)
+        groups = self._groups([task for task in tasks if task not in adopted])
+        known = {task.job.key for task in adopted}
         try:
+            for settings, group in groups:
+                with undisturbed():  # jobs that nobody knows of would be submitted again
+                    submitted |= self._submit(folder, settings, group)
+                    write_json(folder / SUBMITTED, submitted)
+                    known |= {task.job.key for task in group}
             self._wait(folder, tasks, {task.job.key: submitted[task.job.key] for task in tasks})
         except KeyboardInterrupt:
-            arrays = sorted({submitted[task.job.key].partition("_")[0] for task in tasks})
+            arrays = sorted({submitted[key].partition("_")[0] for key in known})
+            if not arrays:
+                raise
             end = f"`scancel {' '.join(arrays)}` ends them, the same command waits for them again"
             warn(f"the jobs go on without this command: {end}")
             raise SystemExit(INTERRUPTED) from None
 
-    def _submit(self, folder: Path, tasks: Sequence[Task]) -> dict[str, str]:
+    def _groups(self, tasks: Sequence[Task]) -> list[tuple[SlurmConfig, list[Task]]]:
+        """Tasks of the same needs, which share an array, with what they ask of the cluster."""
+        groups: dict[str, tuple[SlurmConfig, list[Task]]] = {}
+        for task in tasks:
+            settings = self._settings_of(tuple(word for word in task.overrides if _says_how(word)))
+            groups.setdefault(repr(settings), (settings, []))[1].append(task)
+        return list(groups.values())
+
+    def _submit(self, folder: Path, settings: SlurmConfig, tasks: Sequence[Task]) -> dict[str, str]:
         """Submit tasks of the same needs; return the Slurm id of each job by its key."""
-        settings = self._settings_of(tasks[0])
-        executor = submitit.AutoExecutor(folder=folder / "slurm" / "%j", cluster="slurm")
+        # All in one folder, which is there before any job begins: Slurm cannot make one for its logs.
+        executor = submitit.AutoExecutor(folder=folder / "slurm", cluster="slurm")
+        others = set((folder / "slurm").glob("*.pkl"))
         packs = [tasks[first : first + settings.pack] for first in range(0, len(tasks), settings.pack)]
         calls = [[self._arguments(task) for task in pack] for pack in packs]
         for task in tasks:  # an older failure is not how this attempt ends
             about = {"status": "waiting", "error": None, "overrides": list(task.job.overrides)}
             sweeps.write_record(folder, task.job.key, **about)
+        said = io.StringIO()
         try:
-            executor.update_parameters(**_parameters(settings, folder.name))
-            jobs = executor.map_array(self._caller(), calls)
+            with redirect_stderr(said):  # what sbatch says of an error is told below
+                executor.update_parameters(**_parameters(settings, folder.name))
+                jobs = executor.map_array(self._caller(), calls)
         except (submitit.core.utils.FailedJobError, ValueError) as error:
-            for pickled in (folder / "slurm").glob("*.pkl"):  # what it wrote for jobs that there are not
+            for pickled in {*(folder / "slurm").glob("*.pkl")} - others:  # of jobs that there are not
                 pickled.unlink()
-            raise explain_refusal(str(error), settings.partition) from error
+            raise explain_refusal(str(error), settings) from error
+        sys.stderr.write(said.getvalue())
         each = {task.job.key: job.job_id for pack, job in zip(packs, jobs, strict=True) for task in pack}
         say(f"submitted {len(tasks)} jobs as {jobs[0].job_id.partition('_')[0]}")
         return each
@@ -81,13 +112,6 @@ class SlurmBackend:
     @staticmethod
     def _arguments(task: Task) -> tuple[Any, ...]:
         return list(task.overrides), "hydra.sweep.dir", task.number, f"job_{task.number}", Singleton.get_state()
-
-    def _settings_of(self, task: Task) -> SlurmConfig:
-        """What a task asks of the cluster: its own overrides may change it."""
-        composed = self.context.hydra.config_loader.load_sweep_config(self.context.config, list(task.overrides))
-        found = check_cluster(OmegaConf.to_container(composed.cluster, resolve=True))
-        assert isinstance(found, SlurmConfig)
-        return found
 
     def _caller(self) -> "PackedCall":
         context, call = self.context, SlurmLauncher()
@@ -138,13 +162,30 @@ class PackedCall:
 
 
 def _read(folder: Path) -> dict[str, str]:
+    """The Slurm id of each job that was submitted, by its key."""
     path = folder / SUBMITTED
-    return json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} cannot be read ({error}): remove it, once none of the sweep's jobs is in the queue "
+            f"(squeue --me --name={folder.name})"
+        ) from error
 
 
-def _needs(task: Task) -> tuple[str, ...]:
-    """The overrides that say what a job asks of the cluster: jobs of the same share an array."""
-    return tuple(sorted(word for word in task.overrides if word.lstrip("+").split("=")[0].startswith(HOW)))
+def _check_path(folder: Path) -> None:
+    found = [sign for sign in UNFIT if sign in str(folder)]
+    if found:
+        raise UserError(f"output_dir: Slurm takes no {found[0]!r} in the path of its logs, {folder}: choose another")
+
+
+def _ended(folder: Path, task: Task) -> bool:
+    """Whether a job has ended that is still in the queue: a moment later it will have left."""
+    return sweeps.read_record(folder, task.job.key)["status"] in sweeps.ENDED
+
+
+def _says_how(word: str) -> bool:
+    return word.lstrip("+~").split("=")[0].partition(".")[0] in HOW
 
 
 def _parameters(settings: SlurmConfig, name: str) -> dict[str, Any]:
@@ -164,7 +205,7 @@ def _parameters(settings: SlurmConfig, name: str) -> dict[str, Any]:
     # Since Slurm 22.05 srun does not take this over from sbatch.
     srun += [f"--cpus-per-task={settings.cpus_per_task}"] if settings.cpus_per_task else []
     # The environment may be lost where a cluster exports nothing.
-    told = [f'export {key}="{os.environ[key]}"' for key in (sweeps.VARIABLE, "PYTHONPATH")]
+    told = [f"export {key}={shlex.quote(os.environ[key])}" for key in (sweeps.VARIABLE, "PYTHONPATH")]
     own = {
         "slurm_partition": settings.partition,
         "slurm_account": settings.account,
@@ -198,7 +239,7 @@ def _has_result(folder: Path, key: str, missing: int) -> bool:
 
 def _conclude(folder: Path, task: Task, slurm_id: str) -> None:
     """Say how a job that has left the queue has ended, where its process could not."""
-    key, log = task.job.key, folder / "slurm" / slurm_id.partition("_")[0]
+    key, log = task.job.key, folder / "slurm" / f"{slurm_id}_0_log.err"
     record = sweeps.read_record(folder, key)
     if record["status"] in ("waiting", "lost") or (record["status"] == "failed" and not record.get("error")):
         error = f"it left the queue before it began: cancelled, or it could not start, see {log}"

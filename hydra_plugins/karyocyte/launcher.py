@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from common import sweeps
 from common.cluster_schema import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
 from common.console import console, say, warn
+from common.errors import UserError
 from common.jobs import job_failed
-from common.runs import ROOT
+from common.runs import ROOT, locked
 from common.sweeps import Job, Sweep
 from hydra_plugins.karyocyte._tasks import INTERRUPTED, Backend, Context, Entry, Task
 
@@ -50,12 +51,32 @@ class KaryocyteLauncher(Launcher):
         Raises:
             UserError: A key of the cluster is wrong, or the cluster takes no jobs.
         """
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise UserError(
+                "-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m"
+            )
         values = OmegaConf.to_container(self.cluster) if OmegaConf.is_config(self.cluster) else self.cluster
         settings = check_cluster(values)
         backend = _backend(settings, Context(self.hydra_context, self.config, self.task_function))
         backend.check()
         tasks = _tasks(job_overrides, initial_job_idx)
-        folder = self._open(tasks, settings.name)
+        jobs = tuple(task.job for task in tasks)
+        sweep = Sweep(
+            name=sweeps.sweep_name(tasks[0].overrides),
+            jobs=jobs,
+            cluster=settings.name,
+            command=tuple(sys.argv),
+            output_dir=str(Path(self.config.output_dir).resolve()),
+        )
+        folder = sweeps.sweep_folder(Path(sweep.output_dir), sweep.name, jobs)
+        see = f"python scripts/sweep_status.py {folder} shows how it goes"
+        with locked(folder, f"another command runs this very sweep: {see}"):
+            sweeps.write_sweep(folder, sweep)
+            self._run(backend, settings.retries, folder, tasks)
+        return []
+
+    def _run(self, backend: Backend, retries: int, folder: Path, tasks: Sequence[Task]) -> None:
+        """Run what is left of the tasks, and sum up."""
         left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
         if len(left) < len(tasks):
             say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
@@ -63,7 +84,7 @@ class KaryocyteLauncher(Launcher):
             say(str(folder), "how it goes: python scripts/sweep_status.py --watch 5 " + str(folder))
         try:
             with _environment(folder):
-                _run_again(backend, settings.retries, folder, left)
+                _run_again(backend, retries, folder, left)
         except KeyboardInterrupt:
             for task in left:  # joblib ends its processes before they can say so themselves
                 if sweeps.read_record(folder, task.job.key)["status"] == "running":
@@ -71,17 +92,6 @@ class KaryocyteLauncher(Launcher):
             warn("interrupted: the same command goes on with what is missing")
             raise SystemExit(INTERRUPTED) from None
         _sum_up(folder, tasks, left)
-        return []
-
-    def _open(self, tasks: Sequence[Task], cluster: str) -> Path:
-        """Write sweep.json; return the sweep's folder."""
-        jobs = tuple(task.job for task in tasks)
-        name = sweeps.sweep_name(tasks[0].overrides)
-        output_dir = Path(self.config.output_dir)
-        folder = sweeps.sweep_folder(output_dir, name, jobs).resolve()
-        sweep = Sweep(name, jobs, cluster, tuple(sys.argv), str(output_dir.resolve()))
-        sweeps.write_sweep(folder, sweep)
-        return folder
 
 
 def _backend(settings: ClusterConfig, context: Context) -> Backend:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from common.preemption import note_progress
+
 
 class ResumeCheckpoint(Callback):
     """Save everything that a resume needs at each epoch's end; ``Preemption`` asks for more, in mid-epoch.
@@ -24,14 +26,17 @@ class ResumeCheckpoint(Callback):
         self.every_steps = every_steps
         self.every_minutes = every_minutes
         self._saved_at = time.monotonic()
+        self._from_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, where a resume goes on too."""
         self._saved_at = time.monotonic()
+        self._from_step = trainer.global_step
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after the validation of the epoch."""
         self.save(trainer)
+        note_progress()
 
     def is_due(self, step: int) -> bool:
         """Whether it is time after so many optimiser steps, by this process's own clock."""
@@ -46,3 +51,5 @@ class ResumeCheckpoint(Callback):
         """
         self._saved_at = time.monotonic()
         trainer.save_checkpoint(self.path)
+        if trainer.global_step > self._from_step:
+            note_progress()

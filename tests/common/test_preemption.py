@@ -6,14 +6,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from common.preemption import Preempted, in_training, leave, pending, requeue, watched
+from common.preemption import Preempted, in_training, leave, note_progress, pending, requeue, watched
 
 WARNINGS = [signal.SIGUSR1, signal.SIGUSR2]
 ALL = [signal.SIGTERM, *WARNINGS]
-SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
 
 
 def left(block: Callable[[], None], **how) -> Preempted:
@@ -38,16 +39,20 @@ def outside_slurm(monkeypatch):
         signal.signal(signum, handler)
 
 
+def _program(path: Path, *lines: str) -> None:
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def scontrol(monkeypatch, tmp_path):
-    """A Slurm whose scontrol notes what it is asked, and says what it is told to say."""
+    """A Slurm whose scontrol and squeue note what they are asked, and say what they are told to say."""
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
-    def make(answer: str = "", code: int = 0):
-        program = tmp_path / "scontrol"
-        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho "{answer}" >&2\nexit {code}\n')
-        program.chmod(0o755)
+    def make(answer: str = "", code: int = 0, state: str = "", state_code: int = 0):
+        _program(tmp_path / "scontrol", f'echo "$@" >> {tmp_path}/asked', f'echo "{answer}" >&2', f"exit {code}")
+        _program(tmp_path / "squeue", f'echo "$@" >> {tmp_path}/looked', f'printf "{state}"', f"exit {state_code}")
 
     def asked() -> list[str]:
         return (tmp_path / "asked").read_text().splitlines() if (tmp_path / "asked").exists() else []
@@ -158,9 +163,70 @@ def test_a_member_of_an_array_is_queued_again_alone(scontrol, monkeypatch):
     assert scontrol[1]() == ["requeue 12_0"]
 
 
-def test_a_job_that_is_cancelled_or_displaced_is_not_queued_again_by_itself(scontrol):
+def test_a_job_in_the_grace_time_of_a_preemption_is_queued_again_since_slurm_would_count_it_as_done(
+    scontrol, monkeypatch, tmp_path
+):
+    make, asked = scontrol
+    make(state="RUNNING\\n")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "4")
     left(sigterm)
+    assert asked() == ["requeue 12_4"]
+    assert "--jobs=12_4" in (tmp_path / "looked").read_text()
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        pytest.param("COMPLETING\\n", 0, id="cancelled, or requeued by Slurm"),
+        pytest.param("CANCELLED\\n", 0, id="cancelled"),
+        pytest.param("PENDING\\n", 0, id="queued again already"),
+        pytest.param("", 0, id="squeue knows no such job"),
+        pytest.param("", 1, id="squeue fails"),
+    ],
+)
+def test_a_job_that_slurm_does_not_count_as_running_is_not_queued_again_by_itself(scontrol, state, code):
+    make, asked = scontrol
+    make(state=state, state_code=code)
+    left(sigterm)
+    assert asked() == []
+
+
+def test_without_squeue_a_sigterm_is_taken_for_a_cancellation(scontrol, tmp_path):
+    (tmp_path / "squeue").unlink()
+    (tmp_path / "squeue").mkdir()  # what cannot be run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        left(sigterm)
     assert scontrol[1]() == []
+
+
+def test_only_the_first_process_looks_and_queues_a_displaced_job_again(scontrol, tmp_path):
+    make, asked = scontrol
+    make(state="RUNNING\\n")
+    left(sigterm, first=False)
+    assert asked() == []
+    assert not (tmp_path / "looked").exists()
+
+
+def test_a_time_limit_too_short_to_save_anything_does_not_queue_the_job_for_ever(scontrol, monkeypatch, capsys):
+    _, asked = scontrol
+
+    def warned() -> None:
+        signal.raise_signal(signal.SIGUSR2)
+
+    def saved() -> None:
+        note_progress()
+        warned()
+
+    for restarts, again in [("1", True), ("2", False), ("9", False)]:
+        monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+        before = len(asked())
+        left(warned)
+        assert len(asked()) == before + again
+    assert "needs more time (cluster.timeout_min)" in " ".join(capsys.readouterr().out.split())
+    left(saved)
+    assert len(asked()) == 2
 
 
 def test_only_the_first_process_queues_the_job_again_and_exits_with_an_error(scontrol):

@@ -6,7 +6,8 @@ from common.errors import UserError
 from common.processes import World, world_of
 from common.schema import TrainerConfig
 
-SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODEID": "1"}
+BATCH_SCRIPT = {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_STEP_ID": "0"}
 TORCHRUN = {"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "GROUP_RANK": "1"}
 
 
@@ -31,12 +32,18 @@ def test_torchrun_within_a_slurm_job_counts():
 
 
 def test_a_run_of_one_process_is_on_its_own_whatever_slurm_counts():
-    assert world_of(trainer(1), SLURM) == world_of(trainer(1), TORCHRUN) == World(1, 0, 0, 0)
+    assert world_of(trainer(1), SLURM) == world_of(trainer(1), {**TORCHRUN, "WORLD_SIZE": "1"}) == World(1, 0, 0, 0)
 
 
-def test_a_process_started_alone_is_told_the_ways_out():
+def test_processes_of_torchrun_that_the_run_does_not_know_of_are_refused():
+    with pytest.raises(UserError, match="is one process, torchrun has started 4: set trainer.devices"):
+        world_of(trainer(1), TORCHRUN)
+
+
+@pytest.mark.parametrize("environment", [{}, BATCH_SCRIPT], ids=["by hand", "by a batch script, without srun"])
+def test_a_process_started_alone_is_told_the_ways_out(environment):
     with pytest.raises(UserError) as caught:
-        world_of(trainer(2), {})
+        world_of(trainer(2), environment)
     for way in ("+cluster=slurm", "torchrun --nnodes=1 --nproc-per-node=2 train.py", "srun --nodes=1"):
         assert way in str(caught.value)
 

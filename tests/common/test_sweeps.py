@@ -39,13 +39,29 @@ def test_what_is_written_is_read_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(None, "is no sweep"), ("{", "cannot be read"), ('{"schema": 9}', "another version")]
+    ("text", "said"),
+    [
+        (None, "is no sweep"),
+        ("{", "cannot be read"),
+        ('{"schema": 9}', "another version"),
+        ('{"schema": 1}', "is not what a sweep writes"),
+        ("[]", "is not what a sweep writes"),
+    ],
 )
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path, text, said):
     if text is not None:
         (tmp_path / "sweep.json").write_text(text)
     with pytest.raises(UserError, match=said):
         sweeps.read_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['{"sta', "[]"])
+def test_a_damaged_record_is_not_taken_for_a_job_that_waits(tmp_path, text):
+    key = job_of(["seed=0"]).key
+    write_record(tmp_path, key, status="finished")
+    (tmp_path / "jobs" / f"{key}.json").write_text(text)
+    with pytest.raises(UserError, match=f"{key}.json cannot be read"):
+        read_record(tmp_path, key)
 
 
 def test_the_record_of_a_job_tells_how_it_goes(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,6 +112,17 @@ def dies_in_preparing(patch: Any, rank: int) -> None:
 
     if rank == 1:
         patch.setattr(ImageDataModule, "prepare", fail)
+
+
+def second_is_told_in_preparing(patch: Any, rank: int) -> None:
+    """The second process is asked to leave while the images are prepared, and the first one half a second later."""
+    from datamodules.image_datamodule import ImageDataModule
+
+    if rank == 1:
+        patch.setattr(ImageDataModule, "prepare", lambda self: _ask_to_leave())
+    else:
+        later = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(ImageDataModule, "prepare", lambda self: later.start())
 
 
 def notes_builds(patch: Any, rank: int) -> None:

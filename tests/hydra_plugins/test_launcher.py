@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.runs import ROOT
+from common.runs import ROOT, locked
 from common.sweeps import read_record, read_sweep
 
 
@@ -53,6 +53,16 @@ def test_one_after_another_a_failure_stops_nothing_and_only_what_is_missing_runs
     assert the_sweep(tmp_path) == folder
 
 
+def test_a_second_command_for_the_same_sweep_leaves_it_alone(tmp_path):
+    assert call(tmp_path, "seed=0,1").returncode == 0
+    (tmp_path / "outputs" / "seed=1" / "status.json").unlink()
+    with locked(the_sweep(tmp_path)):
+        done = call(tmp_path, "seed=0,1")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("error: another command runs this very sweep")
+    assert calls(tmp_path, 1) == 1
+
+
 def test_a_job_whose_run_was_removed_is_run_again(tmp_path):
     assert call(tmp_path, "seed=0,1").returncode == 0
     (tmp_path / "outputs" / "seed=1" / "status.json").unlink()
@@ -94,4 +104,12 @@ def test_without_slurm_the_error_says_so_in_one_line(tmp_path, monkeypatch):
         "error: +cluster=slurm: there is no sbatch on this machine: call it on a login node of the cluster, "
         "or take +cluster=local"
     ]
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_under_torchrun_the_jobs_are_not_started_by_each_of_its_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    done = call(tmp_path, "seed=0,1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: -m under torchrun")
     assert not (tmp_path / "outputs").exists()

@@ -1,11 +1,15 @@
 """What Slurm's commands say, played by small scripts: the real ones are tried in tests/cluster."""
 
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
 
+from common.cluster_schema import SlurmConfig
 from common.errors import UserError
-from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued
+from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued, undisturbed
 
 
 @pytest.fixture
@@ -56,13 +60,37 @@ def test_an_empty_queue_is_not_a_silent_controller(slurm):
         ),
         ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "gpus_per_node"),
         ("sbatch: error: Batch job submission failed: Node count specification invalid", "trainer.num_nodes"),
-        ("sbatch: error: Batch job submission failed: Invalid account", "^sbatch refuses the job: Invalid account$"),
+        (
+            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
+            "^cluster.account=None: Invalid account or account/partition combination specified$",
+        ),
+        ("sbatch: error: Batch job submission failed: Invalid node name specified", "^cluster.exclude=None: "),
+        ("sbatch: error: Batch job submission failed: Invalid feature specification", "^cluster.constraint=None: "),
+        ("sbatch: error: Batch job submission failed: More processors requested than permitted", "cpus_per_task"),
+        ("sbatch: unrecognized option '--x'\nTry \"sbatch --help\"", "^cluster.additional_parameters=.*'--x'$"),
+        ("sbatch: error: Batch job submission failed: Access denied", "^sbatch refuses the job: Access denied$"),
         ("", "no reason given"),
     ],
 )
 def test_a_refusal_becomes_one_line_that_names_the_key(slurm, message, said):
     slurm("sinfo", "gpu\ncpu\ngpu")
-    error = explain_refusal(message, "nope")
+    error = explain_refusal(message, SlurmConfig(name="slurm", partition="nope"))
     assert len(str(error).splitlines()) == 1
     with pytest.raises(UserError, match=said):
         raise error
+
+
+def test_ctrl_c_waits_for_the_end_of_a_submission_and_spares_its_command():
+    program = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('submitted', end='')"
+    found = []
+
+    def submit() -> None:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            found.append(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False))
+
+    with pytest.raises(KeyboardInterrupt):
+        submit()
+    assert [(done.returncode, done.stdout) for done in found] == [(0, "submitted")]
+    with pytest.raises(KeyboardInterrupt):  # as ever
+        os.kill(os.getpid(), signal.SIGINT)

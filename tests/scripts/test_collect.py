@@ -116,6 +116,26 @@ def test_other_data_under_the_same_name_is_another_row(tmp_path):
     assert sorted(table["label"]) == ["net, content of data one", "net, content of data two"]
 
 
+def test_the_processes_that_shared_a_run_are_named_where_they_are_not_one(tmp_path):
+    worlds = {"a": None, "b": {"count": 2, "sync_batchnorm": False}, "c": {"count": 2, "sync_batchnorm": True}}
+    for config, world in worlds.items():
+        run = write_run(tmp_path / "runs", config=config)
+        identity = {"config": {}, "contents": {"data": "d"}}
+        write_json(run / "identity.json", identity if world is None else {**identity, "processes": world})
+    table, _ = collected(tmp_path / "runs", "--csv", tmp_path / "out.csv")
+    assert sorted(table["label"]) == ["net", "net, 2 processes", "net, 2 processes, sync_batchnorm"]
+
+
+def test_what_has_not_run_is_named_by_what_tells_it_from_the_others(tmp_path):
+    words = [[f"model={model}", "data.size=48", f"split.fold={fold}"] for model in "abc" for fold in range(2)]
+    folder, jobs = write_jobs(tmp_path, words, "grid")
+    for job in jobs[:2]:
+        note(folder, job, "finished", write_run(tmp_path / "runs", jobs.index(job), name="custom"))
+    table, _ = collected(folder, "--csv", tmp_path / "out.csv")
+    assert table["label"].tolist() == ["custom", "custom, model b", "custom, model c"]
+    assert table["missing"].tolist() == [0, 2, 2]
+
+
 def test_folds_that_a_seed_lacks_are_said(tmp_path):
     for fold, seed in ((0, 0), (1, 0), (0, 1)):
         write_run(tmp_path / "runs", fold, seed)
@@ -157,9 +177,10 @@ def test_a_row_per_run(sweep, tmp_path):
     assert "0.850 to 0.940" in output
 
 
-@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("width", [60, 80, 160])
 def test_the_table_fits_the_terminal(sweep, width):
     result, output = call(sweep, width=width)
+    assert ("auc" in output) == (width > 60)
     assert max(map(len, result.output.splitlines()[:-1])) <= width  # the last one is a path
     assert ("accuracy" in output) == (width == 160)
 

@@ -159,6 +159,20 @@ def test_a_sweep_is_planned_by_one_command(monkeypatch, tmp_path):
     assert {"gflops_forward", "gpu_hours_most", "bound_by", "utilisation", "revision"} <= {*found}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "vgg61"], "no experiment is called vgg61"),
+        (["sweep", "cnmc_grid", "--images", "10", "--folds", "20"], "--images 10 cannot be parted into 20 folds"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_one_line(words, said, capfd):
+    assert CliRunner().invoke(plan.app, words).exit_code == 1
+    done = capfd.readouterr().err or CliRunner().invoke(plan.app, words).output
+    assert said in done
+    assert done.strip().count("\n") == 0
+
+
 def test_the_loading_rate_is_measured_once_for_each_augmentation(monkeypatch):
     called = []
     monkeypatch.setattr(planning, "loading_rate", lambda config: called.append(config.prepare.size) or 5.0)

@@ -84,6 +84,33 @@ def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sign_that_was_removed_is_shown_anew_and_lies_under_its_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(signs, "BEAT", 0.02)
+    mine, other = Signs(tmp_path, 60.0), Signs(tmp_path, 60.0)
+    with mine.held():
+        sign = tmp_path / mine.mine
+        sign.unlink()
+        assert other.is_dead(mine.mine, elsewhere=False)
+        assert not mine.is_dead(mine.mine, elsewhere=False)
+        wait_until(sign.exists)
+        assert not other.is_dead(mine.mine, elsewhere=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_that_was_wrongly_taken_for_dead_loses_that_trial_and_no_later_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(signs, "BEAT", 1e9)  # stopped: it touches nothing
+    with study(tmp_path, "search.trials=3") as slow, study(tmp_path, "search.trials=3") as quick:
+        theirs = slow.claim()
+        (slow._signs.folder / slow._signs.mine).unlink()
+        assert quick.claim().params == theirs.params
+        with pytest.raises(studies.optuna.exceptions.UpdateFinishedTrialError):
+            slow.finish(theirs, studies.TrialState.COMPLETE, 0.1, run="its folder")
+        later = slow.claim()
+        assert quick.claim().params != later.params
+        slow.finish(later, studies.TrialState.COMPLETE, 0.2)
+    assert [trial.value for trial in slow.trials if trial.state.name == "COMPLETE"] == [0.2]
+
+
 def test_two_that_ask_at_once_do_not_get_more_trials_than_wished(tmp_path, monkeypatch):
     draw = studies._sampler
 

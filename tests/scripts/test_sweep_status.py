@@ -46,7 +46,7 @@ def test_the_table_says_how_each_job_stands(sweep, tmp_path, width):
     assert max(map(len, result.output.splitlines())) <= width
     for said in (
         *("0.900 (0.850 to 0.940)", "finetune (2/2) epoch 3/10", "val/auc", "min left", "and the last line"),
-        *("failed: net 2: and the last line", "lost: other 0: no sign of life since", "(20 min) on node9"),
+        *("failed: net, fold 2: and the last line", "lost: other, fold 0: no sign of life since", "(20 min) on node9"),
         *("1 finished", "1 running", "2 waiting", "1 failed", "1 lost", "6 jobs"),
     ):
         assert said in output
