@@ -119,7 +119,8 @@ def test_a_process_of_its_own_gets_the_warning_of_slurm_in_its_workers_too(undis
     scontrol = tmp_path / "scontrol"
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     scontrol.chmod(0o755)
-    slurm = {"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}
+    # So often started again, it is queued once more only because it has got on.
+    slurm = {"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "9"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.helpers.preempted_run", "SIGUSR2", "on_train_batch_start", "0", "1", "2"]
         + [*SMALL, *RUN, *places],

@@ -52,9 +52,7 @@ class KaryocyteLauncher(Launcher):
             UserError: A key of the cluster is wrong, or the cluster takes no jobs.
         """
         if "TORCHELASTIC_RUN_ID" in os.environ:
-            raise UserError(
-                "-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m"
-            )
+            raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
         values = OmegaConf.to_container(self.cluster) if OmegaConf.is_config(self.cluster) else self.cluster
         settings = check_cluster(values)
         backend = _backend(settings, Context(self.hydra_context, self.config, self.task_function))
@@ -168,10 +166,11 @@ def _sum_up(folder: Path, tasks: Sequence[Task], left: Sequence[Task]) -> None:
     if len(tasks) == 1:
         return
     before = len(tasks) - len(left)
+    search = any(word.lstrip("+").startswith("search=") for word in tasks[0].overrides)  # it has a table of its own
     say(
         f"{len(tasks) - len(bad)} of {len(tasks)} jobs are finished" + (f", {before} of them before" if before else ""),
         *([f"{len(bad)} failed: the same command runs what is missing, and nothing else"] if bad else []),
-        f"one table of them: python scripts/collect.py {folder}",
+        *([] if search else [f"one table of them: python scripts/collect.py {folder}"]),
     )
 
 

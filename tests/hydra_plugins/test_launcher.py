@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from common.runs import ROOT, locked
-from common.sweeps import read_record, read_sweep
+from common.sweeps import job_of, read_record, read_sweep, write_record
+from hydra_plugins.karyocyte._tasks import Task
+from hydra_plugins.karyocyte.launcher import VANISHED, _run_again
 
 
 def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
@@ -113,3 +115,17 @@ def test_under_torchrun_the_jobs_are_not_started_by_each_of_its_processes(tmp_pa
     assert done.returncode == 1
     assert done.stderr.startswith("error: -m under torchrun")
     assert not (tmp_path / "outputs").exists()
+
+
+def test_an_older_failure_is_not_how_a_job_has_ended_that_left_no_word(tmp_path):
+    class Silent:
+        calls = 0
+
+        def run(self, folder, tasks):
+            self.calls += len(tasks)
+
+    job, backend = job_of(["seed=0"]), Silent()
+    write_record(tmp_path, job.key, status="failed", error="a mistake of yesterday")
+    _run_again(backend, 2, tmp_path, [Task(job, job.overrides, 0, "seed=0")])
+    record = read_record(tmp_path, job.key)
+    assert (backend.calls, record["status"], record["error"]) == (3, "lost", VANISHED)
