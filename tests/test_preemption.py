@@ -216,3 +216,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed
         assert not list(last.parent.glob(".*"))
         disk.free()
         assert_same(undisturbed("plain"), run_unjudged(config))
+
+
+def test_the_rate_falls_where_the_plateau_is_told_of(undisturbed):
+    assert read_history(undisturbed("plateau"))["lr"].nunique() > 1

@@ -245,7 +245,12 @@ def _conclude(folder: Path, task: Task, slurm_id: str) -> None:
         error = f"it left the queue before it began: cancelled, or it could not start, see {log}"
         sweeps.write_record(folder, key, status="failed", error=error, overrides=list(task.job.overrides))
     elif record["status"] in ("preempted", "interrupted"):  # else it would be in the queue again
-        sweeps.write_record(folder, key, status="failed", error="cancelled: the same command goes on with it")
+        sweeps.write_record(
+            folder,
+            key,
+            status="failed",
+            error="cancelled, or cluster.timeout_min is too short: the same command goes on",
+        )
     status = sweeps.read_record(folder, key)["status"]
     if status in sweeps.ENDED:  # else the launcher tells of it
         console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
