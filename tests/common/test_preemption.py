@@ -109,10 +109,8 @@ def test_a_training_that_did_not_leave_by_itself_leaves_at_its_end(error, capsys
 
 
 def test_ctrl_c_and_errors_without_a_signal_stay_what_they_are():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs in the background
     with pytest.raises(KeyboardInterrupt), watched(), in_training():
         signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
     with pytest.raises(OSError, match="the disk"), watched(), in_training():
         raise OSError("the disk")
 
