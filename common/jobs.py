@@ -18,6 +18,7 @@ from common.config import explain_composition
 from common.console import warn
 from common.errors import UserError
 from common.preemption import watched
+from common.processes import told_rank
 
 PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
@@ -65,8 +66,7 @@ def is_first(composed: DictConfig) -> bool:
     trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
     if all(count == 1 for count in trainer):  # whatever Slurm counts: packed jobs are one process each
         return True
-    # As common.processes.world_of: torchrun within a Slurm job counts.
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0
+    return told_rank() == 0
 
 
 @contextmanager

@@ -70,6 +70,12 @@ def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ
     return world
 
 
+def told_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the rank that this process was told, 0 where it was started alone; whether it fits a run is not asked."""
+    told = (environment.get(rank) for _, rank, _, _ in STARTERS.values())
+    return int(next((rank for rank in told if rank is not None), 0))
+
+
 def _started(environment: Mapping[str, str]) -> World | None:
     """This process's place among those that something has started; None where it was started alone."""
     for starter, names in STARTERS.items():

@@ -99,8 +99,8 @@ def _watched(chosen: "Chosen", every: float, silence: float) -> "list[Standing]"
                 time.sleep(every)
                 standings = chosen.standings(silence)
                 live.update(drawn(), refresh=True)
-        except KeyboardInterrupt:
-            pass
+        except KeyboardInterrupt:  # the usual end of watching: the table stays as it is now
+            standings = chosen.standings(silence)
         live.update(drawn(), refresh=True)
     return standings
 
