@@ -45,17 +45,17 @@ format: setup ## mend style and formatting
 	$(RUN) -m ruff format .
 
 bench: setup ## measure what the shell around the training costs
-	$(RUN) scripts/benchmark.py overhead
+	$(RUN) -m benchmarks overhead
 
 coverage: setup ## count how often intervals cover the truth, on drawn data sets: ten minutes
-	$(RUN) scripts/benchmark.py coverage --csv results/coverage.csv
+	$(RUN) -m benchmarks coverage --csv results/coverage.csv
 
 lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--python-version 3.11 --group dev pyproject.toml --output-file constraints.txt
 
 readme: setup ## write the tables of README.md from results/
-	$(RUN) scripts/readme.py
+	$(RUN) -m docs.tables
 
 clean: ## remove caches and the environment; outputs/ stay
 	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis

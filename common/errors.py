@@ -1,5 +1,8 @@
 """The one exception that speaks to the user."""
 
+import difflib
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """A mistake that the user can mend: one line that names the file, key or value, and the way out.
@@ -10,3 +13,17 @@ class UserError(Exception):
 
 class RepeatedError(UserError):
     """A mistake that another process of the same run has met, and tells: this one ends as well, and prints nothing."""
+
+
+LISTED = 36  # names in an error message: room for the 32 of VGG16
+
+
+def close_names(name: str, names: Sequence[str]) -> str:
+    """Say in one line which names of modules could be meant: the closest first, then the upper modules."""
+    close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
+    upper = [other for other in names if "." not in other]
+    # Where the upper level is little more than containers (VGG's features, a ViT's blocks), show their children.
+    deeper = [other for other in names if other.count(".") == 1 and (len(upper) < 4 or other[-1].isdigit())]
+    listed = [other for other in (upper + deeper if len(upper) < 8 else upper) if other not in close]
+    text = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
+    return f"close to it: {', '.join(close)}; others: {text}" if close else f"the names are: {text}"

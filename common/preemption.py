@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from common.console import warn
+from common.cli import warn
 
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)  # before the time limit: Slurm does not queue the job again by itself
 PATIENCE = 60  # seconds to wait for Slurm's answer

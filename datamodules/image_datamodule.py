@@ -11,24 +11,23 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from common.config.schema import Config, PrepareConfig
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value, write_json
 from common.preemption import ignore_in_worker
-from common.processes import World
-from common.schema import Config, PrepareConfig
+from common.runs.distributed import World
 from common.seeds import derive_seed
-from datamodules.augment import Augmentation
-from datamodules.balancing import BalancePlan, plan
-from datamodules.cache import prepared_images
-from datamodules.expansion import ExpandedImages, Expansion, expand
-from datamodules.leaks import LeakReport, check_leaks, write_contact_sheet
-from datamodules.manifest import Manifest, content_hash
-from datamodules.prepare import PREPARE_VERSION, to_shape
-from datamodules.sampling import EpochBatchSampler, check_shares, share_of
+from datamodules.manifest.balancing import BalancePlan, plan
+from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
+from datamodules.manifest.manifest import Manifest, content_hash
+from datamodules.manifest.splits import number_of_folds, split
+from datamodules.preprocessing.cache import prepared_images
+from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
+from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan
-from datamodules.splits import number_of_folds, split
-from datamodules.starting_point import seen_by_start
-from datamodules.within_places import is_on, place_boxes
+from datamodules.transforms.augmentation import Augmentation
+from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
+from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 
 Item = tuple[torch.Tensor, int, int]
 

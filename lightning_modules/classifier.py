@@ -15,10 +15,10 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from common.config.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
-from common.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
-from lightning_modules.optimization import build_optimizer, build_scheduler
-from lightning_modules.processes import processes, summed
+from lightning_modules.distributed import processes, summed
+from lightning_modules.optimizers import build_optimizer, build_scheduler
 
 if TYPE_CHECKING:
     from lightning_modules.mc_dropout import McDropout

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning import LightningDataModule
 
+from common.config.schema import Config
 from common.errors import UserError
 from common.predictions import FACTS, PROBABILITY_PREFIX, Predictions, uncertainty_of
-from common.schema import Config
 from common.uncertainty import summarise
 from lightning_modules.callbacks import Collecting
 from lightning_modules.classifier import Classifier
+from lightning_modules.distributed import first_does, gather_to_first
 from lightning_modules.mc_dropout import McDropout
-from lightning_modules.processes import first_does, gather_to_first
-from lightning_modules.staged_training import build_trainer
+from lightning_modules.stages.fit import build_trainer
 
 
 @dataclass(frozen=True)

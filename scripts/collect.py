@@ -10,13 +10,13 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from common.runs import ROOT
+from common.runs.run import ROOT
 from scripts.sweep_status import OutputDir, Places
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scripts.sweep_folders import Chosen
+    from workflows.sweeps.selection import Chosen
 
 RESULTS = ROOT / "results"
 Csv = Annotated[
@@ -58,10 +58,10 @@ def collect(
     # Imported here so that --help costs nothing.
     import pandas as pd
 
-    from common.console import console, say
+    from common.cli import console, say
     from common.files import write_csv
-    from scripts.collected_tables import table
-    from scripts.sweep_folders import choose
+    from workflows.sweeps.collect_table import table
+    from workflows.sweeps.selection import choose
 
     chosen = choose(places or [], output_dir)
     path = csv or (RESULTS / f"{_name(chosen, each)}.csv" if chosen.folder else None)
@@ -82,18 +82,18 @@ def _rows(chosen: "Chosen", confidence: float) -> list[dict[str, Any]]:
     Raises:
         UserError: See ``collecting.rows_of``.
     """
-    from common.schema import EvaluationConfig
-    from scripts.collecting import read_runs, rows_of, summarised
+    from common.config.schema import EvaluationConfig
+    from workflows.sweeps.collect import read_runs, rows_of, summarised
 
-    # The intervals are of logit_t, which resamples nothing: see evaluation.interval_ends.
+    # The intervals are of logit_t, which resamples nothing: see evaluation.intervals.methods.
     settings = EvaluationConfig(confidence=confidence, resamples=10)
     runs, unfinished = read_runs(chosen.standings())
     return [summarised(row, settings) for row in rows_of(runs, unfinished)]
 
 
 def _each(chosen: "Chosen") -> list[dict[str, Any]]:
-    from scripts.collecting import SEED_AND_FOLD, row_of_run
-    from scripts.sweep_tables import name_of, told_apart
+    from workflows.sweeps.collect import SEED_AND_FOLD, row_of_run
+    from workflows.sweeps.status_table import name_of, told_apart
 
     standings = chosen.standings()
     keys = [key for key in told_apart(standings) if key not in SEED_AND_FOLD]

@@ -10,7 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from common.runs import ROOT
+from common.runs.run import ROOT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,8 @@ def compare(ctx: typer.Context, paper: Paper = None, csv: Csv = None, results: R
     [bold]python scripts/compare.py audit[/bold]
     """
     from common.errors import UserError
-    from evaluation import claims_table
-    from scripts.claims_tables import compared
+    from evaluation.papers import reproduction as claims_table
+    from evaluation.papers.tables import compared
 
     if ctx.invoked_subcommand is not None:
         if paper or csv or results != RESULTS:
@@ -59,8 +59,8 @@ def audit(paper: Paper = None, csv: Csv = None, results: Results = RESULTS, fail
 
     [bold]python scripts/compare.py audit --failed[/bold]
     """
-    from evaluation import claims_audit
-    from scripts.claims_tables import DIFFERS, FAILS, audited
+    from evaluation.papers import audit as claims_audit
+    from evaluation.papers.tables import DIFFERS, FAILS, audited
 
     table = claims_audit.audit(results, tuple(paper or ()))
     for name, rows in audited(table, failed).groupby("paper"):
@@ -75,7 +75,7 @@ def _print(title: str, rows: "pd.DataFrame", colours: dict[str, str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from common.console import console
+    from common.cli import console
 
     table = Table(title=title, title_justify="left", show_lines=True)
     for column in rows.columns:
@@ -88,14 +88,14 @@ def _print(title: str, rows: "pd.DataFrame", colours: dict[str, str]) -> None:
 
 
 def _counted(verdicts: "pd.Series", what: str) -> None:
-    from common.console import say
+    from common.cli import say
 
     said = [f"{count} {verdict}" for verdict, count in verdicts.value_counts().items()]
     say(f"{len(verdicts)} {what}: {', '.join(said)}")
 
 
 def _write(path: Path | None, table: "pd.DataFrame") -> None:
-    from common.console import say
+    from common.cli import say
     from common.files import write_csv
 
     if path:

@@ -83,10 +83,10 @@ def _command(methods: tuple[str, ...]) -> Callable[..., None]:
         confidence: Confidence = 0.95,
     ) -> None:
         # Imported here so that --help costs nothing.
-        from common.ensemble_schema import load_ensemble_config
-        from common.schema import EvaluationConfig
-        from scripts import ensembling
-        from scripts.run_folders import refuse_what_is_there
+        from common.config.ensemble import load_ensemble_config
+        from common.config.schema import EvaluationConfig
+        from common.runs.run import refuse_what_is_there
+        from workflows import ensemble as ensembling
 
         refuse_what_is_there(output)
         runs, overrides = _divided(words)

@@ -11,11 +11,10 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts.options import Method, Sensitivity, Threshold
-from scripts.several import several
+from scripts._options import Method, Sensitivity, Threshold, several
 
 if TYPE_CHECKING:
-    from scripts.evaluating import Asked
+    from workflows.evaluate import Asked
 
 
 class Correction(StrEnum):
@@ -123,8 +122,8 @@ def evaluate(
     --map blast_1=all healthy_0=hem --output outputs/external/a[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.schema import EvaluationConfig, TriageConfig
-    from scripts.evaluating import Asked
+    from common.config.schema import EvaluationConfig, TriageConfig
+    from workflows.evaluate import Asked
 
     settings = EvaluationConfig(
         resamples=resamples,
@@ -150,8 +149,8 @@ def _judge(runs: list[Path], against: list[Path], asked: "Asked") -> None:
         UserError: A run is named twice, or see ``evaluating.report``.
     """
     from common.predictions import read_predictions
-    from scripts.evaluating import report
-    from scripts.run_folders import run_folders
+    from common.runs.run import run_folders
+    from workflows.evaluate import report
 
     run_folders(against)
     names = [str(folder) for folder in run_folders(runs)]
@@ -168,7 +167,7 @@ def _judge_elsewhere(
     codes: list[str],
 ) -> None:
     """Judge runs on another data set, see ``external.validate``."""
-    from scripts.external import Wish, validate
+    from workflows.external import Wish, validate
 
     validate(runs, Wish(on, mapped, asked.output, asked.csv, asked.label, submission, codes, against), asked.of)
 

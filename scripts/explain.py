@@ -11,7 +11,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts.several import several
+from scripts._options import several
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
 Images = Annotated[
@@ -86,9 +86,9 @@ def heatmaps(
 
     [bold]python scripts/explain.py heatmaps RUN RUN RUN --which wrong --out wrong.png[/bold]
     """
-    from common.console import say
-    from scripts.explaining_heat import explain_all
-    from scripts.explaining_images import Wish
+    from common.cli import say
+    from workflows.explain.heatmaps import explain_all
+    from workflows.explain.selection import Wish
 
     wish = Wish(method, layer, target, tuple(images or ()), samples, which, every, windows, steps, data_dir)
     for path in explain_all(runs, wish, out):
@@ -122,10 +122,10 @@ def localisation(
 
     [bold]python scripts/explain.py localisation outputs/karyogram_places/subject-fold*/seed=0 --csv found.csv[/bold]
     """
-    from common.console import console, say
-    from common.schema import EvaluationConfig
-    from scripts.explaining_images import Wish
-    from scripts.explaining_places import hold, terminal_table, wishes, write_table
+    from common.cli import console, say
+    from common.config.schema import EvaluationConfig
+    from workflows.explain.localisation import hold, terminal_table, wishes, write_table
+    from workflows.explain.selection import Wish
 
     wish = Wish("", None, target, samples=samples, windows=windows, steps=steps, data_dir=data_dir)
     settings = EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
@@ -145,8 +145,8 @@ def thumbnails(runs: Runs, data_dir: DataDir = None) -> None:
 
     [bold]python scripts/explain.py thumbnails outputs/*/*/seed=*[/bold]
     """
-    from common.console import say
-    from scripts.explaining_heat import write_missing
+    from common.cli import say
+    from workflows.explain.heatmaps import write_missing
 
     for run in runs:
         say(str(write_missing(run, data_dir)))
@@ -173,10 +173,10 @@ def layers(
     [bold]python scripts/explain.py layers RUN --images a.png b.png --layers conv1,pool5[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.console import say
+    from common.cli import say
     from common.errors import UserError
-    from common.runs import other_code
-    from scripts.explaining import draw_layers
+    from common.runs.run import other_code
+    from workflows.explain.activations import draw_layers
 
     if out is not None and len(runs) > 1:
         raise UserError(f"--out {out}: one file for {len(runs)} runs: leave it out, each run gets layers/layers.png")
@@ -204,11 +204,11 @@ def smoothness(
 
     [bold]python scripts/explain.py smoothness outputs/*/image-fold0-*/seed=0 --csv results/smoothness.csv[/bold]
     """
-    from common.console import console, say
-    from common.schema import EvaluationConfig
-    from evaluation.smoothness import correlations
-    from evaluation.smoothness_report import correlation_table, smoothness_table, write_smoothness
-    from scripts.explaining import measure_runs
+    from common.cli import console, say
+    from common.config.schema import EvaluationConfig
+    from evaluation.explain.smoothness import correlations
+    from evaluation.explain.terminal import correlation_table, smoothness_table, write_smoothness
+    from workflows.explain.activations import measure_runs
 
     table = measure_runs(runs, samples)
     found = correlations(table, EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed))

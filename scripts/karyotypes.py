@@ -10,8 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts.options import Method, Sensitivity, Threshold
-from scripts.several import several
+from scripts._options import Method, Sensitivity, Threshold, several
 
 Counting = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")
@@ -43,11 +42,11 @@ def karyotypes(
     # Imported here so that --help costs nothing.
     import pandas as pd
 
-    from common.console import console
+    from common.cli import console
+    from common.config.schema import AssignmentConfig, EvaluationConfig
     from common.predictions import read_predictions
-    from common.schema import AssignmentConfig, EvaluationConfig
-    from evaluation.karyotypes import CAPTION, count_cells, counted, same_cells, seen, write_table
-    from evaluation.tables import frame_table
+    from evaluation.cytogenetics.karyotypes import CAPTION, count_cells, counted, same_cells, seen, write_table
+    from evaluation.terminal import frame_table
 
     ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
     cells = count_cells(ours, AssignmentConfig())

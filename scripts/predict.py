@@ -66,12 +66,12 @@ def predict(
     [bold]python scripts/predict.py RUN1 RUN2 images.zip --labels folders --sheet sheet.png --output new.csv[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.console import console, say, warn
-    from common.runs import other_code
-    from datamodules.given_files import find_given
-    from evaluation.review import flag, known_rules, rule_lines
-    from lightning_modules.trained import read_config
-    from scripts import predicting
+    from common.cli import console, say, warn
+    from common.runs.run import other_code
+    from datamodules.inference.image_files import find_given
+    from evaluation.uncertainty.flags import flag, known_rules, rule_lines
+    from lightning_modules.load import read_config
+    from workflows import predict as predicting
 
     _refuse_outputs(output, sheet)
     runs, places = predicting.split_arguments(paths)

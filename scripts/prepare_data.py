@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from common.schema import Config
 
 Overrides = Annotated[
     list[str],
@@ -46,15 +45,15 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     [bold]python scripts/prepare_data.py data=composed_karyograms data_dir=cells.zip --sheet karyograms.png[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.console import console, say, warn
+    from common.cli import console, say, warn
     from common.errors import UserError
-    from datamodules.cache import RECORDS, cache_folder, prepared_images
-    from datamodules.expansion import expand
-    from datamodules.kind_sheet import write_kind_sheet
-    from datamodules.overview import class_counts, overview
+    from common.sweeps.jobs import compose_config
+    from datamodules.manifest.splits import split
+    from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
     from datamodules.sources import scan
-    from datamodules.sources.published import HOMES, is_incomplete
-    from datamodules.splits import split
+    from datamodules.sources._published import HOMES, is_incomplete
+    from datamodules.summary import class_counts, overview, write_kind_sheet
+    from datamodules.transforms.presplit_augmentation import expand
 
     config = compose_config(overrides)
     cache = Path(config.cache_dir)
@@ -80,19 +79,6 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
         folder = cache_folder(scanned, config.prepare, cache)
         lines = (f"label, original size, channels and file name of each: {folder / RECORDS}",)
         say(f"prepared: {len(prepared):,} images of {width} x {height} pixels in {folder}", *lines)
-
-
-def compose_config(overrides: list[str]) -> "Config":
-    """Return the configuration that ``train.py`` would run with."""
-    from hydra import compose, initialize_config_dir
-
-    from common.config import check_config, check_override_order, explain_composition
-    from common.jobs import quote_path
-    from common.runs import ROOT
-
-    with explain_composition(), initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        check_override_order(overrides)
-        return check_config(compose("train", [quote_path(override) for override in overrides]))
 
 
 def as_table(frame: "pd.DataFrame", title: str) -> "Table":

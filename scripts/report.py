@@ -48,7 +48,7 @@ def report(
     [bold]python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.console import say, warn
+    from common.cli import say, warn
     from common.errors import UserError
     from evaluation.report.page import Options, write_report
 

@@ -46,11 +46,10 @@ def sbatch(
     [bold]python scripts/sbatch.py -m +sweep=cnmc_grid cluster.partition=gpu -o grid.sbatch[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.console import say
-    from common.jobs import quote_path
-    from common.sweeps import write_sweep
-    from scripts.batching import jobs_text, script_text
-    from scripts.gathering import gathered
+    from common.cli import say
+    from common.sweeps.jobs import quote_path
+    from common.sweeps.records import write_sweep
+    from workflows.sweeps.sbatch import gathered, jobs_text, script_text
 
     batches, sweep = gathered([quote_path(word) for word in overrides], multirun, python, ["python", *sys.argv])
     texts, scripts = {}, []

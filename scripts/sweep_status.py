@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.cli import report_user_errors
 
 if TYPE_CHECKING:
-    from common.standing import Standing
-    from scripts.sweep_folders import Chosen
+    from workflows.sweeps.selection import Chosen
+    from workflows.sweeps.status import Standing
 
 Places = Annotated[
     list[str] | None,
@@ -60,11 +60,11 @@ def sweep_status(
     [bold]python scripts/sweep_status.py 'outputs/resnet50_cut_block5/*/seed=*'[/bold]
     """
     # Imported here so that --help costs nothing.
-    from common.console import console, say
+    from common.cli import console, say
     from common.files import write_csv
-    from common.standing import BAD
-    from scripts.sweep_folders import choose
-    from scripts.sweep_tables import frame, report
+    from workflows.sweeps.selection import choose
+    from workflows.sweeps.status import BAD
+    from workflows.sweeps.status_table import frame, report
 
     chosen = choose(places or [], output_dir)
     standings = _watched(chosen, watch, lost_after) if watch else chosen.standings(lost_after)
@@ -83,9 +83,9 @@ def _watched(chosen: "Chosen", every: float, silence: float) -> "list[Standing]"
 
     from rich.live import Live
 
-    from common.console import console
-    from common.standing import is_over
-    from scripts.sweep_tables import report
+    from common.cli import console
+    from workflows.sweeps.status import is_over
+    from workflows.sweeps.status_table import report
 
     standings = chosen.standings(silence)
 

@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import hydra
 from omegaconf import DictConfig
 
-from common.config import check_override_order
-from common.jobs import command_line, job
-from common.runs import ROOT
-from common.search_schema import take_search
-from scripts.spaces import check_space
+from common.config.compose import check_override_order
+from common.config.search import take_search
+from common.runs.run import ROOT
+from common.sweeps.jobs import command_line, job
+from workflows.tuning.space import check_space
 
 
 @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
@@ -44,7 +44,7 @@ def main(composed: DictConfig) -> None:
         search, rest = take_search(composed)
         check_space(search, rest)
         # Imported here, so that --help and a mistyped key do not wait for torch.
-        from scripts.tuning import tune
+        from workflows.tuning.search import tune
 
         tune(search, rest, overrides)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common.config import check_config
-from common.runs import ROOT
+from common.config.compose import check_config
+from common.runs.run import ROOT
 from datamodules.image_datamodule import ImageDataModule
-from lightning_modules.building import build_classifier
-from lightning_modules.staged_training import train_stages
+from lightning_modules.build import build_classifier
+from lightning_modules.stages.fit import train_stages
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import SMALL, composed, small_config
 

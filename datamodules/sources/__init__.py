@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from common.errors import UserError
-from common.schema import (
+from common.config.schema import (
     ChromosomesConfig,
     Cifar10Config,
     CnmcConfig,
@@ -18,22 +17,22 @@ from common.schema import (
     SyntheticConfig,
     TableConfig,
 )
-from datamodules.archives import resolve_data_dir
-from datamodules.manifest import Listing, Manifest
-from datamodules.scanning import scan_listing
+from common.errors import UserError
+from datamodules.io.archives import resolve_data_dir
+from datamodules.manifest.manifest import Listing, Manifest
+from datamodules.manifest.scan import scan_listing
+from datamodules.sources._files import lone_folder
 from datamodules.sources.chromosomes import list_chromosomes
 from datamodules.sources.cifar10 import list_cifar10
-from datamodules.sources.cnmc import list_cnmc
+from datamodules.sources.cnmc import list_cnmc, list_hem_all
 from datamodules.sources.composed_karyograms import list_composed_karyograms, whole_cells
-from datamodules.sources.files import lone_folder
 from datamodules.sources.folder import list_folder
-from datamodules.sources.hem_all import list_hem_all
-from datamodules.sources.karyogram_changes import check_changes
 from datamodules.sources.karyograms import list_karyograms
 from datamodules.sources.mnist import list_mnist
-from datamodules.sources.synthetic import list_synthetic
+from datamodules.sources.synthetic_cells import list_synthetic
 from datamodules.sources.synthetic_chromosomes import list_synthetic_chromosomes
 from datamodules.sources.table import list_table
+from datamodules.synthesis.aberrations.numerical import check_changes
 
 
 def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Manifest:

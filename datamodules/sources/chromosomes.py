@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.config.schema import ChromosomesConfig
 from common.errors import UserError
-from common.schema import ChromosomesConfig
-from datamodules.manifest import Listing, Record
-from datamodules.sources.files import (
+from datamodules.manifest.manifest import Listing, Record
+from datamodules.sources._files import (
     compile_group,
     group_in_name,
     hint_at_archives,
@@ -16,7 +16,7 @@ from datamodules.sources.files import (
     require_data_dir,
     sub_folders,
 )
-from datamodules.sources.tables import image_places, read_table
+from datamodules.sources._tables import image_places, read_table
 
 CLASSES = (*(str(number) for number in range(1, 23)), "X", "Y")
 CASES = "case_id"  # the usual column of data.subject_column

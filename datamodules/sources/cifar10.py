@@ -4,13 +4,12 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.config.schema import Cifar10Config
 from common.errors import UserError
-from common.schema import Cifar10Config
-from datamodules.manifest import Listing, Record
-from datamodules.sources.arrays import write_once
-from datamodules.sources.downloads import download
-from datamodules.sources.files import hint_at_archives, image_files, require_data_dir, sub_folders
-from datamodules.sources.published import completeness
+from datamodules.manifest.manifest import Listing, Record
+from datamodules.sources._arrays import write_once
+from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.sources._published import completeness, download
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10

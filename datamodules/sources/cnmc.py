@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from common.config.schema import CnmcConfig, HemAllConfig
 from common.errors import UserError
-from common.schema import CnmcConfig, HemAllConfig
-from datamodules.manifest import Listing, Record, order_classes
-from datamodules.sources.files import find_folders, hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.sources._files import find_folders, hint_at_archives, image_files, require_data_dir, sub_folders
 
 CLASSES = ("all", "hem")
 TRAINING, PRELIM, FINAL = "C-NMC_training_data", "C-NMC_test_prelim_phase_data", "C-NMC_test_final_phase_data"
@@ -139,3 +140,8 @@ def _completeness(part: str, records: list[Record]) -> str:
     kind = "partial" if all(counts[key] <= expected.get(key, 0) for key in counts) else "not the published set"
     details = [f"{key[0]} {counts[key]:,}/{number:,} {(key[1] or '').upper()}" for key, number in expected.items()]
     return f"{kind}: {len(records):,} of {total:,} {title} images ({', '.join(map(str.strip, details))})"
+
+
+def list_hem_all(data: HemAllConfig, data_dir: str | None) -> Listing:
+    """List C-NMC 2019 as `list_cnmc` does; what the paper does with it comes later, and depends on the protocol."""
+    return replace(list_cnmc(data, data_dir), source="hem_all")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
+from common.config.schema import ComposedKaryogramsConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS, Karyotype, name_karyotype
-from common.schema import ComposedKaryogramsConfig
-from datamodules.manifest import Listing, Manifest, Record, content_hash, natural_key, order_classes
-from datamodules.sources.karyogram_writing import (
+from datamodules.manifest.manifest import Listing, Manifest, Record, content_hash, natural_key, order_classes
+from datamodules.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
     DERIVED,
     PLACES,

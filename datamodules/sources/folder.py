@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
+from common.config.schema import FolderConfig
 from common.errors import UserError
-from common.schema import FolderConfig
-from datamodules.manifest import Listing, Record, order_classes
-from datamodules.sources.files import (
+from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.sources._files import (
     compile_group,
     group_in_name,
     hint_at_archives,

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from common.config.schema import FolderConfig, KaryogramsConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
-from common.schema import FolderConfig, KaryogramsConfig
-from datamodules.manifest import Listing
-from datamodules.sources.files import hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.manifest.manifest import Listing
+from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
 from datamodules.sources.folder import list_folder
 
 CLASSES = (NORMAL, ABNORMAL)

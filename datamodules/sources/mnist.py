@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from common.config.schema import MnistConfig
 from common.errors import UserError
-from common.schema import MnistConfig
-from datamodules.manifest import Listing, Record
-from datamodules.sources.arrays import write_once
-from datamodules.sources.downloads import download
-from datamodules.sources.files import require_data_dir
-from datamodules.sources.published import completeness
+from datamodules.manifest.manifest import Listing, Record
+from datamodules.sources._arrays import write_once
+from datamodules.sources._files import require_data_dir
+from datamodules.sources._published import completeness, download
 
 CLASSES = tuple("0123456789")
 PUBLISHED = {"train": 60_000, "test": 10_000}

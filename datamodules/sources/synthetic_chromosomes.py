@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.config.schema import SyntheticChromosomesConfig
 from common.errors import UserError
 from common.files import sha256_of_value
-from common.ideogram import IDEOGRAM
 from common.karyotype import AUTOSOMES, CHROMOSOMES
-from common.schema import SyntheticChromosomesConfig
-from datamodules.manifest import Listing, Record
-from datamodules.sources.arrays import write_once
-from datamodules.sources.chromosome_drawing import ChromosomeTraits, draw_chromosome
+from datamodules.manifest.manifest import Listing, Record
+from datamodules.sources._arrays import write_once
+from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
+from datamodules.synthesis.ideogram import IDEOGRAM
 
 NOTE = "synthetic: procedurally drawn chromosomes, no patients"
 DRAWING_VERSION = 1  # raise it when the same settings would draw other pictures

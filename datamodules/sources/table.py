@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from common.config.schema import TableConfig
 from common.errors import UserError
-from common.schema import TableConfig
-from datamodules.manifest import Listing, Record, order_classes
-from datamodules.sources.files import hint_at_archives, require_data_dir
-from datamodules.sources.tables import image_places, read_table
+from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.sources._files import hint_at_archives, require_data_dir
+from datamodules.sources._tables import image_places, read_table
 
 
 def list_table(data: TableConfig, data_dir: str | None) -> Listing:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from common.predictions import Predictions
-from evaluation.metrics import call
-from evaluation.report.picture_pool import PicturePool, fill
+from evaluation.core.labelled import score
+from evaluation.metrics.classification import call
+from evaluation.metrics.thresholds import choose_threshold
+from evaluation.report.pictures import PicturePool, fill
 from evaluation.report.pseudonyms import Names, name_all
 from evaluation.report.sources import Chapter
-from evaluation.scored import score
-from evaluation.thresholds import choose_threshold
 
 SEED = 0
 TOP = 3  # so many of the most probable classes stand beside an enlarged picture

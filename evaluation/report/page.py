@@ -10,11 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from common.files import write_csv, write_text
-from evaluation.naming import heading
-from evaluation.report import facts, figures, overview, results
+from evaluation.core.headings import heading
+from evaluation.report import comparison as overview
+from evaluation.report import plots as figures
+from evaluation.report import results
+from evaluation.report import summary as facts
 from evaluation.report.blocks import Section, Table, confidence
+from evaluation.report.ensemble import members_section
 from evaluation.report.gallery import Gallery, gallery
-from evaluation.report.members import members_section
 from evaluation.report.sources import Chapter, read_chapters
 
 IMAGES, MEGABYTES = 2000, 40

@@ -3,7 +3,7 @@
 import re
 
 from evaluation.report.blocks import WORDS, Row, Section, Table, confidence, interval, number, per_cent, words_of
-from evaluation.triage_figures import temperature_of
+from evaluation.uncertainty.plots import temperature_of
 
 METHODS = {
     "youden": "the largest sum of sensitivity and specificity",

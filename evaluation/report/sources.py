@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from common.history import read_history
-from common.pictures import HEATMAPS, THUMBNAILS, read_pictures
 from common.predictions import Predictions, read_predictions
-from common.schema import EvaluationConfig
-from evaluation.groups import Group, group_runs
-from evaluation.judge import judge_runs
+from common.runs.history import read_history
+from common.thumbnails import HEATMAPS, THUMBNAILS, read_pictures
+from evaluation.evaluate import judge_runs
+from evaluation.intervals.grouping import Group, group_runs
 
 CLASSLESS = "eigencam"  # a method that knows no class
 

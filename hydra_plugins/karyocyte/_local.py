@@ -1,4 +1,4 @@
-"""A few jobs at a time on this machine, through joblib."""
+"""One job after another, in this process."""
 
 import os
 import sys
@@ -6,15 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.singleton import Singleton
 from hydra_plugins.hydra_joblib_launcher._core import execute_job
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from common import sweeps
-from common.cluster_schema import LocalConfig
-from common.console import console, warn
+from common.cli import console, warn
+from common.config.cluster import LocalConfig
+from common.sweeps import records as sweeps
 from hydra_plugins.karyocyte._tasks import Context, Task
+
+
+class HereBackend:
+    """Hydra's own launcher, one call for each job."""
+
+    def __init__(self, context: Context) -> None:
+        self.launcher = BasicLauncher()
+        self.launcher.setup(hydra_context=context.hydra, task_function=context.function, config=context.config)
+
+    def check(self) -> None:
+        """There is nothing to check."""
+
+    def run(self, folder: Path, tasks: Sequence[Task]) -> None:
+        """Run the tasks in their order; an error of one is recorded, and the next begins."""
+        for task in tasks:
+            returned = self.launcher.launch([list(task.overrides)], task.number)
+            _ = [each.return_value for each in returned]  # raises what the job has raised
 
 
 class LocalBackend:

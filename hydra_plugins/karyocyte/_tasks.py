@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from common.runs import ROOT
-from common.sweeps import Job
+from common.runs.run import ROOT
+from common.sweeps.records import Job
 
 INTERRUPTED = 130  # the exit code after Ctrl-C
 

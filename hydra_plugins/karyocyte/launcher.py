@@ -13,13 +13,13 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from common import sweeps
-from common.cluster_schema import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
-from common.console import console, say, warn
+from common.cli import console, say, warn
+from common.config.cluster import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
 from common.errors import UserError
-from common.jobs import job_failed
-from common.runs import ROOT, locked
-from common.sweeps import Job, Sweep
+from common.runs.run import ROOT, locked
+from common.sweeps import records as sweeps
+from common.sweeps.jobs import job_failed
+from common.sweeps.records import Job, Sweep
 from hydra_plugins.karyocyte._tasks import INTERRUPTED, Backend, Context, Entry, Task
 
 VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"
@@ -103,7 +103,7 @@ def _backend(settings: ClusterConfig, context: Context) -> Backend:
         from hydra_plugins.karyocyte._local import LocalBackend
 
         return LocalBackend(settings, elsewhere)
-    from hydra_plugins.karyocyte._here import HereBackend
+    from hydra_plugins.karyocyte._local import HereBackend
 
     return HereBackend(context)
 

@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from common.files import write_json
-from common.usage import keep
+from common.runs.usage import keep
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 
 EVERY = 5.0  # seconds between two signs

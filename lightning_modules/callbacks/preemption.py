@@ -6,8 +6,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common import preemption
-from common.console import warn
-from lightning_modules.callbacks.averaging import averaged_weights
+from common.cli import warn
+from lightning_modules.callbacks.ema import averaged_weights
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from common.console import say
+from common.cli import say
+from common.config.schema import StageConfig
 from common.errors import UserError
-from common.schema import StageConfig
-from lightning_modules.backbones import count_parameters, resolve_modules, set_modes, set_trainable
+from lightning_modules.backbones.backbone import count_parameters, resolve_modules, set_modes, set_trainable
 
 
 class StagedUnfreezing(Callback):

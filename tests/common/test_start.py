@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from common.start import heavy_imports
+from common.cli import heavy_imports
 
 
 @pytest.fixture

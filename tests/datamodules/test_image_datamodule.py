@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from common.config.schema import TransformConfig, WithinPlacesConfig
 from common.errors import UserError
-from common.processes import World
-from common.schema import TransformConfig, WithinPlacesConfig
+from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.images import write_class_folders
 from tests.helpers.training import small_config

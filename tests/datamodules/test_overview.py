@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from common.schema import SplitConfig
-from datamodules.overview import class_counts, overview
+from common.config.schema import SplitConfig
+from datamodules.manifest.splits import split
 from datamodules.sources import scan
-from datamodules.splits import split
+from datamodules.summary import class_counts, overview
 from tests.helpers.images import scan_folder, write_class_folders, write_image
 from tests.helpers.manifests import make_manifest
 
@@ -39,7 +39,7 @@ def test_images_without_a_label_and_a_class_called_all_have_rows_of_their_own():
 
 
 def test_scan_is_what_it_counts(tmp_path):
-    from common.schema import SyntheticConfig
+    from common.config.schema import SyntheticConfig
 
     data = SyntheticConfig(source="synthetic", positive_class="all", images=8, subjects=4, size=32)
     manifest = scan(data, None, tmp_path, progress=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from datamodules.sources.metaphase import GROUND, Chromosome
+from datamodules.synthesis.metaphase import GROUND, Chromosome
 
 
 def banded(

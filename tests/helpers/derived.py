@@ -5,9 +5,9 @@ from functools import cache
 
 import numpy as np
 
-from common.schema import ComposedKaryogramsConfig, SyntheticChromosomesConfig
-from datamodules.sources.karyogram_changes import Derived, derive
-from datamodules.sources.metaphase import Metaphase
+from common.config.schema import ComposedKaryogramsConfig, SyntheticChromosomesConfig
+from datamodules.synthesis.aberrations.numerical import Derived, derive
+from datamodules.synthesis.metaphase import Metaphase
 from tests.helpers.karyotypes import drawn_cells
 
 DATA = ComposedKaryogramsConfig(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.schema import DerivedConfig
+from common.config.schema import DerivedConfig
 from datamodules.sources.cifar10 import CLASSES
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist

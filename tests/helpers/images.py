@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common.schema import CnmcConfig, FolderConfig
-from datamodules.manifest import Manifest
+from common.config.schema import CnmcConfig, FolderConfig
+from datamodules.manifest.manifest import Manifest
 from datamodules.sources import scan
 
 

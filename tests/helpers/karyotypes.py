@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from common.schema import SyntheticChromosomesConfig
-from datamodules.sources.metaphase import Metaphase, to_chromosome
+from common.config.schema import SyntheticChromosomesConfig
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
+from datamodules.synthesis.metaphase import Metaphase, to_chromosome
 
 
 def drawn_cells(cells: int = 3, abnormal: float = 0.0, seed: int = 0) -> list[Metaphase]:

@@ -5,7 +5,7 @@ import signal
 import sys
 
 import train
-from common.config import check_config
+from common.config.compose import check_config
 from lightning_modules.callbacks import PureRandomness
 from tests.helpers.training import composed
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from common import sweeps
 from common.errors import UserError
 from common.files import write_json
-from common.jobs import command_line, job
-from common.runs import ROOT
+from common.runs.run import ROOT
+from common.sweeps import records as sweeps
+from common.sweeps.jobs import command_line, job
 
 
 @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")

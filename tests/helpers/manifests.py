@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.manifest import Manifest
+from datamodules.manifest.manifest import Manifest
 
 
 def make_manifest(

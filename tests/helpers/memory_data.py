@@ -4,7 +4,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.sampling import EpochBatchSampler
+from datamodules.samplers import EpochBatchSampler
 
 
 class Items(Dataset):

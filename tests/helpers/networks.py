@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightning_modules.backbones import Backbone, build_backbone
+from lightning_modules.backbones.backbone import Backbone, build_backbone
 
 
 def assert_cut_equals_uncut(name: str, args: dict[str, Any], network: nn.Module, cut: str, size: int) -> Backbone:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.runs import ROOT
+from common.runs.run import ROOT
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def main(folder: Path) -> None:
 
 def _trained(patch: Any, overrides: list[str], judged: bool) -> str:
     import train
-    from common.config import check_config
-    from evaluation import judge
+    from common.config.compose import check_config
+    from evaluation import evaluate as judge
     from tests.helpers.training import composed
 
     patch.setattr(judge, "_draw", lambda *_: None)
@@ -127,7 +127,7 @@ def second_is_told_in_preparing(patch: Any, rank: int) -> None:
 
 def notes_builds(patch: Any, rank: int) -> None:
     """Who builds the prepared cache writes a line, slowly enough for the other one to come too."""
-    from datamodules import cache
+    from datamodules.preprocessing import cache
 
     build = cache._build
 

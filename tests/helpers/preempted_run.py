@@ -16,9 +16,9 @@ from typing import NamedTuple
 import pytest
 
 import train
-from common.jobs import command_line
+from common.config.schema import Config
 from common.preemption import Preempted, watched
-from common.schema import Config
+from common.sweeps.jobs import command_line
 from lightning_modules.callbacks import PureRandomness
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from common.files import write_json, write_text
-from common.pictures import HEATMAPS, THUMBNAILS, write_pictures
 from common.predictions import Predictions, write_predictions
+from common.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
 
 RESAMPLES = 20
 LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
-from lightning_modules.backbones import build_backbone
+from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
-from lightning_modules.dropout_masks import draw_masks
-from lightning_modules.heads import build_head
+from lightning_modules.mc_dropout import draw_masks
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.config.schema import Config
+from common.config.search import take_search
 from common.files import sha256_of_value, write_json
-from common.runs import Watch, write_status
-from common.schema import Config
-from common.search_schema import take_search
-from scripts import tuning
+from common.runs.run import Watch, write_status
 from tests.helpers.training import SMALL, composed
+from workflows.tuning import search as tuning
 
 EPOCHS = 3
 
@@ -60,7 +60,7 @@ def formula_run(config: Config, watch: Watch, seconds: float = 0.0) -> Path:
 
 
 def search(output: Path, *overrides: str) -> tuple:
-    """Return what :func:`scripts.tuning.tune` takes, for a search below ``output`` (lr_batch, few random trials)."""
+    """Return what ``tune`` takes, for a search below ``output`` (lr_batch, few random trials)."""
     few = ["+search=lr_batch", "search.startup_trials=2", "search.pruner.name=none", "search.trials=4"]
     typed = [*SMALL, *few, f"output_dir={output}", *overrides]
     return (*take_search(composed(typed)), typed)

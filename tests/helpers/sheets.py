@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from common.schema import Config
-from datamodules.manifest import Manifest
+from common.config.schema import Config
+from datamodules.manifest.manifest import Manifest
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest
 from tests.helpers.training import composed, small_config

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from common.files import write_json, write_text
-from common.sweeps import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
+from common.sweeps.records import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
 
 ELSEWHERE = "node7"
 METRICS = {"f1_weighted": (0.9, 0.85, 0.94), "accuracy": (0.91, 0.86, 0.95), "auc": (0.97, None, None)}

@@ -11,12 +11,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 import train
-from common.config import check_config
+from common.config.compose import check_config
+from common.config.schema import Config
 from common.files import write_json
-from common.runs import ROOT, write_status
-from common.schema import Config
-from evaluation import judge
-from lightning_modules.building import build_classifier
+from common.runs.run import ROOT, write_status
+from evaluation import evaluate as judge
+from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]

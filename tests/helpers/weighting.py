@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import softmax
 
-from evaluation.metrics import call
-from evaluation.weighting.problem import Problem
+from evaluation.ensembles.objective import Problem
+from evaluation.metrics.classification import call
 
 
 def make_problem(members=4, images=200, classes=2, skill=1.5, seed=0, labels=None, skills=None, clusters=None):

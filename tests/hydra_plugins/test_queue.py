@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from common.cluster_schema import SlurmConfig
+from common.config.cluster import SlurmConfig
 from common.errors import UserError
-from hydra_plugins.karyocyte._queue import check_slurm, explain_refusal, queued, undisturbed
+from hydra_plugins.karyocyte._slurm import check_slurm, explain_refusal, queued, undisturbed
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from common import sweeps
-from common.cluster_schema import SlurmConfig
+from common.config.cluster import SlurmConfig
 from common.errors import UserError
+from common.sweeps import records as sweeps
 from hydra_plugins.karyocyte._slurm import SlurmBackend, _check_path, _parameters, _read
 from hydra_plugins.karyocyte._tasks import Context, Task
 

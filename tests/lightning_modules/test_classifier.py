@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
+from common.config.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules.classifier import Classifier
 
 

@@ -7,7 +7,7 @@ import torch
 
 from common.predictions import COLUMNS
 from common.uncertainty import summarise
-from lightning_modules.building import build_classifier
+from lightning_modules.build import build_classifier
 from lightning_modules.inference import Predicted, predict, to_predictions
 from lightning_modules.mc_dropout import McDropout
 from tests.helpers.memory_data import MemoryData

@@ -5,12 +5,11 @@ import torch
 from scipy.stats import ks_2samp
 from torch import nn
 
+from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
-from common.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules import mc_dropout
 from lightning_modules.classifier import Classifier
-from lightning_modules.dropout_masks import SampledDropout, draw_masks
-from lightning_modules.mc_dropout import McDropout, check_dropout, naive_passes
+from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks, naive_passes
 from tests.helpers.sampling import NETWORKS, PAPER, functional_classifier, images, masked_by_hand, sampling_classifier
 
 HEADS = {
@@ -109,7 +108,7 @@ def test_masks_are_drawn_once_where_they_are_small_and_never_kept_where_they_are
         drawn.append(arguments)
         return draw_masks(*arguments)
 
-    monkeypatch.setattr("lightning_modules.dropout_masks.draw_masks", counting)
+    monkeypatch.setattr("lightning_modules.mc_dropout.draw_masks", counting)
     x = torch.rand(1, 2, 10)
     small, large = (SampledDropout(0, 0, 0.5, 4, kept_bytes=bytes_) for bytes_ in (160, 159))
     for _ in range(3):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from common import console as console_module
+from common import cli as console_module
 from common.files import write_json, write_text
 from common.predictions import write_predictions
 from scripts import collect as collect_module

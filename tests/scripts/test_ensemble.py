@@ -14,10 +14,10 @@ import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from common.ensemble_file import read_ensemble
-from common.pictures import THUMBNAILS, read_pictures, write_pictures
 from common.predictions import Predictions, read_predictions, write_predictions
-from evaluation.combining import METHODS, Combiner
+from common.runs.ensemble import read_ensemble
+from common.thumbnails import THUMBNAILS, read_pictures, write_pictures
+from evaluation.ensembles.methods import METHODS, Combiner
 from scripts.ensemble import METHODS as OFFERED
 from scripts.ensemble import app
 from scripts.evaluate import app as evaluate
@@ -112,7 +112,9 @@ def test_every_method_is_offered():
 
 
 def test_all_methods_side_by_side(tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluation.cautions.IMAGES_PER_NUMBER", 13)  # times 4 is more than 48 images, times 2 is not
+    monkeypatch.setattr(
+        "evaluation.core.warnings.IMAGES_PER_NUMBER", 13
+    )  # times 4 is more than 48 images, times 2 is not
     members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
     pictures = [np.full((4, 4, 3), 9, np.uint8)]
     write_pictures(members[1] / THUMBNAILS, ["x"], pictures, 4)

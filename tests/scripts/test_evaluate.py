@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
-from scripts.evaluating import folders
 from tests.helpers.cells import make_cell_run
 from tests.helpers.predictions import make_run
+from workflows.evaluate import folders
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--resamples", "20"]

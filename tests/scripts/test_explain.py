@@ -10,11 +10,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from common.predictions import read_predictions
-from common.runs import ROOT
+from common.runs.run import ROOT
 from scripts.explain import app
-from scripts.explaining import Looked, common_grids, data_set_of
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import run_undrawn, small_config
+from workflows.explain.activations import Looked, common_grids, data_set_of
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from common.console import console
+from common.cli import console
 from common.predictions import write_predictions
 from scripts.karyotypes import app
 from tests.helpers.cells import karyotype, make_cells

@@ -15,7 +15,7 @@ from PIL import Image
 
 import train
 from common.predictions import read_predictions
-from common.runs import ROOT, write_status
+from common.runs.run import ROOT, write_status
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.predicting import NET, call, table_of, train_two
 from tests.helpers.sheets import karyogram_config, write_karyograms

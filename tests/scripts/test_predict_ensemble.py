@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from common.files import sha256_of_file
 from common.predictions import read_predictions, write_predictions
-from common.runs import write_status
-from evaluation.ensembles import average
-from evaluation.judge import write_judgement
+from common.runs.run import write_status
+from evaluation.ensembles.averaging import average
+from evaluation.evaluate import write_judgement
 from scripts.ensemble import app as ensemble
 from tests.helpers.predicting import call, table_of, train_two
 from tests.helpers.training import small_config

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from common.config import check_config
+from common.config.compose import check_config
 from datamodules.image_datamodule import ImageDataModule
 from scripts.prepare_data import app
 from tests.helpers.archives import write_zip, zip_folder
@@ -46,7 +46,11 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     (records,) = (tmp_path / "cache").glob("prepared/*/images.csv")
     row = pd.read_csv(records).iloc[0]
     assert row[["label", "width", "height", "channels", "file"]].tolist() == [0, 28, 28, 1, "00000.png"]
-    for step in ("datamodules.archives.unpack", "datamodules.sources.arrays._write_all", "datamodules.cache._build"):
+    for step in (
+        "datamodules.io.archives.unpack",
+        "datamodules.sources._arrays._write_all",
+        "datamodules.preprocessing.cache._build",
+    ):
         monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))
     places = [f"cache_dir={tmp_path / 'cache'}", "prepare.size=32", "weights=random"]
     data = ImageDataModule(check_config(composed([*overrides, *places])), progress=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from evaluation.report import figures
+from evaluation.report import plots as figures
 from scripts.report import app
 from tests.helpers.predictions import make_run
 from tests.helpers.reports import write_run

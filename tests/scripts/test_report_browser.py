@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from evaluation.report import figures
+from benchmarks.browser import ARGUMENTS, find_browser
+from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
-from scripts.benchmarks.browser import ARGUMENTS, find_browser
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.reports import write_facts, write_run
 

@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from common import sweeps
-from common.cluster_schema import SlurmConfig
+from common.config.cluster import SlurmConfig
 from common.errors import UserError
-from scripts.batching import Batch, jobs_text, sbatch_options, script_text
-from scripts.grids import grid
+from common.sweeps import records as sweeps
 from scripts.sbatch import app
+from workflows.sweeps.grid import grid
+from workflows.sweeps.sbatch import Batch, jobs_text, sbatch_options, script_text
 
 TINY = ["data=synthetic", "weights=random", "model=resnet18"]
 # Prints the words of its command, and, as srun does, starts a task for each of as many as are asked for.

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from common import console as console_module
+from common import cli as console_module
 from common.files import write_json
 from scripts.sweep_status import app
-from scripts.sweep_tables import duration
 from tests.helpers.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
+from workflows.sweeps.status_table import duration
 
 
 def call(*arguments, width=200):

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from PIL import Image
 
-import train
-from common.config import check_config
-from common.jobs import command_line
-from common.runs import ROOT, read_status
+from common.config.compose import check_config
+from common.runs.run import ROOT, read_status
+from common.sweeps.jobs import command_line
 from scripts import tune
 from tests.helpers.searches import table
 from tests.helpers.training import SMALL, composed
+from workflows import train as workflows_train
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
 SEARCH = ["+search=lr_batch", "search.startup_trials=2", "search.space.loader.batch_size.choices=[4,8]"]
@@ -62,7 +62,7 @@ def test_a_search_of_real_trainings(tmp_path, call):
     # The command of the best is the very run of the best.
     command = best["command"].split(" train.py ")[1].split()
     trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")}
-    assert str(train.run(check_config(composed(command)))) == best["run"]
+    assert str(workflows_train.run(check_config(composed(command)))) == best["run"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")} == trained
 
     assert call(*typed, "search.trials=4")[0] == 0
@@ -82,7 +82,7 @@ def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
     assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
 
     typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
-    folder = train.run(check_config(composed([*SMALL, *NET, *typed, *places(tmp_path)])))
+    folder = workflows_train.run(check_config(composed([*SMALL, *NET, *typed, *places(tmp_path)])))
     assert str(folder) == pruned["run"]
     assert read_status(folder)["status"] == "finished"
 

@@ -6,9 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from common.config.schema import Cifar10Config
 from common.errors import UserError
-from common.schema import Cifar10Config
-from datamodules.images import read_image
+from datamodules.io.decode import read_image
 from datamodules.sources import list_images
 from datamodules.sources.cifar10 import CLASSES
 from tests.helpers.digits import write_batches

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config import check_config
+from common.config.compose import check_config
+from common.config.schema import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
 from common.errors import UserError
-from common.schema import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
-from datamodules.images import read_image
+from datamodules.io.decode import read_image
 from datamodules.sources import composed_karyograms as composed_module
-from datamodules.sources import karyogram_writing as module
 from datamodules.sources import list_images, scan
-from datamodules.sources.karyogram_writing import read_karyograms
+from datamodules.synthesis import karyogram_writer as module
+from datamodules.synthesis.karyogram_writer import read_karyograms
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image
 from tests.helpers.real_data import real_data

@@ -2,8 +2,8 @@
 
 import pytest
 
+from common.config.schema import FolderConfig
 from common.errors import UserError
-from common.schema import FolderConfig
 from datamodules.sources import scan
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 

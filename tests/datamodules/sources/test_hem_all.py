@@ -1,6 +1,6 @@
 """Paper 003's data are C-NMC's under another name."""
 
-from common.schema import CnmcConfig, HemAllConfig
+from common.config.schema import CnmcConfig, HemAllConfig
 from datamodules.sources import list_images
 from tests.helpers.images import write_cnmc
 

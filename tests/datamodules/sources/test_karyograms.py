@@ -2,8 +2,8 @@
 
 import pytest
 
+from common.config.schema import KaryogramsConfig
 from common.errors import UserError
-from common.schema import KaryogramsConfig
 from datamodules.sources import scan
 from tests.helpers.images import write_image
 from tests.helpers.real_data import real_data

@@ -2,8 +2,8 @@
 
 import pytest
 
+from common.config.schema import CnmcConfig, FolderConfig, TableConfig
 from common.errors import UserError
-from common.schema import CnmcConfig, FolderConfig, TableConfig
 from datamodules.sources import scan
 
 CONFIGS = [

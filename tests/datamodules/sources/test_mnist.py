@@ -5,11 +5,11 @@ import urllib.error
 import numpy as np
 import pytest
 
+from common.config.schema import MnistConfig, SplitConfig
 from common.errors import UserError
-from common.schema import MnistConfig, SplitConfig
-from datamodules.images import read_image
+from datamodules.io.decode import read_image
+from datamodules.manifest.splits import split
 from datamodules.sources import list_images, mnist, scan
-from datamodules.splits import split
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_idx, write_mnist
 from tests.helpers.real_data import real_data
@@ -55,12 +55,12 @@ def test_the_official_test_set_stays_apart_and_the_paper_pools_all(tmp_path):
 def test_the_pngs_are_written_once(tmp_path, monkeypatch):
     root = write_mnist(tmp_path / "data")
     first = listed(root, tmp_path)
-    monkeypatch.setattr("datamodules.sources.arrays._write_all", lambda *args: pytest.fail("written again"))
+    monkeypatch.setattr("datamodules.sources._arrays._write_all", lambda *args: pytest.fail("written again"))
     assert listed(root, tmp_path) == first
 
 
 def test_a_stopped_writing_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("datamodules.sources.arrays.cv2.imwrite", lambda *args: False)
+    monkeypatch.setattr("datamodules.sources._arrays.cv2.imwrite", lambda *args: False)
     with pytest.raises(OSError, match="cannot write"):
         listed(write_mnist(tmp_path / "data"), tmp_path)
     assert not [path for path in (tmp_path / "cache" / "mnist").iterdir() if path.is_dir()]

@@ -12,16 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.config.schema import SyntheticChromosomesConfig
 from common.errors import UserError
-from common.ideogram import IDEOGRAM
 from common.karyotype import CHROMOSOMES, name_karyotype
-from common.schema import SyntheticChromosomesConfig
-from datamodules.images import read_image
+from datamodules.io.decode import read_image
 from datamodules.sources import scan
 from datamodules.sources import synthetic_chromosomes as module
-from datamodules.sources.band_patterns import BANDS
-from datamodules.sources.chromosome_drawing import ACROCENTRIC, ChromosomeTraits, draw_chromosome
-from datamodules.sources.metaphase import GROUND, read_metaphases, to_chromosome
 from datamodules.sources.synthetic_chromosomes import (
     case_of,
     draw_picture,
@@ -29,6 +25,10 @@ from datamodules.sources.synthetic_chromosomes import (
     list_synthetic_chromosomes,
     traits_of,
 )
+from datamodules.synthesis.bands import BANDS
+from datamodules.synthesis.chromosomes import ACROCENTRIC, ChromosomeTraits, draw_chromosome
+from datamodules.synthesis.ideogram import IDEOGRAM
+from datamodules.synthesis.metaphase import GROUND, read_metaphases, to_chromosome
 from tests.helpers.karyotypes import drawn_cells
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from common.config.schema import TableConfig
 from common.errors import UserError
-from common.schema import TableConfig
 from datamodules.sources import scan
 from tests.helpers.images import cell_image, write_image, write_table
 

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from common.pictures import THUMBNAILS, read_pictures, write_pictures
-from evaluation.metrics import call
+from common.thumbnails import THUMBNAILS, read_pictures, write_pictures
+from evaluation.metrics.classification import call
 from evaluation.report import sources
 from evaluation.report.gallery import gallery
 from evaluation.report.sources import read_chapters

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from common.config.schema import EvaluationConfig
 from common.files import write_json, write_text
-from common.schema import EvaluationConfig
-from evaluation.judge import judge
-from evaluation.report import figures
+from evaluation.evaluate import judge
+from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from evaluation.report.results import warnings_section
 from tests.helpers.predictions import make_predictions, make_run, with_passes

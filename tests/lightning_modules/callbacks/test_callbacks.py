@@ -4,9 +4,9 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
+from common.config.schema import StageConfig
 from common.errors import UserError
-from common.schema import StageConfig
-from lightning_modules.building import build_classifier
+from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import (
     Preemption,
     PureRandomness,

@@ -10,13 +10,12 @@ from hydra.errors import ConfigCompositionException
 from pydantic import ValidationError
 from pytorch_lightning import Callback
 
+from common.config.schema import CheckAndAdjustConfig, LevelConfig
 from common.errors import UserError
-from common.schema import CheckAndAdjustConfig, LevelConfig
-from lightning_modules.building import build_classifier
+from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import CheckAndAdjust
-from lightning_modules.callbacks.check_and_adjust import adjust, need_save
-from lightning_modules.callbacks.step_accuracy import Hits
-from lightning_modules.staged_training import train_stages
+from lightning_modules.callbacks.check_and_adjust import Hits, adjust, need_save
+from lightning_modules.stages.fit import train_stages
 from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
 
@@ -230,7 +229,7 @@ def test_a_resume_saves_what_an_undisturbed_run_saves(tmp_path, kill):
 def test_killed_among_the_validations_it_validates_again(tmp_path, monkeypatch):
     config = small_config(tmp_path, *NET, *WHOLE, *CHECKS)
     with monkeypatch.context() as patch:
-        patch.setattr("lightning_modules.staged_training.write_json", lambda *_: (_ for _ in ()).throw(RuntimeError))
+        patch.setattr("lightning_modules.stages.fit.write_json", lambda *_: (_ for _ in ()).throw(RuntimeError))
         with pytest.raises(RuntimeError):
             train(config, tmp_path / "run")
     watch = Watch()
@@ -260,7 +259,7 @@ def test_where_gradients_are_accumulated_a_mini_batch_is_all_that_a_step_is_made
 
 
 def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_modules.staged_training.remove_saved", lambda folder: None)
+    monkeypatch.setattr("lightning_modules.stages.fit.remove_saved", lambda folder: None)
     watch = Watch()
     config = small_config(tmp_path, *NET, *WHOLE, *CHECKS, "callbacks.averaging.enabled=true")
     _, stage = train(config, tmp_path / "run", watch)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_lightning import Callback
 
-from common.usage import read_usage
-from lightning_modules.building import build_classifier
+from common.runs.usage import read_usage
+from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.staged_training import train_stages
+from lightning_modules.stages.fit import train_stages
 from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import run_undrawn, small_config
 

@@ -1,0 +1,1 @@
+"""Measurements of speed, coverage and cost: ``python -m benchmarks --help``."""

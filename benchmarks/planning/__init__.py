@@ -1,0 +1,1 @@
+"""Estimates of what a sweep costs: ``python -m benchmarks.planning --help``."""

@@ -1,0 +1,133 @@
+"""The measurement behind ``benchmark.py report``: how large a page is, and how soon a browser shows its pictures."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from playwright.sync_api import Browser, sync_playwright
+
+from benchmarks.browser import ARGUMENTS, NAMES, find_browser
+from common.config.schema import SyntheticConfig
+from common.errors import UserError
+from common.files import write_json
+from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of, write_predictions
+from common.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
+from datamodules.sources.synthetic_cells import draw_image
+from evaluation.report.page import Options, write_report
+
+SIDE = 160  # pixels, as of the key evaluation.error_analysis.examples
+SUBJECTS = 100
+# The page with its gallery in sight; a picture counts when it is decoded and two frames have passed.
+PLACE = "#show=all"
+WATCH = """window.measured = new Promise((done) => addEventListener("load", async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const top = document.querySelector("#cards li").offsetTop;
+  const row = [...document.querySelectorAll("#cards li")].filter((one) => one.offsetTop === top);
+  const images = row.flatMap((one) => [...one.querySelectorAll("img")]);
+  await Promise.all(images.map((one) => one.decode()));
+  await frame(); await frame();
+  const { loadEventStart } = performance.getEntriesByType("navigation")[0];
+  done({ load: loadEventStart, painted: performance.now(), images: images.length });
+}))"""
+
+
+def measure(folder: Path, images: int, rounds: int) -> dict[str, float | int]:
+    """Write a run of so many drawn cells with heat maps, make its page, and open it so often.
+
+    Args:
+        folder: An empty one.
+        images: Test images, all of them on the page.
+        rounds: How often the page is opened, each time by a new page of the browser.
+
+    Returns:
+        ``images``, ``pictures``, ``megabytes``, ``write_seconds`` (judgement, drawings and all), the medians
+        ``load_ms`` (navigation to the load event), ``painted_ms`` (to the first row of pictures) and ``thread_ms``
+        (what the page's main thread works until then, whatever else the machine does), and the slowest of each
+        (``..._worst_ms``).
+
+    Raises:
+        UserError: There is no Chromium.
+    """
+    browser_path = find_browser()
+    if browser_path is None:
+        raise UserError(f"no browser: install one of {', '.join(NAMES)}")
+    write_run(folder, images)
+    path = folder / "report.html"
+    start = time.perf_counter()
+    found = write_report([folder], path, Options(images=images))
+    seconds = time.perf_counter() - start
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=browser_path, args=list(ARGUMENTS))
+        times = [open_page(browser, path) for _ in range(rounds)]
+        browser.close()
+    row = {"images": found["images"], "pictures": found["pictures"], "megabytes": found["bytes"] / 1e6}
+    row["write_seconds"] = seconds
+    for name in ("load", "painted", "thread"):
+        row[f"{name}_ms"] = statistics.median(one[name] for one in times)
+        row[f"{name}_worst_ms"] = max(one[name] for one in times)
+    return row
+
+
+def open_page(browser: Browser, path: Path) -> dict[str, float]:
+    """Open a page with its gallery in sight.
+
+    Returns:
+        ``load``, ``painted`` and ``thread`` in ms, see ``measure``, and ``images`` of the first row.
+    """
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(WATCH)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.goto(path.resolve().as_uri() + PLACE)
+    measured = page.evaluate("window.measured")
+    work = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    page.close()
+    return {**measured, "thread": 1000 * work["TaskDuration"]}
+
+
+def write_run(folder: Path, images: int) -> None:
+    """Write what a run leaves of so many drawn cells of two classes: predictions, pictures and heat maps."""
+    rng = np.random.default_rng(0)
+    data = SyntheticConfig(source="synthetic", positive_class="all", images=images, subjects=SUBJECTS, size=SIDE)
+    validation, test = _frame(200, "validation", rng), _frame(images, "test", rng)
+    about = {"name": "drawn", "source": "synthetic", "synthetic": True, "protocol": "subject", "seed": 0}
+    frame = pd.concat([validation, test], ignore_index=True)
+    write_predictions(folder / "predictions.parquet", Predictions(frame, ("hem", "all"), "all", about))
+    write_json(folder / "status.json", {"status": "finished"})
+    drawn = (draw_image(data, number) for number in range(images))
+    write_pictures(folder / THUMBNAILS, test["image_id"], drawn, SIDE)
+    write_pictures(folder / HEATMAPS / "gradcam-drawn.parquet", test["image_id"], _heat(images, rng), SIDE)
+
+
+def _frame(images: int, part: str, rng: np.random.Generator) -> pd.DataFrame:
+    subjects = np.arange(images) % SUBJECTS
+    leukaemic = subjects % 2
+    share = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * leukaemic - 1), 1.5)))
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"{part}_{number:05d}" for number in range(images)],
+            "path": [f"{part}_{number:05d}.bmp" for number in range(images)],
+            "label": np.where(leukaemic, "all", "hem"),
+            "subject": [f"{part} {subject}" for subject in subjects],
+            "part": part,
+            "cell": None,
+            "kind": None,
+            "width": None,
+            "height": None,
+            "group": None,
+            "uncertainty": uncertainty_of(np.column_stack([1 - share, share])),
+        }
+    )
+    return frame.assign(**{f"{PROBABILITY_PREFIX}hem": 1 - share, f"{PROBABILITY_PREFIX}all": share})
+
+
+def _heat(images: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Smooth noise in the colours of heat maps, uint8 RGB, shape (SIDE, SIDE, 3)."""
+    for _ in range(images):
+        heat = cv2.resize(rng.random((7, 7), dtype=np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        coloured = cv2.applyColorMap((255 * heat.clip(0, 1)).astype(np.uint8), cv2.COLORMAP_JET)
+        yield cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,1 @@
+"""The typed configuration: schemas of the groups of conf/, composition and checks."""

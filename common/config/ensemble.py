@@ -1,0 +1,134 @@
+"""The typed schema of conf/ensemble.yaml: how the weights of an ensemble are fitted."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from yaml import YAMLError
+
+from common.config.base import Probability, Share, Strict
+from common.config.compose import explain
+from common.errors import UserError
+from common.runs.run import ROOT
+
+Objective = Literal["f1_weighted", "nll"]
+Kind = Literal["shared", "full"]
+Count = Annotated[int, Field(ge=0)]
+FILE = ROOT / "conf" / "ensemble.yaml"
+
+
+class GeneticConfig(Strict):
+    """Paper 004's genetic algorithm (3.4.3.1), of which it gives the operators and no number."""
+
+    population: Annotated[int, Field(ge=2)] = 100
+    generations: Count = 50
+    restarts: PositiveInt = 10
+    tournament: PositiveInt = 3
+    crossover: Probability = 0.9
+    mutation: Probability = 0.5
+    elites: Count = 1
+
+    @model_validator(mode="after")
+    def _has_children(self) -> "GeneticConfig":
+        if self.elites >= self.population:
+            raise ValueError(f"elites={self.elites} leave no place for children in a population of {self.population}")
+        return self
+
+
+class SearchBudgetConfig(Strict):
+    """What the general optimisers share."""
+
+    objective: Objective = "f1_weighted"
+    evaluations: PositiveInt = 10_000
+    population: Annotated[int, Field(ge=5)]
+
+    @model_validator(mode="after")
+    def _has_a_generation(self) -> "SearchBudgetConfig":
+        if self.evaluations <= self.population:
+            raise ValueError(f"evaluations={self.evaluations}: a population of {self.population} needs more of them")
+        return self
+
+
+class CmaConfig(SearchBudgetConfig):
+    """CMA-ES on the logits of the weights."""
+
+    population: Annotated[int, Field(ge=5)] = 20
+    step: PositiveFloat = 1.0
+
+
+class DifferentialConfig(SearchBudgetConfig):
+    """Differential evolution on the weights before they are normalised."""
+
+    population: Annotated[int, Field(ge=5)] = 50
+    strategy: Literal["best1bin", "rand1bin", "randtobest1bin", "currenttobest1bin", "best2bin", "rand2bin"] = (
+        "best1bin"
+    )
+    mutation: tuple[Annotated[float, Field(ge=0, lt=2)], Annotated[float, Field(ge=0, lt=2)]] = (0.5, 1.0)
+    recombination: Probability = 0.7
+
+
+class GreedyConfig(Strict):
+    """Forward selection with replacement."""
+
+    objective: Objective = "f1_weighted"
+    rounds: PositiveInt = 50
+    start: PositiveInt = 1
+    bags: PositiveInt = 1
+    bag_share: Share = 0.5
+
+    @model_validator(mode="after")
+    def _starts_within(self) -> "GreedyConfig":
+        if self.start > self.rounds:
+            raise ValueError(f"start={self.start} members are taken at once, of only rounds={self.rounds} in all")
+        return self
+
+
+class StackingConfig(Strict):
+    """Logistic regression on the members' log-odds."""
+
+    kind: Kind = "shared"
+    folds: Annotated[int, Field(ge=2)] = 5
+    strengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.001, 0.01, 0.1, 1.0, 10.0)
+
+
+class EnsembleConfig(Strict):
+    """How the weights of an ensemble are fitted, one group of keys for each method that has any."""
+
+    genetic: GeneticConfig = GeneticConfig()
+    cma: CmaConfig = CmaConfig()
+    differential: DifferentialConfig = DifferentialConfig()
+    greedy: GreedyConfig = GreedyConfig()
+    stacking: StackingConfig = StackingConfig()
+
+
+def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = None) -> EnsembleConfig:
+    """Read conf/ensemble.yaml, and what was typed on the command line.
+
+    Args:
+        overrides: Such as ``genetic.population=200``.
+        method: The group that a key without a dot belongs to: ``population=200`` is then ``genetic.population=200``.
+
+    Raises:
+        UserError: An override is no ``key=value``, a key is unknown (the nearest right ones are named), or a value has
+            the wrong type or range.
+    """
+    wrong = [override for override in overrides if "=" not in override]
+    if wrong:
+        raise UserError(f"cannot read {wrong[0]!r}: type key=value, such as genetic.population=200")
+    grouped = [_with_group(override, method) for override in overrides]
+    try:
+        merged = OmegaConf.merge(OmegaConf.load(FILE), OmegaConf.from_dotlist(grouped))
+        values: Any = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+        return EnsembleConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, EnsembleConfig)) from error
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise UserError(f"ensemble: {' '.join(str(error).splitlines()[:2])}") from error
+
+
+def _with_group(override: str, method: str | None) -> str:
+    group_of = EnsembleConfig.model_fields
+    name = override.split("=")[0]
+    return f"{method}.{override}" if method in group_of and "." not in name and name not in group_of else override

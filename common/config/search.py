@@ -1,0 +1,112 @@
+"""The typed schema of conf/search/: what is tried, how, and how often. scripts/tune.py takes it off before all else."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+
+from common.config.base import Strict
+from common.config.compose import explain
+from common.errors import UserError
+
+Value = bool | int | float | str
+# What tells a range or a choice from a group of further keys.
+_OWN_KEYS = {"low", "high", "log", "choices"}
+
+
+class DimensionConfig(Strict):
+    """The values of one key that are tried: a range, both ends within, or a list of choices."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    choices: tuple[Value, ...] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range holds integers only: both ends are written as such."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """The ends of the range, or all choices."""
+        return self.choices if self.choices is not None else (self.low, self.high)
+
+    @model_validator(mode="after")
+    def _is_range_or_choices(self) -> "DimensionConfig":
+        if self.choices is not None:
+            if (self.low, self.high, self.log) != (None, None, False):
+                raise ValueError("say low and high, or choices, not both")
+            if not self.choices or len(set(map(repr, self.choices))) < len(self.choices):
+                raise ValueError("choices: name one or more, each once")
+        elif self.low is None or self.high is None:
+            raise ValueError("say low and high, such as {low: 1.0e-5, high: 0.1, log: true}, or {choices: [8, 16]}")
+        elif self.low >= self.high:
+            raise ValueError("low must be less than high")
+        elif self.log and self.low <= 0:
+            raise ValueError("low: a logarithmic range begins above 0")
+        return self
+
+
+class PrunerConfig(Strict):
+    """Which trials are ended early."""
+
+    name: Literal["median", "none"] = "median"
+    startup_trials: Annotated[int, Field(ge=0)] = 5
+    warmup_epochs: Annotated[int, Field(ge=0)] = 3
+
+
+class SearchConfig(Strict):
+    """A search over some keys of the configuration; its metric is the experiment's ``callbacks.monitor``."""
+
+    sampler: Literal["tpe", "gp"] = "tpe"
+    seed: Annotated[int, Field(ge=0)] = 0
+    trials: PositiveInt = 20
+    startup_trials: PositiveInt = 8
+    timeout_minutes: PositiveFloat | None = None
+    pruner: PrunerConfig = PrunerConfig()
+    storage: str | None = None
+    worker: Annotated[int, Field(ge=0)] = 0
+    heartbeat_seconds: PositiveFloat = 120.0
+    gone_hosts: tuple[str, ...] = ()
+    space: dict[str, DimensionConfig]
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _flatten(cls, space: Any) -> Any:
+        if not isinstance(space, Mapping) or not space:
+            raise ValueError("name a key and its values, such as loader: {batch_size: {choices: [8, 16]}}")
+        return dict(_leaves(space, ""))
+
+
+def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
+    """Return the typed search, and what Hydra composed without it.
+
+    Raises:
+        UserError: No search was named, or its keys or values are wrong.
+    """
+    if "search" not in composed:
+        raise UserError("no search space is named: add +search=<name>, such as +search=lr_batch (see conf/search)")
+    try:
+        values = OmegaConf.to_container(composed.search, resolve=True, throw_on_missing=True)
+        search = SearchConfig.model_validate(values)
+    except OmegaConfBaseException as error:
+        raise UserError(f"search: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        raise UserError(explain(error, SearchConfig, "search")) from error
+    rest = composed.copy()
+    with open_dict(rest):
+        del rest["search"]
+    return search, rest
+
+
+def _leaves(space: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    """Yield the ranges and choices with their dotted keys; keys may be nested, dotted or both."""
+    for name, inner in space.items():
+        key = f"{above}{name}"
+        if isinstance(inner, Mapping) and inner and not _OWN_KEYS & inner.keys():
+            yield from _leaves(inner, f"{key}.")
+        else:
+            yield key, inner

@@ -1,0 +1,1 @@
+"""The folder of a run: its address, its files, its records."""

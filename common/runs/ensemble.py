@@ -1,0 +1,104 @@
+"""``ensemble.json`` in an ensemble's folder: which runs it was made of, and how it joins them."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+from common.files import sha256_of_file, write_json
+
+ENSEMBLE = "ensemble.json"
+SCHEMA_VERSION = 1
+PREDICTIONS = "predictions.parquet"
+
+
+@dataclass(frozen=True)
+class EnsembleFile:
+    """What an ensemble was made of.
+
+    Attributes:
+        method: How its members are joined.
+        members: Folders of the runs, as they were named where the ensemble was made.
+        labels: What tables call the members.
+        combiner: ``Combiner.as_dict()`` of evaluation/ensembles/methods.py.
+        fitted_on: ``images`` and ``subjects`` (None where unknown) that the weights were fitted on; 0 for none.
+        from_here: The members' folders, seen from the ensemble's.
+        predictions: SHA-256 of the members' predictions: of another training nothing here holds.
+    """
+
+    method: str
+    members: tuple[str, ...]
+    labels: tuple[str, ...]
+    combiner: dict[str, Any]
+    fitted_on: dict[str, int | None]
+    from_here: tuple[str, ...] = ()
+    predictions: tuple[str, ...] = ()
+
+
+def is_ensemble(folder: Path) -> bool:
+    """Tell whether a folder holds an ``ensemble.json``."""
+    return (Path(folder) / ENSEMBLE).is_file()
+
+
+def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
+    """Write ``ensemble.json``; where the members lie from here and what they predicted is looked up now."""
+    here = folder.resolve()
+    write_json(
+        folder / ENSEMBLE,
+        {
+            "schema": SCHEMA_VERSION,
+            "method": ensemble.method,
+            "members": list(ensemble.members),
+            "labels": list(ensemble.labels),
+            "combiner": ensemble.combiner,
+            "fitted_on": ensemble.fitted_on,
+            "from_here": [Path(os.path.relpath(Path(one).resolve(), here)).as_posix() for one in ensemble.members],
+            "predictions": [sha256_of_file(Path(one) / PREDICTIONS) for one in ensemble.members],
+        },
+    )
+
+
+def read_ensemble(folder: Path) -> EnsembleFile:
+    """Read ``ensemble.json``.
+
+    Raises:
+        UserError: It is missing, is none, or was written by other code.
+    """
+    path = Path(folder) / ENSEMBLE
+    if not path.is_file():
+        raise UserError(f"{folder} is no ensemble: it has no {ENSEMBLE}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        schema = values.pop("schema")
+        if schema != SCHEMA_VERSION:
+            raise UserError(f"{path} has schema {schema}, this code reads {SCHEMA_VERSION}: make the ensemble again")
+        lists = {name: tuple(values[name]) for name in ("members", "labels", "from_here", "predictions")}
+        return EnsembleFile(**values | lists)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read ({error}): make the ensemble again") from error
+
+
+def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
+    """Find the members' folders: as they were named, or else as they lie from the ensemble's.
+
+    Raises:
+        UserError: One is not there, or its predictions are others than when the ensemble was made.
+    """
+    named = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
+    return [_found(Path(folder), *one) for one in named]
+
+
+def _found(folder: Path, member: str, from_here: str, sha256: str) -> Path:
+    places = [Path(member), Path(os.path.normpath(folder / from_here))]
+    there = [place for place in places if (place / PREDICTIONS).is_file()]
+    if not there:
+        raise UserError(
+            f"{folder}: its member {member} is not there, nor at {places[1]}: move it back, or run the command where "
+            "the ensemble was made"
+        )
+    same = [place for place in there if sha256_of_file(place / PREDICTIONS) == sha256]
+    if not same:
+        raise UserError(f"{there[0]} predicts otherwise than when {folder} was made of it: make the ensemble again")
+    return same[0]

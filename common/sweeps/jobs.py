@@ -1,0 +1,126 @@
+"""The jobs of one Hydra call: one in a single run, many in a multirun."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from common.cli import files_explained, report_user_errors, warn
+from common.config.compose import check_config, check_override_order, explain_composition
+from common.config.schema import Config
+from common.errors import UserError
+from common.preemption import watched
+from common.runs.distributed import told_rank
+from common.runs.run import ROOT
+from common.sweeps import records as sweeps
+
+PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
+PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
+
+TOLD = 5  # failed jobs that the last line names, at most
+
+_failed: list[tuple[str, Exception]] = []
+
+
+@contextmanager
+def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
+    """Run a job's body: in a multirun its error is recorded, so that the other jobs go on.
+
+    Hydra itself would print a page around the error and end the multirun. Yields the overrides that the user typed.
+
+    Args:
+        composed: What Hydra composed for the job.
+        kind: "run", or "search" for one that may be asked for more later.
+    """
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    first = is_first(composed)
+    try:
+        with watched(first), sweeps.recorded(overrides, kind, first), files_explained():
+            yield overrides
+    except Exception as error:
+        if multirun:  # the launcher reads the record, and says at the end what failed
+            warn(f"this job failed: {error}")
+            if not isinstance(error, UserError):
+                traceback.print_exc()
+        elif isinstance(error, UserError):
+            job_failed(" ".join(overrides), error)
+        else:
+            raise
+
+
+def job_failed(name: str, error: Exception | str) -> None:
+    """Note that a job has failed, for the end of the command line."""
+    _failed.append((name, error if isinstance(error, Exception) else UserError(error)))
+
+
+def is_first(composed: DictConfig) -> bool:
+    """Whether this is the first of a job's processes, or its only one."""
+    trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
+    if all(count == 1 for count in trainer):  # whatever Slurm counts: packed jobs are one process each
+        return True
+    return told_rank() == 0
+
+
+@contextmanager
+def command_line() -> Iterator[None]:
+    """Call Hydra's main within: every user's error ends as one line on stderr and exit code 1.
+
+    Raises:
+        SystemExit: With code 1, after a user's error in any job.
+    """
+    # Hydra then lets errors through, instead of printing its own page about them.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    _failed.clear()
+    sys.argv = [quote_path(argument) for argument in sys.argv]
+    with report_user_errors(), explain_composition():
+        yield
+        if len(_failed) == 1 and not _is_multirun():
+            raise _failed[0][1]
+        if _failed:
+            told = " | ".join(f"{name}: {error}" for name, error in _failed[:TOLD])
+            more = f" | and {len(_failed) - TOLD} more" if len(_failed) > TOLD else ""
+            raise UserError(f"{len(_failed)} of the jobs failed: {told}{more}")
+
+
+def _is_multirun() -> bool:
+    return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
+
+
+def quote_path(argument: str) -> str:
+    """Quote the value of an override that is a path or a pattern, where Hydra's grammar cannot read it bare.
+
+    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks and brackets; a shell strips the quotes that
+    one types. Values that Hydra reads as they are stay as they are; in a multirun, each one of a list is quoted.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _readable(argument):
+        return argument
+    pieces = value.split(",") if _is_multirun() else [value]
+    quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
+    return f"{key}={quoted}" if _readable(f"{key}={quoted}") else argument
+
+
+def compose_config(overrides: list[str]) -> Config:
+    """Return the configuration that ``train.py`` would run with."""
+    with explain_composition(), initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        check_override_order(overrides)
+        return check_config(compose("train", [quote_path(override) for override in overrides]))
+
+
+def _readable(argument: str) -> bool:
+    """Whether Hydra's grammar takes the override."""
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True

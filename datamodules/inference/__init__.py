@@ -1,0 +1,1 @@
+"""Images of trained runs, of other data sets, and without labels."""

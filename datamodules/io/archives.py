@@ -1,0 +1,243 @@
+"""Unpacks a zip file that may be damaged or hostile: it is checked before, and its folder is whole or absent."""
+
+import glob
+import json
+import lzma
+import shutil
+import stat
+import tempfile
+import threading
+import time
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock
+
+from common.errors import UserError
+from common.files import sha256_of_file, sha256_of_value, write_json
+from datamodules.io.progress import threaded
+
+_CHUNK = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED = 0x1 | 0x40  # flag bits: encrypted, strongly encrypted
+_LONGEST_NAME = 255  # bytes of one part of a path on the common file systems
+_RACY_NS = 2_000_000_000  # a file that changed so lately might change once more without its time showing it
+# What zipfile and the decoders raise on damaged bytes.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an archive may unpack to.
+
+    Attributes:
+        size: Bytes of all members together.
+        members: How many members there may be, folders included.
+        ratio: Unpacked bytes over the archive's own; real image sets stay below 20.
+        small: Up to so many unpacked bytes the ratio does not matter: a few blank images pack very well.
+    """
+
+    size: int = 64 << 30
+    members: int = 500_000
+    ratio: float = 100.0
+    small: int = 64 << 20
+
+
+def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = True) -> str | None:
+    """Return ``data_dir``, or, where it is a zip file, the folder that it is unpacked to.
+
+    The folder is ``<cache_dir>/unpacked/<the zip's stem>-<8 hex of its SHA-256>``; it is made once, under a lock.
+
+    Raises:
+        UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
+    """
+    archive = Path(data_dir).expanduser() if data_dir else None
+    if archive is None or not _is_zip(archive):
+        return data_dir
+    home = Path(cache_dir) / "unpacked"
+    folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
+    if not folder.is_dir():
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / f"{folder.name}.lock"):
+            if not folder.is_dir():  # another process may have unpacked it while this one waited
+                unpack(archive, folder, progress=progress)
+    return str(folder)
+
+
+def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: bool = True) -> None:
+    """Unpack a zip file into a new folder, whole or not at all.
+
+    Names, kinds, sizes, encryption and the headers of all members are checked before the first byte is written; sizes
+    and checksums once more while writing. It is written beside its place and renamed. Rights that the archive notes
+    are not taken over.
+
+    Args:
+        archive: The zip file.
+        folder: The folder to make; it must not be there yet.
+        limits: How much it may unpack to; the usual limits if not said.
+        progress: Whether a progress bar may be shown.
+
+    Raises:
+        UserError: The archive cannot be read; a member lies outside the folder, is no plain file (a link, a device), is
+            encrypted, damaged or there twice (whatever the case of its letters); it is larger than the limits; or the
+            disk is too full. The message names the archive and the member.
+    """
+    for left_over in folder.parent.glob(f".{glob.escape(folder.name)}-*"):
+        shutil.rmtree(left_over)  # of a process that was killed: the caller holds the lock
+    beside = None
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = _check(file, archive, limits or Limits())
+            _check_space(folder.parent, sum(member.file_size for member in members), archive)
+            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            _write(file, members, beside, archive, progress)
+        beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
+        beside.rename(folder)
+    except _DAMAGE as error:
+        raise UserError(f"{archive} is no zip file that can be read ({_said(error)}): get it anew") from error
+    finally:
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _check(file: zipfile.ZipFile, archive: Path, limits: Limits) -> list[zipfile.ZipInfo]:
+    """Return the members that are files, after every check that needs no unpacking."""
+    members = file.infolist()
+    if len(members) > limits.members:
+        raise UserError(f"{archive} has {len(members):,} members, more than {limits.members:,}: nothing was unpacked")
+    files = [member for member in members if not member.is_dir()]
+    if not files:
+        raise UserError(f"{archive} holds no file")
+    for member in members:
+        _check_member(member, archive)
+    _check_places(files, archive)
+    _check_sizes(files, archive, limits)
+    for member in files:
+        try:
+            file.open(member).close()  # reads the member's own header, which may contradict the directory's
+        except _DAMAGE as error:
+            raise _refused(archive, member, f"is damaged ({_said(error)})") from error
+    return files
+
+
+def _check_member(member: zipfile.ZipInfo, archive: Path) -> None:
+    name = member.orig_filename
+    parts = name.removesuffix("/").split("/")
+    if name.startswith(("/", "\\")) or name[1:2] == ":":
+        raise _refused(archive, member, "has an absolute path")
+    if ".." in parts or "\\" in name:
+        raise _refused(archive, member, "points outside the folder, or holds a backslash")
+    if any(part in ("", ".") or len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):
+        raise _refused(archive, member, "has a path that no folder can hold")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        raise _refused(archive, member, "has control characters in its name")
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFDIR if member.is_dir() else stat.S_IFREG):
+        raise _refused(archive, member, "is a link, a device or the like, no plain file")
+    if member.flag_bits & _ENCRYPTED:
+        raise _refused(archive, member, "is encrypted")
+    if member.compress_type not in _METHODS:
+        raise _refused(archive, member, f"is packed by method {member.compress_type}, which is not known")
+
+
+def _check_places(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
+    """No two files in one place, also where capitals and composed letters do not count; no file where a folder is."""
+    first: dict[str, zipfile.ZipInfo] = {}
+    for member in files:
+        other = first.setdefault(_place(member.filename), member)
+        if other is not member:
+            raise _refused(archive, member, f"is there twice (the other: {other.filename!r})")
+    for member in files:
+        parts = _place(member.filename).split("/")
+        for depth in range(1, len(parts)):
+            if "/".join(parts[:depth]) in first:
+                raise _refused(archive, member, "lies below a member that is a file")
+
+
+def _check_sizes(files: Sequence[zipfile.ZipInfo], archive: Path, limits: Limits) -> None:
+    packed, total = archive.stat().st_size, 0
+    for member in files:
+        total += member.file_size
+        if total > limits.size:
+            raise _refused(archive, member, f"brings it to more than {limits.size / 1e9:.1f} GB unpacked")
+        # Also of the sum: members may share their packed bytes.
+        if total > limits.small and total > limits.ratio * packed:
+            raise _refused(archive, member, f"brings it to more than {limits.ratio:g} times its size unpacked")
+
+
+def _check_space(folder: Path, needed: int, archive: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB unpacked, {free / 1e9:.1f} GB are free"
+        raise UserError(f"{archive} needs {sizes} in {folder}: set cache_dir to a larger disk")
+
+
+def _write(
+    file: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], folder: Path, archive: Path, progress: bool
+) -> None:
+    lock = threading.Lock()  # zipfile counts its open members without one
+
+    def extract(member: zipfile.ZipInfo) -> None:
+        place = folder.joinpath(*member.filename.split("/"))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with lock:
+            source = file.open(member)
+        try:
+            with place.open("xb") as target:
+                _copy(source, target, member)
+        except _DAMAGE as error:
+            raise _refused(archive, member, f"is damaged ({_said(error)})") from error
+        finally:
+            with lock:
+                source.close()
+
+    for _ in threaded(extract, members, len(members), f"unpacking {archive.name}", progress):
+        pass
+
+
+def _copy(source: IO[bytes], target: IO[bytes], member: zipfile.ZipInfo) -> None:
+    written = 0
+    while chunk := source.read(_CHUNK):
+        written += len(chunk)
+        if written > member.file_size:
+            raise zipfile.BadZipFile("it unpacks to more than the archive says")
+        target.write(chunk)
+    if written != member.file_size:
+        raise zipfile.BadZipFile("it unpacks to less than the archive says")
+
+
+def _digest(archive: Path, home: Path) -> str:
+    """Return the SHA-256 of the archive; what is known of a file of the same size and times is not read again."""
+    status = archive.stat()
+    stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    memory = home / f".{sha256_of_value(stamp)[:16]}.json"
+    if memory.is_file():
+        return json.loads(memory.read_text())["sha256"]
+    now = time.time_ns()
+    digest = sha256_of_file(archive)
+    if max(status.st_mtime_ns, status.st_ctime_ns) < now - _RACY_NS:
+        write_json(memory, {"archive": stamp[0], "sha256": digest})
+    return digest
+
+
+def _is_zip(path: Path) -> bool:
+    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
+
+
+def _place(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:
+    name = member.orig_filename
+    shown = name if len(name) <= 100 else name[:99] + "…"
+    return UserError(f"{archive}: member {shown!r} {why}: nothing was unpacked; get the archive anew from its source")
+
+
+def _said(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""The table of images: scanning, splits, leakage, class balance."""

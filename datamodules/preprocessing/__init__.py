@@ -1,0 +1,1 @@
+"""Deterministic preparation: decode, crop, CLAHE, pad, resize, cached on disk."""

@@ -1,0 +1,144 @@
+"""Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from common.config.schema import PrepareConfig
+from common.errors import UserError
+from common.files import sha256_of_value
+from datamodules.io.decode import BrokenImageError, decode_image
+from datamodules.io.progress import threaded
+from datamodules.manifest.manifest import Manifest
+from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, on_black, scales
+from datamodules.preprocessing.pipeline import PREPARE_VERSION, prepare_image
+
+IMAGES, RECORDS = "images.npy", "images.csv"
+
+
+def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> np.memmap:
+    """Return the prepared images of a manifest; prepare them if no run has done so before.
+
+    They lie in ``<cache_dir>/prepared/<key>/``: the key is a hash over the settings, the preparation's version and the
+    ids, labels and bytes of the images in their order, so a changed file or setting has a cache of its own; where
+    images are stored larger than the network sees them (``augment_at``), it is one for all networks. The folder is
+    written beside its place under a lock and renamed when it is whole. Beside the array lies a table of the originals
+    (image_id, label, width, height, channels, file).
+
+    Args:
+        manifest: The images.
+        config: The preparation.
+        cache_dir: The folder of all caches.
+        progress: Whether a progress bar may be shown.
+
+    Returns:
+        uint8 RGB, shape (N, *config.stored_shape, 3), read-only; row i is ``manifest.frame.iloc[i]``.
+
+    Raises:
+        UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
+            not known; or there is too little space on the disk.
+    """
+    folder = cache_folder(manifest, config, cache_dir)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.is_dir():  # another process may have made it while this one waited
+                _build(manifest, config, folder, progress)
+    return np.load(folder / IMAGES, mmap_mode="r")
+
+
+def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
+    """Return where the prepared images of a manifest lie, or will lie."""
+    # Where a cell's chromosomes are scaled together, each image depends on which others are there.
+    scaled = ["cell"] if config.fit == "canvas" and config.canvas.scale_by == "cell" else []
+    rows = manifest.frame[["image_id", "label", "sha256", *scaled]].astype(object)
+    rows = rows.where(rows.notna(), None).to_numpy().tolist()
+    # What is stored does not depend on what it becomes later.
+    stored = {} if config.augment_at is None else {"size": config.augment_at, "augment_at": None}
+    key = sha256_of_value({"config": config.model_dump() | stored, "version": PREPARE_VERSION, "rows": rows})
+    return Path(cache_dir) / "prepared" / key[:16]
+
+
+def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bool) -> None:
+    for left_over in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
+    count = len(manifest.frame)
+    shape = (count, *config.stored_shape, 3)
+    scale = _scales(manifest, config, progress)
+    _check_space(folder.parent, int(np.prod(shape)), "size" if config.augment_at is None else "augment_at")
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+
+        def fill(row: int) -> int:
+            pixels, channels = _read_unchanged(manifest, row)
+            try:
+                array[row] = prepare_image(pixels, config, scale[row])
+            except TooLargeError as error:
+                raise UserError(f"{manifest.file(row)}: {error}: {_way_out(pixels, config)}") from error
+            return channels
+
+        channels = list(threaded(fill, range(count), count, f"preparing {count:,} images", progress))
+        array.flush()
+        _records(manifest, channels).to_csv(beside / RECORDS, index=False)
+        beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
+    """What to do about a chromosome that is larger than the canvas."""
+    if config.background == "black" and on_black(pixels) is not pixels:
+        return "its ground is light and was taken for it, set prepare.background=detect"
+    smaller = "prepare.canvas.scale" if config.canvas.scale_by == "image" else "prepare.canvas.area"
+    return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
+
+
+def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:
+    """By how much each image is scaled on a canvas; to know a cell's scale, all of its images are looked at."""
+    count = len(manifest.frame)
+    if config.fit != "canvas" or config.canvas.scale_by == "image":
+        return scales(np.zeros(count), np.zeros(count), config)
+
+    def area(row: int) -> int:
+        pixels = _read_unchanged(manifest, row)[0]
+        pixels = on_black(pixels) if config.background == "detect" else pixels
+        return extent_of(pixels, config.crop_threshold, align=False).area
+
+    areas = list(threaded(area, range(count), count, f"measuring {count:,} chromosomes", progress))
+    return scales(np.array(areas, np.float64), manifest.frame["cell"].to_numpy(object), config)
+
+
+def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:
+    path = manifest.file(row)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read any more ({error.strerror}): run again to look at the folder"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != manifest.frame["sha256"].iloc[row]:
+        raise UserError(f"{path} changed while the run was being prepared: run again")
+    try:
+        return decode_image(data)
+    except BrokenImageError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _records(manifest: Manifest, channels: list[int]) -> pd.DataFrame:
+    table = manifest.frame[["image_id", "label", "width", "height"]].copy()
+    return table.assign(channels=channels, file=[Path(path).name for path in manifest.frame["path"]])
+
+
+def _check_space(folder: Path, needed: int, key: str) -> None:
+    """A memory map on a full disk ends the process with a bus error: ask before."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        raise UserError(f"the prepared images need {sizes} in {folder}: set cache_dir, or a smaller prepare.{key}")

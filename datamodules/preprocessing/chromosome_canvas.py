@@ -1,0 +1,162 @@
+"""A single chromosome on a canvas that keeps its scale: found, set upright, scaled alone or with its cell, centred.
+
+Of what tells chromosomes apart, resizing each to the same square destroys the first: its length among the others of
+its cell. So nothing is stretched here: one factor scales all images, or all chromosomes of one cell, whose sizes differ
+from cell to cell by how far they were condensed when the cell was fixed.
+"""
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from common.config.schema import PrepareConfig
+from common.errors import UserError
+
+
+class TooLargeError(ValueError):
+    """A chromosome that is larger than the canvas."""
+
+
+class Extent(NamedTuple):
+    """Where a chromosome lies in its image.
+
+    Attributes:
+        area: Pixels that belong to it.
+        angle: By how much its long axis leans from the vertical, degrees, over -90 to 90; clockwise is positive.
+        center: Middle of its bounding box once it is upright, (x, y) in pixels of the image.
+        height: Of that bounding box, pixels.
+        width: Likewise.
+    """
+
+    area: int
+    angle: float
+    center: tuple[float, float]
+    height: float
+    width: float
+
+
+def on_black(image: np.ndarray) -> np.ndarray:
+    """Return the image with a dark ground: one whose border is mostly light (median gray over 127) is inverted.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+    """
+    gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    return 255 - image if np.median(border) > 127 else image
+
+
+def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
+    """Find the chromosome, the largest connected patch lighter than ``threshold``, and how it lies.
+
+    The long axis is the first principal axis of its pixels; of the two ways to set it upright the nearer is taken, so
+    a chromosome with its short arm up keeps it up.
+
+    Args:
+        image: uint8 RGB on black, shape (H, W, 3).
+        threshold: Gray value, 0 to 254, up to which a pixel is ground.
+        align: False leaves it as it lies: the angle is 0.
+
+    Returns:
+        Its extent; an image without any such pixel counts as a whole.
+    """
+    rows, columns = _largest_patch(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > threshold)
+    points = np.stack([columns, rows], axis=1).astype(np.float64)
+    angle = _lean(points) if align and len(points) > 2 else 0.0
+    upright = points @ _rotation(angle).T
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    center = _rotation(-angle) @ ((low + high) / 2)
+    width, height = high - low + 1
+    return Extent(len(points), angle, (float(center[0]), float(center[1])), float(height), float(width))
+
+
+def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
+    """Set a chromosome upright in the middle of a black canvas.
+
+    Args:
+        image: uint8 RGB on black, shape (H, W, 3).
+        config: Its ``shape``, ``canvas``, ``crop_threshold`` and ``interpolation`` count.
+        scale: Pixels of the canvas per pixel of the image.
+
+    Returns:
+        uint8 RGB, of the height and width of ``config.shape``.
+
+    Raises:
+        TooLargeError: It is larger than the canvas, and ``config.canvas.oversize`` is "stop".
+    """
+    height, width = config.shape
+    extent = extent_of(image, config.crop_threshold, config.canvas.align)
+    fits = min(height / extent.height, width / extent.width)
+    if scale > fits:
+        if config.canvas.oversize == "stop":
+            found = f"{extent.height * scale:.0f}x{extent.width * scale:.0f} px"
+            raise TooLargeError(f"the chromosome is {found} at this scale, the canvas {height}x{width}")
+        scale = fits
+    turn = scale * _rotation(extent.angle)
+    # The middle of a canvas of n pixels lies between the pixels, at (n - 1) / 2.
+    shift = np.array([(width - 1) / 2, (height - 1) / 2]) - turn @ np.array(extent.center)
+    matrix = np.hstack([turn, shift[:, None]])
+    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (width, height), flags=_FLAGS[config.interpolation])
+
+
+def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Return by how much each image is scaled, float64, shape (images,).
+
+    ``scale_by: image`` gives all the same, ``canvas.scale``: true scale. ``scale_by: cell`` scales all chromosomes of a
+    cell alike, so that they cover ``canvas.area`` pixels of the canvas on average: cells that were fixed at
+    different lengths, or photographed at different resolutions, come out alike. No label is looked at.
+
+    Args:
+        areas: Pixels of each chromosome, shape (images,).
+        cells: The cell of each, str, or None where unknown, shape (images,).
+        config: Its ``canvas`` counts.
+
+    Raises:
+        UserError: ``scale_by: cell`` and an image whose cell is not known.
+    """
+    if config.canvas.scale_by == "image":
+        return np.full(len(areas), config.canvas.scale)
+    unknown = np.flatnonzero([cell is None for cell in cells])
+    if unknown.size:
+        raise UserError(
+            f"prepare.canvas.scale_by=cell, but of {unknown.size:,} images the cell is not known: "
+            "name it (data.cell_column or data.cell_regex), or set prepare.canvas.scale_by=image"
+        )
+    _, number = np.unique(cells.astype(str), return_inverse=True)
+    means = np.bincount(number, weights=areas) / np.bincount(number)
+    return np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number]
+
+
+# warpAffine knows no area averaging: linear serves, since scales stay near 1.
+_FLAGS = {
+    "area": cv2.INTER_LINEAR,
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST,
+}
+
+
+def _largest_patch(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels of the largest connected patch; of all pixels where the mask is empty."""
+    count, patches, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count < 2:
+        return np.nonzero(np.ones_like(mask))
+    return np.nonzero(patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA])))
+
+
+def _lean(points: np.ndarray) -> float:
+    """The angle of the first principal axis of points (N, 2) from the vertical, degrees, over -90 to 90."""
+    centred = points - points.mean(axis=0)
+    x, y = np.linalg.eigh(centred.T @ centred)[1][:, 1]
+    if y < 0 or (y == 0 and x > 0):
+        x, y = -x, -y
+    # In an image y grows downwards: an axis that goes down and to the left leans clockwise.
+    return math.degrees(math.atan2(-x, y))
+
+
+def _rotation(angle: float) -> np.ndarray:
+    """The matrix (2, 2) that turns (x, y), y downwards, by ``angle`` degrees against the clock: it undoes a lean."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return np.array([[cosine, sine], [-sine, cosine]])

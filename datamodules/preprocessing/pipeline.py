@@ -1,0 +1,145 @@
+"""The deterministic preparation of an image: crop, CLAHE, pad, resize (paper 004, section 3.1), or a canvas.
+
+An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
+"""
+
+import cv2
+import numpy as np
+
+from common.config.schema import PrepareConfig
+from datamodules.preprocessing.chromosome_canvas import lay_on_canvas, on_black
+from datamodules.preprocessing.karyogram_compaction import compact
+
+PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
+
+_INTERPOLATIONS = {
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST,
+}
+
+
+def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
+    """Compact, crop, enhance, pad and resize one image, in this order; or lay a chromosome on a canvas.
+
+    CLAHE comes after the crop and before the padding: it lifts black to a dark gray, so before the crop it would hide
+    the border of the cell, and after the padding it would colour the padding. ``fit: stretch`` does without padding:
+    the aspect ratio is not kept (paper 001, section 3.1.2).
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        config: The settings.
+        scale: Pixels of the canvas per pixel of the image; counts with ``fit: canvas`` alone (`canvas.scales`).
+
+    Returns:
+        uint8 RGB, of the height and width of ``config.stored_shape``.
+
+    Raises:
+        TooLargeError: A chromosome is larger than the canvas.
+    """
+    if config.compact:
+        image = compact(image, config.compact_gap)
+    if config.background == "detect":
+        image = on_black(image)
+    if config.fit == "canvas":
+        return lay_on_canvas(image, config, scale)
+    if config.crop:
+        image = crop_to_content(image, config.crop_threshold)
+    if config.clahe:
+        image = equalize_luma(image, config.clahe_clip_limit, config.clahe_tiles)
+    if config.fit == "square":
+        image = pad_to_square(image)
+    return resize(image, config.stored_shape, config.interpolation)
+
+
+def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Return what the network sees of a stored image, after the augmentation: uint8 RGB, of ``config.shape``.
+
+    Args:
+        image: uint8 RGB, of ``config.stored_shape``.
+        config: Where its ``augment_at`` is null, the image is that already.
+    """
+    return image if config.augment_at is None else resize(image, config.shape, "area")
+
+
+def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
+    """Cut away the black border: keep the bounding box of the pixels whose gray value exceeds ``threshold``.
+
+    Gray is 0.299 R + 0.587 G + 0.114 B, rounded (paper 004, section 3.1: gray threshold). An image without any such
+    pixel stays whole.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        threshold: 0 to 254.
+
+    Returns:
+        A view of the image, uint8 RGB, shape (h, w, 3).
+    """
+    return image[content(image, threshold)]
+
+
+def content(image: np.ndarray, threshold: int) -> tuple[slice, slice]:
+    """Return the rows and columns of an image (H, W, 3) that ``crop_to_content`` keeps."""
+    mask = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > threshold
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return slice(None), slice(None)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
+    """Equalise contrast locally (CLAHE) on the Y channel of YUV; the colours U and V stay (paper 004, section 3.1).
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        clip_limit: OpenCV's clip limit; larger is stronger.
+        tiles: Tiles per side.
+
+    Returns:
+        uint8 RGB, shape (H, W, 3).
+    """
+    yuv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV)
+    yuv[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(yuv[..., 0])
+    return cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
+
+
+def pad_to_square(image: np.ndarray) -> np.ndarray:
+    """Pad the shorter side with black, the image in the middle (paper 004, section 3.1).
+
+    Of an odd number of black rows or columns one more is below or on the right.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3); or a mask, shape (H, W).
+
+    Returns:
+        uint8, shape (S, S, 3) with S = max(H, W); of a mask (S, S).
+    """
+    height, width = image.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.zeros((side, side, *image.shape[2:]), np.uint8)
+    square[top : top + height, left : left + width] = image
+    return square
+
+
+def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Resize an image, each side for itself. "area" averages where it shrinks; where it enlarges, it is bilinear.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        shape: The new height and width.
+        interpolation: "area", "bilinear", "bicubic" or "nearest".
+
+    Returns:
+        uint8 RGB, shape (*shape, 3).
+    """
+    image = np.ascontiguousarray(image)
+    if interpolation == "area":
+        # OpenCV's own area enlargement repeats pixels in blocks: a side that shrinks is averaged first.
+        image = _to(image, (min(image.shape[0], shape[0]), min(image.shape[1], shape[1])), cv2.INTER_AREA)
+        return _to(image, shape, cv2.INTER_LINEAR)
+    return _to(image, shape, _INTERPOLATIONS[interpolation])
+
+
+def _to(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:
+    return image if image.shape[:2] == shape else cv2.resize(image, shape[::-1], interpolation=method)

@@ -1,0 +1,1 @@
+"""Drawn cells and chromosomes, and karyograms composed of single chromosomes."""

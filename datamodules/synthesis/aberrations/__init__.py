@@ -1,0 +1,1 @@
+"""Numerical and structural abnormalities of composed karyograms."""

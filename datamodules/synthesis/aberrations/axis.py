@@ -1,0 +1,133 @@
+"""A chromosome measured along its axis: where it stands straight enough to be cut along rows, and where its bands end.
+
+Pieces of chromosomes can be joined without resampling a pixel only if each is cut along a row of its picture, square
+to its axis. So a chromosome is fit when it stands upright; of some fifty in a cell, enough do.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, map_coordinates
+from scipy.signal import find_peaks, savgol_filter
+
+from datamodules.synthesis.ideogram import IDEOGRAM
+from datamodules.synthesis.metaphase import Chromosome
+
+TIP = 0.08  # of the length: an end that is rounded, or cleft into its two chromatids, and is never cut
+CENTROMERE = 0.05  # of the length, to either side: it varies from cell to cell by about as much
+# Groups A to E and X: of F, G and Y the segments would be a few pixels long.
+FIT_CLASSES = (*(str(number) for number in range(1, 19)), "X")
+COLUMNS = 16  # about the width of a chromosome in pixels
+_LEAST_ROWS = 36  # so that a fifth of it is 7 rows at least: a band or two
+_LEAST_ASPECT = 2.0  # height by width: below it the two sides are no longer parallel anywhere
+_MOST_DRIFT = 0.10  # of the height, the middle line's: about a third of the width of a long chromosome
+_STEEPEST = 0.15  # columns per row at a cut: a row then leaves the square cut by less than 9 degrees
+_ABOUT = 1  # rows to either side of a border: of several cuts one joins better
+_WEAKEST = 0.2  # of the strongest border between two bands: below it is grain
+
+
+class Axis(NamedTuple):
+    """A chromosome row by row.
+
+    Attributes:
+        widths: Pixels in each row, int64, shape (rows,).
+        middles: Column of the middle of each row, float64, shape (rows,).
+        slopes: Columns that the smoothed middle line goes to the right per row, float64, shape (rows,).
+        grays: Smoothed mean gray value of each row, float64, shape (rows,), 0 to 255.
+        changes: By how much the gray value grows per row, smoothed, float64, shape (rows,).
+        textures: Each row's gray values at `COLUMNS` places from its left end to its right, float64, shape
+            (rows, COLUMNS).
+        cuts: Rows at which a dark band meets a light one, give or take a row, ascending int64; a cut at row r parts
+            r - 1 from r. None is in a tip, at the centromere or where the chromosome leans.
+        centromere: Its row, by the mean position in human chromosomes, float.
+    """
+
+    widths: np.ndarray
+    middles: np.ndarray
+    slopes: np.ndarray
+    grays: np.ndarray
+    changes: np.ndarray
+    textures: np.ndarray
+    cuts: np.ndarray
+    centromere: float
+
+    @property
+    def rows(self) -> int:
+        """Of the whole chromosome."""
+        return len(self.widths)
+
+    @property
+    def tip(self) -> int:
+        """Rows of a tip."""
+        return tip_rows(self.rows)
+
+
+def trim(chromosome: Chromosome) -> Chromosome:
+    """Cut a chromosome's picture down to its mask."""
+    rows, columns = (np.flatnonzero(chromosome.mask.any(axis=side)) for side in (1, 0))
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    changed = None if chromosome.changed is None else chromosome.changed[box]
+    return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box], changed=changed)
+
+
+def tip_rows(rows: int) -> int:
+    """Rows of either tip of a chromosome of so many rows."""
+    return max(2, round(TIP * rows))
+
+
+def measure(chromosome: Chromosome) -> Axis | None:
+    """Measure a chromosome along its rows.
+
+    Args:
+        chromosome: Upright, short arm up, trimmed to its mask.
+
+    Returns:
+        Its axis; None where it is not fit to be cut: of a small class or few pixels, broad, bent or leaning, or with
+        rows beyond the tips that its mask does not cross in one run.
+    """
+    rows = chromosome.mask.shape[0]
+    if chromosome.label not in FIT_CLASSES or rows < _LEAST_ROWS or not _in_one_run(chromosome.mask):
+        return None
+    widths = chromosome.mask.sum(axis=1)
+    middles = (chromosome.mask * np.arange(chromosome.mask.shape[1])).sum(axis=1) / widths
+    line = gaussian_filter1d(middles, 0.03 * rows, mode="nearest")
+    if rows < _LEAST_ASPECT * np.median(widths) or np.ptp(line) > _MOST_DRIFT * rows:
+        return None
+    slopes = savgol_filter(middles, _odd(0.15 * rows), 1, deriv=1)
+    means = np.where(chromosome.mask, chromosome.pixels, 0).sum(axis=1) / widths
+    centromere = IDEOGRAM[chromosome.label].short_arm * rows
+    changes = savgol_filter(means, _odd(0.06 * rows), 2, deriv=1)
+    grays, textures = gaussian_filter1d(means, 1.0), _textures(chromosome)
+    return Axis(widths, middles, slopes, grays, changes, textures, _cuts(changes, slopes, centromere), centromere)
+
+
+def _in_one_run(mask: np.ndarray) -> bool:
+    rows, tip = mask.shape[0], tip_rows(mask.shape[0])
+    starts = np.diff(mask.astype(np.int8), axis=1, prepend=0) == 1
+    counts = starts.sum(axis=1)
+    return bool((counts[tip : rows - tip] == 1).all() and (counts >= 1).all())
+
+
+def _textures(chromosome: Chromosome) -> np.ndarray:
+    height, width = chromosome.mask.shape
+    left, right = chromosome.mask.argmax(axis=1), width - 1 - chromosome.mask[:, ::-1].argmax(axis=1)
+    columns = np.linspace(left, right, COLUMNS, axis=1)
+    rows = np.repeat(np.arange(height)[:, None], COLUMNS, axis=1)
+    return map_coordinates(chromosome.pixels.astype(np.float64), [rows, columns], order=1)
+
+
+def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> np.ndarray:
+    """Where the gray value changes fastest along the axis, away from tips and centromere, if it is upright there."""
+    rows = len(changes)
+    inside = slice(tip_rows(rows), rows - tip_rows(rows))
+    change = np.abs(changes)
+    peaks, _ = find_peaks(change, prominence=_WEAKEST * change[inside].max())
+    cuts = np.unique(peaks[:, None] + np.arange(-_ABOUT, _ABOUT + 1))
+    cuts = cuts[(cuts > inside.start) & (cuts < inside.stop) & (np.abs(cuts - centromere) > CENTROMERE * rows)]
+    return cuts[np.abs(slopes[cuts]) <= _STEEPEST]
+
+
+def _odd(rows: float) -> int:
+    """The window of a filter: odd, 5 at least."""
+    return max(5, 2 * round((rows - 1) / 2) + 1)

@@ -1,0 +1,1 @@
+"""Augmentation, random and before the split."""

@@ -1,0 +1,160 @@
+"""Random changes of the single chromosomes of a karyogram, each at its own place (paper 001, 5.3: its future work).
+
+Turning or mirroring the whole sheet would destroy what it says: which chromosome stands where (paper 001, 3.1.2). The
+single chromosomes lay on the slide at any angle, bent, and either side up, and were set upright by hand: changing them
+a little within their places says nothing false.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from common.config.schema import WithinPlacesConfig
+from common.errors import UserError
+from datamodules.manifest.manifest import Manifest
+
+# Gray values by which a chromosome differs from its ground: it decides how far one may be turned, nothing else.
+_TOLERANCE = 24
+# With a change that it would leave its place by, a chromosome is changed less, and at last not at all.
+_SHARES = (1.0, 0.75, 0.5, 0.25)
+_LEAST = 4  # pixels: in a smaller place there is nothing to turn
+
+
+def place_boxes(manifest: Manifest, shape: tuple[int, int]) -> dict[int, np.ndarray]:
+    """Return where the chromosomes of each karyogram lie once it is resized to ``shape``, aspect ratio not kept.
+
+    Args:
+        manifest: The karyograms.
+        shape: Height and width of the resized images.
+
+    Returns:
+        Manifest row -> int64, shape (chromosomes, 4): x, y, width, height in pixels of the resized image. A box is
+        rounded inwards, so that nothing beside it comes in.
+
+    Raises:
+        UserError: The places are not known.
+    """
+    if manifest.places is None:
+        raise UserError(
+            f"transform.within_places: data.source={manifest.source} does not say where each chromosome lies: "
+            "use data=composed_karyograms, or transform=karyograms"
+        )
+    columns = ["x", "y", "width", "height"]
+    known = {name: rows[columns].to_numpy(np.float64) for name, rows in manifest.places.groupby("image_id")}
+    frame = manifest.frame
+    boxes = {}
+    for row, (name, width, height) in enumerate(zip(frame["image_id"], frame["width"], frame["height"], strict=True)):
+        if name not in known:
+            raise UserError(f"transform.within_places: the places of the chromosomes of {name} are not known")
+        scale = np.array([shape[1] / width, shape[0] / height])
+        # A hair is taken off, or 3 * (1 / 3) would not be whole.
+        first = np.ceil(known[name][:, :2] * scale - 1e-6)
+        end = np.floor((known[name][:, :2] + known[name][:, 2:]) * scale + 1e-6)
+        boxes[row] = np.concatenate([first, np.maximum(0, end - first)], axis=1).astype(np.int64)
+    return boxes
+
+
+def is_on(config: WithinPlacesConfig) -> bool:
+    """Tell whether anything is to be changed."""
+    return bool(config.rotate or config.mirror or config.bend)
+
+
+def change_within(
+    image: np.ndarray, boxes: np.ndarray, config: WithinPlacesConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """Turn, mirror and bend each chromosome at its place.
+
+    A chromosome never leaves its place and is never cut off: it is moved within it, and where that does not help, the
+    drawn angle and bow are taken to 3/4, 1/2, 1/4 or nothing, until it fits.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        boxes: Its places, int64, shape (n, 4): x, y, width, height.
+        config: ``rotate`` (degrees, either way), ``mirror`` (with probability 1/2), ``bend`` (bow of up to this share
+            of its length, either way).
+        rng: What is drawn from.
+
+    Returns:
+        A new image; outside the boxes it is the same.
+    """
+    count = len(boxes)
+    turns, bows = rng.uniform(-1.0, 1.0, (2, count)) * np.array([[math.radians(config.rotate)], [config.bend]])
+    mirrored = (rng.random(count) < 0.5) & config.mirror
+    changed = np.ascontiguousarray(image).copy()
+    # Without the specks of salt and pepper, which are not where a chromosome ends.
+    calm = cv2.medianBlur(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY), 3)
+    for (x, y, width, height), turn, bow, mirror in zip(boxes.tolist(), turns, bows, mirrored, strict=True):
+        if min(width, height) >= _LEAST:
+            place = slice(y, y + height), slice(x, x + width)
+            changed[place] = _changed(changed[place], calm[place], float(turn), float(bow), bool(mirror))
+    return changed
+
+
+def _changed(patch: np.ndarray, calm: np.ndarray, turn: float, bow: float, mirror: bool) -> np.ndarray:
+    """One place with its chromosome changed; the place as it is where nothing is to be done, or it is empty."""
+    outline = _outline(calm)
+    if outline is None:
+        return patch
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    center, length = (low + high) / 2, float(high[1] - low[1] + 1)
+    share, shift = _fitting(outline - center, center, patch.shape, turn, bow, length, mirror)
+    if share == 0.0 and not mirror:
+        return patch
+    turn, bow = share * turn, share * bow
+    # Where each pixel of the changed place comes from: the way back of `_moved`.
+    x = np.arange(patch.shape[1]) - (center[0] + shift[0])
+    y = (np.arange(patch.shape[0]) - (center[1] + shift[1]))[:, None]
+    cosine, sine = math.cos(turn), math.sin(turn)
+    from_x, from_y = cosine * x + sine * y, cosine * y - sine * x
+    from_x = from_x - bow * length * (1.0 - (2.0 * from_y / length) ** 2)
+    if mirror:
+        from_x = -from_x
+    maps = (from_x + center[0]).astype(np.float32), (from_y + center[1]).astype(np.float32)
+    border = np.sort(_border(patch), axis=0)
+    ground = border[len(border) // 2]
+    return cv2.remap(patch, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=ground.tolist())
+
+
+def _fitting(
+    points: np.ndarray,
+    center: np.ndarray,
+    shape: tuple[int, ...],
+    turn: float,
+    bow: float,
+    length: float,
+    mirror: bool,
+) -> tuple[float, np.ndarray]:
+    """The largest share of the change with which the chromosome fits in its place, and by how much it is moved."""
+    room = np.array([shape[1] - 1, shape[0] - 1])
+    for share in _SHARES if turn or bow else ():
+        moved = _moved(points, share * turn, share * bow, length, mirror) + center
+        low, high = moved.min(axis=0), moved.max(axis=0)
+        if (high - low <= room).all():
+            return float(share), np.clip(0.0, -low, room - high)
+    return 0.0, np.zeros(2)
+
+
+def _moved(points: np.ndarray, turn: float, bow: float, length: float, mirror: bool) -> np.ndarray:
+    """Mirror, bend and turn points (N, 2) around (0, 0); the bow's middle moves, its ends stay."""
+    x, y = points[:, 0] * (-1.0 if mirror else 1.0), points[:, 1]
+    x = x + bow * length * (1.0 - (2.0 * y / length) ** 2)
+    cosine, sine = math.cos(turn), math.sin(turn)
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)
+
+
+def _outline(calm: np.ndarray) -> np.ndarray | None:
+    """The first and the last inked pixel (x, y) of each row of a place, float64, shape (N, 2); None without ink."""
+    border = _border(calm)
+    ground = int(np.sort(border)[len(border) // 2])
+    ink = cv2.absdiff(calm, np.full_like(calm, ground)) > _TOLERANCE
+    rows = np.flatnonzero(ink.any(axis=1))
+    if rows.size == 0:
+        return None
+    ink = ink[rows]
+    first, last = ink.argmax(axis=1), ink.shape[1] - 1 - ink[:, ::-1].argmax(axis=1)
+    return np.stack([np.concatenate([first, last]), np.concatenate([rows, rows])], axis=1).astype(np.float64)
+
+
+def _border(patch: np.ndarray) -> np.ndarray:
+    return np.concatenate([patch[0], patch[-1], patch[:, 0], patch[:, -1]])

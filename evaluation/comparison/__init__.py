@@ -1,0 +1,1 @@
+"""Comparisons between models, with the papers and with other data sets."""

@@ -1,0 +1,159 @@
+"""Several experiments beside one another, for the terminal and as flat tables."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from evaluation.core.headings import heading
+from evaluation.core.warnings import leakage
+from evaluation.uncertainty.calibration import MEASURED
+
+# Columns of the two tables on the screen; groups.csv has every metric that is not of one class.
+FIRST = ("f1_weighted", "auc", "accuracy")
+OF_TWO, OF_MORE = ("sensitivity", "specificity"), ("f1_macro", "balanced_accuracy")
+DIFFERENCES = ("f1_weighted", "auc")
+SHOWN_PAIRS = 30
+SHOWN_REASONS = 5
+
+
+def groups_frame(labels: Sequence[str], judged: Sequence[dict]) -> pd.DataFrame:
+    """Return a row per group: its metrics at 0.5, and calibration before and after (``_scaled``), with intervals."""
+    rows = []
+    for label, judgement in zip(labels, judged, strict=True):
+        test = judgement["test"]
+        row = {"group": label, "run": heading(judgement["about"])}
+        row |= {name: test[name] for name in ("images", "subjects")}
+        for name, interval in measured(judgement).items():
+            row |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def measured(judgement: dict) -> dict[str, dict]:
+    """Return the test metrics that are of no single class, and those of calibration, as fields of an ``Interval``."""
+    found = {name: one for name, one in judgement["test"]["metrics"].items() if "/" not in name}
+    calibration = judgement["calibration"] or {}
+    for key, suffix in (("before", ""), ("after", "_scaled")):
+        ends = (calibration.get(key) or {}).get("intervals", {})
+        found |= {f"{name}{suffix}": one for name, one in ends.items()}
+    return found
+
+
+def pairs_frame(matrix: dict) -> pd.DataFrame:
+    """Return a row per pair that ``matrix.compare_groups`` compared, and one with the reason for each left out."""
+    rows = []
+    for pair in matrix["pairs"]:
+        row = {name: pair[name] for name in ("first", "second", "images", "subjects")}
+        for name, one in pair["differences"].items():
+            row |= {name: one["value"], f"{name}_low": one["low"], f"{name}_high": one["high"]}
+        row |= {name: pair["mcnemar"][name] for name in ("only_first", "only_second", "p_value")}
+        rows.append(row | {"p_corrected": pair["p_corrected"], "correction": matrix["method"]})
+    return pd.DataFrame(rows + [{**pair, "left_out": pair["reason"]} for pair in matrix["left_out"]]).drop(
+        columns="reason", errors="ignore"
+    )
+
+
+def matrix_tables(labels: Sequence[str], judged: Sequence[dict], matrix: dict) -> Group:
+    """Draw the groups, a row each with a number, and the pairs of these numbers.
+
+    Args:
+        labels: Of the groups.
+        judged: Each group's judgement.
+        matrix: What ``matrix.compare_groups`` returns.
+    """
+    two = all(judgement["positive_class"] for judgement in judged)
+    numbers = {label: str(place + 1) for place, label in enumerate(labels)}
+    first = _groups(labels, judged, FIRST, labelled=True)
+    second = _groups(labels, judged, (*(OF_TWO if two else OF_MORE), *MEASURED), labelled=False)
+    return Group(
+        first,
+        second,
+        Text(f"{_confidence(matrix)} below each value; calls at 0.5 or the most probable class; {_binning(judged)}"),
+        *_pairs(matrix, numbers),
+        *(Text(f"! {line}", style="yellow") for line in _leaks(judged) + matrix["warnings"]),
+    )
+
+
+def _leaks(judged: Sequence[dict]) -> list[str]:
+    """What stands on more than one side of a split, and in which groups."""
+    found: dict[str, list[str]] = {}
+    for place, judgement in enumerate(judged):
+        for line in leakage(judgement["about"]):
+            found.setdefault(line, []).append(str(place + 1))
+    return [f"{', '.join(places)}: {line}" for line, places in found.items()]
+
+
+def _groups(labels: Sequence[str], judged: Sequence[dict], names: Sequence[str], labelled: bool) -> Table:
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    result.add_column("", justify="right")
+    if labelled:
+        result.add_column("experiment", overflow="fold")
+        result.add_column("images", justify="right", no_wrap=True)
+    for name in names:
+        result.add_column(name.upper() if name in ("ece", "nll") else name, justify="right", no_wrap=True)
+    for place, (label, judgement) in enumerate(zip(labels, judged, strict=True)):
+        found = measured(judgement)
+        cells = [label, f"{judgement['test']['images']:,}"] if labelled else []
+        cells += [_value(found.get(name), "-") for name in names]
+        result.add_row(*map(Text, [str(place + 1), *cells]))
+    return result
+
+
+def _pairs(matrix: dict, numbers: dict[str, str]) -> list[Table | Text]:
+    """The pairs with the smallest p-values first, and those that cannot be compared, by the reason."""
+    found = [_pair_table(matrix, numbers), *map(Text, _notes(matrix))] if matrix["pairs"] else []
+    reasons: dict[str, list[str]] = {}
+    for pair in matrix["left_out"]:
+        reasons.setdefault(pair["reason"], []).append(_pair(pair, numbers))
+    lines = [f"left out {', '.join(pairs)}: {reason}" for reason, pairs in reasons.items()]
+    lines[SHOWN_REASONS:] = [f"and {len(lines) - SHOWN_REASONS} more reasons"] * (len(lines) > SHOWN_REASONS)
+    return found + [Text(line, style="yellow") for line in lines]
+
+
+def _pair_table(matrix: dict, numbers: dict[str, str]) -> Table:
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("pair", "images", *DIFFERENCES, "McNemar p", "corrected"):
+        result.add_column(name, justify="right", no_wrap=True)
+    ordered = sorted(matrix["pairs"], key=lambda pair: pair["mcnemar"]["p_value"])
+    for pair in ordered[:SHOWN_PAIRS]:
+        differences = [_value(pair["differences"][name], " to ", "+") for name in DIFFERENCES]
+        p_values = [f"{one:.3g}" for one in (pair["mcnemar"]["p_value"], pair["p_corrected"])]
+        result.add_row(*map(Text, [_pair(pair, numbers), f"{pair['images']:,}", *differences, *p_values]))
+    return result
+
+
+def _notes(matrix: dict) -> list[str]:
+    names = {"holm": "Holm's correction", "fdr_bh": "Benjamini and Hochberg's correction", "none": "no correction"}
+    many = len(matrix["pairs"])
+    lines = [
+        f"difference = first - second on the same images, {_confidence(matrix)} below it, not corrected; McNemar's "
+        f"exact test takes images for independent; {names[matrix['method']]} for {many} pair{'s' * (many > 1)}"
+    ]
+    if many > SHOWN_PAIRS:
+        lines.append(f"the {SHOWN_PAIRS} pairs with the smallest p of {many}; --output writes all")
+    return lines
+
+
+def _pair(pair: dict, numbers: dict[str, str]) -> str:
+    return f"{numbers[pair['first']]} - {numbers[pair['second']]}"
+
+
+def _binning(judged: Sequence[dict]) -> str:
+    bins = [judgement["calibration"]["bins"] for judgement in judged if judgement["calibration"]]
+    return f"ECE in {bins[0]} equally wide bins" if bins else "no calibration"
+
+
+def _confidence(matrix: dict) -> str:
+    return f"{100 * matrix['settings']['confidence']:.4g} % interval"
+
+
+def _value(interval: dict | None, between: str, sign: str = "") -> str:
+    """A value, and below it its interval."""
+    if interval is None or interval["value"] is None:
+        return "-"
+    ends = "" if interval["low"] is None else f"{interval['low']:{sign}.3f}{between}{interval['high']:{sign}.3f}"
+    return f"{interval['value']:{sign}.3f}\n{ends}"

@@ -1,0 +1,1 @@
+"""Labelled predictions, and what tables and figures share."""

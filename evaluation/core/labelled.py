@@ -1,0 +1,180 @@
+"""The labelled images of one part as arrays, and which of them belong together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError
+from common.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, Predictions
+from evaluation.metrics.classification import call
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Labels and probabilities of the images whose label is known.
+
+    Attributes:
+        labels: True classes as indices into ``classes``, int64, shape (N,).
+        probabilities: Float64 in 0 to 1, shape (N, K).
+        classes: The K class names.
+        positive_index: The positive one of two classes; None for K > 2.
+        clusters: Which images are resampled together, int64 in 0 to C - 1, shape (N,): those of one subject; where it
+            is unknown, those of one cell; an image of neither is alone.
+        by_subject: Whether any subject is known.
+        unlabelled: How many images were left out because their label is unknown.
+        by_cell: Whether subjects are unknown, and any cell is known.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    positive_index: int | None
+    clusters: np.ndarray
+    by_subject: bool
+    unlabelled: int
+    by_cell: bool = False
+
+    @property
+    def cluster_count(self) -> int:
+        """C, the number of subjects (of cells, or images, where no subject is known)."""
+        return int(self.clusters.max()) + 1 if self.clusters.size else 0
+
+    @property
+    def subjects(self) -> int | None:
+        """The number of subjects, None where none is known."""
+        return self.cluster_count if self.by_subject else None
+
+    def count_images(self) -> dict[str, int]:
+        """Return the number of images of each class."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    def count_clusters(self) -> dict[str, int]:
+        """Return the number of clusters that hold an image of each class."""
+        return {name: len(np.unique(self.clusters[self.labels == i])) for i, name in enumerate(self.classes)}
+
+
+def score(predictions: Predictions) -> Scored:
+    """Take the labelled rows of ``predictions`` (all parts that it holds).
+
+    Raises:
+        UserError: Two classes without a positive one, or a probability that is not a number.
+    """
+    if len(predictions.classes) == 2 and predictions.positive_class is None:
+        raise UserError(f"predictions of {' and '.join(predictions.classes)} name no positive class: run them again")
+    probabilities = predictions.probabilities
+    broken = ~np.isfinite(probabilities).all(axis=1)
+    if broken.any():
+        first = predictions.frame["image_id"].iloc[int(np.flatnonzero(broken)[0])]
+        raise UserError(
+            f"{broken.sum()} images, {first} first, have a probability that is not a number: the training diverged, "
+            "lower the learning rate"
+        )
+    known = predictions.labels >= 0
+    subjects, cells = predictions.frame["subject"][known], predictions.frame["cell"][known]
+    return Scored(
+        labels=predictions.labels[known],
+        probabilities=probabilities[known],
+        classes=predictions.classes,
+        positive_index=predictions.positive_index,
+        clusters=_clusters(subjects, cells, predictions.frame["image_id"][known]),
+        by_subject=bool(subjects.notna().any()),
+        unlabelled=int((~known).sum()),
+        by_cell=bool(subjects.isna().all() and cells.notna().any()),
+    )
+
+
+def _clusters(subjects: pd.Series, cells: pd.Series, image_ids: pd.Series) -> np.ndarray:
+    # The prefixes keep a subject from meeting an image that happens to be called the same.
+    names = ("cell " + cells.astype("object")).where(cells.notna(), "image " + image_ids.astype("object"))
+    names = ("subject " + subjects.astype("object")).where(subjects.notna(), names)
+    return pd.factorize(names)[0].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Calls, and how sure each is.
+
+    Attributes:
+        called: Class indices, int64, shape (N,).
+        values: The larger the surer, float64, shape (N,); equal ones are ties.
+    """
+
+    called: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Labelled images of one part.
+
+    Attributes:
+        scored: Labels and probabilities of the N images.
+        frame: Their rows of the predictions, numbered from 0.
+        sampled: Whether each was judged by several passes or members, so that there are votes.
+    """
+
+    scored: Scored
+    frame: pd.DataFrame
+    sampled: bool
+
+    @property
+    def labels(self) -> np.ndarray:
+        """True classes as indices, int64, shape (N,)."""
+        return self.scored.labels
+
+    @property
+    def mean_probabilities(self) -> np.ndarray:
+        """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
+        return self.frame[[SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]].to_numpy(np.float64)
+
+    @property
+    def votes(self) -> Confidence:
+        """What most passes call, and the share of them that does (0 to 1); only where ``sampled``."""
+        return self._of_majority("votes")
+
+    @property
+    def joint(self) -> Confidence:
+        """What most passes call, and share times their mean probability (0 to 1); only where ``sampled``."""
+        return self._of_majority("confidence")
+
+    @property
+    def plain(self) -> Confidence:
+        """What the probabilities without sampling call (at 0.5), and the largest of them."""
+        probabilities = self.scored.probabilities
+        return Confidence(call(probabilities, self.scored.positive_index), probabilities.max(axis=1))
+
+    @property
+    def best(self) -> Confidence:
+        """The joint confidence where there is one, else the plain probability."""
+        return self.joint if self.sampled else self.plain
+
+    def confidences(self) -> dict[str, Confidence]:
+        """Return every confidence at hand under its name: ``probability``, and those of sampling."""
+        if not self.sampled:
+            return {"probability": self.plain}
+        means = self.mean_probabilities
+        agreed = self.frame[SAMPLED_PREFIX + "mutual_information"].to_numpy(np.float64)
+        return {
+            "probability": self.plain,
+            "votes": self.votes,
+            "mean_probability": Confidence(call(means, self.scored.positive_index), means.max(axis=1)),
+            "joint": self.joint,
+            "mutual_information": Confidence(self.votes.called, -agreed),
+        }
+
+    def _of_majority(self, column: str) -> Confidence:
+        index = {name: place for place, name in enumerate(self.scored.classes)}
+        called = self.frame[SAMPLED_PREFIX + "label"].map(index).to_numpy(np.int64)
+        return Confidence(called, self.frame[SAMPLED_PREFIX + column].to_numpy(np.float64))
+
+
+def cases(predictions: Predictions) -> Cases:
+    """Take the labelled rows of ``predictions`` (all parts that it holds).
+
+    Raises:
+        UserError: See ``scored.score``.
+    """
+    frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
+    return Cases(score(predictions), frame, predictions.sampled)

@@ -1,0 +1,330 @@
+"""Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
+
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from common.files import atomic_path
+from evaluation.core.headings import heading
+from evaluation.core.labelled import Scored
+
+DPI = 150
+# Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.8,
+    "savefig.facecolor": "white",
+    # A class may be called anything: two dollar signs make no formula of it.
+    "text.parse_math": False,
+}
+# Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
+CURVES = len(COLOURS)
+WEAKEST = 5
+BEST = "best epoch of the stage"
+NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
+
+
+def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
+    """Draw each logged quantity over the epochs, stage after stage, and mark the best epoch of each stage.
+
+    Args:
+        path: PNG to write.
+        history: One row per epoch in the order of training: ``stage``, ``epoch``, columns ``train/<x>`` and ``val/<x>``
+            (either may be absent, cells may be NaN), ``lr``.
+        about: Facts of the run; ``monitor`` names the column that says what is best (``val/loss`` where absent): of a
+            loss the lowest, of anything else the highest.
+    """
+    names = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
+    panels = [*names, *(["lr"] if "lr" in history else [])]
+    with canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
+        draw_curves(figure, history, about, panels)
+
+
+def draw_curves(figure: Figure, history: pd.DataFrame, about: dict, panels: list[str]) -> None:
+    """Draw learning curves on a figure.
+
+    Args:
+        figure: Empty, of constrained layout.
+        history: See ``learning_curves``.
+        about: See ``learning_curves``.
+        panels: What to draw, one below the other: names such as ``loss`` (both parts of it) and ``lr``.
+    """
+    epochs = np.arange(1, len(history) + 1)
+    best = _best_rows(history, about.get("monitor", "val/loss"))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, name in zip(axes, panels, strict=True):
+        _curves(axis, history, epochs, name)
+        _shade_stages(axis, history)
+        for row in best:
+            axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
+    _name_stages(axes[0], history)
+    axes[-1].set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
+
+
+def confusion_matrix(path: Path, judgement: dict) -> None:
+    """Draw the test part's confusion matrix: counts and per cent of the row; two classes also at the chosen threshold.
+
+    Args:
+        path: PNG to write.
+        judgement: What ``judge.judge`` returns.
+    """
+    test = judgement["test"]
+    matrices = {"most probable class" if judgement["positive_class"] is None else "at 0.5": test["confusion"]}
+    if test["confusion_at_threshold"] is not None:
+        matrices[f"at {threshold_of(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
+    _matrices(path, judgement, matrices)
+
+
+def assigned_confusion_matrix(path: Path, judgement: dict) -> None:
+    """Draw the test part's confusion matrix of cells placed jointly, see ``confusion_matrix``."""
+    _matrices(path, judgement, {"chromosomes of a cell placed jointly": judgement["assignment"]["confusion"]})
+
+
+def _matrices(path: Path, judgement: dict, matrices: dict[str, list[list[int]]]) -> None:
+    classes = judgement["classes"]
+    side = max(3.6, 0.56 * len(classes) + 0.8)
+    size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)
+    with canvas(path, size, judgement["about"], layout="compressed") as figure:
+        axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+        for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
+            image = matrix(axis, np.array(counts), classes)
+            axis.set_title(title)
+        axes[0].set_ylabel("true")
+        figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
+
+
+def roc(path: Path, judgement: dict, test: Scored) -> None:
+    """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
+
+    Args:
+        path: PNG to write.
+        judgement: What ``judge.judge`` returns; its AUC must be defined.
+        test: The test images.
+    """
+    with canvas(path, (6.2, 5.8), judgement["about"]) as figure:
+        draw_roc(figure.subplots(), judgement, test)
+
+
+def draw_roc(axis: Axes, judgement: dict, test: Scored) -> None:
+    """Draw on given axes what ``roc`` draws."""
+    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    if test.positive_index is None:
+        _curves_against_the_rest(axis, judgement, test)
+    else:
+        _curve_of_two(axis, judgement, test)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+    axis.legend(loc="lower right")
+
+
+def draw_precision_recall(axis: Axes, judgement: dict, test: Scored) -> None:
+    """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
+
+    Args:
+        axis: Where to draw.
+        judgement: What ``judge.judge`` returns; its average precision must be defined.
+        test: The test images.
+    """
+    if test.positive_index is None:
+        scores = [average_precision_score(test.labels == k, test.probabilities[:, k]) for k in range(len(test.classes))]
+        _each_class(axis, test, scores, _precisions)
+        axis.set_title(f"mean average precision: {with_interval(judgement['test']['metrics']['average_precision'])}")
+    else:
+        share = (test.labels == test.positive_index).mean()
+        axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
+        label = f"average precision {with_interval(judgement['test']['metrics']['average_precision'])}"
+        axis.plot(*_precisions(test, test.positive_index), color=COLOURS[0], label=label)
+        precision = f"precision/{judgement['positive_class']}"
+        _points(axis, judgement, lambda found: (found["sensitivity"], found[precision]))
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="sensitivity (recall)", ylabel="precision (positive predictive value)")
+    axis.legend(loc="lower left")
+
+
+@contextmanager
+def canvas(
+    path: Path, size: tuple[float, float], about: dict, layout: str = "constrained", dpi: int = DPI
+) -> Iterator[Figure]:
+    """Yield a figure in the house's style, titled; save it when the block ends well."""
+    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout=layout)
+        # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
+        parts = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in heading(about).split(" · ")]
+        title = textwrap.fill("\N{NO-BREAK SPACE}· ".join(parts), width=int(size[0] * 9), break_long_words=False)
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+        yield figure
+        figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)
+
+
+def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) -> None:
+    columns = {"lr": NAMES["lr"]} if name == "lr" else {f"train/{name}": "training", f"val/{name}": "validation"}
+    colours = ("#555555",) if name == "lr" else COLOURS
+    marker = "o" if len(epochs) <= 30 else None
+    for (column, label), colour in zip(columns.items(), colours, strict=False):
+        # A stage starts anew from the best epoch of the one before: no line leads from one to the other.
+        for start, end, _ in _spans(history) if column in history else ():
+            values = history[column].to_numpy(np.float64)[start:end]
+            there = np.isfinite(values)
+            style = {"color": colour, "label": label, "marker": marker, "markersize": 4}
+            axis.plot(epochs[start:end][there], values[there], **style)
+    axis.set_ylabel(NAMES.get(name, name))
+    # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
+    drawn = history[[column for column in columns if column in history]].to_numpy(np.float64)
+    if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
+        axis.set_yscale("log")
+        if name == "loss":  # 0.5 and 2, not 5 x 10^-1
+            axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+        axis.yaxis.set_major_formatter("{x:g}")
+
+
+def _spans(history: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Return first row, row after the last, and name of each stage."""
+    spans: list[tuple[int, int, str]] = []
+    for stage, rows in groupby(history["stage"]):
+        start = spans[-1][1] if spans else 0
+        spans.append((start, start + len(list(rows)), str(stage)))
+    return spans
+
+
+def _shade_stages(axis: Axes, history: pd.DataFrame) -> None:
+    for start, end, _ in _spans(history)[1::2]:
+        axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
+    for start, _, _ in _spans(history)[1:]:
+        axis.axvline(start + 0.5, color="#888888", linewidth=1)
+
+
+def _name_stages(axis: Axes, history: pd.DataFrame) -> None:
+    """Write each stage's name above the panel, cut to the room that the stage has."""
+    for start, end, stage in _spans(history):
+        room = max(3, int(90 * (end - start) / len(history)))
+        name = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
+        place = ((start + end + 1) / 2, 1.02)
+        axis.annotate(name, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
+
+
+def _best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
+    """Return the row of each stage's best epoch; none where the monitored column is absent."""
+    if monitor not in history:
+        return []
+    values = history[monitor].reset_index(drop=True) * (-1 if monitor.endswith("loss") else 1)
+    groups = values.groupby(history["stage"].to_numpy(), sort=False)
+    return [int(group.idxmax()) for _, group in groups if group.notna().any()]
+
+
+def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
+    """Draw a confusion matrix of counts, shape (K, K), rows the truth, on given axes."""
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    few = len(classes) <= 4
+    for row, column in np.ndindex(counts.shape):
+        if few or counts[row, column]:
+            per_cent = f"{100 * share[row, column]:.1f} %" if few else _short_per_cent(share[row, column])
+            text = f"{counts[row, column]:,}\n{per_cent}" if totals[row] else "0"
+            colour = "white" if share[row, column] > 0.55 else "black"
+            axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 9)
+    ticks = range(len(classes))
+    if max(map(len, classes)) > 6:
+        axis.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        axis.set_xticks(ticks, classes)
+    axis.set_yticks(ticks, classes)
+    axis.set_xlabel("called")
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    return image
+
+
+def _short_per_cent(share: float) -> str:
+    """Round to whole per cents, but never an error to 0% or a class with errors to 100%."""
+    rounded = round(100 * share)
+    return f"{rounded}%" if rounded not in (0, 100) or share in (0, 1) else f"{100 * share:.1f}%"
+
+
+def _curve_of_two(axis: Axes, judgement: dict, test: Scored) -> None:
+    false_rate, true_rate = _rates(test, test.positive_index)
+    name = f"{judgement['positive_class']}: AUC {with_interval(judgement['test']['metrics']['auc'])}"
+    axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
+    _points(axis, judgement, lambda found: (1 - found["specificity"], found["sensitivity"]))
+
+
+def _points(axis: Axes, judgement: dict, place: Callable[[dict[str, float]], tuple[float, float]]) -> None:
+    """Mark the operating points; ``place`` turns the values of metrics into x and y. An undefined one is left out."""
+    points = {"at 0.5": judgement["test"]["metrics"]}
+    if judgement["test"]["metrics_at_threshold"] is not None:
+        points[f"at {threshold_of(judgement)}, chosen on validation"] = judgement["test"]["metrics_at_threshold"]
+    # A ring and a diamond: both are seen where they meet.
+    marks = (
+        {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
+        {"marker": "D", "markersize": 7, "color": COLOURS[2]},
+    )
+    for (label, metrics), mark in zip(points.items(), marks, strict=False):
+        # nan where undefined: such a point is not drawn.
+        values = {name: np.nan if one["value"] is None else one["value"] for name, one in metrics.items()}
+        axis.plot(*place(values), linestyle="none", label=label, **mark)
+
+
+def _curves_against_the_rest(axis: Axes, judgement: dict, test: Scored) -> None:
+    areas = [roc_auc_score(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
+    _each_class(axis, test, areas, _rates)
+    axis.set_title(f"mean AUC, each class against the rest: {with_interval(judgement['test']['metrics']['auc'])}")
+
+
+def _each_class(
+    axis: Axes, test: Scored, areas: list[float], curve: Callable[[Scored, int], tuple[np.ndarray, np.ndarray]]
+) -> None:
+    """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
+    weakest_first = np.argsort(areas)
+    many = len(areas) > CURVES
+    for rank, index in enumerate(weakest_first):
+        if many and rank >= WEAKEST:
+            label = "the other classes" if rank == WEAKEST else None
+            axis.plot(*curve(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
+        else:
+            label = f"{test.classes[index]}: {areas[index]:.3f}"
+            axis.plot(*curve(test, index), color=COLOURS[rank], label=label)
+
+
+def _rates(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
+    false_rate, true_rate, _ = roc_curve(test.labels == index, test.probabilities[:, index])
+    return false_rate, true_rate
+
+
+def _precisions(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
+    precision, recall, _ = precision_recall_curve(test.labels == index, test.probabilities[:, index])
+    return recall, precision
+
+
+def with_interval(interval: dict) -> str:
+    """Write the fields of an ``Interval`` whose value is defined."""
+    ends = "" if interval["low"] is None else f" ({interval['low']:.3f} to {interval['high']:.3f})"
+    return f"{interval['value']:.3f}{ends}"
+
+
+def threshold_of(judgement: dict) -> str:
+    """Write the threshold that validation chose."""
+    value = judgement["threshold"]["value"]
+    return "own thresholds" if isinstance(value, list) else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""Joint assignment of the chromosomes of a cell, and karyotypes."""

@@ -1,0 +1,1 @@
+"""Ensembles of models: averaging, fitted weights, stacking, nested cross-validation."""

@@ -1,0 +1,109 @@
+"""The genetic algorithm of paper 004 (3.4.3.1) for the weights of an ensemble, all restarts at once.
+
+Its text gives the operators: real genes that sum to 1, a random initial population, k-tournament selection, the mean of
+two parents as crossover, one gene replaced by a uniform number as mutation, normalisation after both, a constant
+population, and several initial populations of which the best solution is taken. What it leaves open is ours: the
+numbers, all of them keys of ``GeneticConfig``; that each child has two drawn parents and takes a place in the next
+generation; and that the fittest live on.
+
+The three operators take their draws as arguments and arrays of any leading shape; here it is (restarts, population).
+"""
+
+import numpy as np
+
+from common.config.ensemble import GeneticConfig
+from evaluation.ensembles.objective import Found, Problem, normalise
+
+
+def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:
+    """Return the index of the fittest of each tournament's entrants, the first of equals.
+
+    Args:
+        fitness: Of the population, shape (..., P).
+        entrants: Indices into it, shape (..., C, k).
+
+    Returns:
+        Winners, shape (..., C).
+    """
+    of_entrants = np.take_along_axis(fitness[..., None, :], entrants, axis=-1)
+    first = of_entrants.argmax(axis=-1)
+    return np.take_along_axis(entrants, first[..., None], axis=-1)[..., 0]
+
+
+def average_crossover(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the children, shape (..., M): the means of two parents each, normalised."""
+    return normalise((first + second) / 2)
+
+
+def replace_gene(genes: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return mutants: one gene of each individual replaced, then all normalised.
+
+    Args:
+        genes: Shape (..., M).
+        place: Which gene, shape (...).
+        value: Its new value before normalisation, 0 to 1, shape (...).
+    """
+    mutants = genes.copy()
+    np.put_along_axis(mutants, place[..., None], value[..., None], axis=-1)
+    return normalise(mutants)
+
+
+def breed(
+    genes: np.ndarray, fitness: np.ndarray, count: int, config: GeneticConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw ``count`` children, shape (R, count, M), of populations (R, P, M) with their fitness (R, P)."""
+    restarts, population, members = genes.shape
+    entrants = rng.integers(population, size=(restarts, 2 * count, config.tournament))
+    parents = _picked(genes, tournament(fitness, entrants))
+    first, second = parents[:, :count], parents[:, count:]
+    shape = (restarts, count)
+    crosses = rng.random(shape) < config.crossover
+    children = np.where(crosses[..., None], average_crossover(first, second), first)
+    mutates = rng.random(shape) < config.mutation
+    mutants = replace_gene(children, rng.integers(members, size=shape), rng.random(shape))
+    return np.where(mutates[..., None], mutants, children)
+
+
+def evolve(problem: Problem, config: GeneticConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Run all restarts side by side.
+
+    Returns:
+        The last populations, shape (R, P, M), in falling order of fitness, and the best fitness of each generation,
+        the initial one included, shape (R, generations + 1).
+    """
+    shape = (config.restarts, config.population)
+    genes = normalise(rng.random((*shape, problem.members)))
+    genes, fitness = _ranked(genes, _fitness(problem, genes))
+    best = [fitness[:, 0]]
+    for _ in range(config.generations):
+        children = breed(genes, fitness, config.population - config.elites, config, rng)
+        genes = np.concatenate([genes[:, : config.elites], children], axis=1)
+        fitness = np.concatenate([fitness[:, : config.elites], _fitness(problem, children)], axis=1)
+        genes, fitness = _ranked(genes, fitness)
+        best.append(fitness[:, 0])
+    return genes, np.stack(best, axis=1)
+
+
+def fit_genetic(problem: Problem, config: GeneticConfig, seed: int) -> Found:
+    """Return the best weights of all restarts."""
+    genes, best = evolve(problem, config, np.random.default_rng(seed))
+    restart = int(best[:, -1].argmax())
+    each = config.population + config.generations * (config.population - config.elites)
+    return Found(genes[restart, 0], float(best[restart, -1]), config.restarts * each)
+
+
+def _fitness(problem: Problem, genes: np.ndarray) -> np.ndarray:
+    return problem.fitness(genes.reshape(-1, genes.shape[-1])).reshape(genes.shape[:-1])
+
+
+def _ranked(genes: np.ndarray, fitness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order each population by falling fitness; of equals, those that were there before stay before."""
+    order = np.argsort(-fitness, axis=1, kind="stable")
+    return _picked(genes, order), np.take_along_axis(fitness, order, axis=1)
+
+
+def _picked(genes: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return individuals, shape (R, C, M), of each population by their index (R, C)."""
+    restarts, population, members = genes.shape
+    # Whole rows at once: np.take_along_axis would look up each gene.
+    return genes.reshape(-1, members)[index + population * np.arange(restarts)[:, None]]

@@ -1,0 +1,252 @@
+"""What the weights of an ensemble are fitted on, and how good thousands of them are at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from common.config.ensemble import Objective
+from common.errors import UserError
+
+# Numbers of one block of weighted means, which then stay in the processor's cache.
+BLOCK = 2**16
+# The images of a block are counted in 16 bits.
+IMAGES = 2**16 - 1
+# Of more than two classes, so many images are weighted at once: few, for the same reason.
+CHUNK = 128
+# Members that agree by more than this agree whatever the weights are, rounding included.
+MARGIN = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The members' predictions of labelled images, on which their weights are judged.
+
+    Weights are not negative and sum to 1. The weighted mean then lies between the members, so that an image which all
+    call alike is called so by every ensemble of them: such images are counted once, and only the others are weighted.
+
+    Attributes:
+        probabilities: 0 to 1, float64, shape (M, N, K): M members, N images, K classes.
+        labels: True classes, int64, shape (N,), all known.
+        positive_index: The positive one of two classes; None for K > 2.
+        classes: The K class names.
+        clusters: The subject of each image as a number, int64, shape (N,); None where none is known.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    positive_index: int | None
+    classes: tuple[str, ...]
+    clusters: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        members, images, classes = self.probabilities.shape
+        if not members or not images:
+            raise UserError(f"weights are fitted on labelled images: there are {images} of {members} models")
+        if self.labels.shape != (images,) or classes != len(self.classes):
+            raise ValueError(f"{self.probabilities.shape} probabilities, {self.labels.shape} labels, {self.classes}")
+        if (self.positive_index is None) == (classes == 2):
+            raise ValueError(f"a positive class is that of two: {self.positive_index} of {self.classes}")
+        if self.labels.min() < 0 or self.labels.max() >= classes:
+            raise ValueError("unknown labels: leave these images out")
+
+    @property
+    def members(self) -> int:
+        """M, the number of models."""
+        return len(self.probabilities)
+
+    def score(self, weights: np.ndarray, objective: Objective = "f1_weighted") -> np.ndarray:
+        """Return what is maximised, float64, shape (P,), for weights of shape (P, M).
+
+        Args:
+            weights: Not negative, each row sums to 1.
+            objective: ``f1_weighted``, see ``fitness``; ``nll``: the mean log-probability of the true class, which,
+                unlike F1, changes with every weight.
+        """
+        return self.fitness(weights) if objective == "f1_weighted" else -self.negative_log_likelihood(weights)
+
+    def fitness(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted F1 of the weighted means, 0 to 1, float64, shape (P,), for weights of shape (P, M).
+
+        Two classes: the positive one is called where its mean is at least 0.5; else the most probable one is, the
+        first of equals. A class's F1 is 2 TP / (2 TP + FP + FN), and 0 for one that is neither there nor called.
+        """
+        weights = np.ascontiguousarray(weights, dtype=np.float64)
+        rows = max(1, BLOCK // 64)
+        parts = [self._fitness(weights[start : start + rows]) for start in range(0, len(weights), rows)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def negative_log_likelihood(self, weights: np.ndarray) -> np.ndarray:
+        """Return the mean -log of the weighted mean's probability of the true class, nats, shape (P,)."""
+        total = np.zeros(len(weights))
+        for images in _blocks(len(self.labels), len(weights)):
+            mean = weights @ self._of_truth[:, images]
+            total -= np.log(np.maximum(mean, np.finfo(np.float64).eps)).sum(axis=1)
+        return total / len(self.labels)
+
+    def _fitness(self, weights: np.ndarray) -> np.ndarray:
+        right, called = self._count_two(weights) if self.positive_index is not None else self._count_many(weights)
+        # A class without images counts nothing; the denominator of any other is at least 1.
+        f1 = 2 * right / np.maximum(self._images + called, 1)
+        # A matrix product would round equal rows unequally, by their place: equal calls must tie.
+        return (f1 * self._images).sum(axis=1) / len(self.labels)
+
+    def _count_two(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Count the right calls and all calls of each of two classes, shape (P, 2) each."""
+        positive = self.positive_index
+        columns = (1 - positive, positive)
+        called = np.empty((2, len(weights)))  # called positive, of each true class
+        for truth in columns:
+            sure, scores = self._disputed_two[truth]
+            called[truth] = sure
+            for images in _blocks(scores.shape[1], len(weights)):
+                is_positive = weights @ scores[:, images] >= 0.5
+                called[truth] += is_positive.view(np.uint8).sum(axis=1, dtype=np.uint16)
+        right, all_called = np.empty((2, len(weights), 2))
+        right[:, positive] = called[positive]
+        right[:, 1 - positive] = self._images[1 - positive] - called[1 - positive]
+        all_called[:, positive] = called.sum(axis=0)
+        all_called[:, 1 - positive] = len(self.labels) - all_called[:, positive]
+        return right, all_called
+
+    def _count_many(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Count the right calls and all calls of each of K classes, shape (P, K) each."""
+        agreed, disputed = self._disputed_many
+        found = np.repeat(agreed[:, None], len(weights), axis=1)
+        by_member = np.ascontiguousarray(weights.T)
+        for ahead, changes in disputed:
+            found += changes @ _overtaken(ahead, by_member)
+        # In one order whatever P is, so that sums over a row are rounded alike.
+        wrong, right = np.ascontiguousarray(found[::2].T), np.ascontiguousarray(found[1::2].T)
+        return right, right + wrong
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        """How many images each class has, shape (K,)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @cached_property
+    def _of_truth(self) -> np.ndarray:
+        """The probability of the true class, shape (M, N)."""
+        return self.probabilities[:, np.arange(len(self.labels)), self.labels]
+
+    @cached_property
+    def _disputed_two(self) -> tuple[tuple[int, np.ndarray], ...]:
+        """Of each true class: how many images all members call positive, and the others' scores, shape (M, D)."""
+        found = []
+        for truth in range(2):
+            scores = self.probabilities[:, self.labels == truth, self.positive_index]
+            above, below = (scores > 0.5 + MARGIN).all(axis=0), (scores < 0.5 - MARGIN).all(axis=0)
+            found.append((int(above.sum()), np.ascontiguousarray(scores[:, ~(above | below)])))
+        return tuple(found)
+
+    @cached_property
+    def _disputed_many(self) -> tuple[np.ndarray, list[tuple[np.ndarray, csr_array]]]:
+        """What is called whatever the weights are, and the images that some weights may call otherwise.
+
+        Returns:
+            How often each class is called wrongly and rightly, in turn, int32, shape (2 K,), were each image called the
+            first of its candidates. Then, of at most ``CHUNK`` images with 2, with 3 and 4, with 5 to 8 candidates and
+            so on: how far each other candidate is ahead of the first, shape (C - 1, D, M), -1 where an image has fewer;
+            and how each of these calls would change the counts, shape (2 K, (C - 1) D).
+        """
+        candidate = self._candidates()
+        counts, order = candidate.sum(axis=1), np.argsort(~candidate, axis=1, kind="stable")
+        place = 2 * order + (order == self.labels[:, None])
+        agreed = np.bincount(place[:, 0], minlength=2 * len(self.classes)).astype(np.int32)
+        disputed, fewer = [], 1
+        while fewer < counts.max():
+            images = np.flatnonzero((counts > fewer) & (counts <= 2 * fewer))
+            fewer *= 2
+            for start in range(0, len(images), CHUNK):
+                some = images[start : start + CHUNK]
+                most = counts[some].max()
+                scores = self.probabilities[:, some, order[some, :most].T].transpose(1, 2, 0)
+                lacking = np.arange(1, most)[:, None] >= counts[some]
+                ahead = np.where(lacking[:, :, None], -1.0, scores[1:] - scores[0])
+                disputed.append((ahead, _changes(place[some, :most].T, 2 * len(self.classes))))
+        return agreed, disputed
+
+    def _candidates(self) -> np.ndarray:
+        """Tell which classes some weights may call, bool, shape (N, K): no other is more probable to every member."""
+        top = self.probabilities.mean(axis=0).argmax(axis=1)
+        above = self.probabilities[:, np.arange(len(top)), top][:, :, None]
+        candidate = ~(above > self.probabilities + MARGIN).all(axis=0)
+        several = np.flatnonzero(candidate.sum(axis=1) > 1)
+        scores = self.probabilities[:, several]
+        for other in range(len(self.classes)):
+            candidate[several] &= ~(scores[:, :, other, None] > scores + MARGIN).all(axis=0)
+        return candidate
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best weights that a search came to.
+
+    Attributes:
+        weights: Not negative, sum 1, float64, shape (M,).
+        score: What was maximised, see ``Problem.score``.
+        evaluations: How many weights were tried.
+    """
+
+    weights: np.ndarray
+    score: float
+    evaluations: int
+
+
+def normalise(genes: np.ndarray) -> np.ndarray:
+    """Divide by the sum over the last axis, so that it is 1; equal weights where all genes are 0.
+
+    Args:
+        genes: Not negative, shape (..., M).
+    """
+    total = genes.sum(axis=-1, keepdims=True)
+    nothing = total == 0
+    return np.where(nothing, 1 / genes.shape[-1], genes / np.where(nothing, 1, total))
+
+
+def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Tell where a candidate overtakes the first and all others, int16, shape ((C - 1) D, P).
+
+    Args:
+        ahead: How far it is ahead of the first by each member, shape (C - 1, D, M).
+        weights: Shape (M, P).
+    """
+    best = ahead[0] @ weights
+    chosen = (best > 0).view(np.uint8)
+    if len(ahead) == 1:
+        return chosen.astype(np.int16)
+    np.maximum(best, 0, out=best)
+    for place, one in enumerate(ahead[1:], start=2):
+        score = one @ weights
+        # Candidates rise, so that the highest of those that were ahead when their turn came is the best.
+        np.maximum(chosen, (score > best) * np.uint8(place), out=chosen)
+        np.maximum(best, score, out=best)
+    every = np.arange(1, len(ahead) + 1, dtype=np.uint8)[:, None, None]
+    return (chosen == every).astype(np.int16).reshape(-1, weights.shape[1])
+
+
+def _changes(place: np.ndarray, places: int) -> csr_array:
+    """Return what is counted more and less when another than the first candidate is called.
+
+    Args:
+        place: Where each candidate's call is counted, shape (C, D).
+        places: How many there are.
+
+    Returns:
+        1 and -1, int16, shape (places, (C - 1) D).
+    """
+    others = len(place) - 1
+    rows = np.concatenate([place[1:].ravel(), np.tile(place[0], others)])
+    columns = np.tile(np.arange(len(rows) // 2), 2)
+    values = np.repeat(np.array([1, -1], dtype=np.int16), len(rows) // 2)
+    return csr_array((values, (rows, columns)), shape=(places, len(rows) // 2))
+
+
+def _blocks(images: int, rows: int) -> Iterator[slice]:
+    """Cut the images into blocks of which ``rows`` weighted means are about ``BLOCK`` numbers."""
+    step = min(IMAGES, max(1, BLOCK // max(1, rows)))
+    for start in range(0, images, step):
+        yield slice(start, min(start + step, images))

@@ -1,0 +1,1 @@
+"""Misclassified images, agreement between models, example sheets."""

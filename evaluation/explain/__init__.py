@@ -1,0 +1,1 @@
+"""Heat maps, activations, localisation and smoothness of layers."""

@@ -1,0 +1,239 @@
+"""What the layers of a model give out, as maps over the image; the model is an argument, whoever made it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isqrt, log
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from common.errors import UserError, close_names
+from evaluation.explain.smoothness import mean_smoothness, smoothness
+
+BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
+STAGES = 4  # how many stages of a network without pools are shown
+POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+
+Forward = Callable[[torch.Tensor], Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose layers are looked at.
+
+    Attributes:
+        forward: Takes images, float32, shape (B, 3, H, W), in [0, 1], and runs the modules.
+        modules: The modules to choose from, by their names.
+        feature_info: timm's list of a network's stages, each with the name of its "module"; may be empty.
+        prefix_tokens: Class and register tokens that a transformer puts before the tokens of the patches.
+    """
+
+    forward: Forward
+    modules: Mapping[str, nn.Module]
+    feature_info: Sequence[Mapping[str, Any]] = ()
+    prefix_tokens: int = 0
+
+
+def layer_shapes(model: Model, image: np.ndarray) -> dict[str, tuple[int, int, int] | None]:
+    """Return the shape (C, H, W) of every module's maps, in the order in which the modules end.
+
+    Args:
+        model: The model.
+        image: uint8 RGB, shape (H, W, 3).
+
+    Returns:
+        None as the shape of modules whose output is no map, such as a dense layer's. Modules that the model does not
+        call are left out.
+    """
+    size = image.shape[:2]
+    shapes: dict[str, tuple[int, int, int] | None] = {}
+
+    def note(name: str, output: Any) -> None:
+        maps = as_maps(output, size, model.prefix_tokens)
+        shapes.pop(name, None)  # a module that is called twice stands where it ends last
+        shapes[name] = None if maps is None else tuple(maps.shape[1:])
+
+    with torch.no_grad(), _hooked(model.modules, note):
+        model.forward(_to_batch(image[None]))
+    return shapes
+
+
+def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the maps of the named modules, a few images at a time.
+
+    Args:
+        model: The model.
+        images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
+        names: Names of modules; of a module that is called more than once, the last output counts.
+
+    Yields:
+        name -> float32, shape (B, C, H, W); the B add up to N, in their order. Tokens of a transformer are laid out on
+        the grid of their patches, without the prefix tokens.
+
+    Raises:
+        UserError: See :func:`check_names`.
+    """
+    check_names(names, model, images[0])
+    chosen = {name: model.modules[name] for name in names}
+    size = images.shape[1:3]
+    for start in range(0, len(images), BATCH):
+        found: dict[str, np.ndarray] = {}
+
+        def note(name: str, output: Any, found: dict[str, np.ndarray] = found) -> None:
+            # A copy, since the next module may work in place.
+            found[name] = as_maps(output, size, model.prefix_tokens).float().cpu().numpy().copy()
+
+        with torch.no_grad(), _hooked(chosen, note):
+            model.forward(_to_batch(images[start : start + BATCH]))
+        yield {name: found[name] for name in names}
+
+
+def check_names(names: Sequence[str], model: Model, image: np.ndarray) -> None:
+    """Check that every name is that of a module that gives maps.
+
+    Raises:
+        UserError: A name is no module's, the model does not call it, or its output is no map; the right names are
+            listed.
+    """
+    shapes = layer_shapes(model, image)
+    right = [name for name, shape in shapes.items() if shape]
+    for name in names:
+        if name in right:
+            continue
+        if name in shapes:
+            reason = "its output is no map over the image"
+        else:
+            reason = "the model does not call it" if name in model.modules else "the model has no such module"
+        raise UserError(f"layer {name}: {reason}; {close_names(name, right)}")
+
+
+def positions(model: Model, shapes: Mapping[str, tuple[int, int, int] | None]) -> dict[str, str]:
+    """Choose the layers to show where none are named: paper 002's (figure 4), or the stages that timm lists.
+
+    Args:
+        model: The model.
+        shapes: What :func:`layer_shapes` returns.
+
+    Returns:
+        Position -> name of the module. In networks of three pools or more: the first convolution before its activation
+        (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever the modules are called. Else
+        up to four stages, evenly spread, under their own names.
+    """
+    maps = [name for name, shape in shapes.items() if shape]
+    convolutions = [name for name in maps if isinstance(model.modules[name], nn.Conv2d)]
+    # Deeper ones stand in side branches (ResNet-D's shortcuts) or within a block.
+    pools = [name for name in maps if isinstance(model.modules[name], POOLS) and name.count(".") < 2]
+    if convolutions and len(pools) > 2:
+        return {"conv1": convolutions[0], "pool1": pools[0], "pool2": pools[1], "last pool": pools[-1]}
+    stages = [stage["module"] for stage in model.feature_info if stage["module"] in maps]
+    if not stages:  # a network that lists none: its upper modules
+        stages = [name for name in maps if "." not in name] or maps
+    spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
+    return {stages[place]: stages[place] for place in spread}
+
+
+def as_maps(output: Any, size: tuple[int, int], prefix_tokens: int = 0) -> torch.Tensor | None:
+    """Return a module's output as maps over the image, shape (B, C, H, W).
+
+    Args:
+        output: What the module gave out.
+        size: Height and width of the images, pixels.
+        prefix_tokens: Tokens before those of the patches.
+
+    Returns:
+        None where the output is no map: not one tensor, a vector, or tokens that fill no grid. Of the two layouts of
+        four axes, (B, C, H, W) and (B, H, W, C), the one whose maps have the image's proportions more nearly; the first
+        where both do.
+    """
+    if not isinstance(output, torch.Tensor):
+        return None
+    if output.ndim == 4:
+        first, last = _distortion(output.shape[2:], size), _distortion(output.shape[1:3], size)
+        return output.permute(0, 3, 1, 2) if last < first else output
+    if output.ndim == 3:
+        # Patch embeddings come before the prefix tokens are joined to them.
+        for prefix in dict.fromkeys((prefix_tokens, 0)):
+            grid = _grid(output.shape[1] - prefix, size)
+            if grid:
+                return output[:, prefix:].transpose(1, 2).unflatten(2, grid)
+    return None
+
+
+@dataclass(frozen=True)
+class LayerSmoothness:
+    """The smoothness of a layer, mean over channels and images.
+
+    Attributes:
+        own: Of the maps as they are; NaN where all are constant.
+        common: Of the maps averaged down to the grid that several models share, likewise.
+        constant: How many maps are constant, and left out of ``own``.
+        maps: How many there are: images times channels.
+    """
+
+    own: float
+    common: float
+    constant: int
+    maps: int
+
+
+def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int]]) -> dict[str, LayerSmoothness]:
+    """Measure how smooth the outputs of layers are (see :func:`evaluation.explain.smoothness.smoothness`).
+
+    Args:
+        model: The model.
+        images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
+        grids: Name of a layer -> height and width of the common grid, no larger than its maps.
+
+    Raises:
+        UserError: See :func:`check_names`.
+    """
+    own: dict[str, list[np.ndarray]] = {name: [] for name in grids}
+    common: dict[str, list[np.ndarray]] = {name: [] for name in grids}
+    for maps in layer_maps(model, images, list(grids)):
+        for name, grid in grids.items():
+            own[name].append(smoothness(maps[name]))
+            common[name].append(smoothness(pooled(maps[name], grid)))
+    found = {}
+    for name in grids:
+        values = np.concatenate(own[name])
+        value, constant = mean_smoothness(values)
+        found[name] = LayerSmoothness(value, mean_smoothness(np.concatenate(common[name]))[0], constant, values.size)
+    return found
+
+
+def pooled(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Average maps down to a smaller grid: float32, shape (B, C, H, W) -> (B, C, *grid)."""
+    if maps.shape[2:] == grid:
+        return maps
+    return F.adaptive_avg_pool2d(torch.from_numpy(maps), grid).numpy()
+
+
+def _grid(tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
+    """Rows and columns of a grid of ``tokens`` cells with the proportions of the image, None where there is none."""
+    rows = isqrt(tokens * size[0] // size[1]) if tokens > 0 else 0
+    return (rows, tokens // rows) if rows and rows * rows * size[1] == tokens * size[0] else None
+
+
+def _distortion(shape: Sequence[int], size: tuple[int, int]) -> float:
+    return abs(log(shape[0] / shape[1]) - log(size[0] / size[1]))
+
+
+def _to_batch(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C")).float() / 255
+
+
+@contextmanager
+def _hooked(modules: Mapping[str, nn.Module], note: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call ``note(name, output)`` whenever one of the modules ends, while the context lasts."""
+    handles = []
+    try:
+        for name, module in modules.items():
+            handles.append(module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

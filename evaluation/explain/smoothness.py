@@ -1,0 +1,142 @@
+"""How smooth the outputs of layers are, and whether smooth layers go with low accuracy (paper 002, section 3.3).
+
+The paper looks at the outputs of conv1, pool1, pool2 and the last pool. It finds those of VGG smoother than those of
+ANet-c6, the last pool's "too smooth", on the data set on which VGG does worst, and takes lost detail for a possible
+reason. If that holds in general, smoothness and accuracy fall together into a NEGATIVE correlation: of the models that
+are trained on one data set, the smoother one is the less accurate. A correlation of zero, or an interval that spans
+zero, lends the claim no support; a positive one speaks against it.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from common.config.schema import EvaluationConfig
+from evaluation.intervals.methods import ends
+
+# What two independent neighbours differ by on average, in standard deviations of a normal distribution: 2 / sqrt(pi).
+NOISE = 2 / np.sqrt(np.pi)
+# A map varies where its standard deviation exceeds this share of its largest value; below, it is rounding.
+CONSTANT = 1e-6
+# A correlation of two points is always +-1; of fewer than this many runs there is no interval.
+FEWEST = 4
+# Standardised, two runs are +1 and -1 whatever they were.
+FEWEST_OF_A_SET = 3
+MEASURES = {"smoothness": "own", "smoothness_common": "common"}
+POSITION_COLUMNS = ["position", "grid", "coefficient", "value", "low", "high", "method", "runs", "data_sets"]
+
+
+def total_variation(maps: np.ndarray) -> np.ndarray:
+    """Return each map's total variation per pair of neighbours, in units of the map's standard deviation.
+
+    It is the anisotropic total variation (Rudin, Osher and Fatemi 1992; the sum of absolute differences of vertical
+    and horizontal neighbours) over the number of these pairs, so that a map's size does not count, over
+    the standard deviation of the map's values, so that neither their scale nor their offset counts: two networks, or
+    two layers, whose values differ a thousandfold can be compared.
+
+    Args:
+        maps: float, shape (..., H, W).
+
+    Returns:
+        float64, shape (...): 0 where neighbours are alike; 2 / sqrt(pi) = 1.128 on average for independent normal
+        noise; 2 for a checkerboard. No map exceeds 2.14. NaN for maps that are constant, or of one value.
+    """
+    maps = np.asarray(maps, np.float64)
+    vertical, horizontal = np.abs(np.diff(maps, axis=-2)), np.abs(np.diff(maps, axis=-1))
+    pairs = np.prod(vertical.shape[-2:]) + np.prod(horizontal.shape[-2:])
+    spread, size = maps.std(axis=(-2, -1)), np.abs(maps).max(axis=(-2, -1))
+    variation = (vertical.sum(axis=(-2, -1)) + horizontal.sum(axis=(-2, -1))) / max(pairs, 1)
+    varies = spread > CONSTANT * size
+    return np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)
+
+
+def smoothness(maps: np.ndarray) -> np.ndarray:
+    """Return 1 - total variation / (2 / sqrt(pi)): how much more alike neighbours are than in noise.
+
+    The larger, the smoother. A finer map of the same picture is the smoother one, since its neighbours lie closer
+    together. So layers are compared at the same place in their networks, and, where their maps differ in size, once
+    more after the larger are averaged down to the smallest (``smoothness_common`` of the tables).
+
+    Args:
+        maps: float, shape (..., H, W).
+
+    Returns:
+        float64, shape (...): 1 (neighbours are alike), 0 (as in independent noise), -0.77 (a checkerboard), never below
+        -0.9; NaN for maps that are constant, or of one value.
+    """
+    return 1 - total_variation(maps) / NOISE
+
+
+def mean_smoothness(values: np.ndarray) -> tuple[float, int]:
+    """Return the mean over images and channels whose map is not constant (NaN if none), and how many are constant."""
+    constant = int(np.isnan(values).sum())
+    return (float(np.nanmean(values)) if constant < values.size else float("nan")), constant
+
+
+def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFrame:
+    """Correlate smoothness with accuracy over runs, at each position of the layers.
+
+    Data sets differ in difficulty and in detail, whatever the network. So smoothness and accuracy are first
+    standardised within each data set (mean 0, standard deviation 1, over its runs); a data set with fewer than three
+    runs is left out (of two, one is always at +1 and the other at -1), and so is one whose runs do not differ. Then
+    the coefficients over all runs that are left.
+
+    Intervals: BCa bootstrap that draws runs (pairs, standardised once, before). A handful of runs leaves them wide,
+    and runs that share a network or data are not independent, so they are rather too narrow than too wide.
+
+    Args:
+        table: A row per run and layer: position, data_set, run, accuracy, smoothness and smoothness_common (NaN where
+            undefined).
+        settings: Resamples, confidence and seed.
+
+    Returns:
+        A row per position, grid ("own", "common") and coefficient ("spearman", "pearson"), in the columns of
+        ``POSITION_COLUMNS``. value is NaN with fewer than three runs, low and high with fewer than four.
+    """
+    rows = []
+    for position, group in table.groupby("position", sort=False):
+        for measure, grid in MEASURES.items():
+            known = standardised(group, measure)
+            for name in ("spearman", "pearson"):
+                found = correlation(known[measure].to_numpy(), known["accuracy"].to_numpy(), name, settings)
+                counts = (len(known), known["data_set"].nunique())
+                rows.append((position, grid, name, *found, *counts))
+    return pd.DataFrame(rows, columns=POSITION_COLUMNS)
+
+
+def standardised(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the rows with ``measure`` and accuracy standardised within each data set (see :func:`correlations`)."""
+    known = table.dropna(subset=[measure, "accuracy"])
+    groups = known.groupby("data_set")[[measure, "accuracy"]]
+    spread = groups.transform("std", ddof=0)
+    tells = (spread > 1e-9).all(axis=1) & (groups.transform("count") >= FEWEST_OF_A_SET).all(axis=1)
+    values = (known[[measure, "accuracy"]] - groups.transform("mean")) / spread
+    return known.assign(**values)[tells]
+
+
+def correlation(
+    x: np.ndarray, y: np.ndarray, name: str, settings: EvaluationConfig
+) -> tuple[float, float | None, float | None, str | None]:
+    """Return a coefficient with the ends and the method of its interval.
+
+    Args:
+        x: float64, shape (N,).
+        y: float64, shape (N,).
+        name: "spearman" or "pearson".
+        settings: Resamples, confidence and seed.
+    """
+    value = _coefficient(x, y, name)
+    if len(x) < FEWEST:
+        return value, None, None, None
+    rows = np.arange(len(x))
+    rng = np.random.default_rng(settings.seed)
+    drawn = [_coefficient(x[d], y[d], name) for d in rng.choice(rows, (settings.resamples, len(x)))]
+    left_out = [_coefficient(np.delete(x, row), np.delete(y, row), name) for row in rows]
+    return value, *ends(value, np.array(left_out), np.array(drawn), settings.confidence)
+
+
+def _coefficient(x: np.ndarray, y: np.ndarray, name: str) -> float:
+    """NaN with fewer than three points, or where either does not vary."""
+    if len(x) < 3 or min(np.ptp(x), np.ptp(y)) < 1e-9:
+        return float("nan")
+    return float({"spearman": stats.spearmanr, "pearson": stats.pearsonr}[name](x, y).statistic)

@@ -1,0 +1,77 @@
+"""The mean of a metric over folds, with an interval of its own.
+
+Pooling puts the scores of different models on one scale; the mean over the folds does not, so that for an AUC the two
+can differ. The mean's interval comes from the same draws of subjects over all folds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import Scored
+from evaluation.intervals.bootstrap import Interval, Statistic, around
+from evaluation.intervals.methods import SHARE
+from evaluation.metrics.classification import Threshold, metric_names
+from evaluation.metrics.resampled import WeightedMetrics
+
+
+def fold_mean_intervals(
+    pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold], settings: EvaluationConfig
+) -> dict[str, Interval]:
+    """Return the mean over the folds of every metric, with its interval.
+
+    Args:
+        pooled: The labelled test images of all folds, fold after fold.
+        sizes: How many of them each fold has.
+        thresholds: Each fold's own; see ``metrics.call``.
+        settings: Number of resamples, confidence, seed.
+
+    Returns:
+        Intervals under the keys of ``metrics.metric_names``; the value is None where a fold's is undefined.
+    """
+    statistic = weighted_over_folds(pooled, sizes, thresholds)
+    return around(statistic, metric_names(pooled.classes), pooled, settings, SHARE)
+
+
+def weighted_over_folds(pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold]) -> "MeanOverFolds":
+    """Return the statistic of ``fold_mean_intervals``, with the metrics of ``metrics.metric_names``."""
+
+    def of_fold(number: int, rows: slice, fold: Scored) -> WeightedMetrics:
+        return WeightedMetrics(fold, thresholds[number])
+
+    return MeanOverFolds(pooled, sizes, len(metric_names(pooled.classes)), of_fold)
+
+
+class MeanOverFolds:
+    """Maps counts of clusters, shape (B, C), to mean metrics, shape (M, B); NaN where a fold's is undefined.
+
+    Args:
+        pooled: The labelled test images of all folds, fold after fold.
+        sizes: How many of them each fold has.
+        metrics: M.
+        of_fold: Given a fold's number, its rows in the pool and its images, with clusters numbered anew: the statistic
+            of that fold alone.
+    """
+
+    def __init__(
+        self, pooled: Scored, sizes: Sequence[int], metrics: int, of_fold: Callable[[int, slice, Scored], Statistic]
+    ) -> None:
+        self._metrics = metrics
+        self._empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none
+        self._folds = []
+        ends = np.cumsum(sizes)
+        for number, (start, end) in enumerate(zip(ends - np.asarray(sizes), ends, strict=True)):
+            if start == end:
+                continue
+            clusters, own = np.unique(pooled.clusters[start:end], return_inverse=True)
+            labels, probabilities = pooled.labels[start:end], pooled.probabilities[start:end]
+            fold = replace(pooled, labels=labels, probabilities=probabilities, clusters=own.astype(np.int64))
+            self._folds.append((clusters, of_fold(number, slice(start, end), fold)))
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the mean metrics for counts of clusters."""
+        if self._empty:
+            return np.full((self._metrics, len(counts)), np.nan)
+        return np.mean([metrics(counts[:, clusters]) for clusters, metrics in self._folds], axis=0)

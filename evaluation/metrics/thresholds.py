@@ -1,0 +1,71 @@
+"""The operating threshold, chosen on validation images and reported beside 0.5."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from sklearn.metrics import roc_curve
+
+from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import Scored
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the probability of the positive class.
+
+    Attributes:
+        value: An image is called positive where its probability is at least this (0 to 1); None where none is chosen.
+        method: "youden", "f1" or "sensitivity".
+        reason: Why there is none, else None.
+        sensitivity: On the images that it was chosen on (0 to 1).
+        specificity: On the same images.
+    """
+
+    value: float | None
+    method: str
+    reason: str | None = None
+    sensitivity: float | None = None
+    specificity: float | None = None
+
+    def as_dict(self) -> dict:
+        """Return the fields as a JSON-able mapping."""
+        return asdict(self)
+
+
+def choose_threshold(validation: Scored, settings: EvaluationConfig) -> OperatingPoint:
+    """Choose the threshold on validation images.
+
+    ``youden``: the largest sensitivity + specificity - 1 (Youden, Cancer, 1950). ``f1``: the largest F1 of the positive
+    class. ``sensitivity``: the highest threshold with at least ``settings.sensitivity``. Among equals the one nearest
+    to 0.5. Thresholds are probabilities that occur.
+
+    Args:
+        validation: The validation images.
+        settings: ``threshold`` names the method, ``sensitivity`` is the one wished.
+
+    Returns:
+        The operating point; without value for more than two classes and where a class has no validation image.
+    """
+    method = settings.threshold
+    if validation.positive_index is None:
+        return OperatingPoint(None, method, "more than two classes: the most probable one is called")
+    missing = [name for name, images in validation.count_images().items() if not images]
+    if missing:
+        return OperatingPoint(None, method, f"no validation image of {' and '.join(missing)}")
+    positive = validation.labels == validation.positive_index
+    scores = validation.probabilities[:, validation.positive_index]
+    false_rate, true_rate, thresholds = roc_curve(positive, scores, drop_intermediate=False)
+    # The first one is infinite: nothing is called positive.
+    false_rate, true_rate, thresholds = false_rate[1:], true_rate[1:], thresholds[1:]
+    if method == "sensitivity":
+        best = int(np.argmax(true_rate >= settings.sensitivity))
+    else:
+        gain = true_rate - false_rate if method == "youden" else _f1(true_rate, false_rate, positive)
+        equal = np.flatnonzero(np.isclose(gain, gain.max(), rtol=0, atol=1e-12))
+        best = int(equal[np.argmin(np.abs(thresholds[equal] - 0.5))])
+    return OperatingPoint(float(thresholds[best]), method, None, float(true_rate[best]), float(1 - false_rate[best]))
+
+
+def _f1(true_rate: np.ndarray, false_rate: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    true, false = true_rate * positive.sum(), false_rate * (~positive).sum()
+    return 2 * true / (true + false + positive.sum())

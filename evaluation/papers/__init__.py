@@ -1,0 +1,1 @@
+"""The claims of the papers: audit and comparison with reproductions."""

@@ -1,0 +1,1 @@
+"""Calibration, selective prediction, conformal sets and triage."""

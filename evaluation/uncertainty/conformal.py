@@ -1,0 +1,79 @@
+"""Split-conformal sets: the classes that a new image may have, with a stated coverage.
+
+Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; Angelopoulos and Bates, A Gentle Introduction
+to Conformal Prediction, 2021. The score is 1 - probability of the class (LAC: Sadinle, Lei and Wasserman, 2019).
+"""
+
+import numpy as np
+
+from evaluation.core.labelled import Scored
+from evaluation.intervals.exact import share
+
+APPROXIMATE = (
+    "validation also chose the epoch, and images of one subject are alike: the coverage holds approximately, so it is "
+    "measured on test"
+)
+
+
+def fewest(coverage: float) -> int:
+    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
+    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
+
+
+def quantile(scores: np.ndarray, coverage: float) -> float:
+    """Return the finite-sample quantile: the ceil((n + 1) coverage)-th smallest of n scores (at least ``fewest``)."""
+    rank = int(np.ceil((len(scores) + 1) * coverage - 1e-9))
+    return float(np.sort(scores)[rank - 1])
+
+
+def quantiles(validation: Scored, coverage: float, by_class: bool) -> np.ndarray | None:
+    """Return the largest score that each class may have to be in the set.
+
+    Args:
+        validation: Labelled validation images.
+        coverage: How often the set should hold the truth, 0 to 1.
+        by_class: Each class has a quantile of its own (Mondrian), so that the coverage holds in each.
+
+    Returns:
+        Float64, shape (K,); None where there are fewer than ``fewest`` images (of a class, where ``by_class``).
+    """
+    scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
+    classes = len(validation.classes)
+    groups = [scores[validation.labels == index] for index in range(classes)] if by_class else [scores]
+    if min(map(len, groups)) < fewest(coverage):
+        return None
+    return np.array([quantile(group, coverage) for group in groups] * (1 if by_class else classes))
+
+
+def sets(probabilities: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return which classes are in the set of each image, bool, shape (N, K).
+
+    Args:
+        probabilities: 0 to 1, shape (N, K).
+        limits: What ``quantiles`` returns, shape (K,).
+    """
+    return 1 - probabilities <= limits
+
+
+def measure_sets(labels: np.ndarray, held: np.ndarray, classes: tuple[str, ...], confidence: float) -> dict:
+    """Measure sets of at least one image.
+
+    Args:
+        labels: True classes as indices, shape (N,).
+        held: What ``sets`` returns, shape (N, K).
+        classes: The K class names.
+        confidence: Of the exact intervals.
+
+    Returns:
+        ``coverage`` and ``per_class`` (class -> coverage), as ``exact.share``, and the shares of images whose set has
+        one class (``one``), ``several`` or ``none``.
+    """
+    right, sizes = held[np.arange(len(labels)), labels], held.sum(axis=1)
+    of_class = {name: right[labels == index] for index, name in enumerate(classes)}
+    return {
+        "coverage": share(right.sum(), len(right), confidence),
+        "per_class": {name: share(hits.sum(), len(hits), confidence) for name, hits in of_class.items()},
+        "one": float((sizes == 1).mean()),
+        "several": float((sizes > 1).mean()),
+        "none": float((sizes == 0).mean()),
+    }

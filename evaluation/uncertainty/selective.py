@@ -1,0 +1,164 @@
+"""Selective prediction: what remains wrong when the least sure images are left to a person.
+
+Risk-coverage curves and their area: Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural
+Classifiers, 2019.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import sparse, special
+
+from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import Cases, Confidence, Scored
+from evaluation.intervals.bootstrap import around
+from evaluation.intervals.exact import lower_bound, needed_without_a_miss
+from evaluation.intervals.methods import SHARE
+from evaluation.metrics.thresholds import choose_threshold
+
+# Mutual informations of equal passes differ in their last bits; such images are tied.
+DECIMALS = 12
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """The share of wrong calls among the surest images.
+
+    Attributes:
+        coverage: Share of the images that is decided without a person: 1/N, 2/N ... 1, shape (N,).
+        risk: Share of wrong calls among them, shape (N,); within a tie the mean over its orders.
+        cuts: Where the curve leaves a tie, bool, shape (N,): only there can a cut on the confidence be set.
+    """
+
+    coverage: np.ndarray
+    risk: np.ndarray
+    cuts: np.ndarray
+
+    @property
+    def area(self) -> float:
+        """AURC: the mean risk over the coverages 1/N to 1; 0 best."""
+        return float(self.risk.mean())
+
+
+def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
+    """Draw the curve of at least one image.
+
+    Among equally sure images no order is better than another: the curve is the mean over all of them, which is what
+    the mean number of errors per image of the tie gives.
+
+    Args:
+        confidence: The larger the surer, shape (N,).
+        wrong: Whether the call is wrong, bool, shape (N,).
+    """
+    _, tie, sizes = np.unique(-np.round(confidence, DECIMALS), return_inverse=True, return_counts=True)
+    errors = np.bincount(tie, weights=wrong) / sizes
+    taken = np.arange(1, len(wrong) + 1)
+    risk = np.cumsum(np.repeat(errors, sizes)) / taken
+    cuts = np.zeros(len(wrong), dtype=bool)
+    cuts[np.cumsum(sizes) - 1] = True
+    return RiskCoverage(taken / len(wrong), risk, cuts)
+
+
+def curves(tests: list[Cases]) -> dict[str, RiskCoverage]:
+    """Return the curve of every confidence that all folds have, over the test images of all of them."""
+    return {name: risk_coverage(one.values, wrong) for name, (one, wrong) in _joined(tests).items()}
+
+
+def areas(tests: list[Cases]) -> dict[str, dict]:
+    """Return, per confidence, ``aurc``, ``e_aurc`` (what is lost against the best order), ``wrong`` and ``images``."""
+    found = {}
+    for name, (one, wrong) in _joined(tests).items():
+        area, best = risk_coverage(one.values, wrong).area, risk_coverage(-wrong.astype(float), wrong).area
+        found[name] = {"aurc": area, "e_aurc": area - best, "wrong": int(wrong.sum()), "images": len(wrong)}
+    return found
+
+
+def area_intervals(tests: list[Cases], pooled: Scored, settings: EvaluationConfig) -> dict[str, dict]:
+    """Return the interval of each area of ``areas``, as fields of an ``Interval``; ``pooled`` holds all folds."""
+    found = {}
+    for name, (one, wrong) in _joined(tests).items():
+        statistic = WeightedArea(one.values, wrong, pooled.clusters)
+        found[name] = around(statistic, (name,), pooled, settings, SHARE)[name].as_dict()
+    return found
+
+
+class WeightedArea:
+    """Maps counts of clusters, shape (B, C), to the area under the risk-coverage curve, shape (1, B).
+
+    An image that is drawn n times is n images, equally sure.
+
+    Args:
+        confidence: The larger the surer, shape (N,).
+        wrong: Whether the call is wrong, bool, shape (N,).
+        clusters: Which images are drawn together, int64 in 0 to C - 1, shape (N,).
+    """
+
+    def __init__(self, confidence: np.ndarray, wrong: np.ndarray, clusters: np.ndarray) -> None:
+        levels, tie = np.unique(-np.round(confidence, DECIMALS), return_inverse=True)
+        shape = (int(clusters.max()) + 1, len(levels))
+        self._images, self._errors = (
+            sparse.csr_array((weight.astype(np.float64), (clusters, tie)), shape=shape)
+            for weight in (np.ones(len(wrong)), wrong)
+        )
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the area for counts of clusters; NaN where no image is left."""
+        images, errors = counts @ self._images, counts @ self._errors
+        taken, lost = images.cumsum(axis=1), errors.cumsum(axis=1) - errors
+        # A tie of s images with e errors, after n with l: sum over j = 1 ... s of (l + j e / s) / (n + j).
+        rate = np.divide(errors, images, out=np.zeros_like(errors), where=images > 0)
+        harmonic = np.diff(special.digamma(taken + 1), axis=1, prepend=special.digamma(1.0))
+        area = rate * images + (lost - rate * (taken - images)) * harmonic
+        with np.errstate(invalid="ignore"):
+            return (area.sum(axis=1) / taken[:, -1])[None]
+
+
+@dataclass(frozen=True)
+class Release:
+    """Below ``threshold`` an image is released as negative without a person.
+
+    Attributes:
+        threshold: On the probability of the positive class; None where validation lacks a class.
+        positives: Positive validation images.
+        kept: How many of them are at or above the threshold.
+        sensitivity: The share of it, at least the wish.
+        lower_bound: Its exact one-sided lower bound.
+        needed: How many positive validation images, all kept, would bring the bound to the wish.
+    """
+
+    threshold: float | None
+    positives: int
+    kept: int
+    sensitivity: float | None
+    lower_bound: float | None
+    needed: int
+
+    def as_dict(self) -> dict:
+        """Return the fields as a JSON-able mapping."""
+        return asdict(self)
+
+
+def choose_release(validation: Scored, settings: EvaluationConfig) -> Release:
+    """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
+    wish = settings.triage.sensitivity
+    asked = settings.model_copy(update={"threshold": "sensitivity", "sensitivity": wish})
+    threshold = choose_threshold(validation, asked).value
+    needed = needed_without_a_miss(wish, settings.confidence)
+    positive = validation.labels == validation.positive_index
+    if threshold is None:
+        return Release(None, int(positive.sum()), 0, None, None, needed)
+    kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
+    bound = lower_bound(kept, positive.sum(), settings.confidence)
+    return Release(threshold, int(positive.sum()), kept, float(kept / positive.sum()), bound, needed)
+
+
+def _joined(tests: list[Cases]) -> dict[str, tuple[Confidence, np.ndarray]]:
+    labels = np.concatenate([test.labels for test in tests])
+    folds = [test.confidences() for test in tests]
+    found = {}
+    for name in folds[0]:
+        if all(name in fold for fold in folds):
+            called = np.concatenate([fold[name].called for fold in folds])
+            values = np.concatenate([fold[name].values for fold in folds])
+            found[name] = (Confidence(called, values), called != labels)
+    return found

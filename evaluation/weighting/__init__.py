@@ -1,1 +1,0 @@
-"""How much each member of an ensemble counts: weights that are fitted on validation predictions."""

@@ -1,0 +1,1 @@
+"""Backbones of timm, whole or truncated, their heads and weights."""

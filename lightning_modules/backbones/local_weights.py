@@ -1,0 +1,133 @@
+"""Weights from a file of one's own: name.safetensors with a side file name.safetensors.json that says what it holds."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from torch import nn
+
+from common.config.base import Strict
+from common.errors import UserError
+from lightning_modules.backbones.truncation import first_line
+
+SUFFIX = ".safetensors"
+
+
+class SideFile(Strict):
+    """What a weights file holds and how it wants its images; every key but the last two is required.
+
+    Attributes:
+        model: timm's name of the network.
+        timm_args: Arguments with which timm builds the network that the weights were trained in.
+        mean: Per channel, of images in [0, 1].
+        std: Per channel, likewise.
+        interpolation: How images were resized in the training of the weights.
+        input_size: (channels, height, width) of these images.
+        covers: Which modules the file holds, for people; "(cut: <module>)" in it is offered when keys are missing.
+        freeze_batchnorm: True where BatchNorm was folded into the convolutions: its statistics are not those of the
+            data, so that training must leave them alone.
+        source: Where the weights come from.
+        licence: Their licence.
+    """
+
+    model: str
+    timm_args: dict[str, Any]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+    input_size: tuple[int, int, int]
+    covers: str
+    freeze_batchnorm: bool
+    source: str | None = None
+    licence: str | None = None
+
+
+def read_side_file(path: str | Path) -> SideFile:
+    """Read the side file of the weights file ``path`` (``.json`` is added here).
+
+    Raises:
+        UserError: The weights file or the side file is missing, or the side file is not as it must be.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"weights={path}: no such file; give the path of a {SUFFIX} file, or say weights=random")
+    side = path.with_name(path.name + ".json")
+    if not side.is_file():
+        needed = ", ".join(name for name, key in SideFile.model_fields.items() if key.is_required())
+        raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {needed}")
+    try:
+        return SideFile.model_validate_json(side.read_bytes())
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'JSON'}: {fault['msg']}" for fault in error.errors())
+        raise UserError(f"{side}: {'; '.join(faults)}") from error
+
+
+def merge_arguments(user: dict[str, Any], side: SideFile, path: str | Path) -> dict[str, Any]:
+    """Join ``model.args`` with the arguments that the weights were trained with.
+
+    Raises:
+        UserError: Both name an argument with different values.
+    """
+    for key in user.keys() & side.timm_args.keys():
+        if user[key] != side.timm_args[key]:
+            raise UserError(
+                f"model.args.{key}={user[key]!r}, but {path}.json has timm_args.{key}={side.timm_args[key]!r}: "
+                "leave the first out"
+            )
+    return {**side.timm_args, **user}
+
+
+def load_file(network: nn.Module, removed: Sequence[str], path: str | Path, side: SideFile) -> None:
+    """Load a weights file into a backbone that is already cut.
+
+    Args:
+        network: The backbone's module; every one of its keys must be in the file.
+        removed: Modules that are no part of the backbone: only below them may the file hold more.
+        path: The weights file.
+        side: Its side file.
+
+    Raises:
+        UserError: The file is not readable safetensors; a key is missing, surplus, of another shape, or not finite.
+    """
+    try:
+        state = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"weights={path}: not a readable safetensors file: {first_line(error)}") from error
+    own = network.state_dict()
+    _refuse_missing([key for key in own if key not in state], path, side)
+    surplus = [key for key in state if key not in own and not _is_below(key, removed)]
+    if surplus:
+        raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
+    state = {key: state.get(key, value) for key, value in own.items()}
+    for key, value in own.items():
+        if state[key].shape != value.shape:
+            raise UserError(
+                f"weights={path}: {key} has the shape {tuple(state[key].shape)}, the model wants {tuple(value.shape)}: "
+                "compare model.args and prepare.size with what the weights were trained with"
+            )
+    damaged = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if damaged:
+        raise UserError(f"weights={path}: infinite or undefined values in {_some(damaged)}: the file is damaged")
+    network.load_state_dict(state, strict=True)
+
+
+def _refuse_missing(missing: list[str], path: str | Path, side: SideFile) -> None:
+    # How many batches a BatchNorm has seen matters to nothing here; many conversions leave it out.
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing:
+        cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
+        way_out = f"say model.cut={cut[1]}" if cut else "cut the model where the file ends"
+        raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {way_out}")
+
+
+def _is_below(key: str, removed: Sequence[str]) -> bool:
+    return any(key.startswith(f"{name}.") for name in removed)
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")

@@ -1,0 +1,46 @@
+"""BatchNorm of several processes: each normalises its own images, and all keep the same running statistics."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import nn
+
+from lightning_modules.backbones.backbone import has_running_statistics
+from lightning_modules.distributed import processes, summed
+
+
+class SharedStatistics(Callback):
+    """After every batch, make the running statistics of each BatchNorm that trains their mean over the processes.
+
+    DDP alone would hand out those of the first process, and throw away what the others have seen. With this, what a
+    checkpoint holds is what every process has, in mid-epoch too, and a validation needs nothing of the others.
+
+    In training each process normalises by the images that it holds, a share of the global batch: that is where a run of
+    several processes differs from one of a single process at the same global batch, by more than rounding. The running
+    mean is the same; the running variance lacks the variance between the shares, which for n images in each is about
+    1/n of it. ``batchnorm: frozen`` has no such difference, and ``trainer.sync_batchnorm`` (on GPUs) removes it.
+    """
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Bring the statistics together, in one message for each number format."""
+        if processes() == 1:
+            return
+        by_type: dict[torch.dtype, list[torch.Tensor]] = {}
+        for module in pl_module.modules():
+            if _is_own(module):
+                for buffer in module.buffers(recurse=False):
+                    if buffer.is_floating_point():
+                        by_type.setdefault(buffer.dtype, []).append(buffer)
+        for buffers in by_type.values():
+            mean = summed(torch.cat([buffer.flatten() for buffer in buffers])) / processes()
+            sizes = [buffer.numel() for buffer in buffers]
+            for buffer, values in zip(buffers, mean.split(sizes), strict=True):
+                buffer.copy_(values.view_as(buffer))
+
+
+def _is_own(module: nn.Module) -> bool:
+    """Whether the module is a BatchNorm that keeps statistics of this process's images alone, and moves them now."""
+    return module.training and has_running_statistics(module) and not isinstance(module, nn.SyncBatchNorm)

@@ -1,0 +1,73 @@
+"""Optimisers and learning-rate schedules of torch.optim by their names."""
+
+import difflib
+import inspect
+import sys
+from typing import Any
+
+from torch import nn, optim
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+)
+
+from common.config.schema import OptimizerConfig, SchedulerConfig
+from common.errors import UserError
+
+NEVER = sys.maxsize  # by Lightning: the callback Plateau tells this scheduler
+
+
+def optimizer_class(name: str) -> type[optim.Optimizer]:
+    """Return the class of torch.optim called ``name``.
+
+    Raises:
+        UserError: torch.optim has no such optimiser; near names are given.
+    """
+    known = {
+        key: value
+        for key, value in vars(optim).items()
+        if inspect.isclass(value) and issubclass(value, optim.Optimizer) and value is not optim.Optimizer
+    }
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
+        raise UserError(f"optimizer {name!r} is not in torch.optim: did you mean {' or '.join(near)}?")
+    return known[name]
+
+
+def build_optimizer(config: OptimizerConfig, parameters: list[nn.Parameter], rate: float) -> optim.Optimizer:
+    """Return the optimiser over ``parameters`` at learning rate ``rate``.
+
+    Raises:
+        UserError: The name or an argument is unknown to torch.optim.
+    """
+    try:
+        return optimizer_class(config.name)(parameters, lr=rate, **config.args)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer.args {config.args} do not fit {config.name}: {error}") from error
+
+
+def build_scheduler(
+    config: SchedulerConfig, optimizer: optim.Optimizer, rate: float, steps: int
+) -> dict[str, Any] | None:
+    """Return Lightning's scheduler entry for one stage of ``steps`` optimiser steps; None for a constant rate."""
+    warmup = int(config.warmup * steps)
+    if config.name == "none":
+        return None
+    if config.name == "plateau":
+        plateau = ReduceLROnPlateau(optimizer, factor=config.factor, patience=config.patience)
+        return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss", "frequency": NEVER}
+    scheduler: LRScheduler
+    if config.name == "one_cycle":
+        # The momentum is the optimiser's business: cycling it would give RMSprop one that it was not asked to have.
+        cycle = {"pct_start": config.warmup, "cycle_momentum": False}
+        scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=max(steps, 1), **cycle)
+    else:
+        scheduler = CosineAnnealingLR(optimizer, T_max=max(steps - warmup, 1))
+        if warmup:
+            rise_first = LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup)
+            scheduler = SequentialLR(optimizer, [rise_first, scheduler], milestones=[warmup])
+    return {"scheduler": scheduler, "interval": "step"}

@@ -1,0 +1,1 @@
+"""Staged training: one fit per stage."""

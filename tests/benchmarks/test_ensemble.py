@@ -1,0 +1,122 @@
+"""The benchmark of ensembles compares like with like: DEAP's algorithm is the same as ours."""
+
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import __main__ as benchmark
+from benchmarks import ensemble
+from benchmarks.deap_genetic import build_toolbox, deap_genetic, numpy_evaluation, sklearn_evaluation
+from benchmarks.ensemble import SEARCHES, Case, Recorded, Settings, measure_fitness, measure_time, read_case
+from common.config.ensemble import GeneticConfig
+from common.predictions import write_predictions
+from evaluation.ensembles.genetic import evolve
+from tests.helpers.predictions import make_run
+from tests.helpers.weighting import make_problem
+
+TINY = Case("tiny", images=60, classes=2, skills=(1.0, 1.5, 2.0))
+QUICK = Settings(GeneticConfig(population=10, generations=3, restarts=2), 4, 2, seeds=3, evaluations=300)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("evaluation", [numpy_evaluation, sklearn_evaluation])
+def test_rivals_have_the_same_fitness(classes, evaluation):
+    problem = make_problem(classes=classes)
+    evaluate = evaluation(problem)
+    for weights in np.random.default_rng(0).dirichlet(np.ones(4), size=10):
+        assert evaluate(weights.tolist()) == pytest.approx((problem.fitness(weights[None])[0],))
+
+
+def test_rivals_make_as_many_evaluations():
+    problem, config, seen = make_problem(3, images=50), QUICK.genetic, []
+    evaluate = numpy_evaluation(problem)
+    deap_genetic(3, lambda weights: seen.append(list(weights)) or evaluate(weights), config, seed=0)
+    recorded = Recorded(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
+    evolve(recorded, config, np.random.default_rng(0))
+    assert len(seen) == sum(map(len, recorded.seen)) == 2 * (10 + 3 * 9)
+    assert np.array(seen).min() >= 0
+    assert np.array(seen).sum(axis=1) == pytest.approx(1)
+
+
+def test_the_operators_of_the_rival_are_the_papers():
+    toolbox = build_toolbox(4, lambda weights: (0.0,), GeneticConfig(tournament=2))
+    population = toolbox.population(n=2)
+    population[0][:], population[1][:] = [0.5, 0.5, 0.0, 0.0], [0.1, 0.3, 0.2, 0.4]
+    assert toolbox.mate(*population) == pytest.approx([0.3, 0.4, 0.1, 0.2])
+    random.seed(0)
+    place, value = random.randrange(4), random.random()
+    random.seed(0)
+    mutant = toolbox.mutate(toolbox.clone(population[1]))
+    expected = np.array(population[1])
+    expected[place] = value
+    assert mutant == pytest.approx(expected / expected.sum())
+
+
+def test_both_are_timed_in_turn_and_their_fitness_compared():
+    rows = pd.DataFrame(measure_time(TINY, QUICK)).set_index("way")
+    assert rows["rounds"].tolist() == [4, 2, 2]
+    assert (rows["evaluations"] == 74).all()
+    for kind in ("", "cpu_"):
+        ratio = rows[f"{kind}seconds"] / rows.loc["ours", f"{kind}seconds"]
+        assert rows[f"{kind}ratio"].tolist() == ratio.tolist()
+    assert rows.loc["ours", "p"] == rows.loc[ensemble.DEAP, "p"] > 0
+    assert rows.loc["ours", "f1_min"] <= rows.loc["ours", "f1_mean"] <= rows.loc["ours", "f1_max"] <= 1
+
+
+def test_the_fitness_of_ours_and_of_the_rival_is_alike():
+    problem = make_problem(6, images=150)
+    settings = Settings(GeneticConfig(population=20, generations=10), seeds=25)
+    found = ensemble.compare_genetic(problem, settings)
+    assert found["ours"]["p"] == found[ensemble.DEAP]["p"] > 0.01
+    assert found["ours"]["f1_mean"] == pytest.approx(found[ensemble.DEAP]["f1_mean"], abs=0.004)
+
+
+def test_searches_are_compared_after_equal_evaluations():
+    rows = pd.DataFrame(measure_fitness(TINY, QUICK))
+    assert sorted(rows["evaluations"].unique()) == [6, 30, 150, 300]
+    assert len(rows) == 4 * len(SEARCHES)
+    course = rows.pivot(index="evaluations", columns="way", values="f1_mean")
+    assert (course.diff().dropna() >= 0).all(axis=None)
+    last = rows[rows["evaluations"] == 300]
+    assert last["gap"].min() >= 0
+    assert last["reached"].max() > 0
+    assert (last.loc[last["gap"] == 0, "reached"] == 1).all()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_keeps_to_its_evaluations(name):
+    problem = TINY.draw(0)
+    recorded = Recorded(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
+    SEARCHES[name](recorded, 1000, 0)
+    # No more than a generation is left over, and what lies beyond the budget is not looked at.
+    assert 900 < sum(map(len, recorded.seen)) < 1100
+    assert recorded.best_after(1) == recorded.seen[0][0]
+
+
+def test_the_command_takes_runs_and_writes_a_table(tmp_path, monkeypatch):
+    for seed in range(3):
+        run = make_run(skill=1.0 + seed)
+        (tmp_path / f"run{seed}").mkdir()
+        write_predictions(tmp_path / f"run{seed}" / "predictions.parquet", run)
+    runs = [str(tmp_path / f"run{seed}") for seed in range(3)]
+    assert read_case([tmp_path / "run0", tmp_path / "run1"]).name == "named: 2 classes, 2 models, 60 images"
+    monkeypatch.setattr(ensemble, "CASES", (TINY,))
+    monkeypatch.setattr(ensemble, "sklearn_evaluation", numpy_evaluation)
+    options = ["--restarts=1", "--rounds=1", "--deap-rounds=1", "--seeds=2", "--evaluations=200"]
+    done = CliRunner().invoke(benchmark.app, ["ensemble", *runs, *options, f"--csv={tmp_path / 'table.csv'}"])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "table.csv")
+    printed = table.set_index(["case", "way", "evaluations"]).loc[("tiny", "genetic, DEAP", 200)]
+    line = next(line for line in done.output.splitlines() if "genetic, DEAP" in line)
+    assert line.split()[-3:] == [f"{printed['f1_mean']:.4f}", f"{printed['gap']:.4f}", f"{printed['reached']:.0%}"]
+    assert "DEAP, scikit-learn's F1" in done.output
+    assert table["case"].unique().tolist() == ["tiny", "named: 2 classes, 3 models, 60 images"]
+    assert set(table["measured"]) == {"time", "fitness"}
+
+
+def test_more_rounds_of_deap_than_of_ours_are_refused():
+    done = CliRunner().invoke(benchmark.app, ["ensemble", "--rounds=1", "--deap-rounds=2"])
+    assert done.exit_code == 1

@@ -1,0 +1,52 @@
+"""The benchmarks measure all ways, in turn, on the same model."""
+
+import pytest
+import torch
+
+from benchmarks import mc_dropout
+from benchmarks.overhead import Case, measure
+from lightning_modules.mc_dropout import naive_passes
+
+
+def test_overhead_gives_positive_times_of_both_loops():
+    threads = torch.get_num_threads()
+    row = measure(Case("tiny", "resnet18", "layer1", size=32, batch=4), steps=20)
+    torch.set_num_threads(threads)
+    assert row["steps"] == 18  # the first tenth is not counted
+    assert 0 < row["bare_fetch_ms"] < row["bare_ms"]
+    assert 0 < row["ours_fetch_ms"] < row["ours_ms"]
+    assert row["ratio"] == row["bare_ms"] / row["ours_ms"]
+
+
+TINY = mc_dropout.Case("tiny", "resnet18", size=32)
+
+
+def test_the_passes_of_mc_dropout_are_timed_all_ways():
+    settings = mc_dropout.Settings(passes=6, batch=2, rounds=4, slow_rounds=2, slow_passes=3)
+    row = mc_dropout.measure(TINY, settings)
+    assert all(row[f"{way}_ms"] > 0 for way in ("plain", "ours", "features", "repeat", "naive"))
+    assert row["ratio"] == row["ours_ms"] / row["plain_ms"]
+    assert row["over_naive"] == row["naive_ms"] / row["ours_ms"]
+    assert (row["rates"], row["slow_passes"]) == ("0.5 0.5", 3)
+
+
+def test_a_way_is_timed_in_its_rounds():
+    called = []
+    ways = [{name: lambda name=name: called.append(name)} for name in ("quick", "slow")]
+    times = mc_dropout._in_turn(*ways, mc_dropout.Settings(rounds=4, slow_rounds=2))
+    assert called == ["quick", *["quick", "slow", "quick"] * 2]
+    assert {name: len(seconds) for name, seconds in times.items()} == {"quick": 4, "slow": 2}
+
+
+@pytest.mark.parametrize("way", [mc_dropout.repeated_batch, mc_dropout.repeated_features])
+def test_the_other_ways_are_monte_carlo_dropout_too(way, monkeypatch):
+    monkeypatch.setattr(mc_dropout, "REPEATED_IMAGES", 6)
+    image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        model = mc_dropout.build(TINY, (0.5, 0.5))
+        found = way(model, image, 7)
+        assert found.shape == (7, 2, 1)
+        assert found.std(dim=0).min() > 0
+        without = mc_dropout.build(TINY, (0.0, 0.0))
+        torch.testing.assert_close(way(without, image, 7), naive_passes(without, image, 7))
+    assert not any(module.training for module in model.modules())

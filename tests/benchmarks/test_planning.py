@@ -1,0 +1,199 @@
+"""The plan of a sweep: operations against known values, the schedule against trying everything, and the table."""
+
+import itertools
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from typer.testing import CliRunner
+
+from benchmarks.planning import __main__ as plan
+from benchmarks.planning import check as plan_check
+from benchmarks.planning import flops as network_costs
+from benchmarks.planning import sweep as planning
+from benchmarks.planning.flops import Cost, StageCost, composed, stage_costs
+from benchmarks.planning.sweep import Experiment, Images, Machine
+from common.errors import UserError
+
+MACHINE = Machine(peak_tflops=100.0, utilisation=0.5, operator_us=10.0, step_ms=1.0, loaders=2, startup_s=36.0)
+RESNET = ("+experiment=resnet50_features", "data=synthetic")
+
+
+@pytest.fixture(scope="module")
+def features():
+    """ResNet-50 whole, 224 px, with one logit, whose head alone trains."""
+    (stage,) = stage_costs(composed(*RESNET))
+    return stage
+
+
+def test_resnet50_has_the_operations_that_its_makers_print(features):
+    # torchvision's table: 4.09 G multiplications and additions at 224 px; the head of 1000 classes is 0.05 % of them.
+    assert features.forward.flops == pytest.approx(2 * 4.09e9, rel=0.005)
+
+
+def test_a_frozen_backbone_has_no_backward_pass(features):
+    assert features.training.flops == pytest.approx(features.forward.flops, rel=1e-5)
+    assert features.training.operators < features.forward.operators + 40
+    assert (features.epochs_least, features.epochs_most) == (9, 30)
+
+
+def test_all_of_a_network_takes_three_times_its_forward_pass_but_for_the_first_layer():
+    (stage,) = stage_costs(composed("data=synthetic", "model=resnet50", "unfreeze=whole"))
+    first = 2 * 112 * 112 * 64 * 3 * 7 * 7  # no gradient of the images is needed
+    assert stage.training.flops == pytest.approx(3 * stage.forward.flops - first, rel=1e-5)
+    assert stage.training.operators > 2 * stage.forward.operators
+
+
+def test_a_stage_without_early_stopping_trains_all_its_epochs():
+    (stage,) = stage_costs(composed(*RESNET, "callbacks.early_stopping.enabled=false", "trainer.max_epochs=12"))
+    assert (stage.epochs_least, stage.epochs_most) == (12, 12)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_the_backward_pass_of_a_grouped_convolution_is_counted_by_its_groups(groups):
+    layer = nn.Conv2d(8, 8, 3, padding=1, groups=groups, bias=False, device="meta")
+    image = torch.rand(2, 8, 10, 10, device="meta", requires_grad=True)
+    counted = {torch.ops.aten.convolution_backward: network_costs._backward_flops}
+    with FlopCounterMode(display=False, custom_mapping=counted) as count:
+        layer(image).sum().backward()
+    forward = 2 * 2 * 10 * 10 * 8 * (8 // groups) * 9
+    assert count.get_total_flops() == 3 * forward
+
+
+def test_views_start_nothing():
+    with network_costs.OperatorCount() as count:
+        (torch.ones(4, device="meta").view(2, 2) + 1).transpose(0, 1)
+    assert count.count == 2
+
+
+hours = st.lists(st.integers(1, 30), min_size=1, max_size=7)
+
+
+@given(hours, st.integers(1, 3))
+def test_the_schedule_is_near_the_best_of_all(jobs, gpus):
+    ways = itertools.product(range(gpus), repeat=len(jobs))
+    best = min(
+        max(sum(job for job, on in zip(jobs, way, strict=True) if on == gpu) for gpu in range(gpus)) for way in ways
+    )
+    found = planning.makespan(jobs, gpus)
+    assert best <= found <= best * (4 / 3 - 1 / (3 * gpus)) + 1e-9  # Graham's bound of the longest first
+
+
+def test_the_longest_job_goes_first():
+    assert planning.makespan([1, 1, 1, 1, 4], 2) == 4
+    assert planning.makespan([2, 3], 8) == 3
+
+
+@pytest.mark.parametrize(
+    ("cost", "per_core", "expected"),
+    [
+        (Cost(flops=5e10, operators=1), 1e6, ("operations", 1e-3)),
+        (Cost(flops=1.0, operators=300), 1e6, ("operators", (3e-3 + 1e-3) / 4)),
+        (Cost(flops=1.0, operators=1), 10.0, ("loading", 1 / 20)),
+    ],
+)
+def test_the_slowest_bound_counts(cost, per_core, expected):
+    by, seconds = planning._slowest(cost, Experiment("any", "32", 4, (), per_core), MACHINE)
+    assert by == expected[0]
+    assert seconds == pytest.approx(expected[1])
+
+
+def two_stages(name="a", factor=1):
+    """A millisecond for each image forward, three in training of the second stage."""
+    forward, training = Cost(factor * 5e10, 0), Cost(factor * 15e10, 0)
+    stages = (StageCost("head", 2, 10, forward, forward), StageCost("finetune", 3, 20, forward, training))
+    return Experiment(name, "224", batch=32, stages=stages, per_core=1e9)
+
+
+IMAGES = Images(600, 200, 100)
+LEAST, MOST = 2 * 0.8 + 3 * 2.0 + 0.3, 10 * (0.6 + 0.2) + 20 * (1.8 + 0.2) + 0.3  # seconds after the start
+
+
+def test_the_hours_of_a_job():
+    row = planning.plan_experiment(two_stages(), IMAGES, MACHINE)
+    assert row["hours_most"] == pytest.approx((36 + MOST) / 3600)
+    assert row["hours_least"] == pytest.approx((36 + LEAST) / 3600)
+    assert (row["images_least"], row["images_most"]) == (600 * 5, 600 * 30)
+    assert row["bound_by"] == "operations"
+    assert row["gflops_training"] == pytest.approx((10 * 50 + 20 * 150) / 30)
+
+
+def test_the_table_has_a_row_for_each_experiment_speed_and_number_of_gpus():
+    found = planning.plan_sweep([two_stages("a"), two_stages("b", 3)], IMAGES, MACHINE, 3, [1, 2])
+    assert found["experiment"].tolist() == ["a", "b", *["all"] * 6]
+    assert found["speed"].tolist() == [1, 1, 1, 1, 0.5, 0.5, 2, 2]
+    assert found["jobs"].tolist() == [3, 3, *[6] * 6]
+    assert (found["peak_tflops"] == 100).all()
+    one, other = (36 + MOST) / 3600, (36 + 3 * MOST) / 3600
+    assert found["hours_most"][:4].tolist() == pytest.approx([one, other, 3 * (one + other), other + 3 * one])
+    assert found["gpu_hours_most"][:4].tolist() == pytest.approx([3 * one, 3 * other, *[3 * (one + other)] * 2])
+    assert found["hours_most"][4] == pytest.approx(3 * (72 + 8 * MOST) / 3600)
+    assert found["hours_most"][6] == pytest.approx(3 * (72 + 2 * MOST) / 3600)
+
+
+def test_a_faster_machine_is_faster_in_all_but_the_start():
+    twice = MACHINE.faster(2)
+    assert (twice.peak_tflops, twice.operator_us, twice.step_ms, twice.startup_s) == (200, 5, 0.5, 36)
+
+
+def test_the_experiments_are_those_of_the_sweep():
+    names = planning.experiments_of("cnmc_grid")
+    assert len(names) == len(set(names)) == 18
+    assert "resnet50_cut_block5" in names
+    with pytest.raises(UserError, match="no sweep is called cnmc_gird: there are .*cnmc_grid"):
+        planning.experiments_of("cnmc_gird")
+    with pytest.raises(UserError, match="names no experiments"):
+        planning.experiments_of("folds")
+
+
+def test_a_sweep_is_planned_by_one_command(monkeypatch, tmp_path):
+    monkeypatch.setattr(planning, "experiments_of", lambda name: ["scratch_cnn_d128"])
+    monkeypatch.setattr(planning, "rates", lambda: lambda name: 1000.0)
+    path = tmp_path / "plan.csv"
+    done = CliRunner().invoke(plan.app, ["sweep", "some", "--images", "100", "--gpus", "4", "--csv", str(path)])
+    assert done.exit_code == 0, done.output
+    found = pd.read_csv(path)
+    assert found["experiment"].tolist() == ["scratch_cnn_d128", "all", "all", "all"]
+    assert found["images_most"][0] == 60 * 60
+    assert {"gflops_forward", "gpu_hours_most", "bound_by", "utilisation", "revision"} <= {*found}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "vgg61"], "no experiment is called vgg61"),
+        (["sweep", "cnmc_grid", "--images", "10", "--folds", "20"], "--images 10 cannot be parted into 20 folds"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_one_line(words, said, capfd):
+    assert CliRunner().invoke(plan.app, words).exit_code == 1
+    done = capfd.readouterr().err or CliRunner().invoke(plan.app, words).output
+    assert said in done
+    assert done.strip().count("\n") == 0
+
+
+def test_the_loading_rate_is_measured_once_for_each_augmentation(monkeypatch):
+    called = []
+    monkeypatch.setattr(planning, "loading_rate", lambda config: called.append(config.prepare.size) or 5.0)
+    rate = planning.rates()
+    names = ("resnet50_features", "vgg16_features", "scratch_cnn_d128")
+    assert [rate(name) for name in names] == [5.0] * 3
+    assert called == [224, 300]
+
+
+def test_images_are_loaded_at_some_rate(tmp_path):
+    small = ["prepare.size=32", f"cache_dir={tmp_path}", *planning.DRAWN]
+    rate = planning.loading_rate(composed("+experiment=resnet50_features", *small), epochs=1)
+    assert 100 < rate < 1e6
+
+
+def test_the_arithmetic_is_held_against_real_steps(monkeypatch):
+    small = composed("model=resnet18", "model.cut=layer1", "unfreeze=whole", "prepare.size=32", "loader.batch_size=4")
+    monkeypatch.setattr(plan_check, "composed", lambda *overrides: small)
+    row = plan_check.check_on_cpu("any", batch=4, steps=1)
+    assert row["measured_over_predicted"] == row["measured_s"] / row["predicted_s"] > 0
+    assert row["predicted_s"] == pytest.approx(row["gflops_step"] / row["matrix_gflops_s"])

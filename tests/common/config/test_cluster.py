@@ -1,0 +1,50 @@
+import pytest
+from omegaconf import OmegaConf
+
+from common.config.cluster import HereConfig, LocalConfig, SlurmConfig, check_cluster
+from common.config.compose import check_config, explain_composition
+from common.errors import UserError
+from tests.helpers.training import SMALL, composed
+
+
+def test_no_cluster_is_one_job_after_another():
+    assert isinstance(check_cluster(None), HereConfig)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("local", LocalConfig), ("slurm", SlurmConfig)])
+def test_the_files_of_the_house_hold_exactly_the_keys_of_the_schema(name, kind):
+    found = composed([f"+cluster={name}", *SMALL])
+    values = OmegaConf.to_container(found.cluster, resolve=True)
+    assert isinstance(check_cluster(values), kind)
+    assert set(values) == set(kind.model_fields)
+
+
+def test_nodes_and_tasks_are_those_of_the_training():
+    found = composed(["+cluster=slurm", *SMALL, "trainer.num_nodes=4", "trainer.devices=8"])
+    cluster = check_cluster(OmegaConf.to_container(found.cluster, resolve=True))
+    assert (cluster.nodes, cluster.tasks_per_node, cluster.gpus_per_node) == (4, 8, 8)
+
+
+def test_where_a_run_is_trained_is_no_part_of_its_configuration():
+    assert not hasattr(check_config(composed(["+cluster=slurm", *SMALL])), "cluster")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "slurm", "partion": "gpu"}, "unknown key cluster.partion: did you mean cluster.partition"),
+        ({"name": "slurm", "pack": 0}, r"cluster\.pack: .*found 0"),
+        ({"name": "pbs"}, "cluster.name: 'pbs' is neither local nor slurm"),
+        ({"name": "slurm", "pack": 2, "nodes": 2}, r"cluster\.pack=2 puts jobs of one process on one GPU"),
+        ({"name": "local", "jobs": "many"}, r"cluster\.jobs"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_key(values, said):
+    with pytest.raises(UserError, match=said):
+        check_cluster(values)
+
+
+def test_a_mistyped_key_on_the_command_line_names_the_right_one():
+    said = r"unknown key cluster\.partion: did you mean cluster\.partition"
+    with pytest.raises(UserError, match=said), explain_composition():
+        composed(["+cluster=slurm", "cluster.partion=gpu"])

@@ -1,0 +1,58 @@
+"""The keys of an ensemble: their file says all of them, and a mistyped one is found."""
+
+import pytest
+import yaml
+
+from common.config.ensemble import FILE, EnsembleConfig, load_ensemble_config
+from common.errors import UserError
+
+
+def test_the_file_holds_every_key_with_its_default():
+    assert load_ensemble_config() == EnsembleConfig()
+    written = yaml.safe_load(FILE.read_text())
+    expected = EnsembleConfig().model_dump(mode="json")
+    assert {group: list(keys) for group, keys in written.items()} == {
+        group: list(expected[group]) for group in expected
+    }
+
+
+def test_what_the_paper_leaves_open_is_marked():
+    lines = [line for line in FILE.read_text().splitlines() if line.startswith("  ")]
+    of_genetic = lines[: lines.index(next(line for line in lines if "objective" in line))]
+    keys = [line for line in of_genetic if not line.strip().startswith("#")]
+    assert len(keys) == 7
+    assert all("# ours" in line for line in keys)
+
+
+def test_overrides_are_read_as_yaml():
+    config = load_ensemble_config(["genetic.population=7", "stacking.strengths=[0.5,2]", "cma.objective=nll"])
+    assert config.genetic.population == 7
+    assert config.stacking.strengths == (0.5, 2.0)
+    assert config.cma.objective == "nll"
+    assert config.differential == EnsembleConfig().differential
+
+
+def test_a_key_without_a_group_is_the_methods_own():
+    assert load_ensemble_config(["population=7"], "genetic").genetic.population == 7
+    assert load_ensemble_config(["population=7"], "cma").cma.population == 7
+    assert load_ensemble_config(["cma.population=7"], "genetic").cma.population == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "method", "message"),
+    [
+        ("popultion=3", "genetic", "unknown key genetic.popultion: did you mean genetic.population"),
+        ("population=3", "average", "unknown key population"),
+        ("genetic.population=many", None, r"genetic.population: .* valid integer"),
+        ("genetic.elites=100", None, "genetic: elites=100 leave no place for children in a population of 100"),
+        ("cma.evaluations=10", None, "cma: evaluations=10: a population of 20 needs more of them"),
+        ("greedy.start=60", None, "start=60 members are taken at once, of only rounds=50"),
+        ("genetic", None, "cannot read 'genetic': type key=value"),
+        ("genetic=3", None, "genetic"),
+        ("genetic.population=[", None, "ensemble"),
+    ],
+)
+def test_a_wrong_override_is_one_line(override, method, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_ensemble_config([override], method)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,131 @@
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import UserError
+from common.preemption import Preempted
+from common.sweeps import records as sweeps
+from common.sweeps.records import Job, Sweep, job_of, names, read_record, recorded, sweep_folder, write_record
+
+
+def test_a_job_is_what_it_trains_not_where_or_in_which_order_it_is_typed():
+    one = job_of(["seed=0", "+experiment=a", "+cluster=slurm", "cluster.partition=gpu", "hydra.verbose=true"])
+    assert one.overrides == ("seed=0", "+experiment=a")
+    assert job_of(["+experiment=a", "seed=0"]).key == one.key
+    assert job_of(["+experiment=a", "seed=1"]).key != one.key
+
+
+@given(st.lists(st.sampled_from("abcdef"), unique=True, min_size=2), st.randoms())
+def test_a_sweep_keeps_its_folder_whatever_the_order_of_its_jobs(words, random):
+    jobs = [job_of([f"name={word}"]) for word in words]
+    shuffled = random.sample(jobs, len(jobs))
+    assert sweep_folder("out", "x", jobs) == sweep_folder("out", "x", shuffled)
+    assert sweep_folder("out", "x", jobs) != sweep_folder("out", "x", jobs[1:])
+
+
+def test_jobs_are_named_by_what_they_do_not_share():
+    jobs = [job_of(["a=1", "seed=0"]), job_of(["a=1", "seed=1"])]
+    assert list(names(jobs).values()) == ["seed=0", "seed=1"]
+    assert list(names(jobs[:1]).values()) == ["a=1 seed=0"]
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    sweep = Sweep("grid", (job_of(["seed=0"]), job_of(["seed=1"])), "slurm", ("train.py", "-m"), "outputs")
+    sweeps.write_sweep(tmp_path, sweep)
+    assert sweeps.read_sweep(tmp_path) == sweep
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "is no sweep"),
+        ("{", "cannot be read"),
+        ('{"schema": 9}', "another version"),
+        ('{"schema": 1}', "is not what a sweep writes"),
+        ("[]", "is not what a sweep writes"),
+    ],
+)
+def test_a_folder_that_is_no_sweep_is_refused(tmp_path, text, said):
+    if text is not None:
+        (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        sweeps.read_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['{"sta', "[]"])
+def test_a_damaged_record_is_not_taken_for_a_job_that_waits(tmp_path, text):
+    key = job_of(["seed=0"]).key
+    write_record(tmp_path, key, status="finished")
+    (tmp_path / "jobs" / f"{key}.json").write_text(text)
+    with pytest.raises(UserError, match=f"{key}.json cannot be read"):
+        read_record(tmp_path, key)
+
+
+def test_the_record_of_a_job_tells_how_it_goes(tmp_path, monkeypatch):
+    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+    key = job_of(["seed=0"]).key
+    assert read_record(tmp_path, key) == {"key": key, "status": "waiting"}
+    with recorded(["seed=0", "+cluster=slurm"], "run", first=True):
+        sweeps.note_run(tmp_path / "run")
+        running = read_record(tmp_path, key)
+        assert (running["status"], running["pid"], running["attempts"]) == ("running", os.getpid(), 1)
+    ended = read_record(tmp_path, key)
+    assert (ended["status"], ended["run"]) == ("finished", str(tmp_path / "run"))
+    assert ended["updated"] >= ended["started"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (UserError("wrong key"), "failed", "wrong key"),
+        (ZeroDivisionError("a bug"), "failed", "ZeroDivisionError: a bug"),
+        (KeyboardInterrupt(), "interrupted", None),
+        (Preempted(15), "preempted", None),
+    ],
+)
+def test_the_record_tells_how_a_job_has_ended(tmp_path, monkeypatch, error, status, told):
+    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+    with pytest.raises(type(error)), recorded(["seed=0"], "run", first=True):
+        raise error
+    record = read_record(tmp_path, job_of(["seed=0"]).key)
+    assert (record["status"], record["error"]) == (status, told)
+
+
+def test_attempts_are_counted_and_an_older_error_is_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+    with pytest.raises(UserError), recorded(["seed=0"], "run", first=True):
+        raise UserError("once")
+    with recorded(["seed=0"], "run", first=True):
+        pass
+    record = read_record(tmp_path, job_of(["seed=0"]).key)
+    assert (record["attempts"], record["status"], record["error"]) == (2, "finished", None)
+
+
+def test_only_the_first_process_of_a_job_writes_and_nobody_outside_a_sweep(tmp_path, monkeypatch):
+    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+    with recorded(["seed=0"], "run", first=False):
+        sweeps.note_run(tmp_path)
+    monkeypatch.delenv(sweeps.VARIABLE)
+    with recorded(["seed=0"], "run", first=True):
+        sweeps.note_run(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_job_is_done_while_its_run_is_there_and_a_search_never(tmp_path):
+    (tmp_path / "run").mkdir()
+    status = tmp_path / "run" / "status.json"
+    status.write_text(json.dumps({"status": "finished"}))
+    write_record(tmp_path, "k", status="finished", kind="run", run=str(tmp_path / "run"))
+    write_record(tmp_path, "s", status="finished", kind="search", run=str(tmp_path / "run"))
+    assert sweeps.is_done(tmp_path, "k")
+    assert not sweeps.is_done(tmp_path, "s")
+    assert not sweeps.is_done(tmp_path, "unknown")
+    status.write_text(json.dumps({"status": "running"}))
+    assert not sweeps.is_done(tmp_path, "k")
+
+
+def test_a_job_of_an_unknown_kind_of_override_is_kept_as_it_is():
+    assert job_of(["~transform"]) == Job(job_of(["~transform"]).key, ("~transform",))

@@ -1,0 +1,98 @@
+"""A few images, prepared as those of a run."""
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.inference.run_images import from_files, from_test_part
+from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image
+from tests.helpers.sheets import karyogram_config, write_karyograms
+from tests.helpers.training import small_config
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder with its split, its configuration and its data module."""
+    root = write_class_folders(tmp_path / "images", {"a": 20, "b": 20})
+    data = ["data=folder", "data.positive_class=b", f"data_dir={root}", "protocol=image"]
+    config = small_config(tmp_path, "model=resnet18", data=data)
+    module = ImageDataModule(config, progress=False)
+    module.inspect()
+    module.prepare()
+    module.write_facts(tmp_path / "run")
+    return tmp_path / "run", config, module
+
+
+def test_samples_are_prepared_test_images_of_each_class_in_turn(run):
+    folder, config, module = run
+    samples = from_test_part(folder, config, 3, progress=False)
+    assert samples.labels == ("a", "b", "a")
+    tested = module.manifest.frame.iloc[module.rows("test")]
+    for image, name, label in zip(samples.images, samples.names, samples.labels, strict=True):
+        row = tested.index[tested["image_id"] == name][0]
+        assert tested["label"][row] == label
+        assert np.array_equal(image, module.images[row])
+
+
+def test_no_more_samples_than_there_are(run):
+    folder, config, module = run
+    assert len(from_test_part(folder, config, 1000, progress=False).images) == len(module.rows("test"))
+
+
+def test_files_are_prepared_as_the_images_of_the_run_were(run):
+    _, config, module = run
+    row = int(module.rows("test")[0])
+    samples = from_files([module.manifest.file(row)], config)
+    assert np.array_equal(samples.images[0], module.images[row])
+    assert samples.labels == (None,)
+
+
+def test_samples_are_as_large_as_the_network_sees_them(tmp_path):
+    root = write_karyograms(tmp_path / "sheets", {"normal": 12, "abnormal": 12})
+    config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48", "prepare.compact=true")
+    module = ImageDataModule(config, progress=False)
+    module.inspect()
+    module.prepare()
+    module.write_facts(tmp_path / "run")
+    tested = from_test_part(tmp_path / "run", config, 1, progress=False)
+    row = module.manifest.frame["image_id"].tolist().index(tested.names[0])
+    (again,) = from_files([module.manifest.file(row)], config).images
+    assert again.shape == (32, 32, 3)
+    assert np.array_equal(again, tested.images[0])
+    assert module.images[row].shape == (48, 48, 3)
+
+
+def test_images_that_changed_since_the_run_are_refused(run):
+    folder, config, module = run
+    for row in module.rows("test"):
+        write_image(module.manifest.file(row), cell_image(9000 + int(row)))
+    with pytest.raises(UserError, match="not those that .* was tested on"):
+        from_test_part(folder, config, 2, progress=False)
+
+
+def test_a_file_that_is_no_image_is_named(run, tmp_path):
+    (tmp_path / "notes.png").write_text("no image")
+    with pytest.raises(UserError, match="notes.png"):
+        from_files([tmp_path / "notes.png"], run[1])
+
+
+def test_copies_made_before_the_split_are_served_turned(tmp_path):
+    """protocol=paper of paper 003: a turned copy in the test part is shown as the run saw it."""
+    root = write_cnmc(tmp_path / "cells", subjects_per_fold=4, images=3)
+    for path in sorted(root.rglob("*_hem.bmp"))[8:]:  # fewer HEM than ALL, so that some are copied
+        path.unlink()
+    data = ["data=hem_all", f"data_dir={root}", "protocol=paper", "balance=none", "split.near_duplicates=off"]
+    config = small_config(tmp_path, "model=resnet18", data=data)
+    module = ImageDataModule(config, progress=False)
+    module.inspect()
+    module.prepare()
+    module.write_facts(tmp_path / "run")
+    samples = from_test_part(tmp_path / "run", config, 1000, progress=False)
+    tested = module.rows("test")
+    by_id = dict(zip(samples.names, samples.images, strict=True))
+    names = module.manifest.frame["image_id"].iloc[tested]
+    assert set(by_id) == set(names)
+    for row, name in zip(tested, names, strict=True):
+        assert np.array_equal(by_id[name], module.images[row])
+    assert any(name.endswith("_turned90") for name in module.manifest.frame["image_id"])

@@ -1,0 +1,186 @@
+"""Every kind of file ends as 8-bit RGB by the written rule."""
+
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules.io.decode import BrokenImageError, decode_image, read_image
+from tests.helpers.real_data import real_archive
+
+SUFFIXES = (".png", ".bmp", ".tif")
+RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
+GRAY = RGB[..., 0]
+
+
+def save(image: Image.Image, path: Path, **keys: object) -> Path:
+    image.save(path, **keys)
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rgb_stays(tmp_path, suffix):
+    assert np.array_equal(read_image(save(Image.fromarray(RGB), tmp_path / f"a{suffix}")), RGB)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_gray_is_replicated(tmp_path, suffix):
+    pixels = read_image(save(Image.fromarray(GRAY), tmp_path / f"a{suffix}"))
+    assert np.array_equal(pixels, np.dstack([GRAY] * 3))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_one_bit_becomes_black_and_white(tmp_path, suffix):
+    bits = GRAY > 127
+    pixels = read_image(save(Image.fromarray(bits), tmp_path / f"a{suffix}"))
+    assert np.array_equal(pixels, np.dstack([np.where(bits, 255, 0)] * 3))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_palette_is_looked_up(tmp_path, suffix):
+    image = Image.fromarray(RGB).quantize(8)
+    assert np.array_equal(read_image(save(image, tmp_path / f"a{suffix}")), np.array(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_transparency_is_composited_over_black(tmp_path, suffix):
+    alpha = np.full(GRAY.shape, 255, np.uint8)
+    alpha[:4], alpha[4:8] = 0, 128
+    pixels = read_image(save(Image.fromarray(np.dstack([RGB, alpha])), tmp_path / f"a{suffix}"))
+    assert (pixels[:4] == 0).all()
+    assert np.abs(pixels[4:8].astype(int) - RGB[4:8] * (128 / 255)).max() <= 1
+    assert np.array_equal(pixels[8:], RGB[8:])
+
+
+def test_gray_with_alpha_is_composited_over_black(tmp_path):
+    alpha = np.where(np.arange(17) < 5, 0, 255).astype(np.uint8)[None].repeat(12, 0)
+    image = Image.merge("LA", [Image.fromarray(GRAY), Image.fromarray(alpha)])
+    pixels = read_image(save(image, tmp_path / "a.png"))
+    assert (pixels[:, :5] == 0).all()
+    assert np.array_equal(pixels[:, 5:], np.dstack([GRAY] * 3)[:, 5:])
+
+
+def test_transparent_palette_entry_becomes_black(tmp_path):
+    image = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8)).convert("P")
+    image.putpalette([250, 240, 230, 10, 20, 30])
+    pixels = read_image(save(image, tmp_path / "a.png", transparency=0))
+    assert pixels.tolist() == [[[0, 0, 0], [10, 20, 30]], [[10, 20, 30], [0, 0, 0]]]
+
+
+def test_cmyk_jpeg_is_converted(tmp_path):
+    flat = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    red = read_image(save(flat, tmp_path / "a.jpg"))[4, 4].astype(int)
+    assert red[0] > 240
+    assert red[1:].max() < 15
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_are_divided_by_257(tmp_path, suffix, channels):
+    values = np.random.default_rng(1).integers(0, 65536, (9, 11, 4), dtype=np.uint16)
+    values[0, 0], values[0, 1], values[..., 3] = 0, 65535, 65535
+    path = tmp_path / f"a{suffix}"
+    assert cv2.imwrite(str(path), values[..., 0] if channels == 1 else values[..., :channels])
+    wanted = np.dstack([values[..., 0]] * 3) if channels == 1 else values[..., 2::-1]
+    decoded = decode_image(path.read_bytes())
+    assert np.array_equal(decoded.pixels, wanted // 257)
+    assert decoded.channels == channels
+
+
+def test_sixteen_bit_alpha_is_composited_over_black(tmp_path):
+    values = np.full((2, 2, 4), 60000, np.uint16)
+    values[0, :, 3], values[1, :, 3] = 0, 32768
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    pixels = read_image(tmp_path / "a.png")
+    assert (pixels[0] == 0).all()
+    assert (pixels[1] == 60000 * 32768 // 65535 // 257).all()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_rgb_tiff_in_both_byte_orders(order):
+    values = np.arange(2 * 3 * 3, dtype=np.uint16).reshape(2, 3, 3) * 3855
+    assert np.array_equal(decode_image(tiff16(values, order)).pixels, values // 257)
+
+
+def test_cut_sixteen_bit_tiff_whose_directory_is_whole_is_broken():
+    values = np.full((40, 50, 3), 40000, np.uint16)
+    with pytest.raises(BrokenImageError):
+        decode_image(tiff16(values, "<")[:-2000])
+
+
+def test_thirty_two_bits_and_floats_are_refused(tmp_path):
+    for mode in ("F", "I"):
+        with pytest.raises(BrokenImageError, match="8-bit or 16-bit"):
+            read_image(save(Image.new(mode, (4, 4)), tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+def test_the_cameras_orientation_is_applied(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees clockwise
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16] = 255
+    shown = read_image(save(Image.fromarray(pixels), tmp_path / f"a{suffix}", exif=exif))
+    assert shown.shape == (32, 16, 3)
+    assert shown[:12].min() > 200
+    assert shown[20:].max() < 50
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sixteen"),
+    [(".png", False), (".bmp", False), (".tif", False), (".jpg", False), (".png", True), (".tif", True)],
+)
+def test_a_file_cut_short_is_broken(tmp_path, suffix, sixteen):
+    values = np.random.default_rng(2).integers(0, 65536, (60, 60), dtype=np.uint16)
+    path = tmp_path / f"a{suffix}"
+    save(Image.fromarray(values if sixteen else (values >> 8).astype(np.uint8)), path)
+    for share in (0.0, 0.1, 0.5, 0.9):
+        cut = path.read_bytes()[: int(path.stat().st_size * share)]
+        with pytest.raises(BrokenImageError):
+            decode_image(cut)
+
+
+def test_what_is_no_image_or_not_there_is_broken(tmp_path):
+    with pytest.raises(BrokenImageError, match="not an image"):
+        decode_image(b"Patient_ID,new_names,labels\n")
+    with pytest.raises(BrokenImageError, match="cannot be read"):
+        read_image(tmp_path / "none.png")
+
+
+def test_channels_of_the_file_are_told(tmp_path):
+    for mode, channels in (("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4), ("P", 1), ("1", 1)):
+        path = save(Image.new(mode, (4, 4)), tmp_path / f"{mode}.png")
+        assert decode_image(path.read_bytes()).channels == channels
+
+
+def test_real_chromosomes_of_every_mode_are_read_in_silence():
+    with zipfile.ZipFile(real_archive("chromosomes_612cells")) as archive, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        names = [name for name in archive.namelist() if "97002135.5_" in name or "98000079.8_" in name]
+        decoded = [decode_image(archive.read(name)) for name in names]
+    assert {image.channels for image in decoded} == {1, 4}
+    for image in (image for image in decoded if image.channels == 4):
+        edge = np.concatenate([image.pixels[0], image.pixels[-1]])
+        assert np.median(edge) > 200  # dark on white: the fourth channel hides nothing
+        assert image.pixels.min() < 120
+
+
+def tiff16(values: np.ndarray, order: str) -> bytes:
+    """Return an uncompressed 16-bit RGB TIFF whose directory stands before the pixels."""
+    height, width, channels = values.shape
+    data = values.astype(f"{order}u2").tobytes()
+    tags = [(256, 4, width), (257, 4, height), (258, 3, None), (259, 3, 1), (262, 3, 2), (273, 4, None)]
+    tags += [(277, 3, channels), (278, 4, height), (279, 4, len(data))]
+    bits_at = 8 + 2 + 12 * len(tags) + 4
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8) + struct.pack(order + "H", len(tags))
+    for tag, kind, value in tags:
+        count = 3 if tag == 258 else 1
+        value = bits_at if tag == 258 else bits_at + 6 if tag == 273 else value
+        inline = struct.pack(order + "HH", value, 0) if kind == 3 and tag != 258 else struct.pack(order + "I", value)
+        head += struct.pack(order + "HHI", tag, kind, count) + inline
+    return head + struct.pack(order + "I", 0) + struct.pack(order + "HHH", 16, 16, 16) + data

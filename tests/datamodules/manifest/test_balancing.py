@@ -1,0 +1,105 @@
+"""Plans that even out the classes of the train part."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+
+from common.errors import UserError
+from datamodules.manifest.balancing import even_out, plan
+
+counts_of_classes = st.lists(st.integers(1, 40), min_size=2, max_size=5)
+
+
+def part(counts):
+    """Return labels and manifest rows (not 0, 1, 2, ...) of a train part, mixed."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order = np.random.default_rng(0).permutation(len(labels))
+    return labels[order], np.arange(len(labels), dtype=np.int64) * 3 + 7
+
+
+def test_the_papers_numbers_at_full_size():
+    labels, rows = part([1964, 4432])
+    made = plan(labels, rows, 2, "paper", 0)
+    of_row = dict(zip(rows, labels, strict=True))
+    drawn = np.array([of_row[row] for row in made.rows])
+    assert np.bincount(drawn).tolist() == [3198, 3198]
+    assert (made.copy > 0).sum() == 1234
+    assert (drawn[made.copy > 0] == 0).all()
+    assert len(np.unique(made.rows[made.copy > 0])) == 1234  # without replacement
+    assert len(np.unique(made.rows[drawn == 1])) == 3198
+    assert set(made.rows[(drawn == 0) & (made.copy == 0)]) == set(rows[labels == 0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(counts_of_classes, st.integers(0, 9))
+def test_the_papers_plan_holds_for_any_counts(counts, seed):
+    labels, rows = part(counts)
+    made = plan(labels, rows, len(counts), "paper", seed)
+    target = len(rows) // len(counts)
+    of_row = dict(zip(rows, labels, strict=True))
+    drawn = np.array([of_row[row] for row in made.rows], dtype=int)
+    assert np.bincount(drawn, minlength=len(counts)).tolist() == [target] * len(counts)
+    assert len(set(zip(made.rows, made.copy, strict=True))) == len(made.rows)
+    for index, count in enumerate(counts):
+        copies = made.copy[drawn == index]
+        used = np.unique(made.rows[drawn == index], return_counts=True)[1]
+        assert copies.max(initial=0) == max(-(-target // count) - 1, 0)
+        assert used.max() - used.min() <= 1  # round again only when all have been drawn
+    again = plan(labels, rows, len(counts), "paper", seed)
+    assert np.array_equal(made.rows, again.rows)
+    assert np.array_equal(made.copy, again.copy)
+
+
+def test_another_seed_draws_others():
+    labels, rows = part([20, 60])
+    assert not np.array_equal(plan(labels, rows, 2, "paper", 0).rows, plan(labels, rows, 2, "paper", 1).rows)
+
+
+@given(counts_of_classes)
+def test_weights_are_scikit_learns(counts):
+    labels, rows = part(counts)
+    sampling = plan(labels, rows, len(counts), "weighted_sampling", 0)
+    assert np.allclose(sampling.sample_weights, compute_sample_weight("balanced", labels))
+    assert sampling.class_weights is None
+    loss = plan(labels, rows, len(counts), "class_weights", 0)
+    wanted = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
+    assert np.allclose(loss.class_weights, wanted)
+    assert loss.sample_weights is None
+    for made in (sampling, loss, plan(labels, rows, len(counts), "none", 0)):
+        assert np.array_equal(made.rows, rows)
+        assert not made.copy.any()
+
+
+def test_a_class_without_images_and_an_unknown_name_are_errors():
+    with pytest.raises(ValueError, match="class 2 has no train image"):
+        plan(np.array([0, 1, 0]), np.arange(3), 3, "none", 0)
+    with pytest.raises(ValueError, match="no balance plan is called smote"):
+        plan(np.array([0, 1]), np.arange(2), 2, "smote", 0)
+
+
+def test_paper_003_reaches_its_number_of_images():
+    assert even_out(3389, 7272, 13_833) == (3389, 7055)
+    assert even_out(3389, 7272) == (3389, 6778)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(0, 9))
+def test_hem_all_gives_the_smaller_class_one_copy_each_at_most(counts, seed):
+    labels, rows = part(counts)
+    made = plan(labels, rows, 2, "hem_all", seed)
+    of_row = dict(zip(rows, labels, strict=True))
+    drawn = np.array([of_row[row] for row in made.rows])
+    target = min(max(counts), 2 * min(counts))
+    assert np.bincount(drawn, minlength=2).tolist() == [target, target]
+    assert len(set(zip(made.rows, made.copy, strict=True))) == len(made.rows)
+    assert made.copy.max() <= 1
+    smaller = int(np.argmin(counts))
+    assert (drawn[made.copy == 1] == smaller).all()
+    assert set(made.rows[drawn == smaller]) == set(rows[labels == smaller])
+
+
+def test_hem_all_is_for_two_classes():
+    with pytest.raises(UserError, match="balance=hem_all evens out two classes, there are 3"):
+        plan(*part([3, 4, 5]), 3, "hem_all", 0)

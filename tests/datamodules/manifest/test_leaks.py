@@ -1,0 +1,176 @@
+"""The leak check finds what is on two sides, and stops where the protocol says so."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from common.config.schema import SplitConfig
+from common.errors import UserError
+from datamodules.manifest import near_duplicates
+from datamodules.manifest.leakage import check_leaks, write_contact_sheet
+from datamodules.manifest.splits import split
+from tests.helpers.images import cell_image, scan_cnmc, scan_folder, write_class_folders, write_image
+from tests.helpers.manifests import make_manifest, two_class_manifest
+from tests.helpers.real_data import real_data
+
+SIDES = pd.Series(["train", "train", "validation", "test", "unused"], dtype=object)
+
+
+def five(**columns):
+    return make_manifest(["a", "b", "a", "b", "a"], **columns)
+
+
+def with_bits(base: str, flipped: int) -> str:
+    """Flip the first bits of a hash."""
+    return f"{int(base, 16) ^ ((1 << flipped) - 1):064x}"
+
+
+def test_a_clean_split_has_nothing_to_say():
+    manifest = two_class_manifest(10, 3)
+    report = check_leaks(manifest, split(manifest, "subject", SplitConfig(), None), "subject", SplitConfig())
+    assert report.lines() == []
+    assert report.as_dict()["subjects_in_several_parts"] == 0
+    assert report.as_dict()["near_pairs"] == 0
+
+
+def test_a_subject_on_two_sides_stops_under_subject_only():
+    manifest = five(subjects=["s1", "s2", "s3", "s1", "s2"])
+    with pytest.raises(UserError, match=r"subjects in more than one part: 1 \(s1\).*protocol=image"):
+        check_leaks(manifest, SIDES, "subject", SplitConfig())
+    for protocol in ("image", "paper"):
+        assert check_leaks(manifest, SIDES, protocol, SplitConfig()).subjects == ("s1",)
+
+
+def test_a_given_test_part_that_shares_a_subject_is_caught():
+    rows = [(label, f"{label}{n}", "fold_0") for label in "ab" for n in range(5)]
+    rows += [("a", "a0", "prelim"), ("b", "b9", "prelim")]
+    manifest = make_manifest(*zip(*rows, strict=True))
+    parts = split(manifest, "subject", SplitConfig(test="prelim"), None)
+    with pytest.raises(UserError, match=r"\(a0\)"):
+        check_leaks(manifest, parts, "subject", SplitConfig())
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_the_same_bytes_on_two_sides_stop(protocol):
+    manifest = five(sha256=["x", "y", "x", "y", "z"])
+    message = r"i00000 \(train\) and i00002 \(validation\), and 1 more such pairs: keep one copy"
+    with pytest.raises(UserError, match=message):
+        check_leaks(manifest, SIDES, protocol, SplitConfig())
+
+
+def test_under_paper_everything_is_a_warning():
+    manifest = five(subjects=["s"] * 5, sha256=["x", "y", "x", "y", "z"], phash=["0" * 64] * 5)
+    report = check_leaks(manifest, SIDES, "paper", SplitConfig(near_duplicates="stop", near_duplicate_bits=8))
+    assert report.subjects == ("s",)
+    assert [tuple(pair) for pair in report.identical_pairs] == [(0, 2, 0), (1, 3, 0)]
+    assert report.near_count == 3  # 0-3, 1-2, 2-3: not 0-2 and 1-3, whose bytes are the same
+    lines = report.lines()
+    assert [line.split(":")[0] for line in lines] == [
+        "subjects in more than one part",
+        "pairs of identical files across parts",
+        "near-same pairs across parts (within 8 of 256 bits)",
+    ]
+    json.dumps(report.as_dict(), allow_nan=False)
+
+
+def test_copies_within_a_part_or_among_unused_images_are_no_leak():
+    manifest = five(sha256=["x", "x", "y", "z", "z"], phash=["0" * 64, "0" * 64, "f" * 64, "00ff" * 16, "f" * 64])
+    report = check_leaks(manifest, SIDES, "image", SplitConfig())
+    assert report.identical_pairs == ()
+    assert report.near_count == 0
+
+
+def test_identical_files_with_different_labels_are_listed_wherever_they_are():
+    report = check_leaks(five(sha256=["x", "x", "y", "z", "q"]), SIDES, "image", SplitConfig())
+    assert report.conflicting == (("i00000", "i00001"),)
+    assert "identical files with different labels: 1 groups, first i00000 and i00001" in report.lines()
+
+
+@pytest.mark.parametrize(("distance", "found"), [(7, 1), (8, 1), (9, 0)])
+def test_near_same_pictures_are_found_up_to_the_number_of_bits(distance, found):
+    base = five().frame["phash"][0]
+    hashes = [base, *five().frame["phash"][1:3], with_bits(base, distance), five().frame["phash"][4]]
+    manifest = five(phash=hashes)
+    report = check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8))
+    assert report.near_count == found
+    assert [tuple(pair) for pair in report.near_pairs] == [(0, 3, distance)] * found
+    assert check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="off")).as_dict()["near_pairs"] is None
+    if found:
+        with pytest.raises(UserError, match=rf"i00000 \(train\) and i00003 \(test\), {distance} of 256 bits apart"):
+            check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8, near_duplicates="stop"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(90, 140))
+def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
+    rng = np.random.default_rng(seed)
+    hashes = [row.tobytes().hex() for row in rng.integers(0, 256, (30, 32), dtype=np.uint8)]
+    sides = rng.choice(["train", "validation", "test", "unused"], 30)
+    manifest = make_manifest(["a", "b"] * 15, phash=hashes)
+    report = check_leaks(manifest, pd.Series(sides, dtype=object), "image", SplitConfig(near_duplicate_bits=bits))
+    wanted = set()
+    for one in range(30):
+        for other in range(one):
+            distance = (int(hashes[one], 16) ^ int(hashes[other], 16)).bit_count()
+            if distance <= bits and sides[one] != sides[other] and "unused" not in (sides[one], sides[other]):
+                wanted.add((frozenset((one, other)), distance))
+    assert {(frozenset(pair[:2]), pair.distance) for pair in report.near_pairs} == wanted
+    assert report.near_count == len(wanted)
+    distances = [pair.distance for pair in report.near_pairs]
+    assert distances == sorted(distances)
+
+
+def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch):
+    monkeypatch.setattr(near_duplicates, "KEPT_PAIRS", 5)
+    monkeypatch.setattr(near_duplicates, "_BLOCK", 7)
+    hashes = [with_bits("0" * 64, number) for number in range(20)]
+    manifest = make_manifest(["a", "b"] * 10, phash=hashes)
+    parts = pd.Series(["train"] * 10 + ["test"] * 10, dtype=object)
+    report = check_leaks(manifest, parts, "image", SplitConfig(near_duplicate_bits=30))
+    assert report.near_count == 100
+    assert [pair.distance for pair in report.near_pairs] == [1, 2, 2, 3, 3]
+
+
+def test_pairs_and_pictures_are_written(tmp_path):
+    root = write_class_folders(tmp_path / "data", {"a": 6, "b": 6})
+    image = cell_image(1, 40)
+    for name in ("a/s0_0.bmp", "b/s100_0.bmp"):  # the same picture as a/s0_1.png, in other bytes
+        write_image(root / name, image)
+    manifest = scan_folder(root, tmp_path / "cache")
+    ids = manifest.frame["image_id"]
+    parts = pd.Series(np.where(ids == "a/s0_1.png", "train", np.where(ids == "a/s0_0.bmp", "test", "validation")))
+    report = check_leaks(manifest, parts, "paper", SplitConfig())
+    assert report.near_count == 2
+    assert len(report.identical_pairs) == 1
+    report.write_pairs(tmp_path / "pairs.csv")
+    table = pd.read_csv(tmp_path / "pairs.csv")
+    assert table["kind"].tolist() == ["identical", "near", "near"]
+    assert table.loc[0, ["image_id_left", "part_left"]].tolist() == ["b/s100_0.bmp", "validation"]
+    assert table.loc[0, ["image_id_right", "part_right"]].tolist() == ["a/s0_0.bmp", "test"]
+    assert write_contact_sheet(report, manifest, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 800
+    nothing = replace(report, identical_pairs=(), near_pairs=(), near_count=0)
+    assert not write_contact_sheet(nothing, manifest, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(tmp_path):
+    """C-NMC's healthy subjects H2 and H6, H3 and H10 have cells in common, in other colours and in other folds."""
+    manifest = scan_cnmc(real_data("cnmc_sample"), tmp_path)
+    parts = manifest.frame["part"].map({"fold_0": "train", "fold_1": "validation", "fold_2": "test"})
+    report = check_leaks(manifest, parts, "subject", SplitConfig(near_duplicate_bits=32))
+    pairs = {
+        frozenset((manifest.frame["image_id"][p.left], manifest.frame["image_id"][p.right])) for p in report.near_pairs
+    }
+    assert pairs == {
+        frozenset(("UID_H6_1_1_hem", "UID_H2_1_1_hem")),
+        frozenset(("UID_H6_1_2_hem", "UID_H2_1_2_hem")),
+        frozenset(("UID_h3_1_1_hem", "UID_H10_1_1_hem")),
+    }

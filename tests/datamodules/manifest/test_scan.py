@@ -1,0 +1,132 @@
+"""Facts of files: read once, remembered, never stale; broken files are named."""
+
+import hashlib
+import os
+import time
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import UserError
+from datamodules.manifest import scan as scanning
+from tests.helpers.images import break_image, cell_image, scan_folder, write_class_folders, write_image
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_class_folders(tmp_path / "data", {"all": 4, "hem": 4})
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Count the files that are really opened; let files of this moment count as old."""
+    monkeypatch.setattr(scanning, "_RACY_NS", -(10**12))
+    opened = []
+    real = scanning._read_facts
+    monkeypatch.setattr(scanning, "_read_facts", lambda path: (opened.append(path.name), real(path))[1])
+    return opened
+
+
+def test_facts_are_those_of_the_files(root, tmp_path):
+    frame = scan_folder(root, tmp_path / "cache").frame
+    row = frame.set_index("image_id").loc["all/s0_1.png"]
+    assert (row["width"], row["height"], row["channels"]) == (40, 40, 3)
+    assert row["sha256"] == hashlib.sha256((root / "all/s0_1.png").read_bytes()).hexdigest()
+    cropped = Image.fromarray(cell_image(1)[6:-6, 6:-6])
+    assert row["phash"] == str(imagehash.phash(cropped, hash_size=16))
+    assert len(row["phash"]) == 64
+    assert frame["subject"].tolist() == [None] * 8
+    assert frame.index.tolist() == list(range(8))
+
+
+def test_channels_are_those_of_the_file(root, tmp_path):
+    write_image(root / "all/gray.png", cell_image(7)[..., 0])
+    frame = scan_folder(root, tmp_path / "cache").frame.set_index("image_id")
+    assert frame.loc["all/gray.png", "channels"] == 1
+    assert frame["channels"].tolist().count(3) == 8
+
+
+def test_a_second_scan_opens_only_what_changed(root, tmp_path, reads):
+    first = scan_folder(root, tmp_path / "cache")
+    assert len(reads) == 8
+    again = scan_folder(root, tmp_path / "cache")
+    assert len(reads) == 8
+    assert again.frame.equals(first.frame)
+    write_image(root / "hem/s100_0.png", cell_image(99))
+    changed = scan_folder(root, tmp_path / "cache")
+    assert reads[8:] == ["s100_0.png"]
+    assert (changed.frame["sha256"] != first.frame["sha256"]).sum() == 1
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
+    """A file that is written over with the same size, its modification time set back: the change time tells."""
+    first = scan_folder(root, tmp_path / "cache")
+    path = root / "hem/s100_0.png"
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-14] ^= 1  # in the checksum of the pixels, which decoders pass over
+    time.sleep(0.02)
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    changed = scan_folder(root, tmp_path / "cache")
+    assert (changed.frame["sha256"] != first.frame["sha256"]).sum() == 1
+
+
+def test_files_of_this_moment_are_not_remembered(root, tmp_path):
+    scan_folder(root, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_broken_image_is_named_with_the_number_of_others_and_nothing_is_written(root, tmp_path, reads):
+    for name in ("all/s0_0.png", "all/s1_2.png", "hem/s100_1.png"):
+        break_image(root / name)
+    with pytest.raises(UserError, match=r"all/s0_0.png \(.*truncated.*\) and 2 others: .*data.on_broken=skip"):
+        scan_folder(root, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_skipped_broken_images_stand_in_the_notes(root, tmp_path):
+    break_image(root / "all/s0_0.png")
+    (root / "hem/s100_1.png").write_bytes(b"")
+    manifest = scan_folder(root, tmp_path / "cache", on_broken="skip")
+    assert manifest.notes == ("2 broken images skipped: all/s0_0.png, hem/s100_1.png",)
+    assert len(manifest.frame) == 6
+    assert manifest.frame.index.tolist() == list(range(6))
+
+
+def test_a_class_whose_images_are_all_broken_is_an_error(root, tmp_path, reads):
+    for path in (root / "hem").iterdir():
+        break_image(path)
+    with pytest.raises(UserError, match="class hem has no image that can be read"):
+        scan_folder(root, tmp_path / "cache", on_broken="skip")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_damaged_memory_is_named(root, tmp_path, reads):
+    scan_folder(root, tmp_path / "cache")
+    (memory,) = (tmp_path / "cache" / "scan").glob("*.parquet")
+    memory.write_bytes(b"PAR1 nonsense")
+    with pytest.raises(UserError, match="is damaged.*remove it"):
+        scan_folder(root, tmp_path / "cache")
+
+
+def test_the_border_does_not_make_small_things_alike():
+    """Small things in a large field: alike with the border, told apart without it, whichever ground they lie on."""
+    for ground in (0, 255):
+        hashes = []
+        for seed in range(2):
+            field = np.full((200, 200, 3), ground, np.uint8)
+            field[90:110, 95:105] = cell_image(seed, 40)[10:30, 10:20] // 2 + 60
+            hashes.append(imagehash.hex_to_hash(scanning.perceptual_hash(field)))
+        assert hashes[0] - hashes[1] > 60
+
+
+def test_the_hash_of_a_recompressed_or_moved_copy_is_near():
+    picture = np.array(Image.fromarray(cell_image(3, 120, 20)).resize((240, 240), Image.Resampling.BICUBIC))
+    known = imagehash.hex_to_hash(scanning.perceptual_hash(picture))
+    for copy in (np.roll(picture, 15, axis=1), np.array(Image.fromarray(picture).resize((160, 160))), picture // 8 * 8):
+        assert imagehash.hex_to_hash(scanning.perceptual_hash(copy)) - known <= 24
+    turned = np.ascontiguousarray(np.rot90(picture))
+    assert imagehash.hex_to_hash(scanning.perceptual_hash(turned)) - known > 60

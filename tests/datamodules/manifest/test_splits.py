@@ -1,0 +1,253 @@
+"""Parts by the three protocols."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config.schema import PaperSplit, SplitConfig
+from common.errors import UserError
+from datamodules.manifest.splits import _nearest_share, split
+from tests.helpers.manifests import make_manifest, two_class_manifest
+
+PAPER = PaperSplit(train=0.6, validation=0.2)
+
+
+def given_folds(subjects_per_fold=10, images=3, extra=()):
+    rows = [
+        (label, f"{label}{fold}_{subject}", f"fold_{fold}")
+        for fold in range(3)
+        for label in ("a", "b")
+        for subject in range(subjects_per_fold)
+        for _ in range(images)
+    ]
+    return make_manifest(*zip(*(rows + list(extra)), strict=True))
+
+
+def subjects_of(manifest, parts, name):
+    return set(manifest.frame.loc[parts == name, "subject"])
+
+
+def assert_disjoint(manifest, parts):
+    sides = [subjects_of(manifest, parts, name) for name in ("train", "validation", "test")]
+    assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(1, 12), min_size=6, max_size=20),
+    st.lists(st.integers(1, 12), min_size=6, max_size=20),
+    st.integers(0, 5),
+)
+def test_subject_folds_are_disjoint_and_cover_everything_once(sizes_a, sizes_b, seed):
+    rows = [
+        (c, f"{c}{s}") for c, sizes in (("a", sizes_a), ("b", sizes_b)) for s, n in enumerate(sizes) for _ in range(n)
+    ]
+    manifest = make_manifest([label for label, _ in rows], [subject for _, subject in rows])
+    tested = np.zeros(len(rows), int)
+    for fold in range(3):
+        parts = split(manifest, "subject", SplitConfig(folds=3, fold=fold, seed=seed), None)
+        assert_disjoint(manifest, parts)
+        tested += (parts == "test").to_numpy()
+        following = split(manifest, "subject", SplitConfig(folds=3, fold=(fold + 1) % 3, seed=seed), None)
+        assert (parts == "validation").equals(following == "test")
+    assert (tested == 1).all()
+
+
+@pytest.mark.parametrize("fold", range(3))
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.5])
+def test_a_given_fold_is_the_test_part_and_the_rest_is_divided_by_subjects(fold, share):
+    manifest = given_folds()
+    parts = split(manifest, "subject", SplitConfig(fold=fold, validation=share), None)
+    assert ((parts == "test") == (manifest.frame["part"] == f"fold_{fold}")).all()
+    assert_disjoint(manifest, parts)
+    for label in ("a", "b"):
+        rest = parts[(manifest.frame["label"] == label) & (parts != "test")]
+        assert (rest == "validation").mean() == pytest.approx(share, abs=0.051)
+
+
+def test_the_validation_part_depends_on_the_seed_and_on_nothing_else():
+    manifest = given_folds()
+    draw = split(manifest, "subject", SplitConfig(seed=1), None)
+    assert draw.equals(split(manifest, "subject", SplitConfig(seed=1), None))
+    assert not draw.equals(split(manifest, "subject", SplitConfig(seed=2), None))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "test"),
+    [("subject", "fold"), ("image", "fold"), ("paper", "fold"), ("subject", "prelim"), ("image", "prelim")],
+)
+def test_a_draw_does_not_depend_on_the_order_of_the_rows(protocol, test):
+    extra = [(label, f"p{label}{n}", "prelim") for label in ("a", "b") for n in range(4)]
+    manifest = given_folds(extra=extra)
+    known = split(manifest, protocol, SplitConfig(test=test), PAPER)
+    mixed = manifest.frame.sample(frac=1, random_state=3)
+    again = split(type(manifest)(mixed, *list(vars(manifest).values())[1:]), protocol, SplitConfig(test=test), PAPER)
+    assert again.index.equals(mixed.index)
+    assert again.sort_index().equals(known)
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+@pytest.mark.parametrize("fold", [0, 4])
+def test_a_share_may_validate_in_the_next_fold_s_place(protocol, fold):
+    manifest = two_class_manifest(20, 4)
+    by_fold = split(manifest, protocol, SplitConfig(folds=5, fold=fold), None)
+    config = SplitConfig(folds=5, fold=fold, drawn_validation="share", validation=0.125)
+    by_share = split(manifest, protocol, config, None)
+    assert ((by_fold == "test") == (by_share == "test")).all()
+    rest = by_share != "test"
+    assert (by_share[rest] == "validation").mean() == pytest.approx(0.125, abs=0.03)
+    if protocol == "subject":
+        assert_disjoint(manifest, by_share)
+
+
+def test_one_subject_less_in_the_rarest_class_is_said():
+    with pytest.raises(UserError, match=r"class b has 4 subjects, 5 are needed for split.folds=5"):
+        split(
+            make_manifest(list("aaaaab" * 4), [f"{n % 6}-{n // 6}" for n in range(24)]), "subject", SplitConfig(), None
+        )
+
+
+def test_two_subjects_per_class_can_be_divided_and_one_cannot():
+    rest = [("a", f"a{n}", "fold_1") for n in range(2)] + [("b", f"b{n}", "fold_1") for n in range(2)]
+    test = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
+    parts = split(make_manifest(*zip(*(rest + test), strict=True)), "subject", SplitConfig(), None)
+    assert parts.value_counts().to_dict() == {"train": 2, "validation": 2, "test": 2}
+    with pytest.raises(UserError, match="class b has 1 subjects, 2 are needed for a train and a validation part"):
+        split(make_manifest(*zip(*(rest[:3] + test), strict=True)), "subject", SplitConfig(), None)
+
+
+def test_a_given_fold_without_a_class_is_said():
+    rows = [("a", "x", "fold_0")] + [(label, f"{label}{n}", "fold_1") for label in "ab" for n in range(4)]
+    with pytest.raises(UserError, match="class b is absent from the test part"):
+        split(make_manifest(*zip(*rows, strict=True)), "subject", SplitConfig(), None)
+
+
+def test_a_fold_that_is_not_given_is_named():
+    with pytest.raises(UserError, match=r"split.fold=4 is none of the given folds \(0, 1, 2\)"):
+        split(given_folds(), "subject", SplitConfig(fold=4), None)
+
+
+def test_unknown_subjects_are_an_error_under_subject_only():
+    manifest = make_manifest(list("ab" * 20))
+    with pytest.raises(UserError, match="none are known.*protocol=image"):
+        split(manifest, "subject", SplitConfig(), None)
+    assert split(manifest, "image", SplitConfig(), None).value_counts()["test"] == 8
+    some = make_manifest(list("ab" * 20), ["s"] * 39 + [None])
+    with pytest.raises(UserError, match="1 images have no subject, first i00039"):
+        split(some, "subject", SplitConfig(), None)
+
+
+def test_image_folds_are_stratified_and_cover_everything_once():
+    manifest = make_manifest(["a"] * 70 + ["b"] * 30)
+    tested = np.zeros(100, int)
+    for fold in range(5):
+        parts = split(manifest, "image", SplitConfig(fold=fold), None)
+        assert parts.value_counts().to_dict() == {"train": 60, "validation": 20, "test": 20}
+        assert (manifest.frame["label"][parts == "test"] == "b").sum() == 6
+        assert (manifest.frame["label"][parts == "validation"] == "b").sum() == 6
+        tested += (parts == "test").to_numpy()
+    assert (tested == 1).all()
+
+
+def test_image_ignores_given_folds():
+    manifest = given_folds()
+    parts = split(manifest, "image", SplitConfig(), None)
+    assert manifest.frame["part"][parts == "test"].nunique() == 3
+
+
+def test_too_few_images_for_the_folds_are_said():
+    with pytest.raises(UserError, match="class b has 3 images, 5 are needed for split.folds=5"):
+        split(make_manifest(list("aaaaaaaabbb")), "image", SplitConfig(), None)
+
+
+def test_the_papers_numbers_at_full_size():
+    labels = ["all"] * 7272 + ["hem"] * 3389
+    parts = split(make_manifest(labels), "paper", SplitConfig(), PAPER)
+    assert parts.value_counts().to_dict() == {"train": 6396, "test": 2133, "validation": 2132}
+    stratified = split(make_manifest(labels), "paper", SplitConfig(), PAPER.model_copy(update={"stratify": True}))
+    assert stratified.value_counts().to_dict() == {"train": 6396, "test": 2133, "validation": 2132}
+    for name in ("train", "validation", "test"):
+        assert (np.array(labels)[stratified == name] == "all").mean() == pytest.approx(7272 / 10661, abs=5e-4)
+
+
+def test_the_papers_draw_depends_on_seed_and_fold_and_rounds_down():
+    manifest = make_manifest(list("ab") * 50)
+    draws = [split(manifest, "paper", SplitConfig(seed=s, fold=f), PAPER) for s, f in ((0, 0), (0, 1), (1, 0), (0, 0))]
+    assert draws[0].equals(draws[3])
+    assert not draws[0].equals(draws[1])
+    assert not draws[0].equals(draws[2])
+    parts = split(manifest, "paper", SplitConfig(), PaperSplit(train=0.29, validation=0.57))
+    assert parts.value_counts().to_dict() == {"train": 29, "validation": 57, "test": 14}
+
+
+def test_the_papers_protocol_needs_its_shares_and_its_own_test_part():
+    manifest = given_folds()
+    with pytest.raises(UserError, match="data.paper_split"):
+        split(manifest, "paper", SplitConfig(), None)
+    with pytest.raises(UserError, match="say split.test=fold, not fold_1"):
+        split(manifest, "paper", SplitConfig(test="fold_1"), PAPER)
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_a_given_part_can_be_the_test_part(protocol):
+    extra = [("a", "p1", "prelim"), ("b", "p2", "prelim"), (None, None, "final")]
+    manifest = given_folds(extra=extra)
+    parts = split(manifest, protocol, SplitConfig(test="prelim"), None)
+    assert ((parts == "test") == (manifest.frame["part"] == "prelim")).all()
+    assert parts.iloc[-1] == "unused"
+    assert (parts == "validation").sum() == pytest.approx(0.2 * 180, abs=3)
+    if protocol == "subject":
+        assert_disjoint(manifest, parts)
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image", "paper"])
+def test_other_given_parts_are_unused_where_folds_are_given(protocol):
+    extra = [("a", "p1", "prelim"), ("b", "p2", "prelim"), (None, None, "final")]
+    parts = split(given_folds(extra=extra), protocol, SplitConfig(), PAPER)
+    assert (parts.iloc[-3:] == "unused").all()
+    assert (parts.iloc[:-3] != "unused").all()
+
+
+def test_a_test_part_that_is_not_given_is_named():
+    with pytest.raises(UserError, match=r"split.test=prelim.*parts given: fold_0, fold_1, fold_2"):
+        split(given_folds(), "subject", SplitConfig(test="prelim"), None)
+
+
+def test_images_without_a_fold_among_folds_are_named():
+    with pytest.raises(UserError, match="1 images have no fold while others do, first i00180"):
+        split(given_folds(extra=[("a", "x", None)]), "subject", SplitConfig(), None)
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image", "paper"])
+def test_images_without_label_are_unused(protocol):
+    manifest = two_class_manifest(10, 3)
+    manifest.frame.loc[5, "label"] = None
+    parts = split(manifest, protocol, SplitConfig(), PAPER)
+    assert parts[5] == "unused"
+    assert (parts == "unused").sum() == 1
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.1, 0.5, 0.98])
+@pytest.mark.parametrize("subjects", [2, 4, 8, 30])
+def test_the_validation_share_is_as_near_as_the_subjects_allow(share, subjects):
+    taken, folds = _nearest_share(share, min(20, subjects))
+    assert 0 < taken < folds <= subjects
+    possible = [k / d for d in range(2, min(20, subjects) + 1) for k in range(1, d)]
+    assert abs(taken / folds - share) == pytest.approx(min(abs(one - share) for one in possible))
+
+
+def test_a_part_of_karyograms_has_two_cases_at_least():
+    """With what is derived one case has both classes, so that no class is absent from its part."""
+    cases = [case for case in "abcdef" for _ in range(2)]
+    manifest = replace(make_manifest(["normal", "abnormal"] * 6, cases), source="composed_karyograms")
+    split(manifest, "subject", SplitConfig(folds=3), None)
+    few = replace(manifest, frame=manifest.frame.iloc[:10].reset_index(drop=True))
+    said = r"protocol=subject: the (train|validation|test) part has one case, \w, two are needed: bring more cases"
+    for fold in range(3):
+        with pytest.raises(UserError, match=said):
+            split(few, "subject", SplitConfig(folds=3, fold=fold), None)
+    split(few, "image", SplitConfig(folds=3), None)
+    split(replace(few, source="chromosomes"), "subject", SplitConfig(folds=5), None)

@@ -1,0 +1,172 @@
+"""One cache per content and settings, whole or absent."""
+
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.config.schema import PrepareConfig
+from common.errors import UserError
+from datamodules.io.decode import read_image
+from datamodules.preprocessing import cache
+from datamodules.preprocessing.cache import cache_folder, prepared_images
+from datamodules.preprocessing.pipeline import prepare_image
+from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
+
+CONFIG = PrepareConfig(size=24)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return scan_folder(write_class_folders(tmp_path / "data", {"a": 5, "b": 4}), tmp_path / "cache")
+
+
+@pytest.fixture
+def prepared(monkeypatch):
+    """Count the images that are really prepared."""
+    calls = []
+    monkeypatch.setattr(cache, "prepare_image", lambda image, *how: (calls.append(1), prepare_image(image, *how))[1])
+    return calls
+
+
+def test_rows_are_the_prepared_images_in_the_manifests_order(manifest, tmp_path):
+    images = prepared_images(manifest, CONFIG, tmp_path / "cache")
+    assert isinstance(images, np.memmap)
+    assert images.shape == (9, 24, 24, 3)
+    for row in range(9):
+        assert np.array_equal(images[row], prepare_image(read_image(manifest.file(row)), CONFIG))
+    with pytest.raises(ValueError, match="read-only"):
+        images[0] = 0
+
+
+def test_a_table_of_the_originals_lies_beside(manifest, tmp_path):
+    write_image(manifest.root / "a" / "gray.png", cell_image(60)[..., 0])
+    manifest = scan_folder(manifest.root, tmp_path / "cache")
+    prepared_images(manifest, CONFIG, tmp_path / "cache")
+    table = pd.read_csv(cache_folder(manifest, CONFIG, tmp_path / "cache") / "images.csv")
+    assert table["image_id"].tolist() == manifest.frame["image_id"].tolist()
+    assert table.set_index("file").loc["gray.png"].tolist() == ["a/gray.png", "a", 40, 40, 1]
+    assert table["channels"].tolist().count(3) == 9
+
+
+def test_a_second_call_prepares_nothing(manifest, tmp_path, prepared):
+    first = np.array(prepared_images(manifest, CONFIG, tmp_path / "cache"))
+    assert len(prepared) == 9
+    assert np.array_equal(prepared_images(manifest, CONFIG, tmp_path / "cache"), first)
+    moved = manifest.root.rename(manifest.root.with_name("elsewhere"))
+    assert np.array_equal(prepared_images(replace(manifest, root=moved), CONFIG, tmp_path / "cache"), first)
+    assert len(prepared) == 9
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 25}, {"clahe": True}, {"crop": False}, {"crop_threshold": 1}, {"interpolation": "nearest"}]
+)
+def test_a_changed_setting_has_a_cache_of_its_own(manifest, tmp_path, prepared, change):
+    prepared_images(manifest, CONFIG, tmp_path / "cache")
+    config = CONFIG.model_copy(update=change)
+    images = prepared_images(manifest, config, tmp_path / "cache")
+    assert len(prepared) == 18
+    assert np.array_equal(images[3], prepare_image(read_image(manifest.file(3)), config))
+
+
+def test_where_images_are_augmented_larger_they_are_stored_so_once_for_all_sizes(manifest, tmp_path, prepared):
+    sizes = [CONFIG.model_copy(update={"augment_at": 48, "size": size}) for size in (24, 32)]
+    images = [prepared_images(manifest, config, tmp_path / "cache") for config in sizes]
+    assert images[0].shape == (9, 48, 48, 3)
+    assert len(prepared) == 9
+    assert np.array_equal(*images)
+
+
+def test_a_changed_file_has_a_cache_of_its_own(manifest, tmp_path, prepared):
+    prepared_images(manifest, CONFIG, tmp_path / "cache")
+    write_image(manifest.file(2), cell_image(500))
+    again = scan_folder(manifest.root, tmp_path / "cache")
+    images = prepared_images(again, CONFIG, tmp_path / "cache")
+    assert len(prepared) == 18
+    assert np.array_equal(images[2], prepare_image(cell_image(500), CONFIG))
+
+
+def test_a_changed_version_or_order_has_a_cache_of_its_own(manifest, tmp_path, monkeypatch):
+    known = cache_folder(manifest, CONFIG, tmp_path)
+    turned = replace(manifest, frame=manifest.frame.iloc[::-1].reset_index(drop=True))
+    assert cache_folder(turned, CONFIG, tmp_path) != known
+    monkeypatch.setattr(cache, "PREPARE_VERSION", 99)
+    assert cache_folder(manifest, CONFIG, tmp_path) != known
+
+
+@pytest.mark.parametrize(("act", "message"), [("remove", "cannot be read any more"), ("change", "changed while")])
+def test_a_file_that_is_not_as_it_was_scanned_stops_and_leaves_nothing(manifest, tmp_path, act, message):
+    manifest.file(4).unlink()
+    if act == "change":
+        write_image(manifest.file(4), cell_image(501))
+    with pytest.raises(UserError, match=message):
+        prepared_images(manifest, CONFIG, tmp_path / "cache")
+    assert _folders(tmp_path) == []
+
+
+def test_a_full_disk_is_said_before(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(UserError, match="set cache_dir, or a smaller prepare.size"):
+        prepared_images(manifest, CONFIG, tmp_path / "cache")
+    with pytest.raises(UserError, match="or a smaller prepare.augment_at"):
+        prepared_images(manifest, CONFIG.model_copy(update={"augment_at": 48}), tmp_path / "cache")
+
+
+def test_two_processes_at_once_end_with_one_valid_cache(manifest, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(2)
+    builders = [context.Process(target=_build, args=(manifest, tmp_path / "cache", ready)) for _ in range(2)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join(60)
+    assert [builder.exitcode for builder in builders] == [0, 0]
+    assert len(_folders(tmp_path)) == 1
+    assert len((tmp_path / "built").read_text()) == 9  # one of the two prepared, the other waited
+
+
+def test_a_build_that_is_killed_leaves_nothing_that_looks_valid(manifest, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    builder = context.Process(target=_hang, args=(manifest, tmp_path / "cache"))
+    builder.start()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "hanging").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(builder.pid, signal.SIGKILL)
+    builder.join()
+    (left_over,) = _folders(tmp_path)
+    assert left_over.startswith(".")
+    images = prepared_images(manifest, CONFIG, tmp_path / "cache")
+    assert np.array_equal(images[8], prepare_image(read_image(manifest.file(8)), CONFIG))
+    assert _folders(tmp_path) == [cache_folder(manifest, CONFIG, tmp_path).name]
+
+
+def _build(manifest, cache_dir, ready):
+    def count(image, *how):
+        with (cache_dir.parent / "built").open("a") as file:
+            file.write(".")
+        time.sleep(0.01)
+        return prepare_image(image, *how)
+
+    cache.prepare_image = count
+    ready.wait()
+    images = prepared_images(manifest, CONFIG, cache_dir)
+    assert np.array_equal(images[1], prepare_image(read_image(manifest.file(1)), CONFIG))
+
+
+def _hang(manifest, cache_dir):
+    def hang(image, *how):
+        (cache_dir.parent / "hanging").touch()
+        time.sleep(60)
+
+    cache.prepare_image = hang
+    prepared_images(manifest, CONFIG, cache_dir)
+
+
+def _folders(tmp_path):
+    return [entry.name for entry in (tmp_path / "cache" / "prepared").iterdir() if entry.is_dir()]

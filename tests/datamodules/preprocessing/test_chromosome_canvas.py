@@ -1,0 +1,169 @@
+"""Chromosomes on a canvas: upright, in scale, in the middle."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.config.compose import check_config
+from common.config.schema import CanvasConfig, PrepareConfig
+from common.errors import UserError
+from datamodules.preprocessing.cache import prepared_images
+from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, on_black, scales
+from datamodules.preprocessing.pipeline import prepare_image
+from datamodules.sources import scan
+from tests.helpers.chromosomes import bar, write_chromosomes, write_table
+from tests.helpers.images import write_image
+from tests.helpers.training import composed
+
+
+def _config(size=(64, 32), **canvas):
+    return PrepareConfig(size=size, background="detect", fit="canvas", crop_threshold=20, canvas=CanvasConfig(**canvas))
+
+
+def _box(image):
+    rows, columns = np.nonzero(image[..., 0] > 60)
+    return rows.min(), rows.max(), columns.min(), columns.max()
+
+
+def test_a_light_ground_is_inverted_and_a_dark_one_stays():
+    dark, light = bar(1), bar(1, white=True)
+    assert np.array_equal(on_black(light), dark)
+    assert np.array_equal(on_black(dark), dark)
+
+
+@given(lean=st.floats(-80, 80), number=st.integers(1, 16))
+def test_the_lean_is_found_and_undone(lean, number):
+    extent = extent_of(bar(number, scale=3, lean=lean), 20, align=True)
+    assert extent.angle == pytest.approx(lean, abs=2.0)
+    assert extent.height == pytest.approx(3 * (40 - number), abs=5)
+    assert extent.width == pytest.approx(24, abs=5)
+
+
+def test_unaligned_it_stays_as_it_lies():
+    assert extent_of(bar(1, lean=45), 20, align=False).angle == 0.0
+    turned = lay_on_canvas(bar(1, scale=2, lean=60), _config((128, 128), align=False), 1.0)
+    top, bottom, left, right = _box(turned)
+    assert right - left > bottom - top
+
+
+@pytest.mark.parametrize("lean", [0.0, 30.0, -50.0])
+def test_it_stands_upright_in_the_middle_at_its_scale(lean):
+    laid = lay_on_canvas(bar(2, scale=2, lean=lean), _config((128, 48)), 0.5)
+    top, bottom, left, right = _box(laid)
+    assert laid.shape == (128, 48, 3)
+    assert bottom - top + 1 == pytest.approx(38, abs=3)
+    assert (top + bottom) / 2 == pytest.approx(63.5, abs=1.5)
+    assert (left + right) / 2 == pytest.approx(23.5, abs=1.5)
+
+
+def test_the_end_that_was_up_stays_up():
+    image = bar(3, scale=2, lean=35)
+    image[: image.shape[0] // 2] = np.where(image[: image.shape[0] // 2] > 0, 255, 0)
+    image[image.shape[0] // 2 :] = np.where(image[image.shape[0] // 2 :] > 0, 100, 0)
+    laid = lay_on_canvas(image, _config((128, 48)), 1.0)
+    assert laid[:56].max() == 255
+    assert laid[72:].max() <= 110
+
+
+def test_the_smaller_of_two_patches_is_not_the_chromosome():
+    image = bar(1)
+    image[0:3, 0:3] = 255
+    assert extent_of(image, 20, align=True).area == extent_of(bar(1), 20, align=True).area
+
+
+def test_an_image_without_a_light_pixel_counts_whole():
+    extent = extent_of(np.zeros((30, 20, 3), np.uint8), 20, align=False)
+    assert (extent.area, extent.height, extent.width) == (600, 30.0, 20.0)
+
+
+def test_too_large_stops_or_is_shrunk_alone():
+    image = bar(1, scale=3)
+    with pytest.raises(TooLargeError, match=r"117x24 px at this scale, the canvas 64x32"):
+        lay_on_canvas(image, _config(), 1.0)
+    shrunk = lay_on_canvas(image, _config(oversize="shrink"), 1.0)
+    top, bottom, _, _ = _box(shrunk)
+    assert bottom - top + 1 >= 62
+    small = bar(20)
+    assert np.array_equal(
+        lay_on_canvas(small, _config(oversize="shrink"), 1.0), lay_on_canvas(small, _config(oversize="stop"), 1.0)
+    )
+
+
+@given(st.lists(st.tuples(st.integers(50, 3000), st.sampled_from("abc")), min_size=1, max_size=30), st.floats(100, 4e3))
+def test_a_cell_s_chromosomes_are_scaled_alike_to_the_area(facts, area):
+    areas = np.array([value for value, _ in facts], float)
+    cells = np.array([cell for _, cell in facts], object)
+    factors = scales(areas, cells, _config(scale_by="cell", area=area))
+    for cell in set(cells):
+        own = factors[cells == cell]
+        assert np.allclose(own, own[0])
+        assert np.mean(areas[cells == cell] * own**2) == pytest.approx(area)
+
+
+def test_by_image_all_have_the_same_scale():
+    assert scales(np.array([1.0, 9.0]), np.array([None, "a"]), _config(scale=0.7)).tolist() == [0.7, 0.7]
+
+
+def test_without_cells_scaling_by_cell_is_refused():
+    with pytest.raises(UserError, match=r"of 1 images the cell is not known: .*data.cell_column"):
+        scales(np.ones(2), np.array([None, "a"], object), _config(scale_by="cell"))
+
+
+def test_half_the_resolution_comes_out_alike(tmp_path):
+    """The same chromosomes, photographed at half the size in a second cell, look the same once prepared."""
+    rows = []
+    for cell, scale in (("fine", 2.0), ("coarse", 1.0)):
+        for number in range(1, 25):
+            path = f"{cell}_{number}.png"
+            write_image(tmp_path / path, bar(number, scale=scale))
+            rows.append({"path": path, "cell_id": cell, "class": number})
+    write_table(tmp_path / "labels.csv", rows)
+    config = _config((64, 32), scale_by="cell", area=180, oversize="shrink")
+    manifest = scan(_data(), str(tmp_path), tmp_path / "cache", progress=False)
+    images = prepared_images(manifest, config, tmp_path / "cache", progress=False)
+    for row in range(24):
+        fine, coarse = _box(images[row]), _box(images[24 + row])
+        assert np.allclose(fine, coarse, atol=2)
+
+
+def test_the_cache_tells_cells_apart(tmp_path):
+    """Other cells, other scales: a cache made for one table must not serve the other."""
+    root = write_chromosomes(tmp_path / "data", cases=1, cells=2)
+    config = _config(scale_by="cell", area=100, oversize="shrink")
+    first = prepared_images(scan(_data(), str(root), tmp_path / "cache", False), config, tmp_path / "cache", False)
+    table = (root / "labels.csv").read_text().replace("case0.1,", "case0.0,")
+    (root / "labels.csv").write_text(table)
+    second = prepared_images(scan(_data(), str(root), tmp_path / "cache", False), config, tmp_path / "cache", False)
+    assert first.filename != second.filename
+
+
+def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=1)
+    manifest = scan(_data(), str(root), tmp_path / "cache", progress=False)
+    with pytest.raises(UserError, match=r"01_\d\.png: the chromosome is 39x8 px .* canvas 32x16: .*oversize=shrink"):
+        prepared_images(manifest, _config((32, 16)), tmp_path / "cache", progress=False)
+
+
+def test_a_light_ground_that_is_taken_for_the_chromosome_is_named(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=1)
+    manifest = scan(_data(), str(root), tmp_path / "cache", progress=False)
+    config = _config((32, 16)).model_copy(update={"background": "black"})
+    with pytest.raises(UserError, match=r"its ground is light and was taken for it, set prepare.background=detect"):
+        prepared_images(manifest, config, tmp_path / "cache", progress=False)
+
+
+def test_a_square_fit_takes_one_size_and_a_canvas_no_clahe():
+    with pytest.raises(ValueError, match="fit=square makes square images"):
+        PrepareConfig(size=(64, 32))
+    with pytest.raises(ValueError, match="clahe lifts the black ground"):
+        PrepareConfig(fit="canvas", clahe=True)
+
+
+def test_detection_serves_the_square_fit_too():
+    config = PrepareConfig(size=32, background="detect", crop_threshold=20)
+    assert np.array_equal(prepare_image(bar(5, white=True), config), prepare_image(bar(5), config))
+
+
+def _data():
+    return check_config(composed(["data=chromosomes", "weights=random"])).data

@@ -1,0 +1,141 @@
+"""Crop, CLAHE, pad, resize: in this order."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config.schema import PrepareConfig
+from datamodules.preprocessing.karyogram_compaction import compact
+from datamodules.preprocessing.pipeline import crop_to_content, pad_to_square, prepare_image, to_shape
+from tests.helpers.sheets import toy_sheet
+
+
+def field(height=50, width=80, top=10, left=20, h=20, w=30):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[top : top + h, left : left + w] = np.random.default_rng(0).integers(30, 255, (h, w, 3), dtype=np.uint8)
+    return image
+
+
+def test_the_crop_is_the_bounding_box_of_what_is_not_black():
+    image = field()
+    assert np.array_equal(crop_to_content(image, 0), image[10:30, 20:50])
+    image[5, 5] = 4  # gray 4: a speck outside
+    assert crop_to_content(image, 0).shape == (25, 45, 3)
+    assert crop_to_content(image, 4).shape == (20, 30, 3)
+
+
+def test_an_all_black_image_stays_whole():
+    black = np.zeros((20, 30, 3), np.uint8)
+    assert crop_to_content(black, 0).shape == (20, 30, 3)
+    assert prepare_image(black, PrepareConfig(size=16)).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(("shape", "top", "left"), [((4, 7), 1, 0), ((7, 4), 0, 1), ((5, 5), 0, 0)])
+def test_padding_is_black_and_centred(shape, top, left):
+    image = np.full((*shape, 3), 9, np.uint8)
+    square = pad_to_square(image)
+    side = max(shape)
+    wanted = np.zeros((side, side, 3), np.uint8)
+    wanted[top : top + shape[0], left : left + shape[1]] = 9
+    assert np.array_equal(square, wanted)
+
+
+def test_clahe_comes_after_the_crop_and_before_the_padding():
+    """CLAHE lifts black: the crop must not see it, and the padding must stay black."""
+    image = field(h=20, w=40)
+    image[18:20, 20:60] = 0  # a black band within the cell
+    config = PrepareConfig(size=40, clahe=True, clahe_tiles=4, interpolation="nearest")
+    prepared = prepare_image(image, config)
+    assert (prepared[:10] == 0).all()
+    assert (prepared[30:] == 0).all()
+    yuv = cv2.cvtColor(np.ascontiguousarray(image[10:30, 20:60]), cv2.COLOR_RGB2YUV)
+    yuv[..., 0] = cv2.createCLAHE(2.0, (4, 4)).apply(yuv[..., 0])
+    assert np.array_equal(prepared[10:30], cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB))
+    assert prepared[18:20].max() > 0  # the band was lifted, so CLAHE was really there
+
+
+def test_switched_off_means_untouched():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert np.array_equal(prepare_image(image, PrepareConfig(size=32, crop=False)), image)
+
+
+def test_area_averages_where_it_shrinks_and_is_smooth_where_it_enlarges():
+    board = np.zeros((8, 8, 3), np.uint8)
+    board[::2, ::2] = board[1::2, 1::2] = 200
+    config = PrepareConfig(size=8, crop=False)
+    half = prepare_image(board.repeat(2, 0).repeat(2, 1)[:16, :16], config)
+    assert np.array_equal(half, board)
+    ramp = np.repeat(np.linspace(0, 250, 8).astype(np.uint8)[None, :, None], 8, 0).repeat(3, 2)
+    larger = prepare_image(ramp, PrepareConfig(size=16, crop=False))
+    assert np.array_equal(larger, cv2.resize(ramp, (16, 16), interpolation=cv2.INTER_LINEAR))
+    assert (np.diff(larger[0, 1:-1, 0].astype(int)) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["area", "bilinear", "bicubic", "nearest"])
+def test_each_interpolation_is_opencvs(name):
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    flags = {
+        "area": cv2.INTER_AREA,
+        "bilinear": cv2.INTER_LINEAR,
+        "bicubic": cv2.INTER_CUBIC,
+        "nearest": cv2.INTER_NEAREST,
+    }
+    wanted = cv2.resize(image, (24, 24), interpolation=flags[name])
+    assert np.array_equal(prepare_image(image, PrepareConfig(size=24, crop=False, interpolation=name)), wanted)
+
+
+def test_stretch_resizes_both_sides_and_pads_nothing():
+    image = np.random.default_rng(0).integers(40, 256, (60, 90, 3), dtype=np.uint8)
+    stretched = prepare_image(image, PrepareConfig(size=30, fit="stretch", crop=False))
+    assert np.array_equal(stretched, cv2.resize(image, (30, 30), interpolation=cv2.INTER_AREA))
+    assert prepare_image(image, PrepareConfig(size=(20, 45), fit="stretch", crop=False)).shape == (20, 45, 3)
+
+
+def test_of_a_side_that_shrinks_and_one_that_grows_the_first_is_averaged():
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[::2] = 200
+    wide = prepare_image(
+        stripes, PrepareConfig(size=16, fit="stretch", crop=False).model_copy(update={"size": (4, 16)})
+    )
+    assert wide.shape == (4, 16, 3)
+    assert (wide == 100).all()
+
+
+def test_images_are_stored_where_they_are_augmented_and_become_the_size_after_that():
+    image = field(height=64, width=100, top=0, left=0, h=64, w=100)
+    config = PrepareConfig(size=16, augment_at=48, fit="stretch", crop=False)
+    stored = prepare_image(image, config)
+    assert stored.shape == (48, 48, 3)
+    assert np.array_equal(stored, prepare_image(image, PrepareConfig(size=48, fit="stretch", crop=False)))
+    assert np.array_equal(to_shape(stored, config), cv2.resize(stored, (16, 16), interpolation=cv2.INTER_AREA))
+    plain = PrepareConfig(size=16)
+    assert to_shape(prepare_image(image, plain), plain).shape == (16, 16, 3)
+
+
+def test_crop_and_clahe_come_before_the_stretch():
+    config = PrepareConfig(size=24, fit="stretch", clahe=True, clahe_tiles=2)
+    inner = field(h=20, w=30)[10:30, 20:50]
+    alone = prepare_image(inner, config.model_copy(update={"crop": False}))
+    assert np.array_equal(prepare_image(field(h=20, w=30), config), alone)
+
+
+def test_compaction_comes_first():
+    sheet, _ = toy_sheet()
+    config = PrepareConfig(size=64, fit="stretch", crop=False, compact=True, compact_gap=2)
+    small = compact(sheet, 2)
+    assert np.array_equal(
+        prepare_image(sheet, config), prepare_image(small, config.model_copy(update={"compact": False}))
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.booleans(), st.integers(8, 40), st.integers(0, 254))
+def test_any_image_ends_at_the_size(height, width, clahe, size, threshold):
+    image = np.random.default_rng(height * width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    known = image.copy()
+    prepared = prepare_image(image, PrepareConfig(size=size, clahe=clahe, crop_threshold=threshold))
+    assert prepared.shape == (size, size, 3)
+    assert prepared.dtype == np.uint8
+    assert np.array_equal(image, known)

@@ -1,0 +1,142 @@
+"""The embedded default: deterministic, whole or absent, and neither trivial nor hopeless."""
+
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from common.config.schema import SyntheticConfig
+from common.errors import UserError
+from datamodules.io.decode import read_image
+from datamodules.sources import scan
+from datamodules.sources import synthetic_cells as module
+from datamodules.sources.synthetic_cells import draw_image, list_synthetic
+
+SMALL = SyntheticConfig(source="synthetic", positive_class="all", images=14, subjects=4, size=48)
+
+
+def test_the_manifest_says_that_the_cells_are_drawn(tmp_path):
+    manifest = scan(SMALL, None, tmp_path)
+    assert manifest.synthetic
+    assert manifest.notes == ("synthetic: procedurally drawn cells, not patients",)
+    assert manifest.classes == ("hem", "all")
+    frame = manifest.frame
+    assert sorted(frame["subject"].unique()) == ["1", "2", "H1", "H2"]
+    assert frame.groupby("subject")["label"].nunique().max() == 1
+    assert (frame["subject"].str.startswith("H") == (frame["label"] == "hem")).all()
+    assert frame["sha256"].nunique() == 14
+    assert set(frame["width"]) == {48}
+
+
+def test_every_image_is_a_pure_function_of_settings_and_number(tmp_path):
+    manifest = scan(SMALL, None, tmp_path)
+    for number in (13, 0, 5):
+        assert np.array_equal(read_image(manifest.file(number)), draw_image(SMALL, number))
+    more = SMALL.model_copy(update={"images": 100})
+    assert np.array_equal(draw_image(more, 13), draw_image(SMALL, 13))
+    other_seed = SMALL.model_copy(update={"seed": 1})
+    assert not np.array_equal(draw_image(other_seed, 13), draw_image(SMALL, 13))
+
+
+@pytest.mark.parametrize("size", [32, 160])
+def test_the_whole_cell_lies_on_exact_black(size):
+    config = SMALL.model_copy(update={"size": size, "images": 60, "subjects": 30})
+    for number in range(60):
+        image = draw_image(config, number)
+        assert image.shape == (size, size, 3)
+        edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        assert not edge.any()
+        assert 0.1 < (image.max(axis=2) > 0).mean() < 0.75
+
+
+def test_pictures_are_drawn_once_and_again_where_one_is_missing(tmp_path, monkeypatch):
+    folder = list_synthetic(SMALL, tmp_path).root
+    drawn = []
+    monkeypatch.setattr(module, "draw_image", lambda data, number: (drawn.append(number), draw_image(data, number))[1])
+    list_synthetic(SMALL, tmp_path)
+    assert drawn == []
+    (folder / "all" / "UID_1_1_1_all.png").unlink()
+    list_synthetic(SMALL, tmp_path)
+    assert sorted(drawn) == list(range(14))
+    assert list_synthetic(SMALL.model_copy(update={"ambiguous": 0.5}), tmp_path).root != folder
+
+
+def test_a_drawing_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(data, number):
+        if number == 9:
+            raise KeyboardInterrupt
+        return draw_image(data, number)
+
+    monkeypatch.setattr(module, "draw_image", fail)
+    with pytest.raises(KeyboardInterrupt):
+        list_synthetic(SMALL, tmp_path)
+    assert [entry.suffix for entry in tmp_path.iterdir()] in ([".lock"], [])
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    folder = list_synthetic(SMALL, tmp_path).root
+    left_over = tmp_path / f".{folder.name}-killed"
+    left_over.mkdir()
+    (left_over / "half.png").write_bytes(b"\x89PNG")
+    shutil.rmtree(folder)
+    list_synthetic(SMALL, tmp_path)
+    assert not left_over.exists()
+
+
+def test_two_runs_at_once_share_one_drawing(tmp_path):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(list_synthetic(SMALL, tmp_path))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] == found[1] == found[2]
+    assert len(list(found[0].root.rglob("*.png"))) == 14
+
+
+def test_fewer_images_than_subjects_are_refused(tmp_path):
+    with pytest.raises(UserError, match="data.images=4 is less than data.subjects=5"):
+        list_synthetic(SMALL.model_copy(update={"images": 4, "subjects": 5}), tmp_path)
+
+
+def test_colour_and_size_alone_do_not_tell_the_classes_apart():
+    """Subject-disjoint: stain shifts keep a colour model below 0.9; the shape of the nucleus and its texture help."""
+    config = SyntheticConfig(source="synthetic", positive_class="all", images=300, size=80)
+    images = [draw_image(config, number) for number in range(300)]
+    subjects = np.arange(300) % 30
+    labels = 1 - subjects % 2
+    colour = np.array([[*image[image.any(axis=2)].mean(axis=0), image.any(axis=2).sum()] for image in images])
+    inner = np.array([_inside(image) for image in images])
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+
+    def auc(features: np.ndarray) -> float:
+        scores = cross_val_predict(model, features, labels, groups=subjects, cv=folds, method="decision_function")
+        return roc_auc_score(labels, scores)
+
+    assert 0.6 < auc(colour) < 0.9
+    assert auc(np.hstack([colour, inner])) > auc(colour) + 0.02
+
+
+def test_six_hundred_images_take_less_than_ten_seconds(tmp_path):
+    config = SyntheticConfig(source="synthetic", positive_class="all")
+    started = time.process_time()
+    for number in range(60):
+        draw_image(config, number)
+    # Of processor time, a tenth of the set: the machine may be busy with something else.
+    assert (time.process_time() - started) * 10 < 10
+
+
+def _inside(image: np.ndarray) -> list[float]:
+    """Share of the nucleus in the cell, and the contrast of its chromatin."""
+    cell = image.any(axis=2)
+    density = -np.log(np.maximum(image, 3) / 255.0)[..., 1]
+    nucleus = cell & (density > 0.55 * np.quantile(density[cell], 0.9))
+    return [nucleus.sum() / cell.sum(), density[nucleus].std() / density[nucleus].mean()]

@@ -1,0 +1,256 @@
+"""A karyogram: everything at its place, nothing lost, nothing touching, one scale."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config.schema import SheetConfig
+from common.errors import UserError
+from common.karyotype import AUTOSOMES, CHROMOSOMES
+from datamodules.synthesis.karyogram_composer import Sheet, compose
+from datamodules.synthesis.karyogram_layout import ROWS, TURN
+from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
+from tests.helpers.karyotypes import drawn_cells
+
+PLAIN = SheetConfig(labels=False)
+LENGTHS = dict(zip(CHROMOSOMES, [*range(120, 32, -4), 75, 34], strict=True))
+
+
+def block(label: str, width: int = 24, height: int | None = None, number: int = 0, changed: bool = False) -> Chromosome:
+    """A gray rectangle, 1 to 3 pixels within its picture."""
+    height = height or LENGTHS[label]
+    pixels = np.full((height + 4, width + 3), GROUND, np.uint8)
+    pixels[1 : height + 1, 1 : width + 1] = 90 + number
+    mask = pixels < GROUND
+    return Chromosome(label, pixels, mask, f"{label}_{number}", mask if changed else None)
+
+
+def blocks(sex: str = "XX", extra: tuple[str, ...] = (), lost: tuple[str, ...] = (), **changes) -> Metaphase:
+    labels = [*AUTOSOMES, *AUTOSOMES, *sex, *extra]
+    for name in lost:
+        labels.remove(name)
+    return Metaphase("c1", "s1", tuple(block(name, number=n) for n, name in enumerate(labels)), **changes)
+
+
+def inside(place):
+    return np.s_[place.y : place.y + place.height, place.x : place.x + place.width]
+
+
+def places_of(sheet: Sheet, label: str) -> list:
+    return [place for place in sheet.places if place.chromosome == label]
+
+
+def middle(sheet: Sheet, label: str) -> float:
+    found = places_of(sheet, label)
+    return (found[0].x + found[-1].x + found[-1].width) / 2
+
+
+def check_places(sheet: Sheet) -> None:
+    """No two boxes overlap, each is within the sheet with plain ground along its edge, and all ink is in one."""
+    covered = np.zeros(sheet.pixels.shape, np.int64)
+    for place in sheet.places:
+        assert 0 <= place.x <= place.x + place.width <= sheet.pixels.shape[1]
+        assert 0 <= place.y <= place.y + place.height <= sheet.pixels.shape[0]
+        covered[inside(place)] += 1
+        box = sheet.pixels[inside(place)]
+        assert (box < GROUND).any()
+        assert (np.concatenate([box[0], box[-1], box[:, 0], box[:, -1]]) == GROUND).all()
+    assert covered.max() == 1
+    assert (sheet.pixels[covered == 0] == GROUND).all()
+
+
+sizes = st.tuples(st.integers(3, 90), st.integers(4, 170))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(CHROMOSOMES), st.lists(sizes, min_size=1, max_size=4), min_size=1),
+    st.builds(
+        SheetConfig,
+        size=st.just((640, 832)),
+        scale=st.floats(0.3, 1.5),
+        margin=st.integers(0, 40),
+        homologue_gap=st.integers(0, 10),
+        pair_gap=st.integers(0, 30),
+        row_gap=st.integers(0, 40),
+        labels=st.just(False),
+    ),
+)
+def test_boxes_hold_all_ink_and_never_overlap(pairs, sheet):
+    cell = Metaphase("c", None, tuple(block(name, *size) for name, found in pairs.items() for size in found))
+    try:
+        composed = compose(cell, sheet)
+    except UserError:
+        # Only where more is asked for than any sheet of this size could hold.
+        assert sum(size[0] for found in pairs.values() for size in found) > 832
+        return
+    check_places(composed)
+    assert len(composed.places) == len(cell.chromosomes)
+    assert composed.scale <= sheet.scale
+
+
+@pytest.mark.parametrize("scale", [1.1, 0.6])
+def test_one_scale_serves_the_whole_cell(scale):
+    sheet = compose(blocks(), PLAIN.model_copy(update={"scale": scale}))
+    assert sheet.scale == scale
+    for place in sheet.places:
+        rows = (sheet.pixels[inside(place)] < GROUND).any(axis=1).sum()
+        assert rows == pytest.approx(scale * LENGTHS[place.chromosome], abs=1)
+
+
+def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
+    sheet = compose(blocks(), SheetConfig(size=(320, 416)))
+    assert sheet.scale < 0.7
+    check_places(compose(blocks(), SheetConfig(size=(320, 416), labels=False)))
+    lengths = {
+        name: (sheet.pixels[inside(places_of(sheet, name)[0])] < GROUND).any(axis=1).sum() for name in ("1", "X")
+    }
+    assert lengths["1"] / lengths["X"] == pytest.approx(LENGTHS["1"] / LENGTHS["X"], rel=0.05)
+
+
+def test_lines_and_columns_stand_in_the_order_of_the_denver_groups():
+    sheet = compose(blocks("XY"), PLAIN)
+    feet = []
+    for row in ROWS:
+        names = [name for group in row for name in group]
+        middles = [middle(sheet, name) for name in names]
+        assert middles == sorted(middles)
+        bottoms = {place.y + place.height for name in names for place in places_of(sheet, name)}
+        assert len(bottoms) == 1
+        feet.append(bottoms.pop())
+    assert feet == sorted(feet)
+    assert middle(sheet, "4") - middle(sheet, "3") > middle(sheet, "3") - middle(sheet, "2") + 10
+
+
+def test_a_class_keeps_its_column_and_its_line_in_every_cell():
+    cells = [*drawn_cells(4), *drawn_cells(7, abnormal=1.0)]
+    sheets = [compose(cell, SheetConfig()) for cell in cells]
+    for name in CHROMOSOMES:
+        found = [sheet for sheet in sheets if places_of(sheet, name)]
+        feet = {place.y + place.height for sheet in found for place in places_of(sheet, name)}
+        assert max(feet) - min(feet) <= 1
+        middles = [middle(sheet, name) for sheet in found]
+        assert max(middles) - min(middles) <= 2
+
+
+@pytest.mark.parametrize(("place", "label"), [(0, "21"), (4, "13"), (1, "X"), (6, "X"), (5, "Y")])
+def test_a_gained_chromosome_stands_with_its_homologues(place, label):
+    cell = drawn_cells(7, abnormal=1.0)[place]
+    sheet = compose(cell, PLAIN)
+    check_places(sheet)
+    assert sheet.scale == PLAIN.scale
+    assert len(places_of(sheet, label)) == cell.counts[label]
+
+
+def test_a_wide_pair_makes_its_neighbours_give_way_and_nobody_else():
+    usual = compose(blocks(), PLAIN)
+    wide = [block("8", width=60), block("8", width=60, number=1)]
+    cell = Metaphase("c", None, (*(one for one in blocks().chromosomes if one.label != "8"), *wide))
+    sheet = compose(cell, PLAIN)
+    check_places(sheet)
+    assert sheet.scale == PLAIN.scale
+    moved = {name for name in CHROMOSOMES if name != "Y" and abs(middle(sheet, name) - middle(usual, name)) > 1}
+    assert {"7", "9"} <= moved <= {"6", "7", "8", "9", "10", "11", "12"}
+
+
+def test_a_lone_autosome_leaves_the_second_place_of_its_pair_free():
+    pair, lone = compose(blocks(), PLAIN), compose(blocks(lost=("9",), extra=()), PLAIN)
+    assert places_of(lone, "9") == places_of(pair, "9")[:1]
+    free = np.zeros(pair.pixels.shape, bool)
+    free[inside(places_of(pair, "9")[1])] = True
+    assert np.array_equal(lone.truth, free)
+
+
+def test_labels_say_nothing_of_the_cell_and_touch_no_box():
+    labelled, plain = compose(blocks("XX"), SheetConfig()), compose(blocks("XX"), PLAIN)
+    assert labelled.places == plain.places
+    for place in plain.places:
+        assert np.array_equal(labelled.pixels[inside(place)], plain.pixels[inside(place)])
+    others = [compose(blocks(*facts), SheetConfig()) for facts in (("XY",), ("XXY", ("21",)), ("X", (), ("14",)))]
+    letters = [(sheet.pixels < GROUND) & ~_boxes(sheet) for sheet in (labelled, *others)]
+    assert letters[0].any()
+    assert all(np.array_equal(letters[0], found) for found in letters[1:])
+
+
+def test_a_chromosome_can_turn_in_its_box():
+    sheet = compose(blocks(), PLAIN)
+    for place in sheet.places:
+        box = sheet.pixels[inside(place)]
+        centre = ((place.width - 1) / 2, (place.height - 1) / 2)
+        for angle in (-TURN, TURN):
+            turn = cv2.getRotationMatrix2D(centre, angle, 1.0)
+            turned = cv2.warpAffine(box, turn, box.shape[::-1], flags=cv2.INTER_NEAREST, borderValue=GROUND)
+            assert (turned < GROUND).sum() == pytest.approx((box < GROUND).sum(), rel=0.03)
+
+
+def test_what_was_changed_is_true_and_nothing_else():
+    chromosomes = list(blocks().chromosomes)
+    upper = chromosomes[4].mask.copy()
+    upper[20:] = False
+    chromosomes[4] = Chromosome("5", chromosomes[4].pixels, chromosomes[4].mask, "5_4", upper)
+    sheet = compose(Metaphase("c", None, tuple(chromosomes)), PLAIN)
+    place = places_of(sheet, "5")[0]
+    ink = np.zeros(sheet.pixels.shape, bool)
+    ink[inside(place)] = sheet.pixels[inside(place)] < GROUND
+    assert sheet.truth.any()
+    assert not (sheet.truth & ~ink).any()
+    assert sheet.truth.sum() / ink.sum() == pytest.approx(upper.sum() / chromosomes[4].mask.sum(), abs=0.02)
+    assert not compose(blocks(), PLAIN).truth.any()
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        (blocks("XX", ("21",)), {"21"}),
+        (blocks("XXY"), {"X", "Y"}),
+        (blocks("XXX"), {"X"}),
+    ],
+)
+def test_of_counts_alone_every_chromosome_of_the_class_is_true(cell, labels):
+    sheet = compose(cell, PLAIN)
+    for place in sheet.places:
+        expected = (sheet.pixels[inside(place)] < GROUND) & (place.chromosome in labels)
+        assert np.array_equal(sheet.truth[inside(place)], expected)
+
+
+def test_a_gained_chromosome_that_is_known_is_true_alone():
+    cell = blocks()
+    sheet = compose(Metaphase("c", None, (*cell.chromosomes, block("21", number=99, changed=True))), PLAIN)
+    third = places_of(sheet, "21")[2]
+    assert sheet.truth[inside(third)].any()
+    assert sheet.truth.sum() == sheet.truth[inside(third)].sum()
+
+
+@pytest.mark.parametrize(("sex", "lost", "beside"), [("X", ("X",), "X"), ("X", ("Y",), "Y"), ("X", (), "X")])
+def test_the_empty_place_of_a_lost_sex_chromosome_is_true(sex, lost, beside):
+    cell = blocks(sex)
+    sheet = compose(Metaphase("c", None, cell.chromosomes, lost), PLAIN)
+    rows, columns = np.nonzero(sheet.truth)
+    assert (sheet.pixels[sheet.truth] == GROUND).all()
+    column = middle(compose(blocks("XY"), PLAIN), beside)
+    near = places_of(sheet, "X")[0]
+    wanted = column if beside == "Y" else near.x + 1.5 * near.width + PLAIN.homologue_gap
+    assert columns.mean() == pytest.approx(wanted, abs=2)
+    assert rows.max() == near.y + near.height - 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"size": (60, 80)}, r"data.sheet.size=\[60,80\] leaves no room"),
+        ({"margin": 400}, r"data.sheet.size=\[640,832\] leaves no room .* lower scale, margin"),
+        ({"row_gap": 6}, r"data.sheet.labels=true writes into data.sheet.row_gap .* 10 pixels or more"),
+    ],
+)
+def test_a_sheet_without_room_is_named(keys, message):
+    with pytest.raises(UserError, match=message):
+        compose(blocks(), SheetConfig(**keys))
+
+
+def _boxes(sheet: Sheet) -> np.ndarray:
+    covered = np.zeros(sheet.pixels.shape, bool)
+    for place in sheet.places:
+        covered[inside(place)] = True
+    return covered

@@ -1,0 +1,149 @@
+"""Augmenting before the split: paper 003's numbers, and what it lets through."""
+
+import numpy as np
+import pytest
+
+from common.config.schema import HemAllConfig, PaperSplit, SplitConfig, TransformConfig
+from common.errors import UserError
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.manifest.leakage import check_leaks
+from datamodules.manifest.manifest import content_hash
+from datamodules.manifest.splits import split
+from datamodules.sources.cnmc import PUBLISHED
+from datamodules.transforms.presplit_augmentation import expand
+from tests.helpers.images import write_cnmc
+from tests.helpers.manifests import make_manifest
+from tests.helpers.training import small_config
+
+DATA = HemAllConfig(source="hem_all", positive_class="all", images=13_833)
+PAPER = PaperSplit(train=0.72, validation=0.08)
+
+
+def cnmc_manifest(all_count, hem_count):
+    labels = ["all"] * all_count + ["hem"] * hem_count
+    return make_manifest(labels, parts=[f"fold_{number % 3}" for number in range(len(labels))])
+
+
+@pytest.fixture(scope="module")
+def whole():
+    counts = [sum(PUBLISHED[f"fold_{fold}"][position] for fold in range(3)) for position in (0, 1)]
+    return cnmc_manifest(*counts)
+
+
+def test_the_whole_set_gives_the_papers_number_of_images(whole):
+    expansion = expand(whole, DATA, "paper", SplitConfig(), TransformConfig())
+    frame = expansion.manifest.frame
+    assert len(whole.frame) == 10_661
+    assert len(frame) == 13_833
+    assert frame["label"].value_counts().to_dict() == {"all": 7_055, "hem": 6_778}
+    assert frame["image_id"].is_unique
+    assert expansion.copy.sum() == 3_389
+    assert "BEFORE the split" in expansion.warning
+    assert "3,389 copies of hem" in expansion.warning
+    assert "217 all left out" in expansion.warning
+    parts = split(expansion.manifest, "paper", SplitConfig(), PAPER)
+    assert (parts == "test").sum() == 13_833 - 9_959 - 1_106
+
+
+def test_copies_on_both_sides_are_counted_as_leaks(whole):
+    expansion = expand(whole, DATA, "paper", SplitConfig(), TransformConfig())
+    manifest = expansion.manifest
+    parts = split(manifest, "paper", SplitConfig(), PAPER)
+    report = check_leaks(manifest, parts, "paper", SplitConfig(near_duplicates="off"))
+    sides = parts.groupby(manifest.frame["sha256"]).nunique()
+    assert len(report.identical_pairs) == (sides == 2).sum() > 1_000
+    assert any("identical files across parts" in line for line in report.lines())
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_no_other_protocol_expands(whole, protocol):
+    assert expand(whole, DATA, protocol, SplitConfig(), TransformConfig()) is None
+
+
+def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
+    hashes = [
+        content_hash(expand(whole, DATA, "paper", SplitConfig(fold=fold, seed=seed), TransformConfig()).manifest)
+        for fold, seed in ((0, 0), (0, 0), (1, 0), (0, 1))
+    ]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
+
+
+@pytest.mark.parametrize(
+    ("counts", "images", "expected"),
+    [
+        ((7272, 3389), None, {"all": 6778, "hem": 6778}),
+        ((51, 44), 13_833, {"all": 51, "hem": 51}),
+        ((40, 50), None, {"all": 50, "hem": 50}),
+        ((100, 10), None, {"all": 20, "hem": 20}),
+        ((100, 10), 50, {"all": 30, "hem": 20}),
+        ((30, 30), 50, {"all": 30, "hem": 20}),
+    ],
+)
+def test_other_numbers(counts, images, expected):
+    data = DATA.model_copy(update={"images": images})
+    frame = expand(cnmc_manifest(*counts), data, "paper", SplitConfig(), TransformConfig()).manifest.frame
+    assert sorted(frame["label"].value_counts()) == sorted(expected.values())
+
+
+def test_too_few_images_in_all_are_refused():
+    data = DATA.model_copy(update={"images": 20})
+    with pytest.raises(UserError, match="data.images=20: .*too few: 20 are those of the smaller class"):
+        expand(cnmc_manifest(100, 10), data, "paper", SplitConfig(), TransformConfig())
+
+
+def test_images_of_other_parts_stay_as_they_are():
+    labels = ["all"] * 20 + ["hem"] * 10 + ["all", "hem", None]
+    manifest = make_manifest(labels, parts=["fold_0"] * 30 + ["prelim", "prelim", "final"])
+    frame = expand(manifest, DATA, "paper", SplitConfig(), TransformConfig()).manifest.frame
+    assert frame["part"].value_counts().to_dict() == {"fold_0": 40, "prelim": 2, "final": 1}
+
+
+def test_the_data_module_serves_turned_copies_and_says_so(tmp_path):
+    root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=6, images=1)
+    for path in list(root.rglob("*_all.bmp"))[::2]:
+        path.with_name(path.name.replace("UID_", "UID_9")).write_bytes(path.read_bytes()[:-1] + b"\x07")
+    overrides = ["data=hem_all", f"data_dir={root}"]
+    extra = ["protocol=paper", "balance=hem_all", "transform=hem_all", "prepare.crop=false"]
+    extra += ["data.paper_split.train=0.5", "data.paper_split.validation=0.25"]
+    data = ImageDataModule(small_config(tmp_path, *extra, data=overrides), progress=False)
+    data.inspect()
+    data.prepare()
+    frame, expansion = data.manifest.frame, data.expansion
+    assert frame["label"].value_counts().to_dict() == {"all": 27, "hem": 27}
+    assert (data.plan.copy == 0).all()
+    assert len(data.plan.rows) == len(data.rows("train"))
+    assert len(data.images) == 54
+    assert len(expansion.scanned.frame) == 45
+    assert data.warnings()[0] == expansion.warning
+    place = {image_id: row for row, image_id in enumerate(frame["image_id"])}
+    copies = [image_id for image_id in place if image_id.endswith("_turned90")]
+    assert len(copies) == 9
+    for image_id in copies:
+        original = data.images[place[image_id.removesuffix("_turned90")]]
+        turned = data.images[place[image_id]]
+        assert np.array_equal(turned, np.rot90(original))
+        assert not np.array_equal(turned, original)
+    served = {int(row): image for batch in data.predict_dataloader() for image, row in zip(*batch[::2], strict=True)}
+    for row, image in served.items():
+        assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row])
+
+
+def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
+    root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=6, images=1)
+    for path in list(root.rglob("*_hem.bmp"))[::2]:
+        path.unlink()
+    overrides = ["data=hem_all", f"data_dir={root}"]
+    config = small_config(tmp_path, "balance=hem_all", "transform=hem_all", data=overrides)
+    data = ImageDataModule(config, progress=False)
+    data.inspect()
+    assert data.expansion is None
+    assert set(data.plan.rows) <= set(data.rows("train"))
+    assert (data.plan.copy == 1).sum() > 0
+    drawn = np.bincount(data.labels[data.plan.rows])
+    assert drawn[0] == drawn[1]
+
+
+def test_images_that_are_not_square_are_not_turned(whole):
+    with pytest.raises(UserError, match=r"prepare.size=\[4,8\]: such images cannot be turned"):
+        expand(whole, DATA, "paper", SplitConfig(), TransformConfig()).serve(np.zeros((10_661, 4, 8, 3), np.uint8))

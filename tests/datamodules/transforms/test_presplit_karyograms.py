@@ -1,0 +1,220 @@
+"""Paper 001 augments karyograms before it splits: its numbers, the copies, and what that lets through."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config.schema import (
+    AugmentedConfig,
+    ComposedKaryogramsConfig,
+    KaryogramsConfig,
+    SplitConfig,
+    TransformConfig,
+)
+from common.errors import UserError
+from datamodules import image_datamodule
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.inference.run_images import from_test_part
+from datamodules.manifest.leakage import check_leaks
+from datamodules.manifest.splits import split
+from datamodules.transforms.presplit_augmentation import expand
+from tests.helpers.manifests import make_manifest
+from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms
+from tests.helpers.training import composed
+
+DATA = KaryogramsConfig(source="karyograms")
+LIGHT = TransformConfig(brightness=0.25, noise=0.05, blur=1.0)
+
+
+def manifest_of(normal: int, abnormal: int, lost: int = 0):
+    labels = ["normal"] * normal + ["abnormal"] * abnormal + ["preparation_loss"] * lost
+    return make_manifest(labels, subjects=[f"p{number // 2}" for number in range(len(labels))])
+
+
+def expanded(manifest, data=DATA, split_config=None, transform=LIGHT):
+    return expand(manifest, data, "paper", split_config or SplitConfig(), transform)
+
+
+def test_the_papers_146_pictures_become_its_692_and_its_parts():
+    data = KaryogramsConfig.model_validate(dict(composed(["data=karyograms"]).data))
+    expansion = expanded(manifest_of(105, 41), data)
+    frame = expansion.manifest.frame
+    assert frame["label"].value_counts().to_dict() == {"normal": 376, "abnormal": 316}
+    assert frame["image_id"].is_unique
+    assert expansion.warning == (
+        "augmented BEFORE the split, as paper 001: 105 normal became 376, 41 abnormal became 316; "
+        "copies of one karyogram lie in several parts"
+    )
+    parts = split(expansion.manifest, "paper", SplitConfig(), data.paper_split)
+    assert parts.value_counts().to_dict() == {"train": 442, "test": 140, "validation": 110}
+
+
+@given(
+    normal=st.integers(1, 40),
+    abnormal=st.integers(1, 40),
+    times=st.tuples(st.floats(1, 9), st.floats(1, 9)),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=50, deadline=None)
+def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal, times, seed):
+    data = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=times[0], abnormal=times[1]))
+    manifest = manifest_of(normal, abnormal)
+    expansion = expanded(manifest, data, SplitConfig(seed=seed))
+    wanted = {"normal": round(normal * times[0]), "abnormal": round(abnormal * times[1])}
+    if wanted == {"normal": normal, "abnormal": abnormal}:
+        assert expansion is None
+        return
+    assert expansion.manifest.frame["label"].value_counts().to_dict() == wanted
+    for name in wanted:
+        each = np.bincount(expansion.origin, minlength=normal + abnormal)[(manifest.frame["label"] == name).to_numpy()]
+        assert each.min() >= 1
+        assert each.max() - each.min() <= 1
+    frame, original = expansion.manifest.frame, manifest.frame.iloc[expansion.origin].reset_index(drop=True)
+    for column in ("path", "label", "subject", "sha256"):
+        assert (frame[column] == original[column]).all()
+    ends = [f"_copy{number}" if number else "" for number in expansion.copy]
+    assert frame["image_id"].tolist() == [name + end for name, end in zip(original["image_id"], ends, strict=True)]
+    assert frame["image_id"].is_unique
+
+
+def test_the_draw_depends_on_the_seed_and_the_fold_of_the_split():
+    manifest = manifest_of(30, 20)
+    drawn = [
+        set(expanded(manifest, split_config=SplitConfig(seed=seed, fold=fold)).manifest.frame["image_id"])
+        for seed, fold in ((0, 0), (0, 0), (1, 0), (0, 1))
+    ]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
+    assert drawn[0] != drawn[3]
+
+
+def test_a_lost_chromosome_is_no_class_of_the_paper_and_stays_as_it_is():
+    data = ComposedKaryogramsConfig(
+        source="composed_karyograms",
+        chromosomes={"source": "synthetic_chromosomes"},
+        augmented=AugmentedConfig(normal=2, abnormal=3),
+    )
+    counts = expanded(manifest_of(6, 4, lost=5), data).manifest.frame["label"].value_counts()
+    assert counts.to_dict() == {"normal": 12, "abnormal": 12, "preparation_loss": 5}
+
+
+@pytest.mark.parametrize("protocol", ["subject", "image"])
+def test_no_other_protocol_copies(protocol):
+    assert expand(manifest_of(9, 9), DATA, protocol, SplitConfig(), LIGHT) is None
+
+
+def test_copies_that_equal_their_originals_are_refused():
+    with pytest.raises(UserError, match=r"nothing would change the copies: set transform\.brightness, noise or blur"):
+        expanded(manifest_of(9, 9), transform=TransformConfig(contrast=0.3))
+    once = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=1, abnormal=1))
+    assert expanded(manifest_of(9, 9), once, transform=TransformConfig()) is None
+
+
+def test_the_leak_check_counts_the_pairs():
+    manifest = manifest_of(60, 40)
+    expansion = expanded(manifest)
+    parts = split(expansion.manifest, "paper", SplitConfig(), composed(["data=karyograms"]).data.paper_split)
+    report = check_leaks(expansion.manifest, parts, "paper", SplitConfig(near_duplicates="off"))
+    sides = parts.groupby(expansion.manifest.frame["sha256"]).nunique()
+    assert len(report.identical_pairs) == (sides == 2).sum() + 3 * (sides == 3).sum() > 50
+    assert len(report.subjects) > 25
+
+
+def test_a_copy_is_a_pure_function_of_the_splits_seed_the_row_and_its_number():
+    manifest, sheets = sheet_manifest(4)
+    data = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=3, abnormal=3))
+    one, other, unlike = (
+        expanded(manifest, data, SplitConfig(seed=seed, fold=fold)).serve(sheets)
+        for seed, fold in ((0, 0), (0, 2), (1, 0))
+    )
+    assert one.shape == (12, *sheets.shape[1:])
+    seen, again = (
+        {(int(images.origin[row]), int(images.copy[row])): images[row] for row in range(12)} for images in (one, other)
+    )
+    assert seen.keys() == again.keys()
+    assert all(np.array_equal(seen[key], again[key]) for key in seen)
+    assert all(np.array_equal(seen[row, 0], sheets[row]) for row in range(4))
+    assert len({image.tobytes() for image in seen.values()}) == 12
+    changed = [place for place in range(12) if one.copy[place]]
+    assert all(not np.array_equal(one[place], unlike[place]) for place in changed)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A data module under protocol=paper, prepared, and its run's folder."""
+    root = write_karyograms(tmp_path / "data", {"normal": 8, "abnormal": 6})
+    config = karyogram_config(tmp_path, root, "protocol=paper", "prepare.augment_at=48", "prepare.size=32", "seed=3")
+    data = ImageDataModule(config, progress=False)
+    data.inspect()
+    data.prepare()
+    data.write_facts(tmp_path / "run")
+    return data, config, tmp_path / "run"
+
+
+def test_all_parts_hold_copies_and_training_changes_them_no_more(run):
+    data, _, _ = run
+    assert data.manifest.frame["label"].value_counts().to_dict() == {"abnormal": 46, "normal": 29}
+    assert data.warnings()[0] == data.expansion.warning
+    copies = data.manifest.frame["image_id"].str.contains("_copy")
+    assert all(copies.iloc[data.rows(part)].any() for part in ("train", "validation", "test"))
+    epochs = []
+    for epoch in (0, 1):
+        data._position = lambda epoch=epoch: (epoch, 0)
+        batches = list(data.train_dataloader())
+        epochs.append({int(row): image for batch in batches for image, row in zip(batch[0], batch[2], strict=True)})
+    assert all(image.shape == (3, 32, 32) for image in epochs[0].values())
+    shared = epochs[0].keys() & epochs[1].keys()  # a last batch of one waits for another epoch
+    assert len(shared) > 40
+    assert all(bool((epochs[0][row] == epochs[1][row]).all()) for row in shared)
+
+
+def test_samples_of_the_test_part_are_what_the_network_saw(run):
+    data, config, folder = run
+    served = {int(row): image for batch in data.predict_dataloader() for image, row in zip(*batch[::2], strict=True)}
+    samples = from_test_part(folder, config, 1000, progress=False)
+    names = {data.manifest.frame["image_id"].iloc[row]: row for row in data.rows("test")}
+    assert set(samples.names) == set(names)
+    for name, image in zip(samples.names, samples.images, strict=True):
+        assert np.array_equal(served[names[name]].numpy().transpose(1, 2, 0), image)
+
+
+def test_places_follow_the_original_and_only_they_are_drawn_anew(tmp_path, monkeypatch):
+    manifest, sheets = sheet_manifest(40)
+    monkeypatch.setattr(image_datamodule, "scan", lambda *how: manifest)
+    root = write_karyograms(tmp_path / "data", {"normal": 1, "abnormal": 1})
+    config = karyogram_config(tmp_path, root, "protocol=paper")
+    data_config = ComposedKaryogramsConfig(
+        source="composed_karyograms",
+        chromosomes={"source": "synthetic_chromosomes"},
+        augmented=AugmentedConfig(normal=2, abnormal=2),
+        paper_split={"train": 0.6, "validation": 0.2},
+    )
+    transform = config.transform.model_copy(
+        update={"within_places": config.transform.within_places.model_copy(update={"mirror": True})}
+    )
+    shape = sheets.shape[1:3]
+    prepare = config.prepare.model_copy(update={"size": shape})
+    config = config.model_copy(update={"data": data_config, "transform": transform, "prepare": prepare})
+    data = ImageDataModule(config, progress=False)
+    data.inspect()
+    data.images = data.expansion.serve(sheets)
+    larger = prepare.model_copy(update={"augment_at": 2 * max(shape)})
+    at_its_size = ImageDataModule(config.model_copy(update={"prepare": larger}), progress=False)
+    at_its_size.inspect()
+    reach = (at_its_size.places[0][:, :2] + at_its_size.places[0][:, 2:]).max(axis=0)
+    assert (reach > np.array(shape[::-1])).all()  # where it is augmented, not where the network sees it
+    frame = data.manifest.frame
+    first = {name: row for row, name in enumerate(frame["image_id"])}
+    for row, name in enumerate(frame["image_id"]):
+        assert np.array_equal(data.places[row], data.places[first[name.split("_copy")[0]]])
+    dataset = data.train_dataloader().dataset
+    item = next(item for item, row in enumerate(dataset.rows) if data.expansion.copy[row])
+    row = int(dataset.rows[item])
+    image, again, later = (dataset[epoch, item][0].numpy().transpose(1, 2, 0) for epoch in (0, 0, 1))
+    assert np.array_equal(image, again)
+    assert not np.array_equal(image, later)
+    outside = np.ones(shape, bool)
+    for x, y, width, height in data.places[row]:
+        outside[y : y + height, x : x + width] = False
+    assert np.array_equal(image[outside], data.images[row][outside])  # no second light, blur or noise

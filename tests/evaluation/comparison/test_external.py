@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from rich.console import Console
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from common.config.schema import AssignmentConfig, EvaluationConfig
+from evaluation.comparison.external import beside, beside_table, difference
+from evaluation.evaluate import judge
+from tests.helpers.predictions import make_run
+
+SETTINGS = EvaluationConfig(resamples=40)
+ON = {"on": "elsewhere (folder, 60 images)"}
+
+
+def of_share(right, images):
+    low, high = proportion_confint(right, images, method="wilson")
+    return {"value": right / images, "low": low, "high": high}
+
+
+@pytest.mark.parametrize("counts", [(56, 70, 48, 80), (9, 10, 3, 10), (5, 56, 0, 29)])
+def test_the_gap_of_two_shares_has_newcombes_interval(counts):
+    right, images, other_right, other_images = counts
+    found = difference(of_share(right, images), of_share(other_right, other_images))
+    wanted = confint_proportions_2indep(other_right, other_images, right, images, method="newcomb")
+    assert found["value"] == pytest.approx(other_right / other_images - right / images)
+    assert (found["low"], found["high"]) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_what_is_undefined_stays_so():
+    known, unknown = {"value": 0.5, "low": 0.4, "high": 0.6}, {"value": None, "low": None, "high": None}
+    assert difference(known, unknown) == unknown == difference(unknown, known)
+    assert difference(known, {"value": 0.7, "low": None, "high": None}) == {
+        "value": pytest.approx(0.2),
+        "low": None,
+        "high": None,
+    }
+
+
+def test_both_judgements_stand_side_by_side():
+    inside = judge(make_run(skill=3.0), SETTINGS)
+    outside = judge(make_run(fold=1, skill=0.5, about=ON), SETTINGS)
+    frame = beside(inside, outside).set_index("metric")
+    for name, part in (
+        ("auc", "metrics"),
+        ("sensitivity", "metrics"),
+        ("f1_weighted@threshold", "metrics_at_threshold"),
+    ):
+        one, two = (judged["test"][part][name.partition("@")[0]] for judged in (inside, outside))
+        assert frame.loc[name, ["inside", "inside_low", "outside_high"]].tolist() == [
+            one["value"],
+            one["low"],
+            two["high"],
+        ]
+        assert frame.loc[name, "difference"] == pytest.approx(two["value"] - one["value"])
+    assert np.isfinite(frame.loc["auc"]).all()
+    assert frame.loc["auc", "difference"] < 0
+
+
+def test_sets_that_share_images_have_a_gap_without_interval():
+    inside = judge(make_run(skill=3.0), SETTINGS)
+    outside = judge(make_run(skill=0.5, about=ON | {"external": {"in_own_test": 3, "notes": []}}), SETTINGS)
+    row = beside(inside, outside).set_index("metric").loc["auc"]
+    assert row["difference"] < 0
+    assert row[["difference_low", "difference_high"]].isna().all()
+    assert row[["inside_low", "outside_high"]].notna().all()
+
+
+def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=False)})
+    console.print(beside_table(judge(make_run(), settings), judge(make_run(fold=1, about=ON), settings)))
+    text = " ".join(console.export_text().split())
+    assert "trained on cnmc · tested on elsewhere (folder, 60 images)" in text
+    assert "all: 50% of 60 images inside, 50% of 60 outside" in text
+    assert "balanced_accuracy -" not in text
+    assert text.count("at the threshold") == 6
+    assert "…" not in text

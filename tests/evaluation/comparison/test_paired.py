@@ -1,0 +1,109 @@
+"""Paired differences and McNemar's test."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from common.config.schema import EvaluationConfig
+from common.errors import UserError
+from evaluation.comparison.paired import compare, mcnemar, paired_difference
+from evaluation.evaluate import judge_pooled
+from tests.helpers.predictions import make_predictions, make_run, with_scores
+
+SETTINGS = EvaluationConfig(resamples=300)
+
+
+def test_a_run_differs_from_itself_by_nothing():
+    run = make_predictions()
+    shuffled = type(run)(run.frame.sample(frac=1, random_state=0), run.classes, run.positive_class, run.about)
+    found = paired_difference(run, shuffled, ("accuracy", "auc"), SETTINGS)
+    for interval in found.values():
+        assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
+    assert mcnemar(run, shuffled) == {"only_first": 0, "only_second": 0, "p_value": 1.0}
+
+
+def test_the_difference_is_scipys_paired_bootstrap():
+    first, second = make_predictions(50, None, skill=2.0), make_predictions(50, None, skill=0.5, seed=1)
+    right = [(one.probabilities[:, 1] >= 0.5) == one.labels for one in (first, second)]
+    expected = stats.bootstrap(
+        (right[0].astype(float), right[1].astype(float)),
+        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        paired=True,
+        n_resamples=SETTINGS.resamples,
+        rng=np.random.default_rng(SETTINGS.seed),
+    ).confidence_interval
+    settings = SETTINGS.model_copy(update={"interval": "bca"})
+    found = paired_difference(first, second, ("accuracy",), settings)["accuracy"]
+    assert found.value == pytest.approx(right[0].mean() - right[1].mean())
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_swapping_the_sides_changes_the_sign():
+    first, second = make_predictions(skill=2.0), make_predictions(skill=0.5, seed=1)
+    there = paired_difference(first, second, ("f1_weighted",), SETTINGS)["f1_weighted"]
+    back = paired_difference(second, first, ("f1_weighted",), SETTINGS)["f1_weighted"]
+    assert there.value == pytest.approx(-back.value)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+
+def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
+    first = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1])
+    second = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1])
+    # Two-sided, 5 against 1 of 6: 2 * (6 + 1) / 64.
+    assert mcnemar(first, second) == {"only_first": 5, "only_second": 1, "p_value": pytest.approx(14 / 64)}
+
+
+def test_groups_of_folds_are_pooled():
+    first, second = [make_run(fold, skill=2.0) for fold in range(3)], [make_run(fold, skill=0.2) for fold in range(3)]
+    found = compare(first, second, SETTINGS)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["images"] == 180
+    assert found["subjects"] == 36
+    assert found["differences"]["auc"]["low"] > 0
+    assert found["differences"]["auc"]["value"] == pytest.approx(found["first"]["auc"] - found["second"]["auc"])
+    assert "fewer than 20 subjects in hem (18), all (18)" in found["warnings"][0]
+
+
+def test_few_discordant_images_are_said():
+    run = make_predictions(100, 100)
+    assert any(
+        "0 images are called rightly by one side alone" in line for line in compare([run], [run], SETTINGS)["warnings"]
+    )
+
+
+def test_unlabelled_images_are_left_out_on_both_sides():
+    run = with_scores([1, 0, None], [0.9, 0.1, 0.9])
+    assert paired_difference(run, run, ("accuracy",), SETTINGS)["accuracy"].clusters == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (make_predictions(first=1), "images differ: 2 are in one set only, image_00000 first"),
+        (make_predictions(classes=("all", "hem")), "classes differ"),
+        (make_predictions(classes=("x", "y", "z")), "classes differ"),
+        (make_predictions(subjects=13), "the label of .* images differs"),
+        (make_predictions(subjects=20), "the subject of .* images differs"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused(other, message):
+    with pytest.raises(UserError, match=message):
+        paired_difference(make_predictions(subjects=12), other, ("accuracy",), SETTINGS)
+
+
+def test_an_unknown_metric_names_the_known_ones():
+    run = make_predictions()
+    with pytest.raises(UserError, match="no metric roc: choose from accuracy"):
+        paired_difference(run, run, ("roc",), SETTINGS)
+
+
+def test_differences_of_fold_means_pair_the_folds_whatever_their_order():
+    first = [make_run(fold, skill=2.0, seed=1) for fold in range(3)]
+    second = [make_run(fold, skill=0.5, seed=1) for fold in (2, 0, 1)]
+    found = compare(first, second, SETTINGS)["fold_mean_differences"]["auc"]
+    one, two = (judge_pooled(runs, SETTINGS)["fold_means"]["metrics"]["auc"]["value"] for runs in (first, second))
+    assert found["value"] == pytest.approx(one - two)
+    assert found["low"] < found["value"] < found["high"]
+    assert compare(first[:1], [second[1]], SETTINGS)["fold_mean_differences"] is None

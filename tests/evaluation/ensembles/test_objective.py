@@ -1,0 +1,160 @@
+"""The fitness of many weights at once is scikit-learn's F1 of each."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, log_loss
+
+from common.errors import UserError
+from evaluation.ensembles import objective as module
+from evaluation.ensembles.objective import Problem, normalise
+from tests.helpers.weighting import called_by, make_problem, of_positive, permuted
+
+
+def reference(problem, weights):
+    return [f1_score(problem.labels, called_by(problem, row), average="weighted") for row in weights]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    members=st.integers(1, 5),
+    images=st.integers(1, 40),
+    classes=st.integers(2, 6),
+    skill=st.floats(-1, 4),
+    seed=st.integers(0, 10_000),
+    occurring=st.integers(1, 6),
+)
+def test_fitness_is_the_weighted_f1_of_scikit_learn(members, images, classes, skill, seed, occurring):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(min(occurring, classes), size=images)  # classes may have no image
+    problem = make_problem(members, classes=classes, skill=skill, seed=seed, labels=labels)
+    weights = np.concatenate([rng.dirichlet(np.ones(members), size=5), np.eye(members)])
+    assert problem.fitness(weights) == pytest.approx(reference(problem, weights), abs=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), classes=st.integers(2, 4))
+def test_ties_are_called_as_everywhere_else(seed, classes):
+    # Probabilities and weights are multiples of 1/8: the means are exact, and often tie.
+    rng = np.random.default_rng(seed)
+    parts = rng.multinomial(8, np.full(classes, 1 / classes), size=(3, 30)) / 8
+    labels = rng.integers(classes, size=30)
+    problem = Problem(parts, labels, 1 if classes == 2 else None, tuple("abcd"[:classes]))
+    weights = rng.multinomial(8, np.full(3, 1 / 3), size=10) / 8
+    assert problem.fitness(weights) == pytest.approx(reference(problem, weights), abs=1e-12)
+
+
+def test_a_mean_of_exactly_one_half_is_called_positive():
+    problem = of_positive([[0.25, 0.25], [0.75, 0.5]], [1, 0])
+    assert problem.fitness(np.array([[0.5, 0.5], [0.75, 0.25]])) == pytest.approx([1.0, 1 / 3])
+
+
+def test_the_positive_class_may_be_the_first():
+    second = make_problem(seed=3)
+    first = Problem(second.probabilities[:, :, ::-1], 1 - second.labels, 0, second.classes[::-1])
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=10)
+    assert first.fitness(weights) == pytest.approx(second.fitness(weights))
+    assert first.fitness(weights) == pytest.approx(reference(first, weights))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 24])
+def test_blocks_change_nothing(monkeypatch, classes):
+    problem = make_problem(classes=classes, images=150)
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=101)
+    whole = [problem.score(weights, objective) for objective in ("f1_weighted", "nll")]
+    # What it keeps of the images is of their blocks.
+    problem = make_problem(classes=classes, images=150)
+    monkeypatch.setattr(module, "BLOCK", 700)
+    monkeypatch.setattr(module, "IMAGES", 13)
+    monkeypatch.setattr(module, "CHUNK", 7)
+    for before, objective in zip(whole, ("f1_weighted", "nll"), strict=True):
+        assert problem.score(weights, objective) == pytest.approx(before, abs=1e-13)
+
+
+def test_only_images_that_may_be_called_otherwise_are_weighted():
+    problem = of_positive([[0.9, 0.1, 0.9, 0.5], [0.6, 0.4, 0.4, 0.6]], [1, 0, 1, 1])
+    (sure_negative, negative), (sure_positive, positive) = problem._disputed_two
+    assert (sure_negative, negative.shape) == (0, (2, 0))
+    assert (sure_positive, positive.tolist()) == (1, [[0.9, 0.5], [0.4, 0.6]])
+    agreed, disputed = make_problem(classes=5, skill=5)._disputed_many
+    assert agreed.sum() == 200
+    assert [len(ahead) for ahead, _ in disputed] == [1, 3]
+    assert 0 < sum(ahead.shape[1] for ahead, _ in disputed) < 100
+
+
+def test_a_class_that_another_beats_for_every_member_is_no_candidate():
+    # The second is below the third everywhere, though not below the first, which has the highest mean.
+    probabilities = np.array([[[0.8, 0.05, 0.15]], [[0.2, 0.3, 0.5]]])
+    problem = Problem(probabilities, np.array([1]), None, ("a", "b", "c"))
+    assert problem._candidates().tolist() == [[True, False, True]]
+
+
+def test_the_highest_of_several_candidates_is_called():
+    # As the weight moves from the first member to the second, the second class, then the last, takes over.
+    probabilities = np.array([[[0.5, 0.4, 0.1]], [[0.1, 0.4, 0.5]], [[0.05, 0.9, 0.05]]])
+    weights = np.array([[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2], [0.5, 0.4, 0.1], [0.1, 0.9, 0.0]])
+    for label, right in enumerate(([1, 0, 0, 0, 0], [0, 0, 1, 1, 0], [0, 1, 0, 0, 1])):
+        assert Problem(probabilities, np.array([label]), None, ("a", "b", "c")).fitness(weights).tolist() == right
+
+
+def test_a_class_that_is_second_everywhere_may_win():
+    probabilities = np.array([[[0.6, 0.0, 0.4]], [[0.0, 0.6, 0.4]]])
+    problem = Problem(probabilities, np.array([2]), None, ("a", "b", "c"))
+    assert problem.fitness(np.array([[0.5, 0.5], [0.9, 0.1]])).tolist() == [1.0, 0.0]
+
+
+def test_negative_log_likelihood_is_that_of_scikit_learn():
+    problem = make_problem(classes=3)
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=5)
+    means = np.einsum("pm,mnk->pnk", weights, problem.probabilities)
+    expected = [log_loss(problem.labels, mean, labels=[0, 1, 2]) for mean in means]
+    assert problem.negative_log_likelihood(weights) == pytest.approx(expected)
+    assert problem.score(weights, "nll") == pytest.approx(np.negative(expected))
+
+
+def test_a_true_class_of_probability_0_is_finite():
+    problem = of_positive([[0.0]], [1])
+    assert np.isfinite(problem.negative_log_likelihood(np.ones((1, 1)))).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_order_of_members_and_images_does_not_matter(classes):
+    problem, order = make_problem(classes=classes), np.array([2, 0, 3, 1])
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=20)
+    assert permuted(problem, order).fitness(weights[:, order]) == pytest.approx(problem.fitness(weights))
+    images = np.random.default_rng(1).permutation(len(problem.labels))
+    moved = Problem(problem.probabilities[:, images], problem.labels[images], problem.positive_index, problem.classes)
+    assert moved.fitness(weights) == pytest.approx(problem.fitness(weights))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 24])
+def test_equal_calls_tie_to_the_last_digit(classes):
+    problem = make_problem(classes=classes, images=97)
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=7)
+    found = problem.fitness(np.tile(weights, (29, 1))).reshape(29, 7)
+    assert (found == problem.fitness(weights)).all()
+    assert (found == [problem.fitness(row[None])[0] for row in weights]).all()
+
+
+def test_no_weights_have_no_fitness():
+    assert make_problem().fitness(np.zeros((0, 4))).shape == (0,)
+
+
+def test_genes_that_are_all_0_become_equal_weights():
+    found = normalise(np.array([[0.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0]]))
+    assert found.tolist() == [[0.25, 0.25, 0.25, 0.25], [0.25, 0.75, 0.0, 0.0]]
+
+
+def test_a_problem_without_images_is_refused():
+    with pytest.raises(UserError, match="labelled images: there are 0 of 2 models"):
+        Problem(np.zeros((2, 0, 2)), np.zeros(0, dtype=np.int64), 1, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive", "classes"),
+    [([0, -1], 1, ("a", "b")), ([0, 1], None, ("a", "b")), ([0], 1, ("a", "b")), ([0, 1], None, ("a", "b", "c"))],
+)
+def test_arrays_that_do_not_fit_together_are_refused(labels, positive, classes):
+    with pytest.raises(ValueError, match=r"unknown labels|positive class|probabilities"):
+        Problem(np.full((1, 2, 2), 0.5), np.array(labels), positive, classes)

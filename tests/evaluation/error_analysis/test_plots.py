@@ -1,0 +1,50 @@
+"""Pictures of errors: they are drawn for two classes and for many, and the sheet shows what all models miss."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.thumbnails import encode
+from evaluation.error_analysis.agreement import agreement
+from evaluation.error_analysis.calls import gather
+from evaluation.error_analysis.plots import agreement_maps, missed_bars, missed_sheet, shown_on_sheet
+from evaluation.intervals.grouping import group_runs
+from tests.evaluation.error_analysis.test_agreement import groups_of
+from tests.helpers.predictions import make_run
+
+
+def many_classes():
+    names = tuple(str(number) for number in range(1, 6))
+    runs = [make_run(0, 40, classes=names, seed=seed, skill=0.5, about={"name": f"net_{seed}"}) for seed in range(2)]
+    truth = runs[0].frame["label"]
+    for run in runs[1:]:
+        assert (run.frame["label"] == truth).all()
+    return gather(group_runs(runs, ["a", "b"]))
+
+
+@pytest.mark.parametrize("answers", [gather(groups_of()), many_classes()], ids=["two", "many"])
+def test_bars_and_maps_are_drawn(tmp_path, answers):
+    missed_bars(tmp_path / "missed.png", answers)
+    agreement_maps(tmp_path / "agreement.png", answers, agreement(answers))
+    for name in ("missed.png", "agreement.png"):
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 300
+            assert np.asarray(image.convert("L")).std() > 5
+
+
+def test_the_sheet_shows_what_all_models_miss(tmp_path):
+    answers = gather(groups_of())
+    assert shown_on_sheet(answers)["image_id"].tolist() == ["image_00002"]
+    green = encode(np.full((40, 30, 3), (0, 200, 0), dtype=np.uint8), 160)
+    assert missed_sheet(tmp_path / "none.png", answers, {"image_00000": green}) == 0
+    assert not (tmp_path / "none.png").exists()
+    assert missed_sheet(tmp_path / "sheet.png", answers, {"image_00002": green, "image_00000": green}) == 1
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
+    assert ((pixels[..., 1] - pixels[..., 0] > 150) & (pixels[..., 2] < 60)).sum() > 1000
+
+
+def test_where_no_image_is_missed_by_all_those_missed_by_most_are_shown():
+    scores = {"one": [0.1, 0.9, 0.1], "two": [0.1, 0.2, 0.9], "three": [0.9, 0.9, 0.1]}
+    answers = gather(groups_of(scores, [True, True, False]))
+    assert shown_on_sheet(answers)["missed_by"].tolist() == [2]
+    assert shown_on_sheet(gather(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty

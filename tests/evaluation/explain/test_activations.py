@@ -1,0 +1,110 @@
+"""Looking into any model: which layers it has, what they give out, and errors that name the right ones."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import nn
+
+from common.errors import UserError
+from evaluation.explain.activations import Model, as_maps, layer_maps, layer_shapes, measure, pooled, positions
+from evaluation.explain.smoothness import mean_smoothness, smoothness
+
+IMAGES = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
+
+
+def small_net():
+    """Convolution, in-place ReLU, three pools, a dense layer, and a module that is never called."""
+    torch.manual_seed(0)
+    layers = [("conv1", nn.Conv2d(3, 4, 3, padding=1)), ("act1", nn.ReLU(inplace=True))]
+    layers += [(f"pool{number}", nn.MaxPool2d(2)) for number in (1, 2, 3)]
+    layers += [("flatten", nn.Flatten()), ("dense1", nn.Linear(4 * 8 * 8, 2))]
+    net = nn.Sequential(OrderedDict(layers)).eval()
+    modules = {**dict(net.named_modules()), "idle": nn.Conv2d(3, 3, 1)}
+    del modules[""]
+    return net, Model(net, modules)
+
+
+def timm_model(name, **args):
+    torch.manual_seed(0)
+    net = timm.create_model(name, num_classes=0, **args).eval()
+    modules = {name: module for name, module in net.named_modules() if name}
+    return Model(net, modules, net.feature_info, getattr(net, "num_prefix_tokens", 0))
+
+
+def test_maps_are_what_the_layer_gave_out_before_the_next_one_works_in_place():
+    net, model = small_net()
+    batches = list(layer_maps(model, IMAGES, ["pool2", "conv1"]))
+    maps = {name: np.concatenate([batch[name] for batch in batches]) for name in ("pool2", "conv1")}
+    image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        np.testing.assert_allclose(maps["conv1"], net.conv1(image).numpy(), atol=1e-6)
+        np.testing.assert_allclose(maps["pool2"], net[:4](image).numpy(), atol=1e-6)
+    assert list(batches[0]) == ["pool2", "conv1"]
+    assert (maps["conv1"] < 0).any()
+
+
+def test_no_hook_stays_behind():
+    _, model = small_net()
+    list(layer_maps(model, IMAGES, ["conv1"]))
+    assert not any(module._forward_hooks for module in model.modules.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("conv7", "has no such module; close to it: conv1"), ("dense1", "is no map"), ("idle", "does not call it")],
+)
+def test_a_wrong_name_is_one_line_with_the_right_ones(name, reason):
+    _, model = small_net()
+    with pytest.raises(UserError, match=reason) as caught:
+        list(layer_maps(model, IMAGES, [name]))
+    assert "pool3" in str(caught.value)
+    assert "flatten" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_layers_of_the_paper_are_chosen_in_networks_of_pools():
+    _, model = small_net()
+    chosen = positions(model, layer_shapes(model, IMAGES[0]))
+    assert chosen == {"conv1": "conv1", "pool1": "pool1", "pool2": "pool2", "last pool": "pool3"}
+    vgg = timm_model("vgg11")
+    chosen = positions(vgg, layer_shapes(vgg, IMAGES[0]))
+    assert chosen == {"conv1": "features.0", "pool1": "features.2", "pool2": "features.5", "last pool": "features.20"}
+
+
+def test_stages_are_chosen_in_other_networks():
+    model = timm_model("resnet10t")
+    assert list(positions(model, layer_shapes(model, IMAGES[0]))) == ["act1", "layer1", "layer3", "layer4"]
+    bare = Model(model.forward, {name: model.modules[name] for name in ("layer1", "layer2")})
+    assert list(positions(bare, layer_shapes(bare, IMAGES[0]))) == ["layer1", "layer2"]
+
+
+def test_tokens_of_a_transformer_are_laid_out_on_their_grid():
+    model = timm_model("vit_tiny_patch16_224", img_size=64, depth=2)
+    assert layer_shapes(model, IMAGES[0])["blocks.1"] == (192, 4, 4)
+    assert layer_shapes(model, IMAGES[0])["patch_embed"] == (192, 4, 4)
+    tokens = torch.arange(9.0).reshape(1, 9, 1)
+    assert as_maps(tokens, (32, 64), prefix_tokens=1)[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert as_maps(tokens, (32, 64)) is None
+
+
+def test_the_layout_is_that_with_the_proportions_of_the_image():
+    assert as_maps(torch.zeros(1, 7, 7, 96), (64, 64)).shape == (1, 96, 7, 7)
+    assert as_maps(torch.zeros(1, 96, 7, 7), (64, 64)).shape == (1, 96, 7, 7)
+    assert as_maps(torch.zeros(1, 256, 3, 2), (96, 48)).shape == (1, 256, 3, 2)
+    assert as_maps(torch.zeros(1, 3, 2, 256), (96, 48)).shape == (1, 256, 3, 2)
+    assert as_maps(torch.zeros(2, 10), (64, 64)) is None
+    assert as_maps((torch.zeros(1, 3, 2, 2),), (64, 64)) is None
+
+
+def test_measured_smoothness_is_the_mean_over_all_images_and_channels():
+    _, model = small_net()
+    maps = np.concatenate([batch["pool1"] for batch in layer_maps(model, IMAGES, ["pool1"])])
+    found = measure(model, IMAGES, {"pool1": (8, 8)})["pool1"]
+    assert found.own == pytest.approx(mean_smoothness(smoothness(maps))[0])
+    assert found.maps == 5 * 4
+    means = maps.reshape(5, 4, 8, 4, 8, 4).mean(axis=(3, 5))
+    np.testing.assert_allclose(pooled(maps, (8, 8)), means, atol=1e-6)
+    assert found.common == pytest.approx(mean_smoothness(smoothness(means))[0], abs=1e-5)

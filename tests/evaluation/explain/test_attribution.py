@@ -1,0 +1,234 @@
+"""Heat maps: they lie where the decision is made, whatever the model, and leave no trace on it."""
+
+from collections import OrderedDict
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM
+from pytorch_grad_cam.utils.image import scale_cam_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_with_sign_correction
+from torch import nn
+
+from common.errors import UserError
+from evaluation.explain.activations import Model
+from evaluation.explain.attribution import INPUT, METHODS, OF_INPUTS, OF_LAYERS, heat_maps, resolve, scaled
+from lightning_modules.build import build_classifier
+from tests.helpers.training import small_config
+
+IMAGES = np.random.default_rng(0).integers(30, 255, (5, 32, 32, 3), dtype=np.uint8)
+IMAGES[:, [0, -1]] = IMAGES[:, :, [0, -1]] = 0  # on black, as a cropped cell
+
+
+class Gate(nn.Module):
+    """Lets through what lies in the upper left corner, or what a mask of its own says."""
+
+    def __init__(self, size: int = 32, corner: int = 8):
+        super().__init__()
+        self.register_buffer("mask", torch.zeros(1, 1, size, size))
+        self.mask[..., :corner, :corner] = 1
+
+    def forward(self, x):
+        return x * self.mask
+
+
+def corner_net(logits: int = 1) -> Model:
+    """Mean gray of the upper left corner, with a BatchNorm on the way: one logit, or its negative and itself."""
+    conv, norm, dense = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Linear(4, logits)
+    nn.init.constant_(conv.weight, 0.5)
+    nn.init.zeros_(conv.bias)
+    nn.init.constant_(dense.weight, 1.0)
+    nn.init.zeros_(dense.bias)
+    if logits == 2:
+        dense.weight.data[0] = -1.0
+    layers = [("conv", conv), ("norm", norm), ("gate", Gate()), ("pool", nn.AdaptiveAvgPool2d(1))]
+    net = nn.Sequential(OrderedDict([*layers, ("flatten", nn.Flatten()), ("dense", dense)]))
+    return model_of(net)
+
+
+def model_of(net: nn.Module) -> Model:
+    return Model(net, {name: module for name, module in net.named_modules() if name})
+
+
+def maps(model, name, layer=None, images=IMAGES, classes=None, **options):
+    method = resolve(name, layer, model, images[0], **{"windows": 4, "steps": 8, **options})
+    return np.stack(list(heat_maps(model, images, [1] * len(images) if classes is None else classes, method)))
+
+
+def state_of(net: nn.Module) -> dict:
+    facts = {name: (p.requires_grad, None if p.grad is None else p.grad.clone()) for name, p in net.named_parameters()}
+    modes = {name: module.training for name, module in net.named_modules()}
+    hooks = {name: len(module._forward_hooks) for name, module in net.named_modules()}
+    return {
+        "weights": {k: v.clone() for k, v in net.state_dict().items()},
+        "facts": facts,
+        "modes": modes,
+        "hooks": hooks,
+    }
+
+
+@pytest.mark.parametrize("logits", [1, 2])
+@pytest.mark.parametrize("name", METHODS)
+def test_the_heat_lies_where_the_decision_is_made(name, logits):
+    model = corner_net(logits)
+    found = maps(model, name, None if name in OF_INPUTS else "gate")
+    assert found.shape == IMAGES.shape[:3]
+    assert found.dtype == np.float32
+    reach = 12 if name == "occlusion" else 8  # the last window that hides something of the corner begins at 4
+    inside = found[:, :reach, :reach].sum(axis=(1, 2)) / found.sum(axis=(1, 2))
+    assert (inside > 0.999).all()
+    tops = np.stack([scaled(one, name) for one in found])
+    assert (tops >= 0).all()
+    assert tops.max(axis=(1, 2)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", [method for method in METHODS if method != "eigencam"])
+def test_a_single_logit_is_what_speaks_for_class_1_and_its_negative_for_class_0(name):
+    one, two = corner_net(1), corner_net(2)
+    layer = None if name in OF_INPUTS else "gate"
+    for index in (0, 1):
+        classes = [index] * len(IMAGES)
+        np.testing.assert_allclose(
+            maps(one, name, layer, classes=classes), maps(two, name, layer, classes=classes), atol=1e-7
+        )
+    # Gray is above zero everywhere: nothing speaks for class 0, and nothing is made of that.
+    against = maps(one, name, layer, classes=[0] * len(IMAGES))
+    assert not against.any()
+    assert not scaled(against[0], name).any()
+    mixed = maps(one, name, layer, classes=[1, 0, 1, 0, 1])
+    assert [bool(heat.any()) for heat in mixed] == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("outer", [torch.no_grad, torch.inference_mode])
+def test_frozen_backbones_within_no_grad_leave_no_trace(name, outer):
+    model = corner_net()
+    model.forward.requires_grad_(False)
+    model.forward.dense.requires_grad_(True)
+    model.forward.dense.weight.grad = torch.full_like(model.forward.dense.weight, 3.0)
+    model.forward.train()
+    model.forward.pool.eval()
+    before = state_of(model.forward)
+    with outer():
+        found = maps(model, name, None if name in OF_INPUTS else "gate")
+    assert found.any(axis=(1, 2)).all()
+    after = state_of(model.forward)
+    assert all(torch.equal(value, after["weights"][key]) for key, value in before["weights"].items())
+    assert {key: fact[0] for key, fact in before["facts"].items()} == {k: fact[0] for k, fact in after["facts"].items()}
+    assert torch.equal(after["facts"]["dense.weight"][1], before["facts"]["dense.weight"][1])
+    assert after["facts"]["conv.weight"][1] is None
+    assert (before["modes"], before["hooks"]) == (after["modes"], after["hooks"])
+
+
+def random_net(inplace: bool = False) -> Model:
+    torch.manual_seed(0)
+    layers = [("conv1", nn.Conv2d(3, 6, 3, stride=2)), ("act1", nn.ReLU(inplace)), ("conv2", nn.Conv2d(6, 8, 3))]
+    layers += [("act2", nn.ReLU(inplace)), ("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten())]
+    return model_of(nn.Sequential(OrderedDict([*layers, ("dense", nn.Linear(8, 3))])))
+
+
+@pytest.mark.parametrize(
+    ("name", "cam"), [("gradcam", GradCAM), ("gradcam++", GradCAMPlusPlus), ("hirescam", HiResCAM)]
+)
+def test_the_maps_are_the_library_s_but_for_its_stretching(name, cam):
+    model = random_net()
+    found = maps(model, name, "act2", classes=[0, 1, 2, 0, 1])
+    image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
+    theirs = cam(model.forward, [model.modules["act2"]])(image, [ClassifierOutputTarget(k) for k in (0, 1, 2, 0, 1)])
+    assert found.any(axis=(1, 2)).sum() >= 3
+    # Theirs is stretched before it is enlarged; both times from the least value, which is 0 once something is cut off.
+    np.testing.assert_allclose(scale_cam_image(found), theirs, atol=2e-2)
+
+
+def test_eigencam_is_the_first_principal_component():
+    model = random_net()
+    found = maps(model, "eigencam", "act2")
+    with torch.no_grad():
+        activations = model.forward[:4](torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255).numpy()
+    theirs = np.maximum(get_2d_projection_with_sign_correction(activations), 0)
+    np.testing.assert_allclose(found, [cv2.resize(one, (32, 32)) for one in theirs], atol=1e-5)
+    assert found.any(axis=(1, 2)).all()
+    assert not maps(corner_net(), "eigencam", "gate", images=np.zeros_like(IMAGES)).any()
+
+
+@pytest.mark.parametrize("name", OF_LAYERS)
+@pytest.mark.parametrize("layer", ["conv1", "conv2"])
+def test_a_step_that_works_in_place_spoils_no_map_of_the_layer_before(name, layer):
+    np.testing.assert_allclose(maps(random_net(True), name, layer), maps(random_net(False), name, layer), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_do_not_depend_on_the_batch_or_the_time(name):
+    model = random_net()
+    layer = None if name in OF_INPUTS else "act2"
+    whole = maps(model, name, layer)
+    assert np.array_equal(whole, maps(model, name, layer))
+    np.testing.assert_allclose(whole[3], maps(model, name, layer, images=IMAGES[3:4])[0], atol=1e-5)
+
+
+def test_the_ground_is_the_colour_of_the_border():
+    """A white sheet hidden by white says nothing; hidden by black it would."""
+    sheet = np.full((1, 32, 32, 3), 255, np.uint8)
+    sheet[0, 12:20, 12:20] = 90
+    model = corner_net()
+    model.modules["gate"].mask.fill_(1)
+    for name in OF_INPUTS:
+        found = maps(model, name, images=sheet, classes=[0])[0]  # dark speaks for class 0
+        assert found[12:20, 12:20].sum() > 0.3 * found.sum() > 0
+        assert not found[:8].any()
+
+
+def test_a_wrong_method_or_layer_is_one_line():
+    model = random_net()
+    for name, layer, words in (
+        ("lime", None, "the methods are gradcam, gradcam\\+\\+"),
+        ("gradcam", "act9", "no such module; close to it: act"),
+        ("gradcam", "dense", "is no map over the image"),
+        ("gradcam", "pool", "one value each, which is no place; the last with more is act2"),
+        ("occlusion", "act2", "looks at the image itself: leave the layer act2 out"),
+    ):
+        with pytest.raises(UserError, match=words):
+            resolve(name, layer, model, IMAGES[0])
+    assert resolve("gradcam", None, model, IMAGES[0]).layer == "act2"
+    small = IMAGES[0, :9, :9]  # two by two values at the end, four by four before
+    assert [resolve("gradcam", None, model, one).layer for one in (small, small[:7, :7])] == ["act1"] * 2
+    assert resolve("occlusion", None, model, IMAGES[0]).layer == INPUT
+    torch.nn.init.constant_(model.forward.dense.weight, float("nan"))
+    with pytest.raises(UserError, match="gives no numbers"):
+        maps(model, "gradcam")
+
+
+NETWORKS = {
+    "mobilenetv2": ["model=mobilenetv2"],
+    "cut resnet18": ["model=resnet18", "model.cut=layer2", "head.logits=2"],
+    "convnext": ["model=resnet18", "model.name=convnext_atto"],
+    "vit": ["model=resnet18", "model.name=vit_tiny_patch16_224", "+model.args.depth=2"],
+    "anet_c6": ["model=anet_c6", "head.layers=[flatten]", "+model.args.pools=five"],
+    "scratch": ["model=scratch_cnn"],
+    "places": ["model=resnet18", "model.cut=layer1", "head.layers=[{dropout: 0.5}, flatten]"],
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
+    size = 64 if network == "scratch" else 32
+    config = small_config(tmp_path, *NETWORKS[network], f"prepare.size={size}")
+    classifier, _ = build_classifier(config, ("hem", "all"), None)
+    classifier.backbone.requires_grad_(False)
+    backbone = classifier.backbone
+    modules = {name: module for name, module in backbone.named_modules() if name}
+    model = Model(classifier, modules, backbone.feature_info, getattr(backbone, "num_prefix_tokens", 0))
+    images = np.random.default_rng(1).integers(0, 255, (2, size, size, 3), dtype=np.uint8)
+    before = state_of(classifier)
+    for name in ("gradcam", "hirescam", "eigencam", "integrated_gradients"):
+        found = maps(model, name, images=images, classes=[0, 1], steps=2)
+        assert found.shape == (2, size, size)
+        assert np.isfinite(found).all()
+        tops = np.stack([scaled(heat, name) for heat in found])
+        assert tops.min() >= 0
+        assert tops.max() <= 1
+    after = state_of(classifier)
+    assert all(torch.equal(value, after["weights"][key]) for key, value in before["weights"].items())
+    assert before["modes"] == after["modes"]

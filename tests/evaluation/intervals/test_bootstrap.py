@@ -1,0 +1,218 @@
+"""Intervals against scipy's bootstrap, the resampling of subjects, and exact ends."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import score
+from evaluation.intervals.bootstrap import around, intervals
+from evaluation.intervals.methods import DIFFERENCE, SHARE
+from evaluation.metrics.classification import metric_names
+from tests.helpers.predictions import make_predictions, with_scores
+
+SETTINGS = EvaluationConfig(resamples=400, seed=3)
+BCA = SETTINGS.model_copy(update={"interval": "bca"})
+
+
+def scipy_interval(statistic, images, method):
+    return stats.bootstrap(
+        (np.arange(images),),
+        statistic,
+        vectorized=False,
+        n_resamples=SETTINGS.resamples,
+        method=method,
+        rng=np.random.default_rng(SETTINGS.seed),
+    ).confidence_interval
+
+
+def test_without_subjects_it_is_scipys_bca_over_images():
+    scored = score(make_predictions(images=50, subjects=None, skill=1.0))
+    called = scored.probabilities[:, 1] >= 0.5
+    expected = scipy_interval(lambda rows: (called == scored.labels)[rows].mean(), 50, "BCa")
+    found = intervals(scored, BCA)["accuracy"]
+    assert found.method == "bca"
+    assert found.clusters == 50
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_the_auc_too_is_scipys():
+    scored = score(make_predictions(images=40, subjects=None, skill=1.0))
+    expected = scipy_interval(lambda r: roc_auc_score(scored.labels[r], scored.probabilities[r, 1]), 40, "BCa")
+    found = intervals(scored, BCA)["auc"]
+    assert found.undefined == 0
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize("method", ["logit_t", "expanded_bca", "bca", "percentile"])
+def test_more_images_of_the_same_subject_teach_nothing(method):
+    """Six equal images of each subject: the interval of one image each, not one sqrt(6) times narrower."""
+    settings = SETTINGS.model_copy(update={"interval": method})
+    one = make_predictions(images=30, subjects=30, skill=1.0)
+    rows = np.repeat(np.arange(30), 6)
+    frame = one.frame.iloc[rows].reset_index(drop=True)
+    frame["image_id"] = [f"copy_{number}" for number in range(len(frame))]
+    six = type(one)(frame, one.classes, one.positive_class, one.about)
+    expected, found = intervals(score(one), settings), intervals(score(six), settings)
+    for name, interval in expected.items():
+        assert found[name].clusters == 30
+        if interval.method == "binomial":  # one image each: shares have a distribution of their own
+            continue
+        assert (found[name].low, found[name].high) == pytest.approx((interval.low, interval.high)), name
+    frame["subject"] = None
+    by_image = intervals(score(six), settings)["accuracy"]
+    assert by_image.high - by_image.low < 0.6 * (found["accuracy"].high - found["accuracy"].low)
+
+
+def test_images_of_unknown_subject_are_clusters_of_their_own():
+    predictions = make_predictions(images=12, subjects=4)
+    predictions.frame.loc[:2, "subject"] = None
+    # An image that is called like a subject does not join it.
+    predictions.frame.loc[0, "image_id"] = "subject_0003"
+    scored = score(predictions)
+    assert scored.cluster_count == 4 + 3
+    assert scored.by_subject
+
+
+def test_the_seed_alone_decides():
+    scored = score(make_predictions(images=40, subjects=20))
+    assert intervals(scored, BCA) == intervals(scored, BCA)
+    other = BCA.model_copy(update={"seed": 4})
+    assert intervals(scored, BCA)["auc"] != intervals(scored, other)["auc"]
+
+
+def test_the_default_does_not_hang_on_the_seed():
+    scored = score(make_predictions(images=40, subjects=20))
+    found, other = (intervals(scored, SETTINGS.model_copy(update={"seed": seed}))["auc"] for seed in (3, 4))
+    assert found.method == "logit_t"
+    assert (found.low, found.high) == (other.low, other.high)
+    assert found.low < found.value < found.high
+
+
+def test_an_interval_of_higher_confidence_is_wider():
+    scored = score(make_predictions(images=60, subjects=None))
+    wide = intervals(scored, SETTINGS.model_copy(update={"confidence": 0.99}))["accuracy"]
+    narrow = intervals(scored, SETTINGS)["accuracy"]
+    assert wide.low < narrow.low
+    assert wide.high > narrow.high
+
+
+def test_resamples_on_which_a_metric_is_undefined_are_counted():
+    # Two subjects have the only negatives: (1 - 2/6)^6, about 9 % of the resamples, hold none.
+    labels = [0, 0, 1, 1, 1, 1]
+    found = intervals(score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9], "abcdef")), SETTINGS)
+    assert found["accuracy"].undefined == 0
+    assert 15 < found["auc"].undefined < 60
+    # The AUC needs positives too.
+    assert 15 < found["specificity"].undefined <= found["auc"].undefined
+    assert found["auc"].low is not None
+
+
+@pytest.mark.parametrize(("settings", "method"), [(BCA, "percentile"), (SETTINGS, "expanded_percentile")])
+def test_percentile_where_the_jackknife_is_undefined(settings, method):
+    # Without its one negative subject the specificity does not exist, so neither BCa nor the jackknife holds.
+    labels = [0, 0, 1, 1, 1, 1, 1, 1]
+    scored = score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9, 0.3, 0.6], "aabcdefg"))
+    found = intervals(scored, settings)
+    assert found["specificity"].method == "percentile"  # of one subject all resamples agree
+    assert found["auc"].method == method
+    assert found["sensitivity"].method == settings.interval
+
+
+def test_percentile_where_every_resample_agrees():
+    found = intervals(score(with_scores([0, 0, 1, 1] * 5, [0.1, 0.2, 0.8, 0.9] * 5)), BCA)["accuracy"]
+    assert (found.value, found.low, found.high, found.method) == (1.0, 1.0, 1.0, "percentile")
+
+
+def test_without_an_error_the_ends_are_those_of_so_many_subjects():
+    """Clopper and Pearson's, of subjects: 12 subjects of two images each, four of them positive."""
+    subjects = np.repeat([f"s{number}" for number in range(12)], 2)
+    labels = np.repeat([1] * 4 + [0] * 8, 2)
+    found = intervals(score(with_scores(labels, np.where(labels, 0.8, 0.1), subjects)), SETTINGS)
+    expected = {"accuracy": 12, "sensitivity": 4, "specificity": 8, "precision/all": 4, "recall/hem": 8}
+    expected |= {"auc": 4, "average_precision": 4, "balanced_accuracy": 4, "f1_macro": 4, "f1_weighted": 4}
+    for name, number in expected.items():
+        interval = found[name]
+        assert (interval.value, interval.high, interval.method) == (1.0, 1.0, "exact"), name
+        assert interval.low == pytest.approx(stats.beta.ppf(0.025, number, 1)), name
+    reversed_calls = intervals(score(with_scores(1 - labels, np.where(labels, 0.8, 0.1), subjects)), SETTINGS)
+    assert reversed_calls["specificity"].low == 0.0
+    assert reversed_calls["specificity"].high == pytest.approx(1 - 0.025 ** (1 / 4))
+    assert reversed_calls["specificity"].method == "exact"
+
+
+def test_a_single_subject_rightly_called_says_nearly_nothing():
+    found = intervals(score(with_scores([1, 1, 0, 0, 0], [0.9, 0.8, 0.1, 0.2, 0.7], "aabcd")), SETTINGS)
+    assert found["sensitivity"].low == pytest.approx(0.025)
+    assert found["specificity"].method == "logit_t"
+
+
+def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
+    scored = score(with_scores([0, 0, 1, 1] * 5, [0.1, 0.2, 0.8, 0.9] * 5))
+    same = around(lambda counts: np.zeros((1, len(counts))), ("accuracy",), scored, SETTINGS, DIFFERENCE)["accuracy"]
+    assert (same.low, same.high, same.method) == (0.0, 0.0, "percentile")
+    constant = around(lambda counts: np.full((1, len(counts)), 0.4), ("x",), scored, SETTINGS, SHARE)["x"]
+    assert (constant.low, constant.high, constant.method) == (0.4, 0.4, "percentile")
+
+
+def test_bounds_that_are_not_said_leave_the_scale_open():
+    """A difference that is positive on every resample must still be able to reach below 0."""
+    rng = np.random.default_rng(0)
+    values = 0.05 + 0.1 * rng.normal(size=20)
+    scored = score(make_predictions(images=20, subjects=None))
+
+    def mean(counts):
+        return (counts @ values / counts.sum(axis=1))[None]
+
+    free = around(mean, ("gain",), scored, SETTINGS)["gain"]
+    assert free.method == "expanded_bca"
+    assert free.low < 0 < around(mean, ("gain",), scored, SETTINGS, SHARE)["gain"].low
+
+
+@pytest.mark.parametrize("labels", [[], [1], [None, None]])
+def test_fewer_than_two_clusters_have_no_interval(labels):
+    found = intervals(score(with_scores(labels, [0.7] * len(labels))), SETTINGS)
+    assert {(one.low, one.high, one.method, one.resamples) for one in found.values()} == {(None, None, None, 0)}
+    assert found["accuracy"].value == (1.0 if labels == [1] else None)
+
+
+@budget(deadline=None, max_examples=40)
+@given(
+    st.integers(2, 30),
+    st.integers(2, 12),
+    st.integers(0, 10_000),
+    st.sampled_from([("n", "p"), ("a", "b", "c")]),
+    st.sampled_from(["logit_t", "expanded_bca", "bca", "percentile"]),
+)
+def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subjects, seed, classes, method):
+    scored = score(make_predictions(images, min(images, subjects), classes, seed=seed))
+    found = intervals(scored, EvaluationConfig(resamples=50, seed=seed, interval=method))
+    assert tuple(found) == metric_names(classes)
+    for interval in found.values():
+        assert (interval.low is None) == (interval.method is None)
+        assert 0 <= interval.undefined <= interval.resamples
+        if interval.low is not None:
+            assert 0.0 <= interval.low <= interval.high <= 1.0 + 1e-12
+
+
+def test_shares_of_images_that_stand_for_themselves_are_binomial():
+    labels = [True] * 25 + [False] * 15
+    scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
+    found = intervals(score(with_scores(labels, scores)), SETTINGS)
+    expected = {"accuracy": (34, 40), "sensitivity": (23, 25), "recall/hem": (11, 15), "precision/all": (23, 27)}
+    for name, (hits, images) in expected.items():
+        ends = stats.binomtest(hits, images).proportion_ci(SETTINGS.confidence, method="exact")
+        assert (found[name].low, found[name].high) == pytest.approx((ends.low, ends.high))
+        assert found[name].method == "binomial"
+    assert found["f1_weighted"].method == "logit_t"
+
+
+def test_shares_of_images_of_subjects_are_not_binomial():
+    labels = [True] * 25 + [False] * 15
+    scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
+    found = intervals(score(with_scores(labels, scores, [f"s{number // 2}" for number in range(40)])), SETTINGS)
+    assert {found[name].method for name in ("accuracy", "sensitivity", "recall/hem", "precision/all")} == {"logit_t"}

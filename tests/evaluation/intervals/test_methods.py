@@ -1,0 +1,118 @@
+"""The ends of intervals by hand, their fallbacks, and what they keep to."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from evaluation.intervals.methods import DIFFERENCE, FEWEST_DEGREES, POSITIVE, SHARE, degrees_of_freedom, ends
+
+
+def mean_of(values, resamples=300, seed=0):
+    """The mean, without each value in turn, and of resamples."""
+    values = np.asarray(values, dtype=float)
+    drawn = np.random.default_rng(seed).choice(values, (resamples, len(values))).mean(axis=1)
+    return values.mean(), (values.sum() - values) / (len(values) - 1), drawn
+
+
+def test_the_t_interval_of_a_share_by_hand():
+    """Ten right of forty: logit(0.25) +- t / sqrt(n p (1 - p)), but for the jackknife's small steps."""
+    point, left_out, drawn = mean_of([1] * 100 + [0] * 300)
+    low, high, method = ends(point, left_out, drawn, 0.95, "logit_t", SHARE)
+    # kurtosis of a share: 1 / (p (1 - p)) - 3
+    freedom = 2 * 400 / (1 / (0.25 * 0.75) - 4)
+    reach = stats.t.ppf(0.975, freedom) / np.sqrt(400 * 0.25 * 0.75)
+    expected = special.expit([special.logit(0.25) - reach, special.logit(0.25) + reach])
+    assert method == "logit_t"
+    assert (low, high) == pytest.approx(tuple(expected), abs=5e-4)
+
+
+def test_degrees_of_freedom_are_those_of_the_subjects_that_count():
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=4000)
+    assert degrees_of_freedom(normal - normal.mean()) == pytest.approx(4000, rel=0.15)
+    half = np.concatenate([normal, np.zeros(4000)])
+    assert degrees_of_freedom(half - half.mean()) == pytest.approx(3200, rel=0.15)  # 2 / (2 * 3 - 1) of 8000
+    tenth = np.concatenate([normal, np.zeros(36_000)])
+    assert degrees_of_freedom(tenth - tenth.mean()) == pytest.approx(40_000 / 14.5, rel=0.15)
+    one = np.eye(100)[0] - 0.01
+    assert degrees_of_freedom(one) == FEWEST_DEGREES
+    assert degrees_of_freedom(one[:5] - one[:5].mean()) == 4
+    assert degrees_of_freedom(np.array([1.0, -1.0] * 5)) == 9  # never more than a variance of ten values has
+    assert degrees_of_freedom(1e-200 * one) == degrees_of_freedom(one)
+
+
+@given(
+    st.lists(st.floats(0.01, 0.99), min_size=3, max_size=40).filter(lambda values: np.ptp(values) > 1e-3),
+    st.sampled_from([SHARE, DIFFERENCE, POSITIVE]),
+)
+def test_t_intervals_keep_to_their_bounds_hold_the_value_and_widen_with_confidence(values, bounds):
+    data = mean_of(values)
+    low, high, method = ends(*data, 0.9, "logit_t", bounds)
+    wide_low, wide_high, _ = ends(*data, 0.99, "logit_t", bounds)
+    assert method == "logit_t"
+    assert bounds[0] <= wide_low < low < data[0] < high < wide_high <= bounds[1]
+
+
+@given(st.lists(st.floats(-0.9, 0.9), min_size=3, max_size=40).filter(lambda values: np.ptp(values) > 1e-3))
+def test_the_interval_of_the_opposite_difference_is_the_opposite_one(values):
+    point, left_out, drawn = mean_of(values)
+    low, high, _ = ends(point, left_out, drawn, 0.95, "logit_t", DIFFERENCE)
+    assert ends(-point, -left_out, -drawn, 0.95, "logit_t", DIFFERENCE)[:2] == pytest.approx((-high, -low))
+
+
+def test_what_has_no_upper_bound_scales():
+    point, left_out, drawn = mean_of([0.2, 0.5, 1.4, 3.0, 0.1])
+    low, high, method = ends(point, left_out, drawn, 0.95, "logit_t", POSITIVE)
+    assert method == "logit_t"
+    assert ends(9 * point, 9 * left_out, 9 * drawn, 0.95, "logit_t", POSITIVE)[:2] == pytest.approx((9 * low, 9 * high))
+
+
+def test_a_single_subject_that_carries_all_errors_makes_it_wide():
+    """Without it the value is 1, infinitely far on the logit scale."""
+    alone, spread = mean_of([1.0] * 19 + [0.0]), mean_of([0.95] * 20 + [0.94, 0.96])
+    low, high, method = ends(*alone, 0.95, "logit_t", SHARE)
+    assert method == "logit_t"
+    assert low < stats.binomtest(19, 20).proportion_ci(0.95).low  # no narrower than if they were independent images
+    assert 0.99 < high < 1
+    assert np.ptp(ends(*spread, 0.95, "logit_t", SHARE)[:2]) < 0.01
+
+
+def test_expanded_is_bca_at_the_quantiles_of_t():
+    values = np.random.default_rng(1).normal(0.5, 0.1, 12)
+    point, left_out, drawn = mean_of(values, resamples=4000)
+    plain, wide = (ends(point, left_out, drawn, 0.95, method) for method in ("bca", "expanded_bca"))
+    assert (plain[2], wide[2]) == ("bca", "expanded_bca")
+    freedom = degrees_of_freedom(left_out - left_out.mean())
+    factor = np.sqrt(1 + 1 / freedom) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
+    assert np.ptp(wide[:2]) / np.ptp(plain[:2]) == pytest.approx(factor, rel=0.12)
+    many = mean_of(np.random.default_rng(1).normal(0.5, 0.1, 3000), resamples=4000)
+    assert ends(*many, 0.95, "expanded_bca")[:2] == pytest.approx(ends(*many, 0.95, "bca")[:2], abs=1e-4)
+
+
+def test_percentiles_are_quantiles():
+    point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
+    expected = np.quantile(drawn, [0.05, 0.95])
+    assert ends(point, left_out, drawn, 0.9, "percentile") == (*map(pytest.approx, expected), "percentile")
+    holes = np.append(drawn, [np.nan] * 7)
+    assert ends(point, left_out, holes, 0.9, "percentile")[:2] == pytest.approx(tuple(expected))
+
+
+def test_where_a_method_does_not_hold_another_is_taken_and_named():
+    point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
+    assert ends(point, left_out, drawn, 0.95, "logit_t")[2] == "expanded_bca"  # without bounds
+    assert ends(point + 1, left_out + 1, drawn + 1, 0.95, "logit_t", SHARE)[2] == "expanded_bca"  # not a share
+    broken = np.append(left_out[1:], np.nan)
+    assert ends(point, broken, drawn, 0.95, "logit_t", SHARE)[2] == "expanded_percentile"
+    assert ends(point, broken, drawn, 0.95, "bca")[2] == "percentile"
+    same = np.ones(4), np.ones(300)
+    assert ends(1.0, *same, 0.95, "logit_t", SHARE) == (1.0, 1.0, "percentile")
+
+
+@pytest.mark.parametrize("method", ["logit_t", "expanded_bca", "bca", "percentile"])
+def test_what_is_undefined_has_no_interval(method):
+    point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
+    assert ends(np.nan, left_out, drawn, 0.95, method, SHARE) == (None, None, None)
+    mostly = np.append(np.full(299, np.nan), 0.5)
+    assert ends(point, left_out, mostly, 0.95, method, SHARE) == (None, None, None)

@@ -1,0 +1,110 @@
+"""Means over folds and seeds, against pandas, scipy and the intervals of the folds alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from common.config.schema import EvaluationConfig
+from evaluation.evaluate import judge_pooled
+from evaluation.intervals.seeds import collect, summed_up
+from evaluation.metrics.classification import evaluate
+from tests.helpers.predictions import make_run
+
+SETTINGS = EvaluationConfig(resamples=10)
+
+
+def runs(folds=3, seeds=1, **facts):
+    """Each seed tests the same images of a fold, with another model."""
+    found = []
+    for fold in range(folds):
+        for seed in range(seeds):
+            run = make_run(fold, about={"seed": seed}, **facts)
+            rng = np.random.default_rng(seed)
+            frame = run.frame.copy()
+            moved = np.clip(frame["prob_all"] + 0.1 * seed * rng.normal(size=len(frame)), 0.01, 0.99)
+            found.append(type(run)(frame.assign(prob_all=moved, prob_hem=1 - moved), run.classes, "all", run.about))
+    return found
+
+
+def table(found, name):
+    """The metric of each run, by fold and seed."""
+    rows = []
+    for run in found:
+        test = run.part("test")
+        value = evaluate(test.labels, test.probabilities, test.classes, test.positive_index)[name]
+        rows.append({"fold": run.about["fold"], "seed": run.about["seed"], "value": value})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("name", ["f1_weighted", "auc", "accuracy", "sensitivity"])
+def test_means_and_deviations_are_those_of_pandas(name):
+    found = runs(3, 2)
+    mean, rows = collect(found, SETTINGS).metrics[name], table(found, name)
+    assert mean.value == pytest.approx(rows["value"].mean())
+    assert mean.sd_seeds == pytest.approx(rows.groupby("seed")["value"].mean().std())
+    assert mean.sd_folds == pytest.approx(rows.groupby("fold")["value"].mean().std())
+
+
+def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
+    found = runs(3)
+    judged = judge_pooled(found, SETTINGS)["fold_means"]["metrics"]
+    for name, mean in collect(found, SETTINGS).metrics.items():
+        assert (mean.value, mean.low, mean.high) == pytest.approx(
+            [judged[name][key] for key in ("value", "low", "high")]
+        )
+        assert mean.low_with_seeds is mean.high_with_seeds is mean.sd_seeds is None
+
+
+def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
+    one, three = collect(runs(2, 1), SETTINGS), None
+    copies = [
+        type(run)(run.frame, run.classes, "all", {**run.about, "seed": seed}) for run in runs(2) for seed in range(3)
+    ]
+    three = collect(copies, SETTINGS)
+    assert (three.images, three.subjects) == (one.images, one.subjects) == (120, 24)
+    for name, mean in one.metrics.items():
+        assert three.metrics[name].low == pytest.approx(mean.low)
+        assert three.metrics[name].high == pytest.approx(mean.high)
+        assert three.metrics[name].low_with_seeds == pytest.approx(mean.low)  # seeds that agree add nothing
+
+
+@given(
+    st.floats(0.3, 0.7), st.floats(0.0, 0.2), st.floats(0.0, 0.2), st.lists(st.floats(0.3, 0.7), min_size=2, max_size=6)
+)
+def test_the_interval_with_seeds_joins_both_by_their_squares(value, below, above, of_seeds):
+    values = {(0, seed): one for seed, one in enumerate(of_seeds)}
+    mean = summed_up(value, value - below, value + above, values, 0.95)
+    low, high = stats.t.interval(0.95, len(of_seeds) - 1, loc=0.0, scale=max(stats.sem(of_seeds), 1e-300))
+    assert mean.low_with_seeds == pytest.approx(max(0.0, value - np.hypot(below, low)), abs=1e-9)
+    assert mean.high_with_seeds == pytest.approx(min(1.0, value + np.hypot(above, high)), abs=1e-9)
+    assert mean.low_with_seeds <= mean.low + 1e-12
+    assert mean.high_with_seeds >= mean.high - 1e-12
+
+
+def test_seeds_are_compared_on_the_folds_that_all_of_them_have():
+    values = {(0, 0): 0.5, (1, 0): 0.9, (0, 1): 0.6}  # fold 1 is easier, and seed 1 has not trained it
+    mean = summed_up(0.6, 0.5, 0.7, values, 0.95)
+    assert mean.sd_seeds == pytest.approx(np.std([0.5, 0.6], ddof=1))
+    assert mean.sd_folds == pytest.approx(np.std([0.5, 0.9], ddof=1))
+    apart = summed_up(0.6, 0.5, 0.7, {(0, 0): 0.5, (1, 1): 0.6}, 0.95)
+    assert apart.sd_seeds is apart.sd_folds is apart.low_with_seeds is None
+
+
+def test_what_is_undefined_for_one_run_has_no_mean():
+    mean = summed_up(None, None, None, {(0, 0): 0.5, (0, 1): None}, 0.95)
+    assert mean.columns("auc") == dict.fromkeys(mean.columns("auc"))
+
+
+def test_the_interval_with_seeds_covers_what_both_kinds_of_chance_move():
+    """Drawn from its own model: a value that subjects move by 0.02 and a seed by 0.03, three seeds."""
+    rng, hits, draws = np.random.default_rng(0), 0, 2000
+    for _ in range(draws):
+        of_subjects, of_seeds = 0.02 * rng.normal(), 0.03 * rng.normal(size=3)
+        values = {(0, seed): 0.6 + of_subjects + one for seed, one in enumerate(of_seeds)}
+        value = float(np.mean(list(values.values())))
+        mean = summed_up(value, value - 1.96 * 0.02, value + 1.96 * 0.02, values, 0.95)
+        hits += mean.low_with_seeds <= 0.6 <= mean.high_with_seeds
+    assert 0.94 < hits / draws < 0.985

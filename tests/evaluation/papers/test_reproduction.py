@@ -1,0 +1,161 @@
+"""Which claims are reached, which are not, and which cannot be compared, with the reason."""
+
+import pandas as pd
+import pytest
+
+from common.errors import UserError
+from common.runs.run import ROOT
+from evaluation.papers.reproduction import NOT_COMPARABLE, NOT_REACHED, REACHED, compare, read_claims
+from tests.helpers.claims import claim, measured, write_results
+
+
+def held(folder, claims, rows, papers=(), **tables):
+    """Write claims and measurements, and return the table of the comparison."""
+    write_results(folder, claims, **tables)
+    pd.DataFrame(rows or [measured(experiment="none", label="none")]).to_csv(folder / "some.csv", index=False)
+    return compare(folder, papers)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "verdict"), [("0.86", NOT_REACHED), ("0.85", REACHED), ("0.8", REACHED), ("0.5", REACHED)]
+)
+def test_a_claim_is_reached_where_the_interval_of_the_papers_own_split_holds_it_or_lies_above(
+    tmp_path, claimed, verdict
+):
+    rows = [measured(), measured("net, by subject", protocol="subject", value=0.99, low=0.98, high=1.0)]
+    table = held(tmp_path, [claim(claimed=claimed)], rows)
+    assert len(table) == 1
+    row = table.iloc[0]
+    assert (row["verdict"], row["reason"]) == (verdict, "")
+    assert (row["as_paper_value"], row["honest_value"]) == (0.8, 0.99)
+    assert (row["as_paper_images_seen"], row["as_paper_minutes"], row["as_paper_revision"]) == (6000, 1, "abc")
+
+
+@pytest.mark.parametrize(
+    ("claims", "facts", "reason"),
+    [
+        ({"claimed": ""}, {}, "no figure is printed"),
+        ({"metric": "val_accuracy"}, {}, "a validation figure, ours are of test images"),
+        ({}, {"metric": "auc"}, "not measured here"),
+        ({}, {"protocol": "subject", "images": 1000}, "not measured as the paper split"),
+        ({}, {"images": 21}, "21 of 200 test images"),
+        ({}, {"images": 198}, ""),  # rounding of the split
+        ({}, {"source": "folder"}, "another data set (some)"),
+        ({}, {"source": "others"}, "another data set (others)"),
+        ({}, {"source": "cells on others"}, "not measured here"),
+        ({}, {"images_seen": 599}, "599 images seen, one epoch of the paper's is 600"),
+        ({}, {"images_seen": None}, ""),
+        ({}, {"images_seen": 1100, "folds": "0 1"}, "550 images seen, one epoch of the paper's is 600"),
+        ({}, {"low": None, "high": None}, "no interval"),
+        ({}, {"source": "cells (synthetic)"}, "not measured here"),
+        ({}, {"label": "net, fold 3"}, "not measured here"),
+        ({}, {"protocol": "image"}, "not measured here"),  # of known subjects: neither the paper's split nor honest
+    ],
+)
+def test_why_a_claim_cannot_be_compared(tmp_path, claims, facts, reason):
+    row = held(tmp_path, [claim(**claims)], [measured(**facts)]).iloc[0]
+    assert row["reason"] == reason
+    assert (row["verdict"] == NOT_COMPARABLE) is bool(reason)
+
+
+def test_reasons_add_up_and_departures_are_named(tmp_path):
+    rows = [measured("small", images=95, protocol="subject", folds="0 1 2", images_seen=300)]
+    row = held(tmp_path, [claim()], rows, departures=[["small", "72 px instead of 227"]]).iloc[0]
+    assert row["reason"] == (
+        "95 of 1,000 images; not measured as the paper split; 100 images seen, one epoch of the paper's is 600; "
+        "72 px instead of 227"
+    )
+    assert row["honest_folds"] == "0 1 2"
+
+
+def test_private_images_are_never_the_papers(tmp_path):
+    data = [["009", "cells", "by image", 1000, 600, 200, "no"]]
+    assert held(tmp_path, [claim()], [measured()], data=data)["reason"].tolist() == [
+        "the paper's images are not public"
+    ]
+
+
+def test_an_official_test_set_is_honest_without_subjects(tmp_path):
+    data = [["009", "mnist", "by image", 70000, 600, 3596, "yes"]]
+    facts = {"source": "mnist", "protocol": "image", "subjects": None}
+    rows = [measured(images=10_000, **facts), measured("half", images=5000, **{**facts, "subjects": 10})]
+    table = held(tmp_path, [claim(dataset="mnist")], rows, data=data)
+    assert table["honest_images"].tolist() == [10_000]
+    assert table["reason"].tolist() == ["not measured as the paper split"]
+
+
+def test_several_measurements_have_a_row_each_and_none_is_lost(tmp_path):
+    rows = [
+        measured("a", value=0.7),
+        measured("b", value=0.8),
+        measured("c", protocol="subject", value=0.6),
+        measured("d", source="others", protocol="subject", value=0.5),
+    ]
+    table = held(tmp_path, [claim()], rows)
+    assert table["as_paper_label"].tolist()[:2] == ["a", "b"]
+    assert table["honest_label"].tolist()[0] == "c"
+    assert table["measured_on"].tolist() == ["cells", "cells", "others"]
+    assert table["honest_value"].tolist()[2] == 0.5
+
+
+def test_paired_differences_and_other_tables_are_passed_over(tmp_path):
+    rows = [
+        measured("net - other", experiment="net - other", metric="difference/accuracy"),
+        measured("net - other"),
+        measured("net"),
+        measured("net", metric="ece", value=0.05),  # a metric that no claim is of
+    ]
+    pd.DataFrame({"case": ["a"], "ours_ms": [1.0]}).to_csv(tmp_path / "overhead.csv", index=False)
+    table = held(tmp_path, [claim()], rows)
+    assert table["as_paper_label"].tolist() == ["net"]
+
+
+def test_runs_judged_inside_and_outside_are_passed_over(tmp_path):
+    """The inside rows are single folds that say again what another row says; the outside ones are of other images."""
+    rows = [
+        measured("net, cells to others", protocol="subject"),
+        measured("net, cells to others", source="cells on others (folder, 9 images)", protocol="subject"),
+        measured("net", protocol="subject"),
+    ]
+    table = held(tmp_path, [claim()], rows)
+    assert table["honest_label"].tolist() == ["net"]
+    assert table["measured_on"].tolist() == ["cells"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ensemble of 2: net_a, net_b", ""),
+        ("ensemble of 2: net_b, net_a", ""),
+        ("ensemble of 2: net_a, net_c", "other members"),
+        ("ensemble of 3: net_a, net_b, net_c", "other members"),
+        ("genetic ensemble of 2: net_a, net_b", "not measured here"),
+        ("ensemble_average", "other members"),  # a name of its own does not say who is in it
+    ],
+)
+def test_an_ensemble_is_the_papers_with_its_members_only(tmp_path, name, reason):
+    claims = [claim("ensemble_average", note="members net_a net_b; AUC 0.98")]
+    assert held(tmp_path, claims, [measured(experiment=name)])["reason"].tolist() == [reason]
+
+
+def test_what_is_missing_is_said(tmp_path):
+    with pytest.raises(UserError, match="no claims at"):
+        read_claims(tmp_path)
+    with pytest.raises(UserError, match="no claims of paper 007: choose from 009"):
+        held(tmp_path, [claim()], [measured()], papers=("007",))
+    with pytest.raises(UserError, match="departures.csv names 'gone'"):
+        held(tmp_path, [claim()], [measured()], departures=[["gone", "72 px"]])
+    (tmp_path / "some.csv").unlink()
+    with pytest.raises(UserError, match="no measured results"):
+        compare(tmp_path)
+
+
+def test_the_committed_claims_are_held_and_none_is_called_reached_on_a_sample():
+    table = compare(ROOT / "results")
+    assert set(read_claims(ROOT / "results")["experiment"]) == set(table["experiment"])
+    assert {"ensemble_average", "ensemble_genetic"} <= set(table["experiment"])
+    sample = table[table["measured_on"].isin(["cnmc", "hem_all"])]
+    assert len(sample) >= 5
+    few = r"\b95 of 1[03],[0-9]{3} images|\b(?:19|21) of 2,[0-9]{3} test images"
+    assert sample["reason"].str.contains(few).all()
+    assert (sample["verdict"] == NOT_COMPARABLE).all()

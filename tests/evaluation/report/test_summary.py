@@ -1,0 +1,31 @@
+"""What stands first on a page: what must not be overlooked."""
+
+import pytest
+
+from common.config.schema import EvaluationConfig
+from evaluation.intervals.grouping import Group
+from evaluation.report.sources import Chapter
+from evaluation.report.summary import about_rows, notices
+from tests.helpers.predictions import make_run
+from tests.helpers.reports import LEAKS, NO_LEAKS
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"leaks": LEAKS}, "Leaks were found: these figures flatter the model"),
+        ({"leaks": LEAKS}, "subjects in more than one part: 3"),
+        ({"protocol": "paper", "leaks": LEAKS}, "protocol = paper: leaks on purpose"),
+        ({"protocol": "paper", "leaks": NO_LEAKS}, "protocol = paper: leaks on purpose"),
+        ({}, "Whether the test images leak into the training is not recorded"),
+        ({"leaks": {**NO_LEAKS, "near_pairs": 2}}, "Near-same images on both sides of the split"),
+        ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
+        ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
+    ],
+)
+def test_what_must_not_be_overlooked(about, said):
+    judgement = {"about": make_run(images=12, subjects=4, about=about).about, "classes": [], "positive_class": None}
+    chapter = Chapter(Group("run", (), ()), (), EvaluationConfig(), judgement)
+    lines = [line for _, notice in notices([chapter]) for line in (notice.title, *notice.lines)]
+    lines += [value for _, value in about_rows(chapter)]
+    assert any(said in line for line in lines)

@@ -1,0 +1,80 @@
+"""Pictures of calibration and triage, and what the terminal shows of them."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import cases
+from evaluation.evaluate import judge_runs, write_files
+from evaluation.terminal import table
+from evaluation.uncertainty import plots as triage_figures
+from evaluation.uncertainty.selective import curves
+from tests.helpers.predictions import make_run, with_passes
+
+SETTINGS = EvaluationConfig(resamples=20)
+
+
+def is_drawn(path):
+    picture = np.asarray(Image.open(path).convert("L"))
+    return picture.std() > 10 and min(picture.shape) > 500
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+@pytest.mark.parametrize("passes", [False, True])
+def test_both_are_drawn(tmp_path, folds, passes):
+    runs = [make_run(fold) for fold in range(folds)]
+    runs = [with_passes(run) for run in runs] if passes else runs
+    write_files(tmp_path, judge_runs(runs, SETTINGS), runs, SETTINGS)
+    assert is_drawn(tmp_path / "reliability.png")
+    assert is_drawn(tmp_path / "risk_coverage.png")
+
+
+def test_rules_stand_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
+    run, drawn = with_passes(make_run(images=200), noise=2.0), {}
+    plot = triage_figures.Axes.plot
+
+    def kept(axis, *arguments, label=None, **style):
+        drawn[label] = arguments
+        return plot(axis, *arguments, label=label, **style)
+
+    judgement = judge_runs([run], SETTINGS)
+    found = curves([cases(run.part("test"))])
+    monkeypatch.setattr(triage_figures.Axes, "plot", kept)
+    triage_figures.risk_coverage(tmp_path / "risk_coverage.png", judgement, found)
+    rows = {row["rule"]: row for row in judgement["triage"]["rules"]}
+    for name in ("votes", "joint"):
+        coverage, risk, _ = drawn[f"rule {name!r}"]
+        assert 0 < coverage < 1
+        assert coverage == pytest.approx(rows[name]["alone"] / 200)
+        assert risk == pytest.approx(found[name].risk[rows[name]["alone"] - 1])
+
+
+def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
+    runs = [make_run(classes=tuple("abcdefgh"))]
+    write_files(tmp_path, judge_runs(runs, SETTINGS), runs, SETTINGS)
+    assert is_drawn(tmp_path / "reliability.png")
+    assert not (tmp_path / "risk_coverage.png").exists()
+
+
+def test_without_a_temperature_one_side_is_drawn(tmp_path):
+    run = make_run()
+    run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
+    judgement = judge_runs([run], SETTINGS)
+    assert judgement["calibration"]["after"] is None
+    triage_figures.reliability(tmp_path / "reliability.png", judgement)
+    assert is_drawn(tmp_path / "reliability.png")
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_terminal_shows_every_rule_within_80_characters(folds):
+    runs = [with_passes(make_run(fold)) for fold in range(folds)]
+    console = Console(width=80, file=io.StringIO())
+    console.print(table(judge_runs(runs, SETTINGS)))
+    text = console.file.getvalue()
+    for words in ("conformal_by_class", "votes_positive", "sensitivity", "calibration: ECE", "release below all ="):
+        assert words in text
+    assert "…" not in text

@@ -1,0 +1,122 @@
+"""Risk against coverage, and the threshold of release."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config.schema import EvaluationConfig, TriageConfig
+from evaluation.core.labelled import cases, score
+from evaluation.intervals.exact import lower_bound
+from evaluation.uncertainty.selective import WeightedArea, area_intervals, areas, choose_release, curves, risk_coverage
+from tests.helpers.predictions import make_predictions, with_passes, with_scores
+
+few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
+
+
+def area_of(order, wrong):
+    """The definition: the mean, over how many of the surest are decided, of the share of wrong ones among them."""
+    return np.mean([np.mean([wrong[place] for place in order[:taken]]) for taken in range(1, len(order) + 1)])
+
+
+@settings(deadline=None)
+@given(few_cases)
+def test_ties_are_the_mean_over_all_orders(rows):
+    confidence, wrong = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])
+    orders = [order for order in permutations(range(len(rows))) if all(np.diff(confidence[list(order)]) <= 0)]
+    assert risk_coverage(confidence, wrong).area == pytest.approx(np.mean([area_of(order, wrong) for order in orders]))
+
+
+@settings(deadline=None)
+@given(few_cases)
+def test_nothing_is_below_the_best_order(rows):
+    wrong = np.array([r[1] for r in rows])
+    best = min(area_of(order, wrong) for order in permutations(range(len(rows))))
+    assert risk_coverage(-wrong.astype(float), wrong).area == pytest.approx(best)
+    assert risk_coverage(np.array([r[0] for r in rows], float), wrong).area >= best - 1e-12
+
+
+@settings(deadline=None)
+@given(few_cases, st.integers(0, 1000))
+def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
+    confidence, wrong = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(0, 3, len(rows))
+    clusters[0] = 2
+    counts = rng.integers(0, 3, (4, 3))
+    found = WeightedArea(confidence, wrong, clusters)(counts)[0]
+    for row, area in zip(counts, found, strict=True):
+        images = np.repeat(np.arange(len(rows)), row[clusters])
+        if len(images):
+            assert area == pytest.approx(risk_coverage(confidence[images], wrong[images]).area)
+        else:
+            assert np.isnan(area)
+
+
+def test_every_area_has_an_interval_by_subject():
+    run = with_passes(make_predictions(images=80, subjects=20, skill=0.6), noise=3.0)
+    found = area_intervals([cases(run)], score(run), EvaluationConfig(resamples=50))
+    for name, row in areas([cases(run)]).items():
+        assert found[name]["value"] == pytest.approx(row["aurc"])
+        assert found[name]["low"] < row["aurc"] < found[name]["high"]
+        assert found[name]["clusters"] == 20
+
+
+def test_confidence_that_says_nothing_is_a_flat_line():
+    curve = risk_coverage(np.full(10, 0.7), np.arange(10) < 3)
+    assert curve.risk == pytest.approx(np.full(10, 0.3))
+    assert curve.cuts.tolist() == [False] * 9 + [True]
+
+
+def test_noise_in_the_last_bits_is_a_tie():
+    assert risk_coverage(np.array([0.1 + 0.2, 0.3, 0.3]), np.array([True, False, False])).cuts.sum() == 1
+
+
+def test_each_confidence_counts_the_errors_of_its_own_calls():
+    run = make_predictions(images=80, skill=0.6)
+    assert set(areas([cases(run)])) == {"probability"}
+    sampled = cases(with_passes(run, noise=3.0))
+    found = areas([sampled])
+    assert set(found) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
+    plain = run.probabilities.argmax(1) != run.labels
+    assert found["probability"]["wrong"] == plain.sum()
+    voted = sampled.frame["sampled_label"].to_numpy() != sampled.frame["label"].to_numpy()
+    assert found["votes"]["wrong"] == found["joint"]["wrong"] == voted.sum()
+    curve = curves([sampled])["votes"]
+    assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
+    assert curve.risk[-1] == pytest.approx(voted.mean())
+    assert all(row["e_aurc"] >= 0 for row in found.values())
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=4, max_size=40).filter(
+        lambda rows: len({label for label, _ in rows}) == 2
+    ),
+    st.floats(0.3, 0.99),
+)
+def test_the_release_keeps_the_wish_with_the_highest_threshold(rows, wish):
+    labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 9 for r in rows])
+    config = EvaluationConfig(triage=TriageConfig(sensitivity=wish))
+    found = choose_release(score(with_scores(labels, scores)), config)
+    assert found.kept == (scores[labels] >= found.threshold).sum()
+    assert found.sensitivity >= wish
+    assert all(np.mean(scores[labels] >= higher) < wish for higher in scores[scores > found.threshold])
+    assert found.lower_bound == lower_bound(found.kept, found.positives, 0.95) <= found.sensitivity
+
+
+def test_the_bound_holds_although_the_threshold_was_chosen_on_the_same_images():
+    """The true sensitivity lies below the bound in at most 5 % of many draws."""
+    rng, below = np.random.default_rng(0), 0
+    config = EvaluationConfig(triage=TriageConfig(sensitivity=0.9))
+    for _ in range(400):
+        scores = np.concatenate([rng.random(50), rng.random(20)])  # of positives uniform: sensitivity is 1 - threshold
+        found = choose_release(score(with_scores([1] * 50 + [0] * 20, scores)), config)
+        below += 1 - found.threshold < found.lower_bound
+    assert below / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_a_class_without_validation_images_leaves_no_release():
+    assert choose_release(score(with_scores([1, 1], [0.2, 0.8])), EvaluationConfig()).threshold is None

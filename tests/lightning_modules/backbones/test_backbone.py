@@ -1,0 +1,262 @@
+"""Backbones: the cut equals the uncut network, names are checked, and what is frozen stays so."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from common.errors import UserError
+from lightning_modules.backbones.backbone import (
+    build_backbone,
+    create_network,
+    finish_backbone,
+    resolve_modules,
+    set_modes,
+    set_trainable,
+)
+from lightning_modules.backbones.truncation import Removed, cut_backbone
+
+# Every family that the experiments use or that was promised; nested names among them. Image sizes are kept small.
+CUTS = [
+    ("vgg16", "features.23", 64),
+    ("resnet18", "layer3", 64),
+    ("resnet18", "layer4.0", 64),
+    ("resnet18", "bn1", 64),  # an in-place activation follows
+    ("resnet50", "layer3", 64),
+    ("resnet50", "layer4.1", 64),
+    ("mobilenetv2_100", "blocks.4", 64),
+    ("mobilenetv2_100", "blocks.5.1", 64),
+    ("inception_v3", "Mixed_5d", 96),
+    ("convnext_tiny", "stages.2", 64),
+    ("tf_efficientnetv2_s", "blocks.4", 64),
+    ("vit_tiny_patch16_224", "blocks.4", 64),
+    ("swin_tiny_patch4_window7_224", "layers.2", 64),
+    ("densenet121", "features.denseblock3", 64),
+    ("scratch_cnn", "pool3", 60),
+]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def resnet18() -> nn.Module:
+    return build_backbone("resnet18", {}, "layer3", 64).module
+
+
+def scramble(network: nn.Module) -> None:
+    """Give gains, biases and running statistics values that hide nothing."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.ndim == 1 and tensor.is_floating_point():
+                tensor.uniform_(0.3, 0.9, generator=generator)
+
+
+def output_at(network: nn.Module, name: str, image: torch.Tensor) -> torch.Tensor:
+    """Return what the whole network has behind the module ``name``, copied before anything works on it in place."""
+    seen = []
+    handle = network.get_submodule(name).register_forward_hook(lambda _m, _i, output: seen.append(output.clone()))
+    with torch.no_grad():
+        network(image)
+    handle.remove()
+    return seen[-1]
+
+
+@pytest.mark.parametrize(("name", "cut", "size"), CUTS)
+def test_the_cut_equals_the_uncut_network_at_that_place(name, cut, size):
+    network = create_network(name, {}, size, num_classes=0).eval()
+    scramble(network)
+    image = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(5))
+    expected = output_at(network, cut, image)
+    whole = sum(parameter.numel() for parameter in network.parameters())
+
+    backbone = finish_backbone(network, name, cut, size)
+
+    features = backbone.module.forward_features(image)
+    assert torch.equal(features, expected)
+    assert tuple(features.shape[1:]) == backbone.out_shape
+    # Nothing is left that the features do not need: each parameter takes a gradient (DDP asks for that too).
+    features.sum().backward()
+    assert [key for key, parameter in network.named_parameters() if parameter.grad is None] == []
+    assert sum(parameter.numel() for parameter in network.parameters()) < whole
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "vit_tiny_patch16_224", "convnext_tiny"])
+def test_an_uncut_backbone_gives_timms_features_without_the_classifier(name):
+    torch.manual_seed(0)
+    whole = timm.create_model(name, **({"img_size": 64} if "vit" in name else {})).eval()
+    backbone = finish_backbone(whole, name, None, 64)
+    image = torch.rand(1, 3, 64, 64)
+    torch.manual_seed(0)
+    fresh = timm.create_model(name, **({"img_size": 64} if "vit" in name else {})).eval()
+    with torch.no_grad():
+        assert torch.equal(backbone.module.forward_features(image), fresh.forward_features(image))
+    kept = {key.partition(".")[0] for key in backbone.module.state_dict()}
+    assert kept.isdisjoint({"fc", "classifier", "head"})
+
+
+def test_layout_and_channels_are_told():
+    vit = build_backbone("vit_tiny_patch16_224", {}, "blocks.4", 64)
+    assert (vit.out_shape, vit.layout, vit.prefix_tokens, vit.channels) == ((17, 192), "NLC", 1, 192)
+    swin = build_backbone("swin_tiny_patch4_window7_224", {}, "layers.2", 64)
+    assert (swin.out_shape, swin.layout, swin.channels) == ((4, 4, 384), "NHWC", 384)
+    resnet = build_backbone("resnet18", {}, "layer3", 64)
+    assert (resnet.out_shape, resnet.layout, resnet.channels) == ((256, 4, 4), "NCHW", 256)
+    assert resnet.removed[0] == "layer4"
+
+
+def test_building_leaves_weights_modes_and_random_state_alone():
+    network = create_network("resnet18", {}, 64, num_classes=0).train()
+    network.layer1.eval()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    state = torch.random.get_rng_state()
+    cut_backbone(network, "layer3", 64)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert network.layer2.training
+    assert not network.layer1.training
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "size", "said"),
+    [
+        ("resnet18", "layer33", 64, "no such module; close to it: layer3"),
+        ("resnet18", "", 64, "the names are: conv1, bn1, act1, maxpool, layer1, layer2, layer3, layer4"),
+        ("resnet18", "fc", 64, "does not call it; the names are: conv1"),
+        ("resnet18", "layer3.1.conv1", 64, "cut where a block ends"),
+        # The last gain of a fresh block is zero, so that block 1 does nothing and a wrong cut could look right.
+        ("resnet18", "layer3.1.bn2", 64, "cut where a block ends"),
+        ("mobilenetv2_100", "block.4", 64, "close to it: blocks.4"),
+        ("vit_tiny_patch16_224", "patch_embed", 64, "cut where a block ends"),
+        ("convnext_tiny", "stages.2.blocks.8.mlp", 64, "cut where a block ends"),
+        ("inception_v3", "Mixed_5d.branch_pool", 96, "cut where a block ends"),
+    ],
+)
+def test_a_wrong_cut_is_refused_and_the_right_names_are_listed(name, cut, size, said):
+    with pytest.raises(UserError, match=f"model.cut={cut}: ") as caught:
+        build_backbone(name, {}, cut, size)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Scaled(nn.Module):
+    """After its first layer it multiplies by a parameter that starts as one; ``table`` it reads, but never calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3)
+        self.gain = nn.Parameter(torch.ones(1))
+        self.table = nn.Linear(1, 4, bias=False)
+        self.last = nn.Conv2d(4, 4, 3)
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """Return features (B, 4, H - 4, W - 4)."""
+        return self.last(self.first(x) * self.gain + self.table.weight.view(1, 4, 1, 1))
+
+
+def test_a_factor_of_one_after_the_cut_does_not_hide():
+    network = Scaled()
+    nn.init.zeros_(network.table.weight)
+    with pytest.raises(UserError, match="model.cut=first"):
+        cut_backbone(network, "first", 16)
+
+
+def test_parameters_that_are_read_but_not_called_stay():
+    network = Scaled()
+    removed, shape = cut_backbone(network, None, 16)
+    assert removed == ()
+    assert shape == (4, 12, 12)
+    assert isinstance(network.table, nn.Linear)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "size", "said"),
+    [
+        ("resnet188", {}, 64, "model.name=resnet188: .*resnet18"),
+        ("resnet18.tv_in1k", {}, 64, "say model.name=resnet18, and the tag as weights=resnet18.tv_in1k"),
+        ("resnet18", {"img_size": 64}, 64, "model.args=.*img_size.*: resnet18 .*unexpected keyword"),
+        ("resnet18", {"pretrained": True}, 64, "model.args.pretrained: .*weights"),
+        ("resnet18", {"num_classes": 3}, 64, "model.args.num_classes: .*head.logits"),
+        ("inception_v3", {}, 32, "prepare.size=32: "),
+        ("inception_v3", {"aux_logits": True}, 299, "gives a tuple"),
+    ],
+)
+def test_a_wrong_model_is_refused(name, args, size, said):
+    with pytest.raises(UserError, match=said) as caught:
+        build_backbone(name, args, None, size)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_image_size_is_told_to_those_that_need_it():
+    assert build_backbone("vit_tiny_patch16_224", {"num_classes": 0}, None, 96).out_shape == (37, 192)
+    own = build_backbone("vit_tiny_patch16_224", {"img_size": 224, "dynamic_img_size": True}, None, 96)
+    assert own.module.pos_embed.shape[1] == 197
+
+
+def test_names_of_a_stage_are_checked(resnet18):
+    assert resolve_modules(resnet18, []) == []
+    assert resolve_modules(resnet18, ["all"]) == ["all"]
+    assert resolve_modules(resnet18, ("layer3.1", "layer2")) == ["layer3.1", "layer2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("layr3", "the backbone has no such module; say all, or: close to it: layer3"),
+        ("layer4", "the cut removed it"),
+        ("layer4.1", "the cut removed it"),
+        ("maxpool", "no parameters"),
+        ("", "no such module"),
+    ],
+)
+def test_a_wrong_name_of_a_stage_lists_the_right_ones(resnet18, name, said):
+    with pytest.raises(UserError, match="layer1") as caught:
+        resolve_modules(resnet18, ["layer3", name])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_exactly_the_named_modules_take_gradients(resnet18):
+    set_trainable(resnet18, ["layer3.1", "layer1"])
+    trainable = {key for key, parameter in resnet18.named_parameters() if parameter.requires_grad}
+    assert trainable == {key for key, _ in resnet18.named_parameters() if key.startswith(("layer3.1.", "layer1."))}
+    set_trainable(resnet18, ["all"])
+    assert all(parameter.requires_grad for parameter in resnet18.parameters())
+    set_trainable(resnet18, [])
+    assert not any(parameter.requires_grad for parameter in resnet18.parameters())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])  # plain BatchNorm, and timm's with activation
+@pytest.mark.parametrize("batchnorm", ["train", "frozen"])
+def test_statistics_move_only_where_they_may(name, batchnorm):
+    network = build_backbone(name, {}, None, 64).module
+    train = {"resnet18": "layer3", "mobilenetv2_100": "blocks.5"}[name]
+    set_modes(network, [train], batchnorm)
+    before = {key: value.clone() for key, value in network.named_buffers()}
+    network.forward_features(torch.rand(4, 3, 64, 64))
+    moved = {key for key, value in network.named_buffers() if not torch.equal(value, before[key])}
+    own = {key for key in before if key.startswith(f"{train}.")}
+    assert moved == (own if batchnorm == "train" else set())
+
+
+def test_frozen_parts_do_not_drop():
+    network = build_backbone("resnet18", {"drop_path_rate": 0.9}, None, 64).module
+    scramble(network)
+    image = torch.rand(2, 3, 64, 64)
+    set_modes(network, [], "train")
+    assert torch.equal(network.forward_features(image), network.forward_features(image))
+    set_modes(network, ["layer4"], "frozen")
+    outputs = [network.forward_features(image) for _ in range(8)]
+    assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
+
+
+def test_all_trains_all_and_a_second_call_starts_afresh(resnet18):
+    set_modes(resnet18, ["all"], "train")
+    assert all(module.training for module in resnet18.modules())
+    set_modes(resnet18, [], "train")
+    assert not any(module.training for module in resnet18.modules())
+    assert isinstance(resnet18.layer4, Removed)

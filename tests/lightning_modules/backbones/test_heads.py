@@ -1,0 +1,110 @@
+"""Heads: what a short list in YAML builds, and what it refuses."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from common.errors import UserError
+from lightning_modules.backbones.heads import build_head
+
+MAP = (8, 3, 3)
+
+
+def kinds(head: nn.Sequential) -> list[tuple[str, str]]:
+    return [(name, type(module).__name__) for name, module in head.named_children()]
+
+
+def test_the_head_of_paper_001_is_built_in_its_order():
+    head = build_head([{"dropout": 0.5}, "gap", {"dense": 256}, "batchnorm", {"dropout": 0.3}], MAP, 1)
+    assert kinds(head) == [
+        ("dropout1", "Dropout"),
+        ("gap1", "SelectAdaptivePool2d"),
+        ("dense1", "Linear"),
+        ("relu1", "ReLU"),
+        ("batchnorm1", "BatchNorm1d"),
+        ("dropout2", "Dropout"),
+        ("logits", "Linear"),
+    ]
+    assert (head.dropout1.p, head.dropout2.p) == (0.5, 0.3)
+    assert (head.dense1.in_features, head.dense1.out_features, head.logits.out_features) == (8, 256, 1)
+    assert head(torch.rand(4, *MAP)).shape == (4, 1)
+
+
+def test_gap_is_the_mean_over_space_in_every_layout():
+    x = torch.rand(2, *MAP)
+    mean = x.mean(dim=(2, 3))
+    maps = build_head(["gap"], MAP, 2)
+    assert torch.allclose(maps.gap1(x), mean)
+    last = build_head(["gap"], (3, 3, 8), 2, layout="NHWC")
+    assert torch.allclose(last.gap1(x.permute(0, 2, 3, 1)), mean)
+    tokens = torch.cat([torch.full((2, 1, 8), 100.0), x.flatten(2).transpose(1, 2)], dim=1)
+    patches = build_head(["gap"], (10, 8), 2, layout="NLC", prefix_tokens=1)
+    assert torch.allclose(patches.gap1(tokens), mean)
+
+
+def test_flatten_takes_all_features():
+    head = build_head(["flatten"], MAP, 3)
+    assert head.logits.in_features == 72
+    assert head(torch.rand(2, *MAP)).shape == (2, 3)
+
+
+def test_batchnorm_on_a_map_and_on_a_vector():
+    assert isinstance(build_head(["batchnorm", "gap"], MAP, 1).batchnorm1, nn.BatchNorm2d)
+    assert isinstance(build_head(["gap", "batchnorm"], MAP, 1).batchnorm1, nn.BatchNorm1d)
+
+
+def test_features_that_are_a_vector_need_no_pooling():
+    assert build_head([{"dense": 4}], (6,), 1, layout="NC")(torch.rand(2, 6)).shape == (2, 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    units=st.lists(st.integers(1, 40), max_size=3),
+    logits=st.integers(1, 24),
+    pool=st.sampled_from(["gap", "flatten"]),
+)
+def test_any_stack_gives_the_logits_and_starts_as_keras_would(units, logits, pool):
+    head = build_head([pool, *({"dense": unit} for unit in units)], MAP, logits)
+    assert head(torch.rand(2, *MAP)).shape == (2, logits)
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            assert module.weight.abs().max() <= (6 / (module.in_features + module.out_features)) ** 0.5 + 1e-7
+            assert not module.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (
+            ["pool"],
+            "'pool' is no layer; the layers are gap, flatten, batchnorm, {dense: units}, {dropout: probability}",
+        ),
+        ([{"conv": 3}], "'conv'|{'conv': 3}"),
+        ([{"dense": 3, "dropout": 0.5}], "is no layer"),
+        (["gap", "dense"], "dense: needs a value, such as {dense: 256}"),
+        (["gap", "dropout"], "dropout: needs a value, such as {dropout: 0.5}"),
+        ([{"gap": 1}], "gap: takes no value"),
+        (["gap", {"dense": 0}], "dense: 0 must be"),
+        (["gap", {"dense": 2.5}], "dense: 2.5 must be"),
+        (["gap", {"dense": "256"}], "dense: '256' must be"),
+        (["gap", {"dense": True}], "dense: True must be"),
+        (["gap", {"dropout": 1.0}], "dropout: 1.0 must be"),
+        (["gap", {"dropout": -0.1}], "dropout: -0.1 must be"),
+        ([{"dense": 4}, "gap"], "before dense: put gap or flatten first"),
+        ([{"dropout": 0.5}], "before the logits: put gap or flatten first"),
+        ([], "before the logits: put gap or flatten first"),
+        (["gap", "gap"], "already a vector of 8"),
+        (["gap", "flatten"], "already a vector of 8"),
+    ],
+)
+def test_a_wrong_head_is_refused(layers, said):
+    with pytest.raises(UserError, match=f"head.layers: .*({said})") as caught:
+        build_head(layers, MAP, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_batchnorm_needs_channels_first():
+    with pytest.raises(UserError, match="put gap or flatten first"):
+        build_head(["batchnorm", "gap"], (3, 3, 8), 1, layout="NHWC")

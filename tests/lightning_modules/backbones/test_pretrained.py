@@ -1,0 +1,344 @@
+"""Weights: from files with a side file, by tag from a cache, at random; each fault is one line with the way out."""
+
+import json
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import EntryNotFoundError
+
+from common.errors import UserError
+from common.files import sha256_of_file
+from lightning_modules.backbones import timm_weights as weight_tags
+from lightning_modules.backbones.pretrained import build_pretrained, find_weights
+
+TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
+SIDE = {
+    "model": "scratch_cnn",
+    "timm_args": {"num_classes": 0},
+    "mean": [0.1, 0.2, 0.3],
+    "std": [0.4, 0.5, 0.6],
+    "interpolation": "bilinear",
+    "input_size": [3, 60, 60],
+    "covers": "all modules",
+    "freeze_batchnorm": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def model(name: str = "scratch_cnn", cut: str | None = None, **args) -> SimpleNamespace:
+    return SimpleNamespace(name=name, args=args, cut=cut)
+
+
+def save(folder: Path, state: dict[str, torch.Tensor], **side) -> str:
+    """Write a weights file with its side file; return its path as a user would type it."""
+    path = folder / "own.safetensors"
+    safetensors.torch.save_file(state, path)
+    path.with_name(path.name + ".json").write_text(json.dumps({**SIDE, **side}))
+    return str(path)
+
+
+def trained(name: str = "scratch_cnn", **args) -> dict[str, torch.Tensor]:
+    """Return the state of a whole network that differs from any fresh one."""
+    torch.manual_seed(11)
+    return {key: value + 0.5 if value.is_floating_point() else value for key, value in timm_state(name, **args)}
+
+
+def timm_state(name: str, **args):
+    return timm.create_model(name, **args).state_dict().items()
+
+
+def fails(said: str, choice: SimpleNamespace, weights: str, size: int = 60) -> str:
+    with pytest.raises(UserError, match=said) as caught:
+        build_pretrained(choice, weights, size)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- random ---
+
+
+def test_random_weights_take_timms_normalisation():
+    _, info = build_pretrained(model("resnet18"), "random", 64)
+    assert (info.mean, info.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert (info.source, info.sha256, info.freeze_batchnorm) == ("random", None, False)
+    _, own = build_pretrained(model(), "random", 60)
+    assert (own.mean, own.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+# --- files ---
+
+
+def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
+    state = trained()
+    weights = save(tmp_path, state, freeze_batchnorm=True, source="a test")
+    backbone, info = build_pretrained(model(), weights, 60)
+    own = backbone.module.state_dict()
+    assert own
+    assert all(torch.equal(value, state[key]) for key, value in own.items())
+    assert (info.mean, info.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert (info.source, info.freeze_batchnorm) == ("a test", True)
+    assert info.sha256 == sha256_of_file(Path(weights))
+
+
+def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
+    state = trained()
+    backbone, _ = build_pretrained(model(cut="pool2"), save(tmp_path, state), 60)
+    assert set(backbone.module.state_dict()) == {f"conv{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
+    assert torch.equal(backbone.module.conv2.weight, state["conv2.weight"])
+
+
+def test_surplus_keys_elsewhere_are_refused(tmp_path):
+    weights = save(tmp_path, {**trained(), "conv2.scale": torch.ones(1)})
+    assert "conv2.scale" in fails("no place for", model(cut="pool2"), weights)
+
+
+def test_missing_keys_name_the_cut_that_the_file_allows(tmp_path):
+    state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
+    weights = save(tmp_path, state, covers="conv1, conv2 (cut: pool2)")
+    said = fails("no values for conv3.weight, conv3.bias, conv4.weight and 1 more", model(), weights)
+    assert "model.cut=pool2" in said
+    build_pretrained(model(cut="pool2"), weights, 60)
+
+
+def test_another_shape_names_the_key_and_both_shapes(tmp_path):
+    weights = save(tmp_path, {**trained(), "conv3.bias": torch.zeros(7)})
+    fails(r"conv3.bias has the shape \(7,\), the model wants \(128,\)", model(), weights)
+
+
+def test_values_that_are_no_numbers_are_refused(tmp_path):
+    weights = save(tmp_path, {**trained(), "conv3.bias": torch.full((128,), torch.nan)})
+    fails("infinite or undefined values in conv3.bias", model(), weights)
+
+
+def test_a_batchnorms_step_counter_may_be_left_out(tmp_path):
+    state = {key: value for key, value in trained("test_resnet").items() if "num_batches" not in key}
+    backbone, _ = build_pretrained(model("test_resnet"), save(tmp_path, state, model="test_resnet"), 64)
+    assert torch.equal(backbone.module.conv1[0].weight, state["conv1.0.weight"])
+
+
+def test_arguments_of_the_side_file_build_the_network(tmp_path):
+    state = trained("mobilenetv2_035")
+    weights = save(tmp_path, state, model="mobilenetv2_035", timm_args={"bn_eps": 0.001, "pad_type": "same"})
+    backbone, _ = build_pretrained(model("mobilenetv2_035"), weights, 64)
+    assert backbone.module.bn1.eps == 0.001
+    fails(
+        r"model.args.bn_eps=0.1, but .*own.safetensors.json has timm_args.bn_eps=0.001",
+        model("mobilenetv2_035", bn_eps=0.1),
+        weights,
+    )
+    build_pretrained(model("mobilenetv2_035", bn_eps=0.001, drop_path_rate=0.1), weights, 64)
+
+
+def test_a_file_of_another_model_is_refused(tmp_path):
+    fails("of scratch_cnn .*model.name=resnet18", model("resnet18"), save(tmp_path, trained()))
+
+
+def test_a_missing_file_is_said(tmp_path):
+    fails("none.safetensors: no such file", model(), str(tmp_path / "none.safetensors"))
+
+
+def test_a_missing_side_file_says_which_keys_to_write(tmp_path):
+    weights = save(tmp_path, trained())
+    Path(weights + ".json").unlink()
+    said = fails("own.safetensors.json is missing", model(), weights)
+    assert "model, timm_args, mean, std, interpolation, input_size, covers, freeze_batchnorm" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "JSON"),
+        (json.dumps({**SIDE, "mean": [0.5]}), "mean.1|mean"),
+        (json.dumps({**SIDE, "freeze_batchnrm": True}), "freeze_batchnrm"),
+        (json.dumps({key: value for key, value in SIDE.items() if key != "std"}), "std: Field required"),
+    ],
+)
+def test_a_wrong_side_file_is_named(tmp_path, text, said):
+    weights = save(tmp_path, trained())
+    Path(weights + ".json").write_text(text)
+    fails(f"own.safetensors.json: .*({said})", model(), weights)
+
+
+def test_a_damaged_file_is_said(tmp_path):
+    weights = save(tmp_path, trained())
+    Path(weights).write_bytes(Path(weights).read_bytes()[:1000])
+    fails("not a readable safetensors file", model(), weights)
+
+
+@pytest.mark.parametrize("weights", ["resnet18.pth", "folder/resnet18", "resnet18.ckpt"])
+def test_other_formats_are_refused(weights):
+    fails("save the weights as .safetensors", model("resnet18"), weights)
+
+
+# --- tags ---
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch) -> Path:
+    """An empty Hugging Face cache, and no hub."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def fill(cache: Path, tag: str, state: dict[str, torch.Tensor]) -> Path:
+    repository = cache / f"models--timm--{tag}"
+    snapshot = repository / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123")
+    safetensors.torch.save_file(state, snapshot / "model.safetensors")
+    return snapshot / "model.safetensors"
+
+
+@pytest.mark.parametrize("cut", [None, "layer2"])
+def test_a_tag_in_the_cache_is_loaded_through_timm(hub_cache, cut):
+    state = trained("test_resnet")
+    path = fill(hub_cache, TAG, state)
+    assert find_weights("test_resnet", TAG) == path
+    backbone, info = build_pretrained(model("test_resnet", cut), TAG, 64)
+    own = backbone.module.state_dict()
+    assert own
+    assert all(torch.equal(value, state[key]) for key, value in own.items())
+    config = timm.get_pretrained_cfg(TAG)
+    assert (info.mean, info.std, info.source) == (config.mean, config.std, TAG)
+    assert info.sha256 == sha256_of_file(path)
+
+
+def test_a_tag_goes_through_timms_own_conversion(hub_cache):
+    """A position embedding of another grid is resampled, as timm does it."""
+    state = trained("test_vit")
+    fill(hub_cache, "test_vit.r160_in1k", state)
+    backbone, _ = build_pretrained(model("test_vit"), "test_vit.r160_in1k", 64)
+    assert backbone.module.pos_embed.shape[1] == 17 < state["pos_embed"].shape[1]
+    assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"])
+
+
+def test_an_incomplete_tag_is_refused(hub_cache):
+    state = trained("test_resnet")
+    state.pop("layer3.0.conv1.weight")
+    fill(hub_cache, TAG, state)
+    fails(f"weights={TAG}: .*layer3.0.conv1.weight", model("test_resnet"), TAG, 64)
+
+
+def test_an_incomplete_tag_is_refused_even_where_timm_loads_it(hub_cache):
+    """For this family timm loads files without insisting on every key."""
+    state = trained("dla46_c")
+    state.pop("level2.root.conv.weight")
+    fill(hub_cache, "dla46_c.in1k", state)
+    fails(
+        "does not hold the whole network: Missing keys .*level2.root.conv.weight", model("dla46_c"), "dla46_c.in1k", 64
+    )
+
+
+def test_a_damaged_tag_is_refused(hub_cache):
+    fill(hub_cache, TAG, trained("test_resnet")).write_bytes(b"not weights")
+    fails(f"weights={TAG}", model("test_resnet"), TAG, 64)
+
+
+def test_offline_says_at_once_what_to_bring(hub_cache):
+    said = fails("HF_HUB_OFFLINE is set", model("resnet50"), "resnet50.tv_in1k")
+    assert str(hub_cache) in said
+    assert "weights=random" in said
+    assert ".safetensors.json" in said
+
+
+@pytest.mark.parametrize("silence", [0.0, 30.0])
+def test_a_hub_out_of_reach_is_asked_once_and_briefly(hub_cache, monkeypatch, silence):
+    asked = []
+
+    def head(url: str, timeout: float) -> None:
+        asked.append(url)
+        time.sleep(silence)  # looking up a name may block for longer than any timeout
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(weight_tags, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(weight_tags, "get_session", lambda: SimpleNamespace(head=head))
+    start = time.monotonic()
+    said = fails("weights=resnet50.tv_in1k: .*out of reach", model("resnet50"), "resnet50.tv_in1k")
+    assert time.monotonic() - start < 3
+    assert len(asked) == 1
+    assert ("no route" in said) == (silence == 0.0)
+
+
+def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_path):
+    path = tmp_path / "pytorch_model.bin"
+    state = trained("test_resnet")
+    torch.save(state, path)
+
+    def download(repository: str, name: str, revision: str | None) -> str:
+        if name != path.name:
+            raise EntryNotFoundError(f"404: {name}")
+        assert repository == f"timm/{TAG}"
+        return str(path)
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(weight_tags, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
+    monkeypatch.setattr(weight_tags, "hf_hub_download", download)
+    backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
+    assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "said"),
+    [
+        ("resnet18", "resnet50.tv_in1k", "a tag of resnet50, but model.name=resnet18; .*resnet18.tv_in1k"),
+        ("resnet18", "resnet18.tv", "no such tag; the tags of resnet18: .*resnet18.tv_in1k"),
+        ("resnet18", "imagenet", "no such tag; the tags of resnet18: .*resnet18.tv_in1k.*; or random"),
+        ("scratch_cnn", "scratch_cnn.tv_in1k", "no such tag; scratch_cnn has no published weights"),
+    ],
+)
+def test_a_wrong_tag_lists_the_networks_own(name, weights, said):
+    fails(f"weights={weights}: {said}", model(name), weights)
+
+
+def test_a_wrong_model_is_said_before_its_weights():
+    fails("model.name=resnet188: .*resnet18", model("resnet188"), "resnet50.tv_in1k")
+
+
+def test_the_tags_of_the_papers_exist():
+    for tag in ("resnet50.tv_in1k", "vgg16.tv_in1k", "inception_v3.tf_in1k", "mobilenetv2_100.ra_in1k"):
+        assert weight_tags.check_tag(tag.partition(".")[0], tag).hf_hub_id == f"timm/{tag}"
+
+
+# --- the real files ---
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    place = os.environ.get("KARYOCYTE_WEIGHTS_DIR")
+    if not place or not Path(place).is_dir():
+        pytest.skip("KARYOCYTE_WEIGHTS_DIR is not set to a folder with the real weights")
+    return Path(place)
+
+
+def test_the_real_mobilenetv2_is_loaded_whole_and_cut(folder):
+    weights = str(folder / "mobilenetv2_100.tf_keras_in1k.safetensors")
+    for cut, channels in ((None, 1280), ("blocks.4", 96)):
+        backbone, info = build_pretrained(model("mobilenetv2_100", cut), weights, 96)
+        assert backbone.channels == channels
+        assert info.mean == (0.5, 0.5, 0.5)
+        assert not info.freeze_batchnorm
+        assert backbone.module.bn1.eps == 0.001
+        assert torch.equal(backbone.module.conv_stem.weight, safetensors.torch.load_file(weights)["conv_stem.weight"])
+
+
+def test_the_real_resnet18_trunk_is_loaded_cut_and_refused_whole(folder):
+    weights = str(folder / "resnet18.tv_in1k.trunk_to_layer3.safetensors")
+    backbone, info = build_pretrained(model("resnet18", "layer3"), weights, 96)
+    assert backbone.out_shape == (256, 6, 6)
+    assert info.freeze_batchnorm
+    fails("no values for layer4.0.conv1.weight.*model.cut=layer3", model("resnet18"), weights, 96)
+    fails("of resnet18 .*model.name=resnet50", model("resnet50"), weights, 96)

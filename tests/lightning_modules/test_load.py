@@ -1,0 +1,101 @@
+"""A trained model from its run's folder alone."""
+
+import json
+import re
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+
+from common.errors import UserError
+from common.runs.run import write_status
+from lightning_modules.load import load_run
+from tests.helpers.training import small_config, write_untrained_run
+
+IMAGE = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+CUT = ("model=resnet18", "model.cut=layer2", "unfreeze=head_only")
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "name" / "subject-fold0-0" / "seed=0"
+    model = write_untrained_run(folder, small_config(tmp_path, *CUT))
+    return folder, model
+
+
+def test_the_loaded_model_computes_what_the_trained_one_did(run):
+    folder, model = run
+    loaded = load_run(folder)
+    assert not loaded.classifier.training
+    assert loaded.classes == ("hem", "all")
+    assert loaded.network == "resnet18 to layer2"
+    with torch.no_grad():
+        assert torch.equal(loaded.classifier(IMAGE), model(IMAGE))
+
+
+def test_what_the_cut_took_is_no_layer(run):
+    layers = load_run(run[0]).layers()
+    assert "layer2" in layers
+    assert "layer3" not in layers
+
+
+def test_the_arguments_of_a_weights_file_are_known_without_the_file(tmp_path):
+    # Padding of another kind changes every output, and no key or shape of the weights tells of it.
+    args = {"num_classes": 0, "pad_type": "same", "bn_eps": 0.1}
+    path = tmp_path / "own.safetensors"
+    safetensors.torch.save_file(timm.create_model("mobilenetv2_035", **args).state_dict(), path)
+    side = {"model": "mobilenetv2_035", "timm_args": args, "mean": [0.1] * 3, "std": [0.2] * 3}
+    side |= {"interpolation": "bilinear", "input_size": [3, 32, 32], "covers": "all", "freeze_batchnorm": False}
+    path.with_name("own.safetensors.json").write_text(json.dumps(side))
+    chosen = ("model=mobilenetv2", "model.name=mobilenetv2_035", f"weights={path}", "unfreeze=head_only")
+    model = write_untrained_run(tmp_path / "run", small_config(tmp_path, *chosen))
+    path.unlink()
+    with torch.no_grad():
+        assert torch.equal(load_run(tmp_path / "run").classifier(IMAGE), model(IMAGE))
+
+
+def unfinished(folder):
+    write_status(folder, "interrupted")
+
+
+def no_checkpoint(folder):
+    (folder / "checkpoints" / "best.ckpt").unlink()
+
+
+def unknown_key(folder):
+    path = folder / "config.yaml"
+    path.write_text(re.sub("^seed:", "dice: 1\nseed:", path.read_text(), flags=re.MULTILINE))
+
+
+def older_facts(folder):
+    facts = json.loads((folder / "model.json").read_text())
+    del facts["args"]
+    (folder / "model.json").write_text(json.dumps(facts))
+
+
+def another_network(folder):
+    path = folder / "config.yaml"
+    path.write_text(path.read_text().replace("cut: layer2", "cut: layer1"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (unfinished, "not finished .interrupted.*name a finished run"),
+        (no_checkpoint, "no checkpoint at .*best.ckpt"),
+        (unknown_key, "other code .config.yaml: dice.*train it again"),
+        (older_facts, "other code .*'args'.*train it again"),
+        (another_network, "does not fit the model of this run"),
+    ],
+)
+def test_a_folder_that_cannot_be_loaded_is_one_line(run, damage, words):
+    damage(run[0])
+    with pytest.raises(UserError, match=words) as caught:
+        load_run(run[0])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_run(tmp_path):
+    with pytest.raises(UserError, match="is no run of Karyocyte"):
+        load_run(tmp_path)

@@ -1,0 +1,248 @@
+"""Two processes train what one trains at the same global batch; what goes wrong in one ends both."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from common.predictions import read_predictions
+from common.runs.history import read_history
+from common.runs.run import read_status
+from datamodules.image_datamodule import ImageDataModule
+from lightning_modules.inference import predict, to_predictions
+from lightning_modules.load import load_run
+from tests.helpers.pair import Training, run_pair
+from tests.helpers.training import QUICK, run_undrawn, small_config
+
+# 27 images to train with, 9 to validate, 10 to test: by tens, five in each process, a rest of 4 and 3 is left.
+DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]
+NET = ["model=resnet18", "model.cut=layer2", "transform=flips_rotations"]
+PLAIN = [*NET, "head.layers=[gap,{dense:8}]"]
+FROZEN = [*PLAIN, "unfreeze.stages.finetune.batchnorm=frozen", "unfreeze.stages.finetune.lr=0.001"]
+# Name -> what one process and two are given alike, with BatchNorm frozen but for the last.
+ALIKE = {
+    "weighted loss": [*FROZEN, "balance=class_weights", "loss.label_smoothing=0.1", "head.logits=2"],
+    "checks": [
+        *FROZEN,
+        "balance=weighted_sampling",
+        "callbacks.check_and_adjust.enabled=true",
+        "callbacks.check_and_adjust.every_steps=2",
+        "callbacks.check_and_adjust.every_epochs=1",
+        "callbacks.check_and_adjust.levels=[{above: 0.4, gate: 0.0, lr: 0.002}, {above: 0.55, gate: 0.0, lr: 0.003}]",
+        "callbacks.early_break.enabled=true",
+        "callbacks.early_break.validation=0.3",
+        "callbacks.early_break.train=0.3",
+        "callbacks.early_break.batches=2",
+        "trainer.max_epochs=3",
+    ],
+    "budget": [
+        *PLAIN,
+        "unfreeze=together",
+        "unfreeze.train=[layer2]",
+        "unfreeze.stages.together.batchnorm=frozen",
+        "trainer.max_images=47",
+        "trainer.accumulate_grad_batches=2",
+        "callbacks.averaging.enabled=true",
+    ],
+    "BatchNorm": [*PLAIN, "unfreeze.stages.finetune.lr=0.001"],
+}
+# Dropout, BatchNorm and averaging: whatever could be lost in a resume.
+STATEFUL = [
+    *NET,
+    "head.layers=[gap,{dense:8},batchnorm,{dropout:0.5}]",
+    "unfreeze.stages.finetune.lr=0.001",
+    "callbacks.averaging.enabled=true",
+    "inference.mc_passes=3",
+]
+STEPS = ["callbacks.checkpoint.every_steps=1"]
+QUICKEST = ["unfreeze=head_only", *PLAIN]
+
+
+def given(folder: Path, *overrides: str) -> list[str]:
+    """What two processes are given: five images of each batch of ten in each."""
+    places = [f"output_dir={folder / 'outputs'}", f"cache_dir={folder / 'cache'}"]
+    return [*DATA, *QUICK, *places, "loader.batch_size=5", "trainer.devices=2", *overrides]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture(scope="module")
+def pair(folder):
+    """What both processes say of all trainings."""
+    plan = [
+        Training(name, given(folder, *overrides), judged=name == "weighted loss") for name, overrides in ALIKE.items()
+    ]
+    plan += [
+        Training("undisturbed", given(folder / "undisturbed", *STATEFUL)),
+        Training("stopped", given(folder / "resumed", *STATEFUL, *STEPS), "stops_in_mid_epoch"),
+        Training("resumed", given(folder / "resumed", *STATEFUL, *STEPS)),
+        Training("again", given(folder / "resumed", *STATEFUL, *STEPS, "resume=never")),
+        Training("left", given(folder / "left", *STATEFUL), "second_is_told_first"),
+        Training("came back", given(folder / "left", *STATEFUL)),
+        Training("left early", given(folder / "early", *QUICKEST), "second_is_told_in_preparing"),
+        Training("left a validation", given(folder / "validating", *STATEFUL), "first_is_told_in_a_validation"),
+        Training("validated", given(folder / "validating", *STATEFUL)),
+        Training("uneven validation", given(folder / "uneven", *QUICKEST, "loader.batch_size=4")),
+        Training("no disk", given(folder / "no_disk", *QUICKEST), "dies_in_preparing"),
+        Training("race", given(folder / "race", *QUICKEST), "notes_builds"),
+        Training("other seeds", given(folder, *QUICKEST, "seed=${oc.env:RANK}")),
+        Training("full", given(folder / "full", *QUICKEST), "first_cannot_save"),
+        Training("killed", given(folder / "killed", *QUICKEST), "second_is_killed"),
+    ]
+    return run_pair(plan, folder / "pair")
+
+
+@pytest.fixture(scope="module")
+def alone(folder) -> dict[str, Path]:
+    """The runs of one process, ten images in each batch."""
+    ten = "loader.batch_size=10"
+    return {name: run_undrawn(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()}
+
+
+def run_of(pair: dict, name: str) -> Path:
+    """The folder of a run that both processes have finished."""
+    first, second = pair[name]
+    assert (first["error"], second["error"]) == (None, None), pair["exit"]
+    assert first["run"] == second["run"]
+    return Path(first["run"])
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"]
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """Between the weights of two runs; of BatchNorm's counters too."""
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[key].double() - theirs[key].double()).abs().max()) for key in ours)
+
+
+def records(run: Path) -> list[dict]:
+    found = [json.loads(path.read_text()) for path in sorted(run.glob("checkpoints/*/stage.json"))]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in found]
+
+
+@pytest.mark.parametrize("name", [name for name in ALIKE if name != "BatchNorm"])
+def test_two_processes_train_what_one_does(pair, alone, name):
+    two, one = run_of(pair, name), alone[name]
+    assert largest_difference(two, one) < 1e-5
+    ours, theirs = read_history(two), read_history(one)
+    pd.testing.assert_frame_equal(ours, theirs, check_like=True, rtol=1e-4, atol=1e-6)
+    for mine, other in zip(records(two), records(one), strict=True):
+        assert mine.pop("score") == pytest.approx(other.pop("score"), rel=1e-4)
+        assert mine == other
+
+
+def test_checks_and_the_early_break_count_the_images_of_both(pair, alone):
+    two, one = run_of(pair, "checks"), alone["checks"]
+    tables = [pd.read_csv(next(run.glob("logs/2-*/check_and_adjust.csv"))) for run in (two, one)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4)
+    assert set(tables[0]["reason"]) == {"check", "epoch"}
+    assert any(record["epochs"] < 3 for record in records(two))  # it broke early
+
+
+def test_each_image_is_predicted_once_and_as_by_one_process(pair, alone):
+    for name in ALIKE:
+        ours, theirs = (read_predictions(run).frame for run in (run_of(pair, name), alone[name]))
+        assert list(ours["image_id"]) == list(theirs["image_id"])
+        assert ours["image_id"].is_unique
+    ours, theirs = (read_predictions(run).frame for run in (run_of(pair, "checks"), alone["checks"]))
+    pd.testing.assert_frame_equal(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_where_batchnorm_trains_the_processes_differ_a_little_and_agree_on_its_statistics(pair, alone):
+    two, one = run_of(pair, "BatchNorm"), alone["BatchNorm"]
+    assert 1e-5 < largest_difference(two, one) < 1
+    assert read_status(two)["images_seen"] == read_status(one)["images_seen"]
+
+
+def test_a_resume_in_mid_epoch_is_bit_equal_to_an_undisturbed_run_of_two(pair):
+    assert pair["stopped"][0]["error"] == pair["stopped"][1]["error"] == "RuntimeError: stopped by the test"
+    whole, resumed = run_of(pair, "undisturbed"), run_of(pair, "resumed")
+    ours, theirs = weights(resumed), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    pd.testing.assert_frame_equal(read_predictions(resumed).frame, read_predictions(whole).frame)
+    assert records(resumed) == records(whole)
+
+
+@pytest.mark.parametrize(("left", "resumed"), [("left", "came back"), ("left a validation", "validated")])
+def test_a_signal_that_reaches_one_process_first_makes_both_leave_with_one_state(pair, left, resumed):
+    assert [each["error"] for each in pair[left]] == ["Preempted: SIGTERM"] * 2
+    assert all(each["seconds"] < 30 for each in pair[left])
+    whole, resumed = run_of(pair, "undisturbed"), run_of(pair, resumed)
+    ours, theirs = weights(resumed), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    pd.testing.assert_frame_equal(read_predictions(resumed).frame, read_predictions(whole).frame)
+    assert records(resumed) == records(whole)
+
+
+def test_a_signal_that_reaches_another_process_first_is_no_error_of_the_first(pair, folder):
+    assert [each["error"] for each in pair["left early"]] == ["Preempted: SIGTERM"] * 2
+    status = next((folder / "early").rglob("status.json"))
+    assert json.loads(status.read_text())["status"] == "preempted"
+
+
+def test_a_validation_of_uneven_shares_ends_in_both(pair):
+    run_of(pair, "uneven validation")
+
+
+def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
+    run = load_run(run_of(pair, "undisturbed"))
+    data = ImageDataModule(run.config, progress=False)
+    data.inspect()
+    data.prepare()
+    manifest = data.manifest
+    predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two
+    theirs = to_predictions(predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, {}).frame
+    ours = read_predictions(run.folder).frame
+    sampled = [name for name in ours if name.startswith("sampled_")]
+    assert sampled
+    pd.testing.assert_frame_equal(ours[sampled], theirs[sampled], rtol=1e-4, atol=1e-6)
+
+
+def test_an_error_of_the_first_process_ends_both_and_is_told_once(pair):
+    first, second = (each["error"] for each in pair["again"])
+    assert first.startswith("UserError: ")
+    assert "resume=never" in first
+    assert second == "RepeatedError: " + first.removeprefix("UserError: ")
+
+
+def test_an_error_of_another_process_ends_both_and_is_told_once(pair, folder):
+    first, second = (each["error"] for each in pair["no disk"])
+    assert second == "UserError: no disk on this node"
+    assert first == "RepeatedError: process 1: no disk on this node"
+    status = next((folder / "no_disk").rglob("status.json"))
+    assert json.loads(status.read_text())["status"] == "failed"
+
+
+def test_the_cache_is_built_once_by_two_processes(pair, folder):
+    run_of(pair, "race")
+    assert len((folder / "race/cache/prepared/built.txt").read_text().split()) == 1
+
+
+def test_processes_with_other_configurations_are_refused(pair):
+    first, second = (each["error"] for each in pair["other seeds"])
+    assert first.startswith("UserError: the processes of this run differ in their configuration")
+    assert second == "RepeatedError: " + first.removeprefix("UserError: ")
+
+
+@pytest.mark.parametrize(("name", "survivor"), [("full", 1), ("killed", 0)])
+def test_where_one_process_ends_in_mid_training_the_other_ends_at_once(pair, name, survivor):
+    left = pair[name][survivor]
+    assert left["error"].startswith("UserError: another process of this run has ended")
+    assert left["seconds"] < 30
+    codes = [each["code"] for each in pair["exit"]]
+    assert codes == [0, -9]  # the second one was killed; the first has noted all of its errors
+
+
+def test_the_first_process_alone_prints(pair):
+    first, second = (each["said"] for each in pair["exit"])
+    assert "stage 1, head" in first
+    # What is left of the second one's lines are the names of the trainings, which the helper prints.
+    assert {line for line in second.splitlines() if line and not line.startswith("-- ")} == set()

@@ -1,0 +1,85 @@
+"""scripts/error_analysis.py: what it writes, what it says where thumbnails are missing, and what it refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from common.predictions import write_predictions
+from common.thumbnails import THUMBNAILS, write_pictures
+from scripts.error_analysis import app
+from tests.helpers.predictions import make_run
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two networks of two folds each; the second calls all the other way round, so that each image is missed once."""
+    folders = []
+    for fold in range(2):
+        run = make_run(fold, 20, about={"name": "net"})
+        turned = run.frame.assign(prob_hem=run.frame["prob_all"], prob_all=run.frame["prob_hem"])
+        other = type(run)(turned, run.classes, run.positive_class, {**run.about, "name": "turned"})
+        for one in (run, other):
+            folders.append(tmp_path / f"{one.about['name']}-{fold}")
+            write_predictions(folders[-1] / "predictions.parquet", one)
+    return folders
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_tables_and_pictures_and_how_to_make_thumbnails(runs, tmp_path):
+    result = call(*runs, "--output", tmp_path / "errors")
+    assert result.exit_code == 0, result.output
+    assert "python scripts/explain.py thumbnails" in " ".join(result.output.split())
+    names = {path.name for path in (tmp_path / "errors").iterdir()}
+    tables = {"missed.csv", "missed_counts.csv", "alone.csv", "agreement.csv"}
+    assert names == tables | {"missed.png", "agreement.png"}
+    counts = pd.read_csv(tmp_path / "errors" / "missed_counts.csv")
+    assert counts[counts["true_class"] == "(every class)"]["images"].tolist() == [0, 40, 0]
+    images = pd.read_csv(tmp_path / "errors" / "missed.csv")
+    assert set(images["right"]) == {"net", "turned"}
+    assert (images["prob_true/net"] + images["prob_true/turned"]).round(3).eq(1).all()
+    assert pd.read_csv(tmp_path / "errors" / "agreement.csv")["kappa"].iloc[0] < -0.9
+
+
+def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
+    for folder in runs[:2]:  # fold 0 alone
+        ids = [f"image_{number:05d}" for number in range(20)]
+        write_pictures(folder / THUMBNAILS, ids, [np.zeros((8, 8, 3), dtype=np.uint8)] * 20, 160)
+    result = call(*runs, "--output", tmp_path / "errors")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "errors" / "missed_by_all.png").is_file()
+    assert "20 of the 40 images" in " ".join(result.output.split())
+
+
+def test_own_thresholds(runs, tmp_path):
+    result = call(*runs, "--output", tmp_path / "errors", "--threshold", "own")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (lambda runs, folder: [runs[0], runs[2]], "name the runs of at least two"),
+        (lambda runs, folder: [runs[0], runs[3]], "net and turned: the images differ"),
+        (lambda runs, folder: [runs[0], runs[1], runs[0] / "predictions.parquet"], "is named twice"),
+        (lambda runs, folder: [*runs[:2], "--only", "blast"], "no class blast"),
+        (lambda runs, folder: [folder / "nowhere", runs[0]], "no predictions at"),
+    ],
+)
+def test_what_is_refused(runs, tmp_path, arguments, said):
+    result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors")
+    assert result.exit_code == 1
+    assert said in result.output
+    assert not (tmp_path / "errors").exists()
+
+
+def test_a_folder_that_is_there_is_refused(runs, tmp_path):
+    (tmp_path / "errors").mkdir()
+    (tmp_path / "errors" / "mine.txt").write_text("mine")
+    result = call(*runs, "--output", tmp_path / "errors")
+    assert result.exit_code == 1
+    assert "is there already" in result.output
+    assert [path.name for path in (tmp_path / "errors").iterdir()] == ["mine.txt"]

@@ -1,0 +1,183 @@
+"""Heat maps, their localisation and thumbnails from the command line, on small runs with a known truth."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from common.predictions import read_predictions, write_predictions
+from common.runs.ensemble import EnsembleFile, write_ensemble
+from common.thumbnails import decode, read_pictures
+from scripts.explain import app
+from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.images import cell_image, write_image
+from tests.helpers.training import run_undrawn, small_config
+from workflows.explain.selection import Wish, look, targets
+
+PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
+SHEETS = [
+    "data=composed_karyograms",
+    "data.sheet.size=[320,420]",
+    "data.sheet.scale=0.5",
+    "data.sheet.labels=false",
+    *(f"data.derived.{kind}=0" for kind in ("terminal_deletion", "interstitial_deletion", "duplication")),
+    *(f"data.derived.{kind}=0" for kind in ("translocation", "inversion", "sex_gain")),
+    "data.derived.gain=6",
+    "data.derived.sex_loss=6",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two runs on the same karyograms: a head that pools, and one that flattens."""
+    home = tmp_path_factory.mktemp("runs")
+    root = write_chromosomes(home / "data", cases=9)
+    data = [*SHEETS, f"data_dir={root}", "transform=karyograms", "protocol=image", "split.folds=3"]
+    quick = (
+        "trainer.max_epochs=1",
+        "unfreeze=head_only",
+        "prepare.size=64",
+        "prepare.fit=stretch",
+        "prepare.crop=false",
+    )
+    cut = ("model=resnet18", "model.cut=layer1")
+    configs = [
+        small_config(home, *quick, "model=scratch_cnn", "name=pooled", "head.layers=[gap]", data=data),
+        small_config(home, *quick, *cut, "name=flat", "head.layers=[flatten]", data=data),
+    ]
+    return [run_undrawn(config) for config in configs]
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    return [shutil.copytree(run, tmp_path / run.parts[-3] / run.parts[-2] / run.name) for run in trained]
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)), env=PLAIN)
+    assert result.exit_code == code, result.output + result.stderr
+    return result
+
+
+def test_each_run_gets_pictures_a_table_and_a_figure(runs):
+    result = call("heatmaps", runs[0], runs[1], "--all")
+    said = " ".join(result.output.split())
+    assert "gradcam averages over all places, but the head of flat" in said
+    assert "the head of pooled" not in said
+    for run in runs:
+        test = read_predictions(run).part("test")
+        (path,) = (run / "heatmaps").glob("*.parquet")
+        table = pd.read_csv(path.with_suffix(".csv")).set_index("image_id")
+        pictures, thumbnails = read_pictures(path), read_pictures(run / "thumbnails.parquet")
+        assert set(pictures) == set(thumbnails) == set(table.index) == set(test.frame["image_id"])
+        for name in pictures:
+            assert decode(pictures[name]).shape == decode(thumbnails[name]).shape
+        by_name = test.frame.set_index("image_id")
+        for row in table.itertuples():
+            assert row.target == row.called
+            assert row.probability == pytest.approx(by_name.loc[row.Index, f"prob_{row.target}"], abs=1e-6)
+            assert row.probability >= 0.5
+            assert pd.isna(row.energy_inside) == (row.label == "normal" or row.empty)
+        assert Image.open(path.with_suffix(".png")).size[0] > 500
+    assert (runs[1] / "heatmaps" / "gradcam-layer1.parquet").is_file()
+    assert sorted(path.suffix for path in (runs[1] / "heatmaps").iterdir()) == [".csv", ".parquet", ".png"]
+
+
+def test_maps_of_other_images_stay_and_those_of_another_training_do_not(runs):
+    path = runs[0] / "heatmaps" / "hirescam-conv2.csv"
+    options = ("heatmaps", runs[0], "--method", "hirescam", "--layer", "conv2")
+    call(*options, "--samples", 3)
+    first = pd.read_csv(path)
+    assert len(first) == 3
+    call(*options, "--samples", 1, "--target", "abnormal")
+    second = pd.read_csv(path)
+    assert set(second["image_id"]) == set(first["image_id"])
+    assert set(read_pictures(path.with_suffix(".parquet"))) == set(second["image_id"])
+    predictions = read_predictions(runs[0])
+    frame = predictions.frame.assign(prob_normal=0.123, prob_abnormal=0.877)
+    write_predictions(runs[0] / "predictions.parquet", replace(predictions, frame=frame))
+    call(*options, "--samples", 1)
+    assert len(pd.read_csv(path)) == 1
+
+
+def test_the_members_of_an_ensemble_stand_side_by_side(runs, tmp_path):
+    folder = tmp_path / "ensemble"
+    folder.mkdir()
+    write_ensemble(folder, EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0}))
+    call("heatmaps", folder, "--method", "eigencam")
+    wide, tall = Image.open(folder / "heatmaps" / "eigencam-members.png").size
+    assert wide > 700
+    tables = [pd.read_csv(next((run / "heatmaps").glob("eigencam-*.csv"))) for run in runs]
+    assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
+    out = tmp_path / "both.png"
+    call("heatmaps", *runs, "--which", "doubtful", "--samples", 2, "--out", out)
+    assert Image.open(out).size[1] != tall
+
+
+def test_files_of_ones_own_leave_a_figure_alone(runs, tmp_path):
+    files = [write_image(tmp_path / f"{number}.png", cell_image(number)) for number in range(2)]
+    call("heatmaps", runs[0], "--images", *files, "--method", "occlusion", "--windows", 4)
+    assert [path.name for path in (runs[0] / "heatmaps").iterdir()] == ["occlusion-input-files.png"]
+    looked = look(runs[0], Wish(files=tuple(files)))
+    assert looked.test.probabilities.sum(axis=1) == pytest.approx(1)
+    of_test = look(runs[0], Wish(samples=2))
+    assert of_test.image(1).shape == (64, 64, 3)
+    assert targets(of_test, "true") == of_test.test.labels.tolist()
+
+
+def test_heat_is_held_to_the_truth(runs, tmp_path):
+    csv = tmp_path / "found" / "localisation.csv"
+    layers = ("--layers", "conv1,layer1.0")
+    call("localisation", runs[1], "--methods", "hirescam", *layers, "--csv", csv, "--resamples", 20)
+    again = call("localisation", runs[1], "--methods", "hirescam", "--layers", "conv1", "--csv", csv, "--resamples", 20)
+    assert "hirescam at conv1, in per cent" in again.output
+    table = pd.read_csv(csv)
+    assert table.groupby("layer")["group"].apply(list).tolist() == [table["group"].unique().tolist()] * 2
+    whole = table[table["group"] == "all"].iloc[0]
+    test = read_predictions(runs[1]).part("test").frame
+    assert whole["images"] == (test["label"] == "abnormal").sum()
+    assert 0 < whole["area"] < 0.05
+    one = pd.read_csv(runs[1] / "localisation" / "hirescam-conv1.csv")
+    assert set(one["kind"]) <= {"gain", "sex_loss", "trisomy", "sex_aneuploidy"}
+    assert (one["target"] == "abnormal").all()
+    row = table[(table["group"] == "all") & (table["layer"] == "conv1")].iloc[0]
+    assert row["energy"] == pytest.approx(one["energy"].mean(), abs=1e-5)
+    assert np.isfinite(row[["pointing_elsewhere", "energy_elsewhere", "energy_gain_elsewhere"]].astype(float)).all()
+    assert Image.open(runs[1] / "localisation" / "hirescam-conv1.png").size[0] > 500
+
+
+def test_older_runs_are_given_thumbnails(runs):
+    before = read_pictures(runs[0] / "thumbnails.parquet")
+    (runs[0] / "thumbnails.parquet").unlink()
+    call("thumbnails", runs[0])
+    assert read_pictures(runs[0] / "thumbnails.parquet") == before
+
+
+def test_an_ensemble_is_given_the_thumbnails_of_its_members(runs, tmp_path):
+    folder = tmp_path / "ensemble"
+    folder.mkdir()
+    write_ensemble(folder, EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0}))
+    (folder / "predictions.parquet").write_bytes((runs[1] / "predictions.parquet").read_bytes())
+    call("thumbnails", folder)
+    assert read_pictures(folder / "thumbnails.parquet") == read_pictures(runs[0] / "thumbnails.parquet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["heatmaps", "--layer", "conv9"], "layer conv9: the model has no such module; close to it: conv"),
+        (["heatmaps", "--target", "blast"], "target blast: say predicted, true, or a class: normal, abnormal"),
+        (["heatmaps", "--images", "absent.png"], "absent.png: cannot be read"),
+        (["localisation", "--methods", "lime"], "method lime: the methods are gradcam"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(trained, arguments, words):
+    before = sorted(trained[0].rglob("*"))
+    result = call(arguments[0], trained[0], *arguments[1:], code=1)
+    assert words in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+    assert sorted(trained[0].rglob("*")) == before

@@ -1,0 +1,167 @@
+"""conf/sweep/: every sweep file names the jobs that it should, and every job composes."""
+
+from functools import cache
+
+import pytest
+
+import train
+from common.config.compose import check_config, check_override_order
+from common.errors import UserError
+from common.runs.run import ROOT
+from common.sweeps.jobs import command_line
+from lightning_modules.build import build_classifier
+from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
+from workflows.sweeps.grid import grid
+
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "sweep").glob("*.yaml"))
+# Experiments, and in how many variants each of them runs.
+GRIDS = {
+    "cnmc_grid": (set(PAPER_004), 2 * 3),
+    "anet_grid": (PAPER_002, 3),
+    "hem_all_grid": (PAPER_003, 2 * 3),
+    "karyogram_grid": (PAPER_001 | UNFROZEN, 3),
+    "smoke_grid": ({"scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5"}, 2),
+}
+
+
+@cache
+def jobs(*typed):
+    with grid(typed) as expanded:
+        return expanded.jobs
+
+
+def values(job, key):
+    return [word.split("=", 1)[1] for word in job if word.lstrip("+").split("=")[0] == key]
+
+
+def test_all_sweep_files_are_known_here():
+    assert set(NAMES) == {*GRIDS, "folds"}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_grid_runs_each_experiment_in_each_variant_once(name):
+    experiments, variants = GRIDS[name]
+    found = jobs(f"+sweep={name}")
+    assert len(set(found)) == len(found) == len(experiments) * variants
+    assert {values(job, "experiment")[0] for job in found} == experiments
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_job_of_a_grid_composes_and_trains_its_own_head(name):
+    """Seeds change nothing of that; of the two protocols, every other experiment is tried with the other one."""
+    with grid([f"+sweep={name}"]) as expanded:
+        seed_0 = [job for job in expanded.jobs if values(job, "seed") == ["0"]]
+        step = len(seed_0) // len(GRIDS[name][0])
+        tried = [seed_0[place + (place // step) % step] for place in range(0, len(seed_0), step)]
+        for job in tried:
+            check_override_order(job)
+            config = check_config(expanded.job_config(job))
+            assert [config.name] == values(job, "experiment")
+            assert [config.protocol] == (values(job, "protocol") or [config.protocol])
+            assert config.init_from is None
+    assert {value for job in tried for value in values(job, "experiment")} == GRIDS[name][0]
+
+
+def test_what_is_typed_overrules_the_sweep():
+    found = jobs("+sweep=cnmc_grid", "seed=0", "protocol=image")
+    assert len(found) == 18
+    assert all(values(job, "seed") == ["0"] and values(job, "protocol") == ["image"] for job in found)
+    one = jobs("+sweep=cnmc_grid", "+experiment=hem_all_cnn_32", "seed=4,5")
+    assert {(*values(job, "experiment"), *values(job, "seed")) for job in one} == {
+        ("hem_all_cnn_32", "4"),
+        ("hem_all_cnn_32", "5"),
+    }
+
+
+@pytest.mark.parametrize(
+    "typed", [("+sweep=hem_all_grid", "+profile=smoke"), ("+profile=smoke", "+sweep=hem_all_grid")]
+)
+def test_a_profile_follows_the_experiments_wherever_it_is_typed(typed):
+    with grid(typed) as expanded:
+        job = expanded.jobs[0]
+        check_override_order(job)
+        config = check_config(expanded.job_config(job))
+    assert config.trainer.max_epochs == 1
+    assert config.prepare.size == 80
+
+
+@pytest.mark.parametrize(
+    ("typed", "folds"),
+    [
+        (["+experiment=resnet50_cut_block5"], 3),  # C-NMC's own
+        (["+experiment=hem_all_cnn_32", "split.folds=7"], 3),
+        (["+experiment=resnet50_cut_block5", "protocol=image"], 5),
+        (["+experiment=resnet50_cut_block5", "protocol=paper", "split.folds=4"], 4),
+        (["+experiment=chromosomes_best"], 5),
+        (["+experiment=resnet50_cut_block5", "+profile=demo"], 5),
+        (["+experiment=karyogram_vit", "split.folds=10", "seed=3"], 10),
+        (["data=table", "split.folds=8"], 8),
+        (["data=table", "data.part_column=part", "split.fold=range(0,4)"], 4),
+        (["data=mnist", "split.test=test", "split.fold=0,1"], 2),
+    ],
+)
+def test_folds_are_those_of_the_data_set(typed, folds):
+    assert [values(job, "split.fold") for job in jobs("+sweep=folds", *typed)] == [[str(n)] for n in range(folds)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["+sweep=folds", "+experiment=vgg16_features,anet_c6_chromosomes"], "+experiment may change the number"),
+        (["+sweep=folds", "protocol=subject,image"], "protocol may change the number of folds"),
+        (["+sweep=[folds,hem_all_grid]"], "+experiment may change the number"),
+        (["+sweep=folds", "data=table", "data.part_column=part"], "only the table knows its folds"),
+        (["+sweep=folds", "+experiment=anet_c6_mnist"], "split.test=test is one given part"),
+        (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
+        (["sweep=cnmc_grid"], "unknown key sweep"),
+    ],
+)
+def test_a_mistake_is_one_line(typed, words):
+    with pytest.raises(UserError) as raised, grid(typed):
+        pass
+    assert str(raised.value).startswith(words)
+    assert "\n" not in str(raised.value)
+
+
+def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
+    assert len(jobs("+sweep=[folds,hem_all_grid]", "split.fold=range(0,3)")) == 3 * 18
+    assert len(jobs("+sweep=folds", "+experiment=anet_c6_chromosomes,hem_all_cnn_64", "split.fold=0,1")) == 4
+
+
+def test_the_networks_of_the_smoke_grid_take_its_images():
+    with grid(["+sweep=smoke_grid", "seed=0"]) as expanded:
+        for job in expanded.jobs:
+            build_classifier(check_config(expanded.job_config(job)), ("hem", "all"), None)
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Call train.py within this process, its training aside; returns the configurations that would be trained."""
+
+    def call(*typed):
+        trained = []
+        monkeypatch.setattr(train, "run", trained.append)
+        places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+        monkeypatch.setattr("sys.argv", ["train.py", *typed, *places])
+        with command_line():
+            train.main()
+        return trained
+
+    return call
+
+
+@pytest.mark.parametrize("flag", [[], ["-m"]])
+def test_train_runs_the_jobs_of_a_sweep_with_or_without_its_flag(call, flag):
+    trained = call(*flag, "+sweep=smoke_grid", "++data.images=24")
+    assert [(config.name, config.seed) for config in trained] == [
+        (name, seed) for name in ("scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5") for seed in (0, 1)
+    ]
+    for config in trained:
+        assert (config.data.source, config.data.images, config.weights) == ("synthetic", 24, "random")
+        assert (config.trainer.max_epochs, config.trainer.limit_train_batches) == (1, 2)
+
+
+def test_train_names_the_nearest_sweep(call, capsys):
+    with pytest.raises(SystemExit):
+        call("-m", "+sweep=anet_gird")
+    assert "error: there is no sweep=anet_gird: did you mean anet_grid or" in capsys.readouterr().err

@@ -1,0 +1,222 @@
+"""A run that had to leave, wherever its signal came, goes on to the very weights of one that was never disturbed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from common.config.schema import Config
+from common.predictions import read_predictions
+from common.preemption import Preempted, watched
+from common.runs.history import read_history
+from common.runs.run import ROOT, read_status
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.preprocessing import cache
+from lightning_modules.callbacks import ResumeCheckpoint
+from tests.helpers.full_disk import small_disk
+from tests.helpers.preempted_run import Place, preempted, run_unjudged
+from tests.helpers.training import SMALL, small_config
+
+# Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
+NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]
+RUN = [*NET, "unfreeze=together", "unfreeze.train=[layer2]", "unfreeze.lr=0.003"]
+# Name -> what makes the state richer. Six batches make an epoch, by three they make two steps.
+KINDS = {
+    "plain": [],
+    "rich": [
+        "trainer.accumulate_grad_batches=3",
+        "scheduler=cosine",
+        "callbacks.averaging.enabled=true",
+        "callbacks.early_stopping.enabled=true",
+    ],
+    "checks": [
+        "trainer.accumulate_grad_batches=2",
+        "callbacks.averaging.enabled=true",
+        "callbacks.check_and_adjust.enabled=true",
+        "callbacks.check_and_adjust.every_steps=2",
+        "callbacks.check_and_adjust.every_epochs=1",
+        "callbacks.check_and_adjust.levels=[{above: 0.3, gate: 0.05, lr: 0.0005}]",
+    ],
+    "plateau": ["scheduler=plateau", "scheduler.patience=1", "unfreeze.lr=0.05", "trainer.max_epochs=7"],
+    "budget": ["trainer.max_images=40"],
+    "workers": ["loader.workers=2"],
+}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"]
+
+
+def assert_same(one: Path, other: Path) -> None:
+    mine, theirs = weights(one), weights(other)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
+    assert read_status(one)["images_seen"] == read_status(other)["images_seen"]
+    curves = [read_history(run) for run in (one, other)]
+    columns = ["stage", "epoch", "lr", *(name for name in curves[0] if name.startswith("val/"))]
+    pd.testing.assert_frame_equal(*(curve[columns] for curve in curves))
+
+
+def run_of(config: Config) -> Path:
+    return next(Path(config.output_dir).glob("*/*/seed=0"))
+
+
+def steps_saved(run: Path) -> int:
+    (last,) = run.glob("checkpoints/*/last.ckpt")
+    return torch.load(last, weights_only=True)["global_step"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The runs that were never disturbed, made when they are asked for."""
+    made: dict[str, Path] = {}
+
+    def run(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = run_unjudged(small_config(tmp_path_factory.mktemp(kind), *RUN, *KINDS[kind]))
+        return made[kind]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "step"),
+    [
+        pytest.param("plain", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch"),
+        pytest.param("plain", Place("on_train_batch_start", 0, 0, 5), 6, id="in the epoch's last batch"),
+        pytest.param("workers", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, workers too"),
+        pytest.param("plain", Place("on_train_epoch_end", 0, 0), 6, id="when an epoch is saved"),
+        pytest.param("plain", Place("on_train_end", 0, 2), 12, id="when the stage has ended"),
+        pytest.param("rich", Place("on_train_batch_start", 0, 1, 0), 3, id="while gradients are accumulated"),
+        pytest.param("rich", Place("on_validation_batch_end", 0, 0, 0), 2, id="in a validation, averaged"),
+        pytest.param("checks", Place("on_train_batch_end", 0, 0, 1), 1, id="right after a step, with checks"),
+        pytest.param("checks", Place("on_validation_batch_start", 0, 1, 1), 6, id="in a validation, with checks"),
+        pytest.param("plateau", Place("on_train_batch_start", 0, 2, 2), 15, id="in mid-epoch, with a plateau"),
+        pytest.param("plateau", Place("on_train_epoch_end", 0, 2), 18, id="between epochs, with a plateau"),
+        pytest.param("budget", Place("on_validation_batch_start", 0, 1, 0), 10, id="in a validation of mid-epoch"),
+    ],
+)
+def test_it_goes_on_to_the_very_same_weights(undisturbed, tmp_path, kind, place, step):
+    config = small_config(tmp_path, *RUN, *KINDS[kind])
+    left = preempted(config, place)
+    run = run_of(config)
+    assert (left.signum, left.code) == (signal.SIGTERM, 143)
+    assert read_status(run) == {"status": "preempted", "signal": "SIGTERM"}
+    assert steps_saved(run) == step
+    assert run_unjudged(config) == run
+    assert_same(undisturbed(kind), run)
+
+
+def test_a_process_of_its_own_gets_the_warning_of_slurm_in_its_workers_too(undisturbed, tmp_path):
+    config = small_config(tmp_path, *RUN, "loader.workers=1")
+    places = [f"output_dir={config.output_dir}", f"cache_dir={config.cache_dir}", "loader.workers=1"]
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    # So often started again, it is queued once more only because it has got on.
+    slurm = {"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "9"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.preempted_run", "SIGUSR2", "on_train_batch_start", "0", "1", "2"]
+        + [*SMALL, *RUN, *places],
+        cwd=ROOT,
+        env={**os.environ, **slurm, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    run = run_of(config)
+    assert done.returncode == 143, done.stderr[-2000:]
+    assert (tmp_path / "asked").read_text() == "requeue 12_3\n"
+    assert read_status(run) == {"status": "preempted", "signal": "SIGUSR2"}
+    assert steps_saved(run) == 9
+    assert_same(undisturbed("plain"), run_unjudged(config))
+
+
+def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path, monkeypatch):
+    config = small_config(tmp_path, *RUN)
+    prepare, seen = cache.prepare_image, []
+
+    def interrupted(*args):
+        seen.append(args)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return prepare(*args)
+
+    # In the main thread, as the signal is: what is under way in the others is waited for, and the rest dropped.
+    monkeypatch.setattr(cache, "threaded", lambda work, items, *_: map(work, items))
+    monkeypatch.setattr(cache, "prepare_image", interrupted)
+    with pytest.raises(Preempted), watched():
+        run_unjudged(config)
+    assert len(seen) == 3
+    assert [path.name for path in (tmp_path / "cache" / "prepared").iterdir() if path.suffix != ".lock"] == []
+    assert read_status(run_of(config))["status"] == "preempted"
+
+
+def test_in_the_last_judgement_it_leaves_at_once_and_trains_nothing_again(undisturbed, tmp_path, monkeypatch):
+    config = small_config(tmp_path, *RUN)
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageDataModule, "predict_dataloader", lambda self: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Preempted), watched():
+            run_unjudged(config)
+    best = next(run_of(config).glob("checkpoints/*/best.ckpt"))
+    written = best.stat().st_mtime_ns
+    assert_same(undisturbed("plain"), run_unjudged(config))
+    assert best.stat().st_mtime_ns == written
+
+
+def test_a_second_signal_does_not_disturb_the_saving(undisturbed, tmp_path, monkeypatch):
+    config = small_config(tmp_path, *RUN)
+    save = ResumeCheckpoint.save
+
+    def disturbed(self, trainer):
+        leaves = trainer.global_step == 9
+        if leaves:
+            signal.raise_signal(signal.SIGTERM)
+        save(self, trainer)
+        if leaves:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeCheckpoint, "save", disturbed)
+        preempted(config, Place("on_train_batch_start", 0, 1, 2))
+    assert steps_saved(run_of(config)) == 9
+    assert_same(undisturbed("plain"), run_unjudged(config))
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["asked to leave", "undisturbed"])
+def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed, tmp_path, monkeypatch, told):
+    save, at = ResumeCheckpoint.save, []
+
+    def full_at_the_third(self, trainer):
+        at.append(trainer.global_step)
+        if len(at) == 3:
+            kept.append(self.path.read_bytes())
+            disk.fill()
+        save(self, trainer)
+
+    kept: list[bytes] = []
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        config = small_config(tmp_path, *RUN, f"output_dir={disk.folder}", "callbacks.checkpoint.every_steps=4")
+        with monkeypatch.context() as patch:
+            patch.setattr(ResumeCheckpoint, "save", full_at_the_third)
+            if told:
+                preempted(config, Place("on_train_batch_start", 0, 1, 0))
+            else:
+                with pytest.raises(OSError, match="No space left|File too large"):
+                    run_unjudged(config)
+        assert at == ([4, 6, 7] if told else [4, 6, 8])
+        (last,) = disk.folder.glob("*/*/seed=0/checkpoints/*/last.ckpt")
+        assert last.read_bytes() == kept[0]
+        assert not list(last.parent.glob(".*"))
+        disk.free()
+        assert_same(undisturbed("plain"), run_unjudged(config))
+
+
+def test_the_rate_falls_where_the_plateau_is_told_of(undisturbed):
+    assert read_history(undisturbed("plateau"))["lr"].nunique() > 1

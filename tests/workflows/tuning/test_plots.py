@@ -1,0 +1,90 @@
+"""Scatter plots of a search: finished, pruned and failed trials each in their way."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from workflows.tuning.plots import TOP, scatter
+
+ABOUT = {"name": "tiny, search (tpe)", "synthetic": True, "protocol": "subject", "fold": 0, "folds": 5}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were saved."""
+    kept, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (kept.append(self), save(self, *a, **k)))
+    return kept
+
+
+def trials(**columns):
+    table = {
+        "state": ["finished", "finished", "pruned", "failed", "running", "repeated"],
+        "val_loss": [0.5, 0.3, 0.9, None, None, 0.4],
+        "val_acc": [0.7, 0.8, 0.5, None, None, 0.9],
+        "val/auc": [0.9, 0.8, 0.6, None, None, 1.0],
+        "lr": [1e-3, 1e-2, 1e-4, 1e-1, 1e-3, 1e-3],
+        "batch": [8, 16, 8, 512, 8, 8],
+        "optimizer": ["Adam", "SGD", "Adam", "SGD", "SGD", "Adam"],
+    }
+    return pd.DataFrame({**table, **columns})
+
+
+def marks(axis):
+    """The offsets, and whether hollow, of everything drawn."""
+    found = [(np.asarray(each.get_offsets()), each.get_facecolors()) for each in axis.collections]
+    return [(offsets, len(faces) == 0) for offsets, faces in found if len(offsets)]
+
+
+def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, drawn):
+    scatter(tmp_path / "lr.png", trials(), "lr", True, "val/auc", ABOUT)
+    axis = drawn[0].axes[0]
+    (finished, full), (pruned, hollow), (ring, _), (failed, _) = marks(axis)
+    assert finished.tolist() == [[1e-3, 0.5], [1e-2, 0.3]]
+    assert not full
+    assert pruned.tolist() == [[1e-4, 0.9]]
+    assert hollow
+    assert ring.tolist() == [[1e-3, 0.5]]  # the best AUC, not the least loss
+    assert failed.tolist() == [[1e-1, TOP]]
+    assert axis.get_xscale() == "log"
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == ["finished (2)", "pruned (1)", "best by validation AUC", "failed (1)"]
+    assert drawn[0].axes[1].get_ylabel() == "validation accuracy"
+    with Image.open(tmp_path / "lr.png") as picture:
+        assert picture.width > 900
+
+
+def test_the_least_loss_is_the_best_where_the_loss_is_watched(tmp_path, drawn):
+    scatter(tmp_path / "lr.png", trials(**{"val/loss": trials()["val_loss"]}), "lr", True, "val/loss", ABOUT)
+    assert marks(drawn[0].axes[0])[2][0].tolist() == [[1e-2, 0.3]]
+
+
+def test_few_numbers_that_double_stand_evenly_and_words_side_by_side(tmp_path, drawn):
+    scatter(
+        tmp_path / "batch.png",
+        trials(batch=pd.Series(trials()["batch"], dtype=object)),
+        "batch",
+        False,
+        "val/auc",
+        ABOUT,
+    )
+    axis = drawn[0].axes[0]
+    assert axis.get_xscale() == "log"
+    assert [axis.xaxis.get_major_formatter()(tick, 0) for tick in axis.get_xticks()] == ["8", "16", "512"]
+    scatter(tmp_path / "optimizer.png", trials(), "optimizer", False, "val/auc", ABOUT)
+    axis = drawn[1].axes[0]
+    assert [axis.xaxis.get_major_formatter()(tick, 0) for tick in axis.get_xticks()] == ["Adam", "SGD"]
+
+
+def test_one_diverged_trial_does_not_flatten_the_others(tmp_path, drawn):
+    scatter(tmp_path / "lr.png", trials(val_loss=[0.5, 0.3, 900.0, None, None, None]), "lr", True, "val/auc", ABOUT)
+    assert drawn[0].axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize("rows", [[3], [4], []], ids=["failed alone", "running alone", "nothing"])
+def test_nothing_finished_is_drawn_too(tmp_path, drawn, rows):
+    scatter(tmp_path / "lr.png", trials().iloc[rows], "lr", True, "val/auc", ABOUT)
+    assert len(marks(drawn[0].axes[0])) == (rows == [3])
+    assert (tmp_path / "lr.png").exists()

@@ -1,0 +1,336 @@
+"""A search over many runs, on formulas that stand for trainings: what it tries, what it leaves, what may break."""
+
+import errno
+import math
+import multiprocessing
+import os
+import signal
+from functools import partial
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+import train
+from common.errors import UserError
+from tests.helpers.searches import NoData, formula_run, search, table, tune
+from workflows.tuning import results as trials
+from workflows.tuning import search as tuning
+from workflows.tuning import study as studies
+from workflows.tuning.study import open_study
+
+ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
+KEYS = ["unfreeze.lr", "loader.batch_size"]
+
+
+@pytest.fixture(autouse=True)
+def _formulas(monkeypatch):
+    monkeypatch.setattr(train, "run", formula_run)
+    monkeypatch.setattr(tuning, "inspect", lambda config: (NoData(), {"data": "d" * 64, "weights": "random"}))
+    monkeypatch.setattr(studies, "POLL", 0.02)
+    # Both take a second, and are not what is tested here.
+    monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
+    monkeypatch.setattr(trials, "scatter", lambda path, *_: path.touch())
+
+
+def in_a_process(*arguments) -> multiprocessing.Process:
+    process = multiprocessing.get_context("fork").Process(target=tune, args=arguments)
+    process.start()
+    return process
+
+
+def held(output, *overrides, name="held"):
+    """Open a study without running it."""
+    settings = search(output, *overrides)[0]
+    return open_study(output / "studies" / name / "journal.log", name, settings, "minimize")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_search_goes_on_to_its_total_and_interruptions_change_nothing(tmp_path, sampler):
+    chosen = [f"search.sampler={sampler}", "search.space.loader.batch_size.choices=[8,16,32]"]
+    whole = tune(tmp_path / "whole", *chosen, "search.trials=6")
+    first = tune(tmp_path / "parts", *chosen, "search.trials=2")
+    second = tune(tmp_path / "parts", *chosen, "search.trials=6")
+    assert len(first) == 2
+    assert list(second["number"]) == list(range(6))
+    pd.testing.assert_frame_equal(whole[[*KEYS, "val/loss"]], second[[*KEYS, "val/loss"]])
+    assert len(list((tmp_path / "parts" / "studies").iterdir())) == 1
+    again = tune(tmp_path / "parts", *chosen, "search.trials=6")
+    pd.testing.assert_frame_equal(second, again)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_the_samplers_learn_from_what_was_found(tmp_path, sampler):
+    chosen = [f"search.sampler={sampler}", "search.trials=16", "search.startup_trials=5"]
+    found = tune(tmp_path, *chosen, ONE_SIZE)
+    off = (found["unfreeze.lr"].map(math.log10) + 3).abs()
+    assert off[5:].median() < off[:5].median()
+    assert off.min() < 0.3
+
+
+def test_another_seed_sampler_space_or_experiment_is_another_search_and_more_trials_are_not(tmp_path):
+    def name(*overrides):
+        settings, rest, _ = search(tmp_path, *overrides)
+        config = tuning.check_space(settings, rest)
+        contents = {"data": "d" * 64}
+        return tuning.study_name(settings, config, tuning.runs.run_identity(config, contents))
+
+    base = name()
+    assert base.startswith("custom-")
+    for same in ("search.trials=9", "search.timeout_minutes=1", "search.pruner.name=median", "loader.batch_size=2"):
+        assert name(same) == base, same
+    for other in (
+        "search.seed=1",
+        "search.sampler=gp",
+        "search.space.unfreeze.lr.high=1.0",
+        "trainer.max_epochs=7",
+        "seed=1",
+        "split.fold=1",
+    ):
+        assert name(other) != base, other
+
+
+def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
+    space = "search.space.loader.batch_size.choices=[16,64]"
+    found = tune(tmp_path, space, "search.trials=6")
+    large = found["loader.batch_size"] == 64
+    assert 0 < large.sum() < 6
+    assert set(found[large]["state"]) == {"failed"}
+    assert found[large]["message"].str.startswith("out of memory: CUDA out of memory").all()
+    assert found[large]["run"].notna().all()
+    assert set(found[~large]["state"]) == {"finished"}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (UserError("stage head diverged (val/loss is nan)"), "stage head diverged (val/loss is nan)"),
+        (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory: [enforce"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory"),
+    ],
+)
+def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words):
+    def run(config, watch):
+        if not calls.append(1) and len(calls) == 1:
+            raise error
+        return formula_run(config, watch)
+
+    calls = []
+    monkeypatch.setattr(train, "run", run)
+    found = tune(tmp_path, ONE_SIZE)
+    assert list(found["state"]) == ["failed", "finished", "finished", "finished"]
+    assert words in found["message"][0]
+
+
+def test_when_every_trial_fails_it_is_an_error_that_names_the_table(tmp_path):
+    with pytest.raises(UserError, match=r"none of 4 trials ended well, see .*trials\.csv; the last: out of memory"):
+        tune(tmp_path, "search.space.loader.batch_size.choices=[64]")
+    folder = next((tmp_path / "studies").iterdir())
+    assert len(table(folder)) == 4
+    assert not (folder / "best.yaml").exists()
+    assert (folder / "loss_by_unfreeze.lr.png").exists()
+
+
+def test_a_bad_trial_is_pruned_and_keeps_what_it_reached(tmp_path):
+    prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
+    found = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
+    pruned = found[found["state"] == "pruned"]
+    assert 0 < len(pruned) < 10
+    assert not set(pruned["number"]) & {0, 1}
+    assert pruned["message"].str.contains("median of earlier trials at epoch [23] of stage 1").all()
+    assert pruned["val_loss"].notna().all()
+    assert pruned["val_loss"].min() > found["val_loss"].min()
+
+
+def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
+    with held(tmp_path) as study:
+        trial = study.claim()
+        tuning._report(trial, 0, 0, math.nan)
+        tuning._report(trial, 1, 2, 0.5)
+        assert study.trials[0].intermediate_values == {tuning.STAGE + 2: 0.5}
+
+
+@pytest.mark.parametrize(("mode", "values"), [("max", {"val_loss": 0.2, "val_acc": 0.7}), ("min", {"val_loss": 0.9})])
+def test_the_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatch, mode, values):
+    history = pd.DataFrame(
+        {
+            "stage": ["head", "all", "all", "all", "all"],
+            "val/auc": [0.99 if mode == "max" else 0.01, 0.6, 0.8, 0.5, math.nan],
+            "val/loss": [0.1, 0.3, 0.2, 0.9, 0.4],
+            "val/acc": [0.9, 0.6, 0.7, 0.1, 0.2],
+        }
+    )
+    history = history if mode == "max" else history.drop(columns="val/acc")
+    monkeypatch.setattr(tuning, "read_history", lambda folder: history)
+    found = SimpleNamespace(monitor="val/auc", mode=mode)
+    assert tuning._facts(None, found) == values
+    assert tuning._facts(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
+
+
+def test_best_yaml_says_how_to_train_the_best(tmp_path):
+    typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.args.momentum={low: 0.1, high: 0.9}"]
+    found = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
+    best = yaml.safe_load(next((tmp_path / "studies").glob("*/best.yaml")).read_text())
+    row = found.loc[found["val/loss"].idxmin()]
+    assert best["trial"] == row["number"]
+    assert best["value"] == row["val/loss"]
+    assert best["run"] == row["run"]
+    assert f"unfreeze.lr={row['unfreeze.lr']}" in best["overrides"]
+    assert f"loader.batch_size={row['loader.batch_size']}" in best["overrides"]
+    assert "search" not in best["command"]
+    assert "loader.batch_size=2 " not in best["command"]
+    assert " optimizer=sgd" in best["command"]
+
+
+def test_two_processes_share_one_study(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "run", partial(formula_run, seconds=0.15))
+    space = "search.space.loader.batch_size.choices=[8,16]"
+    processes = [in_a_process(tmp_path, space, "search.trials=8") for _ in range(2)]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    found = tune(tmp_path, space, "search.trials=8")
+    assert list(found["state"]) == ["finished"] * 8
+    assert found["unfreeze.lr"].nunique() == 8
+    with held(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name) as study:
+        pids = {trial.user_attrs["pid"] for trial in study.trials}
+    assert pids == {process.pid for process in processes}
+
+
+def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
+    def dies(config, watch):
+        watch(tmp_path / "half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(train, "run", dies)
+    process = in_a_process(tmp_path, ONE_SIZE)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    monkeypatch.setattr(train, "run", formula_run)
+    found = tune(tmp_path, ONE_SIZE)
+    assert list(found["state"]) == ["repeated", *["finished"] * 4]
+    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
+    assert f"its process ({process.pid} on" in found["message"][0]
+    undisturbed = tune(tmp_path / "undisturbed", ONE_SIZE)
+    assert list(found["unfreeze.lr"][1:]) == list(undisturbed["unfreeze.lr"])
+
+
+def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "run", lambda config, watch: os.kill(os.getpid(), signal.SIGKILL))
+    for _ in range(studies.TRIES):
+        in_a_process(tmp_path).join()
+    monkeypatch.setattr(train, "run", formula_run)
+    found = tune(tmp_path, "search.trials=3")
+    assert list(found["state"][: studies.TRIES]) == ["repeated"] * (studies.TRIES - 1) + ["failed"]
+    assert found["unfreeze.lr"][: studies.TRIES].nunique() == 1
+    assert f"died {studies.TRIES} times" in found["message"][studies.TRIES - 1]
+    assert len(found) == 3 + studies.TRIES - 1
+
+
+def test_a_trial_that_another_process_has_ended_is_left_to_it(tmp_path, monkeypatch, capsys):
+    """As when somebody says that a machine is gone which is not."""
+
+    def run(config, watch):
+        if not calls.append(1) and len(calls) == 1:
+            with held(tmp_path, ONE_SIZE, name=next((tmp_path / "studies").iterdir()).name) as other:
+                other.give_back(other.trials[0], "taken for dead")
+        return formula_run(config, watch)
+
+    calls = []
+    monkeypatch.setattr(train, "run", run)
+    found = tune(tmp_path, ONE_SIZE)
+    assert list(found["state"]) == ["repeated", *["finished"] * 4]
+    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
+    assert "trial 0 was ended by another process" in capsys.readouterr().out
+
+
+def test_a_preempted_search_gives_its_trial_back_and_goes_on_with_it(tmp_path, monkeypatch):
+    class Preempted(SystemExit):
+        status = "preempted"
+
+    def run(config, watch):
+        raise Preempted(143)
+
+    monkeypatch.setattr(train, "run", run)
+    with pytest.raises(Preempted):
+        tune(tmp_path, ONE_SIZE, "search.worker=1")
+    monkeypatch.setattr(train, "run", formula_run)
+    found = tune(tmp_path, ONE_SIZE, "search.worker=2", "search.heartbeat_seconds=30")
+    assert list(found["state"]) == ["repeated", *["finished"] * 4]
+    assert found["message"][0] == "preempted"
+    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
+
+
+def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):
+    one = [ONE_SIZE, "~search.space.unfreeze", "search.trials=2"]
+    with held(tmp_path, *one) as here, held(tmp_path, *one) as there:
+        theirs, ours = there.claim(), here.claim()
+        assert ours.params == theirs.params
+        there.wait_for_twin(theirs)  # the earlier one does not wait
+        looks = []
+
+        def sleep(seconds):
+            looks.append(seconds)
+            if len(looks) == 2:
+                there.finish(theirs, studies.TrialState.COMPLETE, 0.5)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(studies.time, "sleep", sleep)
+            here.wait_for_twin(ours)
+        assert len(looks) >= 2
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOSPC, "No space left on device")]
+)
+def test_ctrl_c_and_a_full_disk_end_the_search_and_it_goes_on_later(tmp_path, monkeypatch, error):
+    def run(config, watch):
+        if len(calls) == 1:
+            raise error
+        calls.append(1)
+        return formula_run(config, watch)
+
+    calls = []
+    monkeypatch.setattr(train, "run", run)
+    with pytest.raises(type(error)):
+        tune(tmp_path, ONE_SIZE)
+    folder = next((tmp_path / "studies").iterdir())
+    assert list(table(folder)["state"]) == ["finished", "repeated", "waiting"]
+    assert (folder / "best.yaml").exists()
+    monkeypatch.setattr(train, "run", formula_run)
+    found = tune(tmp_path, ONE_SIZE)
+    assert list(found["state"]) == ["finished", "repeated", *["finished"] * 3]
+    assert found["unfreeze.lr"][1] == found["unfreeze.lr"][2]
+
+
+def test_no_trial_begins_after_the_time_is_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "run", partial(formula_run, seconds=0.3))
+    found = tune(tmp_path, "search.timeout_minutes=0.004", ONE_SIZE)
+    assert 1 <= len(found) < 4
+    assert len(tune(tmp_path, ONE_SIZE)) == 4
+
+
+def test_a_journal_that_a_full_disk_cut_is_read_up_to_there(tmp_path):
+    tune(tmp_path, ONE_SIZE, "search.trials=2")
+    journal = next((tmp_path / "studies").glob("*/journal.log"))
+    with open(journal, "a") as file:
+        file.write('{"op_code":4,"wor')
+    assert list(tune(tmp_path, ONE_SIZE)["state"]) == ["finished"] * 4
+
+
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path):
+    other = tmp_path / "notes.txt"
+    other.write_text("my notes\nwithout an end")
+    with pytest.raises(UserError, match=r"notes\.txt is no journal of Optuna"):
+        tune(tmp_path, f"search.storage={other}")
+    assert other.read_text() == "my notes\nwithout an end"
+
+
+def test_a_journal_elsewhere_holds_several_studies(tmp_path):
+    storage = f"search.storage={tmp_path / 'shared' / 'journal.log'}"
+    for seed in (0, 1):
+        found = tune(tmp_path / str(seed), storage, f"search.seed={seed}", "search.trials=2")
+        assert len(found) == 2
+    assert not list(tmp_path.glob("*/studies/*/journal.log"))

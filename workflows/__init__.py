@@ -1,0 +1,1 @@
+"""Workflows that use several packages; the command lines of scripts/ call them."""

@@ -1,0 +1,1 @@
+"""Sweeps: expansion, batch scripts, status and collection of results."""
