@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from scipy import integrate, special, stats
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import Interval, Statistic, of_resamples, resample
 from evaluation.intervals.exact import share
 from evaluation.intervals.methods import DIFFERENCE, SHARE, Bounds
@@ -84,7 +84,7 @@ def truth_of_pair(world: World) -> dict[str, float]:
     return {name + OF_DIFFERENCE: first[name] - second[name] for name in COMPARED}
 
 
-def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[Scored, Scored]:
+def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[LabelledPredictions, LabelledPredictions]:
     """Draw the same subjects' images as two models see them; the second has less skill."""
     positive = rng.random(subjects) < world.prevalence
     number = np.exp(rng.normal(np.log(world.images), world.unequal, subjects)).round().clip(1).astype(np.int64)
@@ -95,7 +95,9 @@ def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[Sc
         noise = np.sqrt(IN_COMMON) * common + np.sqrt(1 - IN_COMMON) * _noise(world, subject, rng)
         called = special.expit(np.where(positive, skill, -skill)[subject] + noise)
         probabilities = np.column_stack([1 - called, called])
-        pair.append(Scored(positive[subject].astype(np.int64), probabilities, CLASSES, 1, subject, True, 0))
+        pair.append(
+            LabelledPredictions(positive[subject].astype(np.int64), probabilities, CLASSES, 1, subject, True, 0)
+        )
     return pair[0], pair[1]
 
 
@@ -148,7 +150,7 @@ def _noise(world: World, subject: np.ndarray, rng: np.random.Generator) -> np.nd
 
 
 def _intervals(
-    first: Scored, second: Scored, methods: tuple[str, ...], settings: EvaluationConfig
+    first: LabelledPredictions, second: LabelledPredictions, methods: tuple[str, ...], settings: EvaluationConfig
 ) -> Iterator[tuple[str, str, Interval]]:
     """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
     for names, statistic, bounds in _statistics(first, second):
@@ -161,7 +163,9 @@ def _intervals(
                 yield method, name, interval
 
 
-def _statistics(first: Scored, second: Scored) -> list[tuple[tuple[str, ...], Statistic, Bounds]]:
+def _statistics(
+    first: LabelledPredictions, second: LabelledPredictions
+) -> list[tuple[tuple[str, ...], Statistic, Bounds]]:
     ours, theirs = WeightedMetrics(first), WeightedMetrics(second)
     main, compared = ([ours.names.index(name) for name in names] for names in (MAIN, COMPARED))
     names = tuple(name + OF_DIFFERENCE for name in COMPARED)

@@ -12,7 +12,7 @@ from evaluation.breakdowns.by_subject import by_subject_table, judge_subjects
 from evaluation.breakdowns.operating_points import operating_points, operating_points_table
 from evaluation.breakdowns.per_class import per_class, per_kind, per_kind_table
 from evaluation.breakdowns.subgroups import subgroup_cautions, subgroups, subgroups_table
-from evaluation.core.labelled import Scored, cases, score
+from evaluation.core.labelled import LabelledPredictions, cases, score
 from evaluation.core.warnings import cautions, cell_cautions, fold_mean_cautions, leakage
 from evaluation.cytogenetics.cell_metrics import assigned_table, assignment_cautions, judge_cells
 from evaluation.error_analysis.misclassified import wrong_cases
@@ -104,7 +104,7 @@ def judge_pooled(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     }
 
 
-def judge_part(scored: Scored, threshold: Threshold | None, settings: EvaluationConfig) -> dict:
+def judge_part(scored: LabelledPredictions, threshold: Threshold | None, settings: EvaluationConfig) -> dict:
     """Judge one part.
 
     Returns:
@@ -238,7 +238,7 @@ def _as_dicts(found: dict[str, Interval]) -> dict[str, dict]:
     return {name: interval.as_dict() for name, interval in found.items()}
 
 
-def _confusion(scored: Scored, threshold: Threshold) -> list[list[int]]:
+def _confusion(scored: LabelledPredictions, threshold: Threshold) -> list[list[int]]:
     called = call(scored.probabilities, scored.positive_index, threshold)
     return confusion(scored.labels, called, len(scored.classes)).tolist()
 
@@ -251,7 +251,7 @@ def _own_thresholds(runs: list[Predictions], points: list[OperatingPoint]) -> np
     return np.repeat([point.value for point in points], images)
 
 
-def _plain(test: Scored, point: OperatingPoint) -> dict[str, dict | None]:
+def _plain(test: LabelledPredictions, point: OperatingPoint) -> dict[str, dict | None]:
     def at(threshold: float) -> dict[str, float | None]:
         return evaluate(test.labels, test.probabilities, test.classes, test.positive_index, threshold)
 
@@ -259,7 +259,7 @@ def _plain(test: Scored, point: OperatingPoint) -> dict[str, dict | None]:
 
 
 def _fold_means(
-    pooled: Scored, runs: list[Predictions], points: list[OperatingPoint], settings: EvaluationConfig
+    pooled: LabelledPredictions, runs: list[Predictions], points: list[OperatingPoint], settings: EvaluationConfig
 ) -> dict[str, dict | None]:
     sizes = [len(score(run.part("test")).labels) for run in runs]
     own = [point.value for point in points]
@@ -269,7 +269,7 @@ def _fold_means(
 
 
 def judge_details(
-    runs: list[Predictions], test: Scored, points: list[OperatingPoint], settings: EvaluationConfig
+    runs: list[Predictions], test: LabelledPredictions, points: list[OperatingPoint], settings: EvaluationConfig
 ) -> tuple[dict[str, dict | list[dict] | None], list[str]]:
     """Judge everything that is said beside the metrics.
 

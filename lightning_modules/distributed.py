@@ -46,11 +46,11 @@ MOMENT = 2.0
 _worlds: list[World] = []  # of the runs that this process has joined for, in their order
 
 
-class SharedTraining(DDPStrategy):
+class UnevenDDPStrategy(DDPStrategy):
     """Lightning's DDP for processes that may have different numbers of images and of batches.
 
     It does not hand out buffers before every forward pass: in a validation, some would wait for others that have no
-    batch left. The callback ``SharedStatistics`` does what is needed.
+    batch left. The callback ``BatchNormSync`` does what is needed.
     """
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.predictions import FACTS, PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.uncertainty import summarise
-from lightning_modules.callbacks import Collecting
+from lightning_modules.callbacks import PredictionCollector
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import first_does, gather_to_first
 from lightning_modules.mc_dropout import McDropout
@@ -52,7 +52,7 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
     """
     passes = config.inference.mc_passes
     model.sampler = McDropout(model, passes, config.seed) if passes else None
-    collecting = Collecting()
+    collecting = PredictionCollector()
     try:
         trainer = build_trainer(config, None, [collecting], [])
         trainer.predict(model, datamodule=data, return_predictions=False)

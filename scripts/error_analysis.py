@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.cli import report_user_errors
 
 if TYPE_CHECKING:
-    from evaluation.error_analysis.calls import Answers
+    from evaluation.error_analysis.calls import AlignedPredictions
 
 
 class At(StrEnum):
@@ -56,7 +56,7 @@ def errors(runs: Runs, output: Output, threshold: Threshold = At.HALF, only: Onl
     _write(output, answers, folders)
 
 
-def _write(output: Path, answers: "Answers", folders: list[Path]) -> None:
+def _write(output: Path, answers: "AlignedPredictions", folders: list[Path]) -> None:
     from common.cli import console, say
     from evaluation.error_analysis import plots as errors_figures
     from evaluation.error_analysis import terminal as errors_tables
@@ -72,7 +72,7 @@ def _write(output: Path, answers: "Answers", folders: list[Path]) -> None:
     say(f"all of it: {output}")
 
 
-def _sheet(output: Path, answers: "Answers", folders: list[Path]) -> None:
+def _sheet(output: Path, answers: "AlignedPredictions", folders: list[Path]) -> None:
     """Draw what all models miss, from whatever thumbnails the runs have; say what is missing."""
     from common.cli import say, warn
     from common.thumbnails import THUMBNAILS, read_pictures

@@ -14,7 +14,7 @@ from common.cli import report_user_errors
 from scripts._options import Method, Sensitivity, Threshold, several
 
 if TYPE_CHECKING:
-    from workflows.evaluate import Asked
+    from workflows.evaluate import EvaluationOptions
 
 
 class Correction(StrEnum):
@@ -123,7 +123,7 @@ def evaluate(
     """
     # Imported here so that --help costs nothing.
     from common.config.schema import EvaluationConfig, TriageConfig
-    from workflows.evaluate import Asked
+    from workflows.evaluate import EvaluationOptions
 
     settings = EvaluationConfig(
         resamples=resamples,
@@ -136,13 +136,13 @@ def evaluate(
         triage=TriageConfig(sensitivity=release_sensitivity, vote_share=vote_share, coverage=coverage),
     )
     said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
-    asked = Asked(settings, assign, costs.value, said, csv, label, output)
+    asked = EvaluationOptions(settings, assign, costs.value, said, csv, label, output)
     if not (on or mapped or submission or codes):
         return _judge(runs, against or [], asked)
     return _judge_elsewhere(runs, against or [], asked, on or [], mapped or [], submission, codes or [])
 
 
-def _judge(runs: list[Path], against: list[Path], asked: "Asked") -> None:
+def _judge(runs: list[Path], against: list[Path], asked: "EvaluationOptions") -> None:
     """Judge runs on their own test images.
 
     Raises:
@@ -160,7 +160,7 @@ def _judge(runs: list[Path], against: list[Path], asked: "Asked") -> None:
 def _judge_elsewhere(
     runs: list[Path],
     against: list[Path],
-    asked: "Asked",
+    asked: "EvaluationOptions",
     on: list[str],
     mapped: list[str],
     submission: Path | None,

@@ -13,7 +13,7 @@ from common.cli import report_user_errors
 
 if TYPE_CHECKING:
     from workflows.sweeps.selection import Chosen
-    from workflows.sweeps.status import Standing
+    from workflows.sweeps.status import JobStatus
 
 Places = Annotated[
     list[str] | None,
@@ -77,7 +77,7 @@ def sweep_status(
         raise SystemExit(1)
 
 
-def _watched(chosen: "Chosen", every: float, silence: float) -> "list[Standing]":
+def _watched(chosen: "Chosen", every: float, silence: float) -> "list[JobStatus]":
     """Show the table anew every so many seconds until all is over; Ctrl-C ends the looking, not the jobs."""
     import time
 

@@ -20,10 +20,10 @@ from common.runs.ensemble import EnsembleFile, write_ensemble
 from common.runs.run import write_status
 from common.thumbnails import THUMBNAILS
 from evaluation.core import warnings as cautions
-from evaluation.core.labelled import Scored, score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.cytogenetics.cell_metrics import assignment_refusal
 from evaluation.ensembles.averaging import align, combine, stacked
-from evaluation.ensembles.membership import Team, teams
+from evaluation.ensembles.membership import EnsembleMembers, teams
 from evaluation.ensembles.methods import Combiner, fit
 from evaluation.ensembles.nested_cv import held_out, inner_folds, problem_of
 from evaluation.ensembles.objective import Problem
@@ -74,7 +74,7 @@ class Wish:
 class Ready:
     """A team whose members were checked and brought into one order."""
 
-    team: Team
+    team: EnsembleMembers
     aligned: list[Predictions]
     fold_of: np.ndarray | None = None  # of the labelled validation images, where held-out figures are asked for
 
@@ -84,7 +84,7 @@ class Ready:
         return problem_of(self.aligned)
 
     @cached_property
-    def validation(self) -> Scored:
+    def validation(self) -> LabelledPredictions:
         """The labelled validation images."""
         return score(self.aligned[0].part("validation"))
 
@@ -114,7 +114,7 @@ def read_teams(runs: Sequence[Path], wish: Wish) -> list[Ready]:
     return [_ready(team, wish) for team in found]
 
 
-def _ready(team: Team, wish: Wish) -> Ready:
+def _ready(team: EnsembleMembers, wish: Wish) -> Ready:
     ready = Ready(team, align(list(team.members), list(team.names), wish.common))
     if any(method != AVERAGE for method in wish.methods):
         _ = ready.problem
@@ -249,13 +249,13 @@ def _settings(runs: list[Predictions], wish: Wish) -> EvaluationConfig:
     return wish.settings.model_copy(update={"assignment": assigns})
 
 
-def _weights(team: Team, combiner: Combiner) -> list[dict]:
+def _weights(team: EnsembleMembers, combiner: Combiner) -> list[dict]:
     weights = [None] * len(team.names) if combiner.weights is None else combiner.weights.tolist()
     rows = zip(team.labels, team.names, weights, strict=True)
     return [{"member": label, "folder": name, "weight": weight} for label, name, weight in rows]
 
 
-def _copy_thumbnails(team: Team, folder: Path) -> None:
+def _copy_thumbnails(team: EnsembleMembers, folder: Path) -> None:
     """Copy the small pictures of the test images from the first member that has them."""
     for name in team.names:
         if (Path(name) / THUMBNAILS).is_file():

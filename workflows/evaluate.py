@@ -25,7 +25,7 @@ from evaluation.terminal import difference_table, table
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationOptions:
     """What is asked of a judgement.
 
     Attributes:
@@ -63,7 +63,7 @@ class Asked:
         return self.settings.model_copy(update={"assignment": assignment})
 
 
-def report(runs: list[Predictions], names: list[str], against: list[Predictions], asked: Asked) -> None:
+def report(runs: list[Predictions], names: list[str], against: list[Predictions], asked: EvaluationOptions) -> None:
     """Judge runs, print what is found and write what is asked for.
 
     Args:
@@ -90,7 +90,7 @@ def report(runs: list[Predictions], names: list[str], against: list[Predictions]
         _judge_many(groups, asked, Console())
 
 
-def _judge_one(group: Group, against: list[Predictions], asked: Asked, console: Console) -> None:
+def _judge_one(group: Group, against: list[Predictions], asked: EvaluationOptions, console: Console) -> None:
     runs, settings = list(group.runs), asked.of(group.runs)
     if against:
         paired(pool(runs), pool(against))  # what cannot be compared is said before the judgement, which takes a while
@@ -107,7 +107,7 @@ def _judge_one(group: Group, against: list[Predictions], asked: Asked, console: 
         write_files(asked.output, judgement, runs, settings)
 
 
-def _judge_many(groups: list[Group], asked: Asked, console: Console) -> None:
+def _judge_many(groups: list[Group], asked: EvaluationOptions, console: Console) -> None:
     """Judge each group as if it were alone, then all pairs of them on the same images."""
     settings = [asked.of(group.runs) for group in groups]
     judged = [judge_runs(list(group.runs), one) for group, one in zip(groups, settings, strict=True)]

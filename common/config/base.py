@@ -11,7 +11,7 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """Frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True)

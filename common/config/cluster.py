@@ -6,18 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
-from common.config.base import Strict
+from common.config.base import StrictModel
 from common.errors import UserError
 
 
-class HereConfig(Strict):
+class HereConfig(StrictModel):
     """One job after another, in this process."""
 
     name: Literal["none"] = "none"
     retries: Literal[0] = 0
 
 
-class LocalConfig(Strict):
+class LocalConfig(StrictModel):
     """A few jobs at a time on this machine."""
 
     name: Literal["local"]
@@ -25,7 +25,7 @@ class LocalConfig(Strict):
     retries: Annotated[int, Field(ge=0)] = 1
 
 
-class SlurmConfig(Strict):
+class SlurmConfig(StrictModel):
     """Jobs of a Slurm cluster; the names are those of sbatch and submitit."""
 
     name: Literal["slurm"]

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from common.config.base import Pixels, Probability, Share, Strict
+from common.config.base import Pixels, Probability, Share, StrictModel
 
 
-class PaperSplit(Strict):
+class PaperSplit(StrictModel):
     """What a paper did: random parts of the images, unstratified unless said; the test part takes the rest."""
 
     train: Share
@@ -21,7 +21,7 @@ class PaperSplit(Strict):
         return self
 
 
-class SourceConfig(Strict):
+class SourceConfig(StrictModel):
     """Keys that every source of images has."""
 
     positive_class: str | None = None
@@ -111,7 +111,7 @@ class SyntheticChromosomesConfig(SourceConfig):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class AugmentedConfig(Strict):
+class AugmentedConfig(StrictModel):
     """Under protocol=paper: how many images an original becomes before the split, itself among them."""
 
     normal: Annotated[float, Field(ge=1.0)] = 3.58
@@ -126,7 +126,7 @@ class KaryogramsConfig(SourceConfig):
     augmented: AugmentedConfig = AugmentedConfig()
 
 
-class SheetConfig(Strict):
+class SheetConfig(StrictModel):
     """The sheet that a karyogram is laid out on; lengths in pixels of the sheet."""
 
     size: tuple[Pixels, Pixels] = (640, 832)
@@ -138,7 +138,7 @@ class SheetConfig(Strict):
     labels: bool = True
 
 
-class DerivedConfig(Strict):
+class DerivedConfig(StrictModel):
     """How many karyograms of each kind of abnormality are derived from real normal ones."""
 
     gain: Annotated[int, Field(ge=0)] = 0
@@ -183,7 +183,7 @@ DataConfig = Annotated[
 ]
 
 
-class SplitConfig(Strict):
+class SplitConfig(StrictModel):
     """Which images train, validate and test."""
 
     folds: Annotated[int, Field(ge=3)] = 5
@@ -196,7 +196,7 @@ class SplitConfig(Strict):
     near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 32
 
 
-class CanvasConfig(Strict):
+class CanvasConfig(StrictModel):
     """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
 
     align: bool = True
@@ -206,7 +206,7 @@ class CanvasConfig(Strict):
     oversize: Literal["stop", "shrink"] = "stop"
 
 
-class PrepareConfig(Strict):
+class PrepareConfig(StrictModel):
     """The deterministic preparation of an image."""
 
     size: Pixels | tuple[Pixels, Pixels] = 224
@@ -252,13 +252,13 @@ class PrepareConfig(Strict):
             raise ValueError(f"augment_at={side} is smaller than size: images would be enlarged again, raise it")
 
 
-class BalanceConfig(Strict):
+class BalanceConfig(StrictModel):
     """How unequal classes of the train part are evened out."""
 
     name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = "none"
 
 
-class WithinPlacesConfig(Strict):
+class WithinPlacesConfig(StrictModel):
     """Random changes of each chromosome of a karyogram at its own place."""
 
     rotate: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
@@ -266,7 +266,7 @@ class WithinPlacesConfig(Strict):
     bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
 
-class TransformConfig(Strict):
+class TransformConfig(StrictModel):
     """The random transforms of training images."""
 
     flips: bool = False
@@ -287,7 +287,7 @@ class TransformConfig(Strict):
     within_places: WithinPlacesConfig = WithinPlacesConfig()
 
 
-class LoaderConfig(Strict):
+class LoaderConfig(StrictModel):
     """How batches reach the model."""
 
     batch_size: PositiveInt = 32

@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 from yaml import YAMLError
 
-from common.config.base import Probability, Share, Strict
+from common.config.base import Probability, Share, StrictModel
 from common.config.compose import explain
 from common.errors import UserError
 from common.runs.run import ROOT
@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=0)]
 FILE = ROOT / "conf" / "ensemble.yaml"
 
 
-class GeneticConfig(Strict):
+class GeneticConfig(StrictModel):
     """Paper 004's genetic algorithm (3.4.3.1), of which it gives the operators and no number."""
 
     population: Annotated[int, Field(ge=2)] = 100
@@ -37,7 +37,7 @@ class GeneticConfig(Strict):
         return self
 
 
-class SearchBudgetConfig(Strict):
+class SearchBudgetConfig(StrictModel):
     """What the general optimisers share."""
 
     objective: Objective = "f1_weighted"
@@ -69,7 +69,7 @@ class DifferentialConfig(SearchBudgetConfig):
     recombination: Probability = 0.7
 
 
-class GreedyConfig(Strict):
+class GreedyConfig(StrictModel):
     """Forward selection with replacement."""
 
     objective: Objective = "f1_weighted"
@@ -85,7 +85,7 @@ class GreedyConfig(Strict):
         return self
 
 
-class StackingConfig(Strict):
+class StackingConfig(StrictModel):
     """Logistic regression on the members' log-odds."""
 
     kind: Kind = "shared"
@@ -93,7 +93,7 @@ class StackingConfig(Strict):
     strengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 
-class EnsembleConfig(Strict):
+class EnsembleConfig(StrictModel):
     """How the weights of an ensemble are fitted, one group of keys for each method that has any."""
 
     genetic: GeneticConfig = GeneticConfig()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from common.config.base import Name, Probability, Share, Strict
+from common.config.base import Name, Probability, Share, StrictModel
 from common.config.data import (
     AugmentedConfig,
     BalanceConfig,
@@ -85,7 +85,7 @@ __all__ = [
 ]
 
 
-class ModelConfig(Strict):
+class ModelConfig(StrictModel):
     """A timm backbone, whole or cut at a named module."""
 
     name: str
@@ -94,14 +94,14 @@ class ModelConfig(Strict):
     weights: str = "random"
 
 
-class HeadConfig(Strict):
+class HeadConfig(StrictModel):
     """The layers between backbone and logits; ``logits: null`` means one per class."""
 
     layers: tuple[str | dict[str, Any], ...] = ("gap",)
     logits: PositiveInt | None = 1
 
 
-class StageConfig(Strict):
+class StageConfig(StrictModel):
     """One stage of training: what trains, how and for how long."""
 
     train: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class StageConfig(Strict):
     patience: PositiveInt | None = None
 
 
-class UnfreezeConfig(Strict):
+class UnfreezeConfig(StrictModel):
     """The stages, in their order; ``lr`` overrules every stage's own rate, ``train`` what the last of them trains."""
 
     stages: dict[Name, StageConfig] = Field(min_length=1)
@@ -120,14 +120,14 @@ class UnfreezeConfig(Strict):
     train: tuple[str, ...] | None = None
 
 
-class OptimizerConfig(Strict):
+class OptimizerConfig(StrictModel):
     """A class of torch.optim by its name, and its arguments except the learning rate (a stage's)."""
 
     name: str = "Adam"
     args: dict[str, Any] = {}
 
 
-class SchedulerConfig(Strict):
+class SchedulerConfig(StrictModel):
     """The learning rate within a stage."""
 
     name: Literal["none", "cosine", "one_cycle", "plateau"] = "none"
@@ -142,13 +142,13 @@ class SchedulerConfig(Strict):
         return self
 
 
-class LossConfig(Strict):
+class LossConfig(StrictModel):
     """The training loss."""
 
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
 
-class TrainerConfig(Strict):
+class TrainerConfig(StrictModel):
     """Keys of Lightning's Trainer, by their own names."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
@@ -169,7 +169,7 @@ class TrainerConfig(Strict):
     log_every_n_steps: PositiveInt = 10
 
 
-class EarlyStoppingConfig(Strict):
+class EarlyStoppingConfig(StrictModel):
     """When a stage ends before its last epoch."""
 
     enabled: bool = True
@@ -177,14 +177,14 @@ class EarlyStoppingConfig(Strict):
     min_delta: Annotated[float, Field(ge=0.0)] = 0.0
 
 
-class CheckpointConfig(Strict):
+class CheckpointConfig(StrictModel):
     """How often the state for a resume is saved, besides the end of each epoch."""
 
     every_steps: PositiveInt | None = None
     every_minutes: PositiveFloat | None = None
 
 
-class LevelConfig(Strict):
+class LevelConfig(StrictModel):
     """One level of the check-and-adjust algorithm (paper 002, Algorithm 1)."""
 
     above: Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -192,7 +192,7 @@ class LevelConfig(Strict):
     lr: PositiveFloat
 
 
-class CheckAndAdjustConfig(Strict):
+class CheckAndAdjustConfig(StrictModel):
     """Rates and checkpoints by the best mini-batch accuracy so far (paper 002, Algorithm 1)."""
 
     enabled: bool = False
@@ -210,7 +210,7 @@ class CheckAndAdjustConfig(Strict):
         return self
 
 
-class EarlyBreakConfig(Strict):
+class EarlyBreakConfig(StrictModel):
     """Stop when validation and training meet their expectations (paper 002, 2.2.1)."""
 
     enabled: bool = False
@@ -219,14 +219,14 @@ class EarlyBreakConfig(Strict):
     batches: PositiveInt = 5
 
 
-class AveragingConfig(Strict):
+class AveragingConfig(StrictModel):
     """An exponential moving average of the weights is validated, kept and tested instead of the last weights."""
 
     enabled: bool = False
     decay: Share = 0.998
 
 
-class CallbacksConfig(Strict):
+class CallbacksConfig(StrictModel):
     """What watches the training."""
 
     monitor: Literal["val/loss", "val/acc", "val/auc", "val/f1_weighted"] = "val/loss"
@@ -242,21 +242,21 @@ class CallbacksConfig(Strict):
         return "min" if self.monitor == "val/loss" else "max"
 
 
-class LoggerConfig(Strict):
+class LoggerConfig(StrictModel):
     """What is logged beside the tables of the run."""
 
     csv: bool = True
     tensorboard: bool = True
 
 
-class InferenceConfig(Strict):
+class InferenceConfig(StrictModel):
     """How an image becomes a probability, once trained."""
 
     mirror: bool = False
     mc_passes: Annotated[int, Field(ge=0)] = 0
 
 
-class TriageConfig(Strict):
+class TriageConfig(StrictModel):
     """Which images go to a person: the wishes, of two-class tasks."""
 
     enabled: bool = True
@@ -265,7 +265,7 @@ class TriageConfig(Strict):
     coverage: Share = 0.9
 
 
-class AssignmentConfig(Strict):
+class AssignmentConfig(StrictModel):
     """How the chromosomes of a cell are placed jointly: costs in nats, against log-probabilities."""
 
     enabled: bool = False
@@ -274,7 +274,7 @@ class AssignmentConfig(Strict):
     missing_cost: Annotated[float, Field(ge=0.0)] = 4.0
 
 
-class EvaluationConfig(Strict):
+class EvaluationConfig(StrictModel):
     """How the predictions are judged."""
 
     resamples: Annotated[int, Field(ge=10)] = 1000
@@ -290,7 +290,7 @@ class EvaluationConfig(Strict):
     assignment: AssignmentConfig = AssignmentConfig()
 
 
-class Config(Strict):
+class Config(StrictModel):
     """The whole configuration of one run: what `python train.py` composes from conf/."""
 
     name: Name

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 
-from common.config.base import Strict
+from common.config.base import StrictModel
 from common.config.compose import explain
 from common.errors import UserError
 
@@ -16,7 +16,7 @@ Value = bool | int | float | str
 _OWN_KEYS = {"low", "high", "log", "choices"}
 
 
-class DimensionConfig(Strict):
+class DimensionConfig(StrictModel):
     """The values of one key that are tried: a range, both ends within, or a list of choices."""
 
     low: int | float | None = None
@@ -50,7 +50,7 @@ class DimensionConfig(Strict):
         return self
 
 
-class PrunerConfig(Strict):
+class PrunerConfig(StrictModel):
     """Which trials are ended early."""
 
     name: Literal["median", "none"] = "median"
@@ -58,7 +58,7 @@ class PrunerConfig(Strict):
     warmup_epochs: Annotated[int, Field(ge=0)] = 3
 
 
-class SearchConfig(Strict):
+class SearchConfig(StrictModel):
     """A search over some keys of the configuration; its metric is the experiment's ``callbacks.monitor``."""
 
     sampler: Literal["tpe", "gp"] = "tpe"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, cases
+from evaluation.core.labelled import LabelledPredictions, cases
 from evaluation.intervals.bootstrap import intervals
 from evaluation.metrics.classification import call, confusion
 from evaluation.metrics.thresholds import choose_threshold
@@ -126,9 +126,9 @@ def _judge(run: Predictions, parts: list[tuple[Subjects, Subjects]], rule: str, 
     }
 
 
-def _scored(run: Predictions, parts: list[Subjects], rule: str) -> Scored:
+def _scored(run: Predictions, parts: list[Subjects], rule: str) -> LabelledPredictions:
     names = pd.concat([part.frame["subject"] for part in parts])
-    return Scored(
+    return LabelledPredictions(
         labels=np.concatenate([part.labels for part in parts]),
         probabilities=np.concatenate([part.scores[rule] for part in parts]),
         classes=run.classes,

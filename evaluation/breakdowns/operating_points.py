@@ -5,7 +5,7 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.intervals.call_metrics import call_intervals
 from evaluation.metrics.thresholds import choose_threshold
 
@@ -13,7 +13,9 @@ WISHED = (0.90, 0.95, 0.99)
 JUDGED = ("sensitivity", "specificity")
 
 
-def operating_points(runs: list[Predictions], test: Scored, settings: EvaluationConfig) -> list[dict] | None:
+def operating_points(
+    runs: list[Predictions], test: LabelledPredictions, settings: EvaluationConfig
+) -> list[dict] | None:
     """Judge the thresholds that keep each sensitivity of WISHED on validation.
 
     Args:

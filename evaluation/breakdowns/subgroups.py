@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, cases
+from evaluation.core.labelled import LabelledPredictions, cases
 from evaluation.intervals.bootstrap import Interval, around
 from evaluation.intervals.call_metrics import call_intervals, subset
 from evaluation.intervals.methods import SHARE
@@ -21,7 +21,7 @@ MORE_CLASSES = ("accuracy", "f1_weighted", "f1_macro")
 ONE_CLASS = ("accuracy",)  # of a kind: the share of it that is called rightly
 
 
-def subgroups(runs: list[Predictions], test: Scored, settings: EvaluationConfig) -> list[dict]:
+def subgroups(runs: list[Predictions], test: LabelledPredictions, settings: EvaluationConfig) -> list[dict]:
     """Judge the test images of each fold, given group, third of sizes and kind.
 
     Only what divides the images is listed: no single fold, no group that all images are in. Sizes are the longer side
@@ -107,7 +107,7 @@ def _sizes(frame: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     return np.where(np.isnan(sides), UNKNOWN, np.array(names, dtype=object)[third]), [*names, UNKNOWN]
 
 
-def _row(by: str, name: str, scored: Scored, settings: EvaluationConfig) -> dict:
+def _row(by: str, name: str, scored: LabelledPredictions, settings: EvaluationConfig) -> dict:
     return {
         "by": by,
         "group": name,
@@ -118,7 +118,7 @@ def _row(by: str, name: str, scored: Scored, settings: EvaluationConfig) -> dict
     }
 
 
-def _metrics(by: str, scored: Scored, settings: EvaluationConfig) -> dict[str, Interval]:
+def _metrics(by: str, scored: LabelledPredictions, settings: EvaluationConfig) -> dict[str, Interval]:
     if by == "kind":
         return call_intervals(scored, ONE_CLASS, settings)
     if scored.positive_index is None:

@@ -10,7 +10,7 @@ from scipy import stats
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.core.warnings import few_clusters
 from evaluation.intervals.bootstrap import Interval, Statistic, around, bootstrap
 from evaluation.intervals.folds import weighted_over_folds
@@ -63,7 +63,7 @@ def paired_difference(
     second: Predictions,
     names: tuple[str, ...],
     settings: EvaluationConfig,
-    statistic: Callable[[Scored], Statistic] = WeightedMetrics,
+    statistic: Callable[[LabelledPredictions], Statistic] = WeightedMetrics,
 ) -> dict[str, Interval]:
     """Compute metrics of ``first`` minus those of ``second`` on the same images, with the same subjects drawn for both.
 
@@ -135,7 +135,7 @@ def mcnemar(first: Predictions, second: Predictions) -> dict[str, int | float]:
     return {"only_first": only_first, "only_second": only_second, "p_value": p_value}
 
 
-def paired(first: Predictions, second: Predictions) -> tuple[Scored, Scored]:
+def paired(first: Predictions, second: Predictions) -> tuple[LabelledPredictions, LabelledPredictions]:
     """Bring two sets of predictions of the same images into the same order.
 
     Raises:
@@ -174,7 +174,7 @@ def _same_column(first: pd.DataFrame, second: pd.DataFrame, column: str) -> None
         )
 
 
-def _values(scored: Scored) -> dict[str, float | None]:
+def _values(scored: LabelledPredictions) -> dict[str, float | None]:
     return evaluate(scored.labels, scored.probabilities, scored.classes, scored.positive_index)
 
 

@@ -11,7 +11,7 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.comparison.paired import COMPARED, FEW_DISCORDANT, mcnemar, paired, paired_difference
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.core.warnings import few_clusters
 from evaluation.intervals.bootstrap import Statistic
 from evaluation.intervals.grouping import Group
@@ -98,7 +98,7 @@ class _Shared:
     def __init__(self) -> None:
         self._known: dict[bytes, _Remembered] = {}
 
-    def __call__(self, scored: Scored) -> Statistic:
+    def __call__(self, scored: LabelledPredictions) -> Statistic:
         key = _digest(scored.labels, scored.probabilities, scored.clusters)
         if key not in self._known:
             self._known[key] = _Remembered(WeightedMetrics(scored))

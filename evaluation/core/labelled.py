@@ -11,7 +11,7 @@ from evaluation.metrics.classification import call
 
 
 @dataclass(frozen=True)
-class Scored:
+class LabelledPredictions:
     """Labels and probabilities of the images whose label is known.
 
     Attributes:
@@ -55,7 +55,7 @@ class Scored:
         return {name: len(np.unique(self.clusters[self.labels == i])) for i, name in enumerate(self.classes)}
 
 
-def score(predictions: Predictions) -> Scored:
+def score(predictions: Predictions) -> LabelledPredictions:
     """Take the labelled rows of ``predictions`` (all parts that it holds).
 
     Raises:
@@ -73,7 +73,7 @@ def score(predictions: Predictions) -> Scored:
         )
     known = predictions.labels >= 0
     subjects, cells = predictions.frame["subject"][known], predictions.frame["cell"][known]
-    return Scored(
+    return LabelledPredictions(
         labels=predictions.labels[known],
         probabilities=probabilities[known],
         classes=predictions.classes,
@@ -115,7 +115,7 @@ class Cases:
         sampled: Whether each was judged by several passes or members, so that there are votes.
     """
 
-    scored: Scored
+    scored: LabelledPredictions
     frame: pd.DataFrame
     sampled: bool
 

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from common.files import atomic_path
 from evaluation.core.headings import heading
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 
 DPI = 150
 # Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
@@ -116,7 +116,7 @@ def _matrices(path: Path, judgement: dict, matrices: dict[str, list[list[int]]])
         figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
 
 
-def roc(path: Path, judgement: dict, test: Scored) -> None:
+def roc(path: Path, judgement: dict, test: LabelledPredictions) -> None:
     """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
 
     Args:
@@ -128,7 +128,7 @@ def roc(path: Path, judgement: dict, test: Scored) -> None:
         draw_roc(figure.subplots(), judgement, test)
 
 
-def draw_roc(axis: Axes, judgement: dict, test: Scored) -> None:
+def draw_roc(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
     """Draw on given axes what ``roc`` draws."""
     axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     if test.positive_index is None:
@@ -140,7 +140,7 @@ def draw_roc(axis: Axes, judgement: dict, test: Scored) -> None:
     axis.legend(loc="lower right")
 
 
-def draw_precision_recall(axis: Axes, judgement: dict, test: Scored) -> None:
+def draw_precision_recall(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
     """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
 
     Args:
@@ -264,7 +264,7 @@ def _short_per_cent(share: float) -> str:
     return f"{rounded}%" if rounded not in (0, 100) or share in (0, 1) else f"{100 * share:.1f}%"
 
 
-def _curve_of_two(axis: Axes, judgement: dict, test: Scored) -> None:
+def _curve_of_two(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
     false_rate, true_rate = _rates(test, test.positive_index)
     name = f"{judgement['positive_class']}: AUC {with_interval(judgement['test']['metrics']['auc'])}"
     axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
@@ -287,14 +287,17 @@ def _points(axis: Axes, judgement: dict, place: Callable[[dict[str, float]], tup
         axis.plot(*place(values), linestyle="none", label=label, **mark)
 
 
-def _curves_against_the_rest(axis: Axes, judgement: dict, test: Scored) -> None:
+def _curves_against_the_rest(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
     areas = [roc_auc_score(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
     _each_class(axis, test, areas, _rates)
     axis.set_title(f"mean AUC, each class against the rest: {with_interval(judgement['test']['metrics']['auc'])}")
 
 
 def _each_class(
-    axis: Axes, test: Scored, areas: list[float], curve: Callable[[Scored, int], tuple[np.ndarray, np.ndarray]]
+    axis: Axes,
+    test: LabelledPredictions,
+    areas: list[float],
+    curve: Callable[[LabelledPredictions, int], tuple[np.ndarray, np.ndarray]],
 ) -> None:
     """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
     weakest_first = np.argsort(areas)
@@ -308,12 +311,12 @@ def _each_class(
             axis.plot(*curve(test, index), color=COLOURS[rank], label=label)
 
 
-def _rates(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
+def _rates(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
     false_rate, true_rate, _ = roc_curve(test.labels == index, test.probabilities[:, index])
     return false_rate, true_rate
 
 
-def _precisions(test: Scored, index: int) -> tuple[np.ndarray, np.ndarray]:
+def _precisions(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
     precision, recall, _ = precision_recall_curve(test.labels == index, test.probabilities[:, index])
     return recall, precision
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.cytogenetics.assignment import (
     CHROMOSOMES,
     LARGEST,
@@ -47,7 +47,7 @@ class PlacedCells:
         complete: Whether every chromosome of a cell has a label, bool, shape (G,).
     """
 
-    scored: Scored
+    scored: LabelledPredictions
     assigned: np.ndarray
     cells: np.ndarray
     complete: np.ndarray
@@ -232,7 +232,7 @@ def _of_calls(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _over_folds(placed: PlacedCells, sizes: Sequence[int]) -> MeanOverFolds:
-    def of_fold(number: int, rows: slice, fold: Scored) -> CellMetrics:
+    def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
         kept, cells = np.unique(placed.cells[rows], return_inverse=True)
         return CellMetrics(PlacedCells(fold, placed.assigned[rows], cells, placed.complete[kept]))
 

@@ -9,7 +9,7 @@ from evaluation.intervals.grouping import Group, group_runs
 
 
 @dataclass(frozen=True)
-class Team:
+class EnsembleMembers:
     """The members of one ensemble.
 
     Attributes:
@@ -25,7 +25,7 @@ class Team:
     members: tuple[Predictions, ...]
 
 
-def teams(runs: list[Predictions], names: list[str]) -> list[Team]:
+def teams(runs: list[Predictions], names: list[str]) -> list[EnsembleMembers]:
     """Divide runs into the members of one ensemble, or of one per fold.
 
     Seeds and experiments are members. Where several of them have the same folds, each fold has an ensemble of its own.
@@ -55,8 +55,8 @@ def teams(runs: list[Predictions], names: list[str]) -> list[Team]:
     return [_team(fold, [(group.label, group, place) for group in groups]) for place, fold in enumerate(folds[0])]
 
 
-def _team(fold: int | None, members: list[tuple[str, Group, int]]) -> Team:
-    return Team(
+def _team(fold: int | None, members: list[tuple[str, Group, int]]) -> EnsembleMembers:
+    return EnsembleMembers(
         fold,
         tuple(label for label, _, _ in members),
         tuple(group.names[place] for _, group, place in members),

@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from common.errors import UserError
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.ensembles.averaging import stacked
 from evaluation.ensembles.methods import Combiner
 from evaluation.ensembles.objective import Problem
@@ -38,7 +38,7 @@ def problem_of(aligned: list[Predictions]) -> Problem:
     return Problem(probabilities, scored.labels, scored.positive_index, scored.classes, clusters)
 
 
-def inner_folds(scored: Scored, folds: int, seed: int) -> np.ndarray:
+def inner_folds(scored: LabelledPredictions, folds: int, seed: int) -> np.ndarray:
     """Divide labelled images into folds, no subject in two, each with about the same share of every class.
 
     Returns:

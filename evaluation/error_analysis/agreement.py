@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from evaluation.error_analysis.calls import Answers, gather
+from evaluation.error_analysis.calls import AlignedPredictions, gather
 from evaluation.intervals.exact import share
 from evaluation.intervals.grouping import Group
 
-Models = Answers | Sequence[Group]
+Models = AlignedPredictions | Sequence[Group]
 
 CONFIDENCE = 0.95
 ALL = "(every class)"  # in column ``true_class``; no class may be called so, and "all" is one
@@ -88,7 +88,7 @@ def alone(models: Models) -> pd.DataFrame:
     return table.astype(dict.fromkeys(counts, "Int64"))
 
 
-def majority(answers: Answers) -> np.ndarray:
+def majority(answers: AlignedPredictions) -> np.ndarray:
     """Return what most models call, int64, shape (N,); of a tie as ``common.uncertainty.summarise`` does."""
     votes = (answers.called[..., None] == np.arange(len(answers.classes))).sum(axis=0)
     support = votes + answers.probabilities.mean(axis=0) / 2  # a mean counts for less than a vote
@@ -120,7 +120,7 @@ def agreement_by_class(models: Models) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def each_call(answers: Answers) -> pd.DataFrame:
+def each_call(answers: AlignedPredictions) -> pd.DataFrame:
     """Return per image what each model calls (``called/<model>``) and gives to the truth (``prob_true/<model>``)."""
     columns = {"image_id": answers.image_ids}
     for place, model in enumerate(answers.models):
@@ -129,21 +129,21 @@ def each_call(answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _answers(models: Models) -> Answers:
-    return models if isinstance(models, Answers) else gather(models)
+def _answers(models: Models) -> AlignedPredictions:
+    return models if isinstance(models, AlignedPredictions) else gather(models)
 
 
-def _classes(answers: Answers) -> list[tuple[str, np.ndarray]]:
+def _classes(answers: AlignedPredictions) -> list[tuple[str, np.ndarray]]:
     """The classes that have images, and which are theirs."""
     rows = [(name, answers.labels == index) for index, name in enumerate(answers.classes)]
     return [(name, mine) for name, mine in rows if mine.any()]
 
 
-def _two_classes(answers: Answers) -> list[tuple[str, np.ndarray]]:
+def _two_classes(answers: AlignedPredictions) -> list[tuple[str, np.ndarray]]:
     return _classes(answers) if len(answers.classes) == 2 else []
 
 
-def _counts(answers: Answers, rows: np.ndarray) -> pd.DataFrame:
+def _counts(answers: AlignedPredictions, rows: np.ndarray) -> pd.DataFrame:
     wrong, total = ~answers.right[:, rows], int(rows.sum())
     counts = np.bincount(wrong.sum(axis=0), minlength=len(wrong) + 1)
     expected = np.ones(1)
@@ -164,7 +164,7 @@ def _ends(hits: int, total: int, name: str) -> dict[str, float]:
     return {name: found["value"], "low": found["low"], "high": found["high"]}
 
 
-def _pairs(answers: Answers, rows: np.ndarray) -> pd.DataFrame:
+def _pairs(answers: AlignedPredictions, rows: np.ndarray) -> pd.DataFrame:
     called, right, total = answers.called[:, rows], answers.right[:, rows], int(rows.sum())
     lines = []
     for one, two in combinations(range(len(answers.models)), 2):

@@ -17,7 +17,7 @@ from evaluation.metrics.thresholds import choose_threshold
 
 
 @dataclass(frozen=True)
-class Answers:
+class AlignedPredictions:
     """What M models say of the same N labelled test images.
 
     Attributes:
@@ -56,7 +56,7 @@ class Answers:
         return self.probabilities[:, np.arange(len(self.labels)), self.labels]
 
 
-def gather(groups: Sequence[Group], own: bool = False, only: Iterable[str] = ()) -> Answers:
+def gather(groups: Sequence[Group], own: bool = False, only: Iterable[str] = ()) -> AlignedPredictions:
     """Bring the test images of several experiments, each a run or its folds pooled, into one order.
 
     Args:
@@ -81,7 +81,7 @@ def gather(groups: Sequence[Group], own: bool = False, only: Iterable[str] = ())
     thresholds = [_thresholds(group, one) if own else 0.5 for group, one in zip(groups, kept, strict=True)]
     called = [call(one.probabilities, one.positive_index, at) for one, at in zip(scored, thresholds, strict=True)]
     frame, subjects = kept[0].frame, kept[0].frame["subject"].astype("object")
-    return Answers(
+    return AlignedPredictions(
         models=tuple(group.label for group in groups),
         classes=kept[0].classes,
         image_ids=frame["image_id"].to_numpy(object),

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from common.thumbnails import decode
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.error_analysis.agreement import missed, missed_by_class, missed_counts
-from evaluation.error_analysis.calls import Answers
+from evaluation.error_analysis.calls import AlignedPredictions
 from evaluation.error_analysis.examples import DPI, PLAIN, WRONG
 
 COLUMNS, LIMIT = 6, 36  # pictures in a row, and on a sheet
@@ -26,13 +26,13 @@ MAPS = {
 }
 
 
-def missed_bars(path: Path, answers: Answers) -> None:
+def missed_bars(path: Path, answers: AlignedPredictions) -> None:
     """Draw how many images exactly k models miss, by true class where there are two, and what chance would give."""
     with canvas(path, (max(6.4, 0.75 * len(answers.models) + 2.6), 4.6), answers.about) as figure:
         draw_missed(figure.subplots(), answers)
 
 
-def draw_missed(axis: Axes, answers: Answers) -> None:
+def draw_missed(axis: Axes, answers: AlignedPredictions) -> None:
     """Draw on given axes what ``missed_bars`` draws."""
     counts = missed_counts(answers)
     bars, below = {"x": counts["k"] - 0.14, "width": 0.52}, np.zeros(len(counts))
@@ -55,7 +55,7 @@ def draw_missed(axis: Axes, answers: Answers) -> None:
     axis.legend()
 
 
-def agreement_maps(path: Path, answers: Answers, pairs: pd.DataFrame) -> None:
+def agreement_maps(path: Path, answers: AlignedPredictions, pairs: pd.DataFrame) -> None:
     """Draw Cohen's kappa and the double fault of every pair.
 
     Args:
@@ -75,7 +75,7 @@ def agreement_maps(path: Path, answers: Answers, pairs: pd.DataFrame) -> None:
         axes[1].set_yticks(range(many), range(1, many + 1))
 
 
-def shown_on_sheet(answers: Answers) -> pd.DataFrame:
+def shown_on_sheet(answers: AlignedPredictions) -> pd.DataFrame:
     """Return the rows of ``errors.missed`` that all models miss; where there are none, those that most of them miss.
 
     Empty where no model misses any image.
@@ -84,7 +84,7 @@ def shown_on_sheet(answers: Answers) -> pd.DataFrame:
     return table[(table["missed_by"] == table["missed_by"].max()) & (table["missed_by"] > 0)]
 
 
-def missed_sheet(path: Path, answers: Answers, pictures: Mapping[str, bytes]) -> int:
+def missed_sheet(path: Path, answers: AlignedPredictions, pictures: Mapping[str, bytes]) -> int:
     """Draw the images that all models miss (or most of them) with each model's call and its probability.
 
     Args:
@@ -142,14 +142,14 @@ def _heat(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: str, c
     axis.tick_params(length=0)
 
 
-def _heading(answers: Answers, rows: pd.DataFrame, drawn: int) -> str:
+def _heading(answers: AlignedPredictions, rows: pd.DataFrame, drawn: int) -> str:
     many, most = len(answers.models), int(rows["missed_by"].iloc[0])
     said = f"missed by all {many} models" if most == many else f"no image is missed by all: these by {most} of {many}"
     part = f"{len(rows):,} images" if drawn == len(rows) else f"{drawn} of {len(rows):,} images"
     return f"{said}, {part}, the least probability for the truth first; what each model calls, and how probable it is"
 
 
-def _caption(answers: Answers, row: tuple) -> list[tuple[str, str]]:
+def _caption(answers: AlignedPredictions, row: tuple) -> list[tuple[str, str]]:
     """The truth, then what each model calls with its probability, then the image, each line with its colour."""
     place = int(np.flatnonzero(answers.image_ids == row.image_id)[0])
     said = []

@@ -17,10 +17,10 @@ from evaluation.error_analysis.agreement import (
     missed_by_class,
     missed_counts,
 )
-from evaluation.error_analysis.calls import Answers
+from evaluation.error_analysis.calls import AlignedPredictions
 
 
-def write(folder: Path, answers: Answers) -> None:
+def write(folder: Path, answers: AlignedPredictions) -> None:
     """Write missed.csv, missed_counts.csv, alone.csv and agreement.csv."""
     images = missed(answers)
     images["right"] = images["right"].map("; ".join)
@@ -36,12 +36,12 @@ def write(folder: Path, answers: Answers) -> None:
         write_csv(folder / f"{name}.csv", table, "%.6g")
 
 
-def printed(answers: Answers) -> list[Table]:
+def printed(answers: AlignedPredictions) -> list[Table]:
     """Return the tables for the console: k of n, each model alone, every pair."""
     return [_counts(answers), _alone(answers), _pairs(answers)]
 
 
-def _counts(answers: Answers) -> Table:
+def _counts(answers: AlignedPredictions) -> Table:
     table = Table(title=f"images missed by exactly k of {len(answers.models)} models", title_justify="left")
     two = list(answers.classes) if len(answers.classes) == 2 else []
     for name in ("k", "images", "share (95 %)", "if independent", *(f"is {name}" for name in two)):
@@ -56,7 +56,7 @@ def _counts(answers: Answers) -> Table:
     return table
 
 
-def _alone(answers: Answers) -> Table:
+def _alone(answers: AlignedPredictions) -> Table:
     table = Table(title=f"each model, of {len(answers.labels):,} images", title_justify="left")
     table.add_column("", justify="right")
     table.add_column("model", overflow="fold")
@@ -70,7 +70,7 @@ def _alone(answers: Answers) -> Table:
     return table
 
 
-def _pairs(answers: Answers) -> Table:
+def _pairs(answers: AlignedPredictions) -> Table:
     table = Table(title="each pair, by the numbers above", title_justify="left")
     for name in ("pair", "kappa", "disagreement", "double fault", "only the first right", "only the second right"):
         table.add_column(name, justify="right")

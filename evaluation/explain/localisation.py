@@ -14,7 +14,7 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import Scored, score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.intervals.bootstrap import Interval, around
 from evaluation.intervals.methods import DIFFERENCE, SHARE
 
@@ -143,7 +143,7 @@ def _of_group(table: pd.DataFrame, predictions: Predictions, settings: Evaluatio
 
 
 def _means(
-    columns: pd.DataFrame, scored: Scored, settings: EvaluationConfig, bounds: tuple[float, float]
+    columns: pd.DataFrame, scored: LabelledPredictions, settings: EvaluationConfig, bounds: tuple[float, float]
 ) -> dict[str, Interval]:
     """The mean of each column over the images, with an interval by subject; NaN is left out."""
     values = columns.to_numpy(np.float64)

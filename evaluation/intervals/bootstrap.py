@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
 from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, ends
 from evaluation.metrics.classification import Threshold, evaluate
@@ -75,7 +75,9 @@ class Resamples:
     alone: np.ndarray
 
 
-def intervals(scored: Scored, settings: EvaluationConfig, threshold: Threshold = 0.5) -> dict[str, Interval]:
+def intervals(
+    scored: LabelledPredictions, settings: EvaluationConfig, threshold: Threshold = 0.5
+) -> dict[str, Interval]:
     """Compute every metric with its interval.
 
     Args:
@@ -93,7 +95,7 @@ def intervals(scored: Scored, settings: EvaluationConfig, threshold: Threshold =
 def bootstrap(
     values: dict[str, float | None],
     statistic: Statistic,
-    scored: Scored,
+    scored: LabelledPredictions,
     settings: EvaluationConfig,
     bounds: Bounds | None = None,
 ) -> dict[str, Interval]:
@@ -121,7 +123,7 @@ def bootstrap(
 def around(
     statistic: Statistic,
     names: tuple[str, ...],
-    scored: Scored,
+    scored: LabelledPredictions,
     settings: EvaluationConfig,
     bounds: Bounds | None = None,
 ) -> dict[str, Interval]:
@@ -131,7 +133,7 @@ def around(
     return bootstrap(values, statistic, scored, settings, bounds)
 
 
-def resample(statistic: Statistic, scored: Scored, settings: EvaluationConfig) -> Resamples:
+def resample(statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> Resamples:
     """Draw clusters with the seed of ``settings`` and compute a statistic; see ``bootstrap``."""
     clusters = scored.cluster_count
     batch = max(1, BATCH_ELEMENTS // len(scored.labels))
@@ -163,7 +165,7 @@ def resample(statistic: Statistic, scored: Scored, settings: EvaluationConfig) -
 def of_resamples(
     values: dict[str, float | None],
     resamples: Resamples,
-    scored: Scored,
+    scored: LabelledPredictions,
     settings: EvaluationConfig,
     bounds: Bounds | None = None,
 ) -> dict[str, Interval]:
@@ -185,7 +187,9 @@ def of_resamples(
     return found
 
 
-def exact_end(name: str, value: float, alone: int, scored: Scored, settings: EvaluationConfig) -> Ends | None:
+def exact_end(
+    name: str, value: float, alone: int, scored: LabelledPredictions, settings: EvaluationConfig
+) -> Ends | None:
     """Return the interval of a metric of 0 or 1 that no subject changes: no resample says how far it may be off.
 
     Where a share p of images is called rightly, all images of n subjects are with probability p ** n at most, however
@@ -237,7 +241,7 @@ def _is_share(name: str) -> bool:
     return name.split("/")[0].removesuffix("_assigned") in SHARES
 
 
-def _single(scored: Scored) -> bool:
+def _single(scored: LabelledPredictions) -> bool:
     """Whether every image is a cluster of its own."""
     return scored.cluster_count == len(scored.labels)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import Interval, around
 from evaluation.intervals.methods import SHARE
 from evaluation.metrics.classification import Threshold, call
@@ -13,7 +13,7 @@ from evaluation.metrics.resampled import confusions_of_clusters, of_confusions
 
 
 def call_intervals(
-    scored: Scored, names: tuple[str, ...], settings: EvaluationConfig, threshold: Threshold = 0.5
+    scored: LabelledPredictions, names: tuple[str, ...], settings: EvaluationConfig, threshold: Threshold = 0.5
 ) -> dict[str, Interval]:
     """Compute metrics that need no ranks, with their intervals.
 
@@ -39,7 +39,7 @@ def call_intervals(
     return around(statistic, names, scored, settings, SHARE)
 
 
-def subset(scored: Scored, rows: np.ndarray) -> Scored:
+def subset(scored: LabelledPredictions, rows: np.ndarray) -> LabelledPredictions:
     """Return some of the images, ``rows`` bool of shape (N,), with their clusters numbered anew."""
     clusters = np.unique(scored.clusters[rows], return_inverse=True)[1].astype(np.int64)
     labels, probabilities = scored.labels[rows], scored.probabilities[rows]

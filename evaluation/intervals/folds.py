@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import Interval, Statistic, around
 from evaluation.intervals.methods import SHARE
 from evaluation.metrics.classification import Threshold, metric_names
@@ -18,7 +18,7 @@ from evaluation.metrics.resampled import WeightedMetrics
 
 
 def fold_mean_intervals(
-    pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold], settings: EvaluationConfig
+    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], settings: EvaluationConfig
 ) -> dict[str, Interval]:
     """Return the mean over the folds of every metric, with its interval.
 
@@ -35,10 +35,12 @@ def fold_mean_intervals(
     return around(statistic, metric_names(pooled.classes), pooled, settings, SHARE)
 
 
-def weighted_over_folds(pooled: Scored, sizes: Sequence[int], thresholds: Sequence[Threshold]) -> "MeanOverFolds":
+def weighted_over_folds(
+    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold]
+) -> "MeanOverFolds":
     """Return the statistic of ``fold_mean_intervals``, with the metrics of ``metrics.metric_names``."""
 
-    def of_fold(number: int, rows: slice, fold: Scored) -> WeightedMetrics:
+    def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> WeightedMetrics:
         return WeightedMetrics(fold, thresholds[number])
 
     return MeanOverFolds(pooled, sizes, len(metric_names(pooled.classes)), of_fold)
@@ -56,7 +58,11 @@ class MeanOverFolds:
     """
 
     def __init__(
-        self, pooled: Scored, sizes: Sequence[int], metrics: int, of_fold: Callable[[int, slice, Scored], Statistic]
+        self,
+        pooled: LabelledPredictions,
+        sizes: Sequence[int],
+        metrics: int,
+        of_fold: Callable[[int, slice, LabelledPredictions], Statistic],
     ) -> None:
         self._metrics = metrics
         self._empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none

@@ -7,7 +7,7 @@ images); here one matrix product serves them all. The tests hold both equal.
 import numpy as np
 from scipy import sparse
 
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import Threshold, call, metric_names
 
 
@@ -19,7 +19,7 @@ class WeightedMetrics:
         clusters: C, the number of clusters.
     """
 
-    def __init__(self, scored: Scored, threshold: Threshold = 0.5) -> None:
+    def __init__(self, scored: LabelledPredictions, threshold: Threshold = 0.5) -> None:
         self.names = metric_names(scored.classes)
         self.clusters = scored.cluster_count
         self._classes = scored.classes
@@ -64,7 +64,7 @@ def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index
     return values
 
 
-def confusions_of_clusters(scored: Scored, called: np.ndarray) -> np.ndarray:
+def confusions_of_clusters(scored: LabelledPredictions, called: np.ndarray) -> np.ndarray:
     """Count the cells of each cluster's confusion matrix, rows the truth: float64, shape (C, K * K)."""
     k = len(scored.classes)
     counts = np.zeros((scored.cluster_count, k * k))
@@ -72,7 +72,9 @@ def confusions_of_clusters(scored: Scored, called: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _score_levels(scored: Scored, index: int) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
+def _score_levels(
+    scored: LabelledPredictions, index: int
+) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
     """Count each cluster's images at the L distinct scores that the positives of a class have, highest first.
 
     No other score matters to AUC and average precision. Of 24 classes with long tails of negatives this makes the

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class OperatingPoint:
         return asdict(self)
 
 
-def choose_threshold(validation: Scored, settings: EvaluationConfig) -> OperatingPoint:
+def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig) -> OperatingPoint:
     """Choose the threshold on validation images.
 
     ``youden``: the largest sensitivity + specificity - 1 (Youden, Cancer, 1950). ``f1``: the largest F1 of the positive

@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import Cases, Scored, cases, score
+from evaluation.core.labelled import Cases, LabelledPredictions, cases, score
 from evaluation.intervals.bootstrap import Interval, Resamples, of_resamples, resample
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.classification import call
@@ -38,7 +38,7 @@ class Temperature:
     reason: str | None = None
 
 
-def fit_temperature(validation: Scored) -> Temperature:
+def fit_temperature(validation: LabelledPredictions) -> Temperature:
     """Fit the temperature that makes the labels of the validation images most probable, within TEMPERATURES."""
     present = np.unique(validation.labels)
     if len(present) < 2:
@@ -135,7 +135,7 @@ class WeightedCalibration:
         bins: How many, see BINNING.
     """
 
-    def __init__(self, scored: Scored, bins: int) -> None:
+    def __init__(self, scored: LabelledPredictions, bins: int) -> None:
         probabilities, images = scored.probabilities, np.arange(len(scored.labels))
         called = call(probabilities, scored.positive_index)
         truth = np.eye(probabilities.shape[1])[scored.labels]
@@ -211,7 +211,7 @@ def calibration_cautions(calibration: dict | None) -> list[str]:
     return lines
 
 
-def _judge(pooled: Scored, probabilities: list[np.ndarray], settings: EvaluationConfig) -> dict:
+def _judge(pooled: LabelledPredictions, probabilities: list[np.ndarray], settings: EvaluationConfig) -> dict:
     labels, joined = pooled.labels, np.concatenate(probabilities)
     positive, bins = pooled.positive_index, settings.calibration_bins
     measured, scored = measure(labels, joined, positive, bins), replace(pooled, probabilities=joined)
@@ -228,7 +228,9 @@ def _judge(pooled: Scored, probabilities: list[np.ndarray], settings: Evaluation
     }
 
 
-def _intervals(measured: dict[str, float], scored: Scored, settings: EvaluationConfig) -> dict[str, Interval]:
+def _intervals(
+    measured: dict[str, float], scored: LabelledPredictions, settings: EvaluationConfig
+) -> dict[str, Interval]:
     """Put intervals around the metrics, each within its own bounds, all from the same draws."""
     clusters = scored.cluster_count
     if clusters < 2:

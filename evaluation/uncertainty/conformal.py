@@ -6,7 +6,7 @@ to Conformal Prediction, 2021. The score is 1 - probability of the class (LAC: S
 
 import numpy as np
 
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
 
 APPROXIMATE = (
@@ -26,7 +26,7 @@ def quantile(scores: np.ndarray, coverage: float) -> float:
     return float(np.sort(scores)[rank - 1])
 
 
-def quantiles(validation: Scored, coverage: float, by_class: bool) -> np.ndarray | None:
+def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:
     """Return the largest score that each class may have to be in the set.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse, special
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Cases, Confidence, Scored
+from evaluation.core.labelled import Cases, Confidence, LabelledPredictions
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import lower_bound, needed_without_a_miss
 from evaluation.intervals.methods import SHARE
@@ -73,7 +73,7 @@ def areas(tests: list[Cases]) -> dict[str, dict]:
     return found
 
 
-def area_intervals(tests: list[Cases], pooled: Scored, settings: EvaluationConfig) -> dict[str, dict]:
+def area_intervals(tests: list[Cases], pooled: LabelledPredictions, settings: EvaluationConfig) -> dict[str, dict]:
     """Return the interval of each area of ``areas``, as fields of an ``Interval``; ``pooled`` holds all folds."""
     found = {}
     for name, (one, wrong) in _joined(tests).items():
@@ -138,7 +138,7 @@ class Release:
         return asdict(self)
 
 
-def choose_release(validation: Scored, settings: EvaluationConfig) -> Release:
+def choose_release(validation: LabelledPredictions, settings: EvaluationConfig) -> Release:
     """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
     wish = settings.triage.sensitivity
     asked = settings.model_copy(update={"threshold": "sensitivity", "sensitivity": wish})

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
-from common.config.base import Strict
+from common.config.base import StrictModel
 from common.errors import UserError
 from lightning_modules.backbones.truncation import first_line
 
 SUFFIX = ".safetensors"
 
 
-class SideFile(Strict):
+class SideFile(StrictModel):
     """What a weights file holds and how it wants its images; every key but the last two is required.
 
     Attributes:

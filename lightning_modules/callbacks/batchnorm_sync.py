@@ -10,7 +10,7 @@ from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.distributed import processes, summed
 
 
-class SharedStatistics(Callback):
+class BatchNormSync(Callback):
     """After every batch, make the running statistics of each BatchNorm that trains their mean over the processes.
 
     DDP alone would hand out those of the first process, and throw away what the others have seen. With this, what a

@@ -58,7 +58,7 @@ class EarlyBreak(StepAccuracy):
         return [each.accuracy if isinstance(each, Hits) else each for each in self._last]
 
 
-class Patience(EarlyStopping):
+class ResumableEarlyStopping(EarlyStopping):
     """Lightning's early stopping, which forgets on a resume that it had stopped already."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

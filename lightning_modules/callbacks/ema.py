@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
-class Averaging(WeightAveraging):
+class EMA(WeightAveraging):
     """Lightning's weight averaging, with a warm-up, exact for what is frozen, and on the device of the model.
 
     After every optimiser step the average moves towards the weights by ``1 - decay``; the statistics of BatchNorm are
@@ -72,7 +72,7 @@ class BestCheckpoint(ModelCheckpoint):
 @contextmanager
 def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
     """Hold the averaged weights in the model while the context lasts, where the trainer averages them."""
-    averaging = next((callback for callback in trainer.callbacks if isinstance(callback, Averaging)), None)
+    averaging = next((callback for callback in trainer.callbacks if isinstance(callback, EMA)), None)
     if averaging is None:
         yield
         return

@@ -5,7 +5,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 
-class StepLimit(Callback):
+class MaxSteps(Callback):
     """End the stage after so many optimiser steps, with a validation, wherever in an epoch that is.
 
     Lightning's ``max_steps`` leaves an epoch without its validation, and so without a best checkpoint, and it counts

@@ -8,7 +8,7 @@ from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.distributed import first_does
 
 
-class EpochReport(Callback):
+class MetricReporter(Callback):
     """Tell the monitored metric after each epoch, once everything that a resume needs is saved.
 
     The one who is told may raise: the training ends there, and can be continued. Hand it in as an extra callback of

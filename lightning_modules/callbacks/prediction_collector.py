@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 BLOCK = 4096  # rows
 
 
-class Collecting(Callback):
+class PredictionCollector(Callback):
     """Copies what ``predict_step`` returns into few large blocks.
 
     Lightning would keep the tensors of every batch: small ones between the large ones that come and go, which pin the

@@ -18,7 +18,7 @@ class Preemption(Callback):
 
     - after an optimiser step (no gradient is half accumulated then), the epoch's last one aside;
     - before any batch of the validation that follows the last step: what is saved is the state before the
-      validation, which a resume begins anew. The validation that ends a stage in mid-epoch (``StepLimit``) cannot be
+      validation, which a resume begins anew. The validation that ends a stage in mid-epoch (``MaxSteps``) cannot be
       begun anew: it is gone through with, and the end of its epoch saves;
     - before an epoch, when the one before it is saved.
 

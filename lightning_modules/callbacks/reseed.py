@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from common.seeds import derive_seed
 
 
-class PureRandomness(Callback):
+class StepSeed(Callback):
     """Reseed torch before every training batch, so that a resumed run draws what the undisturbed one would have.
 
     Lightning saves no generator state; with this, none is needed. A reseed takes some microseconds.

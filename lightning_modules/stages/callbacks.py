@@ -8,19 +8,19 @@ from pytorch_lightning import Callback
 
 from common.config.schema import Config, StageConfig
 from lightning_modules.callbacks import (
-    Averaging,
+    EMA,
+    BatchNormSync,
     BestCheckpoint,
     CheckAndAdjust,
     EarlyBreak,
     Heartbeat,
-    Patience,
+    MaxSteps,
     Plateau,
     Preemption,
-    PureRandomness,
+    ResumableEarlyStopping,
     ResumeCheckpoint,
-    SharedStatistics,
     StagedUnfreezing,
-    StepLimit,
+    StepSeed,
 )
 
 
@@ -68,13 +68,13 @@ def stage_callbacks(
     checks = CheckAndAdjust(chosen.check_and_adjust, stage.lr, folder) if chosen.check_and_adjust.enabled else None
     unfreezing = StagedUnfreezing(name, number, stage)
     # What the processes know of BatchNorm is the same in all of them before anybody averages or saves it.
-    everything: list[Callback] = [unfreezing, PureRandomness(config.seed, number), SharedStatistics(), best]
+    everything: list[Callback] = [unfreezing, StepSeed(config.seed, number), BatchNormSync(), best]
     # The average moves before anybody saves it, and the state for a resume is saved last: it is what the others became.
-    everything += [Averaging(chosen.averaging.decay)] if chosen.averaging.enabled else []
+    everything += [EMA(chosen.averaging.decay)] if chosen.averaging.enabled else []
     everything += [checks] if checks else []
     everything += _early_stopping(config, stage)
     everything += [EarlyBreak(chosen.early_break)] if chosen.early_break.enabled else []
-    everything += [StepLimit(steps)] if config.trainer.max_images else []
+    everything += [MaxSteps(steps)] if config.trainer.max_images else []
     everything += [Heartbeat(folder.parents[1], folder, [steps, *later])]
     everything += [Plateau()] if config.scheduler.name == "plateau" else []
     saving = ResumeCheckpoint(folder / "last.ckpt", chosen.checkpoint.every_steps, chosen.checkpoint.every_minutes)
@@ -88,7 +88,7 @@ def _early_stopping(config: Config, stage: StageConfig) -> list[Callback]:
     if not stopping.enabled:
         return []
     return [
-        Patience(
+        ResumableEarlyStopping(
             config.callbacks.monitor,
             mode=config.callbacks.mode,
             patience=stage.patience or stopping.patience,

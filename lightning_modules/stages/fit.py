@@ -24,7 +24,7 @@ from lightning_modules.callbacks.preemption import leave_signals_alone
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import (
-    SharedTraining,
+    UnevenDDPStrategy,
     environment_of,
     first_decides,
     first_does,
@@ -239,7 +239,7 @@ def _processes(config: TrainerConfig) -> dict[str, Any]:
     told: dict[str, Any] = {"plugins": [environment_of(world, config), WholeFiles()]}
     if world.size == 1:
         return {**told, "strategy": "auto", "devices": 1, "num_nodes": 1, "sync_batchnorm": False}
-    return {**told, "strategy": SharedTraining()}
+    return {**told, "strategy": UnevenDDPStrategy()}
 
 
 def set_up_torch() -> None:

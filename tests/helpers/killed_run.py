@@ -6,20 +6,20 @@ import sys
 
 import train
 from common.config.compose import check_config
-from lightning_modules.callbacks import PureRandomness
+from lightning_modules.callbacks import StepSeed
 from tests.helpers.training import composed
 
 
 def main(stage: int, epoch: int, batch: int, overrides: list[str]) -> None:
     """Train until the batch (all counted from 0) and die there without a word."""
-    seed_batch = PureRandomness.on_train_batch_start
+    seed_batch = StepSeed.on_train_batch_start
 
     def kill(self, trainer, pl_module, data, batch_idx):
         if (self.stage, trainer.current_epoch, batch_idx) == (stage, epoch, batch):
             os.kill(os.getpid(), signal.SIGKILL)
         seed_batch(self, trainer, pl_module, data, batch_idx)
 
-    PureRandomness.on_train_batch_start = kill
+    StepSeed.on_train_batch_start = kill
     train.run(check_config(composed(overrides)))
 
 

@@ -169,13 +169,13 @@ def second_is_told_first(patch: Any, rank: int) -> None:
 
 def first_is_told_in_a_validation(patch: Any, rank: int) -> None:
     """The first process alone is asked to leave, in a validation."""
-    from lightning_modules.callbacks import PureRandomness
+    from lightning_modules.callbacks import StepSeed
 
     def ask(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
         if (rank, self.stage, trainer.current_epoch, number) == (0, 1, 0, 0):
             _ask_to_leave()
 
-    patch.setattr(PureRandomness, "on_validation_batch_start", ask)
+    patch.setattr(StepSeed, "on_validation_batch_start", ask)
 
 
 def _ask_to_leave() -> None:
@@ -188,16 +188,16 @@ def _fail() -> None:
 
 def _at_batch(patch: Any, place: tuple[int, int, int], do: Any) -> None:
     """Do something before a batch, its place (stage, epoch, batch) counted from 0."""
-    from lightning_modules.callbacks import PureRandomness
+    from lightning_modules.callbacks import StepSeed
 
-    seed_batch = PureRandomness.on_train_batch_start
+    seed_batch = StepSeed.on_train_batch_start
 
     def act(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
         if (self.stage, trainer.current_epoch, number) == place:
             do()
         seed_batch(self, trainer, model, batch, number)
 
-    patch.setattr(PureRandomness, "on_train_batch_start", act)
+    patch.setattr(StepSeed, "on_train_batch_start", act)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import train
 from common.config.schema import Config
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
-from lightning_modules.callbacks import PureRandomness
+from lightning_modules.callbacks import StepSeed
 
 
 class Place(NamedTuple):
@@ -43,9 +43,9 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
             subprocess.run(["kill", f"-{int(signum)}", *map(str, family)], check=True)
         plain(self, trainer, pl_module, *rest)
 
-    plain = getattr(PureRandomness, place.hook)
+    plain = getattr(StepSeed, place.hook)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PureRandomness, place.hook, send)
+        patch.setattr(StepSeed, place.hook, send)
         yield
 
 

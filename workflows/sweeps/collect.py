@@ -13,7 +13,7 @@ from common.files import read_whole_json, sha256_of_value
 from common.predictions import Predictions, read_predictions
 from common.runs.usage import CPU, read_usage
 from evaluation.intervals.seeds import OF_ALL, OF_TWO, collect
-from workflows.sweeps.status import ADDRESS, BAD, Standing, short_names
+from workflows.sweeps.status import ADDRESS, BAD, JobStatus, short_names
 
 GIB = 2**30
 SEPARATOR = "; "  # between the remarks of a row
@@ -37,7 +37,7 @@ class Run:
         usage: What it has cost; None where that was not measured.
     """
 
-    standing: Standing
+    standing: JobStatus
     predictions: Predictions
     identity: Mapping[str, Any]
     revisions: tuple[str, ...]
@@ -65,12 +65,12 @@ class Row:
     key: tuple
     words: Mapping[str, str]
     runs: list[Run] = field(default_factory=list)
-    unfinished: list[Standing] = field(default_factory=list)
+    unfinished: list[JobStatus] = field(default_factory=list)
     label: str = ""
     alike: int = 1
 
 
-def read_runs(standings: Sequence[Standing]) -> tuple[list[Run], list[Standing]]:
+def read_runs(standings: Sequence[JobStatus]) -> tuple[list[Run], list[JobStatus]]:
     """Return the finished runs, and what is not: failed, lost, waiting, or without predictions.
 
     Raises:
@@ -85,7 +85,7 @@ def read_runs(standings: Sequence[Standing]) -> tuple[list[Run], list[Standing]]
     return runs, others
 
 
-def rows_of(runs: Sequence[Run], unfinished: Sequence[Standing]) -> list[Row]:
+def rows_of(runs: Sequence[Run], unfinished: Sequence[JobStatus]) -> list[Row]:
     """Gather what differs in fold and seed alone; what is not finished goes where its words or its address belong.
 
     Raises:
@@ -181,7 +181,7 @@ def remarks(row: Row) -> list[str]:
     return said
 
 
-def row_of_run(one: Standing, label: str) -> dict[str, Any]:
+def row_of_run(one: JobStatus, label: str) -> dict[str, Any]:
     """Return the cells of a row per run: its own metrics with their intervals, as it judged itself."""
     about = {name: one.words.get(name) for name in ("experiment", "protocol", "fold", "seed")}
     about["fold"] = about["fold"] or one.words.get("split.fold")
@@ -202,7 +202,7 @@ def row_of_run(one: Standing, label: str) -> dict[str, Any]:
     return row | cells | {"error": one.error or one.note, "run": None if one.run is None else str(one.run)}
 
 
-def _run(one: Standing, folder: Path) -> Run:
+def _run(one: JobStatus, folder: Path) -> Run:
     predictions, known = read_predictions(folder), read_whole_json(folder / "environment.json").get("revisions")
     revisions = tuple(known or filter(None, [predictions.about.get("revision")]))
     return Run(one, predictions, read_whole_json(folder / "identity.json"), revisions, read_usage(folder))
@@ -215,7 +215,7 @@ def _key(about: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple:
     return (*facts, content, repr(identity.get("processes")))
 
 
-def _key_of_unfinished(one: Standing, rows: Mapping[tuple, Row]) -> tuple | None:
+def _key_of_unfinished(one: JobStatus, rows: Mapping[tuple, Row]) -> tuple | None:
     """The row whose configuration an unfinished run shares, by what it wrote before it ended."""
     identity = read_whole_json(one.run / "identity.json") if one.run else {}
     if not identity:
@@ -229,14 +229,14 @@ def _key_of_unfinished(one: Standing, rows: Mapping[tuple, Row]) -> tuple | None
     return None
 
 
-def _words_of_folder(one: Standing) -> dict[str, str]:
+def _words_of_folder(one: JobStatus) -> dict[str, str]:
     """Experiment and protocol, as the address of a run says them."""
     if one.run is None or len(one.run.parts) < 3:
         return {}
     return {"experiment": one.run.parts[-3], "protocol": one.run.parts[-2].partition("-")[0]}
 
 
-def _words(one: Standing) -> dict[str, str]:
+def _words(one: JobStatus) -> dict[str, str]:
     return {name: one.words[name] for name in sorted(one.words) if name not in (*SEED_AND_FOLD, ADDRESS)}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
-from workflows.sweeps.status import SILENCE, Standing, standing_of_run, standings_of_sweep
+from workflows.sweeps.status import SILENCE, JobStatus, standing_of_run, standings_of_sweep
 
 MAGIC = "*?["
 RUN_FILES = ("identity.json", "status.json", "predictions.parquet")
@@ -27,7 +27,7 @@ class Chosen:
     folder: Path | None
     runs: tuple[Path, ...] = ()
 
-    def standings(self, silence: float = SILENCE) -> list[Standing]:
+    def standings(self, silence: float = SILENCE) -> list[JobStatus]:
         """Return how each job, or each run, stands now."""
         if self.folder:
             return standings_of_sweep(self.folder, silence)

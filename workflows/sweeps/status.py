@@ -26,7 +26,7 @@ GONE = "its run's folder is gone or not finished: the sweep trains it again"
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobStatus:
     """How one job, or one run, stands.
 
     Attributes:
@@ -58,7 +58,7 @@ class Standing:
     metric: Mapping[str, float | None] = field(default_factory=dict)
 
 
-def standings_of_sweep(folder: Path, silence: float = SILENCE) -> list[Standing]:
+def standings_of_sweep(folder: Path, silence: float = SILENCE) -> list[JobStatus]:
     """Return how the jobs of a sweep stand, in its order.
 
     Args:
@@ -71,7 +71,7 @@ def standings_of_sweep(folder: Path, silence: float = SILENCE) -> list[Standing]
     return [_of_job(folder, job, silence) for job in read_sweep(folder).jobs]
 
 
-def standing_of_run(run: Path, silence: float = SILENCE) -> Standing:
+def standing_of_run(run: Path, silence: float = SILENCE) -> JobStatus:
     """Return how a run stands that belongs to no sweep, or whose sweep does not matter."""
     status, progress = read_whole_json(run / "status.json"), read_whole_json(run / "progress.json")
     state, note = status.get("status", "waiting"), status.get("reason")
@@ -96,7 +96,7 @@ def words_of_job(overrides: Sequence[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def varying(standings: Sequence[Standing]) -> list[str]:
+def varying(standings: Sequence[JobStatus]) -> list[str]:
     """Return the keys whose values are not the same for all; a key that only some have varies too."""
     keys = dict.fromkeys(key for one in standings for key in one.words)
     return [key for key in keys if len({one.words.get(key) for one in standings}) > 1]
@@ -108,19 +108,19 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: word if list(last.values()).count(word) == 1 else key for key, word in last.items()}
 
 
-def counts(standings: Sequence[Standing]) -> dict[str, int]:
+def counts(standings: Sequence[JobStatus]) -> dict[str, int]:
     """Return how many stand how, what has ended first; states that nobody is in are left out."""
     order = ("finished", "running", "waiting", "preempted", "pruned", "interrupted", "failed", "lost")
     found = [one.state for one in standings]
     return {state: found.count(state) for state in dict.fromkeys([*order, *found]) if state in found}
 
 
-def is_over(standings: Sequence[Standing]) -> bool:
+def is_over(standings: Sequence[JobStatus]) -> bool:
     """Tell whether nothing runs, and nothing is to come by itself."""
     return not any(one.state in TO_COME for one in standings)
 
 
-def share_done(standings: Sequence[Standing]) -> float:
+def share_done(standings: Sequence[JobStatus]) -> float:
     """Return how much of the work is done, 0 to 1: each job counts alike, one that runs by its steps."""
     done = [1.0 if one.state not in TO_COME else share_of(one.progress) for one in standings]
     return sum(done) / len(done) if done else 1.0
@@ -135,7 +135,7 @@ def share_of(progress: Mapping[str, Any]) -> float:
         return 0.0
 
 
-def time_left(standings: Sequence[Standing]) -> float | None:
+def time_left(standings: Sequence[JobStatus]) -> float | None:
     """Return the seconds that all of a sweep may still take, as many at a time as now; None where nothing says it.
 
     A job that waits is taken to last as long as the median of those that are finished; where none is, as those that
@@ -154,7 +154,7 @@ def time_left(standings: Sequence[Standing]) -> float | None:
     return max(max(left), (sum(left) + waiting * (each or 0.0)) / len(running))
 
 
-def _of_job(folder: Path, job: Job, silence: float) -> Standing:
+def _of_job(folder: Path, job: Job, silence: float) -> JobStatus:
     record_file = folder / "jobs" / f"{job.key}.json"
     record = read_whole_json(record_file)
     state, note, error = record.get("status", "waiting"), None, record.get("error")
@@ -182,11 +182,11 @@ def _standing(
     error: str | None,
     note: str | None,
     seen: float | None,
-) -> Standing:
+) -> JobStatus:
     left = progress.get("seconds_left") if state == "running" else None
     if left is not None:
         left = max(0.0, left - max(0.0, time.time() - progress.get("updated", 0.0)))
-    return Standing(
+    return JobStatus(
         key=key,
         words=words,
         state=state,

@@ -16,7 +16,7 @@ from workflows.sweeps.status import (
     BAD,
     METRIC,
     SILENT,
-    Standing,
+    JobStatus,
     counts,
     share_done,
     short_names,
@@ -40,7 +40,7 @@ SELF_TOLD = ("experiment", "name", "protocol", ADDRESS)  # keys whose values say
 CUT = 240  # characters of an error's last line
 
 
-def report(name: str, standings: Sequence[Standing], width: int, rows: int | None = None, bad: bool = False) -> Group:
+def report(name: str, standings: Sequence[JobStatus], width: int, rows: int | None = None, bad: bool = False) -> Group:
     """Draw how all jobs stand: a row each, why those that did not end well did not, and a line that sums up.
 
     Args:
@@ -66,14 +66,14 @@ def report(name: str, standings: Sequence[Standing], width: int, rows: int | Non
     return Group(*parts, *reasons, *summary(standings, width))
 
 
-def name_of(one: Standing, keys: Sequence[str]) -> str:
+def name_of(one: JobStatus, keys: Sequence[str]) -> str:
     """Return what tells a job from the others in words, such as "resnet18, fold 2": see :func:`told_apart`."""
     names = short_names(keys)
     said = [key for key in keys if key in one.words]
     return ", ".join(one.words[key] if key in SELF_TOLD else f"{names[key]} {one.words[key]}" for key in said)
 
 
-def told_apart(standings: Sequence[Standing]) -> list[str]:
+def told_apart(standings: Sequence[JobStatus]) -> list[str]:
     """Return the keys that tell the jobs apart: those that vary, without the runs' addresses where they are not needed.
 
     Of a single job it is the first key that it has.
@@ -85,7 +85,7 @@ def told_apart(standings: Sequence[Standing]) -> list[str]:
     return keys or [key for one in standings[:1] for key in one.words][:1]
 
 
-def summary(standings: Sequence[Standing], width: int) -> list[RenderableType]:
+def summary(standings: Sequence[JobStatus], width: int) -> list[RenderableType]:
     """Draw the counts, the share that is done, and the time that is left."""
     said = Text(f"{len(standings)} jobs: ")
     for place, (state, count) in enumerate(counts(standings).items()):
@@ -97,7 +97,7 @@ def summary(standings: Sequence[Standing], width: int) -> list[RenderableType]:
     return [said, line]
 
 
-def frame(standings: Sequence[Standing]) -> pd.DataFrame:
+def frame(standings: Sequence[JobStatus]) -> pd.DataFrame:
     """Return a row per job with all that is known of it."""
     keys = told_apart(standings)
     names = short_names(keys)
@@ -116,7 +116,7 @@ def frame(standings: Sequence[Standing]) -> pd.DataFrame:
     return pd.DataFrame(rows).convert_dtypes()
 
 
-def _table(standings: Sequence[Standing], keys: Sequence[str], width: int) -> Table:
+def _table(standings: Sequence[JobStatus], keys: Sequence[str], width: int) -> Table:
     """A row per job; where there is room, figures have columns of their own."""
     columns = _columns(standings, width)
     names = short_names(keys)
@@ -139,7 +139,7 @@ def _table(standings: Sequence[Standing], keys: Sequence[str], width: int) -> Ta
     return table
 
 
-def _columns(standings: Sequence[Standing], width: int) -> dict[str, list[str]]:
+def _columns(standings: Sequence[JobStatus], width: int) -> dict[str, list[str]]:
     """What is said of each job, by column; a column that would be empty is left out."""
     found = {"state": [one.state for one in standings]}
     said, best, result = ([tell(one) for one in standings] for tell in (_said, _best, _result))
@@ -152,7 +152,7 @@ def _columns(standings: Sequence[Standing], width: int) -> dict[str, list[str]]:
     return {name: cells for name, cells in found.items() if any(cells)}
 
 
-def _said(one: Standing) -> str:
+def _said(one: JobStatus) -> str:
     """What is to be said of a state: how far the training is or was, and what comes next."""
     if one.state in ("finished", "failed"):
         return ""
@@ -163,7 +163,7 @@ def _said(one: Standing) -> str:
     return ", ".join(filter(None, [one.note if one.state not in BAD else "", said, ends.get(one.state)]))
 
 
-def _reason(one: Standing, keys: Sequence[str], whole: bool) -> Text:
+def _reason(one: JobStatus, keys: Sequence[str], whole: bool) -> Text:
     """Why a job did not end well, below the table: a sentence is longer than a column is wide."""
     error = (one.error or "").strip()
     last = error.splitlines()[-1].strip() if error else "no error was recorded"
@@ -172,7 +172,7 @@ def _reason(one: Standing, keys: Sequence[str], whole: bool) -> Text:
     return Text.assemble((f"{one.state}: {name_of(one, keys)}: ", STYLES[one.state]), why)
 
 
-def _epoch(one: Standing) -> str:
+def _epoch(one: JobStatus) -> str:
     """Stage and epoch, such as "finetune (2/2) epoch 3/10"."""
     progress = one.progress
     if not progress or "epoch" not in progress:
@@ -183,7 +183,7 @@ def _epoch(one: Standing) -> str:
     return f"{progress.get('stage_name', '')}{stages} epoch {progress['epoch']}/{progress['epochs']}".strip()
 
 
-def _silence(one: Standing) -> str:
+def _silence(one: JobStatus) -> str:
     if one.seen is None:
         return "no sign of life"
     at, quiet = datetime.fromtimestamp(one.seen), time.time() - one.seen
@@ -192,31 +192,31 @@ def _silence(one: Standing) -> str:
     return f"no sign of life since {clock} ({duration(quiet)})" + (f" on {host}" if host else "")
 
 
-def _best(one: Standing) -> str:
+def _best(one: JobStatus) -> str:
     best = one.progress.get("best")
     return "" if best is None or one.state == "finished" else f"{one.progress.get('monitor') or 'best'} {best:.3f}"
 
 
-def _result(one: Standing) -> str:
+def _result(one: JobStatus) -> str:
     value, low, high = (one.metric.get(part) for part in ("value", "low", "high"))
     if value is None:
         return ""
     return f"{value:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
-def _time(one: Standing) -> str:
+def _time(one: JobStatus) -> str:
     if one.state == "running":
         return "" if one.seconds_left is None else f"< {duration(one.seconds_left)} left"
     return "" if one.seconds is None or one.state == "waiting" else duration(one.seconds)
 
 
-def _where(one: Standing) -> str:
+def _where(one: JobStatus) -> str:
     host, job = one.record.get("host") or one.progress.get("host"), one.record.get("slurm_job")
     tries = one.record.get("attempts", 1)
     return " ".join(filter(None, [host, job and f"job {job}", f"try {tries}" if tries > 1 else None]))
 
 
-def _left_of_all(standings: Sequence[Standing]) -> str:
+def _left_of_all(standings: Sequence[JobStatus]) -> str:
     left, running = time_left(standings), sum(one.state == "running" for one in standings)
     if left == 0.0:
         bad = sum(one.state in BAD for one in standings)

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 BEAT = 5.0  # seconds between two touches, at most
 
 
-class Signs:
+class Heartbeats:
     """The signs of life of all processes of a study, and this process's own.
 
     A process of this machine is dead when nobody holds the lock of its sign: that shows at once, whatever became of

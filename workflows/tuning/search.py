@@ -26,7 +26,7 @@ from common.runs import run as runs
 from common.runs.history import read_history
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
-from lightning_modules.callbacks import EpochReport
+from lightning_modules.callbacks import MetricReporter
 from lightning_modules.stages.fit import read_score, set_up_torch
 from workflows import train
 from workflows.tuning.results import Found, override, write_found, write_trials
@@ -171,9 +171,9 @@ def _quiet() -> Iterator[None]:
         console.quiet = False
 
 
-def _watch(trial: optuna.Trial, monitor: str, folder: Path) -> list[EpochReport]:
+def _watch(trial: optuna.Trial, monitor: str, folder: Path) -> list[MetricReporter]:
     trial.set_user_attr("run", str(folder))
-    return [EpochReport(monitor, partial(_report, trial))]
+    return [MetricReporter(monitor, partial(_report, trial))]
 
 
 def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from common.config.search import DimensionConfig, SearchConfig
 from common.errors import UserError
 from common.seeds import derive_seed
-from workflows.tuning.liveness import Signs
+from workflows.tuning.liveness import Heartbeats
 
 HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname()  # two nodes of Slurm may share a machine, in tests
 TRIES = 3  # of one trial: a process that dies each time is not to be blamed on chance
@@ -41,7 +41,7 @@ class SharedStudy:
     def __init__(self, journal: Path, name: str, search: SearchConfig, direction: str) -> None:
         self.search = search
         self.distributions = {key: _distribution(dimension) for key, dimension in search.space.items()}
-        self._signs = Signs(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
+        self._signs = Heartbeats(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
         self.alive = self._signs.held
         self._claims = FileLock(f"{journal}.claims")
         with self._claims:

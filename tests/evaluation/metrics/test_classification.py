@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from torchmetrics.functional import classification as torch_reference
 
-from evaluation.core.labelled import Scored
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import call, confusion, evaluate, metric_names
 from evaluation.metrics.resampled import WeightedMetrics
 
@@ -233,7 +233,7 @@ def test_for_what_is_undefined_others_give_a_number(labels, positives, undefined
     found, torched = evaluate(labels, probabilities, TWO, 1), by_torchmetrics(labels, probabilities, TWO)
     assert {name for name, value in found.items() if value is None} == undefined
     assert np.isfinite([torched[name] for name in undefined - {"average_precision"}]).all()
-    scored = Scored(labels, probabilities, TWO, 1, np.arange(len(labels)), False, 0)
+    scored = LabelledPredictions(labels, probabilities, TWO, 1, np.arange(len(labels)), False, 0)
     weighted = dict(zip(metric_names(TWO), WeightedMetrics(scored)(np.ones((1, len(labels))))[:, 0], strict=True))
     assert {name for name, value in weighted.items() if np.isnan(value)} == undefined
 
@@ -251,7 +251,7 @@ def test_weighting_images_equals_repeating_them(drawn):
     labels, probabilities, weights = drawn
     classes = tuple("abcd"[: probabilities.shape[1]])
     positive = 1 if len(classes) == 2 else None
-    scored = Scored(labels, probabilities, classes, positive, np.arange(len(labels)), False, 0)
+    scored = LabelledPredictions(labels, probabilities, classes, positive, np.arange(len(labels)), False, 0)
     found = dict(zip(metric_names(classes), WeightedMetrics(scored)(weights[None])[:, 0], strict=True))
     expected = evaluate(np.repeat(labels, weights), np.repeat(probabilities, weights, axis=0), classes, positive)
     for name, value in expected.items():

@@ -9,9 +9,9 @@ from common.errors import UserError
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import (
     Preemption,
-    PureRandomness,
     ResumeCheckpoint,
     StagedUnfreezing,
+    StepSeed,
     resume_checkpoint,
 )
 from tests.helpers.memory_data import MemoryData
@@ -60,7 +60,7 @@ def test_a_checkpoint_of_another_stage_is_refused():
 def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
     drawn = {}
 
-    class Watch(PureRandomness):
+    class Watch(StepSeed):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
             drawn[self.seed, self.stage, trainer.current_epoch, batch_idx] = float(torch.rand(()))

@@ -13,7 +13,7 @@ from common.files import write_json, write_text
 from common.sweeps.records import STATES
 from tests.helpers.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
 from workflows.sweeps import status as standing
-from workflows.sweeps.status import Standing, standing_of_run, standings_of_sweep
+from workflows.sweeps.status import JobStatus, standing_of_run, standings_of_sweep
 
 LONG_AGO = 1000.0
 
@@ -126,7 +126,7 @@ def test_a_run_without_a_sweep_is_lost_when_its_process_is(tmp_path):
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy")), min_size=1, max_size=6))
 def test_what_varies_tells_apart_as_well_as_everything(words):
-    jobs = [Standing(str(number), one, "waiting") for number, one in enumerate(words)]
+    jobs = [JobStatus(str(number), one, "waiting") for number, one in enumerate(words)]
     keys = standing.varying(jobs)
     assert len({tuple(one.get(key) for key in keys) for one in words}) == len(
         {tuple(sorted(one.items())) for one in words}
@@ -142,14 +142,14 @@ def test_names_are_as_short_as_they_can_be():
 
 
 def running(left, seconds=10.0):
-    return Standing("r", {}, "running", seconds=seconds, seconds_left=left)
+    return JobStatus("r", {}, "running", seconds=seconds, seconds_left=left)
 
 
 def finished(seconds):
-    return Standing("f", {}, "finished", seconds=seconds)
+    return JobStatus("f", {}, "finished", seconds=seconds)
 
 
-WAITING = Standing("w", {}, "waiting")
+WAITING = JobStatus("w", {}, "waiting")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_time_left_of_all(jobs, left):
 
 @given(st.lists(st.sampled_from(STATES), max_size=20))
 def test_what_is_over_and_how_much_is_done_agree(found):
-    jobs = [Standing(str(number), {}, state) for number, state in enumerate(found)]
+    jobs = [JobStatus(str(number), {}, state) for number, state in enumerate(found)]
     share = standing.share_done(jobs)
     assert 0 <= share <= 1
     assert (share == 1) == standing.is_over(jobs)

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
-import train
 from common.errors import UserError
 from tests.helpers.searches import NoData, formula_run, search, table, tune
+from workflows import train
 from workflows.tuning import results as trials
 from workflows.tuning import search as tuning
 from workflows.tuning import study as studies

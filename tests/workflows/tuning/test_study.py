@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.helpers.searches import search
 from workflows.tuning import liveness as signs
 from workflows.tuning import study as studies
-from workflows.tuning.liveness import Signs
+from workflows.tuning.liveness import Heartbeats
 from workflows.tuning.study import is_lost, open_study
 
 QUICK = ["search.startup_trials=1000"]  # drawn at random: nothing to learn from
@@ -59,14 +59,14 @@ def test_a_process_is_dead_when_its_lock_is_free_and_elsewhere_when_it_is_silent
                 stack.enter_context(FileLock(sign))
             touched = time.time() - share * patience
             os.utime(sign, (touched, touched))
-        dead = Signs(folder, patience).is_dead("other", elsewhere)
+        dead = Heartbeats(folder, patience).is_dead("other", elsewhere)
         silent = share > 1 or not elsewhere
         assert dead == (not there or (not held and silent))
         assert [path.name for path in folder.iterdir()] == ([] if dead else ["other"])
 
 
 def test_the_silence_is_measured_by_the_file_system_and_no_clock(tmp_path, monkeypatch):
-    found = Signs(tmp_path, 60.0)
+    found = Heartbeats(tmp_path, 60.0)
     (tmp_path / "other").touch()
     for clock in ("time", "monotonic", "time_ns"):
         monkeypatch.setattr(time, clock, lambda: 4e9)
@@ -75,7 +75,7 @@ def test_the_silence_is_measured_by_the_file_system_and_no_clock(tmp_path, monke
 
 def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(signs, "BEAT", 0.02)
-    mine = Signs(tmp_path, 60.0)
+    mine = Heartbeats(tmp_path, 60.0)
     with mine.held():
         sign = tmp_path / mine.mine
         for _ in range(2):
@@ -87,7 +87,7 @@ def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path,
 
 def test_a_sign_that_was_removed_is_shown_anew_and_lies_under_its_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(signs, "BEAT", 0.02)
-    mine, other = Signs(tmp_path, 60.0), Signs(tmp_path, 60.0)
+    mine, other = Heartbeats(tmp_path, 60.0), Heartbeats(tmp_path, 60.0)
     with mine.held():
         sign = tmp_path / mine.mine
         sign.unlink()
