@@ -68,7 +68,8 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
     set_up_torch()
     if threads:
         torch.set_num_threads(threads)
-    console, rows = Console(), []
+    console = Console()
+    rows = []
     for case in CASES:
         rows.append(measure(case, max(20, steps // 4) if case.heavy else steps))
         row = rows[-1]
@@ -118,7 +119,8 @@ def mc_dropout(
         raise UserError(f"--naive-rounds {naive_rounds}: at most --rounds, which is {rounds}")
     if threads:
         torch.set_num_threads(threads)
-    console, rows = Console(), []
+    console = Console()
+    rows = []
     settings = Settings(passes, batch, (first_rate, second_rate), rounds, naive_rounds, naive_passes or passes)
     for case in CASES:
         console.print(f"{case.name} ...", highlight=False)
@@ -169,7 +171,8 @@ def ensemble(
     rows = []
     for case in [*CASES, *([read_case(runs)] if runs else [])]:
         console.print(f"{case.name} ...", highlight=False)
-        times, fitness = measure_time(case, settings), measure_fitness(case, settings)
+        times = measure_time(case, settings)
+        fitness = measure_fitness(case, settings)
         console.print(time_table(times), fitness_table(fitness))
         rows += times + fitness
     if csv:
@@ -244,7 +247,8 @@ def startup(overrides: Overrides = None, rounds: Starts = 5, work: SharedFolder 
     from common.files import write_csv
     from common.runs.run import revision
 
-    console, slurm = Console(), has_slurm()
+    console = Console()
+    slurm = has_slurm()
     with tempfile.TemporaryDirectory(dir=work) as folder:
         found = measure(Path(folder), overrides or USUAL, rounds, slurm, lambda text: console.print(text, markup=False))
     console.print(startup_table(found))

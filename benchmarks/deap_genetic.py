@@ -44,7 +44,8 @@ def build_toolbox(members: int, evaluate: Evaluate, config: GeneticConfig) -> ba
 
 def numpy_evaluation(problem: Problem) -> Evaluate:
     """Return a fitness of one individual in as few lines of numpy as it takes."""
-    images, k = np.bincount(problem.labels, minlength=len(problem.classes)), len(problem.classes)
+    images = np.bincount(problem.labels, minlength=len(problem.classes))
+    k = len(problem.classes)
     called_by = _caller(problem)
 
     def evaluate(weights: Sequence[float]) -> tuple[float]:
@@ -76,7 +77,8 @@ def _evolve(toolbox: base.Toolbox, config: GeneticConfig) -> list[float]:
     for _ in range(config.generations):
         elites = tools.selBest(population, config.elites)
         count = config.population - config.elites
-        first, second = toolbox.select(population, count), toolbox.select(population, count)
+        first = toolbox.select(population, count)
+        second = toolbox.select(population, count)
         children = [toolbox.clone(individual) for individual in first]
         for child, other in zip(children, second, strict=True):
             if random.random() < config.crossover:

@@ -25,7 +25,8 @@ from evaluation.ensembles.optimisers import fit_cma, fit_differential
 # Where the course of a search is looked at: shares of its evaluations.
 CHECKPOINTS = (0.02, 0.1, 0.5, 1.0)
 RANDOM_BATCH = 1000
-DEAP, SLOW = "DEAP, numpy's F1", "DEAP, scikit-learn's F1"
+DEAP = "DEAP, numpy's F1"
+SLOW = "DEAP, scikit-learn's F1"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ class Case:
         shape = (len(self.skills), self.images, self.classes)
         noise = rng.normal(size=shape) + rng.normal(size=shape[1:])
         logits = noise + np.reshape(self.skills, (-1, 1, 1)) * np.eye(self.classes)[labels]
-        positive = 1 if self.classes == 2 else None
+        if self.classes == 2:
+            positive = 1
+        else:
+            positive = None
         return Problem(softmax(logits, axis=2), labels, positive, tuple(map(str, range(self.classes))))
 
 
@@ -131,12 +135,11 @@ def measure_time(case: Case | Given, settings: Settings) -> list[dict[str, Any]]
         A row per way: medians of ``cpu_seconds`` and of ``seconds`` by the clock, and ``cpu_ratio`` and ``ratio``, how
         many times as long as ours it takes. For ours and DEAP's also what ``compare_genetic`` says.
     """
-    problem, config = case.draw(0), settings.genetic
-    once, quick, slow = (
-        config.model_copy(update={"restarts": 1}),
-        numpy_evaluation(problem),
-        sklearn_evaluation(problem),
-    )
+    problem = case.draw(0)
+    config = settings.genetic
+    once = config.model_copy(update={"restarts": 1})
+    quick = numpy_evaluation(problem)
+    slow = sklearn_evaluation(problem)
     ways: dict[str, Callable[[int], Any]] = {
         "ours": lambda seed: fit_genetic(_fresh(problem), config, seed),
         DEAP: lambda seed: deap_genetic(problem.members, quick, config, seed),
@@ -223,7 +226,10 @@ def time_table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         times = [f"{1000 * row['cpu_seconds']:,.0f}", f"{row['cpu_ratio']:,.0f}"]
         times += [f"{1000 * row['seconds']:,.0f}", f"{row['ratio']:,.0f}"]
-        f1 = [f"{row['f1_mean']:.4f}", f"{row['p']:.2f}"] if "p" in row else ["", ""]
+        if "p" in row:
+            f1 = [f"{row['f1_mean']:.4f}", f"{row['p']:.2f}"]
+        else:
+            f1 = ["", ""]
         shown.add_row(row["way"], *times, *f1)
     return shown
 

@@ -29,7 +29,8 @@ COMPARED = ("auc", "f1_weighted", "accuracy")
 METHODS = ("logit_t", "expanded_bca", "bca", "percentile")
 OF_DIFFERENCE = " difference"
 # The second model of a pair: less skill, and so much of the noise in common with the first.
-WORSE_BY, IN_COMMON = 0.25, 0.7
+WORSE_BY = 0.25
+IN_COMMON = 0.7
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ WORLDS = (World("usual", 0.6, 1.2, 1.0), World("near perfect", 0.5, 2.3, 1.0))
 def truth(world: World) -> dict[str, float]:
     """Return the population values of MAIN: of image and subject drawn at random, pairs from different subjects."""
     scale = np.hypot(1, world.spread)
-    right, positive = stats.norm.cdf(world.skill / scale), world.prevalence
+    right = stats.norm.cdf(world.skill / scale)
+    positive = world.prevalence
     shares = np.array(
         [[(1 - positive) * right, (1 - positive) * (1 - right)], [positive * (1 - right), positive * right]]
     )
@@ -80,7 +82,8 @@ def truth(world: World) -> dict[str, float]:
 
 def truth_of_pair(world: World) -> dict[str, float]:
     """Return the population values of the differences between the two models of ``draw_pair``."""
-    first, second = truth(world), truth(replace(world, skill=world.skill - WORSE_BY))
+    first = truth(world)
+    second = truth(replace(world, skill=world.skill - WORSE_BY))
     return {name + OF_DIFFERENCE: first[name] - second[name] for name in COMPARED}
 
 
@@ -166,7 +169,8 @@ def _intervals(
 def _statistics(
     first: LabelledPredictions, second: LabelledPredictions
 ) -> list[tuple[tuple[str, ...], Statistic, Bounds]]:
-    ours, theirs = WeightedMetrics(first), WeightedMetrics(second)
+    ours = WeightedMetrics(first)
+    theirs = WeightedMetrics(second)
     main, compared = ([ours.names.index(name) for name in names] for names in (MAIN, COMPARED))
     names = tuple(name + OF_DIFFERENCE for name in COMPARED)
     return [
@@ -177,7 +181,8 @@ def _statistics(
 
 def _counted(found: list[Interval], true: float, method: str) -> dict[str, float]:
     ends = np.array([(one.low, one.high) for one in found if one.low is not None]).reshape(-1, 2)
-    below, above = int((true < ends[:, 0]).sum()), int((true > ends[:, 1]).sum())
+    below = int((true < ends[:, 0]).sum())
+    above = int((true > ends[:, 1]).sum())
     covered = share(len(ends) - below - above, len(ends), 0.95)
     return {
         "truth": true,

@@ -93,7 +93,8 @@ def write_run(folder: Path, images: int) -> None:
     """Write what a run leaves of so many drawn cells of two classes: predictions, pictures and heat maps."""
     rng = np.random.default_rng(0)
     data = SyntheticConfig(source="synthetic", positive_class="all", images=images, subjects=SUBJECTS, size=SIDE)
-    validation, test = _frame(200, "validation", rng), _frame(images, "test", rng)
+    validation = _frame(200, "validation", rng)
+    test = _frame(images, "test", rng)
     about = {"name": "drawn", "source": "synthetic", "synthetic": True, "protocol": "subject", "seed": 0}
     frame = pd.concat([validation, test], ignore_index=True)
     write_predictions(folder / "predictions.parquet", Predictions(frame, ("hem", "all"), "all", about))

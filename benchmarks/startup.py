@@ -18,7 +18,9 @@ from common.runs.run import ROOT
 
 PROBE = ROOT / "scripts" / "benchmarks" / "startup_probe"
 LIBRARIES = "import torch, timm, pytorch_lightning, hydra, albumentations"
-BARE, JOB, SUBMITTED = "five libraries", "train.py", "sbatch to first batch"
+BARE = "five libraries"
+JOB = "train.py"
+SUBMITTED = "sbatch to first batch"
 IMPORTS = ("Hydra", "torch", "timm", "Lightning", "albumentations", "other libraries", "our modules")
 WORK = ("compose", "inspect", "build", "prepare", "trainer", "first batch", "rest")
 PHASES = ("python", *IMPORTS, *WORK, "total")
@@ -98,7 +100,8 @@ class Processes:
         }
         if bytecode is not None:
             own["PYTHONPYCACHEPREFIX"] = str(self.folder / ("bytecode" if bytecode else "none"))
-        command, environment = [sys.executable, *arguments], os.environ | own | more
+        command = [sys.executable, *arguments]
+        environment = os.environ | own | more
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         found = _read(self.marks.glob("start-*.json"))
         if done.returncode or not found:
@@ -168,11 +171,16 @@ def startup_table(found: pd.DataFrame) -> Table:
 
 
 def _suffix(bytecode: bool) -> str:
-    return "" if bytecode else ", no bytecode"
+    if bytecode:
+        return ""
+    return ", no bytecode"
 
 
 def _cell(row: pd.Series) -> str:
-    cpu = "" if pd.isna(row["cpu_s"]) else f" ({row['cpu_s']:.2f})"
+    if pd.isna(row["cpu_s"]):
+        cpu = ""
+    else:
+        cpu = f" ({row['cpu_s']:.2f})"
     return f"{row['wall_s']:.2f}{cpu}"
 
 

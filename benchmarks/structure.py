@@ -1,7 +1,7 @@
 """Measurements of the structure of the code base: size, density, function lengths, importers.
 
-``python -m benchmarks.structure`` prints a table of the packages of this checkout; ``--root`` measures another one, such
-as an older revision, and ``--csv`` adds the figures to a table.
+``python -m benchmarks.structure`` prints a table of the packages of this checkout; ``--root`` measures another one,
+such as an older revision, and ``--csv`` writes the figures to a table.
 """
 
 import argparse

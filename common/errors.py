@@ -26,4 +26,6 @@ def close_names(name: str, names: Sequence[str]) -> str:
     deeper = [other for other in names if other.count(".") == 1 and (len(upper) < 4 or other[-1].isdigit())]
     listed = [other for other in (upper + deeper if len(upper) < 8 else upper) if other not in close]
     text = ", ".join(listed[:LISTED]) + (", ..." if len(listed) > LISTED else "")
-    return f"close to it: {', '.join(close)}; others: {text}" if close else f"the names are: {text}"
+    if close:
+        return f"close to it: {', '.join(close)}; others: {text}"
+    return f"the names are: {text}"

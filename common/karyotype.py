@@ -5,7 +5,9 @@ from typing import Literal, NamedTuple
 
 AUTOSOMES = tuple(str(number) for number in range(1, 23))
 CHROMOSOMES = (*AUTOSOMES, "X", "Y")
-NORMAL, ABNORMAL, PREPARATION_LOSS = "normal", "abnormal", "preparation_loss"
+NORMAL = "normal"
+ABNORMAL = "abnormal"
+PREPARATION_LOSS = "preparation_loss"
 # Complements of sex chromosomes that people live with, beside XX and XY.
 _SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
 

@@ -74,7 +74,9 @@ class Predictions:
     @property
     def positive_index(self) -> int | None:
         """The index of the positive class, None where there are more than two classes."""
-        return None if self.positive_class is None else self.classes.index(self.positive_class)
+        if self.positive_class is None:
+            return None
+        return self.classes.index(self.positive_class)
 
 
 def uncertainty_of(probabilities: np.ndarray) -> np.ndarray:
@@ -103,7 +105,10 @@ def read_predictions(path: Path) -> Predictions:
         UserError: The file is missing, is not one of Karyocyte's, has another schema version or lacks a column.
     """
     path = Path(path)
-    path = path / "predictions.parquet" if path.is_dir() else path
+    if path.is_dir():
+        path = path / "predictions.parquet"
+    else:
+        path = path
     if not path.is_file():
         raise UserError(f"no predictions at {path}: name a finished run's folder, or its predictions.parquet")
     try:
@@ -127,6 +132,9 @@ def _check_version(path: Path, found: object) -> None:
     if found in READABLE:
         return
     newer = isinstance(found, int) and found > SCHEMA_VERSION
-    way_out = "bring the code up to date" if newer else "run it again"
+    if newer:
+        way_out = "bring the code up to date"
+    else:
+        way_out = "run it again"
     known = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}"
     raise UserError(f"{path} has predictions schema {found or 'none'}, this code reads {known}: {way_out}")

@@ -44,7 +44,10 @@ class Preempted(SystemExit):
         super().__init__(signum, first)
         self.signum = signum
         self.first = first
-        self.code = 128 + signal.SIGTERM if first else 0
+        if first:
+            self.code = 128 + signal.SIGTERM
+        else:
+            self.code = 0
 
     def __str__(self) -> str:
         return signal.Signals(self.signum).name
@@ -118,7 +121,10 @@ def in_training() -> Iterator[None]:
         Preempted: A signal came and the block did not heed it: it had ended, or it failed. What it failed of is told,
             and comes again when the job goes on.
     """
-    watch = _watches[-1] if _watches else _Watch(os.getpid(), first=True)
+    if _watches:
+        watch = _watches[-1]
+    else:
+        watch = _Watch(os.getpid(), first=True)
     watch.training = True
     try:
         yield
@@ -136,7 +142,9 @@ def in_training() -> Iterator[None]:
 
 def pending() -> int | None:
     """Return the signal that was noted, None where none was."""
-    return _watches[-1].noted if _watches else None
+    if _watches:
+        return _watches[-1].noted
+    return None
 
 
 def note_progress() -> None:
@@ -152,7 +160,10 @@ def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
         signum: The signal, which another process than this one may have got; None: the one that was noted here.
         first: Whether this is the first of the job's processes; None: as ``watched`` was told.
     """
-    watch = _watches[-1] if _watches else _Watch(os.getpid(), first=True)
+    if _watches:
+        watch = _watches[-1]
+    else:
+        watch = _Watch(os.getpid(), first=True)
     watch.leaving = True
     watch.noted = watch.noted or signum or signal.SIGTERM
     raise Preempted(signum or watch.noted, watch.first if first is None else first)
@@ -160,8 +171,11 @@ def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
 
 def slurm_job() -> str | None:
     """Return the id of the present Slurm job, of its array member alone where it is one; None outside Slurm."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    if array and task:
+        return f"{array}_{task}"
+    return os.environ.get("SLURM_JOB_ID")
 
 
 def requeue() -> None:
@@ -171,7 +185,8 @@ def requeue() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         reason = done.stderr.strip() or f"exit code {done.returncode}"
     except (OSError, subprocess.TimeoutExpired) as error:
-        done, reason = None, str(error)
+        done = None
+        reason = str(error)
     # Slurm ends the job's processes at once, and may reach scontrol itself before it has ended.
     well = done is not None and done.returncode in (0, -signal.SIGTERM)
     if not well and not any(answer in reason for answer in REQUEUED):
@@ -214,12 +229,17 @@ def ignore_in_worker() -> None:
 
 
 def _signals() -> tuple[signal.Signals, ...]:
-    return (signal.SIGTERM, *WARNINGS) if slurm_job() else (signal.SIGTERM,)
+    if slurm_job():
+        return (signal.SIGTERM, *WARNINGS)
+    return (signal.SIGTERM,)
 
 
 def _heed(signum: int, frame: FrameType | None) -> None:
     """Note the signal and, outside a training, raise ``Preempted``; a second one says nothing new."""
-    watch = _watches[-1] if _watches else None
+    if _watches:
+        watch = _watches[-1]
+    else:
+        watch = None
     if watch is None or watch.process != os.getpid():
         _as_child(signum)
         return

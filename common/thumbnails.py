@@ -31,13 +31,15 @@ def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.nda
     """
     schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="none") as writer:
-        names, pictures = [], []
+        names = []
+        pictures = []
         for image_id, image in zip(image_ids, images, strict=True):
             names.append(image_id)
             pictures.append(image if isinstance(image, bytes) else encode(image, size))
             if len(names) == BATCH:
                 writer.write_table(pa.table([names, pictures], schema=schema))
-                names, pictures = [], []
+                names = []
+                pictures = []
         if names:
             writer.write_table(pa.table([names, pictures], schema=schema))
 

@@ -43,10 +43,16 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     passes = _checked(np.asarray(passes, dtype=np.float64), len(classes))
     rows = np.arange(passes.shape[1])
     mean = passes.mean(axis=0)
-    voted = passes[..., 1] >= 0.5 if len(classes) == 2 else passes.argmax(axis=2)
+    if len(classes) == 2:
+        voted = passes[..., 1] >= 0.5
+    else:
+        voted = passes.argmax(axis=2)
     votes = (voted[..., None] == np.arange(len(classes))).sum(axis=0)
     support = votes + mean / 2  # a mean counts for less than a vote
-    label = (support[:, 1] >= support[:, 0]).astype(np.int64) if len(classes) == 2 else support.argmax(axis=1)
+    if len(classes) == 2:
+        label = (support[:, 1] >= support[:, 0]).astype(np.int64)
+    else:
+        label = support.argmax(axis=1)
     of_label = passes[:, rows, label]
     share = votes[rows, label] / len(passes)
     entropy = uncertainty_of(mean)

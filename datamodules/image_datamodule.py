@@ -51,7 +51,10 @@ class PreparedDataset(Dataset[Item]):
         self.images = images
         self.rows = rows
         self.labels = labels
-        self.copies = np.zeros_like(rows) if copies is None else copies
+        if copies is None:
+            self.copies = np.zeros_like(rows)
+        else:
+            self.copies = copies
         self.augmentation = augmentation
         self.prepare = prepare
 
@@ -104,7 +107,10 @@ class ImageDataModule(LightningDataModule):
         config = self.config
         scanned = scan(config.data, config.data_dir, Path(config.cache_dir), self.progress)
         self.expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
-        self.manifest = self.expansion.manifest if self.expansion else scanned
+        if self.expansion:
+            self.manifest = self.expansion.manifest
+        else:
+            self.manifest = scanned
         self._check_logits()
         if is_on(config.transform.within_places):
             self.places = place_boxes(self.manifest, config.prepare.stored_shape)
@@ -115,16 +121,25 @@ class ImageDataModule(LightningDataModule):
         train = self.rows("train")
         seed = derive_seed("balance", config.seed, config.split.seed, config.split.fold)
         # What was evened out before the split is not evened out again.
-        name = "none" if self.expansion and config.balance.name == "hem_all" else config.balance.name
+        if self.expansion and config.balance.name == "hem_all":
+            name = "none"
+        else:
+            name = config.balance.name
         self.plan = plan(self.labels[train], train, len(self.manifest.classes), name, seed)
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
 
     def prepare(self) -> None:
         """Fill the cache of prepared images, or find it filled."""
-        scanned = self.expansion.scanned if self.expansion else self.manifest
+        if self.expansion:
+            scanned = self.expansion.scanned
+        else:
+            scanned = self.manifest
         images = prepared_images(scanned, self.config.prepare, Path(self.config.cache_dir), self.progress)
-        self.images = self.expansion.serve(images) if self.expansion else images
+        if self.expansion:
+            self.images = self.expansion.serve(images)
+        else:
+            self.images = images
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -170,7 +185,8 @@ class ImageDataModule(LightningDataModule):
 
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
-        manifest, counts = self.manifest, []
+        manifest = self.manifest
+        counts = []
         for part in ("train", "validation", "test", "unused"):
             labels = manifest.frame["label"].iloc[self.rows(part)]
             if len(labels) or part != "unused":
@@ -193,8 +209,14 @@ class ImageDataModule(LightningDataModule):
 
     def warnings(self) -> list[str]:
         """Return what leaks: before the split, between the parts, through ``init_from``; empty where nothing does."""
-        seen = [f"init_from has seen {self.seen} of the images that judge this run"] if self.seen else []
-        expanded = [self.expansion.warning] if self.expansion else []
+        if self.seen:
+            seen = [f"init_from has seen {self.seen} of the images that judge this run"]
+        else:
+            seen = []
+        if self.expansion:
+            expanded = [self.expansion.warning]
+        else:
+            expanded = []
         return [*expanded, *self.leaks.lines(), *seen]
 
     def write_facts(self, folder: Path) -> None:
@@ -215,7 +237,10 @@ class ImageDataModule(LightningDataModule):
 
     def _augmentation(self) -> Augmentation:
         """What is drawn anew in each epoch; what was done before the split is not done again."""
-        transform = self.expansion.transform if self.expansion else self.config.transform
+        if self.expansion:
+            transform = self.expansion.transform
+        else:
+            transform = self.config.transform
         return Augmentation(transform, self.config.seed, self.places)
 
     def _loader(self, dataset: PreparedDataset, batches: EpochBatchSampler | None = None) -> DataLoader:
@@ -237,13 +262,20 @@ class ImageDataModule(LightningDataModule):
             return 0, 0
         loop = self.trainer.fit_loop
         progress = loop.epoch_loop.batch_progress
-        first = 0 if progress.is_last_batch else progress.current.processed
+        if progress.is_last_batch:
+            first = 0
+        else:
+            first = progress.current.processed
         return loop.epoch_progress.current.processed, first
 
     def _check_logits(self) -> None:
         """One output decides between two classes; more classes need one each."""
-        logits, classes = self.config.head.logits, self.manifest.classes
-        allowed = (None, 1, 2) if len(classes) == 2 else (None, len(classes))
+        logits = self.config.head.logits
+        classes = self.manifest.classes
+        if len(classes) == 2:
+            allowed = (None, 1, 2)
+        else:
+            allowed = (None, len(classes))
         if logits not in allowed:
             raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
 

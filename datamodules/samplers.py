@@ -27,7 +27,10 @@ def check_shares(images: int, part: str, world: World) -> None:
     Raises:
         UserError: There are too few for each process.
     """
-    each = 2 if part == "train" else 1
+    if part == "train":
+        each = 2
+    else:
+        each = 1
     if world.size > 1 and images < each * world.size:
         raise UserError(
             f"the {part} part has {images} images, and each of {world.size} processes needs {each}: "
@@ -54,7 +57,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
             as much.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         length: int,
         batch_size: int,

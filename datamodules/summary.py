@@ -29,7 +29,10 @@ def overview(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
         as text. The size is width x height in pixels: the least of each "to" the largest of each.
     """
     frame = manifest.frame
-    counts = {} if parts is None else {part: f"{(parts == part).sum():,}" for part in _shown(parts)}
+    if parts is None:
+        counts = {}
+    else:
+        counts = {part: f"{(parts == part).sum():,}" for part in _shown(parts)}
     ends = [(frame["width"].min(), frame["height"].min()), (frame["width"].max(), frame["height"].max())]
     sizes = [f"{width} x {height}" for width, height in dict.fromkeys(ends)]
     channels = ", ".join(map(str, sorted(set(frame["channels"]))))
@@ -60,10 +63,15 @@ def class_counts(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
 
 
 def _shown(parts: pd.Series) -> tuple[str, ...]:
-    return (*PARTS, UNUSED) if (parts == UNUSED).any() else PARTS
+    if (parts == UNUSED).any():
+        return (*PARTS, UNUSED)
+    return PARTS
 
 
-_COLUMNS, _PANEL, _TITLE = 3, 6.2, 0.6  # images side by side; inches: width of an image, height of its title
+# images side by side; inches: width of an image, height of its title
+_COLUMNS = 3
+_PANEL = 6.2
+_TITLE = 0.6
 _AROUND = 9  # pixels: how far the outline keeps from what it is around, so as to hide nothing
 
 
@@ -88,8 +96,12 @@ def write_kind_sheet(manifest: Manifest, path: Path) -> int:
     frame = manifest.frame
     kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
     rows = kinds.drop_duplicates().index
-    known = read_karyograms(manifest.root) if (manifest.root / KARYOGRAMS).is_file() else None
-    lines, columns = -(-len(rows) // _COLUMNS), min(len(rows), _COLUMNS)
+    if (manifest.root / KARYOGRAMS).is_file():
+        known = read_karyograms(manifest.root)
+    else:
+        known = None
+    lines = -(-len(rows) // _COLUMNS)
+    columns = min(len(rows), _COLUMNS)
     tallest = (frame["height"] / frame["width"]).loc[rows].max()
     figure = Figure(figsize=(_PANEL * columns, (_PANEL * tallest + _TITLE) * lines), layout="constrained")
     FigureCanvasAgg(figure)

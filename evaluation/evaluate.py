@@ -42,7 +42,8 @@ def judge(predictions: Predictions, settings: EvaluationConfig) -> dict:
     Raises:
         UserError: No positive class for two classes, or a probability that is not a number.
     """
-    test, validation = score(predictions.part("test")), score(predictions.part("validation"))
+    test = score(predictions.part("test"))
+    validation = score(predictions.part("validation"))
     point = choose_threshold(validation, settings)
     parts = {
         "test": judge_part(test, point.value, settings),
@@ -131,7 +132,9 @@ def judge_part(scored: LabelledPredictions, threshold: Threshold | None, setting
 
 def judge_runs(runs: list[Predictions], settings: EvaluationConfig) -> dict:
     """Judge one run (see ``judge``) or several folds (see ``judge_pooled``)."""
-    return judge(runs[0], settings) if len(runs) == 1 else judge_pooled(runs, settings)
+    if len(runs) == 1:
+        return judge(runs[0], settings)
+    return judge_pooled(runs, settings)
 
 
 def write_judgement(
@@ -226,7 +229,8 @@ def _header(predictions: Predictions, settings: EvaluationConfig) -> dict:
 
 def _cells(runs: list[Predictions], test: dict, settings: EvaluationConfig) -> dict[str, dict | list[dict] | None]:
     """Judge class by class and cell by cell."""
-    assignment, classes = judge_cells(runs, settings), list(runs[0].classes)
+    assignment = judge_cells(runs, settings)
+    classes = list(runs[0].classes)
     assigned = assignment and assignment["confusion"]
     return {
         "per_class": per_class(classes, test["confusion"], assigned) if len(classes) > 2 else None,
@@ -264,7 +268,10 @@ def _fold_means(
     sizes = [len(score(run.part("test")).labels) for run in runs]
     own = [point.value for point in points]
     halves = _as_dicts(fold_mean_intervals(pooled, sizes, [0.5] * len(runs), settings))
-    chosen = None if None in own else _as_dicts(fold_mean_intervals(pooled, sizes, own, settings))
+    if None in own:
+        chosen = None
+    else:
+        chosen = _as_dicts(fold_mean_intervals(pooled, sizes, own, settings))
     return {"metrics": halves, "metrics_at_threshold": chosen}
 
 
@@ -283,7 +290,8 @@ def judge_details(
         ``per_kind``, ``by_subject``, ``subgroups``, ``operating_points``, ``calibration`` and ``triage`` (see the
         functions of these names, ``judge_...``), and lines that say what limits them.
     """
-    calibration, triage = judge_calibration(runs, settings), judge_triage(runs, settings)
+    calibration = judge_calibration(runs, settings)
+    triage = judge_triage(runs, settings)
     groups = subgroups(runs, test, settings)
     found = {
         "per_kind": per_kind(runs, [point.value for point in points], settings.confidence),

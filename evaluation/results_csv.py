@@ -42,7 +42,8 @@ def rows_of(judgement: dict, label: str) -> list[dict]:
     """
     means = judgement.get("fold_means") or {"metrics": {}, "metrics_at_threshold": {}}
     cells = judgement.get("assignment") or {"metrics": {}, "fold_means": None}
-    test, rows = judgement["test"], []
+    test = judgement["test"]
+    rows = []
     shared = _shared(judgement["about"], test["images"], test["subjects"], label)
     for key, suffix in (("metrics", ""), ("metrics_at_threshold", "@threshold")):
         for metric, interval in (test[key] or {}).items():
@@ -70,7 +71,8 @@ def rows_of_matrix(matrix: dict, label: str) -> list[dict]:
 
 def _details(judgement: dict) -> dict[str, dict]:
     """What is judged beside the metrics, as intervals by name."""
-    found, calibration = {}, judgement.get("calibration") or {}
+    found = {}
+    calibration = judgement.get("calibration") or {}
     for key, suffix in (("before", ""), ("after", "_scaled"), ("sampled", "_sampled")):
         ends = (calibration.get(key) or {}).get("intervals", {})
         found |= {f"{name}{suffix}": interval for name, interval in ends.items()}
@@ -171,12 +173,18 @@ def _text(value: object) -> str:
         return " ".join(map(_text, value))
     if isinstance(value, float):
         # Six digits tell any two sets of images apart; more would feign precision.
-        return "" if pd.isna(value) else f"{value:.6f}"
-    return "" if value is None else str(value)
+        if pd.isna(value):
+            return ""
+        return f"{value:.6f}"
+    if value is None:
+        return ""
+    return str(value)
 
 
 def _source(about: dict) -> str:
     source = _text(about.get("source"))
     if about.get("on"):  # another data set than the run's
         source = f"{source} on {_text(about['on'])}"
-    return source if not about.get("synthetic") or source == "synthetic" else f"{source} (synthetic)".strip()
+    if not about.get("synthetic") or source == "synthetic":
+        return source
+    return f"{source} (synthetic)".strip()

@@ -26,7 +26,8 @@ def table(judgement: dict) -> Group:
     Returns:
         Something that rich prints: heading, table, what it is about, and the warnings.
     """
-    test, means = judgement["test"], judgement.get("fold_means")
+    test = judgement["test"]
+    means = judgement.get("fold_means")
     confidence = _confidence(judgement)
     at_threshold = test["metrics_at_threshold"]
     result = _table()
@@ -48,8 +49,12 @@ def table(judgement: dict) -> Group:
     # What limits the validation part stands in metrics.json: the table is about the test part.
     lines = [line for line in judgement["warnings"] if not line.startswith("validation: ")]
     warnings = [Text(f"! {line}", style="yellow") for line in lines]
-    of_cells = _of_cells(judgement) if judgement.get("assignment") else ()
-    title, captions = Text(heading(judgement["about"]), style="bold"), map(Text, _captions(judgement))
+    if judgement.get("assignment"):
+        of_cells = _of_cells(judgement)
+    else:
+        of_cells = ()
+    title = Text(heading(judgement["about"]), style="bold")
+    captions = map(Text, _captions(judgement))
     details = [*detail_parts(judgement), *triage_parts(judgement)]
     return Group(title, result, *captions, *of_cells, *details, *warnings)
 
@@ -62,7 +67,8 @@ def _table(title: str = "test metric") -> Table:
 
 def _of_cells(judgement: dict) -> tuple[Table | Text, ...]:
     """The second line: calls one by one and placed jointly, and what the counts of the cells say."""
-    assignment, confidence = judgement["assignment"], _confidence(judgement)
+    assignment = judgement["assignment"]
+    confidence = _confidence(judgement)
     known = {**judgement["test"]["metrics"], **assignment["metrics"]}
     result = _table(f"{assignment['cells']:,} cells")
     for column in ("one by one", "placed jointly"):
@@ -92,7 +98,10 @@ def _karyotypes(cells: dict[str, int]) -> str:
 
 def _costs(assignment: dict) -> str:
     pairs = dict.fromkeys(f"{costs['extra']:g} and {costs['missing']:g}" for costs in assignment["costs"])
-    how = ", chosen on validation" if assignment["chosen"] == "validation" else ""
+    if assignment["chosen"] == "validation":
+        how = ", chosen on validation"
+    else:
+        how = ""
     return f"cost of a chromosome too many and too few: {' / '.join(pairs)} nats{how}"
 
 
@@ -118,8 +127,12 @@ def difference_table(comparison: dict) -> Group:
     for name, interval in (comparison.get("fold_mean_differences") or {}).items():
         result.add_row(f"{name}, fold means", "", "", *_cells(interval, sign="+"))
     lines = [f"first:  {heading(comparison['first_about'])}", f"second: {heading(comparison['second_about'])}"]
-    test, subjects = comparison["mcnemar"], comparison["subjects"]
-    of_whom = "subjects unknown" if subjects is None else f"{subjects} subjects"
+    test = comparison["mcnemar"]
+    subjects = comparison["subjects"]
+    if subjects is None:
+        of_whom = "subjects unknown"
+    else:
+        of_whom = f"{subjects} subjects"
     notes = [
         f"{comparison['images']:,} test images, {of_whom}; difference = first - second, calls at 0.5",
         f"McNemar's exact test on images: only the first is right on {test['only_first']}, only the second on "
@@ -130,10 +143,14 @@ def difference_table(comparison: dict) -> Group:
 
 
 def _captions(judgement: dict) -> list[str]:
-    test, counts = judgement["test"], judgement["test"]["class_counts"]
+    test = judgement["test"]
+    counts = judgement["test"]["class_counts"]
     few = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     many = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
-    subjects = "subjects unknown" if test["subjects"] is None else f"{test['subjects']} subjects"
+    if test["subjects"] is None:
+        subjects = "subjects unknown"
+    else:
+        subjects = f"{test['subjects']} subjects"
     lines = [f"{test['images']:,} test images ({few if len(counts) < 9 else many}), {subjects}"]
     if judgement["positive_class"]:
         lines[0] += f"; positive: {judgement['positive_class']}"
@@ -143,11 +160,17 @@ def _captions(judgement: dict) -> list[str]:
     if judgement["threshold"]["reason"]:
         lines.append(f"no threshold chosen: {judgement['threshold']['reason']}")
     elif test["metrics_at_threshold"] is not None:
-        own = "each fold's own, " if isinstance(judgement["threshold"]["value"], list) else ""
+        if isinstance(judgement["threshold"]["value"], list):
+            own = "each fold's own, "
+        else:
+            own = ""
         lines.append(f"threshold: {own}chosen on validation ({judgement['threshold']['method']})")
     lines += calibration_lines(judgement.get("calibration"))
     if judgement.get("fold_means"):
-        at_half = " at 0.5" if judgement["positive_class"] else ""
+        if judgement["positive_class"]:
+            at_half = " at 0.5"
+        else:
+            at_half = ""
         lines.append(
             f"left: the test images of {len(judgement['folds'])} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
@@ -156,7 +179,9 @@ def _captions(judgement: dict) -> list[str]:
 
 
 def _threshold_title(value: float | list[float]) -> str:
-    return "at own" if isinstance(value, list) else f"at {value:.3f}"
+    if isinstance(value, list):
+        return "at own"
+    return f"at {value:.3f}"
 
 
 def _confidence(result: dict) -> str:
@@ -164,12 +189,15 @@ def _confidence(result: dict) -> str:
 
 
 def _cells(interval: dict, sign: str = "") -> tuple[str, str]:
-    low, high = _number(interval["low"], sign), _number(interval["high"], sign)
+    low = _number(interval["low"], sign)
+    high = _number(interval["high"], sign)
     return _number(interval["value"], sign), "-" if interval["low"] is None else f"{low} to {high}"
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
+    if value is None:
+        return "-"
+    return f"{value:{sign}.3f}"
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:
@@ -186,7 +214,11 @@ def _plain(value: object) -> str:
     if value is None or pd.isna(value):
         return "-"
     whole = not isinstance(value, float) or value == int(value) and abs(value) > 1
-    return f"{value:.0f}" if whole and isinstance(value, float) else str(value) if whole else f"{value:.3f}"
+    if whole and isinstance(value, float):
+        return f"{value:.0f}"
+    if whole:
+        return str(value)
+    return f"{value:.3f}"
 
 
 BY_SUBJECT = ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity")
@@ -239,18 +271,25 @@ def _subgroups(judgement: dict) -> list[Table | Text]:
     if not rows:
         return []
     # Small subgroups easily lack some of many classes, and a mean over classes would say just that.
-    second = "auc" if judgement["positive_class"] else "f1_weighted"
-    result, lines = (
-        _breakdown_table("subgroup", "images", "accuracy", _confidence(judgement), second, "interval"),
-        [],
-    )
+    if judgement["positive_class"]:
+        second = "auc"
+    else:
+        second = "f1_weighted"
+    result = _breakdown_table("subgroup", "images", "accuracy", _confidence(judgement), second, "interval")
+    lines = []
     for by, of_by in groupby(rows, key=lambda row: row["by"]):
         every = list(of_by)
-        shown = every if len(every) <= SHOWN else sorted(every, key=_accuracy)[:SHOWN]
+        if len(every) <= SHOWN:
+            shown = every
+        else:
+            shown = sorted(every, key=_accuracy)[:SHOWN]
         if len(every) > SHOWN:
             lines.append(f"by {by}: the {SHOWN} with the lowest accuracy of {len(every)}; subgroups.csv has all")
         for row in shown:
-            other = _interval_cells(row["metrics"][second], "-") if second in row["metrics"] else ("-", "-")
+            if second in row["metrics"]:
+                other = _interval_cells(row["metrics"][second], "-")
+            else:
+                other = ("-", "-")
             cells = [f"{row['images']:,}", *_interval_cells(row["metrics"]["accuracy"], "-"), *other]
             # As text: a group may be called [red].
             result.add_row(Text(f"{by} {row['group'].replace('_', ' ')}"), *cells)
@@ -269,17 +308,26 @@ def _breakdown_table(title: str, *columns: str) -> Table:
 
 def _accuracy(row: dict) -> float:
     value = row["metrics"]["accuracy"]["value"]
-    return 1.0 if value is None else value
+    if value is None:
+        return 1.0
+    return value
 
 
 def _limits(threshold: float | list[float | None] | None) -> str:
     """A threshold, or the ends of the folds'; 0.5 stands for one that validation does not choose."""
     values = [0.5 if one is None else one for one in (threshold if isinstance(threshold, list) else [threshold])]
-    low, high = min(values), max(values)
-    return f"{low:.3f}" if low == high else f"{low:.2f}-{high:.2f}"
+    low = min(values)
+    high = max(values)
+    if low == high:
+        return f"{low:.3f}"
+    return f"{low:.2f}-{high:.2f}"
 
 
 def _interval_cells(interval: dict, between: str = " to ") -> tuple[str, str]:
-    value, low = interval["value"], interval["low"]
-    ends = "-" if low is None else f"{low:.3f}{between}{interval['high']:.3f}"
+    value = interval["value"]
+    low = interval["low"]
+    if low is None:
+        ends = "-"
+    else:
+        ends = f"{low:.3f}{between}{interval['high']:.3f}"
     return "-" if value is None else f"{value:.3f}", ends

@@ -45,18 +45,24 @@ def build_classifier(
     for stage in stages_of(config).values():
         resolve_modules(backbone.module, stage.train)
         _check_optimizer(config, stage)
-    weights = None if class_weights is None else torch.as_tensor(class_weights)
+    if class_weights is None:
+        weights = None
+    else:
+        weights = torch.as_tensor(class_weights)
     model = assemble(config, backbone, info.mean, info.std, info.args, len(classes), weights)
     if config.inference.mc_passes:
         check_dropout(model, config.inference.mc_passes, config.prepare.size)
     if config.trainer.channels_last:
         # Convolutions hand the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)
-    start = _start_from(model, Path(config.init_from), classes) if config.init_from else None
+    if config.init_from:
+        start = _start_from(model, Path(config.init_from), classes)
+    else:
+        start = None
     return model, {"weights": info.content_hash(), "init_from": start}
 
 
-def assemble(
+def assemble(  # noqa: PLR0913
     config: Config,
     backbone: Backbone,
     mean: Sequence[float],

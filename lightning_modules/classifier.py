@@ -43,7 +43,7 @@ class Classifier(LightningModule):
         network_args: timm's arguments that the backbone was built with, those of its weights' side file among them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         backbone: nn.Module,
         head: nn.Module,
@@ -72,7 +72,10 @@ class Classifier(LightningModule):
         self.stage_steps = 0
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
-        weights = None if class_weights is None else class_weights.float()
+        if class_weights is None:
+            weights = None
+        else:
+            weights = class_weights.float()
         self.register_buffer("class_weights", weights, persistent=False)
         self.train_accuracy = _accuracy(classes)
         self.val_metrics = _validation_metrics(classes)
@@ -110,13 +113,22 @@ class Classifier(LightningModule):
             label: int64, shape (B,), class indices.
             weighted: Use the class weights and the label smoothing (training), or neither (validation).
         """
-        weights = self.class_weights if weighted else None
+        if weighted:
+            weights = self.class_weights
+        else:
+            weights = None
         if logits.shape[1] == 1:
             target = label.to(logits.dtype).unsqueeze(1)
-            per_image = torch.ones_like(target) if weights is None else weights[label].unsqueeze(1)
+            if weights is None:
+                per_image = torch.ones_like(target)
+            else:
+                per_image = weights[label].unsqueeze(1)
             losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
             return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
-        smoothing = self.loss_config.label_smoothing if weighted else 0.0
+        if weighted:
+            smoothing = self.loss_config.label_smoothing
+        else:
+            smoothing = 0.0
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
@@ -125,11 +137,15 @@ class Classifier(LightningModule):
         Returns:
             {"loss": float, scalar, "correct": bool (B,)}
         """
-        logits, label = self(batch["image"]), batch["label"]
+        logits = self(batch["image"])
+        label = batch["label"]
         loss, share = self._shared(self.loss(logits, label, weighted=True), label)
         scores = self._scores(logits.detach())
         self.train_accuracy.update(scores, label)
-        called = (scores > 0.5).long() if self.classes == 2 else scores.argmax(1)
+        if self.classes == 2:
+            called = (scores > 0.5).long()
+        else:
+            called = scores.argmax(1)
         each_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
         self.log("train/loss", share, prog_bar=True, sync_dist=True, **each_epoch)
         self.log("train/acc", self.train_accuracy, **each_epoch)
@@ -137,7 +153,8 @@ class Classifier(LightningModule):
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
-        logits, label = self(batch["image"]), batch["label"]
+        logits = self(batch["image"])
+        label = batch["label"]
         loss = self.loss(logits, label, weighted=False)
         self.val_metrics.update(self._scores(logits), label)
         self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
@@ -155,7 +172,10 @@ class Classifier(LightningModule):
         With a ``sampler``, also {"passes": float32 (B, passes, classes)}: the probabilities of each of its passes.
         """
         image = batch["image"]
-        views = [image, image.flip(-1)] if self.inference_config.mirror else [image]
+        if self.inference_config.mirror:
+            views = [image, image.flip(-1)]
+        else:
+            views = [image]
         found = [self._predicted(view) for view in views]
         return {"index": batch["index"], **{key: sum(view[key] for view in found) / len(found) for key in found[0]}}
 
@@ -173,7 +193,9 @@ class Classifier(LightningModule):
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         optimizer = build_optimizer(self.optimizer_config, trainable, self.learning_rate)
         scheduler = build_scheduler(self.scheduler_config, optimizer, self.learning_rate, self.stage_steps)
-        return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+        if scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _shared(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What this process adds to the (weighted) mean loss of the global batch, of which it has a share.
@@ -192,7 +214,10 @@ class Classifier(LightningModule):
         if processes() == 1:
             return loss, loss
         ones = torch.ones_like(label, dtype=torch.float64)
-        weights = ones if self.class_weights is None else self.class_weights[label].double()
+        if self.class_weights is None:
+            weights = ones
+        else:
+            weights = self.class_weights[label].double()
         weight = weights.sum()
         weight_of_all, images_of_all = summed(torch.stack([weight, ones.sum()]))
         share = loss * (weight * processes() / weight_of_all).to(loss.dtype)
@@ -201,11 +226,15 @@ class Classifier(LightningModule):
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """What the metrics take: the positive class's probability for two classes, else all of them."""
         probability = self.probabilities(logits.float())
-        return probability[:, 1] if self.classes == 2 else probability
+        if self.classes == 2:
+            return probability[:, 1]
+        return probability
 
 
 def _accuracy(classes: int) -> nn.Module:
-    return BinaryAccuracy() if classes == 2 else MulticlassAccuracy(classes, average="micro")
+    if classes == 2:
+        return BinaryAccuracy()
+    return MulticlassAccuracy(classes, average="micro")
 
 
 class _BinaryWeightedF1(MulticlassF1Score):

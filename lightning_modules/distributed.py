@@ -79,7 +79,8 @@ def joined(trainer: TrainerConfig) -> Iterator[World]:
     if world.size == 1:
         yield world
         return
-    quiet_before, console.quiet = console.quiet, console.quiet or not world.is_first
+    quiet_before = console.quiet
+    console.quiet = console.quiet or not world.is_first
     try:
         _join(trainer, world)
         with _broken_connections_explained():
@@ -102,12 +103,16 @@ def environment_of(world: World, trainer: TrainerConfig) -> ClusterEnvironment:
         # Slurm says it only where it was typed; Lightning refuses several tasks without it.
         os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(trainer.devices))
         return SLURMEnvironment(auto_requeue=False)
-    return TorchElasticEnvironment() if world.starter == "torchrun" else LightningEnvironment()
+    if world.starter == "torchrun":
+        return TorchElasticEnvironment()
+    return LightningEnvironment()
 
 
 def present_world() -> World:
     """Return the processes that are joined; a process on its own where none are."""
-    return _worlds[-1] if dist.is_initialized() else World()
+    if dist.is_initialized():
+        return _worlds[-1]
+    return World()
 
 
 def is_first() -> bool:
@@ -117,7 +122,9 @@ def is_first() -> bool:
 
 def processes() -> int:
     """Return how many processes are joined."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    if dist.is_initialized():
+        return dist.get_world_size()
+    return 1
 
 
 def first_decides(decide: Callable[[], T]) -> T:
@@ -128,7 +135,9 @@ def first_decides(decide: Callable[[], T]) -> T:
     """
     if processes() == 1:
         return decide()
-    return _first_hands_on(*_tried(decide)) if is_first() else _first_hands_on()
+    if is_first():
+        return _first_hands_on(*_tried(decide))
+    return _first_hands_on()
 
 
 def first_does(do: Callable[[], Any]) -> None:
@@ -185,7 +194,10 @@ def agreed(value: Any, what: str) -> None:
 @contextmanager
 def first_holds(make: Callable[[], AbstractContextManager]) -> Iterator[None]:
     """Hold a context in the first process alone, which decides for all whether it can be entered."""
-    held = make() if is_first() else nullcontext()
+    if is_first():
+        held = make()
+    else:
+        held = nullcontext()
     first_does(held.__enter__)
     try:
         with _broken_connections_explained():
@@ -209,7 +221,10 @@ def gather_to_first(value: Any) -> list[Any] | None:
     """Return the value of every process, in their order, in the first one; None in the others."""
     if processes() == 1:
         return [value]
-    values = [None] * processes() if is_first() else None
+    if is_first():
+        values = [None] * processes()
+    else:
+        values = None
     dist.gather_object(value, values, 0)
     return values
 
@@ -233,7 +248,10 @@ def _join(trainer: TrainerConfig, world: World) -> None:
     environment = environment_of(world, trainer)
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
     cuda = trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    device = torch.device("cuda", world.local_rank) if cuda else None
+    if cuda:
+        device = torch.device("cuda", world.local_rank)
+    else:
+        device = None
     if device is not None:
         if trainer.devices > torch.cuda.device_count():
             seen = f"each process sees {torch.cuda.device_count()} GPUs"
@@ -245,7 +263,10 @@ def _join(trainer: TrainerConfig, world: World) -> None:
     # One store for the life of the process: a new one might meet the closing port of the one before.
     store = dist.PrefixStore(f"run-{len(_worlds)}", _store(world.rank, world.size))
     # Small things, and objects, go over gloo and wait for no device; gradients on GPUs go over NCCL.
-    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    if cuda:
+        backend = "cpu:gloo,cuda:nccl"
+    else:
+        backend = "gloo"
     with _broken_connections_explained():
         how = {"store": store, "rank": world.rank, "world_size": world.size, "timeout": PATIENCE, "device_id": device}
         dist.init_process_group(backend, **how)

@@ -51,7 +51,10 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
             passes are asked for.
     """
     passes = config.inference.mc_passes
-    model.sampler = McDropout(model, passes, config.seed) if passes else None
+    if passes:
+        model.sampler = McDropout(model, passes, config.seed)
+    else:
+        model.sampler = None
     collecting = PredictionCollector()
     try:
         trainer = build_trainer(config, None, [collecting], [])
@@ -59,14 +62,20 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
     finally:
         model.sampler = None
     shares = gather_to_first(collecting.found())
-    found = {} if shares is None else interleaved(shares)
+    if shares is None:
+        found = {}
+    else:
+        found = interleaved(shares)
     first_does(partial(_check_finite, found))
     if shares is None:
         return None
     if not found:  # none of the images could be read
         shape = (0, model.classes)
         return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
-    sampled = found["passes"].swapaxes(0, 1) if passes else None
+    if passes:
+        sampled = found["passes"].swapaxes(0, 1)
+    else:
+        sampled = None
     return Predicted(found["index"], found["probability"].astype(np.float64), sampled)
 
 
@@ -106,7 +115,8 @@ def to_predictions(
         positive_class: The class whose probability is thresholded, None for more than two classes.
         about: Facts of the run, JSON-able.
     """
-    rows, probabilities = predicted.rows, predicted.probabilities
+    rows = predicted.rows
+    probabilities = predicted.probabilities
     if len(np.unique(rows)) != len(rows):
         raise ValueError("an image was predicted twice")
     frame = images.iloc[rows][list(FACTS)].reset_index(drop=True)

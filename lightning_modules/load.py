@@ -41,7 +41,9 @@ class TrainedRun:
     def network(self) -> str:
         """The name of the network and, where it is cut, the module that it ends with."""
         model = self.config.model
-        return model.name if model.cut is None else f"{model.name} to {model.cut}"
+        if model.cut is None:
+            return model.name
+        return f"{model.name} to {model.cut}"
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the backbone's modules under the names that ``model.cut`` knows; what the cut took is left out."""
@@ -63,7 +65,8 @@ def load_run(folder: Path) -> TrainedRun:
     config = read_config(folder)
     model, data = (_read_facts(folder, name) for name in ("model.json", "data.json"))
     try:
-        classes, scaling = data["classes"], (model["mean"], model["std"], model["args"])
+        classes = data["classes"]
+        scaling = (model["mean"], model["std"], model["args"])
     except KeyError as error:
         raise UserError(_other_code(folder, f"model.json or data.json says nothing of {error}")) from error
     # The model as it was made, with random weights: those of the checkpoint replace every one of them.
@@ -81,7 +84,10 @@ def read_config(folder: Path) -> Config:
     """
     if not is_finished(folder):
         status = read_status(folder).get("status")
-        found = f"a run that is not finished ({status})" if status else "no run of Karyocyte"
+        if status:
+            found = f"a run that is not finished ({status})"
+        else:
+            found = "no run of Karyocyte"
         raise UserError(f"{folder} is {found}: name a finished run's folder, such as outputs/<name>/<fold>/seed=0")
     try:
         return Config.model_validate(yaml.safe_load((folder / "config.yaml").read_text()))
@@ -100,6 +106,12 @@ def _read_facts(folder: Path, name: str) -> dict[str, Any]:
 
 def _other_code(folder: Path, fault: str) -> str:
     path = folder / "environment.json"
-    made_with = ", ".join(json.loads(path.read_text()).get("revisions", [])) if path.is_file() else ""
-    way_out = f"train it again, or use revision {made_with}" if made_with else "train it again"
+    if path.is_file():
+        made_with = ", ".join(json.loads(path.read_text()).get("revisions", []))
+    else:
+        made_with = ""
+    if made_with:
+        way_out = f"train it again, or use revision {made_with}"
+    else:
+        way_out = "train it again"
     return f"{folder} was written by other code ({fault}): {way_out}"

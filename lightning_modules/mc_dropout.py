@@ -68,8 +68,12 @@ class SampledDropout:
         pool: nn.Module | None = None,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
-        self.seed, self.layer, self.rate, self.passes = seed, layer, rate, passes
-        self.pool, self.kept_bytes = pool, kept_bytes
+        self.seed = seed
+        self.layer = layer
+        self.rate = rate
+        self.passes = passes
+        self.pool = pool
+        self.kept_bytes = kept_bytes
         self._kept: dict[tuple, torch.Tensor] = {}
 
     def __call__(self, x: torch.Tensor, passes: range) -> torch.Tensor:
@@ -88,7 +92,9 @@ class SampledDropout:
 
     def without_masks(self, x: torch.Tensor) -> torch.Tensor:
         """Return x, (B, ...), as the pass without dropout does."""
-        return x if self.pool is None else self.pool(x)
+        if self.pool is None:
+            return x
+        return self.pool(x)
 
     def _masked_means(self, x: torch.Tensor, passes: range) -> torch.Tensor:
         # The mean of x * mask over the positions, of all passes, is one product of matrices per channel,
@@ -101,7 +107,10 @@ class SampledDropout:
 
     def _masks(self, x: torch.Tensor, passes: range) -> torch.Tensor:
         """The masks, in the type and at the place of x, arranged as they are used."""
-        shape = tuple(x.shape[1:]) if self.pool else tuple(x.shape[2:])
+        if self.pool:
+            shape = tuple(x.shape[1:])
+        else:
+            shape = tuple(x.shape[2:])
         size = self.passes * torch.Size(shape).numel() * x.element_size()
         if size > self.kept_bytes:
             return self._arranged(x, shape, passes)
@@ -109,7 +118,9 @@ class SampledDropout:
         if key not in self._kept:
             self._kept = {key: self._arranged(x, shape, range(self.passes))}
         kept = self._kept[key]
-        return kept[passes.start : passes.stop] if self.pool is None else kept[..., passes.start : passes.stop]
+        if self.pool is None:
+            return kept[passes.start : passes.stop]
+        return kept[..., passes.start : passes.stop]
 
     def _arranged(self, x: torch.Tensor, shape: tuple[int, ...], passes: range) -> torch.Tensor:
         masks = draw_masks(self.seed, self.layer, passes, shape, self.rate)
@@ -140,7 +151,9 @@ class McDropout:
     """
 
     def __init__(self, classifier: "Classifier", passes: int, seed: int) -> None:
-        self.classifier, self.passes, self.seed = classifier, passes, seed
+        self.classifier = classifier
+        self.passes = passes
+        self.seed = seed
         layers = head_layers(classifier.head)
         first = next((number for number, layer in enumerate(layers) if _is_active(layer)), len(layers))
         self._before = nn.Sequential(*layers[:first])
@@ -176,11 +189,17 @@ class McDropout:
 
     def _sampled_layers(self, layers: list[nn.Module], first: int) -> list[SampledDropout | nn.Module]:
         """The layers from the first active dropout on; the pooling right after that one is done together with it."""
-        pool = layers[first + 1] if first + 1 < len(layers) and is_pool(layers[first + 1]) else None
+        if first + 1 < len(layers) and is_pool(layers[first + 1]):
+            pool = layers[first + 1]
+        else:
+            pool = None
         sampled: list[SampledDropout | nn.Module] = []
         for number, layer in enumerate(layers[first:], start=first):
             if _is_active(layer):
-                joined = pool if number == first else None
+                if number == first:
+                    joined = pool
+                else:
+                    joined = None
                 sampled.append(SampledDropout(self.seed, number, layer.p, self.passes, joined))
             elif layer is not pool:
                 sampled.append(layer)
@@ -190,7 +209,10 @@ class McDropout:
         """Return the logits without dropout, and the most values that one image has on the way there."""
         widest = 1
         for layer in self._after:
-            x = layer.without_masks(x) if isinstance(layer, SampledDropout) else layer(x)
+            if isinstance(layer, SampledDropout):
+                x = layer.without_masks(x)
+            else:
+                x = layer(x)
             widest = max(widest, x[0].numel())
         return x, widest
 
@@ -264,7 +286,9 @@ def check_dropout(classifier: "Classifier", passes: int, size: ImageSize) -> Non
 
 def head_layers(head: nn.Module) -> list[nn.Module]:
     """Return the layers of a head, in their order."""
-    return list(head) if isinstance(head, nn.Sequential) else [head]
+    if isinstance(head, nn.Sequential):
+        return list(head)
+    return [head]
 
 
 def has_dropout(head: nn.Module) -> bool:

@@ -25,14 +25,18 @@ def several(*options: str) -> type[TyperCommand]:
     class Several(TyperCommand):
         def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
             """Repeat the option before each of its words, as the parser wants it."""
-            spread, within = [], None
+            spread = []
+            within = None
             for position, argument in enumerate(args):
                 if argument in options:
                     within = argument
                     if not args[position + 1 :] or args[position + 1].startswith("-"):
                         raise typer.BadParameter("names nothing", ctx, param_hint=argument)
                 else:
-                    within = None if argument.startswith("-") else within
+                    if argument.startswith("-"):
+                        within = None
+                    else:
+                        within = within
                     spread += [within, argument] if within else [argument]
             return super().parse_args(ctx, spread)
 

@@ -66,7 +66,10 @@ def collect(
     chosen = choose(places or [], output_dir)
     path = csv or (RESULTS / f"{_name(chosen, each)}.csv" if chosen.folder else None)
     with console.status("judging the runs"):
-        rows = _each(chosen) if each else _rows(chosen, confidence)
+        if each:
+            rows = _each(chosen)
+        else:
+            rows = _rows(chosen, confidence)
     frame = pd.DataFrame(rows).convert_dtypes()
     if path:
         _refuse_another(path, frame, said=csv is not None)
@@ -123,7 +126,10 @@ def _refuse_another(path: Path, frame: "pd.DataFrame", said: bool) -> None:
     except (OSError, ValueError):
         columns = []
     if columns[:6] != list(frame.columns)[:6]:
-        what = "another file" if said else "a file"
+        if said:
+            what = "another file"
+        else:
+            what = "a file"
         raise UserError(f"{path} is there already and no table of collected runs: name {what} with --csv")
 
 

@@ -22,7 +22,8 @@ Failed = Annotated[bool, typer.Option("--failed", help="Show only what does not 
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 RESULTS = ROOT / "results"
-GOOD, BAD = "green", "red"
+GOOD = "green"
+BAD = "red"
 
 
 @app.callback(invoke_without_command=True)

@@ -89,7 +89,10 @@ def _sheet(output: Path, answers: "AlignedPredictions", folders: list[Path]) -> 
             pictures |= {image_id: found[image_id] for image_id in wanted & found.keys()}
     drawn = missed_sheet(output / "missed_by_all.png", answers, pictures)
     if drawn < min(len(wanted), LIMIT):
-        shown = f"missed_by_all.png shows {drawn}" if drawn else "no missed_by_all.png"
+        if drawn:
+            shown = f"missed_by_all.png shows {drawn}"
+        else:
+            shown = "no missed_by_all.png"
         warn(
             f"{len(wanted - pictures.keys())} of the {len(wanted)} images that all models miss, or most, have no "
             f"thumbnail: {shown}; they are made by python scripts/explain.py thumbnails {folders[0]}"

@@ -48,7 +48,8 @@ def karyotypes(
     from evaluation.cytogenetics.karyotypes import CAPTION, count_cells, counted, same_cells, seen, write_table
     from evaluation.terminal import frame_table
 
-    ours, theirs = [read_predictions(run) for run in runs], [read_predictions(run) for run in against or []]
+    ours = [read_predictions(run) for run in runs]
+    theirs = [read_predictions(run) for run in against or []]
     cells = count_cells(ours, AssignmentConfig())
     if theirs:
         cells = same_cells(cells, theirs)

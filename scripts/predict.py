@@ -77,12 +77,18 @@ def predict(
     runs, places = predicting.split_arguments(paths)
     members = predicting.members_of(runs)
     given = find_given(places, cache_dir or Path(read_config(members[0]).cache_dir), console.is_terminal)
-    truth = given.labels(predicting.data_facts(members[0])["classes"]) if labels else None
+    if labels:
+        truth = given.labels(predicting.data_facts(members[0])["classes"])
+    else:
+        truth = None
     warn(*predicting.cautions(members), *dict.fromkeys(line for member in members for line in other_code(member)))
     chosen = predicting.chosen_of(runs, members)
     judged = predicting.judge_files(members, given, passes, predicting.combiner_of(runs))
     found = judged.predictions
-    asked = None if rules is None else [name.strip() for name in rules.split(",") if name.strip()]
+    if rules is None:
+        asked = None
+    else:
+        asked = [name.strip() for name in rules.split(",") if name.strip()]
     applied = known_rules(chosen, found.sampled, found.positive_class, asked)
     table = predicting.full_table(judged, flag(found, chosen, applied), truth)
     trained_on = int((table["seen"] == "train").sum())

@@ -64,7 +64,10 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     if sheet is not None:
         say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
     expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
-    manifest = expansion.manifest if expansion else scanned
+    if expansion:
+        manifest = expansion.manifest
+    else:
+        manifest = scanned
     warn(*([expansion.warning] if expansion else []))
     try:
         parts = split(manifest, config.protocol, config.split, config.data.paper_split)

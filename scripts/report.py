@@ -54,7 +54,10 @@ def report(
 
     if key is not None and real_names:
         raise UserError("--key beside --real-names: the names stand on the page, leave one of them out")
-    single = runs[0] if runs[0].is_dir() else runs[0].parent
+    if runs[0].is_dir():
+        single = runs[0]
+    else:
+        single = runs[0].parent
     path = output or (single if len(runs) == 1 else Path()) / "report.html"
     found = write_report(runs, path, Options(images, megabytes, real_names), key)
     pictures = f"{found['images']:,} of {found['total']:,} test images, {found['pictures']:,} pictures"

@@ -52,7 +52,8 @@ def sbatch(
     from workflows.sweeps.sbatch import gathered, jobs_text, script_text
 
     batches, sweep = gathered([quote_path(word) for word in overrides], multirun, python, ["python", *sys.argv])
-    texts, scripts = {}, []
+    texts = {}
+    scripts = []
     for number, batch in enumerate(batches, 1):
         path = (output if len(batches) == 1 else output.with_stem(f"{output.stem}-{number}")).absolute()
         jobs = path.with_suffix(".jobs")

@@ -67,7 +67,10 @@ def sweep_status(
     from workflows.sweeps.status_table import frame, report
 
     chosen = choose(places or [], output_dir)
-    standings = _watched(chosen, watch, lost_after) if watch else chosen.standings(lost_after)
+    if watch:
+        standings = _watched(chosen, watch, lost_after)
+    else:
+        standings = chosen.standings(lost_after)
     if failed or not watch:
         console.print(report(chosen.name, standings, console.width, bad=failed))
     if csv:
@@ -90,7 +93,10 @@ def _watched(chosen: "Chosen", every: float, silence: float) -> "list[JobStatus]
     standings = chosen.standings(silence)
 
     def drawn(everything: bool = False) -> object:
-        rows = None if everything else max(5, console.height - 7)
+        if everything:
+            rows = None
+        else:
+            rows = max(5, console.height - 7)
         return report(chosen.name, standings, console.width, rows)
 
     with Live(drawn(), console=console, auto_refresh=False, vertical_overflow="crop") as live:

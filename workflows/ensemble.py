@@ -62,12 +62,19 @@ class Wish:
 
     def folder(self, method: str, fold: int | None) -> Path:
         """Where the ensemble of a method and fold lies."""
-        folder = self.output if len(self.methods) == 1 else self.output / method
-        return folder if fold is None else folder / f"fold{fold}"
+        if len(self.methods) == 1:
+            folder = self.output
+        else:
+            folder = self.output / method
+        if fold is None:
+            return folder
+        return folder / f"fold{fold}"
 
     def called(self, method: str) -> str | None:
         """The ensemble's name in tables."""
-        return self.name if self.name is None or len(self.methods) == 1 else f"{self.name}_{method}"
+        if self.name is None or len(self.methods) == 1:
+            return self.name
+        return f"{self.name}_{method}"
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,10 @@ def _tell(ready: Ready, common: bool) -> None:
     sizes = [len(member.part("validation").frame) for member in ready.team.members]
     kept = len(ready.aligned[0].part("validation").frame)
     if common and max(sizes) > kept:
-        what = "no threshold is chosen, nothing can be fitted" if not kept else "the others may have trained a member"
+        if not kept:
+            what = "no threshold is chosen, nothing can be fitted"
+        else:
+            what = "the others may have trained a member"
         warn(f"{kept:,} validation images of up to {max(sizes):,} are common to all members{_of_fold(ready)}: {what}")
 
 
@@ -178,12 +188,15 @@ def _tell_few(ready: Sequence[Ready], made: Sequence[Made]) -> None:
 
 
 def _of_fold(ready: Ready) -> str:
-    return "" if ready.team.fold is None else f", fold {ready.team.fold}"
+    if ready.team.fold is None:
+        return ""
+    return f", fold {ready.team.fold}"
 
 
 def _fit(made: Made, ready: Ready, wish: Wish) -> None:
     """Add the ensemble of one team."""
-    method, members = made.method, len(ready.aligned)
+    method = made.method
+    members = len(ready.aligned)
     if method == AVERAGE:
         combiner = Combiner(method, np.full(members, 1 / members))
     else:
@@ -229,12 +242,17 @@ def parameters(combiner: Combiner) -> int:
 
 def _write(made: Made, place: int, ready: Ready, wish: Wish) -> dict:
     """Write one run of a method: predictions, judgement, weights, what it is made of; return the judgement."""
-    predictions, combiner, team = made.runs[place], made.combiners[place], ready.team
+    predictions = made.runs[place]
+    combiner = made.combiners[place]
+    team = ready.team
     folder = wish.folder(made.method, team.fold)
     settings = _settings([predictions], wish)
     write_predictions(folder / "predictions.parquet", predictions)
     nothing = {"images": 0, "subjects": 0}
-    fitted_on = nothing if made.method == AVERAGE else _fitted_on(ready)
+    if made.method == AVERAGE:
+        fitted_on = nothing
+    else:
+        fitted_on = _fitted_on(ready)
     write_ensemble(folder, EnsembleFile(made.method, team.names, team.labels, combiner.as_dict(), fitted_on))
     write_csv(folder / "weights.csv", pd.DataFrame(_weights(team, combiner)), "%.6f")
     _copy_thumbnails(team, folder)
@@ -250,7 +268,10 @@ def _settings(runs: list[Predictions], wish: Wish) -> EvaluationConfig:
 
 
 def _weights(team: EnsembleMembers, combiner: Combiner) -> list[dict]:
-    weights = [None] * len(team.names) if combiner.weights is None else combiner.weights.tolist()
+    if combiner.weights is None:
+        weights = [None] * len(team.names)
+    else:
+        weights = combiner.weights.tolist()
     rows = zip(team.labels, team.names, weights, strict=True)
     return [{"member": label, "folder": name, "weight": weight} for label, name, weight in rows]
 
@@ -300,7 +321,10 @@ def close(ready: Sequence[Ready], made: Sequence[Made], wish: Wish, csv: Path | 
     """Print the judgement of a single method, and add the rows of all to a table of results."""
     rows: list[dict] = []
     for one in [one for one in made if one.judgements]:
-        judgement = one.judgements[0] if len(ready) == 1 else judge_runs(one.runs, _settings(one.runs, wish))
+        if len(ready) == 1:
+            judgement = one.judgements[0]
+        else:
+            judgement = judge_runs(one.runs, _settings(one.runs, wish))
         # Rows of one label are one thing measured: several methods need labels of their own.
         rows += rows_of(judgement, ": ".join(filter(None, (label, one.method))) if len(wish.methods) > 1 else label)
         if len(wish.methods) == 1:

@@ -57,8 +57,14 @@ class EvaluationOptions:
         if says_how and self.assign is False:
             raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
         # Who says how cells are placed wants them placed, and is told where they cannot be.
-        asked = True if says_how else self.assign
-        enabled = asked if asked is not None else assignment_refusal(list(runs)) is None
+        if says_how:
+            asked = True
+        else:
+            asked = self.assign
+        if asked is not None:
+            enabled = asked
+        else:
+            enabled = assignment_refusal(list(runs)) is None
         assignment = AssignmentConfig(enabled=enabled, costs=self.costs, **known)
         return self.settings.model_copy(update={"assignment": assignment})
 
@@ -91,7 +97,8 @@ def report(runs: list[Predictions], names: list[str], against: list[Predictions]
 
 
 def _judge_one(group: Group, against: list[Predictions], asked: EvaluationOptions, console: Console) -> None:
-    runs, settings = list(group.runs), asked.of(group.runs)
+    runs = list(group.runs)
+    settings = asked.of(group.runs)
     if against:
         paired(pool(runs), pool(against))  # what cannot be compared is said before the judgement, which takes a while
     judgement = judge_runs(runs, settings)

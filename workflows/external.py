@@ -91,11 +91,13 @@ def look_at(wish: Wish, run: Path) -> Other:
     """
     said = parse_map(wish.pairs)
     facts = data_facts(run)
-    config, looked_for = _compose(wish.on, read_config(run)), facts.get("positive_class")
+    config = _compose(wish.on, read_config(run))
+    looked_for = facts.get("positive_class")
     positive = [name for name, own in said.items() if own == looked_for] + [str(looked_for)]
     scanned, config = scan_other(config, positive, console.is_terminal)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
-    unlabelled, missing = wish.submission is not None, list(filter(is_incomplete, scanned.notes))
+    unlabelled = wish.submission is not None
+    missing = list(filter(is_incomplete, scanned.notes))
     if unlabelled and missing:
         raise UserError(f"{wish.submission}: {missing[0]}: a submission has a line per image, bring them all")
     if unlabelled:
@@ -104,8 +106,14 @@ def look_at(wish: Wish, run: Path) -> Other:
         parse_codes(wish.codes, facts["classes"], facts["positive_class"])
     if not unlabelled and scanned.frame["label"].isna().all():
         raise UserError("no image of the other set has a label, so there is nothing to measure: add --submission FILE")
-    place = None if scanned.synthetic or config.data_dir is None else Path(config.data_dir)
-    name = scanned.source if place is None else place.resolve().name.removesuffix(".zip")
+    if scanned.synthetic or config.data_dir is None:
+        place = None
+    else:
+        place = Path(config.data_dir)
+    if place is None:
+        name = scanned.source
+    else:
+        name = place.resolve().name.removesuffix(".zip")
     return Other(name, scanned, config, said, unlabelled)
 
 
@@ -118,7 +126,7 @@ def places(runs: Sequence[Path], output: Path | None) -> list[Path | None]:
     return [output / relpath(run, shared) for run in resolved]
 
 
-def _check_wish(runs: Sequence[Path], folders: Sequence[Path | None], wish: Wish) -> None:
+def _check_wish(runs: Sequence[Path], folders: Sequence[Path | None], wish: Wish) -> None:  # noqa: C901
     if not wish.on:
         raise UserError("--map, --submission and --codes are about another data set: say which with --on data=...")
     if wish.against:
@@ -153,7 +161,9 @@ def _compose(on: Sequence[str], own: Config) -> Config:
     if "data" not in keys:
         raise UserError(f"--on {' '.join(on)}: say which source reads the other set, such as data=folder")
     config = compose_config(list(on))
-    return config if "cache_dir" in keys else config.model_copy(update={"cache_dir": own.cache_dir})
+    if "cache_dir" in keys:
+        return config
+    return config.model_copy(update={"cache_dir": own.cache_dir})
 
 
 def _report(one: Outside, wish: Wish, settings_of: Callable[[list[Predictions]], EvaluationConfig]) -> pd.DataFrame:
@@ -190,7 +200,10 @@ def _say_means(tables: list[pd.DataFrame]) -> None:
 def _submit(found: list[Outside], wish: Wish) -> None:
     """Write the calls, at 0.5; several runs have one, from the mean of their probabilities."""
     tests = [one.predictions.part("test") for one in found]
-    joined = tests[0] if len(tests) == 1 else average(tests, [str(one.run.folder) for one in found])
+    if len(tests) == 1:
+        joined = tests[0]
+    else:
+        joined = average(tests, [str(one.run.folder) for one in found])
     codes = parse_codes(wish.codes, joined.classes, joined.positive_class)
     called = [joined.classes[index] for index in call(joined.probabilities, joined.positive_index)]
     write_submission(wish.submission, submission_lines(joined.frame["path"], called, codes))

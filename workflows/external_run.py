@@ -116,8 +116,10 @@ def beside_validation(own: Predictions, outside: Predictions) -> Predictions:
 
     A validation image that is called like one of the other set is renamed.
     """
-    validation, test = own.part("validation").frame, outside.frame
-    taken, names = set(test["image_id"]), []
+    validation = own.part("validation").frame
+    test = outside.frame
+    taken = set(test["image_id"])
+    names = []
     for name in validation["image_id"]:
         while name in taken:
             name += " (validation)"
@@ -132,7 +134,9 @@ def write_folder(one: Outside, settings: EvaluationConfig) -> dict:
     ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
     those that the run learned from; ``predictions.parquet`` has the run's validation rows.
     """
-    folder, data, test = one.folder, one.data, one.predictions.part("test")
+    folder = one.folder
+    data = one.data
+    test = one.predictions.part("test")
     write_predictions(folder / "predictions.parquet", one.predictions)
     judgement = write_judgement(folder, one.predictions, None, settings)
     rows = np.flatnonzero(data.parts.to_numpy() == "test")
@@ -154,7 +158,8 @@ def write_folder(one: Outside, settings: EvaluationConfig) -> dict:
 
 def finish(one: Outside) -> None:
     """Make the folder that of a finished run, whose best weights lie where they were."""
-    run, about = one.run.folder, one.predictions.about
+    run = one.run.folder
+    about = one.predictions.about
     shutil.copyfile(run / "model.json", one.folder / "model.json")
     made_with = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
     write_json(one.folder / "environment.json", {**environment(sys.argv), "revisions": made_with})
@@ -169,11 +174,14 @@ def _config_of(own: Config, other: Other, images: int) -> Config:
     trainer = own.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": shown})
     places = {key: getattr(other.config, key) for key in KEYS}
     # Nothing of the other set is copied before a split, as protocol=paper does with some sources.
-    protocol = "image" if own.protocol == "paper" else own.protocol
+    if own.protocol == "paper":
+        protocol = "image"
+    else:
+        protocol = own.protocol
     return own.model_copy(update={**places, "trainer": trainer, "protocol": protocol})
 
 
-def _facts(
+def _facts(  # noqa: PLR0913
     run: TrainedRun,
     own: Predictions,
     other: Other,
@@ -211,7 +219,8 @@ def _notes(known: Known, judged: pd.DataFrame, seen: pd.Series, why: str | None)
         for part in LEARNED
         if (count := int((seen == part).sum()))
     ]
-    again, namesakes = int((seen[judged.index] == "test").sum()), known.namesakes(judged["subject"])
+    again = int((seen[judged.index] == "test").sum())
+    namesakes = known.namesakes(judged["subject"])
     if again:
         notes.append(f"{again:,} of the images are of the run's own test part: they are not new")
     if namesakes:
@@ -225,7 +234,10 @@ def _notes(known: Known, judged: pd.DataFrame, seen: pd.Series, why: str | None)
 def _about(own: dict, folder: Path, other: Other, facts: dict[str, Any], leaks: LeakReport) -> dict[str, Any]:
     found = leakage({"leaks": own.get("leaks")})
     within = [f"within the set that it learned from, {line.removeprefix('leak: ')}" for line in found]
-    source = "" if other.name == other.scanned.source else f"{other.scanned.source}, "
+    if other.name == other.scanned.source:
+        source = ""
+    else:
+        source = f"{other.scanned.source}, "
     return {
         **own,
         "run": str(folder),

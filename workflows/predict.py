@@ -110,13 +110,17 @@ def _members_of(run: Path) -> list[Path]:
 
 def combiner_of(runs: Sequence[Path]) -> Combiner | None:
     """Return how the one ensemble joins its members; None of a run, and where all are averaged."""
-    return Combiner.from_dict(read_ensemble(runs[0]).combiner) if len(runs) == 1 and is_ensemble(runs[0]) else None
+    if len(runs) == 1 and is_ensemble(runs[0]):
+        return Combiner.from_dict(read_ensemble(runs[0]).combiner)
+    return None
 
 
 def data_facts(run: Path) -> dict:
     """Return what a run says of its data (``data.json``): classes, source, synthetic."""
     path = run / "data.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    if path.is_file():
+        return json.loads(path.read_text())
+    return {}
 
 
 def cautions(members: Sequence[Path]) -> list[str]:
@@ -143,7 +147,8 @@ def judge_files(members: Sequence[Path], given: Given, passes: int | None, combi
             f"--passes {passes}: of {len(members)} members each has one vote: leave it out, or name one run"
         )
     set_up_torch()
-    images, found = [], []
+    images = []
+    found = []
     for member in members:
         one, data = _judge(member, given, 0 if len(members) > 1 else passes)
         images.append(data)
@@ -187,7 +192,10 @@ def full_table(judged: Judged, flags: pd.DataFrame, labels: Sequence[str | None]
 
     A broken file is for a person, too.
     """
-    facts = judged.facts if labels is None else judged.facts.assign(label=list(labels))
+    if labels is None:
+        facts = judged.facts
+    else:
+        facts = judged.facts.assign(label=list(labels))
     flags = flags.assign(file=judged.predictions.frame["image_id"].to_numpy())
     table = facts.merge(flags, on="file", how="left", validate="one_to_one")
     broken = table["status"] == "broken"
@@ -218,10 +226,14 @@ def draw_sheet(path: Path, table: pd.DataFrame, given: Given, about: dict) -> No
 
 def closing_lines(table: pd.DataFrame, given: Given) -> list[str]:
     """Account for every file, in a few lines."""
-    judged, broken = table[table["status"] == "judged"], table[table["status"] == "broken"]
+    judged = table[table["status"] == "judged"]
+    broken = table[table["status"] == "broken"]
     calls = ", ".join(f"{count:,} {name}" for name, count in judged["called"].value_counts().items())
     files = len(table) + sum(given.others.values())
-    others = count_others(given.others) if given.others else "no other file"
+    if given.others:
+        others = count_others(given.others)
+    else:
+        others = "no other file"
     lines = [f"{files:,} files: {len(judged):,} judged ({calls or 'none'}), {len(broken):,} broken, {others}"]
     lines += [f"broken: {row.file}: {row.cause}" for row in broken.head(LISTED).itertuples()]
     if len(broken) > LISTED:
@@ -231,7 +243,8 @@ def closing_lines(table: pd.DataFrame, given: Given) -> list[str]:
 
 
 def _rightly_called(judged: pd.DataFrame) -> list[str]:
-    lines, known = [], judged[judged["label"].notna()]
+    lines = []
+    known = judged[judged["label"].notna()]
     for column, text in (("called", "at 0.5"), ("called_at_threshold", "at the threshold of validation")):
         if len(known) and known[column].notna().all():
             right = known[column] == known["label"]
@@ -251,7 +264,10 @@ def _judge(member: Path, given: Given, passes: int | None) -> tuple[Predictions,
     names = [file.name for file in given.files]
     images = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": names, "path": names})
     facts = data_facts(member)
-    learned = "SYNTHETIC images" if facts.get("synthetic") else facts.get("source")
+    if facts.get("synthetic"):
+        learned = "SYNTHETIC images"
+    else:
+        learned = facts.get("source")
     about = {"name": config.name, "source": f"trained on {learned}", "synthetic": False}
     parts = pd.Series("test", index=images.index)
     return to_predictions(predicted, images, parts, run.classes, run.positive_class, about), data
@@ -261,7 +277,10 @@ def _for_prediction(config: Config, passes: int | None, files: int) -> Config:
     """The configuration with the passes that are wished, on whatever machine this is."""
     shown = console.is_terminal or files >= LONG
     trainer = config.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": shown})
-    passes = config.inference.mc_passes if passes is None else passes
+    if passes is None:
+        passes = config.inference.mc_passes
+    else:
+        passes = passes
     inference = config.inference.model_copy(update={"mc_passes": passes})
     return config.model_copy(update={"trainer": trainer, "inference": inference})
 
@@ -273,7 +292,8 @@ def _without(predictions: Predictions, broken: set[str]) -> Predictions:
 
 
 def _facts(given: Given, causes: dict[int, str], hashes: dict[int, str], members: Sequence[Path]) -> pd.DataFrame:
-    rows, seen = range(len(given.files)), _parts(members)
+    rows = range(len(given.files))
+    seen = _parts(members)
     found = {
         "file": [file.name for file in given.files],
         "status": ["broken" if row in causes else "judged" for row in rows],

@@ -28,7 +28,8 @@ def run(config: Config, watch: runs.Watch = runs.unwatched) -> Path:
     with processes.joined(config.trainer) as world:
         data = ImageDataModule(config, config.trainer.enable_progress_bar, world)
         processes.first_before_others(data.inspect)
-        classes, weights = data.manifest.classes, data.plan.class_weights
+        classes = data.manifest.classes
+        weights = data.plan.class_weights
         model, contents = processes.together(lambda: build_classifier(config, classes, weights))
         identity = runs.run_identity(config, {"data": data.content_hash(), **contents})
         folder = runs.run_folder(config, identity)
@@ -59,12 +60,14 @@ def train_and_predict(
     stages = train_stages(model, data, config, folder, watching)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
     about = {**facts, **data.facts(), **budget, "run": str(folder)}
-    predicted, of = predict(model, data, config), data.manifest
+    predicted = predict(model, data, config)
+    of = data.manifest
 
     def keep() -> None:
         predictions = to_predictions(predicted, of.frame, data.parts, of.classes, of.positive_class, about)
         write_predictions(folder / "predictions.parquet", predictions)
-        test, rows = predictions.part("test"), data.rows("test")
+        test = predictions.part("test")
+        rows = data.rows("test")
         galleries(folder, test, data.images, rows)
         write_thumbnails(folder, test, data.images, rows, config.evaluation.thumbnails)
         runs.write_status(folder, "finished", best=stages[-1].best, **budget)

@@ -72,7 +72,9 @@ def sweep(
         raise UserError(f"--images {images} cannot be parted into {folds} folds: say more images, or fewer --folds")
     set_up_torch()
     machine = Machine(peak_tflops, utilisation, operator_us, step_ms, loaders, startup_s)
-    part, console, rate = images // folds, Console(), rates()
+    part = images // folds
+    console = Console()
+    rate = rates()
     fold = Images(images - 2 * part, part, part)
     with console.status("counting ..."):
         examined = [examine(experiment, rate) for experiment in experiments_of(name)]

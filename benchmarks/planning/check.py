@@ -20,14 +20,16 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
     used the core as well as that does.
     """
     config = composed(f"+experiment={name}", "trainer.accelerator=cpu", f"loader.batch_size={batch}")
-    stage, last = stage_costs(config)[-1], list(stages_of(config).values())[-1]
+    stage = stage_costs(config)[-1]
+    last = list(stages_of(config).values())[-1]
     model = build_classifier(config, CLASSES, None)[0]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         speed = _matrix_speed()
         apply_stage(model, last)
-        model.learning_rate, model.stage_steps = last.lr, steps
+        model.learning_rate = last.lr
+        model.stage_steps = steps
         measured = _step_seconds(model, config, steps)
     finally:
         torch.set_num_threads(threads)
@@ -39,7 +41,8 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
 
 def _matrix_speed(side: int = 1024, rounds: int = 5) -> float:
     """Operations per second of CPU time of a matrix product, the best of some rounds."""
-    left, right = torch.rand(side, side), torch.rand(side, side)
+    left = torch.rand(side, side)
+    right = torch.rand(side, side)
     best = math.inf
     for _ in range(rounds):
         start = time.process_time()
@@ -51,7 +54,10 @@ def _matrix_speed(side: int = 1024, rounds: int = 5) -> float:
 def _step_seconds(model: Classifier, config: Config, steps: int) -> float:
     """CPU seconds of a training step, the best of some."""
     configured = model.configure_optimizers()
-    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    if isinstance(configured, dict):
+        optimizer = configured["optimizer"]
+    else:
+        optimizer = configured
     image = random_images(config, config.loader.batch_size, "cpu")
     label = torch.arange(len(image)) % 2
     best = math.inf

@@ -76,7 +76,10 @@ def stage_costs(config: Config) -> list[StageCost]:
     for name, stage in stages_of(config).items():
         apply_stage(model, stage)
         most = stage.max_epochs
-        least = min(most, 1 + (stage.patience or stopping.patience)) if stopping.enabled else most
+        if stopping.enabled:
+            least = min(most, 1 + (stage.patience or stopping.patience))
+        else:
+            least = most
         costs = [_count(lambda kind=kind: _pass(model, config, kind)) for kind in ("forward", "training")]
         found.append(StageCost(name, least, most, *costs))
     return found
@@ -114,7 +117,7 @@ def _count(run: Callable[[], None]) -> Cost:
     return Cost(flops.get_total_flops() / COUNTED_BATCH, operators.count)
 
 
-def _backward_flops(
+def _backward_flops(  # noqa: PLR0913
     grad_out: Any,
     image: Any,
     weight: Any,

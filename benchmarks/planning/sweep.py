@@ -112,7 +112,8 @@ def loading_rate(config: Config, epochs: int = 3) -> float:
     data.inspect()
     data.prepare()
     loader = data.train_dataloader()
-    threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
+    threads = torch.get_num_threads()
+    cv2_threads = cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     try:

@@ -64,7 +64,8 @@ class Watch:
     def finish(self) -> None:
         """Write what was counted, the imported modules and the moments, seconds since the epoch."""
         self._charge()
-        now, cpu = time.time(), time.process_time()
+        now = time.time()
+        cpu = time.process_time()
         groups = {"python": [self.python - self.started, cpu - sum(spent[1] for spent in self.spent.values())]}
         facts = {
             "started": self.started,
@@ -99,7 +100,10 @@ class TimedImports:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Ask the other finders, in their order."""
         for finder in sys.meta_path:
-            found = None if finder is self else finder.find_spec(name, path, target)
+            if finder is self:
+                found = None
+            else:
+                found = finder.find_spec(name, path, target)
             if found is not None:
                 if isinstance(found.loader, SourceFileLoader | ExtensionFileLoader):
                     found.loader.exec_module = self._timed(name, found.loader.exec_module)
@@ -131,7 +135,10 @@ class TimedImports:
             if name == module.__name__ and place not in self.wrapped:
                 self.wrapped.add(place)
                 *owners, last = attribute.split(".")
-                owner = getattr(module, owners[0]) if owners else module
+                if owners:
+                    owner = getattr(module, owners[0])
+                else:
+                    owner = module
                 setattr(owner, last, self._counted(getattr(owner, last), group))
 
     def _counted(self, function: Callable, group: str) -> Callable:

@@ -83,7 +83,7 @@ def explain_composition() -> Iterator[None]:
         raise UserError(_explain_hydra(error)) from error
 
 
-def _explain_hydra(error: Exception) -> str:
+def _explain_hydra(error: Exception) -> str:  # noqa: PLR0911
     """The gist of Hydra's message, with the nearest right names."""
     text = str(error.__cause__ if isinstance(error.__cause__, YAMLError) else error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -92,18 +92,29 @@ def _explain_hydra(error: Exception) -> str:
     if lines[0].startswith(_FROM_RESOLVER):
         return lines[0].removeprefix(_FROM_RESOLVER)
     wrong = re.search(r"Could not (?:find|override) '([^']+)'", lines[0])
-    name = wrong.group(1) if wrong else ""
+    if wrong:
+        name = wrong.group(1)
+    else:
+        name = ""
     if "Could not find" in lines[0]:
         choices = [line for line in lines[1:] if re.fullmatch(r"[\w.-]+", line)]
         near = difflib.get_close_matches(name.split("/")[-1], choices, n=3, cutoff=0.5) or choices
         return f"there is no {name.replace('/', '=')}: did you mean {' or '.join(near)}?"
     if "Could not override" in lines[0]:
-        known = known_keys() if name.startswith("cluster.") else _known_keys(name.split("."))
+        if name.startswith("cluster."):
+            known = known_keys()
+        else:
+            known = _known_keys(name.split("."))
         if name in known:
             return f"{name} is in no file of conf/: add it as +{name}=<value>, or its keys as +{name}.<key>=<value>"
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known
-        hint = " (groups are added with a +, such as +experiment=...)" if name in ADDED_GROUPS else ""
-        return f"unknown key {name}: did you mean {' or '.join(near)}?" if not hint else f"unknown key {name}{hint}"
+        if name in ADDED_GROUPS:
+            hint = " (groups are added with a +, such as +experiment=...)"
+        else:
+            hint = ""
+        if not hint:
+            return f"unknown key {name}: did you mean {' or '.join(near)}?"
+        return f"unknown key {name}{hint}"
     return " ".join(lines[:2])
 
 
@@ -117,11 +128,17 @@ def explain(error: ValidationError, schema: type[BaseModel] = Config, node: str 
     """
     faults = error.errors()
     first = faults[0]
-    above = f"{node}." if node else ""
+    if node:
+        above = f"{node}."
+    else:
+        above = ""
     place = above + _key(first["loc"])
     if first["type"] == "extra_forbidden":
         known = [above + key for key in _known_keys(first["loc"], schema)]
-        groups = [] if "." in place else [f"+{group}" for group in ADDED_GROUPS]
+        if "." in place:
+            groups = []
+        else:
+            groups = [f"+{group}" for group in ADDED_GROUPS]
         near = difflib.get_close_matches(place, [*known, *groups], n=3, cutoff=0.6) or known
         text = f"unknown key {place}: did you mean {' or '.join(near)}?"
     elif first["type"] == "union_tag_invalid":
@@ -131,7 +148,10 @@ def explain(error: ValidationError, schema: type[BaseModel] = Config, node: str 
     else:
         text = f"{place or 'configuration'}: {first['msg'].removeprefix('Value error, ')}"
         text += f" (found {first['input']!r})" if place and not isinstance(first["input"], Mapping) else ""
-    others = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+    if len(faults) > 1:
+        others = f" ({len(faults) - 1} more)"
+    else:
+        others = ""
     return text + others
 
 
@@ -163,7 +183,9 @@ def _known_keys(location: Sequence[str | int], schema: type[BaseModel] = Config)
 def _sources(model: type[BaseModel]) -> tuple[str, ...]:
     """The name of the source that a member of the union of sources describes."""
     source = model.model_fields.get("source")
-    return source.annotation.__args__ if source is not None and source.annotation else ()
+    if source is not None and source.annotation:
+        return source.annotation.__args__
+    return ()
 
 
 def _members(annotation: Any) -> list[type[BaseModel]]:
@@ -190,7 +212,8 @@ def _check_together(config: Config) -> None:
 
 def _check_karyograms(config: Config) -> None:
     """What must not happen to whole karyograms, and what happens to nothing else."""
-    source, transform = config.data.source, config.transform
+    source = config.data.source
+    transform = config.transform
     if source in KARYOGRAMS:
         if config.prepare.fit == "canvas":
             takes = "prepare.fit=canvas takes one chromosome and turns it upright"
@@ -199,7 +222,10 @@ def _check_karyograms(config: Config) -> None:
         turned += ["inference.mirror"] if config.inference.mirror else []
         turned += [f"balance={config.balance.name}"] if config.balance.name in ("paper", "hem_all") else []
         if turned:
-            instead = "transform=karyograms, " if source == "karyograms" else "transform.within_places, "
+            if source == "karyograms":
+                instead = "transform=karyograms, "
+            else:
+                instead = "transform.within_places, "
             raise UserError(
                 f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
                 f"so the sheet is not turned, mirrored or bent: use {instead}and leave this out"
@@ -214,9 +240,13 @@ def _check_karyograms(config: Config) -> None:
 
 def _check_within_places(config: Config) -> None:
     """The places are known of composed karyograms alone, and only where the preparation moves nothing."""
-    source, prepare = config.data.source, config.prepare
+    source = config.data.source
+    prepare = config.prepare
     if source != "composed_karyograms":
-        why = "is not known in pictures of whole karyograms" if source in KARYOGRAMS else "exists in karyograms alone"
+        if source in KARYOGRAMS:
+            why = "is not known in pictures of whole karyograms"
+        else:
+            why = "exists in karyograms alone"
         raise UserError(
             f"transform.within_places with data.source={source}: the place of a chromosome {why}: "
             "use data=composed_karyograms, or another transform"

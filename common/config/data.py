@@ -226,12 +226,16 @@ class PrepareConfig(StrictModel):
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a prepared image in pixels."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
+        if isinstance(self.size, int):
+            return (self.size, self.size)
+        return self.size
 
     @property
     def stored_shape(self) -> tuple[int, int]:
         """Height and width of an image in the cache, where it is augmented, in pixels."""
-        return self.shape if self.augment_at is None else (self.augment_at, self.augment_at)
+        if self.augment_at is None:
+            return self.shape
+        return (self.augment_at, self.augment_at)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PrepareConfig":

@@ -131,4 +131,6 @@ def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = Non
 def _with_group(override: str, method: str | None) -> str:
     group_of = EnsembleConfig.model_fields
     name = override.split("=")[0]
-    return f"{method}.{override}" if method in group_of and "." not in name and name not in group_of else override
+    if method in group_of and "." not in name and name not in group_of:
+        return f"{method}.{override}"
+    return override

@@ -25,7 +25,8 @@ def all_folds(*, _root_: DictConfig) -> int:
         return 1  # it is overruled
     if swept := [key for key in (*_swept(_root_), *_root_.hydra.sweeper.params) if _decides(key)]:
         raise UserError(f"{swept[0]} may change the number of folds from job to job: {_TYPE_THEM}")
-    data, split = _root_.data, _root_.split
+    data = _root_.data
+    split = _root_.split
     if split.test != "fold":
         raise UserError(
             f"split.test={split.test} is one given part, there are no folds to go over: say split.test=fold"

@@ -239,7 +239,9 @@ class CallbacksConfig(StrictModel):
     @property
     def mode(self) -> Literal["min", "max"]:
         """Whether the least or the largest of the monitored metric is best."""
-        return "min" if self.monitor == "val/loss" else "max"
+        if self.monitor == "val/loss":
+            return "min"
+        return "max"
 
 
 class LoggerConfig(StrictModel):

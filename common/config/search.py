@@ -32,7 +32,9 @@ class DimensionConfig(StrictModel):
     @property
     def extremes(self) -> tuple[Value, ...]:
         """The ends of the range, or all choices."""
-        return self.choices if self.choices is not None else (self.low, self.high)
+        if self.choices is not None:
+            return self.choices
+        return (self.low, self.high)
 
     @model_validator(mode="after")
     def _is_range_or_choices(self) -> "DimensionConfig":

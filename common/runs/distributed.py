@@ -86,7 +86,8 @@ def _started(environment: Mapping[str, str]) -> World | None:
 
 def _way_out(trainer: TrainerConfig) -> str:
     """How the processes of such a run are started."""
-    nodes, devices = trainer.num_nodes, trainer.devices
+    nodes = trainer.num_nodes
+    devices = trainer.devices
     by_hand = f"torchrun --nnodes={nodes} --nproc-per-node={devices} train.py ..."
     slurm = f"srun --nodes={nodes} --ntasks-per-node={devices} python train.py ..."
     return f"add -m +cluster=slurm, or use {by_hand}, or within a Slurm job {slurm}"

@@ -13,8 +13,13 @@ def read_history(run: Path) -> pd.DataFrame:
     tables = []
     for folder in sorted((run / "logs").glob("*-*"), key=lambda path: int(path.name.split("-")[0])):
         versions = sorted(folder.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1]))
-        rows = pd.concat([pd.read_csv(path) for path in versions]) if versions else pd.DataFrame()
+        if versions:
+            rows = pd.concat([pd.read_csv(path) for path in versions])
+        else:
+            rows = pd.DataFrame()
         if not rows.empty:
             rows = rows.groupby("epoch", as_index=False).last()
             tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if tables:
+        return pd.concat(tables, ignore_index=True)
+    return pd.DataFrame()

@@ -102,7 +102,9 @@ def is_finished(folder: Path) -> bool:
 def read_status(folder: Path) -> dict[str, Any]:
     """Return the run's status.json, or {} where there is none."""
     path = Path(folder) / "status.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    if path.is_file():
+        return json.loads(path.read_text())
+    return {}
 
 
 def write_status(folder: Path, status: str, **facts: Any) -> None:
@@ -166,7 +168,9 @@ def update_evaluation(folder: Path, config: Config) -> None:
 def other_code(folder: Path) -> list[str]:
     """Say so where a run was made with other revisions of the code than the present one; [] where it was not."""
     others = [made_with for made_with in _revisions(folder) if made_with != revision()]
-    return [f"made with revision {', '.join(others)} of the code, which is {revision()} now"] if others else []
+    if others:
+        return [f"made with revision {', '.join(others)} of the code, which is {revision()} now"]
+    return []
 
 
 @contextmanager
@@ -261,7 +265,9 @@ def environment(command: list[str]) -> dict[str, Any]:
 
 def _revisions(folder: Path) -> list[str]:
     path = folder / "environment.json"
-    return json.loads(path.read_text())["revisions"] if path.is_file() else []
+    if path.is_file():
+        return json.loads(path.read_text())["revisions"]
+    return []
 
 
 def _git(*arguments: str) -> str:

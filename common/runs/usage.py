@@ -126,7 +126,11 @@ def device_of(accelerator: str, local_rank: int = 0) -> tuple[str, int | None]:
     import torch
 
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        number = local_rank if local_rank < torch.cuda.device_count() else 0  # Slurm may show each task its own alone
+        # Slurm may show each task its own alone
+        if local_rank < torch.cuda.device_count():
+            number = local_rank
+        else:
+            number = 0
         return torch.cuda.get_device_name(number), number
     mps = accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available()
     return ("mps" if mps else CPU), None
@@ -152,7 +156,10 @@ def _peak_memory() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
+    if sys.platform == "darwin":
+        unit = 1
+    else:
+        unit = 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 

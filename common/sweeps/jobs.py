@@ -88,7 +88,10 @@ def command_line() -> Iterator[None]:
             raise _failed[0][1]
         if _failed:
             told = " | ".join(f"{name}: {error}" for name, error in _failed[:TOLD])
-            more = f" | and {len(_failed) - TOLD} more" if len(_failed) > TOLD else ""
+            if len(_failed) > TOLD:
+                more = f" | and {len(_failed) - TOLD} more"
+            else:
+                more = ""
             raise UserError(f"{len(_failed)} of the jobs failed: {told}{more}")
 
 
@@ -105,9 +108,14 @@ def quote_path(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _readable(argument):
         return argument
-    pieces = value.split(",") if _is_multirun() else [value]
+    if _is_multirun():
+        pieces = value.split(",")
+    else:
+        pieces = [value]
     quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
-    return f"{key}={quoted}" if _readable(f"{key}={quoted}") else argument
+    if _readable(f"{key}={quoted}"):
+        return f"{key}={quoted}"
+    return argument
 
 
 def compose_config(overrides: list[str]) -> Config:

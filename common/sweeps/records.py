@@ -64,12 +64,17 @@ def job_of(overrides: Sequence[str]) -> Job:
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid"."""
     chosen = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("sweep=")]
-    return chosen[0].strip("[]").replace(",", "+") if chosen else "sweep"
+    if chosen:
+        return chosen[0].strip("[]").replace(",", "+")
+    return "sweep"
 
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
-    shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    if len(jobs) > 1:
+        shared = set.intersection(*(set(job.overrides) for job in jobs))
+    else:
+        shared = set()
     own = {job.key: [word for word in job.overrides if word not in shared] for job in jobs}
     return {job.key: " ".join(own[job.key] or job.overrides) for job in jobs}
 
@@ -114,7 +119,10 @@ def read_record(folder: Path, key: str) -> dict[str, Any]:
     """
     path = Path(folder) / "jobs" / f"{key}.json"
     try:
-        found = json.loads(path.read_text()) if path.is_file() else {}
+        if path.is_file():
+            found = json.loads(path.read_text())
+        else:
+            found = {}
         return {"key": key, "status": "waiting", **found}
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}): remove it, the job's run knows how far it is") from error

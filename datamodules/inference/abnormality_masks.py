@@ -46,7 +46,8 @@ class Truths:
         if manifest.places is None or config.data.source != COMPOSED:
             source = f"data.source={config.data.source}"
             raise UserError(f"{source}: where the abnormality lies is known of composed karyograms alone")
-        self._manifest, self._prepare = manifest, config.prepare
+        self._manifest = manifest
+        self._prepare = config.prepare
         table = read_karyograms(manifest.root)
         self._files = {path: truth for path, truth in zip(table["path"], table["truth"], strict=True) if truth}
         self._boxes = dict(list(manifest.places.groupby("image_id")))
@@ -85,7 +86,8 @@ def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> 
     if config.fit == "canvas":
         raise UserError("prepare.fit=canvas turns single chromosomes: no mask is carried through it")
     if config.compact:
-        mask, image = compact_like(mask, image, config.compact_gap), compact(image, config.compact_gap)
+        mask = compact_like(mask, image, config.compact_gap)
+        image = compact(image, config.compact_gap)
     if config.background == "detect":
         image = on_black(image)
     if config.crop:
@@ -94,4 +96,6 @@ def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> 
         mask = pad_to_square(mask)
     marked = np.ascontiguousarray(mask > 0, np.float32)
     nearest = cv2.resize(marked, config.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0
-    return nearest if nearest.any() else resize(marked, config.shape, "area") > 0
+    if nearest.any():
+        return nearest
+    return resize(marked, config.shape, "area") > 0

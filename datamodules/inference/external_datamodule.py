@@ -59,7 +59,7 @@ class OtherSet(ImageDataModule):
         progress: Whether a progress bar may be shown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         config: Config,
         scanned: Manifest,
@@ -121,7 +121,8 @@ def known_images(run: Path, start: str | None) -> Known:
     if not (run / "split.csv").is_file():
         raise UserError(f"{run} has no split.csv, so what it was trained on is not known: train it again")
     own = _split(run)
-    tables, lost = [own], []
+    tables = [own]
+    lost = []
     while start is not None:
         earlier = Path(start)
         if not (earlier / "split.csv").is_file() or not (earlier / "config.yaml").is_file():
@@ -151,7 +152,8 @@ def near_same(
     Returns:
         The pairs as the leak check of a run reports them, and, where they could not be looked for, why not.
     """
-    bits, why = config.split.near_duplicate_bits, None
+    bits = config.split.near_duplicate_bits
+    why = None
     learned = known.frame[known.frame["part"].isin(LEARNED)]
     hashes: Mapping[str, Any] = {}
     if config.split.near_duplicates == "off":

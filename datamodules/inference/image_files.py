@@ -11,7 +11,8 @@ from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import natural_key
 from datamodules.sources._files import is_image
 
-HIDDEN, NO_SUFFIX = "hidden", "without suffix"
+HIDDEN = "hidden"
+NO_SUFFIX = "without suffix"
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,16 @@ def find_given(places: Sequence[Path], cache_dir: Path, progress: bool = True) -
         if not place.exists():
             raise UserError(f"{place} is missing: name a folder, a zip or files of images")
         root = Path(resolve_data_dir(str(place), cache_dir, progress) or place)
-        prefix = "" if len(places) == 1 else place.as_posix()
+        if len(places) == 1:
+            prefix = ""
+        else:
+            prefix = place.as_posix()
         for file in _files(root, prefix) if root.is_dir() else [_named(place)]:
             # The root may be an unpacked zip: hidden is what is hidden below it.
-            kind = _kind(file.path.relative_to(root)) if root.is_dir() else None
+            if root.is_dir():
+                kind = _kind(file.path.relative_to(root))
+            else:
+                kind = None
             place_of_file = file.path.parent.resolve() / file.path.name
             if kind is None:
                 found.setdefault(place_of_file, file)
@@ -81,7 +88,10 @@ def find_given(places: Sequence[Path], cache_dir: Path, progress: bool = True) -
                 others[place_of_file] = kind
     counts = dict(sorted(Counter(others.values()).items(), key=lambda item: (-item[1], item[0])))
     if not found:
-        there = f" ({count_others(counts)})" if counts else ""
+        if counts:
+            there = f" ({count_others(counts)})"
+        else:
+            there = ""
         raise UserError(f"no image in {', '.join(map(str, places))}{there}: PNG, JPEG, TIFF and BMP files are read")
     return Given(tuple(found.values()), counts)
 

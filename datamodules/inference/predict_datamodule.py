@@ -54,7 +54,9 @@ class GivenImages(LightningDataModule):
 
     def __init__(self, files: Sequence[Path], prepare: PrepareConfig, batch_size: int) -> None:
         super().__init__()
-        self.files, self.prepare_config, self.batch_size = files, prepare, batch_size
+        self.files = files
+        self.prepare_config = prepare
+        self.batch_size = batch_size
         self.causes: dict[int, str] = {}
         self.hashes: dict[int, str] = {}
 

@@ -125,7 +125,9 @@ class ServedImages:
     @property
     def manifest(self) -> Manifest:
         """What there is, with the copies that were made before the split."""
-        return self._expansion.manifest if self._expansion else self._scanned
+        if self._expansion:
+            return self._expansion.manifest
+        return self._scanned
 
     def __getitem__(self, row: int) -> np.ndarray:
         """Return the image of a row of the manifest, uint8 RGB, shape (H, W, 3), as the network sees it."""
@@ -152,4 +154,6 @@ class ServedImages:
     @cached_property
     def _images(self) -> np.ndarray | ExpandedImages:
         prepared = prepared_images(self._scanned, self.config.prepare, Path(self.config.cache_dir), self._progress)
-        return self._expansion.serve(prepared) if self._expansion else prepared
+        if self._expansion:
+            return self._expansion.serve(prepared)
+        return prepared

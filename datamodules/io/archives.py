@@ -56,7 +56,10 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
     Raises:
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
     """
-    archive = Path(data_dir).expanduser() if data_dir else None
+    if data_dir:
+        archive = Path(data_dir).expanduser()
+    else:
+        archive = None
     if archive is None or not _is_zip(archive):
         return data_dir
     home = Path(cache_dir) / "unpacked"
@@ -160,7 +163,8 @@ def _check_places(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
 
 
 def _check_sizes(files: Sequence[zipfile.ZipInfo], archive: Path, limits: Limits) -> None:
-    packed, total = archive.stat().st_size, 0
+    packed = archive.stat().st_size
+    total = 0
     for member in files:
         total += member.file_size
         if total > limits.size:
@@ -235,7 +239,10 @@ def _place(name: str) -> str:
 
 def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:
     name = member.orig_filename
-    shown = name if len(name) <= 100 else name[:99] + "…"
+    if len(name) <= 100:
+        shown = name
+    else:
+        shown = name[:99] + "…"
     return UserError(f"{archive}: member {shown!r} {why}: nothing was unpacked; get the archive anew from its source")
 
 

@@ -98,9 +98,11 @@ def _hem_all(labels: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> 
     counts = np.bincount(labels)
     if len(counts) != 2:
         raise UserError(f"balance=hem_all evens out two classes, there are {len(counts)}: set another balance")
-    small, large = rows[labels == counts.argmin()], rows[labels != counts.argmin()]
+    small = rows[labels == counts.argmin()]
+    large = rows[labels != counts.argmin()]
     copies, kept = even_out(len(small), len(large))
-    copied, chosen = draw(small, copies, rng), draw(large, kept, rng)
+    copied = draw(small, copies, rng)
+    chosen = draw(large, kept, rng)
     copy = np.concatenate([np.zeros(len(small) + kept, np.int64), np.ones(copies, np.int64)])
     return BalancePlan(np.concatenate([small, chosen, copied]), copy)
 

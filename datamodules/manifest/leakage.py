@@ -64,7 +64,10 @@ class LeakReport:
 
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
-        near = None if self.near_bits is None else self.near_count
+        if self.near_bits is None:
+            near = None
+        else:
+            near = self.near_count
         return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
 
     def lines(self) -> list[str]:
@@ -76,7 +79,8 @@ class LeakReport:
             first = self._say(self.identical_pairs[0])
             lines.append(f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}")
         if self.near_count:
-            within, closest = f"within {self.near_bits} of 256 bits", self._say(self.near_pairs[0])
+            within = f"within {self.near_bits} of 256 bits"
+            closest = self._say(self.near_pairs[0])
             lines.append(f"near-same pairs across parts ({within}): {self.near_count:,}, closest {closest}")
         if self.conflicting:
             first = " and ".join(self.conflicting[0])
@@ -98,7 +102,8 @@ class LeakReport:
             self.pairs().to_csv(temporary, index=False)
 
     def _say(self, pair: Pair) -> str:
-        left, right = self.table.loc[pair.left], self.table.loc[pair.right]
+        left = self.table.loc[pair.left]
+        right = self.table.loc[pair.right]
         return f"{left.image_id} ({left.part}) and {right.image_id} ({right.part})"
 
     def _names(self, pair: Pair) -> list[Any]:
@@ -164,7 +169,10 @@ def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> b
         for axes, row in zip(place.subplots(1, 2), pair[:2], strict=True):
             _draw(axes, report, manifest, row)
     total = len(report.identical_pairs) + report.near_count
-    shown = f"the closest {len(pairs)} of {total:,}" if total > len(pairs) else f"all {total}"
+    if total > len(pairs):
+        shown = f"the closest {len(pairs)} of {total:,}"
+    else:
+        shown = f"all {total}"
     figure.suptitle(f"Pairs across parts: {shown}", fontsize=11, fontweight="bold")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
@@ -179,11 +187,17 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
         way_out = "take their images out of one part, or say protocol=image"
         raise UserError(f"subjects in more than one part: {len(report.subjects):,} ({names}): {way_out}")
     if report.identical_pairs:
-        others = f", and {len(report.identical_pairs) - 1:,} more such pairs" if len(report.identical_pairs) > 1 else ""
+        if len(report.identical_pairs) > 1:
+            others = f", and {len(report.identical_pairs) - 1:,} more such pairs"
+        else:
+            others = ""
         way_out = "keep one copy of each, or say protocol=paper, which only warns"
         raise UserError(f"the same file is in two parts: {report._say(report.identical_pairs[0])}{others}: {way_out}")
     if split.near_duplicates == "stop" and report.near_count:
-        others = f", and {report.near_count - 1:,} more such pairs" if report.near_count > 1 else ""
+        if report.near_count > 1:
+            others = f", and {report.near_count - 1:,} more such pairs"
+        else:
+            others = ""
         said = f"{report._say(report.near_pairs[0])}, {report.near_pairs[0].distance} of 256 bits apart{others}"
         raise UserError(f"near-same pictures in two parts: {said}: keep one, or say split.near_duplicates=report")
 
@@ -219,7 +233,9 @@ def _draw(axes: Axes, report: LeakReport, manifest: Manifest, row: int) -> None:
 
 
 def _short(name: str, length: int = 26) -> str:
-    return name if len(name) <= length else "…" + name[-length + 1 :]
+    if len(name) <= length:
+        return name
+    return "…" + name[-length + 1 :]
 
 
 def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str) -> int:

@@ -43,7 +43,8 @@ def near_pairs(used: pd.DataFrame, bits: int) -> tuple[tuple[Pair, ...], int]:
     hashes = _words(used["phash"])
     content = pd.factorize(used["sha256"])[0]
     sides = [np.flatnonzero((used["part"] == part).to_numpy()) for part in PARTS]
-    kept, count = np.empty((0, 3), np.int64), 0
+    kept = np.empty((0, 3), np.int64)
+    count = 0
     for one, other in combinations(sides, 2):
         for found in _close(hashes, one, other, bits):
             found = found[content[found[:, 1]] != content[found[:, 2]]]

@@ -24,7 +24,8 @@ PHASH_SIZE = 16  # 16 x 16 = 256 bits
 SCAN_VERSION = 2  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
-_NEAR_BLACK, _NEAR_WHITE = 20, 235
+_NEAR_BLACK = 20
+_NEAR_WHITE = 235
 
 _KEY = ["path", "size", "mtime_ns", "ctime_ns"]
 _FACTS = ["width", "height", "channels", "sha256", "phash"]
@@ -101,7 +102,10 @@ def perceptual_hash(pixels: np.ndarray) -> str:
         256 bits (the signs of 16 x 16 low frequencies) as 64 hex digits.
     """
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    on_black = 255 - pixels if np.median(edge) > _NEAR_WHITE else pixels
+    if np.median(edge) > _NEAR_WHITE:
+        on_black = 255 - pixels
+    else:
+        on_black = pixels
     shown = crop_to_content(on_black, _NEAR_BLACK)
     return str(imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE))
 
@@ -125,7 +129,10 @@ def _handle_broken(listing: Listing, found: Sequence[_Facts | _Broken | None], o
         return ()
     if on_broken == "stop":
         path, facts = broken[0]
-        others = f" and {len(broken) - 1:,} other{'s' * (len(broken) > 2)}" if len(broken) > 1 else ""
+        if len(broken) > 1:
+            others = f" and {len(broken) - 1:,} other{'s' * (len(broken) > 2)}"
+        else:
+            others = ""
         way_out = "mend or remove it, or leave broken images out with data.on_broken=skip"
         raise UserError(f"broken image {listing.root / path} ({facts.cause}){others}: {way_out}")
     names = ", ".join(path for path, _ in broken)
@@ -150,7 +157,9 @@ def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], notes:
 
 
 def _dtype(column: str) -> str:
-    return "int64" if column in ("width", "height", "channels") else "object"
+    if column in ("width", "height", "channels"):
+        return "int64"
+    return "object"
 
 
 def _check_unique(records: Sequence[Record]) -> None:

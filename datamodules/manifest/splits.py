@@ -13,7 +13,10 @@ from common.config.schema import PaperSplit, SplitConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Manifest
 
-TRAIN, VALIDATION, TEST, UNUSED = "train", "validation", "test", "unused"
+TRAIN = "train"
+VALIDATION = "validation"
+TEST = "test"
+UNUSED = "unused"
 PARTS = (TRAIN, VALIDATION, TEST)
 
 _FOLD = re.compile(r"fold_(\d+)")
@@ -80,7 +83,9 @@ def number_of_folds(manifest: Manifest, protocol: str, split: SplitConfig) -> in
     if split.test != "fold" or protocol == "paper":
         return None
     given = _given_folds(manifest.frame)
-    return len(given) if given and protocol == "subject" else split.folds
+    if given and protocol == "subject":
+        return len(given)
+    return split.folds
 
 
 def _given_folds(rows: pd.DataFrame) -> dict[int, str]:
@@ -130,7 +135,8 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
             raise UserError(f"data.paper_split of {len(order)} images: {' '.join(str(error).split())}") from error
     else:
         drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(order))
-        first, second = drawn[:train], drawn[train : train + validation]
+        first = drawn[:train]
+        second = drawn[train : train + validation]
     parts = pd.Series(TEST, index=order.index, dtype=object)
     parts.iloc[first], parts.iloc[second] = TRAIN, VALIDATION
     return parts[rows.index].to_numpy()
@@ -213,7 +219,10 @@ def _deal(rows: pd.DataFrame, folds: int, seed: int, by_subject: bool) -> np.nda
     """Return the number of the fold of each row, int64, by scikit-learn's stratified (group) folds."""
     dealer = (StratifiedGroupKFold if by_subject else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     fold_of_row = np.empty(len(rows), np.int64)
-    groups = rows["subject"].to_numpy() if by_subject else None
+    if by_subject:
+        groups = rows["subject"].to_numpy()
+    else:
+        groups = None
     places = dealer.split(np.zeros(len(rows)), rows["label"].to_numpy(), groups)
     for number, (_, members) in enumerate(places):
         fold_of_row[members] = number

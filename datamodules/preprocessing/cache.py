@@ -18,7 +18,8 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, on_black, scales
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, prepare_image
 
-IMAGES, RECORDS = "images.npy", "images.csv"
+IMAGES = "images.npy"
+RECORDS = "images.csv"
 
 
 def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> np.memmap:
@@ -55,11 +56,17 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
     """Return where the prepared images of a manifest lie, or will lie."""
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
-    scaled = ["cell"] if config.fit == "canvas" and config.canvas.scale_by == "cell" else []
+    if config.fit == "canvas" and config.canvas.scale_by == "cell":
+        scaled = ["cell"]
+    else:
+        scaled = []
     rows = manifest.frame[["image_id", "label", "sha256", *scaled]].astype(object)
     rows = rows.where(rows.notna(), None).to_numpy().tolist()
     # What is stored does not depend on what it becomes later.
-    stored = {} if config.augment_at is None else {"size": config.augment_at, "augment_at": None}
+    if config.augment_at is None:
+        stored = {}
+    else:
+        stored = {"size": config.augment_at, "augment_at": None}
     key = sha256_of_value({"config": config.model_dump() | stored, "version": PREPARE_VERSION, "rows": rows})
     return Path(cache_dir) / "prepared" / key[:16]
 
@@ -96,7 +103,10 @@ def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
     """What to do about a chromosome that is larger than the canvas."""
     if config.background == "black" and on_black(pixels) is not pixels:
         return "its ground is light and was taken for it, set prepare.background=detect"
-    smaller = "prepare.canvas.scale" if config.canvas.scale_by == "image" else "prepare.canvas.area"
+    if config.canvas.scale_by == "image":
+        smaller = "prepare.canvas.scale"
+    else:
+        smaller = "prepare.canvas.area"
     return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
@@ -108,7 +118,10 @@ def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.nda
 
     def area(row: int) -> int:
         pixels = _read_unchanged(manifest, row)[0]
-        pixels = on_black(pixels) if config.background == "detect" else pixels
+        if config.background == "detect":
+            pixels = on_black(pixels)
+        else:
+            pixels = pixels
         return extent_of(pixels, config.crop_threshold, align=False).area
 
     areas = list(threaded(area, range(count), count, f"measuring {count:,} chromosomes", progress))

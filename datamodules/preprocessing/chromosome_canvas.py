@@ -45,7 +45,9 @@ def on_black(image: np.ndarray) -> np.ndarray:
     """
     gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
     border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
-    return 255 - image if np.median(border) > 127 else image
+    if np.median(border) > 127:
+        return 255 - image
+    return image
 
 
 def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
@@ -64,9 +66,13 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     """
     rows, columns = _largest_patch(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > threshold)
     points = np.stack([columns, rows], axis=1).astype(np.float64)
-    angle = _lean(points) if align and len(points) > 2 else 0.0
+    if align and len(points) > 2:
+        angle = _lean(points)
+    else:
+        angle = 0.0
     upright = points @ _rotation(angle).T
-    low, high = upright.min(axis=0), upright.max(axis=0)
+    low = upright.min(axis=0)
+    high = upright.max(axis=0)
     center = _rotation(-angle) @ ((low + high) / 2)
     width, height = high - low + 1
     return Extent(len(points), angle, (float(center[0]), float(center[1])), float(height), float(width))
@@ -151,12 +157,14 @@ def _lean(points: np.ndarray) -> float:
     centred = points - points.mean(axis=0)
     x, y = np.linalg.eigh(centred.T @ centred)[1][:, 1]
     if y < 0 or (y == 0 and x > 0):
-        x, y = -x, -y
+        x = -x
+        y = -y
     # In an image y grows downwards: an axis that goes down and to the left leans clockwise.
     return math.degrees(math.atan2(-x, y))
 
 
 def _rotation(angle: float) -> np.ndarray:
     """The matrix (2, 2) that turns (x, y), y downwards, by ``angle`` degrees against the clock: it undoes a lean."""
-    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    cosine = math.cos(math.radians(angle))
+    sine = math.sin(math.radians(angle))
     return np.array([[cosine, sine], [-sine, cosine]])

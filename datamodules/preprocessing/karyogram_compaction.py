@@ -14,7 +14,10 @@ import numpy as np
 _TOLERANCE = 32
 # A straight run of ink of such a share of the width (height), but of so many pixels at least, and so thin, is a ruled
 # line: no chromosome, and no letter of a label, is all of it.
-_RULED_WIDTH, _RULED_HEIGHT, _RULED_LEAST, _RULED_THIN = 1 / 4, 1 / 2, 64, 6
+_RULED_WIDTH = 1 / 4
+_RULED_HEIGHT = 1 / 2
+_RULED_LEAST = 64
+_RULED_THIN = 6
 _PARTED = 3  # pixels: what is nearer, such as a chromosome and its satellites, is never parted
 _LABELS = 0.4  # of the height of the row of chromosomes above them: what is lower are its labels
 
@@ -38,7 +41,9 @@ def compact(image: np.ndarray, gap: int) -> np.ndarray:
     """
     ground = np.median(_border(image), axis=0).astype(np.uint8)
     kept = _kept(image, ground, gap)
-    return _laid(image, kept, ground) if kept else image
+    if kept:
+        return _laid(image, kept, ground)
+    return image
 
 
 def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
@@ -53,7 +58,9 @@ def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
         uint8, of the height and width of the compacted image; 0 where that has no pixel of the image's.
     """
     kept = _kept(image, np.median(_border(image), axis=0).astype(np.uint8), gap)
-    return _laid(mask, kept, np.zeros((), np.uint8)) if kept else mask
+    if kept:
+        return _laid(mask, kept, np.zeros((), np.uint8))
+    return mask
 
 
 def _kept(image: np.ndarray, ground: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -127,7 +134,8 @@ def _parts(occupied: np.ndarray, gap: int) -> list[_Part]:
     places = np.flatnonzero(occupied)
     holes = np.diff(places) - 1
     cuts = np.flatnonzero(holes >= min(_PARTED, gap + 1))
-    first, end = places[[0, *(cuts + 1)]], places[[*cuts, -1]] + 1
+    first = places[[0, *(cuts + 1)]]
+    end = places[[*cuts, -1]] + 1
     kept = np.minimum(holes[cuts], gap)
     before = np.concatenate([[min(gap, first[0])], kept // 2])
     behind = np.concatenate([kept - kept // 2, [min(gap, len(occupied) - end[-1])]])

@@ -59,7 +59,9 @@ def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
         image: uint8 RGB, of ``config.stored_shape``.
         config: Where its ``augment_at`` is null, the image is that already.
     """
-    return image if config.augment_at is None else resize(image, config.shape, "area")
+    if config.augment_at is None:
+        return image
+    return resize(image, config.shape, "area")
 
 
 def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
@@ -81,7 +83,8 @@ def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
 def content(image: np.ndarray, threshold: int) -> tuple[slice, slice]:
     """Return the rows and columns of an image (H, W, 3) that ``crop_to_content`` keeps."""
     mask = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > threshold
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
+    columns = np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return slice(None), slice(None)
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -116,7 +119,8 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
     """
     height, width = image.shape[:2]
     side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
+    top = (side - height) // 2
+    left = (side - width) // 2
     square = np.zeros((side, side, *image.shape[2:]), np.uint8)
     square[top : top + height, left : left + width] = image
     return square
@@ -142,4 +146,6 @@ def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.
 
 
 def _to(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:
-    return image if image.shape[:2] == shape else cv2.resize(image, shape[::-1], interpolation=method)
+    if image.shape[:2] == shape:
+        return image
+    return cv2.resize(image, shape[::-1], interpolation=method)

@@ -51,7 +51,7 @@ def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool
     return scan_listing(list_images(data, data_dir, Path(cache_dir), progress), data.on_broken, cache_dir, progress)
 
 
-def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:
+def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:  # noqa: C901, PLR0911
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     if isinstance(data, SyntheticConfig):
         return list_synthetic(data, cache_dir, progress)
@@ -99,7 +99,8 @@ def _unpacked(data: DataConfig, data_dir: str | None, cache_dir: Path, progress:
     found = resolve_data_dir(data_dir, cache_dir, progress)
     if found is None or found == data_dir or isinstance(data, CnmcConfig | HemAllConfig):
         return found  # the challenge's folders are found by their names
-    root, table = Path(found), getattr(data, "file", None)
+    root = Path(found)
+    table = getattr(data, "file", None)
     while (inner := lone_folder(root)) is not None and not (table and (root / table).is_file()):
         root = inner
     return str(root)

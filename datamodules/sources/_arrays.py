@@ -45,7 +45,8 @@ def _write_all(folder: Path, paths: Sequence[str], images: Sequence[np.ndarray],
         (folder / parent).mkdir(parents=True)
 
     def write(row: int) -> None:
-        path, image = folder / paths[row], images[row]
+        path = folder / paths[row]
+        image = images[row]
         # OpenCV keeps blue first.
         if not cv2.imwrite(str(path), image if image.ndim == 2 else image[..., ::-1]):
             raise OSError(f"cannot write {path}")

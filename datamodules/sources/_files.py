@@ -94,13 +94,17 @@ def hint_at_archives(root: Path) -> str:
     zips = [name for name in archives if name.lower().endswith(".zip")]
     if zips:
         return f" (data_dir may be a zip itself: data_dir={root / zips[0]}{' ...' * (len(zips) > 1)})"
-    return f" (unpack {', '.join(archives[:3])}{' ...' * (len(archives) > 3)} first)" if archives else ""
+    if archives:
+        return f" (unpack {', '.join(archives[:3])}{' ...' * (len(archives) > 3)} first)"
+    return ""
 
 
 def lone_folder(root: Path) -> Path | None:
     """Return the folder that everything in ``root`` lies in; None where there is more than that, or less."""
     entries = [entry for entry in root.iterdir() if not _is_hidden(entry.name)]
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else None
+    if len(entries) == 1 and entries[0].is_dir():
+        return entries[0]
+    return None
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:

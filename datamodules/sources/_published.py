@@ -26,7 +26,10 @@ def download(data_dir: str | None, find: Callable[[Path], Found], fetch: Callabl
     Raises:
         UserError: No folder is named, or the download does not succeed.
     """
-    root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
+    if data_dir:
+        root = Path(data_dir).expanduser()
+    else:
+        root = require_data_dir(data_dir)
     made = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:

@@ -39,7 +39,10 @@ def list_chromosomes(data: ChromosomesConfig, data_dir: str | None) -> Listing:
             has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
     """
     root = require_data_dir(data_dir)
-    records = _from_folders(data, root) if data.file is None else _from_table(data, root)
+    if data.file is None:
+        records = _from_folders(data, root)
+    else:
+        records = _from_table(data, root)
     present = {record.label for record in records}
     absent = [name for name in CLASSES if name not in present]
     if absent:
@@ -51,9 +54,14 @@ def list_chromosomes(data: ChromosomesConfig, data_dir: str | None) -> Listing:
 def class_of(text: str) -> str | None:
     """Return the class, "1" to "22", "X" or "Y", that a label or a folder's name means; None where it is none."""
     name = re.sub(r"^chr", "", text.strip(), flags=re.IGNORECASE).upper()
-    name = name.lstrip("0") if name.isdecimal() else name
+    if name.isdecimal():
+        name = name.lstrip("0")
+    else:
+        name = name
     name = _NUMBERED.get(name, name)
-    return name if name in CLASSES else None
+    if name in CLASSES:
+        return name
+    return None
 
 
 def _from_table(data: ChromosomesConfig, root: Path) -> list[Record]:
@@ -73,7 +81,10 @@ def _from_table(data: ChromosomesConfig, root: Path) -> list[Record]:
     places = image_places(table[data.path_column], file, root)
     cells = _cells(data, table, file)
     known = data.subject_column in table.columns
-    subjects = [value or None for value in table[data.subject_column]] if known else cells
+    if known:
+        subjects = [value or None for value in table[data.subject_column]]
+    else:
+        subjects = cells
     labels = [_label(text, f"{file}, row {index + 2}") for index, text in table[data.label_column].items()]
     names = table[data.path_column]
     rows = zip(names, places, labels, subjects, cells, strict=True)
@@ -109,7 +120,10 @@ def _from_folders(data: ChromosomesConfig, root: Path) -> list[Record]:
             raise UserError(f"{folder}: an unknown class; folders are named 1 to 22, X and Y (or 23 and 24)")
         for path in image_files(folder):
             below = path.relative_to(root).as_posix()
-            cell = None if pattern is None else group_in_name(path, pattern, "data.cell_regex", "cell")
+            if pattern is None:
+                cell = None
+            else:
+                cell = group_in_name(path, pattern, "data.cell_regex", "cell")
             records.append(Record(below, below, label, cell, None, cell))
     return records
 

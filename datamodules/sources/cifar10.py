@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PUBLISHED = {"train": 50_000, "test": 10_000}
-BATCHES, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
+BATCHES = "cifar-10-batches-py"
+ARCHIVE = "cifar-10-python.tar.gz"
 CIFAR10_VERSION = 1  # raise it when the same batches would be written out otherwise
 
 
@@ -31,7 +32,10 @@ def list_cifar10(data: Cifar10Config, data_dir: str | None, cache_dir: Path, pro
         UserError: The folder is missing, holds neither, a batch is missing or damaged, a class folder is not known or
             missing, or the download does not succeed.
     """
-    root = _download(data_dir) if data.download else require_data_dir(data_dir)
+    if data.download:
+        root = _download(data_dir)
+    else:
+        root = require_data_dir(data_dir)
     tree = _tree(root)
     if tree is not None:
         return _list_tree(tree)
@@ -47,7 +51,10 @@ def find_batches(root: Path) -> Path:
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 
-    folder = root if root.name == BATCHES else root / BATCHES
+    if root.name == BATCHES:
+        folder = root
+    else:
+        folder = root / BATCHES
     if not folder.is_dir():
         way_out = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
         raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {way_out}")
@@ -64,7 +71,8 @@ def _tree(root: Path) -> Path | None:
 
 
 def _list_tree(root: Path) -> Listing:
-    records, counts = [], {}
+    records = []
+    counts = {}
     for part in PUBLISHED:
         folders = {folder.name: folder for folder in sub_folders(root / part)}
         for name in (*folders, *CLASSES):

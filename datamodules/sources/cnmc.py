@@ -13,7 +13,9 @@ from datamodules.manifest.manifest import Listing, Record, order_classes
 from datamodules.sources._files import find_folders, hint_at_archives, image_files, require_data_dir, sub_folders
 
 CLASSES = ("all", "hem")
-TRAINING, PRELIM, FINAL = "C-NMC_training_data", "C-NMC_test_prelim_phase_data", "C-NMC_test_final_phase_data"
+TRAINING = "C-NMC_training_data"
+PRELIM = "C-NMC_test_prelim_phase_data"
+FINAL = "C-NMC_test_final_phase_data"
 
 # The published numbers of images, (ALL, HEM); the final test is published without labels.
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
@@ -128,16 +130,23 @@ def _parse(name: str, where: Path) -> tuple[str, str]:
 
 def _completeness(part: str, records: list[Record]) -> str:
     if part == "final":
-        expected, title = {("final", None): PUBLISHED_FINAL}, "final test"
+        expected = {("final", None): PUBLISHED_FINAL}
+        title = "final test"
     else:
         wanted = [name for name in PUBLISHED if (name == "prelim") == (part == "prelim")]
         expected = {(name, label): PUBLISHED[name][i] for name in wanted for i, label in enumerate(CLASSES)}
-        title = "training" if part == "training" else "preliminary test"
+        if part == "training":
+            title = "training"
+        else:
+            title = "preliminary test"
     counts = Counter((record.part, record.label) for record in records)
     total = sum(expected.values())
     if counts == expected:
         return f"complete: {total:,} {title} images"
-    kind = "partial" if all(counts[key] <= expected.get(key, 0) for key in counts) else "not the published set"
+    if all(counts[key] <= expected.get(key, 0) for key in counts):
+        kind = "partial"
+    else:
+        kind = "not the published set"
     details = [f"{key[0]} {counts[key]:,}/{number:,} {(key[1] or '').upper()}" for key, number in expected.items()]
     return f"{kind}: {len(records):,} of {total:,} {title} images ({', '.join(map(str.strip, details))})"
 

@@ -97,7 +97,10 @@ def _karyotypes(chromosomes: Manifest) -> dict[str, Karyotype]:
 
 
 def _is_used(data: ComposedKaryogramsConfig, karyotype: Karyotype) -> bool:
-    kept = (NORMAL, ABNORMAL) if data.preparation_loss == "leave_out" else (NORMAL, ABNORMAL, PREPARATION_LOSS)
+    if data.preparation_loss == "leave_out":
+        kept = (NORMAL, ABNORMAL)
+    else:
+        kept = (NORMAL, ABNORMAL, PREPARATION_LOSS)
     return karyotype.label in kept
 
 
@@ -153,7 +156,10 @@ def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], 
     left_out = Counter(karyotype.kind for karyotype in karyotypes.values() if not _is_used(data, karyotype))
     if left_out:
         why = "their counts make no sure karyotype"
-        kept = "; data.preparation_loss=class keeps those that lack one autosome" if left_out[PREPARATION_LOSS] else ""
+        if left_out[PREPARATION_LOSS]:
+            kept = "; data.preparation_loss=class keeps those that lack one autosome"
+        else:
+            kept = ""
         notes.append(f"cells left out: {_listed(left_out)} ({why}{kept})")
     scales = table["scale"].astype(float)
     if (smaller := int((scales < data.sheet.scale).sum())) > 0:

@@ -56,10 +56,15 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Pat
 
 def _record(path: Path, root: Path, name: str, pattern: re.Pattern[str] | None) -> Record:
     below = path.relative_to(root).as_posix()
-    subject = None if pattern is None else group_in_name(path, pattern, "data.subject_regex", "subject")
+    if pattern is None:
+        subject = None
+    else:
+        subject = group_in_name(path, pattern, "data.subject_regex", "subject")
     return Record(below, below, name, subject)
 
 
 def _notes(root: Path) -> tuple[str, ...]:
     loose = [entry.name for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
-    return (f"{len(loose):,} images beside the class folders of {root.name} left out",) if loose else ()
+    if loose:
+        return (f"{len(loose):,} images beside the class folders of {root.name} left out",)
+    return ()

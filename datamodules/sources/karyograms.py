@@ -36,7 +36,10 @@ def _check_folders(root: Path) -> None:
     absent = [name for name in CLASSES if name not in found]
     others = [name for name in found if name not in CLASSES]
     if absent:
-        there = f"there are {', '.join(others)}" if others else f"there are none{hint_at_archives(root)}"
+        if others:
+            there = f"there are {', '.join(others)}"
+        else:
+            there = f"there are none{hint_at_archives(root)}"
         raise UserError(f"{root} has no folder {' and no folder '.join(absent)} ({there}): {wanted}")
     if others:
         raise UserError(f"{root} has other folders too: {', '.join(others)}; {wanted}: move the others away")

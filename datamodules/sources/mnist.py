@@ -36,7 +36,10 @@ def list_mnist(data: MnistConfig, data_dir: str | None, cache_dir: Path, progres
         UserError: The folder or a file is missing or damaged, images and labels do not go together, or the download
             does not succeed.
     """
-    root = _download(data_dir) if data.download else require_data_dir(data_dir)
+    if data.download:
+        root = _download(data_dir)
+    else:
+        root = require_data_dir(data_dir)
     files = find_files(root)
     labels = {part: _read(files[names[1]], "label") for part, names in FILES.items()}
     images = {part: _read(files[names[0]], "image") for part, names in FILES.items()}
@@ -86,7 +89,10 @@ def _read(path: Path, kind: str) -> np.ndarray:
     reader: Callable = read_image_file if kind == "image" else read_label_file
     try:
         with tempfile.TemporaryDirectory() as folder:
-            plain = extract_archive(str(path), folder) if path.suffix == ".gz" else path
+            if path.suffix == ".gz":
+                plain = extract_archive(str(path), folder)
+            else:
+                plain = path
             return reader(str(plain)).numpy()
     except (OSError, EOFError, zlib.error, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
         said = (str(error).splitlines() or ["not of the IDX form"])[0]

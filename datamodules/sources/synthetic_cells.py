@@ -22,7 +22,8 @@ from datamodules.synthesis.cells import CellTraits, draw_cell
 CLASSES = ("all", "hem")
 NOTE = "synthetic: procedurally drawn cells, not patients"
 SYNTHETIC_VERSION = 2  # raise it when the same settings would draw other pictures
-_SUBJECT_STREAM, _IMAGE_STREAM = 1, 2
+_SUBJECT_STREAM = 1
+_IMAGE_STREAM = 2
 
 
 def list_synthetic(data: SyntheticConfig, cache_dir: Path, progress: bool = True) -> Listing:
@@ -63,7 +64,10 @@ def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
 
 def _blastness(leukaemic: bool, ambiguous: float, rng: np.random.Generator) -> float:
     """Return how much a cell looks like a blast, 0 to 1; an ambiguous one is near the middle whatever its class."""
-    side = 1.0 if leukaemic else -1.0
+    if leukaemic:
+        side = 1.0
+    else:
+        side = -1.0
     middle, spread = (0.06, 0.14) if rng.uniform() < ambiguous else (0.33, 0.13)
     return float(np.clip(0.5 + side * middle + rng.normal(0.0, spread), 0.0, 1.0))
 
@@ -110,7 +114,10 @@ def _record(data: SyntheticConfig, number: int) -> Record:
     subject, image = _subject(data, number)
     leukaemic = _is_leukaemic(subject)
     name = f"{'' if leukaemic else 'H'}{subject // 2 + 1}"
-    label = "all" if leukaemic else "hem"
+    if leukaemic:
+        label = "all"
+    else:
+        label = "hem"
     image_id = f"UID_{name}_{image + 1}_1_{label}"
     return Record(image_id, f"{label}/{image_id}.png", label, name)
 

@@ -24,9 +24,13 @@ NOTE = "synthetic: procedurally drawn chromosomes, no patients"
 DRAWING_VERSION = 1  # raise it when the same settings would draw other pictures
 # Sex chromosomes (None: those of a normal case) and a third autosome, in the order that abnormal cases get them.
 _ABNORMAL = ((None, "21"), ("XXY", None), (None, "18"), ("X", None), (None, "13"), ("XYY", None), ("XXX", None))
-_CASE_STREAM, _CELL_STREAM, _CHROMOSOME_STREAM = 1, 2, 3
+_CASE_STREAM = 1
+_CELL_STREAM = 2
+_CHROMOSOME_STREAM = 3
 # Pixels per million bases, and what the ends add: fitted by eye to cells of a real set.
-_SCALE, _ENDS, _WIDTH = 0.48, 4.0, 19.0
+_SCALE = 0.48
+_ENDS = 4.0
+_WIDTH = 19.0
 
 
 class Place(NamedTuple):
@@ -76,9 +80,11 @@ def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
     case = case_of(data, cell)
     pair = np.random.default_rng([data.seed, _CASE_STREAM, case // 2])
     swapped = case >= 2 and pair.integers(2) == 1
-    sex, extra = ("XX", "XY")[(case % 2) ^ int(swapped)], None
+    sex = ("XX", "XY")[(case % 2) ^ int(swapped)]
+    extra = None
     abnormal = math.ceil(round(data.abnormal * data.cases, 6))
-    before, after = case * abnormal // data.cases, (case + 1) * abnormal // data.cases
+    before = case * abnormal // data.cases
+    after = (case + 1) * abnormal // data.cases
     if after > before:
         found, extra = _ABNORMAL[before % len(_ABNORMAL)]
         sex = found or sex
@@ -100,14 +106,19 @@ def traits_of(data: SyntheticChromosomesConfig, cell: int, label: str, rng: np.r
     """Draw the traits of a chromosome: contraction, focus, stain and light are its cell's, the rest is its own."""
     of_cell = np.random.default_rng([data.seed, _CELL_STREAM, cell])
     contraction, stoutness, focus, stain, light, texture = of_cell.normal(size=6)
-    bendiness, splay, groove = of_cell.gamma(2.5, 0.5), of_cell.beta(1.2, 4.5), of_cell.uniform(0.1, 0.45)
+    bendiness = of_cell.gamma(2.5, 0.5)
+    splay = of_cell.beta(1.2, 4.5)
+    groove = of_cell.uniform(0.1, 0.45)
     smear = of_cell.uniform(0.9, 1.7)
     length = (_SCALE * IDEOGRAM[label].length_mb + _ENDS) * math.exp(0.1 * contraction + rng.normal(0.0, 0.03))
     # A contracted chromosome is short and stout; the small ones are a little narrower.
     width = _WIDTH * math.exp(0.1 * stoutness - 0.07 * contraction + rng.normal(0.0, 0.03))
     width *= 0.84 + 0.16 * min(length / 50.0, 1.0)
     slender = (length / width / 4.0) ** 0.7  # what is long for its width bends
-    knee = IDEOGRAM[label].short_arm if rng.uniform() < 0.6 else rng.uniform(0.25, 0.75)
+    if rng.uniform() < 0.6:
+        knee = IDEOGRAM[label].short_arm
+    else:
+        knee = rng.uniform(0.25, 0.75)
     kinked = rng.uniform() < 0.16 * bendiness * min(slender, 1.3)
     return ChromosomeTraits(
         label=label,

@@ -34,7 +34,10 @@ def list_table(data: TableConfig, data_dir: str | None) -> Listing:
     records = tuple(Record(*known, group=group) for *known, group in rows)
     classes = order_classes({record.label for record in records if record.label}, data.positive_class)
     unlabelled = sum(record.label is None for record in records)
-    notes = (f"{unlabelled:,} rows of {file.name} have no label and are not used",) if unlabelled else ()
+    if unlabelled:
+        notes = (f"{unlabelled:,} rows of {file.name} have no label and are not used",)
+    else:
+        notes = ()
     return Listing(records, root, classes, data.positive_class, "table", notes)
 
 

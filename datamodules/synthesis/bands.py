@@ -28,10 +28,13 @@ class Band(NamedTuple):
 
 LIGHT = 0.2  # the dye of all that is no band here
 ACROCENTRIC = ("13", "14", "15", "21", "22")  # their short arms are a stalk with a satellite
-_STALK, _SATELLITE = 0.16, 0.66  # dyes
+# dyes
+_STALK = 0.16
+_SATELLITE = 0.66
 _DYES = (0.36, 0.56, 0.76, 0.95)  # four grades of dark bands
 # Million bases: at a resolution of some 400 bands a haploid set has one every 7.5.
-_DARK, _PALE = (2.0, 7.5), (1.5, 5.5)
+_DARK = (2.0, 7.5)
+_PALE = (1.5, 5.5)
 # By class: first and last place of a block, in million bases from the centromere, and its dye.
 _BLOCKS = {"1": (0.0, 16.0, 0.66), "9": (0.0, 15.0, 0.36), "16": (0.0, 8.0, 0.66), "Y": (16.0, 45.0, 0.66)}
 _SEED = 24  # of the patterns
@@ -39,10 +42,12 @@ _SEED = 24  # of the patterns
 
 def _pattern(number: int, label: str) -> tuple[Band, ...]:
     """Draw the bands of one class, from the end of the short arm to that of the long arm."""
-    arms, rng = IDEOGRAM[label], np.random.default_rng([_SEED, number])
+    arms = IDEOGRAM[label]
+    rng = np.random.default_rng([_SEED, number])
     landmarks = _landmarks(label)
     taken = max((band.end for band in landmarks if band.start < arms.centromere_mb), default=0.0)
-    bands, place = [], taken + rng.uniform(*_PALE)
+    bands = []
+    place = taken + rng.uniform(*_PALE)
     while place < arms.length_mb - _DARK[0]:
         end = min(place + rng.uniform(*_DARK), arms.length_mb)
         bands.append(Band(place, end, float(rng.choice(_DYES))))

@@ -76,7 +76,8 @@ def draw_cell(traits: CellTraits, size: int, rng: np.random.Generator) -> np.nda
 def _outlines(traits: CellTraits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the masks of cell and nucleus, float32 (size, size), 0 to 1 with a soft edge of a pixel."""
     centre = 0.5 * size + rng.uniform(-0.02, 0.02, 2) * size
-    turn, stretch = rng.uniform(0.0, np.pi), np.sqrt(traits.elongation)
+    turn = rng.uniform(0.0, np.pi)
+    stretch = np.sqrt(traits.elongation)
     wobble = _wobble(0.014 + 0.25 * traits.irregularity, rng)
     radius = size * min(traits.radius, 0.47 / (wobble.max() * stretch))  # the whole cell lies in the image
     cell = _blob(size, centre, radius * wobble, turn, stretch)
@@ -101,7 +102,8 @@ def _wobble(strength: float, rng: np.random.Generator) -> np.ndarray:
 
 def _blob(size: int, centre: np.ndarray, radius: np.ndarray, turn: float, stretch: float) -> np.ndarray:
     grid = np.arange(size, dtype=np.float32) + 0.5
-    x, y = grid[None, :] - np.float32(centre[0]), grid[:, None] - np.float32(centre[1])
+    x = grid[None, :] - np.float32(centre[0])
+    y = grid[:, None] - np.float32(centre[1])
     along = (x * np.cos(turn) + y * np.sin(turn)).astype(np.float32) / np.float32(stretch)
     across = (y * np.cos(turn) - x * np.sin(turn)).astype(np.float32) * np.float32(stretch)
     distance, angle = cv2.cartToPolar(along, across)
@@ -117,8 +119,10 @@ def _chromatin(traits: CellTraits, size: int, rng: np.random.Generator) -> np.nd
     dye = 1.0 + 0.4 * traits.clumps * coarse + traits.fineness * (0.26 * network + 0.2 * fine)
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size
     for _ in range(traits.nucleoli):
-        way, out = rng.uniform(0.0, 2.0 * np.pi), np.sqrt(rng.uniform(0.0, 0.35)) * traits.nucleus * traits.radius
-        x, y = 0.5 + out * np.cos(way), 0.5 + out * np.sin(way)
+        way = rng.uniform(0.0, 2.0 * np.pi)
+        out = np.sqrt(rng.uniform(0.0, 0.35)) * traits.nucleus * traits.radius
+        x = 0.5 + out * np.cos(way)
+        y = 0.5 + out * np.sin(way)
         width = rng.uniform(0.1, 0.16) * traits.radius
         spot = np.exp(-0.5 * ((grid[None, :] - x) ** 2 + (grid[:, None] - y) ** 2) / width**2)
         # Pale in the middle, with condensed chromatin around.

@@ -70,7 +70,8 @@ def draw_chromosome(traits: ChromosomeTraits, rng: np.random.Generator) -> np.nd
         uint8 gray, shape (H, W), dark on exact white, cut tightly, the short arm up.
     """
     points, headings = _axis(traits)
-    low, high = np.floor(points.min(0) - traits.width), np.ceil(points.max(0) + traits.width)
+    low = np.floor(points.min(0) - traits.width)
+    high = np.ceil(points.max(0) + traits.width)
     along, aside = _coordinates(points - low, headings, (high - low).astype(int) + 1)
     cover = _cover(traits, along, aside, rng)
     dye = _dye(traits, along, aside, rng)
@@ -112,7 +113,8 @@ def _coordinates(points: np.ndarray, headings: np.ndarray, size: np.ndarray) -> 
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 2) + 0.5
     nearest = cKDTree(points).query(pixels)[1]
     offset = pixels - points[nearest]
-    sine, cosine = np.sin(headings[nearest]), np.cos(headings[nearest])
+    sine = np.sin(headings[nearest])
+    cosine = np.cos(headings[nearest])
     step = np.hypot(*(points[1] - points[0]))
     along = (nearest + 0.5) * step + offset[:, 1] * cosine - offset[:, 0] * sine
     aside = offset[:, 0] * cosine + offset[:, 1] * sine
@@ -122,7 +124,8 @@ def _coordinates(points: np.ndarray, headings: np.ndarray, size: np.ndarray) -> 
 def _half_width(traits: ChromosomeTraits, along: np.ndarray) -> np.ndarray:
     """Return half the width at places along the axis: a waist at the centromere, thin stalks, ends that part."""
     arms = IDEOGRAM[traits.label]
-    half, centromere = 0.5 * traits.width, arms.short_arm * traits.length
+    half = 0.5 * traits.width
+    centromere = arms.short_arm * traits.length
     waist = traits.waist * np.exp(-(((along - centromere) / (0.13 * traits.width + 1.2)) ** 2))
     to_end = np.clip(np.minimum(along, traits.length - along), 0.0, None)
     width = half * (1.0 - waist) * (1.0 + 0.3 * traits.splay * np.exp(-to_end / (0.6 * traits.width)))
@@ -165,7 +168,8 @@ def _dye(traits: ChromosomeTraits, along: np.ndarray, aside: np.ndarray, rng: np
 
 def _bands(traits: ChromosomeTraits, rng: np.random.Generator) -> np.ndarray:
     """Return the dye along the axis, `_SAMPLES` per pixel of length."""
-    arms, count = IDEOGRAM[traits.label], round(traits.length * _SAMPLES)
+    arms = IDEOGRAM[traits.label]
+    count = round(traits.length * _SAMPLES)
     place = (np.arange(count) + 0.5) / count
     knots = rng.normal(0.0, traits.stretch, 6)
     place = place + np.interp(place, np.linspace(0.0, 1.0, 8), [0.0, *knots, 0.0])

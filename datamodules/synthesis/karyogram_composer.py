@@ -14,8 +14,12 @@ from datamodules.synthesis.karyogram_layout import Layout, Place, lay_out
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
 
 _ALIKE = {"X": "7", "Y": "22"}  # of about the same size: the room of one that is lost and has no homologue
-_SMALLEST_LETTERS, _LARGEST_LETTERS = 5, 16  # pixels high
-_FONT, _FONT_HEIGHT = cv2.FONT_HERSHEY_SIMPLEX, 22.0  # pixels of a digit at scale 1
+# pixels high
+_SMALLEST_LETTERS = 5
+_LARGEST_LETTERS = 16
+# pixels of a digit at scale 1
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_HEIGHT = 22.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,8 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     for name in AUTOSOMES:  # the second place of a pair stays free
         sizes |= {name: sizes[name] * 2} if len(sizes.get(name, ())) == 1 else {}
     layout = lay_out(sizes, sheet)
-    pixels, truth = np.full(sheet.size, GROUND, np.uint8), np.zeros(sheet.size, bool)
+    pixels = np.full(sheet.size, GROUND, np.uint8)
+    truth = np.zeros(sheet.size, bool)
     places = []
     for name, found in inks.items():
         for ink, place in zip(found, layout.places[name], strict=False):
@@ -80,18 +85,26 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
 
 
 def _cut_out(chromosome: Chromosome) -> _Ink:
-    rows, columns = np.nonzero(chromosome.mask.any(axis=1))[0], np.nonzero(chromosome.mask.any(axis=0))[0]
+    rows = np.nonzero(chromosome.mask.any(axis=1))[0]
+    columns = np.nonzero(chromosome.mask.any(axis=0))[0]
     inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    changed = None if chromosome.changed is None else chromosome.changed[inside]
+    if chromosome.changed is None:
+        changed = None
+    else:
+        changed = chromosome.changed[inside]
     return _Ink(chromosome.pixels[inside], chromosome.mask[inside], changed)
 
 
 def _draw(ink: _Ink, place: Place, scale: float, pixels: np.ndarray, truth: np.ndarray) -> None:
     """Draw a chromosome into the middle of its place."""
     height, width = (max(1, round(side * scale)) for side in ink.mask.shape)
-    left, top = place.x + (place.width - width) // 2, place.y + (place.height - height) // 2
+    left = place.x + (place.width - width) // 2
+    top = place.y + (place.height - height) // 2
     inside = np.s_[top : top + height, left : left + width]
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    if scale < 1:
+        interpolation = cv2.INTER_AREA
+    else:
+        interpolation = cv2.INTER_CUBIC
     scaled = cv2.resize(ink.pixels, (width, height), interpolation=interpolation)
     # Cubic interpolation rings: what is beyond the outline stays plain ground.
     covered = cv2.resize(ink.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
@@ -131,7 +144,8 @@ def _free_place(name: str, cell: Metaphase, layout: Layout, gap: int) -> Place:
         return found[-1]._replace(x=found[-1].x + found[-1].width + gap)
     middle, bottom = layout.feet[name]
     alike = layout.places.get(_ALIKE.get(name, "")) or [place for places in layout.places.values() for place in places]
-    left, top = max(0, middle - alike[0].width // 2), bottom - alike[0].height
+    left = max(0, middle - alike[0].width // 2)
+    top = bottom - alike[0].height
     return alike[0]._replace(chromosome=name, x=left, y=max(0, top))
 
 

@@ -83,7 +83,8 @@ def lay_out(sizes: Sizes, sheet: SheetConfig) -> Layout:
         )
         raise UserError(f"{found}: enlarge it, or lower scale, margin, homologue_gap, pair_gap or row_gap")
     boxes = [[[_box(size, scale) for size in pair] for pair in row] for row in rows]
-    places, feet = {}, {}
+    places = {}
+    feet = {}
     for row, pairs, bottom in zip(ROWS, boxes, _base_lines(boxes, sheet), strict=True):
         for name, pair, (left, middle) in zip(_names(row), pairs, _columns(row, pairs, sheet), strict=True):
             feet[name] = (middle, bottom)
@@ -97,7 +98,8 @@ def _names(row: Sequence[Sequence[str]]) -> list[str]:
 
 def _turned(width: float, height: float) -> tuple[float, float]:
     """The room that a chromosome needs so that it can turn."""
-    c, s = cos(radians(TURN)), sin(radians(TURN))
+    c = cos(radians(TURN))
+    s = sin(radians(TURN))
     return max(width, width * c + height * s), max(height, height * c + width * s)
 
 

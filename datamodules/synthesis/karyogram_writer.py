@@ -26,8 +26,10 @@ from datamodules.synthesis.karyogram_layout import Place
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, read_metaphases
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
-KARYOGRAMS, PLACES = "karyograms.csv", "places.csv"
-REAL, DERIVED = "real", "derived"
+KARYOGRAMS = "karyograms.csv"
+PLACES = "places.csv"
+REAL = "real"
+DERIVED = "derived"
 _COLUMNS = ("image_id", "path", "label", "kind", "iscn", "subject", "cell", "origin", "scale", "truth", "facts")
 
 
@@ -139,7 +141,10 @@ def _derived(cells: Sequence[Metaphase], data: ComposedKaryogramsConfig) -> Iter
             if found is None:
                 continue
             made, uses[number] = made + 1, uses[number] + 1
-            label = PREPARATION_LOSS if kind == "autosome_loss" else ABNORMAL
+            if kind == "autosome_loss":
+                label = PREPARATION_LOSS
+            else:
+                label = ABNORMAL
             yield _Karyogram(f"{parent.name}_{kind}", label, kind, found.iscn, DERIVED, found.cell, found.facts)
         if made < count:
             fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"
@@ -156,9 +161,13 @@ def _write_all(karyograms: Sequence[_Karyogram], sheet: SheetConfig, folder: Pat
     stems = _file_stems([karyogram.image_id for karyogram in karyograms])
 
     def write(number: int) -> tuple[tuple, tuple[Place, ...]]:
-        karyogram, composed = karyograms[number], compose(karyograms[number].cell, sheet)
+        karyogram = karyograms[number]
+        composed = compose(karyograms[number].cell, sheet)
         path = f"{karyogram.label}/{stems[number]}.png"
-        truth = "" if karyogram.label == NORMAL else f"truth/{stems[number]}.png"
+        if karyogram.label == NORMAL:
+            truth = ""
+        else:
+            truth = f"truth/{stems[number]}.png"
         _write_image(folder / path, composed.pixels)
         if truth:
             _write_image(folder / truth, composed.truth.astype(np.uint8) * 255)

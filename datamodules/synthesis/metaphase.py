@@ -119,4 +119,6 @@ def _read(manifest: Manifest, row: int) -> Chromosome:
 
 
 def _subject(value: object) -> str | None:
-    return None if value is None else str(value)
+    if value is None:
+        return None
+    return str(value)

@@ -68,7 +68,10 @@ class Augmentation:
         if self._within and (copy or self.config.apply_to == "all"):
             rng = np.random.default_rng(derive_seed("within_places", *key))
             image = change_within(image, self.places[row], self.config.within_places, rng)
-        pipeline = self._copies if copy else self._originals
+        if copy:
+            pipeline = self._copies
+        else:
+            pipeline = self._originals
         if pipeline is None:
             return image
         # albumentations does not reseed by itself: unseeded, all workers and epochs draw the same.
@@ -79,13 +82,21 @@ class Augmentation:
 def _pipeline(config: TransformConfig, probability: float, moves: bool) -> A.Compose | None:
     """The turns with a probability, then, where ``moves``, the small changes; None where nothing can happen."""
     steps = _turns(config, probability) + (_movements(config) + _light(config) if moves else [])
-    return A.Compose(steps) if steps else None
+    if steps:
+        return A.Compose(steps)
+    return None
 
 
 def _turns(config: TransformConfig, probability: float) -> list[A.BasicTransform | A.BaseCompose]:
     """One of the allowed turns; each of the (up to) five is as likely as any other."""
-    flips = [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2)] if config.flips else []
-    rotations = [RightAngleRotation(p=0.6)] if config.rotations else []
+    if config.flips:
+        flips = [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2)]
+    else:
+        flips = []
+    if config.rotations:
+        rotations = [RightAngleRotation(p=0.6)]
+    else:
+        rotations = []
     if probability == 0.0 or not (flips or rotations):
         return []
     return [A.OneOf(flips + rotations, p=probability)]

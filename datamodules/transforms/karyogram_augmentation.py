@@ -96,17 +96,22 @@ def _changed(patch: np.ndarray, calm: np.ndarray, turn: float, bow: float, mirro
     outline = _outline(calm)
     if outline is None:
         return patch
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    center, length = (low + high) / 2, float(high[1] - low[1] + 1)
+    low = outline.min(axis=0)
+    high = outline.max(axis=0)
+    center = (low + high) / 2
+    length = float(high[1] - low[1] + 1)
     share, shift = _fitting(outline - center, center, patch.shape, turn, bow, length, mirror)
     if share == 0.0 and not mirror:
         return patch
-    turn, bow = share * turn, share * bow
+    turn = share * turn
+    bow = share * bow
     # Where each pixel of the changed place comes from: the way back of `_moved`.
     x = np.arange(patch.shape[1]) - (center[0] + shift[0])
     y = (np.arange(patch.shape[0]) - (center[1] + shift[1]))[:, None]
-    cosine, sine = math.cos(turn), math.sin(turn)
-    from_x, from_y = cosine * x + sine * y, cosine * y - sine * x
+    cosine = math.cos(turn)
+    sine = math.sin(turn)
+    from_x = cosine * x + sine * y
+    from_y = cosine * y - sine * x
     from_x = from_x - bow * length * (1.0 - (2.0 * from_y / length) ** 2)
     if mirror:
         from_x = -from_x
@@ -116,7 +121,7 @@ def _changed(patch: np.ndarray, calm: np.ndarray, turn: float, bow: float, mirro
     return cv2.remap(patch, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=ground.tolist())
 
 
-def _fitting(
+def _fitting(  # noqa: PLR0913
     points: np.ndarray,
     center: np.ndarray,
     shape: tuple[int, ...],
@@ -129,7 +134,8 @@ def _fitting(
     room = np.array([shape[1] - 1, shape[0] - 1])
     for share in _SHARES if turn or bow else ():
         moved = _moved(points, share * turn, share * bow, length, mirror) + center
-        low, high = moved.min(axis=0), moved.max(axis=0)
+        low = moved.min(axis=0)
+        high = moved.max(axis=0)
         if (high - low <= room).all():
             return float(share), np.clip(0.0, -low, room - high)
     return 0.0, np.zeros(2)
@@ -137,9 +143,11 @@ def _fitting(
 
 def _moved(points: np.ndarray, turn: float, bow: float, length: float, mirror: bool) -> np.ndarray:
     """Mirror, bend and turn points (N, 2) around (0, 0); the bow's middle moves, its ends stay."""
-    x, y = points[:, 0] * (-1.0 if mirror else 1.0), points[:, 1]
+    x = points[:, 0] * (-1.0 if mirror else 1.0)
+    y = points[:, 1]
     x = x + bow * length * (1.0 - (2.0 * y / length) ** 2)
-    cosine, sine = math.cos(turn), math.sin(turn)
+    cosine = math.cos(turn)
+    sine = math.sin(turn)
     return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)
 
 
@@ -152,7 +160,8 @@ def _outline(calm: np.ndarray) -> np.ndarray | None:
     if rows.size == 0:
         return None
     ink = ink[rows]
-    first, last = ink.argmax(axis=1), ink.shape[1] - 1 - ink[:, ::-1].argmax(axis=1)
+    first = ink.argmax(axis=1)
+    last = ink.shape[1] - 1 - ink[:, ::-1].argmax(axis=1)
     return np.stack([np.concatenate([first, last]), np.concatenate([rows, rows])], axis=1).astype(np.float64)
 
 

@@ -50,9 +50,12 @@ class ExpandedImages:
 
     def __getitem__(self, row: int) -> np.ndarray:
         """Return the image of one row, uint8, shape (H, W, 3)."""
-        origin, copy = int(self.origin[row]), int(self.copy[row])
+        origin = int(self.origin[row])
+        copy = int(self.copy[row])
         image = self.images[origin]
-        return self.change(image, origin, copy) if copy else image
+        if copy:
+            return self.change(image, origin, copy)
+        return image
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,14 @@ def _turn_and_subsample(
         copies, kept = even_out(len(rows[smaller]), len(rows[larger]), data.images)
     except ValueError as error:
         raise UserError(f"data.images={data.images}: {error}") from error
-    turned, chosen = draw(rows[smaller], copies, rng), draw(rows[larger], kept, rng)
+    turned = draw(rows[smaller], copies, rng)
+    chosen = draw(rows[larger], kept, rng)
     left_out = np.setdiff1d(rows[larger], chosen)
     done = f"{copies:,} copies of {smaller} turned by 90 degrees, {len(left_out):,} {larger} left out"
-    leak = "; copies of one cell lie in several parts" if copies else ""
+    if copies:
+        leak = "; copies of one cell lie in several parts"
+    else:
+        leak = ""
     warning = f"augmented BEFORE the split, as paper 003: {done}{leak}"
     expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
     return Expansion(manifest, expanded, origin, copy, _quarter_turn, transform, warning)
@@ -162,14 +169,17 @@ def _copy_karyograms(
     rng: np.random.Generator,
 ) -> Expansion | None:
     """Paper 001, section 3.1.2."""
-    originals, number, done = [], [], []
+    originals = []
+    number = []
+    done = []
     for name, times in ((NORMAL, data.augmented.normal), (ABNORMAL, data.augmented.abnormal)):
         of_class = rows.get(name, np.zeros(0, np.int64))
         dealt = _deal_evenly(of_class, round(len(of_class) * times) - len(of_class), rng)
         originals.append(dealt[0])
         number.append(dealt[1])
         done.append(f"{len(of_class):,} {name} became {len(of_class) + len(dealt[0]):,}")
-    copied, copy = np.concatenate(originals), np.concatenate(number)
+    copied = np.concatenate(originals)
+    copy = np.concatenate(number)
     if not len(copied):
         return None  # the paper's experiments without augmentation (section 4.1)
     done_before = {"brightness": transform.brightness, "noise": transform.noise, "blur": transform.blur}

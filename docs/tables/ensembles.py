@@ -19,7 +19,10 @@ def ensembles(results: Path) -> str:
             figures = [f"{one:.3f}" if pd.notna(one) else "-" for one in (row.validation, row.nested)]
             test = interval(row.test, row.test_low, row.test_high)
             gained = interval(row.difference, row.difference_low, row.difference_high, "+")
-            against = "-" if row.model == "average" else gained
+            if row.model == "average":
+                against = "-"
+            else:
+                against = gained
             lines.append([file.stem, row.model, f"{row.parameters:,}", *figures, test, against])
     heads = ["set", "model", "fitted numbers", "validation", "held out of it", "test", "test, less the average"]
     return markdown(pd.DataFrame(lines, columns=heads))

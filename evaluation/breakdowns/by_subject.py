@@ -16,7 +16,9 @@ RULES = ("mean", "share")
 MAJORITY = 0.5  # where validation chooses no threshold
 # A share of calls beside which the mean probability decides ties, and nothing else.
 TIE = 1e-9
-DECIMALS, STEP = 6, 1e-6  # of shares, which are so far apart at least
+# of shares, which are so far apart at least
+DECIMALS = 6
+STEP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def judge_subjects(runs: list[Predictions], settings: EvaluationConfig) -> dict 
     """
     parts = [(subjects_of(run.part("validation")), subjects_of(run.part("test"))) for run in runs]
     tests = [test for _, test in parts]
-    judged, left_out = sum(len(test.labels) for test in tests), sum(test.left_out for test in tests)
+    judged = sum(len(test.labels) for test in tests)
+    left_out = sum(test.left_out for test in tests)
     single = all((test.frame["images"] == 1).all() for test in tests)
     if single or left_out > judged:
         return None
@@ -74,10 +77,12 @@ def subjects_of(part: Predictions) -> Subjects:
         "called": np.eye(len(part.classes))[called[known]],
     }
     subject = pd.factorize(found.frame["subject"][known], sort=True)
-    labels, counts = found.labels[known], np.bincount(subject[0], minlength=len(subject[1]))
+    labels = found.labels[known]
+    counts = np.bincount(subject[0], minlength=len(subject[1]))
     scores = {name: _means(subject[0], values, counts) for name, values in columns.items()}
     # A subject's lowest and highest class are the same where it has one only.
-    low, high = np.full(len(counts), len(part.classes)), np.full(len(counts), -1)
+    low = np.full(len(counts), len(part.classes))
+    high = np.full(len(counts), -1)
     np.minimum.at(low, subject[0], labels)
     np.maximum.at(high, subject[0], labels)
     pure = low == high
@@ -97,14 +102,18 @@ def by_subject_table(runs: list[Predictions], judgement: dict) -> pd.DataFrame:
     """
     tables = []
     for place, run in enumerate(runs):
-        test, classes = subjects_of(run.part("test")), np.array(run.classes, dtype=object)
+        test = subjects_of(run.part("test"))
+        classes = np.array(run.classes, dtype=object)
         table = test.frame.copy()
         if len(runs) > 1:
             table.insert(0, "fold", run.about.get("fold"))
         for rule, column in zip(RULES, ("probability", "share"), strict=True):
             limit = _limit(rule, _of_fold(judgement["rules"][rule], place))
             called = call(test.scores[rule], run.positive_index, limit)
-            shown = called if run.positive_index is None else run.positive_index
+            if run.positive_index is None:
+                shown = called
+            else:
+                shown = run.positive_index
             table[column] = test.scores[rule][np.arange(len(called)), shown].round(6)
             table[f"called_by_{rule}"] = classes[called]
         tables.append(table)
@@ -151,12 +160,16 @@ def _limit(rule: str, threshold: float | None) -> float:
     """Where scores are called positive: with a chosen share itself, however its ties are decided."""
     if threshold is None:
         return MAJORITY
-    return threshold - STEP if rule == "share" else threshold
+    if rule == "share":
+        return threshold - STEP
+    return threshold
 
 
 def _of_fold(judged: dict, place: int) -> float | None:
     threshold = judged["threshold"]
-    return threshold[place] if isinstance(threshold, list) else threshold
+    if isinstance(threshold, list):
+        return threshold[place]
+    return threshold
 
 
 def _means(subject: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:

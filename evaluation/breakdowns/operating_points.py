@@ -65,8 +65,12 @@ def operating_points_table(rows: list[dict]) -> pd.DataFrame:
 
 
 def _one(values: list[float]) -> float | list[float]:
-    return values if len(values) > 1 else values[0]
+    if len(values) > 1:
+        return values
+    return values[0]
 
 
 def _text(value: float | list[float]) -> float | str:
-    return " ".join(f"{one:.6g}" for one in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return " ".join(f"{one:.6g}" for one in value)
+    return value

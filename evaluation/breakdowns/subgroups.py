@@ -63,7 +63,10 @@ def subgroup_cautions(rows: list[dict]) -> list[str]:
             few.append(f"{row['by']} {row['group']}")
     if not few:
         return []
-    others = f" and {len(few) - 4} more" if len(few) > 5 else ""
+    if len(few) > 5:
+        others = f" and {len(few) - 4} more"
+    else:
+        others = ""
     shown = ", ".join(few[:4] if others else few)
     return [f"subgroups: fewer than {FEW_IMAGES} images of a class in {shown}{others}: their figures say little"]
 

@@ -30,7 +30,8 @@ def beside(inside: dict, outside: dict) -> pd.DataFrame:
         (``<metric>@threshold``) and of cells placed jointly (``<metric>_assigned``); the columns COLUMNS, NaN where a
         value or a limit is undefined.
     """
-    ours, theirs = _metrics(inside), _metrics(outside)
+    ours = _metrics(inside)
+    theirs = _metrics(outside)
     shared = bool((outside["about"].get("external") or {}).get("in_own_test"))
     rows = []
     for name in [name for name in ours if name in theirs]:
@@ -50,7 +51,8 @@ def difference(inside: Mapping[str, float | None], outside: Mapping[str, float |
     found = two - one
     if None in (one_low, one_high, two_low, two_high):
         return {"value": found, "low": None, "high": None}
-    low, high = found - hypot(two - two_low, one_high - one), found + hypot(two_high - two, one - one_low)
+    low = found - hypot(two - two_low, one_high - one)
+    high = found + hypot(two_high - two, one - one_low)
     return {"value": found, "low": low, "high": high}
 
 
@@ -73,7 +75,8 @@ def beside_table(inside: dict, outside: dict) -> Group:
 
 
 def _metrics(judgement: dict) -> dict[str, dict]:
-    test, assignment = judgement["test"], judgement.get("assignment") or {"metrics": {}}
+    test = judgement["test"]
+    assignment = judgement.get("assignment") or {"metrics": {}}
     at_threshold = {f"{name}@threshold": one for name, one in (test["metrics_at_threshold"] or {}).items()}
     return {**test["metrics"], **at_threshold, **assignment["metrics"]}
 

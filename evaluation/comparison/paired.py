@@ -38,7 +38,8 @@ def compare(
     Raises:
         UserError: See ``pool`` and ``paired_difference``.
     """
-    ours, theirs = pool(first), pool(second)
+    ours = pool(first)
+    theirs = pool(second)
     one, two = paired(ours, theirs)
     differences = paired_difference(ours, theirs, names, settings)
     means = fold_mean_differences(first, second, names, settings)
@@ -85,7 +86,9 @@ def paired_difference(
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"no metric {unknown[0]}: choose from {', '.join(known)}")
-    ours, theirs, rows = statistic(one), statistic(two), [known.index(name) for name in names]
+    ours = statistic(one)
+    theirs = statistic(two)
+    rows = [known.index(name) for name in names]
     values = {name: _minus(_values(one)[name], _values(two)[name]) for name in names}
     return bootstrap(values, lambda counts: (ours(counts) - theirs(counts))[rows], one, settings, DIFFERENCE)
 
@@ -102,9 +105,11 @@ def fold_mean_differences(
     order = [folds[1].index(fold) for fold in folds[0] if fold in folds[1]]
     if len(first) < 2 or len(order) != len(first):
         return None
-    ours, theirs = pool(first), pool([second[place] for place in order])
+    ours = pool(first)
+    theirs = pool([second[place] for place in order])
     rows = theirs.frame.set_index("image_id").loc[ours.frame["image_id"]].reset_index()
-    one, two = score(ours), replace(score(replace(theirs, frame=rows)), clusters=score(ours).clusters)
+    one = score(ours)
+    two = replace(score(replace(theirs, frame=rows)), clusters=score(ours).clusters)
     sizes = [len(score(run.part("test")).labels) for run in first]
     means = [weighted_over_folds(scored, sizes, [0.5] * len(first)) for scored in (one, two)]
     picked = [metric_names(one.classes).index(name) for name in names]
@@ -129,9 +134,13 @@ def mcnemar(first: Predictions, second: Predictions) -> dict[str, int | float]:
         UserError: Images, labels, subjects or classes differ.
     """
     right = [call(one.probabilities, one.positive_index) == one.labels for one in paired(first, second)]
-    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    only_first = int((right[0] & ~right[1]).sum())
+    only_second = int((right[1] & ~right[0]).sum())
     discordant = only_first + only_second
-    p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+    if discordant:
+        p_value = float(stats.binomtest(only_first, discordant).pvalue)
+    else:
+        p_value = 1.0
     return {"only_first": only_first, "only_second": only_second, "p_value": p_value}
 
 
@@ -179,4 +188,6 @@ def _values(scored: LabelledPredictions) -> dict[str, float | None]:
 
 
 def _minus(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else float(np.subtract(first, second))
+    if first is None or second is None:
+        return None
+    return float(np.subtract(first, second))

@@ -37,8 +37,11 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> dict:
     Raises:
         UserError: See ``pool``.
     """
-    pooled, statistic = [pool(list(group.runs)) for group in groups], _Shared()
-    pairs, left_out, few = [], [], []
+    pooled = [pool(list(group.runs)) for group in groups]
+    statistic = _Shared()
+    pairs = []
+    left_out = []
+    few = []
     for one, two in combinations(range(len(groups)), 2):
         names = {"first": groups[one].label, "second": groups[two].label}
         try:

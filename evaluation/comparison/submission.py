@@ -69,7 +69,10 @@ def image_numbers(paths: Sequence[str]) -> list[int]:
     missing = [number for number in wanted if number not in found]
     if missing or 0 in found:
         few = ", ".join(map(str, missing[:_NAMED])) + ", ..." * (len(missing) > _NAMED)
-        what = f"image {few} of 1 to {len(wanted)} is missing" if missing else "there is an image 0, the first is 1"
+        if missing:
+            what = f"image {few} of 1 to {len(wanted)} is missing"
+        else:
+            what = "there is an image 0, the first is 1"
         raise UserError(f"{what}: every line of a submission belongs to one image, bring them all")
     return list(found)
 

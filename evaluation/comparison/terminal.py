@@ -14,7 +14,8 @@ from evaluation.uncertainty.calibration import MEASURED
 
 # Columns of the two tables on the screen; groups.csv has every metric that is not of one class.
 FIRST = ("f1_weighted", "auc", "accuracy")
-OF_TWO, OF_MORE = ("sensitivity", "specificity"), ("f1_macro", "balanced_accuracy")
+OF_TWO = ("sensitivity", "specificity")
+OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")
 SHOWN_PAIRS = 30
 SHOWN_REASONS = 5
@@ -97,7 +98,10 @@ def _groups(labels: Sequence[str], judged: Sequence[dict], names: Sequence[str],
         result.add_column(name.upper() if name in ("ece", "nll") else name, justify="right", no_wrap=True)
     for place, (label, judgement) in enumerate(zip(labels, judged, strict=True)):
         found = measured(judgement)
-        cells = [label, f"{judgement['test']['images']:,}"] if labelled else []
+        if labelled:
+            cells = [label, f"{judgement['test']['images']:,}"]
+        else:
+            cells = []
         cells += [_value(found.get(name), "-") for name in names]
         result.add_row(*map(Text, [str(place + 1), *cells]))
     return result
@@ -105,7 +109,10 @@ def _groups(labels: Sequence[str], judged: Sequence[dict], names: Sequence[str],
 
 def _pairs(matrix: dict, numbers: dict[str, str]) -> list[Table | Text]:
     """The pairs with the smallest p-values first, and those that cannot be compared, by the reason."""
-    found = [_pair_table(matrix, numbers), *map(Text, _notes(matrix))] if matrix["pairs"] else []
+    if matrix["pairs"]:
+        found = [_pair_table(matrix, numbers), *map(Text, _notes(matrix))]
+    else:
+        found = []
     reasons: dict[str, list[str]] = {}
     for pair in matrix["left_out"]:
         reasons.setdefault(pair["reason"], []).append(_pair(pair, numbers))
@@ -144,7 +151,9 @@ def _pair(pair: dict, numbers: dict[str, str]) -> str:
 
 def _binning(judged: Sequence[dict]) -> str:
     bins = [judgement["calibration"]["bins"] for judgement in judged if judgement["calibration"]]
-    return f"ECE in {bins[0]} equally wide bins" if bins else "no calibration"
+    if bins:
+        return f"ECE in {bins[0]} equally wide bins"
+    return "no calibration"
 
 
 def _confidence(matrix: dict) -> str:
@@ -155,5 +164,8 @@ def _value(interval: dict | None, between: str, sign: str = "") -> str:
     """A value, and below it its interval."""
     if interval is None or interval["value"] is None:
         return "-"
-    ends = "" if interval["low"] is None else f"{interval['low']:{sign}.3f}{between}{interval['high']:{sign}.3f}"
+    if interval["low"] is None:
+        ends = ""
+    else:
+        ends = f"{interval['low']:{sign}.3f}{between}{interval['high']:{sign}.3f}"
     return f"{interval['value']:{sign}.3f}\n{ends}"

@@ -27,14 +27,22 @@ def _short(name: str) -> str:
     """Name the first member of a large ensemble only: no picture is as wide as eleven names."""
     kind, _, members = name.partition(": ")
     first, *others = members.split(", ")
-    return f"{kind}: {first} and {len(others)} more" if len(others) > 1 else name
+    if len(others) > 1:
+        return f"{kind}: {first} and {len(others)} more"
+    return name
 
 
 def _several(value: object) -> str:
-    values = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        values = value
+    else:
+        values = [value]
     return ", ".join(str(one) for one in values if one is not None)
 
 
 def _fold(fold: int | list[int], folds: int | None) -> str:
-    word = "folds" if isinstance(fold, list) and len(fold) > 1 else "fold"
+    if isinstance(fold, list) and len(fold) > 1:
+        word = "folds"
+    else:
+        word = "fold"
     return f"{word} {_several(fold)}" + (f" of {folds}" if isinstance(folds, int) else "")

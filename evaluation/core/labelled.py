@@ -38,12 +38,16 @@ class LabelledPredictions:
     @property
     def cluster_count(self) -> int:
         """C, the number of subjects (of cells, or images, where no subject is known)."""
-        return int(self.clusters.max()) + 1 if self.clusters.size else 0
+        if self.clusters.size:
+            return int(self.clusters.max()) + 1
+        return 0
 
     @property
     def subjects(self) -> int | None:
         """The number of subjects, None where none is known."""
-        return self.cluster_count if self.by_subject else None
+        if self.by_subject:
+            return self.cluster_count
+        return None
 
     def count_images(self) -> dict[str, int]:
         """Return the number of images of each class."""
@@ -72,7 +76,8 @@ def score(predictions: Predictions) -> LabelledPredictions:
             "lower the learning rate"
         )
     known = predictions.labels >= 0
-    subjects, cells = predictions.frame["subject"][known], predictions.frame["cell"][known]
+    subjects = predictions.frame["subject"][known]
+    cells = predictions.frame["cell"][known]
     return LabelledPredictions(
         labels=predictions.labels[known],
         probabilities=probabilities[known],
@@ -148,7 +153,9 @@ class Cases:
     @property
     def best(self) -> Confidence:
         """The joint confidence where there is one, else the plain probability."""
-        return self.joint if self.sampled else self.plain
+        if self.sampled:
+            return self.joint
+        return self.plain
 
     def confidences(self) -> dict[str, Confidence]:
         """Return every confidence at hand under its name: ``probability``, and those of sampling."""

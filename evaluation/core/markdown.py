@@ -5,8 +5,13 @@ import pandas as pd
 
 def interval(value: float, low: float, high: float, sign: str = "") -> str:
     """Write a value and its interval with three digits; ``sign`` is "+" for differences."""
-    ends = "" if pd.isna(low) else f" ({low:{sign}.3f} to {high:{sign}.3f})"
-    return "undefined" if pd.isna(value) else f"{value:{sign}.3f}{ends}"
+    if pd.isna(low):
+        ends = ""
+    else:
+        ends = f" ({low:{sign}.3f} to {high:{sign}.3f})"
+    if pd.isna(value):
+        return "undefined"
+    return f"{value:{sign}.3f}{ends}"
 
 
 def markdown(table: pd.DataFrame) -> str:

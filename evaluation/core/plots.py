@@ -180,9 +180,18 @@ def canvas(
 
 
 def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) -> None:
-    columns = {"lr": NAMES["lr"]} if name == "lr" else {f"train/{name}": "training", f"val/{name}": "validation"}
-    colours = ("#555555",) if name == "lr" else COLOURS
-    marker = "o" if len(epochs) <= 30 else None
+    if name == "lr":
+        columns = {"lr": NAMES["lr"]}
+    else:
+        columns = {f"train/{name}": "training", f"val/{name}": "validation"}
+    if name == "lr":
+        colours = ("#555555",)
+    else:
+        colours = COLOURS
+    if len(epochs) <= 30:
+        marker = "o"
+    else:
+        marker = None
     for (column, label), colour in zip(columns.items(), colours, strict=False):
         # A stage starts anew from the best epoch of the one before: no line leads from one to the other.
         for start, end, _ in _spans(history) if column in history else ():
@@ -204,7 +213,10 @@ def _spans(history: pd.DataFrame) -> list[tuple[int, int, str]]:
     """Return first row, row after the last, and name of each stage."""
     spans: list[tuple[int, int, str]] = []
     for stage, rows in groupby(history["stage"]):
-        start = spans[-1][1] if spans else 0
+        if spans:
+            start = spans[-1][1]
+        else:
+            start = 0
         spans.append((start, start + len(list(rows)), str(stage)))
     return spans
 
@@ -220,7 +232,10 @@ def _name_stages(axis: Axes, history: pd.DataFrame) -> None:
     """Write each stage's name above the panel, cut to the room that the stage has."""
     for start, end, stage in _spans(history):
         room = max(3, int(90 * (end - start) / len(history)))
-        name = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
+        if room > 8:
+            name = textwrap.shorten(f"stage {stage}", room, placeholder="…")
+        else:
+            name = stage[:room]
         place = ((start + end + 1) / 2, 1.02)
         axis.annotate(name, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
 
@@ -242,9 +257,18 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     few = len(classes) <= 4
     for row, column in np.ndindex(counts.shape):
         if few or counts[row, column]:
-            per_cent = f"{100 * share[row, column]:.1f} %" if few else _short_per_cent(share[row, column])
-            text = f"{counts[row, column]:,}\n{per_cent}" if totals[row] else "0"
-            colour = "white" if share[row, column] > 0.55 else "black"
+            if few:
+                per_cent = f"{100 * share[row, column]:.1f} %"
+            else:
+                per_cent = _short_per_cent(share[row, column])
+            if totals[row]:
+                text = f"{counts[row, column]:,}\n{per_cent}"
+            else:
+                text = "0"
+            if share[row, column] > 0.55:
+                colour = "white"
+            else:
+                colour = "black"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 9)
     ticks = range(len(classes))
     if max(map(len, classes)) > 6:
@@ -261,7 +285,9 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
 def _short_per_cent(share: float) -> str:
     """Round to whole per cents, but never an error to 0% or a class with errors to 100%."""
     rounded = round(100 * share)
-    return f"{rounded}%" if rounded not in (0, 100) or share in (0, 1) else f"{100 * share:.1f}%"
+    if rounded not in (0, 100) or share in (0, 1):
+        return f"{rounded}%"
+    return f"{100 * share:.1f}%"
 
 
 def _curve_of_two(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
@@ -304,7 +330,10 @@ def _each_class(
     many = len(areas) > CURVES
     for rank, index in enumerate(weakest_first):
         if many and rank >= WEAKEST:
-            label = "the other classes" if rank == WEAKEST else None
+            if rank == WEAKEST:
+                label = "the other classes"
+            else:
+                label = None
             axis.plot(*curve(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
         else:
             label = f"{test.classes[index]}: {areas[index]:.3f}"
@@ -323,11 +352,16 @@ def _precisions(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.n
 
 def with_interval(interval: dict) -> str:
     """Write the fields of an ``Interval`` whose value is defined."""
-    ends = "" if interval["low"] is None else f" ({interval['low']:.3f} to {interval['high']:.3f})"
+    if interval["low"] is None:
+        ends = ""
+    else:
+        ends = f" ({interval['low']:.3f} to {interval['high']:.3f})"
     return f"{interval['value']:.3f}{ends}"
 
 
 def threshold_of(judgement: dict) -> str:
     """Write the threshold that validation chose."""
     value = judgement["threshold"]["value"]
-    return "own thresholds" if isinstance(value, list) else f"{value:.3f}"
+    if isinstance(value, list):
+        return "own thresholds"
+    return f"{value:.3f}"

@@ -48,12 +48,18 @@ def leakage(about: dict) -> list[str]:
         One line per kind of leak that was found.
     """
     found = about.get("leaks") or []
-    counts = found if isinstance(found, list) else [found]
+    if isinstance(found, list):
+        counts = found
+    else:
+        counts = [found]
     lines = []
     for key, what in LEAKS.items():
         most = max((count.get(key) or 0 for count in counts), default=0)
         if most:
-            number = f"up to {most} in a fold" if len(counts) > 1 else f"{most}"
+            if len(counts) > 1:
+                number = f"up to {most} in a fold"
+            else:
+                number = f"{most}"
             lines.append(f"leak: {what}: {number}")
     return lines + _outside(about) + fitted(about)
 
@@ -104,7 +110,10 @@ def cell_cautions(assignment: dict | None) -> list[str]:
     Args:
         assignment: What ``cells.judge_cells`` returns.
     """
-    known = assignment["metrics"] if assignment else {}
+    if assignment:
+        known = assignment["metrics"]
+    else:
+        known = {}
     shown = {name: one for name, one in known.items() if one["value"] is not None and not name.startswith("recall/")}
     return [f"cells: {line}" for line in _doubtful(shown)]
 
@@ -116,8 +125,13 @@ def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
         One line or none.
     """
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
-    word = "subjects" if by_subject else "images"
-    return [f"fewer than {FEW_CLUSTERS} {word} in {', '.join(few)}: intervals may be too narrow"] if few else []
+    if by_subject:
+        word = "subjects"
+    else:
+        word = "images"
+    if few:
+        return [f"fewer than {FEW_CLUSTERS} {word} in {', '.join(few)}: intervals may be too narrow"]
+    return []
 
 
 def _doubtful(metrics: dict[str, dict]) -> list[str]:

@@ -38,7 +38,8 @@ FLOOR = 1e-6
 # More than any sum of log-probabilities of a cell: the first place of a class with two is filled before all others.
 FIRST = 1e5
 # The fewest and the most chromosomes that fit: one of each pair but the X and Y of a male, and one extra of each class.
-SMALLEST, LARGEST = AUTOSOMES, 46 + len(CHROMOSOMES)
+SMALLEST = AUTOSOMES
+LARGEST = 46 + len(CHROMOSOMES)
 # What ``choose_costs`` tries, as multiples of the configured costs; 1 comes first and wins among equals.
 FACTORS = (1.0, 0.75, 1.5, 0.5, 2.0, 0.25, 3.0)
 
@@ -119,7 +120,8 @@ def refusal(predictions: Predictions) -> str | None:
     Args:
         predictions: All the rows of a run, or of a part.
     """
-    own, wanted = set(predictions.classes), set(CHROMOSOMES)
+    own = set(predictions.classes)
+    wanted = set(CHROMOSOMES)
     strange = sorted(own - wanted) or sorted(wanted - own)
     if strange:
         return f"the classes must be 1 to 22, X and Y, which {', '.join(strange[:3])} does not fit"

@@ -101,7 +101,9 @@ def assignment_refusal(runs: list[Predictions]) -> str | None:
 
 def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
     """Return the costs for a run's test cells: as configured, or chosen on its validation cells."""
-    return choose_costs(run.part("validation"), config) if config.costs == "validation" else config
+    if config.costs == "validation":
+        return choose_costs(run.part("validation"), config)
+    return config
 
 
 def assigned_table(runs: list[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
@@ -118,7 +120,8 @@ def assigned_table(runs: list[Predictions], config: AssignmentConfig) -> pd.Data
         return None
     frames = []
     for run in runs:
-        test, names = run.part("test"), np.array(run.classes, dtype=object)
+        test = run.part("test")
+        names = np.array(run.classes, dtype=object)
         assigned = names[assign_cells(test, costs_of(run, config))]
         argmax = names[call(test.probabilities, None)]
         frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
@@ -141,7 +144,8 @@ def judge_cells(runs: list[Predictions], settings: EvaluationConfig) -> dict | N
     placed = place(runs, table)
     costs = [costs_of(run, settings.assignment) for run in runs]
     sizes = [len(score(run.part("test")).labels) for run in runs]
-    scored, names = placed.scored, cell_metric_names(placed.scored.classes)
+    scored = placed.scored
+    names = cell_metric_names(placed.scored.classes)
     return {
         "costs": [{"extra": one.extra_cost, "missing": one.missing_cost} for one in costs],
         "chosen": settings.assignment.costs,
@@ -165,12 +169,17 @@ def assignment_cautions(runs: list[Predictions], config: AssignmentConfig) -> li
         return [f"cells are not assigned: {reason}"]
     strange = sum(unplaceable(run.part("test")) for run in runs)
     sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-    return [f"assignment: {strange} cells of {sizes} keep their most probable classes"] if strange else []
+    if strange:
+        return [f"assignment: {strange} cells of {sizes} keep their most probable classes"]
+    return []
 
 
 def place(runs: list[Predictions], table: pd.DataFrame) -> PlacedCells:
     """Take the labelled rows of ``assigned_table``."""
-    pooled = pool(runs) if len(runs) > 1 else runs[0].part("test")
+    if len(runs) > 1:
+        pooled = pool(runs)
+    else:
+        pooled = runs[0].part("test")
     index = {name: position for position, name in enumerate(pooled.classes)}
     known = pooled.labels >= 0
     _, cells = np.unique(numbered_cells(pooled.frame)[known], return_inverse=True)
@@ -207,8 +216,10 @@ def count_karyotypes(placed: PlacedCells) -> dict[str, int]:
 def _shares(placed: PlacedCells, calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numerators and denominators of SHARES for each cell, bool, shape (len(SHARES), G) each."""
     wrong = np.bincount(placed.cells, weights=calls != placed.scored.labels, minlength=len(placed.complete))
-    true, found = _counts(placed, placed.scored.labels), _counts(placed, calls)
-    normal, same = is_normal(true), (true == found).all(axis=1)
+    true = _counts(placed, placed.scored.labels)
+    found = _counts(placed, calls)
+    normal = is_normal(true)
+    same = (true == found).all(axis=1)
     bases = np.stack([np.ones(len(wrong), dtype=bool), ~normal & placed.complete, normal & placed.complete])
     return np.stack([wrong == 0, same, ~is_normal(found)]) & bases, bases
 

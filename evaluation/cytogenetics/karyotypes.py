@@ -102,7 +102,10 @@ def seen(
     ways = {f"{method}, at 0.5": np.full(len(scores), 0.5)}
     if None not in own:
         ways[f"{method}, at the threshold"] = np.repeat(own, sizes)
-    kept = np.ones(len(pooled), dtype=bool) if cells is None else ~pooled["kind"].isin(REAL) | _is_of(pooled, cells)
+    if cells is None:
+        kept = np.ones(len(pooled), dtype=bool)
+    else:
+        kept = ~pooled["kind"].isin(REAL) | _is_of(pooled, cells)
     tables = [_tabulate(pooled.assign(found=scores >= cut)[kept], name, kinds) for name, cut in ways.items()]
     return pd.concat(tables, ignore_index=True)
 
@@ -147,7 +150,8 @@ def _tabulate(cells: pd.DataFrame, method: str, kinds: Iterable[str]) -> pd.Data
 
 
 def _row(method: str, kind: str, cells: pd.DataFrame) -> dict[str, object]:
-    found, count = int(cells["found"].sum()), len(cells)
+    found = int(cells["found"].sum())
+    count = len(cells)
     row: dict[str, object] = {"method": method, "kind": kind, "cells": count, "found": found}
     row |= {"cases": cells["subject"].nunique(), "cases_found": cells.loc[cells["found"], "subject"].nunique()}
     if "exactly" in cells:

@@ -94,9 +94,15 @@ def combine(
     frame["uncertainty"] = uncertainty_of(probabilities)
     for place, one in enumerate(first.classes):
         frame[PROBABILITY_PREFIX + one] = probabilities[:, place]
-    votes = summarise(stacked(aligned), first.classes) if len(frame) else pd.DataFrame()
+    if len(frame):
+        votes = summarise(stacked(aligned), first.classes)
+    else:
+        votes = pd.DataFrame()
     about = merge_facts([member.about for member in aligned])
-    kind = "ensemble" if method == "average" else f"{method} ensemble"
+    if method == "average":
+        kind = "ensemble"
+    else:
+        kind = f"{method} ensemble"
     called = name or f"{kind} of {len(aligned)}: {_joined(about.get('name'))}"
     about |= {"name": called, "ensemble": len(aligned), "method": method}
     return Predictions(pd.concat([frame, votes], axis=1), first.classes, first.positive_class, about)
@@ -134,8 +140,14 @@ def _check_same(first: Predictions, other: Predictions, name: str, other_name: s
             f"{name} tells {', '.join(first.classes)} apart (positive {first.positive_class}), {other_name} "
             f"{', '.join(other.classes)} (positive {other.positive_class}): average runs of one task"
         )
-    ours, theirs = first.frame.set_index("image_id"), other.frame.set_index("image_id")
-    hint = f"; {COMMON}" if _same_test(first, other) else f"; {FOLDS}" if _other_fold(first, other) else ""
+    ours = first.frame.set_index("image_id")
+    theirs = other.frame.set_index("image_id")
+    if _same_test(first, other):
+        hint = f"; {COMMON}"
+    elif _other_fold(first, other):
+        hint = f"; {FOLDS}"
+    else:
+        hint = ""
     for having, lacking, holder, other_holder in ((ours, theirs, name, other_name), (theirs, ours, other_name, name)):
         alone = having.index.difference(lacking.index, sort=False)
         if len(alone):
@@ -145,7 +157,8 @@ def _check_same(first: Predictions, other: Predictions, name: str, other_name: s
             )
     theirs = theirs.loc[ours.index]
     for column in ("part", "label"):
-        one, two = ours[column], theirs[column]
+        one = ours[column]
+        two = theirs[column]
         differs = (one != two) & (one.notna() | two.notna())
         if differs.any():
             image = differs.idxmax()
@@ -172,4 +185,6 @@ def _reordered(member: Predictions, order: pd.Series) -> Predictions:
 
 
 def _joined(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

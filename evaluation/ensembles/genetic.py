@@ -55,7 +55,8 @@ def breed(
     restarts, population, members = genes.shape
     entrants = rng.integers(population, size=(restarts, 2 * count, config.tournament))
     parents = _picked(genes, tournament(fitness, entrants))
-    first, second = parents[:, :count], parents[:, count:]
+    first = parents[:, :count]
+    second = parents[:, count:]
     shape = (restarts, count)
     crosses = rng.random(shape) < config.crossover
     children = np.where(crosses[..., None], average_crossover(first, second), first)

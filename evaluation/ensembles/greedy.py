@@ -37,7 +37,8 @@ def select(problem: Problem, bag: np.ndarray, config: GreedyConfig) -> Found:
     one = np.eye(problem.members)[bag]
     alone = problem.score(one, config.objective)
     taken = one[np.argsort(-alone, kind="stable")[: config.start]].sum(axis=0)
-    best, score = taken / taken.sum(), float(problem.score(taken[None] / taken.sum(), config.objective)[0])
+    best = taken / taken.sum()
+    score = float(problem.score(taken[None] / taken.sum(), config.objective)[0])
     evaluations = len(bag) + 1
     while taken.sum() < config.rounds:
         grown = (taken + one) / (taken.sum() + 1)
@@ -46,5 +47,6 @@ def select(problem: Problem, bag: np.ndarray, config: GreedyConfig) -> Found:
         taken = taken + one[choice]
         evaluations += len(bag)
         if scores[choice] > score:
-            best, score = grown[choice], float(scores[choice])
+            best = grown[choice]
+            score = float(scores[choice])
     return Found(best, score, evaluations)

@@ -65,7 +65,9 @@ def _team(fold: int | None, members: list[tuple[str, Group, int]]) -> EnsembleMe
 
 
 def _of_fold(group: Group, place: int) -> str:
-    return group.label if len(group.runs) == 1 else f"{group.label}, fold {group.runs[place].about.get('fold')}"
+    if len(group.runs) == 1:
+        return group.label
+    return f"{group.label}, fold {group.runs[place].about.get('fold')}"
 
 
 def _places(group: Group) -> range:

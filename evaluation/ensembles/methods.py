@@ -38,7 +38,9 @@ class Combiner:
     @property
     def members(self) -> int:
         """M, the number of models that it combines."""
-        return self.stacker.members if self.weights is None else len(self.weights)
+        if self.weights is None:
+            return self.stacker.members
+        return len(self.weights)
 
     def combine(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the ensemble's probabilities, float64, shape (N, K), of its members', shape (M, N, K).
@@ -57,14 +59,21 @@ class Combiner:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-able; ``from_dict`` reads it."""
-        weights = None if self.weights is None else self.weights.tolist()
-        stacker = None if self.stacker is None else self.stacker.as_dict()
+        if self.weights is None:
+            weights = None
+        else:
+            weights = self.weights.tolist()
+        if self.stacker is None:
+            stacker = None
+        else:
+            stacker = self.stacker.as_dict()
         return {"method": self.method, "weights": weights, "stacker": stacker, "facts": self.facts}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Combiner":
         """Return the combiner of which ``as_dict`` gave these values."""
-        weights, stacker = values["weights"], values["stacker"]
+        weights = values["weights"]
+        stacker = values["stacker"]
         return cls(
             values["method"],
             None if weights is None else np.asarray(weights, dtype=np.float64),

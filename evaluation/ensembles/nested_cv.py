@@ -34,7 +34,10 @@ def problem_of(aligned: list[Predictions]) -> Problem:
         )
     known = [member.part("validation") for member in aligned]
     probabilities = stacked(known)[:, known[0].labels >= 0]
-    clusters = scored.clusters if scored.by_subject or scored.by_cell else None
+    if scored.by_subject or scored.by_cell:
+        clusters = scored.clusters
+    else:
+        clusters = None
     return Problem(probabilities, scored.labels, scored.positive_index, scored.classes, clusters)
 
 
@@ -47,7 +50,12 @@ def inner_folds(scored: LabelledPredictions, folds: int, seed: int) -> np.ndarra
     Raises:
         UserError: There are fewer subjects than folds, or without one of the folds a class has no image left.
     """
-    whose = "subjects" if scored.by_subject else "cells" if scored.by_cell else "images"
+    if scored.by_subject:
+        whose = "subjects"
+    elif scored.by_cell:
+        whose = "cells"
+    else:
+        whose = "images"
     if scored.cluster_count < folds:
         raise UserError(f"--nested {folds}: validation has {scored.cluster_count} {whose}: name a smaller number")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -90,7 +98,10 @@ def held_out(problem: Problem, fold_of: np.ndarray, fit: Callable[[Problem], Com
 
 def part_of(problem: Problem, rows: np.ndarray) -> Problem:
     """Return some of the images (bool, shape (N,)) as a problem of their own."""
-    clusters = None if problem.clusters is None else problem.clusters[rows]
+    if problem.clusters is None:
+        clusters = None
+    else:
+        clusters = problem.clusters[rows]
     return Problem(
         problem.probabilities[:, rows], problem.labels[rows], problem.positive_index, problem.classes, clusters
     )

@@ -65,7 +65,9 @@ class Problem:
             objective: ``f1_weighted``, see ``fitness``; ``nll``: the mean log-probability of the true class, which,
                 unlike F1, changes with every weight.
         """
-        return self.fitness(weights) if objective == "f1_weighted" else -self.negative_log_likelihood(weights)
+        if objective == "f1_weighted":
+            return self.fitness(weights)
+        return -self.negative_log_likelihood(weights)
 
     def fitness(self, weights: np.ndarray) -> np.ndarray:
         """Return the weighted F1 of the weighted means, 0 to 1, float64, shape (P,), for weights of shape (P, M).
@@ -76,7 +78,9 @@ class Problem:
         weights = np.ascontiguousarray(weights, dtype=np.float64)
         rows = max(1, BLOCK // 64)
         parts = [self._fitness(weights[start : start + rows]) for start in range(0, len(weights), rows)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        if parts:
+            return np.concatenate(parts)
+        return np.zeros(0)
 
     def negative_log_likelihood(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean -log of the weighted mean's probability of the true class, nats, shape (P,)."""
@@ -119,7 +123,8 @@ class Problem:
         for ahead, changes in disputed:
             found += changes @ _overtaken(ahead, by_member)
         # In one order whatever P is, so that sums over a row are rounded alike.
-        wrong, right = np.ascontiguousarray(found[::2].T), np.ascontiguousarray(found[1::2].T)
+        wrong = np.ascontiguousarray(found[::2].T)
+        right = np.ascontiguousarray(found[1::2].T)
         return right, right + wrong
 
     @cached_property
@@ -138,7 +143,8 @@ class Problem:
         found = []
         for truth in range(2):
             scores = self.probabilities[:, self.labels == truth, self.positive_index]
-            above, below = (scores > 0.5 + MARGIN).all(axis=0), (scores < 0.5 - MARGIN).all(axis=0)
+            above = (scores > 0.5 + MARGIN).all(axis=0)
+            below = (scores < 0.5 - MARGIN).all(axis=0)
             found.append((int(above.sum()), np.ascontiguousarray(scores[:, ~(above | below)])))
         return tuple(found)
 
@@ -153,10 +159,12 @@ class Problem:
             and how each of these calls would change the counts, shape (2 K, (C - 1) D).
         """
         candidate = self._candidates()
-        counts, order = candidate.sum(axis=1), np.argsort(~candidate, axis=1, kind="stable")
+        counts = candidate.sum(axis=1)
+        order = np.argsort(~candidate, axis=1, kind="stable")
         place = 2 * order + (order == self.labels[:, None])
         agreed = np.bincount(place[:, 0], minlength=2 * len(self.classes)).astype(np.int32)
-        disputed, fewer = [], 1
+        disputed = []
+        fewer = 1
         while fewer < counts.max():
             images = np.flatnonzero((counts > fewer) & (counts <= 2 * fewer))
             fewer *= 2

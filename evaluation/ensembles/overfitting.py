@@ -21,7 +21,8 @@ from evaluation.intervals.bootstrap import Interval, intervals
 from evaluation.intervals.pooling import pool
 
 METRICS = ("f1_weighted", "auc")
-MEMBER, METHOD = "member", "method"
+MEMBER = "member"
+METHOD = "method"
 POOLED = "all"
 SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
 
@@ -84,7 +85,8 @@ def _of_folds(candidate: Candidate, places: list[int]) -> Candidate:
 def _rows(candidate: Candidate, reference: Candidate, fold: str, settings: EvaluationConfig) -> list[dict]:
     validation = score(_joined(candidate.runs, "validation"))
     tested = pool(list(candidate.runs))
-    test, against = score(tested), pool(list(reference.runs))
+    test = score(tested)
+    against = pool(list(reference.runs))
     found = {"validation": intervals(validation, settings), "test": intervals(test, settings)}
     if candidate.nested is not None:
         found["nested"] = intervals(score(_joined(candidate.nested, "validation")), settings)
@@ -104,7 +106,10 @@ def _rows(candidate: Candidate, reference: Candidate, fold: str, settings: Evalu
 def _columns(found: dict[str, dict[str, Interval]], metric: str) -> dict[str, float | None]:
     columns = {}
     for part in ("validation", "nested", "test", "difference"):
-        interval = found[part][metric] if part in found else None
+        if part in found:
+            interval = found[part][metric]
+        else:
+            interval = None
         columns[part] = interval and interval.value
         columns[f"{part}_low"], columns[f"{part}_high"] = (interval.low, interval.high) if interval else (None, None)
     columns["gap"] = _less(columns["validation"], columns["test"])
@@ -113,7 +118,9 @@ def _columns(found: dict[str, dict[str, Interval]], metric: str) -> dict[str, fl
 
 
 def _less(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first - second
+    if first is None or second is None:
+        return None
+    return first - second
 
 
 def _joined(runs: Sequence[Predictions], part: str) -> Predictions:
@@ -137,8 +144,14 @@ def shown(table: pd.DataFrame, metric: str) -> Table:
     result.add_column("gain", justify="right")
     for row in rows.to_dict("records"):
         # As text: a run may be called [red].
-        name = row["model"] if row["kind"] == MEMBER else f"{row['model']} ({row['parameters']})"
-        ends = "-" if pd.isna(row["test_low"]) else f"{row['test_low']:.3f} to {row['test_high']:.3f}"
+        if row["kind"] == MEMBER:
+            name = row["model"]
+        else:
+            name = f"{row['model']} ({row['parameters']})"
+        if pd.isna(row["test_low"]):
+            ends = "-"
+        else:
+            ends = f"{row['test_low']:.3f} to {row['test_high']:.3f}"
         values = [name, *(_number(row[part]) for part in parts), ends, _number(row["difference"], "+")]
         last = row["kind"] == MEMBER and row["model"] == rows.loc[rows["kind"] == MEMBER, "model"].iloc[-1]
         result.add_row(*map(Text, values), end_section=last)
@@ -146,4 +159,6 @@ def shown(table: pd.DataFrame, metric: str) -> Table:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None or pd.isna(value) else f"{value:{sign}.3f}"
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{value:{sign}.3f}"

@@ -60,7 +60,9 @@ class Stacker:
         if self.coefficients.ndim == 1:
             return by_class(inputs, self.members)[:, self.seen] @ self.coefficients + self.intercepts
         logits = inputs @ self.coefficients.T + self.intercepts
-        return logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
+        if logits.shape[1] > 1:
+            return logits
+        return np.concatenate([np.zeros_like(logits), logits], axis=1)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-able."""
@@ -103,7 +105,8 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
     Raises:
         UserError: The images are all of one class, or too few subjects for inner folds.
     """
-    inputs, labels = features(problem.probabilities), problem.labels
+    inputs = features(problem.probabilities)
+    labels = problem.labels
     if len(np.unique(labels)) < 2:
         raise UserError(f"stacking needs validation images of two classes: all are {problem.classes[labels[0]]}")
     strengths = sorted(set(config.strengths))
@@ -130,7 +133,9 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
 
 
 def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float, kind: Kind) -> Stacker:
-    inputs, labels, classes = inputs[rows], problem.labels[rows], len(problem.classes)
+    inputs = inputs[rows]
+    labels = problem.labels[rows]
+    classes = len(problem.classes)
     if kind == "shared" and classes > 2:
         fitted = _fit_shared(by_class(inputs, problem.members), labels, strength)
     else:
@@ -172,7 +177,10 @@ def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[
 def _folds(problem: Problem, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the train and test rows of the inner folds; without a fold whose train rows are all of one class."""
     labels = problem.labels
-    clusters = np.arange(len(labels)) if problem.clusters is None else problem.clusters
+    if problem.clusters is None:
+        clusters = np.arange(len(labels))
+    else:
+        clusters = problem.clusters
     count = min(folds, len(np.unique(clusters)), int(np.bincount(labels).max()))
     if count < 2:
         return

@@ -15,7 +15,8 @@ Models = AlignedPredictions | Sequence[Group]
 
 CONFIDENCE = 0.95
 ALL = "(every class)"  # in column ``true_class``; no class may be called so, and "all" is one
-ORACLE, MAJORITY = "at least one is right (oracle)", "majority vote"
+ORACLE = "at least one is right (oracle)"
+MAJORITY = "majority vote"
 
 
 def missed(models: Models) -> pd.DataFrame:
@@ -71,9 +72,11 @@ def alone(models: Models) -> pd.DataFrame:
         larger mean probability); they are never alone.
     """
     answers = _answers(models)
-    right, many = answers.right, len(answers.models)
+    right = answers.right
+    many = len(answers.models)
     rights = right.sum(axis=0)
-    only_right, only_wrong = right & (rights == 1), ~right & (rights == many - 1)
+    only_right = right & (rights == 1)
+    only_wrong = ~right & (rights == many - 1)
     lines = []
     for place, model in enumerate(answers.models):
         line = {"model": model, **_accuracy(right[place])}
@@ -130,7 +133,9 @@ def each_call(answers: AlignedPredictions) -> pd.DataFrame:
 
 
 def _answers(models: Models) -> AlignedPredictions:
-    return models if isinstance(models, AlignedPredictions) else gather(models)
+    if isinstance(models, AlignedPredictions):
+        return models
+    return gather(models)
 
 
 def _classes(answers: AlignedPredictions) -> list[tuple[str, np.ndarray]]:
@@ -140,11 +145,14 @@ def _classes(answers: AlignedPredictions) -> list[tuple[str, np.ndarray]]:
 
 
 def _two_classes(answers: AlignedPredictions) -> list[tuple[str, np.ndarray]]:
-    return _classes(answers) if len(answers.classes) == 2 else []
+    if len(answers.classes) == 2:
+        return _classes(answers)
+    return []
 
 
 def _counts(answers: AlignedPredictions, rows: np.ndarray) -> pd.DataFrame:
-    wrong, total = ~answers.right[:, rows], int(rows.sum())
+    wrong = ~answers.right[:, rows]
+    total = int(rows.sum())
     counts = np.bincount(wrong.sum(axis=0), minlength=len(wrong) + 1)
     expected = np.ones(1)
     for rate in wrong.mean(axis=1):
@@ -155,7 +163,8 @@ def _counts(answers: AlignedPredictions, rows: np.ndarray) -> pd.DataFrame:
 
 
 def _accuracy(right: np.ndarray) -> dict[str, int | float]:
-    hits, total = int(right.sum()), len(right)
+    hits = int(right.sum())
+    total = len(right)
     return {"images": total, "right": hits, **_ends(hits, total, "accuracy")}
 
 
@@ -165,10 +174,13 @@ def _ends(hits: int, total: int, name: str) -> dict[str, float]:
 
 
 def _pairs(answers: AlignedPredictions, rows: np.ndarray) -> pd.DataFrame:
-    called, right, total = answers.called[:, rows], answers.right[:, rows], int(rows.sum())
+    called = answers.called[:, rows]
+    right = answers.right[:, rows]
+    total = int(rows.sum())
     lines = []
     for one, two in combinations(range(len(answers.models)), 2):
-        only_first, only_second = int((right[one] & ~right[two]).sum()), int((right[two] & ~right[one]).sum())
+        only_first = int((right[one] & ~right[two]).sum())
+        only_second = int((right[two] & ~right[one]).sum())
         lines.append(
             {
                 "first": answers.models[one],

@@ -80,7 +80,8 @@ def gather(groups: Sequence[Group], own: bool = False, only: Iterable[str] = ())
     scored = [score(one) for one in kept]
     thresholds = [_thresholds(group, one) if own else 0.5 for group, one in zip(groups, kept, strict=True)]
     called = [call(one.probabilities, one.positive_index, at) for one, at in zip(scored, thresholds, strict=True)]
-    frame, subjects = kept[0].frame, kept[0].frame["subject"].astype("object")
+    frame = kept[0].frame
+    subjects = kept[0].frame["subject"].astype("object")
     return AlignedPredictions(
         models=tuple(group.label for group in groups),
         classes=kept[0].classes,
@@ -103,7 +104,10 @@ def _only(predictions: Predictions, only: tuple[str, ...]) -> Predictions:
     if unknown:
         raise UserError(f"no class {unknown[0]}: choose from {', '.join(predictions.classes)}")
     frame = predictions.frame[predictions.labels >= 0]
-    frame = frame[frame["label"].isin(only)] if only else frame
+    if only:
+        frame = frame[frame["label"].isin(only)]
+    else:
+        frame = frame
     if frame.empty:
         raise UserError(f"no labelled test image{' of ' + ' and '.join(only) if only else ''}: nothing to count")
     return replace(predictions, frame=frame.reset_index(drop=True))

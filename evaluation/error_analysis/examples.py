@@ -14,9 +14,14 @@ from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.metrics.classification import call
 
 COLUMNS = 8
-WRONG_COLUMNS, WRONG_ROWS, LETTERS = 4, 3, 40  # larger: what misled the model is looked for
+# larger: what misled the model is looked for
+WRONG_COLUMNS = 4
+WRONG_ROWS = 3
+LETTERS = 40
 DPI = 100  # photographs make large files
-RIGHT, WRONG, PLAIN = "#009E73", "#D55E00", "#444444"
+RIGHT = "#009E73"
+WRONG = "#D55E00"
+PLAIN = "#444444"
 
 
 def galleries(folder: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
@@ -34,9 +39,11 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.
         images: uint8, shape (M, H, W, 3) RGB; only what is drawn is read, so it may lie on disk.
         rows: Where in ``images`` the image of each row of ``predictions`` is, int64, shape (N,).
     """
-    labels, uncertainty = predictions.labels, predictions.frame["uncertainty"].to_numpy()
+    labels = predictions.labels
+    uncertainty = predictions.frame["uncertainty"].to_numpy()
     called = call(predictions.probabilities, predictions.positive_index)
-    known, right = labels >= 0, called == labels
+    known = labels >= 0
+    right = called == labels
     order = np.argsort(uncertainty, kind="stable")
     certain = [row for row in order if known[row] and right[row]]
     wrong = [row for row in order if known[row] and not right[row]]
@@ -97,9 +104,15 @@ def _lines(case: tuple) -> tuple[str, str, str]:
     sure = f"{case.predicted} {case.probability:.2f}"
     if case.vote_share is not None:
         sure = f"{case.predicted} {case.mean_probability:.2f}, {case.vote_share:.0%} of votes"
-    kind = f" ({case.kind.replace('_', ' ')})" if isinstance(case.kind, str) else ""
+    if isinstance(case.kind, str):
+        kind = f" ({case.kind.replace('_', ' ')})"
+    else:
+        kind = ""
     # Of an image the end of its name tells more.
-    image = case.image_id if len(case.image_id) <= LETTERS else f"…{case.image_id[1 - LETTERS :]}"
+    if len(case.image_id) <= LETTERS:
+        image = case.image_id
+    else:
+        image = f"…{case.image_id[1 - LETTERS :]}"
     return sure, shorten(f"is {case.actual}{kind}", LETTERS, placeholder=" …"), image
 
 
@@ -109,7 +122,10 @@ def _draw(axis: Axes, predictions: Predictions, image: np.ndarray, row: int, cal
     truth = predictions.frame["label"].iloc[row]
     name = predictions.classes[called]
     share = predictions.probabilities[row, called]
-    colour = RIGHT if name == truth else WRONG
+    if name == truth:
+        colour = RIGHT
+    else:
+        colour = WRONG
     axis.text(
         0.5, -0.04, f"{name} {share:.2f}", transform=axis.transAxes, ha="center", va="top", fontsize=9, color=colour
     )
@@ -118,7 +134,9 @@ def _draw(axis: Axes, predictions: Predictions, image: np.ndarray, row: int, cal
 
 FEW_CLASSES = 4  # up to here each class has its own images
 OF_MANY = 4  # of more classes: how many images of each kind
-SUREST_RIGHT, SUREST_WRONG, DOUBTFUL = "right", "wrong", "doubtful"
+SUREST_RIGHT = "right"
+SUREST_WRONG = "wrong"
+DOUBTFUL = "doubtful"
 WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
 
 
@@ -149,7 +167,8 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
 
 def ranked(test: Predictions, which: str) -> list[int]:
     """Return rows of labelled images: the "right" or "wrong" calls, the surest first, or all, the "doubtful" first."""
-    labels, uncertainty = test.labels, test.frame["uncertainty"].to_numpy()
+    labels = test.labels
+    uncertainty = test.frame["uncertainty"].to_numpy()
     order = np.argsort(-uncertainty if which == DOUBTFUL else uncertainty, kind="stable")
     fits = labels >= 0
     if which != DOUBTFUL:

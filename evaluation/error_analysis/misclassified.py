@@ -22,7 +22,8 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
         ``joint_confidence`` (the three None without passes), ``kind``, ``subject``, and ``row`` (its place in
         ``predictions``).
     """
-    test, rows = cases(predictions), (predictions.labels >= 0).nonzero()[0]
+    test = cases(predictions)
+    rows = (predictions.labels >= 0).nonzero()[0]
     best = test.best
     wrong = (best.called != test.labels).nonzero()[0]
     table = pd.DataFrame(

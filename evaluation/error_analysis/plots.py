@@ -14,10 +14,14 @@ from evaluation.error_analysis.agreement import missed, missed_by_class, missed_
 from evaluation.error_analysis.calls import AlignedPredictions
 from evaluation.error_analysis.examples import DPI, PLAIN, WRONG
 
-COLUMNS, LIMIT = 6, 36  # pictures in a row, and on a sheet
+# pictures in a row, and on a sheet
+COLUMNS = 6
+LIMIT = 36
 LETTERS = 34  # of a line below a picture
 LINE = 0.17  # inches of a line below a picture
-TOP, PICTURE = 0.85, 2.2  # inches above the first row, and of a picture
+# inches above the first row, and of a picture
+TOP = 0.85
+PICTURE = 2.2
 TITLED = 0.02  # share of a figure above its title
 WRAPPED = 118  # letters of a line of the key
 MAPS = {
@@ -35,7 +39,8 @@ def missed_bars(path: Path, answers: AlignedPredictions) -> None:
 def draw_missed(axis: Axes, answers: AlignedPredictions) -> None:
     """Draw on given axes what ``missed_bars`` draws."""
     counts = missed_counts(answers)
-    bars, below = {"x": counts["k"] - 0.14, "width": 0.52}, np.zeros(len(counts))
+    bars = {"x": counts["k"] - 0.14, "width": 0.52}
+    below = np.zeros(len(counts))
     if len(answers.classes) == 2:
         for place, (name, rows) in enumerate(missed_by_class(answers).groupby("true_class", sort=False)):
             images = rows["images"].to_numpy()
@@ -46,7 +51,8 @@ def draw_missed(axis: Axes, answers: AlignedPredictions) -> None:
     independent = {"height": counts["independent"], "width": 0.2, "color": "#C4C4C4"}
     axis.bar(counts["k"] + 0.26, **independent, label="if they erred independently")
     for row in counts.itertuples():
-        text, place = f"{row.images:,}\n{100 * row.share:.1f} %", (row.k - 0.14, row.images)
+        text = f"{row.images:,}\n{100 * row.share:.1f} %"
+        place = (row.k - 0.14, row.images)
         axis.annotate(text, place, (0, 4), textcoords="offset points", ha="center", fontsize=9.5)
     axis.set(xlabel=f"missed by exactly k of {len(answers.models)} models", ylabel="test images")
     axis.set_xticks(counts["k"])
@@ -101,7 +107,8 @@ def missed_sheet(path: Path, answers: AlignedPredictions, pictures: Mapping[str,
         return 0
     images = [decode(pictures[image_id]) for image_id in drawn["image_id"]]
     captions = [_caption(answers, row) for row in drawn.itertuples()]
-    captioned, lines = LINE * max(map(len, captions)) + 0.25, -(-len(drawn) // COLUMNS)
+    captioned = LINE * max(map(len, captions)) + 0.25
+    lines = -(-len(drawn) // COLUMNS)
     key = textwrap.wrap(" · ".join(f"{place}\xa0{model}" for place, model in enumerate(answers.models, 1)), WRAPPED)
     high = PICTURE * min(max(max(image.shape[0] / image.shape[1] for image in images), 0.5), 1.4)
     below = (high + captioned) * lines
@@ -126,15 +133,25 @@ def _heat(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: str, c
     place = {model: index for index, model in enumerate(models)}
     values = np.full((len(models), len(models)), np.nan)
     for row in pairs.to_dict("records"):
-        one, two = place[row["first"]], place[row["second"]]
+        one = place[row["first"]]
+        two = place[row["second"]]
         values[one, two] = values[two, one] = row[name]
-    top = 1.0 if name == "kappa" else max(float(np.nanmax(values)), 0.01)
+    if name == "kappa":
+        top = 1.0
+    else:
+        top = max(float(np.nanmax(values)), 0.01)
     axis.imshow(values, cmap=colours, vmin=0, vmax=top)
     for one, two in np.ndindex(values.shape):
         if one != two:
             value = values[one, two]
-            colour = "white" if value > 0.6 * top else "black"
-            text = "-" if np.isnan(value) else f"{value:.2f}"
+            if value > 0.6 * top:
+                colour = "white"
+            else:
+                colour = "black"
+            if np.isnan(value):
+                text = "-"
+            else:
+                text = f"{value:.2f}"
             axis.text(two, one, text, ha="center", va="center", color=colour, fontsize=9.5)
     axis.set_xticks(range(len(models)), range(1, len(models) + 1))
     axis.grid(visible=False)
@@ -143,9 +160,16 @@ def _heat(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: str, c
 
 
 def _heading(answers: AlignedPredictions, rows: pd.DataFrame, drawn: int) -> str:
-    many, most = len(answers.models), int(rows["missed_by"].iloc[0])
-    said = f"missed by all {many} models" if most == many else f"no image is missed by all: these by {most} of {many}"
-    part = f"{len(rows):,} images" if drawn == len(rows) else f"{drawn} of {len(rows):,} images"
+    many = len(answers.models)
+    most = int(rows["missed_by"].iloc[0])
+    if most == many:
+        said = f"missed by all {many} models"
+    else:
+        said = f"no image is missed by all: these by {most} of {many}"
+    if drawn == len(rows):
+        part = f"{len(rows):,} images"
+    else:
+        part = f"{drawn} of {len(rows):,} images"
     return f"{said}, {part}, the least probability for the truth first; what each model calls, and how probable it is"
 
 
@@ -157,7 +181,10 @@ def _caption(answers: AlignedPredictions, row: tuple) -> list[tuple[str, str]]:
         probability = answers.probabilities[model, place, called]
         said.append(f"{model + 1}:\xa0{answers.classes[called]}\xa0{probability:.2f}")
     lines = textwrap.wrap("  ".join(said), LETTERS, break_long_words=False)
-    image = row.image_id if len(row.image_id) <= LETTERS else f"…{row.image_id[1 - LETTERS :]}"
+    if len(row.image_id) <= LETTERS:
+        image = row.image_id
+    else:
+        image = f"…{row.image_id[1 - LETTERS :]}"
     return [(f"is {row.label}", PLAIN), *((line, WRONG) for line in lines), (image, "#888888")]
 
 

@@ -43,7 +43,10 @@ def printed(answers: AlignedPredictions) -> list[Table]:
 
 def _counts(answers: AlignedPredictions) -> Table:
     table = Table(title=f"images missed by exactly k of {len(answers.models)} models", title_justify="left")
-    two = list(answers.classes) if len(answers.classes) == 2 else []
+    if len(answers.classes) == 2:
+        two = list(answers.classes)
+    else:
+        two = []
     for name in ("k", "images", "share (95 %)", "if independent", *(f"is {name}" for name in two)):
         table.add_column(name, justify="right")
     by_class = missed_by_class(answers).set_index(["true_class", "k"])["images"]
@@ -65,7 +68,10 @@ def _alone(answers: AlignedPredictions) -> Table:
     for place, row in enumerate(alone(answers).itertuples(), 1):
         accuracy = f"{row.accuracy:.3f} ({row.low:.3f} to {row.high:.3f})"
         only = ["" if pd.isna(count) else f"{count:,}" for count in (row.right_alone, row.wrong_alone)]
-        number = str(place) if place <= len(answers.models) else ""
+        if place <= len(answers.models):
+            number = str(place)
+        else:
+            number = ""
         table.add_row(number, escape(row.model), f"{row.right:,}", accuracy, *only)
     return table
 
@@ -76,7 +82,10 @@ def _pairs(answers: AlignedPredictions) -> Table:
         table.add_column(name, justify="right")
     number = {model: place for place, model in enumerate(answers.models, 1)}
     for row in agreement(answers).itertuples():
-        kappa = "undefined" if pd.isna(row.kappa) else f"{row.kappa:.3f}"
+        if pd.isna(row.kappa):
+            kappa = "undefined"
+        else:
+            kappa = f"{row.kappa:.3f}"
         shares = (kappa, f"{row.disagreement:.3f}", f"{row.double_fault:.3f}")
         pair = f"{number[row.first]}, {number[row.second]}"
         table.add_row(pair, *shares, f"{row.only_first:,}", f"{row.only_second:,}")

@@ -106,8 +106,10 @@ def check_names(names: Sequence[str], model: Model, image: np.ndarray) -> None:
             continue
         if name in shapes:
             reason = "its output is no map over the image"
+        elif name in model.modules:
+            reason = "the model does not call it"
         else:
-            reason = "the model does not call it" if name in model.modules else "the model has no such module"
+            reason = "the model has no such module"
         raise UserError(f"layer {name}: {reason}; {close_names(name, right)}")
 
 
@@ -152,8 +154,11 @@ def as_maps(output: Any, size: tuple[int, int], prefix_tokens: int = 0) -> torch
     if not isinstance(output, torch.Tensor):
         return None
     if output.ndim == 4:
-        first, last = _distortion(output.shape[2:], size), _distortion(output.shape[1:3], size)
-        return output.permute(0, 3, 1, 2) if last < first else output
+        first = _distortion(output.shape[2:], size)
+        last = _distortion(output.shape[1:3], size)
+        if last < first:
+            return output.permute(0, 3, 1, 2)
+        return output
     if output.ndim == 3:
         # Patch embeddings come before the prefix tokens are joined to them.
         for prefix in dict.fromkeys((prefix_tokens, 0)):
@@ -214,8 +219,13 @@ def pooled(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 def _grid(tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
     """Rows and columns of a grid of ``tokens`` cells with the proportions of the image, None where there is none."""
-    rows = isqrt(tokens * size[0] // size[1]) if tokens > 0 else 0
-    return (rows, tokens // rows) if rows and rows * rows * size[1] == tokens * size[0] else None
+    if tokens > 0:
+        rows = isqrt(tokens * size[0] // size[1])
+    else:
+        rows = 0
+    if rows and rows * rows * size[1] == tokens * size[0]:
+        return (rows, tokens // rows)
+    return None
 
 
 def _distortion(shape: Sequence[int], size: tuple[int, int]) -> float:

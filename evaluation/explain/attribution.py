@@ -112,8 +112,14 @@ def heat_maps(
     Raises:
         UserError: The output does not depend on the layer, or the model gives no numbers.
     """
-    of_some = partial(_of_layer, model, method) if method.name in OF_LAYERS else partial(_of_inputs, model, method)
-    size = BATCH if method.name in OF_LAYERS else 1
+    if method.name in OF_LAYERS:
+        of_some = partial(_of_layer, model, method)
+    else:
+        of_some = partial(_of_inputs, model, method)
+    if method.name in OF_LAYERS:
+        size = BATCH
+    else:
+        size = 1
     rest = iter(images)
     for start in range(0, len(targets), size):
         some = np.stack(list(islice(rest, min(size, len(targets) - start))))
@@ -139,7 +145,9 @@ def scaled(heat: np.ndarray, method: str) -> np.ndarray:
     if method == "integrated_gradients":
         heat = cv2.GaussianBlur(heat, (0, 0), max(heat.shape) / 100)
     top = heat.max()
-    return np.clip(heat / top, 0, 1).astype(np.float32) if top > 0 else np.zeros(heat.shape, np.float32)
+    if top > 0:
+        return np.clip(heat / top, 0, 1).astype(np.float32)
+    return np.zeros(heat.shape, np.float32)
 
 
 class _ClassScores(nn.Module):
@@ -151,7 +159,9 @@ class _ClassScores(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         logits = self.network(image)
-        return torch.cat([-logits, logits], dim=1) if logits.shape[1] == 1 else logits
+        if logits.shape[1] == 1:
+            return torch.cat([-logits, logits], dim=1)
+        return logits
 
 
 class _AsItIs(BaseCAM):
@@ -164,7 +174,10 @@ class _AsItIs(BaseCAM):
         if self.uses_gradients and not found.gradients:
             raise UserError("the output of the model does not depend on this layer: name another")
         # Of a module that is called more than once, the last output counts, as in evaluation.explain.activations.
-        gradients = found.gradients[-1].numpy() if self.uses_gradients else None
+        if self.uses_gradients:
+            gradients = found.gradients[-1].numpy()
+        else:
+            gradients = None
         (layer,) = self.target_layers
         return self.get_cam_image(input_tensor, layer, targets, found.activations[-1].numpy(), gradients, eigen_smooth)
 
@@ -201,7 +214,9 @@ def _first_component(maps: np.ndarray) -> np.ndarray:
     if not np.ptp(points, axis=0).any():  # the same everywhere
         return np.zeros(maps.shape[1:])
     found = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(maps.shape[1:])
-    return -found if -found.min() > found.max() else found
+    if -found.min() > found.max():
+        return -found
+    return found
 
 
 def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> Iterator[np.ndarray]:

@@ -19,7 +19,8 @@ from evaluation.intervals.bootstrap import Interval, around
 from evaluation.intervals.methods import DIFFERENCE, SHARE
 
 TOLERANCE = 15 / 500  # of the longer side of the image
-ALL, CALLED = "all", "called rightly"
+ALL = "all"
+CALLED = "called rightly"
 # Each against the chance of a map that is the same everywhere on the sheet, or on its chromosomes alone, and against
 # the same heat held to the places of other sheets: what looking at some places always would reach.
 HITS = ("pointing", "pointing_near")
@@ -83,7 +84,10 @@ def elsewhere(heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: 
     found = []
     for heat, cell in zip(heats, cells, strict=True):
         others = [place for place, other in zip(places, cells, strict=True) if other != cell]
-        share = np.mean(others, axis=0) if others else np.full(heat.shape, np.nan)
+        if others:
+            share = np.mean(others, axis=0)
+        else:
+            share = np.full(heat.shape, np.nan)
         top = (heat == heat.max()) & (heat > 0)
         total = heat.sum(dtype=np.float64)
         found.append(
@@ -166,10 +170,14 @@ def _ends(name: str, found: Interval) -> dict:
 def _pointing(heat: np.ndarray, place: np.ndarray) -> float:
     """The share of the hottest pixels that lie in a place; 0 without any heat."""
     top = heat.max()
-    return float(place[heat == top].mean()) if top > 0 else 0.0
+    if top > 0:
+        return float(place[heat == top].mean())
+    return 0.0
 
 
 def _energy(heat: np.ndarray, place: np.ndarray) -> float:
     """The share of the heat that lies in a place; NaN without any heat."""
     total = heat.sum(dtype=np.float64)
-    return float(heat[place].sum(dtype=np.float64) / total) if total > 0 else float("nan")
+    if total > 0:
+        return float(heat[place].sum(dtype=np.float64) / total)
+    return float("nan")

@@ -18,9 +18,15 @@ from evaluation.error_analysis.examples import DPI
 from evaluation.explain.smoothness import MEASURES, mean_smoothness, smoothness, standardised
 
 COLOUR_MAP = "turbo"  # from dark blue, nothing, over green and yellow to dark red, the most
-GRAY, OUTLINE = "#444444", "#111111"
-WIDE, NARROWEST, TALLEST = 2.5, 1.6, 3.6  # inches: of a panel
-ABOVE, LINE, GAP = 0.55, 0.17, 0.12
+GRAY = "#444444"
+OUTLINE = "#111111"
+# inches: of a panel
+WIDE = 2.5
+NARROWEST = 1.6
+TALLEST = 3.6
+ABOVE = 0.55
+LINE = 0.17
+GAP = 0.12
 STRONGEST = 0.75  # of an overlay: how much of the colour there is at the hottest place
 NONE = "nothing speaks for"
 
@@ -135,8 +141,13 @@ CHANNEL_BORDER = "#7FB2D5"  # between the channels: a colour, for black and whit
 TILE = 48  # pixels that a channel has at least, so that a 2x2 map is seen as four squares
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # Inches: of a mosaic (of upright images narrower, but as wide as the words below it), and around the mosaics.
-PANEL_WIDTH, NARROW, PANEL_TALLEST = 2.55, 2.2, 3.8
-HEADER, BETWEEN, PANEL_GAP, BELOW = 0.95, 0.62, 0.1, 0.35
+PANEL_WIDTH = 2.55
+NARROW = 2.2
+PANEL_TALLEST = 3.8
+HEADER = 0.95
+BETWEEN = 0.62
+PANEL_GAP = 0.1
+BELOW = 0.35
 NOTE = (
     "of each layer the channels that vary most, each scaled to its own range; "
     "smoothness: mean over all channels, 1 smooth, 0 as noise"
@@ -172,7 +183,8 @@ def layer_grid(
         channels: How many channels of each are drawn at most.
         about: Facts of the run.
     """
-    rows, columns = len(images), len(layers) + 1
+    rows = len(images)
+    columns = len(layers) + 1
     tall = images.shape[1] / images.shape[2]
     wide, high = (PANEL_WIDTH, PANEL_WIDTH * tall) if tall < 1.3 else (NARROW, min(NARROW * tall, PANEL_TALLEST))
     size = (columns * (wide + PANEL_GAP), HEADER + rows * (high + BETWEEN) + BELOW)
@@ -218,18 +230,27 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
         A constant channel is mid-gray; channels of one value each are scaled together.
     """
     count, height, width = maps.shape
-    axes = (1, 2) if height * width > 1 else None
-    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    if height * width > 1:
+        axes = (1, 2)
+    else:
+        axes = None
+    low = maps.min(axis=axes, keepdims=True)
+    high = maps.max(axis=axes, keepdims=True)
     scaled = np.divide(maps - low, high - low, out=np.full(maps.shape, 0.5, np.float32), where=high > low)
-    times = ceil(TILE / min(height, width)) if min(height, width) < TILE else 1
+    if min(height, width) < TILE:
+        times = ceil(TILE / min(height, width))
+    else:
+        times = 1
     tiles = scaled.repeat(times, axis=1).repeat(times, axis=2)
     line = max(2, tiles.shape[2] // 20)
     columns = ceil(sqrt(count))
     rows = ceil(count / columns)
-    down, across = tiles.shape[1] + line, tiles.shape[2] + line
+    down = tiles.shape[1] + line
+    across = tiles.shape[2] + line
     sheet = np.full((rows * down - line, columns * across - line), np.nan, np.float32)
     for place, tile in enumerate(tiles):
-        top, left = place // columns * down, place % columns * across
+        top = place // columns * down
+        left = place % columns * across
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return sheet
 
@@ -270,7 +291,10 @@ def _said(found: pd.DataFrame, place: str, grid: str) -> str:
     row = found[(found["position"] == place) & (found["grid"] == grid) & (found["coefficient"] == "spearman")].iloc[0]
     if pd.isna(row["value"]):
         return f"{row['runs']} runs: too few"
-    ends = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
+    if pd.isna(row["low"]):
+        ends = ""
+    else:
+        ends = f" ({row['low']:.2f} to {row['high']:.2f})"
     return f"Spearman {row['value']:.2f}{ends}"
 
 

@@ -42,9 +42,11 @@ def total_variation(maps: np.ndarray) -> np.ndarray:
         noise; 2 for a checkerboard. No map exceeds 2.14. NaN for maps that are constant, or of one value.
     """
     maps = np.asarray(maps, np.float64)
-    vertical, horizontal = np.abs(np.diff(maps, axis=-2)), np.abs(np.diff(maps, axis=-1))
+    vertical = np.abs(np.diff(maps, axis=-2))
+    horizontal = np.abs(np.diff(maps, axis=-1))
     pairs = np.prod(vertical.shape[-2:]) + np.prod(horizontal.shape[-2:])
-    spread, size = maps.std(axis=(-2, -1)), np.abs(maps).max(axis=(-2, -1))
+    spread = maps.std(axis=(-2, -1))
+    size = np.abs(maps).max(axis=(-2, -1))
     variation = (vertical.sum(axis=(-2, -1)) + horizontal.sum(axis=(-2, -1))) / max(pairs, 1)
     varies = spread > CONSTANT * size
     return np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)

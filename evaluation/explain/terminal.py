@@ -28,8 +28,12 @@ def smoothness_table(table: pd.DataFrame) -> Table:
     for name in (*places, "acc."):
         result.add_column(name, justify="right")
     for _, rows in table.groupby("run", sort=False):
-        first, values = rows.iloc[0], rows.set_index("position")["smoothness"]
-        fold = "-" if pd.isna(first["fold"]) else f"{first['fold']:g}"
+        first = rows.iloc[0]
+        values = rows.set_index("position")["smoothness"]
+        if pd.isna(first["fold"]):
+            fold = "-"
+        else:
+            fold = f"{first['fold']:g}"
         cells = [f"{first['experiment']} ({fold}, {first['seed']})", first["data_set"]]
         numbers = [_number(values.get(place)) for place in places]
         result.add_row(*map(Text, cells), *numbers, f"{first['accuracy']:.3f}")
@@ -49,7 +53,10 @@ def correlation_table(found: pd.DataFrame, confidence: float) -> Group:
         by_name = rows.set_index("coefficient")
         cells = [cell for name in ("spearman", "pearson") for cell in _with_ends(by_name.loc[name])]
         result.add_row(Text(str(place)), grid, *cells, str(rows["runs"].iloc[0]))
-    runs = int(found["runs"].max()) if len(found) else 0
+    if len(found):
+        runs = int(found["runs"].max())
+    else:
+        runs = 0
     notes = [
         "correlation of smoothness and test accuracy, both standardised within each data set",
         "paper 002 (3.3): smooth layers go with low accuracy; only an interval that lies below 0 supports it",
@@ -81,9 +88,12 @@ def write_smoothness(path: Path, table: pd.DataFrame, found: pd.DataFrame) -> li
 
 
 def _with_ends(row: pd.Series) -> tuple[str, str]:
-    low, high = _number(row["low"]), _number(row["high"])
+    low = _number(row["low"])
+    high = _number(row["high"])
     return _number(row["value"]), "-" if low == "-" else f"{low} to {high}"
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None or pd.isna(value) else f"{value:.2f}"
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{value:.2f}"

@@ -176,7 +176,10 @@ def of_resamples(
     for row, (name, value) in enumerate(values.items()):
         drawn = resamples.drawn[row]
         alone = int(resamples.alone[row])
-        made = exact_end(name, value, alone, scored, settings) if settled[row] else None
+        if settled[row]:
+            made = exact_end(name, value, alone, scored, settings)
+        else:
+            made = None
         if made is None and exact and _single(scored):
             made = binomial_ends(name, value, alone, settings.confidence)
         low, high, method = made or ends(
@@ -209,7 +212,10 @@ def exact_end(
     """
     is_share = _is_share(name)
     rarest = min(count for count in scored.count_clusters().values() if count)
-    number = alone if is_share else min(alone or rarest, rarest)
+    if is_share:
+        number = alone
+    else:
+        number = min(alone or rarest, rarest)
     if not number or (value < 0.5 and not is_share):
         return None
     found = share(number if value > 0.5 else 0, number, settings.confidence)

@@ -29,7 +29,8 @@ def call_intervals(
     if not len(scored.labels):
         return {name: Interval(None, None, None, None, 0, 0, 0) for name in names}
     called = call(scored.probabilities, scored.positive_index, threshold)
-    tables, k = confusions_of_clusters(scored, called), len(scored.classes)
+    tables = confusions_of_clusters(scored, called)
+    k = len(scored.classes)
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -42,5 +43,6 @@ def call_intervals(
 def subset(scored: LabelledPredictions, rows: np.ndarray) -> LabelledPredictions:
     """Return some of the images, ``rows`` bool of shape (N,), with their clusters numbered anew."""
     clusters = np.unique(scored.clusters[rows], return_inverse=True)[1].astype(np.int64)
-    labels, probabilities = scored.labels[rows], scored.probabilities[rows]
+    labels = scored.labels[rows]
+    probabilities = scored.probabilities[rows]
     return replace(scored, labels=labels, probabilities=probabilities, clusters=clusters, unlabelled=0)

@@ -15,7 +15,8 @@ def share(hits: int, total: int, confidence: float) -> dict[str, float | int | N
     Returns:
         ``value``, ``low``, ``high`` (0 to 1; None where ``total`` is 0), ``hits`` and ``total``.
     """
-    hits, total = int(hits), int(total)
+    hits = int(hits)
+    total = int(total)
     if not total:
         return {"value": None, "low": None, "high": None, "hits": hits, "total": total}
     ends = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")

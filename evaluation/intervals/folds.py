@@ -72,7 +72,8 @@ class MeanOverFolds:
             if start == end:
                 continue
             clusters, own = np.unique(pooled.clusters[start:end], return_inverse=True)
-            labels, probabilities = pooled.labels[start:end], pooled.probabilities[start:end]
+            labels = pooled.labels[start:end]
+            probabilities = pooled.probabilities[start:end]
             fold = replace(pooled, labels=labels, probabilities=probabilities, clusters=own.astype(np.int64))
             self._folds.append((clusters, of_fold(number, slice(start, end), fold)))
 

@@ -54,13 +54,18 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
 
 def _key(run: Predictions) -> str:
     # On another data set all folds judge the same images: there is nothing to pool.
-    fold = run.about.get("fold") if run.about.get("on") else None
+    if run.about.get("on"):
+        fold = run.about.get("fold")
+    else:
+        fold = None
     return repr([*(run.about.get(fact) for fact in IDENTITY), fold])
 
 
 def _fold(run: Predictions) -> int:
     fold = run.about.get("fold")
-    return fold if isinstance(fold, int) else -1
+    if isinstance(fold, int):
+        return fold
+    return -1
 
 
 def _labels(groups: list[list[Predictions]]) -> list[str]:

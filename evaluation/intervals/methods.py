@@ -81,7 +81,10 @@ def degrees_of_freedom(contributions: np.ndarray) -> float:
     number = len(contributions)
     squares = (contributions / np.abs(contributions).max()) ** 2
     excess = number * (squares**2).sum() / squares.sum() ** 2 - 1
-    found = 2 * number / excess if excess > ROUNDING else np.inf
+    if excess > ROUNDING:
+        found = 2 * number / excess
+    else:
+        found = np.inf
     return float(min(max(found, FEWEST_DEGREES), number - 1))
 
 
@@ -95,7 +98,10 @@ def _t_on_scale(
     centre = _to_scale(point, bounds)
     # Where the value is at a bound without some subject, infinitely far on the scale: along the tangent.
     inside = _inside(left_out, bounds).all()
-    values = _to_scale(left_out, bounds) if inside else _slope(point, bounds) * left_out
+    if inside:
+        values = _to_scale(left_out, bounds)
+    else:
+        values = _slope(point, bounds) * left_out
     values = values - values.mean()
     error = np.sqrt((1 - 1 / len(values)) * (values**2).sum())
     reach = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom(values)) * error
@@ -104,14 +110,19 @@ def _t_on_scale(
 
 def _inside(values: float | np.ndarray, bounds: Bounds, or_at: bool = False) -> np.ndarray:
     """Whether values lie between the bounds, by more than rounding; NaN does not."""
-    slack = -ROUNDING if or_at else ROUNDING
+    if or_at:
+        slack = -ROUNDING
+    else:
+        slack = ROUNDING
     return (np.asarray(values) > bounds[0] + slack) & (np.asarray(values) < bounds[1] - slack)
 
 
 def _to_scale(values: float | np.ndarray, bounds: Bounds) -> np.ndarray:
     """Logit of the share of the way from the lower to the upper bound; the logarithm where there is no upper one."""
     low, high = bounds
-    return np.log(values - low) if np.isinf(high) else special.logit((values - low) / (high - low))
+    if np.isinf(high):
+        return np.log(values - low)
+    return special.logit((values - low) / (high - low))
 
 
 def _from_scale(values: float, bounds: Bounds) -> float:
@@ -142,7 +153,9 @@ def _of_resamples(
     def known(index: np.ndarray, axis: int) -> np.ndarray:
         # All values are computed already; scipy asks for the value on all clusters, then for those without each one.
         # It takes their number from what it is given back; the data's, two, spare it a table of clusters by clusters.
-        return point if index.ndim == 1 else left_out
+        if index.ndim == 1:
+            return point
+        return left_out
 
     same = np.ptp(drawn) <= ROUNDING
     for method in ("percentile",) if same or kind == "percentile" else ("BCa", "percentile"):

@@ -65,4 +65,6 @@ def merge_facts(abouts: list[dict]) -> dict:
 
 
 def _order(value: object) -> object:
-    return value if isinstance(value, int | float) else str(value)
+    if isinstance(value, int | float):
+        return value
+    return str(value)

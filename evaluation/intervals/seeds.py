@@ -117,8 +117,10 @@ def summed_up(
         values: The metric of each run, by fold and seed.
         confidence: How often the interval should hold the truth, 0 to 1.
     """
-    seeds, folds = _means(values, 1), _means(values, 0)
-    spread, ends = _deviation(seeds), (None, None)
+    seeds = _means(values, 1)
+    folds = _means(values, 0)
+    spread = _deviation(seeds)
+    ends = (None, None)
     if spread is not None and None not in (value, low, high):
         reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * spread / np.sqrt(len(seeds))
         ends = (
@@ -144,4 +146,6 @@ def _means(values: dict[tuple[int | None, int | None], float | None], of: int) -
 
 
 def _deviation(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+    if len(values) > 1:
+        return float(np.std(values, ddof=1))
+    return None

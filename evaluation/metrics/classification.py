@@ -9,7 +9,10 @@ Threshold = float | np.ndarray
 def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys of ``evaluate`` in their order; sensitivity and specificity exist for two classes only."""
     per_class = [f"{kind}/{name}" for kind in ("precision", "recall", "f1") for name in classes]
-    two = ("sensitivity", "specificity") if len(classes) == 2 else ()
+    if len(classes) == 2:
+        two = ("sensitivity", "specificity")
+    else:
+        two = ()
     return ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "auc", "average_precision", *two, *per_class)
 
 
@@ -63,8 +66,12 @@ def evaluate(
         recall of a class without images, AUC and average precision with a class missing).
     """
     known = labels >= 0
-    threshold = threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[known]
-    labels, probabilities = labels[known], probabilities[known]
+    if np.ndim(threshold) == 0:
+        threshold = threshold
+    else:
+        threshold = np.asarray(threshold)[known]
+    labels = labels[known]
+    probabilities = probabilities[known]
     if not len(labels):
         return dict.fromkeys(metric_names(classes))
     called = call(probabilities, positive_index, threshold)
@@ -96,8 +103,12 @@ def _of_ranks(labels: np.ndarray, probabilities: np.ndarray, positive_index: int
     truth = labels[:, None] == np.arange(probabilities.shape[1])
     if not truth.any(axis=0).all():
         return {"auc": np.nan, "average_precision": np.nan}
-    columns = slice(None) if positive_index is None else positive_index
-    truth, scores = truth[:, columns], probabilities[:, columns]
+    if positive_index is None:
+        columns = slice(None)
+    else:
+        columns = positive_index
+    truth = truth[:, columns]
+    scores = probabilities[:, columns]
     return {
         "auc": reference.roc_auc_score(truth, scores, average="macro"),
         "average_precision": reference.average_precision_score(truth, scores, average="macro"),
@@ -105,4 +116,6 @@ def _of_ranks(labels: np.ndarray, probabilities: np.ndarray, positive_index: int
 
 
 def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    if np.isnan(value):
+        return None
+    return float(value)

@@ -26,7 +26,10 @@ class WeightedMetrics:
         self._positive = scored.positive_index
         called = call(scored.probabilities, scored.positive_index, threshold)
         self._confusions = confusions_of_clusters(scored, called)
-        ranked = range(len(scored.classes)) if scored.positive_index is None else [scored.positive_index]
+        if scored.positive_index is None:
+            ranked = range(len(scored.classes))
+        else:
+            ranked = [scored.positive_index]
         self._ranks = [_score_levels(scored, index) for index in ranked]
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
@@ -47,9 +50,12 @@ def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index
         Arrays of shape (B,) under the keys of ``metrics.metric_names``, without ``auc`` and ``average_precision``.
     """
     right = np.diagonal(matrices, axis1=1, axis2=2)
-    images, called = matrices.sum(axis=2), matrices.sum(axis=1)
+    images = matrices.sum(axis=2)
+    called = matrices.sum(axis=1)
     total = images.sum(axis=1)
-    precision, recall, f1 = right / called, right / images, 2 * right / (images + called)
+    precision = right / called
+    recall = right / images
+    f1 = 2 * right / (images + called)
     occurring = (images > 0).sum(axis=1)
     values = {
         "accuracy": right.sum(axis=1) / total,
@@ -84,7 +90,8 @@ def _score_levels(
         Three tables of shape (C, L + 1): positives at each level; negatives that score at least as much, counted once,
         at the first such level (the last column: those below every positive); and negatives exactly at the level.
     """
-    scores, is_class = scored.probabilities[:, index], scored.labels == index
+    scores = scored.probabilities[:, index]
+    is_class = scored.labels == index
     levels = np.unique(-scores[is_class])
     level = np.searchsorted(levels, -scores)
     tied = np.append(levels, np.nan)[level] == -scores
@@ -97,8 +104,10 @@ def _score_levels(
 
 def _of_levels(positives: np.ndarray, negatives: np.ndarray, tied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """AUC (ties count half) and average precision from counts, shape (B, L + 1), see ``_score_levels``."""
-    true, false = positives.cumsum(axis=1), negatives.cumsum(axis=1)
-    all_true, all_false = true[:, -1], false[:, -1]
+    true = positives.cumsum(axis=1)
+    false = negatives.cumsum(axis=1)
+    all_true = true[:, -1]
+    all_false = false[:, -1]
     won = positives * (all_false[:, None] - false + tied / 2)
     auc = won.sum(axis=1) / (all_true * all_false)
     # A level whose images all have weight 0 is no level: 0 / 0 there counts nothing.

@@ -56,16 +56,22 @@ def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig
     scores = validation.probabilities[:, validation.positive_index]
     false_rate, true_rate, thresholds = roc_curve(positive, scores, drop_intermediate=False)
     # The first one is infinite: nothing is called positive.
-    false_rate, true_rate, thresholds = false_rate[1:], true_rate[1:], thresholds[1:]
+    false_rate = false_rate[1:]
+    true_rate = true_rate[1:]
+    thresholds = thresholds[1:]
     if method == "sensitivity":
         best = int(np.argmax(true_rate >= settings.sensitivity))
     else:
-        gain = true_rate - false_rate if method == "youden" else _f1(true_rate, false_rate, positive)
+        if method == "youden":
+            gain = true_rate - false_rate
+        else:
+            gain = _f1(true_rate, false_rate, positive)
         equal = np.flatnonzero(np.isclose(gain, gain.max(), rtol=0, atol=1e-12))
         best = int(equal[np.argmin(np.abs(thresholds[equal] - 0.5))])
     return OperatingPoint(float(thresholds[best]), method, None, float(true_rate[best]), float(1 - false_rate[best]))
 
 
 def _f1(true_rate: np.ndarray, false_rate: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    true, false = true_rate * positive.sum(), false_rate * (~positive).sum()
+    true = true_rate * positive.sum()
+    false = false_rate * (~positive).sum()
     return 2 * true / (true + false + positive.sum())

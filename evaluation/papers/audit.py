@@ -40,7 +40,10 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     read_claims(results, papers)  # of papers that there are
     rows = [row for check in CHECKS for row in check(Path(results))]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).fillna({"remark": ""})
-    table = table[table["paper"].isin(papers)] if papers else table
+    if papers:
+        table = table[table["paper"].isin(papers)]
+    else:
+        table = table
     return table.sort_values("paper", kind="stable", ignore_index=True)
 
 
@@ -150,7 +153,8 @@ def _wrong_cases(results: Path) -> Iterator[Row]:
 def _missed(results: Path) -> Iterator[Row]:
     """Do the images missed by one and by all models fit the errors of each model, and what each alone gets right?"""
     for row in _read(results, "missed").to_dict("records"):
-        one, every = int(row["missed_by_one"]), int(row["missed_by_all"])
+        one = int(row["missed_by_one"])
+        every = int(row["missed_by_all"])
         alone = range(int(row["alone_right_least"]), int(row["alone_right_most"]) + 1)
         for errors in _errors(results, row):
             # Of four models: all errors are those of images missed by one, by two, by three and by all four.

@@ -36,7 +36,9 @@ class Confusion(NamedTuple):
 def read_confusion(note: str) -> Confusion | None:
     """Return the matrix that a note of results/claims.csv writes as "TP 5 FP 1 TN 20 FN 4"; None where none is."""
     found = re.search(r"TP (\d+) FP (\d+) TN (\d+) FN (\d+)", note)
-    return Confusion(*map(int, found.groups())) if found else None
+    if found:
+        return Confusion(*map(int, found.groups()))
+    return None
 
 
 def read_figures(note: str) -> dict[str, str]:
@@ -59,7 +61,10 @@ def contradictions(figures: Mapping[str, str], confusion: Confusion, images: int
         confusion: The matrix printed beside them.
         images: How many test images the paper says that it has.
     """
-    found = [] if confusion.images == images else [f"{confusion.images} of {images} test images"]
+    if confusion.images == images:
+        found = []
+    else:
+        found = [f"{confusion.images} of {images} test images"]
     values = confusion.metrics
     wrong = [
         name for name in METRICS if name in figures and name in values and not follows(figures[name], values[name])

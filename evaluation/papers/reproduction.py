@@ -10,13 +10,16 @@ from common.errors import UserError
 # Of what a claim's metric is called, the name in our tables; a validation figure is held against test images.
 METRICS = {"test_weighted_f1": "f1_weighted", "test_accuracy": "accuracy", "val_accuracy": "accuracy"}
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
-REACHED, NOT_REACHED, NOT_COMPARABLE = "reached", "not reached", "not comparable"
+REACHED = "reached"
+NOT_REACHED = "not reached"
+NOT_COMPARABLE = "not comparable"
 FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
 OUTSIDE = " on "  # of a source: "cnmc on all_idb2 ..."
 NEEDED = ("label", "experiment", "source", "protocol", "folds", "seeds", "images", "subjects", "metric", "value", "low")
 COPIED = ("label", "protocol", "value", "low", "high", "images", "folds", "seeds", "images_seen", "minutes", "revision")
 FACTS = ("paper", "experiment", "section", "dataset", "split", "metric", "claimed")
-AS_PAPER, HONEST = "as_paper", "honest"
+AS_PAPER = "as_paper"
+HONEST = "honest"
 
 
 def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -33,7 +36,9 @@ def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     if unknown:
         known = ", ".join(sorted(table["paper"].unique()))
         raise UserError(f"no claims of paper {unknown[0]}: choose from {known}")
-    return table[table["paper"].isin(papers)] if papers else table
+    if papers:
+        return table[table["paper"].isin(papers)]
+    return table
 
 
 def measurements(results: Path) -> pd.DataFrame:
@@ -83,7 +88,9 @@ def compare(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     Raises:
         UserError: A table is missing or names what is not there.
     """
-    measured, data, departures = measurements(results), _data(results), _departures(results)
+    measured = measurements(results)
+    data = _data(results)
+    departures = _departures(results)
     lost = [label for label in departures if label not in set(measured["label"])]
     if lost:
         raise UserError(f"{results}/claims/departures.csv names {lost[0]!r}, which is measured nowhere: remove the row")
@@ -115,7 +122,10 @@ def _is_of(measured: pd.DataFrame, claim: dict) -> pd.Series:
     if not name.startswith("ensemble_"):
         return measured["experiment"] == name
     method = name.removeprefix("ensemble_")
-    begins = "ensemble of " if method == "average" else f"{method} ensemble of "
+    if method == "average":
+        begins = "ensemble of "
+    else:
+        begins = f"{method} ensemble of "
     ours = measured["experiment"].str.startswith(begins) | (measured["experiment"] == name)
     return ours & (measured["data"] == claim["dataset"])
 
@@ -125,7 +135,9 @@ def _role(row: dict) -> str | None:
         return AS_PAPER
     official = row["protocol"] == "image" and OFFICIAL.get(row["data"]) == row["images"]
     unknown = row["protocol"] == "image" and pd.isna(row["subjects"])
-    return HONEST if row["protocol"] == "subject" or official or unknown else None
+    if row["protocol"] == "subject" or official or unknown:
+        return HONEST
+    return None
 
 
 def _line(claim: dict, pair: tuple[dict | None, dict | None], data: dict, departures: dict[str, str]) -> dict:
@@ -138,13 +150,18 @@ def _line(claim: dict, pair: tuple[dict | None, dict | None], data: dict, depart
 
 
 def _verdict(claim: dict, ours: dict) -> str:
-    return REACHED if ours["high"] >= float(claim["claimed"]) else NOT_REACHED
+    if ours["high"] >= float(claim["claimed"]):
+        return REACHED
+    return NOT_REACHED
 
 
 def _reasons(claim: dict, pair: tuple[dict | None, dict | None], data: dict, departures: dict[str, str]) -> list[str]:
     """Say why a claim can be neither reached nor missed by ours; [] where it can."""
     ours = pair[0] or pair[1]
-    found = [] if claim["claimed"] else ["no figure is printed"]
+    if claim["claimed"]:
+        found = []
+    else:
+        found = ["no figure is printed"]
     if claim["metric"].startswith("val_"):
         found.append("a validation figure, ours are of test images")
     if ours is None:
@@ -169,13 +186,20 @@ def _of_data(claim: dict, pair: tuple[dict | None, dict | None], data: dict) -> 
     if data["public"] != "yes":
         return ["the paper's images are not public"]
     if pair[0]:
-        same, text = abs(ours["images"] - data["test"]) <= data["test"] / 100, f"of {data['test']:,} test images"
+        same = abs(ours["images"] - data["test"]) <= data["test"] / 100
+        text = f"of {data['test']:,} test images"
     else:
-        same, text = OFFICIAL.get(ours["data"]) == ours["images"], f"of {data['total']:,} images"
-    return [] if same or ours["images"] >= data["total"] else [f"{ours['images']:,} {text}"]
+        same = OFFICIAL.get(ours["data"]) == ours["images"]
+        text = f"of {data['total']:,} images"
+    if same or ours["images"] >= data["total"]:
+        return []
+    return [f"{ours['images']:,} {text}"]
 
 
 def _members(text: str) -> frozenset[str]:
     """The members that a note lists after "members", or an ensemble's name after its colon."""
-    listed = text.partition("members ")[2].partition(";")[0] if "members " in text else text.partition(": ")[2]
+    if "members " in text:
+        listed = text.partition("members ")[2].partition(";")[0]
+    else:
+        listed = text.partition(": ")[2]
     return frozenset(listed.replace(",", " ").split())

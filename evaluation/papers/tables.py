@@ -10,7 +10,9 @@ from evaluation.papers.audit import audit
 from evaluation.papers.confusion import contradictions, read_confusion, read_figures
 from evaluation.papers.reproduction import AS_PAPER, HONEST, OFFICIAL, compare, read_claims
 
-FOLLOWS, FAILS, DIFFERS = "follows", "does not follow", "differs"
+FOLLOWS = "follows"
+FAILS = "does not follow"
+DIFFERS = "differs"
 METRIC_WORDS = {
     "test_weighted_f1": "weighted F1",
     "test_accuracy": "accuracy",
@@ -41,7 +43,10 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
 def audited(table: pd.DataFrame, failed: bool = False) -> pd.DataFrame:
     """Return what ``claims_audit.audit`` found as it is read; ``failed``: only what does not follow."""
-    table = table[~table["follows"]] if failed else table
+    if failed:
+        table = table[~table["follows"]]
+    else:
+        table = table
     fails = table["kind"].map({"twice": DIFFERS}).fillna(FAILS)
     said = fails.mask(table["follows"], FOLLOWS)
     said = said.where(table["remark"] == "", said + "; " + table["remark"])
@@ -68,9 +73,16 @@ def claims_001(results: Path) -> str:
     lines = []
     for claim in read_claims(results, ("001",)).itertuples():
         figures = {"accuracy": claim.claimed, **read_figures(claim.note)}
-        confusion, images = read_confusion(claim.note), int(sizes[claim.dataset, claim.split])
-        wrong = contradictions(figures, confusion, images) if confusion else ["no matrix is printed"]
-        counts = [] if confusion is None else [f"{count} {name.upper()}" for name, count in confusion._asdict().items()]
+        confusion = read_confusion(claim.note)
+        images = int(sizes[claim.dataset, claim.split])
+        if confusion:
+            wrong = contradictions(figures, confusion, images)
+        else:
+            wrong = ["no matrix is printed"]
+        if confusion is None:
+            counts = []
+        else:
+            counts = [f"{count} {name.upper()}" for name, count in confusion._asdict().items()]
         shown = [figures.get(name, "-") for name in ("accuracy", "precision", "recall", "AUC")]
         said = "; ".join(wrong) or "agrees"
         lines.append([f"`{claim.experiment}`", claim.split, *shown, ", ".join(counts) or "-", said])
@@ -104,7 +116,10 @@ def _measured(row: dict, role: str) -> str:
     if pd.isna(row[f"{role}_value"]):
         return ""
     value = interval(*(row[f"{role}_{name}"] for name in ("value", "low", "high")))
-    by_image = "official test images" if row["measured_on"] in OFFICIAL else "images of unknown subjects"
+    if row["measured_on"] in OFFICIAL:
+        by_image = "official test images"
+    else:
+        by_image = "images of unknown subjects"
     return f"{value}, {int(row[f'{role}_images']):,} {by_image if row[f'{role}_protocol'] == 'image' else 'images'}"
 
 
@@ -114,6 +129,10 @@ def _budget(row: dict, role: str) -> str:
         return ""
     counts = {name: max(len(str(row[f"{role}_{name}s"]).split()), 1) for name in ("fold", "seed")}
     runs = [f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items()]
-    seen, minutes = row[f"{role}_images_seen"], row[f"{role}_minutes"]
-    cost = ["cost not recorded"] if pd.isna(seen) else [f"{seen:,.0f} images seen", f"{minutes:.1f} min"]
+    seen = row[f"{role}_images_seen"]
+    minutes = row[f"{role}_minutes"]
+    if pd.isna(seen):
+        cost = ["cost not recorded"]
+    else:
+        cost = [f"{seen:,.0f} images seen", f"{minutes:.1f} min"]
     return ", ".join([*runs, *cost])

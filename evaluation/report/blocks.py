@@ -99,15 +99,21 @@ class Section:
 
 def number(value: float | None, sign: str = "") -> str:
     """Write a figure with three digits; "undefined" where there is none."""
-    return "undefined" if value is None else f"{value:{sign}.3f}"
+    if value is None:
+        return "undefined"
+    return f"{value:{sign}.3f}"
 
 
 def interval(found: dict | None, sign: str = "") -> str:
     """Write the fields of an ``Interval`` or of an exact share: value and, in brackets, its ends."""
     if found is None or found.get("value") is None:
         return "undefined"
-    low, high = found.get("low"), found.get("high")
-    ends = "" if low is None or high is None else f" ({low:{sign}.3f} to {high:{sign}.3f})"
+    low = found.get("low")
+    high = found.get("high")
+    if low is None or high is None:
+        ends = ""
+    else:
+        ends = f" ({low:{sign}.3f} to {high:{sign}.3f})"
     return number(found["value"], sign) + ends
 
 

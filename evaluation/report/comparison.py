@@ -22,7 +22,10 @@ FEW_PAIRS = 60  # more would fill pages: then those that differ the most
 def overview_section(chapters: list[Chapter]) -> Section:
     """Put the test metrics of all chapters into one table and one drawing."""
     two = all(chapter.judgement["positive_class"] is not None for chapter in chapters)
-    names = OF_TWO if two else OF_MANY
+    if two:
+        names = OF_TWO
+    else:
+        names = OF_MANY
     rows = []
     for chapter in chapters:
         test = chapter.judgement["test"]
@@ -36,14 +39,18 @@ def overview_section(chapters: list[Chapter]) -> Section:
         ["experiment", "images", "subjects", *heads],
         rows,
     )
-    lead = names[0] if two else "accuracy"
+    if two:
+        lead = names[0]
+    else:
+        lead = "accuracy"
     drawn = [chapter for chapter in chapters if chapter.judgement["test"]["metrics"][lead]["value"] is not None]
     return Section("All experiments", "overview", tables=[table], figures=[drawn_forest(drawn, lead)] if drawn else [])
 
 
 def pairs_section(chapters: list[Chapter]) -> Section:
     """Compare every pair on the same images, the p-values corrected for the number of pairs."""
-    title, name = "Do they differ?", "pairs"
+    title = "Do they differ?"
+    name = "pairs"
     found = compare_groups([chapter.group for chapter in chapters], chapters[0].settings)
     limits = [f"{one['first']} and {one['second']} are not compared: {one['reason']}" for one in found["left_out"]]
     limits += found["warnings"]
@@ -62,7 +69,10 @@ def pairs_section(chapters: list[Chapter]) -> Section:
         )
         for pair in pairs[:FEW_PAIRS]
     ]
-    left_out = f" Of {len(pairs)} pairs those with the smallest p are shown." if len(pairs) > FEW_PAIRS else ""
+    if len(pairs) > FEW_PAIRS:
+        left_out = f" Of {len(pairs)} pairs those with the smallest p are shown."
+    else:
+        left_out = ""
     table = Table(
         f"All pairs, first minus second ({CORRECTIONS[found['method']]})",
         "A range that does not contain 0, and a p below 0.05, speak for a difference. p is McNemar's, of the images "
@@ -75,10 +85,12 @@ def pairs_section(chapters: list[Chapter]) -> Section:
 
 def errors_section(chapters: list[Chapter]) -> Section:
     """Say how many images are missed by how many models, and how alike the models are."""
-    title, name = "Where they err", "errors"
+    title = "Where they err"
+    name = "errors"
     groups = [chapter.group for chapter in chapters]
     try:
-        counts, pairs = errors.missed_counts(groups), errors.agreement(groups)
+        counts = errors.missed_counts(groups)
+        pairs = errors.agreement(groups)
     except UserError as error:
         return Section(title, name, intro=[f"Their errors cannot be compared: {error}."])
     total = int(counts["images"].sum())
@@ -112,7 +124,9 @@ def _agreement(pairs: pd.DataFrame) -> Table:
 def _p_value(value: float | None) -> str:
     if value is None or pd.isna(value):
         return "undefined"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001:
+        return "< 0.001"
+    return f"{value:.3f}"
 
 
 def _kappa(value: float) -> str:

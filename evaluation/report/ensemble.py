@@ -14,7 +14,10 @@ def members_section(chapter: Chapter, name: str) -> Section:
     """Show the members, their weights, and validation beside test; empty for a run that is no ensemble."""
     tables = []
     for source in chapter.sources:
-        fold = f", fold {source.predictions.about.get('fold')}" if len(chapter.sources) > 1 else ""
+        if len(chapter.sources) > 1:
+            fold = f", fold {source.predictions.about.get('fold')}"
+        else:
+            fold = ""
         tables += [_members(source, fold), _overfitting(source, fold)]
     return Section("The ensemble", name, tables=[table for table in tables if table])
 
@@ -27,8 +30,14 @@ def _members(source: Source, fold: str) -> Table | None:
         return None
     weights = (made.get("combiner") or {}).get("weights")
     fitted = made.get("fitted_on") or {}
-    on = f" Fitted on {fitted['images']:,} validation images." if fitted.get("images") else " Nothing was fitted."
-    shown = [[f"{weight:.3f}"] for weight in weights] if weights else [[] for _ in labels]
+    if fitted.get("images"):
+        on = f" Fitted on {fitted['images']:,} validation images."
+    else:
+        on = " Nothing was fitted."
+    if weights:
+        shown = [[f"{weight:.3f}"] for weight in weights]
+    else:
+        shown = [[] for _ in labels]
     return Table(
         f"Members, joined by {made.get('method', 'average')}{fold}",
         (
@@ -62,10 +71,16 @@ def _overfitting(source: Source, fold: str) -> Table | None:
 
 
 def _cell(row: dict, part: str) -> str:
-    low, high = row.get(f"{part}_low"), row.get(f"{part}_high")
-    ends = "" if low is None or pd.isna(low) else f" ({low:.3f} to {high:.3f})"
+    low = row.get(f"{part}_low")
+    high = row.get(f"{part}_high")
+    if low is None or pd.isna(low):
+        ends = ""
+    else:
+        ends = f" ({low:.3f} to {high:.3f})"
     return _number(row[part]) + ends
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None or pd.isna(value) else f"{value:{sign}.3f}"
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{value:{sign}.3f}"

@@ -51,7 +51,8 @@ def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool)
     """
     tested = [_described(chapter) for chapter in chapters]
     everything = pd.concat(tested).drop_duplicates("image_id")
-    names, by_name = name_all(everything, real_names), everything.set_index("image_id")
+    names = name_all(everything, real_names)
+    by_name = everything.set_index("image_id")
     chosen = _chosen(tested, images)
     pool, chosen = fill(PicturePool(), chapters, chosen, budget)
     notes = _left_out(len(everything), len(chosen)) + pool.notes
@@ -75,14 +76,19 @@ def _described(chapter: Chapter) -> pd.DataFrame:
     found = pd.concat(tables, ignore_index=True)
     if not any(run.sampled for run in chapter.group.runs):
         # Of equal ones all: at least the share that is said.
-        least = found["uncertainty"].quantile(1 - DOUBTFUL_SHARE) if len(found) else 0.0
+        if len(found):
+            least = found["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
+        else:
+            least = 0.0
         found["doubtful"] = found["uncertainty"] >= least
     return found
 
 
 def _of_run(run: Predictions, chapter: Chapter) -> pd.DataFrame:
     test = run.part("test")
-    probabilities, positive, rows = test.probabilities, test.positive_index, np.arange(len(test.frame))
+    probabilities = test.probabilities
+    positive = test.positive_index
+    rows = np.arange(len(test.frame))
     called = call(probabilities, positive)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     point = choose_threshold(score(run.part("validation")), chapter.settings).value

@@ -20,7 +20,8 @@ from evaluation.report.ensemble import members_section
 from evaluation.report.gallery import Gallery, gallery
 from evaluation.report.sources import Chapter, read_chapters
 
-IMAGES, MEGABYTES = 2000, 40
+IMAGES = 2000
+MEGABYTES = 40
 REST = 4_000_000  # bytes that tables, drawings and facts may take beside the pictures
 
 
@@ -92,7 +93,10 @@ def render(chapters: list[Chapter], shown: Gallery, options: Options) -> str:
     """Return the page as HTML."""
     several = len(chapters) > 1
     views = [_view(chapter, place, several, options) for place, chapter in enumerate(chapters, 1)]
-    sections = _comparisons(chapters) if several else []
+    if several:
+        sections = _comparisons(chapters)
+    else:
+        sections = []
     notices = facts.notices(chapters)
     if not options.real_names:
         sections = [_nameless(section) for section in sections]
@@ -136,8 +140,12 @@ def _comparisons(chapters: list[Chapter]) -> list[Section]:
 
 
 def _view(chapter: Chapter, place: int, several: bool, options: Options) -> ChapterView:
-    judgement, suffix = chapter.judgement, f"-{place}" if several else ""
-    called = "at a probability of 0.5" if judgement["positive_class"] else "by the most probable class"
+    judgement = chapter.judgement
+    suffix = f"-{place}" if several else ""
+    if judgement["positive_class"]:
+        called = "at a probability of 0.5"
+    else:
+        called = "by the most probable class"
     made = [
         (
             f"fold {source.predictions.about.get('fold')}" if len(chapter.sources) > 1 else "",
@@ -162,7 +170,10 @@ def _view(chapter: Chapter, place: int, several: bool, options: Options) -> Chap
 def _sections(chapter: Chapter, suffix: str) -> list[Section]:
     judgement = chapter.judgement
     # Of several folds each has a metrics.json of its own.
-    written = chapter.sources[0].facts("metrics.json") if len(chapter.sources) == 1 else {}
+    if len(chapter.sources) == 1:
+        written = chapter.sources[0].facts("metrics.json")
+    else:
+        written = {}
     sure = [results.calibration_table(judgement), results.triage_table(judgement)]
     found = [
         results.warnings_section(judgement, f"limits{suffix}", written),

@@ -41,11 +41,15 @@ def drawn_curves(chapter: Chapter) -> list[Figure]:
     """Draw the learning curves of each run that has some."""
     drawn = []
     for source in chapter.sources:
-        history, about = source.history, source.predictions.about
+        history = source.history
+        about = source.predictions.about
         panels = [name for name in PANELS if {f"train/{name}", f"val/{name}"} & set(history.columns)][:2]
         if not panels:
             continue
-        fold = f", fold {about.get('fold')}" if len(chapter.sources) > 1 else ""
+        if len(chapter.sources) > 1:
+            fold = f", fold {about.get('fold')}"
+        else:
+            fold = ""
         size = (WIDTH, 0.9 + 1.8 * len(panels))
 
         def draw(
@@ -66,7 +70,8 @@ def drawn_curves(chapter: Chapter) -> list[Figure]:
 
 def drawn_confusion(judgement: dict) -> list[Figure]:
     """Draw the confusion matrix; of two classes also at the chosen threshold; of cells also placed jointly."""
-    test, two = judgement["test"], judgement["positive_class"] is not None
+    test = judgement["test"]
+    two = judgement["positive_class"] is not None
     if not test["images"]:
         return []
     matrices = {"at 0.5" if two else "most probable class": test["confusion"]}
@@ -102,13 +107,21 @@ def drawn_confusion(judgement: dict) -> list[Figure]:
 
 def drawn_ranks(chapter: Chapter) -> list[Figure]:
     """Draw ROC and precision-recall curves, where they are defined."""
-    judgement, drawn = chapter.judgement, []
-    metrics, two = judgement["test"]["metrics"], judgement["positive_class"] is not None
+    judgement = chapter.judgement
+    drawn = []
+    metrics = judgement["test"]["metrics"]
+    two = judgement["positive_class"] is not None
     if metrics["auc"]["value"] is None:
         return []
     test = score(pool(list(chapter.group.runs)))
-    name = f"“{judgement['positive_class']}”" if two else "a class's"
-    others = "" if two else " Each class against all others; of many, those that are told apart worst have colours."
+    if two:
+        name = f"“{judgement['positive_class']}”"
+    else:
+        name = "a class's"
+    if two:
+        others = ""
+    else:
+        others = " Each class against all others; of many, those that are told apart worst have colours."
     drawn.append(
         Figure(
             "ROC curve",
@@ -140,7 +153,10 @@ def drawn_reliability(judgement: dict) -> list[Figure]:
     sides = {"as trained": found["before"]}
     if found["after"]:
         sides[f"after scaling, temperature {triage_figures.temperature_of(found['temperature'])}"] = found["after"]
-    lowest = 0.5 if len(judgement["classes"]) == 2 else 0.0
+    if len(judgement["classes"]) == 2:
+        lowest = 0.5
+    else:
+        lowest = 0.0
 
     def drawing(side: dict) -> str:
         def draw(canvas: Canvas) -> None:
@@ -245,7 +261,9 @@ def drawn_misses(counts: pd.DataFrame) -> Figure:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+    if len(name) <= LETTERS:
+        return name
+    return f"{name[: LETTERS - 1]}…"
 
 
 def _read_out(counts: list[list[int]], classes: list[str]) -> str:

@@ -49,8 +49,12 @@ def name_all(frame: pd.DataFrame, real: bool) -> Names:
     order = rows["subject"][known].drop_duplicates()
     digits = max(3, len(str(len(order))))
     subjects = {name: f"S{place:0{digits}d}" for place, name in enumerate(order, 1)}
-    most = rows["subject"].value_counts().max() if known.any() else 0
-    wide, alone = max(2, len(str(most))), max(4, len(str(int((~known).sum()))))
+    if known.any():
+        most = rows["subject"].value_counts().max()
+    else:
+        most = 0
+    wide = max(2, len(str(most)))
+    alone = max(4, len(str(int((~known).sum()))))
     seen: Counter[str] = Counter()
     images = {}
     for image_id, subject in zip(rows["image_id"], rows["subject"].where(known, None), strict=True):

@@ -22,8 +22,10 @@ OF_CELLS = {
 
 def metrics_table(judgement: dict) -> Table:
     """All metrics at 0.5 (or of the most probable class), at the chosen threshold, and the means over folds."""
-    test, means = judgement["test"], judgement.get("fold_means")
-    chosen, two = test["metrics_at_threshold"], judgement["positive_class"] is not None
+    test = judgement["test"]
+    means = judgement.get("fold_means")
+    chosen = test["metrics_at_threshold"]
+    two = judgement["positive_class"] is not None
     columns = ["metric", "at 0.5" if two else "value"]
     if means:
         columns.append("mean over folds" + (", at 0.5" if two else ""))
@@ -51,7 +53,8 @@ def metrics_table(judgement: dict) -> Table:
 
 def operating_table(judgement: dict) -> Table | None:
     """The thresholds at hand, what they were on validation and what they are on test; None for many classes."""
-    positive, test = judgement["positive_class"], judgement["test"]
+    positive = judgement["positive_class"]
+    test = judgement["test"]
     if positive is None:
         return None
     negative = next(name for name in judgement["classes"] if name != positive)
@@ -98,7 +101,10 @@ def subjects_table(judgement: dict) -> Table | None:
         cells = [interval(rule["metrics"].get(name)) for rule in rules.values()]
         rows.append(Row(title, cells, meaning.replace("images", "subjects")))
     left_out = found.get("left_out")
-    mixed = f" {left_out:,} subjects with images of two classes are left out." if left_out else ""
+    if left_out:
+        mixed = f" {left_out:,} subjects with images of two classes are left out."
+    else:
+        mixed = ""
     cut = [
         RULE_OF_SUBJECTS[name] + (f" (cut {rule['threshold']:.3f})" if isinstance(rule["threshold"], float) else "")
         for name, rule in rules.items()
@@ -121,7 +127,10 @@ def subgroups_table(judgement: dict) -> Table | None:
     heads = [words_of(name, judgement["classes"], judgement["positive_class"])[0] for name in names]
     rows = []
     for group in groups:
-        subjects = "unknown" if group.get("subjects") is None else f"{group['subjects']:,}"
+        if group.get("subjects") is None:
+            subjects = "unknown"
+        else:
+            subjects = f"{group['subjects']:,}"
         cells = [f"{group['images']:,}", subjects, *(interval(group["metrics"].get(name)) for name in names)]
         rows.append(Row(f"{group['by']}: {group['group']}", cells))
     return Table(
@@ -159,7 +168,8 @@ def classes_table(judgement: dict) -> Table | None:
     classes = judgement.get("per_class")
     if not classes:
         return None
-    metrics, cells = judgement["test"]["metrics"], judgement.get("assignment")
+    metrics = judgement["test"]["metrics"]
+    cells = judgement.get("assignment")
     columns = ["class", "images", "recall", "precision", "F1", "most often taken for"]
     rows = []
     for row in classes:
@@ -267,7 +277,8 @@ def warnings_section(judgement: dict, name: str, written: dict) -> Section:
     others = len(judgement["warnings"]) - len(lines)
     if others:
         lines.append(f"{others} more about the validation images: python scripts/evaluate.py RUN shows them")
-    before, now = (written.get("test") or {}).get("metrics") or {}, judgement["test"]["metrics"]
+    before = (written.get("test") or {}).get("metrics") or {}
+    now = judgement["test"]["metrics"]
     if any(interval(before[metric]) != interval(now[metric]) for metric in before.keys() & now.keys()):
         lines.append(
             "metrics.json, written by an earlier version or with other settings, holds other figures than this page: "
@@ -279,15 +290,23 @@ def warnings_section(judgement: dict, name: str, written: dict) -> Section:
 def _wished(row: dict) -> Row:
     """A threshold for a wished sensitivity; of several folds each has its own."""
     promised = [row["validation"][name] for name in ("sensitivity", "specificity")]
-    said = "each fold's own" if isinstance(row["threshold"], list) else " / ".join(map(number, promised))
+    if isinstance(row["threshold"], list):
+        said = "each fold's own"
+    else:
+        said = " / ".join(map(number, promised))
     cells = [said, interval(row["sensitivity"]), interval(row["specificity"]), "-", "-"]
-    title = "each fold's own" if isinstance(row["threshold"], list) else number(row["threshold"])
+    if isinstance(row["threshold"], list):
+        title = "each fold's own"
+    else:
+        title = number(row["threshold"])
     return Row(title, cells, f"sensitivity of {row['wished']:g} wished, on validation")
 
 
 def _measure(side: dict, name: str) -> str:
     ends = (side.get("intervals") or {}).get(name)
-    return interval(ends) if ends else number(side[name])
+    if ends:
+        return interval(ends)
+    return number(side[name])
 
 
 def _in_words(line: str, judgement: dict) -> str:
@@ -300,4 +319,6 @@ def _in_words(line: str, judgement: dict) -> str:
 
 def _threshold(judgement: dict) -> str:
     value = judgement["threshold"]["value"]
-    return "each fold's own threshold" if isinstance(value, list) else number(value)
+    if isinstance(value, list):
+        return "each fold's own threshold"
+    return number(value)

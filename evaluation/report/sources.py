@@ -36,7 +36,9 @@ class Source:
     def config(self) -> dict[str, Any]:
         """The configuration that it was trained with."""
         path = self.folder / "config.yaml"
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
+        if path.is_file():
+            return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return {}
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -48,7 +50,9 @@ class Source:
         """A row per image of the data set, with its part."""
         path = self.folder / "split.csv"
         # A subject may be called 007.
-        return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
+        if path.is_file():
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return pd.DataFrame()
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return what a JSON file of the folder holds, such as ``environment.json``.
@@ -58,19 +62,25 @@ class Source:
         """
         path = self.folder / name
         try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            if path.is_file():
+                return json.loads(path.read_text(encoding="utf-8"))
+            return {}
         except json.JSONDecodeError as error:
             raise UserError(f"{path} is no JSON ({error}): mend it, or take it away") from error
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a CSV table of the folder, empty where there is none."""
         path = self.folder / name
-        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        if path.is_file():
+            return pd.read_csv(path)
+        return pd.DataFrame()
 
     def thumbnails(self) -> dict[str, bytes]:
         """Return the small picture of each image_id."""
         path = self.folder / THUMBNAILS
-        return read_pictures(path) if path.is_file() else {}
+        if path.is_file():
+            return read_pictures(path)
+        return {}
 
     def heatmaps(self) -> dict[str, dict[str, bytes]]:
         """Return the heat maps of each image_id, by method and layer."""
@@ -80,7 +90,10 @@ class Source:
     def heat_words(self, kind: str) -> dict[str, str]:
         """Return for each image_id what its heat map of a method and layer speaks for, where that was written down."""
         path = self.folder / HEATMAPS / f"{kind}.csv"
-        table = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
+        if path.is_file():
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        else:
+            table = pd.DataFrame()
         if not {"image_id", "target", "empty"} <= {*table.columns}:
             return {}
         rows = zip(table["image_id"], table["target"], table["empty"], strict=True)

@@ -18,8 +18,12 @@ PROTOCOLS = {
 }
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
-LEAK, ANOTHER = "leak: ", "another set: "  # how lines of cautions.leakage begin
-GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
+# how lines of cautions.leakage begin
+LEAK = "leak: "
+ANOTHER = "another set: "
+GOOD = "good"
+BAD = "bad"
+UNKNOWN = "unknown"
 PATH = re.compile(r"^([/~\\]|[A-Za-z]:[/\\])")
 
 
@@ -57,11 +61,16 @@ class Tile:
 
 def tiles(judgement: dict) -> list[Tile]:
     """Say in a few figures what the test images show, called at 0.5 or by the most probable class."""
-    test, positive = judgement["test"], judgement["positive_class"]
+    test = judgement["test"]
+    positive = judgement["positive_class"]
     if not test["images"]:
         return [Tile("labelled test images", "0", note="nothing can be said of how good the model is")]
-    metrics, matrix = test["metrics"], test["confusion"]
-    people = "subjects unknown" if test["subjects"] is None else f"of {test['subjects']:,} subjects"
+    metrics = test["metrics"]
+    matrix = test["confusion"]
+    if test["subjects"] is None:
+        people = "subjects unknown"
+    else:
+        people = f"of {test['subjects']:,} subjects"
     right = sum(row[place] for place, row in enumerate(matrix))
     found = [
         Tile("test images", f"{test['images']:,}", note=people),
@@ -71,7 +80,8 @@ def tiles(judgement: dict) -> list[Tile]:
         return [*found, _tile("f1_macro", metrics, "every class weighs the same")]
     place = judgement["classes"].index(positive)
     negative = judgement["classes"][1 - place]
-    hits, rejected = matrix[place][place], matrix[1 - place][1 - place]
+    hits = matrix[place][place]
+    rejected = matrix[1 - place][1 - place]
     return [
         *found,
         _tile("sensitivity", metrics, f"{hits:,} of {sum(matrix[place]):,} “{positive}” images are found"),
@@ -91,7 +101,10 @@ def leak_notice(about: dict) -> Notice:
         said = lines or ["what it counts as a leak was not found here"]
         return Notice(BAD, "protocol = paper: leaks on purpose; these figures flatter the model", said)
     counts = about.get("leaks") or []
-    counts = counts if isinstance(counts, list) else [counts]
+    if isinstance(counts, list):
+        counts = counts
+    else:
+        counts = [counts]
     if lines and all(not count for one in counts for key, count in one.items() if key != "near_pairs"):
         return Notice(BAD, "Near-same images on both sides of the split: these figures may flatter the model", lines)
     if lines:
@@ -99,7 +112,10 @@ def leak_notice(about: dict) -> Notice:
     if not counts:
         return Notice(UNKNOWN, "Whether the test images leak into the training is not recorded")
     alike = [one.get("near_pairs") for one in counts]
-    near = "were not looked for" if None in alike else "were looked for, and none was found"
+    if None in alike:
+        near = "were not looked for"
+    else:
+        near = "were looked for, and none was found"
     looked = "no subject and no identical file is on both sides of the split"
     return Notice(GOOD, "No leak found", [looked, f"near-same pictures across the split {near}"])
 
@@ -127,7 +143,8 @@ def notices(chapters: list[Chapter]) -> list[tuple[str, Notice]]:
 
 def about_rows(chapter: Chapter) -> list[tuple[str, str]]:
     """Return the facts of a chapter: data, protocol, folds, classes, seeds, budget."""
-    about, judgement = chapter.judgement["about"], chapter.judgement
+    about = chapter.judgement["about"]
+    judgement = chapter.judgement
     protocol = str(about.get("protocol"))
     rows = [
         ("experiment", _several(about.get("name"))),
@@ -149,17 +166,29 @@ def parts_table(chapter: Chapter) -> Table:
     """Count images, subjects and classes of each part, of each fold."""
     classes = chapter.judgement["classes"]
     few = len(classes) <= FEW_CLASSES
-    heads = classes if few else ["smallest class", "largest class"]
+    if few:
+        heads = classes
+    else:
+        heads = ["smallest class", "largest class"]
     rows = []
     for source in chapter.sources:
-        frame = source.split if len(source.split) else source.predictions.frame
-        fold = f", fold {source.predictions.about.get('fold')}" if len(chapter.sources) > 1 else ""
+        if len(source.split):
+            frame = source.split
+        else:
+            frame = source.predictions.frame
+        if len(chapter.sources) > 1:
+            fold = f", fold {source.predictions.about.get('fold')}"
+        else:
+            fold = ""
         for part in PARTS:
             images = frame[frame["part"] == part]
             if len(images):
                 rows.append(Row(part + fold, _part_cells(images, classes, few)))
     lacking = any(not len(source.split) for source in chapter.sources)
-    note = " The training part is not recorded in this folder." if lacking else ""
+    if lacking:
+        note = " The training part is not recorded in this folder."
+    else:
+        note = ""
     return Table(
         "Images of each part",
         "The model learns from train, chooses when to stop and where to cut on validation and is judged on test."
@@ -176,7 +205,8 @@ def provenance(source: Source, shown_paths: bool) -> dict[str, str]:
         source: The run.
         shown_paths: Whether folders are shown whole.
     """
-    environment, data = source.facts("environment.json"), source.facts("data.json")
+    environment = source.facts("environment.json")
+    data = source.facts("data.json")
     packages = environment.get("packages") or {}
     rows = {
         "folder": str(source.folder) if shown_paths else "/".join(source.folder.resolve().parts[-3:]),
@@ -192,13 +222,21 @@ def provenance(source: Source, shown_paths: bool) -> dict[str, str]:
 
 def config_text(source: Source, shown_paths: bool) -> str:
     """Write the configuration as YAML, folders shortened to their last part unless ``shown_paths``."""
-    shown = source.config if shown_paths else _shortened(source.config)
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True) if shown else ""
+    if shown_paths:
+        shown = source.config
+    else:
+        shown = _shortened(source.config)
+    if shown:
+        return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+    return ""
 
 
 def _tile(metric: str, metrics: dict[str, dict], note: str) -> Tile:
     found = metrics[metric]
-    ends = "" if found["low"] is None else f"{found['low']:.3f} to {found['high']:.3f}"
+    if found["low"] is None:
+        ends = ""
+    else:
+        ends = f"{found['low']:.3f} to {found['high']:.3f}"
     return Tile(words_of(metric, [], None)[0], number(found["value"]), ends, note)
 
 
@@ -206,7 +244,10 @@ def _part_cells(images: pd.DataFrame, classes: list[str], few: bool) -> list[str
     counts = [int((images["label"] == name).sum()) for name in classes]
     # split.csv has empty text where the predictions have none.
     known = images["subject"].replace("", pd.NA).dropna()
-    subjects = f"{known.nunique():,}" if len(known) else "unknown"
+    if len(known):
+        subjects = f"{known.nunique():,}"
+    else:
+        subjects = "unknown"
     return [f"{len(images):,}", subjects, *(f"{count:,}" for count in (counts if few else (min(counts), max(counts))))]
 
 
@@ -220,7 +261,9 @@ def _training(about: dict) -> str:
 def _time(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def _folds(about: dict) -> str:
@@ -231,7 +274,10 @@ def _folds(about: dict) -> str:
 
 
 def _listed(value: object) -> list[str]:
-    values = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        values = value
+    else:
+        values = [value]
     return [str(one) for one in values if one is not None]
 
 
@@ -250,7 +296,9 @@ def _shortened(value: object) -> object:
         return {key: _shortened(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_shortened(one) for one in value]
-    return f"…/{last_part(value)}" if isinstance(value, str) and PATH.match(value) else value
+    if isinstance(value, str) and PATH.match(value):
+        return f"…/{last_part(value)}"
+    return value
 
 
 def nameless(line: str) -> str:

@@ -44,7 +44,8 @@ def fit_temperature(validation: LabelledPredictions) -> Temperature:
     if len(present) < 2:
         missing = [name for name, images in validation.count_images().items() if not images]
         return Temperature(None, f"no validation image of {' and '.join(missing)}")
-    logs, images = np.log(_clipped(validation.probabilities)), np.arange(len(validation.labels))
+    logs = np.log(_clipped(validation.probabilities))
+    images = np.arange(len(validation.labels))
 
     def loss(log_temperature: float) -> float:
         return -special.log_softmax(logs / np.exp(log_temperature), axis=1)[images, validation.labels].mean()
@@ -136,12 +137,16 @@ class WeightedCalibration:
     """
 
     def __init__(self, scored: LabelledPredictions, bins: int) -> None:
-        probabilities, images = scored.probabilities, np.arange(len(scored.labels))
+        probabilities = scored.probabilities
+        images = np.arange(len(scored.labels))
         called = call(probabilities, scored.positive_index)
         truth = np.eye(probabilities.shape[1])[scored.labels]
         squared = ((probabilities - truth) ** 2).sum(axis=1)
         # Of two classes both squares are the same, and one of them counts.
-        brier = squared if scored.positive_index is None else squared / 2
+        if scored.positive_index is None:
+            brier = squared
+        else:
+            brier = squared / 2
         nll = -np.log(_clipped(probabilities[images, scored.labels]))
         self._losses = np.zeros((scored.cluster_count, 3))
         np.add.at(self._losses, scored.clusters, np.column_stack([np.ones(len(images)), brier, nll]))
@@ -200,7 +205,8 @@ def calibration_cautions(calibration: dict | None) -> list[str]:
     lines = []
     if calibration["reason"]:
         lines.append(f"calibration: temperature: {calibration['reason']}")
-    before, after = calibration["before"], calibration["after"]
+    before = calibration["before"]
+    after = calibration["after"]
     if after and after["nll"] > before["nll"]:
         lines.append("calibration: the temperature that suits validation makes the test probabilities worse (NLL)")
     if before["ece"] <= before["ece_if_calibrated"]["high"]:
@@ -212,9 +218,12 @@ def calibration_cautions(calibration: dict | None) -> list[str]:
 
 
 def _judge(pooled: LabelledPredictions, probabilities: list[np.ndarray], settings: EvaluationConfig) -> dict:
-    labels, joined = pooled.labels, np.concatenate(probabilities)
-    positive, bins = pooled.positive_index, settings.calibration_bins
-    measured, scored = measure(labels, joined, positive, bins), replace(pooled, probabilities=joined)
+    labels = pooled.labels
+    joined = np.concatenate(probabilities)
+    positive = pooled.positive_index
+    bins = settings.calibration_bins
+    measured = measure(labels, joined, positive, bins)
+    scored = replace(pooled, probabilities=joined)
     found = _intervals(measured, scored, settings)
     chance = ece_of_the_calibrated(joined, bins, settings.seed)
     if found["ece"].low is not None and measured["ece"] <= chance["high"]:
@@ -250,7 +259,8 @@ def _binned(sure: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray
     Rounding keeps a probability of 0.8999999 that was 0.9 in the bin that begins there; an edge of 0.6000000000000001,
     which was 0.6, would not.
     """
-    edges, sure = _edges(bins), _rounded(sure)
+    edges = _edges(bins)
+    sure = _rounded(sure)
     counts = np.histogram(sure, edges)[0]
     means = stats.binned_statistic(sure, values, "mean", bins=edges).statistic
     return edges, counts, means

@@ -39,7 +39,10 @@ def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) 
     """
     scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
     classes = len(validation.classes)
-    groups = [scores[validation.labels == index] for index in range(classes)] if by_class else [scores]
+    if by_class:
+        groups = [scores[validation.labels == index] for index in range(classes)]
+    else:
+        groups = [scores]
     if min(map(len, groups)) < fewest(coverage):
         return None
     return np.array([quantile(group, coverage) for group in groups] * (1 if by_class else classes))
@@ -68,7 +71,8 @@ def measure_sets(labels: np.ndarray, held: np.ndarray, classes: tuple[str, ...],
         ``coverage`` and ``per_class`` (class -> coverage), as ``exact.share``, and the shares of images whose set has
         one class (``one``), ``several`` or ``none``.
     """
-    right, sizes = held[np.arange(len(labels)), labels], held.sum(axis=1)
+    right = held[np.arange(len(labels)), labels]
+    sizes = held.sum(axis=1)
     of_class = {name: right[labels == index] for index, name in enumerate(classes)}
     return {
         "coverage": share(right.sum(), len(right), confidence),

@@ -10,9 +10,14 @@ from common.predictions import PROBABILITY_PREFIX
 from evaluation.core.plots import canvas
 from evaluation.error_analysis.examples import DPI, PLAIN, RIGHT, WRONG
 
-COLUMNS, LIMIT, SIDE = 6, 48, 320  # pictures in a row, and on a sheet; pixels of a thumbnail's longer side
+# pictures in a row, and on a sheet; pixels of a thumbnail's longer side
+COLUMNS = 6
+LIMIT = 48
+SIDE = 320
 LETTERS = 30
-TITLE, CAPTION = 0.8, 0.85  # inches above the first row, and below each
+# inches above the first row, and below each
+TITLE = 0.8
+CAPTION = 0.85
 
 
 def chosen_rows(table: pd.DataFrame) -> np.ndarray:
@@ -38,7 +43,10 @@ def review_sheet(path: Path, table: pd.DataFrame, images: list[np.ndarray], abou
     with canvas(path, (2.35 * COLUMNS, height), about, layout="none", dpi=DPI) as figure:
         gaps = {"wspace": 0.06, "hspace": CAPTION / high}
         grid = figure.subplots(lines, COLUMNS, squeeze=False, gridspec_kw={**margins, **gaps})
-        title = f"{len(table)} of {total:,} pictures, those to be reviewed first" if total > len(table) else None
+        if total > len(table):
+            title = f"{len(table)} of {total:,} pictures, those to be reviewed first"
+        else:
+            title = None
         grid[0, 0].set_title(title or f"{total:,} pictures, those to be reviewed first", fontsize=10.5, loc="left")
         for axis in grid.flat:
             axis.set_axis_off()
@@ -51,8 +59,16 @@ def review_sheet(path: Path, table: pd.DataFrame, images: list[np.ndarray], abou
 def caption(row: dict) -> list[tuple[str, str]]:
     """Return the lines below a picture, each with its colour: call and truth, both scores, review, file."""
     label = row.get("label")
-    truth = "" if label is None or pd.isna(label) else f" · is {label}"
-    colour = PLAIN if not truth else RIGHT if label == row["called"] else WRONG
+    if label is None or pd.isna(label):
+        truth = ""
+    else:
+        truth = f" · is {label}"
+    if not truth:
+        colour = PLAIN
+    elif label == row["called"]:
+        colour = RIGHT
+    else:
+        colour = WRONG
     probability = row[PROBABILITY_PREFIX + row["called"]]
     lines = [(f"{row['called']} {probability:.2f}{truth}", colour)]
     if "sampled_votes" in row:
@@ -60,7 +76,10 @@ def caption(row: dict) -> list[tuple[str, str]]:
         lines.append((f"{row['sampled_label']}: {scores}", PLAIN))
     lines.append(("to be reviewed", WRONG) if row["review"] else ("", PLAIN))
     # Of a file the end of its name tells more.
-    file = row["file"] if len(row["file"]) <= LETTERS else f"…{row['file'][1 - LETTERS :]}"
+    if len(row["file"]) <= LETTERS:
+        file = row["file"]
+    else:
+        file = f"…{row['file'][1 - LETTERS :]}"
     return [*lines, (file, PLAIN)]
 
 

@@ -52,7 +52,8 @@ class Chosen:
 def chosen_by(judgement: dict) -> Chosen:
     """Take what a run chose from its judgement (``metrics.json``)."""
     wishes = TriageConfig(**(judgement["settings"].get("triage") or {}))
-    calibration, triage = judgement.get("calibration") or {}, judgement.get("triage") or {}
+    calibration = judgement.get("calibration") or {}
+    triage = judgement.get("triage") or {}
     found = Chosen(wishes.vote_share, judgement["threshold"]["value"], calibration.get("temperature"))
     notes = []
     if found.threshold is None:
@@ -74,8 +75,12 @@ def choose(validated: Predictions, settings: EvaluationConfig) -> Chosen:
         UserError: See ``scored.score``.
     """
     validation = score(validated.part("validation"))
-    point, temperature = choose_threshold(validation, settings), fit_temperature(validation)
-    notes = [f"no threshold of validation: {point.reason}"] if point.value is None else []
+    point = choose_threshold(validation, settings)
+    temperature = fit_temperature(validation)
+    if point.value is None:
+        notes = [f"no threshold of validation: {point.reason}"]
+    else:
+        notes = []
     if temperature.value is not None and temperature.reason:
         notes.append(f"temperature: {temperature.reason}")
     found = Chosen(settings.triage.vote_share, point.value, temperature.value)
@@ -122,13 +127,14 @@ def flag(predictions: Predictions, chosen: Chosen, rules: Sequence[str]) -> pd.D
         ``uncertainty``, ``sampled_...`` (where there are votes), ``review`` (bool) and ``reason`` (of a review, the
         rules that speak, in words; None otherwise).
     """
-    classes, positive, probabilities = (
-        np.array(predictions.classes),
-        predictions.positive_index,
-        predictions.probabilities,
-    )
+    classes = np.array(predictions.classes)
+    positive = predictions.positive_index
+    probabilities = predictions.probabilities
     table = pd.DataFrame({"called": classes[call(probabilities, positive)]}, dtype=object)
-    at = None if chosen.threshold is None else classes[call(probabilities, positive, chosen.threshold)]
+    if chosen.threshold is None:
+        at = None
+    else:
+        at = classes[call(probabilities, positive, chosen.threshold)]
     table["called_at_threshold"] = pd.Series(at, index=table.index, dtype=object)
     frame = predictions.frame.reset_index(drop=True)
     table = table.join(frame.filter(regex="^prob_"))
@@ -168,7 +174,8 @@ def _reasons(predictions: Predictions, chosen: Chosen, rules: Sequence[str]) -> 
 
 def _speaks(rule: str, predictions: Predictions, chosen: Chosen) -> np.ndarray:
     """Where a rule sends an image to a person, bool, shape (N,)."""
-    frame, positive = predictions.frame, predictions.positive_index
+    frame = predictions.frame
+    positive = predictions.positive_index
     if rule == "votes":
         return frame["sampled_votes"].to_numpy(np.float64) < chosen.vote_share
     if rule == "joint":
@@ -176,7 +183,10 @@ def _speaks(rule: str, predictions: Predictions, chosen: Chosen) -> np.ndarray:
     if rule == "release":
         return predictions.probabilities[:, positive] >= chosen.release
     plain = call(predictions.probabilities, positive) == positive
-    voted = (frame["sampled_label"] == predictions.positive_class).to_numpy() if predictions.sampled else plain
+    if predictions.sampled:
+        voted = (frame["sampled_label"] == predictions.positive_class).to_numpy()
+    else:
+        voted = plain
     return plain | voted
 
 

@@ -38,7 +38,10 @@ def reliability(path: Path, judgement: dict) -> None:
     if found["after"] is not None:
         sides[f"after scaling, temperature {temperature_of(found['temperature'])}"] = found["after"]
     # Two classes are never called below one half.
-    lowest = 0.5 if len(judgement["classes"]) == 2 else 0.0
+    if len(judgement["classes"]) == 2:
+        lowest = 0.5
+    else:
+        lowest = 0.0
     with canvas(path, (5.2 * len(sides), 6.2), judgement["about"]) as figure:
         grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
         for (title, side), (upper, lower) in zip(sides.items(), grid.T, strict=True):
@@ -74,7 +77,8 @@ def risk_coverage(path: Path, judgement: dict, curves: dict[str, RiskCoverage]) 
 def draw_risk_coverage(axis: Axes, triage: dict, curves: dict[str, RiskCoverage]) -> None:
     """Draw the curves and the rules on given axes; arguments as ``risk_coverage``, of the triage alone."""
     for number, (name, curve) in enumerate(curves.items()):
-        row, style = triage["risk_coverage"][name], {"color": COLOURS[number], "linestyle": LINES[number]}
+        row = triage["risk_coverage"][name]
+        style = {"color": COLOURS[number], "linestyle": LINES[number]}
         label = f"{CONFIDENCES[name]}: AURC {row['aurc']:.4f} (excess {row['e_aurc']:.4f})"
         axis.plot(curve.coverage, curve.risk, label=label, **style)
         if curve.cuts.sum() < len(curve.cuts) / 2:  # within a tie no cut can be set

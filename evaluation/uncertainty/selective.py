@@ -68,7 +68,8 @@ def areas(tests: list[Cases]) -> dict[str, dict]:
     """Return, per confidence, ``aurc``, ``e_aurc`` (what is lost against the best order), ``wrong`` and ``images``."""
     found = {}
     for name, (one, wrong) in _joined(tests).items():
-        area, best = risk_coverage(one.values, wrong).area, risk_coverage(-wrong.astype(float), wrong).area
+        area = risk_coverage(one.values, wrong).area
+        best = risk_coverage(-wrong.astype(float), wrong).area
         found[name] = {"aurc": area, "e_aurc": area - best, "wrong": int(wrong.sum()), "images": len(wrong)}
     return found
 
@@ -103,8 +104,10 @@ class WeightedArea:
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the area for counts of clusters; NaN where no image is left."""
-        images, errors = counts @ self._images, counts @ self._errors
-        taken, lost = images.cumsum(axis=1), errors.cumsum(axis=1) - errors
+        images = counts @ self._images
+        errors = counts @ self._errors
+        taken = images.cumsum(axis=1)
+        lost = errors.cumsum(axis=1) - errors
         # A tie of s images with e errors, after n with l: sum over j = 1 ... s of (l + j e / s) / (n + j).
         rate = np.divide(errors, images, out=np.zeros_like(errors), where=images > 0)
         harmonic = np.diff(special.digamma(taken + 1), axis=1, prepend=special.digamma(1.0))

@@ -12,7 +12,8 @@ def calibration_lines(calibration: dict | None) -> list[str]:
     """Say how well probabilities hold, before and after the scaling, a line each; none without calibration."""
     if calibration is None:
         return []
-    before, after = calibration["before"], calibration["after"]
+    before = calibration["before"]
+    after = calibration["after"]
     lines = [f"calibration: {_measures(before)}; ECE in {calibration['bins']} equally wide bins"]
     if after:
         lines.append(f"after scaling, {_temperature(calibration['temperature'])}: {_measures(after)}")
@@ -29,16 +30,21 @@ def triage_parts(judgement: dict) -> list[Table | Text]:
     for column in COLUMNS:
         result.add_column(column, justify="right", no_wrap=True)
     for row in triage["rules"]:
-        right, sensitivity = row["accuracy"]["value"], row["sensitivity"]["value"]
+        right = row["accuracy"]["value"]
+        sensitivity = row["sensitivity"]["value"]
         cells = [row["rule"], f"{row['review']:,} ({row['review_share']:.0%})", f"{row['alone']:,}"]
         result.add_row(*cells, "-" if right is None else f"{right:.3f}", f"{row['missed']:,}", f"{sensitivity:.3f}")
     return [result, Text(CAPTION), Text(_release(judgement)), *map(Text, _sets(triage["conformal"]))]
 
 
 def _release(judgement: dict) -> str:
-    found, name = judgement["triage"]["release"], judgement["positive_class"]
+    found = judgement["triage"]["release"]
+    name = judgement["positive_class"]
     limits = [one["threshold"] for one in found["validation"]]
-    said = f"{limits[0]:.4g}" if len(limits) == 1 else f"each fold's own ({min(limits):.4g} to {max(limits):.4g})"
+    if len(limits) == 1:
+        said = f"{limits[0]:.4g}"
+    else:
+        said = f"each fold's own ({min(limits):.4g} to {max(limits):.4g})"
     test = found["test"]
     return (
         f"release below {name} = {said}, chosen on validation: sensitivity {test['value']:.3f} "
@@ -59,7 +65,9 @@ def _sets(found: dict) -> list[str]:
 
 
 def _share(one: dict) -> str:
-    return "-" if one["value"] is None else f"{one['value']:.3f}"
+    if one["value"] is None:
+        return "-"
+    return f"{one['value']:.3f}"
 
 
 def _measures(found: dict) -> str:
@@ -69,10 +77,15 @@ def _measures(found: dict) -> str:
 
 
 def _ends(interval: dict | None) -> str:
-    return "" if interval is None or interval["low"] is None else f" ({interval['low']:.3f} to {interval['high']:.3f})"
+    if interval is None or interval["low"] is None:
+        return ""
+    return f" ({interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _temperature(value: float | list[float]) -> str:
-    values = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        values = value
+    else:
+        values = [value]
     ends = dict.fromkeys(f"{one:.2f}" for one in (min(values), max(values)))
     return f"temperature {' to '.join(ends)}"

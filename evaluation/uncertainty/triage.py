@@ -102,13 +102,20 @@ def triage_cautions(runs: list[Predictions], triage: dict | None, settings: Eval
     """
     if triage is None:
         reason = triage_refusal(runs, settings)
-        return [f"triage: none, {reason}"] if settings.triage.enabled and runs[0].positive_index is not None else []
-    lines, wish = [], settings.triage.sensitivity
-    releases, positives = triage["release"]["validation"], triage["release"]["test"]["total"]
+        if settings.triage.enabled and runs[0].positive_index is not None:
+            return [f"triage: none, {reason}"]
+        return []
+    lines = []
+    wish = settings.triage.sensitivity
+    releases = triage["release"]["validation"]
+    positives = triage["release"]["test"]["total"]
     low = min(releases, key=lambda one: one["lower_bound"])
     if low["lower_bound"] < wish:
         enough = low["positives"] >= low["needed"]
-        way_out = "wish for more" if enough else f"{low['needed']:,} without a miss would"
+        if enough:
+            way_out = "wish for more"
+        else:
+            way_out = f"{low['needed']:,} without a miss would"
         lines.append(
             f"{low['positives']:,} “{runs[0].positive_class}” validation images vouch for a sensitivity of "
             f"{low['lower_bound']:.3f} only, not of {wish:g} ({way_out})"
@@ -137,7 +144,8 @@ def decide(validation: Cases, test: Cases, release: Release, settings: Evaluatio
         Decisions under the keys of RULES; those of votes only where both parts have them, those of conformal sets only
         where validation has enough images.
     """
-    plain, positive = test.plain.called, test.scored.positive_index
+    plain = test.plain.called
+    positive = test.scored.positive_index
     found = {"nobody": Decision(plain, np.zeros(len(plain), dtype=bool))}
     if validation.sampled and test.sampled:
         wish = settings.triage.vote_share
@@ -179,7 +187,8 @@ def outcome(decision: Decision, labels: np.ndarray, positive: int, confidence: f
         (of those, as ``exact.share``), ``missed`` (positives decided alone as negative), ``false_alarms`` (negatives
         decided alone as positive) and ``sensitivity`` (of person and machine together, as ``exact.share``).
     """
-    alone, true = ~decision.review, labels == positive
+    alone = ~decision.review
+    true = labels == positive
     missed = int((alone & true & (decision.called != positive)).sum())
     right = int((alone & (decision.called == labels)).sum())
     return {
@@ -219,7 +228,8 @@ def _below(name: str, confidence: Confidence, cut: float, positive: int) -> dict
 
 def _outcomes(decided: list[dict[str, Decision]], tests: list[Cases], settings: EvaluationConfig) -> list[dict]:
     """Put the folds of each rule that all of them have together, and count."""
-    labels, scored = np.concatenate([test.labels for test in tests]), tests[0].scored
+    labels = np.concatenate([test.labels for test in tests])
+    scored = tests[0].scored
     words = {"vote_share": settings.triage.vote_share, "positive": scored.classes[scored.positive_index]}
     rows = []
     for name, text in RULES.items():
@@ -243,11 +253,13 @@ def _outcomes(decided: list[dict[str, Decision]], tests: list[Cases], settings: 
 
 def _kept(tests: list[Cases], releases: list[Release], settings: EvaluationConfig) -> dict:
     """Count the positive test images that are not released."""
-    kept, positives = 0, 0
+    kept = 0
+    positives = 0
     for test, release in zip(tests, releases, strict=True):
         index = test.scored.positive_index
         scores = test.scored.probabilities[test.labels == index, index]
-        kept, positives = kept + int((scores >= release.threshold).sum()), positives + len(scores)
+        kept = kept + int((scores >= release.threshold).sum())
+        positives = positives + len(scores)
     return share(kept, positives, settings.confidence)
 
 

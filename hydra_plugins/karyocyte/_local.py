@@ -56,7 +56,11 @@ class LocalBackend:
             except BrokenProcessPool:  # joblib ends all processes when one is killed
                 warn("a process was killed, and those beside it had to end with it")
             untouched = [task for task in left if _attempts(folder, task) == before[task]]
-            left = untouched if len(untouched) < len(left) else []  # those that had begun are the launcher's to repeat
+            # those that had begun are the launcher's to repeat
+            if len(untouched) < len(left):
+                left = untouched
+            else:
+                left = []
 
     def _run_pool(self, folder: Path, tasks: Sequence[Task]) -> None:
         pool = Parallel(n_jobs=self.settings.jobs, backend="loky", batch_size=1, return_as="generator_unordered")

@@ -116,13 +116,16 @@ class SlurmBackend:
         return list(task.overrides), "hydra.sweep.dir", task.number, f"job_{task.number}", Singleton.get_state()
 
     def _caller(self) -> "PackedCall":
-        context, call = self.context, SlurmLauncher()
+        context = self.context
+        call = SlurmLauncher()
         call.setup(hydra_context=context.hydra, task_function=context.function, config=context.config)
         return PackedCall(call)
 
     def _wait(self, folder: Path, tasks: Sequence[Task], submitted: dict[str, str]) -> None:
         """Return when none of the tasks is in the queue any more, or has a result."""
-        left, missing, silent = {task.job.key: task for task in tasks}, dict.fromkeys(submitted, 0), False
+        left = {task.job.key: task for task in tasks}
+        missing = dict.fromkeys(submitted, 0)
+        silent = False
         with console.status(f"waiting for {len(left)} jobs") as status:
             while left:
                 time.sleep(self.settings.poll_seconds)
@@ -167,7 +170,9 @@ def _read(folder: Path) -> dict[str, str]:
     """The Slurm id of each job that was submitted, by its key."""
     path = folder / SUBMITTED
     try:
-        return json.loads(path.read_text()) if path.is_file() else {}
+        if path.is_file():
+            return json.loads(path.read_text())
+        return {}
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path} cannot be read ({error}): remove it, once none of the sweep's jobs is in the queue "
@@ -192,7 +197,10 @@ def _says_how(word: str) -> bool:
 
 def _parameters(settings: SlurmConfig, name: str) -> dict[str, Any]:
     """The parameters of submitit's executor; what is not said stays the cluster's default."""
-    tasks = settings.pack if settings.pack > 1 else settings.tasks_per_node
+    if settings.pack > 1:
+        tasks = settings.pack
+    else:
+        tasks = settings.tasks_per_node
     common = {
         "name": name,
         "timeout_min": settings.timeout_min,
@@ -241,7 +249,8 @@ def _has_result(folder: Path, key: str, missing: int) -> bool:
 
 def _conclude(folder: Path, task: Task, slurm_id: str) -> None:
     """Say how a job that has left the queue has ended, where its process could not."""
-    key, log = task.job.key, folder / "slurm" / f"{slurm_id}_0_log.err"
+    key = task.job.key
+    log = folder / "slurm" / f"{slurm_id}_0_log.err"
     record = sweeps.read_record(folder, key)
     if record["status"] in ("waiting", "lost") or (record["status"] == "failed" and not record.get("error")):
         error = f"it left the queue before it began: cancelled, or it could not start, see {log}"
@@ -345,7 +354,10 @@ def explain_refusal(message: str, asked: SlurmConfig) -> UserError:
     lowered = text.lower()
     key = next((key for word, key in ABOUT.items() if word in lowered), None)
     if key:
-        there = f"; there are {_sinfo('%R')}" if key == "partition" else ""
+        if key == "partition":
+            there = f"; there are {_sinfo('%R')}"
+        else:
+            there = ""
         return UserError(f"cluster.{key}={getattr(asked, key)}: {text}{there}")
     if any(word in lowered for word in ("node", "gres", "memory", "cpu", "processors")):
         nodes = _sinfo("%N: %c cores, %m MB, %G")

@@ -53,7 +53,10 @@ class KaryocyteLauncher(Launcher):
         """
         if "TORCHELASTIC_RUN_ID" in os.environ:
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
-        values = OmegaConf.to_container(self.cluster) if OmegaConf.is_config(self.cluster) else self.cluster
+        if OmegaConf.is_config(self.cluster):
+            values = OmegaConf.to_container(self.cluster)
+        else:
+            values = self.cluster
         settings = check_cluster(values)
         backend = _backend(settings, Context(self.hydra_context, self.config, self.task_function))
         backend.check()
@@ -176,4 +179,6 @@ def _sum_up(folder: Path, tasks: Sequence[Task], left: Sequence[Task]) -> None:
 
 def _reason(record: Mapping[str, Any]) -> str:
     text = str(record.get("error") or record["status"]).strip()
-    return text.splitlines()[0] if text else "no reason given"
+    if text:
+        return text.splitlines()[0]
+    return "no reason given"

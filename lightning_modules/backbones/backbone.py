@@ -81,7 +81,10 @@ def check_model_name(name: str) -> None:
             return
         raise UserError(f"model.name={name}: say model.name={architecture}, and the tag as weights={name}")
     close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
-    meant = f"close to it: {', '.join(close)}" if close else "timm.list_models() lists its names"
+    if close:
+        meant = f"close to it: {', '.join(close)}"
+    else:
+        meant = "timm.list_models() lists its names"
     raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}")
 
 
@@ -99,36 +102,51 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
             raise UserError(f"model.args.{key}: leave it out, it is said by {SAID_ELSEWHERE[key]}")
     # A ViT is built for one image size, a ResNet refuses to be told any.
     config = timm.get_pretrained_cfg(name)
-    sized = {"img_size": input_size} if config is not None and config.fixed_input_size else {}
+    if config is not None and config.fixed_input_size:
+        sized = {"img_size": input_size}
+    else:
+        sized = {}
     try:
         return timm.create_model(name, **{**sized, **args}, **timm_args)
     except Exception as error:  # models refuse their arguments, and files their loading, in many ways
-        tag = f" weights={name}.{timm_args['pretrained_cfg']}" if timm_args.get("pretrained") else ""
+        if timm_args.get("pretrained"):
+            tag = f" weights={name}.{timm_args['pretrained_cfg']}"
+        else:
+            tag = ""
         raise UserError(f"model.args={args}{tag}: {name} at {_pixels(input_size)}: {first_line(error)}") from error
 
 
 def finish_backbone(network: nn.Module, name: str, cut: str | None, input_size: ImageSize) -> Backbone:
     """Turn a whole timm model, in place, into a backbone (see ``truncation.cut_backbone``)."""
     removed, shape = cut_backbone(network, cut, input_size)
-    prefix_tokens = getattr(network, "num_prefix_tokens", 0) if len(shape) == 2 else 0
+    if len(shape) == 2:
+        prefix_tokens = getattr(network, "num_prefix_tokens", 0)
+    else:
+        prefix_tokens = 0
     return Backbone(network, name, shape, _layout(network, shape, input_size), prefix_tokens, removed)
 
 
 def _layout(network: nn.Module, shape: tuple[int, ...], input_size: ImageSize) -> Literal["NCHW", "NHWC", "NLC", "NC"]:
     if len(shape) != 3:
-        return "NLC" if len(shape) == 2 else "NC"
+        if len(shape) == 2:
+            return "NLC"
+        return "NC"
     height, width = to_2tuple(input_size)
     if height != width:
         return getattr(network, "output_fmt", "NCHW")
     # Of square images the two equal axes are space; timm declares the layout of the last features only.
     if shape[0] == shape[1] != shape[2]:
         return "NHWC"
-    return getattr(network, "output_fmt", "NCHW") if shape[0] == shape[1] == shape[2] else "NCHW"
+    if shape[0] == shape[1] == shape[2]:
+        return getattr(network, "output_fmt", "NCHW")
+    return "NCHW"
 
 
 def _pixels(input_size: ImageSize) -> str:
     height, width = to_2tuple(input_size)
-    return f"{height} px" if height == width else f"{height}x{width} px"
+    if height == width:
+        return f"{height} px"
+    return f"{height}x{width} px"
 
 
 class ParameterCounts(NamedTuple):
@@ -161,8 +179,10 @@ def resolve_modules(backbone: nn.Module, names: Sequence[str]) -> list[str]:
         parents = [".".join(name.split(".")[:depth]) for depth in range(1, name.count(".") + 2)]
         if any(isinstance(modules.get(parent), Removed) for parent in parents):
             reason = "the cut removed it"
+        elif name in modules:
+            reason = "it has no parameters to train"
         else:
-            reason = "it has no parameters to train" if name in modules else "the backbone has no such module"
+            reason = "the backbone has no such module"
         raise UserError(f"unfreeze: {name}: {reason}; say all, or: {close_names(name, right)}")
     return list(names)
 

@@ -48,7 +48,9 @@ def pooled_positions(pool: nn.Module, features: torch.Tensor) -> torch.Tensor:
     if isinstance(pool, TokenPool):
         return features[:, pool.prefix_tokens :]
     channels_last = getattr(pool.pool, "dim", None) == (1, 2)  # timm's pooling of NHWC says over which axes it goes
-    return features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
+    if channels_last:
+        return features.flatten(1, 2)
+    return features.flatten(2).transpose(1, 2)
 
 
 def build_head(

@@ -121,7 +121,10 @@ def _refuse_missing(missing: list[str], path: str | Path, side: SideFile) -> Non
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     if missing:
         cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
-        way_out = f"say model.cut={cut[1]}" if cut else "cut the model where the file ends"
+        if cut:
+            way_out = f"say model.cut={cut[1]}"
+        else:
+            way_out = "cut the model where the file ends"
         raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {way_out}")
 
 

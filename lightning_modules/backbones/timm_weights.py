@@ -34,10 +34,16 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     if weights in tags:
         return timm.get_pretrained_cfg(weights)
     architecture = weights.partition(".")[0]
-    reason = f"a tag of {architecture}, but model.name={name}" if timm.is_model(architecture) else "no such tag"
+    if timm.is_model(architecture):
+        reason = f"a tag of {architecture}, but model.name={name}"
+    else:
+        reason = "no such tag"
     if architecture == name:
         reason = "no such tag"
-    listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"{name} has no published weights"
+    if tags:
+        listed = f"the tags of {name}: {', '.join(tags)}"
+    else:
+        listed = f"{name} has no published weights"
     raise UserError(f"weights={weights}: {reason}; {listed}; or random, or a .safetensors file")
 
 
@@ -54,7 +60,10 @@ def find_tag(weights: str, config: PretrainedCfg) -> Path:
     if not config.hf_hub_id:
         return _find_at_url(weights, config)
     repository, _, revision = config.hf_hub_id.partition("@")
-    names = (config.hf_hub_filename,) if config.hf_hub_filename else FILE_NAMES
+    if config.hf_hub_filename:
+        names = (config.hf_hub_filename,)
+    else:
+        names = FILE_NAMES
     for name in names:
         cached = try_to_load_from_cache(repository, name, revision=revision or None)
         if isinstance(cached, str):
@@ -86,7 +95,8 @@ def complete_loading(weights: str) -> Iterator[None]:
             if record.getMessage().startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
                 said.append(record.getMessage())
 
-    logger, listener = logging.getLogger("timm.models._builder"), Listener()
+    logger = logging.getLogger("timm.models._builder")
+    listener = Listener()
     before = logger.level, logger.propagate
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)

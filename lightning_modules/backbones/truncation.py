@@ -62,7 +62,10 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
     image = random_image(input_size)
     with torch.no_grad(), evaluating(network), _constants_scrambled(network):
         trace, expected = _observe(network, image, cut)
-        after = [] if cut is None else _remove_after(network, trace, trace.left[cut])
+        if cut is None:
+            after = []
+        else:
+            after = _remove_after(network, trace, trace.left[cut])
         unused = _drop_unused(network, trace, lambda: _gives(network, image, expected))
     if unused is None:
         other = close_names(cut or "", [name for name in trace.left if name != cut])
@@ -92,7 +95,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """Return what a library's error says in one line; a line that only announces the next is joined with it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    if lines[0].endswith(":"):
+        return " ".join(lines[:2])
+    return lines[0]
 
 
 def has_parameters(module: nn.Module) -> bool:
@@ -106,21 +111,35 @@ def _observe(network: nn.Module, image: torch.Tensor, cut: str | None) -> tuple[
         trace = _trace(network, image, cut)
     except Exception as error:  # each network refuses in its own way: assertions, runtime and value errors
         height, width = image.shape[-2:]
-        size = height if height == width else f"[{height},{width}]"
+        if height == width:
+            size = height
+        else:
+            size = f"[{height},{width}]"
         raise UserError(f"prepare.size={size}: the network refuses such images: {first_line(error)}") from error
     if cut is not None and cut not in trace.left:
         known = any(name == cut for name, _ in network.named_modules())
-        reason = "the feature extractor does not call it" if known else "the network has no such module"
+        if known:
+            reason = "the feature extractor does not call it"
+        else:
+            reason = "the network has no such module"
         raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.left))}")
-    expected = trace.output if cut is None else trace.at_cut
+    if cut is None:
+        expected = trace.output
+    else:
+        expected = trace.at_cut
     if not isinstance(expected, torch.Tensor):
-        place = "model.name: forward_features" if cut is None else f"model.cut={cut}: the module"
+        if cut is None:
+            place = "model.name: forward_features"
+        else:
+            place = f"model.cut={cut}: the module"
         raise UserError(f"{place} gives a {type(expected).__name__}, not one tensor: cut the network elsewhere")
     return trace, expected
 
 
 def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
-    trace, clock, handles = Trace(), count(), []
+    trace = Trace()
+    clock = count()
+    handles = []
 
     def hooks(name: str) -> tuple[Callable, Callable]:
         def enter(_module: nn.Module, _args: Any) -> None:
@@ -130,7 +149,10 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
             trace.left[name] = next(clock)
             if name == cut:
                 # A clone, since the next module may work in place.
-                trace.at_cut = output.clone() if isinstance(output, torch.Tensor) else output
+                if isinstance(output, torch.Tensor):
+                    trace.at_cut = output.clone()
+                else:
+                    trace.at_cut = output
 
         return enter, leave
 
@@ -174,7 +196,9 @@ def _drop_unused(network: nn.Module, trace: Trace, right: Callable[[], bool]) ->
     # Some networks read the parameters of a child that they never call: those children stay.
     for name, child in dropped.items():
         setattr(network, name, child)
-    return [name for name in unused if name not in dropped] if dropped and right() else None
+    if dropped and right():
+        return [name for name in unused if name not in dropped]
+    return None
 
 
 def _gives(network: nn.Module, image: torch.Tensor, expected: torch.Tensor) -> bool:

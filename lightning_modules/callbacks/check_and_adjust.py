@@ -57,7 +57,8 @@ class StepAccuracy(Callback):
         self._batches.append(Hits(correct.sum(), len(correct)))
         if trainer.global_step == self._step_before:
             return
-        batches, self._batches = self._batches, []
+        batches = self._batches
+        self._batches = []
         hits = Hits(torch.stack([each.correct for each in batches]).sum(), sum(each.images for each in batches))
         self.after_step(trainer, pl_module, hits if trainer.world_size == 1 else _of_all(hits))
 
@@ -87,7 +88,9 @@ def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[flo
         rate: The stage's own learning rate.
     """
     exceeded = [level for level in levels if best > level.above]
-    return (exceeded[-1].gate, exceeded[-1].lr) if exceeded else (0.0, rate)
+    if exceeded:
+        return (exceeded[-1].gate, exceeded[-1].lr)
+    return (0.0, rate)
 
 
 def need_save(accuracy: float, best: float, gate: float) -> bool:
@@ -180,18 +183,24 @@ class CheckAndAdjust(StepAccuracy):
 
     def _newest_accuracy(self) -> float | None:
         """The accuracy of the last mini-batch: it may have come before an interruption."""
-        return self._newest.accuracy if isinstance(self._newest, Hits) else self._newest
+        if isinstance(self._newest, Hits):
+            return self._newest.accuracy
+        return self._newest
 
     def _save(
         self, trainer: Trainer, pl_module: LightningModule, reason: Literal["check", "epoch"], accuracy: float
     ) -> None:
-        step, rate = trainer.global_step, trainer.optimizers[0].param_groups[0]["lr"]
+        step = trainer.global_step
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
         if self.saved and self.saved[-1].step == step:
             return  # these very weights are saved
         file = self.PATTERN.replace("*", f"{step:06d}")
         place = self.folder / file
         # All processes take part, and the first one alone writes.
-        beside = atomic_path(place) if trainer.is_global_zero else nullcontext(place)
+        if trainer.is_global_zero:
+            beside = atomic_path(place)
+        else:
+            beside = nullcontext(place)
         with averaged_weights(trainer, pl_module), beside as temporary:
             trainer.save_checkpoint(temporary, weights_only=True)
         self.saved.append(SavedWeights(file, step, trainer.current_epoch, reason, accuracy, rate))

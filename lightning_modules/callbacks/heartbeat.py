@@ -84,13 +84,21 @@ class Heartbeat(Callback):
         taken = step - self._from_step
         if left == 0:
             return 0.0
-        return left * (now - self._since) / taken if taken > 0 else None
+        if taken > 0:
+            return left * (now - self._since) / taken
+        return None
 
     def _read_best(self, trainer: Trainer) -> None:
         """Read the best score so far: only here, since it lies on the device."""
         score = next(each for each in trainer.callbacks if isinstance(each, ModelCheckpoint)).best_model_score
-        number = None if score is None else float(score)
-        self.best = number if number is not None and math.isfinite(number) else None
+        if score is None:
+            number = None
+        else:
+            number = float(score)
+        if number is not None and math.isfinite(number):
+            self.best = number
+        else:
+            self.best = None
 
     def _beat(self, trainer: Trainer, every: float = 0.0, over: bool = False) -> None:
         now = time.monotonic()
@@ -104,7 +112,8 @@ class Heartbeat(Callback):
 
     def _progress(self, trainer: Trainer, now: float, over: bool) -> dict[str, Any]:
         stage = next(each for each in trainer.callbacks if isinstance(each, StagedUnfreezing))
-        spent, best = stage.state_dict(), trainer.checkpoint_callback
+        spent = stage.state_dict()
+        best = trainer.checkpoint_callback
         step = trainer.global_step
         return {
             "stage": stage.number + 1,

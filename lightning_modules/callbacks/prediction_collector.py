@@ -49,7 +49,8 @@ class _Rows:
                 self.used = 0
             taken = min(len(rows), BLOCK - self.used)
             self.blocks[-1][self.used : self.used + taken] = rows[:taken]
-            self.used, rows = self.used + taken, rows[taken:]
+            self.used = self.used + taken
+            rows = rows[taken:]
 
     def joined(self) -> np.ndarray:
         return np.concatenate([*self.blocks[:-1], self.blocks[-1][: self.used]])

@@ -113,7 +113,10 @@ class ANetC6(DenseTopCnn):
         init: Init = "xavier",
     ) -> None:
         if pools == "auto":
-            pools = "four" if min(to_2tuple(img_size)) >= LEAST_OF_FOUR else "five"
+            if min(to_2tuple(img_size)) >= LEAST_OF_FOUR:
+                pools = "four"
+            else:
+                pools = "five"
         if pools not in POOLS:
             raise UserError(f"model.args.pools={pools}: say one of auto, {', '.join(POOLS)}")
         pooled, padding = POOLS[pools]

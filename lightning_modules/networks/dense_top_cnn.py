@@ -68,7 +68,8 @@ class DenseTopCnn(nn.Module):
             {"num_chs": shapes[name][0], "reduction": reductions[name], "module": name} for name in taps
         ]
         self.feature_shape = shapes[self.layer_names[-1]]
-        self.num_features, self.head_hidden_size = self.feature_shape[0], units[-1]
+        self.num_features = self.feature_shape[0]
+        self.head_hidden_size = units[-1]
         self.pre_logits = _dense_layers(int(torch.Size(self.feature_shape).numel()), units, drop_rate)
         self.reset_classifier(num_classes, global_pool)
         for name, module in self.named_modules():
@@ -95,7 +96,9 @@ class DenseTopCnn(nn.Module):
                     f"images of {height}x{width} px: give the size of yours as img_size"
                 )
             x = self.pre_logits(x)
-        return x if pre_logits else self.fc(x)
+        if pre_logits:
+            return x
+        return self.fc(x)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Map images (B, C, H, W), H and W as ``img_size`` says, to logits (B, num_classes)."""
@@ -115,14 +118,21 @@ class DenseTopCnn(nn.Module):
         Raises:
             UserError: Another word, or a classifier on features that skip the dense layers.
         """
-        pooling = self.global_pool if global_pool is None else global_pool
+        if global_pool is None:
+            pooling = self.global_pool
+        else:
+            pooling = global_pool
         if pooling not in ("flatten", ""):
             raise UserError(f"model.args.global_pool={pooling}: say flatten; for other pooling, use a head list")
         if num_classes and not pooling:
             raise UserError(f"num_classes={num_classes} with global_pool='': the classifier needs global_pool=flatten")
-        self.num_classes, self.global_pool = num_classes, pooling
+        self.num_classes = num_classes
+        self.global_pool = pooling
         place = {"device": self.pre_logits.dense1.weight.device, "dtype": self.pre_logits.dense1.weight.dtype}
-        self.fc = nn.Linear(self.head_hidden_size, num_classes, **place) if num_classes else nn.Identity()
+        if num_classes:
+            self.fc = nn.Linear(self.head_hidden_size, num_classes, **place)
+        else:
+            self.fc = nn.Identity()
         _initialise("fc", self.fc, self.init)
 
 
@@ -162,7 +172,8 @@ def _shapes(
 
 
 def _probe(probes: Sequence[tuple[str, nn.Module]], in_chans: int, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    x, shapes = torch.empty(1, in_chans, *size, device="meta"), {}
+    x = torch.empty(1, in_chans, *size, device="meta")
+    shapes = {}
     for name, layer in probes:
         x = layer(x)
         shapes[name] = tuple(x.shape[1:])
@@ -178,7 +189,8 @@ def _fits(probes: Sequence[tuple[str, nn.Module]], in_chans: int, side: int) -> 
 
 def _reductions(layers: Sequence[tuple[str, nn.Module]]) -> dict[str, int]:
     """Multiply up the strides: image pixels from one value to the next, after each layer."""
-    reductions, reduction = {}, 1
+    reductions = {}
+    reduction = 1
     for name, layer in layers:
         reduction *= to_2tuple(getattr(layer, "stride", 1))[0]
         reductions[name] = reduction

@@ -94,7 +94,8 @@ class HemAllCnn(DenseTopCnn):
     ) -> None:
         if start not in FILTERS:
             raise UserError(f"model.args.start={start}: say 64 (the paper's shapes) or 32 (its count of filters)")
-        layers, before = [], in_chans
+        layers = []
+        before = in_chans
         for number, filters in enumerate(FILTERS[start], start=1):
             layers += conv_act(number, before, filters, 5, padding="same")
             layers.append((f"pool{number}", nn.MaxPool2d(2)))

@@ -65,16 +65,21 @@ class ScratchCnn(nn.Module):
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = CHANNELS[-1]
         self.feature_info: list[dict[str, Any]] = []
-        before, reduction = in_chans, 1
+        before = in_chans
+        reduction = 1
         for number, (channels, pool) in enumerate(zip(CHANNELS, POOLS, strict=True), start=1):
             self.add_module(f"conv{number}", nn.Conv2d(before, channels, kernel_size=3, padding="same"))
             self.add_module(f"act{number}", nn.ReLU())
             self.add_module(f"pool{number}", nn.MaxPool2d(pool))
-            before, reduction = channels, reduction * pool
+            before = channels
+            reduction = reduction * pool
             self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": f"pool{number}"})
         self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
         self.head_drop = nn.Dropout(drop_rate)
-        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        if num_classes:
+            self.fc = nn.Linear(self.num_features, num_classes)
+        else:
+            self.fc = nn.Identity()
         self.apply(_initialise)
 
     def forward_features(self, image: torch.Tensor) -> torch.Tensor:
@@ -88,7 +93,9 @@ class ScratchCnn(nn.Module):
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Pool the features (B, 256, h, w) and classify: (B, num_classes), or (B, 256) with ``pre_logits``."""
         x = self.head_drop(self.global_pool(x))
-        return x if pre_logits else self.fc(x)
+        if pre_logits:
+            return x
+        return self.fc(x)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Map images (B, C, H, W) to logits (B, num_classes)."""
@@ -103,7 +110,10 @@ class ScratchCnn(nn.Module):
         self.num_classes = num_classes
         if global_pool is not None:
             self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        if num_classes:
+            self.fc = nn.Linear(self.num_features, num_classes)
+        else:
+            self.fc = nn.Identity()
         _initialise(self.fc)
 
 

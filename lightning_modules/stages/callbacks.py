@@ -41,7 +41,7 @@ class StageCallbacks:
     everything: list[Callback]
 
 
-def stage_callbacks(
+def stage_callbacks(  # noqa: PLR0913
     config: Config, stage: StageConfig, name: str, number: int, folder: Path, steps: int, later: Sequence[int] = ()
 ) -> StageCallbacks:
     """Return the callbacks of a stage.
@@ -65,7 +65,10 @@ def stage_callbacks(
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
-    checks = CheckAndAdjust(chosen.check_and_adjust, stage.lr, folder) if chosen.check_and_adjust.enabled else None
+    if chosen.check_and_adjust.enabled:
+        checks = CheckAndAdjust(chosen.check_and_adjust, stage.lr, folder)
+    else:
+        checks = None
     unfreezing = StagedUnfreezing(name, number, stage)
     # What the processes know of BatchNorm is the same in all of them before anybody averages or saves it.
     everything: list[Callback] = [unfreezing, StepSeed(config.seed, number), BatchNormSync(), best]

@@ -68,7 +68,9 @@ def stages_of(config: Config) -> dict[str, StageConfig]:
         last = list(stages)[-1]
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})
     fine_tuning = {name: stage for name, stage in stages.items() if stage.train}
-    return fine_tuning if config.init_from and fine_tuning else stages
+    if config.init_from and fine_tuning:
+        return fine_tuning
+    return stages
 
 
 def train_stages(
@@ -139,7 +141,7 @@ def read_score(run: Path) -> float:
     return FinishedStage(**json.loads((best.parent / "stage.json").read_text())).score
 
 
-def _fit_stage(
+def _fit_stage(  # noqa: PLR0913
     model: Classifier,
     data: LightningDataModule,
     config: Config,
@@ -153,7 +155,8 @@ def _fit_stage(
     folder = stage_folder(run, number, name)
     sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
     length = stage_length(sizes, stage.max_epochs, config.trainer)
-    model.learning_rate, model.stage_steps = stage.lr, length.steps
+    model.learning_rate = stage.lr
+    model.stage_steps = length.steps
     model.optimizer_config = optimizer_of(config, stage)
     first_does(partial(_remove_leftovers, folder))
     later = [stage_length(sizes, each.max_epochs, config.trainer).steps for each in _after(config, number)]
@@ -161,7 +164,10 @@ def _fit_stage(
     loggers = _loggers(config, run, folder.name)
     trainer = build_trainer(config, length.epochs, [*callbacks.everything, *extra], loggers)
     last = folder / "last.ckpt"
-    start = str(last) if first_decides(last.exists) else None
+    if first_decides(last.exists):
+        start = str(last)
+    else:
+        start = None
     with in_training():
         trainer.fit(model, data, ckpt_path=start, weights_only=True)
     seconds = callbacks.unfreezing.state_dict()["seconds"]
@@ -195,7 +201,8 @@ def _choose_best(
         _load_for_all(model, checkpoint)
         return build_trainer(config, None, [], []).validate(model, datamodule=data, verbose=False)[0]
 
-    monitor, mode = config.callbacks.monitor, config.callbacks.mode
+    monitor = config.callbacks.monitor
+    mode = config.callbacks.mode
     table = logs / "check_and_adjust.csv"
     chosen = validate_saved(callbacks.checks.saved, folder, table, validate, monitor, mode)
     if chosen is None:  # none was saved, or none has a score: the best of the validated epochs stays

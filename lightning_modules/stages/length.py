@@ -57,7 +57,12 @@ def batch_sizes(loader: Any, limit: int | float | None) -> list[int]:
         UserError: The limit leaves no batch.
     """
     sizes = loader.batch_sampler.sizes()
-    batches = len(sizes) if limit is None else int(limit * len(sizes)) if isinstance(limit, float) else limit
+    if limit is None:
+        batches = len(sizes)
+    elif isinstance(limit, float):
+        batches = int(limit * len(sizes))
+    else:
+        batches = limit
     if not sizes[:batches]:
         raise UserError(f"trainer.limit_train_batches={limit} of {len(sizes)} leaves no batch: take a number such as 1")
     return sizes[:batches]

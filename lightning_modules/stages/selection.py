@@ -43,7 +43,10 @@ def validate_saved(
     first_does(lambda: write_csv(table, frame))
     if not np.isfinite(scores).any():
         return None
-    worst = np.inf if mode == "min" else -np.inf
+    if mode == "min":
+        worst = np.inf
+    else:
+        worst = -np.inf
     finite = np.where(np.isfinite(scores), scores, worst)
     best = int(finite.argmin() if mode == "min" else finite.argmax())
     return saved[best].file, float(scores[best])

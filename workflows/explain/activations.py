@@ -65,7 +65,7 @@ class Looked:
     layers: dict[str, tuple[str, tuple[int, int, int]]]
 
 
-def draw_layers(
+def draw_layers(  # noqa: PLR0913
     folder: Path, files: list[Path], count: int, names: Sequence[str], channels: int, out: Path, data_dir: str | None
 ) -> None:
     """Write the picture of a run's layers.
@@ -84,7 +84,10 @@ def draw_layers(
     """
     run = load_run(folder)
     config = placed(run.config, data_dir)
-    samples = from_files(files, config) if files else from_test_part(folder, config, count)
+    if files:
+        samples = from_files(files, config)
+    else:
+        samples = from_test_part(folder, config, count)
     model = model_of(run)
     chosen = {name: name for name in names} or positions(model, layer_shapes(model, samples.images[0]))
     batches = list(layer_maps(model, samples.images, list(chosen.values())))
@@ -96,7 +99,10 @@ def draw_layers(
     captions = [_short(name) if label is None else f"{label}\n{_short(name)}" for name, label in names_and_labels]
     about = {**read_predictions(folder).about, "name": f"{run.config.name} · {run.network}"}
     if files:  # whatever the run was trained on, these are not it
-        trained_on = "SYNTHETIC images" if about.get("synthetic") else about.get("source")
+        if about.get("synthetic"):
+            trained_on = "SYNTHETIC images"
+        else:
+            trained_on = about.get("source")
         about |= {"source": f"trained on {trained_on}", "synthetic": False}
     layer_grid(out, samples.images, captions, layers, channels, about)
 
@@ -136,13 +142,16 @@ def model_of(run: TrainedRun) -> Model:
     """Return the model of a run as those want it who look into layers."""
     backbone = run.classifier.backbone
     # timm's own models say so much of themselves; a network from elsewhere may not.
-    stages, prefix = getattr(backbone, "feature_info", ()), getattr(backbone, "num_prefix_tokens", 0)
+    stages = getattr(backbone, "feature_info", ())
+    prefix = getattr(backbone, "num_prefix_tokens", 0)
     return Model(run.classifier, run.layers(), stages, prefix)
 
 
 def placed(config: Config, data_dir: str | None) -> Config:
     """Return the configuration with the place where the images lie now."""
-    return config if data_dir is None else config.model_copy(update={"data_dir": data_dir})
+    if data_dir is None:
+        return config
+    return config.model_copy(update={"data_dir": data_dir})
 
 
 def data_set_of(config: Config) -> str:
@@ -184,7 +193,8 @@ def _numbers(shape: tuple[int, int, int], grid: tuple[int, int], found: LayerSmo
 
 
 def _facts(run: TrainedRun, predictions: Predictions) -> dict:
-    test, about = score(predictions), predictions.about
+    test = score(predictions)
+    about = predictions.about
     values = evaluate(test.labels, test.probabilities, test.classes, test.positive_index)
     return {
         "run": "/".join(run.folder.parts[-3:]),  # its address, wherever output_dir lies
@@ -199,4 +209,6 @@ def _facts(run: TrainedRun, predictions: Predictions) -> dict:
 
 def _short(name: str) -> str:
     """The last part of an image's name, as much of its end as stands below a picture."""
-    return name.split("/")[-1] if len(name.split("/")[-1]) <= LONGEST else f"…{name[1 - LONGEST :]}"
+    if len(name.split("/")[-1]) <= LONGEST:
+        return name.split("/")[-1]
+    return f"…{name[1 - LONGEST :]}"

@@ -92,7 +92,9 @@ def explain_all(folders: Sequence[Path], wish: Wish, out: Path | None) -> list[P
     """
     if out is not None:
         together = list(dict.fromkeys(run for folder in folders for run in members(folder)))
-        return heatmaps(together[0], wish, out) if len(together) == 1 else beside_one_another(together, wish, out)
+        if len(together) == 1:
+            return heatmaps(together[0], wish, out)
+        return beside_one_another(together, wish, out)
     written = []
     for folder in folders:
         if is_ensemble(folder):
@@ -112,7 +114,10 @@ def heatmaps(folder: Path, wish: Wish, out: Path | None = None) -> list[Path]:
         UserError: See ``look``, ``evaluation.explain.attribution`` and ``targets``.
     """
     found = explain(look(folder, wish), wish)
-    written = [] if wish.files else _files(found)
+    if wish.files:
+        written = []
+    else:
+        written = _files(found)
     figure = out or folder / HEATMAPS / f"{found.stem}{'-files' if wish.files else ''}.png"
     rows = _rows(found, [(_plain(found, number), _laid(found, number)) for number in range(found.drawn)])
     panel_grid(figure, rows, [""] * len(rows[0]), found.looked.test.about, _note(found))
@@ -130,8 +135,13 @@ def beside_one_another(folders: Sequence[Path], wish: Wish, out: Path) -> list[P
     Raises:
         UserError: See ``heatmaps``; and the runs share no test images, or have other classes or labels.
     """
-    ids = None if wish.files else _shared_images(folders, wish)
-    written, columns, titles = [], [], ["image"]
+    if wish.files:
+        ids = None
+    else:
+        ids = _shared_images(folders, wish)
+    written = []
+    columns = []
+    titles = ["image"]
     for folder in folders:
         found = explain(look(folder, wish, ids), wish)
         written += [] if wish.files else _files(found)
@@ -147,7 +157,9 @@ def beside_one_another(folders: Sequence[Path], wish: Wish, out: Path) -> list[P
 
 def members(folder: Path) -> list[Path]:
     """Return the members of an ensemble; of a run, the run itself."""
-    return member_folders(folder, read_ensemble(folder)) if is_ensemble(folder) else [folder]
+    if is_ensemble(folder):
+        return member_folders(folder, read_ensemble(folder))
+    return [folder]
 
 
 def write_missing(folder: Path, data_dir: str | None) -> Path:
@@ -175,13 +187,16 @@ def explain(looked: Looked, wish: Wish) -> Explained:
     Raises:
         UserError: See ``targets`` and ``evaluation.explain.attribution``.
     """
-    model, classes = model_of(looked.run), looked.test.classes
+    model = model_of(looked.run)
+    classes = looked.test.classes
     method = resolve(wish.method, wish.layer, model, looked.image(0), wish.windows, wish.steps)
     warn(*cautions(looked.run, method))
     wanted = targets(looked, wish.target)
     size = looked.run.config.evaluation.thumbnails or PICTURE
     images = (looked.image(number) for number in range(len(looked)))
-    rows, pictures, heats = [], [], []
+    rows = []
+    pictures = []
+    heats = []
     for number, heat in enumerate(shown(heat_maps(model, images, wanted, method), len(looked), str(looked.run.folder))):
         pictures.append(encode(coloured(scaled(heat, method.name)), size))
         heats += [heat] if number < DRAWN else []
@@ -223,7 +238,8 @@ def _localised(looked: Looked, number: int, heat: np.ndarray) -> dict:
 def _files(found: Explained) -> list[Path]:
     """Write pictures and table; maps that an earlier call made of other images of this very model stay."""
     home = found.looked.run.folder / HEATMAPS
-    pictures, table = home / f"{found.stem}.parquet", home / f"{found.stem}.csv"
+    pictures = home / f"{found.stem}.parquet"
+    table = home / f"{found.stem}.csv"
     before, kept = _earlier(pictures, table, found)
     names = [*before["image_id"], *found.table["image_id"]]
     write_pictures(pictures, names, [*kept, *found.pictures], PICTURE)
@@ -236,7 +252,8 @@ def _earlier(pictures: Path, table: Path, found: Explained) -> tuple[pd.DataFram
     if not (pictures.is_file() and table.is_file()):
         return found.table.iloc[:0], []
     words = dict.fromkeys(("image_id", "label", "called", "target"), str)  # a class may be called 1
-    before, made = pd.read_csv(table, dtype=words), read_pictures(pictures)
+    before = pd.read_csv(table, dtype=words)
+    made = read_pictures(pictures)
     if list(before.columns) != list(COLUMNS):
         return found.table.iloc[:0], []
     now = found.looked.whole.frame.set_index("image_id")
@@ -256,7 +273,10 @@ def _shared_images(folders: Sequence[Path], wish: Wish) -> list[tuple[str, str]]
     if not shared:
         raise UserError(f"{len(folders)} runs share no test image: name files with --images, or runs of one fold")
     some = [replace(test, frame=test.frame[test.frame["image_id"].isin(shared)]) for test in tests]
-    mean = average(some, list(map(str, folders))) if len(some) > 1 else some[0]
+    if len(some) > 1:
+        mean = average(some, list(map(str, folders)))
+    else:
+        mean = some[0]
     names = mean.frame["image_id"].tolist()
     return [(names[row], why) for row, why in choose(mean, wish, "the runs")]
 
@@ -276,19 +296,35 @@ def _rows(found: Explained, panels: list[tuple[Panel, Panel]]) -> list[list[Pane
 
 def _plain(found: Explained, number: int) -> Panel:
     """The image, why it is shown, and what it is."""
-    row, why = found.table.iloc[number], found.looked.why[number]
-    label = f"is {row['label']}" if isinstance(row["label"], str) else ""
+    row = found.table.iloc[number]
+    why = found.looked.why[number]
+    if isinstance(row["label"], str):
+        label = f"is {row['label']}"
+    else:
+        label = ""
     said = ": ".join(part for part in (why, label) if part)
     return Panel(found.looked.image(number), f"{said}\n{_short(row['image_id'])}" if said else _short(row["image_id"]))
 
 
 def _laid(found: Explained, number: int) -> Panel:
     """The image with its map, what it is called, and for which class the map speaks."""
-    row, looked = found.table.iloc[number], found.looked
+    row = found.table.iloc[number]
+    looked = found.looked
     sure = looked.test.probabilities[number, looked.called[number]]
-    colour = PLAIN if not isinstance(row["label"], str) else RIGHT if row["label"] == row["called"] else WRONG
-    speaks = f"{NONE} {row['target']}" if row["empty"] else f"heat for {row['target']}"
-    speaks = "whatever the class" if found.method.name == "eigencam" else speaks
+    if not isinstance(row["label"], str):
+        colour = PLAIN
+    elif row["label"] == row["called"]:
+        colour = RIGHT
+    else:
+        colour = WRONG
+    if row["empty"]:
+        speaks = f"{NONE} {row['target']}"
+    else:
+        speaks = f"heat for {row['target']}"
+    if found.method.name == "eigencam":
+        speaks = "whatever the class"
+    else:
+        speaks = speaks
     truth = looked.truth(number)
     caption = f"called {row['called']} {sure:.2f}\n{speaks}"
     shade = scaled(found.heats[number], found.method.name)
@@ -298,10 +334,15 @@ def _laid(found: Explained, number: int) -> Panel:
 
 def _note(found: Explained) -> str:
     count = len(found.table)
-    some = f"{found.drawn} of {count:,} images; " if count > found.drawn else ""
+    if count > found.drawn:
+        some = f"{found.drawn} of {count:,} images; "
+    else:
+        some = ""
     return f"{some}{found.method.name} at {found.method.layer} of {found.looked.run.network}; {COLOURS}"
 
 
 def _short(name: str) -> str:
     last = name.split("/")[-1]
-    return last if len(last) <= LONGEST else f"…{last[1 - LONGEST :]}"
+    if len(last) <= LONGEST:
+        return last
+    return f"…{last[1 - LONGEST :]}"

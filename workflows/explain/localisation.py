@@ -76,7 +76,8 @@ def hold(folder: Path, wishes: Sequence[Wish], tolerance: float, settings: Evalu
     if not known:
         raise UserError(f"{folder}: of no test image is it known where the abnormality lies")
     frame = looked.test.frame.iloc[known].reset_index(drop=True)
-    image, why = looked.image, [looked.why[number] for number in known]
+    image = looked.image
+    why = [looked.why[number] for number in known]
     looked = replace(
         looked,
         test=replace(looked.test, frame=frame),
@@ -126,15 +127,24 @@ def draw_sheets(held: Held, path: Path) -> None:
     for kind, rows in held.images.groupby("kind", sort=True):
         order = rows["energy"].fillna(0).sort_values(kind="stable").index
         number = int(order[len(order) // 2])
-        row, truth = held.images.loc[number], held.looked.truth(number)
-        said = f"{NONE} {row['target']}" if row["empty"] else f"energy {row['energy']:.2f}, area {row['area']:.3f}"
+        row = held.images.loc[number]
+        truth = held.looked.truth(number)
+        if row["empty"]:
+            said = f"{NONE} {row['target']}"
+        else:
+            said = f"energy {row['energy']:.2f}, area {row['area']:.3f}"
         called = f"called {row['predicted']} {row['probability']:.2f}"
         caption = f"{str(kind).replace('_', ' ')}: {said}\n{called}"
-        colour = RIGHT if row["called"] else WRONG
+        if row["called"]:
+            colour = RIGHT
+        else:
+            colour = WRONG
         heat = held.heats[number]
-        shade, point = scaled(heat, held.method.name), hottest(heat)
+        shade = scaled(heat, held.method.name)
+        point = hottest(heat)
         panels.append(Panel(held.looked.image(number), caption, colour, shade, truth.place, point))
-    method, speaks_for = held.method, " or ".join(dict.fromkeys(held.images["target"]))
+    method = held.method
+    speaks_for = " or ".join(dict.fromkeys(held.images["target"]))
     note = (
         f"{method.name} at {method.layer} of {held.looked.run.network}, heat for {speaks_for}; "
         f"of each kind the sheet of median energy; outlined: the true place; cross: the hottest point; {COLOURS}"
@@ -158,7 +168,8 @@ def _with_truth(folder: Path, wish: Wish) -> list[tuple[str, str]]:
 
 
 def _hold(looked: Looked, wish: Wish, tolerance: float, settings: EvaluationConfig) -> Held:
-    model, classes = model_of(looked.run), looked.test.classes
+    model = model_of(looked.run)
+    classes = looked.test.classes
     method = resolve(wish.method, wish.layer, model, looked.image(0), wish.windows, wish.steps)
     warn(*cautions(looked.run, method))
     wanted = targets(looked, wish.target)
@@ -186,7 +197,8 @@ def _hold(looked: Looked, wish: Wish, tolerance: float, settings: EvaluationConf
 
 
 def _facts(looked: Looked, method: Method, target: str) -> dict:
-    run, about = looked.run, looked.test.about
+    run = looked.run
+    about = looked.test.about
     return {
         "run": "/".join(run.folder.resolve().parts[-3:]),  # its address, wherever output_dir lies
         "experiment": run.config.name,
@@ -200,9 +212,16 @@ def _facts(looked: Looked, method: Method, target: str) -> dict:
 
 def _ends(row: dict, name: str) -> tuple:
     """The interval of what is measured; of what it is held against none is shown."""
-    return (None, None) if name.endswith("elsewhere") else (row[f"{name}_low"], row[f"{name}_high"])
+    if name.endswith("elsewhere"):
+        return (None, None)
+    return (row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _per_cent(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    ends = "" if pd.isna(low) else f" ({100 * low:.1f}-{100 * high:.1f})"
-    return "-" if pd.isna(value) else f"{100 * value:.1f}{ends}"
+    if pd.isna(low):
+        ends = ""
+    else:
+        ends = f" ({100 * low:.1f}-{100 * high:.1f})"
+    if pd.isna(value):
+        return "-"
+    return f"{100 * value:.1f}{ends}"

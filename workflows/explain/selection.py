@@ -18,7 +18,8 @@ from evaluation.metrics.classification import call
 from lightning_modules.load import TrainedRun, load_run
 from workflows.explain.activations import placed
 
-PREDICTED, TRUE = "predicted", "true"
+PREDICTED = "predicted"
+TRUE = "true"
 SHOWN = 12  # images of --which, where --samples does not say how many
 
 # Row of a run's test part, and why it is shown (may be empty).
@@ -109,7 +110,10 @@ def look(folder: Path, wish: Wish, ids: Chosen | Sequence[tuple[str, str]] | Non
     test = replace(whole, frame=whole.frame.iloc[[row for row, _ in chosen]].reset_index(drop=True))
     served = ServedImages(config)
     rows = served.rows(folder, test.frame["image_id"])
-    truths = Truths(served.manifest, config) if config.data.source == COMPOSED else None
+    if config.data.source == COMPOSED:
+        truths = Truths(served.manifest, config)
+    else:
+        truths = None
     truth = partial(_truth, truths, rows)
     return Looked(run, whole, test, [why for _, why in chosen], lambda number: served[rows[number]], truth)
 
@@ -129,10 +133,16 @@ def choose(test: Predictions, wish: Wish, run: str) -> Chosen:
         found = ranked(test, wish.which)
         if not found:
             raise UserError(f"{run}: no test image is called {wish.which}: leave --which out")
-        rows = found if wish.every else found[: wish.samples or SHOWN]
+        if wish.every:
+            rows = found
+        else:
+            rows = found[: wish.samples or SHOWN]
     elif wish.every:
         # What is worth a look stands first: a figure has no room for all.
-        first = dict(showcase(test)) if (test.labels >= 0).any() else {}
+        if (test.labels >= 0).any():
+            first = dict(showcase(test))
+        else:
+            first = {}
         return [*first.items(), *((row, "") for row in range(len(test.frame)) if row not in first)]
     elif wish.samples:
         frame = pd.DataFrame({"label": test.labels})
@@ -156,7 +166,10 @@ def targets(looked: Looked, target: str) -> list[int]:
         return [classes.index(target)] * len(looked)
     if target not in (PREDICTED, TRUE):
         raise UserError(f"target {target}: say {PREDICTED}, {TRUE}, or a class: {', '.join(classes)}")
-    found = looked.called if target == PREDICTED else looked.test.labels
+    if target == PREDICTED:
+        found = looked.called
+    else:
+        found = looked.test.labels
     if (found < 0).any():
         unknown = looked.test.frame["image_id"].iloc[int(np.argmax(found < 0))]
         raise UserError(f"target {TRUE}: the class of {unknown} is not known: say {PREDICTED}, or a class")
@@ -167,7 +180,9 @@ def _truth(truths: Truths | None, rows: np.ndarray, number: int) -> Truth | None
     if truths is None or not truths.known(int(rows[number])):
         return None
     truth = truths[int(rows[number])]
-    return truth if truth.place.any() else None
+    if truth.place.any():
+        return truth
+    return None
 
 
 def _judged(run: TrainedRun, images: np.ndarray, names: Sequence[str], about: dict) -> Predictions:
@@ -180,6 +195,9 @@ def _judged(run: TrainedRun, images: np.ndarray, names: Sequence[str], about: di
     for place, name in enumerate(run.classes):
         frame[PROBABILITY_PREFIX + name] = probabilities[:, place]
     # Whatever the run was trained on, these are not it.
-    trained_on = "SYNTHETIC images" if about.get("synthetic") else about.get("source")
+    if about.get("synthetic"):
+        trained_on = "SYNTHETIC images"
+    else:
+        trained_on = about.get("source")
     about = about | {"source": f"trained on {trained_on}", "synthetic": False}
     return Predictions(frame, run.classes, run.positive_class, about)

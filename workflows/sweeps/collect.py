@@ -19,7 +19,9 @@ GIB = 2**30
 SEPARATOR = "; "  # between the remarks of a row
 UNNAMED = "custom"  # what conf/train.yaml calls a run that no experiment names
 SEED_AND_FOLD = ("seed", "fold", "split.fold")
-PROCESSES, SYNCHRONISED = "processes", "sync_batchnorm"  # how many trained together, and whether BatchNorm did
+# how many trained together, and whether BatchNorm did
+PROCESSES = "processes"
+SYNCHRONISED = "sync_batchnorm"
 TOLD = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
 MEASURED = ("images_seen", "wall_seconds", "total_hours", "device", "gpu_hours", "cpu_hours")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
@@ -76,7 +78,8 @@ def read_runs(standings: Sequence[JobStatus]) -> tuple[list[Run], list[JobStatus
     Raises:
         UserError: Predictions cannot be read, or one run is there twice.
     """
-    runs, others = [], []
+    runs = []
+    others = []
     for one in standings:
         if one.state == "finished" and one.run and (one.run / "predictions.parquet").is_file():
             runs.append(_run(one, one.run))
@@ -94,7 +97,8 @@ def rows_of(runs: Sequence[Run], unfinished: Sequence[JobStatus]) -> list[Row]:
     rows: dict[tuple, Row] = {}
     by_words: dict[tuple, tuple] = {}
     for run in runs:
-        key, words = _key(run.predictions.about, run.identity), _words(run.standing)
+        key = _key(run.predictions.about, run.identity)
+        words = _words(run.standing)
         row = rows.setdefault(key, Row(key, words))
         twin = next((other for other in row.runs if other.place == run.place), None)
         if twin:
@@ -143,7 +147,8 @@ def summarised(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
 
 def costs(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what runs have cost together; see ``summarised``."""
-    abouts, used = [run.predictions.about for run in runs], [run.usage for run in runs]
+    abouts = [run.predictions.about for run in runs]
+    used = [run.usage for run in runs]
     trained = {name: _sum([about.get(name) for about in abouts]) for name in ("images_seen", "wall_seconds")}
     trained["wall_seconds"] = None if trained["wall_seconds"] is None else round(trained["wall_seconds"])
     if not runs or None in used:
@@ -193,7 +198,8 @@ def row_of_run(one: JobStatus, label: str) -> dict[str, Any]:
         facts = run.predictions.about
         row |= {"experiment": facts.get("name"), "protocol": facts.get("protocol")}
         row |= {"fold": facts.get("fold"), "seed": facts.get("seed")}
-        judged, cells = read_whole_json(one.run / "metrics.json").get("test") or {}, costs([run])
+        judged = read_whole_json(one.run / "metrics.json").get("test") or {}
+        cells = costs([run])
         cells["revision"] = " ".join(run.revisions)
     row |= {name: judged.get(name) for name in ("images", "subjects")}
     for name in OF_ALL + OF_TWO:
@@ -203,7 +209,8 @@ def row_of_run(one: JobStatus, label: str) -> dict[str, Any]:
 
 
 def _run(one: JobStatus, folder: Path) -> Run:
-    predictions, known = read_predictions(folder), read_whole_json(folder / "environment.json").get("revisions")
+    predictions = read_predictions(folder)
+    known = read_whole_json(folder / "environment.json").get("revisions")
     revisions = tuple(known or filter(None, [predictions.about.get("revision")]))
     return Run(one, predictions, read_whole_json(folder / "identity.json"), revisions, read_usage(folder))
 
@@ -217,7 +224,10 @@ def _key(about: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple:
 
 def _key_of_unfinished(one: JobStatus, rows: Mapping[tuple, Row]) -> tuple | None:
     """The row whose configuration an unfinished run shares, by what it wrote before it ended."""
-    identity = read_whole_json(one.run / "identity.json") if one.run else {}
+    if one.run:
+        identity = read_whole_json(one.run / "identity.json")
+    else:
+        identity = {}
     if not identity:
         return None
     config = sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
@@ -264,7 +274,9 @@ def _label(rows: Sequence[Row]) -> None:
 
 
 def _protocol(row: Row) -> str | None:
-    return row.runs[0].predictions.about.get("protocol") if row.runs else row.words.get("protocol")
+    if row.runs:
+        return row.runs[0].predictions.about.get("protocol")
+    return row.words.get("protocol")
 
 
 def _source(row: Row) -> str | None:
@@ -272,11 +284,16 @@ def _source(row: Row) -> str | None:
         return None
     about = row.runs[0].predictions.about
     source = about.get("source")
-    return f"{source} (synthetic)" if about.get("synthetic") and source != "synthetic" else source
+    if about.get("synthetic") and source != "synthetic":
+        return f"{source} (synthetic)"
+    return source
 
 
 def _name(row: Row) -> str:
-    name = row.runs[0].predictions.about.get("name") if row.runs else None
+    if row.runs:
+        name = row.runs[0].predictions.about.get("name")
+    else:
+        name = None
     return str(name or row.words.get("name") or row.words.get("experiment") or UNNAMED)
 
 
@@ -301,15 +318,22 @@ def _own_words(row: Row, rows: Sequence[Row]) -> str:
 def _told(key: str, value: Any) -> str:
     """A fact in words; of processes nothing where it is what is usual."""
     if key == PROCESSES:
-        return f", {value} processes" if value != 1 else ""
+        if value != 1:
+            return f", {value} processes"
+        return ""
     if key == SYNCHRONISED:
-        return f", {key}" if value else ""
+        if value:
+            return f", {key}"
+        return ""
     return f", {key} {value}"
 
 
 def _facts(row: Row) -> dict[str, Any]:
     """What makes a row what it is, by dotted keys."""
-    identity = row.runs[0].identity if row.runs else {}
+    if row.runs:
+        identity = row.runs[0].identity
+    else:
+        identity = {}
     world = identity.get("processes") or {}
     together = {PROCESSES: world.get("count", 1), SYNCHRONISED: world.get("sync_batchnorm", False)}
     contents = {f"content of {name}": str(one)[:8] for name, one in (identity.get("contents") or {}).items()}
@@ -328,7 +352,9 @@ def _gaps(places: Sequence[tuple[int | None, int | None]]) -> list[str]:
     folds, seeds = ({place[which] for place in places} for which in (0, 1))
     lacking = {seed: sorted(fold for fold in folds if (fold, seed) not in places) for seed in sorted(seeds, key=str)}
     told = [f"seed {seed} lacks fold {', '.join(map(str, lost))}" for seed, lost in lacking.items() if lost]
-    return [" and ".join(told) + ", the mean is over the runs that are there"] if told else []
+    if told:
+        return [" and ".join(told) + ", the mean is over the runs that are there"]
+    return []
 
 
 def _several(values: Any) -> str:
@@ -337,4 +363,6 @@ def _several(values: Any) -> str:
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
-    return None if not values or None in values else sum(values)
+    if not values or None in values:
+        return None
+    return sum(values)

@@ -15,7 +15,8 @@ LABEL = 16  # characters of a label at least
 NARROW = 75  # characters of a terminal in which two metrics find room
 PLACE = 12  # more of them that fold, seed and state take
 NARROW_METRICS = ("f1_weighted", "auc")
-OF_TWO, OF_MORE = ("accuracy", "sensitivity", "specificity"), ("accuracy", "f1_macro", "balanced_accuracy")
+OF_TWO = ("accuracy", "sensitivity", "specificity")
+OF_MORE = ("accuracy", "f1_macro", "balanced_accuracy")
 
 
 def table(rows: Sequence[Mapping[str, Any]], width: int, confidence: float, each: bool = False) -> Group:
@@ -31,8 +32,14 @@ def table(rows: Sequence[Mapping[str, Any]], width: int, confidence: float, each
     columns = _columns(rows, width, each)
     for name in columns:
         words = name in ("label", "state", "device")
-        least = min(LABEL, max(len(cell) for cell in columns[name])) if name == "label" else None
-        justify = "left" if words else "right"
+        if name == "label":
+            least = min(LABEL, max(len(cell) for cell in columns[name]))
+        else:
+            least = None
+        if words:
+            justify = "left"
+        else:
+            justify = "right"
         drawn.add_column(name, overflow="fold", justify=justify, no_wrap=name != "label", min_width=least)
     for place in range(len(rows)):
         drawn.add_row(*(Text(cells[place]) for cells in columns.values()))
@@ -43,15 +50,23 @@ def table(rows: Sequence[Mapping[str, Any]], width: int, confidence: float, each
     return Group(drawn, *notes, *warnings)
 
 
-def _columns(rows: Sequence[Mapping[str, Any]], width: int, each: bool) -> dict[str, list[str]]:
+def _columns(rows: Sequence[Mapping[str, Any]], width: int, each: bool) -> dict[str, list[str]]:  # noqa: C901, PLR0912
     found = {"label": [str(row["label"]) for row in rows]}
     if each:
         found |= {name: [_plain(row.get(name)) for row in rows] for name in ("fold", "seed", "state")}
     else:
         found["runs"] = [_runs(row) for row in rows]
     two = [row.get("sensitivity") is not None for row in rows if row.get("f1_weighted") is not None]
-    further = OF_TWO if all(two) else OF_MORE if not any(two) else tuple(dict.fromkeys(OF_TWO + OF_MORE))
-    narrow = NARROW_METRICS if width >= NARROW + (PLACE if each else 0) else NARROW_METRICS[:1]
+    if all(two):
+        further = OF_TWO
+    elif not any(two):
+        further = OF_MORE
+    else:
+        further = tuple(dict.fromkeys(OF_TWO + OF_MORE))
+    if width >= NARROW + (PLACE if each else 0):
+        narrow = NARROW_METRICS
+    else:
+        narrow = NARROW_METRICS[:1]
     for name in narrow + (further if width >= WIDE else ()):
         if any(row.get(name) is not None for row in rows):
             found[name] = [_interval(row, name) for row in rows]
@@ -70,7 +85,9 @@ def _columns(rows: Sequence[Mapping[str, Any]], width: int, each: bool) -> dict[
 def _runs(row: Mapping[str, Any]) -> str:
     """How many runs there are, of how many there should be."""
     wanted = row["runs"] + row["failed"] + row["missing"]
-    return str(row["runs"]) if wanted == row["runs"] else f"{row['runs']} of {wanted}"
+    if wanted == row["runs"]:
+        return str(row["runs"])
+    return f"{row['runs']} of {wanted}"
 
 
 def _interval(row: Mapping[str, Any], name: str) -> str:
@@ -84,7 +101,10 @@ def _interval(row: Mapping[str, Any], name: str) -> str:
 
 def _of_what(rows: Sequence[Mapping[str, Any]], each: bool) -> str:
     known = [row.get("subjects") is not None for row in rows if row.get("images")]
-    whose = "over subjects" if all(known) else "over subjects, or images where none is known"
+    if all(known):
+        whose = "over subjects"
+    else:
+        whose = "over subjects, or images where none is known"
     several = not each and any(row.get("f1_weighted_low_with_seeds") is not None for row in rows)
     return whose + (", and over seeds where there are several" if several else "")
 
@@ -104,12 +124,18 @@ def _remarks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _hours(hours: float | None) -> str:
-    return "unknown" if hours is None else duration(3600 * hours)
+    if hours is None:
+        return "unknown"
+    return duration(3600 * hours)
 
 
 def _number(value: float | None, digits: str) -> str:
-    return "-" if value is None else f"{value:{digits}}"
+    if value is None:
+        return "-"
+    return f"{value:{digits}}"
 
 
 def _plain(value: Any) -> str:
-    return "-" if value is None else str(value)
+    if value is None:
+        return "-"
+    return str(value)

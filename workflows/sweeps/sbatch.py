@@ -140,7 +140,9 @@ def _option_value(name: str, value: str) -> str:
     """Quote a value as sbatch reads it, which is less than bash does."""
     if any(sign in value for sign in '"\\\n\r'):
         raise UserError(f"--{name}: a batch script takes no quotes, backslashes and line breaks, as in {value!r}")
-    return f'"{value}"' if any(sign in value for sign in " \t#'") else value
+    if any(sign in value for sign in " \t#'"):
+        return f'"{value}"'
+    return value
 
 
 def gathered(typed: Sequence[str], multirun: bool, python: str, command: Sequence[str]) -> tuple[list[Batch], Sweep]:
@@ -155,7 +157,10 @@ def gathered(typed: Sequence[str], multirun: bool, python: str, command: Sequenc
     Raises:
         UserError: A job would be refused, or the cluster is not one of Slurm.
     """
-    typed = typed if "cluster" in map(_key, typed) else ["+cluster=slurm", *typed]
+    if "cluster" in map(_key, typed):
+        typed = typed
+    else:
+        typed = ["+cluster=slurm", *typed]
     with grid(typed, multirun) as expanded:
         # What says which jobs there are is left out: in a job, it would start them all again.
         jobs = list(dict.fromkeys(tuple(word for word in job if _key(word) != "sweep") for job in expanded.jobs))

@@ -51,12 +51,17 @@ def choose(places: Sequence[str], output_dir: Path) -> Chosen:
     sweeps = [one for one in found if one.folder]
     if sweeps and len(found) > 1:
         raise UserError(f"{sweeps[0].name} is a sweep and not named alone: name one sweep, or runs")
-    return sweeps[0] if sweeps else Chosen("runs", None, tuple(dict.fromkeys(run for one in found for run in one.runs)))
+    if sweeps:
+        return sweeps[0]
+    return Chosen("runs", None, tuple(dict.fromkeys(run for one in found for run in one.runs)))
 
 
 def _one(place: str, output_dir: Path) -> Chosen:
     # Path.glob takes no pattern that begins at the root.
-    matches = glob.glob(place, recursive=True) if set(place) & set(MAGIC) else [place]  # noqa: PTH207
+    if set(place) & set(MAGIC):
+        matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a pattern may be absolute
+    else:
+        matches = [place]
     paths = sorted(map(Path, matches))
     paths = [path.parent if path.is_file() else path for path in paths]
     sweeps = [path for path in paths if (path / "sweep.json").is_file()]
@@ -107,6 +112,12 @@ def _sweep(folder: Path) -> Chosen:
 def _nothing(place: str, output_dir: Path) -> str:
     names = sorted({folder.name.rpartition("-")[0] for folder in _sweeps(output_dir)})
     close = difflib.get_close_matches(place, names, n=3, cutoff=0.5) or names[:10]
-    known = f"; the sweeps below {output_dir} are called {', '.join(close)}" if close else ""
-    what = "is no run and holds none" if Path(place).exists() else "is neither a folder nor a sweep's name"
+    if close:
+        known = f"; the sweeps below {output_dir} are called {', '.join(close)}"
+    else:
+        known = ""
+    if Path(place).exists():
+        what = "is no run and holds none"
+    else:
+        what = "is neither a folder nor a sweep's name"
     return f"{place} {what}: name a sweep, its folder, or run folders{known}"

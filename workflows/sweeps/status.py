@@ -73,8 +73,10 @@ def standings_of_sweep(folder: Path, silence: float = SILENCE) -> list[JobStatus
 
 def standing_of_run(run: Path, silence: float = SILENCE) -> JobStatus:
     """Return how a run stands that belongs to no sweep, or whose sweep does not matter."""
-    status, progress = read_whole_json(run / "status.json"), read_whole_json(run / "progress.json")
-    state, note = status.get("status", "waiting"), status.get("reason")
+    status = read_whole_json(run / "status.json")
+    progress = read_whole_json(run / "progress.json")
+    state = status.get("status", "waiting")
+    note = status.get("reason")
     seen = _last_sign(run)
     if state == "running":
         state, note = _alive_or_lost(progress, seen, silence)
@@ -123,13 +125,18 @@ def is_over(standings: Sequence[JobStatus]) -> bool:
 def share_done(standings: Sequence[JobStatus]) -> float:
     """Return how much of the work is done, 0 to 1: each job counts alike, one that runs by its steps."""
     done = [1.0 if one.state not in TO_COME else share_of(one.progress) for one in standings]
-    return sum(done) / len(done) if done else 1.0
+    if done:
+        return sum(done) / len(done)
+    return 1.0
 
 
 def share_of(progress: Mapping[str, Any]) -> float:
     """Return how much of a run's training is done, 0 to 1: stages count alike, each by its steps."""
     try:
-        within = 1.0 if progress.get("over") else progress["step"] / max(progress["steps"], 1)
+        if progress.get("over"):
+            within = 1.0
+        else:
+            within = progress["step"] / max(progress["steps"], 1)
         return (progress["stage"] - 1 + min(within, 1.0)) / progress["stages"]
     except (KeyError, TypeError):
         return 0.0
@@ -148,7 +155,10 @@ def time_left(standings: Sequence[JobStatus]) -> float | None:
     left = [one.seconds_left for one in running]
     finished = [one.seconds for one in standings if one.state == "finished" and one.seconds is not None]
     begun = [one.seconds + one.seconds_left for one in running if None not in (one.seconds, one.seconds_left)]
-    each = median(finished or begun) if finished or begun else None
+    if finished or begun:
+        each = median(finished or begun)
+    else:
+        each = None
     if not running or None in left or (waiting and each is None):
         return None
     return max(max(left), (sum(left) + waiting * (each or 0.0)) / len(running))
@@ -157,22 +167,35 @@ def time_left(standings: Sequence[JobStatus]) -> float | None:
 def _of_job(folder: Path, job: Job, silence: float) -> JobStatus:
     record_file = folder / "jobs" / f"{job.key}.json"
     record = read_whole_json(record_file)
-    state, note, error = record.get("status", "waiting"), None, record.get("error")
-    run = Path(record["run"]) if record.get("run") else None
-    progress = read_whole_json(run / "progress.json") if run else {}
+    state = record.get("status", "waiting")
+    note = None
+    error = record.get("error")
+    if record.get("run"):
+        run = Path(record["run"])
+    else:
+        run = None
+    if run:
+        progress = read_whole_json(run / "progress.json")
+    else:
+        progress = {}
     seen = max(filter(None, [_changed(record_file), _last_sign(run) if run else None]), default=None)
     if state == "running":
         state, note = _alive_or_lost(record, seen, silence)
     elif state == "finished" and run and read_whole_json(run / "status.json").get("status") != "finished":
-        state, note = "waiting", GONE
+        state = "waiting"
+        note = GONE
     elif state == "lost":
-        note, error = error, None
+        note = error
+        error = None
     # What an earlier try left says nothing about one that has not begun.
-    progress = progress if state != "waiting" else {}
+    if state != "waiting":
+        progress = progress
+    else:
+        progress = {}
     return _standing(job.key, words_of_job(job.overrides), state, run, record, progress, error, note, seen)
 
 
-def _standing(
+def _standing(  # noqa: PLR0913
     key: str,
     words: dict[str, str],
     state: str,
@@ -183,7 +206,10 @@ def _standing(
     note: str | None,
     seen: float | None,
 ) -> JobStatus:
-    left = progress.get("seconds_left") if state == "running" else None
+    if state == "running":
+        left = progress.get("seconds_left")
+    else:
+        left = None
     if left is not None:
         left = max(0.0, left - max(0.0, time.time() - progress.get("updated", 0.0)))
     return JobStatus(
@@ -206,31 +232,46 @@ def _seconds(state: str, run: Path | None, record: dict, progress: dict) -> floa
     """Wall time of a run: as measured, else as its training says, else as its record does."""
     if state == "running" and progress:
         return progress.get("seconds")
-    used = read_usage(run) if run else None
+    if run:
+        used = read_usage(run)
+    else:
+        used = None
     if used is not None:
         return used["wall_seconds"]
-    trained = read_whole_json(run / "status.json").get("wall_seconds") if run and state == "finished" else None
+    if run and state == "finished":
+        trained = read_whole_json(run / "status.json").get("wall_seconds")
+    else:
+        trained = None
     if trained is not None:
         return trained
     ended = state in ("finished", "failed") and "started" in record and "updated" in record
-    return record["updated"] - record["started"] if ended else None
+    if ended:
+        return record["updated"] - record["started"]
+    return None
 
 
 def _metric(run: Path) -> dict[str, float | None]:
     found = (read_whole_json(run / "metrics.json").get("test") or {}).get("metrics") or {}
     metric = found.get(METRIC) or {}
-    return {name: metric.get(name) for name in ("value", "low", "high")} if metric else {}
+    if metric:
+        return {name: metric.get(name) for name in ("value", "low", "high")}
+    return {}
 
 
 def _alive_or_lost(place: Mapping[str, Any], seen: float | None, silence: float) -> tuple[str, str | None]:
     """Whether what says that it runs does: ``place`` has the host and the process."""
-    quiet = float("inf") if seen is None else time.time() - seen
+    if seen is None:
+        quiet = float("inf")
+    else:
+        quiet = time.time() - seen
     here = place.get("host") == socket.gethostname() and isinstance(place.get("pid"), int)
     if here and not _exists(place["pid"]):
         return "lost", f"process {place['pid']} is gone"
     if quiet <= silence:
         return "running", None
-    return ("running", SILENT) if here else ("lost", None)
+    if here:
+        return ("running", SILENT)
+    return ("lost", None)
 
 
 def _exists(pid: int) -> bool:
@@ -272,4 +313,6 @@ def _yaml(path: Path) -> dict[str, Any]:
         found = yaml.load(path.read_text(), Loader=LOADER)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if isinstance(found, dict):
+        return found
+    return {}

@@ -166,9 +166,20 @@ def _said(one: JobStatus) -> str:
 def _reason(one: JobStatus, keys: Sequence[str], whole: bool) -> Text:
     """Why a job did not end well, below the table: a sentence is longer than a column is wide."""
     error = (one.error or "").strip()
-    last = error.splitlines()[-1].strip() if error else "no error was recorded"
-    failed = error if whole and error else last if len(last) <= CUT else last[: CUT - 3] + "..."
-    why = failed if one.state == "failed" else ", ".join(filter(None, [one.note, _silence(one)]))
+    if error:
+        last = error.splitlines()[-1].strip()
+    else:
+        last = "no error was recorded"
+    if whole and error:
+        failed = error
+    elif len(last) <= CUT:
+        failed = last
+    else:
+        failed = last[: CUT - 3] + "..."
+    if one.state == "failed":
+        why = failed
+    else:
+        why = ", ".join(filter(None, [one.note, _silence(one)]))
     return Text.assemble((f"{one.state}: {name_of(one, keys)}: ", STYLES[one.state]), why)
 
 
@@ -177,7 +188,10 @@ def _epoch(one: JobStatus) -> str:
     progress = one.progress
     if not progress or "epoch" not in progress:
         return ""
-    stages = f" ({progress['stage']}/{progress['stages']})" if progress.get("stages", 1) > 1 else ""
+    if progress.get("stages", 1) > 1:
+        stages = f" ({progress['stage']}/{progress['stages']})"
+    else:
+        stages = ""
     if progress.get("over") and progress.get("stage") == progress.get("stages") and one.state == "running":
         return "predicting"
     return f"{progress.get('stage_name', '')}{stages} epoch {progress['epoch']}/{progress['epochs']}".strip()
@@ -186,15 +200,21 @@ def _epoch(one: JobStatus) -> str:
 def _silence(one: JobStatus) -> str:
     if one.seen is None:
         return "no sign of life"
-    at, quiet = datetime.fromtimestamp(one.seen), time.time() - one.seen
-    clock = f"{at:%H:%M}" if quiet < 20 * 3600 else f"{at:%Y-%m-%d %H:%M}"
+    at = datetime.fromtimestamp(one.seen)
+    quiet = time.time() - one.seen
+    if quiet < 20 * 3600:
+        clock = f"{at:%H:%M}"
+    else:
+        clock = f"{at:%Y-%m-%d %H:%M}"
     host = one.record.get("host") or one.progress.get("host")
     return f"no sign of life since {clock} ({duration(quiet)})" + (f" on {host}" if host else "")
 
 
 def _best(one: JobStatus) -> str:
     best = one.progress.get("best")
-    return "" if best is None or one.state == "finished" else f"{one.progress.get('monitor') or 'best'} {best:.3f}"
+    if best is None or one.state == "finished":
+        return ""
+    return f"{one.progress.get('monitor') or 'best'} {best:.3f}"
 
 
 def _result(one: JobStatus) -> str:
@@ -206,23 +226,33 @@ def _result(one: JobStatus) -> str:
 
 def _time(one: JobStatus) -> str:
     if one.state == "running":
-        return "" if one.seconds_left is None else f"< {duration(one.seconds_left)} left"
-    return "" if one.seconds is None or one.state == "waiting" else duration(one.seconds)
+        if one.seconds_left is None:
+            return ""
+        return f"< {duration(one.seconds_left)} left"
+    if one.seconds is None or one.state == "waiting":
+        return ""
+    return duration(one.seconds)
 
 
 def _where(one: JobStatus) -> str:
-    host, job = one.record.get("host") or one.progress.get("host"), one.record.get("slurm_job")
+    host = one.record.get("host") or one.progress.get("host")
+    job = one.record.get("slurm_job")
     tries = one.record.get("attempts", 1)
     return " ".join(filter(None, [host, job and f"job {job}", f"try {tries}" if tries > 1 else None]))
 
 
 def _left_of_all(standings: Sequence[JobStatus]) -> str:
-    left, running = time_left(standings), sum(one.state == "running" for one in standings)
+    left = time_left(standings)
+    running = sum(one.state == "running" for one in standings)
     if left == 0.0:
         bad = sum(one.state in BAD for one in standings)
-        return "all is done" if not bad else f"nothing is left to run; {bad} did not end well"
+        if not bad:
+            return "all is done"
+        return f"nothing is left to run; {bad} did not end well"
     if left is None:
-        return "time left unknown" if running else "nothing runs at the moment"
+        if running:
+            return "time left unknown"
+        return "nothing runs at the moment"
     return f"about {duration(left)} left at most, {running} at a time"
 
 
@@ -235,4 +265,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+    if hours < 48:
+        return f"{hours} h {rest:02d} min"
+    return f"{hours // 24} d {hours % 24} h"

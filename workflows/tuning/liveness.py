@@ -37,7 +37,8 @@ class Heartbeats:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold this process's sign, and touch it from a thread: a step of the training may take long."""
-        sign, ended = self.folder / self.mine, Event()
+        sign = self.folder / self.mine
+        ended = Event()
         with self._lock:
             thread = Thread(target=self._beat, args=(sign, ended), name="sign of life", daemon=True)
             thread.start()

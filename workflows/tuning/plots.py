@@ -60,8 +60,12 @@ def _losses(figure: Figure, axis: Axes, trials: pd.DataFrame, places: np.ndarray
         axis.set(ylim=(0, 1), yticks=[])
         return
     accuracy = trials["val_acc"].to_numpy(np.float64)
-    low, high = np.nanmin(accuracy, initial=1.0), np.nanmax(accuracy, initial=0.0)
-    norm = Normalize(low, high) if low < high else Normalize(0, 1)
+    low = np.nanmin(accuracy, initial=1.0)
+    high = np.nanmax(accuracy, initial=0.0)
+    if low < high:
+        norm = Normalize(low, high)
+    else:
+        norm = Normalize(0, 1)
     colours = mpl.colormaps[COLOUR_MAP](norm(accuracy))
     losses = trials["val_loss"].to_numpy(np.float64)
     for state, faces in (("finished", colours), ("pruned", "none")):
@@ -69,7 +73,10 @@ def _losses(figure: Figure, axis: Axes, trials: pd.DataFrame, places: np.ndarray
         if rows.any():
             style = {"edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
             mark = {"edgecolors": MARK, "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
-            filled = faces if isinstance(faces, str) else faces[rows]
+            if isinstance(faces, str):
+                filled = faces
+            else:
+                filled = faces[rows]
             axis.scatter(places[rows], losses[rows], SIZE, facecolors=filled, **style)
             axis.scatter([], [], SIZE, facecolors=MARK if state == "finished" else "none", **mark)
     # One bad trial's loss would flatten all others; and the topmost must not meet the crosses.

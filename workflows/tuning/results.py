@@ -134,7 +134,10 @@ def _write_best(found: Found, best: pd.Series, show: bool) -> None:
 
 def override(key: str, value: Value, composed: DictConfig | None = None) -> str:
     """Return a value as one types it: ``key=value``, or ``+key=value`` where ``composed`` has no such key yet."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        text = str(value).lower()
+    else:
+        text = str(value)
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
         text = '"' + value.replace('"', '\\"') + '"'
     new = composed is not None and OmegaConf.select(composed, key, default=_ABSENT) is _ABSENT
@@ -174,11 +177,16 @@ def _reasons(table: pd.DataFrame) -> list[Text]:
 def _number(value: Any, form: str) -> str:
     if pd.isna(value):
         return ""
-    return format(value, form) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return format(value, form)
+    return str(value)
 
 
 def _refuse_none(found: Found, table: pd.DataFrame) -> None:
     warn(f"all of it: {found.folder}")
     messages = table["message"].dropna()
-    last = f": {messages.iloc[-1]}" if len(messages) else ""
+    if len(messages):
+        last = f": {messages.iloc[-1]}"
+    else:
+        last = ""
     raise UserError(f"none of {len(table)} trials ended well, see {found.folder / 'trials.csv'}; the last{last}")

@@ -107,7 +107,10 @@ def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]
 def _search(study: SharedStudy, found: Found, config: Config) -> None:
     """Run trials until there are enough, or time is up."""
     minutes = found.search.timeout_minutes
-    end = math.inf if minutes is None else monotonic() + 60 * minutes
+    if minutes is None:
+        end = math.inf
+    else:
+        end = monotonic() + 60 * minutes
     while monotonic() < end and (trial := study.claim()) is not None:
         try:
             _try(study, trial, found, config)
@@ -127,7 +130,8 @@ def _try(study: SharedStudy, trial: optuna.Trial, found: Found, config: Config) 
         study.wait_for_twin(trial)
         with _quiet():
             folder = train.run(with_values(found.composed, trial.params), partial(_watch, trial, found.monitor))
-        facts, score = _facts(folder, found), read_score(folder)
+        facts = _facts(folder, found)
+        score = read_score(folder)
         study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **facts)
         _note(f"{found.monitor} {score:.4f}: {folder}")
     except runs.Pruned as reason:

@@ -114,7 +114,10 @@ class SharedStudy:
             if trial.state == TrialState.RUNNING and self._is_orphan(trial):
                 tries = trial.user_attrs.get("tries", 1) + 1
                 process = f"{trial.user_attrs.get('pid', 'unknown')} on {trial.user_attrs.get('host', HOST)}"
-                again = ": tried again" if tries <= TRIES else f" {TRIES} times: too little memory?"
+                if tries <= TRIES:
+                    again = ": tried again"
+                else:
+                    again = f" {TRIES} times: too little memory?"
                 self._lose(trial, f"its process ({process}) died{again}", tries)
 
     def _lose(self, trial: FrozenTrial, message: str, tries: int) -> None:
@@ -204,7 +207,10 @@ def _storage(journal: Path) -> JournalStorage:
 def _distribution(dimension: DimensionConfig) -> BaseDistribution:
     if dimension.choices is not None:
         return CategoricalDistribution(dimension.choices)
-    kind = IntDistribution if dimension.whole else FloatDistribution
+    if dimension.whole:
+        kind = IntDistribution
+    else:
+        kind = FloatDistribution
     return kind(dimension.low, dimension.high, log=dimension.log)
 
 

@@ -67,7 +67,10 @@ def trim(chromosome: Chromosome) -> Chromosome:
     """Cut a chromosome's picture down to its mask."""
     rows, columns = (np.flatnonzero(chromosome.mask.any(axis=side)) for side in (1, 0))
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    changed = None if chromosome.changed is None else chromosome.changed[box]
+    if chromosome.changed is None:
+        changed = None
+    else:
+        changed = chromosome.changed[box]
     return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box], changed=changed)
 
 
@@ -98,12 +101,14 @@ def measure(chromosome: Chromosome) -> Axis | None:
     means = np.where(chromosome.mask, chromosome.pixels, 0).sum(axis=1) / widths
     centromere = IDEOGRAM[chromosome.label].short_arm * rows
     changes = savgol_filter(means, _odd(0.06 * rows), 2, deriv=1)
-    grays, textures = gaussian_filter1d(means, 1.0), _textures(chromosome)
+    grays = gaussian_filter1d(means, 1.0)
+    textures = _textures(chromosome)
     return Axis(widths, middles, slopes, grays, changes, textures, _cuts(changes, slopes, centromere), centromere)
 
 
 def _in_one_run(mask: np.ndarray) -> bool:
-    rows, tip = mask.shape[0], tip_rows(mask.shape[0])
+    rows = mask.shape[0]
+    tip = tip_rows(mask.shape[0])
     starts = np.diff(mask.astype(np.int8), axis=1, prepend=0) == 1
     counts = starts.sum(axis=1)
     return bool((counts[tip : rows - tip] == 1).all() and (counts >= 1).all())
@@ -111,7 +116,8 @@ def _in_one_run(mask: np.ndarray) -> bool:
 
 def _textures(chromosome: Chromosome) -> np.ndarray:
     height, width = chromosome.mask.shape
-    left, right = chromosome.mask.argmax(axis=1), width - 1 - chromosome.mask[:, ::-1].argmax(axis=1)
+    left = chromosome.mask.argmax(axis=1)
+    right = width - 1 - chromosome.mask[:, ::-1].argmax(axis=1)
     columns = np.linspace(left, right, COLUMNS, axis=1)
     rows = np.repeat(np.arange(height)[:, None], COLUMNS, axis=1)
     return map_coordinates(chromosome.pixels.astype(np.float64), [rows, columns], order=1)

@@ -55,17 +55,23 @@ class Piece(NamedTuple):
     @property
     def sense(self) -> int:
         """-1 where what changes from row to row changes the other way round."""
-        return -1 if self.flipped else 1
+        if self.flipped:
+            return -1
+        return 1
 
     @property
     def upper(self) -> int:
         """Row of the source that is its upper edge as it lies."""
-        return self.stop - 1 if self.flipped else self.start
+        if self.flipped:
+            return self.stop - 1
+        return self.start
 
     @property
     def lower(self) -> int:
         """Row of the source that is its lower edge as it lies."""
-        return self.start if self.flipped else self.stop - 1
+        if self.flipped:
+            return self.start
+        return self.stop - 1
 
 
 class Edge(NamedTuple):
@@ -118,7 +124,8 @@ def join(pieces: Sequence[Piece]) -> Joined:
     left = np.array(offsets, np.int64) - int(min(offsets))
     starts = np.cumsum([0, *(piece.rows for piece in pieces)])
     breadth = max(at + piece.source.chromosome.mask.shape[1] for at, piece in zip(left, pieces, strict=True))
-    pixels, mask = np.full((starts[-1], breadth), GROUND, np.uint8), np.zeros((starts[-1], breadth), bool)
+    pixels = np.full((starts[-1], breadth), GROUND, np.uint8)
+    mask = np.zeros((starts[-1], breadth), bool)
     for piece, top, at in zip(pieces, starts, left, strict=False):
         rows = slice(piece.start, piece.stop)
         place = (slice(top, top + piece.rows), slice(at, at + piece.source.chromosome.mask.shape[1]))

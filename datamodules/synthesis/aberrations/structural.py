@@ -65,7 +65,10 @@ def rearrange(
     """
     order = [int(place) for place in rng.permutation(len(chromosomes))]
     fit = (one for one in (_cuttable(place, chromosomes[place]) for place in order) if one is not None)
-    ways = _exchanges(list(fit), segment) if kind == "translocation" else _changes(fit, _WAYS[kind], segment)
+    if kind == "translocation":
+        ways = _exchanges(list(fit), segment)
+    else:
+        ways = _changes(fit, _WAYS[kind], segment)
     for plans in ways:
         best = _best(plans)
         if best:
@@ -91,7 +94,9 @@ def _is_seen(way: tuple[_Plan, ...]) -> bool:
 def _cuttable(place: int, chromosome: Chromosome) -> Cuttable | None:
     trimmed = trim(chromosome)
     axis = measure(trimmed)
-    return None if axis is None else Cuttable(place, trimmed, axis)
+    if axis is None:
+        return None
+    return Cuttable(place, trimmed, axis)
 
 
 def _changes(
@@ -113,7 +118,8 @@ def _exchanges(fit: list[Cuttable], segment: tuple[float, float]) -> Iterator[li
     matching &= matching.T & (labels[:, None] != labels)
     pairs: dict[tuple[int, int], list[tuple[_Plan, ...]]] = {}
     for first, second in np.argwhere(np.triu(matching)):
-        one, other = ends[first], ends[second]
+        one = ends[first]
+        other = ends[second]
         ways = pairs.setdefault((one.source.place, other.source.place), [])
         ways.append((_exchange(one, other), _exchange(other, one)))
     yield from pairs.values()
@@ -139,7 +145,8 @@ def _ends(one: Cuttable) -> Iterator[Piece]:
 
 def _exchange(own: Piece, foreign: Piece) -> _Plan:
     """The derivative chromosome: ``own`` is given away for ``foreign``, turned where it comes from the other arm."""
-    axis, on_top = own.source.axis, own.start == 0
+    axis = own.source.axis
+    on_top = own.start == 0
     foreign = foreign._replace(flipped=on_top != (foreign.start == 0))
     if on_top:
         return _Plan((foreign, Piece(own.source, own.stop, axis.rows)), (own.stop,), own, (0,))
@@ -195,7 +202,9 @@ def _within_an_arm(one: Cuttable) -> Iterator[tuple[int, int]]:
 
 def _proximal_first(one: Cuttable, start: int, stop: int) -> tuple[int, ...]:
     """Breakpoints as ISCN writes them: within an arm the one nearer to the centromere first, else p before q."""
-    return (stop, start) if stop < one.axis.centromere else (start, stop)
+    if stop < one.axis.centromere:
+        return (stop, start)
+    return (start, stop)
 
 
 def _of_length(piece: Piece, segment: tuple[float, float]) -> bool:
@@ -214,7 +223,9 @@ def _look_alike(one: Piece, other: Piece) -> bool:
 def _pattern(piece: Piece) -> np.ndarray:
     """Gray values from the cut, or from the upper edge of a turned segment, on."""
     grays = piece.source.axis.grays[piece.start : piece.stop]
-    return grays[::-1] if piece.flipped or piece.start == 0 else grays
+    if piece.flipped or piece.start == 0:
+        return grays[::-1]
+    return grays
 
 
 def _carry_out(chromosomes: Sequence[Chromosome], kind: str, plans: tuple[_Plan, ...]) -> Rearranged:
@@ -262,7 +273,8 @@ def _on_arm(one: Cuttable, cut: int) -> str:
 
 
 def _facts(chromosomes: Sequence[Chromosome], plan: _Plan) -> dict:
-    own, rows = plan.source.chromosome, plan.source.axis.rows
+    own = plan.source.chromosome
+    rows = plan.source.axis.rows
     return {
         "label": own.label,
         "homologue": sum(other.label == own.label for other in chromosomes[: plan.source.place]),
