@@ -1,4 +1,4 @@
-# The commands of the house. `make help` lists them.
+# The commands of Karyocyte. `make help` lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -6,15 +6,17 @@ RUN := $(VENV)/bin/python
 # cpu or cu126, cu128, ...: which build of torch uv takes; empty: the platform's default.
 TORCH_BACKEND ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
+# Each test process computes on one thread: they share the cores.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-cluster lint format bench coverage lock readme clean
+.PHONY: help setup demo test test-all test-slow test-cluster lint types format bench coverage lock tables clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|..."
-	@echo "  environment: KARYOCYTE_DATA_DIR, KARYOCYTE_WEIGHTS_DIR (tests on real files run where these say, and skip elsewhere)"
+	@echo "  variables: PYTHON=python3.11  TORCH_BACKEND=cpu|cu126|...  PYTEST_ARGS=..."
+	@echo "  environment: KARYOCYTE_DATA_DIR, KARYOCYTE_WEIGHTS_DIR (tests on real files are skipped without them)"
 
 setup: $(STAMP) ## make .venv and install the pinned packages (uv; pip where uv cannot be had)
 
@@ -22,41 +24,47 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
 	@rm -f $(VENV)/.installed-* && touch $@
 
-demo: setup ## train and judge the main model on drawn cells, and write its report.html: minutes, no data needed
+demo: setup ## train and evaluate the main model on drawn cells, and write its report.html: minutes, no data needed
 	$(RUN) train.py +experiment=resnet50_cut_block5 +profile=demo
 	$(RUN) scripts/report.py "$$(ls -dt outputs/resnet50_cut_block5/*/seed=0 | head -n 1)"
 
-test: setup ## run the tests
-	$(RUN) -m pytest -q -m "not slow" $(PYTEST_ARGS)
+test: setup ## smoke tests: the main job and each package once, two minutes
+	$(PYTEST) tests/test_smoke.py tests/test_architecture.py $(PYTEST_ARGS)
 
-test-slow: setup ## run the tests that take minutes
-	$(RUN) -m pytest -q -m slow $(PYTEST_ARGS)
+test-all: setup ## all tests, in parallel
+	$(PYTEST) -n auto --dist loadfile -m "not slow" --ignore=tests/cluster $(PYTEST_ARGS)
 
-test-cluster: setup ## run the tests on a Slurm of two virtual nodes on this machine (installed and started here, needs root)
+test-slow: setup ## the tests that take minutes each
+	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-cluster: setup ## the tests on a Slurm of two virtual nodes on this machine (installed and started here, needs root)
 	scripts/dev_cluster.sh start --install
-	$(RUN) -m pytest -q tests/cluster $(PYTEST_ARGS); code=$$?; scripts/dev_cluster.sh stop; exit $$code
+	$(PYTEST) tests/cluster $(PYTEST_ARGS); code=$$?; scripts/dev_cluster.sh stop; exit $$code
 
-lint: setup ## check style and formatting
+lint: setup ## style and formatting
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-format: setup ## mend style and formatting
+types: setup ## static types
+	$(RUN) -m mypy
+
+format: setup ## fix style and formatting
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: setup ## measure what the shell around the training costs
+bench: setup ## measure the overhead of train.py over a plain training loop
 	$(RUN) -m benchmarks overhead
 
-coverage: setup ## count how often intervals cover the truth, on drawn data sets: ten minutes
+coverage: setup ## measure the coverage of the intervals on drawn data sets: ten minutes
 	$(RUN) -m benchmarks coverage --csv results/coverage.csv
 
 lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--python-version 3.11 --group dev pyproject.toml --output-file constraints.txt
 
-readme: setup ## write the tables of README.md from results/
+tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables
 
 clean: ## remove caches and the environment; outputs/ stay
-	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) cache .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,105 @@
+"""The main job from the configuration to the report, and each package once: `make test`."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import train
+from common.sweeps.jobs import command_line
+from docs.tables.__main__ import app as tables
+
+TINY = (
+    "data.images=48",
+    "data.subjects=12",
+    "data.size=64",
+    "prepare.size=64",
+    "model.name=resnet18",
+    "model.cut=layer2",
+    "loader.batch_size=8",
+    "trainer.max_images=32",
+    "trainer.accelerator=cpu",
+    "trainer.enable_progress_bar=false",
+    "logger.tensorboard=false",
+    "split.near_duplicates=off",
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("smoke")
+
+
+def run_train(home: Path, *overrides: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        places = [f"output_dir={home / 'outputs'}", f"cache_dir={home / 'cache'}"]
+        patch.setattr(sys, "argv", ["train.py", *overrides, *places])
+        with command_line():
+            train.main()
+
+
+@pytest.fixture(scope="module")
+def run(home) -> Path:
+    """The main job: the stages of resnet50_cut_block5 with a smaller network, on drawn cells."""
+    run_train(home, "+experiment=resnet50_cut_block5", "+profile=demo", *TINY)
+    return next((home / "outputs" / "resnet50_cut_block5").glob("*/seed=0"))
+
+
+@pytest.fixture(scope="module")
+def other_seed(home, run) -> Path:
+    run_train(home, "+experiment=resnet50_cut_block5", "+profile=demo", *TINY, "seed=1")
+    return run.with_name("seed=1")
+
+
+def call(script: str, *arguments: str | Path) -> str:
+    app = importlib.import_module(f"scripts.{script}").app
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_run_is_trained_predicted_and_evaluated(run):
+    for name in ("predictions.parquet", "metrics.json", "roc.png", "confusion_matrix.png", "split.csv"):
+        assert (run / name).is_file(), name
+
+
+def test_evaluate_compares_two_seeds(run, other_seed, home):
+    call("evaluate", run, other_seed, "--output", home / "evaluated")
+    assert (home / "evaluated" / "pairs.csv").is_file()
+
+
+def test_ensemble_is_a_run_that_predict_takes(run, other_seed, home):
+    ensemble = home / "ensemble"
+    call("ensemble", "average", run, other_seed, "--output", ensemble)
+    image = next((home / "cache").rglob("*.png"))
+    call("predict", ensemble, image, "--output", home / "new.csv")
+    assert len((home / "new.csv").read_text().splitlines()) == 2
+
+
+def test_error_analysis(run, other_seed, home):
+    call("error_analysis", run, other_seed, "--output", home / "errors")
+    assert (home / "errors" / "missed_counts.csv").is_file()
+
+
+def test_heat_maps_and_report(run):
+    call("explain", "heatmaps", run)
+    call("report", run)
+    assert (run / "report.html").stat().st_size > 10_000
+
+
+def test_a_sweep_lists_its_jobs_and_skips_finished_ones(run, other_seed, home, capsys):
+    run_train(home, "-m", "+experiment=resnet50_cut_block5", "+profile=demo", *TINY, "seed=0,1")
+    assert "2 of 2" in capsys.readouterr().out
+
+
+def test_the_tables_of_the_documentation_are_up_to_date():
+    result = CliRunner().invoke(tables, ["--check"])
+    assert result.exit_code == 0, result.output
+
+
+def test_an_unknown_key_names_the_nearest(home, capsys):
+    with pytest.raises(SystemExit):
+        run_train(home, "loader.batch_sise=8")
+    assert "loader.batch_size" in capsys.readouterr().err
