@@ -6,7 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 from common.config.compose import check_config, check_override_order
-from common.runs import run as runs
+from common.paths import ROOT
 from common.sweeps.jobs import command_line, job
 from workflows.train import run
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     pass
 
 
-@hydra.main(version_base="1.3", config_path=str(runs.ROOT / "conf"), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run one job of a single run or of a multirun."""
     with job(composed) as overrides:

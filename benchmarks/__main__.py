@@ -62,7 +62,7 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
 
     from benchmarks.overhead import CASES, measure
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
     from lightning_modules.stages.fit import set_up_torch
 
     set_up_torch()
@@ -111,7 +111,7 @@ def mc_dropout(
     from benchmarks.mc_dropout import CASES, Settings, measure
     from common.errors import UserError
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
     from lightning_modules.stages.fit import set_up_torch
 
     set_up_torch()
@@ -162,7 +162,7 @@ def ensemble(
     from common.config.ensemble import GeneticConfig
     from common.errors import UserError
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
 
     if deap_rounds > rounds:
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
@@ -192,7 +192,7 @@ def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) 
 
     from benchmarks.interval_coverage import coverage_table, measure_all
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
 
     found = measure_all(cases, resamples)
     for world in found["world"].unique():
@@ -217,7 +217,7 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
 
     from benchmarks.report import measure
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
     from evaluation.terminal import frame_table
 
     with tempfile.TemporaryDirectory() as folder:
@@ -245,7 +245,7 @@ def startup(overrides: Overrides = None, rounds: Starts = 5, work: SharedFolder 
 
     from benchmarks.startup import USUAL, beyond, has_slurm, measure, startup_table
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
 
     console = Console()
     slurm = has_slurm()

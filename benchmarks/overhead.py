@@ -17,7 +17,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from common.config.compose import check_config
-from common.runs.run import ROOT
+from common.paths import ROOT
 from datamodules.image_datamodule import ImageDataModule, PreparedDataset
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages

@@ -14,7 +14,7 @@ import pandas as pd
 from rich.table import Table
 
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 
 PROBE = ROOT / "scripts" / "benchmarks" / "startup_probe"
 LIBRARIES = "import torch, timm, pytorch_lightning, hydra, albumentations"

@@ -1,4 +1,4 @@
-"""The second currency of the house: predictions.parquet, read by everything that evaluates."""
+"""The predictions of a run as a table, and their file: the input of every evaluation."""
 
 import json
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from scipy.stats import entropy
 
 from common.errors import UserError
 from common.files import atomic_path
+from common.runs.files import RunFile
 
 SCHEMA_VERSION = 4
 # Columns that older schemas lack; there they are null.
@@ -106,11 +107,9 @@ def read_predictions(path: Path) -> Predictions:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / "predictions.parquet"
-    else:
-        path = path
+        path = path / RunFile.PREDICTIONS
     if not path.is_file():
-        raise UserError(f"no predictions at {path}: name a finished run's folder, or its predictions.parquet")
+        raise UserError(f"no predictions at {path}: name a finished run's folder, or its {RunFile.PREDICTIONS}")
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:

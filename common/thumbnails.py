@@ -11,9 +11,10 @@ from PIL import Image
 
 from common.errors import UserError
 from common.files import atomic_path
+from common.runs.files import RunFile, RunFolder
 
-THUMBNAILS = "thumbnails.parquet"  # in a run's folder: its test images, as the network saw them
-HEATMAPS = "heatmaps"  # in a run's folder: one file per method and layer
+THUMBNAILS = RunFile.THUMBNAILS  # in a run's folder: its test images, as the network saw them
+HEATMAPS = RunFolder.HEATMAPS  # in a run's folder: one file per method and layer
 MEDIA_TYPE = "image/webp"
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256

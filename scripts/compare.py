@@ -10,7 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from common.runs.run import ROOT
+from common.paths import ROOT
 
 if TYPE_CHECKING:
     import pandas as pd

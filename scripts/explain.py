@@ -175,7 +175,7 @@ def layers(
     # Imported here so that --help costs nothing.
     from common.cli import say
     from common.errors import UserError
-    from common.runs.run import other_code
+    from common.runs.lifecycle import other_revisions
     from workflows.explain.activations import draw_layers
 
     if out is not None and len(runs) > 1:
@@ -184,7 +184,7 @@ def layers(
     for run in runs:
         path = out or run / "layers" / "layers.png"
         draw_layers(run, images or [], samples, names, channels, path, data_dir)
-        say(str(path), *other_code(run))
+        say(str(path), *other_revisions(run))
 
 
 @app.command()

@@ -67,7 +67,7 @@ def predict(
     """
     # Imported here so that --help costs nothing.
     from common.cli import console, say, warn
-    from common.runs.run import other_code
+    from common.runs.lifecycle import other_revisions
     from datamodules.inference.image_files import find_given
     from evaluation.uncertainty.flags import flag, known_rules, rule_lines
     from lightning_modules.load import read_config
@@ -81,7 +81,7 @@ def predict(
         truth = given.labels(predicting.data_facts(members[0])["classes"])
     else:
         truth = None
-    warn(*predicting.cautions(members), *dict.fromkeys(line for member in members for line in other_code(member)))
+    warn(*predicting.cautions(members), *dict.fromkeys(line for member in members for line in other_revisions(member)))
     chosen = predicting.chosen_of(runs, members)
     judged = predicting.judge_files(members, given, passes, predicting.combiner_of(runs))
     found = judged.predictions

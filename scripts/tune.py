@@ -31,7 +31,7 @@ from omegaconf import DictConfig
 
 from common.config.compose import check_override_order
 from common.config.search import take_search
-from common.runs.run import ROOT
+from common.paths import ROOT
 from common.sweeps.jobs import command_line, job
 from workflows.tuning.space import check_space
 

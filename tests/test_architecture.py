@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.runs.run import ROOT
+from common.paths import ROOT
+from common.runs.files import RunFile
 
 # A package imports only packages listed before it in its entry; `workflows` alone combines the three in the middle.
 ALLOWED = {
@@ -22,6 +23,7 @@ ALLOWED = {
     "docs": {"common", "evaluation", "workflows"},
 }
 OURS = {*ALLOWED, "tests", "train"}
+PACKAGES = set(ALLOWED) - {"benchmarks", "docs"}
 FILES_PER_FOLDER = 15
 COMMAND_LINE_LINES = 80
 
@@ -95,3 +97,45 @@ def test_evaluation_never_loads_a_model_library():
     for path in tracked("evaluation/*.py"):
         if path.parent.name != "explain":
             assert not {name.split(".")[0] for name in imported_modules(path)} & {"torch", "timm", "pytorch_lightning"}
+
+
+# Modules that still name files of a run's folder; none may be added.
+FILE_NAMES_ELSEWHERE: set[str] = {
+    "common/sweeps/records.py",
+    "datamodules/image_datamodule.py",
+    "datamodules/inference/external_datamodule.py",
+    "datamodules/inference/run_images.py",
+    "datamodules/manifest/leakage.py",
+    "evaluation/evaluate.py",
+    "evaluation/report/ensemble.py",
+    "evaluation/report/page.py",
+    "evaluation/report/sources.py",
+    "evaluation/report/summary.py",
+    "lightning_modules/build.py",
+    "lightning_modules/callbacks/heartbeat.py",
+    "lightning_modules/load.py",
+    "lightning_modules/stages/fit.py",
+    "workflows/ensemble.py",
+    "workflows/external_run.py",
+    "workflows/predict.py",
+    "workflows/sweeps/collect.py",
+    "workflows/sweeps/selection.py",
+    "workflows/sweeps/status.py",
+    "workflows/train.py",
+}
+
+
+def test_only_run_knows_the_names_of_its_files():
+    names = {str(name) for name in RunFile if name not in (RunFile.LOCK, RunFile.ENSEMBLE_WEIGHTS)}
+    offenders = {str(path) for path in tracked("*.py") if path.parts[0] in PACKAGES and names & text_literals(path)}
+    assert offenders - {"common/runs/files.py"} <= FILE_NAMES_ELSEWHERE
+
+
+@cache
+def text_literals(path: Path) -> frozenset[str]:
+    """Words of the strings in a file, without its docstrings."""
+    tree = ast.parse((ROOT / path).read_text())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset(literals - docstrings)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.config.compose import check_config
-from common.runs.run import ROOT
+from common.paths import ROOT
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages

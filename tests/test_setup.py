@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.runs.run import ROOT
+from common.paths import ROOT
 
 TARGETS = ("setup", "demo", "test", "lint", "format", "bench", "clean")
 

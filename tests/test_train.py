@@ -10,8 +10,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import train
+from common.paths import ROOT
 from common.predictions import read_predictions
-from common.runs.run import ROOT, read_status
+from common.runs.run import read_status
 from common.sweeps.jobs import command_line, quote_path
 from tests.helpers.training import SMALL, command
 

@@ -16,7 +16,9 @@ from common.config.schema import Config, EvaluationConfig
 from common.errors import UserError
 from common.files import write_csv, write_json, write_text
 from common.predictions import Predictions, read_predictions, write_predictions
-from common.runs.run import environment, other_code, read_status, revision, write_status
+from common.revision import environment, revision
+from common.runs.lifecycle import other_revisions
+from common.runs.run import read_status, write_status
 from datamodules.inference.external_datamodule import (
     LEARNED,
     Known,
@@ -88,7 +90,7 @@ def judge_outside(run: Path, folder: Path | None, other: Other) -> Outside:
         UserError: The classes do not fit, every image is left out, or an image cannot be prepared so.
     """
     trained = load_run(run)
-    warn(*other_code(run))
+    warn(*other_revisions(run))
     scanned = other.scanned
     theirs = [name if isinstance(name, str) else None for name in scanned.frame["label"]]
     classes = map_classes([name for name in scanned.classes if name in theirs], trained.classes, other.said)

@@ -7,8 +7,11 @@ from common import cli as start
 from common.cli import console, say
 from common.config.schema import Config
 from common.files import write_json
-from common.runs import run as runs
+from common.revision import revision
 from common.runs import usage
+from common.runs.address import run_facts, run_folder, run_identity
+from common.runs.lifecycle import Watch, begin, check_run, locked, no_callbacks, recorded
+from common.runs.run import write_status
 from common.sweeps import records as sweeps
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from lightning_modules.classifier import Classifier
 
 
-def run(config: Config, watch: runs.Watch = runs.unwatched) -> Path:
+def run(config: Config, watch: Watch = no_callbacks) -> Path:
     """Check everything, train what is not trained yet, judge it, and return the run's folder."""
     with start.heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
         from datamodules.image_datamodule import ImageDataModule
@@ -24,23 +27,23 @@ def run(config: Config, watch: runs.Watch = runs.unwatched) -> Path:
         from lightning_modules.build import build_classifier
         from lightning_modules.stages.fit import set_up_torch
     set_up_torch()
-    runs.revision()
+    revision()
     with processes.joined(config.trainer) as world:
         data = ImageDataModule(config, config.trainer.enable_progress_bar, world)
         processes.first_before_others(data.inspect)
         classes = data.manifest.classes
         weights = data.plan.class_weights
         model, contents = processes.together(lambda: build_classifier(config, classes, weights))
-        identity = runs.run_identity(config, {"data": data.content_hash(), **contents})
-        folder = runs.run_folder(config, identity)
+        identity = run_identity(config, {"data": data.content_hash(), **contents})
+        folder = run_folder(config, identity)
         processes.agreed((str(folder), identity), "their configuration, images or weights")
         sweeps.note_run(folder)
-        processes.first_does(lambda: runs.check_run(folder, config, identity))
-        with processes.first_holds(lambda: runs.locked(folder)):
-            if processes.first_decides(lambda: runs.begin(folder, config, identity, data)):
-                recorded = processes.first_holds(lambda: runs.recorded(folder))
-                with recorded, usage.measured(folder, config.trainer):
-                    train_and_predict(model, data, config, folder, runs.facts_of(config, identity), watch(folder))
+        processes.first_does(lambda: check_run(folder, config, identity))
+        with processes.first_holds(lambda: locked(folder)):
+            if processes.first_decides(lambda: begin(folder, config, identity, data)):
+                status_kept = processes.first_holds(lambda: recorded(folder))
+                with status_kept, usage.measured(folder, config.trainer):
+                    train_and_predict(model, data, config, folder, run_facts(config, identity), watch(folder))
             processes.first_does(lambda: report(folder, config))
     return folder
 
@@ -70,7 +73,7 @@ def train_and_predict(
         rows = data.rows("test")
         galleries(folder, test, data.images, rows)
         write_thumbnails(folder, test, data.images, rows, config.evaluation.thumbnails)
-        runs.write_status(folder, "finished", best=stages[-1].best, **budget)
+        write_status(folder, "finished", best=stages[-1].best, **budget)
 
     processes.first_does(keep)
 

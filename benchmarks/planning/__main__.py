@@ -95,7 +95,7 @@ def check(experiments: Experiments = None, csv: Csv = None) -> None:
 
     from benchmarks.planning.check import check_on_cpu
     from common.errors import UserError
-    from common.runs.run import ROOT
+    from common.paths import ROOT
     from lightning_modules.stages.fit import set_up_torch
 
     chosen = experiments or ["vgg16_cut_block5", "resnet50_cut_block5", "mobilenetv2_cut"]
@@ -118,7 +118,7 @@ def _show(found: "pd.DataFrame", columns: list[str]) -> None:
 
 def _write(csv: Path | None, found: "pd.DataFrame") -> None:
     from common.files import write_csv
-    from common.runs.run import revision
+    from common.revision import revision
 
     if csv:
         write_csv(csv, found.assign(revision=revision()).round(4))

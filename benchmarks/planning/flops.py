@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from common.config.compose import check_config
 from common.config.schema import Config, StageConfig
-from common.runs.run import ROOT
+from common.paths import ROOT
 from lightning_modules.backbones.backbone import resolve_modules, set_modes, set_trainable
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier

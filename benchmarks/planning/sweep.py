@@ -15,7 +15,7 @@ import yaml
 from benchmarks.planning.flops import Cost, StageCost, composed, stage_costs
 from common.config.schema import Config
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from datamodules.image_datamodule import ImageDataModule
 
 SPEEDS = (1.0, 0.5, 2.0)

@@ -11,7 +11,7 @@ from yaml import YAMLError
 from common.config.base import Probability, Share, StrictModel
 from common.config.compose import explain
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 
 Objective = Literal["f1_weighted", "nll"]
 Kind = Literal["shared", "full"]

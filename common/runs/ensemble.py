@@ -8,10 +8,9 @@ from typing import Any
 
 from common.errors import UserError
 from common.files import sha256_of_file, write_json
+from common.runs.files import RunFile
 
-ENSEMBLE = "ensemble.json"
 SCHEMA_VERSION = 1
-PREDICTIONS = "predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,14 @@ class EnsembleFile:
 
 def is_ensemble(folder: Path) -> bool:
     """Tell whether a folder holds an ``ensemble.json``."""
-    return (Path(folder) / ENSEMBLE).is_file()
+    return (Path(folder) / RunFile.ENSEMBLE).is_file()
 
 
 def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     """Write ``ensemble.json``; where the members lie from here and what they predicted is looked up now."""
     here = folder.resolve()
     write_json(
-        folder / ENSEMBLE,
+        folder / RunFile.ENSEMBLE,
         {
             "schema": SCHEMA_VERSION,
             "method": ensemble.method,
@@ -55,7 +54,7 @@ def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
             "combiner": ensemble.combiner,
             "fitted_on": ensemble.fitted_on,
             "from_here": [Path(os.path.relpath(Path(one).resolve(), here)).as_posix() for one in ensemble.members],
-            "predictions": [sha256_of_file(Path(one) / PREDICTIONS) for one in ensemble.members],
+            "predictions": [sha256_of_file(Path(one) / RunFile.PREDICTIONS) for one in ensemble.members],
         },
     )
 
@@ -66,9 +65,9 @@ def read_ensemble(folder: Path) -> EnsembleFile:
     Raises:
         UserError: It is missing, is none, or was written by other code.
     """
-    path = Path(folder) / ENSEMBLE
+    path = Path(folder) / RunFile.ENSEMBLE
     if not path.is_file():
-        raise UserError(f"{folder} is no ensemble: it has no {ENSEMBLE}")
+        raise UserError(f"{folder} is no ensemble: it has no {RunFile.ENSEMBLE}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         schema = values.pop("schema")
@@ -92,13 +91,13 @@ def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
 
 def _found(folder: Path, member: str, from_here: str, sha256: str) -> Path:
     places = [Path(member), Path(os.path.normpath(folder / from_here))]
-    there = [place for place in places if (place / PREDICTIONS).is_file()]
+    there = [place for place in places if (place / RunFile.PREDICTIONS).is_file()]
     if not there:
         raise UserError(
             f"{folder}: its member {member} is not there, nor at {places[1]}: move it back, or run the command where "
             "the ensemble was made"
         )
-    same = [place for place in there if sha256_of_file(place / PREDICTIONS) == sha256]
+    same = [place for place in there if sha256_of_file(place / RunFile.PREDICTIONS) == sha256]
     if not same:
         raise UserError(f"{there[0]} predicts otherwise than when {folder} was made of it: make the ensemble again")
     return same[0]

@@ -1,278 +1,432 @@
-"""The address of a run, and what lies in its folder."""
+"""The folder of a run: the one place that reads and writes its files."""
 
-import importlib.metadata
 import json
-import platform
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
-from common.cli import say, warn
 from common.config.schema import Config
 from common.errors import UserError
-from common.files import sha256_of_value, write_json, write_text
-from common.preemption import Preempted
+from common.files import read_whole_json, write_csv, write_json, write_text
+from common.runs.ensemble import EnsembleFile, read_ensemble, write_ensemble
+from common.runs.files import RunFile, RunFolder
+from common.runs.usage import read_usage
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    import pandas as pd
 
-# What does not change the trained weights, or is said by the address in another way.
-UNHASHED = {
-    "name": True,
-    "data_dir": True,
-    "output_dir": True,
-    "cache_dir": True,
-    "protocol": True,
-    "seed": True,
-    "resume": True,
-    "init_from": True,
-    "weights": True,
-    "logger": True,
-    "evaluation": True,
-    "data": {"on_broken", "file", "group_column"},
-    "split": {"fold", "near_duplicates", "near_duplicate_bits"},
-    "model": {"weights"},
-    "loader": {"workers", "pin_memory"},
-    "trainer": {
-        "accelerator",
-        "devices",
-        "enable_progress_bar",
-        "log_every_n_steps",
-        "num_nodes",
-        "strategy",
-        "sync_batchnorm",
-    },
-    "callbacks": {"checkpoint"},
-}
-# Told of a run's folder when its training begins, it returns callbacks that watch the training, as a list.
-Watch = Callable[[Path], list]
-PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
+    from common.predictions import Predictions
+
+EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0"
+FINISHED = "finished"
+# Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
+MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: a sweep has hundreds of runs
 
 
-class Described(Protocol):
-    """What can say a few lines about the images of a run."""
+@dataclass(frozen=True)
+class RunStatus:
+    """The content of status.json.
 
-    def describe(self) -> list[str]:
-        """Return what they are."""
-
-    def warnings(self) -> list[str]:
-        """Return what is to be feared of them."""
-
-
-class Pruned(Exception):  # noqa: N818 - no error: the training was not worth going on with
-    """Raised by a watching callback to end a training early; the same run can be continued later."""
-
-
-def unwatched(folder: Path) -> list:
-    """Watch nothing."""
-    return []
-
-
-def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
-    """Return what makes the run the run it is: the keys that change its result, and hashes of what it reads.
-
-    Args:
-        config: The typed configuration.
-        contents: Content hashes by name ("data", "weights", "init_from"), None where there is none.
+    Attributes:
+        state: "running", "finished", "failed", "pruned", "preempted" or "interrupted"; None without the file.
+        best: Path of the best checkpoint, relative to the run's folder.
+        images_seen: Training images of all stages, an image of each epoch counted.
+        wall_seconds: Duration of the training.
+        error: Type and message of the error of a failed run.
+        reason: Why a run was pruned.
+        signal: Name of the signal that preempted the run.
+        members: Folders of the members of an ensemble.
+        tested: Folder of the run that an external validation evaluates.
     """
-    identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
-    trainer = config.trainer
-    if (count := trainer.devices * trainer.num_nodes) > 1:  # as one process: the address of a run that has but one
-        identity["processes"] = {"count": count, "sync_batchnorm": trainer.sync_batchnorm}
-    return identity
+
+    state: str | None = None
+    best: str | None = None
+    images_seen: int | None = None
+    wall_seconds: float | None = None
+    error: str | None = None
+    reason: str | None = None
+    signal: str | None = None
+    members: tuple[str, ...] = ()
+    tested: str | None = None
 
 
-def run_folder(config: Config, identity: dict[str, Any]) -> Path:
-    """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``: computed, never the clock."""
-    part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8]}"
-    return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
+@dataclass(frozen=True)
+class DataFacts:
+    """The content of data.json: facts of the data set that a run was trained and tested on.
+
+    Attributes:
+        classes: Class names in the order of the probabilities.
+        positive_class: None where there are more than two classes.
+        source: The data source, such as "cnmc".
+        synthetic: Whether the images are drawn.
+        folds: Number of folds; None where the parts are given.
+        leaks: Counts of what leaks between the parts, by name.
+        notes: Remarks on the data set.
+        on: Name of the other data set of an external validation.
+        external: Facts of an external validation.
+    """
+
+    classes: tuple[str, ...]
+    positive_class: str | None
+    source: str | None = None
+    synthetic: bool = False
+    folds: int | None = None
+    leaks: Mapping[str, int] | None = None
+    notes: tuple[str, ...] = ()
+    on: str | None = None
+    external: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The content of model.json: what describes the network beside the configuration.
+
+    Attributes:
+        mean: Channel means that the images are normalised with, shape (3,), of images in [0, 1].
+        std: Channel standard deviations, shape (3,).
+        args: Further arguments of the network.
+    """
+
+    mean: list[float]
+    std: list[float]
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder; files are read once, when they are asked for.
+
+    The properties raise a ``UserError`` that names the file where it is missing or damaged; those that are said to be
+    empty without their file do not.
+
+    Attributes:
+        folder: Such as ``outputs/<name>/<protocol>-fold<i>-<hash>/seed=<n>``, or the folder of an ensemble.
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Return the run at a folder, or at a file in it.
+
+        Raises:
+            UserError: There is no run.
+        """
+        path = Path(path)
+        folder = path.parent if path.is_file() else path
+        if not cls.is_run(folder):
+            problem = "is not a run of Karyocyte" if folder.exists() else "does not exist"
+            raise UserError(f"{path} {problem}: {EXAMPLE}")
+        return cls(folder)
+
+    @classmethod
+    def open_finished(cls, path: Path) -> "Run":
+        """Return the finished run at a folder, or at a file in it.
+
+        Raises:
+            UserError: There is no run, or it is not finished.
+        """
+        run = cls.open(path)
+        if not run.is_finished:
+            raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")
+        return run
+
+    @staticmethod
+    def is_run(folder: Path) -> bool:
+        """Tell whether a folder holds a run, finished or not."""
+        return any((Path(folder) / mark).is_file() for mark in MARKS)
+
+    @classmethod
+    def find(cls, folder: Path) -> list["Run"]:
+        """Return the run in a folder, or else those anywhere below it, sorted by path."""
+        if cls.is_run(folder):
+            return [cls(folder)]
+        files = [file for mark in MARKS for file in folder.rglob(mark)]
+        return [cls(place) for place in sorted({file.parent for file in files})]
+
+    def path(self, file: RunFile) -> Path:
+        """Return the path of a file of the run, whether it exists or not."""
+        return self.folder / file
+
+    def has(self, file: RunFile) -> bool:
+        """Tell whether the run has a file."""
+        return self.path(file).is_file()
+
+    @cached_property
+    def raw_config(self) -> dict[str, Any]:
+        """The content of config.yaml, unchecked; empty without the file."""
+        path = self.path(RunFile.CONFIG)
+        if not path.is_file():
+            return {}
+        try:
+            return yaml.load(path.read_text(encoding="utf-8"), _LOADER) or {}
+        except yaml.YAMLError as error:
+            raise UserError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration that the run was trained with."""
+        if not self.has(RunFile.CONFIG):
+            raise self.written_by_other_code(f"it has no {RunFile.CONFIG}")
+        try:
+            return Config.model_validate(self.raw_config)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            key = ".".join(map(str, fault["loc"]))
+            raise self.written_by_other_code(f"{RunFile.CONFIG}: {key}: {fault['msg']}") from error
+
+    @cached_property
+    def status(self) -> RunStatus:
+        """How far the run is; its ``state`` is None without the file."""
+        values = read_whole_json(self.path(RunFile.STATUS))
+        state = values.pop("status", None)
+        members = tuple(values.pop("members", None) or ())
+        return RunStatus(state=state, members=members, **_known_fields(RunStatus, values))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has ended well."""
+        return self.status.state == FINISHED
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The content of identity.json; empty without the file."""
+        return self._read_json(RunFile.IDENTITY)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Command, versions, platform and revisions of the code; empty without the file."""
+        return self._read_json(RunFile.ENVIRONMENT)
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """The revisions of the code that the run was made with, oldest first."""
+        return tuple(self.environment.get("revisions") or ())
+
+    @cached_property
+    def data(self) -> DataFacts:
+        """Facts of the data set."""
+        values = self._read_json(RunFile.DATA, required=True)
+        missing = [key for key in ("classes", "positive_class") if key not in values]
+        if missing:
+            raise self.written_by_other_code(f"{RunFile.DATA} has no {missing[0]}")
+        lists = {"classes": tuple(values["classes"]), "notes": tuple(values.get("notes") or ())}
+        return DataFacts(**_known_fields(DataFacts, values) | lists)
+
+    @cached_property
+    def model(self) -> ModelFacts:
+        """What describes the network beside the configuration."""
+        values = self._read_json(RunFile.MODEL, required=True)
+        try:
+            return ModelFacts(values["mean"], values["std"], values["args"])
+        except KeyError as error:
+            raise self.written_by_other_code(f"{RunFile.MODEL} has no {error}") from error
+
+    @cached_property
+    def predictions(self) -> "Predictions":
+        """The probabilities of the validation and test images."""
+        from common.predictions import read_predictions
+
+        return read_predictions(self.path(RunFile.PREDICTIONS))
+
+    @cached_property
+    def split(self) -> "pd.DataFrame":
+        """A row per image of the data set.
+
+        Columns image_id, path, label, subject, sha256 and part, all str; label and subject are None where unknown.
+        """
+        import pandas as pd
+
+        path = self.path(RunFile.SPLIT)
+        if not path.is_file():
+            raise UserError(f"{self.folder} has no {RunFile.SPLIT}, which lists its images: {EXAMPLE}")
+        # A subject may be named 007 or NA: nothing is converted.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column in ("label", "subject"):
+            frame[column] = frame[column].where(frame[column] != "", None)
+        return frame
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """The learning curves: a row per stage and epoch, empty where nothing was logged."""
+        from common.runs.history import read_history
+
+        return read_history(self.folder)
+
+    @cached_property
+    def progress(self) -> dict[str, Any]:
+        """How far the training is: stage, epoch, step, seconds left, host and pid; empty without the file."""
+        return read_whole_json(self.path(RunFile.PROGRESS))
+
+    @cached_property
+    def usage(self) -> dict[str, Any] | None:
+        """Time, processor, device and memory that the run took; None where it was not measured."""
+        return read_usage(self.folder)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json; empty where the run was not evaluated."""
+        return self._read_json(RunFile.METRICS)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether the predictions are those of several runs."""
+        return self.has(RunFile.ENSEMBLE) or bool(self.status.members)
+
+    @cached_property
+    def ensemble(self) -> EnsembleFile:
+        """Method, members and weights of an ensemble."""
+        return read_ensemble(self.folder)
+
+    @property
+    def thumbnails(self) -> Path:
+        """The file of small test images, which may be missing."""
+        return self.path(RunFile.THUMBNAILS)
+
+    @property
+    def heatmaps(self) -> list[Path]:
+        """The files of heat maps, one per method and layer, which their stem names."""
+        return sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet"))
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The file of the best weights of a finished run."""
+        if self.status.best is None:
+            raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
+        return self.folder / self.status.best
+
+    def stage_folder(self, number: int, name: str) -> Path:
+        """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
+        return self.folder / RunFolder.CHECKPOINTS / f"{number + 1}-{name}"
+
+    def last_change(self) -> float | None:
+        """Return when a file of the run or of its stages was last written, in seconds since the epoch."""
+        times = []
+        for pattern in ("*", f"{RunFolder.CHECKPOINTS}/*/*", f"{RunFolder.LOGS}/*/*/*"):
+            for file in self.folder.glob(pattern):
+                with suppress(OSError):  # it was replaced in this moment
+                    times.append(file.stat().st_mtime)
+        return max(times, default=None)
+
+    def write_status(self, state: str, **facts: Any) -> None:
+        """Write status.json.
+
+        Args:
+            state: See :class:`RunStatus`.
+            facts: Its other fields; those that are left out are not kept.
+        """
+        self.write_json(RunFile.STATUS, {"status": state, **facts})
+
+    def write_config(self, config: Config) -> None:
+        """Write config.yaml."""
+        self.write_raw_config(config.model_dump(mode="json"))
+
+    def write_raw_config(self, values: Mapping[str, Any]) -> None:
+        """Write config.yaml from a mapping that was read from one."""
+        write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
+        self._forget("raw_config", "config")
+
+    def write_data(self, facts: DataFacts) -> None:
+        """Write data.json; ``on`` and ``external`` only where they are set."""
+        values = {field.name: getattr(facts, field.name) for field in fields(facts)}
+        optional = [name for name in ("on", "external") if values[name] is None]
+        for name in optional:
+            del values[name]
+        self.write_json(RunFile.DATA, values)
+
+    def write_split(self, frame: "pd.DataFrame") -> None:
+        """Write split.csv; see :attr:`split` for the columns."""
+        write_csv(self.path(RunFile.SPLIT), frame)
+        self._forget("split")
+
+    def write_predictions(self, predictions: "Predictions") -> None:
+        """Write predictions.parquet."""
+        from common.predictions import write_predictions
+
+        write_predictions(self.path(RunFile.PREDICTIONS), predictions)
+        self._forget("predictions")
+
+    def write_ensemble(self, ensemble: EnsembleFile) -> None:
+        """Write ensemble.json."""
+        write_ensemble(self.folder, ensemble)
+        self._forget("ensemble")
+
+    def write_json(self, file: RunFile, value: Mapping[str, Any]) -> None:
+        """Write one of the JSON files, whole or not at all."""
+        write_json(self.path(file), value)
+        self._forget(file.name.lower())
+
+    def written_by_other_code(self, fault: str) -> UserError:
+        """Return the error of a file that another revision of the code wrote, with the remedy."""
+        remedy = "train it again"
+        if self.revisions:
+            remedy += f", or use revision {', '.join(self.revisions)}"
+        return UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
+
+    def _read_json(self, file: RunFile, required: bool = False) -> dict[str, Any]:
+        path = self.path(file)
+        if not path.is_file():
+            if required:
+                raise self.written_by_other_code(f"it has no {file}")
+            return {}
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is not JSON ({error}): repair or remove it") from error
+        if not isinstance(values, dict):
+            raise UserError(f"{path} holds no mapping: repair or remove it")
+        return values
+
+    def _forget(self, *names: str) -> None:
+        """Read properties anew after a write."""
+        for name in names:
+            self.__dict__.pop(name, None)
+
+
+def open_runs(paths: Sequence[Path]) -> list[Run]:
+    """Open the runs at folders or files in them.
+
+    Raises:
+        UserError: There is no run at one of the paths, or two paths lead to the same run.
+    """
+    runs = [Run.open(path) for path in paths]
+    seen: set[Path] = set()
+    for path, run in zip(paths, runs, strict=True):
+        if run.folder.resolve() in seen:
+            raise UserError(f"{path} is named twice: name each run once")
+        seen.add(run.folder.resolve())
+    return runs
+
+
+def _known_fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a dataclass's fields: another revision of the code may have written others."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+# The functions below are for modules that do not use `Run` yet.
 
 
 def is_finished(folder: Path) -> bool:
     """Tell whether the run in ``folder`` has ended well."""
-    return read_status(folder).get("status") == "finished"
+    return Run(Path(folder)).is_finished
 
 
 def read_status(folder: Path) -> dict[str, Any]:
     """Return the run's status.json, or {} where there is none."""
-    path = Path(folder) / "status.json"
-    if path.is_file():
-        return json.loads(path.read_text())
-    return {}
+    return read_whole_json(Path(folder) / RunFile.STATUS)
 
 
 def write_status(folder: Path, status: str, **facts: Any) -> None:
-    """Say in status.json how the run stands: running, finished, failed, pruned, preempted or interrupted."""
-    write_json(Path(folder) / "status.json", {"status": status, **facts})
-
-
-def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
-    """Check that the folder is free, or holds this very run.
-
-    Raises:
-        UserError: The folder holds another run or something else, or holds a run at all while ``resume=never``.
-    """
-    identity_file = folder / "identity.json"
-    if identity_file.exists():
-        if json.loads(identity_file.read_text()) != identity:
-            raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
-        if config.resume == "never":
-            raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
-    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise UserError(f"{folder} exists but is no run of Karyocyte: move it away, or choose another output_dir")
-
-
-def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
-    """Write what the run is: its identity first, then its configuration and the code and machine it is made with.
-
-    A run that is continued keeps the revisions of the code that it was made with so far.
-    """
-    write_json(folder / "identity.json", identity)
-    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    revisions = dict.fromkeys([*_revisions(folder), revision()])
-    write_json(folder / "environment.json", {**environment(command), "revisions": list(revisions)})
-
-
-def begin(folder: Path, config: Config, identity: dict[str, Any], data: Described) -> bool:
-    """Open the run, and say what it is; tell whether there is anything to train.
-
-    Raises:
-        UserError: The folder holds something else: see :func:`check_run`.
-    """
-    check_run(folder, config, identity)
-    if is_finished(folder):
-        say("finished already", str(folder), *other_code(folder))
-        update_evaluation(folder, config)
-        return False
-    warn(*other_code(folder), *data.warnings())
-    open_run(folder, config, identity, sys.argv)
-    say(str(folder), *data.describe())
-    return True
-
-
-def update_evaluation(folder: Path, config: Config) -> None:
-    """Bring the ``evaluation`` section of a finished run's config.yaml up to date: the run is judged anew by it."""
-    path = folder / "config.yaml"
-    written = yaml.safe_load(path.read_text())
-    now = config.evaluation.model_dump(mode="json")
-    if written["evaluation"] != now:
-        write_text(path, yaml.safe_dump({**written, "evaluation": now}, sort_keys=False))
-
-
-def other_code(folder: Path) -> list[str]:
-    """Say so where a run was made with other revisions of the code than the present one; [] where it was not."""
-    others = [made_with for made_with in _revisions(folder) if made_with != revision()]
-    if others:
-        return [f"made with revision {', '.join(others)} of the code, which is {revision()} now"]
-    return []
-
-
-@contextmanager
-def recorded(folder: Path) -> Iterator[None]:
-    """Say in status.json that the run goes on, and, where the block raises, how it ended and that it can go on."""
-    write_status(folder, "running")
-    try:
-        yield
-    except Pruned as reason:
-        write_status(folder, "pruned", reason=str(reason))
-        raise
-    except Preempted as preempted:
-        with suppress(OSError):
-            write_status(folder, preempted.status, signal=str(preempted))
-        warn(f"preempted ({preempted}): the same command goes on where it was saved")
-        raise
-    except Exception as error:
-        with suppress(OSError):  # a full disk must not hide the error
-            write_status(folder, "failed", error=f"{type(error).__name__}: {error}")
-        raise
-    except BaseException:  # Ctrl-C, or Lightning's exit after it
-        with suppress(OSError):
-            write_status(folder, "interrupted")
-        warn("interrupted: the same command goes on from the last checkpoint")
-        raise
-
-
-def facts_of(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
-    """Return what the predictions say of their run, as far as the configuration and the code know it."""
-    return {
-        "name": config.name,
-        "protocol": config.protocol,
-        "fold": config.split.fold if config.split.test == "fold" else None,
-        "test": config.split.test,
-        # The same for all folds of one experiment: what init_from starts from and the data's split differ by fold.
-        "config": sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8],
-        "seed": config.seed,
-        "weights": config.weights,
-        "monitor": config.callbacks.monitor,
-        "revision": revision(),
-    }
-
-
-@contextmanager
-def locked(folder: Path, taken: str | None = None) -> Iterator[None]:
-    """Hold a run's folder against a second process; the lock of a killed process is free again.
-
-    Args:
-        folder: The folder, which is made where it is missing.
-        taken: What to say where another process holds it; None: that it trains this run.
-
-    Raises:
-        UserError: Another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        training = f"another process is training {folder}: wait for it, or choose another seed"
-        raise UserError(taken or training) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@cache
-def revision() -> str:
-    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git.
-
-    It is looked up once: call it before the work begins, since a commit may come while a run trains.
-    """
-    try:
-        found = _git("rev-parse", "--short=12", "HEAD")
-        return found + ("+changes" if _git("status", "--porcelain", "--", "*.py", "*.yaml") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def environment(command: list[str]) -> dict[str, Any]:
-    """Return the versions, the revision and the machine that a run was made with."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {
-        "command": command,
-        "revision": revision(),
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "packages": versions,
-    }
-
-
-def _revisions(folder: Path) -> list[str]:
-    path = folder / "environment.json"
-    if path.is_file():
-        return json.loads(path.read_text())["revisions"]
-    return []
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    """Write status.json."""
+    Run(Path(folder)).write_status(status, **facts)
 
 
 def run_folders(runs: Sequence[Path]) -> list[Path]:
@@ -281,7 +435,7 @@ def run_folders(runs: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: A run is named twice, by whatever path.
     """
-    files = [(run / "predictions.parquet" if run.is_dir() else run).resolve() for run in runs]
+    files = [(run / RunFile.PREDICTIONS if run.is_dir() else run).resolve() for run in runs]
     for place, file in enumerate(files):
         if file in files[:place]:
             raise UserError(f"{runs[place]} is named twice: name each run once")

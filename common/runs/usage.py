@@ -15,6 +15,7 @@ from typing import Any
 from common.config.schema import TrainerConfig
 from common.files import read_whole_json, write_json
 from common.runs.distributed import World, world_of
+from common.runs.files import RunFile
 
 EVERY = 60.0  # seconds between two writings within a stretch
 SUMS = ("wall_seconds", "cpu_seconds", "device_seconds", "stretches")
@@ -137,7 +138,8 @@ def device_of(accelerator: str, local_rank: int = 0) -> tuple[str, int | None]:
 
 
 def _path(run: Path, rank: int) -> Path:
-    return Path(run) / (f"usage-{rank}.json" if rank else "usage.json")
+    usage = Path(run) / RunFile.USAGE
+    return usage.with_stem(f"{usage.stem}-{rank}") if rank else usage
 
 
 def _largest(values: list[int | None]) -> int | None:

@@ -17,9 +17,9 @@ from common.cli import files_explained, report_user_errors, warn
 from common.config.compose import check_config, check_override_order, explain_composition
 from common.config.schema import Config
 from common.errors import UserError
+from common.paths import ROOT
 from common.preemption import watched
 from common.runs.distributed import told_rank
-from common.runs.run import ROOT
 from common.sweeps import records as sweeps
 
 PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")

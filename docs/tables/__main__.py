@@ -24,7 +24,7 @@ def tables(check: Check = False) -> None:
     """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages."""
     from common.errors import UserError
     from common.files import write_text
-    from common.runs.run import ROOT
+    from common.paths import ROOT
 
     for page in pages(ROOT):
         text = page.read_text(encoding="utf-8")

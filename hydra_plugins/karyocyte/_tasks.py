@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from common.runs.run import ROOT
+from common.paths import ROOT
 from common.sweeps.records import Job
 
 INTERRUPTED = 130  # the exit code after Ctrl-C

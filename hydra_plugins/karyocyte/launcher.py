@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from common.cli import console, say, warn
 from common.config.cluster import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
 from common.errors import UserError
-from common.runs.run import ROOT, locked
+from common.paths import ROOT
+from common.runs.lifecycle import locked
 from common.sweeps import records as sweeps
 from common.sweeps.jobs import job_failed
 from common.sweeps.records import Job, Sweep

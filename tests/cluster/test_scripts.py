@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.runs.run import ROOT, is_finished
+from common.paths import ROOT
+from common.runs.run import is_finished
 from tests.helpers.slurm import SLURM, Cluster, records, wait_for
 from tests.helpers.training import SMALL
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.history import read_history
-from common.runs.run import ROOT, read_status
+from common.runs.run import read_status
 from tests.helpers.slurm import Cluster, end_of, records, submitted, wait_for
 from tests.helpers.training import SMALL
 

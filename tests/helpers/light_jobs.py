@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from common.errors import UserError
 from common.files import write_json
-from common.runs.run import ROOT
+from common.paths import ROOT
 from common.sweeps import records as sweeps
 from common.sweeps.jobs import command_line, job
 

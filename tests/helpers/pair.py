@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.runs.run import ROOT
+from common.paths import ROOT
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pandas as pd
 from common.config.schema import Config
 from common.config.search import take_search
 from common.files import sha256_of_value, write_json
-from common.runs.run import Watch, write_status
+from common.runs.lifecycle import Watch
+from common.runs.run import write_status
 from tests.helpers.training import SMALL, composed
 from workflows.tuning import search as tuning
 

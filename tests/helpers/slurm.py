@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.runs.run import ROOT
+from common.paths import ROOT
 
 Found = TypeVar("Found")
 

@@ -14,7 +14,8 @@ import train
 from common.config.compose import check_config
 from common.config.schema import Config
 from common.files import write_json
-from common.runs.run import ROOT, write_status
+from common.paths import ROOT
+from common.runs.run import write_status
 from evaluation import evaluate as judge
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.runs.run import ROOT, locked
+from common.paths import ROOT
+from common.runs.lifecycle import locked
 from common.sweeps.records import job_of, read_record, read_sweep, write_record
 from hydra_plugins.karyocyte._tasks import Task
 from hydra_plugins.karyocyte.launcher import VANISHED, _run_again

@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import timm
 
-from common.runs.run import run_folder, run_identity
+from common.runs.address import run_folder, run_identity
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
 from tests.helpers.training import small_config

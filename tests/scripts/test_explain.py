@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from common.paths import ROOT
 from common.predictions import read_predictions
-from common.runs.run import ROOT
 from scripts.explain import app
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import run_undrawn, small_config

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 import train
+from common.paths import ROOT
 from common.predictions import read_predictions
-from common.runs.run import ROOT, write_status
+from common.runs.run import write_status
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.predicting import NET, call, table_of, train_two
 from tests.helpers.sheets import karyogram_config, write_karyograms

@@ -9,7 +9,8 @@ import yaml
 from PIL import Image
 
 from common.config.compose import check_config
-from common.runs.run import ROOT, read_status
+from common.paths import ROOT
+from common.runs.run import read_status
 from common.sweeps.jobs import command_line
 from scripts import tune
 from tests.helpers.searches import table

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from common.config.schema import Config
+from common.paths import ROOT
 from common.predictions import read_predictions
 from common.preemption import Preempted, watched
 from common.runs.history import read_history
-from common.runs.run import ROOT, read_status
+from common.runs.run import read_status
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
 from lightning_modules.callbacks import ResumeCheckpoint

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import train
+from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.history import read_history
-from common.runs.run import ROOT, is_finished, read_status
+from common.runs.run import is_finished, read_status
 from tests.helpers.training import SMALL, small_config
 
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 
 from common.config.compose import check_config, check_override_order, explain_composition
 from common.config.search import take_search
-from common.runs.run import ROOT
+from common.paths import ROOT
 from workflows.tuning.space import check_space
 
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from common.config.cluster import SlurmConfig, check_cluster
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from common.sweeps import records as sweeps
 from common.sweeps.records import Sweep
 from workflows.sweeps.grid import Grid, check_job, grid

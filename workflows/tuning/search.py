@@ -22,8 +22,10 @@ from common.config.schema import Config
 from common.config.search import SearchConfig
 from common.errors import UserError
 from common.files import sha256_of_value
-from common.runs import run as runs
+from common.revision import revision
+from common.runs.address import run_facts, run_identity
 from common.runs.history import read_history
+from common.runs.lifecycle import Pruned
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import MetricReporter
@@ -51,8 +53,8 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     """
     config = check_space(search, composed)
     data, contents = inspect(config)
-    identity = runs.run_identity(config, contents)
-    about = {**runs.facts_of(config, identity), **data.facts()}
+    identity = run_identity(config, contents)
+    about = {**run_facts(config, identity), **data.facts()}
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
     direction = {"min": "minimize", "max": "maximize"}[config.callbacks.mode]
@@ -83,7 +85,7 @@ def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
         UserError: The experiment cannot be trained.
     """
     set_up_torch()
-    runs.revision()
+    revision()
     data = ImageDataModule(config, config.trainer.enable_progress_bar)
     data.inspect()
     _, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
@@ -134,7 +136,7 @@ def _try(study: SharedStudy, trial: optuna.Trial, found: Found, config: Config) 
         score = read_score(folder)
         study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **facts)
         _note(f"{found.monitor} {score:.4f}: {folder}")
-    except runs.Pruned as reason:
+    except Pruned as reason:
         _note(f"pruned: {reason}")
         folder = Path(trial.user_attrs["run"])
         study.finish(trial, TrialState.PRUNED, message=str(reason), **_facts(folder, found))
@@ -189,7 +191,7 @@ def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
         return
     trial.report(value, stage * STAGE + epoch)
     if trial.should_prune():
-        raise runs.Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
+        raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
 
 
 def _facts(folder: Path, found: Found) -> dict[str, float]:

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 
 from common.config.compose import check_config, check_override_order, explain_composition
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 

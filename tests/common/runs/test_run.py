@@ -1,134 +1,134 @@
-"""A run has one address, and its folder holds one run."""
+"""A run's folder is read and written through `Run`."""
 
-import json
-import subprocess
-import sys
-
+import pandas as pd
 import pytest
-import yaml
 
 from common.errors import UserError
-from common.runs.run import (
-    check_run,
-    facts_of,
-    is_finished,
-    locked,
-    open_run,
-    other_code,
-    run_folder,
-    run_identity,
-    update_evaluation,
-    write_status,
-)
+from common.runs.ensemble import EnsembleFile
+from common.runs.files import RunFile
+from common.runs.run import DataFacts, Run, open_runs
+from tests.helpers.predictions import make_predictions
 from tests.helpers.training import small_config
 
-CONTENTS = {"data": "d" * 64, "weights": "random", "init_from": None}
-
-
-def address(config, contents=CONTENTS):
-    return run_folder(config, run_identity(config, contents))
-
-
-def test_the_address_names_experiment_protocol_fold_and_seed(tmp_path):
-    config = small_config(tmp_path, "split.fold=2", "seed=7", "protocol=image", experiment="resnet18_cut_block5")
-    folder = address(config)
-    assert folder.name == "seed=7"
-    assert folder.parent.name.startswith("image-fold2-")
-    assert len(folder.parent.name.removeprefix("image-fold2-")) == 8
-    assert folder.parent.parent.name == "resnet18_cut_block5"
-
-
-@pytest.mark.parametrize(
-    "override",
-    ["data_dir=elsewhere", "loader.workers=3", "logger.csv=false", "resume=never", "trainer.accelerator=auto"],
+SPLIT = pd.DataFrame(
+    {
+        "image_id": ["007", "8"],
+        "path": ["a/007.png", "b/8.png"],
+        "label": ["NA", None],
+        "subject": ["01", None],
+        "sha256": ["0" * 64, "1" * 64],
+        "part": ["test", "train"],
+    }
 )
-def test_what_does_not_change_the_result_does_not_change_the_address(tmp_path, override):
-    assert address(small_config(tmp_path)) == address(small_config(tmp_path, override))
 
 
-@pytest.mark.parametrize(
-    "override", ["prepare.clahe=true", "trainer.max_epochs=3", "optimizer=sgd", "split.seed=1", "model.cut=layer3"]
-)
-def test_what_changes_the_result_changes_the_address(tmp_path, override):
-    assert address(small_config(tmp_path)).parent != address(small_config(tmp_path, override)).parent
+@pytest.fixture
+def run(tmp_path):
+    """A finished run with the small files of its folder."""
+    run = Run(tmp_path / "seed=0")
+    run.write_status("finished", best="checkpoints/1-head/best.ckpt", images_seen=80)
+    return run
 
 
-def test_how_images_are_grouped_for_the_judgement_does_not_change_the_address(tmp_path):
-    table = ["data=table", "data.positive_class=all"]
-    plain, grouped = (small_config(tmp_path, *more, data=table) for more in ([], ["data.group_column=stain"]))
-    assert grouped.data.group_column == "stain"
-    assert run_identity(plain, CONTENTS) == run_identity(grouped, CONTENTS)
-    assert "group_column" not in run_identity(plain, CONTENTS)["config"]["data"]  # runs of before it keep theirs
+def test_open_takes_the_folder_or_a_file_in_it(run):
+    assert Run.open(run.folder) == run
+    assert Run.open(run.folder / "status.json") == run
 
 
-def test_the_content_of_data_and_weights_changes_the_address(tmp_path):
+@pytest.mark.parametrize("path", ["", "missing", "notes.txt"])
+def test_open_refuses_what_is_no_run(tmp_path, path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match=str(tmp_path / path)):
+        Run.open(tmp_path / path)
+
+
+def test_open_finished_refuses_a_run_that_is_not(run):
+    assert Run.open_finished(run.folder) == run
+    run.write_status("running")
+    with pytest.raises(UserError, match=f"{run.folder}.*running"):
+        Run.open_finished(run.folder)
+
+
+def test_open_runs_refuses_the_same_run_twice(run, tmp_path):
+    with pytest.raises(UserError, match="twice"):
+        open_runs([run.folder, tmp_path / "." / "seed=0" / "status.json"])
+
+
+def test_find_looks_below_a_folder(run, tmp_path):
+    assert Run.find(tmp_path) == [run]
+    assert Run.find(run.folder) == [run]
+    assert Run.find(tmp_path / "missing") == []
+
+
+def test_status(run):
+    assert run.is_finished
+    assert run.status.images_seen == 80
+    assert run.best_checkpoint == run.folder / "checkpoints" / "1-head" / "best.ckpt"
+    run.write_status("failed", error="ValueError: nan")
+    assert not run.is_finished
+    assert run.status.error == "ValueError: nan"
+    with pytest.raises(UserError, match="failed"):
+        _ = run.best_checkpoint
+
+
+def test_status_of_another_version_may_have_unknown_facts(run):
+    run.write_status("finished", mood="sunny")
+    assert run.is_finished
+
+
+def test_config_round_trip(run, tmp_path):
     config = small_config(tmp_path)
-    for key in CONTENTS:
-        assert address(config) != address(config, {**CONTENTS, key: "other"})
+    run.write_config(config)
+    assert Run(run.folder).config == config
 
 
-def test_a_folder_of_another_run_or_of_something_else_is_refused(tmp_path):
-    config = small_config(tmp_path)
-    identity = run_identity(config, CONTENTS)
-    folder = tmp_path / "run"
-    check_run(folder, config, identity)
-    open_run(folder, config, identity, ["train.py"])
-    check_run(folder, config, identity)  # the same run again: a resume
-    assert json.loads((folder / "environment.json").read_text())["packages"]["timm"]
-    with pytest.raises(UserError, match="another configuration"):
-        check_run(folder, config, run_identity(config, {**CONTENTS, "data": "x"}))
-    with pytest.raises(UserError, match="resume=never"):
-        check_run(folder, config.model_copy(update={"resume": "never"}), identity)
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "thesis.docx").write_text("precious")
-    with pytest.raises(UserError, match="no run of Karyocyte"):
-        check_run(foreign, config, identity)
-    assert [path.name for path in foreign.iterdir()] == ["thesis.docx"]
+def test_unknown_keys_of_a_configuration_name_the_revision_that_wrote_it(run, tmp_path):
+    run.write_json(RunFile.ENVIRONMENT, {"revisions": ["0123456789ab"]})
+    values = small_config(tmp_path).model_dump(mode="json")
+    run.write_raw_config({**values, "trainer": {**values["trainer"], "mystery": 1}})
+    with pytest.raises(UserError, match=r"trainer\.mystery.*0123456789ab"):
+        _ = run.config
 
 
-def test_folds_share_the_configuration_that_pooling_compares_and_other_weights_do_not(tmp_path):
-    def configuration(contents, *overrides):
-        config = small_config(tmp_path, *overrides)
-        return facts_of(config, run_identity(config, {**CONTENTS, **contents}))["config"]
-
-    assert configuration({}) == configuration({"init_from": "x"}, "split.fold=1", "seed=3")
-    assert configuration({}) != configuration({"weights": "other"})
-    assert configuration({}) != configuration({}, "trainer.max_epochs=7")
+def test_data_facts_round_trip(run):
+    facts = DataFacts(("hem", "all"), "all", "cnmc", False, 3, {"subjects": 0}, ("a remark",))
+    run.write_data(facts)
+    assert Run(run.folder).data == facts
+    assert "external" not in (run.folder / "data.json").read_text()
 
 
-def test_another_revision_of_the_code_is_said(tmp_path):
-    config = small_config(tmp_path)
-    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])
-    assert other_code(tmp_path / "run") == []
-    path = tmp_path / "run" / "environment.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "revisions": ["0123456789ab"]}))
-    assert "0123456789ab" in other_code(tmp_path / "run")[0]
-    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])  # continued by the present code
-    assert len(json.loads(path.read_text())["revisions"]) == 2
+def test_split_keeps_text_and_marks_unknown_values(run):
+    run.write_split(SPLIT)
+    pd.testing.assert_frame_equal(Run(run.folder).split.astype(object), SPLIT.astype(object), check_dtype=False)
 
 
-def test_a_finished_run_takes_up_new_evaluation_settings_and_nothing_else(tmp_path):
-    config = small_config(tmp_path)
-    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), [])
-    before = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    update_evaluation(tmp_path / "run", small_config(tmp_path, "evaluation.resamples=77", "loader.workers=5"))
-    after = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert after["evaluation"]["resamples"] == 77
-    assert {**after, "evaluation": before["evaluation"]} == before
+def test_predictions_are_read_anew_after_a_write(run):
+    run.write_predictions(make_predictions(images=8, subjects=4))
+    assert len(run.predictions.frame) == 8
+    run.write_predictions(make_predictions(images=12, subjects=4))
+    assert len(run.predictions.frame) == 12
 
 
-def test_status_says_when_a_run_is_finished(tmp_path):
-    assert not is_finished(tmp_path)
-    write_status(tmp_path, "running")
-    assert not is_finished(tmp_path)
-    write_status(tmp_path, "finished", best="checkpoints/1-head/best.ckpt")
-    assert is_finished(tmp_path)
+def test_ensemble(run):
+    assert not run.is_ensemble
+    run.write_predictions(make_predictions(images=8, subjects=4))
+    run.write_ensemble(EnsembleFile("average", (str(run.folder),), ("itself",), {}, {"images": 0, "subjects": 0}))
+    assert run.is_ensemble
+    assert run.ensemble.labels == ("itself",)
 
 
-def test_a_second_process_is_kept_out_while_the_first_trains(tmp_path):
-    code = f"from pathlib import Path\nfrom common.runs.run import locked\nwith locked(Path({str(tmp_path)!r})): pass"
-    with locked(tmp_path):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "another process is training" in done.stderr
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize("name", ["data", "model", "split", "config", "predictions", "ensemble"])
+def test_missing_files_name_the_folder(run, name):
+    with pytest.raises(UserError, match=str(run.folder)):
+        getattr(run, name)
+
+
+@pytest.mark.parametrize("name", ["identity", "environment", "progress", "metrics", "raw_config"])
+def test_optional_files_are_empty_when_missing(run, name):
+    assert getattr(run, name) == {}
+
+
+def test_damaged_files_are_named(run):
+    (run.folder / "metrics.json").write_text("{")
+    with pytest.raises(UserError, match=r"metrics\.json"):
+        _ = run.metrics

@@ -5,7 +5,7 @@ import pytest
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from docs.tables import measured as tables
 from docs.tables.__main__ import BLOCK, fill, pages
 from evaluation.comparison.paired import compare

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from evaluation.papers.audit import audit, reconstruct, weighted_f1
 from evaluation.papers.confusion import Confusion
 from tests.helpers.claims import claim, write_results

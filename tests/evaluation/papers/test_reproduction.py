@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from evaluation.papers.reproduction import NOT_COMPARABLE, NOT_REACHED, REACHED, compare, read_claims
 from tests.helpers.claims import claim, measured, write_results
 

@@ -7,7 +7,7 @@ import pytest
 import train
 from common.config.compose import check_config, check_override_order
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from common.sweeps.jobs import command_line
 from lightning_modules.build import build_classifier
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN

@@ -1,0 +1,74 @@
+"""The address of a run: computed from what determines its result."""
+
+from pathlib import Path
+from typing import Any
+
+from common.config.schema import Config
+from common.files import sha256_of_value
+from common.revision import revision
+
+# Keys that do not change the trained weights, or that the address holds in another way.
+UNHASHED = {
+    "name": True,
+    "data_dir": True,
+    "output_dir": True,
+    "cache_dir": True,
+    "protocol": True,
+    "seed": True,
+    "resume": True,
+    "init_from": True,
+    "weights": True,
+    "logger": True,
+    "evaluation": True,
+    "data": {"on_broken", "file", "group_column"},
+    "split": {"fold", "near_duplicates", "near_duplicate_bits"},
+    "model": {"weights"},
+    "loader": {"workers", "pin_memory"},
+    "trainer": {
+        "accelerator",
+        "devices",
+        "enable_progress_bar",
+        "log_every_n_steps",
+        "num_nodes",
+        "strategy",
+        "sync_batchnorm",
+    },
+    "callbacks": {"checkpoint"},
+}
+
+
+def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
+    """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
+
+    Args:
+        config: The typed configuration.
+        contents: Content hashes by name ("data", "weights", "init_from"), None where there is none.
+    """
+    identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
+    trainer = config.trainer
+    count = trainer.devices * trainer.num_nodes
+    if count > 1:  # a run of one process has no such key
+        identity["processes"] = {"count": count, "sync_batchnorm": trainer.sync_batchnorm}
+    return identity
+
+
+def run_folder(config: Config, identity: dict[str, Any]) -> Path:
+    """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``, independent of the clock."""
+    part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8]}"
+    return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
+
+
+def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
+    return {
+        "name": config.name,
+        "protocol": config.protocol,
+        "fold": config.split.fold if config.split.test == "fold" else None,
+        "test": config.split.test,
+        # The same for all folds of one experiment: the checkpoint of init_from and the split differ by fold.
+        "config": sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8],
+        "seed": config.seed,
+        "weights": config.weights,
+        "monitor": config.callbacks.monitor,
+        "revision": revision(),
+    }

@@ -1,0 +1,35 @@
+"""The names of the files in a run's folder. Other packages read and write them through `common.runs.run.Run`."""
+
+from enum import StrEnum
+
+
+class RunFile(StrEnum):
+    """A file that the folder of a run may hold."""
+
+    IDENTITY = "identity.json"
+    CONFIG = "config.yaml"
+    ENVIRONMENT = "environment.json"
+    STATUS = "status.json"
+    PROGRESS = "progress.json"
+    USAGE = "usage.json"
+    DATA = "data.json"
+    SPLIT = "split.csv"
+    LEAKS = "leaks.json"
+    NEAR_DUPLICATES = "near_duplicates.csv"
+    NEAR_DUPLICATES_SHEET = "near_duplicates.png"
+    MODEL = "model.json"
+    PREDICTIONS = "predictions.parquet"
+    METRICS = "metrics.json"
+    THUMBNAILS = "thumbnails.parquet"
+    ENSEMBLE = "ensemble.json"
+    ENSEMBLE_WEIGHTS = "weights.csv"
+    LOCK = ".lock"
+
+
+class RunFolder(StrEnum):
+    """A folder in the folder of a run."""
+
+    CHECKPOINTS = "checkpoints"
+    LOGS = "logs"
+    TENSORBOARD = "tensorboard"
+    HEATMAPS = "heatmaps"

@@ -1,0 +1,151 @@
+"""A run from its start to its end: the check of its folder, its lock and its status."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from common.cli import say, warn
+from common.config.schema import Config
+from common.errors import UserError
+from common.preemption import Preempted
+from common.revision import environment, revision
+from common.runs.files import RunFile
+from common.runs.run import Run
+
+# Called with a run's folder when its training begins; returns callbacks for the Trainer.
+Watch = Callable[[Path], list[Any]]
+
+
+class DataDescription(Protocol):
+    """What describes the images of a run in a few lines."""
+
+    def describe(self) -> list[str]:
+        """Return the description."""
+
+    def warnings(self) -> list[str]:
+        """Return the warnings, such as leaks between the parts."""
+
+
+class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unpromising training
+    """Raised by a callback to end a training early; the same run can be continued later."""
+
+
+def no_callbacks(folder: Path) -> list[Any]:
+    """Add no callbacks."""
+    return []
+
+
+def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
+    """Check that the folder is free, or holds this very run.
+
+    Raises:
+        UserError: The folder holds another run or something else, or holds a run at all while ``resume=never``.
+    """
+    run = Run(folder)
+    if run.has(RunFile.IDENTITY):
+        if run.identity != identity:
+            raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
+        if config.resume == "never":
+            raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
+    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise UserError(f"{folder} exists but is not a run of Karyocyte: move it away, or choose another output_dir")
+
+
+def open_run(folder: Path, config: Config, identity: dict[str, Any], command: list[str]) -> None:
+    """Write identity, configuration and environment of a run.
+
+    A run that is continued keeps the earlier revisions of the code in its environment.
+    """
+    run = Run(folder)
+    run.write_json(RunFile.IDENTITY, identity)
+    run.write_config(config)
+    revisions = dict.fromkeys([*run.revisions, revision()])
+    run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
+
+
+def begin(folder: Path, config: Config, identity: dict[str, Any], data: DataDescription) -> bool:
+    """Open the run and describe it on the terminal; return False where it is finished already.
+
+    Raises:
+        UserError: The folder holds something else: see :func:`check_run`.
+    """
+    check_run(folder, config, identity)
+    run = Run(folder)
+    if run.is_finished:
+        say("finished already", str(folder), *other_revisions(folder))
+        update_evaluation(folder, config)
+        return False
+    warn(*other_revisions(folder), *data.warnings())
+    open_run(folder, config, identity, sys.argv)
+    say(str(folder), *data.describe())
+    return True
+
+
+def update_evaluation(folder: Path, config: Config) -> None:
+    """Bring the ``evaluation`` section of a finished run's config.yaml up to date: the run is evaluated with it."""
+    run = Run(folder)
+    evaluation = config.evaluation.model_dump(mode="json")
+    if run.raw_config["evaluation"] != evaluation:
+        run.write_raw_config({**run.raw_config, "evaluation": evaluation})
+
+
+def other_revisions(folder: Path) -> list[str]:
+    """Return a warning where a run was made with other revisions of the code than the present one, else []."""
+    others = [made_with for made_with in Run(folder).revisions if made_with != revision()]
+    if others:
+        return [f"made with revision {', '.join(others)} of the code, which is {revision()} now"]
+    return []
+
+
+@contextmanager
+def recorded(folder: Path) -> Iterator[None]:
+    """Keep the run's status up to date: running within the block and, where the block raises, how it ended."""
+    run = Run(folder)
+    run.write_status("running")
+    try:
+        yield
+    except Pruned as reason:
+        run.write_status("pruned", reason=str(reason))
+        raise
+    except Preempted as preempted:
+        with suppress(OSError):
+            run.write_status(preempted.status, signal=str(preempted))
+        warn(f"preempted ({preempted}): the same command continues from the saved state")
+        raise
+    except Exception as error:
+        with suppress(OSError):  # a full disk must not hide the error
+            run.write_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:  # Ctrl-C, or Lightning's exit after it
+        with suppress(OSError):
+            run.write_status("interrupted")
+        warn("interrupted: the same command continues from the last checkpoint")
+        raise
+
+
+@contextmanager
+def locked(folder: Path, message: str | None = None) -> Iterator[None]:
+    """Lock a run's folder against a second process; the lock of a killed process is free again.
+
+    Args:
+        folder: The folder, which is made where it is missing.
+        message: The error message where another process holds the lock; None: that it trains this run.
+
+    Raises:
+        UserError: Another process holds the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / RunFile.LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        training = f"another process is training {folder}: wait for it, or choose another seed"
+        raise UserError(message or training) from error
+    try:
+        yield
+    finally:
+        lock.release()

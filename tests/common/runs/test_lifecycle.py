@@ -1,0 +1,109 @@
+"""The folder of a run holds one run, is written by one process and records how the run ended."""
+
+import subprocess
+import sys
+
+import pytest
+
+from common.errors import UserError
+from common.preemption import Preempted
+from common.runs.address import run_identity
+from common.runs.files import RunFile
+from common.runs.lifecycle import (
+    Pruned,
+    check_run,
+    locked,
+    open_run,
+    other_revisions,
+    recorded,
+    update_evaluation,
+)
+from common.runs.run import Run
+from tests.helpers.training import small_config
+
+CONTENTS = {"data": "d" * 64, "weights": "random", "init_from": None}
+
+
+@pytest.fixture
+def config(tmp_path):
+    return small_config(tmp_path)
+
+
+@pytest.fixture
+def opened(tmp_path, config):
+    """A run that was opened, and not trained."""
+    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), ["train.py"])
+    return tmp_path / "run"
+
+
+def test_the_same_run_may_be_opened_again(opened, config):
+    check_run(opened, config, run_identity(config, CONTENTS))
+    assert Run(opened).environment["packages"]["timm"]
+
+
+def test_another_identity_is_refused(opened, config):
+    with pytest.raises(UserError, match="another configuration"):
+        check_run(opened, config, run_identity(config, {**CONTENTS, "data": "x"}))
+
+
+def test_resume_never_refuses_an_existing_run(opened, config):
+    with pytest.raises(UserError, match="resume=never"):
+        check_run(opened, config.model_copy(update={"resume": "never"}), run_identity(config, CONTENTS))
+
+
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, config):
+    (tmp_path / "thesis.docx").write_text("precious")
+    with pytest.raises(UserError, match=str(tmp_path)):
+        check_run(tmp_path, config, run_identity(config, CONTENTS))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_revisions_of_a_continued_run_are_collected(opened, config):
+    assert other_revisions(opened) == []
+    run = Run(opened)
+    run.write_json(RunFile.ENVIRONMENT, {**run.environment, "revisions": ["0123456789ab"]})
+    assert "0123456789ab" in other_revisions(opened)[0]
+    open_run(opened, config, run_identity(config, CONTENTS), [])
+    assert len(Run(opened).revisions) == 2
+
+
+def test_new_evaluation_settings_change_that_section_alone(opened, tmp_path):
+    before = Run(opened).raw_config
+    update_evaluation(opened, small_config(tmp_path, "evaluation.resamples=77", "loader.workers=5"))
+    after = Run(opened).raw_config
+    assert after["evaluation"]["resamples"] == 77
+    assert {**after, "evaluation": before["evaluation"]} == before
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (Pruned("below the median"), "pruned"),
+        (Preempted(15), "preempted"),
+        (ValueError("nan"), "failed"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_status_records_how_a_run_ended(tmp_path, error, state):
+    def train():
+        with recorded(tmp_path):
+            assert Run(tmp_path).status.state == "running"
+            raise error
+
+    with pytest.raises(type(error)):
+        train()
+    assert Run(tmp_path).status.state == state
+
+
+def test_a_second_process_is_refused_while_the_first_trains(tmp_path):
+    lines = [
+        "from pathlib import Path",
+        "from common.runs.lifecycle import locked",
+        f"with locked(Path({str(tmp_path)!r})): 0",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    with locked(tmp_path):
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "another process is training" in second.stderr
+    assert subprocess.run(command, check=False).returncode == 0
