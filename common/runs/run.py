@@ -148,7 +148,7 @@ class Run:
         """Return the run in a folder, or else those anywhere below it, sorted by path."""
         if cls.is_run(folder):
             return [cls(folder)]
-        files = [file for mark in MARKS for file in folder.rglob(mark)]
+        files = [file for mark in MARKS for file in folder.rglob(str(mark))]
         return [cls(place) for place in sorted({file.parent for file in files})]
 
     def path(self, file: RunFile) -> Path:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from common.runs.ensemble import ENSEMBLE
+from common.runs.files import RunFile
 from evaluation.report.blocks import Row, Section, Table
 from evaluation.report.sources import Chapter, Source
 from evaluation.report.summary import last_part
@@ -23,7 +23,7 @@ def members_section(chapter: Chapter, name: str) -> Section:
 
 
 def _members(source: Source, fold: str) -> Table | None:
-    made = source.facts(ENSEMBLE)
+    made = source.facts(RunFile.ENSEMBLE)
     # Older ensembles named their members in status.json alone.
     labels = made.get("labels") or [last_part(one, 3) for one in source.facts("status.json").get("members") or ()]
     if not labels:
