@@ -82,8 +82,8 @@ def test_help_imports_nothing_heavy(tmp_path):
 
 def test_a_page_is_made_without_a_model_library(runs):
     code = (
-        "import sys; from pathlib import Path; from evaluation.report import figures; "
-        "from evaluation.report.page import Options, write_report; figures.as_picture = lambda draw, size: 'data:,'; "
+        "import sys; from pathlib import Path; from evaluation.report import plots; "
+        "from evaluation.report.page import Options, write_report; plots.as_picture = lambda draw, size: 'data:,'; "
         "write_report([Path(sys.argv[1])], Path(sys.argv[1], 'x.html'), Options()); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pytorch_lightning')))"
     )
