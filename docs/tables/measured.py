@@ -9,6 +9,7 @@ from common.errors import UserError
 from docs.tables import ensembles as judged_tables
 from docs.tables import karyograms as karyogram_tables
 from docs.tables import plans as plan_tables
+from docs.tables.headline import headline
 from evaluation.core.markdown import interval, markdown
 from evaluation.papers import tables as claims_tables
 from evaluation.papers.reproduction import FOLD_LABEL
@@ -121,6 +122,7 @@ def _refuse_twice(rows: pd.DataFrame) -> None:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
+    "headline": headline,
     "claims": claims_tables.claims("004"),
     "claims_001": claims_tables.claims_001,
     "claims_and_measured": claims_tables.claims("002", "003"),
