@@ -1,8 +1,8 @@
-"""Measure what the house costs, as ratios within one run: never a figure of two runs."""
+"""Benchmarks: each compares alternatives within one run, so that the machine does not matter."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -37,13 +40,12 @@ PageImages = Annotated[int, typer.Option(min=10, help="Test images of the page."
 Openings = Annotated[int, typer.Option(min=1, help="How often the page is opened.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDE]...", help="What train.py is given.")]
 Starts = Annotated[int, typer.Option(min=1, help="How often each process is started, in turn.")]
-SharedFolder = Annotated[Path | None, typer.Option(help="Below it all is written; one that a cluster's nodes share.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
 @app.callback()
 def benchmarks() -> None:
-    """Measure what the house costs, as ratios within one run."""
+    """Compare alternatives within one run, so that the machine does not matter."""
 
 
 @app.command()
@@ -61,8 +63,6 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
     from rich.table import Table
 
     from benchmarks.overhead import CASES, measure
-    from common.files import write_csv
-    from common.revision import revision
     from lightning_modules.stages.fit import set_up_torch
 
     set_up_torch()
@@ -74,14 +74,13 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
         rows.append(measure(case, max(20, steps // 4) if case.heavy else steps))
         row = rows[-1]
         console.print(f"{row['case']}: {row['bare_ms']:.1f} ms bare, {row['ours_ms']:.1f} ms ours", highlight=False)
-    found = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__, revision=revision())
+    table = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__)
     shown = Table("case", "bare step, ms", "(fetch)", "our step, ms", "(fetch)", "bare / ours", title="overhead")
     for row in rows:
         times = [f"{row[f'{name}_ms']:.2f}" for name in ("bare", "bare_fetch", "ours", "ours_fetch")]
         shown.add_row(row["case"], *times, f"{row['ratio']:.3f}")
     console.print(shown)
-    if csv:
-        write_csv(csv, found.round(4))
+    _write(csv, table)
 
 
 @app.command(name="mc_dropout")
@@ -110,8 +109,6 @@ def mc_dropout(
 
     from benchmarks.mc_dropout import CASES, Settings, measure
     from common.errors import UserError
-    from common.files import write_csv
-    from common.revision import revision
     from lightning_modules.stages.fit import set_up_torch
 
     set_up_torch()
@@ -125,7 +122,7 @@ def mc_dropout(
     for case in CASES:
         console.print(f"{case.name} ...", highlight=False)
         rows.append(measure(case, settings))
-    found = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__, revision=revision())
+    table = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__)
     heads = ("one pass, ms", f"{passes} passes, ms", "ratio to one", "faster than naive", "than repeated batch")
     shown = Table("case", *heads, "than repeated features", title="mc_dropout")
     for row in rows:
@@ -134,8 +131,7 @@ def mc_dropout(
     console.print(shown)
     if settings.slow_passes != passes:
         console.print(f"naive and repeated batch: measured with {settings.slow_passes} passes, scaled up to {passes}")
-    if csv:
-        write_csv(csv, found.round(4))
+    _write(csv, table)
 
 
 @app.command()
@@ -161,8 +157,6 @@ def ensemble(
     from benchmarks.ensemble import CASES, Settings, fitness_table, measure_fitness, measure_time, read_case, time_table
     from common.config.ensemble import GeneticConfig
     from common.errors import UserError
-    from common.files import write_csv
-    from common.revision import revision
 
     if deap_rounds > rounds:
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
@@ -175,8 +169,7 @@ def ensemble(
         fitness = measure_fitness(case, settings)
         console.print(time_table(times), fitness_table(fitness))
         rows += times + fitness
-    if csv:
-        write_csv(csv, pd.DataFrame(rows).assign(revision=revision()).round(6))
+    _write(csv, pd.DataFrame(rows), 6)
 
 
 @app.command()
@@ -191,14 +184,11 @@ def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) 
     from rich.console import Console
 
     from benchmarks.interval_coverage import coverage_table, measure_all
-    from common.files import write_csv
-    from common.revision import revision
 
-    found = measure_all(cases, resamples)
-    for world in found["world"].unique():
-        Console().print(coverage_table(found, world))
-    if csv:
-        write_csv(csv, found.assign(revision=revision()).round(4))
+    table = measure_all(cases, resamples)
+    for world in table["world"].unique():
+        Console().print(coverage_table(table, world))
+    _write(csv, table)
 
 
 @app.command()
@@ -216,48 +206,45 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
     from rich.console import Console
 
     from benchmarks.report import measure
-    from common.files import write_csv
-    from common.revision import revision
     from evaluation.terminal import frame_table
 
     with tempfile.TemporaryDirectory() as folder:
         row = measure(Path(folder), images, rounds)
     Console().print(frame_table(pd.DataFrame(row.items(), columns=["report", "figure"]), "report"))
-    if csv:
-        found = pd.DataFrame([row]).assign(rounds=rounds, revision=revision())
-        write_csv(csv, found.round(2))
+    _write(csv, pd.DataFrame([row]).assign(rounds=rounds), 2)
 
 
 @app.command()
 @report_user_errors()
-def startup(overrides: Overrides = None, rounds: Starts = 5, work: SharedFolder = None, csv: Csv = None) -> None:
-    """Measure a job from the start of its process to its first training batch, phase by phase, in fresh processes.
+def startup(overrides: Overrides = None, rounds: Starts = 5, csv: Csv = None) -> None:
+    """Measure a job from the start of its process to its first training batch, in fresh processes.
 
-    Beside it stands a process that imports torch, timm, Lightning, Hydra and albumentations and ends, and both without
-    Python's bytecode. With a Slurm at hand, also from sbatch to the first batch. Without overrides: a smoke run.
+    Beside it a process that imports torch, timm, Lightning, Hydra and albumentations and ends, and both without
+    Python's bytecode. Without overrides: a smoke run.
 
     [bold]python -m benchmarks startup --csv results/startup.csv[/bold]
     """
     import tempfile
     from importlib.metadata import version
 
-    from rich.console import Console
+    from benchmarks.startup import USUAL, beyond_libraries, measure
 
-    from benchmarks.startup import USUAL, beyond, has_slurm, measure, startup_table
+    with tempfile.TemporaryDirectory() as folder:
+        table = measure(Path(folder), overrides or USUAL, rounds, print)
+    wide = table.pivot_table("wall_s", "phase", ["case", "bytecode"], sort=False)
+    print(wide.round(2).to_string(na_rep=""))
+    beyond = [beyond_libraries(table, clock) for clock in ("wall_s", "cpu_s")]
+    print(f"beyond the five libraries: {beyond[0]:.1f} s, {beyond[1]:.1f} s of CPU time")
+    _write(csv, table.assign(overrides=" ".join(overrides or USUAL), torch=version("torch")), 3)
+
+
+def _write(csv: Path | None, table: "pd.DataFrame", digits: int = 4) -> None:
+    """Write a table with the revision of the code, where a file is named."""
     from common.files import write_csv
     from common.revision import revision
 
-    console = Console()
-    slurm = has_slurm()
-    with tempfile.TemporaryDirectory(dir=work) as folder:
-        found = measure(Path(folder), overrides or USUAL, rounds, slurm, lambda text: console.print(text, markup=False))
-    console.print(startup_table(found))
-    console.print(f"beyond the five libraries: {beyond(found):.1f} s, {beyond(found, 'cpu_s'):.1f} s of CPU time")
-    if not slurm:
-        console.print("no Slurm answers here: a job is not followed from sbatch on")
     if csv:
-        about = {"overrides": " ".join(overrides or USUAL), "torch": version("torch"), "revision": revision()}
-        write_csv(csv, found.assign(**about).round(3))
+        write_csv(csv, table.assign(revision=revision()).round(digits))
 
 
 if __name__ == "__main__":

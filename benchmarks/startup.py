@@ -1,203 +1,130 @@
-"""The measurement behind ``benchmark.py startup``: from the start of a process, or from sbatch, to the first batch."""
+"""Time from the start of a process to the first training batch: imports by library, and the rest."""
 
 import json
 import os
-import shutil
-import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
 
 from common.errors import UserError
 from common.paths import ROOT
 
-PROBE = ROOT / "scripts" / "benchmarks" / "startup_probe"
-LIBRARIES = "import torch, timm, pytorch_lightning, hydra, albumentations"
-BARE = "five libraries"
-JOB = "train.py"
-SUBMITTED = "sbatch to first batch"
-IMPORTS = ("Hydra", "torch", "timm", "Lightning", "albumentations", "other libraries", "our modules")
-WORK = ("compose", "inspect", "build", "prepare", "trainer", "first batch", "rest")
-PHASES = ("python", *IMPORTS, *WORK, "total")
-WAITING = ("queue", "job to Python", "Python to first batch", "total")
+LIBRARIES = {
+    "torch": "torch",
+    "timm": "timm",
+    "pytorch_lightning": "Lightning",
+    "lightning_fabric": "Lightning",
+    "lightning_utilities": "Lightning",
+    "torchmetrics": "Lightning",  # which imports it, whole
+    "hydra": "Hydra",
+    "omegaconf": "Hydra",
+    "albumentations": "albumentations",
+}
+OURS = ("common", "datamodules", "lightning_modules", "evaluation", "hydra_plugins", "train", "workflows")
+LIBRARIES |= dict.fromkeys(OURS, "our modules")
 USUAL = ("+experiment=resnet50_cut_block5", "+profile=smoke", "data=synthetic", "weights=random")
-Times = dict[str, tuple[float, float]]  # of a phase: seconds of wall and of CPU time
+# What is run: each prints, as it ends, the time, its CPU time and the modules that it has imported.
+REPORT = """
+import json, os, sys, time
+def report():
+    facts = {"time": time.time(), "cpu": time.process_time(), "modules": sorted(sys.modules)}
+    os.write(1, (chr(10) + json.dumps(facts)).encode())
+    os._exit(0)
+"""
+PROGRAMS = {
+    "five libraries": REPORT + "import torch, timm, pytorch_lightning, hydra, albumentations\nreport()",
+    "train.py": f"""{REPORT}
+from common.cli import heavy_imports
+with heavy_imports():
+    from lightning_modules.classifier import Classifier
+Classifier.training_step = lambda *batch: report()
+import train
+from common.sweeps.jobs import command_line
+with command_line():
+    train.main()
+""",
+}
 
 
-class Processes:
-    """Starts processes with the probe in them, and reads what it has counted.
+def measure(folder: Path, overrides: Sequence[str], rounds: int, note: Callable[[str], None]) -> pd.DataFrame:
+    """Start both programs in turn, with Python's bytecode and without; return medians, a row per case and phase.
 
-    Bytecode of their own is written by the first of them into ``folder``, so that how this machine came to its
-    packages does not matter; without bytecode, every process compiles all that it imports.
-
-    Args:
-        folder: An empty folder for everything.
-        overrides: What is typed after ``train.py``.
-    """
-
-    def __init__(self, folder: Path, overrides: Sequence[str]) -> None:
-        self.folder = folder
-        self.overrides = overrides
-        self.runs = 0
-
-    def bare(self, bytecode: bool) -> Times:
-        """Import the five libraries and nothing else."""
-        finish = "import sitecustomize; sitecustomize.WATCH.finish()"
-        return _times(self._start(["-c", f"{LIBRARIES}; {finish}"], bytecode))
-
-    def job(self, bytecode: bool) -> Times:
-        """Run train.py up to its first batch; it ends there."""
-        return _times(self.job_facts(bytecode))
-
-    def job_facts(self, bytecode: bool | None = None, write: bool = False) -> dict[str, Any]:
-        """Run train.py up to its first batch; return what the probe has written.
-
-        Args:
-            bytecode: Whether there is any; None: as it is on this machine.
-            write: Write it.
-        """
-        return self._start(self._job(), bytecode, write=write, KARYOCYTE_STARTUP_STOP="1")
-
-    def submitted(self) -> Times:
-        """Send the job to Slurm with the launcher, and wait for its end; the queue's time stands apart."""
-        began = f'"date +%s.%N > {self.folder}/marks/began"'
-        cluster = ["+cluster=slurm", "cluster.poll_seconds=1", "cluster.cpus_per_task=1", "cluster.gpus_per_node=null"]
-        script, *overrides = self._job()
-        command = [script, "-m", *overrides, *cluster, f"cluster.setup=[{began}]"]
-        facts = self._start(command, bytecode=True)
-        submitted = min(_read(self.marks.glob("submit-*.json")), key=lambda mark: mark["submitted"])["submitted"]
-        moments = [submitted, float((self.marks / "began").read_text()), facts["started"], facts["first_batch"]]
-        spans = [later - earlier for earlier, later in zip(moments[:-1], moments[1:], strict=True)]
-        nothing = float("nan")  # a job that waits has no CPU time
-        each = dict(zip(WAITING, ((span, nothing) for span in spans), strict=False))
-        return each | {"total": (sum(spans), facts["cpu"])}
-
-    @property
-    def marks(self) -> Path:
-        """Where the probe writes."""
-        return self.folder / "marks"
-
-    def _job(self) -> list[str]:
-        self.runs += 1
-        places = [f"output_dir={self.folder}/outputs", f"cache_dir={self.folder}/cache", f"seed={self.runs}"]
-        return ["train.py", *self.overrides, *places, "trainer.enable_progress_bar=false"]
-
-    def _start(
-        self, arguments: Sequence[str], bytecode: bool | None, write: bool = False, **more: str
-    ) -> dict[str, Any]:
-        shutil.rmtree(self.marks, ignore_errors=True)
-        self.marks.mkdir()
-        path = os.pathsep.join([str(PROBE), *filter(None, [os.environ.get("PYTHONPATH")])])
-        own = {
-            "KARYOCYTE_STARTUP": str(self.marks),
-            "PYTHONPATH": path,
-            "PYTHONDONTWRITEBYTECODE": "" if write else "1",
-        }
-        if bytecode is not None:
-            own["PYTHONPYCACHEPREFIX"] = str(self.folder / ("bytecode" if bytecode else "none"))
-        command = [sys.executable, *arguments]
-        environment = os.environ | own | more
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        found = _read(self.marks.glob("start-*.json"))
-        if done.returncode or not found:
-            said = (done.stderr.strip() or done.stdout.strip() or "it did not say why").splitlines()[-1]
-            raise UserError(f"{' '.join(arguments[:4])} ... did not come to its first batch: {said}")
-        return found[0]
-
-
-def measure(
-    folder: Path, overrides: Sequence[str], rounds: int, slurm: bool, note: Callable[[str], None]
-) -> pd.DataFrame:
-    """Start the processes of every case in turn, ``rounds`` times; return medians, one row per case and phase.
+    Python itself times the imports (``-X importtime``, which adds some per cent to each); the phase "rest" is what
+    remains of the total.
 
     Args:
-        folder: An empty folder; for Slurm, one that its nodes share.
+        folder: An empty folder for runs and caches.
         overrides: What is typed after ``train.py``; the images are prepared beforehand.
         rounds: How often.
-        slurm: Whether jobs are sent to Slurm, too.
-        note: Told what is done.
+        note: Called with a line on each measurement.
     """
-    processes = Processes(folder, overrides)
     note("filling the caches ...")
-    processes.job_facts(bytecode=True, write=True)
-    cases: dict[tuple[str, bool], Callable[[], Times]] = {}
-    for bytecode in (True, False):
-        cases[BARE, bytecode] = lambda bytecode=bytecode: processes.bare(bytecode)
-        cases[JOB, bytecode] = lambda bytecode=bytecode: processes.job(bytecode)
-    if slurm:
-        cases[SUBMITTED, True] = processes.submitted
-    times: dict[tuple[str, bool], list[Times]] = {case: [] for case in cases}
+    first_batch("train.py", folder, overrides)
+    rows = []
     for number in range(rounds):
-        for case, run in cases.items():
-            times[case].append(run())
-            note(f"round {number + 1}, {case[0]}{_suffix(case[1])}: {times[case][-1]['total'][0]:.1f} s")
-    return pd.DataFrame(list(_rows(times)))
+        for case in PROGRAMS:
+            for bytecode in (True, False):
+                facts = first_batch(case, folder, overrides, bytecode)
+                note(f"round {number + 1}, {case}, bytecode={bytecode}: {facts['seconds']:.1f} s")
+                phases = imports_by_library(facts["stderr"])
+                phases["rest"] = facts["seconds"] - sum(phases.values())
+                rows += [(case, bytecode, phase, seconds, float("nan")) for phase, seconds in phases.items()]
+                rows.append((case, bytecode, "total", facts["seconds"], facts["cpu"]))
+    table = pd.DataFrame(rows, columns=["case", "bytecode", "phase", "wall_s", "cpu_s"])
+    medians = table.groupby(["case", "bytecode", "phase"], sort=False).median().reset_index()
+    return medians.assign(rounds=rounds)
 
 
-def beyond(found: pd.DataFrame, clock: str = "wall_s") -> float:
+def first_batch(case: str, folder: Path, overrides: Sequence[str], bytecode: bool = True) -> dict[str, Any]:
+    """Start a program of ``PROGRAMS`` and wait until its first training batch, where it ends.
+
+    Returns:
+        Seconds of wall ("seconds") and of CPU time ("cpu"), the imported "modules", and "stderr".
+
+    Raises:
+        UserError: It ended before.
+    """
+    environment = dict(os.environ)
+    if not bytecode:
+        environment |= {"PYTHONPYCACHEPREFIX": str(folder / "none"), "PYTHONDONTWRITEBYTECODE": "1"}
+    places = [f"output_dir={folder / str(time.time_ns())}", f"cache_dir={folder / 'cache'}"]
+    arguments = [*overrides, *places, "trainer.enable_progress_bar=false"]
+    command = [sys.executable, "-X", "importtime", "-c", PROGRAMS[case], *arguments]
+    start = time.time()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    last = done.stdout.rpartition("\n")[2]
+    if done.returncode or not last.startswith("{"):
+        messages = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+        reason = "".join(messages[-1:])
+        raise UserError(f"{case} {' '.join(overrides[:4])} ended before its first batch: {reason}")
+    facts = json.loads(last)
+    return {**facts, "seconds": facts["time"] - start, "stderr": done.stderr}
+
+
+def imports_by_library(stderr: str) -> dict[str, float]:
+    """Return the seconds of imports by library, from what ``-X importtime`` prints; each module counts once."""
+    seconds: dict[str, float] = {}
+    for line in stderr.splitlines():
+        own, _, module = line.removeprefix("import time:").partition("|")
+        if not line.startswith("import time:") or not own.strip().isdigit():
+            continue
+        package = module.rpartition("|")[2].strip().partition(".")[0]
+        library = LIBRARIES.get(package, "other libraries")
+        seconds[library] = seconds.get(library, 0.0) + int(own) / 1e6
+    return seconds
+
+
+def beyond_libraries(table: pd.DataFrame, clock: str = "wall_s") -> float:
     """Return the median seconds of train.py to its first batch, less those of importing the five libraries.
 
     Args:
-        found: Of :func:`measure`.
+        table: Of :func:`measure`.
         clock: "wall_s", or "cpu_s", which other work on the machine disturbs less.
     """
-    rows = found[(found["phase"] == "total") & found["bytecode"]].set_index("case")[clock]
-    return float(rows[JOB] - rows[BARE])
-
-
-def has_slurm() -> bool:
-    """Whether there is a Slurm here that answers."""
-    if shutil.which("sbatch") is None:
-        return False
-    return subprocess.run(["sinfo", "--noheader"], capture_output=True, check=False).returncode == 0
-
-
-def startup_table(found: pd.DataFrame) -> Table:
-    """Return the table of all phases: seconds of wall time, and in brackets of CPU time."""
-    shown = Table("phase", title="from the start of a process to the first batch, s")
-    cases = list(dict.fromkeys(zip(found["case"], found["bytecode"], strict=True)))
-    for case, bytecode in cases:
-        shown.add_column(case + _suffix(bytecode), justify="right")
-    cells = found.set_index(["case", "bytecode", "phase"])
-    for phase in (*PHASES[:-1], *WAITING):
-        keys = [(*case, phase) for case in cases]
-        shown.add_row(phase, *[_cell(cells.loc[key]) if key in cells.index else "" for key in keys])
-    return shown
-
-
-def _suffix(bytecode: bool) -> str:
-    if bytecode:
-        return ""
-    return ", no bytecode"
-
-
-def _cell(row: pd.Series) -> str:
-    if pd.isna(row["cpu_s"]):
-        cpu = ""
-    else:
-        cpu = f" ({row['cpu_s']:.2f})"
-    return f"{row['wall_s']:.2f}{cpu}"
-
-
-def _rows(times: dict[tuple[str, bool], list[Times]]) -> Iterator[dict[str, Any]]:
-    for (case, bytecode), rounds in times.items():
-        for phase in WAITING if case == SUBMITTED else PHASES:
-            counted = [each[phase] for each in rounds if phase in each]
-            if counted:
-                wall, cpu = (statistics.median(each) for each in zip(*counted, strict=True))
-                about = {"case": case, "bytecode": bytecode, "phase": phase}
-                yield {**about, "wall_s": wall, "cpu_s": cpu, "rounds": len(rounds)}
-
-
-def _times(facts: dict[str, Any]) -> Times:
-    groups = {name: (wall, cpu) for name, (wall, cpu) in facts["groups"].items()}
-    return groups | {"total": (facts["first_batch"] - facts["started"], facts["cpu"])}
-
-
-def _read(files: Iterator[Path]) -> list[dict[str, Any]]:
-    return [json.loads(file.read_text()) for file in files]
+    totals = table[(table["phase"] == "total") & table["bytecode"]].set_index("case")[clock]
+    return float(totals["train.py"] - totals["five libraries"])

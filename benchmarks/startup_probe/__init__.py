@@ -1,1 +1,0 @@
-"""Put first on PYTHONPATH, this folder times the start of a training process."""
