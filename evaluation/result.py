@@ -1,0 +1,559 @@
+"""What an evaluation says, as dataclasses: the content of ``metrics.json``.
+
+``EvaluationResult.to_dict`` and ``from_dict`` are the one way to JSON and back. The fields are the keys of the file, in
+its order; fields that were added later have a default, so that older files are readable.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
+
+from common.errors import UserError
+
+Matrix = list[list[int]]
+# What a warning is about; others are about the whole evaluation.
+TOPICS = (
+    *("test", "validation", "leak", "another set", "fold mean", "cells"),
+    *("assignment", "subgroups", "calibration", "triage"),
+)
+# Keys of metrics.json that only one run, or only several folds, have.
+OPTIONAL = ("validation", "folds", "fold_means")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and how far it may be off.
+
+    Attributes:
+        value: The metric on all images; None where undefined.
+        low: Lower end of the interval; None where there is none.
+        high: Upper end.
+        method: The method of ``intervals.methods.ends``, "exact" or "binomial" (see ``intervals.bootstrap``); None
+            without an interval.
+        resamples: How many resamples the interval is based on, or would be.
+        undefined: On how many of them the metric is undefined; a bootstrap interval leaves them out.
+        clusters: The number of subjects (cells or images, where no subject is known).
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str | None
+    resamples: int
+    undefined: int
+    clusters: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of images with its exact interval.
+
+    Attributes:
+        value: ``hits`` / ``total``; None where ``total`` is 0.
+        low: Lower end, 0 to 1; None where ``total`` is 0.
+        high: Upper end.
+        hits: How many of them.
+        total: Of how many.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    hits: int
+    total: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the probability of the positive class.
+
+    Attributes:
+        value: An image is predicted positive where its probability is at least this (0 to 1); None without threshold.
+        method: "youden", "f1" or "sensitivity".
+        reason: Why there is none, else None.
+        sensitivity: On the images that it was chosen on (0 to 1).
+        specificity: On the same images.
+    """
+
+    value: float | None
+    method: str
+    reason: str | None = None
+    sensitivity: float | None = None
+    specificity: float | None = None
+
+
+@dataclass(frozen=True)
+class FoldThresholds:
+    """The thresholds of several folds: their values, the method, and the first reason why there is none."""
+
+    value: list[float | None]
+    method: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """The metrics of the test or the validation images.
+
+    Attributes:
+        images: Labelled ones.
+        unlabelled: The others, which are left out.
+        subjects: None where none is known.
+        drawn: What the intervals take for independent: "subjects", "cells" or "images".
+        class_counts: Images by class.
+        class_subjects: Subjects by class; None where no subject is known.
+        metrics: By name; two classes predicted at 0.5, more by the most probable class.
+        confusion: Shape (K, K), rows the truth, in the order of the classes.
+        metrics_at_threshold: At the threshold that validation chose; None where there is none.
+        confusion_at_threshold: Likewise.
+    """
+
+    images: int
+    unlabelled: int
+    subjects: int | None
+    drawn: str
+    class_counts: dict[str, int]
+    class_subjects: dict[str, int] | None
+    metrics: dict[str, Interval]
+    confusion: Matrix
+    metrics_at_threshold: dict[str, Interval] | None
+    confusion_at_threshold: Matrix | None
+
+
+@dataclass(frozen=True)
+class FoldMetrics:
+    """The plain values of one fold's test metrics, at 0.5 and at its own threshold (None where it has none)."""
+
+    metrics: dict[str, float | None]
+    metrics_at_threshold: dict[str, float | None] | None
+
+
+@dataclass(frozen=True)
+class FoldMeans:
+    """The means over the folds with their intervals, of value None where a fold's is undefined."""
+
+    metrics: dict[str, Interval]
+    metrics_at_threshold: dict[str, Interval] | None
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One class of more than two.
+
+    Attributes:
+        name: The class.
+        images: Labelled test images.
+        recall: 0 to 1; None where there is no image.
+        mistaken_for: The most frequent wrong prediction; None where nothing is wrong.
+        recall_assigned: After the joint assignment; None without.
+        mistaken_for_assigned: Likewise.
+    """
+
+    name: Annotated[str, Field(alias="class")]
+    images: int
+    recall: float | None
+    mistaken_for: str | None
+    recall_assigned: float | None
+    mistaken_for_assigned: str | None
+
+
+@dataclass(frozen=True)
+class AssignmentCosts:
+    """What a chromosome too many and too few costs, in nats."""
+
+    extra: float
+    missing: float
+
+
+@dataclass(frozen=True)
+class KaryotypeCounts:
+    """Numbers of cells by what the numbers of their chromosomes say.
+
+    Attributes:
+        abnormal: True counts are not 46,XX or 46,XY.
+        recovered: Of these: predicted with exactly these counts by the joint assignment.
+        recovered_before: Likewise, by the most probable classes.
+        normal: True counts are 46,XX or 46,XY.
+        alarmed: Of these: predicted with other counts by the joint assignment.
+        alarmed_before: Likewise, by the most probable classes.
+    """
+
+    abnormal: int
+    recovered: int
+    recovered_before: int
+    normal: int
+    alarmed: int
+    alarmed_before: int
+
+
+@dataclass(frozen=True)
+class AssignmentResult:
+    """The test cells before and after the joint assignment.
+
+    Attributes:
+        costs: Of each run.
+        chosen: "fixed" or "validation".
+        cells: How many.
+        unplaceable: Cells of a size that no karyotype has, which keep their most probable classes.
+        metrics: Under ``cell_metrics.cell_metric_names``.
+        fold_means: The same as means over folds; None for a single run.
+        confusion: Of the assigned classes, rows the truth.
+        karyotypes: Counts of whole cells.
+    """
+
+    costs: list[AssignmentCosts]
+    chosen: str
+    cells: int
+    unplaceable: int
+    metrics: dict[str, Interval]
+    fold_means: dict[str, Interval] | None
+    confusion: Matrix
+    karyotypes: KaryotypeCounts
+
+
+@dataclass(frozen=True)
+class KindResult:
+    """The test images of one class and kind (None where it is unknown): how many are predicted right."""
+
+    name: Annotated[str, Field(alias="class")]
+    kind: str | None
+    images: int
+    recall: Share
+    recall_at_threshold: Share | None
+
+
+@dataclass(frozen=True)
+class SubjectRuleResult:
+    """One way to predict a subject from its images.
+
+    Attributes:
+        metrics: By name; the intervals draw subjects.
+        confusion: Rows the truth.
+        threshold: That validation chose; None: 0.5, or more than two classes; a list for several folds.
+    """
+
+    metrics: dict[str, Interval]
+    confusion: Matrix
+    threshold: float | None | list[float | None]
+
+
+@dataclass(frozen=True)
+class SubjectsResult:
+    """Predictions of test subjects: how many, how many with images of several classes are left out, and by rule."""
+
+    subjects: int
+    left_out: int
+    rules: dict[str, SubjectRuleResult]
+
+
+@dataclass(frozen=True)
+class SubgroupResult:
+    """A part of the test images.
+
+    Attributes:
+        by: "fold", "group", "size" or "kind".
+        group: Its name.
+        images: How many.
+        subjects: None where none is known.
+        class_counts: Images by class.
+        metrics: By name, at 0.5 or by the most probable class.
+    """
+
+    by: str
+    group: str
+    images: int
+    subjects: int | None
+    class_counts: dict[str, int]
+    metrics: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class SensitivityResult:
+    """The threshold that keeps a requested sensitivity on validation, and its test metrics.
+
+    Attributes:
+        wished: The requested sensitivity, 0 to 1.
+        threshold: A list for several folds.
+        validation: ``sensitivity`` and ``specificity`` there, likewise.
+        sensitivity: On test.
+        specificity: On test.
+    """
+
+    wished: float
+    threshold: float | list[float]
+    validation: dict[str, float | list[float]]
+    sensitivity: Interval
+    specificity: Interval
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Probabilities of the predicted class from ``low`` to ``high``: their mean and the accuracy (None where empty)."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class CalibratedError:
+    """The calibration error of so many images if every probability were right: mean and 95 % quantile of draws."""
+
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationMetrics:
+    """Expected calibration error, Brier score and negative log-likelihood of probabilities, with their intervals."""
+
+    ece: float
+    brier: float
+    nll: float
+    intervals: dict[str, Interval] = field(default_factory=dict)  # absent in old files
+    ece_if_calibrated: CalibratedError
+    reliability: list[ReliabilityBin]
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """The calibration of the test images.
+
+    Attributes:
+        bins: How many.
+        binning: How they are made.
+        temperature: Fitted on validation; a list for several folds; None where none can be fitted.
+        reason: Why there is none, or why it is held at an end; else None.
+        images: How many.
+        before: As trained.
+        after: With the temperature; None without.
+        sampled: Of the mean of Monte Carlo passes or of the members of an ensemble; None without.
+    """
+
+    bins: int
+    binning: str
+    temperature: float | None | list[float | None]
+    reason: str | None
+    images: int
+    before: CalibrationMetrics
+    after: CalibrationMetrics | None
+    sampled: CalibrationMetrics | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiskCoverageResult:
+    """The area under a risk-coverage curve, its excess over the best order, and the wrong predictions among images."""
+
+    aurc: float
+    e_aurc: float
+    wrong: int
+    images: int
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """Below ``threshold`` an image is released as negative without a person.
+
+    Attributes:
+        threshold: On the probability of the positive class; None where validation lacks a class.
+        positives: Positive validation images.
+        kept: How many of them are at or above the threshold.
+        sensitivity: The share of it, at least the requested one.
+        lower_bound: Its exact one-sided lower bound.
+        needed: How many positive validation images, all kept, would bring the bound to the requested one.
+    """
+
+    threshold: float | None
+    positives: int
+    kept: int
+    sensitivity: float | None
+    lower_bound: float | None
+    needed: int
+
+
+@dataclass(frozen=True)
+class ReleaseResult:
+    """The release of each fold, as chosen on validation, and the sensitivity of all on test."""
+
+    validation: list[Release]
+    test: Share
+
+
+@dataclass(frozen=True)
+class ConformalSets:
+    """How often sets hold the truth, of all and by class, and the shares of images by the size of their set."""
+
+    coverage: Share
+    per_class: dict[str, Share]
+    one: float
+    several: float
+    none: float
+
+
+@dataclass(frozen=True)
+class ConformalResult:
+    """Conformal sets of a requested coverage; None where validation has too few images (of a class)."""
+
+    coverage: float
+    note: str
+    marginal: ConformalSets | None
+    by_class: ConformalSets | None
+
+
+@dataclass(frozen=True)
+class TriageRuleResult:
+    """What a rule of triage does, a person being right on every reviewed image.
+
+    Attributes:
+        rule: Its name.
+        text: What it says.
+        cut: Below which confidence a person looks, or below which probability an image is released; None for others;
+            a list for several folds.
+        images: How many.
+        review: How many a person sees.
+        review_share: The share of them.
+        alone: Decided without a person.
+        accuracy: Of those.
+        missed: Positives decided alone as negative.
+        false_alarms: Negatives decided alone as positive.
+        sensitivity: Of person and machine together.
+    """
+
+    rule: str
+    text: str
+    cut: float | None | list[float]
+    images: int
+    review: int
+    review_share: float
+    alone: int
+    accuracy: Share
+    missed: int
+    false_alarms: int
+    sensitivity: Share
+
+
+@dataclass(frozen=True)
+class TriageResult:
+    """Triage of the test images: areas by confidence, the release, conformal sets, and every rule."""
+
+    risk_coverage: dict[str, RiskCoverageResult]
+    release: ReleaseResult
+    conformal: ConformalResult
+    rules: list[TriageRuleResult]
+
+
+@dataclass(frozen=True)
+class EvaluationWarning:
+    """What limits the results; ``topic`` is one of TOPICS, or "" where it is about the whole evaluation."""
+
+    topic: str
+    text: str
+
+    def __str__(self) -> str:
+        """Return the line of ``metrics.json``."""
+        if self.topic:
+            return f"{self.topic}: {self.text}"
+        return self.text
+
+    @classmethod
+    def parse(cls, line: str) -> "EvaluationWarning":
+        """Read a line of ``metrics.json``."""
+        topic, separator, text = line.partition(": ")
+        if separator and topic in TOPICS:
+            return cls(topic, text)
+        return cls("", line)
+
+
+def warnings_about(topic: str, texts: Iterable[str]) -> list[EvaluationWarning]:
+    """Return a warning of this topic for each text."""
+    return [EvaluationWarning(topic, text) for text in texts]
+
+
+def _parsed(value: object) -> object:
+    if isinstance(value, str):
+        return EvaluationWarning.parse(value)
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """The evaluation of one run, or of the folds of one experiment.
+
+    Attributes:
+        about: Facts of the run; lists of them where folds differ.
+        classes: The K class names.
+        positive_class: Of two classes; None for more.
+        settings: The fields of ``EvaluationConfig``.
+        threshold: That validation chose; each fold's own.
+        test: Metrics of the test images.
+        validation: Metrics of the validation images; None for several folds.
+        folds: Plain test metrics of each fold; None for a single run.
+        fold_means: Means over the folds; None for a single run.
+        per_class: Of more than two classes, else None.
+        assignment: Of whole cells of chromosomes, else None.
+        per_kind: None where no kind is known.
+        by_subject: None where subjects cannot be evaluated, see ``breakdowns.by_subject``.
+        subgroups: What divides the test images.
+        operating_points: Of two classes, else None.
+        calibration: None without labelled test images.
+        triage: Of two classes, else None.
+        warnings: What limits the results.
+    """
+
+    about: dict[str, Any]
+    classes: list[str]
+    positive_class: str | None
+    settings: dict[str, Any]
+    threshold: OperatingPoint | FoldThresholds
+    test: PartResult
+    validation: PartResult | None = None
+    folds: list[FoldMetrics] | None = None
+    fold_means: FoldMeans | None = None
+    per_class: list[ClassResult] | None = None
+    assignment: AssignmentResult | None = None
+    per_kind: list[KindResult] | None = None
+    by_subject: SubjectsResult | None = None
+    subgroups: list[SubgroupResult] = field(default_factory=list)
+    operating_points: list[SensitivityResult] | None = None
+    calibration: CalibrationResult | None = None
+    triage: TriageResult | None = None
+    warnings: list[Annotated[EvaluationWarning, BeforeValidator(_parsed), PlainSerializer(str)]] = field(
+        default_factory=list
+    )
+
+    @property
+    def confidence(self) -> float:
+        """How often an interval should hold the truth, 0 to 1."""
+        return float(self.settings["confidence"])
+
+    def warnings_except(self, topic: str) -> list[EvaluationWarning]:
+        """Return the warnings of other topics."""
+        return [warning for warning in self.warnings if warning.topic != topic]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-able content of ``metrics.json``."""
+        content = _ADAPTER.dump_python(self, mode="json", by_alias=True)
+        absent = [key for key in OPTIONAL if content[key] is None]
+        return {key: value for key, value in content.items() if key not in absent}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "EvaluationResult":
+        """Read what ``to_dict`` returned, also that of an earlier revision.
+
+        Raises:
+            UserError: A key is absent or holds another type of value.
+        """
+        try:
+            return _ADAPTER.validate_python(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise UserError(f"no result of an evaluation: {place}: {first['msg']}: evaluate the run again") from error
+
+
+_ADAPTER = TypeAdapter(EvaluationResult)
