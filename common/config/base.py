@@ -1,17 +1,47 @@
-"""What the models of the schema are made of: frozen, unknown keys forbidden, and kinds of numbers with a range."""
+"""What the models of the schema share: frozen, unknown keys forbidden, defaults from conf/, numbers with a range."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from common.config.defaults import section_defaults
 
 # A name becomes a folder's: no separator, and it does not begin with a dot.
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Pixels = Annotated[int, Field(ge=8)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+# The default of this key stands in the YAML section that its model names; to pydantic such a key is required.
+FROM_YAML: Any = ...
 
 
 class StrictModel(BaseModel):
-    """Frozen, and an unknown key is an error."""
+    """Frozen; an unknown key is an error; a key that is left out has its value in conf/.
+
+    A subclass names the section of its defaults: ``class LoaderConfig(StrictModel, defaults="train:loader")``. Only a
+    key that no file of conf/ has may have a default in the schema.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True)
+    defaults_section: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, defaults: str | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.defaults_section = defaults
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_defaults(cls, values: Any) -> Any:
+        if cls.defaults_section is None or not isinstance(values, Mapping):
+            return values
+        defaults = section_defaults(cls.defaults_section)
+        added = {}
+        for key, field in cls.model_fields.items():
+            if key in values:
+                continue
+            if key in defaults:
+                added[key] = defaults[key]
+            elif isinstance(field.annotation, type) and issubclass(field.annotation, StrictModel):
+                added[key] = {}  # a group with a section of its own
+        return {**added, **values}

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from common.config.base import Pixels, Probability, Share, StrictModel
+from common.config.base import FROM_YAML, Pixels, Probability, Share, StrictModel
 
 
 class PaperSplit(StrictModel):
@@ -12,7 +12,7 @@ class PaperSplit(StrictModel):
 
     train: Share
     validation: Share
-    stratify: bool = False
+    stratify: bool
 
     @model_validator(mode="after")
     def _leaves_a_test_part(self) -> "PaperSplit":
@@ -25,146 +25,146 @@ class SourceConfig(StrictModel):
     """Keys that every source of images has."""
 
     positive_class: str | None = None
-    on_broken: Literal["stop", "skip"] = "stop"
+    on_broken: Literal["stop", "skip"] = FROM_YAML
     paper_split: PaperSplit | None = None
 
 
-class CnmcConfig(SourceConfig):
+class CnmcConfig(SourceConfig, defaults="data/cnmc"):
     """C-NMC 2019 in the challenge's own folders."""
 
     source: Literal["cnmc"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = ("training",)
+    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
 
 
-class FolderConfig(SourceConfig):
+class FolderConfig(SourceConfig, defaults="data/folder"):
     """One sub-folder per class."""
 
     source: Literal["folder"]
-    classes: tuple[str, ...] | None = None
-    subject_regex: str | None = None
+    classes: tuple[str, ...] | None = FROM_YAML
+    subject_regex: str | None = FROM_YAML
 
 
-class TableConfig(SourceConfig):
+class TableConfig(SourceConfig, defaults="data/table"):
     """A CSV file, one row per image."""
 
     source: Literal["table"]
-    file: str = "labels.csv"
-    path_column: str = "path"
-    label_column: str = "label"
-    subject_column: str | None = None
-    part_column: str | None = None
-    group_column: str | None = None
+    file: str = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    part_column: str | None = FROM_YAML
+    group_column: str | None = FROM_YAML
 
 
-class SyntheticConfig(SourceConfig):
+class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
     """Procedurally drawn blood cells: the embedded default."""
 
     source: Literal["synthetic"]
-    images: Annotated[int, Field(ge=4)] = 600
-    subjects: Annotated[int, Field(ge=2)] = 120
-    size: Annotated[int, Field(ge=32)] = 160
-    ambiguous: Probability = 0.15
-    seed: Annotated[int, Field(ge=0)] = 0
+    images: Annotated[int, Field(ge=4)] = FROM_YAML
+    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
+    size: Annotated[int, Field(ge=32)] = FROM_YAML
+    ambiguous: Probability = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
-class MnistConfig(SourceConfig):
+class MnistConfig(SourceConfig, defaults="data/mnist"):
     """MNIST: torchvision's IDX files."""
 
     source: Literal["mnist"]
-    download: bool = False
+    download: bool = FROM_YAML
 
 
-class Cifar10Config(SourceConfig):
+class Cifar10Config(SourceConfig, defaults="data/cifar10"):
     """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
 
     source: Literal["cifar10"]
-    download: bool = False
+    download: bool = FROM_YAML
 
 
-class ChromosomesConfig(SourceConfig):
+class ChromosomesConfig(SourceConfig, defaults="data/chromosomes"):
     """Single chromosomes in 24 classes, by a table or by class folders."""
 
     source: Literal["chromosomes"]
-    file: str | None = "labels.csv"
-    path_column: str = "path"
-    label_column: str = "class"
-    subject_column: str | None = "case_id"
-    cell_column: str | None = "cell_id"
-    cell_regex: str | None = None
+    file: str | None = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    cell_column: str | None = FROM_YAML
+    cell_regex: str | None = FROM_YAML
 
 
-class HemAllConfig(SourceConfig):
+class HemAllConfig(SourceConfig, defaults="data/hem_all"):
     """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies."""
 
     source: Literal["hem_all"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = ("training",)
-    images: PositiveInt | None = None
+    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
+    images: PositiveInt | None = FROM_YAML
 
 
-class SyntheticChromosomesConfig(SourceConfig):
+class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromosomes"):
     """Procedurally drawn single chromosomes: the embedded default of chromosomes and karyograms."""
 
     source: Literal["synthetic_chromosomes"]
-    cells: Annotated[int, Field(ge=3)] = 60
-    cases: Annotated[int, Field(ge=3)] = 40
-    abnormal: Probability = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    cells: Annotated[int, Field(ge=3)] = FROM_YAML
+    cases: Annotated[int, Field(ge=3)] = FROM_YAML
+    abnormal: Probability = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
 class AugmentedConfig(StrictModel):
     """Under protocol=paper: how many images an original becomes before the split, itself among them."""
 
-    normal: Annotated[float, Field(ge=1.0)] = 3.58
-    abnormal: Annotated[float, Field(ge=1.0)] = 7.71
+    normal: Annotated[float, Field(ge=1.0)]
+    abnormal: Annotated[float, Field(ge=1.0)]
 
 
-class KaryogramsConfig(SourceConfig):
+class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
     """Whole karyograms in two folders, normal and abnormal."""
 
     source: Literal["karyograms"]
-    subject_regex: str | None = None
-    augmented: AugmentedConfig = AugmentedConfig()
+    subject_regex: str | None = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
 
 
-class SheetConfig(StrictModel):
+class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
     """The sheet that a karyogram is laid out on; lengths in pixels of the sheet."""
 
-    size: tuple[Pixels, Pixels] = (640, 832)
-    scale: PositiveFloat = 1.1
-    margin: Annotated[int, Field(ge=0)] = 24
-    homologue_gap: Annotated[int, Field(ge=0)] = 4
-    pair_gap: Annotated[int, Field(ge=0)] = 14
-    row_gap: Annotated[int, Field(ge=0)] = 28
-    labels: bool = True
+    size: tuple[Pixels, Pixels] = FROM_YAML
+    scale: PositiveFloat = FROM_YAML
+    margin: Annotated[int, Field(ge=0)] = FROM_YAML
+    homologue_gap: Annotated[int, Field(ge=0)] = FROM_YAML
+    pair_gap: Annotated[int, Field(ge=0)] = FROM_YAML
+    row_gap: Annotated[int, Field(ge=0)] = FROM_YAML
+    labels: bool = FROM_YAML
 
 
-class DerivedConfig(StrictModel):
+class DerivedConfig(StrictModel, defaults="data/composed_karyograms:derived"):
     """How many karyograms of each kind of abnormality are derived from real normal ones."""
 
-    gain: Annotated[int, Field(ge=0)] = 0
-    sex_gain: Annotated[int, Field(ge=0)] = 0
-    sex_loss: Annotated[int, Field(ge=0)] = 0
-    autosome_loss: Annotated[int, Field(ge=0)] = 0
-    terminal_deletion: Annotated[int, Field(ge=0)] = 0
-    interstitial_deletion: Annotated[int, Field(ge=0)] = 0
-    duplication: Annotated[int, Field(ge=0)] = 0
-    translocation: Annotated[int, Field(ge=0)] = 0
-    inversion: Annotated[int, Field(ge=0)] = 0
+    gain: Annotated[int, Field(ge=0)] = FROM_YAML
+    sex_gain: Annotated[int, Field(ge=0)] = FROM_YAML
+    sex_loss: Annotated[int, Field(ge=0)] = FROM_YAML
+    autosome_loss: Annotated[int, Field(ge=0)] = FROM_YAML
+    terminal_deletion: Annotated[int, Field(ge=0)] = FROM_YAML
+    interstitial_deletion: Annotated[int, Field(ge=0)] = FROM_YAML
+    duplication: Annotated[int, Field(ge=0)] = FROM_YAML
+    translocation: Annotated[int, Field(ge=0)] = FROM_YAML
+    inversion: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
-class ComposedKaryogramsConfig(SourceConfig):
+class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"):
     """Karyograms composed from single chromosomes, with known truth."""
 
     source: Literal["composed_karyograms"]
     chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
-    sheet: SheetConfig = SheetConfig()
-    derived: DerivedConfig = DerivedConfig()
-    gained: tuple[str, ...] = ("13", "18", "21")
-    segment: tuple[Share, Share] = (0.2, 0.4)
-    parents: Literal["keep", "leave_out"] = "keep"
-    preparation_loss: Literal["leave_out", "class"] = "leave_out"
-    seed: Annotated[int, Field(ge=0)] = 0
-    augmented: AugmentedConfig = AugmentedConfig()
+    sheet: SheetConfig = FROM_YAML
+    derived: DerivedConfig = FROM_YAML
+    gained: tuple[str, ...] = FROM_YAML
+    segment: tuple[Share, Share] = FROM_YAML
+    parents: Literal["keep", "leave_out"] = FROM_YAML
+    preparation_loss: Literal["leave_out", "class"] = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
 
 
 DataConfig = Annotated[
@@ -183,45 +183,45 @@ DataConfig = Annotated[
 ]
 
 
-class SplitConfig(StrictModel):
+class SplitConfig(StrictModel, defaults="train:split"):
     """Which images train, validate and test."""
 
-    folds: Annotated[int, Field(ge=3)] = 5
-    fold: Annotated[int, Field(ge=0)] = 0
-    drawn_validation: Literal["fold", "share"] = "fold"
-    validation: Share = 0.2
-    test: str = "fold"
-    seed: Annotated[int, Field(ge=0)] = 0
-    near_duplicates: Literal["report", "stop", "off"] = "report"
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = 32
+    folds: Annotated[int, Field(ge=3)] = FROM_YAML
+    fold: Annotated[int, Field(ge=0)] = FROM_YAML
+    drawn_validation: Literal["fold", "share"] = FROM_YAML
+    validation: Share = FROM_YAML
+    test: str = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML
 
 
-class CanvasConfig(StrictModel):
+class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
     """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
 
-    align: bool = True
-    scale_by: Literal["image", "cell"] = "image"
-    scale: PositiveFloat = 1.0
-    area: PositiveFloat = 800.0
-    oversize: Literal["stop", "shrink"] = "stop"
+    align: bool = FROM_YAML
+    scale_by: Literal["image", "cell"] = FROM_YAML
+    scale: PositiveFloat = FROM_YAML
+    area: PositiveFloat = FROM_YAML
+    oversize: Literal["stop", "shrink"] = FROM_YAML
 
 
-class PrepareConfig(StrictModel):
+class PrepareConfig(StrictModel, defaults="train:prepare"):
     """The deterministic preparation of an image."""
 
-    size: Pixels | tuple[Pixels, Pixels] = 224
-    background: Literal["black", "detect"] = "black"
-    augment_at: Pixels | None = None
-    fit: Literal["square", "stretch", "canvas"] = "square"
-    canvas: CanvasConfig = CanvasConfig()
-    compact: bool = False
-    compact_gap: PositiveInt = 12
-    crop: bool = True
-    crop_threshold: Annotated[int, Field(ge=0, le=254)] = 0
-    clahe: bool = False
-    clahe_clip_limit: PositiveFloat = 2.0
-    clahe_tiles: PositiveInt = 8
-    interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = "area"
+    size: Pixels | tuple[Pixels, Pixels] = FROM_YAML
+    background: Literal["black", "detect"] = FROM_YAML
+    augment_at: Pixels | None = FROM_YAML
+    fit: Literal["square", "stretch", "canvas"] = FROM_YAML
+    canvas: CanvasConfig = FROM_YAML
+    compact: bool = FROM_YAML
+    compact_gap: PositiveInt = FROM_YAML
+    crop: bool = FROM_YAML
+    crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
+    clahe: bool = FROM_YAML
+    clahe_clip_limit: PositiveFloat = FROM_YAML
+    clahe_tiles: PositiveInt = FROM_YAML
+    interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = FROM_YAML
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -256,44 +256,44 @@ class PrepareConfig(StrictModel):
             raise ValueError(f"augment_at={side} is smaller than size: images would be enlarged again, raise it")
 
 
-class BalanceConfig(StrictModel):
+class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = "none"
+    name: Literal["none", "paper", "hem_all", "weighted_sampling", "class_weights"] = FROM_YAML
 
 
-class WithinPlacesConfig(StrictModel):
+class WithinPlacesConfig(StrictModel, defaults="transform/none:within_places"):
     """Random changes of each chromosome of a karyogram at its own place."""
 
-    rotate: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
-    mirror: bool = False
-    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    rotate: Annotated[float, Field(ge=0.0, le=45.0)] = FROM_YAML
+    mirror: bool = FROM_YAML
+    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
 
 
-class TransformConfig(StrictModel):
+class TransformConfig(StrictModel, defaults="transform/none"):
     """The random transforms of training images."""
 
-    flips: bool = False
-    rotations: bool = False
-    probability: Probability = 0.0
-    apply_to: Literal["all", "copies"] = "all"
-    each_epoch: bool = True
-    mirror: bool = False
-    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
-    stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    shift: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    brightness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    noise: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    blur: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
-    within_places: WithinPlacesConfig = WithinPlacesConfig()
+    flips: bool = FROM_YAML
+    rotations: bool = FROM_YAML
+    probability: Probability = FROM_YAML
+    apply_to: Literal["all", "copies"] = FROM_YAML
+    each_epoch: bool = FROM_YAML
+    mirror: bool = FROM_YAML
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = FROM_YAML
+    stretch: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    shift: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    gamma: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    brightness: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    noise: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
+    within_places: WithinPlacesConfig = FROM_YAML
 
 
-class LoaderConfig(StrictModel):
+class LoaderConfig(StrictModel, defaults="train:loader"):
     """How batches reach the model."""
 
-    batch_size: PositiveInt = 32
-    workers: Annotated[int, Field(ge=0)] = 0
-    pin_memory: bool = False
+    batch_size: PositiveInt = FROM_YAML
+    workers: Annotated[int, Field(ge=0)] = FROM_YAML
+    pin_memory: bool = FROM_YAML

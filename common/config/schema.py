@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from common.config.base import Name, Probability, Share, StrictModel
+from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
 from common.config.data import (
     AugmentedConfig,
     BalanceConfig,
@@ -89,16 +89,16 @@ class ModelConfig(StrictModel):
     """A timm backbone, whole or cut at a named module."""
 
     name: str
-    args: dict[str, Any] = {}
-    cut: str | None = None
-    weights: str = "random"
+    args: dict[str, Any]
+    cut: str | None
+    weights: str
 
 
-class HeadConfig(StrictModel):
+class HeadConfig(StrictModel, defaults="train:head"):
     """The layers between backbone and logits; ``logits: null`` means one per class."""
 
-    layers: tuple[str | dict[str, Any], ...] = ("gap",)
-    logits: PositiveInt | None = 1
+    layers: tuple[str | dict[str, Any], ...] = FROM_YAML
+    logits: PositiveInt | None = FROM_YAML
 
 
 class StageConfig(StrictModel):
@@ -112,28 +112,28 @@ class StageConfig(StrictModel):
     patience: PositiveInt | None = None
 
 
-class UnfreezeConfig(StrictModel):
+class UnfreezeConfig(StrictModel, defaults="unfreeze/head_then_finetune"):
     """The stages, in their order; ``lr`` overrules every stage's own rate, ``train`` what the last of them trains."""
 
-    stages: dict[Name, StageConfig] = Field(min_length=1)
-    lr: PositiveFloat | None = None
-    train: tuple[str, ...] | None = None
+    stages: Annotated[dict[Name, StageConfig], Field(min_length=1)] = FROM_YAML
+    lr: PositiveFloat | None = FROM_YAML
+    train: tuple[str, ...] | None = FROM_YAML
 
 
-class OptimizerConfig(StrictModel):
+class OptimizerConfig(StrictModel, defaults="optimizer/adam"):
     """A class of torch.optim by its name, and its arguments except the learning rate (a stage's)."""
 
-    name: str = "Adam"
-    args: dict[str, Any] = {}
+    name: str = FROM_YAML
+    args: dict[str, Any] = FROM_YAML
 
 
-class SchedulerConfig(StrictModel):
+class SchedulerConfig(StrictModel, defaults="scheduler/none"):
     """The learning rate within a stage."""
 
-    name: Literal["none", "cosine", "one_cycle", "plateau"] = "none"
-    warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    factor: Share = 0.1
-    patience: PositiveInt = 3
+    name: Literal["none", "cosine", "one_cycle", "plateau"] = FROM_YAML
+    warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    factor: Share = FROM_YAML
+    patience: PositiveInt = FROM_YAML
 
     @model_validator(mode="after")
     def _one_cycle_rises(self) -> "SchedulerConfig":
@@ -142,46 +142,46 @@ class SchedulerConfig(StrictModel):
         return self
 
 
-class LossConfig(StrictModel):
+class LossConfig(StrictModel, defaults="train:loss"):
     """The training loss."""
 
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
 
 
-class TrainerConfig(StrictModel):
+class TrainerConfig(StrictModel, defaults="trainer/default"):
     """Keys of Lightning's Trainer, by their own names."""
 
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    strategy: Literal["auto", "ddp"] = "auto"
-    devices: PositiveInt = 1
-    num_nodes: PositiveInt = 1
-    sync_batchnorm: bool = False
-    precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
-    max_epochs: PositiveInt = 30
-    max_images: PositiveInt | None = None
-    channels_last: bool = False
-    accumulate_grad_batches: PositiveInt = 1
-    gradient_clip_val: PositiveFloat | None = None
-    limit_train_batches: PositiveInt | Share | None = None
-    limit_val_batches: PositiveInt | Share | None = None
-    deterministic: bool | Literal["warn"] = "warn"
-    enable_progress_bar: bool = True
-    log_every_n_steps: PositiveInt = 10
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = FROM_YAML
+    strategy: Literal["auto", "ddp"] = FROM_YAML
+    devices: PositiveInt = FROM_YAML
+    num_nodes: PositiveInt = FROM_YAML
+    sync_batchnorm: bool = FROM_YAML
+    precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = FROM_YAML
+    max_epochs: PositiveInt = FROM_YAML
+    max_images: PositiveInt | None = FROM_YAML
+    channels_last: bool = FROM_YAML
+    accumulate_grad_batches: PositiveInt = FROM_YAML
+    gradient_clip_val: PositiveFloat | None = FROM_YAML
+    limit_train_batches: PositiveInt | Share | None = FROM_YAML
+    limit_val_batches: PositiveInt | Share | None = FROM_YAML
+    deterministic: bool | Literal["warn"] = FROM_YAML
+    enable_progress_bar: bool = FROM_YAML
+    log_every_n_steps: PositiveInt = FROM_YAML
 
 
-class EarlyStoppingConfig(StrictModel):
+class EarlyStoppingConfig(StrictModel, defaults="callbacks/default:early_stopping"):
     """When a stage ends before its last epoch."""
 
-    enabled: bool = True
-    patience: PositiveInt = 8
-    min_delta: Annotated[float, Field(ge=0.0)] = 0.0
+    enabled: bool = FROM_YAML
+    patience: PositiveInt = FROM_YAML
+    min_delta: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
 
-class CheckpointConfig(StrictModel):
+class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
     """How often the state for a resume is saved, besides the end of each epoch."""
 
-    every_steps: PositiveInt | None = None
-    every_minutes: PositiveFloat | None = None
+    every_steps: PositiveInt | None = FROM_YAML
+    every_minutes: PositiveFloat | None = FROM_YAML
 
 
 class LevelConfig(StrictModel):
@@ -192,13 +192,13 @@ class LevelConfig(StrictModel):
     lr: PositiveFloat
 
 
-class CheckAndAdjustConfig(StrictModel):
+class CheckAndAdjustConfig(StrictModel, defaults="callbacks/default:check_and_adjust"):
     """Rates and checkpoints by the best mini-batch accuracy so far (paper 002, Algorithm 1)."""
 
-    enabled: bool = False
-    every_steps: PositiveInt = 200
-    every_epochs: PositiveInt | None = 10
-    levels: tuple[LevelConfig, ...] = ()
+    enabled: bool = FROM_YAML
+    every_steps: PositiveInt = FROM_YAML
+    every_epochs: PositiveInt | None = FROM_YAML
+    levels: tuple[LevelConfig, ...] = FROM_YAML
 
     @model_validator(mode="after")
     def _levels_rise(self) -> "CheckAndAdjustConfig":
@@ -210,31 +210,31 @@ class CheckAndAdjustConfig(StrictModel):
         return self
 
 
-class EarlyBreakConfig(StrictModel):
+class EarlyBreakConfig(StrictModel, defaults="callbacks/default:early_break"):
     """Stop when validation and training meet their expectations (paper 002, 2.2.1)."""
 
-    enabled: bool = False
-    validation: Probability = 0.95
-    train: Probability = 0.95
-    batches: PositiveInt = 5
+    enabled: bool = FROM_YAML
+    validation: Probability = FROM_YAML
+    train: Probability = FROM_YAML
+    batches: PositiveInt = FROM_YAML
 
 
-class AveragingConfig(StrictModel):
+class AveragingConfig(StrictModel, defaults="callbacks/default:averaging"):
     """An exponential moving average of the weights is validated, kept and tested instead of the last weights."""
 
-    enabled: bool = False
-    decay: Share = 0.998
+    enabled: bool = FROM_YAML
+    decay: Share = FROM_YAML
 
 
-class CallbacksConfig(StrictModel):
+class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     """What watches the training."""
 
-    monitor: Literal["val/loss", "val/acc", "val/auc", "val/f1_weighted"] = "val/loss"
-    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    check_and_adjust: CheckAndAdjustConfig = CheckAndAdjustConfig()
-    early_break: EarlyBreakConfig = EarlyBreakConfig()
-    averaging: AveragingConfig = AveragingConfig()
+    monitor: Literal["val/loss", "val/acc", "val/auc", "val/f1_weighted"] = FROM_YAML
+    early_stopping: EarlyStoppingConfig = FROM_YAML
+    checkpoint: CheckpointConfig = FROM_YAML
+    check_and_adjust: CheckAndAdjustConfig = FROM_YAML
+    early_break: EarlyBreakConfig = FROM_YAML
+    averaging: AveragingConfig = FROM_YAML
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -244,80 +244,80 @@ class CallbacksConfig(StrictModel):
         return "max"
 
 
-class LoggerConfig(StrictModel):
+class LoggerConfig(StrictModel, defaults="logger/default"):
     """What is logged beside the tables of the run."""
 
-    csv: bool = True
-    tensorboard: bool = True
+    csv: bool = FROM_YAML
+    tensorboard: bool = FROM_YAML
 
 
-class InferenceConfig(StrictModel):
+class InferenceConfig(StrictModel, defaults="train:inference"):
     """How an image becomes a probability, once trained."""
 
-    mirror: bool = False
-    mc_passes: Annotated[int, Field(ge=0)] = 0
+    mirror: bool = FROM_YAML
+    mc_passes: Annotated[int, Field(ge=0)] = FROM_YAML
 
 
-class TriageConfig(StrictModel):
+class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
     """Which images go to a person: the wishes, of two-class tasks."""
 
-    enabled: bool = True
-    sensitivity: Share = 0.99
-    vote_share: Share = 0.8
-    coverage: Share = 0.9
+    enabled: bool = FROM_YAML
+    sensitivity: Share = FROM_YAML
+    vote_share: Share = FROM_YAML
+    coverage: Share = FROM_YAML
 
 
-class AssignmentConfig(StrictModel):
+class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
     """How the chromosomes of a cell are placed jointly: costs in nats, against log-probabilities."""
 
-    enabled: bool = False
-    costs: Literal["fixed", "validation"] = "fixed"
-    extra_cost: Annotated[float, Field(ge=0.0)] = 8.0
-    missing_cost: Annotated[float, Field(ge=0.0)] = 4.0
+    enabled: bool = FROM_YAML
+    costs: Literal["fixed", "validation"] = FROM_YAML
+    extra_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
+    missing_cost: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
 
-class EvaluationConfig(StrictModel):
+class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     """How the predictions are judged."""
 
-    resamples: Annotated[int, Field(ge=10)] = 1000
-    confidence: Share = 0.95
-    interval: Literal["logit_t", "expanded_bca", "bca", "percentile"] = "logit_t"
-    threshold: Literal["youden", "f1", "sensitivity"] = "youden"
-    sensitivity: Share = 0.95
-    seed: Annotated[int, Field(ge=0)] = 0
-    calibration_bins: Annotated[int, Field(ge=2)] = 10
-    correction: Literal["holm", "fdr_bh", "none"] = "holm"
-    thumbnails: Annotated[int, Field(ge=0)] = 160
-    triage: TriageConfig = TriageConfig()
-    assignment: AssignmentConfig = AssignmentConfig()
+    resamples: Annotated[int, Field(ge=10)] = FROM_YAML
+    confidence: Share = FROM_YAML
+    interval: Literal["logit_t", "expanded_bca", "bca", "percentile"] = FROM_YAML
+    threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
+    sensitivity: Share = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    calibration_bins: Annotated[int, Field(ge=2)] = FROM_YAML
+    correction: Literal["holm", "fdr_bh", "none"] = FROM_YAML
+    thumbnails: Annotated[int, Field(ge=0)] = FROM_YAML
+    triage: TriageConfig = FROM_YAML
+    assignment: AssignmentConfig = FROM_YAML
 
 
-class Config(StrictModel):
+class Config(StrictModel, defaults="train"):
     """The whole configuration of one run: what `python train.py` composes from conf/."""
 
     name: Name
-    data_dir: str | None = None
-    output_dir: str = "outputs"
-    cache_dir: str = "cache"
-    protocol: Literal["subject", "image", "paper"] = "subject"
-    seed: Annotated[int, Field(ge=0)] = 0
-    resume: Literal["auto", "never"] = "auto"
-    init_from: str | None = None
+    data_dir: str | None = FROM_YAML
+    output_dir: str = FROM_YAML
+    cache_dir: str = FROM_YAML
+    protocol: Literal["subject", "image", "paper"] = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+    resume: Literal["auto", "never"] = FROM_YAML
+    init_from: str | None = FROM_YAML
     weights: str
     data: DataConfig
-    split: SplitConfig = SplitConfig()
-    prepare: PrepareConfig = PrepareConfig()
-    balance: BalanceConfig = BalanceConfig()
-    transform: TransformConfig = TransformConfig()
-    loader: LoaderConfig = LoaderConfig()
+    split: SplitConfig = FROM_YAML
+    prepare: PrepareConfig = FROM_YAML
+    balance: BalanceConfig = FROM_YAML
+    transform: TransformConfig = FROM_YAML
+    loader: LoaderConfig = FROM_YAML
     model: ModelConfig
-    head: HeadConfig = HeadConfig()
+    head: HeadConfig = FROM_YAML
     unfreeze: UnfreezeConfig
-    optimizer: OptimizerConfig = OptimizerConfig()
-    scheduler: SchedulerConfig = SchedulerConfig()
-    loss: LossConfig = LossConfig()
-    trainer: TrainerConfig = TrainerConfig()
-    callbacks: CallbacksConfig = CallbacksConfig()
-    logger: LoggerConfig = LoggerConfig()
-    inference: InferenceConfig = InferenceConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    optimizer: OptimizerConfig = FROM_YAML
+    scheduler: SchedulerConfig = FROM_YAML
+    loss: LossConfig = FROM_YAML
+    trainer: TrainerConfig = FROM_YAML
+    callbacks: CallbacksConfig = FROM_YAML
+    logger: LoggerConfig = FROM_YAML
+    inference: InferenceConfig = FROM_YAML
+    evaluation: EvaluationConfig = FROM_YAML
