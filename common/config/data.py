@@ -12,7 +12,7 @@ class PaperSplit(StrictModel):
 
     train: Share
     validation: Share
-    stratify: bool
+    stratify: bool = False
 
     @model_validator(mode="after")
     def _leaves_a_test_part(self) -> "PaperSplit":
@@ -138,18 +138,18 @@ class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
     labels: bool = FROM_YAML
 
 
-class DerivedConfig(StrictModel, defaults="data/composed_karyograms:derived"):
-    """How many karyograms of each kind of abnormality are derived from real normal ones."""
+class DerivedConfig(StrictModel):
+    """How many karyograms of each kind of abnormality are derived from real normal ones; none of those left out."""
 
-    gain: Annotated[int, Field(ge=0)] = FROM_YAML
-    sex_gain: Annotated[int, Field(ge=0)] = FROM_YAML
-    sex_loss: Annotated[int, Field(ge=0)] = FROM_YAML
-    autosome_loss: Annotated[int, Field(ge=0)] = FROM_YAML
-    terminal_deletion: Annotated[int, Field(ge=0)] = FROM_YAML
-    interstitial_deletion: Annotated[int, Field(ge=0)] = FROM_YAML
-    duplication: Annotated[int, Field(ge=0)] = FROM_YAML
-    translocation: Annotated[int, Field(ge=0)] = FROM_YAML
-    inversion: Annotated[int, Field(ge=0)] = FROM_YAML
+    gain: Annotated[int, Field(ge=0)] = 0
+    sex_gain: Annotated[int, Field(ge=0)] = 0
+    sex_loss: Annotated[int, Field(ge=0)] = 0
+    autosome_loss: Annotated[int, Field(ge=0)] = 0
+    terminal_deletion: Annotated[int, Field(ge=0)] = 0
+    interstitial_deletion: Annotated[int, Field(ge=0)] = 0
+    duplication: Annotated[int, Field(ge=0)] = 0
+    translocation: Annotated[int, Field(ge=0)] = 0
+    inversion: Annotated[int, Field(ge=0)] = 0
 
 
 class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"):
