@@ -47,38 +47,12 @@ def sbatch(
     """
     # Imported here so that --help costs nothing.
     from common.cli import say
-    from common.sweeps.jobs import quote_path
-    from common.sweeps.records import write_sweep
-    from workflows.sweeps.sbatch import gathered, jobs_text, script_text
+    from workflows.sweeps.sbatch import write_scripts
 
-    batches, sweep = gathered([quote_path(word) for word in overrides], multirun, python, ["python", *sys.argv])
-    texts = {}
-    scripts = []
-    for number, batch in enumerate(batches, 1):
-        path = (output if len(batches) == 1 else output.with_stem(f"{output.stem}-{number}")).absolute()
-        jobs = path.with_suffix(".jobs")
-        texts |= {jobs: jobs_text(batch), path: script_text(batch, jobs)}
-        scripts.append(path)
-    _write(texts, force)
-    folder = batches[0].sweep
-    (folder / "slurm").mkdir(parents=True, exist_ok=True)  # where Slurm's logs go: it makes no folders
-    write_sweep(folder, sweep)
-    count = sum(len(batch.jobs) for batch in batches)
-    say(f"{count} job{'s' if count > 1 else ''} written", *map(str, texts))
-    say("submit", *(shlex.join(["sbatch", str(path)]) for path in scripts))
-    say("how it goes", shlex.join(["python", "scripts/sweep_status.py", str(folder)]))
-
-
-def _write(texts: dict[Path, str], force: bool) -> None:
-    """Write all files, or none where one is there already."""
-    from common.errors import UserError
-    from common.files import write_text
-
-    for path in texts:
-        if path.exists() and not force:
-            raise UserError(f"{path} exists: choose another --output, or write over it with --force")
-    for path, text in texts.items():
-        write_text(path, text)
+    written = write_scripts(overrides, multirun, output, python, ["python", *sys.argv], force)
+    say(f"{written.jobs} job{'s' if written.jobs > 1 else ''} written", *map(str, written.files))
+    say("submit", *(shlex.join(["sbatch", str(path)]) for path in written.scripts))
+    say("status", shlex.join(["python", "scripts/sweep_status.py", str(written.sweep)]))
 
 
 if __name__ == "__main__":

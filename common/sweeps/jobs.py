@@ -5,6 +5,8 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -21,13 +23,47 @@ from common.paths import ROOT
 from common.preemption import watched
 from common.runs.distributed import told_rank
 from common.sweeps import records as sweeps
+from common.sweeps.records import Job
 
 PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 
-TOLD = 5  # failed jobs that the last line names, at most
+NAMED_FAILURES = 5  # failed jobs that the last line names, at most
+INTERRUPTED = 130  # the exit code after Ctrl-C
 
 _failed: list[tuple[str, Exception]] = []
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job that the launcher runs.
+
+    Attributes:
+        job: Its identity.
+        overrides: As typed, or as the sweep file has them.
+        number: Its place in the sweep, from 0.
+        name: The overrides that tell it from the others, for messages.
+    """
+
+    job: Job
+    overrides: tuple[str, ...]
+    number: int
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Of the job."""
+        return self.job.key
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that runs the job alone, by the script that runs now.
+
+        ``sweep`` is left out: it would start all the jobs again.
+        """
+        script = Path(sys.modules["__main__"].__file__ or "").resolve()
+        overrides = [word for word in self.overrides if sweeps.key_of(word) != "sweep"]
+        return (sys.executable, str(script), *overrides)
 
 
 @contextmanager
@@ -87,12 +123,10 @@ def command_line() -> Iterator[None]:
         if len(_failed) == 1 and not _is_multirun():
             raise _failed[0][1]
         if _failed:
-            told = " | ".join(f"{name}: {error}" for name, error in _failed[:TOLD])
-            if len(_failed) > TOLD:
-                more = f" | and {len(_failed) - TOLD} more"
-            else:
-                more = ""
-            raise UserError(f"{len(_failed)} of the jobs failed: {told}{more}")
+            failures = [f"{name}: {error}" for name, error in _failed[:NAMED_FAILURES]]
+            if len(_failed) > NAMED_FAILURES:
+                failures.append(f"and {len(_failed) - NAMED_FAILURES} more")
+            raise UserError(f"{len(_failed)} of the jobs failed: {' | '.join(failures)}")
 
 
 def _is_multirun() -> bool:
@@ -108,10 +142,7 @@ def quote_path(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _readable(argument):
         return argument
-    if _is_multirun():
-        pieces = value.split(",")
-    else:
-        pieces = [value]
+    pieces = value.split(",") if _is_multirun() else [value]
     quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
     if _readable(f"{key}={quoted}"):
         return f"{key}={quoted}"

@@ -1,12 +1,13 @@
-"""The folder of a sweep: which jobs there are, and how each of them stands."""
+"""The folder of a sweep: its jobs, and the status of each."""
 
 import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from common.preemption import slurm_job
 
 SCHEMA = 1
 VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
-# How a job stands: "waiting" has no record yet, "lost" ended without a word (killed, a node that is gone).
+# "waiting" has no record yet, "lost" ended without a word (killed, a node that is gone).
 STATES = ("waiting", "running", "finished", "failed", "preempted", "interrupted", "lost")
 ENDED = ("finished", "failed")
 
-_current: list["JobRecord"] = []
+_current: list[Callable[..., None]] = []
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Job:
 
     Attributes:
         key: 8 hex digits, computed from the overrides.
-        overrides: What is typed for it, Hydra's own keys and those of the cluster left out.
+        overrides: Without Hydra's own keys and those of the cluster.
     """
 
     key: str
@@ -38,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What sweep.json says.
+    """The contents of sweep.json.
 
     Attributes:
         name: The sweep's name, such as "cnmc_grid"; "sweep" where it has none.
@@ -55,28 +56,35 @@ class Sweep:
     output_dir: str
 
 
+def key_of(override: str) -> str:
+    """Return the key of an override, such as "seed" of "seed=0" and "experiment" of "+experiment=a"."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def job_of(overrides: Sequence[str]) -> Job:
     """Return the job that the overrides of one run describe; their order does not matter for its key."""
-    kept = tuple(word for word in overrides if not _is_about_how(word))
-    return Job(sha256_of_value(sorted(kept))[:8], kept)
+    own = tuple(word for word in overrides if not _is_about_launching(key_of(word)))
+    return Job(sha256_of_value(sorted(own))[:8], own)
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid"."""
-    chosen = [word.partition("=")[2] for word in overrides if word.lstrip("+").startswith("sweep=")]
-    if chosen:
-        return chosen[0].strip("[]").replace(",", "+")
+    for word in overrides:
+        if key_of(word) == "sweep":
+            return word.partition("=")[2].strip("[]").replace(",", "+")
     return "sweep"
 
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
+    shared: set[str] = set()
     if len(jobs) > 1:
         shared = set.intersection(*(set(job.overrides) for job in jobs))
-    else:
-        shared = set()
-    own = {job.key: [word for word in job.overrides if word not in shared] for job in jobs}
-    return {job.key: " ".join(own[job.key] or job.overrides) for job in jobs}
+    found = {}
+    for job in jobs:
+        own = [word for word in job.overrides if word not in shared]
+        found[job.key] = " ".join(own or job.overrides)
+    return found
 
 
 def sweep_folder(output_dir: Path, name: str, jobs: Sequence[Job]) -> Path:
@@ -112,26 +120,25 @@ def read_sweep(folder: Path) -> Sweep:
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:
-    """Return what is known of a job, at least ``{"key", "status"}``; "waiting" where it has not begun.
+    """Return the record of a job, at least ``{"key", "status"}``; "waiting" where it has not begun.
 
     Raises:
         UserError: Its file is damaged.
     """
     path = Path(folder) / "jobs" / f"{key}.json"
+    record = {"key": key, "status": "waiting"}
+    if not path.is_file():
+        return record
     try:
-        if path.is_file():
-            found = json.loads(path.read_text())
-        else:
-            found = {}
-        return {"key": key, "status": "waiting", **found}
+        return {**record, **json.loads(path.read_text())}
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}): remove it, the job's run knows how far it is") from error
 
 
 def write_record(folder: Path, key: str, **facts: Any) -> None:
-    """Add facts to what is known of a job, and note the time."""
-    known = read_record(folder, key)
-    write_json(Path(folder) / "jobs" / f"{key}.json", {**known, **facts, "updated": time.time()})
+    """Add facts to the record of a job, and note the time."""
+    record = {**read_record(folder, key), **facts, "updated": time.time()}
+    write_json(Path(folder) / "jobs" / f"{key}.json", record)
 
 
 def is_done(folder: Path, key: str) -> bool:
@@ -140,22 +147,6 @@ def is_done(folder: Path, key: str) -> bool:
     if record["status"] != "finished" or record.get("kind") != "run" or not record.get("run"):
         return False  # a search is never done: its number of trials may be raised
     return read_whole_json(Path(record["run"]) / "status.json").get("status") == "finished"
-
-
-class JobRecord:
-    """The record of the job that this process runs; only the first of a job's processes writes it."""
-
-    def __init__(self, folder: Path, job: Job, kind: str) -> None:
-        self.folder = folder
-        self.job = job
-        attempts = read_record(folder, job.key).get("attempts", 0) + 1
-        place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job()}
-        begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
-        self.note(overrides=list(job.overrides), kind=kind, **place, **begun)
-
-    def note(self, **facts: Any) -> None:
-        """Add facts."""
-        write_record(self.folder, self.job.key, **facts)
 
 
 @contextmanager
@@ -171,34 +162,35 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
     if not folder or not first:
         yield
         return
-    record = JobRecord(Path(folder), job_of(overrides), kind)
-    _current.append(record)
+    job = job_of(overrides)
+    note = partial(write_record, Path(folder), job.key)
+    attempts = read_record(Path(folder), job.key).get("attempts", 0) + 1
+    place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job()}
+    begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
+    note(overrides=list(job.overrides), kind=kind, **place, **begun)
+    _current.append(note)
     try:
         yield
-        record.note(status="finished")
+        note(status="finished")
     except Exception as error:
+        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         with suppress(OSError):  # a full disk must not hide the error
-            record.note(status="failed", error=str(error) if isinstance(error, UserError) else _named(error))
+            note(status="failed", error=message)
         raise
     except BaseException as end:  # preempted, or Ctrl-C
         with suppress(OSError):
-            record.note(status=getattr(end, "status", "interrupted"), error=None)
+            note(status=getattr(end, "status", "interrupted"), error=None)
         raise
     finally:
-        _current.remove(record)
+        _current.remove(note)
 
 
 def note_run(folder: Path) -> None:
-    """Say which run the present job trains; nothing happens outside a sweep."""
-    for record in _current:
-        record.note(run=str(Path(folder).resolve()))
+    """Record which run the present job trains; nothing happens outside a sweep."""
+    for note in _current:
+        note(run=str(Path(folder).resolve()))
 
 
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _is_about_how(override: str) -> bool:
-    """Whether an override says where and how jobs run, or which others there are, not what they are."""
-    key = override.lstrip("+~").split("=")[0]
+def _is_about_launching(key: str) -> bool:
+    """Whether a key says where and how jobs run, or which others there are, not what they are."""
     return key in ("cluster", "sweep") or key.startswith(("cluster.", "hydra.", "hydra/"))

@@ -1,10 +1,11 @@
-"""The launcher: the sweep's folder, which jobs are left, who runs them, and the summary at the end."""
+"""The launcher: which jobs of a sweep are left, where they run, and the summary at the end."""
 
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from common.cli import console, say, warn
+from common.compat import run_in_process
 from common.config.cluster import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
 from common.errors import UserError
-from common.paths import ROOT
 from common.runs.lifecycle import locked
 from common.sweeps import records as sweeps
-from common.sweeps.jobs import job_failed
-from common.sweeps.records import Job, Sweep
-from hydra_plugins.karyocyte._tasks import INTERRUPTED, Backend, Context, Entry, Task
+from common.sweeps.jobs import INTERRUPTED, Task, job_failed
+from common.sweeps.records import Sweep
 
 VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"
+POLL_SECONDS = 0.1
+RESOURCES = ("cluster", "trainer", "experiment", "profile")  # keys that may change what a job asks of the cluster
 
 
 class KaryocyteLauncher(Launcher):
@@ -54,132 +56,145 @@ class KaryocyteLauncher(Launcher):
         """
         if "TORCHELASTIC_RUN_ID" in os.environ:
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
-        if OmegaConf.is_config(self.cluster):
-            values = OmegaConf.to_container(self.cluster)
-        else:
-            values = self.cluster
-        settings = check_cluster(values)
-        backend = _backend(settings, Context(self.hydra_context, self.config, self.task_function))
-        backend.check()
+        values = OmegaConf.to_container(self.cluster) if OmegaConf.is_config(self.cluster) else self.cluster
+        cluster = check_cluster(values)
+        if isinstance(cluster, SlurmConfig):
+            from common.sweeps.slurm import check_slurm
+
+            check_slurm()
         tasks = _tasks(job_overrides, initial_job_idx)
         jobs = tuple(task.job for task in tasks)
-        sweep = Sweep(
-            name=sweeps.sweep_name(tasks[0].overrides),
-            jobs=jobs,
-            cluster=settings.name,
-            command=tuple(sys.argv),
-            output_dir=str(Path(self.config.output_dir).resolve()),
-        )
-        folder = sweeps.sweep_folder(Path(sweep.output_dir), sweep.name, jobs)
-        see = f"python scripts/sweep_status.py {folder} shows how it goes"
-        with locked(folder, f"another command runs this very sweep: {see}"):
-            sweeps.write_sweep(folder, sweep)
-            self._run(backend, settings.retries, folder, tasks)
+        name = sweeps.sweep_name(tasks[0].overrides)
+        output_dir = Path(self.config.output_dir).resolve()
+        folder = sweeps.sweep_folder(output_dir, name, jobs)
+        status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
+        with locked(folder, f"another command runs this very sweep: {status_command}"):
+            sweeps.write_sweep(folder, Sweep(name, jobs, cluster.name, tuple(sys.argv), str(output_dir)))
+            left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
+            if len(left) < len(tasks):
+                say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
+            if len(tasks) > 1:
+                say(str(folder), f"status: {status_command}")
+            self._run(cluster, folder, left)
+            _summarise(folder, tasks, len(tasks) - len(left))
         return []
 
-    def _run(self, backend: Backend, retries: int, folder: Path, tasks: Sequence[Task]) -> None:
-        """Run what is left of the tasks, and sum up."""
-        left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
-        if len(left) < len(tasks):
-            say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
-        if len(tasks) > 1:
-            say(str(folder), "how it goes: python scripts/sweep_status.py --watch 5 " + str(folder))
+    def _run(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
+        """Run tasks, and those again whose process died without a word, up to ``cluster.retries`` times."""
+        older = {task: sweeps.read_record(folder, task.key).get("updated") for task in tasks}
+        left = list(tasks)
+        before = os.environ.get(sweeps.VARIABLE)
+        os.environ[sweeps.VARIABLE] = str(folder)
         try:
-            with _environment(folder):
-                _run_again(backend, retries, folder, left)
+            for attempt in range(cluster.retries + 1):
+                self._run_once(cluster, folder, left)
+                left = [task for task in left if not _has_ended(folder, task, older[task])]
+                for task in left:
+                    overrides = list(task.job.overrides)
+                    sweeps.write_record(folder, task.key, status="lost", overrides=overrides, error=VANISHED)
+                    warn(f"{task.name}: {VANISHED}" + ("; it is run again" if attempt < cluster.retries else ""))
         except KeyboardInterrupt:
-            for task in left:  # joblib ends its processes before they can say so themselves
-                if sweeps.read_record(folder, task.job.key)["status"] == "running":
-                    sweeps.write_record(folder, task.job.key, status="interrupted")
+            for task in left:
+                if sweeps.read_record(folder, task.key)["status"] == "running":
+                    sweeps.write_record(folder, task.key, status="interrupted")
             warn("interrupted: the same command goes on with what is missing")
             raise SystemExit(INTERRUPTED) from None
-        _sum_up(folder, tasks, left)
+        finally:
+            if before is None:
+                del os.environ[sweeps.VARIABLE]
+            else:
+                os.environ[sweeps.VARIABLE] = before
+
+    def _run_once(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        if isinstance(cluster, SlurmConfig):
+            from hydra_plugins.karyocyte._slurm import SlurmJobs
+
+            SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
+        elif isinstance(cluster, LocalConfig):
+            run_local(cluster, folder, tasks)
+        else:
+            for task in tasks:
+                run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
+
+    def _needs(self, tasks: Sequence[Task]) -> list[SlurmConfig]:
+        """What each task asks of the cluster; composing takes a sixth of a second, and many tasks share it."""
+        composed: dict[tuple[str, ...], SlurmConfig] = {}
+        needs = []
+        for task in tasks:
+            words = tuple(word for word in task.overrides if sweeps.key_of(word).partition(".")[0] in RESOURCES)
+            if words not in composed:
+                config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+                cluster = check_cluster(OmegaConf.to_container(config.cluster, resolve=True))
+                assert isinstance(cluster, SlurmConfig)
+                composed[words] = cluster
+            needs.append(composed[words])
+        return needs
 
 
-def _backend(settings: ClusterConfig, context: Context) -> Backend:
-    """Who runs the jobs; imported here, since Hydra imports this module at every start."""
-    elsewhere = replace(context, function=Entry.of(context.function))
-    if isinstance(settings, SlurmConfig):
-        from hydra_plugins.karyocyte._slurm import SlurmBackend
-
-        return SlurmBackend(settings, elsewhere)
-    if isinstance(settings, LocalConfig):
-        from hydra_plugins.karyocyte._local import LocalBackend
-
-        return LocalBackend(settings, elsewhere)
-    from hydra_plugins.karyocyte._local import HereBackend
-
-    return HereBackend(context)
+def run_local(cluster: LocalConfig, folder: Path, tasks: Sequence[Task]) -> None:
+    """Run tasks on this machine, ``cluster.jobs`` at a time; the output of each goes into ``logs/`` of the sweep."""
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    threads = max(1, (os.cpu_count() or 1) // cluster.jobs)
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+    waiting = list(tasks)
+    running: dict[Task, subprocess.Popen] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < cluster.jobs:
+                task = waiting.pop(0)
+                with open(folder / "logs" / f"{task.key}.log", "a") as log:
+                    running[task] = subprocess.Popen(task.command, env=environment, stdout=log, stderr=log)
+            time.sleep(POLL_SECONDS)
+            for task in [task for task, process in running.items() if process.poll() is not None]:
+                del running[task]
+                status = sweeps.read_record(folder, task.key)["status"]
+                number = len(tasks) - len(waiting) - len(running)
+                console.print(f"{number}/{len(tasks)} {status}: {task.name}", markup=False, soft_wrap=True)
+    finally:
+        for process in running.values():
+            process.send_signal(signal.SIGINT)
+        for process in running.values():
+            process.wait()
 
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
-    """The tasks, each job once: what differs in the keys of the cluster alone is one job."""
-    found: dict[str, tuple[Job, Sequence[str], int]] = {}
+    """The tasks, each job once: jobs that differ in keys of the cluster alone are one job."""
+    jobs = {}
     for number, overrides in enumerate(job_overrides, first):
         job = sweeps.job_of(overrides)
-        found.setdefault(job.key, (job, overrides, number))
-    names = sweeps.names([job for job, _, _ in found.values()])
-    return [Task(job, tuple(overrides), number, names[job.key]) for job, overrides, number in found.values()]
+        jobs.setdefault(job.key, (job, tuple(overrides), number))
+    names = sweeps.names([job for job, _, _ in jobs.values()])
+    return [Task(job, overrides, number, names[job.key]) for job, overrides, number in jobs.values()]
 
 
-def _run_again(backend: Backend, retries: int, folder: Path, left: Sequence[Task]) -> None:
-    """Run the tasks, and those again whose process died without a word, up to the retries."""
-    if not left:
-        return
-    before = {task.job.key: sweeps.read_record(folder, task.job.key).get("updated") for task in left}
-    for attempt in range(retries + 1):
-        backend.run(folder, left)
-        left = [task for task in left if not _has_ended(folder, task, before[task.job.key])]
-        if not left:
-            return
-        again = attempt < retries
-        for task in left:
-            about = {"overrides": list(task.job.overrides), "error": VANISHED}
-            sweeps.write_record(folder, task.job.key, status="lost", **about)
-            warn(f"{task.name}: {VANISHED}" + ("; it is run again" if again else ""))
+def _has_ended(folder: Path, task: Task, older: float | None) -> bool:
+    """Whether a job has ended, well or not, after the record that was written at ``older``."""
+    record = sweeps.read_record(folder, task.key)
+    return record["status"] in sweeps.ENDED and record.get("updated") != older
 
 
-def _has_ended(folder: Path, task: Task, before: float | None) -> bool:
-    """Whether a job has ended, well or not, in this call: an older failure was not of this call."""
-    record = sweeps.read_record(folder, task.job.key)
-    return record["status"] in sweeps.ENDED and record.get("updated") != before
-
-
-@contextmanager
-def _environment(folder: Path) -> Iterator[None]:
-    """Tell the jobs' processes their sweep's folder, and where the packages lie."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    told = {sweeps.VARIABLE: str(folder), "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _sum_up(folder: Path, tasks: Sequence[Task], left: Sequence[Task]) -> None:
-    """Say how the jobs have ended, and note those that failed for the exit code."""
-    records = {task: sweeps.read_record(folder, task.job.key) for task in tasks}
-    bad = {task: _reason(record) for task, record in records.items() if record["status"] != "finished"}
-    for task, reason in bad.items():
+def _summarise(folder: Path, tasks: Sequence[Task], done_before: int) -> None:
+    """Print how the jobs have ended, and note those that failed for the exit code."""
+    failed = 0
+    for task in tasks:
+        record = sweeps.read_record(folder, task.key)
+        if record["status"] == "finished":
+            continue
+        failed += 1
+        reason = str(record.get("error") or record["status"]).strip().partition("\n")[0] or "no reason given"
         job_failed(task.name, reason)
         console.print("[red]failed[/red] ", end="")
         console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
     if len(tasks) == 1:
         return
-    before = len(tasks) - len(left)
-    search = any(word.lstrip("+").startswith("search=") for word in tasks[0].overrides)  # it has a table of its own
-    say(
-        f"{len(tasks) - len(bad)} of {len(tasks)} jobs are finished" + (f", {before} of them before" if before else ""),
-        *([f"{len(bad)} failed: the same command runs what is missing, and nothing else"] if bad else []),
-        *([] if search else [f"one table of them: python scripts/collect.py {folder}"]),
-    )
-
-
-def _reason(record: Mapping[str, Any]) -> str:
-    text = str(record.get("error") or record["status"]).strip()
-    if text:
-        return text.splitlines()[0]
-    return "no reason given"
+    title = f"{len(tasks) - failed} of {len(tasks)} jobs are finished"
+    if done_before:
+        title += f", {done_before} of them before"
+    lines = []
+    if failed:
+        lines.append(f"{failed} failed: the same command runs what is missing, and nothing else")
+    if not any(sweeps.key_of(word) == "search" for word in tasks[0].overrides):  # a search has a table of its own
+        lines.append(f"one table of them: python scripts/collect.py {folder}")
+    say(title, *lines)

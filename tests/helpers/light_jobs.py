@@ -1,11 +1,17 @@
 """A script whose jobs train nothing: `python -m tests.helpers.light_jobs -m seed=0,1,2 output_dir=...`.
 
-What happens to a job is said by its seed: 3 is a user's mistake, 4 a bug, 5 dies of SIGKILL once, 6 each time.
+What happens to a job is said by its seed: 3 is a user's mistake, 4 a bug, 5 dies of SIGKILL once, 6 each time,
+7 and more sleep.
 """
 
 import os
 import signal
+import sys
+import time
 from pathlib import Path
+
+# The launcher starts a job by this file.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import hydra
 from omegaconf import DictConfig
@@ -34,6 +40,8 @@ def main(composed: DictConfig) -> None:
             raise ZeroDivisionError("a bug")
         if composed.seed == 6 or (composed.seed == 5 and not died):
             os.kill(os.getpid(), signal.SIGKILL)
+        if composed.seed >= 7:
+            time.sleep(600)
         write_json(run / "status.json", {"status": "finished"})
 
 

@@ -1,21 +1,33 @@
 """A multirun as a user types it: what runs, what is left out, what is told at the end."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+from omegaconf import OmegaConf
+
+from common.config.cluster import LocalConfig
+from common.errors import UserError
 from common.paths import ROOT
 from common.runs.lifecycle import locked
+from common.sweeps.jobs import Task
 from common.sweeps.records import job_of, read_record, read_sweep, write_record
-from hydra_plugins.karyocyte._tasks import Task
-from hydra_plugins.karyocyte.launcher import VANISHED, _run_again
+from hydra_plugins.karyocyte._slurm import read_submitted
+from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
+from tests.helpers.slurm import wait_for
+
+
+def multirun(tmp_path: Path, *overrides: str) -> list[str]:
+    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+    return [sys.executable, "-m", "tests.helpers.light_jobs", "-m", "data=synthetic", *places, *overrides]
 
 
 def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
-    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    command = [sys.executable, "-m", "tests.helpers.light_jobs", "-m", "data=synthetic", *places, *overrides]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(multirun(tmp_path, *overrides), cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def the_sweep(tmp_path: Path) -> Path:
@@ -25,7 +37,7 @@ def the_sweep(tmp_path: Path) -> Path:
 
 def by_seed(folder: Path) -> dict[str, dict]:
     """The record of each job, by its seed."""
-    records = [read_record(folder, job.key) for job in read_sweep(folder).jobs]
+    records = [json.loads(path.read_text()) for path in folder.glob("jobs/*.json")]
     return {next(word for word in record["overrides"] if "seed=" in word)[5:]: record for record in records}
 
 
@@ -118,15 +130,48 @@ def test_under_torchrun_the_jobs_are_not_started_by_each_of_its_processes(tmp_pa
     assert not (tmp_path / "outputs").exists()
 
 
-def test_an_older_failure_is_not_how_a_job_has_ended_that_left_no_word(tmp_path):
-    class Silent:
-        calls = 0
-
-        def run(self, folder, tasks):
-            self.calls += len(tasks)
-
-    job, backend = job_of(["seed=0"]), Silent()
+def test_an_older_failure_is_not_the_end_of_a_job_that_left_no_word(tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setattr(KaryocyteLauncher, "_run_once", lambda self, cluster, folder, tasks: runs.extend(tasks))
+    job = job_of(["seed=0"])
     write_record(tmp_path, job.key, status="failed", error="a mistake of yesterday")
-    _run_again(backend, 2, tmp_path, [Task(job, job.overrides, 0, "seed=0")])
+    KaryocyteLauncher()._run(LocalConfig(name="local", retries=2), tmp_path, [Task(job, job.overrides, 0, "seed=0")])
     record = read_record(tmp_path, job.key)
-    assert (backend.calls, record["status"], record["error"]) == (3, "lost", VANISHED)
+    assert (len(runs), record["status"], record["error"]) == (3, "lost", VANISHED)
+
+
+def test_ctrl_c_ends_the_jobs_of_this_machine_and_they_say_so(tmp_path):
+    command = multirun(tmp_path, "+cluster=local", "seed=7,8,0")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: len(list(tmp_path.glob("outputs/seed=*/calls"))) == 2, "two jobs to run")
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in stdout
+    statuses = {seed: record["status"] for seed, record in by_seed(the_sweep(tmp_path)).items()}
+    assert statuses == {"7": "interrupted", "8": "interrupted"}
+
+
+def test_a_damaged_list_of_submitted_jobs_is_not_taken_for_none(tmp_path):
+    assert read_submitted(tmp_path) == {}
+    (tmp_path / "slurm.json").write_text('{"0a')
+    with pytest.raises(UserError, match=r"slurm\.json"):
+        read_submitted(tmp_path)
+
+
+def test_needs_are_those_of_the_composed_job(tmp_path):
+    """Of an experiment that needs two devices, too: it is composed, not read from what is typed alone."""
+    composed_for = []
+
+    def compose(config, overrides):
+        composed_for.append(overrides)
+        values = {"name": "slurm", "tasks_per_node": 2 if "+experiment=big" in overrides else 1}
+        return OmegaConf.create({"cluster": values})
+
+    launcher = KaryocyteLauncher()
+    launcher.config = OmegaConf.create()
+    launcher.hydra_context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
+    typed = [(f"+experiment={name}", f"seed={seed}") for name in ("small", "big") for seed in (0, 1)]
+    tasks = [Task(job_of(words), words, number, "") for number, words in enumerate(typed)]
+    assert [need.tasks_per_node for need in launcher._needs(tasks)] == [1, 1, 2, 2]
+    assert composed_for == [["+experiment=small"], ["+experiment=big"]]

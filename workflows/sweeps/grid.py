@@ -1,17 +1,16 @@
-"""The jobs that a command line stands for, composed and checked, without running any."""
+"""The jobs of a command line, composed and checked, without running any."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hydra import initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from common.compat import expand_sweep
 from common.config.compose import check_config, check_override_order, explain_composition
 from common.config.search import take_search
 from common.paths import ROOT
@@ -20,7 +19,7 @@ from workflows.tuning.space import check_space
 
 @dataclass(frozen=True)
 class Grid:
-    """What Hydra makes of a command line.
+    """A command line, expanded into jobs.
 
     Attributes:
         composed: What the jobs have in common, with Hydra's own node.
@@ -60,7 +59,8 @@ def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
         loader = GlobalHydra.instance().config_loader()
         composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
         if multirun or composed.hydra.mode == RunMode.MULTIRUN:
-            jobs = _expanded(composed, typed)
+            swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
+            jobs = tuple(expand_sweep([*swept, *typed]))
         else:  # once more: several values of a key are then an error
             composed = loader.load_configuration("train", list(typed), RunMode.RUN)
             jobs = (tuple(typed),)
@@ -79,10 +79,3 @@ def check_job(job: Sequence[str], composed: DictConfig) -> str:
         return "train.py"
     check_space(*take_search(composed))
     return "scripts/tune.py"
-
-
-def _expanded(composed: DictConfig, typed: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*swept, *typed])
-    (jobs,) = BasicSweeper.split_arguments(overrides, None)
-    return tuple(tuple(job) for job in jobs)

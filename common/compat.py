@@ -1,0 +1,41 @@
+"""Private interfaces of other libraries, in one place: tests/common/test_compat.py tells when an upgrade breaks one.
+
+Libraries are imported within the functions, so that importing this module costs nothing.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+
+def run_in_process(
+    context: "HydraContext", function: "TaskFunction", config: "DictConfig", overrides: Sequence[str], number: int
+) -> object:
+    """Run one job of a multirun in this process, as Hydra's own launcher does, and return its result.
+
+    Args:
+        context: Composes the configuration of the job.
+        function: The task, such as train.py's main.
+        config: Of the multirun itself.
+        overrides: Of the job.
+        number: Its place in the multirun.
+    """
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    launcher = BasicLauncher()
+    launcher.setup(hydra_context=context, task_function=function, config=config)
+    (result,) = launcher.launch([list(overrides)], number)
+    return result.return_value  # raises what the job has raised
+
+
+def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the overrides of each job of a sweep, as Hydra's own sweeper does: every combination of the values."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    return [tuple(job) for job in jobs]
