@@ -78,7 +78,7 @@ def assemble(  # noqa: PLR0913
     """
     logits = config.head.logits or classes
     head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
-    how = (config.loss, config.optimizer, config.scheduler, class_weights, config.inference, network_args)
+    how = (config.loss, config.optimizer, config.scheduler, class_weights, network_args)
     return Classifier(backbone.module, head, tuple(mean), tuple(std), classes, *how)
 
 

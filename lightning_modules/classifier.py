@@ -1,6 +1,6 @@
 """The one LightningModule: normalise, backbone, head, loss, metrics, optimiser of the present stage."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,13 +15,10 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from common.config.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
+from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
 from lightning_modules.distributed import processes, summed
 from lightning_modules.optimizers import build_optimizer, build_scheduler
-
-if TYPE_CHECKING:
-    from lightning_modules.mc_dropout import McDropout
 
 
 class Classifier(LightningModule):
@@ -39,7 +36,6 @@ class Classifier(LightningModule):
         optimizer: The optimiser's class and arguments, where the stage names no other.
         scheduler: The course of the learning rate within a stage.
         class_weights: float, shape (classes,): the weight of each class in the training loss; None weighs all alike.
-        inference: How an image becomes a probability in ``predict_step``.
         network_args: timm's arguments that the backbone was built with, those of its weights' side file among them.
     """
 
@@ -54,7 +50,6 @@ class Classifier(LightningModule):
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         class_weights: torch.Tensor | None = None,
-        inference: InferenceConfig = InferenceConfig(),  # noqa: B008 (frozen)
         network_args: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -64,10 +59,8 @@ class Classifier(LightningModule):
         self.loss_config = loss
         self.optimizer_config = optimizer
         self.scheduler_config = scheduler
-        self.inference_config = inference
         # A model without classifier is what every backbone is, said or not.
         self.network_args = {key: value for key, value in (network_args or {}).items() if key != "num_classes"}
-        self.sampler: McDropout | None = None  # set while it predicts, where passes are asked for
         self.learning_rate = 0.0
         self.stage_steps = 0
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -167,24 +160,8 @@ class Classifier(LightningModule):
         self.val_metrics.reset()
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch.
-
-        With a ``sampler``, also {"passes": float32 (B, passes, classes)}: the probabilities of each of its passes.
-        """
-        image = batch["image"]
-        if self.inference_config.mirror:
-            views = [image, image.flip(-1)]
-        else:
-            views = [image]
-        found = [self._predicted(view) for view in views]
-        return {"index": batch["index"], **{key: sum(view[key] for view in found) / len(found) for key in found[0]}}
-
-    def _predicted(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        if self.sampler is None:
-            return {"probability": self.probabilities(self(image).float())}
-        plain, passes = self.sampler.plain_and_passes(image)
-        sampled = self.probabilities(passes.float().flatten(0, 1)).unflatten(0, passes.shape[:2])
-        return {"probability": self.probabilities(plain.float()), "passes": sampled.transpose(0, 1)}
+        """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
+        return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler."""

@@ -16,7 +16,7 @@ from common.uncertainty import summarise
 from lightning_modules.callbacks import PredictionCollector
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import first_does, gather_to_first
-from lightning_modules.mc_dropout import McDropout
+from lightning_modules.predictor import Predictor
 from lightning_modules.stages.fit import build_trainer
 
 
@@ -51,16 +51,10 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
             passes are asked for.
     """
     passes = config.inference.mc_passes
-    if passes:
-        model.sampler = McDropout(model, passes, config.seed)
-    else:
-        model.sampler = None
     collecting = PredictionCollector()
-    try:
-        trainer = build_trainer(config, None, [collecting], [])
-        trainer.predict(model, datamodule=data, return_predictions=False)
-    finally:
-        model.sampler = None
+    trainer = build_trainer(config, None, [collecting], [])
+    predictor = Predictor(model, config.inference, config.seed)
+    trainer.predict(predictor, datamodule=data, return_predictions=False)
     shares = gather_to_first(collecting.found())
     if shares is None:
         found = {}

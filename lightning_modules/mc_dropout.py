@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +15,7 @@ from common.errors import UserError
 from common.seeds import derive_seed
 from lightning_modules.backbones.heads import is_pool, pooled_positions
 from lightning_modules.backbones.truncation import ImageSize, evaluating, random_image
-
-if TYPE_CHECKING:
-    from lightning_modules.classifier import Classifier
-
+from lightning_modules.classifier import Classifier
 
 # Bytes of one dropout's masks that stay in memory from batch to batch. The first dropout of paper 001's head sees
 # 512 x 13 x 13 values on a VGG16 at 416 pixels: its 100 masks take 35 MB in float32.
@@ -150,7 +147,7 @@ class McDropout:
         seed: Of the masks.
     """
 
-    def __init__(self, classifier: "Classifier", passes: int, seed: int) -> None:
+    def __init__(self, classifier: Classifier, passes: int, seed: int) -> None:
         self.classifier = classifier
         self.passes = passes
         self.seed = seed
@@ -259,7 +256,7 @@ class McDropout:
         return drop
 
 
-def check_dropout(classifier: "Classifier", passes: int, size: ImageSize) -> None:
+def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
     """Refuse Monte Carlo dropout without any dropout, and say where it will be slow.
 
     A dropout of the head counts even with rate 0 (the passes are then alike); one of the backbone with rate 0 is what
@@ -303,7 +300,7 @@ def no_dropout(passes: int) -> str:
     )
 
 
-def dropout_in_backbone(classifier: "Classifier", image: torch.Tensor) -> bool:
+def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
     """Tell whether the backbone, in eval mode, calls a dropout with a rate above 0 on the way of an image (B, C, H, W).
 
     It is asked by running it: many of timm's networks drop by a function, without a module to look for.
@@ -320,7 +317,7 @@ def dropout_in_backbone(classifier: "Classifier", image: torch.Tensor) -> bool:
 
 
 @torch.no_grad()
-def naive_passes(classifier: "Classifier", image: torch.Tensor, passes: int) -> torch.Tensor:
+def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
     """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass.
 
     The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. What the rest of
@@ -357,7 +354,7 @@ class _Interception(TorchFunctionMode):
 
 
 @contextmanager
-def _intercepting(classifier: "Classifier", drop: Drop) -> Iterator[None]:
+def _intercepting(classifier: Classifier, drop: Drop) -> Iterator[None]:
     """Let ``drop`` do the dropping, that of attention weights too, which a fused attention does within one function."""
     fused = [
         module

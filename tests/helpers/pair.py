@@ -91,10 +91,10 @@ def main(folder: Path) -> None:
 
 
 def _trained(patch: Any, overrides: list[str], judged: bool) -> str:
-    import train
     from common.config.compose import check_config
     from evaluation import evaluate as judge
     from tests.helpers.training import composed
+    from workflows import train
 
     patch.setattr(judge, "_draw", lambda *_: None)
     if not judged:

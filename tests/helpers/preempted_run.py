@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 import train
+import workflows.train
 from common.config.schema import Config
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
@@ -52,7 +53,7 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
 def run_unjudged(config: Config) -> Path:
     """Train and predict; the judgement takes most of the time of a small run, and comes from the predictions alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "report", lambda *_: None)
+        patch.setattr(workflows.train, "report", lambda *_: None)
         return train.run(config)
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from common.config.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
 from lightning_modules.classifier import Classifier
+from lightning_modules.predictor import Predictor
 
 
 class Echo(nn.Module):
@@ -82,11 +83,11 @@ def test_a_state_dict_holds_the_weights_and_nothing_of_the_data():
 @pytest.mark.parametrize("mirror", [False, True])
 def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
     model = classifier(3, 3)
-    model.inference_config = InferenceConfig(mirror=mirror)
     # A backbone that sees left from right: the mean of the left half of each channel.
     model.backbone.forward_features = lambda image: image[..., :2].mean((2, 3))
     image, index = torch.rand(4, 3, 4, 4), torch.arange(4)
-    found = model.predict_step({"image": image, "index": index}, 0)
+    predictor = Predictor(model, InferenceConfig(mirror=mirror))
+    found = predictor.predict_step({"image": image, "index": index}, 0)
     one, other = (model.probabilities(model(view)) for view in (image, image.flip(-1)))
     assert not torch.allclose(one, other)
     torch.testing.assert_close(found["probability"], (one + other) / 2 if mirror else one)

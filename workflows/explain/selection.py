@@ -16,6 +16,7 @@ from datamodules.inference.run_images import ServedImages, from_files
 from evaluation.error_analysis.examples import ranked, showcase
 from evaluation.metrics.classification import call
 from lightning_modules.load import TrainedRun, load_run
+from lightning_modules.predictor import Predictor
 from workflows.explain.activations import placed
 
 PREDICTED = "predicted"
@@ -188,9 +189,12 @@ def _truth(truths: Truths | None, rows: np.ndarray, number: int) -> Truth | None
 def _judged(run: TrainedRun, images: np.ndarray, names: Sequence[str], about: dict) -> Predictions:
     """What a run says of images that nobody prepared or labelled, as in its own predictions."""
     batches = [torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255 for image in images]
+    # The plain pass: masks of Monte Carlo dropout add nothing to it.
+    inference = run.config.inference.model_copy(update={"mc_passes": 0})
+    predictor = Predictor(run.classifier, inference)
     with torch.no_grad():
-        found = [run.classifier.predict_step({"image": batch, "index": None}, 0)["probability"] for batch in batches]
-    probabilities = torch.cat(found).double().numpy()
+        outputs = [predictor(batch)["probability"] for batch in batches]
+    probabilities = torch.cat(outputs).double().numpy()
     frame = pd.DataFrame({"image_id": names, "label": None, "uncertainty": uncertainty_of(probabilities)})
     for place, name in enumerate(run.classes):
         frame[PROBABILITY_PREFIX + name] = probabilities[:, place]
