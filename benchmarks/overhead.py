@@ -124,9 +124,8 @@ def measure(case: Case, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         places = [f"cache_dir={folder}/cache", f"output_dir={folder}/outputs", "trainer.max_epochs=1000"]
         config = check_config(compose("train", [*COMMON, *case.overrides, *places]))
-        data = ImageDataModule(config, progress=False)
-        data.inspect()
-        data.prepare()
+        data = ImageDataModule.from_config(config, progress=False)
+        data.setup()
         model, _ = build_classifier(config, data.manifest.classes, None)
         dataset = PreparedDataset(data.images, data.plan.rows, data.labels, prepare=config.prepare)
         bare = BareLoop(model, dataset, config.loader.batch_size, config.unfreeze.stages["all"].lr)

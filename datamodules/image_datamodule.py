@@ -1,8 +1,9 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import cv2
 import numpy as np
@@ -11,8 +12,18 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from common.config.schema import Config, PrepareConfig
-from common.errors import UserError
+from common.config.base import StrictModel
+from common.config.data import (
+    BalanceConfig,
+    LoaderConfig,
+    PrepareConfig,
+    SourceConfig,
+    SplitConfig,
+    TransformConfig,
+)
+from common.config.defaults import group_defaults
+from common.config.layers import layered_choice, layered_section, layered_value, typed_section
+from common.config.schema import Config
 from common.files import atomic_path, sha256_of_value, write_json
 from common.preemption import ignore_in_worker
 from common.runs.distributed import World
@@ -24,12 +35,13 @@ from datamodules.manifest.splits import number_of_folds, split
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
-from datamodules.sources import scan
+from datamodules.sources import scan, source_config
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 
 Item = tuple[torch.Tensor, int, int]
+Section = TypeVar("Section", bound=StrictModel)
 
 
 class PreparedDataset(Dataset[Item]):
@@ -74,72 +86,166 @@ class PreparedDataset(Dataset[Item]):
 
 
 class ImageDataModule(LightningDataModule):
-    """All that happens before a batch, for one run.
+    """The images of one run, from the files to the batches.
 
-    ``inspect`` reads and judges the data and writes nothing; ``prepare`` fills the cache; then the loaders serve.
+    ``prepare_data`` scans the images and fills the cache of prepared ones; ``setup`` splits them, looks for leaks and
+    plans the class balance. Both may be called in any order and any number of times, and Lightning calls them itself:
+
+        data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
+        Trainer(use_distributed_sampler=False).fit(model, data)
+
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}. What is
+    not given has the default of conf/train.yaml, which the data modules of `datamodules.datasets` change.
 
     Args:
-        config: The typed configuration.
-        progress: Show progress bars for the long steps.
-        world: The processes that share the images, and which of them this is.
+        data: The source: the name of a file of conf/data/ ("cnmc", "folder", ...), or its typed settings.
+        data_dir: The folder of the images, or a zip file of it; None: $KARYOCYTE_DATA_DIR.
+        cache_dir: Where prepared, unpacked and drawn images are kept; None: $KARYOCYTE_CACHE_DIR, or ``cache``.
+        protocol: "subject" (no subject in two parts), "image" or "paper" (its leaks included).
+        seed: Of the order and of the augmentation.
+        init_from: The folder of a run whose weights are started from: what it saw must not be validated or tested on.
+        split: The settings of the split, or those keys that differ from the defaults.
+        prepare: Likewise, of the deterministic preparation.
+        transform: Likewise, of the random transforms; or the name of a file of conf/transform/.
+        balance: "none", "paper", "hem_all", "weighted_sampling" or "class_weights".
+        loader: As ``split``, of the batches.
+        size: Shorthand of ``prepare={"size": ...}``: side of the images in pixels, or height and width.
+        batch_size: Shorthand of ``loader={"batch_size": ...}``: images per process.
+        progress: Whether progress bars may be shown.
+        world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
+        **source: Further keys of conf/data/<source>.yaml, such as ``positive_class``.
+
+    Attributes:
+        manifest: The images; from ``setup`` on, as all that follow.
+        parts: "train", "validation", "test" or "unused" by manifest row.
+        leaks: What is in two parts.
+        seen: How many validation and test images ``init_from`` has seen.
+        plan: What an epoch trains on.
+
+    Raises:
+        UserError: A key is unknown or a value does not fit.
     """
 
-    def __init__(self, config: Config, progress: bool = True, world: World = World()) -> None:  # noqa: B008 (frozen)
+    # What the defaults are: a file of conf/data/, and files of conf/ that change those of conf/train.yaml.
+    default_source: ClassVar[str] = "cnmc"
+    default_layers: ClassVar[tuple[str, ...]] = ()
+
+    manifest: Manifest
+    parts: pd.Series
+    leaks: LeakReport
+    plan: BalancePlan
+
+    def __init__(  # noqa: PLR0913 (all but the first are keywords)
+        self,
+        data: str | SourceConfig | None = None,
+        *,
+        data_dir: str | Path | None = None,
+        cache_dir: str | Path | None = None,
+        protocol: str | None = None,
+        seed: int = 0,
+        init_from: str | Path | None = None,
+        split: SplitConfig | Mapping[str, Any] | None = None,
+        prepare: PrepareConfig | Mapping[str, Any] | None = None,
+        transform: TransformConfig | Mapping[str, Any] | str | None = None,
+        balance: str | None = None,
+        loader: LoaderConfig | Mapping[str, Any] | None = None,
+        size: int | tuple[int, int] | None = None,
+        batch_size: int | None = None,
+        progress: bool = True,
+        world: World = World(),  # noqa: B008 (frozen)
+        **source: Any,
+    ) -> None:
         super().__init__()
-        self.config = config
+        if size is not None:
+            prepare = {**dict(prepare or {}), "size": size}
+        if batch_size is not None:
+            loader = {**dict(loader or {}), "batch_size": batch_size}
+        self.source = source_config(data or self.default_source, **source)
+        self.data_dir = data_dir or layered_value("data_dir", self.default_layers)
+        self.cache_dir = Path(cache_dir or layered_value("cache_dir", self.default_layers))
+        self.protocol = protocol or layered_value("protocol", self.default_layers)
+        self.seed = seed
+        self.init_from = init_from
+        self.split_config = self._section(SplitConfig, "split", split)
+        self.prepare_config = self._section(PrepareConfig, "prepare", prepare)
+        self.loader_config = self._section(LoaderConfig, "loader", loader)
+        self.transform_config = self._transform(transform)
+        self.balance = self._balance(balance)
         self.progress = progress and world.is_first
         self.world = world
-        self.expansion: Expansion | None = None
-        self.manifest: Manifest
-        self.parts: pd.Series
-        self.leaks: LeakReport
-        self.plan: BalancePlan
-        self.images: np.ndarray | ExpandedImages
         self.places: dict[int, np.ndarray] | None = None
         self.seen = 0
+        self._is_set_up = False
 
-    def inspect(self) -> None:
-        """Scan the source, split it, look for leaks and plan the balance; nothing is written into a run.
+    @classmethod
+    def from_config(cls, config: Config, progress: bool = True, world: World = World()) -> "ImageDataModule":  # noqa: B008
+        """Return the data module of a composed configuration."""
+        module = cls(
+            config.data,
+            data_dir=config.data_dir,
+            cache_dir=config.cache_dir,
+            protocol=config.protocol,
+            seed=config.seed,
+            init_from=config.init_from,
+            split=config.split,
+            prepare=config.prepare,
+            transform=config.transform,
+            balance=config.balance.name,
+            loader=config.loader,
+            progress=progress,
+            world=world,
+        )
+        module.data_dir = config.data_dir  # also where it is null: the composition has looked for the default
+        return module
+
+    @cached_property
+    def scanned(self) -> Manifest:
+        """All images of the source."""
+        return scan(self.source, self.data_dir, self.cache_dir, self.progress)
+
+    @cached_property
+    def expansion(self) -> Expansion:
+        """The images, with the copies of those that are augmented before the split."""
+        return expand(self.scanned, self.source, self.protocol, self.split_config, self.transform_config)
+
+    @cached_property
+    def images(self) -> np.ndarray | ExpandedImages:
+        """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
+        return self.expansion.images(self._prepared())
+
+    def prepare_data(self) -> None:
+        """Fill the cache of prepared images; enough in one process per node.
+
+        Raises:
+            UserError: The images cannot be read or prepared: see the sources and the cache.
+        """
+        self._prepared()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the images, look for leaks and plan the balance; nothing is written into a run.
 
         Raises:
             UserError: The data cannot be used as configured: see the sources, splits and leaks.
         """
-        config = self.config
-        scanned = scan(config.data, config.data_dir, Path(config.cache_dir), self.progress)
-        self.expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
-        if self.expansion:
-            self.manifest = self.expansion.manifest
-        else:
-            self.manifest = scanned
-        self._check_logits()
-        if is_on(config.transform.within_places):
-            self.places = place_boxes(self.manifest, config.prepare.stored_shape)
-        self.parts = split(self.manifest, config.protocol, config.split, config.data.paper_split)
-        self.leaks = check_leaks(self.manifest, self.parts, config.protocol, config.split)
-        if config.init_from:
-            self.seen = seen_by_start(Path(config.init_from), self.manifest, self.parts, config.protocol)
+        if self._is_set_up:
+            return
+        self.manifest = self.expansion.manifest
+        if is_on(self.transform_config.within_places):
+            self.places = place_boxes(self.manifest, self.prepare_config.stored_shape)
+        self.parts = split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
+        self.leaks = check_leaks(self.manifest, self.parts, self.protocol, self.split_config)
+        if self.init_from:
+            self.seen = seen_by_start(Path(self.init_from), self.manifest, self.parts, self.protocol)
         train = self.rows("train")
-        seed = derive_seed("balance", config.seed, config.split.seed, config.split.fold)
+        seed = derive_seed("balance", self.seed, self.split_config.seed, self.split_config.fold)
         # What was evened out before the split is not evened out again.
-        if self.expansion and config.balance.name == "hem_all":
-            name = "none"
-        else:
-            name = config.balance.name
-        self.plan = plan(self.labels[train], train, len(self.manifest.classes), name, seed)
+        balance = self.balance
+        if balance == "hem_all" and self.expansion.is_balanced:
+            balance = "none"
+        self.plan = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
-
-    def prepare(self) -> None:
-        """Fill the cache of prepared images, or find it filled."""
-        if self.expansion:
-            scanned = self.expansion.scanned
-        else:
-            scanned = self.manifest
-        images = prepared_images(scanned, self.config.prepare, Path(self.config.cache_dir), self.progress)
-        if self.expansion:
-            self.images = self.expansion.serve(images)
-        else:
-            self.images = images
+        self._is_set_up = True
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -150,29 +256,28 @@ class ImageDataModule(LightningDataModule):
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Item]:
         """Batches of the balanced, augmented train part: this process's share of each."""
-        config = self.config
-        dataset = self._dataset(self.plan.rows, self.plan.copy, self._augmentation())
+        world = self._present_world()
+        # What was done before the split is not done again.
+        augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
+        dataset = self._dataset(self.plan.rows, self.plan.copy, augmentation)
         sampler = EpochBatchSampler(
-            len(dataset),
-            config.loader.batch_size,
-            config.seed,
-            self._position,
-            self.plan.sample_weights,
-            self.world.rank,
-            self.world.size,
+            len(dataset), self.loader_config.batch_size, self.seed, self._position, self.plan.sample_weights, world
         )
-        return self._loader(dataset, sampler)
+        return self._loader(dataset, batch_sampler=sampler)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Item]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
-        return self._loader(self._dataset(share_of(self.rows("validation"), self.world)))
+        return self._in_order("validation")
 
-    def predict_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> DataLoader[Item]:
+        """This process's share of the test part, likewise."""
+        return self._in_order("test")
+
+    def predict_dataloader(self) -> DataLoader[Item]:
         """This process's share of the validation and the test part: what predictions are written for."""
-        rows = np.concatenate([self.rows("validation"), self.rows("test")])
-        return self._loader(self._dataset(share_of(rows, self.world)))
+        return self._in_order("validation", "test")
 
     def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
@@ -186,16 +291,17 @@ class ImageDataModule(LightningDataModule):
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
-        counts = []
+        lines = [f"data: {manifest.source}, protocol={self.protocol}", *map(str, manifest.notes)]
+        if manifest.synthetic:
+            lines[0] = f"data: {manifest.source} (SYNTHETIC: drawn, no patients), protocol={self.protocol}"
         for part in ("train", "validation", "test", "unused"):
             labels = manifest.frame["label"].iloc[self.rows(part)]
             if len(labels) or part != "unused":
-                each = ", ".join(f"{int((labels == name).sum())} {name}" for name in manifest.classes)
-                counts.append(f"{part}: {len(labels)} images ({each})")
+                counts = ", ".join(f"{int((labels == name).sum())} {name}" for name in manifest.classes)
+                lines.append(f"{part}: {len(labels)} images ({counts})")
         copies = int((self.plan.copy > 0).sum())
-        counts.append(f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies")
-        source = manifest.source + (" (SYNTHETIC: drawn, no patients)" if manifest.synthetic else "")
-        return [f"data: {source}, protocol={self.config.protocol}", *manifest.notes, *counts]
+        lines.append(f"balance={self.balance}: {len(self.plan.rows)} per epoch, {copies} of them copies")
+        return lines
 
     def content_hash(self) -> str:
         """Return a SHA-256 over the images, their labels, and the version of the code that prepares them."""
@@ -203,21 +309,19 @@ class ImageDataModule(LightningDataModule):
 
     def facts(self) -> dict[str, Any]:
         """Return what the predictions say of their data: source, folds and what leaks between the parts."""
-        folds = number_of_folds(self.manifest, self.config.protocol, self.config.split)
-        found = {"source": self.manifest.source, "synthetic": self.manifest.synthetic, "folds": folds}
-        return {**found, "leaks": {**self.leaks.counts(), "seen_by_start": self.seen}}
+        return {
+            "source": self.manifest.source,
+            "synthetic": self.manifest.synthetic,
+            "folds": number_of_folds(self.manifest, self.protocol, self.split_config),
+            "leaks": {**self.leaks.counts(), "seen_by_start": self.seen},
+        }
 
     def warnings(self) -> list[str]:
         """Return what leaks: before the split, between the parts, through ``init_from``; empty where nothing does."""
+        lines = [*self.expansion.warnings, *self.leaks.lines()]
         if self.seen:
-            seen = [f"init_from has seen {self.seen} of the images that judge this run"]
-        else:
-            seen = []
-        if self.expansion:
-            expanded = [self.expansion.warning]
-        else:
-            expanded = []
-        return [*expanded, *self.leaks.lines(), *seen]
+            lines.append(f"init_from has seen {self.seen} of the images that evaluate this run")
+        return lines
 
     def write_facts(self, folder: Path) -> None:
         """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""
@@ -230,30 +334,47 @@ class ImageDataModule(LightningDataModule):
         if write_contact_sheet(self.leaks, self.manifest, folder / "near_duplicates.png"):
             self.leaks.write_pairs(folder / "near_duplicates.csv")
 
+    def _prepared(self) -> np.ndarray:
+        return prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress)
+
+    def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
+        return typed_section(model, layered_section(name, self.default_layers), values or {}, name)
+
+    def _transform(self, transform: TransformConfig | Mapping[str, Any] | str | None) -> TransformConfig:
+        if transform is None:
+            transform = layered_choice("transform", self.default_layers)
+        if isinstance(transform, str):
+            return typed_section(TransformConfig, group_defaults("transform", transform), {}, "transform")
+        return typed_section(TransformConfig, group_defaults("transform", "none"), transform, "transform")
+
+    def _balance(self, name: str | None) -> str:
+        name = name or layered_choice("balance", self.default_layers)
+        return typed_section(BalanceConfig, group_defaults("balance", name), {}, "balance").name
+
+    def _present_world(self) -> World:
+        """The processes of the trainer, where it has several."""
+        if self.trainer is not None and self.trainer.world_size > 1:
+            return World(self.trainer.world_size, self.trainer.global_rank)
+        return self.world
+
+    def _in_order(self, *parts: str) -> DataLoader[Item]:
+        rows = np.concatenate([self.rows(part) for part in parts])
+        dataset = self._dataset(share_of(rows, self._present_world()))
+        return self._loader(dataset, batch_size=self.loader_config.batch_size)
+
     def _dataset(
         self, rows: np.ndarray, copies: np.ndarray | None = None, augmentation: Augmentation | None = None
     ) -> PreparedDataset:
-        return PreparedDataset(self.images, rows, self.labels, copies, augmentation, self.config.prepare)
+        return PreparedDataset(self.images, rows, self.labels, copies, augmentation, self.prepare_config)
 
-    def _augmentation(self) -> Augmentation:
-        """What is drawn anew in each epoch; what was done before the split is not done again."""
-        if self.expansion:
-            transform = self.expansion.transform
-        else:
-            transform = self.config.transform
-        return Augmentation(transform, self.config.seed, self.places)
-
-    def _loader(self, dataset: PreparedDataset, batches: EpochBatchSampler | None = None) -> DataLoader:
-        """A loader over given batches, or over the whole data set in its order."""
-        loader = self.config.loader
-        how: dict = {"batch_sampler": batches} if batches else {"batch_size": loader.batch_size}
+    def _loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Item]:
         return DataLoader(
             dataset,
-            num_workers=loader.workers,
-            pin_memory=loader.pin_memory,
+            num_workers=self.loader_config.workers,
+            pin_memory=self.loader_config.pin_memory,
             worker_init_fn=_set_up_worker,
             persistent_workers=False,
-            **how,
+            **batches,
         )
 
     def _position(self) -> tuple[int, int]:
@@ -267,17 +388,6 @@ class ImageDataModule(LightningDataModule):
         else:
             first = progress.current.processed
         return loop.epoch_progress.current.processed, first
-
-    def _check_logits(self) -> None:
-        """One output decides between two classes; more classes need one each."""
-        logits = self.config.head.logits
-        classes = self.manifest.classes
-        if len(classes) == 2:
-            allowed = (None, 1, 2)
-        else:
-            allowed = (None, len(classes))
-        if logits not in allowed:
-            raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
 
 
 def _set_up_worker(worker: int) -> None:

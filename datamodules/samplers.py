@@ -52,47 +52,43 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         position: Called when an epoch's iteration starts; returns (epoch, first batch). Lightning 2.6 continues its
             batch counter after a resume in mid-epoch but feeds from the epoch's start; so the first batch is asked for.
         weights: Draw with replacement and these weights, float64, shape (length,); None: every item once.
-        rank: Which of the processes this is.
-        world: How many processes share each global batch of ``world * batch_size`` items; ``length`` is at least twice
-            as much.
+        world: The processes that share each global batch of ``world.size * batch_size`` items, and which of them this
+            is; ``length`` is at least twice ``world.size``.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         length: int,
         batch_size: int,
         seed: int,
         position: Callable[[], tuple[int, int]],
         weights: np.ndarray | None = None,
-        rank: int = 0,
-        world: int = 1,
+        world: World = World(),  # noqa: B008 (frozen)
     ) -> None:
         self.length = length
         self.batch_size = batch_size
         self.seed = seed
         self.position = position
         self.weights = weights
-        self.rank = rank
         self.world = world
+        self.step = batch_size * world.size
 
     def __len__(self) -> int:
         """The batches of a whole epoch, wherever it starts."""
-        whole, rest = divmod(self.length, self.batch_size * self.world)
+        whole, rest = divmod(self.length, self.step)
         # BatchNorm cannot normalise a single image: such a rest waits for another epoch, when the order differs.
-        return whole + (rest >= 2 * self.world or (rest > 0 and not whole))
+        return whole + (rest >= 2 * self.world.size or (rest > 0 and not whole))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, first = self.position()
         order = self.order(epoch)
-        step = self.batch_size * self.world
         for number in range(first, len(self)):
-            batch = order[number * step : (number + 1) * step]
-            yield [(epoch, int(item)) for item in batch[self.rank :: self.world]]
+            batch = order[number * self.step : (number + 1) * self.step]
+            yield [(epoch, int(item)) for item in share_of(batch, self.world)]
 
     def sizes(self) -> list[int]:
         """Return how many images each batch of a whole epoch holds, over all processes."""
-        step = self.batch_size * self.world
-        return [min(step, self.length - number * step) for number in range(len(self))]
+        return [min(self.step, self.length - number * self.step) for number in range(len(self))]
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the items in the order of ``epoch``, int64, shape (length,)."""

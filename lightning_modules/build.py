@@ -39,6 +39,7 @@ def build_classifier(
         UserError: A name, a weights file or a device is wrong or absent; see the modules that build the parts.
     """
     check_device(config)
+    _check_logits(config, len(classes))
     torch.manual_seed(derive_seed("weights", config.seed))
     backbone, info = build_pretrained(config.model, config.weights, config.prepare.size)
     _check_batchnorm(config, info)
@@ -146,3 +147,10 @@ def _check_batchnorm(config: Config, info: WeightsInfo) -> None:
     for name, stage in stages_of(config).items():
         if stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
+
+
+def _check_logits(config: Config, classes: int) -> None:
+    """One output decides between two classes; more classes need one each."""
+    logits = config.head.logits
+    if logits not in (None, classes) and (logits, classes) != (1, 2):
+        raise UserError(f"head.logits={logits} does not fit {classes} classes: set head.logits={classes}")

@@ -64,11 +64,8 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     if sheet is not None:
         say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
     expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
-    if expansion:
-        manifest = expansion.manifest
-    else:
-        manifest = scanned
-    warn(*([expansion.warning] if expansion else []))
+    manifest = expansion.manifest
+    warn(*expansion.warnings)
     try:
         parts = split(manifest, config.protocol, config.split, config.data.paper_split)
     except UserError as error:

@@ -122,9 +122,8 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
     data = tiny_data(source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
-    datamodule = ImageDataModule(config, progress=False)
-    datamodule.inspect()
-    datamodule.prepare()
+    datamodule = ImageDataModule.from_config(config, progress=False)
+    datamodule.setup()
     model, _ = build_classifier(config, datamodule.manifest.classes, datamodule.plan.class_weights)
     stages = train_stages(model, datamodule, config, tmp_path / "run")
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)

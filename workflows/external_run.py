@@ -104,7 +104,7 @@ def judge_outside(run: Path, folder: Path | None, other: Other) -> Outside:
     data = OtherSet(config, scanned, labels, parts, trained.classes, trained.positive_class, console.is_terminal)
     judged = data.manifest.frame[parts == "test"]
     leaks, why = near_same(known, judged, trained.config, console.is_terminal)
-    data.prepare()
+    data.prepare_data()
     predicted = predict(trained.classifier, data, config)
     own = read_predictions(run)
     facts = _facts(trained, own, other, classes, labels, seen, parts) | {"notes": _notes(known, judged, seen, why)}

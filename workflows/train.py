@@ -29,8 +29,8 @@ def run(config: Config, watch: Watch = no_callbacks) -> Path:
     set_up_torch()
     revision()
     with processes.joined(config.trainer) as world:
-        data = ImageDataModule(config, config.trainer.enable_progress_bar, world)
-        processes.first_before_others(data.inspect)
+        data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar, world)
+        processes.first_before_others(data.setup)
         classes = data.manifest.classes
         weights = data.plan.class_weights
         model, contents = processes.together(lambda: build_classifier(config, classes, weights))
@@ -58,7 +58,7 @@ def train_and_predict(
     from lightning_modules.inference import predict, to_predictions
     from lightning_modules.stages.fit import train_stages
 
-    processes.together(data.prepare)
+    processes.together(data.prepare_data)
     processes.first_does(lambda: (data.write_facts(folder), write_json(folder / "model.json", model.facts())))
     stages = train_stages(model, data, config, folder, watching)
     budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}

@@ -108,9 +108,8 @@ def loading_rate(config: Config, epochs: int = 3) -> float:
         config: Of a drawn data set (`DRAWN`), with the sizes and the augmentation of the experiment.
         epochs: Over how many passes this is measured; one before them is not counted.
     """
-    data = ImageDataModule(config, progress=False)
-    data.inspect()
-    data.prepare()
+    data = ImageDataModule.from_config(config, progress=False)
+    data.setup()
     loader = data.train_dataloader()
     threads = torch.get_num_threads()
     cv2_threads = cv2.getNumThreads()

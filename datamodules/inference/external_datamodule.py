@@ -15,7 +15,6 @@ from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
 from datamodules.manifest.near_duplicates import near_pairs
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
-from datamodules.preprocessing.cache import prepared_images
 from datamodules.sources import scan
 
 LEARNED = (TRAIN, VALIDATION)
@@ -69,18 +68,22 @@ class OtherSet(ImageDataModule):
         positive_class: str | None,
         progress: bool = True,
     ) -> None:
-        super().__init__(config, progress)
+        super().__init__(
+            config.data,
+            data_dir=config.data_dir,
+            cache_dir=config.cache_dir,
+            prepare=config.prepare,
+            loader=config.loader,
+            progress=progress,
+        )
+        self.config = config
         self.scanned = scanned
         frame = scanned.frame.assign(label=pd.Series(list(labels), scanned.frame.index, dtype=object))
         self.manifest = replace(scanned, frame=frame, classes=classes, positive_class=positive_class)
         self.parts = parts
 
-    def inspect(self) -> None:
+    def setup(self, stage: str | None = None) -> None:
         """Do nothing: there is no split and no training to plan."""
-
-    def prepare(self) -> None:
-        """Fill the cache of prepared images, or find it filled."""
-        self.images = prepared_images(self.scanned, self.config.prepare, Path(self.config.cache_dir), self.progress)
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,7 @@ class ServedImages:
     @property
     def manifest(self) -> Manifest:
         """What there is, with the copies that were made before the split."""
-        if self._expansion:
-            return self._expansion.manifest
-        return self._scanned
+        return self._expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:
         """Return the image of a row of the manifest, uint8 RGB, shape (H, W, 3), as the network sees it."""
@@ -154,6 +152,4 @@ class ServedImages:
     @cached_property
     def _images(self) -> np.ndarray | ExpandedImages:
         prepared = prepared_images(self._scanned, self.config.prepare, Path(self.config.cache_dir), self._progress)
-        if self._expansion:
-            return self._expansion.serve(prepared)
-        return prepared
+        return self._expansion.images(prepared)

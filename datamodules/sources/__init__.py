@@ -2,7 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any, get_args
 
+from common.config.defaults import group_defaults
+from common.config.layers import typed_section
 from common.config.schema import (
     ChromosomesConfig,
     Cifar10Config,
@@ -13,6 +16,7 @@ from common.config.schema import (
     HemAllConfig,
     KaryogramsConfig,
     MnistConfig,
+    SourceConfig,
     SyntheticChromosomesConfig,
     SyntheticConfig,
     TableConfig,
@@ -34,8 +38,22 @@ from datamodules.sources.synthetic_chromosomes import list_synthetic_chromosomes
 from datamodules.sources.table import list_table
 from datamodules.synthesis.aberrations.numerical import check_changes
 
+_MODELS = {model.model_fields["source"].annotation.__args__[0]: model for model in get_args(get_args(DataConfig)[0])}
 
-def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Manifest:
+
+def source_config(data: str | SourceConfig, **keys: Any) -> SourceConfig:
+    """Return the typed settings of a source: the defaults of ``conf/data/<data>.yaml`` with ``keys`` in their place.
+
+    Raises:
+        UserError: There is no such file, a key is unknown, or a value does not fit.
+    """
+    if isinstance(data, SourceConfig):
+        return typed_section(type(data), data.model_dump(), keys, "data") if keys else data
+    defaults = group_defaults("data", data)
+    return typed_section(_MODELS[defaults["source"]], defaults, keys, "data")
+
+
+def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source, open each once and return the manifest.
 
     Args:
@@ -48,10 +66,11 @@ def scan(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool
         UserError: The folder is missing or empty, does not have the source's layout, a class has no image, the positive
             class is not said, or an image is broken.
     """
-    return scan_listing(list_images(data, data_dir, Path(cache_dir), progress), data.on_broken, cache_dir, progress)
+    listing = list_images(data, None if data_dir is None else str(data_dir), Path(cache_dir), progress)
+    return scan_listing(listing, data.on_broken, cache_dir, progress)
 
 
-def list_images(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:  # noqa: C901, PLR0911
+def list_images(data: SourceConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:  # noqa: C901, PLR0911
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     if isinstance(data, SyntheticConfig):
         return list_synthetic(data, cache_dir, progress)
@@ -92,7 +111,7 @@ def _chromosomes(data: ComposedKaryogramsConfig, data_dir: str | None, cache_dir
         raise UserError(re.sub(rf"\bdata\.({keys})\b", r"data.chromosomes.\1", str(error))) from error
 
 
-def _unpacked(data: DataConfig, data_dir: str | None, cache_dir: Path, progress: bool) -> str | None:
+def _unpacked(data: SourceConfig, data_dir: str | None, cache_dir: Path, progress: bool) -> str | None:
     """The data folder; of a zip the folder it is unpacked to, or the lone folder that everything in it lies in."""
     if getattr(data, "download", False) and data_dir and _is_a_file(data_dir):
         raise UserError(f"data.download=true needs a folder, not data_dir={data_dir}: name one, or data.download=false")

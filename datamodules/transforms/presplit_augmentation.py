@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from common.config.schema import (
+from common.config.data import (
+    AugmentedConfig,
     ComposedKaryogramsConfig,
-    DataConfig,
     HemAllConfig,
     KaryogramsConfig,
+    SourceConfig,
     SplitConfig,
     TransformConfig,
 )
@@ -60,45 +61,49 @@ class ExpandedImages:
 
 @dataclass(frozen=True)
 class Expansion:
-    """A manifest with the changed copies of its images.
+    """A manifest with the changed copies of its images; without any where nothing is augmented before the split.
 
     Attributes:
         scanned: The manifest as it was, row for row what is prepared.
         manifest: The manifest with the copies, and without what was left out: what is split.
-        origin: The row of ``scanned`` that each row shows, int64, shape (N,).
-        copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,).
-        change: What makes a copy.
         transform: What is left to be done at training.
-        warning: What was done, for the user.
+        origin: The row of ``scanned`` that each row shows, int64, shape (N,); None: the same row.
+        copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,); None: originals only.
+        change: What makes a copy; None: there are no copies.
+        warnings: What was done, for the user.
+        is_balanced: Whether the classes have been evened out.
     """
 
     scanned: Manifest
     manifest: Manifest
-    origin: np.ndarray
-    copy: np.ndarray
-    change: Change
     transform: TransformConfig
-    warning: str
+    origin: np.ndarray | None = None
+    copy: np.ndarray | None = None
+    change: Change | None = None
+    warnings: tuple[str, ...] = ()
+    is_balanced: bool = False
 
-    def serve(self, images: np.ndarray) -> ExpandedImages:
+    def images(self, prepared: np.ndarray) -> "np.ndarray | ExpandedImages":
         """Return the images by the rows of ``manifest``, from those of ``scanned``; nothing is stored twice.
 
         Raises:
             UserError: The images are to be turned and are not square: a turned one would have another shape.
         """
-        height, width = images.shape[1:3]
+        if self.change is None or self.origin is None or self.copy is None:
+            return prepared
+        height, width = prepared.shape[1:3]
         if self.change is _quarter_turn and height != width:
             raise UserError(
                 f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees, as protocol=paper does "
                 "here: give one number"
             )
-        return ExpandedImages(images, self.origin, self.copy, self.change)
+        return ExpandedImages(prepared, self.origin, self.copy, self.change)
 
 
 def expand(
-    manifest: Manifest, data: DataConfig, protocol: str, split: SplitConfig, transform: TransformConfig
-) -> Expansion | None:
-    """Augment before the split where the paper of this data set did; None where nothing is to be done.
+    manifest: Manifest, data: SourceConfig, protocol: str, split: SplitConfig, transform: TransformConfig
+) -> Expansion:
+    """Augment before the split where the paper of this data set did; elsewhere the manifest stays as it is.
 
     Paper 003, section 2: HEM gets copies turned by 90 degrees and ALL is subsampled, to ``data.images`` in all. Paper
     001, section 3.1.2: of each class there come to be ``data.augmented.<class>`` times as many karyograms (rounded);
@@ -119,81 +124,86 @@ def expand(
     Raises:
         UserError: ``data.images`` is too small; or ``transform`` would leave the copies of karyograms unchanged.
     """
-    if protocol != "paper":
-        return None
-    # By id, so that a draw does not depend on the order of a folder.
+    if protocol == "paper":
+        rng = np.random.default_rng([split.seed, split.fold])
+        if isinstance(data, HemAllConfig):
+            return _turn_and_subsample(manifest, data.images, transform, rng)
+        if isinstance(data, KaryogramsConfig | ComposedKaryogramsConfig):
+            return _copy_karyograms(manifest, data.augmented, transform, split.seed, rng)
+    return Expansion(manifest, manifest, transform)
+
+
+def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:
+    """The rows of each class that folds are made of, by id, so that a draw does not depend on the order of a folder."""
     frame = manifest.frame.sort_values("image_id", kind="stable")
-    dealt = frame["label"].notna() & frame["part"].fillna("fold").str.startswith("fold")
-    rows = {name: frame.index[dealt & (frame["label"] == name)].to_numpy() for name in manifest.classes}
-    rng = np.random.default_rng([split.seed, split.fold])
-    match data:
-        case HemAllConfig():
-            return _turn_and_subsample(manifest, rows, data, transform, rng)
-        case KaryogramsConfig() | ComposedKaryogramsConfig():
-            return _copy_karyograms(manifest, rows, data, transform, split.seed, rng)
-    return None
+    is_dealt = frame["label"].notna() & frame["part"].fillna("fold").str.startswith("fold")
+    rows = {}
+    for name in manifest.classes:
+        rows[name] = frame.index[is_dealt & (frame["label"] == name)].to_numpy()
+    return rows
 
 
 def _turn_and_subsample(
-    manifest: Manifest,
-    rows: dict[str, np.ndarray],
-    data: HemAllConfig,
-    transform: TransformConfig,
-    rng: np.random.Generator,
+    manifest: Manifest, most: int | None, transform: TransformConfig, rng: np.random.Generator
 ) -> Expansion:
     """Paper 003, section 2."""
+    rows = _rows_by_class(manifest)
     smaller, larger = sorted(manifest.classes, key=lambda name: len(rows[name]))
     try:
-        copies, kept = even_out(len(rows[smaller]), len(rows[larger]), data.images)
+        copies, kept = even_out(len(rows[smaller]), len(rows[larger]), most)
     except ValueError as error:
-        raise UserError(f"data.images={data.images}: {error}") from error
+        raise UserError(f"data.images={most}: {error}") from error
     turned = draw(rows[smaller], copies, rng)
     chosen = draw(rows[larger], kept, rng)
     left_out = np.setdiff1d(rows[larger], chosen)
-    done = f"{copies:,} copies of {smaller} turned by 90 degrees, {len(left_out):,} {larger} left out"
+    warning = (
+        f"augmented BEFORE the split, as paper 003: {copies:,} copies of {smaller} turned by 90 degrees, "
+        f"{len(left_out):,} {larger} left out"
+    )
     if copies:
-        leak = "; copies of one cell lie in several parts"
-    else:
-        leak = ""
-    warning = f"augmented BEFORE the split, as paper 003: {done}{leak}"
-    expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
-    return Expansion(manifest, expanded, origin, copy, _quarter_turn, transform, warning)
+        warning += "; copies of one cell lie in several parts"
+    number = np.ones_like(turned)
+    expanded, origin, copy = _with_copies(manifest, left_out, turned, number, ["_turned90"] * len(turned))
+    return Expansion(manifest, expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
 
 
 def _copy_karyograms(
-    manifest: Manifest,
-    rows: dict[str, np.ndarray],
-    data: KaryogramsConfig | ComposedKaryogramsConfig,
-    transform: TransformConfig,
-    seed: int,
-    rng: np.random.Generator,
-) -> Expansion | None:
+    manifest: Manifest, augmented: AugmentedConfig, transform: TransformConfig, seed: int, rng: np.random.Generator
+) -> Expansion:
     """Paper 001, section 3.1.2."""
+    rows = _rows_by_class(manifest)
     originals = []
-    number = []
-    done = []
-    for name, times in ((NORMAL, data.augmented.normal), (ABNORMAL, data.augmented.abnormal)):
+    numbers = []
+    counts = []
+    for name, times in ((NORMAL, augmented.normal), (ABNORMAL, augmented.abnormal)):
         of_class = rows.get(name, np.zeros(0, np.int64))
-        dealt = _deal_evenly(of_class, round(len(of_class) * times) - len(of_class), rng)
-        originals.append(dealt[0])
-        number.append(dealt[1])
-        done.append(f"{len(of_class):,} {name} became {len(of_class) + len(dealt[0]):,}")
+        dealt, number = _deal_evenly(of_class, round(len(of_class) * times) - len(of_class), rng)
+        originals.append(dealt)
+        numbers.append(number)
+        counts.append(f"{len(of_class):,} {name} became {len(of_class) + len(dealt):,}")
     copied = np.concatenate(originals)
-    copy = np.concatenate(number)
+    copy = np.concatenate(numbers)
     if not len(copied):
-        return None  # the paper's experiments without augmentation (section 4.1)
-    done_before = {"brightness": transform.brightness, "noise": transform.noise, "blur": transform.blur}
-    if not any(done_before.values()):
+        return Expansion(manifest, manifest, transform)  # the paper's experiments without augmentation (section 4.1)
+    light = {"brightness": transform.brightness, "noise": transform.noise, "blur": transform.blur}
+    if not any(light.values()):
         raise UserError(
             "protocol=paper copies karyograms before the split, and nothing would change the copies: set "
             "transform.brightness, noise or blur (transform=karyograms), or data.augmented.normal=1 and abnormal=1"
         )
     warning = (
-        f"augmented BEFORE the split, as paper 001: {', '.join(done)}; copies of one karyogram lie in several parts"
+        f"augmented BEFORE the split, as paper 001: {', '.join(counts)}; copies of one karyogram lie in several parts"
     )
-    change = _Relighting(TransformConfig(**done_before), seed)
-    left = transform.model_copy(update=dict.fromkeys(done_before, 0.0))
-    return Expansion(manifest, *_with_copies(manifest, np.zeros(0, np.int64), copied, copy), change, left, warning)
+    relight = Augmentation(TransformConfig(**light), seed)
+
+    def change(image: np.ndarray, row: int, number: int) -> np.ndarray:
+        # In epoch 0 always: a copy is the same in every epoch.
+        return relight(np.asarray(image), 0, row, number)
+
+    suffixes = [f"_copy{number}" for number in copy]
+    expanded, origin, copy = _with_copies(manifest, np.zeros(0, np.int64), copied, copy, suffixes)
+    remaining = transform.model_copy(update=dict.fromkeys(light, 0.0))
+    return Expansion(manifest, expanded, remaining, origin, copy, change, (warning,))
 
 
 def _deal_evenly(rows: np.ndarray, copies: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -204,40 +214,25 @@ def _deal_evenly(rows: np.ndarray, copies: int, rng: np.random.Generator) -> tup
 
 
 def _with_copies(
-    manifest: Manifest, left_out: np.ndarray, copied: np.ndarray, copy: np.ndarray, suffix: str | None = None
+    manifest: Manifest, left_out: np.ndarray, copied: np.ndarray, copy: np.ndarray, suffixes: list[str]
 ) -> tuple[Manifest, np.ndarray, np.ndarray]:
     """The manifest without some rows and with copies of others, the row that each shows, and the number of the copy."""
     frame = manifest.frame
     kept = np.setdiff1d(np.arange(len(frame)), left_out)
-    copies = frame.iloc[copied]
-    suffixes = [suffix or f"_copy{number}" for number in copy]
-    ids = [image_id + end for image_id, end in zip(copies["image_id"], suffixes, strict=True)]
-    expanded = pd.concat([frame.iloc[kept], copies.assign(image_id=ids)], ignore_index=True)
+    copies = frame.iloc[copied].assign(original=frame["image_id"].iloc[copied])
+    copies["image_id"] = copies["image_id"] + suffixes
+    expanded = pd.concat([frame.iloc[kept], copies.drop(columns="original")], ignore_index=True)
     origin = np.concatenate([kept, copied]).astype(np.int64)
     number = np.concatenate([np.zeros(len(kept), np.int64), copy]).astype(np.int64)
-    places = _places_with_copies(manifest.places, dict(zip(ids, copies["image_id"], strict=True)))
+    places = manifest.places
+    if places is not None:
+        # The chromosomes of a copy lie where those of its original do.
+        names = copies[["original", "image_id"]].rename(columns={"image_id": "copy"})
+        of_copies = names.merge(places, left_on="original", right_on="image_id").assign(image_id=lambda t: t["copy"])
+        places = pd.concat([places, of_copies[places.columns]], ignore_index=True)
     return replace(manifest, frame=expanded, places=places), origin, number
-
-
-def _places_with_copies(places: pd.DataFrame | None, originals: dict[str, str]) -> pd.DataFrame | None:
-    """The places of all images, those of a copy being its original's."""
-    if places is None:
-        return None
-    names = pd.DataFrame({"image_id": list(originals.values()), "copy": list(originals)})
-    of_copies = names.merge(places, on="image_id").drop(columns="image_id").rename(columns={"copy": "image_id"})
-    return pd.concat([places, of_copies[places.columns]], ignore_index=True)
 
 
 def _quarter_turn(image: np.ndarray, row: int, copy: int) -> np.ndarray:
     """Turn counter-clockwise by 90 degrees (paper 003, section 2)."""
     return np.rot90(image)
-
-
-class _Relighting:
-    """Other light, blur and specks: a pure function of (seed, row, copy), the same in every epoch."""
-
-    def __init__(self, transform: TransformConfig, seed: int) -> None:
-        self._augmentation = Augmentation(transform, seed)
-
-    def __call__(self, image: np.ndarray, row: int, copy: int) -> np.ndarray:
-        return self._augmentation(np.asarray(image), 0, row, copy)

@@ -16,9 +16,8 @@ from tests.helpers.training import small_config
 
 
 def prepared(config) -> ImageDataModule:
-    data = ImageDataModule(config, progress=False)
-    data.inspect()
-    data.prepare()
+    data = ImageDataModule.from_config(config, progress=False)
+    data.setup()
     return data
 
 
@@ -90,9 +89,9 @@ def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_p
 def test_what_happens_within_places_needs_a_source_that_knows_them(tmp_path):
     config = small_config(tmp_path)
     transform = TransformConfig(within_places=WithinPlacesConfig(mirror=True))
-    data = ImageDataModule(config.model_copy(update={"transform": transform}), progress=False)
+    data = ImageDataModule.from_config(config.model_copy(update={"transform": transform}), progress=False)
     with pytest.raises(UserError, match="data.source=synthetic does not say where each chromosome lies"):
-        data.inspect()
+        data.setup()
 
 
 def test_facts_of_the_run_are_written_beside_it(tmp_path):
@@ -110,26 +109,19 @@ def test_under_paper_what_the_starting_point_has_seen_is_counted_and_said(tmp_pa
     first = prepared(small_config(tmp_path, "protocol=paper"))
     first.write_facts(tmp_path / "first")
     overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']
-    second = ImageDataModule(small_config(tmp_path, *overrides), progress=False)
-    second.inspect()
+    second = ImageDataModule.from_config(small_config(tmp_path, *overrides), progress=False)
+    second.setup()
     assert second.seen > 0
     assert second.facts()["leaks"]["seen_by_start"] == second.seen
     assert any(line.startswith(f"init_from has seen {second.seen} ") for line in second.warnings())
 
 
-def test_the_number_of_logits_must_fit_the_classes(tmp_path):
-    data = ImageDataModule(small_config(tmp_path, "head.logits=3"), progress=False)
-    with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes: set head\.logits=2"):
-        data.inspect()
-
-
 def test_processes_share_the_images_that_one_would_serve(tmp_path):
     config = small_config(tmp_path)
     whole = prepared(config)
-    shares = [ImageDataModule(config, False, World(3, rank)) for rank in range(3)]
+    shares = [ImageDataModule.from_config(config, False, World(3, rank)) for rank in range(3)]
     for share in shares:
-        share.inspect()
-        share.prepare()
+        share.setup()
     for loader in ("val_dataloader", "predict_dataloader"):
         rows = [[int(row) for batch in getattr(data, loader)() for row in batch[2]] for data in (whole, *shares)]
         assert sorted(sum(rows[1:], [])) == sorted(rows[0])
@@ -139,8 +131,8 @@ def test_processes_share_the_images_that_one_would_serve(tmp_path):
 def test_too_few_images_for_the_processes_are_refused(tmp_path):
     few = ["data.images=10", "data.subjects=10", "split.drawn_validation=share", "split.validation=0.1"]
     config = small_config(tmp_path, *few)  # 6 to train with, 2 to validate
-    ImageDataModule(config, False, World(2)).inspect()
+    ImageDataModule.from_config(config, False, World(2)).setup()
     with pytest.raises(UserError, match="the validation part has 2 images, and each of 3 processes needs 1"):
-        ImageDataModule(config, False, World(3)).inspect()
+        ImageDataModule.from_config(config, False, World(3)).setup()
     with pytest.raises(UserError, match="the train part has 6 images, and each of 4 processes needs 2"):
-        ImageDataModule(config, False, World(4)).inspect()
+        ImageDataModule.from_config(config, False, World(4)).setup()

@@ -44,7 +44,7 @@ def test_processes_share_the_global_batches_of_one_process(size, world, weighted
     length = data.draw(st.integers(2 * world, 60))
     weights = np.linspace(1, 2, length) if weighted else None
     whole = batches(length, size * world, weights=weights)
-    shares = [batches(length, size, rank=rank, world=world, weights=weights) for rank in range(world)]
+    shares = [batches(length, size, world=World(world, rank), weights=weights) for rank in range(world)]
     assert len({len(share) for share in shares}) == 1  # an uneven end would hang the others
     rest = length % (size * world)
     waits = 0 < rest < 2 * world and length > size * world  # it cannot give two images to each
@@ -87,6 +87,9 @@ def test_weights_draw_with_replacement_and_in_proportion():
     ("length", "batch_size", "world"), [(30, 4, 1), (33, 4, 1), (1, 4, 1), (30, 4, 2), (31, 8, 3), (29, 4, 2)]
 )
 def test_the_sizes_of_the_batches_are_known_before(length, batch_size, world):
-    ranks = [list(EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), None, rank, world)) for rank in range(world)]
+    ranks = [
+        list(EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), None, World(world, rank)))
+        for rank in range(world)
+    ]
     served = [sum(len(batches[number]) for batches in ranks) for number in range(len(ranks[0]))]
-    assert EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), world=world).sizes() == served
+    assert EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), world=World(world)).sizes() == served

@@ -111,7 +111,7 @@ def dies_in_preparing(patch: Any, rank: int) -> None:
         raise UserError("no disk on this node")
 
     if rank == 1:
-        patch.setattr(ImageDataModule, "prepare", fail)
+        patch.setattr(ImageDataModule, "prepare_data", fail)
 
 
 def second_is_told_in_preparing(patch: Any, rank: int) -> None:
@@ -119,10 +119,10 @@ def second_is_told_in_preparing(patch: Any, rank: int) -> None:
     from datamodules.image_datamodule import ImageDataModule
 
     if rank == 1:
-        patch.setattr(ImageDataModule, "prepare", lambda self: _ask_to_leave())
+        patch.setattr(ImageDataModule, "prepare_data", lambda self: _ask_to_leave())
     else:
         later = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        patch.setattr(ImageDataModule, "prepare", lambda self: later.start())
+        patch.setattr(ImageDataModule, "prepare_data", lambda self: later.start())
 
 
 def notes_builds(patch: Any, rank: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 import timm
 
+from common.errors import UserError
 from common.runs.address import run_folder, run_identity
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
@@ -45,3 +46,9 @@ def test_another_side_file_is_another_run(tmp_path, change):
 
     assert address(SIDE) == address({**SIDE, "source": "told otherwise"})
     assert address(SIDE) != address({**SIDE, **change})
+
+
+def test_the_number_of_logits_fits_the_classes(tmp_path):
+    config = small_config(tmp_path, "head.logits=3")
+    with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes"):
+        build_classifier(config, ("hem", "all"), None)

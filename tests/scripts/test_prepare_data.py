@@ -53,9 +53,8 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     ):
         monkeypatch.setattr(step, lambda *args, **kwargs: pytest.fail("done again"))
     places = [f"cache_dir={tmp_path / 'cache'}", "prepare.size=32", "weights=random"]
-    data = ImageDataModule(check_config(composed([*overrides, *places])), progress=False)
-    data.inspect()
-    data.prepare()
+    data = ImageDataModule.from_config(check_config(composed([*overrides, *places])), progress=False)
+    data.setup()
     assert len(data.images) == 140
 
 

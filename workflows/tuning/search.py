@@ -86,8 +86,8 @@ def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
     """
     set_up_torch()
     revision()
-    data = ImageDataModule(config, config.trainer.enable_progress_bar)
-    data.inspect()
+    data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar)
+    data.setup()
     _, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
     return data, {"data": data.content_hash(), **contents}
 

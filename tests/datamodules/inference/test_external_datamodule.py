@@ -121,7 +121,7 @@ def test_what_is_left_out_still_counts_for_the_scale_of_its_cell(tmp_path):
     labels = [name if name in ("1", "2") else None for name in scanned.frame["label"]]
     parts = parts_of(labels, pd.Series(None, scanned.frame.index, dtype=object))
     data = OtherSet(config, scanned, labels, parts, scanned.classes, None, False)
-    data.prepare()
+    data.prepare_data()
     assert len(data.rows("test")) == 8
     assert np.array_equal(data.images, prepared_images(scanned, prepare, tmp_path / "cache", False))
     served = list(data.predict_dataloader())

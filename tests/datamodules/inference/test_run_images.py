@@ -17,9 +17,8 @@ def run(tmp_path):
     root = write_class_folders(tmp_path / "images", {"a": 20, "b": 20})
     data = ["data=folder", "data.positive_class=b", f"data_dir={root}", "protocol=image"]
     config = small_config(tmp_path, "model=resnet18", data=data)
-    module = ImageDataModule(config, progress=False)
-    module.inspect()
-    module.prepare()
+    module = ImageDataModule.from_config(config, progress=False)
+    module.setup()
     module.write_facts(tmp_path / "run")
     return tmp_path / "run", config, module
 
@@ -51,9 +50,8 @@ def test_files_are_prepared_as_the_images_of_the_run_were(run):
 def test_samples_are_as_large_as_the_network_sees_them(tmp_path):
     root = write_karyograms(tmp_path / "sheets", {"normal": 12, "abnormal": 12})
     config = karyogram_config(tmp_path, root, "protocol=image", "prepare.augment_at=48", "prepare.compact=true")
-    module = ImageDataModule(config, progress=False)
-    module.inspect()
-    module.prepare()
+    module = ImageDataModule.from_config(config, progress=False)
+    module.setup()
     module.write_facts(tmp_path / "run")
     tested = from_test_part(tmp_path / "run", config, 1, progress=False)
     row = module.manifest.frame["image_id"].tolist().index(tested.names[0])
@@ -84,9 +82,8 @@ def test_copies_made_before_the_split_are_served_turned(tmp_path):
         path.unlink()
     data = ["data=hem_all", f"data_dir={root}", "protocol=paper", "balance=none", "split.near_duplicates=off"]
     config = small_config(tmp_path, "model=resnet18", data=data)
-    module = ImageDataModule(config, progress=False)
-    module.inspect()
-    module.prepare()
+    module = ImageDataModule.from_config(config, progress=False)
+    module.setup()
     module.write_facts(tmp_path / "run")
     samples = from_test_part(tmp_path / "run", config, 1000, progress=False)
     tested = module.rows("test")

@@ -38,9 +38,9 @@ def test_the_whole_set_gives_the_papers_number_of_images(whole):
     assert frame["label"].value_counts().to_dict() == {"all": 7_055, "hem": 6_778}
     assert frame["image_id"].is_unique
     assert expansion.copy.sum() == 3_389
-    assert "BEFORE the split" in expansion.warning
-    assert "3,389 copies of hem" in expansion.warning
-    assert "217 all left out" in expansion.warning
+    assert "BEFORE the split" in expansion.warnings[0]
+    assert "3,389 copies of hem" in expansion.warnings[0]
+    assert "217 all left out" in expansion.warnings[0]
     parts = split(expansion.manifest, "paper", SplitConfig(), PAPER)
     assert (parts == "test").sum() == 13_833 - 9_959 - 1_106
 
@@ -57,7 +57,7 @@ def test_copies_on_both_sides_are_counted_as_leaks(whole):
 
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_no_other_protocol_expands(whole, protocol):
-    assert expand(whole, DATA, protocol, SplitConfig(), TransformConfig()) is None
+    assert expand(whole, DATA, protocol, SplitConfig(), TransformConfig()).change is None
 
 
 def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
@@ -106,16 +106,15 @@ def test_the_data_module_serves_turned_copies_and_says_so(tmp_path):
     overrides = ["data=hem_all", f"data_dir={root}"]
     extra = ["protocol=paper", "balance=hem_all", "transform=hem_all", "prepare.crop=false"]
     extra += ["data.paper_split.train=0.5", "data.paper_split.validation=0.25"]
-    data = ImageDataModule(small_config(tmp_path, *extra, data=overrides), progress=False)
-    data.inspect()
-    data.prepare()
+    data = ImageDataModule.from_config(small_config(tmp_path, *extra, data=overrides), progress=False)
+    data.setup()
     frame, expansion = data.manifest.frame, data.expansion
     assert frame["label"].value_counts().to_dict() == {"all": 27, "hem": 27}
     assert (data.plan.copy == 0).all()
     assert len(data.plan.rows) == len(data.rows("train"))
     assert len(data.images) == 54
     assert len(expansion.scanned.frame) == 45
-    assert data.warnings()[0] == expansion.warning
+    assert data.warnings()[0] == expansion.warnings[0]
     place = {image_id: row for row, image_id in enumerate(frame["image_id"])}
     copies = [image_id for image_id in place if image_id.endswith("_turned90")]
     assert len(copies) == 9
@@ -135,9 +134,9 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
         path.unlink()
     overrides = ["data=hem_all", f"data_dir={root}"]
     config = small_config(tmp_path, "balance=hem_all", "transform=hem_all", data=overrides)
-    data = ImageDataModule(config, progress=False)
-    data.inspect()
-    assert data.expansion is None
+    data = ImageDataModule.from_config(config, progress=False)
+    data.setup()
+    assert data.expansion.change is None
     assert set(data.plan.rows) <= set(data.rows("train"))
     assert (data.plan.copy == 1).sum() > 0
     drawn = np.bincount(data.labels[data.plan.rows])
@@ -146,4 +145,4 @@ def test_the_honest_protocol_evens_out_the_train_part_alone(tmp_path):
 
 def test_images_that_are_not_square_are_not_turned(whole):
     with pytest.raises(UserError, match=r"prepare.size=\[4,8\]: such images cannot be turned"):
-        expand(whole, DATA, "paper", SplitConfig(), TransformConfig()).serve(np.zeros((10_661, 4, 8, 3), np.uint8))
+        expand(whole, DATA, "paper", SplitConfig(), TransformConfig()).images(np.zeros((10_661, 4, 8, 3), np.uint8))

@@ -42,7 +42,7 @@ def test_the_papers_146_pictures_become_its_692_and_its_parts():
     frame = expansion.manifest.frame
     assert frame["label"].value_counts().to_dict() == {"normal": 376, "abnormal": 316}
     assert frame["image_id"].is_unique
-    assert expansion.warning == (
+    assert expansion.warnings[0] == (
         "augmented BEFORE the split, as paper 001: 105 normal became 376, 41 abnormal became 316; "
         "copies of one karyogram lie in several parts"
     )
@@ -63,7 +63,7 @@ def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal,
     expansion = expanded(manifest, data, SplitConfig(seed=seed))
     wanted = {"normal": round(normal * times[0]), "abnormal": round(abnormal * times[1])}
     if wanted == {"normal": normal, "abnormal": abnormal}:
-        assert expansion is None
+        assert expansion.change is None
         return
     assert expansion.manifest.frame["label"].value_counts().to_dict() == wanted
     for name in wanted:
@@ -101,14 +101,14 @@ def test_a_lost_chromosome_is_no_class_of_the_paper_and_stays_as_it_is():
 
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_no_other_protocol_copies(protocol):
-    assert expand(manifest_of(9, 9), DATA, protocol, SplitConfig(), LIGHT) is None
+    assert expand(manifest_of(9, 9), DATA, protocol, SplitConfig(), LIGHT).change is None
 
 
 def test_copies_that_equal_their_originals_are_refused():
     with pytest.raises(UserError, match=r"nothing would change the copies: set transform\.brightness, noise or blur"):
         expanded(manifest_of(9, 9), transform=TransformConfig(contrast=0.3))
     once = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=1, abnormal=1))
-    assert expanded(manifest_of(9, 9), once, transform=TransformConfig()) is None
+    assert expanded(manifest_of(9, 9), once, transform=TransformConfig()).change is None
 
 
 def test_the_leak_check_counts_the_pairs():
@@ -125,7 +125,7 @@ def test_a_copy_is_a_pure_function_of_the_splits_seed_the_row_and_its_number():
     manifest, sheets = sheet_manifest(4)
     data = KaryogramsConfig(source="karyograms", augmented=AugmentedConfig(normal=3, abnormal=3))
     one, other, unlike = (
-        expanded(manifest, data, SplitConfig(seed=seed, fold=fold)).serve(sheets)
+        expanded(manifest, data, SplitConfig(seed=seed, fold=fold)).images(sheets)
         for seed, fold in ((0, 0), (0, 2), (1, 0))
     )
     assert one.shape == (12, *sheets.shape[1:])
@@ -145,9 +145,8 @@ def run(tmp_path):
     """A data module under protocol=paper, prepared, and its run's folder."""
     root = write_karyograms(tmp_path / "data", {"normal": 8, "abnormal": 6})
     config = karyogram_config(tmp_path, root, "protocol=paper", "prepare.augment_at=48", "prepare.size=32", "seed=3")
-    data = ImageDataModule(config, progress=False)
-    data.inspect()
-    data.prepare()
+    data = ImageDataModule.from_config(config, progress=False)
+    data.setup()
     data.write_facts(tmp_path / "run")
     return data, config, tmp_path / "run"
 
@@ -155,7 +154,7 @@ def run(tmp_path):
 def test_all_parts_hold_copies_and_training_changes_them_no_more(run):
     data, _, _ = run
     assert data.manifest.frame["label"].value_counts().to_dict() == {"abnormal": 46, "normal": 29}
-    assert data.warnings()[0] == data.expansion.warning
+    assert data.warnings()[0] == data.expansion.warnings[0]
     copies = data.manifest.frame["image_id"].str.contains("_copy")
     assert all(copies.iloc[data.rows(part)].any() for part in ("train", "validation", "test"))
     epochs = []
@@ -196,12 +195,12 @@ def test_places_follow_the_original_and_only_they_are_drawn_anew(tmp_path, monke
     shape = sheets.shape[1:3]
     prepare = config.prepare.model_copy(update={"size": shape})
     config = config.model_copy(update={"data": data_config, "transform": transform, "prepare": prepare})
-    data = ImageDataModule(config, progress=False)
-    data.inspect()
-    data.images = data.expansion.serve(sheets)
+    data = ImageDataModule.from_config(config, progress=False)
+    data.setup()
+    data.images = data.expansion.images(sheets)
     larger = prepare.model_copy(update={"augment_at": 2 * max(shape)})
-    at_its_size = ImageDataModule(config.model_copy(update={"prepare": larger}), progress=False)
-    at_its_size.inspect()
+    at_its_size = ImageDataModule.from_config(config.model_copy(update={"prepare": larger}), progress=False)
+    at_its_size.setup()
     reach = (at_its_size.places[0][:, :2] + at_its_size.places[0][:, 2:]).max(axis=0)
     assert (reach > np.array(shape[::-1])).all()  # where it is augmented, not where the network sees it
     frame = data.manifest.frame

@@ -1,0 +1,110 @@
+"""Data modules built from keyword arguments, as in a notebook."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule, Trainer
+
+import datamodules
+from common.errors import UserError
+from common.runs.run import ROOT
+from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.digits import write_mnist
+from tests.helpers.images import write_class_folders, write_cnmc
+
+DRAWN = {"images": 40, "subjects": 10, "prepare": {"size": 32}, "split": {"near_duplicates": "off"}}
+
+
+def first_batch(data):
+    data.prepare_data()
+    data.setup()
+    return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+
+
+def test_folders_of_classes(tmp_path):
+    root = write_class_folders(tmp_path / "cells", {"blast": 12, "normal": 12})
+    data = datamodules.FolderDataModule(
+        data_dir=root, cache_dir=tmp_path, positive_class="blast", protocol="image", size=24, batch_size=5
+    )
+    batch = first_batch(data)
+    assert batch["image"].shape == (5, 3, 24, 24)
+    assert data.manifest.classes == ("normal", "blast")
+    assert sum(len(labels) for _, labels, _ in data.test_dataloader()) == len(data.rows("test"))
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "keys", "shape"),
+    [
+        ("CNMCDataModule", write_cnmc, {"size": 32}, (3, 32, 32)),
+        ("HemAllDataModule", write_cnmc, {}, (3, 64, 64)),
+        ("ChromosomeDataModule", lambda root: write_chromosomes(root, cases=5, copies=1), {}, (3, 128, 48)),
+        ("ComposedKaryogramDataModule", None, {"data": "synthetic_karyograms", "size": 64}, (3, 64, 64)),
+        ("MNISTDataModule", lambda root: write_mnist(root, train=100), {"size": 28}, (3, 28, 28)),
+    ],
+)
+def test_each_data_set_has_defaults_of_its_own(name, write, keys, shape, tmp_path):
+    data_dir = write(tmp_path / "images") if write else None
+    data = getattr(datamodules, name)(**keys, data_dir=data_dir, cache_dir=tmp_path / "cache", progress=False)
+    assert first_batch(data)["image"].shape[1:] == shape
+
+
+def test_setup_needs_no_order_and_runs_once(tmp_path, monkeypatch):
+    data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path)
+    data.setup("fit")
+    parts = data.parts
+    data.prepare_data()
+    data.setup("test")
+    assert data.parts is parts
+    assert len(data.images) == 40
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"imagez": 3}, "data.imagez"),
+        ({"prepare": {"sise": 32}}, "prepare.sise"),
+        ({"size": "large"}, "prepare.size"),
+        ({"transform": "flip"}, "transform=flip"),
+        ({"data": "synthetix"}, "data=synthetix"),
+        ({"balance": "even"}, "balance=even"),
+    ],
+)
+def test_wrong_keys_are_named(keys, message):
+    with pytest.raises(UserError, match=message):
+        datamodules.SyntheticCellsDataModule(**keys)
+
+
+class Mean(LightningModule):
+    """A line over the mean gray value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch):
+        logits = self.line(batch["image"].mean(dim=(1, 2, 3))[:, None])[:, 0]
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, batch["label"].float())
+
+    def validation_step(self, batch):
+        self.log("val/loss", self.training_step(batch))
+
+    test_step = validation_step
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def test_a_plain_trainer_fits_and_tests(tmp_path):
+    data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path, batch_size=4)
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
+    trainer.fit(Mean(), data)
+    assert trainer.global_step == 1
+    assert "val/loss" in trainer.test(Mean(), data, verbose=False)[0]
+
+
+def test_the_package_is_imported_without_torch():
+    code = "import sys, datamodules; print('torch' in sys.modules, datamodules.__all__[0])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["False", "ImageDataModule"]
