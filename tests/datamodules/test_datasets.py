@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule, Trainer
 
 import datamodules
 from common.errors import UserError
-from common.runs.run import ROOT
+from common.paths import ROOT
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc
