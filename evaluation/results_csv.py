@@ -11,6 +11,8 @@ COLUMNS = (
     "label",
     "experiment",
     "source",
+    "tested_on",
+    "synthetic",
     "protocol",
     "folds",
     "seeds",
@@ -28,8 +30,9 @@ COLUMNS = (
     "wall_seconds",
     "revision",
 )
+ADDED = {"tested_on", "synthetic"}  # older tables lack these columns
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
-IDENTITY = ["label", "experiment", "source", "protocol", "folds", "seeds", "metric"]
+IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "seeds", "metric"]
 
 
 def rows_of(judgement: dict, label: str) -> list[dict]:
@@ -112,9 +115,9 @@ def read_rows(path: Path) -> pd.DataFrame | None:
         found = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not a readable table: name another file with --csv") from error
-    if tuple(found.columns) != COLUMNS:
+    if not set(found.columns) ^ set(COLUMNS) <= ADDED:
         raise UserError(f"{path} has other columns than {', '.join(COLUMNS)}: name another file with --csv")
-    return found
+    return found.reindex(columns=list(COLUMNS), fill_value="")
 
 
 def append_rows(path: Path, rows: list[dict]) -> None:
@@ -136,7 +139,9 @@ def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
     return {
         "label": label,
         "experiment": about.get("name"),
-        "source": _source(about),
+        "source": about.get("source"),
+        "tested_on": about.get("on"),  # another data set than the run's
+        "synthetic": True if about.get("synthetic") else None,
         "protocol": about.get("protocol"),
         "folds": about.get("fold"),
         "seeds": about.get("seed"),
@@ -179,12 +184,3 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return str(value)
-
-
-def _source(about: dict) -> str:
-    source = _text(about.get("source"))
-    if about.get("on"):  # another data set than the run's
-        source = f"{source} on {_text(about['on'])}"
-    if not about.get("synthetic") or source == "synthetic":
-        return source
-    return f"{source} (synthetic)".strip()

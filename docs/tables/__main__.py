@@ -47,7 +47,7 @@ def fill(text: str, results: Path) -> str:
         UserError: A block names an unknown table.
     """
     from common.errors import UserError
-    from docs.tables.measured import TABLES
+    from docs.tables.spec import TABLES
 
     for _, name, _ in BLOCK.findall(text):
         if name not in TABLES:

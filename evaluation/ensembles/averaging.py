@@ -99,13 +99,20 @@ def combine(
     else:
         votes = pd.DataFrame()
     about = merge_facts([member.about for member in aligned])
+    if name is None:
+        names = about.get("name")
+        name = ensemble_name(method, len(aligned), names if isinstance(names, list) else [str(names)])
+    about |= {"name": name, "ensemble": len(aligned), "method": method}
+    return Predictions(pd.concat([frame, votes], axis=1), first.classes, first.positive_class, about)
+
+
+def ensemble_name(method: str, members: int, names: list[str]) -> str:
+    """Return the name of an ensemble of so many members, which have these names."""
     if method == "average":
         kind = "ensemble"
     else:
         kind = f"{method} ensemble"
-    called = name or f"{kind} of {len(aligned)}: {_joined(about.get('name'))}"
-    about |= {"name": called, "ensemble": len(aligned), "method": method}
-    return Predictions(pd.concat([frame, votes], axis=1), first.classes, first.positive_class, about)
+    return f"{kind} of {members}: {', '.join(map(str, names))}"
 
 
 def _facts(aligned: list[Predictions]) -> pd.DataFrame:
@@ -182,9 +189,3 @@ def _other_fold(first: Predictions, other: Predictions) -> bool:
 def _reordered(member: Predictions, order: pd.Series) -> Predictions:
     frame = member.frame.set_index("image_id").loc[order].reset_index()
     return Predictions(frame, member.classes, member.positive_class, member.about)
-
-
-def _joined(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)

@@ -1,4 +1,4 @@
-"""The audit of the claims: what a paper prints, recomputed from what else it prints; what does not follow is marked."""
+"""Audit of the claims: printed figures recomputed from others that the paper prints."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -9,7 +9,7 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.intervals.exact import share
-from evaluation.papers.confusion import METRICS, Confusion, contradictions, follows, read_confusion, read_figures
+from evaluation.papers.confusion import METRICS, Confusion, contradictions, follows, printed_confusion, printed_figures
 from evaluation.papers.reproduction import read_claims
 
 CONFIDENCE = 0.95
@@ -37,13 +37,13 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     Raises:
         UserError: A table is missing, or no claim is of a paper that is named.
     """
-    read_claims(results, papers)  # of papers that there are
-    rows = [row for check in CHECKS for row in check(Path(results))]
+    read_claims(results, papers)  # refuses unknown papers
+    rows: list[Row] = []
+    for check in CHECKS:
+        rows += check(Path(results))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).fillna({"remark": ""})
     if papers:
         table = table[table["paper"].isin(papers)]
-    else:
-        table = table
     return table.sort_values("paper", kind="stable", ignore_index=True)
 
 
@@ -63,23 +63,25 @@ def reconstruct(recall_negative: str, recall_positive: str, negatives: int, posi
 def weighted_f1(confusion: Confusion) -> Fraction:
     """Return the F1 of both classes, weighted by their images, exactly."""
     wrong = confusion.fp + confusion.fn
-    classes = ((confusion.tp, confusion.tp + confusion.fn), (confusion.tn, confusion.tn + confusion.fp))
-    parts = [Fraction(2 * right, 2 * right + wrong) * images for right, images in classes if images]
-    return sum(parts, Fraction(0)) / confusion.images
+    total = Fraction(0)
+    for right, missed in ((confusion.tp, confusion.fn), (confusion.tn, confusion.fp)):
+        if right:
+            total += Fraction(2 * right, 2 * right + wrong) * (right + missed)
+    return total / confusion.images
 
 
 def _matrices(results: Path) -> Iterator[Row]:
     sizes = _read(results, "data").set_index(["dataset", "split"])["test"]
     for claim in read_claims(results).to_dict("records"):
-        confusion = read_confusion(claim["note"])
+        confusion = printed_confusion(claim)
         if confusion:
-            figures = {"accuracy": claim["claimed"], **read_figures(claim["note"])}
+            figures = printed_figures(claim)
             wrong = contradictions(figures, confusion, int(sizes[claim["dataset"], claim["split"]]))
             values = ", ".join(f"{name} {float(value):.3f}" for name, value in confusion.metrics.items())
             yield {
                 **_place(claim, claim["experiment"], "confusion matrix"),
                 "printed": ", ".join(f"{name} {figures[name]}" for name in METRICS if name in figures),
-                "recomputed": f"{_text(confusion)}: {values}",
+                "recomputed": f"{confusion}: {values}",
                 "follows": not wrong,
                 "remark": "; ".join(wrong),
             }
@@ -87,28 +89,30 @@ def _matrices(results: Path) -> Iterator[Row]:
 
 def _per_class(results: Path) -> Iterator[Row]:
     for row in _read(results, "per_class").to_dict("records"):
-        printed = {name: row[name] for name in ("precision_negative", "precision_positive", "f1_weighted")}
-        found = _of_recalls(row)
-        fitting = [one for one in found if all(follows(printed[name], value) for name, value in _values(one).items())]
-        matrix = (fitting or found or [None])[0]
+        matrices = _of_recalls(row)
+        fitting = [matrix for matrix in matrices if _fits(row, matrix)]
+        if matrices:
+            recomputed = _with_metrics((fitting or matrices)[0])
+        else:
+            recomputed = "no matrix has these recalls"
         yield {
             **_place(row, row["model"], "precision and recall"),
             "printed": f"precision {row['precision_negative']} and {row['precision_positive']}, recall "
             f"{row['recall_negative']} and {row['recall_positive']}, weighted F1 {row['f1_weighted']}",
-            "recomputed": "no matrix has these recalls" if matrix is None else _said(matrix),
+            "recomputed": recomputed,
             "follows": bool(fitting),
         }
 
 
 def _shares(results: Path) -> Iterator[Row]:
     for row in _read(results, "shares").to_dict("records"):
-        whole = _whole(row["figure"], int(row["images"]))
-        counts = " or ".join(f"{one:,}" for one in whole) or "no whole number"
+        counts = _whole(row["figure"], int(row["images"]))
+        text = " or ".join(f"{count:,}" for count in counts) or "no whole number"
         yield {
             **_place(row, row["what"], "share"),
             "printed": row["figure"],
-            "recomputed": f"{counts} of {int(row['images']):,} images",
-            "follows": bool(whole),
+            "recomputed": f"{text} of {int(row['images']):,} images",
+            "follows": bool(counts),
         }
 
 
@@ -137,36 +141,38 @@ def _twice(results: Path) -> Iterator[Row]:
 def _wrong_cases(results: Path) -> Iterator[Row]:
     claims = read_claims(results)
     for row in _read(results, "wrong_cases").to_dict("records"):
-        mine = claims[(claims["paper"] == row["paper"]) & claims["experiment"].str.contains(row["network"])]
-        matrices = [one for one in map(read_confusion, mine["note"]) if one]
-        false = int(row["false_positives"]), int(row["false_negatives"])
+        own = claims[(claims["paper"] == row["paper"]) & claims["experiment"].str.contains(row["network"])]
+        matrices = [matrix for matrix in map(printed_confusion, own.to_dict("records")) if matrix]
+        false_positives = int(row["false_positives"])
+        false_negatives = int(row["false_negatives"])
         yield {
             **_place(row, f"wrong cases of {row['network']}", "wrong cases"),
-            "printed": f"{row['false_positives']} FP, {row['false_negatives']} FN",
+            "printed": f"{false_positives} FP, {false_negatives} FN",
             "recomputed": "at most, by its matrices: " + "; ".join(f"{one.fp} FP, {one.fn} FN" for one in matrices),
             # A paper that lists some of its wrong cases may have more of them, not fewer.
-            "follows": any(false[0] <= one.fp and false[1] <= one.fn for one in matrices),
+            "follows": any(false_positives <= one.fp and false_negatives <= one.fn for one in matrices),
             "remark": row["remark"],
         }
 
 
 def _missed(results: Path) -> Iterator[Row]:
-    """Do the images missed by one and by all models fit the errors of each model, and what each alone gets right?"""
+    """Check the images missed by one and by all models against the errors of each, and what each alone gets right."""
     for row in _read(results, "missed").to_dict("records"):
-        one = int(row["missed_by_one"])
-        every = int(row["missed_by_all"])
+        by_one = int(row["missed_by_one"])
+        by_all = int(row["missed_by_all"])
         alone = range(int(row["alone_right_least"]), int(row["alone_right_most"]) + 1)
         for errors in _errors(results, row):
             # Of four models: all errors are those of images missed by one, by two, by three and by all four.
-            left = sum(errors) - one - 4 * every
-            fits = [
-                ((left - 3 * three) // 2, three) for three in alone if left >= 3 * three and (left - three) % 2 == 0
-            ]
+            left = sum(errors) - by_one - 4 * by_all
+            fits = []
+            for three in alone:
+                two, rest = divmod(left - 3 * three, 2)
+                if two >= 0 and not rest:
+                    fits.append(f"{two} missed by two, {three} by three")
             yield {
                 **_place(row, f"four models with {', '.join(map(str, errors))} errors", "missed by k"),
-                "printed": f"{one} missed by one, {every} by all; {alone[0]} to {alone[-1]} right by one alone",
-                "recomputed": "; or ".join(f"{two} missed by two, {three} by three" for two, three in fits)
-                or "none fits",
+                "printed": f"{by_one} missed by one, {by_all} by all; {alone[0]} to {alone[-1]} right by one alone",
+                "recomputed": "; or ".join(fits) or "none fits",
                 "follows": bool(fits),
             }
 
@@ -182,37 +188,42 @@ CHECKS: tuple[Callable[[Path], Iterator[Row]], ...] = (
 )
 
 
-def _errors(results: Path, row: dict) -> list[tuple[int, ...]]:
-    """The numbers of errors of the models; more than one tuple where a model is printed with two results."""
+def _errors(results: Path, row: dict[str, str]) -> Iterator[tuple[int, ...]]:
+    """Return the numbers of errors of the models; several tuples where a model is printed with two results."""
     table = _read(results, "per_class")
-    each = []
+    choices: list[list[int]] = []
     for model in row["models"].split():
-        mine = table[(table["paper"] == row["paper"]) & (table["model"] == model)].to_dict("records")
-        each.append([matrix.fp + matrix.fn for one in mine for matrix in _of_recalls(one)])
-    return list(product(*each))
+        own = table[(table["paper"] == row["paper"]) & (table["model"] == model)]
+        errors = []
+        for recalls in own.to_dict("records"):
+            errors += [matrix.fp + matrix.fn for matrix in _of_recalls(recalls)]
+        choices.append(errors)
+    return product(*choices)
 
 
-def _of_recalls(row: dict) -> list[Confusion]:
-    images = int(row["negatives"]), int(row["positives"])
-    return reconstruct(row["recall_negative"], row["recall_positive"], *images)
+def _of_recalls(row: dict[str, str]) -> list[Confusion]:
+    return reconstruct(row["recall_negative"], row["recall_positive"], int(row["negatives"]), int(row["positives"]))
+
+
+def _fits(row: dict[str, str], matrix: Confusion) -> bool:
+    return all(follows(row[name], value) for name, value in _values(matrix).items())
 
 
 def _values(matrix: Confusion) -> dict[str, Fraction]:
-    """What is printed beside the recalls; a precision without calls is left out."""
-    called = {"precision_negative": (matrix.tn, matrix.fn), "precision_positive": (matrix.tp, matrix.fp)}
-    values = {name: Fraction(right, right + wrong) for name, (right, wrong) in called.items() if right + wrong}
+    """Return what is printed beside the recalls; a precision without predictions is left out."""
+    values = {}
+    parts = {"precision_negative": (matrix.tn, matrix.fn), "precision_positive": (matrix.tp, matrix.fp)}
+    for name, (right, wrong) in parts.items():
+        if right + wrong:
+            values[name] = Fraction(right, right + wrong)
     return {**values, "f1_weighted": weighted_f1(matrix)}
 
 
-def _said(matrix: Confusion) -> str:
-    values = {name.replace("_", " "): float(value) for name, value in _values(matrix).items()}
+def _with_metrics(matrix: Confusion) -> str:
+    values = [f"{name.replace('_', ' ')} {float(value):.4f}" for name, value in _values(matrix).items()]
     right = share(matrix.tp + matrix.tn, matrix.images, CONFIDENCE)
     accuracy = f"accuracy {right['value']:.4f} ({right['low']:.3f} to {right['high']:.3f})"
-    return f"{_text(matrix)}: {', '.join(f'{name} {value:.4f}' for name, value in values.items())}, {accuracy}"
-
-
-def _text(matrix: Confusion) -> str:
-    return ", ".join(f"{count:,} {name.upper()}" for name, count in matrix._asdict().items())
+    return f"{matrix}: {', '.join(values)}, {accuracy}"
 
 
 def _whole(figure: str, images: int) -> list[int]:
@@ -224,7 +235,7 @@ def _whole(figure: str, images: int) -> list[int]:
     return [count for count in counts if follows(figure, Fraction(count, images))]
 
 
-def _place(row: dict, what: str, kind: str) -> Row:
+def _place(row: dict[str, str], what: str, kind: str) -> Row:
     return {"paper": row["paper"], "section": row["section"], "what": what, "kind": kind}
 
 

@@ -1,6 +1,5 @@
-"""What a paper claims, held against the confusion matrix that it prints: does the one follow from the other?"""
+"""Confusion matrices that the papers print: do the figures beside them follow?"""
 
-import re
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -10,16 +9,19 @@ METRICS = ("accuracy", "precision", "recall")
 
 
 class Confusion(NamedTuple):
-    """A confusion matrix of two classes: how many images fell where."""
+    """The image counts of a confusion matrix of two classes."""
 
     tp: int
     fp: int
     tn: int
     fn: int
 
+    def __str__(self) -> str:
+        return f"{self.tp:,} TP, {self.fp:,} FP, {self.tn:,} TN, {self.fn:,} FN"
+
     @property
     def images(self) -> int:
-        """How many images there are in all."""
+        """The number of images."""
         return sum(self)
 
     @property
@@ -33,21 +35,24 @@ class Confusion(NamedTuple):
         return {name: Fraction(*part) for name, part in parts.items() if part[1]}
 
 
-def read_confusion(note: str) -> Confusion | None:
-    """Return the matrix that a note of results/claims.csv writes as "TP 5 FP 1 TN 20 FN 4"; None where none is."""
-    found = re.search(r"TP (\d+) FP (\d+) TN (\d+) FN (\d+)", note)
-    if found:
-        return Confusion(*map(int, found.groups()))
-    return None
+def printed_confusion(claim: Mapping[str, str]) -> Confusion | None:
+    """Return the matrix in the columns tp, fp, tn and fn of a row of results/claims.csv; None where none is printed."""
+    if not claim["tp"]:
+        return None
+    return Confusion(int(claim["tp"]), int(claim["fp"]), int(claim["tn"]), int(claim["fn"]))
 
 
-def read_figures(note: str) -> dict[str, str]:
-    """Return the figures of a note, such as {"precision": "0.83", "recall": "0.56", "AUC": "0.79"}, as printed."""
-    return dict(re.findall(r"(precision|recall|AUC) (\d\.\d+)", note))
+def printed_figures(claim: Mapping[str, str]) -> dict[str, str]:
+    """Return the accuracy of a row of results/claims.csv and the precision, recall and AUC beside it, as printed."""
+    figures = {"accuracy": claim["claimed"]}
+    for name in ("precision", "recall", "auc"):
+        if claim[name]:
+            figures[name] = claim[name]
+    return figures
 
 
 def follows(figure: str, value: Fraction) -> bool:
-    """Tell whether a printed figure is the value, rounded or truncated to the figure's digits."""
+    """Return whether a printed figure is the value, rounded or truncated to the figure's digits."""
     digits = Decimal(figure)
     exact = Decimal(value.numerator) / Decimal(value.denominator)
     return any(exact.quantize(digits, rounding=how) == digits for how in (ROUND_HALF_UP, ROUND_DOWN))
@@ -57,16 +62,14 @@ def contradictions(figures: Mapping[str, str], confusion: Confusion, images: int
     """Return what does not follow from a confusion matrix, in words; [] where all of it does.
 
     Args:
-        figures: Printed figures by name; those that are no `METRICS` (the AUC) cannot be checked and are passed over.
+        figures: Printed figures by name; those outside `METRICS` (the AUC) cannot be checked.
         confusion: The matrix printed beside them.
-        images: How many test images the paper says that it has.
+        images: The number of test images according to the paper.
     """
-    if confusion.images == images:
-        found = []
-    else:
-        found = [f"{confusion.images} of {images} test images"]
-    values = confusion.metrics
-    wrong = [
-        name for name in METRICS if name in figures and name in values and not follows(figures[name], values[name])
-    ]
-    return found + [f"{name} {float(values[name]):.3f}" for name in wrong]
+    wrong = []
+    if confusion.images != images:
+        wrong.append(f"{confusion.images} of {images} test images")
+    for name, value in confusion.metrics.items():
+        if name in figures and not follows(figures[name], value):
+            wrong.append(f"{name} {float(value):.3f}")
+    return wrong

@@ -1,25 +1,25 @@
-"""The table of claims: a paper's figure, ours as the paper split and ours on an honest split, and what may be said."""
+"""The claims of the papers beside our figures, split as the paper did and honestly, with a verdict."""
 
-from itertools import zip_longest
+from itertools import permutations, zip_longest
 from pathlib import Path
 
 import pandas as pd
 
 from common.errors import UserError
+from evaluation.ensembles.averaging import ensemble_name
+from evaluation.papers.measured import read_all_measured
 
-# Of what a claim's metric is called, the name in our tables; a validation figure is held against test images.
+# Our names of the claims' metrics; a validation figure is compared with one of test images.
 METRICS = {"test_weighted_f1": "f1_weighted", "test_accuracy": "accuracy", "val_accuracy": "accuracy"}
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
 REACHED = "reached"
 NOT_REACHED = "not reached"
 NOT_COMPARABLE = "not comparable"
-FOLD_LABEL = r", fold \d+$"  # rows of single folds, beside those of all folds pooled
-OUTSIDE = " on "  # of a source: "cnmc on all_idb2 ..."
-NEEDED = ("label", "experiment", "source", "protocol", "folds", "seeds", "images", "subjects", "metric", "value", "low")
 COPIED = ("label", "protocol", "value", "low", "high", "images", "folds", "seeds", "images_seen", "minutes", "revision")
 FACTS = ("paper", "experiment", "section", "dataset", "split", "metric", "claimed")
 AS_PAPER = "as_paper"
 HONEST = "honest"
+Record = dict  # a row of a table, by column
 
 
 def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -41,35 +41,8 @@ def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     return table
 
 
-def measurements(results: Path) -> pd.DataFrame:
-    """Gather what was measured here, from every table of ``results`` that ``evaluate.py --csv`` wrote.
-
-    Rows of drawn images, of single folds that stand beside their pool, of paired differences, and of runs that are
-    judged outside and inside their own data set are left out.
-
-    Returns:
-        The tables' columns, ``minutes`` per run, ``images_seen`` per run, and ``data``: the data set, or the table's
-        name where the source is only a folder of images.
-    """
-    tables = []
-    for path in sorted(Path(results).glob("*.csv")):
-        table = pd.read_csv(path, dtype=dict.fromkeys(("label", "experiment", "source", "folds", "seeds"), str))
-        if set(NEEDED) <= set(table.columns):
-            outside = table["source"].fillna("").str.contains(OUTSIDE)
-            compared = table.loc[table["metric"].str.startswith("difference/") | outside, "label"]
-            table = table[~table["label"].isin(compared) & ~table["label"].fillna("").str.contains(FOLD_LABEL)]
-            source = table["source"].fillna("")
-            tables.append(table.assign(data=source.where(~source.isin(["folder", "table"]), path.stem)))
-    if not tables:
-        raise UserError(f"no measured results in {results}: python scripts/evaluate.py RUN... --csv writes them")
-    found = pd.concat(tables, ignore_index=True)
-    found = found[~found["data"].str.contains("synthetic")]
-    runs = found["folds"].fillna("").str.split().str.len().clip(lower=1)
-    return found.assign(images_seen=found["images_seen"] / runs, minutes=found["wall_seconds"] / runs / 60)
-
-
 def compare(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Hold each claim against what was measured here.
+    """Compare each claim with what was measured here.
 
     A figure counts as measured on an honest split where no subject is on two sides (protocol subject), on the official
     test set, or on images whose subjects nobody knows; as the paper split where the protocol is "paper". Image-level
@@ -82,124 +55,105 @@ def compare(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     Returns:
         A row per claim and data set that it was measured on, more where there are several measurements: the FACTS,
         ``measured_on``, COPIED of ours as ``as_paper_...`` and as ``honest_...`` (None where there is none),
-        ``verdict`` and ``reason``. "reached": the 95 % interval of ours, split as the paper did on the paper's data,
-        holds the figure or lies above it.
+        ``verdict``, ``reasons``, and as text ``reason``. "reached": the 95 % interval of ours, split as the
+        paper did on the paper's data, holds the figure or lies above it.
 
     Raises:
         UserError: A table is missing or names what is not there.
     """
-    measured = measurements(results)
-    data = _data(results)
-    departures = _departures(results)
-    lost = [label for label in departures if label not in set(measured["label"])]
-    if lost:
-        raise UserError(f"{results}/claims/departures.csv names {lost[0]!r}, which is measured nowhere: remove the row")
+    measured = read_all_measured(results)
+    data = pd.read_csv(Path(results) / "claims" / "data.csv", dtype={"paper": str})
+    sizes = {(row["dataset"], row["split"]): row for row in data.to_dict("records")}
+    table = pd.read_csv(Path(results) / "claims" / "departures.csv", dtype=str)
+    departures = dict(zip(table["label"], table["departure"], strict=True))
+    for label in departures:
+        if label not in set(measured["label"]):
+            raise UserError(f"{results}/claims/departures.csv names {label!r}, which is measured nowhere: remove it")
     lines = []
     for claim in read_claims(results, papers).to_dict("records"):
-        rows = measured[(measured["metric"] == METRICS[claim["metric"]]) & _is_of(measured, claim)]
-        groups = [group for _, group in rows.groupby("data", sort=False)] or [rows]
-        for group in groups:
-            records = group.to_dict("records")
-            roles = {role: [row for row in records if _role(row) == role] for role in (AS_PAPER, HONEST)}
-            for pair in zip_longest(roles[AS_PAPER], roles[HONEST]) if any(roles.values()) else [(None, None)]:
-                lines.append(_line(claim, pair, data[claim["dataset"], claim["split"]], departures))
+        for as_paper, honest in _pairs(measured, claim):
+            reasons = _reasons(claim, as_paper, honest, sizes[claim["dataset"], claim["split"]], departures)
+            lines.append(_line(claim, as_paper, honest, reasons))
     return pd.DataFrame(lines)
 
 
-def _data(results: Path) -> dict[tuple[str, str], dict]:
-    table = pd.read_csv(Path(results) / "claims" / "data.csv", dtype={"paper": str})
-    return {(row["dataset"], row["split"]): row for row in table.to_dict("records")}
+def _pairs(measured: pd.DataFrame, claim: Record) -> list[tuple[Record | None, Record | None]]:
+    """Return the measurements of a claim, split as the paper and honestly, data set by data set."""
+    names = {claim["experiment"]}
+    own = measured
+    if claim["members"]:
+        members = claim["members"].split()
+        names |= {ensemble_name(claim["method"], len(order), list(order)) for order in permutations(members)}
+        own = measured[measured["data"] == claim["dataset"]]
+    own = own[(own["metric"] == METRICS[claim["metric"]]) & own["experiment"].isin(names)]
+    pairs = []
+    for _, group in own.groupby("data", sort=False):
+        roles: dict[str | None, list[Record]] = {AS_PAPER: [], HONEST: [], None: []}
+        for row in group.to_dict("records"):
+            roles[_role(row)].append(row)
+        pairs += zip_longest(roles[AS_PAPER], roles[HONEST])
+    return pairs or [(None, None)]
 
 
-def _departures(results: Path) -> dict[str, str]:
-    table = pd.read_csv(Path(results) / "claims" / "departures.csv", dtype=str)
-    return dict(zip(table["label"], table["departure"], strict=True))
-
-
-def _is_of(measured: pd.DataFrame, claim: dict) -> pd.Series:
-    """Which measurements are of a claim's experiment; an ensemble is one of its method on the claim's data set."""
-    name = claim["experiment"]
-    if not name.startswith("ensemble_"):
-        return measured["experiment"] == name
-    method = name.removeprefix("ensemble_")
-    if method == "average":
-        begins = "ensemble of "
-    else:
-        begins = f"{method} ensemble of "
-    ours = measured["experiment"].str.startswith(begins) | (measured["experiment"] == name)
-    return ours & (measured["data"] == claim["dataset"])
-
-
-def _role(row: dict) -> str | None:
+def _role(row: Record) -> str | None:
     if row["protocol"] == "paper":
         return AS_PAPER
-    official = row["protocol"] == "image" and OFFICIAL.get(row["data"]) == row["images"]
-    unknown = row["protocol"] == "image" and pd.isna(row["subjects"])
-    if row["protocol"] == "subject" or official or unknown:
+    official = OFFICIAL.get(row["data"]) == row["images"]
+    if row["protocol"] == "subject" or (row["protocol"] == "image" and (official or pd.isna(row["subjects"]))):
         return HONEST
     return None
 
 
-def _line(claim: dict, pair: tuple[dict | None, dict | None], data: dict, departures: dict[str, str]) -> dict:
-    ours = pair[0] or pair[1]
-    reasons = _reasons(claim, pair, data, departures)
+def _line(claim: Record, as_paper: Record | None, honest: Record | None, reasons: list[str]) -> Record:
+    ours = as_paper or honest
     line = {name: claim[name] for name in FACTS} | {"measured_on": ours and ours["data"]}
-    for role, row in zip((AS_PAPER, HONEST), pair, strict=True):
+    for role, row in ((AS_PAPER, as_paper), (HONEST, honest)):
         line |= {f"{role}_{name}": row and row[name] for name in COPIED}
-    return line | {"verdict": _verdict(claim, pair[0]) if not reasons else NOT_COMPARABLE, "reason": "; ".join(reasons)}
-
-
-def _verdict(claim: dict, ours: dict) -> str:
-    if ours["high"] >= float(claim["claimed"]):
-        return REACHED
-    return NOT_REACHED
-
-
-def _reasons(claim: dict, pair: tuple[dict | None, dict | None], data: dict, departures: dict[str, str]) -> list[str]:
-    """Say why a claim can be neither reached nor missed by ours; [] where it can."""
-    ours = pair[0] or pair[1]
-    if claim["claimed"]:
-        found = []
+    if reasons or not as_paper:
+        verdict = NOT_COMPARABLE
+    elif as_paper["high"] >= float(claim["claimed"]):
+        verdict = REACHED
     else:
-        found = ["no figure is printed"]
-    if claim["metric"].startswith("val_"):
-        found.append("a validation figure, ours are of test images")
+        verdict = NOT_REACHED
+    return line | {"verdict": verdict, "reason": "; ".join(reasons), "reasons": reasons}
+
+
+def _reasons(
+    claim: Record, as_paper: Record | None, honest: Record | None, data: Record, departures: dict[str, str]
+) -> list[str]:
+    """Return why a claim can be neither reached nor missed by ours; [] where it can."""
+    ours = as_paper or honest
+    reasons = []
+    if not claim["claimed"]:
+        reasons.append("no figure is printed")
+    if claim["metric"] == "val_accuracy":
+        reasons.append("a validation figure, ours are of test images")
     if ours is None:
-        return [*found, "not measured here"]
-    found += _of_data(claim, pair, data) + ([] if pair[0] else ["not measured as the paper split"])
+        return [*reasons, "not measured here"]
+    reasons += _other_images(claim, ours, data, split_as_paper=as_paper is not None)
+    if as_paper is None:
+        reasons.append("not measured as the paper split")
     if ours["images_seen"] < data["train"]:  # never where it is not recorded
-        found.append(f"{ours['images_seen']:,.0f} images seen, one epoch of the paper's is {data['train']:,}")
-    if claim["experiment"].startswith("ensemble_") and _members(claim["note"]) != _members(ours["experiment"]):
-        found.append("other members")
-    if pair[0] and pd.isna(pair[0]["high"]):
-        found.append("no interval")
+        reasons.append(f"{ours['images_seen']:,.0f} images seen, one epoch of the paper's is {data['train']:,}")
+    if as_paper and pd.isna(as_paper["high"]):
+        reasons.append("no interval")
     if ours["label"] in departures:
-        found.append(departures[ours["label"]])
-    return found
+        reasons.append(departures[ours["label"]])
+    return reasons
 
 
-def _of_data(claim: dict, pair: tuple[dict | None, dict | None], data: dict) -> list[str]:
-    """Say how the images differ: another set, a private one, or fewer of them (by more than one in a hundred)."""
-    ours = pair[0] or pair[1]
+def _other_images(claim: Record, ours: Record, data: Record, split_as_paper: bool) -> list[str]:
+    """Return how the images differ: another set, a private one, or fewer of them (by more than one in a hundred)."""
     if ours["data"] != claim["dataset"]:
         return [f"another data set ({ours['data']})"]
     if data["public"] != "yes":
         return ["the paper's images are not public"]
-    if pair[0]:
+    if split_as_paper:
         same = abs(ours["images"] - data["test"]) <= data["test"] / 100
-        text = f"of {data['test']:,} test images"
+        whole = f"of {data['test']:,} test images"
     else:
         same = OFFICIAL.get(ours["data"]) == ours["images"]
-        text = f"of {data['total']:,} images"
+        whole = f"of {data['total']:,} images"
     if same or ours["images"] >= data["total"]:
         return []
-    return [f"{ours['images']:,} {text}"]
-
-
-def _members(text: str) -> frozenset[str]:
-    """The members that a note lists after "members", or an ensemble's name after its colon."""
-    if "members " in text:
-        listed = text.partition("members ")[2].partition(";")[0]
-    else:
-        listed = text.partition(": ")[2]
-    return frozenset(listed.replace(",", " ").split())
+    return [f"{ours['images']:,} {whole}"]

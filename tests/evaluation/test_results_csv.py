@@ -57,7 +57,7 @@ def test_undefined_is_an_empty_cell_and_synthetic_is_said(tmp_path):
     append_rows(tmp_path / "x.csv", rows_of(judge_runs([run], SETTINGS), ""))
     table = read(tmp_path / "x.csv").set_index("metric")
     assert table.loc["auc", "value"] == ""
-    assert table.loc["accuracy", "source"] == "synthetic"
+    assert (table.loc["accuracy", "source"], table.loc["accuracy", "synthetic"]) == ("synthetic", "True")
 
 
 def test_cells_placed_jointly_have_rows_and_the_budget_of_all_folds_stands_in_each(tmp_path):
