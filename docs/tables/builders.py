@@ -10,7 +10,7 @@ from common.errors import UserError
 from evaluation.core.markdown import interval, markdown
 
 Cell = str | Callable[[dict], str]  # a format string of the row's columns, or a function of the row
-WIDTH = 80  # columns of a terminal
+WIDTH = 110  # letters that fit a page in a browser
 
 
 def bounds(name: str, prefix: str = "", sign: str = "") -> Callable[[dict], str]:
@@ -42,7 +42,7 @@ class Rows:
         lines = []
         for row in read(results, self.csv, self.where).to_dict("records"):
             lines.append({head: fill(cell, row) for head, cell in self.columns.items()})
-        return split(pd.DataFrame(lines, columns=list(self.columns)), keys=1)
+        return split(pd.DataFrame(lines, columns=list(self.columns)))
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,12 @@ class Pivot:
 
     Attributes:
         csv: As of ``Rows``.
-        index: The cell under each of the first heads; lines with the same cells are one.
+        index: The cell under each of the first heads; rows with the same cells are one line.
         column: The cell that is the head of the further columns.
         cell: What stands in them; "-" where there is no such row.
         where: A pandas query.
         read: Reads the rows.
+        keys: The number of first columns that every part of a table too wide repeats.
     """
 
     csv: str
@@ -64,6 +65,7 @@ class Pivot:
     cell: Cell
     where: str = ""
     read: Callable[[Path, str, str], pd.DataFrame] = field(default_factory=lambda: read)
+    keys: int = 1
 
     def __call__(self, results: Path) -> str:
         """Return the table as Markdown.
@@ -77,11 +79,11 @@ class Pivot:
             line = lines.setdefault(tuple(fill(cell, row) for cell in self.index.values()), {})
             head = fill(self.column, row)
             if head in line:
-                raise UserError(f"{self.csv}: {', '.join(lines)} {head} is measured twice: remove the older rows")
+                raise UserError(f"{self.csv}: {head!r} of {row} is measured twice: remove the older rows")
             line[head] = fill(self.cell, row)
             heads[head] = None
         rows = [[*index, *(line.get(head, "-") for head in heads)] for index, line in lines.items()]
-        return split(pd.DataFrame(rows, columns=[*self.index, *heads]), keys=len(self.index))
+        return split(pd.DataFrame(rows, columns=[*self.index, *heads]), self.keys)
 
 
 def read(results: Path, csv: str, where: str = "") -> pd.DataFrame:
@@ -100,14 +102,14 @@ def fill(cell: Cell, row: dict) -> str:
     return cell(row)
 
 
-def split(table: pd.DataFrame, keys: int) -> str:
+def split(table: pd.DataFrame, keys: int = 1) -> str:
     """Return a table as Markdown; one that is too wide as several, each with the first ``keys`` columns."""
-    widths = [max(len(head), *map(len, table[head])) + 3 for head in table.columns]
+    widths = [max(len(head) + 2, table[head].str.len().max()) + 3 for head in table.columns]
     first = sum(widths[:keys]) + 1
     parts: list[list[str]] = [[]]
     used = first
     for head, width in zip(table.columns[keys:], widths[keys:], strict=True):
-        if parts[-1] and used + width > max(WIDTH, first):
+        if parts[-1] and used + width > WIDTH:
             parts.append([])
             used = first
         parts[-1].append(head)

@@ -21,7 +21,8 @@ def claims(*papers: str) -> Callable[[Path], str]:
         for row in compare(results, papers).to_dict("records"):
             marks = sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])
             verdict = ", ".join([row["verdict"], *map(str, marks)])
-            line = {"experiment": f"`{row['experiment']}`", "claimed": claimed(row), "verdict": verdict}
+            line = {"experiment": f"`{row['experiment']}`", "section": row["section"]}
+            line |= {"claimed": claimed(row), "verdict": verdict}
             measured = []
             for role, words in ((AS_PAPER, "as the paper"), (HONEST, "honest")):
                 if pd.notna(row[f"{role}_value"]):
@@ -30,7 +31,7 @@ def claims(*papers: str) -> Callable[[Path], str]:
         reasons = [f"{number}. {reason}" for reason, number in numbers.items()]
         found = pd.DataFrame(lines)
         measured_rows = [f"- {row['experiment']}: {row['measured']}" for row in lines if row["measured"]]
-        blocks = [split(found.drop(columns="measured"), keys=1), "\n".join(reasons), "\n".join(measured_rows)]
+        blocks = [split(found.drop(columns="measured")), "\n".join(reasons), "\n".join(measured_rows)]
         return "\n\n".join(block for block in blocks if block)
 
     return table
@@ -52,7 +53,7 @@ def confusion_matrices(results: Path) -> str:
             line[name] = figures.get(name, "-")
         line |= {"confusion matrix": str(confusion or "-"), "by the matrix": "; ".join(wrong) or "agrees"}
         lines.append(line | {"split": claim["split"]})
-    return split(pd.DataFrame(lines), keys=1)
+    return split(pd.DataFrame(lines))
 
 
 def audit_failures(results: Path) -> str:
@@ -75,4 +76,4 @@ def audit_tally(results: Path) -> str:
     for (paper, kind), group in audit(results).groupby(["paper", "kind"], sort=False)["follows"]:
         failed = len(group) - int(group.sum())
         lines.append({"paper": paper, "kind of check": kind, "figures": f"{len(group)}", "failed": f"{failed}"})
-    return split(pd.DataFrame(lines), keys=1)
+    return split(pd.DataFrame(lines))

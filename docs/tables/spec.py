@@ -75,7 +75,7 @@ def protocol_gaps(results: Path) -> str:
     wide = wide.loc[[label for label in rows["label"].unique() if wide.loc[label, ["subject", "paper"]].notna().all()]]
     gap = (wide["paper"] - wide["subject"]).map("{:+.3f}".format)
     table = wide.map(lambda value: "-" if pd.isna(value) else f"{value:.3f}").assign(gap=gap)
-    return split(table.rename(columns={"gap": "paper - subject"}).rename_axis("AUC").reset_index(), keys=1)
+    return split(table.rename(columns={"gap": "paper - subject"}).rename_axis("AUC").reset_index())
 
 
 def headline(results: Path) -> str:
@@ -91,7 +91,7 @@ def headline(results: Path) -> str:
         line["ours"] = interval(ours["value"], ours["low"], ours["high"])
         line["published"] = f"{row['published']} ({row['source']})" if row["published"] else "-"
         rows.append(line)
-    return split(pd.DataFrame(rows), keys=1)
+    return split(pd.DataFrame(rows))
 
 
 def subjects(row: dict) -> str:
@@ -214,6 +214,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         bounds("value"),
         f"metric in {list(KARYOGRAMS)}",
         measurements,
+        keys=2,
     ),
     "karyogram_differences": differences("karyograms.csv"),
     "protocol_gap": protocol_gaps,
@@ -274,6 +275,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         "{method}",
         lambda row: "-" if pd.isna(row["share"]) else f"{100 * row['share']:.1f}",
         f"metric in {COVERED}",
+        keys=3,
     ),
     "ensemble_speed": Pivot(
         "ensemble_benchmark.csv",
@@ -287,7 +289,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         {"case": "{case}"},
         "{way}",
         "{gap:.4f}",
-        "measured == 'fitness' and evaluations == evaluations.max()",
+        "measured == 'fitness' and evaluations == 10000",
     ),
     "localisation": Rows(
         "localisation.csv",

@@ -63,7 +63,7 @@ def test_precision_and_f1_are_held_against_the_matrix_of_the_recalls(tmp_path):
 
 
 def test_wrong_cases_are_looked_for_in_every_matrix_of_the_network(tmp_path):
-    claims = [claim("big_net", claimed="0.90", note="confusion TP 10 FP 2 TN 187 FN 1")]
+    claims = [claim("big_net", claimed="0.90", tp=10, fp=2, tn=187, fn=1)]
     listed = {"big": (2, 1), "ig_n": (1, 0), "net": (1, 2), "t": (3, 0)}  # a paper may list some of its wrong cases
     cases = [["009", "2", network, *counts, ""] for network, counts in listed.items()]
     found = said(tmp_path, claims=claims, wrong_cases=cases)

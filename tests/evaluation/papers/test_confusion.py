@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.papers.confusion import Confusion, contradictions, follows, read_confusion, read_figures
+from evaluation.papers.confusion import Confusion, contradictions, follows, printed_confusion, printed_figures
 
 
-def test_a_note_is_read():
-    note = "precision 0.98 recall 0.95 AUC 0.99; confusion as printed TP 56 FP 1 TN 56 FN 3 (does not sum to 139)"
-    assert read_confusion(note) == Confusion(56, 1, 56, 3)
-    assert read_figures(note) == {"precision": "0.98", "recall": "0.95", "AUC": "0.99"}
-    assert read_confusion("AUC 0.98") is None
+def test_the_printed_columns_are_read():
+    claim = {"claimed": "0.97", "precision": "0.98", "recall": "0.95", "auc": ""}
+    claim |= {"tp": "56", "fp": "1", "tn": "56", "fn": "3"}
+    assert printed_confusion(claim) == Confusion(56, 1, 56, 3)
+    assert printed_figures(claim) == {"accuracy": "0.97", "precision": "0.98", "recall": "0.95"}
+    assert printed_confusion({**claim, "tp": ""}) is None
 
 
 @pytest.mark.parametrize(

@@ -42,13 +42,12 @@ def test_a_claim_is_reached_where_the_interval_of_the_papers_own_split_holds_it_
         ({}, {"images": 198}, ""),  # rounding of the split
         ({}, {"source": "folder"}, "another data set (some)"),
         ({}, {"source": "others"}, "another data set (others)"),
-        ({}, {"source": "cells on others"}, "not measured here"),
+        ({}, {"tested_on": "others"}, "not measured here"),
         ({}, {"images_seen": 599}, "599 images seen, one epoch of the paper's is 600"),
         ({}, {"images_seen": None}, ""),
         ({}, {"images_seen": 1100, "folds": "0 1"}, "550 images seen, one epoch of the paper's is 600"),
         ({}, {"low": None, "high": None}, "no interval"),
-        ({}, {"source": "cells (synthetic)"}, "not measured here"),
-        ({}, {"label": "net, fold 3"}, "not measured here"),
+        ({}, {"synthetic": True}, "not measured here"),
         ({}, {"protocol": "image"}, "not measured here"),  # of known subjects: neither the paper's split nor honest
     ],
 )
@@ -114,7 +113,7 @@ def test_runs_judged_inside_and_outside_are_passed_over(tmp_path):
     """The inside rows are single folds that say again what another row says; the outside ones are of other images."""
     rows = [
         measured("net, cells to others", protocol="subject"),
-        measured("net, cells to others", source="cells on others (folder, 9 images)", protocol="subject"),
+        measured("net, cells to others", tested_on="others (folder, 9 images)", protocol="subject"),
         measured("net", protocol="subject"),
     ]
     table = held(tmp_path, [claim()], rows)
@@ -127,14 +126,14 @@ def test_runs_judged_inside_and_outside_are_passed_over(tmp_path):
     [
         ("ensemble of 2: net_a, net_b", ""),
         ("ensemble of 2: net_b, net_a", ""),
-        ("ensemble of 2: net_a, net_c", "other members"),
-        ("ensemble of 3: net_a, net_b, net_c", "other members"),
+        ("ensemble of 2: net_a, net_c", "not measured here"),
+        ("ensemble of 3: net_a, net_b, net_c", "not measured here"),
         ("genetic ensemble of 2: net_a, net_b", "not measured here"),
-        ("ensemble_average", "other members"),  # a name of its own does not say who is in it
+        ("ensemble_average", ""),
     ],
 )
 def test_an_ensemble_is_the_papers_with_its_members_only(tmp_path, name, reason):
-    claims = [claim("ensemble_average", note="members net_a net_b; AUC 0.98")]
+    claims = [claim("ensemble_average", method="average", members="net_a net_b")]
     assert held(tmp_path, claims, [measured(experiment=name)])["reason"].tolist() == [reason]
 
 
