@@ -1,4 +1,4 @@
-"""The genetic algorithm of paper 004 as a user of DEAP writes it: the rival that ``benchmark.py ensemble`` measures."""
+"""The genetic algorithm of paper 004 as a user of DEAP would write it: the baseline of ``benchmarks.ensemble``."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -43,27 +43,27 @@ def build_toolbox(members: int, evaluate: Evaluate, config: GeneticConfig) -> ba
 
 
 def numpy_evaluation(problem: Problem) -> Evaluate:
-    """Return a fitness of one individual in as few lines of numpy as it takes."""
+    """Return a fitness of one individual in a few lines of numpy."""
     images = np.bincount(problem.labels, minlength=len(problem.classes))
     k = len(problem.classes)
-    called_by = _caller(problem)
+    predict = _predictor(problem)
 
     def evaluate(weights: Sequence[float]) -> tuple[float]:
-        called = called_by(weights)
-        right = np.bincount(called[called == problem.labels], minlength=k)
-        f1 = 2 * right / np.maximum(images + np.bincount(called, minlength=k), 1)
-        return (float(f1 @ images / len(called)),)
+        predicted = predict(weights)
+        correct = np.bincount(predicted[predicted == problem.labels], minlength=k)
+        f1 = 2 * correct / np.maximum(images + np.bincount(predicted, minlength=k), 1)
+        return (float(f1 @ images / len(predicted)),)
 
     return evaluate
 
 
 def sklearn_evaluation(problem: Problem) -> Evaluate:
-    """Return a fitness of one individual by scikit-learn's F1, the line that most would write."""
-    called_by = _caller(problem)
-    return lambda weights: (f1_score(problem.labels, called_by(weights), average="weighted"),)
+    """Return a fitness of one individual by scikit-learn's F1, the usual line."""
+    predict = _predictor(problem)
+    return lambda weights: (f1_score(problem.labels, predict(weights), average="weighted"),)
 
 
-def _caller(problem: Problem) -> Callable[[Sequence[float]], np.ndarray]:
+def _predictor(problem: Problem) -> Callable[[Sequence[float]], np.ndarray]:
     if problem.positive_index == 1:
         # A product with every second number would take twice the time.
         scores = np.ascontiguousarray(problem.probabilities[:, :, 1])
@@ -96,7 +96,7 @@ def _evaluate(toolbox: base.Toolbox, individuals: list) -> None:
 
 
 def _average(child: list[float], other: list[float]) -> list[float]:
-    child[:] = [(one + two) / 2 for one, two in zip(child, other, strict=True)]
+    child[:] = [(gene + other_gene) / 2 for gene, other_gene in zip(child, other, strict=True)]
     return _normalise(child)
 
 

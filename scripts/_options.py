@@ -1,6 +1,7 @@
 """Options that several command lines share."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,14 @@ class Method(StrEnum):
 
 Threshold = Annotated[Method, typer.Option(help="How validation chooses the threshold.")]
 Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
+
+Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
+Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
+ResultsCsv = Annotated[
+    Path | None, typer.Option(help="Add a row per metric to this table; the same again is replaced.")
+]
+RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
+ResamplingSeed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
 
 
 def several(*options: str) -> type[TyperCommand]:

@@ -1,6 +1,8 @@
 """The typed schema of conf/ensemble.yaml: how the weights of an ensemble are fitted."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import OmegaConf
@@ -17,6 +19,7 @@ Objective = Literal["f1_weighted", "nll"]
 Kind = Literal["shared", "full"]
 Count = Annotated[int, Field(ge=0)]
 FILE = ROOT / "conf" / "ensemble.yaml"
+_OVERRIDE = re.compile(r"[A-Za-z_.]+=[^/]*")
 
 
 class GeneticConfig(StrictModel):
@@ -103,34 +106,36 @@ class EnsembleConfig(StrictModel):
     stacking: StackingConfig = StackingConfig()
 
 
+def split_overrides(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Divide the words of a command line into paths and overrides.
+
+    A folder such as ``seed=0`` is a path where it exists, and so is any word with a slash.
+    """
+    overrides = [word for word in words if _OVERRIDE.fullmatch(word) and not Path(word).exists()]
+    return [Path(word) for word in words if word not in overrides], overrides
+
+
 def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = None) -> EnsembleConfig:
-    """Read conf/ensemble.yaml, and what was typed on the command line.
+    """Read conf/ensemble.yaml with overrides.
 
     Args:
         overrides: Such as ``genetic.population=200``.
-        method: The group that a key without a dot belongs to: ``population=200`` is then ``genetic.population=200``.
+        method: The group of keys without a dot: ``population=200`` is then ``genetic.population=200``.
 
     Raises:
-        UserError: An override is no ``key=value``, a key is unknown (the nearest right ones are named), or a value has
-            the wrong type or range.
+        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
     """
-    wrong = [override for override in overrides if "=" not in override]
-    if wrong:
-        raise UserError(f"cannot read {wrong[0]!r}: type key=value, such as genetic.population=200")
-    grouped = [_with_group(override, method) for override in overrides]
+    groups = EnsembleConfig.model_fields
+    complete = []
+    for override in overrides:
+        key = override.split("=")[0]
+        of_method = method in groups and "." not in key and key not in groups
+        complete.append(f"{method}.{override}" if of_method else override)
     try:
-        merged = OmegaConf.merge(OmegaConf.load(FILE), OmegaConf.from_dotlist(grouped))
+        merged = OmegaConf.merge(OmegaConf.load(FILE), OmegaConf.from_dotlist(complete))
         values: Any = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
         return EnsembleConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(explain(error, EnsembleConfig)) from error
     except (OmegaConfBaseException, YAMLError) as error:
         raise UserError(f"ensemble: {' '.join(str(error).splitlines()[:2])}") from error
-
-
-def _with_group(override: str, method: str | None) -> str:
-    group_of = EnsembleConfig.model_fields
-    name = override.split("=")[0]
-    if method in group_of and "." not in name and name not in group_of:
-        return f"{method}.{override}"
-    return override

@@ -1,4 +1,7 @@
-"""Several models as one: a combination of their probabilities (the mean: Lakshminarayanan et al., 2017)."""
+"""One set of predictions from several models': align, combine, average (Lakshminarayanan et al., 2017)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,23 +11,20 @@ from common.predictions import COLUMNS, FACTS, PROBABILITY_PREFIX, Predictions, 
 from common.uncertainty import summarise
 from evaluation.intervals.pooling import merge_facts
 
-COMMON = "--common keeps the validation images that all members have"
-FOLDS = "other folds are no members of one ensemble, scripts/evaluate.py pools them"
 
-
-def average(members: list[Predictions], names: list[str]) -> Predictions:
+def average(members: Sequence[Predictions], names: Sequence[str]) -> Predictions:
     """Average the probabilities of several models on the same images.
 
-    Of members that have Monte Carlo passes only the probabilities without dropout are used: the passes that the
+    Of members with Monte Carlo passes only the probabilities without dropout are used: the passes that the
     ``sampled_...`` columns of the result summarise are the members.
 
     Args:
         members: Predictions of the same images, in any order.
-        names: What errors call them, such as their folders.
+        names: Their names in errors, such as their folders.
 
     Returns:
-        Rows in the order of the first member; ``about`` joins the facts of all, its ``name`` says how many there are
-        and ``ensemble`` counts them.
+        Rows in the order of the first member; ``about`` merges the facts of all, with the number of members in
+        ``name`` and ``ensemble``.
 
     Raises:
         UserError: See ``align``.
@@ -33,71 +33,63 @@ def average(members: list[Predictions], names: list[str]) -> Predictions:
     return combine(aligned, stacked(aligned).mean(axis=0))
 
 
-def align(members: list[Predictions], names: list[str], common: bool = False) -> list[Predictions]:
+def align(members: Sequence[Predictions], names: Sequence[str], common: bool = False) -> list[Predictions]:
     """Bring several models' predictions of the same images into the order of the first.
 
     Args:
         members: Predictions of the same images, in any order.
-        names: What errors call them, such as their folders.
-        common: Of validation images, keep those that all members have: each of the others may have trained a member.
-            Test images must be the same in any case.
+        names: Their names in errors, such as their folders.
+        common: Keep only the validation images that all members have, since each of the others may have trained a
+            member. Test images must be the same in any case.
 
     Raises:
-        UserError: Fewer than two members, a run that is named twice, or what they predict is not the same: classes,
-            images, parts or labels.
+        UserError: Fewer than two members, a run that is named twice, or other classes, images, parts or labels.
     """
-    refuse_too_few(names)
+    check_names(names)
     if common:
-        members = _sharing_validation(members)
+        members = _with_common_validation(members)
     first = members[0]
     for member, name in zip(members[1:], names[1:], strict=True):
-        _check_same(first, member, names[0], name)
-    return [_reordered(member, first.frame["image_id"]) for member in members]
+        _check_same_data(first, member, names[0], name)
+    order = first.frame["image_id"]
+    return [replace(member, frame=member.frame.set_index("image_id").loc[order].reset_index()) for member in members]
 
 
-def refuse_too_few(names: list[str]) -> None:
-    """Raise where there are fewer than two members, or one of them is named twice.
-
-    Raises:
-        UserError: Naming the run and the way out.
-    """
+def check_names(names: Sequence[str]) -> None:
+    """Raise a ``UserError`` for fewer than two members, or one that is named twice."""
     if len(names) < 2:
         raise UserError("an ensemble needs at least two runs: name more of them")
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if twice:
-        raise UserError(f"{twice[0]} is named twice: name each member of the ensemble once")
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise UserError(f"{name} is named twice: name each member of the ensemble once")
 
 
-def stacked(aligned: list[Predictions]) -> np.ndarray:
+def stacked(aligned: Sequence[Predictions]) -> np.ndarray:
     """Return the probabilities of M members of the same images, float64, shape (M, N, K)."""
     return np.stack([member.probabilities for member in aligned])
 
 
 def combine(
-    aligned: list[Predictions], probabilities: np.ndarray, method: str = "average", name: str | None = None
+    aligned: Sequence[Predictions], probabilities: np.ndarray, method: str = "average", name: str | None = None
 ) -> Predictions:
-    """Make one model's predictions of those of several.
+    """Make the predictions of an ensemble.
 
     Args:
-        aligned: What ``align`` returns.
-        probabilities: What the ensemble says, shape (N, K), rows that sum to 1.
-        method: How it was found.
-        name: What the ensemble is called; None: by its method and members.
+        aligned: The members, see ``align``.
+        probabilities: Those of the ensemble, shape (N, K), rows that sum to 1.
+        method: How they were combined.
+        name: Name of the ensemble; None: its method and members.
 
     Returns:
         Rows in the order of the members'; each member has one vote in the ``sampled_...`` columns, whatever its weight:
-        they say how far the members differ. ``about`` joins the facts of all; ``ensemble`` counts them, ``method`` is
-        theirs.
+        they show how far the members differ. ``about`` merges the facts of all, with ``ensemble`` and ``method``.
     """
     first = aligned[0]
-    frame = _facts(aligned)
+    frame = _image_facts(aligned)
     frame["uncertainty"] = uncertainty_of(probabilities)
-    for place, one in enumerate(first.classes):
-        frame[PROBABILITY_PREFIX + one] = probabilities[:, place]
-    if len(frame):
-        votes = summarise(stacked(aligned), first.classes)
-    else:
-        votes = pd.DataFrame()
+    for place, class_name in enumerate(first.classes):
+        frame[PROBABILITY_PREFIX + class_name] = probabilities[:, place]
+    votes = summarise(stacked(aligned), first.classes) if len(frame) else pd.DataFrame()
     about = merge_facts([member.about for member in aligned])
     if name is None:
         names = about.get("name")
@@ -107,85 +99,69 @@ def combine(
 
 
 def ensemble_name(method: str, members: int, names: list[str]) -> str:
-    """Return the name of an ensemble of so many members, which have these names."""
-    if method == "average":
-        kind = "ensemble"
-    else:
-        kind = f"{method} ensemble"
+    """Return the default name of an ensemble: its method, the number of its members, and their names."""
+    kind = "ensemble" if method == "average" else f"{method} ensemble"
     return f"{kind} of {members}: {', '.join(map(str, names))}"
 
 
-def _facts(aligned: list[Predictions]) -> pd.DataFrame:
-    """What is known of the images before any model; what the file of one member lacks, that of another may say."""
+def _image_facts(aligned: Sequence[Predictions]) -> pd.DataFrame:
+    """Columns that do not depend on a model; a value that one member's file lacks is taken from another's."""
     first = aligned[0].frame
-    frame = first[[name for name in COLUMNS if name in first and name != "uncertainty"]].reset_index(drop=True)
-    for column in [name for name in FACTS if name in frame]:
+    columns = [name for name in COLUMNS if name in first and name != "uncertainty"]
+    frame = first[columns].reset_index(drop=True)
+    for column in FACTS:
         for member in aligned[1:]:
-            if frame[column].isna().any() and column in member.frame:
-                known = member.frame[column].reset_index(drop=True)
-                frame[column] = frame[column].where(frame[column].notna(), known)
+            if column in frame and column in member.frame and frame[column].isna().any():
+                values = member.frame[column].reset_index(drop=True)
+                frame[column] = frame[column].where(frame[column].notna(), values)
     return frame
 
 
-def _sharing_validation(members: list[Predictions]) -> list[Predictions]:
+def _with_common_validation(members: Sequence[Predictions]) -> list[Predictions]:
     shared = set.intersection(*(set(member.part("validation").frame["image_id"]) for member in members))
-    return [_kept(member, ~_validates(member) | member.frame["image_id"].isin(shared)) for member in members]
+    selected = []
+    for member in members:
+        rows = (member.frame["part"] != "validation") | member.frame["image_id"].isin(shared)
+        selected.append(replace(member, frame=member.frame[rows].reset_index(drop=True)))
+    return selected
 
 
-def _validates(member: Predictions) -> pd.Series:
-    return member.frame["part"] == "validation"
-
-
-def _kept(member: Predictions, rows: pd.Series) -> Predictions:
-    frame = member.frame[rows].reset_index(drop=True)
-    return Predictions(frame, member.classes, member.positive_class, member.about)
-
-
-def _check_same(first: Predictions, other: Predictions, name: str, other_name: str) -> None:
+def _check_same_data(first: Predictions, other: Predictions, name: str, other_name: str) -> None:
     if (first.classes, first.positive_class) != (other.classes, other.positive_class):
         raise UserError(
-            f"{name} tells {', '.join(first.classes)} apart (positive {first.positive_class}), {other_name} "
-            f"{', '.join(other.classes)} (positive {other.positive_class}): average runs of one task"
+            f"{name} has the classes {', '.join(first.classes)} (positive {first.positive_class}), {other_name} "
+            f"{', '.join(other.classes)} (positive {other.positive_class}): combine runs of one task"
         )
-    ours = first.frame.set_index("image_id")
-    theirs = other.frame.set_index("image_id")
-    if _same_test(first, other):
-        hint = f"; {COMMON}"
-    elif _other_fold(first, other):
-        hint = f"; {FOLDS}"
-    else:
-        hint = ""
-    for having, lacking, holder, other_holder in ((ours, theirs, name, other_name), (theirs, ours, other_name, name)):
-        alone = having.index.difference(lacking.index, sort=False)
-        if len(alone):
-            raise UserError(
-                f"{len(alone)} images of {holder} are not in {other_holder}, {alone[0]} first: average runs of one "
-                f"data set and fold{hint}"
-            )
-    theirs = theirs.loc[ours.index]
+    _check_images(first, other, name, other_name)
+    _check_images(other, first, other_name, name)
+    rows = first.frame.set_index("image_id")
+    other_rows = other.frame.set_index("image_id").loc[rows.index]
     for column in ("part", "label"):
-        one = ours[column]
-        two = theirs[column]
-        differs = (one != two) & (one.notna() | two.notna())
+        values = rows[column]
+        other_values = other_rows[column]
+        differs = (values != other_values) & (values.notna() | other_values.notna())
         if differs.any():
             image = differs.idxmax()
             raise UserError(
-                f"the {column} of {differs.sum()} images differs, {image} first: {one[image]} in {name}, {two[image]} "
-                f"in {other_name}: average runs of one data set and fold"
+                f"the {column} of {differs.sum()} images differs, {image} first: {values[image]} in {name}, "
+                f"{other_values[image]} in {other_name}: combine runs of one data set and fold"
             )
     if bool(first.about.get("synthetic")) != bool(other.about.get("synthetic")):
-        raise UserError(f"one of {name} and {other_name} is synthetic: average runs of one data set")
+        raise UserError(f"one of {name} and {other_name} is synthetic: combine runs of one data set")
 
 
-def _same_test(first: Predictions, other: Predictions) -> bool:
-    one, two = (set(member.part("test").frame["image_id"]) for member in (first, other))
-    return one == two
-
-
-def _other_fold(first: Predictions, other: Predictions) -> bool:
-    return first.about.get("fold") != other.about.get("fold")
-
-
-def _reordered(member: Predictions, order: pd.Series) -> Predictions:
-    frame = member.frame.set_index("image_id").loc[order].reset_index()
-    return Predictions(frame, member.classes, member.positive_class, member.about)
+def _check_images(first: Predictions, other: Predictions, name: str, other_name: str) -> None:
+    """Check that every image of the first is one of the other's."""
+    missing = first.frame.loc[~first.frame["image_id"].isin(other.frame["image_id"]), "image_id"]
+    if missing.empty:
+        return
+    if set(first.part("test").frame["image_id"]) == set(other.part("test").frame["image_id"]):
+        hint = "; --common keeps the validation images that all members have"
+    elif first.about.get("fold") != other.about.get("fold"):
+        hint = "; different folds cannot form one ensemble, scripts/evaluate.py pools them"
+    else:
+        hint = ""
+    raise UserError(
+        f"{len(missing)} images of {name} are not in {other_name}, {missing.iloc[0]} first: combine runs of one data "
+        f"set and fold{hint}"
+    )

@@ -4,7 +4,7 @@ Its text gives the operators: real genes that sum to 1, a random initial populat
 two parents as crossover, one gene replaced by a uniform number as mutation, normalisation after both, a constant
 population, and several initial populations of which the best solution is taken. What it leaves open is ours: the
 numbers, all of them keys of ``GeneticConfig``; that each child has two drawn parents and takes a place in the next
-generation; and that the fittest live on.
+generation; and that the fittest survive.
 
 The three operators take their draws as arguments and arrays of any leading shape; here it is (restarts, population).
 """
@@ -12,7 +12,7 @@ The three operators take their draws as arguments and arrays of any leading shap
 import numpy as np
 
 from common.config.ensemble import GeneticConfig
-from evaluation.ensembles.objective import Found, Problem, normalise
+from evaluation.ensembles.objective import Problem, SearchResult, normalise
 
 
 def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:
@@ -25,9 +25,8 @@ def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:
     Returns:
         Winners, shape (..., C).
     """
-    of_entrants = np.take_along_axis(fitness[..., None, :], entrants, axis=-1)
-    first = of_entrants.argmax(axis=-1)
-    return np.take_along_axis(entrants, first[..., None], axis=-1)[..., 0]
+    fittest = np.take_along_axis(fitness[..., None, :], entrants, axis=-1).argmax(axis=-1)
+    return np.take_along_axis(entrants, fittest[..., None], axis=-1)[..., 0]
 
 
 def average_crossover(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -40,7 +39,7 @@ def replace_gene(genes: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.
 
     Args:
         genes: Shape (..., M).
-        place: Which gene, shape (...).
+        place: Index of the gene, shape (...).
         value: Its new value before normalisation, 0 to 1, shape (...).
     """
     mutants = genes.copy()
@@ -51,10 +50,10 @@ def replace_gene(genes: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.
 def breed(
     genes: np.ndarray, fitness: np.ndarray, count: int, config: GeneticConfig, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw ``count`` children, shape (R, count, M), of populations (R, P, M) with their fitness (R, P)."""
+    """Draw ``count`` children per population, shape (R, count, M), of populations (R, P, M) with fitness (R, P)."""
     restarts, population, members = genes.shape
     entrants = rng.integers(population, size=(restarts, 2 * count, config.tournament))
-    parents = _picked(genes, tournament(fitness, entrants))
+    parents = _take(genes, tournament(fitness, entrants))
     first = parents[:, :count]
     second = parents[:, count:]
     shape = (restarts, count)
@@ -85,12 +84,12 @@ def evolve(problem: Problem, config: GeneticConfig, rng: np.random.Generator) ->
     return genes, np.stack(best, axis=1)
 
 
-def fit_genetic(problem: Problem, config: GeneticConfig, seed: int) -> Found:
+def fit_genetic(problem: Problem, config: GeneticConfig, seed: int) -> SearchResult:
     """Return the best weights of all restarts."""
     genes, best = evolve(problem, config, np.random.default_rng(seed))
     restart = int(best[:, -1].argmax())
     each = config.population + config.generations * (config.population - config.elites)
-    return Found(genes[restart, 0], float(best[restart, -1]), config.restarts * each)
+    return SearchResult(genes[restart, 0], float(best[restart, -1]), config.restarts * each)
 
 
 def _fitness(problem: Problem, genes: np.ndarray) -> np.ndarray:
@@ -98,12 +97,12 @@ def _fitness(problem: Problem, genes: np.ndarray) -> np.ndarray:
 
 
 def _ranked(genes: np.ndarray, fitness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Order each population by falling fitness; of equals, those that were there before stay before."""
+    """Order each population by falling fitness; equals keep their order."""
     order = np.argsort(-fitness, axis=1, kind="stable")
-    return _picked(genes, order), np.take_along_axis(fitness, order, axis=1)
+    return _take(genes, order), np.take_along_axis(fitness, order, axis=1)
 
 
-def _picked(genes: np.ndarray, index: np.ndarray) -> np.ndarray:
+def _take(genes: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Return individuals, shape (R, C, M), of each population by their index (R, C)."""
     restarts, population, members = genes.shape
     # Whole rows at once: np.take_along_axis would look up each gene.

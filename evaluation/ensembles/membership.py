@@ -1,10 +1,16 @@
-"""Who are the members of which ensemble: runs, whole experiments, or folds of one."""
+"""The members of one ensemble, or of one per fold: runs, whole experiments, or folds of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from common.errors import UserError
 from common.predictions import Predictions
-from evaluation.ensembles.averaging import refuse_too_few
+from evaluation.core.labelled import LabelledPredictions, score
+from evaluation.ensembles.averaging import check_names, stacked
+from evaluation.ensembles.objective import Problem
 from evaluation.intervals.grouping import Group, group_runs
 
 
@@ -14,23 +20,54 @@ class EnsembleMembers:
 
     Attributes:
         fold: The fold that all of them test; None where there is one ensemble only.
-        labels: What tables call the members; the same in every fold.
+        labels: Names of the members in tables; the same in every fold.
         names: Their folders.
-        members: Their predictions.
+        members: Their predictions; in one order after ``averaging.align``.
+        inner_folds: The inner fold of each labelled validation image, shape (N,), for nested cross-validation; None
+            without.
     """
 
     fold: int | None
     labels: tuple[str, ...]
     names: tuple[str, ...]
     members: tuple[Predictions, ...]
+    inner_folds: np.ndarray | None = None
+
+    @cached_property
+    def validation(self) -> LabelledPredictions:
+        """The labelled validation images of aligned members, with the first member's probabilities."""
+        return score(self.members[0].part("validation"))
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The labelled validation images of aligned members, on which weights are fitted.
+
+        Raises:
+            UserError: There is none, or all are of one class.
+        """
+        labelled = self.validation
+        occurring = [name for name, images in labelled.count_images().items() if images]
+        if not occurring:
+            raise UserError(
+                "the members have no labelled validation image in common to fit weights on: only `average` needs none"
+            )
+        if len(occurring) == 1:
+            raise UserError(
+                f"all {len(labelled.labels)} validation images are {occurring[0]}: weights cannot be fitted on one "
+                "class, only `average` needs none"
+            )
+        parts = [member.part("validation") for member in self.members]
+        probabilities = stacked(parts)[:, parts[0].labels >= 0]
+        clusters = labelled.clusters if labelled.by_subject or labelled.by_cell else None
+        return Problem(probabilities, labelled.labels, labelled.positive_index, labelled.classes, clusters)
 
 
-def teams(runs: list[Predictions], names: list[str]) -> list[EnsembleMembers]:
+def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[EnsembleMembers]:
     """Divide runs into the members of one ensemble, or of one per fold.
 
     Seeds and experiments are members. Where several of them have the same folds, each fold has an ensemble of its own.
     Folds become members of one ensemble only where they test the same images (a given test part, another data set), or
-    where there is nothing else: then ``ensembles.align`` says why not.
+    where there is nothing else: then ``averaging.align`` reports the difference.
 
     Args:
         runs: Any runs.
@@ -39,46 +76,46 @@ def teams(runs: list[Predictions], names: list[str]) -> list[EnsembleMembers]:
     Raises:
         UserError: Fewer than two runs, one that is named twice, or experiments with other folds than the first.
     """
-    refuse_too_few(names)
-    groups = group_runs(runs, names)
+    check_names(names)
+    groups = group_runs(list(runs), list(names))
     if all(len(group.runs) == 1 for group in groups):
-        return [_team(None, [(group.label, group, 0) for group in groups])]
-    if len(groups) == 1 or _same_images(runs):
-        return [_team(None, [(_of_fold(group, place), group, place) for group in groups for place in _places(group)])]
-    folds = [[run.about.get("fold") for run in group.runs] for group in groups]
-    for group, found in zip(groups, folds, strict=True):
-        if found != folds[0]:
+        return [_members_of_fold(None, groups, 0)]
+    if len(groups) == 1 or _test_same_images(runs):
+        return [_all_folds_as_members(groups)]
+    first_folds = _folds(groups[0])
+    for group in groups:
+        if _folds(group) != first_folds:
             raise UserError(
-                f"{groups[0].label} has the folds {_listed(folds[0])}, {group.label} {_listed(found)}: "
-                "name the same folds of each"
+                f"{groups[0].label} has the folds {', '.join(map(str, first_folds))}, {group.label} "
+                f"{', '.join(map(str, _folds(group)))}: name the same folds of each"
             )
-    return [_team(fold, [(group.label, group, place) for group in groups]) for place, fold in enumerate(folds[0])]
+    return [_members_of_fold(fold, groups, place) for place, fold in enumerate(first_folds)]
 
 
-def _team(fold: int | None, members: list[tuple[str, Group, int]]) -> EnsembleMembers:
-    return EnsembleMembers(
-        fold,
-        tuple(label for label, _, _ in members),
-        tuple(group.names[place] for _, group, place in members),
-        tuple(group.runs[place] for _, group, place in members),
-    )
+def _members_of_fold(fold: int | None, groups: Sequence[Group], place: int) -> EnsembleMembers:
+    labels = tuple(group.label for group in groups)
+    names = tuple(group.names[place] for group in groups)
+    return EnsembleMembers(fold, labels, names, tuple(group.runs[place] for group in groups))
 
 
-def _of_fold(group: Group, place: int) -> str:
-    if len(group.runs) == 1:
-        return group.label
-    return f"{group.label}, fold {group.runs[place].about.get('fold')}"
+def _all_folds_as_members(groups: Sequence[Group]) -> EnsembleMembers:
+    labels: list[str] = []
+    names: list[str] = []
+    members: list[Predictions] = []
+    for group in groups:
+        if len(group.runs) == 1:
+            labels.append(group.label)
+        else:
+            labels += [f"{group.label}, fold {fold}" for fold in _folds(group)]
+        names += group.names
+        members += group.runs
+    return EnsembleMembers(None, tuple(labels), tuple(names), tuple(members))
 
 
-def _places(group: Group) -> range:
-    return range(len(group.runs))
+def _folds(group: Group) -> list[int | None]:
+    return [run.about.get("fold") for run in group.runs]
 
 
-def _same_images(runs: list[Predictions]) -> bool:
-    """Whether all runs have test images, the same."""
-    tested = [set(run.part("test").frame["image_id"]) for run in runs]
-    return bool(tested[0]) and all(one == tested[0] for one in tested)
-
-
-def _listed(folds: list[object]) -> str:
-    return ", ".join(map(str, folds))
+def _test_same_images(runs: Sequence[Predictions]) -> bool:
+    image_sets = [set(run.part("test").frame["image_id"]) for run in runs]
+    return bool(image_sets[0]) and all(image_set == image_sets[0] for image_set in image_sets)

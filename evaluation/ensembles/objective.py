@@ -1,8 +1,9 @@
-"""What the weights of an ensemble are fitted on, and how good thousands of them are at once."""
+"""The objective of an ensemble's weights on labelled images, computed for thousands of weight vectors at once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -10,29 +11,26 @@ from scipy.sparse import csr_array
 from common.config.ensemble import Objective
 from common.errors import UserError
 
-# Numbers of one block of weighted means, which then stay in the processor's cache.
-BLOCK = 2**16
-# The images of a block are counted in 16 bits.
-IMAGES = 2**16 - 1
-# Of more than two classes, so many images are weighted at once: few, for the same reason.
-CHUNK = 128
-# Members that agree by more than this agree whatever the weights are, rounding included.
-MARGIN = 1e-9
+BLOCK = 2**16  # weighted means computed at once: they stay in the processor's cache
+IMAGES = 2**16 - 1  # images per block, counted in 16 bits
+CHUNK = 128  # images weighted at once for more than two classes, for the same reason as BLOCK
+MARGIN = 1e-9  # members that agree by more than this agree whatever the weights are, rounding included
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """The members' predictions of labelled images, on which their weights are judged.
+    """The members' predictions of labelled images, on which their weights are fitted.
 
-    Weights are not negative and sum to 1. The weighted mean then lies between the members, so that an image which all
-    call alike is called so by every ensemble of them: such images are counted once, and only the others are weighted.
+    Weights are not negative and sum to 1. The weighted mean then lies between the members, so that an image for which
+    all predict one class gets that class from every ensemble of them: such images are counted once, and only the
+    others, the disputed ones, are weighted.
 
     Attributes:
         probabilities: 0 to 1, float64, shape (M, N, K): M members, N images, K classes.
-        labels: True classes, int64, shape (N,), all known.
+        labels: True classes, int64, shape (N,), 0 to K - 1.
         positive_index: The positive one of two classes; None for K > 2.
         classes: The K class names.
-        clusters: The subject of each image as a number, int64, shape (N,); None where none is known.
+        clusters: The subject of each image as a number, int64, shape (N,); None where subjects are unknown.
     """
 
     probabilities: np.ndarray
@@ -57,8 +55,13 @@ class Problem:
         """M, the number of models."""
         return len(self.probabilities)
 
+    def select(self, rows: np.ndarray) -> Self:
+        """Return the problem of some of the images, bool, shape (N,)."""
+        clusters = None if self.clusters is None else self.clusters[rows]
+        return replace(self, probabilities=self.probabilities[:, rows], labels=self.labels[rows], clusters=clusters)
+
     def score(self, weights: np.ndarray, objective: Objective = "f1_weighted") -> np.ndarray:
-        """Return what is maximised, float64, shape (P,), for weights of shape (P, M).
+        """Return the objective, which is maximised, float64, shape (P,), for weights of shape (P, M).
 
         Args:
             weights: Not negative, each row sums to 1.
@@ -72,15 +75,15 @@ class Problem:
     def fitness(self, weights: np.ndarray) -> np.ndarray:
         """Return the weighted F1 of the weighted means, 0 to 1, float64, shape (P,), for weights of shape (P, M).
 
-        Two classes: the positive one is called where its mean is at least 0.5; else the most probable one is, the
-        first of equals. A class's F1 is 2 TP / (2 TP + FP + FN), and 0 for one that is neither there nor called.
+        Two classes: the positive one is predicted where its mean is at least 0.5; more: the most probable one, the
+        first of equals. A class's F1 is 2 TP / (2 TP + FP + FN), and 0 for one that is neither true nor predicted.
         """
         weights = np.ascontiguousarray(weights, dtype=np.float64)
         rows = max(1, BLOCK // 64)
-        parts = [self._fitness(weights[start : start + rows]) for start in range(0, len(weights), rows)]
-        if parts:
-            return np.concatenate(parts)
-        return np.zeros(0)
+        values = np.zeros(len(weights))
+        for start in range(0, len(weights), rows):
+            values[start : start + rows] = self._fitness(weights[start : start + rows])
+        return values
 
     def negative_log_likelihood(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean -log of the weighted mean's probability of the true class, nats, shape (P,)."""
@@ -91,45 +94,48 @@ class Problem:
         return total / len(self.labels)
 
     def _fitness(self, weights: np.ndarray) -> np.ndarray:
-        right, called = self._count_two(weights) if self.positive_index is not None else self._count_many(weights)
+        if self.positive_index is None:
+            correct, predicted = self._count_many(weights)
+        else:
+            correct, predicted = self._count_two(weights, self.positive_index)
         # A class without images counts nothing; the denominator of any other is at least 1.
-        f1 = 2 * right / np.maximum(self._images + called, 1)
-        # A matrix product would round equal rows unequally, by their place: equal calls must tie.
+        f1 = 2 * correct / np.maximum(self._images + predicted, 1)
+        # A matrix product would round equal rows unequally, by their place: equal predictions must tie.
         return (f1 * self._images).sum(axis=1) / len(self.labels)
 
-    def _count_two(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count the right calls and all calls of each of two classes, shape (P, 2) each."""
-        positive = self.positive_index
-        columns = (1 - positive, positive)
-        called = np.empty((2, len(weights)))  # called positive, of each true class
-        for truth in columns:
-            sure, scores = self._disputed_two[truth]
-            called[truth] = sure
+    def _count_two(self, weights: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
+        """Count the correct predictions and all predictions of each of two classes, shape (P, 2) each."""
+        negative = 1 - positive
+        positives = np.empty((2, len(weights)))  # predicted positive, by true class
+        for truth in range(2):
+            undisputed, scores = self._disputed_two[truth]
+            positives[truth] = undisputed
             for images in _blocks(scores.shape[1], len(weights)):
                 is_positive = weights @ scores[:, images] >= 0.5
-                called[truth] += is_positive.view(np.uint8).sum(axis=1, dtype=np.uint16)
-        right, all_called = np.empty((2, len(weights), 2))
-        right[:, positive] = called[positive]
-        right[:, 1 - positive] = self._images[1 - positive] - called[1 - positive]
-        all_called[:, positive] = called.sum(axis=0)
-        all_called[:, 1 - positive] = len(self.labels) - all_called[:, positive]
-        return right, all_called
+                positives[truth] += is_positive.view(np.uint8).sum(axis=1, dtype=np.uint16)
+        correct = np.empty((len(weights), 2))
+        predicted = np.empty((len(weights), 2))
+        correct[:, positive] = positives[positive]
+        correct[:, negative] = self._images[negative] - positives[negative]
+        predicted[:, positive] = positives.sum(axis=0)
+        predicted[:, negative] = len(self.labels) - predicted[:, positive]
+        return correct, predicted
 
     def _count_many(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count the right calls and all calls of each of K classes, shape (P, K) each."""
-        agreed, disputed = self._disputed_many
-        found = np.repeat(agreed[:, None], len(weights), axis=1)
+        """Count the correct predictions and all predictions of each of K classes, shape (P, K) each."""
+        undisputed, disputed = self._disputed_many
+        counts = np.repeat(undisputed[:, None], len(weights), axis=1)
         by_member = np.ascontiguousarray(weights.T)
         for ahead, changes in disputed:
-            found += changes @ _overtaken(ahead, by_member)
+            counts += changes @ _overtaken(ahead, by_member)
         # In one order whatever P is, so that sums over a row are rounded alike.
-        wrong = np.ascontiguousarray(found[::2].T)
-        right = np.ascontiguousarray(found[1::2].T)
-        return right, right + wrong
+        wrong = np.ascontiguousarray(counts[::2].T)
+        correct = np.ascontiguousarray(counts[1::2].T)
+        return correct, correct + wrong
 
     @cached_property
     def _images(self) -> np.ndarray:
-        """How many images each class has, shape (K,)."""
+        """The number of images of each class, shape (K,)."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
     @cached_property
@@ -138,31 +144,31 @@ class Problem:
         return self.probabilities[:, np.arange(len(self.labels)), self.labels]
 
     @cached_property
-    def _disputed_two(self) -> tuple[tuple[int, np.ndarray], ...]:
-        """Of each true class: how many images all members call positive, and the others' scores, shape (M, D)."""
-        found = []
+    def _disputed_two(self) -> list[tuple[int, np.ndarray]]:
+        """By true class: how many images all members predict positive, and the disputed images' scores (M, D)."""
+        by_class = []
         for truth in range(2):
             scores = self.probabilities[:, self.labels == truth, self.positive_index]
             above = (scores > 0.5 + MARGIN).all(axis=0)
             below = (scores < 0.5 - MARGIN).all(axis=0)
-            found.append((int(above.sum()), np.ascontiguousarray(scores[:, ~(above | below)])))
-        return tuple(found)
+            by_class.append((int(above.sum()), np.ascontiguousarray(scores[:, ~(above | below)])))
+        return by_class
 
     @cached_property
     def _disputed_many(self) -> tuple[np.ndarray, list[tuple[np.ndarray, csr_array]]]:
-        """What is called whatever the weights are, and the images that some weights may call otherwise.
+        """Counts that hold whatever the weights are, and the images whose prediction depends on the weights.
 
         Returns:
-            How often each class is called wrongly and rightly, in turn, int32, shape (2 K,), were each image called the
+            How often each class is predicted wrongly and correctly, in turn, int32, shape (2 K,), if each image got the
             first of its candidates. Then, of at most ``CHUNK`` images with 2, with 3 and 4, with 5 to 8 candidates and
             so on: how far each other candidate is ahead of the first, shape (C - 1, D, M), -1 where an image has fewer;
-            and how each of these calls would change the counts, shape (2 K, (C - 1) D).
+            and how each of these predictions would change the counts, shape (2 K, (C - 1) D).
         """
         candidate = self._candidates()
         counts = candidate.sum(axis=1)
         order = np.argsort(~candidate, axis=1, kind="stable")
         place = 2 * order + (order == self.labels[:, None])
-        agreed = np.bincount(place[:, 0], minlength=2 * len(self.classes)).astype(np.int32)
+        undisputed = np.bincount(place[:, 0], minlength=2 * len(self.classes)).astype(np.int32)
         disputed = []
         fewer = 1
         while fewer < counts.max():
@@ -175,10 +181,10 @@ class Problem:
                 lacking = np.arange(1, most)[:, None] >= counts[some]
                 ahead = np.where(lacking[:, :, None], -1.0, scores[1:] - scores[0])
                 disputed.append((ahead, _changes(place[some, :most].T, 2 * len(self.classes))))
-        return agreed, disputed
+        return undisputed, disputed
 
     def _candidates(self) -> np.ndarray:
-        """Tell which classes some weights may call, bool, shape (N, K): no other is more probable to every member."""
+        """The classes that some weights may predict, bool, shape (N, K): no other is more probable to every member."""
         top = self.probabilities.mean(axis=0).argmax(axis=1)
         above = self.probabilities[:, np.arange(len(top)), top][:, :, None]
         candidate = ~(above > self.probabilities + MARGIN).all(axis=0)
@@ -190,13 +196,13 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The best weights that a search came to.
+class SearchResult:
+    """The best weights of a search.
 
     Attributes:
         weights: Not negative, sum 1, float64, shape (M,).
-        score: What was maximised, see ``Problem.score``.
-        evaluations: How many weights were tried.
+        score: Their objective, see ``Problem.score``.
+        evaluations: The number of weight vectors that were tried.
     """
 
     weights: np.ndarray
@@ -211,15 +217,15 @@ def normalise(genes: np.ndarray) -> np.ndarray:
         genes: Not negative, shape (..., M).
     """
     total = genes.sum(axis=-1, keepdims=True)
-    nothing = total == 0
-    return np.where(nothing, 1 / genes.shape[-1], genes / np.where(nothing, 1, total))
+    is_zero = total == 0
+    return np.where(is_zero, 1 / genes.shape[-1], genes / np.where(is_zero, 1, total))
 
 
 def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Tell where a candidate overtakes the first and all others, int16, shape ((C - 1) D, P).
 
     Args:
-        ahead: How far it is ahead of the first by each member, shape (C - 1, D, M).
+        ahead: How far each member puts it ahead of the first, shape (C - 1, D, M).
         weights: Shape (M, P).
     """
     best = ahead[0] @ weights
@@ -227,8 +233,8 @@ def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if len(ahead) == 1:
         return chosen.astype(np.int16)
     np.maximum(best, 0, out=best)
-    for place, one in enumerate(ahead[1:], start=2):
-        score = one @ weights
+    for place, candidate in enumerate(ahead[1:], start=2):
+        score = candidate @ weights
         # Candidates rise, so that the highest of those that were ahead when their turn came is the best.
         np.maximum(chosen, (score > best) * np.uint8(place), out=chosen)
         np.maximum(best, score, out=best)
@@ -237,11 +243,11 @@ def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _changes(place: np.ndarray, places: int) -> csr_array:
-    """Return what is counted more and less when another than the first candidate is called.
+    """Return how the counts change when another than the first candidate is predicted.
 
     Args:
-        place: Where each candidate's call is counted, shape (C, D).
-        places: How many there are.
+        place: Index of the count of each candidate, shape (C, D).
+        places: The number of counts.
 
     Returns:
         1 and -1, int16, shape (places, (C - 1) D).

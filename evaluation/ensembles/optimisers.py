@@ -1,7 +1,7 @@
 """Two general optimisers for the weights of an ensemble.
 
-Both try equal weights and every member alone before all else, so that none of these is fitter on the images of the fit
-than what they find, and both start again, elsewhere, until their budget is used up.
+Both try equal weights and every member alone first, so that none of these is fitter on the images of the fit than their
+result, and both restart elsewhere until their budget is used up.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.special import softmax
 from scipy.stats import qmc
 
 from common.config.ensemble import CmaConfig, DifferentialConfig, Objective
-from evaluation.ensembles.objective import Found, Problem, normalise
+from evaluation.ensembles.objective import Problem, SearchResult, normalise
 
 
 class _Search:
@@ -20,7 +20,8 @@ class _Search:
         self.problem = problem
         self.objective = objective
         self.evaluations = 0
-        self.best, self.best_score = np.full(problem.members, 1 / problem.members), -np.inf
+        self.best = np.full(problem.members, 1 / problem.members)
+        self.best_score = -np.inf
         self(np.concatenate([self.best[None], np.eye(problem.members)]))
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
@@ -28,22 +29,22 @@ class _Search:
         scores = self.problem.score(weights, self.objective)
         first = int(scores.argmax())
         if scores[first] > self.best_score:
-            self.best, self.best_score = weights[first].copy(), float(scores[first])
+            self.best = weights[first].copy()
+            self.best_score = float(scores[first])
         self.evaluations += len(weights)
         return scores
 
-    def found(self) -> Found:
-        return Found(self.best, self.best_score, self.evaluations)
+    def result(self) -> SearchResult:
+        return SearchResult(self.best, self.best_score, self.evaluations)
 
 
-def fit_cma(problem: Problem, config: CmaConfig, seed: int) -> Found:
-    """Search by CMA-ES (Hansen and Ostermeier, 2001) on M logits, of which the softmax is the weights.
+def fit_cma(problem: Problem, config: CmaConfig, seed: int) -> SearchResult:
+    """Search by CMA-ES (Hansen and Ostermeier, 2001) on M logits, whose softmax is the weights.
 
-    It begins at equal weights; once a run has converged, or all of a generation are on one step of F1, the next begins
-    at a random place, uniform on the simplex.
+    It begins at equal weights; once it has converged, or a whole generation has the same F1, it restarts at weights
+    drawn uniformly from the simplex.
     """
-    # It loads matplotlib, which takes a second.
-    import cma
+    import cma  # loads matplotlib, which takes a second
 
     rng = np.random.default_rng(seed)
     search = _Search(problem, config.objective)
@@ -62,10 +63,10 @@ def fit_cma(problem: Problem, config: CmaConfig, seed: int) -> Found:
             logits = np.stack(strategy.ask())
             strategy.tell(list(logits), list(-search(softmax(logits, axis=1))))
         start = np.log(rng.dirichlet(np.ones(problem.members)))
-    return search.found()
+    return search.result()
 
 
-def fit_differential(problem: Problem, config: DifferentialConfig, seed: int) -> Found:
+def fit_differential(problem: Problem, config: DifferentialConfig, seed: int) -> SearchResult:
     """Search by differential evolution (Storn and Price, 1997) on M numbers in [0, 1], which are then normalised."""
     rng = np.random.default_rng(seed)
     search = _Search(problem, config.objective)
@@ -78,11 +79,11 @@ def fit_differential(problem: Problem, config: DifferentialConfig, seed: int) ->
             init=qmc.LatinHypercube(problem.members, rng=rng).random(config.population),
             mutation=config.mutation,
             recombination=config.recombination,
-            # It ends only when the whole population is on one step of F1; a gradient would not lead off it.
+            # It ends only when the whole population has the same F1; a gradient would not improve on that.
             tol=0.0,
             polish=False,
             vectorized=True,
             updating="deferred",
             rng=rng,
         )
-    return search.found()
+    return search.result()

@@ -1,11 +1,11 @@
-"""How far the weights of an ensemble hold beyond the images that they were fitted on.
+"""How far the weights of an ensemble generalise beyond the images that they were fitted on.
 
-A search for the highest validation figure finds it, by skill or by chance. What is left of it on images that it never
-saw says which of the two: inner folds of the validation images (``nested``), and the test images. The members show how
-far validation and test differ in any case; they chose no more than their epoch on validation.
+A search for the highest validation metric finds it, by skill or by chance. Images that it never saw tell the two apart:
+inner folds of the validation images (``nested``), and the test images. The members show how far validation and test
+differ in any case; on validation they chose no more than their epoch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -17,6 +17,7 @@ from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.comparison.paired import mcnemar, paired_difference
 from evaluation.core.labelled import score
+from evaluation.ensembles.methods import Combiner
 from evaluation.intervals.bootstrap import Interval, intervals
 from evaluation.intervals.pooling import pool
 
@@ -24,27 +25,37 @@ METRICS = ("f1_weighted", "auc")
 MEMBER = "member"
 METHOD = "method"
 POOLED = "all"
-SHOWN = {"f1_weighted": "weighted F1", "auc": "AUC"}
+METRIC_LABELS = {"f1_weighted": "weighted F1", "auc": "AUC"}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A member, or an ensemble of all by one method.
+    """A member, or an ensemble of all members by one method.
 
     Attributes:
-        label: What tables call it.
+        label: Its name in tables.
         kind: MEMBER or METHOD.
-        parameters: How many free numbers were fitted on validation images.
         runs: Validation and test rows, of each fold.
-        nested: Validation rows predicted by what was fitted on the others, of each fold; None where that was not asked
-            for. Of what is fitted on nothing they are the validation rows.
+        nested: Validation rows predicted by combiners that were fitted on the others, of each fold; None without nested
+            cross-validation. Where nothing is fitted they are the validation rows.
+        combiners: Of each fold; none of a member.
     """
 
     label: str
     kind: str
-    parameters: int
     runs: tuple[Predictions, ...]
     nested: tuple[Predictions, ...] | None = None
+    combiners: tuple[Combiner, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """How many free numbers were fitted on validation images."""
+        return max((combiner.parameters for combiner in self.combiners), default=0)
+
+    def fold(self, place: int) -> "Candidate":
+        """Return the candidate with the rows of one fold alone; ``parameters`` stays the largest of all folds."""
+        nested = None if self.nested is None else (self.nested[place],)
+        return replace(self, runs=(self.runs[place],), nested=nested)
 
 
 def overfitting(candidates: Sequence[Candidate], reference: Candidate, settings: EvaluationConfig) -> pd.DataFrame:
@@ -52,113 +63,100 @@ def overfitting(candidates: Sequence[Candidate], reference: Candidate, settings:
 
     Args:
         candidates: Members and methods, all of the same folds and images.
-        reference: What they are compared with on the test images, such as the average.
-        settings: Of the intervals.
+        reference: Their baseline on the test images, such as the average.
+        settings: Settings of the intervals.
 
     Returns:
         A row per candidate, fold (POOLED first; single folds where there are several) and metric of METRICS:
         ``model``, ``kind``, ``parameters``, ``fold``, ``metric``; ``validation``, ``nested``, ``test`` and
-        ``difference`` (on test, minus the reference's), each with its ``_low`` and ``_high``; ``gap`` (validation less
-        test), ``optimism`` (validation less nested: of the same images), ``mcnemar_p`` (calls on test against the
-        reference's), ``validation_images``, ``validation_subjects``, ``test_images`` and ``test_subjects``.
+        ``difference`` (on test, minus the reference's), each with its ``_low`` and ``_high``; ``gap`` (validation minus
+        test), ``optimism`` (validation minus nested, of the same images), ``mcnemar_p`` (predictions on test against
+        the reference's), ``validation_images``, ``validation_subjects``, ``test_images`` and ``test_subjects``.
     """
     rows = []
-    for fold, places in _folds(reference):
-        against = _of_folds(reference, places)
-        for candidate in candidates:
-            rows += _rows(_of_folds(candidate, places), against, fold, settings)
+    for candidate in candidates:
+        rows += _rows(candidate, reference, POOLED, settings)
+    if len(reference.runs) > 1:
+        for place, run in enumerate(reference.runs):
+            for candidate in candidates:
+                rows += _rows(candidate.fold(place), reference.fold(place), str(run.about.get("fold")), settings)
     return pd.DataFrame(rows)
 
 
-def _folds(candidate: Candidate) -> Iterator[tuple[str, list[int]]]:
-    every = list(range(len(candidate.runs)))
-    yield POOLED, every
-    if len(every) > 1:
-        yield from ((str(candidate.runs[place].about.get("fold")), [place]) for place in every)
-
-
-def _of_folds(candidate: Candidate, places: list[int]) -> Candidate:
-    nested = candidate.nested and tuple(candidate.nested[place] for place in places)
-    return replace(candidate, runs=tuple(candidate.runs[place] for place in places), nested=nested)
-
-
 def _rows(candidate: Candidate, reference: Candidate, fold: str, settings: EvaluationConfig) -> list[dict]:
-    validation = score(_joined(candidate.runs, "validation"))
+    validation = score(_validation_rows(candidate.runs))
     tested = pool(list(candidate.runs))
     test = score(tested)
-    against = pool(list(reference.runs))
-    found = {"validation": intervals(validation, settings), "test": intervals(test, settings)}
+    measured = {"validation": intervals(validation, settings), "test": intervals(test, settings)}
+    p_value = None
     if candidate.nested is not None:
-        found["nested"] = intervals(score(_joined(candidate.nested, "validation")), settings)
+        measured["nested"] = intervals(score(_validation_rows(candidate.nested)), settings)
     if candidate.label != reference.label:
-        found["difference"] = paired_difference(tested, against, METRICS, settings)
-    shared = {"model": candidate.label, "kind": candidate.kind, "parameters": candidate.parameters, "fold": fold}
+        baseline = pool(list(reference.runs))
+        measured["difference"] = paired_difference(tested, baseline, METRICS, settings)
+        p_value = mcnemar(tested, baseline)["p_value"]
+    shared = {
+        "model": candidate.label,
+        "kind": candidate.kind,
+        "parameters": candidate.parameters,
+        "fold": fold,
+    }
     sizes = {
-        "mcnemar_p": mcnemar(tested, against)["p_value"] if "difference" in found else None,
+        "mcnemar_p": p_value,
         "validation_images": len(validation.labels),
         "validation_subjects": validation.subjects,
         "test_images": len(test.labels),
         "test_subjects": test.subjects,
     }
-    return [{**shared, "metric": metric, **_columns(found, metric), **sizes} for metric in METRICS]
+    return [{**shared, "metric": metric, **_values(measured, metric), **sizes} for metric in METRICS]
 
 
-def _columns(found: dict[str, dict[str, Interval]], metric: str) -> dict[str, float | None]:
-    columns = {}
+def _values(measured: dict[str, dict[str, Interval]], metric: str) -> dict[str, float | None]:
+    values: dict[str, float | None] = {}
     for part in ("validation", "nested", "test", "difference"):
-        if part in found:
-            interval = found[part][metric]
-        else:
-            interval = None
-        columns[part] = interval and interval.value
-        columns[f"{part}_low"], columns[f"{part}_high"] = (interval.low, interval.high) if interval else (None, None)
-    columns["gap"] = _less(columns["validation"], columns["test"])
-    columns["optimism"] = _less(columns["validation"], columns["nested"])
-    return columns
+        interval = measured[part][metric] if part in measured else None
+        for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high")):
+            values[part + suffix] = getattr(interval, attribute, None)
+    for name, part in (("gap", "test"), ("optimism", "nested")):
+        validation = values["validation"]
+        other = values[part]
+        values[name] = None if validation is None or other is None else validation - other
+    return values
 
 
-def _less(first: float | None, second: float | None) -> float | None:
-    if first is None or second is None:
-        return None
-    return first - second
+def _validation_rows(runs: Sequence[Predictions]) -> Predictions:
+    """Rows of all folds; a validation image of two folds, predicted by another model in each, is there twice."""
+    frame = pd.concat([run.part("validation").frame for run in runs], ignore_index=True)
+    return replace(runs[0], frame=frame)
 
 
-def _joined(runs: Sequence[Predictions], part: str) -> Predictions:
-    """Rows of several folds; a validation image of two folds, predicted by other models in each, is there twice."""
-    frame = pd.concat([run.part(part).frame for run in runs], ignore_index=True)
-    return Predictions(frame, runs[0].classes, runs[0].positive_class, runs[0].about)
-
-
-def shown(table: pd.DataFrame, metric: str) -> Table:
-    """Draw the pooled rows of one metric for the terminal, members above; the numbers fitted stand in brackets."""
+def overfitting_table(table: pd.DataFrame, metric: str) -> Table:
+    """Return the pooled rows of one metric for the terminal, members first; the numbers fitted stand in brackets."""
     rows = table[(table["fold"] == POOLED) & (table["metric"] == metric)]
-    nested = rows.loc[rows["parameters"] > 0, "nested"].notna().any()
-    parts = ["validation", *(["nested"] if nested else []), "test"]
+    parts = ["validation", "test"]
+    if rows.loc[rows["parameters"] > 0, "nested"].notna().any():
+        parts.insert(1, "nested")
     caption = "gain: over the average, on test"
     # Six columns beside a long name fit into a terminal of 80 characters.
     result = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
-    result.add_column(SHOWN[metric], no_wrap=True, style="bold")
+    result.add_column(METRIC_LABELS[metric], no_wrap=True, style="bold")
     for part in parts:
         result.add_column(part, justify="right")
     result.add_column("interval", justify="center", no_wrap=True)
     result.add_column("gain", justify="right")
-    for row in rows.to_dict("records"):
+    last_member = rows.loc[rows["kind"] == MEMBER].index.max()
+    for index, row in rows.iterrows():
+        name = row["model"]
+        if row["kind"] == METHOD:
+            name += f" ({row['parameters']})"
+        interval = "-"
+        if pd.notna(row["test_low"]):
+            interval = f"{row['test_low']:.3f} to {row['test_high']:.3f}"
+        cells = [name, *(_number(row[part]) for part in parts), interval, _number(row["difference"], "+")]
         # As text: a run may be called [red].
-        if row["kind"] == MEMBER:
-            name = row["model"]
-        else:
-            name = f"{row['model']} ({row['parameters']})"
-        if pd.isna(row["test_low"]):
-            ends = "-"
-        else:
-            ends = f"{row['test_low']:.3f} to {row['test_high']:.3f}"
-        values = [name, *(_number(row[part]) for part in parts), ends, _number(row["difference"], "+")]
-        last = row["kind"] == MEMBER and row["model"] == rows.loc[rows["kind"] == MEMBER, "model"].iloc[-1]
-        result.add_row(*map(Text, values), end_section=last)
+        result.add_row(*map(Text, cells), end_section=index == last_member)
     return result
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    if value is None or pd.isna(value):
-        return "-"
-    return f"{value:{sign}.3f}"
+    return "-" if pd.isna(value) else f"{value:{sign}.3f}"

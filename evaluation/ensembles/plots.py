@@ -1,4 +1,4 @@
-"""The picture of what is left, on test, of what an ensemble's weights were fitted to on validation."""
+"""Plot of validation and test metrics of an ensemble's members and methods."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from evaluation.core.plots import COLOURS, canvas
-from evaluation.ensembles.overfitting import MEMBER, METRICS, POOLED, SHOWN
+from evaluation.ensembles.overfitting import MEMBER, METRIC_LABELS, METRICS, POOLED
 
-# Column -> label, offset from the row's middle, and how it is drawn: fitted figures are hollow.
+# Column -> label, offset from the row's middle, and style: metrics on images of the fit are hollow.
 MARKS = {
     "validation": ("validation, fitted on these images", -0.24, {"marker": "o", "markerfacecolor": "white"}),
     "nested": ("validation, not fitted on these images", 0.0, {"marker": "D", "markersize": 5.5}),
@@ -19,15 +19,15 @@ MARK_COLOURS = dict(zip(MARKS, (COLOURS[1], COLOURS[2], COLOURS[0]), strict=True
 
 
 def draw_overfitting(path: Path, table: pd.DataFrame, about: dict) -> None:
-    """Draw validation and test of each member and method, and the difference from the average.
+    """Draw validation and test metrics of each member and method, and the difference from the average.
 
-    Validation figures are of two kinds, told apart: those of images that were fitted on, and the others: of members,
-    which were never fitted on them, and of methods in inner folds, where there are any.
+    Validation metrics on images of the fit are drawn apart from the others: those of members, which were never fitted
+    on them, and of methods in inner folds.
 
     Args:
         path: PNG to write.
-        table: What ``overfitting.overfitting`` returns; its pooled rows are drawn.
-        about: Of the average.
+        table: See ``overfitting.overfitting``; its pooled rows are drawn.
+        about: Facts of the average, for the title.
     """
     pooled = table[table["fold"] == POOLED]
     models = pooled[pooled["metric"] == METRICS[0]].reset_index(drop=True)
@@ -37,7 +37,7 @@ def draw_overfitting(path: Path, table: pd.DataFrame, about: dict) -> None:
         axes = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
         for axis, metric in zip(axes, panels, strict=False):
             _parts(axis, _by_fit(pooled[pooled["metric"] == metric].reset_index(drop=True)))
-            axis.set_xlabel(SHOWN[metric])
+            axis.set_xlabel(METRIC_LABELS[metric])
         _differences(axes[-1], models)
         _rows(axes, models)
         handles, labels = axes[0].get_legend_handles_labels()
@@ -45,8 +45,9 @@ def draw_overfitting(path: Path, table: pd.DataFrame, about: dict) -> None:
 
 
 def _by_fit(rows: pd.DataFrame) -> pd.DataFrame:
-    """Move the validation figures of what was fitted on nothing to those that were not fitted."""
-    rows, unfitted = rows.copy(), rows["parameters"] == 0
+    """Move the validation metrics of models without fitted numbers to those that were not fitted."""
+    rows = rows.copy()
+    unfitted = rows["parameters"] == 0
     for end in ("", "_low", "_high"):
         rows[f"nested{end}"] = rows[f"nested{end}"].where(~unfitted, rows[f"validation{end}"])
         rows[f"validation{end}"] = rows[f"validation{end}"].where(~unfitted)
@@ -62,12 +63,14 @@ def _parts(axis: Axes, rows: pd.DataFrame) -> None:
 def _differences(axis: Axes, rows: pd.DataFrame) -> None:
     axis.axvline(0, color="#888888", linewidth=1)
     _dots(axis, rows, "difference", 0.0, {"color": COLOURS[0], "marker": "o"})
-    axis.set_xlabel(f"{SHOWN[METRICS[0]]} on test, less the average's")
+    axis.set_xlabel(f"{METRIC_LABELS[METRICS[0]]} on test, less the average's")
 
 
 def _dots(axis: Axes, rows: pd.DataFrame, part: str, offset: float, style: dict) -> None:
-    """Draw values and their intervals; what is undefined is left out."""
-    values, low, high = (rows[f"{part}{end}"].to_numpy(np.float64) for end in ("", "_low", "_high"))
+    """Draw values and their intervals; undefined ones are left out."""
+    values = rows[part].to_numpy(np.float64)
+    low = rows[f"{part}_low"].to_numpy(np.float64)
+    high = rows[f"{part}_high"].to_numpy(np.float64)
     places = np.arange(len(rows)) + offset
     # An interval need not hold its value, as that of a bootstrap at the edge.
     axis.hlines(places, low, high, color=style["color"], linewidth=1.3, alpha=0.7)

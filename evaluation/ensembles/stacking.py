@@ -1,8 +1,8 @@
-"""Stacking: a logistic regression that reads the members' log-odds and says the class (Wolpert, 1992).
+"""Stacking: a logistic regression on the members' log-odds (Wolpert, 1992).
 
-Of two classes it fits a number per member and one more. Of K > 2, where each class would have numbers of its own for
-every class of every member, M K^2 of them, far more than the validation images carry, it fits one per member, whatever
-the class, and one per class: a weighted product of the members' probabilities. ``kind: full`` fits them all.
+Two classes: a coefficient per member and an intercept. K > 2 classes, where a full regression has M K^2 coefficients,
+far more than the validation images can fix: one coefficient per member, shared by all classes, and one intercept per
+class, a weighted product of the members' probabilities. ``kind: full`` fits them all.
 """
 
 import warnings
@@ -20,8 +20,7 @@ from common.config.ensemble import Kind, StackingConfig
 from common.errors import UserError
 from evaluation.ensembles.objective import Problem
 
-# Probabilities nearer to 0 or 1 say no more: one sure member must not drown all others.
-LEAST = 1e-6
+LEAST = 1e-6  # probabilities are clipped here, so that one overconfident member does not outweigh all others
 STEPS = 10_000
 
 
@@ -32,9 +31,9 @@ class Stacker:
     Attributes:
         members: M.
         classes: K.
-        seen: The S classes that had images, rising; any other gets probability 0.
+        seen: The S classes with images in the fit, ascending; any other gets probability 0.
         coefficients: Float64. K > 2: shape (M,), shared by all classes, or (S, M * K), member by member. Two classes:
-            shape (1, M), which tell the second one apart; S is 1.
+            shape (1, M), for the second one; S is 1.
         intercepts: Float64, shape (S,).
     """
 
@@ -46,12 +45,12 @@ class Stacker:
 
     def combine(self, probabilities: np.ndarray) -> np.ndarray:
         """Return probabilities, float64, shape (N, K), of the members', shape (M, N, K)."""
-        found = np.zeros(probabilities.shape[1:])
-        found[:, self.seen] = softmax(self._logits(features(probabilities)), axis=1)
-        return found
+        combined = np.zeros(probabilities.shape[1:])
+        combined[:, self.seen] = softmax(self._logits(features(probabilities)), axis=1)
+        return combined
 
     def log_loss(self, inputs: np.ndarray, labels: np.ndarray) -> float:
-        """Return the sum over images of -log of the true class's probability, nats; inputs as of ``features``."""
+        """Return the sum over images of -log of the true class's probability, nats; ``inputs`` see ``features``."""
         logs = np.full((len(labels), self.classes), np.log(np.finfo(np.float64).eps))
         logs[:, self.seen] = np.maximum(log_softmax(self._logits(inputs), axis=1), logs[:, self.seen])
         return -float(logs[np.arange(len(labels)), labels].sum())
@@ -66,18 +65,28 @@ class Stacker:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-able."""
-        arrays = {name: getattr(self, name).tolist() for name in ("seen", "coefficients", "intercepts")}
-        return {"members": self.members, "classes": self.classes, **arrays}
+        return {
+            "members": self.members,
+            "classes": self.classes,
+            "seen": self.seen.tolist(),
+            "coefficients": self.coefficients.tolist(),
+            "intercepts": self.intercepts.tolist(),
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Stacker":
-        """Return the regression of which ``as_dict`` gave these values."""
-        arrays = [np.asarray(values[name]) for name in ("seen", "coefficients", "intercepts")]
-        return cls(values["members"], values["classes"], *arrays)
+        """Return the regression that ``as_dict`` described."""
+        return cls(
+            values["members"],
+            values["classes"],
+            np.asarray(values["seen"]),
+            np.asarray(values["coefficients"]),
+            np.asarray(values["intercepts"]),
+        )
 
 
 def features(probabilities: np.ndarray) -> np.ndarray:
-    """Return what the regression reads, float64, of probabilities (M, N, K).
+    """Return the inputs of the regression, float64, from probabilities (M, N, K).
 
     Two classes: the log-odds of the second one, shape (N, M). More: the log-probabilities, shape (N, M * K).
     """
@@ -94,13 +103,13 @@ def by_class(inputs: np.ndarray, members: int) -> np.ndarray:
 
 
 def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[Stacker, dict[str, Any]]:
-    """Fit the regression that ``config.kind`` names; its L2 penalty is the one of least log loss on inner folds.
+    """Fit the regression that ``config.kind`` names, with the L2 penalty of least log loss on inner folds.
 
-    No subject is on two sides of an inner fold (no image, where no subject is known). Of equal ones the stronger
+    No subject is on two sides of an inner fold (no image, where subjects are unknown). Of equals the strongest
     penalty is taken.
 
     Returns:
-        The regression, and ``strength`` (scikit-learn's C) with ``log_loss``: the mean of each strength, by its text.
+        The regression, and its ``strength`` (scikit-learn's C) with ``log_loss``, the mean of each strength tried.
 
     Raises:
         UserError: The images are all of one class, or too few subjects for inner folds.
@@ -119,17 +128,15 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
             "name one, such as stacking.strengths=[0.1]"
         )
     tested = sum(len(test) for _, test in folds)
-    losses = [
-        sum(
-            _fit(problem, inputs, train, strength, config.kind).log_loss(inputs[test], labels[test])
-            for train, test in folds
-        )
-        for strength in strengths
-    ]
-    strength = strengths[int(np.argmin(losses))]
-    facts = {str(tried): loss / tested for tried, loss in zip(strengths, losses, strict=True)}
+    losses = {}
+    for strength in strengths:
+        loss = 0.0
+        for train, test in folds:
+            loss += _fit(problem, inputs, train, strength, config.kind).log_loss(inputs[test], labels[test])
+        losses[strength] = loss / tested
+    strength = min(losses, key=losses.__getitem__)
     stacker = _fit(problem, inputs, np.arange(len(labels)), strength, config.kind)
-    return stacker, {"strength": strength, "log_loss": facts}
+    return stacker, {"strength": strength, "log_loss": {str(tried): loss for tried, loss in losses.items()}}
 
 
 def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float, kind: Kind) -> Stacker:
@@ -137,10 +144,10 @@ def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float
     labels = problem.labels[rows]
     classes = len(problem.classes)
     if kind == "shared" and classes > 2:
-        fitted = _fit_shared(by_class(inputs, problem.members), labels, strength)
+        coefficients, intercepts = _fit_shared(by_class(inputs, problem.members), labels, strength)
     else:
-        fitted = _fit_full(inputs, labels, strength)
-    return Stacker(problem.members, classes, np.unique(labels), *fitted)
+        coefficients, intercepts = _fit_full(inputs, labels, strength)
+    return Stacker(problem.members, classes, np.unique(labels), coefficients, intercepts)
 
 
 def _fit_full(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -157,17 +164,18 @@ def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[
     Args:
         logs: Log-probabilities, shape (N, K, M).
         labels: Classes, shape (N,).
-        strength: What the log loss is multiplied by; the penalty is half the sum of squares.
+        strength: Factor of the log loss; the penalty is half the sum of squares.
     """
     seen, classes = np.unique(labels, return_inverse=True)
-    logs, members = logs[:, seen], logs.shape[2]
+    logs = logs[:, seen]
+    members = logs.shape[2]
     truth = np.eye(len(seen))[classes]
 
     def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
-        found = log_softmax(logs @ numbers[:members] + numbers[members:], axis=1)
-        excess = np.exp(found) - truth
+        predicted = log_softmax(logs @ numbers[:members] + numbers[members:], axis=1)
+        excess = np.exp(predicted) - truth
         slope = np.concatenate([np.tensordot(excess, logs, axes=2), excess.sum(axis=0)])
-        return numbers @ numbers / 2 - strength * (found * truth).sum(), numbers + strength * slope
+        return numbers @ numbers / 2 - strength * (predicted * truth).sum(), numbers + strength * slope
 
     options = {"maxiter": STEPS, "ftol": 1e-13, "gtol": 1e-7}
     numbers = minimize(loss, np.zeros(members + len(seen)), jac=True, method="L-BFGS-B", options=options).x
@@ -177,10 +185,7 @@ def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[
 def _folds(problem: Problem, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the train and test rows of the inner folds; without a fold whose train rows are all of one class."""
     labels = problem.labels
-    if problem.clusters is None:
-        clusters = np.arange(len(labels))
-    else:
-        clusters = problem.clusters
+    clusters = np.arange(len(labels)) if problem.clusters is None else problem.clusters
     count = min(folds, len(np.unique(clusters)), int(np.bincount(labels).max()))
     if count < 2:
         return

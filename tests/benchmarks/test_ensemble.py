@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as benchmark
 from benchmarks import ensemble
 from benchmarks.deap_genetic import build_toolbox, deap_genetic, numpy_evaluation, sklearn_evaluation
-from benchmarks.ensemble import SEARCHES, Case, Recorded, Settings, measure_fitness, measure_time, read_case
+from benchmarks.ensemble import SEARCHES, Case, RecordingProblem, Settings, measure_fitness, measure_time, read_case
 from common.config.ensemble import GeneticConfig
 from common.predictions import write_predictions
 from evaluation.ensembles.genetic import evolve
+from tests.evaluation.ensembles.problems import make_problem
 from tests.helpers.predictions import make_run
-from tests.helpers.weighting import make_problem
 
 TINY = Case("tiny", images=60, classes=2, skills=(1.0, 1.5, 2.0))
 QUICK = Settings(GeneticConfig(population=10, generations=3, restarts=2), 4, 2, seeds=3, evaluations=300)
@@ -23,25 +23,25 @@ QUICK = Settings(GeneticConfig(population=10, generations=3, restarts=2), 4, 2, 
 
 @pytest.mark.parametrize("classes", [2, 5])
 @pytest.mark.parametrize("evaluation", [numpy_evaluation, sklearn_evaluation])
-def test_rivals_have_the_same_fitness(classes, evaluation):
+def test_the_baselines_have_the_same_fitness(classes, evaluation):
     problem = make_problem(classes=classes)
     evaluate = evaluation(problem)
     for weights in np.random.default_rng(0).dirichlet(np.ones(4), size=10):
         assert evaluate(weights.tolist()) == pytest.approx((problem.fitness(weights[None])[0],))
 
 
-def test_rivals_make_as_many_evaluations():
+def test_the_baselines_make_as_many_evaluations():
     problem, config, seen = make_problem(3, images=50), QUICK.genetic, []
     evaluate = numpy_evaluation(problem)
     deap_genetic(3, lambda weights: seen.append(list(weights)) or evaluate(weights), config, seed=0)
-    recorded = Recorded(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
-    evolve(recorded, config, np.random.default_rng(0))
-    assert len(seen) == sum(map(len, recorded.seen)) == 2 * (10 + 3 * 9)
+    recording = RecordingProblem(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
+    evolve(recording, config, np.random.default_rng(0))
+    assert len(seen) == sum(map(len, recording.history)) == 2 * (10 + 3 * 9)
     assert np.array(seen).min() >= 0
     assert np.array(seen).sum(axis=1) == pytest.approx(1)
 
 
-def test_the_operators_of_the_rival_are_the_papers():
+def test_the_operators_of_the_baseline_are_the_papers():
     toolbox = build_toolbox(4, lambda weights: (0.0,), GeneticConfig(tournament=2))
     population = toolbox.population(n=2)
     population[0][:], population[1][:] = [0.5, 0.5, 0.0, 0.0], [0.1, 0.3, 0.2, 0.4]
@@ -66,7 +66,7 @@ def test_both_are_timed_in_turn_and_their_fitness_compared():
     assert rows.loc["ours", "f1_min"] <= rows.loc["ours", "f1_mean"] <= rows.loc["ours", "f1_max"] <= 1
 
 
-def test_the_fitness_of_ours_and_of_the_rival_is_alike():
+def test_the_fitness_of_ours_and_of_the_baseline_is_alike():
     problem = make_problem(6, images=150)
     settings = Settings(GeneticConfig(population=20, generations=10), seeds=25)
     found = ensemble.compare_genetic(problem, settings)
@@ -89,11 +89,11 @@ def test_searches_are_compared_after_equal_evaluations():
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_keeps_to_its_evaluations(name):
     problem = TINY.draw(0)
-    recorded = Recorded(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
-    SEARCHES[name](recorded, 1000, 0)
+    recording = RecordingProblem(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
+    SEARCHES[name](recording, 1000, 0)
     # No more than a generation is left over, and what lies beyond the budget is not looked at.
-    assert 900 < sum(map(len, recorded.seen)) < 1100
-    assert recorded.best_after(1) == recorded.seen[0][0]
+    assert 900 < sum(map(len, recording.history)) < 1100
+    assert recording.best_after(1) == recording.history[0][0]
 
 
 def test_the_command_takes_runs_and_writes_a_table(tmp_path, monkeypatch):

@@ -47,7 +47,6 @@ def test_a_key_without_a_group_is_the_methods_own():
         ("genetic.elites=100", None, "genetic: elites=100 leave no place for children in a population of 100"),
         ("cma.evaluations=10", None, "cma: evaluations=10: a population of 20 needs more of them"),
         ("greedy.start=60", None, "start=60 members are taken at once, of only rounds=50"),
-        ("genetic", None, "cannot read 'genetic': type key=value"),
         ("genetic=3", None, "genetic"),
         ("genetic.population=[", None, "ensemble"),
     ],

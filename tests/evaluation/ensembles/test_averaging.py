@@ -88,10 +88,10 @@ def synthetic(run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lacking, "1 images of a are not in b, image_100000 first"),
-        (relabelled, "the label of 1 images differs, image_100000 first: hem in a, all in b"),
-        (moved, "the part of 1 images differs, image_100000 first: validation in a, test in b"),
-        (synthetic, "one of a and b is synthetic"),
+        (lacking, "1 images of a .* image_100000"),
+        (relabelled, "label .* image_100000 first: hem in a, all in b"),
+        (moved, "part .* image_100000 first: validation in a, test in b"),
+        (synthetic, "a and b .*synthetic"),
     ],
 )
 def test_other_images_are_refused_by_what_differs(change, message):
@@ -107,7 +107,7 @@ def test_surplus_images_of_a_later_member_are_named():
 
 
 def test_other_classes_are_refused():
-    with pytest.raises(UserError, match="a tells hem, all apart"):
+    with pytest.raises(UserError, match=r"hem, all .*x, y"):
         average([make_run(), make_run(classes=("x", "y"))], ["a", "b"])
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.config.ensemble import GeneticConfig
 from evaluation.ensembles.genetic import average_crossover, breed, evolve, fit_genetic, replace_gene, tournament
-from tests.helpers.weighting import make_problem, of_positive
+from tests.evaluation.ensembles.problems import make_problem, of_positive
 
 FITNESS = np.array([0.2, 0.9, 0.5, 0.9])
 

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from common.config.ensemble import GreedyConfig
 from evaluation.ensembles.greedy import fit_greedy, select
-from tests.helpers.weighting import called_by, make_problem, permuted
+from tests.evaluation.ensembles.problems import make_problem, permuted, predicted_by
 
 
 def counted(picks, members):
@@ -29,7 +29,7 @@ def test_each_step_is_the_best_of_all(seed):
     problem, picks, best = make_problem(4, images=80, seed=seed), [], None
     for _ in range(8):
         tried = [counted([*picks, member], 4) for member in range(4)]
-        scores = [f1_score(problem.labels, called_by(problem, one), average="weighted") for one in tried]
+        scores = [f1_score(problem.labels, predicted_by(problem, one), average="weighted") for one in tried]
         picks.append(int(np.argmax(scores)))
         if best is None or max(scores) > best[0] + 1e-12:
             best = max(scores), counted(picks, 4)

@@ -8,7 +8,7 @@ import pytest
 from common.config.ensemble import EnsembleConfig
 from common.errors import UserError
 from evaluation.ensembles.methods import METHODS, Combiner, fit
-from tests.helpers.weighting import make_problem
+from tests.evaluation.ensembles.problems import make_problem
 
 QUICK = EnsembleConfig(
     genetic={"generations": 5, "restarts": 2},
@@ -81,10 +81,10 @@ def test_one_member_alone_is_combined_too(method):
 @pytest.mark.parametrize("method", ["average", "stacking"])
 def test_other_members_or_classes_are_refused(method):
     combiner = fit(method, make_problem(3, classes=3), QUICK, 0)
-    with pytest.raises(UserError, match="fitted for 3 members, 2 were given"):
+    with pytest.raises(UserError, match="3 members, not for 2"):
         combiner.combine(make_problem(2, classes=3).probabilities)
     if method == "stacking":
-        with pytest.raises(UserError, match="fitted for 3 classes, 4 were given"):
+        with pytest.raises(UserError, match="3 classes, not for 4"):
             combiner.combine(make_problem(3, classes=4).probabilities)
 
 

@@ -10,8 +10,9 @@ from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.core.labelled import score
 from evaluation.ensembles.averaging import align
+from evaluation.ensembles.membership import EnsembleMembers
 from evaluation.ensembles.methods import fit
-from evaluation.ensembles.nested_cv import held_out, inner_folds, part_of, problem_of
+from evaluation.ensembles.nested_cv import held_out, inner_folds
 from tests.helpers.predictions import make_predictions, make_run
 
 CONFIG = EnsembleConfig()
@@ -20,6 +21,11 @@ CONFIG = EnsembleConfig()
 def aligned(count=3, skill=1.0, **keywords):
     runs = [make_run(seed=seed, skill=skill, about={"seed": seed}, **keywords) for seed in range(count)]
     return align(runs, [f"run {seed}" for seed in range(count)])
+
+
+def problem_of(members):
+    names = tuple(f"run {place}" for place in range(len(members)))
+    return EnsembleMembers(None, names, names, tuple(members)).problem
 
 
 def relabelled(runs, label):
@@ -44,9 +50,9 @@ def test_the_problem_holds_labelled_validation_images_alone():
     assert whole.probabilities == pytest.approx(np.stack([run.part("validation").probabilities for run in runs]))
 
 
-def test_what_cannot_be_fitted_is_said():
+def test_one_class_or_no_labelled_image_is_refused():
     runs = aligned()
-    with pytest.raises(UserError, match="all 60 validation images are hem: no weights can be fitted on one class"):
+    with pytest.raises(UserError, match="all 60 validation images are hem"):
         problem_of(relabelled(runs, "hem"))
     with pytest.raises(UserError, match="no labelled validation image"):
         problem_of(relabelled(runs, None))
@@ -70,7 +76,7 @@ def test_no_subject_is_in_two_folds_and_every_rest_has_every_class(subjects, fol
         assert set(scored.labels[found != fold]) == {0, 1}
 
 
-def test_too_few_subjects_are_said():
+def test_too_few_subjects_are_refused():
     with pytest.raises(UserError, match="--nested 5: validation has 4 subjects"):
         inner_folds(score(make_predictions(images=40, subjects=4)), 5, 0)
     # One subject has all images of the second class.
@@ -90,5 +96,5 @@ def test_each_fold_is_predicted_by_what_was_fitted_on_the_others():
     found = held_out(problem, fold_of, spy)
     for fold, inside in enumerate(seen):
         assert (inside == problem.probabilities[:, fold_of != fold]).all()
-        chosen = fit("best", part_of(problem, fold_of != fold), CONFIG, 0).weights.argmax()
+        chosen = fit("best", problem.select(fold_of != fold), CONFIG, 0).weights.argmax()
         assert (found[fold_of == fold] == problem.probabilities[chosen][fold_of == fold]).all()

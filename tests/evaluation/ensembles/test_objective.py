@@ -9,11 +9,11 @@ from sklearn.metrics import f1_score, log_loss
 from common.errors import UserError
 from evaluation.ensembles import objective as module
 from evaluation.ensembles.objective import Problem, normalise
-from tests.helpers.weighting import called_by, make_problem, of_positive, permuted
+from tests.evaluation.ensembles.problems import make_problem, of_positive, permuted, predicted_by
 
 
 def reference(problem, weights):
-    return [f1_score(problem.labels, called_by(problem, row), average="weighted") for row in weights]
+    return [f1_score(problem.labels, predicted_by(problem, row), average="weighted") for row in weights]
 
 
 @settings(max_examples=60, deadline=None)

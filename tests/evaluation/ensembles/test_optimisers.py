@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from common.config.ensemble import CmaConfig, DifferentialConfig
 from evaluation.ensembles.optimisers import fit_cma, fit_differential
-from tests.helpers.weighting import make_problem, of_positive
+from tests.evaluation.ensembles.problems import make_problem, of_positive
 
 SMALL = [(fit_cma, CmaConfig(evaluations=1000)), (fit_differential, DifferentialConfig(evaluations=1000))]
 FINE = [

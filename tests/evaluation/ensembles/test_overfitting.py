@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from common.config.schema import EvaluationConfig
 from evaluation.comparison.paired import paired_difference
-from evaluation.ensembles.overfitting import MEMBER, METHOD, POOLED, Candidate, overfitting, shown
+from evaluation.ensembles.methods import Combiner
+from evaluation.ensembles.overfitting import MEMBER, METHOD, POOLED, Candidate, overfitting, overfitting_table
 from evaluation.ensembles.plots import draw_overfitting
 from tests.helpers.predictions import make_run
 
@@ -18,7 +19,8 @@ SETTINGS = EvaluationConfig(resamples=50)
 
 def candidate(label, folds=1, seed=0, kind=METHOD, parameters=3, nested=None, skill=1.5):
     runs = tuple(make_run(fold, seed=seed, skill=skill, about={"name": label}) for fold in range(folds))
-    return Candidate(label, kind, parameters, runs, nested and tuple(nested))
+    combiner = Combiner("genetic", np.full(parameters + 1, 1 / (parameters + 1)))
+    return Candidate(label, kind, runs, nested and tuple(nested), (combiner,) * folds)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_folds_are_pooled_and_stand_alone():
 def printed(table, metric="f1_weighted"):
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(shown(table, metric))
+        console.print(overfitting_table(table, metric))
     return capture.get()
 
 
@@ -120,7 +122,7 @@ def test_undefined_figures_leave_gaps_and_no_panel(tmp_path):
     for run in one_class.runs:
         only = run.frame["label"] == "hem"
         runs.append(type(run)(run.frame[only], run.classes, run.positive_class, run.about))
-    average = Candidate("average", METHOD, 0, tuple(runs))
+    average = Candidate("average", METHOD, tuple(runs))
     found = overfitting([average], average, SETTINGS)
     assert pd.isna(row(found, "average", "auc")["test"])
     draw_overfitting(tmp_path / "o.png", found, runs[0].about)

@@ -12,10 +12,9 @@ from sklearn.metrics import f1_score, log_loss
 
 from common.config.ensemble import StackingConfig
 from common.errors import UserError
-from evaluation.ensembles.nested_cv import part_of
 from evaluation.ensembles.objective import Problem
 from evaluation.ensembles.stacking import LEAST, Stacker, _folds, features, fit_stacking
-from tests.helpers.weighting import make_problem, of_positive
+from tests.evaluation.ensembles.problems import make_problem, of_positive
 
 ONE, FULL = StackingConfig(strengths=(0.1,)), StackingConfig(strengths=(0.1,), kind="full")
 
@@ -65,7 +64,7 @@ def test_more_classes_share_a_number_per_member():
 
 def test_of_many_classes_the_shared_kind_holds_beyond_its_images_and_the_full_one_does_not():
     drawn = make_problem(classes=24, images=1500, skills=[2.0, 3.0, 4.0], clusters=np.arange(1500))
-    fitted_on, beyond = (part_of(drawn, (np.arange(1500) < 300) == first) for first in (True, False))
+    fitted_on, beyond = (drawn.select((np.arange(1500) < 300) == first) for first in (True, False))
     f1 = {}
     for kind in ("shared", "full"):
         with warnings.catch_warnings():

@@ -1,4 +1,6 @@
-"""Members of an ensemble with a known truth, as the arrays that weights are fitted on."""
+"""Drawn members of an ensemble with known labels, as the arrays that weights are fitted on."""
+
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import softmax
@@ -25,14 +27,12 @@ def of_positive(scores, labels):
     return Problem(np.stack([1 - scores, scores], axis=2), np.asarray(labels), 1, ("negative", "positive"))
 
 
-def called_by(problem, weights):
-    """The classes that the weighted mean calls, member by member as the formula says."""
+def predicted_by(problem, weights):
+    """The classes that the weighted mean predicts, summed member by member."""
     mean = sum(weight * member for weight, member in zip(weights, problem.probabilities, strict=True))
     return call(mean, problem.positive_index)
 
 
 def permuted(problem, order):
     """The same problem with its members in another order."""
-    return Problem(
-        problem.probabilities[order], problem.labels, problem.positive_index, problem.classes, problem.clusters
-    )
+    return replace(problem, probabilities=problem.probabilities[order])
