@@ -26,8 +26,7 @@ COMMANDS = {
 USAGE = """
 
 Each fold of several experiments has an ensemble of its own, OUTPUT/fold0 and so on, which scripts/evaluate.py pools.
-The new run has predictions.parquet, ensemble.json, weights.csv, metrics.json, tables and pictures; overfitting.csv and
-overfitting.png show validation and test of members and ensemble. Each member has one vote.
+Beside the files of any run it has ensemble.json, weights.csv, and overfitting.csv and .png: validation against test.
 
 [bold]python scripts/ensemble.py {} outputs/A/subject-fold*/seed=* outputs/B/subject-fold*/seed=* --output \
 outputs/AB[/bold]
@@ -38,7 +37,6 @@ Nested = Annotated[int, typer.Option(min=0, help="Inner folds of validation for 
 Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the fits and of the inner folds.")]
 Name = Annotated[str | None, typer.Option(help="Name of the ensemble.", show_default="its method and members")]
-
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, help=__doc__)
 
 
