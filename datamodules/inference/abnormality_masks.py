@@ -1,4 +1,4 @@
-"""Where the abnormality of a composed karyogram lies, on the image that the network sees."""
+"""The place of the abnormality of a composed karyogram, as a mask on the network's input."""
 
 from dataclasses import dataclass
 
@@ -19,45 +19,44 @@ COMPOSED = "composed_karyograms"
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """Where to look on one karyogram.
+class AbnormalityMask:
+    """The place of the abnormality on one karyogram.
 
     Attributes:
-        place: bool, shape (H, W) of the prepared image: where the abnormality is (also an empty place).
-        chromosomes: bool, likewise: where any chromosome is, and ``place``.
+        place: bool, shape (H, W) of the prepared image: the abnormality, which may be an empty place.
+        chromosomes: bool, likewise: all chromosomes, and ``place``.
     """
 
     place: np.ndarray
     chromosomes: np.ndarray
 
 
-class Truths:
-    """The truth of the karyograms of a run.
+class AbnormalityMasks:
+    """The masks of a run's abnormal karyograms, by row of the manifest; ``row in masks`` where one exists.
 
     Args:
-        manifest: What the run's images are, copies included.
+        manifest: The run's images, copies included.
         config: The run's configuration.
 
     Raises:
-        UserError: These are no composed karyograms.
+        UserError: The images are not composed karyograms.
     """
 
     def __init__(self, manifest: Manifest, config: Config) -> None:
         if manifest.places is None or config.data.source != COMPOSED:
             source = f"data.source={config.data.source}"
-            raise UserError(f"{source}: where the abnormality lies is known of composed karyograms alone")
+            raise UserError(f"{source}: the place of the abnormality is known of {COMPOSED} alone")
         self._manifest = manifest
         self._prepare = config.prepare
         table = read_karyograms(manifest.root)
-        self._files = {path: truth for path, truth in zip(table["path"], table["truth"], strict=True) if truth}
+        self._files = {path: mask for path, mask in zip(table["path"], table["truth"], strict=True) if mask}
         self._boxes = dict(list(manifest.places.groupby("image_id")))
 
-    def known(self, row: int) -> bool:
-        """Whether the karyogram in a row of the manifest has a place to look at: whether it is abnormal."""
+    def __contains__(self, row: int) -> bool:
         return self._manifest.frame["path"].iloc[row] in self._files
 
-    def __getitem__(self, row: int) -> Truth:
-        """Return the truth of the karyogram in a row of the manifest, one that is ``known``."""
+    def __getitem__(self, row: int) -> AbnormalityMask:
+        """Return the masks of an abnormal karyogram."""
         frame = self._manifest.frame.iloc[row]
         image = read_image(self._manifest.file(row))
         place = read_image(self._manifest.root / self._files[frame["path"]])[..., 0]
@@ -65,26 +64,28 @@ class Truths:
         for box in self._boxes[frame["image_id"]].itertuples():
             inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
             chromosomes[inside] |= (image[inside][..., 0] < GROUND).astype(np.uint8) * 255
-        return Truth(*(prepare_mask(mask, image, self._prepare) for mask in (place, chromosomes)))
+        return AbnormalityMask(
+            prepare_mask(place, image, self._prepare), prepare_mask(chromosomes, image, self._prepare)
+        )
 
 
 def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Carry what is marked on an image to the image that ``prepare_image`` and ``to_shape`` make of it.
+    """Transform a mask like ``prepare_image`` and ``to_shape`` transform its image.
 
     Args:
-        mask: uint8, shape (H, W); 0 where nothing is marked.
-        image: uint8 RGB, shape (H, W, 3), as it was before the preparation.
+        mask: uint8, shape (H, W); 0 outside the marks.
+        image: uint8 RGB, shape (H, W, 3), before the preparation.
         config: The preparation.
 
     Returns:
-        bool, of the height and width of ``config.shape``; each pixel is the nearest one of the mask, or, where that
-        would leave nothing of a mark too thin, every pixel that the mark touches.
+        bool, of the height and width of ``config.shape``: the nearest pixels of the mask or, where that leaves nothing
+        of a thin mark, every pixel that the mark touches.
 
     Raises:
-        UserError: ``config`` lays single chromosomes on a canvas.
+        UserError: ``config`` puts single chromosomes on a canvas.
     """
     if config.fit == "canvas":
-        raise UserError("prepare.fit=canvas turns single chromosomes: no mask is carried through it")
+        raise UserError("prepare.fit=canvas turns single chromosomes: their masks cannot be transformed")
     if config.compact:
         mask = compact_like(mask, image, config.compact_gap)
         image = compact(image, config.compact_gap)

@@ -1,4 +1,4 @@
-"""Image files that nobody prepared: in folders, in zip files or named one by one; each of their files is counted."""
+"""Image files that are not part of a data set: in folders, in zip files or named individually."""
 
 import os
 from collections import Counter
@@ -16,13 +16,13 @@ NO_SUFFIX = "without suffix"
 
 
 @dataclass(frozen=True)
-class GivenFile:
-    """A file that is taken for an image by its suffix, or because it was named itself.
+class ImageFile:
+    """A file that is an image by its suffix, or that was named individually.
 
     Attributes:
-        path: Where it lies.
-        name: What it is called, unique: its path below the one folder or zip that was named, else as it was named.
-        folders: The names of the folders that it lies in, from the folder that was named on.
+        path: The path of the file; of a zip file, where it was unpacked.
+        name: A unique name: the path below the folder or zip file where one was named, else the path as named.
+        folders: The names of the folders that contain the file, from the named folder on.
     """
 
     path: Path
@@ -31,113 +31,110 @@ class GivenFile:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What was named.
+class ImageFiles:
+    """The contents of the named folders, zip files and files.
 
     Attributes:
-        files: The images, at least one, in natural order within each place; folders that cannot be listed among them.
-        others: How many files there are besides, by suffix (".txt"), HIDDEN or NO_SUFFIX, the most frequent first.
+        files: At least one image, in natural order within each place; folders that cannot be listed among them.
+        others: Number of other files by suffix (".txt"), HIDDEN or NO_SUFFIX, the most frequent first.
     """
 
-    files: tuple[GivenFile, ...]
+    files: tuple[ImageFile, ...]
     others: dict[str, int]
 
     def labels(self, classes: Sequence[str]) -> list[str | None]:
-        """Return the class that each image lies in the folder of (the innermost, if several); None where in none.
+        """Return for each image the class whose name the innermost such folder has; None without one.
 
         Raises:
-            UserError: No image lies in a folder that is called like a class.
+            UserError: No image is in a folder with the name of a class.
         """
-        found = [next((name for name in reversed(file.folders) if name in classes), None) for file in self.files]
-        if not any(found):
-            raise UserError(f"--labels folders: no image lies in a folder called {' or '.join(classes)}")
-        return found
+        labels: list[str | None] = []
+        for file in self.files:
+            matches = [name for name in file.folders if name in classes]
+            labels.append(matches[-1] if matches else None)
+        if not any(labels):
+            raise UserError(f"--labels folders: no image is in a folder named {' or '.join(classes)}")
+        return labels
 
 
-def find_given(places: Sequence[Path], cache_dir: Path, progress: bool = True) -> Given:
-    """Find the images in folders and zip files, and take every other file that is named for an image.
+def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = True) -> ImageFiles:
+    """Find the images in folders and zip files; every other named file counts as an image.
 
     Args:
-        places: Folders, zip files and files; what is named twice counts once.
-        cache_dir: Zip files are unpacked below it, once.
+        places: Folders, zip files and files; a file that is named twice counts once.
+        cache_dir: The folder below which zip files are unpacked, once.
         progress: Whether a progress bar may be shown.
 
     Raises:
-        UserError: A place is missing, a zip file is not safe or damaged, or there is no image at all.
+        UserError: A place is missing, a zip file is unsafe or damaged, or there is no image at all.
     """
-    found: dict[Path, GivenFile] = {}
+    images: dict[Path, ImageFile] = {}
     others: dict[Path, str] = {}
     for place in places:
         if not place.exists():
             raise UserError(f"{place} is missing: name a folder, a zip or files of images")
         root = Path(resolve_data_dir(str(place), cache_dir, progress) or place)
-        if len(places) == 1:
-            prefix = ""
-        else:
-            prefix = place.as_posix()
-        for file in _files(root, prefix) if root.is_dir() else [_named(place)]:
-            # The root may be an unpacked zip: hidden is what is hidden below it.
-            if root.is_dir():
-                kind = _kind(file.path.relative_to(root))
-            else:
-                kind = None
-            place_of_file = file.path.parent.resolve() / file.path.name
+        if not root.is_dir():
+            file = ImageFile(root, printable(root), (root.absolute().parent.name,))
+            images.setdefault(_identity(root), file)
+            continue
+        prefix = Path() if len(places) == 1 else place
+        for path in sorted(_walk(root), key=lambda path: natural_key(path.as_posix())):
+            # The root may be an unpacked zip in a hidden cache: only folders below it count.
+            below = path.relative_to(root)
+            kind = _other_kind(below)
             if kind is None:
-                found.setdefault(place_of_file, file)
+                file = ImageFile(path, printable(prefix / below), (root.name, *below.parent.parts))
+                images.setdefault(_identity(path), file)
             else:
-                others[place_of_file] = kind
+                others[_identity(path)] = kind
     counts = dict(sorted(Counter(others.values()).items(), key=lambda item: (-item[1], item[0])))
-    if not found:
-        if counts:
-            there = f" ({count_others(counts)})"
-        else:
-            there = ""
-        raise UserError(f"no image in {', '.join(map(str, places))}{there}: PNG, JPEG, TIFF and BMP files are read")
-    return Given(tuple(found.values()), counts)
+    if not images:
+        listing = f" ({describe_others(counts)})" if counts else ""
+        raise UserError(f"no image in {', '.join(map(str, places))}{listing}: PNG, JPEG, TIFF and BMP files are read")
+    return ImageFiles(tuple(images.values()), counts)
 
 
-def count_others(others: dict[str, int]) -> str:
-    """Say how many files of other kinds there are: "3 other files: 2 .txt, 1 hidden"."""
+def describe_others(others: dict[str, int]) -> str:
+    """Describe the numbers of other files: "3 other files: 2 .txt, 1 hidden"; "no other file" without any."""
+    if not others:
+        return "no other file"
     total = sum(others.values())
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.items())
     return f"{total:,} other file{'s' * (total != 1)}: {kinds}"
 
 
 def printable(path: Path) -> str:
-    """Return a path as text that any file can hold: bytes that are no UTF-8 are written out."""
+    """Return a path as text that any file can hold: bytes that are not UTF-8 are written as escapes."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _named(place: Path) -> GivenFile:
-    return GivenFile(place, printable(place), (place.absolute().parent.name,))
-
-
-def _files(root: Path, prefix: str) -> list[GivenFile]:
-    """Every file below a folder, hidden ones too, and folders that cannot be listed, in natural order."""
-    paths = sorted(_walk(root), key=lambda path: natural_key(path.as_posix()))
-    below = [path.relative_to(root) for path in paths]
-    return [
-        GivenFile(path, printable(Path(prefix) / inner), (root.name, *inner.parent.parts))
-        for path, inner in zip(paths, below, strict=True)
-    ]
+def _identity(path: Path) -> Path:
+    """Resolve the folders of a path, but not a link that is the file itself: the link may be broken."""
+    return path.parent.resolve() / path.name
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    closed: list[Path] = []
-    for place, folders, names in os.walk(root, followlinks=True, onerror=lambda e: closed.append(Path(e.filename))):
+    """Yield every file below a folder, hidden ones too, and the folders that cannot be listed."""
+    visited: set[str] = set()
+    unreadable: list[Path] = []
+
+    def note(error: OSError) -> None:
+        unreadable.append(Path(error.filename))
+
+    for place, folders, names in os.walk(root, followlinks=True, onerror=note):
         # A link may lead back to a folder above it.
-        here = os.path.realpath(place)
-        if here in seen:
+        folder = os.path.realpath(place)
+        if folder in visited:
             folders.clear()
             continue
-        seen.add(here)
+        visited.add(folder)
         yield from (Path(place, name) for name in names)
-    yield from closed
+    yield from unreadable
 
 
-def _kind(below: Path) -> str | None:
-    """What kind of other file it is; None for an image, and for a folder that cannot be listed."""
+def _other_kind(below: Path) -> str | None:
+    """Return the kind of a file that is not an image; None for images and for folders that cannot be listed."""
     if any(part.startswith(".") or part == "__MACOSX" for part in below.parts):
         return HIDDEN
     if is_image(below.name):

@@ -1,4 +1,4 @@
-"""A few images, prepared as a run's images were: of its test part, or from files of one's own."""
+"""Images prepared like those of a run: of its test part, or from other files."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +9,7 @@ import pandas as pd
 
 from common.config.schema import Config, PrepareConfig
 from common.errors import UserError
+from common.runs.run import Run
 from datamodules.io.decode import BrokenImageError, read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.cache import prepared_images
@@ -23,9 +24,9 @@ class Samples:
     """Prepared images.
 
     Attributes:
-        images: As the network sees them, uint8 RGB, shape (N, H, W, 3).
-        names: Their ids, or the names of their files.
-        labels: Their classes; None where unknown.
+        images: The network's input, uint8 RGB, shape (N, H, W, 3).
+        names: Image ids, or names of files.
+        labels: Classes; None where unknown.
     """
 
     images: np.ndarray
@@ -38,62 +39,62 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
 
     Args:
         run: The run's folder.
-        config: Its configuration; ``data_dir`` and ``cache_dir`` say where images and cache lie now.
-        count: How many; fewer where the test part has fewer.
+        config: Its configuration; ``data_dir`` and ``cache_dir`` are where images and cache are now.
+        count: Number of images; fewer where the test part has fewer.
         progress: Whether progress bars may be shown.
 
     Raises:
-        UserError: The images are not where they were, or are others than the run was tested on.
+        UserError: The images are missing, or differ from those that the run was tested on.
     """
-    served = ServedImages(config, progress)
-    split = pd.read_csv(run / "split.csv", dtype={"image_id": str, "label": str})
-    split = split[(split["part"] == "test") & split["label"].notna()]
-    order = split["label"].map({name: place for place, name in enumerate(served.manifest.classes)})
-    turns = split.groupby("label").cumcount()
-    chosen = split.assign(turn=turns, order=order).sort_values(["turn", "order"], kind="stable").head(count)
-    if not len(chosen):
+    run_images = RunImages(config, progress)
+    split = Run(run).split
+    test = split[(split["part"] == "test") & split["label"].notna()]
+    if not len(test):
         raise UserError(f"{run} has no labelled test images: name files with --images")
-    shown = [served[row] for row in served.rows(run, chosen["image_id"])]
-    return Samples(np.stack(shown), tuple(chosen["image_id"]), tuple(chosen["label"]))
+    turn = test.groupby("label").cumcount()
+    order = test["label"].map(run_images.manifest.classes.index)
+    samples = test.assign(turn=turn, order=order).sort_values(["turn", "order"], kind="stable").head(count)
+    images = [run_images[row] for row in run_images.rows(run, samples["image_id"])]
+    return Samples(np.stack(images), tuple(samples["image_id"]), tuple(samples["label"]))
 
 
 def from_files(files: list[Path], config: Config) -> Samples:
-    """Read image files and prepare them as ``config`` says.
+    """Read image files and prepare them like the images of a run.
 
     Raises:
-        UserError: A file is no readable image; it does not fit on the canvas; or its scale depends on other images.
+        UserError: A file is not a readable image; it does not fit on the canvas; or its scale depends on other images.
     """
-    check_alone(config.prepare, "this run", "leave --images out, the samples then come from its test part")
+    check_single(config.prepare, "this run", "leave --images out, the samples then come from its test part")
     images = []
     for file in files:
         try:
-            images.append(prepare_alone(read_image(file), config.prepare))
+            images.append(prepare_single(read_image(file), config.prepare))
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))
 
 
-def check_alone(config: PrepareConfig, run: str, way_out: str) -> None:
-    """Refuse a preparation for which the other images of a cell must be known.
+def check_single(config: PrepareConfig, run: str, remedy: str) -> None:
+    """Refuse a preparation that needs the other images of a cell.
 
     Args:
         config: The preparation.
-        run: What the error calls the run.
-        way_out: What it says can be done.
+        run: The run's name in the error.
+        remedy: The end of the error.
 
     Raises:
         UserError: Each chromosome is scaled with its cell.
     """
     if config.fit == "canvas" and config.canvas.scale_by == "cell":
-        raise UserError(f"{run} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): {way_out}")
+        raise UserError(f"{run} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): {remedy}")
 
 
-def prepare_alone(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Prepare an image of which nothing else is known, as the images of a run were, up to what its network sees.
+def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Prepare one image, independently of all others, up to the network's input.
 
     Args:
         image: uint8 RGB, shape (H, W, 3).
-        config: The preparation, one that ``check_alone`` lets pass.
+        config: The preparation, one that ``check_single`` accepts.
 
     Returns:
         uint8 RGB, of the height and width of ``config.shape``.
@@ -105,15 +106,18 @@ def prepare_alone(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     return to_shape(prepare_image(image, config, scale), config)
 
 
-class ServedImages:
-    """All images of a run's data.
+class RunImages:
+    """All images of a run's data set, by row of the manifest.
 
     Args:
-        config: The run's configuration; ``data_dir`` and ``cache_dir`` say where images and cache lie now.
+        config: The run's configuration; ``data_dir`` and ``cache_dir`` are where images and cache are now.
         progress: Whether progress bars may be shown.
 
+    Attributes:
+        manifest: The data set, with the copies that were made before the split.
+
     Raises:
-        UserError: The images are not there.
+        UserError: The images are missing.
     """
 
     def __init__(self, config: Config, progress: bool = True) -> None:
@@ -121,35 +125,33 @@ class ServedImages:
         self._progress = progress
         self._scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
         self._expansion = expand(self._scanned, config.data, config.protocol, config.split, config.transform)
-
-    @property
-    def manifest(self) -> Manifest:
-        """What there is, with the copies that were made before the split."""
-        return self._expansion.manifest
+        self.manifest: Manifest = self._expansion.manifest if self._expansion else self._scanned
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Return the image of a row of the manifest, uint8 RGB, shape (H, W, 3), as the network sees it."""
+        """Return an image as the network's input, uint8 RGB, shape (H, W, 3)."""
         return to_shape(self._images[int(row)], self.config.prepare)
 
     def rows(self, run: Path, image_ids: pd.Series) -> np.ndarray:
         """Return the manifest rows of images of a run, int64, in the order of their ids.
 
         Args:
-            run: Its folder; ``split.csv`` holds what the files were.
-            image_ids: Ids in that table.
+            run: Its folder.
+            image_ids: Ids of its split.
 
         Raises:
-            UserError: A file is gone, or is another than the run's.
+            UserError: A file is missing, or differs from the run's.
         """
-        split = pd.read_csv(run / "split.csv", dtype={"image_id": str}).drop_duplicates("image_id")
-        place = pd.Series(np.arange(len(self.manifest.frame)), self.manifest.frame["image_id"])
-        rows = place.reindex(image_ids).to_numpy()
-        known = split.set_index("image_id")["sha256"].reindex(image_ids).to_numpy()
-        if np.isnan(rows).any() or (self.manifest.frame["sha256"].iloc[rows].to_numpy() != known).any():
+        frame = self.manifest.frame
+        rows = pd.Series(np.arange(len(frame)), frame["image_id"]).reindex(image_ids).to_numpy()
+        split = Run(run).split.drop_duplicates("image_id").set_index("image_id")
+        expected = split["sha256"].reindex(image_ids).to_numpy()
+        if np.isnan(rows).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():
             raise UserError(f"the images of data_dir={self.config.data_dir} are not those that {run} was tested on")
         return rows.astype(np.int64)
 
     @cached_property
     def _images(self) -> np.ndarray | ExpandedImages:
         prepared = prepared_images(self._scanned, self.config.prepare, Path(self.config.cache_dir), self._progress)
-        return self._expansion.images(prepared)
+        if self._expansion:
+            return self._expansion.serve(prepared)
+        return prepared
