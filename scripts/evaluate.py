@@ -166,10 +166,20 @@ def _judge_elsewhere(
     submission: Path | None,
     codes: list[str],
 ) -> None:
-    """Judge runs on another data set, see ``external.validate``."""
-    from workflows.external import Wish, validate
+    """Judge runs on another data set, see ``external.evaluate_external``."""
+    from common.cli import heavy_imports
+    from common.errors import UserError
+    from common.runs.run import open_runs
+    from workflows.external_request import ExternalRequest
 
-    validate(runs, Wish(on, mapped, asked.output, asked.csv, asked.label, submission, codes, against), asked.of)
+    if against:
+        raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
+    opened = open_runs(runs)
+    request = ExternalRequest(on, mapped, asked.output, asked.csv, asked.label, submission, codes)
+    request.check(opened)
+    with heavy_imports():
+        from workflows.external import evaluate_external
+    evaluate_external(opened, request, asked.of)
 
 
 if __name__ == "__main__":

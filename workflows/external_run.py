@@ -1,125 +1,158 @@
-"""A run's model on another data set, and the folder that this leaves: one like a run's."""
+"""A run's predictions of another data set, and the folder that they are written to: one like a run's."""
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from common.cli import console, warn
 from common.config.schema import Config, EvaluationConfig
 from common.errors import UserError
-from common.files import write_csv, write_json, write_text
-from common.predictions import Predictions, read_predictions, write_predictions
+from common.predictions import Predictions
 from common.revision import environment, revision
+from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
-from common.runs.run import read_status, write_status
+from common.runs.run import DataFacts, Run
 from datamodules.inference.external_datamodule import (
     LEARNED,
-    Known,
-    OtherSet,
-    joined_split,
-    known_images,
-    near_same,
-    parts_of,
+    ExternalDataModule,
+    SeenImages,
+    assign_parts,
+    find_near_duplicates,
+    read_seen_images,
 )
 from datamodules.io.progress import LONG
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, content_hash
+from datamodules.manifest.splits import TEST
 from evaluation.comparison.class_mapping import map_classes
 from evaluation.core.warnings import leakage
 from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_judgement
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import TrainedRun, load_run
-
-KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: what names a data set
+from workflows.external_request import KEYS
 
 
 @dataclass(frozen=True)
-class Other:
+class ExternalDataset:
     """Another data set.
 
     Attributes:
-        name: That of its folder, or of its source.
-        scanned: Its images, labelled in its own words.
+        name: The name of its folder, or of its source.
+        scanned: Its images under its own labels.
         config: Its ``data``, ``data_dir`` and ``cache_dir``.
-        said: What ``class_map.parse_map`` read.
-        unlabelled: Whether images without label are judged too.
+        class_map: The result of ``class_mapping.parse_map``.
+        unlabelled: Whether images without label are predicted too.
     """
 
     name: str
     scanned: Manifest
     config: Config
-    said: dict[str, str | None]
+    class_map: dict[str, str | None]
     unlabelled: bool
 
 
 @dataclass(frozen=True)
-class Outside:
-    """A run on another data set.
+class Selection:
+    """The images of another data set that a run predicts.
+
+    Attributes:
+        classes: The run's class of each class of the data set; None where its images are left out.
+        labels: The run's class of each image; None without one.
+        seen: The part of the run that holds each image; None for new images.
+        parts: "test" for the images to predict, else "unused".
+    """
+
+    classes: dict[str, str | None]
+    labels: pd.Series
+    seen: pd.Series
+    parts: pd.Series
+
+    @property
+    def tested(self) -> pd.Series:
+        """Whether an image is predicted, bool."""
+        return self.parts == TEST
+
+
+@dataclass(frozen=True)
+class ExternalPredictions:
+    """A run's predictions of another data set.
 
     Attributes:
         run: The run.
-        folder: Where the result goes; None where it goes nowhere.
-        data: The images that were judged.
-        predictions: The run's own validation rows, and those of the other set as the part "test".
-        known: What the run knows of images.
-        leaks: Near-same pictures.
+        folder: The folder to write; None for a submission alone.
+        data: The images.
+        predictions: The run's own validation rows, and those of the data set as the part "test".
+        seen: The images that the run has seen.
+        leaks: Near-duplicates of images that the run learned from.
     """
 
-    run: TrainedRun
+    run: Run
     folder: Path | None
-    data: OtherSet
+    data: ExternalDataModule
     predictions: Predictions
-    known: Known
+    seen: SeenImages
     leaks: LeakReport
 
 
-def judge_outside(run: Path, folder: Path | None, other: Other) -> Outside:
-    """Let a run's model judge another set, prepared and inferred as its own images were.
+def predict_external(run: Run, folder: Path | None, dataset: ExternalDataset) -> ExternalPredictions:
+    """Predict another data set by a run, prepared like the run's own images.
 
-    Images that the run, or one that it started from, was trained or chosen on are left out.
+    Images that the run, or one that it started from, was trained or validated on are left out.
 
     Raises:
-        UserError: The classes do not fit, every image is left out, or an image cannot be prepared so.
+        UserError: The classes do not fit, no image is left, or an image cannot be prepared.
     """
-    trained = load_run(run)
-    warn(*other_revisions(run))
-    scanned = other.scanned
-    theirs = [name if isinstance(name, str) else None for name in scanned.frame["label"]]
-    classes = map_classes([name for name in scanned.classes if name in theirs], trained.classes, other.said)
-    labels = [None if name is None else classes[name] for name in theirs]
-    known = known_images(run, trained.config.init_from)
-    seen = known.part_of(scanned.frame["sha256"])
-    parts = parts_of(labels, seen, other.unlabelled)
-    if not (parts == "test").any():
-        raise UserError(f"{run} was trained or chosen on every image of {other.name} that has a class: nothing is left")
-    config = _config_of(trained.config, other, int((parts == "test").sum()))
-    data = OtherSet(config, scanned, labels, parts, trained.classes, trained.positive_class, console.is_terminal)
-    judged = data.manifest.frame[parts == "test"]
-    leaks, why = near_same(known, judged, trained.config, console.is_terminal)
-    data.prepare_data()
+    trained = load_run(run.folder)
+    warn(*other_revisions(run.folder))
+    seen = read_seen_images(run, trained.config.init_from)
+    selection = select_images(dataset, trained, seen)
+    images = int(selection.tested.sum())
+    if not images:
+        raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
+    config = _inference_config(trained.config, dataset, images)
+    frame = dataset.scanned.frame.assign(label=selection.labels)
+    names = {"classes": trained.classes, "positive_class": trained.positive_class}
+    manifest = replace(dataset.scanned, frame=frame, **names)
+    data = ExternalDataModule(config, dataset.scanned, manifest, selection.parts, console.is_terminal)
+    tested = frame[selection.tested]
+    leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
     predicted = predict(trained.classifier, data, config)
-    own = read_predictions(run)
-    facts = _facts(trained, own, other, classes, labels, seen, parts) | {"notes": _notes(known, judged, seen, why)}
-    about = _about(own.about, folder or run, other, facts, leaks)
-    outside = to_predictions(predicted, data.manifest.frame, parts, trained.classes, trained.positive_class, about)
-    return Outside(trained, folder, data, beside_validation(own, outside), known, leaks)
+    facts = _facts(run, dataset, selection)
+    facts["notes"] = _notes(seen, tested, selection, reason) + _notes_of_own_leaks(run)
+    about = _about(run, folder, dataset, facts, leaks)
+    predictions = to_predictions(predicted, frame, selection.parts, trained.classes, trained.positive_class, about)
+    return ExternalPredictions(run, folder, data, join_validation(run.predictions, predictions), seen, leaks)
 
 
-def beside_validation(own: Predictions, outside: Predictions) -> Predictions:
-    """Put a run's own validation rows beside those of another set: they choose threshold, temperature and release.
+def select_images(dataset: ExternalDataset, run: TrainedRun, seen: SeenImages) -> Selection:
+    """Select the images that the run predicts, and translate their labels into its classes.
 
-    A validation image that is called like one of the other set is renamed.
+    Raises:
+        UserError: See ``class_mapping.map_classes``.
+    """
+    frame = dataset.scanned.frame
+    present = set(frame["label"].dropna())
+    classes = map_classes([name for name in dataset.scanned.classes if name in present], run.classes, dataset.class_map)
+    labels = [classes.get(name) if isinstance(name, str) else None for name in frame["label"]]
+    labels = pd.Series(labels, frame.index, dtype=object)
+    parts_seen = seen.part_of(frame["sha256"])
+    return Selection(classes, labels, parts_seen, assign_parts(labels, parts_seen, dataset.unlabelled))
+
+
+def join_validation(own: Predictions, external: Predictions) -> Predictions:
+    """Add a run's own validation rows to those of another data set: they choose threshold, temperature and release.
+
+    Validation images that have the id of an external image are renamed.
     """
     validation = own.part("validation").frame
-    test = outside.frame
+    test = external.frame
     taken = set(test["image_id"])
     names = []
     for name in validation["image_id"]:
@@ -127,126 +160,123 @@ def beside_validation(own: Predictions, outside: Predictions) -> Predictions:
             name += " (validation)"
         names.append(name)
     frame = pd.concat([validation.assign(image_id=names), test], ignore_index=True)
-    return Predictions(frame[list(test.columns)], outside.classes, outside.positive_class, outside.about)
+    return replace(external, frame=frame[list(test.columns)])
 
 
-def write_folder(one: Outside, settings: EvaluationConfig) -> dict:
-    """Write what a run's folder has, as far as nothing of it is about training; return the judgement.
+def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> dict[str, Any]:
+    """Write the files of a run's folder, as far as they are not about training; return the evaluation.
 
     ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
     those that the run learned from; ``predictions.parquet`` has the run's validation rows.
     """
-    folder = one.folder
-    data = one.data
-    test = one.predictions.part("test")
-    write_predictions(folder / "predictions.parquet", one.predictions)
-    judgement = write_judgement(folder, one.predictions, None, settings)
-    rows = np.flatnonzero(data.parts.to_numpy() == "test")
+    folder = result.folder
+    run = Run(folder)
+    own = result.run
+    data = result.data
+    test = result.predictions.part("test")
+    run.write_predictions(result.predictions)
+    evaluation = write_judgement(folder, result.predictions, None, settings)
+    rows = np.flatnonzero(data.parts.to_numpy() == TEST)
     if (test.labels >= 0).any():
         galleries(folder, test, data.images, rows)
-    write_thumbnails(folder, test, data.images, rows, one.run.config.evaluation.thumbnails)
-    config = data.config.model_copy(update={"trainer": one.run.config.trainer, "evaluation": settings})
-    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    write_csv(folder / "split.csv", joined_split(data, one.known))
-    write_json(folder / "leaks.json", one.leaks.as_dict())
-    if one.leaks.near_count:
-        one.leaks.write_pairs(folder / "near_duplicates.csv")
-    about = one.predictions.about
+    write_thumbnails(folder, test, data.images, rows, own.config.evaluation.thumbnails)
+    run.write_config(data.config.model_copy(update={"trainer": own.config.trainer, "evaluation": settings}))
+    run.write_split(data.split_table(result.seen))
+    run.write_json(RunFile.LEAKS, result.leaks.as_dict())
+    if result.leaks.near_count:
+        result.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+    about = result.predictions.about
     facts = {key: about[key] for key in ("source", "on", "synthetic", "folds", "leaks", "external")}
-    classes = {"classes": list(one.run.classes), "positive_class": one.run.positive_class}
-    write_json(folder / "data.json", {**facts, **classes, "notes": list(data.scanned.notes)})
-    return judgement
+    run.write_data(DataFacts(own.data.classes, own.data.positive_class, notes=data.scanned.notes, **facts))
+    return evaluation
 
 
-def finish(one: Outside) -> None:
-    """Make the folder that of a finished run, whose best weights lie where they were."""
-    run = one.run.folder
-    about = one.predictions.about
-    shutil.copyfile(run / "model.json", one.folder / "model.json")
-    made_with = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
-    write_json(one.folder / "environment.json", {**environment(sys.argv), "revisions": made_with})
+def finish_folder(result: ExternalPredictions) -> None:
+    """Mark the folder as that of a finished run, whose best weights are the original ones."""
+    own = result.run
+    run = Run(result.folder)
+    about = result.predictions.about
+    shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
+    revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
+    run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": revisions})
     costs = {key: about.get(key) for key in ("images_seen", "wall_seconds")}
-    best = relpath((run / read_status(run)["best"]).resolve(), one.folder.resolve())
-    write_status(one.folder, "finished", best=best, tested=str(run), **costs)
+    best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
+    run.write_status("finished", best=best, tested=str(own.folder), **costs)
 
 
-def _config_of(own: Config, other: Other, images: int) -> Config:
-    """The run's configuration with the images of the other set, on whatever machine this is."""
-    shown = console.is_terminal or images >= LONG
-    trainer = own.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": shown})
-    places = {key: getattr(other.config, key) for key in KEYS}
-    # Nothing of the other set is copied before a split, as protocol=paper does with some sources.
-    if own.protocol == "paper":
-        protocol = "image"
-    else:
-        protocol = own.protocol
-    return own.model_copy(update={**places, "trainer": trainer, "protocol": protocol})
+def _inference_config(own: Config, dataset: ExternalDataset, images: int) -> Config:
+    """Return the run's configuration with the images of the other data set, for the present machine."""
+    progress = console.is_terminal or images >= LONG
+    trainer = own.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": progress})
+    update = {key: getattr(dataset.config, key) for key in KEYS}
+    # protocol=paper would copy images of some sources before the split.
+    protocol = "image" if own.protocol == "paper" else own.protocol
+    return own.model_copy(update={**update, "trainer": trainer, "protocol": protocol})
 
 
-def _facts(  # noqa: PLR0913
-    run: TrainedRun,
-    own: Predictions,
-    other: Other,
-    classes: dict[str, str | None],
-    labels: list[str | None],
-    seen: pd.Series,
-    parts: pd.Series,
-) -> dict[str, Any]:
-    """What was judged, and what was left out and why."""
-    named = other.scanned.frame["label"]
-    known = pd.Series([label is not None for label in labels], parts.index)
+def _facts(run: Run, dataset: ExternalDataset, selection: Selection) -> dict[str, Any]:
+    """Return the numbers of images that were predicted or left out, and why."""
+    names = dataset.scanned.frame["label"]
+    left_out: dict[str, Any] = {"unlabelled": 0 if dataset.unlabelled else int(names.isna().sum())}
+    unmapped = [name for name, own in selection.classes.items() if own is None]
+    left_out["classes"] = {name: int((names == name).sum()) for name in unmapped}
+    labelled = selection.labels.notna()
+    for part in LEARNED:
+        left_out[part] = int((labelled & (selection.seen == part)).sum())
+    own = run.predictions.about
     return {
-        "name": other.name,
-        "source": other.scanned.source,
-        "data": content_hash(other.scanned)[:8],
-        "images": len(parts),
-        "tested": int((parts == "test").sum()),
-        "classes": classes,
-        "left_out": {
-            "unlabelled": 0 if other.unlabelled else int(named.isna().sum()),
-            "classes": {name: int((named == name).sum()) for name, own in classes.items() if own is None},
-            **{part: int((known & (seen == part)).sum()) for part in LEARNED},
-        },
-        "in_own_test": int(((seen == "test") & (parts == "test")).sum()),
+        "name": dataset.name,
+        "source": dataset.scanned.source,
+        "data": content_hash(dataset.scanned)[:8],
+        "images": len(selection.parts),
+        "tested": int(selection.tested.sum()),
+        "classes": selection.classes,
+        "left_out": left_out,
+        "in_own_test": int(((selection.seen == TEST) & selection.tested).sum()),
         "trained": str(run.folder),
-        "trained_with": own.about.get("revision"),
-        "leaks_within": own.about.get("leaks"),
+        "trained_with": own.get("revision"),
+        "leaks_within": own.get("leaks"),
     }
 
 
-def _notes(known: Known, judged: pd.DataFrame, seen: pd.Series, why: str | None) -> list[str]:
-    """What a reader must know of how far the other set is another one."""
-    notes = [
-        f"{count:,} of its images are of the run's {part} part and are left out"
-        for part in LEARNED
-        if (count := int((seen == part).sum()))
-    ]
-    again = int((seen[judged.index] == "test").sum())
-    namesakes = known.namesakes(judged["subject"])
-    if again:
-        notes.append(f"{again:,} of the images are of the run's own test part: they are not new")
+def _notes(seen: SeenImages, tested: pd.DataFrame, selection: Selection, reason: str | None) -> list[str]:
+    """Return what limits the independence of the data set."""
+    notes = []
+    for part in LEARNED:
+        count = int((selection.seen == part).sum())
+        if count:
+            notes.append(f"{count:,} of its images are of the run's {part} part and are left out")
+    known = int((selection.seen[selection.tested] == TEST).sum())
+    if known:
+        notes.append(f"{known:,} of the images are of the run's own test part: they are not new")
+    namesakes = seen.namesakes(tested["subject"])
     if namesakes:
-        who = f"{len(namesakes):,} subjects, {namesakes[0]} first, are called like ones that the run learned from"
-        notes.append(f"{who}: if they are the same, this is no external validation")
-    if known.lost:
-        notes.append(f"what {known.lost[0]}, which the run started from, was trained on cannot be looked up")
-    return notes + ([f"near-same pictures were not looked for: {why}"] if why else [])
+        subjects = f"{len(namesakes):,} subjects, {namesakes[0]} first, have the names of subjects that the run"
+        notes.append(f"{subjects} learned from: if they are the same, this is no external validation")
+    if seen.lost:
+        notes.append(f"the training images of {seen.lost[0]}, which the run started from, are unknown")
+    if reason:
+        notes.append(f"near-same pictures were not looked for: {reason}")
+    return notes
 
 
-def _about(own: dict, folder: Path, other: Other, facts: dict[str, Any], leaks: LeakReport) -> dict[str, Any]:
-    found = leakage({"leaks": own.get("leaks")})
-    within = [f"within the set that it learned from, {line.removeprefix('leak: ')}" for line in found]
-    if other.name == other.scanned.source:
-        source = ""
-    else:
-        source = f"{other.scanned.source}, "
+def _notes_of_own_leaks(run: Run) -> list[str]:
+    lines = leakage({"leaks": run.predictions.about.get("leaks")})
+    return [f"within the set that it learned from, {line.removeprefix('leak: ')}" for line in lines]
+
+
+def _about(
+    run: Run, folder: Path | None, dataset: ExternalDataset, facts: dict[str, Any], leaks: LeakReport
+) -> dict[str, Any]:
+    own = run.predictions.about
+    source = "" if dataset.name == dataset.scanned.source else f"{dataset.scanned.source}, "
     return {
         **own,
-        "run": str(folder),
-        "on": f"{other.name} ({source}{facts['images']:,} images)",
+        "run": str(folder or run.folder),
+        "on": f"{dataset.name} ({source}{facts['images']:,} images)",
         "test": None,
-        "synthetic": bool(own.get("synthetic")) or other.scanned.synthetic,
+        "synthetic": bool(own.get("synthetic")) or dataset.scanned.synthetic,
         "leaks": {**leaks.counts(), "seen_by_start": 0},
-        "external": {**facts, "notes": facts["notes"] + within},
+        "external": facts,
         "revision": revision(),
     }

@@ -231,6 +231,11 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
         return self.size
 
     @property
+    def scales_by_cell(self) -> bool:
+        """Whether the scale of a chromosome depends on the other images of its cell."""
+        return self.fit == "canvas" and self.canvas.scale_by == "cell"
+
+    @property
     def stored_shape(self) -> tuple[int, int]:
         """Height and width of an image in the cache, where it is augmented, in pixels."""
         if self.augment_at is None:

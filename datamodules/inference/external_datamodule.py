@@ -16,7 +16,6 @@ from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
 from datamodules.manifest.near_duplicates import Pair, near_pairs
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
-from datamodules.preprocessing.cache import prepared_images
 from datamodules.sources import scan
 
 LEARNED = (TRAIN, VALIDATION)
@@ -63,18 +62,21 @@ class ExternalDataModule(ImageDataModule):
     def __init__(
         self, config: Config, scanned: Manifest, manifest: Manifest, parts: pd.Series, progress: bool = True
     ) -> None:
-        super().__init__(config, progress)
+        super().__init__(
+            config.data,
+            data_dir=config.data_dir,
+            cache_dir=config.cache_dir,
+            prepare=config.prepare,
+            loader=config.loader,
+            progress=progress,
+        )
+        self.config = config
         self.scanned = scanned
         self.manifest = manifest
         self.parts = parts
 
-    def prepare_data(self) -> None:
-        """Fill the cache of prepared images."""
-        prepared_images(self.scanned, self.config.prepare, Path(self.config.cache_dir), self.progress)
-
-    def setup(self, stage: str) -> None:
-        """Open the cache of prepared images."""
-        self.images = prepared_images(self.scanned, self.config.prepare, Path(self.config.cache_dir), self.progress)
+    def setup(self, stage: str | None = None) -> None:
+        """Do nothing: the parts are given, and nothing is trained."""
 
     def split_table(self, seen: "SeenImages") -> pd.DataFrame:
         """Return the rows of split.csv: the images of the data set, then those that the run learned from."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
+from datamodules.io.decode import SUFFIXES
 from datamodules.manifest.manifest import natural_key
-from datamodules.sources._files import is_image
 
 HIDDEN = "hidden"
 NO_SUFFIX = "without suffix"
@@ -137,6 +137,7 @@ def _other_kind(below: Path) -> str | None:
     """Return the kind of a file that is not an image; None for images and for folders that cannot be listed."""
     if any(part.startswith(".") or part == "__MACOSX" for part in below.parts):
         return HIDDEN
-    if is_image(below.name):
+    suffix = below.suffix.lower()
+    if suffix in SUFFIXES:
         return None
-    return below.suffix.lower() or NO_SUFFIX
+    return suffix or NO_SUFFIX

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.config.schema import PrepareConfig
 from datamodules.inference.run_images import prepare_single
-from datamodules.io.decode import BrokenImageError, decode_image
+from datamodules.io.decode import BrokenImageError, decode_image, read_image
 from datamodules.preprocessing.chromosome_canvas import TooLargeError
+from datamodules.preprocessing.pipeline import resize
 
 
 class PreparedFile(NamedTuple):
@@ -41,7 +42,7 @@ class ImageFileDataset(Dataset[PreparedFile]):
 
     Args:
         files: The paths.
-        prepare: The preparation, one that ``run_images.check_single`` accepts.
+        prepare: The preparation, which must not be one that ``scales_by_cell``.
     """
 
     def __init__(self, files: Sequence[Path], prepare: PrepareConfig) -> None:
@@ -131,3 +132,15 @@ class _NonEmptyBatches:
 
     def __iter__(self) -> Iterator[list[torch.Tensor]]:
         return filter(None, self.loader)
+
+
+def read_thumbnail(path: Path, side: int) -> np.ndarray:
+    """Read an image and shrink it to at most ``side`` pixels along its longer side: uint8 RGB, shape (h, w, 3).
+
+    Raises:
+        BrokenImageError: The file cannot be read.
+    """
+    image = read_image(path)
+    scale = min(1.0, side / max(image.shape[:2]))
+    height, width = image.shape[:2]
+    return resize(image, (max(1, round(height * scale)), max(1, round(width * scale))), "area")

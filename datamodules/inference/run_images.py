@@ -52,7 +52,8 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     if not len(test):
         raise UserError(f"{run} has no labelled test images: name files with --images")
     turn = test.groupby("label").cumcount()
-    order = test["label"].map(run_images.manifest.classes.index)
+    classes = {name: index for index, name in enumerate(run_images.manifest.classes)}
+    order = test["label"].map(classes)
     samples = test.assign(turn=turn, order=order).sort_values(["turn", "order"], kind="stable").head(count)
     images = [run_images[row] for row in run_images.rows(run, samples["image_id"])]
     return Samples(np.stack(images), tuple(samples["image_id"]), tuple(samples["label"]))
@@ -64,7 +65,11 @@ def from_files(files: list[Path], config: Config) -> Samples:
     Raises:
         UserError: A file is not a readable image; it does not fit on the canvas; or its scale depends on other images.
     """
-    check_single(config.prepare, "this run", "leave --images out, the samples then come from its test part")
+    if config.prepare.scales_by_cell:
+        raise UserError(
+            "this run scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): leave --images out to "
+            "use its test part"
+        )
     images = []
     for file in files:
         try:
@@ -74,27 +79,12 @@ def from_files(files: list[Path], config: Config) -> Samples:
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))
 
 
-def check_single(config: PrepareConfig, run: str, remedy: str) -> None:
-    """Refuse a preparation that needs the other images of a cell.
-
-    Args:
-        config: The preparation.
-        run: The run's name in the error.
-        remedy: The end of the error.
-
-    Raises:
-        UserError: Each chromosome is scaled with its cell.
-    """
-    if config.fit == "canvas" and config.canvas.scale_by == "cell":
-        raise UserError(f"{run} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): {remedy}")
-
-
 def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     """Prepare one image, independently of all others, up to the network's input.
 
     Args:
         image: uint8 RGB, shape (H, W, 3).
-        config: The preparation, one that ``check_single`` accepts.
+        config: The preparation, which must not be one that ``scales_by_cell``.
 
     Returns:
         uint8 RGB, of the height and width of ``config.shape``.
@@ -125,7 +115,7 @@ class RunImages:
         self._progress = progress
         self._scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
         self._expansion = expand(self._scanned, config.data, config.protocol, config.split, config.transform)
-        self.manifest: Manifest = self._expansion.manifest if self._expansion else self._scanned
+        self.manifest: Manifest = self._expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:
         """Return an image as the network's input, uint8 RGB, shape (H, W, 3)."""
@@ -152,6 +142,4 @@ class RunImages:
     @cached_property
     def _images(self) -> np.ndarray | ExpandedImages:
         prepared = prepared_images(self._scanned, self.config.prepare, Path(self.config.cache_dir), self._progress)
-        if self._expansion:
-            return self._expansion.serve(prepared)
-        return prepared
+        return self._expansion.images(prepared)

@@ -56,7 +56,7 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
     """Return where the prepared images of a manifest lie, or will lie."""
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
-    if config.fit == "canvas" and config.canvas.scale_by == "cell":
+    if config.scales_by_cell:
         scaled = ["cell"]
     else:
         scaled = []

@@ -1,90 +1,77 @@
-"""New pictures beside what a model said of each: a contact sheet for a person who looks through them."""
+"""A contact sheet of new images and their predictions, for review by a person."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from common.predictions import PROBABILITY_PREFIX
 from evaluation.core.plots import canvas
 from evaluation.error_analysis.examples import DPI, PLAIN, RIGHT, WRONG
 
-# pictures in a row, and on a sheet; pixels of a thumbnail's longer side
 COLUMNS = 6
-LIMIT = 48
-SIDE = 320
-LETTERS = 30
-# inches above the first row, and below each
-TITLE = 0.8
-CAPTION = 0.85
+LIMIT = 48  # images on a sheet
+SIDE = 320  # pixels of the longer side of a thumbnail
+LETTERS = 30  # of a file's name
+TITLE = 0.8  # inches above the first row
+CAPTION = 0.85  # inches below each row
 
 
-def chosen_rows(table: pd.DataFrame) -> np.ndarray:
-    """Return which rows are drawn, int64: those to be reviewed first, else in their order, LIMIT at most."""
+def select_rows(table: pd.DataFrame) -> np.ndarray:
+    """Return the rows to draw, int64: those to be reviewed first, else in their order, at most LIMIT."""
     return np.argsort(~table["review"].to_numpy(bool), kind="stable")[:LIMIT]
 
 
-def review_sheet(path: Path, table: pd.DataFrame, images: list[np.ndarray], about: dict, total: int) -> None:
-    """Draw the pictures with probability and both scores, and where known the truth.
+def draw_contact_sheet(
+    path: Path, table: pd.DataFrame, images: Sequence[np.ndarray], about: dict[str, Any], total: int
+) -> None:
+    """Draw images with their predictions and, where known, their true classes.
 
     Args:
         path: PNG to write.
-        table: A row per picture: ``file``, the columns of ``review.flag`` and, where the truth is known, ``label``.
-        images: Of each row, uint8 RGB, (h, w, 3), of whatever size.
+        table: A row per image: ``file``, the columns of ``flags.review_table`` and, where known, ``label``.
+        images: uint8 RGB, (h, w, 3), of any size.
         about: Facts of the run, for the title.
-        total: How many pictures were judged.
+        total: Number of predicted images.
     """
     lines = -(-len(table) // COLUMNS)
     tallest = max(image.shape[0] / image.shape[1] for image in images)
-    high = 2.3 * min(max(tallest, 0.5), 1.4)  # inches of a picture
-    height = TITLE + (high + CAPTION) * lines
-    margins = {"left": 0.01, "right": 0.99, "top": 1 - TITLE / height, "bottom": CAPTION / height}
+    image_height = 2.3 * min(max(tallest, 0.5), 1.4)  # inches
+    height = TITLE + (image_height + CAPTION) * lines
+    grid = {"left": 0.01, "right": 0.99, "top": 1 - TITLE / height, "bottom": CAPTION / height}
+    grid |= {"wspace": 0.06, "hspace": CAPTION / image_height}
+    number = f"{total:,}" if total == len(table) else f"{len(table)} of {total:,}"
     with canvas(path, (2.35 * COLUMNS, height), about, layout="none", dpi=DPI) as figure:
-        gaps = {"wspace": 0.06, "hspace": CAPTION / high}
-        grid = figure.subplots(lines, COLUMNS, squeeze=False, gridspec_kw={**margins, **gaps})
-        if total > len(table):
-            title = f"{len(table)} of {total:,} pictures, those to be reviewed first"
-        else:
-            title = None
-        grid[0, 0].set_title(title or f"{total:,} pictures, those to be reviewed first", fontsize=10.5, loc="left")
-        for axis in grid.flat:
+        axes = figure.subplots(lines, COLUMNS, squeeze=False, gridspec_kw=grid)
+        axes[0, 0].set_title(f"{number} pictures, those to be reviewed first", fontsize=10.5, loc="left")
+        for axis in axes.flat:
             axis.set_axis_off()
-        for axis, row, image in zip(grid.flat, table.to_dict("records"), images, strict=False):
+        for axis, row, image in zip(axes.flat, table.to_dict("records"), images, strict=False):
             axis.set_anchor("S")
             axis.imshow(image)
-            _write(axis, row)
+            for line, (text, colour) in enumerate(caption(row)):
+                style = {"ha": "center", "va": "top", "fontsize": 9, "color": colour}
+                offset = (0, -3 - 13 * line)
+                axis.annotate(text, (0.5, 0.0), offset, "axes fraction", textcoords="offset points", **style)
 
 
-def caption(row: dict) -> list[tuple[str, str]]:
-    """Return the lines below a picture, each with its colour: call and truth, both scores, review, file."""
+def caption(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines below an image with their colours: prediction and truth, both scores, review, file."""
+    predicted = row["called"]
+    text = f"{predicted} {row[PROBABILITY_PREFIX + predicted]:.2f}"
+    colour = PLAIN
     label = row.get("label")
-    if label is None or pd.isna(label):
-        truth = ""
-    else:
-        truth = f" · is {label}"
-    if not truth:
-        colour = PLAIN
-    elif label == row["called"]:
-        colour = RIGHT
-    else:
-        colour = WRONG
-    probability = row[PROBABILITY_PREFIX + row["called"]]
-    lines = [(f"{row['called']} {probability:.2f}{truth}", colour)]
+    if label is not None and pd.notna(label):
+        text += f" · is {label}"
+        colour = RIGHT if label == predicted else WRONG
+    lines = [(text, colour)]
     if "sampled_votes" in row:
         scores = f"votes {row['sampled_votes']:.0%}, joint {row['sampled_confidence']:.2f}"
         lines.append((f"{row['sampled_label']}: {scores}", PLAIN))
     lines.append(("to be reviewed", WRONG) if row["review"] else ("", PLAIN))
-    # Of a file the end of its name tells more.
-    if len(row["file"]) <= LETTERS:
-        file = row["file"]
-    else:
-        file = f"…{row['file'][1 - LETTERS :]}"
+    file = row["file"]
+    if len(file) > LETTERS:
+        file = f"…{file[1 - LETTERS :]}"  # the end tells files apart
     return [*lines, (file, PLAIN)]
-
-
-def _write(axis: Axes, row: dict) -> None:
-    for place, (text, colour) in enumerate(caption(row)):
-        at = {"xy": (0.5, 0.0), "xycoords": "axes fraction", "xytext": (0, -3 - 13 * place)}
-        style = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 9, "color": colour}
-        axis.annotate(text, **at, **style)

@@ -1,4 +1,4 @@
-"""scripts/predict.py from the outside, on runs that were trained for it."""
+"""scripts/predict.py on runs that are trained here."""
 
 import json
 import os
@@ -7,92 +7,108 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import train
+from common.files import sha256_of_file
 from common.paths import ROOT
 from common.predictions import read_predictions
-from common.runs.run import write_status
+from common.runs.run import Run
+from evaluation.ensembles.averaging import average
+from evaluation.evaluate import write_judgement
+from scripts.ensemble import app as ensemble
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
-from tests.helpers.predicting import NET, call, table_of, train_two
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config, write_untrained_run
+from tests.scripts.conftest import TINY
 
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("predict")
+def sheet_images(tmp_path_factory):
+    return write_karyograms(tmp_path_factory.mktemp("karyograms") / "sheets", {"normal": 20, "abnormal": 20})
 
 
 @pytest.fixture(scope="module")
-def cells(home):
-    return train_two(home)
-
-
-@pytest.fixture(scope="module")
-def karyograms(home):
-    """A run on whole karyograms, stretched and compacted, augmented larger than the network sees them, with passes."""
-    root = write_karyograms(home / "karyograms", {"normal": 20, "abnormal": 20})
+def sheet_run(sheet_images):
+    """A run with passes on whole karyograms that are compacted and augmented at a larger size."""
     prepared = ["prepare.augment_at=48", "prepare.compact=true"]
-    return train.run(karyogram_config(home, root, *NET, *PASSES, *prepared, "name=sheets"))
+    return train.run(karyogram_config(sheet_images.parent, sheet_images, *TINY, *PASSES, *prepared, "name=sheets"))
 
 
-def own(run, part="test"):
-    return read_predictions(run).part(part).frame
+@pytest.fixture(scope="module")
+def fitted(cell_runs, tmp_path_factory):
+    """An ensemble of the two runs with fitted weights."""
+    folder = tmp_path_factory.mktemp("ensemble") / "fitted"
+    words = ["stacking", *map(str, cell_runs), "strengths=[0.1]", "--output", str(folder), "--resamples", "20"]
+    result = CliRunner().invoke(ensemble, words)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def assert_calibrated(table, metrics):
+    """Assert that the calibrated probabilities are the plain ones, scaled by the temperature of the run."""
+    calibrated = table[[f"calibrated_{name}" for name in metrics["classes"]]].to_numpy()
+    powers = calibrated ** metrics["calibration"]["temperature"]
+    plain = table[[f"prob_{name}" for name in metrics["classes"]]].to_numpy()
+    assert np.allclose(powers / powers.sum(axis=1, keepdims=True), plain, atol=1e-6)
+
+
+def assert_at_threshold(table, metrics):
+    """Assert that ``called_at_threshold`` follows the threshold of the run."""
+    negative, positive = metrics["classes"]
+    expected = np.where(table[f"prob_{positive}"] >= metrics["threshold"]["value"], positive, negative)
+    assert (table["called_at_threshold"] == expected).all()
 
 
 @pytest.mark.parametrize("kind", ["cells", "karyograms"])
-def test_the_runs_own_files_get_the_runs_own_probabilities(request, home, tmp_path, kind):
-    run = request.getfixturevalue(kind)
-    run = run[0] if isinstance(run, list) else run
-    table, _ = table_of(run, home / kind, folder=tmp_path)
-    tested = own(run)
-    found = table.set_index("file").loc[tested["image_id"]].reset_index()
+def test_own_images_get_the_same_probabilities(request, predict_table, kind):
+    if kind == "cells":
+        run, images = request.getfixturevalue("cell_runs")[0], request.getfixturevalue("cell_images")
+    else:
+        run, images = request.getfixturevalue("sheet_run"), request.getfixturevalue("sheet_images")
+    table, _ = predict_table(run, images)
+    tested = read_predictions(run).part("test").frame
+    rows = table.set_index("file").loc[tested["image_id"]].reset_index()
     columns = [name for name in tested.columns if name.startswith(("prob_", "sampled_prob_")) or name == "uncertainty"]
-    assert np.allclose(found[columns], tested[columns], atol=1e-5)
-    assert (found["seen"] == "test").all()
-    assert (table["seen"].value_counts().to_dict()) == pd.read_csv(run / "split.csv")["part"].value_counts().to_dict()
+    assert np.allclose(rows[columns], tested[columns], atol=1e-5)
+    assert (rows["seen"] == "test").all()
+    assert table["seen"].value_counts().to_dict() == Run(run).split["part"].value_counts().to_dict()
     assert ("sampled_votes" in table) == (kind == "karyograms")
-    metrics = json.loads((run / "metrics.json").read_text())
-    positive, threshold = metrics["positive_class"], metrics["threshold"]["value"]
-    at = np.where(table[f"prob_{positive}"] >= threshold, positive, metrics["classes"][0])
-    assert (table["called_at_threshold"] == at).all()
-    heated = (
-        table[[f"calibrated_{name}" for name in metrics["classes"]]].to_numpy() ** metrics["calibration"]["temperature"]
-    )
-    plain = table[[f"prob_{name}" for name in metrics["classes"]]].to_numpy()
-    assert np.allclose(heated / heated.sum(axis=1, keepdims=True), plain, atol=1e-6)
+    assert_at_threshold(table, Run(run).metrics)
+    assert_calibrated(table, Run(run).metrics)
 
 
-def test_review_follows_the_rules_of_the_run(karyograms, home, tmp_path):
-    table, result = table_of(karyograms, home / "karyograms", folder=tmp_path)
-    metrics = json.loads((karyograms / "metrics.json").read_text())
-    release = metrics["triage"]["release"]["validation"][0]["threshold"]
-    few, kept = table["sampled_votes"] < 0.8, table["prob_abnormal"] >= release
-    assert (table["review"] == (few | kept)).all()
-    assert (table["reason"].fillna("").str.contains("vote share below 0.8") == few).all()
-    assert (table["reason"].fillna("").str.contains("not below the release threshold") == kept).all()
+def test_review_follows_the_rules_of_the_run(sheet_run, sheet_images, predict_table):
+    table, output = predict_table(sheet_run, sheet_images)
+    release = Run(sheet_run).metrics["triage"]["release"]["validation"][0]["threshold"]
+    few_votes = table["sampled_votes"] < 0.8
+    not_released = table["prob_abnormal"] >= release
+    assert (table["review"] == (few_votes | not_released)).all()
+    assert (table["reason"].fillna("").str.contains("vote share below 0.8") == few_votes).all()
+    assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])
-    assert f"to be reviewed: {int(table['review'].sum())} of the judged" in result.output
-    assert "are among those trained on" in result.output
-    alone, _ = table_of(karyograms, home / "karyograms", "--rules", "votes", folder=tmp_path / "votes")
-    assert (alone["review"] == few).all()
+    assert f"to be reviewed: {int(table['review'].sum())} of" in output
+    assert "are among those trained on" in output
+    votes, _ = predict_table(sheet_run, sheet_images, "--rules", "votes", name="votes")
+    assert (votes["review"] == few_votes).all()
 
 
-def test_passes_can_be_left_out(karyograms, home, tmp_path):
-    table, _ = table_of(karyograms, home / "karyograms", "--passes", 0, folder=tmp_path)
-    assert not [name for name in table.columns if name.startswith("sampled_")]
-    more, _ = table_of(karyograms, home / "karyograms", "--passes", 3, folder=tmp_path / "more")
-    assert set(more["sampled_votes"].mul(3).round(6) % 1) == {0.0}
+def test_number_of_passes(sheet_run, sheet_images, predict_table):
+    none, _ = predict_table(sheet_run, sheet_images, "--passes", 0)
+    assert not [name for name in none.columns if name.startswith("sampled_")]
+    three, _ = predict_table(sheet_run, sheet_images, "--passes", 3, name="three")
+    assert set(three["sampled_votes"].mul(3).round(6) % 1) == {0.0}
 
 
-def test_every_file_is_accounted_for(cells, tmp_path):
+def test_every_file_is_accounted_for(cell_runs, tmp_path, predict_table):
     root = write_class_folders(tmp_path / "new", {"a": 3}, suffix=".bmp")
     break_image(write_image(root / "cut.png", cell_image(5)))
     (root / "empty.jpg").write_bytes(b"")
@@ -100,103 +116,181 @@ def test_every_file_is_accounted_for(cells, tmp_path):
     os.mkfifo(root / "pipe.png")
     for name in ("notes.txt", "b.txt", "README", ".DS_Store", "a/._x.png"):
         (root / name).write_text("x")
-    table, result = table_of(cells[0], root, folder=tmp_path)
-    status = dict(zip(table["file"], table["status"], strict=True))
-    assert {name for name, one in status.items() if one == "broken"} == {"cut.png", "empty.jpg", "gone.png", "pipe.png"}
-    assert {name for name, one in status.items() if one == "judged"} == {f"a/s{n // 2}_{n}.bmp" for n in range(3)}
+    table, output = predict_table(cell_runs[0], root)
     broken = table[table["status"] == "broken"].set_index("file")
+    assert set(broken.index) == {"cut.png", "empty.jpg", "gone.png", "pipe.png"}
+    assert set(table["file"]) - set(broken.index) == {f"a/s{n // 2}_{n}.bmp" for n in range(3)}
     assert broken["cause"].str.len().min() > 5
     assert broken["cause"]["pipe.png"] == "no plain file"
     assert broken["review"].all()
     assert broken["called"].isna().all()
-    assert re.search(
-        r"12 files: 3 judged \(.*\), 4 broken, 5 other files: 2 .txt, 2 hidden, 1 without suffix", result.output
-    )
-    assert "broken: gone.png: cannot be read (No such file or directory)" in result.output
+    assert re.search(r"12 files: 3 predicted \(.*\), 4 broken, 5 other files: 2 .txt, 2 hidden, 1 without", output)
     written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns) == list(table.columns)
     assert np.allclose(written["prob_all"], table["prob_all"], atol=1e-6, equal_nan=True)
 
 
-def test_a_folder_of_broken_files_alone_is_a_table(cells, karyograms, tmp_path):
+@pytest.mark.parametrize("kind", ["cells", "karyograms"])
+def test_broken_files_alone_are_a_table(request, tmp_path, predict_table, kind):
+    run = request.getfixturevalue("cell_runs")[0] if kind == "cells" else request.getfixturevalue("sheet_run")
+    (tmp_path / "new").mkdir()
     for number in range(3):
-        (tmp_path / "new").mkdir(exist_ok=True)
         (tmp_path / "new" / f"{number}.png").write_text("no image")
-    for number, run in enumerate((cells[0], karyograms)):
-        table, _ = table_of(run, tmp_path / "new", "--sheet", tmp_path / "s.png", folder=tmp_path / str(number))
-        assert (table["status"] == "broken").all()
+    table, _ = predict_table(run, tmp_path / "new", "--sheet", tmp_path / "s.png")
+    assert (table["status"] == "broken").all()
     assert not (tmp_path / "s.png").exists()
 
 
-def test_files_zips_and_names(cells, tmp_path):
+def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     folder = write_class_folders(tmp_path / "new", {"a": 2})
     file = write_image(tmp_path / "single.dat.png", cell_image(3))
-    odd = shutil.copy(file, tmp_path / os.fsdecode(b"caf\xe9.png"))
-    named = tmp_path / "named_without_suffix"
-    shutil.copy(file, named)
-    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
-        archive.write(folder / "a" / "s0_0.png", "b/s0_0.png")
-    places = [folder, file, folder / "a" / ".." / "a" / "s0_1.png", odd, named, tmp_path / "more.zip"]
-    table, _ = table_of(cells[0], *places, "--cache-dir", tmp_path / "cache", folder=tmp_path)
+    not_utf8 = shutil.copy(file, tmp_path / os.fsdecode(b"caf\xe9.png"))
+    no_suffix = shutil.copy(file, tmp_path / "named_without_suffix")
+    archive = tmp_path / "more.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.write(folder / "a" / "s0_0.png", "b/s0_0.png")
+    places = [folder, file, folder / "a" / ".." / "a" / "s0_1.png", not_utf8, no_suffix, archive]
+    table, _ = predict_table(cell_runs[0], *places, "--cache-dir", tmp_path / "cache")
     assert (table["status"] == "judged").all()
-    names = [*(folder / "a" / f"s0_{n}.png" for n in range(2)), file, named, tmp_path / "more.zip" / "b" / "s0_0.png"]
-    assert set(table["file"]) == {*map(str, names), str(tmp_path / "caf\\xe9.png")}
-    by_file = table.set_index("file")["prob_all"]
-    assert by_file[str(names[0])] == by_file[str(names[-1])]  # the same picture
+    first, in_zip = folder / "a" / "s0_0.png", archive / "b" / "s0_0.png"
+    names = {first, folder / "a" / "s0_1.png", file, no_suffix, in_zip, tmp_path / "caf\\xe9.png"}
+    assert set(table["file"]) == set(map(str, names))
+    probabilities = table.set_index("file")["prob_all"]
+    assert probabilities[str(first)] == probabilities[str(in_zip)]  # the same picture
 
 
-def test_true_classes_by_folders_and_a_sheet(karyograms, tmp_path):
+def test_labels_by_folders_and_contact_sheet(sheet_run, tmp_path, predict_table):
     root = write_karyograms(tmp_path / "new", {"normal": 3, "abnormal": 4})
     write_image(root / "elsewhere" / "a.png", cell_image(0))
     sheet = tmp_path / "sheet.png"
-    table, result = table_of(karyograms, root, "--labels", "folders", "--sheet", sheet, folder=tmp_path)
+    table, output = predict_table(sheet_run, root, "--labels", "folders", "--sheet", sheet)
     assert table["label"].fillna("none").value_counts().to_dict() == {"abnormal": 4, "normal": 3, "none": 1}
-    assert (table["label"].dropna() == table["file"].str.split("/").str[0][table["label"].notna()]).all()
-    right = int((table["called"] == table["label"]).sum())
-    assert f"called rightly at 0.5: {right} of 7" in result.output
-    assert "1 of the judged lie in no folder called like a class" in result.output
+    labelled = table.dropna(subset="label")
+    assert (labelled["label"] == labelled["file"].str.split("/").str[0]).all()
+    correct = int((labelled["called"] == labelled["label"]).sum())
+    assert f"correct at 0.5: {correct} of 7" in output
+    assert "1 of the predicted are in no folder" in output
     assert min(Image.open(sheet).size) > 300
 
 
-def test_a_run_on_composed_karyograms_says_that_others_are_of_another_kind(karyograms, home, tmp_path):
-    run = shutil.copytree(karyograms, tmp_path / "run")
+@pytest.mark.parametrize("source", ["karyograms", "composed_karyograms"])
+def test_run_on_composed_karyograms_warns(sheet_run, sheet_images, tmp_path, predict_table, source):
+    run = shutil.copytree(sheet_run, tmp_path / "run")
     facts = json.loads((run / "data.json").read_text())
-    (run / "data.json").write_text(json.dumps({**facts, "source": "composed_karyograms"}))
-    _, result = table_of(run, home / "karyograms" / "normal", folder=tmp_path)
-    assert "learned from karyograms composed of single chromosomes" in result.output
-    _, plain = table_of(karyograms, home / "karyograms" / "normal", folder=tmp_path / "plain")
-    assert "composed of single chromosomes" not in plain.output
+    (run / "data.json").write_text(json.dumps({**facts, "source": source}))
+    _, output = predict_table(run, sheet_images / "normal")
+    assert ("data.source=composed_karyograms" in output) == (source == "composed_karyograms")
 
 
-def test_without_any_rule_a_person_looks_at_everything(tmp_path):
+def test_every_image_is_reviewed_without_rules(tmp_path, predict_table):
     run, classes = tmp_path / "run", ("a", "b", "c")
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3")
     write_untrained_run(run, config, classes)
     (run / "data.json").write_text(json.dumps({"classes": classes, "positive_class": None}))
+    threshold = {"value": None, "reason": "more than two classes"}
     settings = config.evaluation.model_dump(mode="json")
-    judgement = {"settings": settings, "threshold": {"value": None, "reason": "more than two classes"}}
-    (run / "metrics.json").write_text(json.dumps({**judgement, "positive_class": None}))
-    table, result = table_of(run, write_class_folders(tmp_path / "new", {"x": 2}), folder=tmp_path)
+    (run / "metrics.json").write_text(
+        json.dumps({"settings": settings, "threshold": threshold, "positive_class": None})
+    )
+    table, output = predict_table(run, write_class_folders(tmp_path / "new", {"x": 2}))
     assert table["review"].all()
-    assert "no rule of this run could release it" in result.output
+    assert "every image is to be reviewed" in output
     assert np.allclose(table[["prob_a", "prob_b", "prob_c"]].sum(axis=1), 1)
 
 
-def test_chromosomes_scaled_with_their_cell_are_refused(tmp_path):
+def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_table):
+    table, _ = predict_table(*cell_runs, cell_images)
+    expected = average([read_predictions(run) for run in cell_runs], list("ab"))
+    tested = expected.part("test").frame
+    rows = table.set_index("file").loc[tested["image_id"]].reset_index()
+    assert np.allclose(rows["prob_all"], tested["prob_all"], atol=1e-5)
+    assert (rows["sampled_votes"] == tested["sampled_votes"]).all()
+    both = Run(tmp_path / "both")
+    both.write_predictions(expected)
+    write_judgement(both.folder, expected, None, small_config(tmp_path).evaluation)
+    both.write_status("finished", members=list(map(str, cell_runs)))
+    # Several runs choose the same thresholds as the ensemble.
+    assert_at_threshold(table, both.metrics)
+    again, _ = predict_table(both.folder, cell_images, name="again")
+    pd.testing.assert_frame_equal(again.drop(columns="reason"), table.drop(columns="reason"))
+
+
+def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images, tmp_path, predict_table):
+    root = shutil.copytree(cell_images, tmp_path / "cells")
+    (root / "broken.png").write_text("no image")
+    table, output = predict_table(fitted, root)
+    assert list(table["file"][table["status"] == "broken"]) == ["broken.png"]
+    table = table[table["status"] == "judged"]
+    expected = read_predictions(fitted).part("test").frame
+    rows = table.set_index("file").loc[expected["image_id"]].reset_index()
+    columns = [name for name in expected.columns if name.startswith(("prob_", "sampled_prob_", "sampled_vari"))]
+    assert np.allclose(rows[columns], expected[columns], atol=1e-5)
+    assert not np.allclose(rows["prob_all"], rows["sampled_prob_all"], atol=1e-3)
+    metrics = Run(fitted).metrics
+    assert_at_threshold(table, metrics)
+    assert_calibrated(table, metrics)
+    release = metrics["triage"]["release"]["validation"][0]["threshold"]
+    assert (table["review"] == ((table["sampled_votes"] < 0.8) | (table["prob_all"] >= release))).all()
+    assert "the ensemble was fitted on its" in output
+
+
+def test_members_that_moved_with_their_ensemble(cell_runs, fitted, cell_images, tmp_path, predict_table, run_predict):
+    shared = fitted.parents[1]
+    moved = tmp_path / "moved"
+    for folder in (fitted, *cell_runs):
+        shutil.copytree(folder, moved / folder.relative_to(shared))
+    moved_ensemble = moved / fitted.relative_to(shared)
+    image = next(cell_images.rglob("*.png"))
+    here, _ = predict_table(fitted, image, name="here")
+    facts = json.loads((moved_ensemble / "ensemble.json").read_text())
+    facts["members"] = ["gone/0", "gone/1"]
+    (moved_ensemble / "ensemble.json").write_text(json.dumps(facts))
+    there, _ = predict_table(moved_ensemble, image, name="there")
+    pd.testing.assert_frame_equal(here, there)
+    shutil.rmtree(moved / cell_runs[1].relative_to(shared))
+    result = run_predict(moved_ensemble, image, "--output", tmp_path / "p.csv")
+    assert result.exit_code == 1
+    assert "gone/1" in result.stderr
+
+
+def test_ensemble_within_an_ensemble_is_refused(cell_runs, fitted, cell_images, tmp_path, run_predict):
+    result = run_predict(fitted, cell_runs[0], cell_images, "--output", tmp_path / "p.csv")
+    assert f"{fitted} has fitted weights" in result.stderr
+    outer = Run(tmp_path / "outer")
+    outer.write_status("finished", members=[str(fitted)])
+    facts = {"method": "average", "combiner": {}, "fitted_on": {}, "schema": 1, "labels": ["a"], "from_here": ["x"]}
+    digest = sha256_of_file(fitted / "predictions.parquet")
+    (outer.folder / "ensemble.json").write_text(
+        json.dumps({**facts, "members": [str(fitted)], "predictions": [digest]})
+    )
+    result = run_predict(outer.folder, cell_images, "--output", tmp_path / "p.csv")
+    assert f"has a member that is an ensemble, {fitted}" in result.stderr
+
+
+def test_members_without_common_validation_images_choose_no_threshold(cell_runs, cell_images, tmp_path, predict_table):
+    other = Run(shutil.copytree(cell_runs[1], tmp_path / "fold"))
+    other.write_predictions(replace(other.predictions, frame=other.predictions.frame.iloc[1:]))
+    table, output = predict_table(cell_runs[0], other.folder, cell_images)
+    assert "the members share no validation part" in output
+    assert table["called_at_threshold"].isna().all()
+    assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
+
+
+def test_scale_by_cell_is_refused(tmp_path, run_predict):
     canvas = ["prepare.fit=canvas", "prepare.canvas.scale_by=cell"]
     write_untrained_run(tmp_path / "run", small_config(tmp_path, "model=resnet18", *canvas))
     (tmp_path / "a.png").write_text("x")
-    result = call(tmp_path / "run", tmp_path / "a.png", "--output", tmp_path / "p.csv")
+    result = run_predict(tmp_path / "run", tmp_path / "a.png", "--output", tmp_path / "p.csv")
     assert result.exit_code == 1
-    assert "scales each chromosome with its whole cell" in result.stderr
+    assert "prepare.canvas.scale_by=cell" in result.stderr
 
 
 @pytest.mark.parametrize("taken", ["p.csv", "p.parquet", "s.png"])
-def test_nothing_is_overwritten(cells, home, tmp_path, taken):
+def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, run_predict, taken):
     (tmp_path / taken).write_text("mine")
-    result = call(cells[0], home / "cells", "--output", tmp_path / "p.csv", "--sheet", tmp_path / "s.png")
+    result = run_predict(cell_runs[0], cell_images, "--output", tmp_path / "p.csv", "--sheet", tmp_path / "s.png")
     assert result.exit_code == 1
-    assert f"{taken} is there already" in result.stderr
+    assert f"{taken} exists already" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "mine"
 
@@ -204,44 +298,43 @@ def test_nothing_is_overwritten(cells, home, tmp_path, taken):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{images}"], "is no run of Karyocyte"),
-        (["{run}"], "no images are named"),
-        (["{run}", "{empty}"], "no image in .*empty"),
-        (["{run}", "{text}"], r"no image in .*\(1 other file: 1 .txt\)"),
-        (["{run}", "{empty}/absent"], "absent is missing"),
-        (["{images}", "{run}"], "name the runs first"),
-        (["{run}", "{run}", "{images}"], "is named twice"),
-        (["{run}", "{unfinished}", "{images}"], "a run that is not finished"),
-        (["{run}", "{sheets}", "{images}"], "hem, all apart, .* normal, abnormal: name runs of one task"),
-        (["{run}", "{images}", "--passes", "5"], "the model has no dropout"),
-        (["{run}", "{other}", "{images}", "--passes", "5"], "each has one vote"),
-        (["{run}", "{images}", "--rules", "votes"], "--rules votes: there are no passes"),
-        (["{run}", "{images}", "--rules", "vote"], "vote is no rule: choose among votes"),
-        (["{run}", "{images}", "--labels", "folders"], "no image lies in a folder called hem or all"),
-        (["{run}", "{images}", "--sheet", "a.pdf"], "a PNG file is written"),
+        ("{images}", "{images} is not a run"),
+        ("{run}", "no images are named"),
+        ("{run} {empty}", "no image in {empty}"),
+        ("{run} {text}", "(1 other file: 1 .txt)"),
+        ("{run} {empty}/absent", "{empty}/absent is missing"),
+        ("{images} {run}", "name the runs first"),
+        ("{run} {run} {images}", "{run} is named twice"),
+        ("{run} {unfinished} {images}", "{unfinished} is not finished"),
+        ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
+        ("{run} {images} --passes 5", "the model has no dropout"),
+        ("{run} {other} {images} --passes 5", "--passes 5"),
+        ("{run} {images} --rules votes", "--rules votes"),
+        ("{run} {images} --rules vote", "--rules vote is no rule"),
+        ("{run} {images} --labels folders", "hem or all"),
+        ("{run} {images} --sheet a.pdf", "--sheet a.pdf"),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(cells, karyograms, tmp_path, arguments, words):
-    places = {"run": cells[0], "other": cells[1], "sheets": karyograms}
+def test_error_is_one_line_and_writes_nothing(cell_runs, sheet_run, tmp_path, run_predict, arguments, words):
+    places = {"run": cell_runs[0], "other": cell_runs[1], "sheets": sheet_run}
     for name in ("images", "empty", "text", "unfinished"):
         places[name] = tmp_path / name
         places[name].mkdir()
     write_image(places["images"] / "a.png", cell_image(0))
     (places["text"] / "a.txt").write_text("x")
-    write_status(places["unfinished"], "running")
+    Run(places["unfinished"]).write_status("running")
     before = sorted(tmp_path.rglob("*"))
-    result = call(*(one.format(**places) for one in arguments), "--output", tmp_path / "p.csv")
+    result = run_predict(*arguments.format(**places).split(), "--output", tmp_path / "p.csv")
     assert result.exit_code == 1, result.output
     lines = [line for line in result.stderr.strip().splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
-    assert re.search(words, lines[0])
+    assert words.format(**places) in lines[0]
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_help_imports_nothing_heavy(tmp_path):
-    heavy = "torch|numpy|pandas|sklearn|scipy|matplotlib|pydantic"
-    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "predict.py"), "--help"]
+@pytest.mark.parametrize("arguments", [["--help"], ["no_run", "no_images"]])
+def test_usage_errors_come_before_heavy_imports(tmp_path, arguments):
+    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "predict.py"), *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"})
-    assert done.returncode == 0, done.stderr[-500:]
-    assert "--labels" in done.stdout
-    assert not re.findall(rf"\| +({heavy})$", done.stderr, flags=re.MULTILINE)
+    assert done.returncode == int(arguments != ["--help"]), done.stderr[-500:]
+    assert not re.findall(r"\| +(torch|numpy|pandas|sklearn|scipy|matplotlib)$", done.stderr, flags=re.MULTILINE)

@@ -16,7 +16,7 @@ from common.files import write_csv
 from common.predictions import PROBABILITY_PREFIX, read_predictions
 from common.runs.ensemble import is_ensemble, member_folders, read_ensemble
 from common.thumbnails import HEATMAPS, THUMBNAILS, encode, read_pictures, write_pictures
-from datamodules.inference.run_images import ServedImages
+from datamodules.inference.run_images import RunImages
 from evaluation.ensembles.averaging import average
 from evaluation.error_analysis.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, write_thumbnails
 from evaluation.explain.attribution import Method, heat_maps, resolve, scaled
@@ -176,7 +176,7 @@ def write_missing(folder: Path, data_dir: str | None) -> Path:
     if not size:
         raise UserError(f"{run}: evaluation.thumbnails=0: this run is to have none")
     test = read_predictions(folder).part("test")
-    served = ServedImages(config)
+    served = RunImages(config)
     write_thumbnails(folder, test, served, served.rows(run, test.frame["image_id"]), size)
     return folder / THUMBNAILS
 

@@ -11,8 +11,8 @@ import torch
 
 from common.errors import UserError
 from common.predictions import PROBABILITY_PREFIX, Predictions, read_predictions, uncertainty_of
-from datamodules.inference.abnormality_masks import COMPOSED, Truth, Truths
-from datamodules.inference.run_images import ServedImages, from_files
+from datamodules.inference.abnormality_masks import COMPOSED, AbnormalityMask, AbnormalityMasks
+from datamodules.inference.run_images import RunImages, from_files
 from evaluation.error_analysis.examples import ranked, showcase
 from evaluation.metrics.classification import call
 from lightning_modules.load import TrainedRun, load_run
@@ -74,7 +74,7 @@ class Looked:
     test: Predictions
     why: Sequence[str]
     image: Callable[[int], np.ndarray]
-    truth: Callable[[int], Truth | None]
+    truth: Callable[[int], AbnormalityMask | None]
 
     @property
     def called(self) -> np.ndarray:
@@ -109,10 +109,10 @@ def look(folder: Path, wish: Wish, ids: Chosen | Sequence[tuple[str, str]] | Non
         place = pd.Series(np.arange(len(whole.frame)), whole.frame["image_id"])
         chosen = [(int(place[image_id]), why) for image_id, why in ids]
     test = replace(whole, frame=whole.frame.iloc[[row for row, _ in chosen]].reset_index(drop=True))
-    served = ServedImages(config)
+    served = RunImages(config)
     rows = served.rows(folder, test.frame["image_id"])
     if config.data.source == COMPOSED:
-        truths = Truths(served.manifest, config)
+        truths = AbnormalityMasks(served.manifest, config)
     else:
         truths = None
     truth = partial(_truth, truths, rows)
@@ -177,8 +177,8 @@ def targets(looked: Looked, target: str) -> list[int]:
     return found.tolist()
 
 
-def _truth(truths: Truths | None, rows: np.ndarray, number: int) -> Truth | None:
-    if truths is None or not truths.known(int(rows[number])):
+def _truth(truths: AbnormalityMasks | None, rows: np.ndarray, number: int) -> AbnormalityMask | None:
+    if truths is None or int(rows[number]) not in truths:
         return None
     truth = truths[int(rows[number])]
     if truth.place.any():

@@ -1,11 +1,9 @@
-"""The true places of abnormalities, carried to the image that the network sees."""
-
 import numpy as np
 import pytest
 
 from common.config.schema import PrepareConfig
 from common.errors import UserError
-from datamodules.inference.abnormality_masks import Truths, prepare_mask
+from datamodules.inference.abnormality_masks import AbnormalityMasks, prepare_mask
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
 from datamodules.sources import scan
@@ -44,44 +42,44 @@ CONFIGS = {
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("number", [0, 8, 17])
-def test_a_mask_goes_where_the_preparation_takes_what_it_marks(name, number):
-    """The marked bar alone is black (white where inverted): it is found again by its gray value."""
+def test_mask_is_prepared_like_its_image(name, number):
+    """The marked bar alone is black (white where inverted): it is prepared again by its gray value."""
     config = PrepareConfig(**CONFIGS[name])
     image, mask = marked(number)
     seen = to_shape(prepare_image(image, config), config)[..., 0].astype(int)
-    found = prepare_mask(mask, image, config)
-    assert found.shape == config.shape
-    assert found.dtype == bool
+    prepared = prepare_mask(mask, image, config)
+    assert prepared.shape == config.shape
+    assert prepared.dtype == bool
     black = seen > 195 if config.background == "detect" else seen < 60
     assert black.sum() > 10
     # Averaging blurs an edge of one pixel, which the nearest neighbour does not.
-    both = (found & black).sum()
+    both = (prepared & black).sum()
     assert both > 0.8 * black.sum()
-    assert both > 0.4 * found.sum()
-    rows, columns = np.nonzero(found)
+    assert both > 0.4 * prepared.sum()
+    rows, columns = np.nonzero(prepared)
     there = np.nonzero(black)
     assert abs(rows.mean() - there[0].mean()) < 1
     assert abs(columns.mean() - there[1].mean()) < 1
 
 
-def test_a_mark_thinner_than_a_pixel_is_not_lost():
+def test_mark_thinner_than_a_pixel_is_not_lost():
     image, mask = marked(0)
     thin = np.zeros_like(mask)
     thin[40, 60:63] = 255
-    found = prepare_mask(thin, image, PrepareConfig(fit="stretch", size=(16, 19)))
-    assert np.argwhere(found).tolist() == [[3, 5], [3, 6]]
+    prepared = prepare_mask(thin, image, PrepareConfig(fit="stretch", size=(16, 19)))
+    assert np.argwhere(prepared).tolist() == [[3, 5], [3, 6]]
     assert prepare_mask(thin, image, PrepareConfig(fit="stretch", size=SHEET.shape[:2])).sum() == 3
 
 
-def test_nothing_marked_stays_nothing_and_a_canvas_is_refused():
+def test_empty_and_full_masks_and_a_canvas():
     image, mask = marked(0)
     assert not prepare_mask(np.zeros_like(mask), image, PrepareConfig(**CONFIGS["compacted"])).any()
     assert prepare_mask(np.full_like(mask, 255), image, PrepareConfig(**CONFIGS["stretched"])).all()
-    with pytest.raises(UserError, match="fit=canvas turns single chromosomes"):
+    with pytest.raises(UserError, match="fit=canvas"):
         prepare_mask(mask, image, PrepareConfig(fit="canvas"))
 
 
-def test_composed_karyograms_know_where_their_abnormality_is(tmp_path):
+def test_masks_of_composed_karyograms(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=6)
     none = [f"data.derived.{kind}=0" for kind in ("autosome_loss", "terminal_deletion", "interstitial_deletion")]
     none += [f"data.derived.{kind}=0" for kind in ("duplication", "translocation", "inversion", "sex_gain")]
@@ -90,24 +88,24 @@ def test_composed_karyograms_know_where_their_abnormality_is(tmp_path):
     stretched = ("prepare.fit=stretch", "prepare.crop=false", "prepare.size=128")
     config = small_config(tmp_path, *stretched, data=[*data, *some, *none])
     manifest = scan(config.data, config.data_dir, tmp_path / "cache", progress=False)
-    truths = Truths(manifest, config)
+    masks = AbnormalityMasks(manifest, config)
     kinds = manifest.frame["kind"]
-    assert [truths.known(row) for row in range(len(kinds))] == (kinds != "normal").tolist()
+    assert [row in masks for row in range(len(kinds))] == (kinds != "normal").tolist()
     for row in np.flatnonzero(kinds != "normal"):
-        found = truths[row]
+        prepared = masks[row]
         seen = to_shape(prepare_image(read_image(manifest.file(row)), config.prepare), config.prepare)[..., 0]
-        assert 0 < found.place.mean() < 0.05
-        assert (found.chromosomes & found.place).sum() == found.place.sum() < found.chromosomes.sum()
-        ink = seen[found.place] < 250
+        assert 0 < prepared.place.mean() < 0.05
+        assert (prepared.chromosomes & prepared.place).sum() == prepared.place.sum() < prepared.chromosomes.sum()
+        ink = seen[prepared.place] < 250
         if kinds[row] == "gain":
             assert ink.mean() > 0.8  # a chromosome
         else:
             assert ink.mean() < 0.2  # the empty place of one
         dark = seen < 120
-        assert (dark & found.chromosomes).sum() > 0.9 * dark.sum()
+        assert (dark & prepared.chromosomes).sum() > 0.9 * dark.sum()
 
 
-def test_other_karyograms_have_no_known_places(tmp_path):
+def test_other_karyograms_have_no_masks(tmp_path):
     config = karyogram_config(tmp_path, write_karyograms(tmp_path / "data", {"normal": 2, "abnormal": 2}))
-    with pytest.raises(UserError, match=r"data\.source=karyograms: where the abnormality lies is known of composed"):
-        Truths(scan(config.data, config.data_dir, tmp_path / "cache", progress=False), config)
+    with pytest.raises(UserError, match=r"data\.source=karyograms"):
+        AbnormalityMasks(scan(config.data, config.data_dir, tmp_path / "cache", progress=False), config)
