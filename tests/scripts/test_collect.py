@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 from common import cli as console_module
 from common.files import write_json, write_text
 from common.predictions import write_predictions
-from scripts import collect as collect_module
 from scripts.collect import app
 from tests.helpers.predictions import make_run
 from tests.helpers.sweep_files import note, write_finished, write_jobs
@@ -16,11 +15,6 @@ from tests.helpers.training import run_undrawn, small_config
 USAGE = {"wall_seconds": 1800.0, "cpu_seconds": 3600.0, "device_seconds": 1800.0, "by_device": {"cpu": 1800.0}}
 USAGE |= {"device": "cpu", "processes": 1, "peak_memory_bytes": 2**30, "peak_device_memory_bytes": None, "stretches": 1}
 GPU = {"by_device": {"H100": 7200.0}, "device": "H100", "processes": 4, "peak_device_memory_bytes": 3 * 2**30}
-
-
-@pytest.fixture(autouse=True)
-def results(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect_module, "RESULTS", tmp_path / "results")
 
 
 def call(*arguments, width=200):
@@ -157,7 +151,7 @@ def sweep(tmp_path):
 
 def test_of_a_sweep_what_failed_or_is_missing_is_counted(sweep, tmp_path):
     table, output = collected("--output-dir", tmp_path, "pair_grid")
-    assert (tmp_path / "results/pair_grid.csv").is_file()
+    assert (sweep / "table.csv").is_file()
     table = table.set_index("label")
     assert table.loc["net", ["runs", "failed", "missing"]].tolist() == [2, 1, 0]
     assert table.loc["other", ["runs", "failed", "missing"]].tolist() == [0, 1, 2]
@@ -168,7 +162,7 @@ def test_of_a_sweep_what_failed_or_is_missing_is_counted(sweep, tmp_path):
 
 def test_a_row_per_run(sweep, tmp_path):
     table, output = collected("--output-dir", tmp_path, "--runs")
-    assert (tmp_path / "results/pair_grid_runs.csv").is_file()
+    assert (sweep / "runs.csv").is_file()
     assert table["state"].tolist() == ["finished", "finished", "failed", "failed", "interrupted", "waiting"]
     assert table["fold"].tolist() == [0, 1, 2, 0, 1, 2]
     assert table.loc[0, ["f1_weighted", "f1_weighted_low", "f1_weighted_high"]].tolist() == [0.9, 0.85, 0.94]
@@ -211,13 +205,12 @@ def test_the_same_fold_and_seed_twice_is_refused(tmp_path):
 def test_a_file_of_something_else_is_not_overwritten(sweep, tmp_path):
     path = tmp_path / "results" / "pair_grid.csv"
     write_text(path, "label,experiment,metric,value\n")
-    result, output = call(sweep)
+    result, output = call(sweep, "--csv", path)
     assert result.exit_code == 1
-    assert "is there already and no table of collected runs: name a file with --csv" in output
+    assert str(path) in "".join(result.output.split("\n"))
     assert path.read_text().startswith("label,experiment,metric")
-    other = tmp_path / "other.csv"
-    assert call(sweep, "--csv", other)[0].exit_code == 0
-    assert call(sweep, "--csv", other)[0].exit_code == 0  # its own table is written anew
+    for _ in range(2):  # its own table is written anew
+        assert call(sweep, "--csv", tmp_path / "other.csv")[0].exit_code == 0
 
 
 def test_a_real_run_is_collected_with_its_costs(tmp_path):

@@ -1,65 +1,76 @@
-"""How the jobs of a sweep, or runs, stand: read from files alone, which others are just writing."""
+"""The status of a sweep's jobs, or of runs, read from files alone, while others write them."""
 
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml
-
+from common.errors import UserError
 from common.files import read_whole_json
-from common.runs.usage import read_usage
+from common.runs.files import RunFile
+from common.runs.run import Run
 from common.sweeps.records import Job, read_sweep
 
-SILENCE = 300.0  # seconds without a sign of life after which a run elsewhere counts as lost
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where it can be: a sweep has hundreds of runs
+SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
+ORDER = ("finished", "running", "waiting", "preempted", "pruned", "interrupted", "failed", "lost")
 TO_COME = ("waiting", "preempted", "running")
 BAD = ("failed", "lost")
-SILENT = "silent"  # the note of a process that is there, and has not said anything for a while
-ADDRESS = "address"  # the word for the part of a run's folder that its configuration gives
+SILENT = "silent"  # the note of a process that exists, and has not written anything for a while
+ADDRESS = "address"  # the hash in the name of a run's folder
 METRIC = "f1_weighted"  # of a finished run's test images; the papers' main figure
 GONE = "its run's folder is gone or not finished: the sweep trains it again"
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How one job, or one run, stands.
+    """The status of one job, or of one run.
 
     Attributes:
         key: The job's key; the run's folder where there is no sweep.
-        words: What it is: values by key, such as {"experiment": "resnet18", "seed": "0"}.
-        state: One of ``sweeps.STATES``, or "pruned".
-        run: The run's folder, where it is known.
-        record: What jobs/<key>.json says; {} without.
-        progress: What progress.json says; {} without.
+        overrides: Values by key, such as {"experiment": "resnet18", "seed": "0"}.
+        state: One of ``ORDER``.
+        run: The run, where it is known.
+        record: The job's record, see :mod:`common.sweeps.records`; {} without a sweep.
+        progress: The content of progress.json; {} without.
         error: The error of one that failed; else None.
-        note: What else is to be said of its state.
-        seen: The last sign of life, seconds since the epoch.
-        seconds: What it has cost so far, in wall time; None where unknown.
+        note: A remark on its state.
+        last_change: When it last wrote a file, seconds since the epoch.
+        seconds: Wall time so far; None where unknown.
         seconds_left: At the present pace, at most; None where unknown.
         metric: The test metric with its interval: "value", "low", "high"; {} where there is none yet.
     """
 
     key: str
-    words: Mapping[str, str]
+    overrides: Mapping[str, str]
     state: str
-    run: Path | None = None
+    run: Run | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     note: str | None = None
-    seen: float | None = None
+    last_change: float | None = None
     seconds: float | None = None
     seconds_left: float | None = None
     metric: Mapping[str, float | None] = field(default_factory=dict)
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether it failed or was lost."""
+        return self.state in BAD
 
-def standings_of_sweep(folder: Path, silence: float = SILENCE) -> list[JobStatus]:
-    """Return how the jobs of a sweep stand, in its order.
+    @property
+    def host(self) -> str | None:
+        """The machine that it runs on, or ran."""
+        return self.record.get("host") or self.progress.get("host")
+
+
+def sweep_statuses(folder: Path, silence: float = SILENCE) -> list[JobStatus]:
+    """Return the status of each job of a sweep, in its order.
 
     Args:
         folder: Holds sweep.json.
@@ -68,251 +79,202 @@ def standings_of_sweep(folder: Path, silence: float = SILENCE) -> list[JobStatus
     Raises:
         UserError: It is no sweep.
     """
-    return [_of_job(folder, job, silence) for job in read_sweep(folder).jobs]
+    return [_job_status(folder, job, silence) for job in read_sweep(folder).jobs]
 
 
-def standing_of_run(run: Path, silence: float = SILENCE) -> JobStatus:
-    """Return how a run stands that belongs to no sweep, or whose sweep does not matter."""
-    status = read_whole_json(run / "status.json")
-    progress = read_whole_json(run / "progress.json")
-    state = status.get("status", "waiting")
-    note = status.get("reason")
-    seen = _last_sign(run)
+def run_status(folder: Path, silence: float = SILENCE) -> JobStatus:
+    """Return the status of a run that belongs to no sweep, or whose sweep does not matter."""
+    run = Run(folder)
+    state = run.status.state or "waiting"
+    note = run.status.reason
+    last_change = run.last_change()
     if state == "running":
-        state, note = _alive_or_lost(progress, seen, silence)
-    return _standing(str(run), words_of_run(run), state, run, {}, progress, status.get("error"), note, seen)
+        state, note = _check_alive(run.progress, last_change, silence)
+    return JobStatus(
+        key=str(folder),
+        overrides=run_overrides(run),
+        state=state,
+        run=run,
+        progress=run.progress,
+        error=run.status.error if state == "failed" else None,
+        note=note,
+        last_change=last_change,
+        seconds=_seconds(state, run, {}),
+        seconds_left=_seconds_left(run.progress) if state == "running" else None,
+        metric=_metric(run) if state == "finished" else {},
+    )
 
 
-def words_of_run(run: Path) -> dict[str, str]:
+def run_overrides(run: Run) -> dict[str, str]:
     """Return what a run is: experiment, protocol, fold and seed as config.yaml has them, and its address."""
-    config = _yaml(run / "config.yaml")
-    split = config.get("split") or {}
-    found = {"experiment": config.get("name"), "protocol": config.get("protocol"), "fold": split.get("fold")}
-    found |= {"seed": config.get("seed"), ADDRESS: run.parent.name.rpartition("-")[2] or run.name}
-    return {name: str(value) for name, value in found.items() if value is not None}
+    try:
+        config = run.raw_config
+        split = config.get("split") or {}
+        values = {"experiment": config.get("name"), "protocol": config.get("protocol"), "fold": split.get("fold")}
+        values["seed"] = config.get("seed")
+    except (UserError, AttributeError):  # just being written
+        values = {}
+    values[ADDRESS] = run.folder.parent.name.rpartition("-")[2] or run.folder.name
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def words_of_job(overrides: Sequence[str]) -> dict[str, str]:
-    """Return the values by key that a job's overrides give, without the signs before a key."""
-    pairs = [override.lstrip("+~").partition("=") for override in overrides]
-    return {key: value for key, _, value in pairs}
-
-
-def varying(standings: Sequence[JobStatus]) -> list[str]:
+def varying_keys(statuses: Sequence[JobStatus]) -> list[str]:
     """Return the keys whose values are not the same for all; a key that only some have varies too."""
-    keys = dict.fromkeys(key for one in standings for key in one.words)
-    return [key for key in keys if len({one.words.get(key) for one in standings}) > 1]
+    keys = dict.fromkeys(key for status in statuses for key in status.overrides)
+    return [key for key in keys if len({status.overrides.get(key) for status in statuses}) > 1]
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last word of each key (``split.fold``: fold); the whole key where two share it."""
-    last = {key: key.split(".")[-1] for key in keys}
-    return {key: word if list(last.values()).count(word) == 1 else key for key, word in last.items()}
+    """Return the last part of each key (``split.fold``: fold); the whole key where two share it."""
+    counts = Counter(key.split(".")[-1] for key in keys)
+    names = {}
+    for key in keys:
+        last = key.split(".")[-1]
+        names[key] = last if counts[last] == 1 else key
+    return names
 
 
-def counts(standings: Sequence[JobStatus]) -> dict[str, int]:
-    """Return how many stand how, what has ended first; states that nobody is in are left out."""
-    order = ("finished", "running", "waiting", "preempted", "pruned", "interrupted", "failed", "lost")
-    found = [one.state for one in standings]
-    return {state: found.count(state) for state in dict.fromkeys([*order, *found]) if state in found}
+def count_states(statuses: Sequence[JobStatus]) -> dict[str, int]:
+    """Return the number of jobs in each state that occurs, finished ones first."""
+    counts = Counter(status.state for status in statuses)
+    return {state: counts[state] for state in dict.fromkeys([*ORDER, *counts]) if counts[state]}
 
 
-def is_over(standings: Sequence[JobStatus]) -> bool:
+def is_over(statuses: Sequence[JobStatus]) -> bool:
     """Tell whether nothing runs, and nothing is to come by itself."""
-    return not any(one.state in TO_COME for one in standings)
+    return not any(status.state in TO_COME for status in statuses)
 
 
-def share_done(standings: Sequence[JobStatus]) -> float:
-    """Return how much of the work is done, 0 to 1: each job counts alike, one that runs by its steps."""
-    done = [1.0 if one.state not in TO_COME else share_of(one.progress) for one in standings]
-    if done:
-        return sum(done) / len(done)
-    return 1.0
+def share_done(statuses: Sequence[JobStatus]) -> float:
+    """Return the share of the work that is done, 0 to 1: each job counts alike, one that runs by its steps."""
+    if not statuses:
+        return 1.0
+    shares = [share_trained(status.progress) if status.state in TO_COME else 1.0 for status in statuses]
+    return sum(shares) / len(shares)
 
 
-def share_of(progress: Mapping[str, Any]) -> float:
-    """Return how much of a run's training is done, 0 to 1: stages count alike, each by its steps."""
+def share_trained(progress: Mapping[str, Any]) -> float:
+    """Return the share of a run's training that is done, 0 to 1: stages count alike, each by its steps."""
     try:
-        if progress.get("over"):
-            within = 1.0
-        else:
-            within = progress["step"] / max(progress["steps"], 1)
-        return (progress["stage"] - 1 + min(within, 1.0)) / progress["stages"]
+        within = 1.0 if progress.get("over") else min(1.0, progress["step"] / max(progress["steps"], 1))
+        return (progress["stage"] - 1 + within) / progress["stages"]
     except (KeyError, TypeError):
         return 0.0
 
 
-def time_left(standings: Sequence[JobStatus]) -> float | None:
-    """Return the seconds that all of a sweep may still take, as many at a time as now; None where nothing says it.
+def time_left(statuses: Sequence[JobStatus]) -> float | None:
+    """Return the seconds that all of a sweep may still take, as many jobs at a time as now; None where unknown.
 
-    A job that waits is taken to last as long as the median of those that are finished; where none is, as those that
-    run. Nobody knows when one that waits for a place begins: where nothing runs, nothing is said.
+    A waiting job is taken to last as long as the median of the finished ones; where none is, of the running ones.
+    Where nothing runs, the time is unknown: nobody knows when a waiting job begins.
     """
-    running = [one for one in standings if one.state == "running"]
-    waiting = sum(one.state in ("waiting", "preempted") for one in standings)
+    running = [status for status in statuses if status.state == "running"]
+    waiting = sum(status.state in ("waiting", "preempted") for status in statuses)
     if not running and not waiting:
         return 0.0
-    left = [one.seconds_left for one in running]
-    finished = [one.seconds for one in standings if one.state == "finished" and one.seconds is not None]
-    begun = [one.seconds + one.seconds_left for one in running if None not in (one.seconds, one.seconds_left)]
-    if finished or begun:
-        each = median(finished or begun)
-    else:
-        each = None
-    if not running or None in left or (waiting and each is None):
+    left = [status.seconds_left for status in running if status.seconds_left is not None]
+    if not running or len(left) < len(running):
         return None
-    return max(max(left), (sum(left) + waiting * (each or 0.0)) / len(running))
+    if not waiting:
+        return max(left)
+    durations = [status.seconds for status in statuses if status.state == "finished" and status.seconds is not None]
+    if not durations:
+        durations = [status.seconds + status.seconds_left for status in running if status.seconds is not None]
+    if not durations:
+        return None
+    return max(max(left), (sum(left) + waiting * median(durations)) / len(running))
 
 
-def _of_job(folder: Path, job: Job, silence: float) -> JobStatus:
+def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
     record_file = folder / "jobs" / f"{job.key}.json"
     record = read_whole_json(record_file)
     state = record.get("status", "waiting")
-    note = None
     error = record.get("error")
-    if record.get("run"):
-        run = Path(record["run"])
-    else:
-        run = None
-    if run:
-        progress = read_whole_json(run / "progress.json")
-    else:
-        progress = {}
-    seen = max(filter(None, [_changed(record_file), _last_sign(run) if run else None]), default=None)
+    note = None
+    run = Run(Path(record["run"])) if record.get("run") else None
+    changes = [_last_write(record_file), run.last_change() if run else None]
+    last_change = max((change for change in changes if change is not None), default=None)
     if state == "running":
-        state, note = _alive_or_lost(record, seen, silence)
-    elif state == "finished" and run and read_whole_json(run / "status.json").get("status") != "finished":
+        state, note = _check_alive(record, last_change, silence)
+    elif state == "finished" and run and not run.is_finished:
         state = "waiting"
         note = GONE
     elif state == "lost":
         note = error
-        error = None
-    # What an earlier try left says nothing about one that has not begun.
-    if state != "waiting":
-        progress = progress
-    else:
-        progress = {}
-    return _standing(job.key, words_of_job(job.overrides), state, run, record, progress, error, note, seen)
-
-
-def _standing(  # noqa: PLR0913
-    key: str,
-    words: dict[str, str],
-    state: str,
-    run: Path | None,
-    record: dict,
-    progress: dict,
-    error: str | None,
-    note: str | None,
-    seen: float | None,
-) -> JobStatus:
-    if state == "running":
-        left = progress.get("seconds_left")
-    else:
-        left = None
-    if left is not None:
-        left = max(0.0, left - max(0.0, time.time() - progress.get("updated", 0.0)))
+    # What an earlier attempt left says nothing about one that has not begun.
+    progress = run.progress if run and state != "waiting" else {}
     return JobStatus(
-        key=key,
-        words=words,
+        key=job.key,
+        overrides={key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in job.overrides)},
         state=state,
         run=run,
         record=record,
         progress=progress,
         error=error if state == "failed" else None,
         note=note,
-        seen=seen,
-        seconds=_seconds(state, run, record, progress),
-        seconds_left=left,
+        last_change=last_change,
+        seconds=_seconds(state, run, record),
+        seconds_left=_seconds_left(progress) if state == "running" else None,
         metric=_metric(run) if run and state == "finished" else {},
     )
 
 
-def _seconds(state: str, run: Path | None, record: dict, progress: dict) -> float | None:
+def _seconds_left(progress: Mapping[str, Any]) -> float | None:
+    left = progress.get("seconds_left")
+    if left is None:
+        return None
+    return max(0.0, left - max(0.0, time.time() - progress.get("updated", 0.0)))
+
+
+def _seconds(state: str, run: Run | None, record: Mapping[str, Any]) -> float | None:
     """Wall time of a run: as measured, else as its training says, else as its record does."""
-    if state == "running" and progress:
-        return progress.get("seconds")
     if run:
-        used = read_usage(run)
-    else:
-        used = None
-    if used is not None:
-        return used["wall_seconds"]
-    if run and state == "finished":
-        trained = read_whole_json(run / "status.json").get("wall_seconds")
-    else:
-        trained = None
-    if trained is not None:
-        return trained
-    ended = state in ("finished", "failed") and "started" in record and "updated" in record
-    if ended:
+        if state == "running" and run.progress:
+            return run.progress.get("seconds")
+        if run.usage:
+            return run.usage["wall_seconds"]
+        if state == "finished" and run.status.wall_seconds is not None:
+            return run.status.wall_seconds
+    if state in ("finished", "failed") and "started" in record and "updated" in record:
         return record["updated"] - record["started"]
     return None
 
 
-def _metric(run: Path) -> dict[str, float | None]:
-    found = (read_whole_json(run / "metrics.json").get("test") or {}).get("metrics") or {}
-    metric = found.get(METRIC) or {}
-    if metric:
-        return {name: metric.get(name) for name in ("value", "low", "high")}
-    return {}
+def _metric(run: Run) -> dict[str, float | None]:
+    test = read_whole_json(run.path(RunFile.METRICS)).get("test") or {}
+    metric = (test.get("metrics") or {}).get(METRIC)
+    if not metric:
+        return {}
+    return {name: metric.get(name) for name in ("value", "low", "high")}
 
 
-def _alive_or_lost(place: Mapping[str, Any], seen: float | None, silence: float) -> tuple[str, str | None]:
-    """Whether what says that it runs does: ``place`` has the host and the process."""
-    if seen is None:
-        quiet = float("inf")
-    else:
-        quiet = time.time() - seen
+def _check_alive(place: Mapping[str, Any], last_change: float | None, silence: float) -> tuple[str, str | None]:
+    """State and note of what should run; ``place`` has the host and the process."""
     here = place.get("host") == socket.gethostname() and isinstance(place.get("pid"), int)
-    if here and not _exists(place["pid"]):
+    if here and not _process_exists(place["pid"]):
         return "lost", f"process {place['pid']} is gone"
-    if quiet <= silence:
+    if last_change is not None and time.time() - last_change <= silence:
         return "running", None
     if here:
-        return ("running", SILENT)
-    return ("lost", None)
+        return "running", SILENT
+    return "lost", None
 
 
-def _exists(pid: int) -> bool:
+def _process_exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended, and only its number is left."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    try:  # a process that has ended, and that nobody has asked for its exit code, keeps its number
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):
-        return False
+        return True
 
 
-def _last_sign(run: Path) -> float | None:
-    """When something was last written in a run's folder: its own files and those of its stages."""
-    try:
-        files = [*run.iterdir(), *run.glob("checkpoints/*/*"), *run.glob("logs/*/*/*")]
-    except OSError:
-        return None
-    return max(filter(None, map(_changed, files)), default=None)
-
-
-def _changed(path: Path) -> float | None:
+def _last_write(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.load(path.read_text(), Loader=LOADER)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    if isinstance(found, dict):
-        return found
-    return {}

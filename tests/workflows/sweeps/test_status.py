@@ -12,14 +12,25 @@ from hypothesis import strategies as st
 from common.files import write_json, write_text
 from common.sweeps.records import STATES
 from tests.helpers.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
-from workflows.sweeps import status as standing
-from workflows.sweeps.status import JobStatus, standing_of_run, standings_of_sweep
+from workflows.sweeps import status as status_module
+from workflows.sweeps.status import (
+    JobStatus,
+    count_states,
+    is_over,
+    run_status,
+    share_done,
+    share_trained,
+    short_names,
+    sweep_statuses,
+    time_left,
+    varying_keys,
+)
 
 LONG_AGO = 1000.0
 
 
 def states(folder):
-    return [one.state for one in standings_of_sweep(folder)]
+    return [one.state for one in sweep_statuses(folder)]
 
 
 def test_every_state_is_read_from_the_files(tmp_path):
@@ -31,7 +42,7 @@ def test_every_state_is_read_from_the_files(tmp_path):
     note(folder, jobs[3], "interrupted")
     note(folder, jobs[4], "running", **here())
     note(folder, jobs[5], "lost", error="its node is gone")
-    found = standings_of_sweep(folder)
+    found = sweep_statuses(folder)
     assert [one.state for one in found] == [
         *("finished", "failed", "preempted", "interrupted", "running", "lost", "waiting")
     ]
@@ -39,18 +50,18 @@ def test_every_state_is_read_from_the_files(tmp_path):
     assert found[0].seconds == 90.0  # as its training says, where nothing else is known
     assert found[1].error == "UserError: no\nsuch file"
     assert (found[5].error, found[5].note) == (None, "its node is gone")
-    assert found[6].words == {"experiment": "scratch_cnn_d128", "weights": "random", "seed": "6"}
+    assert found[6].overrides == {"experiment": "scratch_cnn_d128", "weights": "random", "seed": "6"}
 
 
 def test_a_run_says_how_far_it_is_and_how_long_it_may_take(tmp_path):
     folder, jobs = write_jobs(tmp_path, grid(1))
     write_progress(tmp_path / "run", updated=time.time() - 60)
     note(folder, jobs[0], "running", tmp_path / "run")
-    (one,) = standings_of_sweep(folder)
+    (one,) = sweep_statuses(folder)
     assert one.state == "running"
     assert one.seconds_left == pytest.approx(240, abs=5)  # a minute has passed since it said 300
     assert one.seconds == 100.0
-    assert standing.share_of(one.progress) == pytest.approx(0.625)
+    assert share_trained(one.progress) == pytest.approx(0.625)
 
 
 def test_a_run_elsewhere_is_lost_once_it_is_silent_for_long(tmp_path):
@@ -60,11 +71,11 @@ def test_a_run_elsewhere_is_lost_once_it_is_silent_for_long(tmp_path):
         note(folder, job, "running", tmp_path / f"run{number}")
     age(folder, LONG_AGO)
     age(tmp_path / "run0", LONG_AGO)
-    lost, alive = standings_of_sweep(folder)
+    lost, alive = sweep_statuses(folder)
     assert (lost.state, alive.state) == ("lost", "running")  # what the second writes into its run counts
-    assert time.time() - lost.seen == pytest.approx(LONG_AGO, abs=30)
+    assert time.time() - lost.last_change == pytest.approx(LONG_AGO, abs=30)
     assert lost.seconds_left is None
-    assert [one.state for one in standings_of_sweep(folder, silence=2 * LONG_AGO)] == ["running", "running"]
+    assert [one.state for one in sweep_statuses(folder, silence=2 * LONG_AGO)] == ["running", "running"]
 
 
 def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(tmp_path):
@@ -75,10 +86,10 @@ def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(
     note(folder, jobs[1], "running", **here())
     age(folder, LONG_AGO)
     time.sleep(0.3)  # it has ended, and its number is still taken: nobody has asked how
-    first, second = standings_of_sweep(folder)
+    first, second = sweep_statuses(folder)
     gone.wait()
     assert (first.state, first.note) == ("lost", f"process {gone.pid} is gone")
-    assert (second.state, second.note) == ("running", standing.SILENT)
+    assert (second.state, second.note) == ("running", status_module.SILENT)
     assert states(folder)[0] == "lost"
 
 
@@ -86,9 +97,9 @@ def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path):
     folder, jobs = write_jobs(tmp_path, grid(2))
     note(folder, jobs[0], "finished", tmp_path / "moved_away")
     note(folder, jobs[1], "finished", None, kind="search")
-    found = standings_of_sweep(folder)
+    found = sweep_statuses(folder)
     assert [one.state for one in found] == ["waiting", "finished"]
-    assert found[0].note == standing.GONE
+    assert found[0].note == status_module.GONE
 
 
 @pytest.mark.parametrize("half", ["", "{", '{"status": ', "[1]", '"running"'])
@@ -102,32 +113,32 @@ def test_files_that_are_just_being_written_do_no_harm(tmp_path, half):
     assert states(folder) == ["running", "waiting"]
     note(folder, jobs[0], "finished", run)
     assert states(folder)[0] in STATES
-    assert standing_of_run(run).state == "waiting"
+    assert run_status(run).state == "waiting"
 
 
 @pytest.mark.parametrize("status", ["finished", "failed", "pruned", "interrupted", "preempted"])
 def test_a_run_without_a_sweep_says_what_its_status_says(tmp_path, status):
     run = write_finished(tmp_path / "net" / "subject-fold2-0a1b2c3d" / "seed=3", fold=2, seed=3)
     write_json(run / "status.json", {"status": status, "error": "ValueError: x", "reason": "hopeless"})
-    found = standing_of_run(run)
+    found = run_status(run)
     assert (found.state, found.error) == (status, "ValueError: x" if status == "failed" else None)
-    assert found.words == {"experiment": "net", "protocol": "subject", "fold": "2", "seed": "3", "address": "0a1b2c3d"}
+    assert found.overrides == {"experiment": "net", "protocol": "subject", "fold": "2", "seed": "3", "address": "0a1b2c3d"}
 
 
 def test_a_run_without_a_sweep_is_lost_when_its_process_is(tmp_path):
     write_json(tmp_path / "status.json", {"status": "running"})
     write_progress(tmp_path, **here())
     age(tmp_path, LONG_AGO)
-    assert standing_of_run(tmp_path).state == "running"
+    assert run_status(tmp_path).state == "running"
     write_progress(tmp_path)
     age(tmp_path, LONG_AGO)
-    assert standing_of_run(tmp_path).state == "lost"
+    assert run_status(tmp_path).state == "lost"
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy")), min_size=1, max_size=6))
 def test_what_varies_tells_apart_as_well_as_everything(words):
     jobs = [JobStatus(str(number), one, "waiting") for number, one in enumerate(words)]
-    keys = standing.varying(jobs)
+    keys = varying_keys(jobs)
     assert len({tuple(one.get(key) for key in keys) for one in words}) == len(
         {tuple(sorted(one.items())) for one in words}
     )
@@ -138,7 +149,7 @@ def test_what_varies_tells_apart_as_well_as_everything(words):
 def test_names_are_as_short_as_they_can_be():
     keys = ["split.fold", "optimizer.lr", "unfreeze.lr", "seed"]
     short = ["fold", "optimizer.lr", "unfreeze.lr", "seed"]
-    assert list(standing.short_names(keys).values()) == short
+    assert list(short_names(keys).values()) == short
 
 
 def running(left, seconds=10.0):
@@ -166,17 +177,17 @@ WAITING = JobStatus("w", {}, "waiting")
     ],
 )
 def test_the_time_left_of_all(jobs, left):
-    assert standing.time_left(jobs) == left
+    assert time_left(jobs) == left
 
 
 @given(st.lists(st.sampled_from(STATES), max_size=20))
 def test_what_is_over_and_how_much_is_done_agree(found):
     jobs = [JobStatus(str(number), {}, state) for number, state in enumerate(found)]
-    share = standing.share_done(jobs)
+    share = share_done(jobs)
     assert 0 <= share <= 1
-    assert (share == 1) == standing.is_over(jobs)
-    assert sum(standing.counts(jobs).values()) == len(jobs)
-    assert all(count > 0 for count in standing.counts(jobs).values())
+    assert (share == 1) == is_over(jobs)
+    assert sum(count_states(jobs).values()) == len(jobs)
+    assert all(count > 0 for count in count_states(jobs).values())
 
 
 def test_a_process_of_another_user_exists(monkeypatch):
@@ -184,4 +195,4 @@ def test_a_process_of_another_user_exists(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", forbidden)
-    assert standing._exists(1)
+    assert status_module._process_exists(1)
