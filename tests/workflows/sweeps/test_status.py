@@ -122,7 +122,8 @@ def test_a_run_without_a_sweep_says_what_its_status_says(tmp_path, status):
     write_json(run / "status.json", {"status": status, "error": "ValueError: x", "reason": "hopeless"})
     found = run_status(run)
     assert (found.state, found.error) == (status, "ValueError: x" if status == "failed" else None)
-    assert found.overrides == {"experiment": "net", "protocol": "subject", "fold": "2", "seed": "3", "address": "0a1b2c3d"}
+    facts = {"experiment": "net", "protocol": "subject", "fold": "2", "seed": "3", "address": "0a1b2c3d"}
+    assert found.overrides == facts
 
 
 def test_a_run_without_a_sweep_is_lost_when_its_process_is(tmp_path):
