@@ -4,7 +4,8 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.comparison.pairwise import compare_groups
-from evaluation.error_analysis import agreement as errors
+from evaluation.error_analysis.agreement import agreement, missed_counts
+from evaluation.error_analysis.aligned import gather
 from evaluation.report.blocks import Row, Section, Table, confidence, interval, number, per_cent, words_of
 from evaluation.report.plots import drawn_forest, drawn_misses
 from evaluation.report.sources import Chapter
@@ -89,8 +90,9 @@ def errors_section(chapters: list[Chapter]) -> Section:
     name = "errors"
     groups = [chapter.group for chapter in chapters]
     try:
-        counts = errors.missed_counts(groups)
-        pairs = errors.agreement(groups)
+        models = gather(groups)
+        counts = missed_counts(models)
+        pairs = agreement(models)
     except UserError as error:
         return Section(title, name, intro=[f"Their errors cannot be compared: {error}."])
     total = int(counts["images"].sum())

@@ -60,19 +60,19 @@ def test_own_thresholds(runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "fragment"),
     [
         (lambda runs, folder: [runs[0], runs[2]], "name the runs of at least two"),
         (lambda runs, folder: [runs[0], runs[3]], "net and turned: the images differ"),
         (lambda runs, folder: [runs[0], runs[1], runs[0] / "predictions.parquet"], "is named twice"),
         (lambda runs, folder: [*runs[:2], "--only", "blast"], "no class blast"),
-        (lambda runs, folder: [folder / "nowhere", runs[0]], "no predictions at"),
+        (lambda runs, folder: [folder / "nowhere", runs[0]], "nowhere does not exist"),
     ],
 )
-def test_what_is_refused(runs, tmp_path, arguments, said):
+def test_what_is_refused(runs, tmp_path, arguments, fragment):
     result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors")
     assert result.exit_code == 1
-    assert said in result.output
+    assert fragment in result.output
     assert not (tmp_path / "errors").exists()
 
 

@@ -17,12 +17,12 @@ from evaluation.error_analysis.agreement import (
     agreement,
     agreement_by_class,
     alone,
-    each_call,
     missed,
     missed_by_class,
     missed_counts,
+    predictions_by_model,
 )
-from evaluation.error_analysis.calls import gather
+from evaluation.error_analysis.aligned import gather
 from evaluation.intervals.exact import share
 from evaluation.intervals.grouping import group_runs
 from tests.helpers.predictions import make_run, with_scores
@@ -46,9 +46,13 @@ def groups_of(scores=SCORES, labels=LABELS, order=None):
     return group_runs(runs, list(scores))
 
 
+def aligned(*arguments, **keywords):
+    return gather(groups_of(*arguments, **keywords))
+
+
 @pytest.mark.parametrize("order", [None, [5, 3, 1, 0, 2, 4]])
 def test_images_are_counted_by_the_models_that_miss_them(order):
-    table = missed(groups_of(order=order))
+    table = missed(aligned(order=order))
     assert table["image_id"].tolist()[0] == "image_00002"  # the one that all miss
     assert dict(zip(table["image_id"].str[-1].astype(int), table["missed_by"], strict=True)) == {
         0: 0,
@@ -63,7 +67,7 @@ def test_images_are_counted_by_the_models_that_miss_them(order):
     assert right[2] == []
     assert right[1] == ["two", "three"]
     assert table.set_index("image_id").loc["image_00004", ["label", "subject"]].tolist() == ["hem", "c"]
-    counts = missed_counts(groups_of(order=order))
+    counts = missed_counts(aligned(order=order))
     assert counts["images"].tolist() == [2, 2, 1, 1]
     exact = share(1, 6, 0.95)
     assert counts.loc[3, ["share", "low", "high"]].tolist() == pytest.approx([1 / 6, exact["low"], exact["high"]])
@@ -71,7 +75,7 @@ def test_images_are_counted_by_the_models_that_miss_them(order):
 
 def test_of_equally_often_missed_images_the_least_probable_truth_comes_first():
     scores = {"one": [0.4, 0.1, 0.9], "two": [0.4, 0.3, 0.9]}
-    assert missed(groups_of(scores, [True] * 2 + [False]))["image_id"].tolist() == [
+    assert missed(aligned(scores, [True] * 2 + [False]))["image_id"].tolist() == [
         "image_00002",  # its class has 0.1 with both
         "image_00001",
         "image_00000",
@@ -79,7 +83,7 @@ def test_of_equally_often_missed_images_the_least_probable_truth_comes_first():
 
 
 def test_counts_by_true_class_add_up():
-    table = missed_by_class(groups_of()).pivot(index="k", columns="true_class", values="images")
+    table = missed_by_class(aligned()).pivot(index="k", columns="true_class", values="images")
     assert table["hem"].tolist() == [1, 1, 1, 0]
     assert table["all"].tolist() == [1, 1, 0, 1]
 
@@ -87,11 +91,11 @@ def test_counts_by_true_class_add_up():
 def test_what_independent_errors_would_give():
     # Error rates 1/2, 1/2 and 1/6.
     expected = [5 / 24, 11 / 24, 7 / 24, 1 / 24]
-    assert missed_counts(groups_of())["independent"].tolist() == pytest.approx([6 * share for share in expected])
+    assert missed_counts(aligned())["independent"].tolist() == pytest.approx([6 * share for share in expected])
 
 
 def test_each_model_alone_the_oracle_and_the_majority():
-    table = alone(groups_of()).set_index("model")
+    table = alone(aligned()).set_index("model")
     assert table["right"].to_dict() == {"one": 3, "two": 3, "three": 5, ORACLE: 5, MAJORITY: 4}
     assert table.loc["three", ["right_alone", "wrong_alone"]].tolist() == [1, 0]
     assert table.loc["one", ["right_alone", "wrong_alone"]].tolist() == [0, 1]
@@ -102,20 +106,20 @@ def test_each_model_alone_the_oracle_and_the_majority():
 
 def test_a_tie_goes_to_the_larger_mean_probability():
     scores = {"one": [0.9, 0.45], "two": [0.4, 0.6]}
-    table = alone(groups_of(scores, [True, True])).set_index("model")
+    table = alone(aligned(scores, [True, True])).set_index("model")
     assert table.loc[MAJORITY, "right"] == 2
-    assert alone(groups_of({"one": [0.55], "two": [0.1]}, [True])).set_index("model").loc[MAJORITY, "right"] == 0
+    assert alone(aligned({"one": [0.55], "two": [0.1]}, [True])).set_index("model").loc[MAJORITY, "right"] == 0
 
 
 def test_pairs_by_hand_and_by_scikit_learn():
-    table = agreement(groups_of()).set_index(["first", "second"])
+    table = agreement(aligned()).set_index(["first", "second"])
     pair = table.loc[("one", "two")]
     called = [np.array(SCORES[name]) >= 0.5 for name in ("one", "two")]
     assert pair["kappa"] == pytest.approx(cohen_kappa_score(*called))
     assert pair["disagreement"] == pytest.approx(2 / 6)
     assert pair["double_fault"] == pytest.approx(2 / 6)
     assert (pair["only_first"], pair["only_second"], pair["images"]) == (1, 1, 6)
-    split = agreement_by_class(groups_of())
+    split = agreement_by_class(aligned())
     assert split["true_class"].unique().tolist() == [ALL, "hem", "all"]  # a class that is called all is one of them
     for column in ("only_first", "only_second", "images"):
         parts = split[split["true_class"] != ALL].groupby(["first", "second"])[column].sum()
@@ -124,38 +128,38 @@ def test_pairs_by_hand_and_by_scikit_learn():
 
 def test_kappa_of_models_that_know_one_class_only_is_undefined():
     constant = {"one": [0.9, 0.8], "two": [0.7, 0.6], "three": [0.1, 0.9]}
-    table = agreement(groups_of(constant, [True, False])).set_index(["first", "second"])["kappa"]
+    table = agreement(aligned(constant, [True, False])).set_index(["first", "second"])["kappa"]
     assert np.isnan(table["one", "two"])
     assert table["one", "three"] == 0
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(2, 4), st.integers(2, 5), st.integers(0, 100))
-def test_all_tables_tell_the_same_story(models, classes, seed):
+def test_all_tables_agree(count, classes, seed):
     names = tuple(f"class_{index}" for index in range(classes))
-    runs = [make_run(0, 30, classes=names, seed=seed, about={"name": f"net_{place}"}) for place in range(models)]
+    runs = [make_run(0, 30, classes=names, seed=seed, about={"name": f"net_{place}"}) for place in range(count)]
     noise = np.random.default_rng(seed)
     for place, run in enumerate(runs):
         columns = [column for column in run.frame if column.startswith("prob_")]
         drawn = noise.dirichlet(np.ones(classes), len(run.frame))
         runs[place] = replace(run, frame=run.frame.assign(**dict(zip(columns, drawn.T, strict=True))))
-    answers = gather(group_runs(runs, [str(place) for place in range(models)]))
-    counts, each, pairs = missed_counts(answers), alone(answers).set_index("model"), agreement(answers)
+    models = gather(group_runs(runs, [str(place) for place in range(count)]))
+    counts, each, pairs = missed_counts(models), alone(models).set_index("model"), agreement(models)
     assert counts["images"].sum() == 30
     assert counts["share"].sum() == pytest.approx(1)
     assert counts["independent"].sum() == pytest.approx(30)
-    wrong = [30 - each.loc[name, "right"] for name in answers.models]
+    wrong = [30 - each.loc[name, "right"] for name in models.models]
     assert (counts["k"] * counts["images"]).sum() == sum(wrong)
     assert (counts["k"] * counts["independent"]).sum() == pytest.approx(sum(wrong))
     assert each.loc[ORACLE, "right"] == 30 - counts["images"].iloc[-1]
     assert each["wrong_alone"].dropna().sum() == counts["images"].iloc[1]
     assert each["right_alone"].dropna().sum() == counts["images"].iloc[-2]
-    first = dict(zip(answers.models, wrong, strict=True))
+    first = dict(zip(models.models, wrong, strict=True))
     assert (pairs["only_second"] + pairs["double_fault"] * 30).tolist() == pytest.approx(
         [first[name] for name in pairs["first"]]
     )
     pd.testing.assert_series_equal(
-        missed(answers)["missed_by"].value_counts().reindex(range(models + 1), fill_value=0),
+        missed(models)["missed_by"].value_counts().reindex(range(count + 1), fill_value=0),
         counts.set_index("k")["images"],
         check_names=False,
         check_dtype=False,
@@ -165,33 +169,33 @@ def test_all_tables_tell_the_same_story(models, classes, seed):
 def test_folds_are_pooled_and_own_thresholds_are_each_folds():
     runs = [make_run(fold, 30, seed=seed, about={"name": f"net_{seed}"}) for fold in range(2) for seed in range(2)]
     groups = group_runs(runs, [str(place) for place in range(4)])
-    answers = gather(groups, own=True)
-    assert answers.models == ("net_0", "net_1")
-    assert len(answers.labels) == 60
+    models = gather(groups, own_thresholds=True)
+    assert models.models == ("net_0", "net_1")
+    assert len(models.labels) == 60
     shifted = [replace(run, frame=run.frame.assign(prob_all=0.3 + 0 * run.frame["prob_all"])) for run in runs]
     # One probability for all: each fold's threshold is that probability, so that all are called positive.
-    called = gather(group_runs(shifted, list("abcd")), own=True).called
+    called = gather(group_runs(shifted, list("abcd")), own_thresholds=True).predicted
     assert (called == 1).all()
-    assert (gather(group_runs(shifted, list("abcd"))).called == 0).all()
+    assert (gather(group_runs(shifted, list("abcd"))).predicted == 0).all()
 
 
 def test_only_some_classes():
-    answers = gather(groups_of(), only=["hem"])
-    assert missed_counts(answers)["images"].tolist() == [1, 1, 1, 0]
-    assert [name for name, *_ in missed_by_class(answers).groupby("true_class")] == ["hem"]
+    models = gather(groups_of(), only=["hem"])
+    assert missed_counts(models)["images"].tolist() == [1, 1, 1, 0]
+    assert [name for name, *_ in missed_by_class(models).groupby("true_class")] == ["hem"]
     with pytest.raises(UserError, match="no class blast: choose from hem, all"):
         gather(groups_of(), only=["blast"])
     with pytest.raises(UserError, match="no labelled test image of hem"):
         gather(groups_of({"one": [0.1], "two": [0.2]}, [True]), only=["hem"])
 
 
-def test_what_each_model_calls_stands_in_the_order_of_the_images():
-    table = each_call(gather(groups_of(order=[5, 3, 1, 0, 2, 4])))
+def test_predictions_by_model_are_in_the_order_of_the_images():
+    table = predictions_by_model(aligned(order=[5, 3, 1, 0, 2, 4]))
     assert table["called/two"].tolist() == ["all", "all", "hem", "hem", "all", "all"]
     assert table["prob_true/two"].tolist() == pytest.approx([0.9, 0.9, 0.3, 0.9, 0.2, 0.1])
 
 
-def test_what_cannot_be_compared_is_refused_with_the_models_names():
+def test_different_images_labels_or_thresholds_are_refused():
     groups = groups_of()
     with pytest.raises(UserError, match="at least two"):
         gather(groups[:1])
@@ -202,7 +206,7 @@ def test_what_cannot_be_compared_is_refused_with_the_models_names():
     with pytest.raises(UserError, match="one and few: the images differ"):
         gather([groups[0], *fewer])
     with pytest.raises(UserError, match="use --threshold 0.5"):
-        gather(groups, own=True)  # these runs have no validation images
+        gather(groups, own_thresholds=True)  # these runs have no validation images
     unknown = groups_of({"one": [0.1] * 6, "two": [0.2] * 6}, [None] * 6)
     with pytest.raises(UserError, match="no labelled test image: nothing to count"):
         gather(unknown)

@@ -15,7 +15,7 @@ def test_rows_hold_sure_wrong_and_doubtful_images(tmp_path, monkeypatch):
     images[:, 0, 0, 0] = np.arange(len(images))  # the first pixel says which image it is
     drawn = []
     monkeypatch.setattr(
-        gallery, "_draw", lambda axis, p, image, row, called: drawn.append((image[0, 0, 0], row, called))
+        gallery, "_draw_example", lambda axis, p, image, row, called: drawn.append((image[0, 0, 0], row, called))
     )
     shuffled = np.random.default_rng(3).permutation(len(images))
     examples(tmp_path / "examples.png", predictions, images[np.argsort(shuffled)], shuffled)

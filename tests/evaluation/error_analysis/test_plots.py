@@ -6,8 +6,8 @@ from PIL import Image
 
 from common.thumbnails import encode
 from evaluation.error_analysis.agreement import agreement
-from evaluation.error_analysis.calls import gather
-from evaluation.error_analysis.plots import agreement_maps, missed_bars, missed_sheet, shown_on_sheet
+from evaluation.error_analysis.aligned import gather
+from evaluation.error_analysis.plots import agreement_maps, missed_bars, missed_sheet, most_missed
 from evaluation.intervals.grouping import group_runs
 from tests.evaluation.error_analysis.test_agreement import groups_of
 from tests.helpers.predictions import make_run
@@ -22,10 +22,10 @@ def many_classes():
     return gather(group_runs(runs, ["a", "b"]))
 
 
-@pytest.mark.parametrize("answers", [gather(groups_of()), many_classes()], ids=["two", "many"])
-def test_bars_and_maps_are_drawn(tmp_path, answers):
-    missed_bars(tmp_path / "missed.png", answers)
-    agreement_maps(tmp_path / "agreement.png", answers, agreement(answers))
+@pytest.mark.parametrize("models", [gather(groups_of()), many_classes()], ids=["two", "many"])
+def test_bars_and_maps_are_drawn(tmp_path, models):
+    missed_bars(tmp_path / "missed.png", models)
+    agreement_maps(tmp_path / "agreement.png", models, agreement(models))
     for name in ("missed.png", "agreement.png"):
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 300
@@ -33,18 +33,18 @@ def test_bars_and_maps_are_drawn(tmp_path, answers):
 
 
 def test_the_sheet_shows_what_all_models_miss(tmp_path):
-    answers = gather(groups_of())
-    assert shown_on_sheet(answers)["image_id"].tolist() == ["image_00002"]
+    models = gather(groups_of())
+    assert most_missed(models)["image_id"].tolist() == ["image_00002"]
     green = encode(np.full((40, 30, 3), (0, 200, 0), dtype=np.uint8), 160)
-    assert missed_sheet(tmp_path / "none.png", answers, {"image_00000": green}) == 0
+    assert missed_sheet(tmp_path / "none.png", models, {"image_00000": green}) == 0
     assert not (tmp_path / "none.png").exists()
-    assert missed_sheet(tmp_path / "sheet.png", answers, {"image_00002": green, "image_00000": green}) == 1
+    assert missed_sheet(tmp_path / "sheet.png", models, {"image_00002": green, "image_00000": green}) == 1
     pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
     assert ((pixels[..., 1] - pixels[..., 0] > 150) & (pixels[..., 2] < 60)).sum() > 1000
 
 
 def test_where_no_image_is_missed_by_all_those_missed_by_most_are_shown():
     scores = {"one": [0.1, 0.9, 0.1], "two": [0.1, 0.2, 0.9], "three": [0.9, 0.9, 0.1]}
-    answers = gather(groups_of(scores, [True, True, False]))
-    assert shown_on_sheet(answers)["missed_by"].tolist() == [2]
-    assert shown_on_sheet(gather(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty
+    models = gather(groups_of(scores, [True, True, False]))
+    assert most_missed(models)["missed_by"].tolist() == [2]
+    assert most_missed(gather(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty
