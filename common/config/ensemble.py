@@ -11,7 +11,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_v
 from yaml import YAMLError
 
 from common.config.base import Probability, Share, StrictModel
-from common.config.compose import explain
+from common.config.explain import explain
 from common.errors import UserError
 from common.paths import ROOT
 

@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 
 from common.config.base import StrictModel
-from common.config.compose import explain
+from common.config.explain import explain
 from common.errors import UserError
 
 Value = bool | int | float | str

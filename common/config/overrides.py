@@ -1,0 +1,79 @@
+"""The words of a command line: Hydra's overrides and flags, checked and quoted before Hydra sees them."""
+
+import sys
+from collections.abc import Sequence
+
+from common.errors import UserError
+from common.paths import CONF
+
+PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
+PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
+# Hydra's flags, which argparse would also take abbreviated.
+FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")
+FLAGS = (
+    *FLAGS_WITH_VALUE,
+    "--help",
+    "--hydra-help",
+    "--version",
+    "--resolve",
+    "--run",
+    "--multirun",
+    "--shell-completion",
+)
+MULTIRUN = ("-m", "--multirun")
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Check that each word of a command line is a flag of Hydra or an override ``key=value``.
+
+    Raises:
+        UserError: One is neither; the likely correction is named.
+    """
+    for position, word in enumerate(words):
+        flag = word.split("=")[0]
+        if word.startswith("--") and flag not in FLAGS:
+            raise UserError(f"there is no option {flag}: type key=value, such as +experiment=<name> or seed=1")
+        after_flag = position > 0 and words[position - 1] in FLAGS_WITH_VALUE
+        if word.startswith(("-", "~")) or after_flag:
+            continue
+        following = words[position + 1] if position + 1 < len(words) else ""
+        if word == "=" or following.startswith("=") or (word.endswith("=") and following and "=" not in following):
+            raise UserError(f"{word!r}: no blanks around =, type key=value")
+        if "=" not in word and (CONF / "experiment" / f"{word}.yaml").is_file():
+            raise UserError(f"{word!r} is not key=value: type +experiment={word}")
+        if "=" not in word:
+            raise UserError(f"{word!r} is not key=value: type such as +experiment=<name> or seed=1")
+
+
+def is_multirun(words: Sequence[str] | None = None) -> bool:
+    """Tell whether a command line, by default this process's, asks for several jobs."""
+    words = sys.argv if words is None else words
+    return any(word in MULTIRUN or word.startswith("+sweep=") for word in words)
+
+
+def quote_path(argument: str) -> str:
+    """Quote the value of an override that is a path or a pattern, where Hydra's grammar cannot read it bare.
+
+    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks and brackets; a shell strips the quotes that
+    are typed. Values that Hydra can read stay as they are; in a multirun, each value of a list is quoted.
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _is_readable(argument):
+        return argument
+    values = value.split(",") if is_multirun() else [value]
+    quoted = ",".join('"' + each.replace('"', '\\"') + '"' for each in values)
+    if _is_readable(f"{key}={quoted}"):
+        return f"{key}={quoted}"
+    return argument
+
+
+def _is_readable(argument: str) -> bool:
+    """Whether Hydra's grammar reads the override."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True

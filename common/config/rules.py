@@ -1,0 +1,79 @@
+"""Rules over several groups of the configuration, which no single model of the schema can check."""
+
+from common.config.data import DataConfig, PrepareConfig, TransformConfig
+from common.config.schema import Config
+from common.errors import UserError
+
+KARYOGRAMS = ("karyograms", "composed_karyograms")  # sources of whole sheets
+MOVING = ("flips", "rotations", "mirror", "rotate", "bend")  # transforms that move a chromosome to another place
+TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
+
+
+def check_rules(config: Config) -> None:
+    """Check the rules over several groups.
+
+    Raises:
+        UserError: Two values contradict one another.
+    """
+    if config.data.source in KARYOGRAMS:
+        _check_karyograms(config)
+    within = config.transform.within_places
+    if within.rotate or within.mirror or within.bend:
+        _check_within_places(config.data, config.prepare)
+    if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
+        turned = f"balance={config.balance.name} adds turned copies"
+        raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
+    if config.head.logits == 1 and config.loss.label_smoothing > 0:
+        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+    if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
+        raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
+    if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
+        raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
+
+
+def _check_karyograms(config: Config) -> None:
+    """Whole karyograms are neither turned as a whole nor moved."""
+    source = config.data.source
+    if config.prepare.fit == "canvas":
+        canvas = "prepare.fit=canvas takes one chromosome and turns it upright"
+        raise UserError(f"{canvas}, data.source={source} has whole karyograms: set prepare.fit=stretch or square")
+    turned = _enabled(config.transform, MOVING)
+    if config.inference.mirror:
+        turned.append("inference.mirror")
+    if config.balance.name in TURNED_COPIES:
+        turned.append(f"balance={config.balance.name}")
+    if turned:
+        instead = "transform=karyograms" if source == "karyograms" else "transform.within_places"
+        raise UserError(
+            f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
+            f"so the sheet is not turned, mirrored or bent: use {instead}, and leave this out"
+        )
+    moved = _enabled(config.transform, ("stretch", "shift"))
+    if moved:
+        raise UserError(f"{', '.join(moved)} would lay black borders around the white sheet: leave this out")
+
+
+def _enabled(transform: TransformConfig, names: tuple[str, ...]) -> list[str]:
+    return [f"transform.{name}" for name in names if getattr(transform, name)]
+
+
+def _check_within_places(data: DataConfig, prepare: PrepareConfig) -> None:
+    """The places are known of composed karyograms alone, and only where the preparation moves nothing."""
+    if data.source != "composed_karyograms":
+        reason = "exists in karyograms only"
+        if data.source in KARYOGRAMS:
+            reason = "is unknown in pictures of whole karyograms"
+        raise UserError(
+            f"transform.within_places with data.source={data.source}: the place of a chromosome {reason}: "
+            "use data=composed_karyograms, or another transform"
+        )
+    if prepare.compact:
+        raise UserError(
+            "prepare.compact moves the chromosomes away from the places that transform.within_places changes them at: "
+            "set data.sheet.pair_gap and data.sheet.row_gap instead"
+        )
+    if prepare.fit != "stretch" or prepare.crop:
+        raise UserError(
+            "transform.within_places needs prepare.fit=stretch and prepare.crop=false: "
+            "a crop or a border would move the chromosomes away from their places"
+        )
