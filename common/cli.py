@@ -1,4 +1,4 @@
-"""What every command line of the house shares."""
+"""What all command lines share: messages, warnings, exit codes, quick imports of large libraries."""
 
 import errno
 import gc
@@ -12,11 +12,14 @@ from rich.console import Console
 from common.errors import RepeatedError, UserError
 
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
+console = Console(highlight=False)
 
 
 @contextmanager
 def files_explained() -> Iterator[None]:
-    """Turn what the system says of a file (a file where a folder is wanted, no right, a full disk) into one line.
+    """Turn a system error about a file (a file where a folder is wanted, no right, a full disk) into one line.
 
     Raises:
         UserError: In place of an ``OSError`` that names a file, or says that the disk is full.
@@ -31,13 +34,13 @@ def files_explained() -> Iterator[None]:
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Print a ``UserError``, or what the system says of a file, as one line on stderr and exit with code 1.
+    """Print a ``UserError``, or a system error about a file, as one line on stderr and exit with code 1.
 
-    Also a decorator: ``@report_user_errors()``. With ``KARYOCYTE_TRACEBACK=1`` in the environment the error goes
-    through, traceback and all.
+    Also a decorator: ``@report_user_errors()``. With ``KARYOCYTE_TRACEBACK=1`` in the environment the error is raised
+    with its traceback.
 
     Raises:
-        SystemExit: With code 1, in place of the error.
+        SystemExit: With code 1 in place of the error, with code 130 after Ctrl-C.
     """
     try:
         with files_explained():
@@ -48,9 +51,9 @@ def report_user_errors() -> Iterator[None]:
         if not isinstance(error, RepeatedError):
             print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-
-
-console = Console(highlight=False)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
 
 
 def say(title: str, *lines: str) -> None:
@@ -69,11 +72,11 @@ def warn(*lines: str) -> None:
 
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """Import torch and what needs it within: the garbage collector rests, which saves a quarter of their time.
+    """Switch the garbage collector off for the imports within, of torch and what needs it: a quarter of their time.
 
-    It would look through a million objects again and again, and nearly all of them stay. From then on it leaves them
-    alone (``gc.freeze``), which also lets processes that are forked later share their memory. In a process that has
-    imported torch already, as in the later jobs of a multirun, there is nothing to save and nothing is changed.
+    It would scan a million objects again and again, and nearly all of them stay. Afterwards it ignores them
+    (``gc.freeze``), so that processes that are forked later share their memory. In a process that has imported torch
+    already, as in the later jobs of a multirun, nothing is changed.
     """
     if "torch" in sys.modules or not gc.isenabled():
         yield

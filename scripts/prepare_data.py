@@ -46,8 +46,8 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     """
     # Imported here so that --help costs nothing.
     from common.cli import console, say, warn
+    from common.config.compose import compose_config
     from common.errors import UserError
-    from common.sweeps.jobs import compose_config
     from datamodules.manifest.splits import split
     from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
     from datamodules.sources import scan

@@ -10,10 +10,11 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import train
+from common.config.overrides import quote_path
 from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.run import read_status
-from common.sweeps.jobs import command_line, quote_path
+from common.sweeps.jobs import command_line
 from tests.helpers.training import SMALL, command
 
 FILES = (

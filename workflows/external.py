@@ -11,7 +11,6 @@ from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions
 from common.runs.run import Run
-from common.sweeps.jobs import compose_config
 from datamodules.inference.external_datamodule import scan_external
 from datamodules.sources._published import is_incomplete
 from evaluation.comparison.class_mapping import parse_map

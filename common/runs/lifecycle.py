@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from common.cli import say, warn
+from common.cli import INTERRUPTED, say, warn
 from common.config.schema import Config
 from common.errors import UserError
 from common.preemption import Preempted
@@ -120,10 +120,12 @@ def recorded(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # a full disk must not hide the error
             run.write_status("failed", error=f"{type(error).__name__}: {error}")
         raise
-    except BaseException:  # Ctrl-C, or Lightning's exit after it
+    except BaseException as end:  # Ctrl-C, or Lightning's exit with code 1 after it
         with suppress(OSError):
             run.write_status("interrupted")
         warn("interrupted: the same command continues from the last checkpoint")
+        if isinstance(end, SystemExit):
+            raise SystemExit(INTERRUPTED) from end
         raise
 
 

@@ -8,28 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, report_user_errors, warn
-from common.config.compose import check_config, check_override_order, explain_composition
-from common.config.schema import Config
+from common.config.explain import explain_composition
+from common.config.overrides import check_words, is_multirun, quote_path
 from common.errors import UserError
-from common.paths import ROOT
 from common.preemption import watched
 from common.runs.distributed import told_rank
 from common.sweeps import records as sweeps
 from common.sweeps.records import Job
 
-PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
-PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
-
 NAMED_FAILURES = 5  # failed jobs that the last line names, at most
-INTERRUPTED = 130  # the exit code after Ctrl-C
 
 _failed: list[tuple[str, Exception]] = []
 
@@ -117,49 +109,14 @@ def command_line() -> Iterator[None]:
     # Hydra then lets errors through, instead of printing its own page about them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     _failed.clear()
-    sys.argv = [quote_path(argument) for argument in sys.argv]
     with report_user_errors(), explain_composition():
+        check_words(sys.argv[1:])
+        sys.argv = [quote_path(argument) for argument in sys.argv]
         yield
-        if len(_failed) == 1 and not _is_multirun():
+        if len(_failed) == 1 and not is_multirun():
             raise _failed[0][1]
         if _failed:
             failures = [f"{name}: {error}" for name, error in _failed[:NAMED_FAILURES]]
             if len(_failed) > NAMED_FAILURES:
                 failures.append(f"and {len(_failed) - NAMED_FAILURES} more")
             raise UserError(f"{len(_failed)} of the jobs failed: {' | '.join(failures)}")
-
-
-def _is_multirun() -> bool:
-    return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
-
-
-def quote_path(argument: str) -> str:
-    """Quote the value of an override that is a path or a pattern, where Hydra's grammar cannot read it bare.
-
-    Every run's folder holds a ``=`` (``seed=0``), a path may hold blanks and brackets; a shell strips the quotes that
-    one types. Values that Hydra reads as they are stay as they are; in a multirun, each one of a list is quoted.
-    """
-    key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in (*PATH_KEYS, *PATTERN_KEYS) or _readable(argument):
-        return argument
-    pieces = value.split(",") if _is_multirun() else [value]
-    quoted = ",".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
-    if _readable(f"{key}={quoted}"):
-        return f"{key}={quoted}"
-    return argument
-
-
-def compose_config(overrides: list[str]) -> Config:
-    """Return the configuration that ``train.py`` would run with."""
-    with explain_composition(), initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        check_override_order(overrides)
-        return check_config(compose("train", [quote_path(override) for override in overrides]))
-
-
-def _readable(argument: str) -> bool:
-    """Whether Hydra's grammar takes the override."""
-    try:
-        OverridesParser.create().parse_override(argument)
-    except HydraException:
-        return False
-    return True

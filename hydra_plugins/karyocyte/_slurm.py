@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.cli import console, say, warn
+from common.cli import INTERRUPTED, console, say, warn
 from common.config.cluster import SlurmConfig
 from common.errors import UserError
 from common.files import write_json
 from common.sweeps import records as sweeps
 from common.sweeps import slurm
-from common.sweeps.jobs import INTERRUPTED, Task
+from common.sweeps.jobs import Task
 
 SUBMITTED = "slurm.json"
 ABSENCES = 3  # looks at the queue without a job until it counts as gone: files on a network arrive late

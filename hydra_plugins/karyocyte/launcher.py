@@ -14,13 +14,13 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from common.cli import console, say, warn
+from common.cli import INTERRUPTED, console, say, warn
 from common.compat import run_in_process
 from common.config.cluster import ClusterConfig, LocalConfig, SlurmConfig, check_cluster
 from common.errors import UserError
 from common.runs.lifecycle import locked
 from common.sweeps import records as sweeps
-from common.sweeps.jobs import INTERRUPTED, Task, job_failed
+from common.sweeps.jobs import Task, job_failed
 from common.sweeps.records import Sweep
 
 VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"

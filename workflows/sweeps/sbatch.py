@@ -7,11 +7,11 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from common.config.cluster import SlurmConfig, check_cluster
+from common.config.overrides import quote_path
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
 from common.sweeps import records as sweeps
-from common.sweeps.jobs import quote_path
 from common.sweeps.records import Sweep
 from common.sweeps.slurm import Batch, in_batches, jobs_text, script_text
 from workflows.sweeps.grid import check_job, grid

@@ -2,7 +2,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from common.config.cluster import HereConfig, LocalConfig, SlurmConfig, check_cluster
-from common.config.compose import check_config, explain_composition
+from common.config.compose import check_config
+from common.config.explain import explain_composition
 from common.errors import UserError
 from tests.helpers.training import SMALL, composed
 

@@ -5,7 +5,8 @@ import shutil
 import pytest
 from hydra import compose, initialize_config_dir
 
-from common.config.compose import check_config, check_override_order, explain_composition
+from common.config.compose import check_config, check_override_order
+from common.config.explain import explain_composition
 from common.errors import UserError
 from common.paths import ROOT
 from tests.helpers.sheets import composed_of
