@@ -1,0 +1,94 @@
+"""Seconds until each command line answers ``--help``, no arguments and a path that does not exist.
+
+Run with ``python -m benchmarks.fast_failure [NAME...]``. Every answer should take less than 1.5 s on a quiet machine;
+importing torch alone takes longer.
+"""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.cli import console
+from common.paths import ROOT
+
+HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matplotlib", "scipy", "sklearn")
+MISSING = "no/such/path"
+# What stands for a path where a command line takes something else.
+WRONG_ARGUMENTS = {
+    "train": ("data_dir=no/such/path", "+experiment=no_such"),
+    "tune": ("+search=no_such",),
+    "prepare_data": ("data=no_such",),
+    "sbatch": ("+experiment=no_such",),
+    "compare": ("--results", MISSING),
+    "explain": ("heatmaps", MISSING),
+}
+# Reports an error or the help page, then the large libraries that were imported for it.
+PROBE = """
+import runpy, sys
+script = sys.argv[1]
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(script, run_name="__main__")
+finally:
+    print("IMPORTED", *[name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command line answered.
+
+    Attributes:
+        seconds: Wall time of the process.
+        exit_code: Of the process.
+        imported: Large libraries that it imported.
+        text: The last line on stderr or, without, stdout.
+    """
+
+    seconds: float
+    exit_code: int
+    imported: tuple[str, ...]
+    text: str
+
+
+def command_lines() -> dict[str, Path]:
+    """Return the command lines by name: train.py and scripts/*.py."""
+    scripts = [path for path in (ROOT / "scripts").glob("*.py") if not path.name.startswith("_")]
+    return {path.stem: path for path in [ROOT / "train.py", *sorted(scripts)]}
+
+
+def cases(name: str) -> dict[str, tuple[str, ...]]:
+    """Return the arguments of each case of a command line."""
+    return {"--help": ("--help",), "missing": WRONG_ARGUMENTS.get(name, (MISSING,)), "none": ()}
+
+
+def answer(script: Path, arguments: tuple[str, ...]) -> Answer:
+    """Run a command line in a process of its own."""
+    command = [sys.executable, "-c", PROBE.format(heavy=HEAVY), str(script), *arguments]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    *lines, imported = [line for line in done.stderr.splitlines() if line.strip()] or [""]
+    text = (lines or done.stdout.splitlines() or [""])[-1]
+    return Answer(seconds, done.returncode, tuple(imported.split()[1:]), text)
+
+
+def main() -> None:
+    """Print a line per command line and case."""
+    chosen = sys.argv[1:]
+    for name, script in command_lines().items():
+        if chosen and name not in chosen:
+            continue
+        for case, arguments in cases(name).items():
+            if name == "train" and case == "none":
+                continue  # trains
+            result = answer(script, arguments)
+            imported = " ".join(result.imported) or "-"
+            console.print(f"{name:15} {case:8} {result.seconds:5.2f} s  exit {result.exit_code}  {imported}")
+            console.print(f"    {result.text[:150]}", markup=False)
+
+
+if __name__ == "__main__":
+    main()
