@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import console, say, warn
+from common.config.compose import compose_config
 from common.config.schema import Config, EvaluationConfig
 from common.errors import UserError
 from common.files import write_csv

@@ -80,7 +80,16 @@ def nearest(name: str, choices: Sequence[str]) -> list[str]:
     same_word = [choice for choice in choices if choice.rsplit(".", 1)[-1] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
     similar = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
-    return (same_word or similar)[:NEAREST]
+    return [_with_names_of(name, choice) for choice in (same_word or similar)[:NEAREST]]
+
+
+def _with_names_of(key: str, choice: str) -> str:
+    """Replace ``<name>`` in a known key by the name that stands in its place in the key that was typed."""
+    parts = choice.split(".")
+    for place, typed in enumerate(key.split(".")[: len(parts)]):
+        if parts[place] == "<name>":
+            parts[place] = typed
+    return ".".join(parts)
 
 
 def known_keys(schema: type[BaseModel], tags: set[str] | None = None, node: str = "") -> list[str]:
@@ -127,7 +136,8 @@ def _not_composed(key: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
     known = [*known_keys(Config), *cluster_keys()]
     if key in known:
-        return f"{key} is in no file of conf/ that this run uses: add it as +{key}=<value>"
+        added = f"+{key}=<value>, or a key of a mapping as +{key}.<key>=<value>"
+        return f"{key} is in no file of conf/ that this run uses: add it as {added}"
     stages = re.fullmatch(r"unfreeze\.stages\.(\w+)\.(\w+)", key)
     if stages and f"unfreeze.stages.<name>.{stages.group(2)}" in known:
         return f"unknown key {key}: this configuration has no stage {stages.group(1)} (see conf/unfreeze/)"

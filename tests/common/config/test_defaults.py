@@ -1,0 +1,72 @@
+"""conf/ is the only place of a default."""
+
+import pytest
+
+from common.config import data, schema
+from common.config.base import StrictModel
+from common.config.compose import compose_config
+from common.config.defaults import group_defaults, section_defaults
+from common.errors import UserError
+from common.paths import CONF
+from common.runs.run import Run
+
+
+def models():
+    """The models of the schema that name a section of conf/."""
+    found = [*vars(schema).values(), *vars(data).values()]
+    classes = [each for each in found if isinstance(each, type) and issubclass(each, StrictModel)]
+    return sorted({each for each in classes if each.defaults_section}, key=lambda model: model.__name__)
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+def test_a_key_of_conf_has_no_default_in_the_schema(model):
+    keys = section_defaults(model.defaults_section)
+    inherited = model.__base__.model_fields
+    assert [key for key, field in model.model_fields.items() if key in keys and not field.is_required()] == [
+        key for key in inherited if key in keys and not inherited[key].is_required()
+    ]
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+def test_a_model_without_arguments_has_the_values_of_conf(model):
+    if model is schema.Config:
+        pytest.skip("needs a name, a data source and a model")
+    values = model().model_dump(mode="json")
+    for key, value in section_defaults(model.defaults_section).items():
+        assert isinstance(value, dict) or values[key] == value
+
+
+def test_models_agree_with_the_composition():
+    config = compose_config([])
+    for name in ("split", "prepare", "balance", "transform", "loader", "head", "trainer", "callbacks", "evaluation"):
+        assert getattr(config, name) == type(getattr(config, name))()
+
+
+def test_values_that_are_given_count():
+    settings = schema.EvaluationConfig(resamples=20, triage={"sensitivity": 0.9})
+    assert settings.resamples == 20
+    assert settings.triage.sensitivity == 0.9
+    assert settings.triage.coverage == schema.TriageConfig().coverage
+
+
+def test_old_configurations_lack_newer_keys(tmp_path):
+    values = compose_config([]).model_dump(mode="json")
+    del values["inference"], values["trainer"]["num_nodes"]
+    run = Run(tmp_path)
+    run.write_raw_config(values)
+    assert run.config == compose_config([])
+
+
+def test_group_defaults_follow_inheritance():
+    once = group_defaults("data", "composed_karyograms_once")
+    assert once["parents"] == "leave_out"
+    assert once["derived"] | {"gain": 27} == once["derived"]
+    assert once["sheet"] == group_defaults("data", "composed_karyograms")["sheet"]
+    with pytest.raises(UserError, match="data=nothing"):
+        group_defaults("data", "nothing")
+
+
+@pytest.mark.parametrize("group", ["data", "transform", "scheduler", "callbacks", "optimizer", "trainer"])
+def test_every_option_can_be_read_without_hydra(group):
+    for path in (CONF / group).glob("*.yaml"):
+        assert "defaults" not in group_defaults(group, path.stem)

@@ -1,0 +1,43 @@
+"""A mistyped command line is answered in one line with the nearest right keys."""
+
+import pytest
+
+from common.config.compose import compose_config
+from common.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "answer"),
+    [
+        (["+optimiser.name=Adam"], "optimizer"),
+        (["+data.positive_clas=all"], "data.positive_class"),
+        (["+unfreeze.stages.head.learning_rate=1"], "unfreeze.stages.head.lr"),
+        (["+callbacks.early_stopping.patient=3"], "callbacks.early_stopping.patience"),
+        (["data=synthetic_karyograms", "+data.chromosomes.cels=1"], "data.chromosomes.cells"),
+        (["lr=1e-3"], "unfreeze.lr"),
+        (["optimizer.lr=1e-3"], "unfreeze.lr"),
+        (["batch_size=4"], "loader.batch_size"),
+        (["datadir=x"], "data_dir"),
+        (["unfreeze.stages.finetun.lr=1e-4"], "no stage finetun"),
+        (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
+        (["experiment=resnet50_features"], "+experiment="),
+        (["+experimnt=resnet50_features"], "+experiment"),
+        (["+experiment=resnet50_cut_blok5"], "resnet50_cut_block5"),
+        (["seed=0,1,2"], "-m"),
+        (["seed", "=", "1"], "no blanks around ="),
+        (["data_dir=", "images"], "no blanks around ="),
+        (["--experiment", "resnet50_features"], "--experiment"),
+        (["resnet50_features"], "+experiment=resnet50_features"),
+    ],
+)
+def test_the_answer_is_one_line_that_names_the_correction(overrides, answer):
+    with pytest.raises(UserError) as caught:
+        compose_config(overrides)
+    assert answer in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_experiments_name_few_others():
+    with pytest.raises(UserError) as caught:
+        compose_config(["+experiment=x"])
+    assert str(caught.value).count(" or ") < 5
