@@ -1,4 +1,4 @@
-"""Which abnormal cells are found: by counting single chromosomes, or by a network on their karyograms."""
+"""Compare the detection of abnormal cells by counting chromosomes and by a network on karyograms."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-# The packages stand beside scripts/ in the checkout and are not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
@@ -32,36 +31,32 @@ def karyotypes(
     threshold: Threshold = Method.YOUDEN,
     sensitivity: Sensitivity = 0.95,
 ) -> None:
-    """Tabulate which real aneuploidies are found, with counts and exact intervals; derived abnormalities beside them.
+    """Tabulate which real aneuploidies are detected, with counts and exact intervals; then derived abnormalities.
 
-    A network is judged at 0.5 and at each fold's own threshold, chosen on validation.
+    A network is evaluated at 0.5 and at each fold's own threshold, chosen on validation.
 
     [bold]python scripts/karyotypes.py outputs/chromosomes_best/subject-fold*/seed=0 --against
     outputs/karyogram_mobilenetv2_full/subject-fold*/seed=0[/bold]
     """
-    # Imported here so that --help costs nothing.
-    import pandas as pd
+    from common.runs.run import Run
+
+    # Opened before the heavy imports, so that a wrong path is reported at once.
+    chromosome_runs = [Run.open(path) for path in runs]
+    karyogram_runs = [Run.open(path) for path in against or []]
 
     from common.cli import console
-    from common.config.schema import AssignmentConfig, EvaluationConfig
-    from common.predictions import read_predictions
-    from evaluation.cytogenetics.karyotypes import CAPTION, count_cells, counted, same_cells, seen, write_table
+    from common.config.schema import EvaluationConfig
+    from common.files import write_csv
+    from evaluation.cytogenetics.karyotypes import CAPTION, compare_detection
     from evaluation.terminal import frame_table
 
-    ours = [read_predictions(run) for run in runs]
-    theirs = [read_predictions(run) for run in against or []]
-    cells = count_cells(ours, AssignmentConfig())
-    if theirs:
-        cells = same_cells(cells, theirs)
-    ways = {"argmax": "counted one by one", "assigned": "counted, placed jointly"}
-    tables = [counted(cells, way, method) for way, method in ways.items()]
-    if theirs:
-        settings = EvaluationConfig(threshold=threshold.value, sensitivity=sensitivity)
-        tables.append(seen(theirs, settings, theirs[0].about["name"], cells))
-    result = pd.concat(tables, ignore_index=True)
-    console.print(frame_table(result, "which cells are called abnormal"), CAPTION, sep="\n")
+    settings = EvaluationConfig(threshold=threshold.value, sensitivity=sensitivity)
+    chromosomes = [run.predictions for run in chromosome_runs]
+    karyograms = [run.predictions for run in karyogram_runs]
+    table = compare_detection(chromosomes, karyograms, settings)
+    console.print(frame_table(table, "cells predicted abnormal"), CAPTION, sep="\n")
     if csv:
-        write_table(csv, result)
+        write_csv(csv, table, "%.4f")
 
 
 if __name__ == "__main__":

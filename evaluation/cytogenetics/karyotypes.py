@@ -1,20 +1,18 @@
-"""Which abnormal cells are found: by counting the chromosomes of a cell, or by a network that looks at its karyogram.
+"""Detection of abnormal cells: by counting their chromosomes, or by a network on their karyograms.
 
-Counting takes the calls of single chromosomes, one by one or placed jointly (see
-`evaluation.cytogenetics.assignment`), and names the
-karyotype that they add up to. A cell is found where any abnormality is called, and found exactly where the true one is.
+Counting uses the predicted classes of single chromosomes, each for itself or after the joint assignment
+(`evaluation.cytogenetics.assignment`), and names the karyotype of their counts. A cell is detected where any
+abnormality is predicted, and detected exactly where the true one is.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
-from common.files import write_csv
 from common.karyotype import PREPARATION_LOSS, name_karyotype
 from common.predictions import Predictions
 from evaluation.core.labelled import score
@@ -26,137 +24,158 @@ from evaluation.metrics.thresholds import choose_threshold
 # Kinds that real cells have by their counts, in the order of the table; all others were derived.
 REAL = ("trisomy", "sex_aneuploidy", "normal")
 COLUMNS = ("method", "kind", "cells", "cases", "found", "share", "low", "high", "cases_found", "exactly")
+COUNTING = {"argmax": "counted one by one", "assigned": "counted, joint assignment"}
 CONFIDENCE = 0.95
 CAPTION = "low, high: exact 95 % interval, which takes cells for independent; those of one case are not"
 
 
-def count_cells(runs: list[Predictions], config: AssignmentConfig) -> pd.DataFrame:
-    """Name the karyotype of every whole test cell: the true one, by counting one by one, and placed jointly.
+def compare_detection(
+    chromosome_runs: Sequence[Predictions], karyogram_runs: Sequence[Predictions], settings: EvaluationConfig
+) -> pd.DataFrame:
+    """Tabulate the detection of abnormal cells by counting and, with ``karyogram_runs``, by a network on these cells.
+
+    Args:
+        chromosome_runs: Predictions of single chromosomes: one run, or folds of one experiment.
+        karyogram_runs: Predictions of composed karyograms: likewise, or none.
+        settings: How the threshold of the network is chosen.
+
+    Returns:
+        See COLUMNS: a row per method and kind.
+
+    Raises:
+        UserError: See ``count_cells`` and ``tabulate_network``; or the runs have no cell in common.
+    """
+    cells = count_cells(chromosome_runs, AssignmentConfig())
+    if not karyogram_runs:
+        return tabulate_counts(cells)
+    network = tabulate_network(karyogram_runs, settings, cells)
+    return pd.concat([tabulate_counts(common_cells(cells, karyogram_runs)), network], ignore_index=True)
+
+
+def count_cells(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame:
+    """Name the karyotype of every whole test cell by its true, its predicted and its jointly assigned classes.
 
     Args:
         runs: Predictions of single chromosomes: one run, or folds of one experiment.
         config: The costs of the assignment.
 
     Returns:
-        A row per cell: ``subject``, ``cell``, ``kind`` and ``iscn`` of the true counts, and ``<way>_kind`` and
-        ``<way>_iscn`` for the ways ``argmax`` and ``assigned``.
+        A row per cell: ``subject``, ``cell``, ``kind`` and ``iscn`` of the true counts, and ``<method>_kind`` and
+        ``<method>_iscn`` for the methods ``argmax`` and ``assigned``.
 
     Raises:
         UserError: The runs are not of whole cells of chromosomes.
     """
-    config = config.model_copy(update={"enabled": True})
-    table = assigned_table(runs, config)
+    table = assigned_table(list(runs), config.model_copy(update={"enabled": True}))
     if table is None:
-        raise UserError(f"these runs cannot be counted: {assignment_refusal(runs)}")
+        raise UserError(f"these runs cannot be counted: {assignment_refusal(list(runs))}")
     rows = []
     for (subject, cell), chromosomes in table.groupby(["subject", "cell"], dropna=False, sort=False):
         if chromosomes["label"].isna().any():
             continue
         row = {"subject": subject, "cell": cell}
-        for way, prefix in (("label", ""), ("argmax", "argmax_"), ("assigned", "assigned_")):
-            named = name_karyotype(Counter(chromosomes[way]))
-            row |= {f"{prefix}kind": named.kind, f"{prefix}iscn": named.iscn}
+        for column, prefix in (("label", ""), ("argmax", "argmax_"), ("assigned", "assigned_")):
+            karyotype = name_karyotype(Counter(chromosomes[column]))
+            row[f"{prefix}kind"] = karyotype.kind
+            row[f"{prefix}iscn"] = karyotype.iscn
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def counted(cells: pd.DataFrame, way: str, method: str) -> pd.DataFrame:
-    """Tabulate what counting finds (see COLUMNS): a row per true kind of REAL.
+def tabulate_counts(cells: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate the detection by counting: a row per method of COUNTING and kind of REAL.
 
-    A count that is neither normal nor that of one chromosome lost in preparation calls a cell abnormal.
+    A cell counts as abnormal unless its count is normal, or lacks one chromosome as if it was lost in preparation.
 
     Args:
         cells: See ``count_cells``.
-        way: "argmax" or "assigned".
-        method: Its name in the table.
     """
-    found = ~cells[f"{way}_kind"].isin(["normal", PREPARATION_LOSS])
-    cells = cells.assign(found=found, exactly=cells[f"{way}_iscn"] == cells["iscn"])
-    return _tabulate(cells, method, REAL)
+    tables = []
+    for column, method in COUNTING.items():
+        found = ~cells[f"{column}_kind"].isin(["normal", PREPARATION_LOSS])
+        exactly = cells[f"{column}_iscn"] == cells["iscn"]
+        tables.append(_tabulate(cells.assign(found=found, exactly=exactly), method, REAL))
+    return pd.concat(tables, ignore_index=True)
 
 
-def seen(
-    runs: list[Predictions], settings: EvaluationConfig, method: str, cells: pd.DataFrame | None = None
+def tabulate_network(
+    runs: Sequence[Predictions], settings: EvaluationConfig, cells: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Tabulate what a network on karyograms calls abnormal: at 0.5, and at the threshold that validation chose.
+    """Tabulate the detection by a network on karyograms: at 0.5, and at the threshold of each fold's validation.
 
     Args:
         runs: Predictions of composed karyograms: one run, or folds of one experiment.
         settings: How the threshold is chosen.
-        method: The network's name in the table.
-        cells: What ``same_cells`` returns: of the kinds of REAL no others are tabulated, so that both ways are judged
-            on the same cells; None for all. Derived karyograms stay, whatever their parent.
+        cells: Cells with ``subject`` and ``cell``, to which the kinds of REAL are restricted, so that methods are
+            compared on the same cells; None for all. Derived karyograms are tabulated in any case.
 
     Returns:
-        See COLUMNS, ``exactly`` empty: a row per kind and threshold; the kinds of REAL first, derived ones after them.
+        See COLUMNS, ``exactly`` empty: a row per threshold and kind, those of REAL first.
 
     Raises:
-        UserError: The runs know no kinds, or cannot be pooled.
+        UserError: The kinds of the karyograms are unknown, or the runs cannot be pooled.
     """
-    pooled = _pooled(runs)
-    scores = np.concatenate([run.part("test").probabilities[:, run.positive_index] for run in runs])
-    sizes = [len(run.part("test").frame) for run in runs]
-    own = [choose_threshold(score(run.part("validation")), settings).value for run in runs]
-    known = set(pooled["kind"].dropna())
-    kinds = [*(kind for kind in REAL if kind in known), *sorted(known - set(REAL))]
-    ways = {f"{method}, at 0.5": np.full(len(scores), 0.5)}
-    if None not in own:
-        ways[f"{method}, at the threshold"] = np.repeat(own, sizes)
-    if cells is None:
-        kept = np.ones(len(pooled), dtype=bool)
-    else:
-        kept = ~pooled["kind"].isin(REAL) | _is_of(pooled, cells)
-    tables = [_tabulate(pooled.assign(found=scores >= cut)[kept], name, kinds) for name, cut in ways.items()]
+    pooled = _pool_karyograms(runs)
+    present = set(pooled["kind"].dropna())
+    kinds = [kind for kind in REAL if kind in present] + sorted(present - set(REAL))
+    scores = []
+    thresholds: list[float | None] = []
+    for run in runs:
+        test = run.part("test")
+        scores.append(test.probabilities[:, run.positive_index])
+        threshold = choose_threshold(score(run.part("validation")), settings).value
+        thresholds += [threshold] * len(test.frame)
+    name = runs[0].about["name"]
+    pooled = pooled.assign(score=np.concatenate(scores))
+    found = {f"{name}, at 0.5": pooled["score"] >= 0.5}
+    if None not in thresholds:
+        found[f"{name}, at the threshold"] = pooled["score"] >= np.array(thresholds)
+    included = np.ones(len(pooled), dtype=bool)
+    if cells is not None:
+        included = ~pooled["kind"].isin(REAL).to_numpy() | _index_of(pooled).isin(_index_of(cells))
+    tables = [_tabulate(pooled.assign(found=rows)[included], method, kinds) for method, rows in found.items()]
     return pd.concat(tables, ignore_index=True)
 
 
-def same_cells(cells: pd.DataFrame, runs: list[Predictions]) -> pd.DataFrame:
-    """Keep those counted cells whose own karyogram a network was tested on.
+def common_cells(cells: pd.DataFrame, runs: Sequence[Predictions]) -> pd.DataFrame:
+    """Return those counted cells whose own karyogram a network was tested on.
 
     Raises:
-        UserError: No cell is left: the runs are of different data, or of different folds. Or see ``seen``.
+        UserError: There are none: the runs are of different data, or of different folds. Or see ``tabulate_network``.
     """
-    frame = _pooled(runs)
-    tested = frame.loc[frame["kind"].isin(REAL), ["subject", "cell"]].drop_duplicates()
-    kept = cells.merge(tested, on=["subject", "cell"])
-    if not len(kept):
+    pooled = _pool_karyograms(runs)
+    tested = pooled.loc[pooled["kind"].isin(REAL), ["subject", "cell"]].drop_duplicates()
+    common = cells.merge(tested, on=["subject", "cell"])
+    if not len(common):
         raise UserError("no cell is tested by both: name runs of the same cells, and of all folds")
-    return kept
+    return common
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write the table as CSV, whole or not at all."""
-    table = table.assign(exactly=table["exactly"].astype("Int64"))
-    write_csv(path, table, "%.4f")
-
-
-def _pooled(runs: list[Predictions]) -> pd.DataFrame:
-    """Return the test karyograms of all folds, after a look at whether they are any."""
-    frame = pool(runs).frame
+def _pool_karyograms(runs: Sequence[Predictions]) -> pd.DataFrame:
+    """Return the test karyograms of all folds, with their kinds."""
+    frame = pool(list(runs)).frame
     if frame["kind"].isna().all() or runs[0].positive_index is None:
-        raise UserError("these runs know no kinds of karyograms: name runs on data=composed_karyograms")
+        raise UserError("the kinds of these karyograms are unknown: name runs on data=composed_karyograms")
     return frame
 
 
-def _is_of(images: pd.DataFrame, cells: pd.DataFrame) -> np.ndarray:
-    """Tell which images are of one of the cells, bool, shape (N,)."""
-    ours, theirs = (pd.MultiIndex.from_frame(frame[["subject", "cell"]]) for frame in (images, cells))
-    return ours.isin(theirs)
+def _index_of(cells: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(cells[["subject", "cell"]])
 
 
 def _tabulate(cells: pd.DataFrame, method: str, kinds: Iterable[str]) -> pd.DataFrame:
-    rows = [_row(method, kind, cells[cells["kind"] == kind]) for kind in kinds]
-    return pd.DataFrame([row for row in rows if row["cells"]], columns=list(COLUMNS))
-
-
-def _row(method: str, kind: str, cells: pd.DataFrame) -> dict[str, object]:
-    found = int(cells["found"].sum())
-    count = len(cells)
-    row: dict[str, object] = {"method": method, "kind": kind, "cells": count, "found": found}
-    row |= {"cases": cells["subject"].nunique(), "cases_found": cells.loc[cells["found"], "subject"].nunique()}
-    if "exactly" in cells:
-        row["exactly"] = int(cells["exactly"].sum())
-    if count:
-        exact = share(found, count, CONFIDENCE)
-        row |= {"share": exact["value"], "low": exact["low"], "high": exact["high"]}
-    return row
+    """Count the cells of each kind that occurs, and those of them that are ``found``."""
+    rows = []
+    for kind in kinds:
+        of_kind = cells[cells["kind"] == kind]
+        if not len(of_kind):
+            continue
+        found = of_kind[of_kind["found"]]
+        row = {"method": method, "kind": kind, "cells": len(of_kind), "cases": of_kind["subject"].nunique()}
+        row |= {"found": len(found), "cases_found": found["subject"].nunique()}
+        interval = share(len(found), len(of_kind), CONFIDENCE)
+        row |= {"share": interval["value"], "low": interval["low"], "high": interval["high"]}
+        if "exactly" in of_kind:
+            row["exactly"] = int(of_kind["exactly"].sum())
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"exactly": "Int64"})
