@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.slurm import Cluster, script, why_not
+from tests.cluster.slurm import Cluster, script, why_not
 
 
 @pytest.fixture(scope="session")

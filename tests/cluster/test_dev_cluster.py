@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.slurm import Cluster, script, wait_for, why_not
+from tests.cluster.slurm import Cluster, script, wait_for, why_not
 
 
 def test_what_it_does_not_know_is_answered_with_its_usage():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.helpers.slurm import Cluster, submitted
+from tests.cluster.slurm import Cluster, submitted
 from tests.helpers.training import SMALL
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from common.paths import ROOT
 from common.runs.run import is_finished
-from tests.helpers.slurm import SLURM, Cluster, records, wait_for
+from tests.cluster.slurm import SLURM, Cluster, records, wait_for
 from tests.helpers.training import SMALL
 
 CLUSTER = [word for word in SLURM if word.startswith(("+cluster", "cluster."))]

@@ -14,7 +14,7 @@ from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.history import read_history
 from common.runs.run import read_status
-from tests.helpers.slurm import Cluster, end_of, records, submitted, wait_for
+from tests.cluster.slurm import Cluster, end_of, records, submitted, wait_for
 from tests.helpers.training import SMALL
 
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.

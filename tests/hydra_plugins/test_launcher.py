@@ -18,12 +18,12 @@ from common.sweeps.jobs import Task
 from common.sweeps.records import job_of, read_record, read_sweep, write_record
 from hydra_plugins.karyocyte._slurm import read_submitted
 from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
-from tests.helpers.slurm import wait_for
+from tests.cluster.slurm import wait_for
 
 
 def multirun(tmp_path: Path, *overrides: str) -> list[str]:
     places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    return [sys.executable, "-m", "tests.helpers.light_jobs", "-m", "data=synthetic", *places, *overrides]
+    return [sys.executable, "-m", "tests.hydra_plugins.light_jobs", "-m", "data=synthetic", *places, *overrides]
 
 
 def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:

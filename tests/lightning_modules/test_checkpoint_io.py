@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lightning_modules.checkpoint_io import WholeFiles
-from tests.helpers.full_disk import small_disk
+from tests.workflows.full_disk import small_disk
 
 SMALL, LARGE = {"state": torch.arange(5)}, {"state": torch.zeros(500_000)}  # 2 MB
 

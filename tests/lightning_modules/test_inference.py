@@ -10,8 +10,8 @@ from common.uncertainty import summarise
 from lightning_modules.build import build_classifier
 from lightning_modules.inference import Predicted, predict, to_predictions
 from lightning_modules.mc_dropout import McDropout
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 NET = ["model=resnet18", "model.cut=layer1", "head.layers=[{dropout: 0.5},gap,{dense: 8},batchnorm,{dropout: 0.4}]"]
 

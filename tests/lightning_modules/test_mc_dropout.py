@@ -10,7 +10,14 @@ from common.errors import UserError
 from lightning_modules import mc_dropout
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks, naive_passes
-from tests.helpers.sampling import NETWORKS, PAPER, functional_classifier, images, masked_by_hand, sampling_classifier
+from tests.lightning_modules.sampling import (
+    NETWORKS,
+    PAPER,
+    functional_classifier,
+    images,
+    masked_by_hand,
+    sampling_classifier,
+)
 
 HEADS = {
     "the paper's": PAPER,

@@ -13,8 +13,8 @@ from common.runs.run import read_status
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
-from tests.helpers.pair import Training, run_pair
 from tests.helpers.training import QUICK, run_undrawn, small_config
+from tests.lightning_modules.pair import Training, run_pair
 
 # 27 images to train with, 9 to validate, 10 to test: by tens, five in each process, a rest of 4 and 3 is left.
 DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]

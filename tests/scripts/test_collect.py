@@ -9,8 +9,8 @@ from common.files import write_json, write_text
 from common.predictions import write_predictions
 from scripts.collect import app
 from tests.helpers.predictions import make_run
-from tests.helpers.sweep_files import note, write_finished, write_jobs
 from tests.helpers.training import run_undrawn, small_config
+from tests.workflows.sweeps.sweep_files import note, write_finished, write_jobs
 
 USAGE = {"wall_seconds": 1800.0, "cpu_seconds": 3600.0, "device_seconds": 1800.0, "by_device": {"cpu": 1800.0}}
 USAGE |= {"device": "cpu", "processes": 1, "peak_memory_bytes": 2**30, "peak_device_memory_bytes": None, "stretches": 1}

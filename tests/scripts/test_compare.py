@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.compare import app
-from tests.helpers.claims import claim, measured, write_results
+from tests.evaluation.papers.claims import claim, measured, write_results
 
 
 @pytest.fixture

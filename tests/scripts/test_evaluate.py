@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
-from tests.helpers.cells import make_cell_run
+from tests.evaluation.cytogenetics.cells import make_cell_run
 from tests.helpers.predictions import make_run
 from workflows.evaluate import folders
 

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 from common.cli import console
 from common.predictions import write_predictions
 from scripts.karyotypes import app
-from tests.helpers.cells import karyotype, make_cells
+from tests.evaluation.cytogenetics.cells import karyotype, make_cells
 from tests.helpers.predictions import join, make_run
 
 

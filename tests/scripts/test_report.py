@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from evaluation.report import plots as figures
 from scripts.report import app
+from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
-from tests.helpers.reports import write_run
 
 ROOT = Path(__file__).resolve().parents[2]
 

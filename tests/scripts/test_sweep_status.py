@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from common import cli as console_module
 from common.files import write_json
 from scripts.sweep_status import app
-from tests.helpers.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
+from tests.workflows.sweeps.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
 from workflows.sweeps.status_table import duration
 
 

@@ -13,8 +13,8 @@ from common.paths import ROOT
 from common.runs.run import read_status
 from common.sweeps.jobs import command_line
 from scripts import tune
-from tests.helpers.searches import table
 from tests.helpers.training import SMALL, composed
+from tests.workflows.tuning.searches import table
 from workflows import train as workflows_train
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]

@@ -19,9 +19,9 @@ from common.runs.run import read_status
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
 from lightning_modules.callbacks import ResumeCheckpoint
-from tests.helpers.full_disk import small_disk
-from tests.helpers.preempted_run import Place, preempted, run_unjudged
 from tests.helpers.training import SMALL, small_config
+from tests.workflows.full_disk import small_disk
+from tests.workflows.preempted_run import Place, preempted, run_unjudged
 
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]
@@ -123,7 +123,7 @@ def test_a_process_of_its_own_gets_the_warning_of_slurm_in_its_workers_too(undis
     # So often started again, it is queued once more only because it has got on.
     slurm = {"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "9"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.preempted_run", "SIGUSR2", "on_train_batch_start", "0", "1", "2"]
+        [sys.executable, "-m", "tests.workflows.preempted_run", "SIGUSR2", "on_train_batch_start", "0", "1", "2"]
         + [*SMALL, *RUN, *places],
         cwd=ROOT,
         env={**os.environ, **slurm, "PATH": f"{tmp_path}:{os.environ['PATH']}"},

@@ -25,7 +25,7 @@ def killed(overrides: list[str], stage: int, epoch: int, batch: int) -> None:
     """Train in a process of its own until it kills itself."""
     place = [str(number) for number in (stage, epoch, batch)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.killed_run", *place, *overrides],
+        [sys.executable, "-m", "tests.workflows.killed_run", *place, *overrides],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -29,7 +29,7 @@ from datamodules.synthesis.bands import BANDS
 from datamodules.synthesis.chromosomes import ACROCENTRIC, ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphases, to_chromosome
-from tests.helpers.karyotypes import drawn_cells
+from tests.datamodules.synthesis.karyotypes import drawn_cells
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)
 EVERY_KIND = SMALL.model_copy(update={"cells": 14, "cases": 7, "abnormal": 1.0})

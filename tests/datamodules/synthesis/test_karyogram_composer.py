@@ -12,7 +12,7 @@ from common.karyotype import AUTOSOMES, CHROMOSOMES
 from datamodules.synthesis.karyogram_composer import Sheet, compose
 from datamodules.synthesis.karyogram_layout import ROWS, TURN
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
-from tests.helpers.karyotypes import drawn_cells
+from tests.datamodules.synthesis.karyotypes import drawn_cells
 
 PLAIN = SheetConfig(labels=False)
 LENGTHS = dict(zip(CHROMOSOMES, [*range(120, 32, -4), 75, 34], strict=True))

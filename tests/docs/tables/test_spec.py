@@ -6,7 +6,7 @@ import pytest
 from common.paths import ROOT
 from docs.tables.__main__ import BLOCK, fill, pages
 from docs.tables.spec import TABLES
-from tests.helpers.claims import claim, measured, write_results
+from tests.evaluation.papers.claims import claim, measured, write_results
 
 
 def cells(markdown):

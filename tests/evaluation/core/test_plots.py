@@ -11,7 +11,7 @@ from evaluation.core import plots as figures
 from evaluation.core.headings import heading
 from evaluation.core.labelled import score
 from evaluation.evaluate import judge
-from tests.helpers.cells import make_cells
+from tests.evaluation.cytogenetics.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)

@@ -25,7 +25,7 @@ from evaluation.cytogenetics.assignment import (
     refusal,
     unplaceable,
 )
-from tests.helpers.cells import CLASSES, calibrated, karyotype, make_cells
+from tests.evaluation.cytogenetics.cells import CLASSES, calibrated, karyotype, make_cells
 
 COSTS = AssignmentConfig(enabled=True)
 QUICK = settings(deadline=None, max_examples=30)

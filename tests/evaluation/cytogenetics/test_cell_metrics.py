@@ -16,7 +16,7 @@ from evaluation.cytogenetics.cell_metrics import CellMetrics, assigned_table, ce
 from evaluation.evaluate import judge, judge_pooled, write_judgement
 from evaluation.intervals.pooling import pool
 from evaluation.terminal import table
-from tests.helpers.cells import CLASSES, karyotype, make_cell_run, make_cells
+from tests.evaluation.cytogenetics.cells import CLASSES, karyotype, make_cell_run, make_cells
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True))

@@ -6,7 +6,7 @@ from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
 from evaluation.cytogenetics.karyotypes import COLUMNS, common_cells, count_cells, tabulate_counts, tabulate_network
-from tests.helpers.cells import karyotype, make_cells
+from tests.evaluation.cytogenetics.cells import karyotype, make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
 CELLS = [karyotype(), karyotype("XY"), karyotype("XY", ["21"]), karyotype(lost=["X"]), karyotype("XY", lost=["15"])]

@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.paths import ROOT
 from evaluation.papers.audit import audit, reconstruct, weighted_f1
 from evaluation.papers.confusion import Confusion
-from tests.helpers.claims import claim, write_results
+from tests.evaluation.papers.claims import claim, write_results
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.data())

@@ -6,7 +6,7 @@ import pytest
 from common.errors import UserError
 from common.paths import ROOT
 from evaluation.papers.reproduction import NOT_COMPARABLE, NOT_REACHED, REACHED, compare, read_claims
-from tests.helpers.claims import claim, measured, write_results
+from tests.evaluation.papers.claims import claim, measured, write_results
 
 
 def held(folder, claims, rows, papers=(), **tables):

@@ -9,8 +9,8 @@ from evaluation.metrics.classification import call
 from evaluation.report import sources
 from evaluation.report.gallery import gallery
 from evaluation.report.sources import read_chapters
+from tests.evaluation.report.reports import drawn, write_run
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes
-from tests.helpers.reports import drawn, write_run
 
 PLENTY = 10**9
 

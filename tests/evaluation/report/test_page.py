@@ -13,8 +13,8 @@ from evaluation.evaluate import judge
 from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from evaluation.report.results import warnings_section
+from tests.evaluation.report.reports import LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 from tests.helpers.predictions import make_predictions, make_run, with_passes
-from tests.helpers.reports import LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 
 
 def written(folders, path, **options):

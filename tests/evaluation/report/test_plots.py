@@ -12,8 +12,8 @@ from common.config.schema import EvaluationConfig
 from evaluation.evaluate import judge
 from evaluation.report import plots as figures
 from evaluation.report.sources import read_chapters
+from tests.evaluation.report.reports import write_facts, write_run
 from tests.helpers.predictions import make_run
-from tests.helpers.reports import write_facts, write_run
 
 SETTINGS = EvaluationConfig(resamples=20)
 

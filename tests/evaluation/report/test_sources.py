@@ -5,8 +5,8 @@ import pytest
 from common.errors import UserError
 from common.files import write_text
 from evaluation.report.sources import Source, read_chapters
+from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
-from tests.helpers.reports import write_run
 
 
 @pytest.mark.parametrize(

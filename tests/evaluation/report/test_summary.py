@@ -6,8 +6,8 @@ from common.config.schema import EvaluationConfig
 from evaluation.intervals.grouping import Group
 from evaluation.report.sources import Chapter
 from evaluation.report.summary import about_rows, notices
+from tests.evaluation.report.reports import LEAKS, NO_LEAKS
 from tests.helpers.predictions import make_run
-from tests.helpers.reports import LEAKS, NO_LEAKS
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from lightning_modules.callbacks import (
     StepSeed,
     resume_checkpoint,
 )
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 
 @pytest.fixture

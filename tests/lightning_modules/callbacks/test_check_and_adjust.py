@@ -16,8 +16,8 @@ from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import CheckAndAdjust
 from lightning_modules.callbacks.check_and_adjust import Hits, adjust, need_save
 from lightning_modules.stages.fit import train_stages
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 LEVELS = (
     LevelConfig(above=0.2, gate=0.15, lr=1e-3),

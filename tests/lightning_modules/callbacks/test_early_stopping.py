@@ -10,8 +10,8 @@ from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import EarlyBreak
 from lightning_modules.callbacks.check_and_adjust import Hits
 from lightning_modules.stages.fit import train_stages
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "unfreeze.lr=0.01", "trainer.max_epochs=12"]
 BREAK = ["callbacks.early_break.enabled=true", "callbacks.early_break.validation=0.9"]

@@ -10,8 +10,8 @@ from common.errors import UserError
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.ema import decay_after
 from lightning_modules.stages.fit import load_checkpoint, train_stages
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 AVERAGE = ["callbacks.averaging.enabled=true", "callbacks.averaging.decay=0.8"]

@@ -15,8 +15,8 @@ from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.stages.fit import train_stages
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import run_undrawn, small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 NET = ["model=resnet18", "model.cut=layer2"]
 

@@ -9,7 +9,7 @@ from common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone, count_parameters
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.networks.alexnet import AlexNet
-from tests.helpers.networks import assert_cut_equals_uncut
+from tests.lightning_modules.networks.networks import assert_cut_equals_uncut
 
 CONVOLUTIONS = 34_944 + 614_656 + 885_120 + 1_327_488 + 884_992
 GROUPED = 34_944 + 307_456 + 885_120 + 663_936 + 442_624

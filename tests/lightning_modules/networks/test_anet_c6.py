@@ -8,7 +8,7 @@ from common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone, count_parameters
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.networks.anet_c6 import ANetC6
-from tests.helpers.networks import assert_cut_equals_uncut
+from tests.lightning_modules.networks.networks import assert_cut_equals_uncut
 
 CONVOLUTIONS = 34_944 + 614_656 + 885_120 + 1_327_488 + 884_992 + 590_080
 NARROW = {"units": (8, 8)}  # most of the time and memory are the dense layers

@@ -8,7 +8,7 @@ from common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone, count_parameters
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.networks.hem_all_cnn import HemAllCnn
-from tests.helpers.networks import assert_cut_equals_uncut
+from tests.lightning_modules.networks.networks import assert_cut_equals_uncut
 
 NARROW = {"units": (8, 8)}
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}

@@ -14,8 +14,8 @@ from lightning_modules.build import build_classifier
 from lightning_modules.inference import predict
 from lightning_modules.stages import fit as staged_training
 from lightning_modules.stages.fit import load_checkpoint, stages_of, train_stages
-from tests.helpers.memory_data import MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import MemoryData
 
 SMALL_NET = ["model=resnet18", "model.cut=layer2"]
 

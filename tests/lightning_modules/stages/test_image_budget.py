@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 from common.runs.history import read_history
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages
-from tests.helpers.memory_data import Items, MemoryData
 from tests.helpers.training import small_config
+from tests.lightning_modules.memory_data import Items, MemoryData
 
 NET = ["model=resnet18", "model.cut=layer1", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]

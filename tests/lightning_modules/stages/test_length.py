@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from common.config.schema import TrainerConfig
 from common.errors import UserError
 from lightning_modules.stages.length import StageLength, batch_sizes, stage_length
-from tests.helpers.memory_data import MemoryData
+from tests.lightning_modules.memory_data import MemoryData
 
 EPOCH = [4] * 7 + [2]
 

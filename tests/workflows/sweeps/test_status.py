@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.files import write_json, write_text
 from common.sweeps.records import STATES
-from tests.helpers.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
+from tests.workflows.sweeps.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
 from workflows.sweeps import status as status_module
 from workflows.sweeps.status import (
     JobStatus,

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from common.errors import UserError
-from tests.helpers.searches import NoData, formula_run, search, table, tune
+from tests.workflows.tuning.searches import NoData, formula_run, search, table, tune
 from workflows import train
 from workflows.tuning import results as trials
 from workflows.tuning import search as tuning

@@ -12,7 +12,7 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.searches import search
+from tests.workflows.tuning.searches import search
 from workflows.tuning import liveness as signs
 from workflows.tuning import study as studies
 from workflows.tuning.liveness import Heartbeats

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datamodules.synthesis.aberrations.axis import COLUMNS, measure, trim
 from datamodules.synthesis.ideogram import IDEOGRAM
-from tests.helpers.banded import banded
+from tests.datamodules.synthesis.aberrations.banded import banded
 
 
 def _axis(**drawn):

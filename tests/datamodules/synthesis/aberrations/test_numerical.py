@@ -18,8 +18,8 @@ from common.errors import UserError
 from datamodules.sources.chromosomes import class_of
 from datamodules.synthesis.aberrations.numerical import check_changes, derive
 from datamodules.synthesis.metaphase import Metaphase, to_chromosome
-from tests.helpers.banded import lines
-from tests.helpers.derived import DATA, derived_from, four_cells, of_sex, texts_of
+from tests.datamodules.synthesis.aberrations.banded import lines
+from tests.datamodules.synthesis.aberrations.derived import DATA, derived_from, four_cells, of_sex, texts_of
 from tests.helpers.real_data import real_data
 
 KINDS = tuple(DerivedConfig.model_fields)

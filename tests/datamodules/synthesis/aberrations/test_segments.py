@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datamodules.synthesis.aberrations.axis import measure, trim
 from datamodules.synthesis.aberrations.segments import Cuttable, Piece, join, mismatch
-from tests.helpers.banded import banded, lines
+from tests.datamodules.synthesis.aberrations.banded import banded, lines
 
 
 def _cuttable(**drawn):

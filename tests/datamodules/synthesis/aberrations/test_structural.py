@@ -11,8 +11,8 @@ from datamodules.synthesis.aberrations.axis import FIT_CLASSES, trim
 from datamodules.synthesis.aberrations.structural import rearrange
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import Metaphase
-from tests.helpers.banded import banded, lines
-from tests.helpers.derived import derived_from, four_cells, of_sex, texts_of
+from tests.datamodules.synthesis.aberrations.banded import banded, lines
+from tests.datamodules.synthesis.aberrations.derived import derived_from, four_cells, of_sex, texts_of
 
 KINDS = ("terminal_deletion", "interstitial_deletion", "duplication", "translocation", "inversion")
 

@@ -8,7 +8,7 @@ import numpy as np
 from common.config.schema import ComposedKaryogramsConfig, SyntheticChromosomesConfig
 from datamodules.synthesis.aberrations.numerical import Derived, derive
 from datamodules.synthesis.metaphase import Metaphase
-from tests.helpers.karyotypes import drawn_cells
+from tests.datamodules.synthesis.karyotypes import drawn_cells
 
 DATA = ComposedKaryogramsConfig(
     source="composed_karyograms",

@@ -1,6 +1,6 @@
 """Runs that get a signal at a given place of their training.
 
-As a process of its own: ``python -m tests.helpers.preempted_run SIGNAL HOOK STAGE EPOCH BATCH OVERRIDE...``.
+As a process of its own: ``python -m tests.workflows.preempted_run SIGNAL HOOK STAGE EPOCH BATCH OVERRIDE...``.
 """
 
 import multiprocessing

@@ -1,4 +1,4 @@
-"""A script whose jobs train nothing: `python -m tests.helpers.light_jobs -m seed=0,1,2 output_dir=...`.
+"""A script whose jobs train nothing: `python -m tests.hydra_plugins.light_jobs -m seed=0,1,2 output_dir=...`.
 
 What happens to a job is said by its seed: 3 is a user's mistake, 4 a bug, 5 dies of SIGKILL once, 6 each time,
 7 and more sleep.

@@ -52,7 +52,7 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
     processes = []
     for rank in range(2):
         environment = os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "tests.helpers.pair", str(folder)]
+        command = [sys.executable, "-m", "tests.lightning_modules.pair", str(folder)]
         with (folder / f"said-{rank}.txt").open("w") as said:
             started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
         processes.append(started)

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.browser import ARGUMENTS, find_browser
 from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
+from tests.evaluation.report.reports import write_facts, write_run
 from tests.helpers.predictions import make_run, with_passes
-from tests.helpers.reports import write_facts, write_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
 BROWSER = find_browser()

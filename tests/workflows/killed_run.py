@@ -1,4 +1,4 @@
-"""A run that SIGKILLs itself at a given batch: `python -m tests.helpers.killed_run STAGE EPOCH BATCH OVERRIDE...`."""
+"""A run that SIGKILLs itself at a given batch: `python -m tests.workflows.killed_run STAGE EPOCH BATCH OVERRIDE...`."""
 
 import os
 import signal
