@@ -11,12 +11,11 @@ import pandas as pd
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.browser import ARGUMENTS, NAMES, find_browser
-from common.config.schema import SyntheticConfig
 from common.errors import UserError
 from common.files import write_json
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of, write_predictions
 from common.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
-from datamodules.sources.synthetic_cells import draw_image
+from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
 from evaluation.report.page import Options, write_report
 
 SIDE = 160  # pixels, as of the key evaluation.error_analysis.examples

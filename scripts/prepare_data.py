@@ -50,8 +50,8 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     from common.errors import UserError
     from datamodules.manifest.splits import split
     from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
-    from datamodules.sources import scan
-    from datamodules.sources._published import HOMES, is_incomplete
+    from datamodules.sources import scan, sources
+    from datamodules.sources._published import is_incomplete
     from datamodules.summary import class_counts, overview, write_kind_sheet
     from datamodules.transforms.presplit_augmentation import expand
 
@@ -59,8 +59,9 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     cache = Path(config.cache_dir)
     scanned = scan(config.data, config.data_dir, cache)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
-    if scanned.source in HOMES and any(map(is_incomplete, scanned.notes)):
-        warn(f"not the whole set: the rest can be had at {HOMES[scanned.source]}")
+    home = sources()[config.data.source].home
+    if home and any(map(is_incomplete, scanned.notes)):
+        warn(f"not the whole set: the rest can be had at {home}")
     if sheet is not None:
         say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
     expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)

@@ -1,8 +1,18 @@
 """The typed schema of conf/, as far as it concerns images: sources, split, preparation, balance, transform, loader."""
 
-from typing import Annotated, Literal
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    TypeAdapter,
+    model_validator,
+)
 
 from common.config.base import FROM_YAML, Pixels, Probability, Share, StrictModel
 
@@ -22,165 +32,32 @@ class PaperSplit(StrictModel):
 
 
 class SourceConfig(StrictModel):
-    """Keys that every source of images has."""
+    """Keys that every source of images has; a source adds its own, and narrows ``source`` to its name."""
 
+    source: str
     positive_class: str | None = None
     on_broken: Literal["stop", "skip"] = FROM_YAML
     paper_split: PaperSplit | None = None
 
 
-class CnmcConfig(SourceConfig, defaults="data/cnmc"):
-    """C-NMC 2019 in the challenge's own folders."""
-
-    source: Literal["cnmc"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
-
-
-class FolderConfig(SourceConfig, defaults="data/folder"):
-    """One sub-folder per class."""
-
-    source: Literal["folder"]
-    classes: tuple[str, ...] | None = FROM_YAML
-    subject_regex: str | None = FROM_YAML
+def source_models() -> dict[str, type[SourceConfig]]:
+    """Return the settings of each data source by its name; the modules of the sources, a layer above, define them."""
+    models: dict[str, type[SourceConfig]] = import_module("datamodules.sources").source_models()
+    return models
 
 
-class TableConfig(SourceConfig, defaults="data/table"):
-    """A CSV file, one row per image."""
-
-    source: Literal["table"]
-    file: str = FROM_YAML
-    path_column: str = FROM_YAML
-    label_column: str = FROM_YAML
-    subject_column: str | None = FROM_YAML
-    part_column: str | None = FROM_YAML
-    group_column: str | None = FROM_YAML
+@cache
+def _any_source() -> TypeAdapter[SourceConfig]:
+    return TypeAdapter(Annotated[Union[tuple(source_models().values())], Field(discriminator="source")])  # noqa: UP007
 
 
-class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
-    """Procedurally drawn blood cells: the embedded default."""
-
-    source: Literal["synthetic"]
-    images: Annotated[int, Field(ge=4)] = FROM_YAML
-    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
-    size: Annotated[int, Field(ge=32)] = FROM_YAML
-    ambiguous: Probability = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+def _validate_source(value: Any) -> SourceConfig:
+    if isinstance(value, SourceConfig):
+        return value
+    return _any_source().validate_python(value)
 
 
-class MnistConfig(SourceConfig, defaults="data/mnist"):
-    """MNIST: torchvision's IDX files."""
-
-    source: Literal["mnist"]
-    download: bool = FROM_YAML
-
-
-class Cifar10Config(SourceConfig, defaults="data/cifar10"):
-    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
-
-    source: Literal["cifar10"]
-    download: bool = FROM_YAML
-
-
-class ChromosomesConfig(SourceConfig, defaults="data/chromosomes"):
-    """Single chromosomes in 24 classes, by a table or by class folders."""
-
-    source: Literal["chromosomes"]
-    file: str | None = FROM_YAML
-    path_column: str = FROM_YAML
-    label_column: str = FROM_YAML
-    subject_column: str | None = FROM_YAML
-    cell_column: str | None = FROM_YAML
-    cell_regex: str | None = FROM_YAML
-
-
-class HemAllConfig(SourceConfig, defaults="data/hem_all"):
-    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies."""
-
-    source: Literal["hem_all"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
-    images: PositiveInt | None = FROM_YAML
-
-
-class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromosomes"):
-    """Procedurally drawn single chromosomes: the embedded default of chromosomes and karyograms."""
-
-    source: Literal["synthetic_chromosomes"]
-    cells: Annotated[int, Field(ge=3)] = FROM_YAML
-    cases: Annotated[int, Field(ge=3)] = FROM_YAML
-    abnormal: Probability = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
-
-
-class AugmentedConfig(StrictModel):
-    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
-
-    normal: Annotated[float, Field(ge=1.0)]
-    abnormal: Annotated[float, Field(ge=1.0)]
-
-
-class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
-    """Whole karyograms in two folders, normal and abnormal."""
-
-    source: Literal["karyograms"]
-    subject_regex: str | None = FROM_YAML
-    augmented: AugmentedConfig = FROM_YAML
-
-
-class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
-    """The sheet that a karyogram is laid out on; lengths in pixels of the sheet."""
-
-    size: tuple[Pixels, Pixels] = FROM_YAML
-    scale: PositiveFloat = FROM_YAML
-    margin: Annotated[int, Field(ge=0)] = FROM_YAML
-    homologue_gap: Annotated[int, Field(ge=0)] = FROM_YAML
-    pair_gap: Annotated[int, Field(ge=0)] = FROM_YAML
-    row_gap: Annotated[int, Field(ge=0)] = FROM_YAML
-    labels: bool = FROM_YAML
-
-
-class DerivedConfig(StrictModel):
-    """How many karyograms of each kind of abnormality are derived from real normal ones; none of those left out."""
-
-    gain: Annotated[int, Field(ge=0)] = 0
-    sex_gain: Annotated[int, Field(ge=0)] = 0
-    sex_loss: Annotated[int, Field(ge=0)] = 0
-    autosome_loss: Annotated[int, Field(ge=0)] = 0
-    terminal_deletion: Annotated[int, Field(ge=0)] = 0
-    interstitial_deletion: Annotated[int, Field(ge=0)] = 0
-    duplication: Annotated[int, Field(ge=0)] = 0
-    translocation: Annotated[int, Field(ge=0)] = 0
-    inversion: Annotated[int, Field(ge=0)] = 0
-
-
-class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"):
-    """Karyograms composed from single chromosomes, with known truth."""
-
-    source: Literal["composed_karyograms"]
-    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
-    sheet: SheetConfig = FROM_YAML
-    derived: DerivedConfig = FROM_YAML
-    gained: tuple[str, ...] = FROM_YAML
-    segment: tuple[Share, Share] = FROM_YAML
-    parents: Literal["keep", "leave_out"] = FROM_YAML
-    preparation_loss: Literal["leave_out", "class"] = FROM_YAML
-    seed: Annotated[int, Field(ge=0)] = FROM_YAML
-    augmented: AugmentedConfig = FROM_YAML
-
-
-DataConfig = Annotated[
-    CnmcConfig
-    | FolderConfig
-    | TableConfig
-    | SyntheticConfig
-    | MnistConfig
-    | Cifar10Config
-    | ChromosomesConfig
-    | HemAllConfig
-    | SyntheticChromosomesConfig
-    | KaryogramsConfig
-    | ComposedKaryogramsConfig,
-    Field(discriminator="source"),
-]
+DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]
 
 
 class SplitConfig(StrictModel, defaults="train:split"):

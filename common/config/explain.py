@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
 from common.config.cluster import known_keys as cluster_keys
+from common.config.data import SourceConfig, source_models
 from common.config.schema import Config
 from common.errors import UserError
 
@@ -169,7 +170,9 @@ def _sources(model: type[BaseModel]) -> tuple[str, ...] | None:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models named anywhere in an annotation, such as a union or a dict."""
+    """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
+    if annotation is SourceConfig:
+        return list(source_models().values())
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     models = []

@@ -57,14 +57,6 @@ def _fetch(root: Path, fetch: Callable[[Path], object], what: str) -> None:
         socket.setdefaulttimeout(before)
 
 
-HOMES = {
-    "cnmc": "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)",
-    "hem_all": "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)",
-    "mnist": "the mirrors that torchvision.datasets.MNIST names, or data.download=true",
-    "cifar10": "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true",
-}
-
-
 def completeness(counts: dict[str, int], published: dict[str, int]) -> tuple[str, ...]:
     """Return a sentence for each part of a data set: complete, or how much of it there is.
 

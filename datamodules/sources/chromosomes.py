@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
-from common.config.schema import ChromosomesConfig
+from common.config.base import FROM_YAML
+from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record
 from datamodules.sources._files import (
@@ -16,6 +18,7 @@ from datamodules.sources._files import (
     require_data_dir,
     sub_folders,
 )
+from datamodules.sources._registry import SourceContext, source
 from datamodules.sources._tables import image_places, read_table
 
 CLASSES = (*(str(number) for number in range(1, 23)), "X", "Y")
@@ -23,7 +26,20 @@ CASES = "case_id"  # the usual column of data.subject_column
 _NUMBERED = {"23": "X", "24": "Y"}
 
 
-def list_chromosomes(data: ChromosomesConfig, data_dir: str | None) -> Listing:
+class ChromosomesConfig(SourceConfig, defaults="data/chromosomes"):
+    """Single chromosomes in 24 classes, by a table or by class folders."""
+
+    source: Literal["chromosomes"]
+    file: str | None = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    cell_column: str | None = FROM_YAML
+    cell_regex: str | None = FROM_YAML
+
+
+@source(ChromosomesConfig)
+def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Listing:
     """List single chromosomes; the classes are 1 to 22, X and Y, in this order.
 
     With ``data.file`` (labels.csv) a row is a chromosome: its path, class and cell, and, in ``data.subject_column``,
@@ -38,7 +54,7 @@ def list_chromosomes(data: ChromosomesConfig, data_dir: str | None) -> Listing:
         UserError: The table, a column or a file is missing; a class folder or a label is none of the 24; a chromosome
             has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
     """
-    root = require_data_dir(data_dir)
+    root = require_data_dir(context.data_dir)
     if data.file is None:
         records = _from_folders(data, root)
     else:

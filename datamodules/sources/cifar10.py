@@ -2,18 +2,21 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from common.config.schema import Cifar10Config
+from common.config.base import FROM_YAML
+from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record
 from datamodules.sources._arrays import write_once
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
 from datamodules.sources._published import completeness, download
+from datamodules.sources._registry import SourceContext, source
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
 
+HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PUBLISHED = {"train": 50_000, "test": 10_000}
 BATCHES = "cifar-10-batches-py"
@@ -21,7 +24,15 @@ ARCHIVE = "cifar-10-python.tar.gz"
 CIFAR10_VERSION = 1  # raise it when the same batches would be written out otherwise
 
 
-def list_cifar10(data: Cifar10Config, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:
+class Cifar10Config(SourceConfig, defaults="data/cifar10"):
+    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
+
+    source: Literal["cifar10"]
+    download: bool = FROM_YAML
+
+
+@source(Cifar10Config, home=HOME)
+def list_cifar10(data: Cifar10Config, context: SourceContext) -> Listing:
     """List the photographs; the official test set is the given part "test", the train set has no given part.
 
     A tree ``{train,test}/<class>/`` of image files in ``data_dir`` (or in its folder ``cifar10``) is used in place.
@@ -33,13 +44,13 @@ def list_cifar10(data: Cifar10Config, data_dir: str | None, cache_dir: Path, pro
             missing, or the download does not succeed.
     """
     if data.download:
-        root = _download(data_dir)
+        root = _download(context.data_dir)
     else:
-        root = require_data_dir(data_dir)
+        root = require_data_dir(context.data_dir)
     tree = _tree(root)
     if tree is not None:
         return _list_tree(tree)
-    return _list_batches(find_batches(root), cache_dir, progress)
+    return _list_batches(find_batches(root), context.cache_dir, context.progress)
 
 
 def find_batches(root: Path) -> Path:

@@ -4,18 +4,23 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
+from pydantic import PositiveInt
 
-from common.config.schema import CnmcConfig, HemAllConfig
+from common.config.base import FROM_YAML
+from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record, order_classes
 from datamodules.sources._files import find_folders, hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.sources._registry import SourceContext, source
 
 CLASSES = ("all", "hem")
 TRAINING = "C-NMC_training_data"
 PRELIM = "C-NMC_test_prelim_phase_data"
 FINAL = "C-NMC_test_final_phase_data"
+HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
 # The published numbers of images, (ALL, HEM); the final test is published without labels.
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
@@ -27,7 +32,23 @@ _LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
 _DEPTH = 2
 
 
-def list_cnmc(data: CnmcConfig | HemAllConfig, data_dir: str | None) -> Listing:
+class CnmcConfig(SourceConfig, defaults="data/cnmc"):
+    """C-NMC 2019 in the challenge's own folders."""
+
+    source: Literal["cnmc"]
+    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
+
+
+class HemAllConfig(SourceConfig, defaults="data/hem_all"):
+    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies."""
+
+    source: Literal["hem_all"]
+    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
+    images: PositiveInt | None = FROM_YAML
+
+
+@source(CnmcConfig, finds_folders=True, home=HOME)
+def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listing:
     """List the wanted parts of the challenge's data.
 
     The training folder may be ``data_dir`` itself or lie up to two levels below it. The subject is read from the
@@ -38,7 +59,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, data_dir: str | None) -> Listing:
         UserError: The folders or the table of the preliminary test are missing or found twice, a name is not of the
             challenge's form, a label contradicts the name, a class has no image, or the positive class is not said.
     """
-    root = require_data_dir(data_dir)
+    root = require_data_dir(context.data_dir)
     listers = {"training": _training, "prelim": _prelim, "final": _final}
     records: list[Record] = []
     notes: list[str] = []
@@ -151,6 +172,7 @@ def _completeness(part: str, records: list[Record]) -> str:
     return f"{kind}: {len(records):,} of {total:,} {title} images ({', '.join(map(str.strip, details))})"
 
 
-def list_hem_all(data: HemAllConfig, data_dir: str | None) -> Listing:
+@source(HemAllConfig, finds_folders=True, home=HOME)
+def list_hem_all(data: HemAllConfig, context: SourceContext) -> Listing:
     """List C-NMC 2019 as `list_cnmc` does; what the paper does with it comes later, and depends on the protocol."""
-    return replace(list_cnmc(data, data_dir), source="hem_all")
+    return replace(list_cnmc(data, context), source="hem_all")

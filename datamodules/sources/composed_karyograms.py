@@ -4,19 +4,28 @@ The class of a real cell is told by its counts. What is derived keeps its parent
 puts the two on different sides.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
 from filelock import FileLock
+from pydantic import Field
 
-from common.config.schema import ComposedKaryogramsConfig
+from common.config.base import FROM_YAML
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS, Karyotype, name_karyotype
 from datamodules.manifest.manifest import Listing, Manifest, Record, content_hash, natural_key, order_classes
+from datamodules.manifest.scan import scan_listing
+from datamodules.sources._registry import SourceContext, list_images, source
+from datamodules.sources.chromosomes import ChromosomesConfig
+from datamodules.sources.karyograms import AugmentedConfig
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
+from datamodules.synthesis.aberrations.numerical import check_changes
+from datamodules.synthesis.config import CompositionConfig
 from datamodules.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
     DERIVED,
@@ -30,33 +39,42 @@ from datamodules.synthesis.karyogram_writer import (
 _MADE_OF = {"sheet", "derived", "gained", "segment", "preparation_loss", "seed"}  # the keys that change a picture
 
 
-def list_composed_karyograms(
-    data: ComposedKaryogramsConfig, chromosomes: Manifest, cache_dir: Path, progress: bool = True
-) -> Listing:
+class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):
+    """Karyograms composed from single chromosomes, with known truth."""
+
+    source: Literal["composed_karyograms"]
+    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
+    parents: Literal["keep", "leave_out"] = FROM_YAML
+    preparation_loss: Literal["leave_out", "class"] = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
+
+
+@source(ComposedKaryogramsConfig, reads_data_dir=False)
+def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceContext) -> Listing:
     """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, unless they are there, and list them.
 
     What is in that folder, `karyogram_writing.write_karyograms` says. Cells whose counts make no sure karyotype are
     left out; so are those that lack one autosome, unless ``data.preparation_loss=class``: then they are a third class.
 
     Args:
-        data: The sheet, and what is derived.
-        chromosomes: The scanned manifest of single chromosomes with their cells.
-        cache_dir: Where the folder goes.
-        progress: Whether progress bars may be shown.
+        data: The chromosomes, the sheet, and what is derived.
+        context: Where the chromosomes lie and the folder goes.
 
     Raises:
         UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
             it; the positive class does not fit; or the sheet is too small.
     """
+    check_changes(data)  # before thousands of chromosomes are drawn or read
+    chromosomes = _scan_chromosomes(data.chromosomes, context)
     karyotypes = _karyotypes(chromosomes)
     used = {cell: karyotype for cell, karyotype in karyotypes.items() if _is_used(data, karyotype)}
     classes = _classes(data, used)
     made_of = {**data.model_dump(mode="json", include=_MADE_OF), "chromosomes": content_hash(chromosomes)}
-    folder = Path(cache_dir) / f"composed-{sha256_of_value({**made_of, 'version': COMPOSER_VERSION})[:8]}"
+    folder = context.cache_dir / f"composed-{sha256_of_value({**made_of, 'version': COMPOSER_VERSION})[:8]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not is_whole(folder):
-            write_karyograms(data, chromosomes, used, folder, progress)
+            write_karyograms(data, chromosomes, used, folder, context.progress)
     table = read_karyograms(folder)
     if data.parents == "leave_out":
         table = _without_parents(table)
@@ -65,6 +83,16 @@ def list_composed_karyograms(
     notes = (*chromosomes.notes, *_notes(data, karyotypes, table))
     facts = (folder, classes, data.positive_class, data.source, notes, chromosomes.synthetic, places)
     return Listing(records, *facts)
+
+
+def _scan_chromosomes(data: ChromosomesConfig | SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
+    """The single chromosomes of whole cells; errors name their keys as they are named here."""
+    try:
+        listing = list_images(data, context)
+        return whole_cells(scan_listing(listing, data.on_broken, context.cache_dir, context.progress), listing)
+    except UserError as error:
+        keys = "|".join(type(data).model_fields)
+        raise UserError(re.sub(rf"\bdata\.({keys})\b", r"data.chromosomes.\1", str(error))) from error
 
 
 def whole_cells(chromosomes: Manifest, listing: Listing) -> Manifest:

@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
-from common.config.schema import FolderConfig
+from common.config.base import FROM_YAML
+from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record, order_classes
 from datamodules.sources._files import (
@@ -15,9 +17,19 @@ from datamodules.sources._files import (
     require_data_dir,
     sub_folders,
 )
+from datamodules.sources._registry import SourceContext, source
 
 
-def list_folder(data: FolderConfig, data_dir: str | None) -> Listing:
+class FolderConfig(SourceConfig, defaults="data/folder"):
+    """One sub-folder per class."""
+
+    source: Literal["folder"]
+    classes: tuple[str, ...] | None = FROM_YAML
+    subject_regex: str | None = FROM_YAML
+
+
+@source(FolderConfig)
+def list_folder(data: FolderConfig, context: SourceContext) -> Listing:
     """List ``<data_dir>/<class>/**/<image>``; the image's id is its path below ``data_dir``.
 
     ``data.classes`` picks class folders (and orders them, where there are more than two). ``data.subject_regex`` is
@@ -27,7 +39,7 @@ def list_folder(data: FolderConfig, data_dir: str | None) -> Listing:
         UserError: The folder is missing or empty, has no class folders, a class has no image, the positive class is not
             said, or a file's name does not match ``data.subject_regex``.
     """
-    root = require_data_dir(data_dir)
+    root = require_data_dir(context.data_dir)
     folders = _class_folders(root, data.classes)
     classes = order_classes(set(folders), data.positive_class)
     if data.classes and len(classes) > 2:

@@ -2,18 +2,39 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Literal
 
-from common.config.schema import FolderConfig, KaryogramsConfig
+from pydantic import Field
+
+from common.config.base import FROM_YAML, StrictModel
+from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.manifest.manifest import Listing
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
-from datamodules.sources.folder import list_folder
+from datamodules.sources._registry import SourceContext, source
+from datamodules.sources.folder import FolderConfig, list_folder
 
 CLASSES = (NORMAL, ABNORMAL)
 
 
-def list_karyograms(data: KaryogramsConfig, data_dir: str | None) -> Listing:
+class AugmentedConfig(StrictModel):
+    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
+
+    normal: Annotated[float, Field(ge=1.0)]
+    abnormal: Annotated[float, Field(ge=1.0)]
+
+
+class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
+    """Whole karyograms in two folders, normal and abnormal."""
+
+    source: Literal["karyograms"]
+    subject_regex: str | None = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
+
+
+@source(KaryogramsConfig)
+def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Listing:
     """List ``<data_dir>/normal/**/<image>`` and ``<data_dir>/abnormal/**/<image>``.
 
     As with the folder source the image's id is its path below ``data_dir``, and ``data.subject_regex`` finds the
@@ -23,10 +44,11 @@ def list_karyograms(data: KaryogramsConfig, data_dir: str | None) -> Listing:
         UserError: The data folder or one of the two is missing or empty, or there are others; or a file's name does
             not match ``data.subject_regex``.
     """
-    root = require_data_dir(data_dir)
+    root = require_data_dir(context.data_dir)
     _check_folders(root)
-    facts = {"positive_class": data.positive_class or ABNORMAL, "subject_regex": data.subject_regex}
-    return replace(list_folder(FolderConfig(source="folder", **facts), data_dir), source="karyograms")
+    positive = data.positive_class or ABNORMAL
+    folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)
+    return replace(list_folder(folders, context), source="karyograms")
 
 
 def _check_folders(root: Path) -> None:

@@ -5,16 +5,20 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from common.config.schema import MnistConfig
+from common.config.base import FROM_YAML
+from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record
 from datamodules.sources._arrays import write_once
 from datamodules.sources._files import require_data_dir
 from datamodules.sources._published import completeness, download
+from datamodules.sources._registry import SourceContext, source
 
+HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
 CLASSES = tuple("0123456789")
 PUBLISHED = {"train": 60_000, "test": 10_000}
 FILES = {
@@ -26,7 +30,15 @@ MNIST_VERSION = 1  # raise it when the same files would be written out otherwise
 _PLACES = (".", "mnist", "MNIST/raw")  # the last is torchvision's
 
 
-def list_mnist(data: MnistConfig, data_dir: str | None, cache_dir: Path, progress: bool = True) -> Listing:
+class MnistConfig(SourceConfig, defaults="data/mnist"):
+    """MNIST: torchvision's IDX files."""
+
+    source: Literal["mnist"]
+    download: bool = FROM_YAML
+
+
+@source(MnistConfig, home=HOME)
+def list_mnist(data: MnistConfig, context: SourceContext) -> Listing:
     """List the digits; they are written once as PNG to ``<cache_dir>/mnist/<hash>/<part>/<class>/<number>.png``.
 
     The IDX files, plain or gzipped, lie in ``data_dir``, in its folder ``mnist``, or in ``MNIST/raw``. The official
@@ -37,9 +49,9 @@ def list_mnist(data: MnistConfig, data_dir: str | None, cache_dir: Path, progres
             does not succeed.
     """
     if data.download:
-        root = _download(data_dir)
+        root = _download(context.data_dir)
     else:
-        root = require_data_dir(data_dir)
+        root = require_data_dir(context.data_dir)
     files = find_files(root)
     labels = {part: _read(files[names[1]], "label") for part, names in FILES.items()}
     images = {part: _read(files[names[0]], "image") for part, names in FILES.items()}
@@ -48,8 +60,8 @@ def list_mnist(data: MnistConfig, data_dir: str | None, cache_dir: Path, progres
     for part in FILES:
         for array in (images[part], labels[part]):
             key.update(f"{part} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
-    folder = Path(cache_dir) / "mnist" / key.hexdigest()[:16]
-    write_once(folder, [*paths["train"], *paths["test"]], [*images["train"], *images["test"]], progress)
+    folder = context.cache_dir / "mnist" / key.hexdigest()[:16]
+    write_once(folder, [*paths["train"], *paths["test"]], [*images["train"], *images["test"]], context.progress)
     records = [
         Record(path, path, CLASSES[label], None, "test" if part == "test" else None)
         for part in FILES

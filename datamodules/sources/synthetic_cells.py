@@ -7,16 +7,20 @@ the code works, and nothing of patients.
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 from filelock import FileLock
+from pydantic import Field
 
-from common.config.schema import SyntheticConfig
+from common.config.base import FROM_YAML, Probability
+from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.sources._registry import SourceContext, source
 from datamodules.synthesis.cells import CellTraits, draw_cell
 
 CLASSES = ("all", "hem")
@@ -26,7 +30,19 @@ _SUBJECT_STREAM = 1
 _IMAGE_STREAM = 2
 
 
-def list_synthetic(data: SyntheticConfig, cache_dir: Path, progress: bool = True) -> Listing:
+class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
+    """Procedurally drawn blood cells: the embedded default."""
+
+    source: Literal["synthetic"]
+    images: Annotated[int, Field(ge=4)] = FROM_YAML
+    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
+    size: Annotated[int, Field(ge=32)] = FROM_YAML
+    ambiguous: Probability = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+
+
+@source(SyntheticConfig, reads_data_dir=False)
+def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Listing:
     """Draw the images of these settings into ``<cache_dir>/synthetic-<hash>/``, unless they are there, and list them.
 
     Half of the subjects have the class "all", half "hem" (names as in C-NMC: an H marks a healthy subject); the
@@ -39,12 +55,12 @@ def list_synthetic(data: SyntheticConfig, cache_dir: Path, progress: bool = True
         raise UserError(f"data.images={data.images} is less than data.subjects={data.subjects}: ask for more images")
     classes = order_classes(set(CLASSES), data.positive_class)
     facts = data.model_dump(include={"images", "subjects", "size", "ambiguous", "seed"})
-    folder = Path(cache_dir) / f"synthetic-{sha256_of_value({**facts, 'version': SYNTHETIC_VERSION})[:8]}"
+    folder = context.cache_dir / f"synthetic-{sha256_of_value({**facts, 'version': SYNTHETIC_VERSION})[:8]}"
     records = tuple(_record(data, number) for number in range(data.images))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not all((folder / record.path).is_file() for record in records):
-            _draw_all(data, records, folder, progress)
+            _draw_all(data, records, folder, context.progress)
     return Listing(records, folder, classes, data.positive_class, "synthetic", (NOTE,), synthetic=True)
 
 

@@ -6,17 +6,19 @@ stands behind them: figures measured on them say that the code works, and nothin
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
-from common.config.schema import SyntheticChromosomesConfig
+from common.config.base import FROM_YAML, Probability
+from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import AUTOSOMES, CHROMOSOMES
 from datamodules.manifest.manifest import Listing, Record
 from datamodules.sources._arrays import write_once
+from datamodules.sources._registry import SourceContext, source
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 
@@ -41,7 +43,18 @@ class Place(NamedTuple):
     label: str
 
 
-def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, cache_dir: Path, progress: bool = True) -> Listing:
+class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromosomes"):
+    """Procedurally drawn single chromosomes: the embedded default of chromosomes and karyograms."""
+
+    source: Literal["synthetic_chromosomes"]
+    cells: Annotated[int, Field(ge=3)] = FROM_YAML
+    cases: Annotated[int, Field(ge=3)] = FROM_YAML
+    abnormal: Probability = FROM_YAML
+    seed: Annotated[int, Field(ge=0)] = FROM_YAML
+
+
+@source(SyntheticChromosomesConfig, reads_data_dir=False)
+def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: SourceContext) -> Listing:
     """Draw the chromosomes of these settings into ``<cache_dir>/synthetic-chromosomes-<hash>/``, once, and list them.
 
     The cells go round the cases; the classes are 1 to 22, X and Y, in this order. A folder is whole or absent: it is
@@ -59,8 +72,8 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, cache_dir: Path
     name = f"synthetic-chromosomes-{sha256_of_value({**facts, 'version': DRAWING_VERSION})[:8]}"
     pictures = _Pictures(data)
     records = tuple(_record(data, place) for place in pictures.places)
-    folder = Path(cache_dir) / name
-    write_once(folder, [record.path for record in records], pictures, progress)
+    folder = context.cache_dir / name
+    write_once(folder, [record.path for record in records], pictures, context.progress)
     notes = (NOTE, f"{len(records):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
     return Listing(records, folder, CHROMOSOMES, None, "synthetic_chromosomes", notes, synthetic=True)
 

@@ -1,15 +1,31 @@
 """A CSV file, one row per image."""
 
 from pathlib import Path
+from typing import Literal
 
-from common.config.schema import TableConfig
+from common.config.base import FROM_YAML
+from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record, order_classes
 from datamodules.sources._files import hint_at_archives, require_data_dir
+from datamodules.sources._registry import SourceContext, source
 from datamodules.sources._tables import image_places, read_table
 
 
-def list_table(data: TableConfig, data_dir: str | None) -> Listing:
+class TableConfig(SourceConfig, defaults="data/table"):
+    """A CSV file, one row per image."""
+
+    source: Literal["table"]
+    file: str = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    part_column: str | None = FROM_YAML
+    group_column: str | None = FROM_YAML
+
+
+@source(TableConfig)
+def list_table(data: TableConfig, context: SourceContext) -> Listing:
     """List the images that a CSV file names; the image's id is its path as the table writes it.
 
     Paths are relative to the folder of the table. An empty label, subject, part or group is unknown; an image without
@@ -20,7 +36,7 @@ def list_table(data: TableConfig, data_dir: str | None) -> Listing:
             folder (each naming the row as a spreadsheet counts: the header is row 1), or the positive class is not
             said.
     """
-    file, root = _locate(data.file, data_dir)
+    file, root = _locate(data.file, context.data_dir)
     table = read_table(file)
     for key in ("path_column", "label_column", "subject_column", "part_column", "group_column"):
         column = getattr(data, key)

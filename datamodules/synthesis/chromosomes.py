@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 from datamodules.synthesis.bands import ACROCENTRIC, BANDS, LIGHT
 from datamodules.synthesis.ideogram import IDEOGRAM
@@ -111,7 +111,7 @@ def _coordinates(points: np.ndarray, headings: np.ndarray, size: np.ndarray) -> 
     """Return of each pixel how far along the axis it lies and how far aside of it (left is negative), in pixels."""
     width, height = size
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 2) + 0.5
-    nearest = cKDTree(points).query(pixels)[1]
+    nearest = scipy.spatial.cKDTree(points).query(pixels)[1]
     offset = pixels - points[nearest]
     sine = np.sin(headings[nearest])
     cosine = np.cos(headings[nearest])

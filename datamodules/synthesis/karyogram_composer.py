@@ -7,9 +7,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.config.schema import SheetConfig
 from common.errors import UserError
 from common.karyotype import AUTOSOMES
+from datamodules.synthesis.config import SheetConfig
 from datamodules.synthesis.karyogram_layout import Layout, Place, lay_out
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
 

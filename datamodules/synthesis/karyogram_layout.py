@@ -5,10 +5,9 @@ from math import ceil, cos, floor, radians, sin
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
 
-from common.config.schema import SheetConfig
 from common.errors import UserError
+from datamodules.synthesis.config import SheetConfig
 from datamodules.synthesis.ideogram import IDEOGRAM
 
 # The groups of the Denver conference (1960), each in one line: A, B; C; D, E; F, G and the sex chromosomes.
@@ -150,6 +149,8 @@ def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high:
 
     That is by least squares; with the lengths and gaps before each taken off, "a gap apart" means "not descending".
     """
+    from sklearn.isotonic import isotonic_regression  # here: slow to import, and not every command line draws
+
     before = np.concatenate([[0], np.cumsum(lengths + gap)[:-1]])
     return isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before
 

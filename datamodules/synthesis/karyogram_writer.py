@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from common.config.schema import ComposedKaryogramsConfig, SheetConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import ABNORMAL, CHROMOSOMES, NORMAL, PREPARATION_LOSS, Karyotype
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest, natural_key
 from datamodules.synthesis.aberrations.numerical import derive
+from datamodules.synthesis.config import CompositionConfig, SheetConfig
 from datamodules.synthesis.karyogram_composer import Sheet, compose
 from datamodules.synthesis.karyogram_layout import Place
 from datamodules.synthesis.metaphase import Chromosome, Metaphase, read_metaphases
@@ -46,7 +46,7 @@ class _Karyogram(NamedTuple):
 
 
 def write_karyograms(
-    data: ComposedKaryogramsConfig,
+    data: CompositionConfig,
     chromosomes: Manifest,
     used: Mapping[str, Karyotype],
     folder: Path,
@@ -119,7 +119,7 @@ def _real(cell: Metaphase) -> _Karyogram:
     return _Karyogram(cell.name, str(karyotype.label), karyotype.kind, karyotype.iscn, REAL, cell, {})
 
 
-def _derived(cells: Sequence[Metaphase], data: ComposedKaryogramsConfig) -> Iterator[_Karyogram]:
+def _derived(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_Karyogram]:
     """Derive what is asked for, kind by kind; a normal cell is used once per kind, and all cells about as often.
 
     A kind walks the cells from the least used on, those used alike in an order of its own.

@@ -10,19 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from common.config.data import (
-    AugmentedConfig,
-    ComposedKaryogramsConfig,
-    HemAllConfig,
-    KaryogramsConfig,
-    SourceConfig,
-    SplitConfig,
-    TransformConfig,
-)
+from common.config.data import SourceConfig, SplitConfig, TransformConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
+from datamodules.sources.cnmc import HemAllConfig
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
+from datamodules.sources.karyograms import AugmentedConfig, KaryogramsConfig
 from datamodules.transforms.augmentation import Augmentation
 
 # What a copy is: the image that it is made of (H, W, 3), that image's row, and the number of the copy, from 1.

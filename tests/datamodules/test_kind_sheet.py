@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.config.schema import ChromosomesConfig, ComposedKaryogramsConfig
 from common.errors import UserError
 from datamodules import summary as module
 from datamodules.sources import scan
+from datamodules.sources.chromosomes import ChromosomesConfig
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
 from datamodules.summary import write_kind_sheet
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import scan_folder, write_class_folders

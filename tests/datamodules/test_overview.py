@@ -39,7 +39,7 @@ def test_images_without_a_label_and_a_class_called_all_have_rows_of_their_own():
 
 
 def test_scan_is_what_it_counts(tmp_path):
-    from common.config.schema import SyntheticConfig
+    from datamodules.sources.synthetic_cells import SyntheticConfig
 
     data = SyntheticConfig(source="synthetic", positive_class="all", images=8, subjects=4, size=32)
     manifest = scan(data, None, tmp_path, progress=False)

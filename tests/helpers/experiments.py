@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config.schema import DerivedConfig
 from datamodules.sources.cifar10 import CLASSES
+from datamodules.synthesis.config import DerivedConfig
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc, write_image

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common.config.schema import CnmcConfig, FolderConfig
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import scan
+from datamodules.sources.cnmc import CnmcConfig
+from datamodules.sources.folder import FolderConfig
 
 
 def cell_image(seed: int, size: int = 40, border: int = 6) -> np.ndarray:

@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
-from scipy.signal import find_peaks, savgol_filter
+import scipy
 
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import Chromosome
@@ -94,14 +93,14 @@ def measure(chromosome: Chromosome) -> Axis | None:
         return None
     widths = chromosome.mask.sum(axis=1)
     middles = (chromosome.mask * np.arange(chromosome.mask.shape[1])).sum(axis=1) / widths
-    line = gaussian_filter1d(middles, 0.03 * rows, mode="nearest")
+    line = scipy.ndimage.gaussian_filter1d(middles, 0.03 * rows, mode="nearest")
     if rows < _LEAST_ASPECT * np.median(widths) or np.ptp(line) > _MOST_DRIFT * rows:
         return None
-    slopes = savgol_filter(middles, _odd(0.15 * rows), 1, deriv=1)
+    slopes = scipy.signal.savgol_filter(middles, _odd(0.15 * rows), 1, deriv=1)
     means = np.where(chromosome.mask, chromosome.pixels, 0).sum(axis=1) / widths
     centromere = IDEOGRAM[chromosome.label].short_arm * rows
-    changes = savgol_filter(means, _odd(0.06 * rows), 2, deriv=1)
-    grays = gaussian_filter1d(means, 1.0)
+    changes = scipy.signal.savgol_filter(means, _odd(0.06 * rows), 2, deriv=1)
+    grays = scipy.ndimage.gaussian_filter1d(means, 1.0)
     textures = _textures(chromosome)
     return Axis(widths, middles, slopes, grays, changes, textures, _cuts(changes, slopes, centromere), centromere)
 
@@ -120,7 +119,7 @@ def _textures(chromosome: Chromosome) -> np.ndarray:
     right = width - 1 - chromosome.mask[:, ::-1].argmax(axis=1)
     columns = np.linspace(left, right, COLUMNS, axis=1)
     rows = np.repeat(np.arange(height)[:, None], COLUMNS, axis=1)
-    return map_coordinates(chromosome.pixels.astype(np.float64), [rows, columns], order=1)
+    return scipy.ndimage.map_coordinates(chromosome.pixels.astype(np.float64), [rows, columns], order=1)
 
 
 def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> np.ndarray:
@@ -128,7 +127,7 @@ def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> np.ndar
     rows = len(changes)
     inside = slice(tip_rows(rows), rows - tip_rows(rows))
     change = np.abs(changes)
-    peaks, _ = find_peaks(change, prominence=_WEAKEST * change[inside].max())
+    peaks, _ = scipy.signal.find_peaks(change, prominence=_WEAKEST * change[inside].max())
     cuts = np.unique(peaks[:, None] + np.arange(-_ABOUT, _ABOUT + 1))
     cuts = cuts[(cuts > inside.start) & (cuts < inside.stop) & (np.abs(cuts - centromere) > CENTROMERE * rows)]
     return cuts[np.abs(slopes[cuts]) <= _STEEPEST]

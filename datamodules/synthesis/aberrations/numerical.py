@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.config.schema import ComposedKaryogramsConfig, DerivedConfig
 from common.errors import UserError
 from common.karyotype import AUTOSOMES, NORMAL
 from datamodules.synthesis.aberrations.gains import bent_mirror_image, take_over
 from datamodules.synthesis.aberrations.structural import rearrange
+from datamodules.synthesis.config import CompositionConfig, DerivedConfig
 from datamodules.synthesis.metaphase import Chromosome, Metaphase
 
 
@@ -34,7 +34,7 @@ class Derived:
     facts: dict
 
 
-def check_changes(data: ComposedKaryogramsConfig) -> None:
+def check_changes(data: CompositionConfig) -> None:
     """Check what rules of abnormalities the user has set.
 
     Raises:
@@ -50,7 +50,7 @@ def check_changes(data: ComposedKaryogramsConfig) -> None:
 
 
 def derive(
-    cell: Metaphase, kind: str, donors: Sequence[Metaphase], data: ComposedKaryogramsConfig, rng: np.random.Generator
+    cell: Metaphase, kind: str, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
 ) -> Derived | None:
     """Make a normal cell abnormal; a pure function of its arguments and the state of ``rng``.
 
@@ -82,7 +82,7 @@ def derive(
     return _rearranged(cell, kind, data, rng)
 
 
-def _rearranged(cell: Metaphase, kind: str, data: ComposedKaryogramsConfig, rng: np.random.Generator) -> Derived | None:
+def _rearranged(cell: Metaphase, kind: str, data: CompositionConfig, rng: np.random.Generator) -> Derived | None:
     found = rearrange(cell.chromosomes, kind, data.segment, rng)
     if found is None:
         return None
@@ -95,28 +95,26 @@ def _rearranged(cell: Metaphase, kind: str, data: ComposedKaryogramsConfig, rng:
     return Derived(replace(cell, chromosomes=chromosomes), iscn, {"kind": kind, "chromosomes": found.facts})
 
 
-def _gain(
-    cell: Metaphase, donors: Sequence[Metaphase], data: ComposedKaryogramsConfig, rng: np.random.Generator
-) -> Derived:
+def _gain(cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator) -> Derived:
     return _with_one_more(cell, "gain", str(rng.choice(sorted(set(data.gained)))), donors, rng)
 
 
 def _sex_gain(
-    cell: Metaphase, donors: Sequence[Metaphase], data: ComposedKaryogramsConfig, rng: np.random.Generator
+    cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
 ) -> Derived:
     """XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY."""
     return _with_one_more(cell, "sex_gain", str(rng.choice(sorted(set(_sex(cell))))), donors, rng)
 
 
 def _sex_loss(
-    cell: Metaphase, donors: Sequence[Metaphase], data: ComposedKaryogramsConfig, rng: np.random.Generator
+    cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
 ) -> Derived:
     """45,X: XX loses one X, XY the Y."""
     return _with_one_less(cell, "sex_loss", "Y" if "Y" in _sex(cell) else "X", rng)
 
 
 def _autosome_loss(
-    cell: Metaphase, donors: Sequence[Metaphase], data: ComposedKaryogramsConfig, rng: np.random.Generator
+    cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
 ) -> Derived:
     return _with_one_less(cell, "autosome_loss", str(rng.choice(AUTOSOMES)), rng)
 

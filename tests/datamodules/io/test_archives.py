@@ -7,11 +7,13 @@ import struct
 
 import pytest
 
-from common.config.schema import CnmcConfig, FolderConfig, TableConfig
 from common.errors import UserError
 from datamodules.io import archives
 from datamodules.io.archives import Limits, resolve_data_dir, unpack
 from datamodules.sources import list_images
+from datamodules.sources.cnmc import CnmcConfig
+from datamodules.sources.folder import FolderConfig
+from datamodules.sources.table import TableConfig
 from tests.helpers.archives import patch, write_zip, zip_folder
 from tests.helpers.images import write_class_folders, write_cnmc, write_table
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.schema import ChromosomesConfig, SplitConfig
+from common.config.schema import SplitConfig
 from common.errors import UserError
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
 from datamodules.sources import list_images, scan
-from datamodules.sources.chromosomes import CLASSES, class_of
+from datamodules.sources.chromosomes import CLASSES, ChromosomesConfig, class_of
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import write_image
 from tests.helpers.real_data import real_data

@@ -6,11 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from common.config.schema import Cifar10Config
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images
-from datamodules.sources.cifar10 import CLASSES
+from datamodules.sources.cifar10 import CLASSES, Cifar10Config
 from tests.helpers.digits import write_batches
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.real_data import real_archive

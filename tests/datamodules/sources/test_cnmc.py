@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from common.config.schema import CnmcConfig, SplitConfig
+from common.config.schema import SplitConfig
 from common.errors import UserError
 from datamodules.manifest.splits import split
 from datamodules.sources import list_images
-from datamodules.sources.cnmc import PUBLISHED
+from datamodules.sources.cnmc import PUBLISHED, CnmcConfig
 from tests.helpers.images import cell_image, scan_cnmc, write_cnmc, write_image, write_prelim
 from tests.helpers.real_data import real_data
 

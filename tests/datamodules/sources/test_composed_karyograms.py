@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 
 from common.config.compose import check_config
-from common.config.schema import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.sources import composed_karyograms as composed_module
 from datamodules.sources import list_images, scan
+from datamodules.sources.chromosomes import ChromosomesConfig
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
 from datamodules.synthesis import karyogram_writer as module
+from datamodules.synthesis.config import DerivedConfig
 from datamodules.synthesis.karyogram_writer import read_karyograms
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image

@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.config.schema import FolderConfig
 from common.errors import UserError
 from datamodules.sources import scan
+from datamodules.sources.folder import FolderConfig
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 
 

@@ -1,7 +1,7 @@
 """Paper 003's data are C-NMC's under another name."""
 
-from common.config.schema import CnmcConfig, HemAllConfig
 from datamodules.sources import list_images
+from datamodules.sources.cnmc import CnmcConfig, HemAllConfig
 from tests.helpers.images import write_cnmc
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.config.schema import KaryogramsConfig
 from common.errors import UserError
 from datamodules.sources import scan
+from datamodules.sources.karyograms import KaryogramsConfig
 from tests.helpers.images import write_image
 from tests.helpers.real_data import real_data
 from tests.helpers.sheets import toy_sheet, write_karyograms

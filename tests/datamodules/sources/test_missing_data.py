@@ -2,9 +2,11 @@
 
 import pytest
 
-from common.config.schema import CnmcConfig, FolderConfig, TableConfig
 from common.errors import UserError
 from datamodules.sources import scan
+from datamodules.sources.cnmc import CnmcConfig
+from datamodules.sources.folder import FolderConfig
+from datamodules.sources.table import TableConfig
 
 CONFIGS = [
     CnmcConfig(source="cnmc", positive_class="all"),

@@ -5,11 +5,12 @@ import urllib.error
 import numpy as np
 import pytest
 
-from common.config.schema import MnistConfig, SplitConfig
+from common.config.schema import SplitConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.manifest.splits import split
 from datamodules.sources import list_images, mnist, scan
+from datamodules.sources.mnist import MnistConfig
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_idx, write_mnist
 from tests.helpers.real_data import real_data

@@ -12,12 +12,11 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from common.config.schema import SyntheticConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
-from datamodules.sources import scan
+from datamodules.sources import list_images, scan
 from datamodules.sources import synthetic_cells as module
-from datamodules.sources.synthetic_cells import draw_image, list_synthetic
+from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
 
 SMALL = SyntheticConfig(source="synthetic", positive_class="all", images=14, subjects=4, size=48)
 
@@ -57,15 +56,15 @@ def test_the_whole_cell_lies_on_exact_black(size):
 
 
 def test_pictures_are_drawn_once_and_again_where_one_is_missing(tmp_path, monkeypatch):
-    folder = list_synthetic(SMALL, tmp_path).root
+    folder = list_images(SMALL, None, tmp_path).root
     drawn = []
     monkeypatch.setattr(module, "draw_image", lambda data, number: (drawn.append(number), draw_image(data, number))[1])
-    list_synthetic(SMALL, tmp_path)
+    list_images(SMALL, None, tmp_path)
     assert drawn == []
     (folder / "all" / "UID_1_1_1_all.png").unlink()
-    list_synthetic(SMALL, tmp_path)
+    list_images(SMALL, None, tmp_path)
     assert sorted(drawn) == list(range(14))
-    assert list_synthetic(SMALL.model_copy(update={"ambiguous": 0.5}), tmp_path).root != folder
+    assert list_images(SMALL.model_copy(update={"ambiguous": 0.5}), None, tmp_path).root != folder
 
 
 def test_a_drawing_that_fails_leaves_nothing(tmp_path, monkeypatch):
@@ -76,23 +75,23 @@ def test_a_drawing_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "draw_image", fail)
     with pytest.raises(KeyboardInterrupt):
-        list_synthetic(SMALL, tmp_path)
+        list_images(SMALL, None, tmp_path)
     assert [entry.suffix for entry in tmp_path.iterdir()] in ([".lock"], [])
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path):
-    folder = list_synthetic(SMALL, tmp_path).root
+    folder = list_images(SMALL, None, tmp_path).root
     left_over = tmp_path / f".{folder.name}-killed"
     left_over.mkdir()
     (left_over / "half.png").write_bytes(b"\x89PNG")
     shutil.rmtree(folder)
-    list_synthetic(SMALL, tmp_path)
+    list_images(SMALL, None, tmp_path)
     assert not left_over.exists()
 
 
 def test_two_runs_at_once_share_one_drawing(tmp_path):
     found = []
-    threads = [threading.Thread(target=lambda: found.append(list_synthetic(SMALL, tmp_path))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(list_images(SMALL, None, tmp_path))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -103,7 +102,7 @@ def test_two_runs_at_once_share_one_drawing(tmp_path):
 
 def test_fewer_images_than_subjects_are_refused(tmp_path):
     with pytest.raises(UserError, match="data.images=4 is less than data.subjects=5"):
-        list_synthetic(SMALL.model_copy(update={"images": 4, "subjects": 5}), tmp_path)
+        list_images(SMALL.model_copy(update={"images": 4, "subjects": 5}), None, tmp_path)
 
 
 def test_colour_and_size_alone_do_not_tell_the_classes_apart():

@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import SyntheticChromosomesConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, name_karyotype
 from datamodules.io.decode import read_image
-from datamodules.sources import scan
+from datamodules.sources import list_images, scan
 from datamodules.sources import synthetic_chromosomes as module
 from datamodules.sources.synthetic_chromosomes import (
+    SyntheticChromosomesConfig,
     case_of,
     draw_picture,
     labels_of,
-    list_synthetic_chromosomes,
     traits_of,
 )
 from datamodules.synthesis.bands import BANDS
@@ -204,10 +203,10 @@ def test_both_sexes_are_normal_and_abnormal():
 
 
 def test_pictures_are_drawn_once(tmp_path, monkeypatch):
-    first = list_synthetic_chromosomes(SMALL, tmp_path, progress=False)
+    first = list_images(SMALL, None, tmp_path, progress=False)
     monkeypatch.setattr(module, "draw_picture", lambda *_: pytest.fail("drawn again"))
-    assert list_synthetic_chromosomes(SMALL, tmp_path, progress=False) == first
-    assert list_synthetic_chromosomes(SMALL.model_copy(update={"on_broken": "skip"}), tmp_path).root == first.root
+    assert list_images(SMALL, None, tmp_path, progress=False) == first
+    assert list_images(SMALL.model_copy(update={"on_broken": "skip"}), None, tmp_path).root == first.root
     assert len(list(first.root.rglob("*.png"))) == len(first.records)
 
 
@@ -219,23 +218,23 @@ def test_a_drawing_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "draw_picture", fail)
     with pytest.raises(KeyboardInterrupt):
-        list_synthetic_chromosomes(SMALL, tmp_path, progress=False)
+        list_images(SMALL, None, tmp_path, progress=False)
     assert [entry.suffix for entry in tmp_path.iterdir()] in ([".lock"], [])
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path):
-    folder = list_synthetic_chromosomes(SMALL, tmp_path, progress=False).root
+    folder = list_images(SMALL, None, tmp_path, progress=False).root
     left_over = tmp_path / f".{folder.name}-killed"
     left_over.mkdir()
     (left_over / "half.png").write_bytes(b"\x89PNG")
     shutil.rmtree(folder)
-    list_synthetic_chromosomes(SMALL, tmp_path, progress=False)
+    list_images(SMALL, None, tmp_path, progress=False)
     assert not left_over.exists()
 
 
 def test_two_runs_at_once_share_one_drawing(tmp_path):
     found = []
-    work = lambda: found.append(list_synthetic_chromosomes(SMALL, tmp_path, progress=False))  # noqa: E731
+    work = lambda: found.append(list_images(SMALL, None, tmp_path, progress=False))  # noqa: E731
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -247,13 +246,13 @@ def test_two_runs_at_once_share_one_drawing(tmp_path):
 
 def test_fewer_cells_than_cases_are_refused(tmp_path):
     with pytest.raises(UserError, match="data.cells=4 is less than data.cases=5"):
-        list_synthetic_chromosomes(SMALL.model_copy(update={"cases": 5}), tmp_path)
+        list_images(SMALL.model_copy(update={"cases": 5}), None, tmp_path)
     assert not any(tmp_path.iterdir())
 
 
 def test_a_positive_class_is_refused(tmp_path):
     with pytest.raises(UserError, match="data.positive_class=21 has no meaning with 24 classes"):
-        list_synthetic_chromosomes(SMALL.model_copy(update={"positive_class": "21"}), tmp_path)
+        list_images(SMALL.model_copy(update={"positive_class": "21"}), None, tmp_path)
     assert not any(tmp_path.iterdir())
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.config.schema import TableConfig
 from common.errors import UserError
 from datamodules.sources import scan
+from datamodules.sources.table import TableConfig
 from tests.helpers.images import cell_image, write_image, write_table
 
 ROWS = [

@@ -2,8 +2,7 @@
 
 from functools import cache
 
-from common.config.schema import SyntheticChromosomesConfig
-from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of
 from datamodules.synthesis.metaphase import Metaphase, to_chromosome
 
 

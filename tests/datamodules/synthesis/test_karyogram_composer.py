@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import SheetConfig
 from common.errors import UserError
 from common.karyotype import AUTOSOMES, CHROMOSOMES
+from datamodules.synthesis.config import SheetConfig
 from datamodules.synthesis.karyogram_composer import Sheet, compose
 from datamodules.synthesis.karyogram_layout import ROWS, TURN
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from common.config.schema import HemAllConfig, PaperSplit, SplitConfig, TransformConfig
+from common.config.schema import PaperSplit, SplitConfig, TransformConfig
 from common.errors import UserError
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.manifest import content_hash
 from datamodules.manifest.splits import split
-from datamodules.sources.cnmc import PUBLISHED
+from datamodules.sources.cnmc import PUBLISHED, HemAllConfig
 from datamodules.transforms.presplit_augmentation import expand
 from tests.helpers.images import write_cnmc
 from tests.helpers.manifests import make_manifest

@@ -5,19 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import (
-    AugmentedConfig,
-    ComposedKaryogramsConfig,
-    KaryogramsConfig,
-    SplitConfig,
-    TransformConfig,
-)
+from common.config.schema import SplitConfig, TransformConfig
 from common.errors import UserError
 from datamodules import image_datamodule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.inference.run_images import from_test_part
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
+from datamodules.sources.karyograms import AugmentedConfig, KaryogramsConfig
 from datamodules.transforms.presplit_augmentation import expand
 from tests.helpers.manifests import make_manifest
 from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms

@@ -5,7 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from common.config.schema import ComposedKaryogramsConfig, SyntheticChromosomesConfig
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.synthesis.aberrations.numerical import Derived, derive
 from datamodules.synthesis.metaphase import Metaphase
 from tests.datamodules.synthesis.karyotypes import drawn_cells

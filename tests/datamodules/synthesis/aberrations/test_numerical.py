@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import DerivedConfig
 from common.errors import UserError
 from datamodules.sources.chromosomes import class_of
 from datamodules.synthesis.aberrations.numerical import check_changes, derive
+from datamodules.synthesis.config import DerivedConfig
 from datamodules.synthesis.metaphase import Metaphase, to_chromosome
 from tests.datamodules.synthesis.aberrations.banded import lines
 from tests.datamodules.synthesis.aberrations.derived import DATA, derived_from, four_cells, of_sex, texts_of
