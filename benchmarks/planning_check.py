@@ -1,13 +1,15 @@
-"""How far the arithmetic of a plan can be off: the same on one core, beside real training steps."""
+"""The error of a plan's arithmetic: the same on one core, beside real training steps."""
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from benchmarks.planning.flops import CLASSES, apply_stage, composed, random_images, stage_costs
+from benchmarks.flops import CLASSES, apply_stage, random_images, stage_costs
 from common.config.schema import Config
+from common.sweeps.jobs import compose_config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import stages_of
@@ -19,14 +21,17 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
     The core's own GFLOP/s are those of a large matrix product, so the prediction is what a network would take that
     used the core as well as that does.
     """
-    config = composed(f"+experiment={name}", "trainer.accelerator=cpu", f"loader.batch_size={batch}")
+    config = compose_config(
+        [f"+experiment={name}", "weights=random", "trainer.accelerator=cpu", f"loader.batch_size={batch}"]
+    )
     stage = stage_costs(config)[-1]
     last = list(stages_of(config).values())[-1]
     model = build_classifier(config, CLASSES, None)[0]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        speed = _matrix_speed()
+        left, right = torch.rand(2, 1024, 1024)
+        speed = 2 * 1024**3 / _fastest(lambda: left @ right, 5)  # operations of the matrix product per second
         apply_stage(model, last)
         model.learning_rate = last.lr
         model.stage_steps = steps
@@ -34,37 +39,38 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
     finally:
         torch.set_num_threads(threads)
     predicted = batch * stage.training.flops / speed
-    facts = {"experiment": name, "stage": stage.name, "batch": batch, "gflops_step": batch * stage.training.flops / 1e9}
-    times = {"predicted_s": predicted, "measured_s": measured, "measured_over_predicted": measured / predicted}
-    return {**facts, "matrix_gflops_s": speed / 1e9, **times}
+    return {
+        "experiment": name,
+        "stage": stage.name,
+        "batch": batch,
+        "gflops_step": batch * stage.training.flops / 1e9,
+        "matrix_gflops_s": speed / 1e9,
+        "predicted_s": predicted,
+        "measured_s": measured,
+        "measured_over_predicted": measured / predicted,
+    }
 
 
-def _matrix_speed(side: int = 1024, rounds: int = 5) -> float:
-    """Operations per second of CPU time of a matrix product, the best of some rounds."""
-    left = torch.rand(side, side)
-    right = torch.rand(side, side)
+def _fastest(run: Callable[[], object], rounds: int) -> float:
+    """CPU seconds of the fastest of some rounds."""
     best = math.inf
     for _ in range(rounds):
         start = time.process_time()
-        left @ right
+        run()
         best = min(best, time.process_time() - start)
-    return 2 * side**3 / best
+    return best
 
 
 def _step_seconds(model: Classifier, config: Config, steps: int) -> float:
     """CPU seconds of a training step, the best of some."""
     configured = model.configure_optimizers()
-    if isinstance(configured, dict):
-        optimizer = configured["optimizer"]
-    else:
-        optimizer = configured
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     image = random_images(config, config.loader.batch_size, "cpu")
     label = torch.arange(len(image)) % 2
-    best = math.inf
-    for _ in range(steps + 1):
-        start = time.process_time()
+
+    def step() -> None:
         optimizer.zero_grad()
         model.loss(model(image), label, weighted=True).backward()
         optimizer.step()
-        best = min(best, time.process_time() - start)
-    return best
+
+    return _fastest(step, steps + 1)

@@ -1,17 +1,15 @@
-"""What a network asks for: operations and operators, counted on the network itself while nothing is computed."""
+"""Operations and operators of a network, counted on torch's meta device: nothing is computed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from common.config.compose import check_config
 from common.config.schema import Config, StageConfig
-from common.paths import ROOT
 from lightning_modules.backbones.backbone import resolve_modules, set_modes, set_trainable
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -23,7 +21,7 @@ CLASSES = ("hem", "all")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network asks for.
+    """Cost of a pass through a network.
 
     Attributes:
         flops: Operations of one image; a multiplication and an addition are two.
@@ -36,7 +34,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class StageCost:
-    """A stage: forward alone, as in validation, and forward with the backward pass of what trains."""
+    """Cost of a stage: forward alone, as in validation, and forward with the backward pass of what trains.
+
+    Attributes:
+        name: Of the stage.
+        epochs_least: Where it stops as early as its patience allows.
+        epochs_most: All of its epochs.
+        forward: Of validation.
+        training: Of training.
+    """
 
     name: str
     epochs_least: int
@@ -58,35 +64,28 @@ class OperatorCount(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def composed(*overrides: str) -> Config:
-    """Return the configuration that ``train.py`` would be given by the overrides, with weights from nowhere."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return check_config(compose("train", [*overrides, "weights=random"]))
-
-
 def stage_costs(config: Config) -> list[StageCost]:
-    """Return what each stage of an experiment asks for, counted on its own network at its own size.
+    """Return the cost of each stage of an experiment, counted on its own network at its own image size.
 
-    Nothing is computed: the network lies on torch's meta device. Convolutions, matrices and attention are counted, the
-    rest (normalisation, activations, pooling) is left out, as is usual.
+    Convolutions, matrix products and attention are counted; normalisation, activations and pooling are left out, as is
+    usual.
     """
     model = build_classifier(config, CLASSES, None)[0].to("meta")
     stopping = config.callbacks.early_stopping
-    found = []
+    costs = []
     for name, stage in stages_of(config).items():
         apply_stage(model, stage)
-        most = stage.max_epochs
+        least = stage.max_epochs
         if stopping.enabled:
-            least = min(most, 1 + (stage.patience or stopping.patience))
-        else:
-            least = most
-        costs = [_count(lambda kind=kind: _pass(model, config, kind)) for kind in ("forward", "training")]
-        found.append(StageCost(name, least, most, *costs))
-    return found
+            least = min(least, 1 + (stage.patience or stopping.patience))
+        forward = _count(partial(_forward, model, config))
+        training = _count(partial(_train, model, config))
+        costs.append(StageCost(name, least, stage.max_epochs, forward, training))
+    return costs
 
 
 def apply_stage(model: Classifier, stage: StageConfig) -> None:
-    """Freeze and unfreeze, and set the modes, as a training of the stage does."""
+    """Freeze and unfreeze modules, and set their modes, as a training of the stage does."""
     names = resolve_modules(model.backbone, stage.train)
     set_trainable(model.backbone, names)
     model.head.requires_grad_(True)
@@ -95,44 +94,37 @@ def apply_stage(model: Classifier, stage: StageConfig) -> None:
 
 
 def random_images(config: Config, batch: int, device: str) -> torch.Tensor:
-    """Return images of noise, float32 (batch, 3, H, W), of the size that an experiment has."""
+    """Return images of noise, float32 (batch, 3, H, W), of the size of an experiment."""
     size = config.prepare.size
     height, width = (size, size) if isinstance(size, int) else size
     return torch.rand(batch, 3, height, width, device=device)
 
 
-def _pass(model: Classifier, config: Config, kind: str) -> None:
-    """One pass over two images of nothing."""
-    with torch.set_grad_enabled(kind == "training"):
-        logits = model(random_images(config, COUNTED_BATCH, "meta"))
-        if kind == "training":
-            model.loss(logits, torch.zeros(COUNTED_BATCH, dtype=torch.long, device="meta"), weighted=True).backward()
+def _forward(model: Classifier, config: Config) -> None:
+    with torch.no_grad():
+        model(random_images(config, COUNTED_BATCH, "meta"))
+
+
+def _train(model: Classifier, config: Config) -> None:
+    logits = model(random_images(config, COUNTED_BATCH, "meta"))
+    labels = torch.zeros(COUNTED_BATCH, dtype=torch.long, device="meta")
+    model.loss(logits, labels, weighted=True).backward()
 
 
 def _count(run: Callable[[], None]) -> Cost:
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: _backward_flops}) as flops:
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: backward_flops}) as flops:
         run()
     with OperatorCount() as operators:
         run()
     return Cost(flops.get_total_flops() / COUNTED_BATCH, operators.count)
 
 
-def _backward_flops(  # noqa: PLR0913
-    grad_out: Any,
-    image: Any,
-    weight: Any,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-    output_mask: Sequence[bool],
-    **_: Any,
-) -> int:
-    """Of shapes: each of the two gradients takes as many operations as the convolution itself.
+def backward_flops(grad_out: Any, image: Any, weight: Any, *args: Any, **_: Any) -> int:
+    """Return the operations of a convolution's backward pass, of shapes: the arguments of aten.convolution_backward.
 
-    torch's own count takes the convolutions of depthwise networks for full ones: MobileNetV2's come out sevenfold.
+    Each of the two gradients takes as many operations as the convolution itself. torch's own count takes the
+    convolutions of depthwise networks for full ones: MobileNetV2's come out sevenfold.
     """
+    transposed: bool = args[4]
+    output_mask: Sequence[bool] = args[7]
     return sum(output_mask[:2]) * conv_flop_count(image, weight, grad_out, transposed)

@@ -1,1 +1,0 @@
-"""Estimates of what a sweep costs: ``python -m benchmarks.planning --help``."""
