@@ -240,7 +240,7 @@ def sweep(  # noqa: PLR0913 - the options of a command line
     machine = machine_with(assume or [])
     names = experiments_of(name)
     from benchmarks.flops import stage_costs
-    from common.sweeps.jobs import compose_config
+    from common.config.compose import compose_config
 
     part = images // folds
     experiments = []

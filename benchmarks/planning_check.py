@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from benchmarks.flops import CLASSES, apply_stage, random_images, stage_costs
+from common.config.compose import compose_config
 from common.config.schema import Config
-from common.sweeps.jobs import compose_config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import stages_of

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
+    from optuna.trial import FrozenTrial
 
 
 def run_in_process(
@@ -39,3 +40,8 @@ def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     (jobs,) = BasicSweeper.split_arguments(parsed, None)
     return [tuple(job) for job in jobs]
+
+
+def trial_id(trial: "FrozenTrial") -> int:
+    """Return the id by which a storage of Optuna knows a trial; its number counts within its study."""
+    return trial._trial_id

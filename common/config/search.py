@@ -36,6 +36,11 @@ class DimensionConfig(StrictModel):
             return self.choices
         return (self.low, self.high)
 
+    def __str__(self) -> str:
+        if self.choices is not None:
+            return ", ".join(map(str, self.choices))
+        return f"{self.low:g} to {self.high:g}" + (", logarithmic" if self.log else "")
+
     @model_validator(mode="after")
     def _is_range_or_choices(self) -> "DimensionConfig":
         if self.choices is not None:

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from benchmarks import planning, planning_check
 from benchmarks.flops import Cost, OperatorCount, StageCost, backward_flops, stage_costs
 from benchmarks.planning import Experiment, Images, Machine
+from common.config.compose import compose_config
 from common.errors import UserError
-from common.sweeps.jobs import compose_config
 
 MACHINE = Machine(peak_tflops=100.0, utilisation=0.5, operator_us=10.0, step_ms=1.0, startup_s=36.0)
 RESNET = ("+experiment=resnet50_features", "data=synthetic")

@@ -1,14 +1,18 @@
-"""What a search leaves: a table of its trials, pictures, and how to train the best."""
+"""The output of a search: a table of its trials, a picture per searched key, and how to train the best."""
 
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from rich import box
@@ -19,7 +23,7 @@ from common.cli import console, say, warn
 from common.config.search import SearchConfig, Value
 from common.errors import UserError
 from common.files import write_csv, write_text
-from workflows.tuning.plots import scatter
+from evaluation.core.plots import COLOURS, NAMES, canvas
 from workflows.tuning.study import is_lost
 
 STATES = {
@@ -30,163 +34,222 @@ STATES = {
     TrialState.WAITING: "waiting",
 }
 STYLES = {"failed": "red", "pruned": "dim", "waiting": "dim"}
+MARK_SIZE = 64  # square points
+FAILED_HEIGHT = 0.985  # of the marks of failed trials, share of the panel's height
+LABELS = {**NAMES, "batch_size": "batch size", "loss": "loss", "max_epochs": "epochs"}
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
-class Found:
-    """Where a search writes, and all that its tables and pictures say beside its trials.
+class SearchReport:
+    """Writes the tables and pictures of a search.
 
     Attributes:
         folder: The study's folder.
-        search: What is searched, and how.
+        search: The search's settings.
         monitor: The metric, such as "val/auc".
         mode: Whether its least ("min") or largest ("max") value is best.
-        about: Facts for the titles, see :func:`evaluation.core.headings.heading`.
+        facts: For the titles, see :func:`evaluation.core.headings.heading`.
         typed: The overrides that the user typed.
-        composed: What Hydra composed of them, without the search.
+        composed: Their composition by Hydra, without the search.
     """
 
     folder: Path
     search: SearchConfig
     monitor: str
     mode: str
-    about: Mapping[str, Any]
+    facts: Mapping[str, Any]
     typed: Sequence[str]
     composed: DictConfig
 
+    def write_table(self, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
+        """Write trials.csv and return it: a row per trial; what is unknown is missing.
 
-def trials_table(found: Found, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
-    """Return a row per trial: number, state, metric, values, and how it went; what is not known is missing.
+        Trials whose process died, and that were tried again, have the state "repeated".
+        """
+        rows = []
+        for trial in trials:
+            ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            row = {"number": trial.number, "state": "repeated" if is_lost(trial) else STATES[trial.state]}
+            row |= {self.monitor: trial.value if ended else None}
+            row |= {key: trial.params.get(key) for key in self.search.space}
+            row |= {name: trial.user_attrs.get(name) for name in ("val_loss", "val_acc")}
+            row |= {"seconds": trial.duration.total_seconds() if trial.duration else None}
+            row |= {name: trial.user_attrs.get(name) for name in ("run", "message")}
+            rows.append(row)
+        columns = ["number", "state", self.monitor, *self.search.space, "val_loss", "val_acc", "seconds"]
+        # A searched value stays what it is: pandas would make 16 a 16.0 where another trial has none yet.
+        table = pd.DataFrame(rows, columns=[*columns, "run", "message"], dtype=object)
+        table = table.astype(dict.fromkeys([self.monitor, "val_loss", "val_acc", "seconds"], float))
+        write_csv(self.folder / "trials.csv", table)
+        return table
 
-    Trials whose process died, and that were tried again, have the state "repeated".
-    """
-    rows = []
-    for trial in trials:
-        ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        facts = {name: trial.user_attrs.get(name) for name in ("val_loss", "val_acc", "run", "message")}
-        rows.append(
-            {
-                "number": trial.number,
-                "state": "repeated" if is_lost(trial) else STATES[trial.state],
-                found.monitor: trial.value if ended else None,
-                **{key: trial.params.get(key) for key in found.search.space},
-                "val_loss": facts["val_loss"],
-                "val_acc": facts["val_acc"],
-                "seconds": trial.duration.total_seconds() if trial.duration else None,
-                "run": facts["run"],
-                "message": facts["message"],
-            }
-        )
-    columns = ["number", "state", found.monitor, *found.search.space]
-    columns += ["val_loss", "val_acc", "seconds", "run", "message"]
-    numbers = {found.monitor, "val_loss", "val_acc", "seconds"}
-    # A searched value stays what it is: pandas would make 16 a 16.0 where another trial has none yet.
-    kinds = {column: float if column in numbers else object for column in columns}
-    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kinds[name]) for name in columns})
+    def write(self, trials: Sequence[FrozenTrial], show: bool = False) -> None:
+        """Write the table, a picture per searched key, and best.yaml; with ``show`` print the table and the best.
 
+        Raises:
+            UserError: With ``show``, when no trial ended well.
+        """
+        table = self.write_table(trials)
+        facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
+        for key, dimension in self.search.space.items():
+            scatter(self.folder / f"loss_by_{key}.png", table, key, dimension.log, self.monitor, facts)
+        if show:
+            console.print(self._terminal_table(table), *_failures(table), sep="\n")
+        finished = table[table["state"] == "finished"]
+        if not finished.empty:
+            values = finished[self.monitor]
+            best = values.idxmin() if self.mode == "min" else values.idxmax()
+            self._write_best(finished.loc[best], show)
+        elif show and "running" not in set(table["state"]):
+            warn(f"all of it: {self.folder}")
+            messages = table["message"].dropna()
+            last = f": {messages.iloc[-1]}" if len(messages) else ""
+            raise UserError(f"none of {len(table)} trials ended well, see {self.folder / 'trials.csv'}; the last{last}")
 
-def write_trials(found: Found, trials: Sequence[FrozenTrial]) -> pd.DataFrame:
-    """Write and return the table of all trials so far."""
-    table = trials_table(found, trials)
-    write_csv(found.folder / "trials.csv", table)
-    return table
+    def _write_best(self, best: pd.Series, show: bool) -> None:
+        overrides = [override(key, best[key], self.composed) for key in self.search.space]
+        own = []
+        for word in self.typed:  # without those of the search, of where it ran, and those that the search sets
+            key = word.lstrip("+~").split("=")[0]
+            if key.split(".")[0] not in ("search", "cluster", "hydra") and key not in self.search.space:
+                own.append(word)
+        command = shlex.join(["python", "train.py", *own, *overrides])
+        facts = {
+            "trial": int(best["number"]),
+            "monitor": self.monitor,
+            "value": float(best[self.monitor]),
+            "run": best["run"],
+            "overrides": overrides,
+            "command": command,
+        }
+        write_text(self.folder / "best.yaml", yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000))
+        if show:
+            say(f"best: trial {facts['trial']}, {self.monitor} {facts['value']:.4f}", str(best["run"]))
+            say("command that trains it", command)
+            say(f"all of it: {self.folder}")
 
-
-def write_found(found: Found, trials: Sequence[FrozenTrial], show: bool = False) -> None:
-    """Write the table, a picture per searched key, and best.yaml; with ``show`` print the table and the best.
-
-    Raises:
-        UserError: With ``show``, when no trial ended well.
-    """
-    table = write_trials(found, trials)
-    title = f"{found.about['name']}, search ({found.search.sampler})"
-    for key, dimension in found.search.space.items():
-        path = found.folder / f"loss_by_{key}.png"
-        scatter(path, table, key, dimension.log, found.monitor, {**found.about, "name": title})
-    if show:
-        console.print(_printed(found, table), *_reasons(table), sep="\n")
-    finished = table[table["state"] == "finished"]
-    if finished.empty:
-        if show and "running" not in set(table["state"]):
-            _refuse_none(found, table)
-        return
-    _write_best(found, finished.loc[getattr(finished[found.monitor], f"idx{found.mode}")()], show)
-
-
-def _write_best(found: Found, best: pd.Series, show: bool) -> None:
-    overrides = [override(key, best[key], found.composed) for key in found.search.space]
-    kept = [word for word in found.typed if not _is_of_search(word, found.search)]
-    command = shlex.join(["python", "train.py", *kept, *overrides])
-    facts = {
-        "trial": int(best["number"]),
-        "monitor": found.monitor,
-        "value": float(best[found.monitor]),
-        "run": best["run"],
-        "overrides": overrides,
-        "command": command,
-    }
-    write_text(found.folder / "best.yaml", yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000))
-    if show:
-        say(f"best: trial {facts['trial']}, {found.monitor} {facts['value']:.4f}", str(best["run"]))
-        say("what trains it", command)
-        say(f"all of it: {found.folder}")
+    def _terminal_table(self, table: pd.DataFrame) -> Table:
+        """The trials for the terminal; 80 characters take two keys."""
+        metrics = {self.monitor: self.monitor, "val/loss": "val_loss", "val/acc": "val_acc"}
+        keys = list(self.search.space)
+        shown = Table("trial", "state", box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in (*metrics, *(key.split(".")[-1] for key in keys), "min"):
+            shown.add_column(heading, justify="right")
+        for row in table.to_dict("records"):
+            cells = [_number(row[column], ".4f" if row[column] < 100 else ".3g") for column in metrics.values()]
+            cells += [_number(row[key], ".3g") for key in keys]
+            cells += [_number(row["seconds"] / 60, ".1f")]
+            shown.add_row(str(row["number"]), row["state"], *map(Text, cells), style=STYLES.get(row["state"]))
+        return shown
 
 
 def override(key: str, value: Value, composed: DictConfig | None = None) -> str:
     """Return a value as one types it: ``key=value``, or ``+key=value`` where ``composed`` has no such key yet."""
-    if isinstance(value, bool):
-        text = str(value).lower()
-    else:
-        text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
         text = '"' + value.replace('"', '\\"') + '"'
-    new = composed is not None and OmegaConf.select(composed, key, default=_ABSENT) is _ABSENT
-    return f"{'+' if new else ''}{key}={text}"
+    is_new = composed is not None and OmegaConf.select(composed, key, default=_ABSENT) is _ABSENT
+    return f"{'+' if is_new else ''}{key}={text}"
 
 
-_ABSENT = object()
+def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str, facts: dict) -> None:
+    """Draw the validation loss of each trial over the value of one key (paper 001, figures 3.3 and 3.4).
+
+    Finished trials are filled and pruned ones hollow, both at their best epoch and coloured by the validation accuracy;
+    failed ones, which have no loss, are crosses at the top edge. A ring marks the best trial.
+
+    Args:
+        path: PNG to write.
+        trials: Of ``SearchReport.write_table``; states other than these three are not drawn.
+        key: The searched key.
+        log: Whether its values were drawn on a logarithmic scale.
+        monitor: The metric that decides: of a loss the lowest is best, of anything else the highest.
+        facts: For the title.
+    """
+    drawn = trials[trials["state"].isin(["finished", "pruned", "failed"]) & trials[key].notna()]
+    is_number = [isinstance(value, Number) and not isinstance(value, bool) for value in drawn[key]]
+    if all(is_number):
+        drawn = drawn.assign(place=drawn[key].astype(float))
+    else:
+        names = sorted(drawn[key].unique(), key=str)
+        drawn = drawn.assign(place=drawn[key].map(names.index).astype(float))
+    failed = drawn[drawn["state"] == "failed"]
+    measured = drawn[(drawn["state"] != "failed") & drawn["val_loss"].notna()]
+    with canvas(path, (7.4, 5.2), facts) as figure:
+        axis = figure.subplots()
+        _scale_places(axis, drawn[key], drawn["place"], log)
+        _draw_losses(axis, measured)
+        finished = measured[(measured["state"] == "finished") & measured[monitor].notna()]
+        if len(finished):
+            values = finished[monitor].astype(float)
+            best = finished.loc[values.idxmin() if monitor.endswith("loss") else values.idxmax()]
+            style = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.6, "zorder": 5}
+            label = f"best by validation {_label(monitor.split('/')[-1])}"
+            axis.scatter(best["place"], best["val_loss"], 4 * MARK_SIZE, label=label, **style)
+        if len(failed):
+            edge = {"transform": axis.get_xaxis_transform(), "clip_on": False, "zorder": 4, "linewidths": 2}
+            heights = np.full(len(failed), FAILED_HEIGHT)
+            label = f"failed ({len(failed)})"
+            axis.scatter(failed["place"], heights, MARK_SIZE, COLOURS[1], "x", label=label, **edge)
+        axis.set(xlabel=f"{_label(key)} ({key})", ylabel="validation loss at the best epoch")
+        if len(drawn):
+            figure.legend(loc="outside lower center", ncols=4)
 
 
-def _is_of_search(word: str, search: SearchConfig) -> bool:
-    """Whether a typed override is of the search or of where it ran, or sets a key that the search sets."""
-    key = word.lstrip("+~").split("=")[0]
-    return key.split(".")[0] in ("search", "cluster", "hydra") or key in search.space
+def _draw_losses(axis: Axes, trials: pd.DataFrame) -> None:
+    if trials.empty:
+        axis.set(ylim=(0, 1), yticks=[])
+        return
+    accuracy = trials["val_acc"].astype(float)
+    limits = (accuracy.min(), accuracy.max()) if accuracy.min() < accuracy.max() else (0, 1)
+    losses = trials["val_loss"].astype(float)
+    everything = axis.scatter([], [], c=[], vmin=limits[0], vmax=limits[1], cmap="viridis")
+    colours = everything.to_rgba(accuracy)
+    for state in ("finished", "pruned"):
+        rows = (trials["state"] == state).to_numpy()
+        if rows.any():
+            faces = colours[rows] if state == "finished" else "none"
+            style = {"edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
+            axis.scatter(trials["place"][rows], losses[rows], MARK_SIZE, facecolors=faces, **style)
+            grey = {"edgecolors": "#777777", "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
+            axis.scatter([], [], MARK_SIZE, facecolors="#777777" if state == "finished" else "none", **grey)
+    # One bad trial's loss would flatten all others; and the topmost must not meet the crosses.
+    if losses.max() > 5 * losses.min() > 0:
+        axis.set_yscale("log")
+        axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+        axis.yaxis.set_major_formatter("{x:g}")
+    axis.margins(y=0.12)
+    axis.figure.colorbar(everything, ax=axis, pad=0.02).set_label("validation accuracy")
 
 
-def _printed(found: Found, table: pd.DataFrame) -> Table:
-    """The trials for the terminal; 80 characters take two keys."""
-    metrics = {found.monitor: found.monitor, "val/loss": "val_loss", "val/acc": "val_acc"}
-    shown = Table("trial", "state", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in (*metrics, *(key.split(".")[-1] for key in found.search.space), "min"):
-        shown.add_column(column, justify="right")
-    for row in table.to_dict("records"):
-        cells = [_number(row[column], ".4f" if row[column] < 100 else ".3g") for column in metrics.values()]
-        cells += [_number(row[key], ".3g") for key in found.search.space]
-        cells += [_number(row["seconds"] / 60, ".1f")]
-        shown.add_row(str(row["number"]), row["state"], *map(Text, cells), style=STYLES.get(row["state"]))
-    return shown
+def _scale_places(axis: Axes, values: pd.Series, places: pd.Series, log: bool) -> None:
+    """A logarithmic axis where the search had one, or where few numbers double and double again; else a linear one."""
+    few = np.unique(places)
+    if log:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+    elif 1 < len(few) <= 10:
+        names = dict(zip(places, values, strict=True))
+        if few.min() > 0 and few.max() >= 4 * few.min():
+            axis.set_xscale("log", base=2)
+        axis.xaxis.set(major_locator=FixedLocator(list(few)), minor_locator=NullLocator())
+        axis.xaxis.set_major_formatter(lambda place, _: f"{names.get(place, place)}")
 
 
-def _reasons(table: pd.DataFrame) -> list[Text]:
+def _label(key: str) -> str:
+    last = key.split(".")[-1]
+    return LABELS.get(last, last.replace("_", " "))
+
+
+def _failures(table: pd.DataFrame) -> list[Text]:
     """Why trials failed: each reason once, with the numbers of the trials."""
     failed = table[table["state"] == "failed"]
     groups = failed.groupby("message", sort=False, dropna=False)["number"]
     return [Text(f"! failed: {', '.join(map(str, numbers))}: {message}", "red") for message, numbers in groups]
 
 
-def _number(value: Any, form: str) -> str:
+def _number(value: Any, digits: str) -> str:
     if pd.isna(value):
         return ""
-    if isinstance(value, float):
-        return format(value, form)
-    return str(value)
-
-
-def _refuse_none(found: Found, table: pd.DataFrame) -> None:
-    warn(f"all of it: {found.folder}")
-    messages = table["message"].dropna()
-    if len(messages):
-        last = f": {messages.iloc[-1]}"
-    else:
-        last = ""
-    raise UserError(f"none of {len(table)} trials ended well, see {found.folder / 'trials.csv'}; the last{last}")
+    return format(value, digits) if isinstance(value, float) else str(value)

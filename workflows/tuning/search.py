@@ -1,4 +1,4 @@
-"""A search over settings: each trial is an ordinary run of train.py, judged by its validation part."""
+"""A search over settings: each trial is an ordinary run of train.py, evaluated on its validation part."""
 
 import errno
 import math
@@ -31,7 +31,7 @@ from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import MetricReporter
 from lightning_modules.stages.fit import read_score, set_up_torch
 from workflows import train
-from workflows.tuning.results import Found, override, write_found, write_trials
+from workflows.tuning.results import SearchReport, override
 from workflows.tuning.space import check_space, with_values
 from workflows.tuning.study import SharedStudy, open_study
 
@@ -44,8 +44,8 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     """Search, or continue the search that is there, up to its number of trials; return the study's folder.
 
     Args:
-        search: What is searched, and how.
-        composed: What Hydra composed of the rest.
+        search: The search's settings.
+        composed: The composition of the rest.
         typed: The overrides that the user typed, for the command that trains the best.
 
     Raises:
@@ -54,29 +54,33 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     config = check_space(search, composed)
     data, contents = inspect(config)
     identity = run_identity(config, contents)
-    about = {**run_facts(config, identity), **data.facts()}
+    facts = {**run_facts(config, identity), **data.facts()}
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
-    direction = {"min": "minimize", "max": "maximize"}[config.callbacks.mode]
-    found = Found(folder, search, config.callbacks.monitor, config.callbacks.mode, about, typed, composed)
+    mode = config.callbacks.mode
+    direction = "minimize" if mode == "min" else "maximize"
+    report = SearchReport(folder, search, config.callbacks.monitor, mode, facts, typed, composed)
     with open_study(Path(search.storage or folder / "journal.log"), name, search, direction) as study:
-        wish = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
+        goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
         warn(*data.warnings())
-        say(str(folder), wish, *(f"{key}: {_said(search, key)}" for key in search.space), *data.describe())
+        say(str(folder), goal, *(f"{key}: {values}" for key, values in search.space.items()), *data.describe())
         try:
-            _search(study, found, config)
-        except BaseException:  # what was found so far is kept; the reason must not be hidden
+            _run_trials(study, report)
+        except BaseException:  # finished trials are written; the reason must not be hidden
             with suppress(Exception), _writing(folder):
-                write_found(found, study.trials)
+                report.write(study.trials)
             raise
-        _tell_of_others(study)
+        for host, numbers in study.running_elsewhere().items():
+            when = f"{search.heartbeat_seconds:g} s after their last heartbeat, or with search.gone_hosts=[{host}]"
+            trials = ", ".join(map(str, numbers))
+            warn(f"trials {trials} run on {host}: if it is gone, the same command tries them again, {when}")
         with _writing(folder):
-            write_found(found, study.trials, show=True)
+            report.write(study.trials, show=True)
     return folder
 
 
 def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
-    """Look at data, weights and network before the first trial: what is wrong there is no trial's fault.
+    """Read data, weights and network before the first trial: an error there is no trial's fault.
 
     Returns:
         The data, inspected, and the hashes of contents that belong to the identity of a run.
@@ -106,52 +110,50 @@ def study_name(search: SearchConfig, config: Config, identity: Mapping[str, Any]
     return f"{config.name}-{sha256_of_value([how, OmegaConf.to_container(settings), identity['contents']])[:8]}"
 
 
-def _search(study: SharedStudy, found: Found, config: Config) -> None:
+def _run_trials(study: SharedStudy, report: SearchReport) -> None:
     """Run trials until there are enough, or time is up."""
-    minutes = found.search.timeout_minutes
-    if minutes is None:
-        end = math.inf
-    else:
-        end = monotonic() + 60 * minutes
+    minutes = report.search.timeout_minutes
+    end = math.inf if minutes is None else monotonic() + 60 * minutes
     while monotonic() < end and (trial := study.claim()) is not None:
         try:
-            _try(study, trial, found, config)
+            _run_trial(study, trial, report)
         except UpdateFinishedTrialError:
             warn(f"trial {trial.number} was ended by another process, which took this one for dead")
-        with _writing(found.folder):
-            write_trials(found, study.trials)
+        with _writing(report.folder):
+            report.write_table(study.trials)
     if monotonic() >= end:
         warn(f"search.timeout_minutes={minutes} is over: the same command goes on")
 
 
-def _try(study: SharedStudy, trial: optuna.Trial, found: Found, config: Config) -> None:
-    """Train one trial, and say in the study how it ended."""
+def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) -> None:
+    """Train one trial, and record in the study how it ended."""
     values = ", ".join(override(key, value) for key, value in trial.params.items())
     say(f"trial {trial.number}: {values}")
     try:
         study.wait_for_twin(trial)
         with _quiet():
-            folder = train.run(with_values(found.composed, trial.params), partial(_watch, trial, found.monitor))
-        facts = _facts(folder, found)
+            config = with_values(report.composed, trial.params)
+            folder = train.run(config, partial(_reporters, trial, report.monitor))
         score = read_score(folder)
-        study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **facts)
-        _note(f"{found.monitor} {score:.4f}: {folder}")
+        study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **_best_epoch(folder, report))
+        outcome = f"{report.monitor} {score:.4f}: {folder}"
     except Pruned as reason:
-        _note(f"pruned: {reason}")
         folder = Path(trial.user_attrs["run"])
-        study.finish(trial, TrialState.PRUNED, message=str(reason), **_facts(folder, found))
+        study.finish(trial, TrialState.PRUNED, message=str(reason), **_best_epoch(folder, report))
+        outcome = f"pruned: {reason}"
     except Exception as error:
         if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # a full disk: the next would end alike
             study.give_back(trial, f"{type(error).__name__}: {error}")
             raise
-        message = _explained(error)
-        warn(f"failed: {message}")
+        message = _error_message(error)
         study.finish(trial, TrialState.FAIL, message=message)
+        outcome = f"failed: {message}"
     except BaseException as end:  # Ctrl-C, or Lightning's exit after it, or preempted by Slurm
-        how = getattr(end, "status", "interrupted")
-        study.give_back(trial, how)
-        warn(f"{how}: the same command goes on")
+        status = getattr(end, "status", "interrupted")
+        study.give_back(trial, status)
+        warn(f"{status}: the same command goes on")
         raise
+    console.print(f"  {outcome}", markup=False, soft_wrap=True)
     garbage_collection_cuda()
 
 
@@ -163,13 +165,9 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
 
 
-def _note(text: str) -> None:
-    console.print(f"  {text}", markup=False, soft_wrap=True)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let a run be silent, its table of the test part above all: nobody should choose settings by that."""
+    """Silence a run, above all its table of the test part: nobody should choose settings by that."""
     console.quiet = True
     try:
         yield
@@ -177,7 +175,7 @@ def _quiet() -> Iterator[None]:
         console.quiet = False
 
 
-def _watch(trial: optuna.Trial, monitor: str, folder: Path) -> list[MetricReporter]:
+def _reporters(trial: optuna.Trial, monitor: str, folder: Path) -> list[MetricReporter]:
     trial.set_user_attr("run", str(folder))
     return [MetricReporter(monitor, partial(_report, trial))]
 
@@ -194,20 +192,21 @@ def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
         raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
 
 
-def _facts(folder: Path, found: Found) -> dict[str, float]:
+def _best_epoch(folder: Path, report: SearchReport) -> dict[str, float]:
     """The validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
     history = read_history(folder)
-    if found.monitor not in history:
+    if report.monitor not in history:
         return {}
-    last = history[history["stage"] == history["stage"].iloc[-1]].dropna(subset=[found.monitor])
+    last = history[history["stage"] == history["stage"].iloc[-1]].dropna(subset=[report.monitor])
     if last.empty:
         return {}
-    row = last.loc[getattr(last[found.monitor], f"idx{found.mode}")()]
+    scores = last[report.monitor]
+    row = last.loc[scores.idxmin() if report.mode == "min" else scores.idxmax()]
     return {f"val_{name}": float(row[f"val/{name}"]) for name in ("loss", "acc") if f"val/{name}" in row}
 
 
-def _explained(error: Exception) -> str:
-    """One line for the trial's message. What is nobody's known mistake is printed in full, too."""
+def _error_message(error: Exception) -> str:
+    """One line for the trial's message; what is neither a user's error nor a lack of memory is printed in full, too."""
     text = " ".join(str(error).split())[:300]
     if isinstance(error, UserError):
         return text
@@ -215,17 +214,3 @@ def _explained(error: Exception) -> str:
         return f"out of memory: {text}"
     traceback.print_exception(error)
     return f"{type(error).__name__}: {text}"
-
-
-def _said(search: SearchConfig, key: str) -> str:
-    dimension = search.space[key]
-    if dimension.choices is not None:
-        return ", ".join(map(str, dimension.choices))
-    return f"{dimension.low:g} to {dimension.high:g}" + (", logarithmic" if dimension.log else "")
-
-
-def _tell_of_others(study: SharedStudy) -> None:
-    for host, numbers in study.elsewhere().items():
-        which = ", ".join(map(str, numbers))
-        when = f"{study.search.heartbeat_seconds:g} s after their last sign of life, or with search.gone_hosts=[{host}]"
-        warn(f"trials {which} run on {host}: if it is gone, the same command tries them again, {when}")

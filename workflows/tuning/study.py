@@ -4,48 +4,146 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
+from uuid import uuid4
 
 import optuna
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
+from common.compat import trial_id
 from common.config.search import DimensionConfig, SearchConfig
 from common.errors import UserError
 from common.seeds import derive_seed
-from workflows.tuning.liveness import Heartbeats
 
 HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname()  # two nodes of Slurm may share a machine, in tests
-TRIES = 3  # of one trial: a process that dies each time is not to be blamed on chance
-POLL = 2.0  # seconds between two looks at what another process does
+ATTEMPTS = 3  # of one trial: a process that dies each time does not die by chance
+POLL = 2.0  # seconds between two looks at the trial of another process
+BEAT = 5.0  # seconds between two heartbeats, at most
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-class SharedStudy:
-    """One process's hold on a study; use :func:`open_study`.
+class Heartbeats:
+    """Which processes of a study are alive: each holds the lock of a file of its own, and touches it regularly.
 
-    A process shows a sign of life (see ``liveness.Signs``), and its trials name it. What asks for a trial
-    does so under one lock, so that the trials of all processes together are as many as wished. The processes may be
-    those of several machines, where the file system passes locks from one to another: NFS from version 4, Lustre
-    mounted with ``flock`` (not ``localflock``), GPFS, BeeGFS with its remote locks switched on.
+    A process of this machine is dead when nobody holds the lock of its file: that shows at once, even if its process id
+    was given to another. A file system shared by several machines may take long to free the lock of a dead machine, or
+    may not pass locks from one machine to another. So a process of another machine is dead when its file has not been
+    touched for a while *and* nobody holds its lock. Times are compared as the file system gives them, never by two
+    clocks.
+
+    Args:
+        folder: Holds the files.
+        patience: Seconds without a touch after which a process of another machine may be dead.
+    """
+
+    def __init__(self, folder: Path, patience: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.patience = patience
+        self.name = uuid4().hex
+        # Not of one thread: the one that touches the file may have to lock it again.
+        self._lock = FileLock(folder / self.name, thread_local=False)
+        self._renewing = Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold this process's file, and touch it from a thread: a step of the training may take long."""
+        ended = Event()
+        with self._lock:
+            thread = Thread(target=self._beat, args=(ended,), name="heartbeat", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+                (self.folder / self.name).unlink(missing_ok=True)
+
+    def renew(self) -> None:
+        """Make this process's file again where it was removed, by hand or by a process that took this one for dead.
+
+        Without it, all later trials of this process would be taken for a dead one's.
+        """
+        with self._renewing:
+            if self._lock.is_locked and not (self.folder / self.name).exists():
+                self._lock.release()
+                self._lock.acquire()
+
+    def is_dead(self, name: str, elsewhere: bool) -> bool:
+        """Tell whether a process is dead, and remove its file if so; this process never is.
+
+        Args:
+            name: Of its file.
+            elsewhere: Whether it is of another machine.
+        """
+        file = self.folder / name
+        if name == self.name:
+            return False
+        if not file.exists():  # removed by its process, or by one that took it for dead
+            return True
+        if elsewhere and self._silence(file) <= self.patience:
+            return False
+        try:
+            with FileLock(file, timeout=0):
+                pass
+        except Timeout:
+            return False
+        file.unlink(missing_ok=True)
+        return True
+
+    def _beat(self, ended: Event) -> None:
+        while not ended.wait(min(BEAT, self.patience / 5)):
+            with suppress(OSError):  # a file system that is away for a moment
+                self.renew()
+                os.utime(self.folder / self.name)
+
+    def _silence(self, file: Path) -> float:
+        """Seconds since a file was touched, by the clock of the file system: that of a file touched just now."""
+        now = self.folder / f"{self.name}.now"
+        now.touch()
+        try:
+            return _touched(now) - _touched(file)
+        except FileNotFoundError:  # the process has just ended
+            return float("inf")
+        finally:
+            now.unlink(missing_ok=True)
+
+
+def _touched(path: Path) -> float:
+    with open(path) as file:  # opened: a network's file system then asks its server, instead of its cache
+        return os.fstat(file.fileno()).st_mtime
+
+
+class SharedStudy:
+    """One process's view of a study; use :func:`open_study`.
+
+    Trials name the process that runs them by its file in :class:`Heartbeats`. Trials are claimed under one lock, so
+    that the trials of all processes together are as many as wanted. The processes may be those of several machines,
+    where the file system passes locks from one to another: NFS from version 4, Lustre mounted with ``flock`` (not
+    ``localflock``), GPFS, BeeGFS with its remote locks switched on.
     """
 
     def __init__(self, journal: Path, name: str, search: SearchConfig, direction: str) -> None:
         self.search = search
         self.distributions = {key: _distribution(dimension) for key, dimension in search.space.items()}
-        self._signs = Heartbeats(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
-        self.alive = self._signs.held
+        self.heartbeats = Heartbeats(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
         self._claims = FileLock(f"{journal}.claims")
         with self._claims:
-            self._storage = _storage(journal)
+            lock = _RepairingLock(journal)
+            backend = JournalFileBackend(str(journal), lock)
+            lock.acquire()  # repairs the file before it is read
+            lock.release()
+            self._storage = JournalStorage(backend)
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=name,
@@ -60,21 +158,21 @@ class SharedStudy:
         return self._study.get_trials(deepcopy=False)
 
     def claim(self) -> optuna.Trial | None:
-        """Return the next trial with its values drawn, or None where there are as many as wished.
+        """Return the next trial with its values drawn, or None where there are enough.
 
-        Trials that a dead process left are tried again first. The values are a function of the search's seed and of
-        the trials before: it does not matter how often the search was interrupted.
+        Trials of dead processes are repeated first. The values are a function of the search's seed and of the trials
+        before: it does not matter how often the search was interrupted.
         """
         with self._claims:
-            self._signs.renew()
-            self._sweep()
+            self.heartbeats.renew()
+            self._end_orphans()
             counted = [trial for trial in self.trials if not is_lost(trial)]
             waiting = any(trial.state == TrialState.WAITING for trial in counted)
             if len(counted) >= self.search.trials and not waiting:
                 return None
             self._study.sampler = _sampler(self.search, len(counted))
             trial = self._study.ask(self.distributions)
-            for key, value in {"host": HOST, "pid": os.getpid(), "worker": self._signs.mine}.items():
+            for key, value in {"host": HOST, "pid": os.getpid(), "worker": self.heartbeats.name}.items():
                 trial.set_user_attr(key, value)
             return trial
 
@@ -83,10 +181,10 @@ class SharedStudy:
         while any(_is_twin(other, trial) for other in self.trials):
             time.sleep(POLL)
             with self._claims:
-                self._sweep()
+                self._end_orphans()
 
     def finish(self, trial: optuna.Trial, state: TrialState, value: float | None = None, **facts: Any) -> None:
-        """Say how a trial ended; facts that are None are left out."""
+        """Record how a trial ended; facts that are None are left out."""
         for key, fact in facts.items():
             if fact is not None:
                 trial.set_user_attr(key, fact)
@@ -95,57 +193,54 @@ class SharedStudy:
     def give_back(self, trial: optuna.Trial, message: str) -> None:
         """End a trial that is not to blame for its end; its values are tried again at the next claim."""
         with self._claims:
-            found = next(other for other in self.trials if other.number == trial.number)
-            if found.state == TrialState.RUNNING:  # else another process has done so
-                self._lose(found, message, found.user_attrs.get("tries", 1))
+            stored = next(other for other in self.trials if other.number == trial.number)
+            if stored.state == TrialState.RUNNING:  # else another process has done so
+                self._end_lost(stored, message, stored.user_attrs.get("tries", 1))
 
-    def elsewhere(self) -> dict[str, list[int]]:
-        """The numbers of the running trials of other machines, by machine."""
-        found: dict[str, list[int]] = {}
+    def running_elsewhere(self) -> dict[str, list[int]]:
+        """Return the numbers of the running trials of other machines, by machine."""
+        numbers: dict[str, list[int]] = {}
         for trial in self.trials:
             host = trial.user_attrs.get("host", HOST)
             if trial.state == TrialState.RUNNING and host != HOST:
-                found.setdefault(host, []).append(trial.number)
-        return found
+                numbers.setdefault(host, []).append(trial.number)
+        return numbers
 
-    def _sweep(self) -> None:
+    def _end_orphans(self) -> None:
         """End the running trials of dead processes; only while holding the claims."""
         for trial in self.trials:
             if trial.state == TrialState.RUNNING and self._is_orphan(trial):
-                tries = trial.user_attrs.get("tries", 1) + 1
+                attempt = trial.user_attrs.get("tries", 1) + 1
                 process = f"{trial.user_attrs.get('pid', 'unknown')} on {trial.user_attrs.get('host', HOST)}"
-                if tries <= TRIES:
-                    again = ": tried again"
-                else:
-                    again = f" {TRIES} times: too little memory?"
-                self._lose(trial, f"its process ({process}) died{again}", tries)
+                outcome = ": tried again" if attempt <= ATTEMPTS else f" {ATTEMPTS} times: too little memory?"
+                self._end_lost(trial, f"its process ({process}) died{outcome}", attempt)
 
-    def _lose(self, trial: FrozenTrial, message: str, tries: int) -> None:
+    def _end_lost(self, trial: FrozenTrial, message: str, attempt: int) -> None:
         # Optuna changes no finished trial: its facts come first.
-        self._storage.set_trial_user_attr(trial._trial_id, "message", message)
-        if tries <= TRIES:
-            self._storage.set_trial_user_attr(trial._trial_id, "lost", True)
+        self._storage.set_trial_user_attr(trial_id(trial), "message", message)
+        if attempt <= ATTEMPTS:
+            self._storage.set_trial_user_attr(trial_id(trial), "lost", True)
         self._study.tell(trial.number, state=TrialState.FAIL)
-        if tries <= TRIES:
-            self._study.enqueue_trial(trial.params, user_attrs={"tries": tries})
+        if attempt <= ATTEMPTS:
+            self._study.enqueue_trial(trial.params, user_attrs={"tries": attempt})
 
     def _is_orphan(self, trial: FrozenTrial) -> bool:
         host = trial.user_attrs.get("host", HOST)
-        elsewhere = host != HOST
-        if "worker" not in trial.user_attrs:  # died between asking and signing
+        if "worker" not in trial.user_attrs:  # its process died before it could write its name
             return True
-        gone = elsewhere and host in self.search.gone_hosts
-        return gone or self._signs.is_dead(trial.user_attrs["worker"], elsewhere)
+        if host != HOST and host in self.search.gone_hosts:
+            return True
+        return self.heartbeats.is_dead(trial.user_attrs["worker"], elsewhere=host != HOST)
 
 
 @contextmanager
 def open_study(journal: Path, name: str, search: SearchConfig, direction: str) -> Iterator[SharedStudy]:
-    """Open a study, or begin it, and hold the sign of life of this process.
+    """Open a study, or begin it, with the heartbeats of this process.
 
     Args:
         journal: Optuna's file; several studies may share it.
         name: The study's name.
-        search: What is searched, and how.
+        search: The search's settings.
         direction: "minimize" or "maximize".
 
     Raises:
@@ -158,16 +253,16 @@ def open_study(journal: Path, name: str, search: SearchConfig, direction: str) -
         study = SharedStudy(journal, name, search, direction)
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise UserError(f"{journal} is no journal of Optuna, or broken: move it, or set search.storage") from error
-    with study.alive():
+    with study.heartbeats.held():
         yield study
 
 
 def is_lost(trial: FrozenTrial) -> bool:
-    """Whether a trial ended with its process, or by hand, and another stands for it."""
+    """Tell whether a trial ended with its process, or by hand, and is repeated by another one."""
     return bool(trial.user_attrs.get("lost"))
 
 
-class _WholeLines(JournalFileSymlinkLock):
+class _RepairingLock(JournalFileSymlinkLock):
     """Optuna's lock of its file. A last line that a full disk or a kill cut is dropped: the next would be glued on."""
 
     def __init__(self, journal: Path) -> None:
@@ -175,16 +270,16 @@ class _WholeLines(JournalFileSymlinkLock):
         self._journal = journal
 
     def acquire(self) -> bool:
-        """Take the lock, and mend the file."""
-        taken = super().acquire()
+        """Take the lock, and repair the file."""
+        acquired = super().acquire()
         try:
-            self._mend()
+            self._repair()
         except BaseException:
             self.release()
             raise
-        return taken
+        return acquired
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         with open(self._journal, "rb+") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - 1, 0))
@@ -196,29 +291,22 @@ class _WholeLines(JournalFileSymlinkLock):
                 file.truncate(written.rfind(b"\n") + 1)
 
 
-def _storage(journal: Path) -> JournalStorage:
-    lock = _WholeLines(journal)
-    backend = JournalFileBackend(str(journal), lock)
-    lock.acquire()  # mends the file before it is read
-    lock.release()
-    return JournalStorage(backend)
-
-
 def _distribution(dimension: DimensionConfig) -> BaseDistribution:
     if dimension.choices is not None:
         return CategoricalDistribution(dimension.choices)
+    assert dimension.low is not None
+    assert dimension.high is not None
     if dimension.whole:
-        kind = IntDistribution
-    else:
-        kind = FloatDistribution
-    return kind(dimension.low, dimension.high, log=dimension.log)
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
 
 
 def _sampler(search: SearchConfig, trials: int) -> optuna.samplers.BaseSampler:
-    """A sampler for one trial, seeded by how many there were before: two processes never draw the same numbers."""
+    """A sampler for one trial, seeded by the number of trials before: two processes never draw the same numbers."""
     seed = derive_seed("search", search.seed, trials) % 2**32  # numpy's older generator takes 32 bits
-    kind: Mapping[str, Any] = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler}
-    return kind[search.sampler](seed=seed, n_startup_trials=search.startup_trials)
+    if search.sampler == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=search.startup_trials)
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=search.startup_trials)
 
 
 def _pruner(search: SearchConfig) -> optuna.pruners.BasePruner:

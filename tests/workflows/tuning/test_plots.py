@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from workflows.tuning.plots import TOP, scatter
+from workflows.tuning.results import FAILED_HEIGHT, scatter
 
 ABOUT = {"name": "tiny, search (tpe)", "synthetic": True, "protocol": "subject", "fold": 0, "folds": 5}
 
@@ -47,7 +47,7 @@ def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, drawn):
     assert pruned.tolist() == [[1e-4, 0.9]]
     assert hollow
     assert ring.tolist() == [[1e-3, 0.5]]  # the best AUC, not the least loss
-    assert failed.tolist() == [[1e-1, TOP]]
+    assert failed.tolist() == [[1e-1, FAILED_HEIGHT]]
     assert axis.get_xscale() == "log"
     labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert labels == ["finished (2)", "pruned (1)", "best by validation AUC", "failed (1)"]

@@ -74,7 +74,7 @@ def test_another_seed_sampler_space_or_experiment_is_another_search_and_more_tri
         settings, rest, _ = search(tmp_path, *overrides)
         config = tuning.check_space(settings, rest)
         contents = {"data": "d" * 64}
-        return tuning.study_name(settings, config, tuning.runs.run_identity(config, contents))
+        return tuning.study_name(settings, config, tuning.run_identity(config, contents))
 
     base = name()
     assert base.startswith("custom-")
@@ -165,8 +165,8 @@ def test_the_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatc
     history = history if mode == "max" else history.drop(columns="val/acc")
     monkeypatch.setattr(tuning, "read_history", lambda folder: history)
     found = SimpleNamespace(monitor="val/auc", mode=mode)
-    assert tuning._facts(None, found) == values
-    assert tuning._facts(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
+    assert tuning._best_epoch(None, found) == values
+    assert tuning._best_epoch(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
 
 
 def test_best_yaml_says_how_to_train_the_best(tmp_path):
@@ -219,14 +219,14 @@ def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
 
 def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "run", lambda config, watch: os.kill(os.getpid(), signal.SIGKILL))
-    for _ in range(studies.TRIES):
+    for _ in range(studies.ATTEMPTS):
         in_a_process(tmp_path).join()
     monkeypatch.setattr(train, "run", formula_run)
     found = tune(tmp_path, "search.trials=3")
-    assert list(found["state"][: studies.TRIES]) == ["repeated"] * (studies.TRIES - 1) + ["failed"]
-    assert found["unfreeze.lr"][: studies.TRIES].nunique() == 1
-    assert f"died {studies.TRIES} times" in found["message"][studies.TRIES - 1]
-    assert len(found) == 3 + studies.TRIES - 1
+    assert list(found["state"][: studies.ATTEMPTS]) == ["repeated"] * (studies.TRIES - 1) + ["failed"]
+    assert found["unfreeze.lr"][: studies.ATTEMPTS].nunique() == 1
+    assert f"died {studies.ATTEMPTS} times" in found["message"][studies.TRIES - 1]
+    assert len(found) == 3 + studies.ATTEMPTS - 1
 
 
 def test_a_trial_that_another_process_has_ended_is_left_to_it(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""workflows/tuning/study.py and signs.py: workers on one or several machines share one study, whoever dies."""
+"""Workers on one or several machines share one study, whoever dies."""
 
 import multiprocessing
 import os
@@ -13,10 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workflows.tuning.searches import search
-from workflows.tuning import liveness as signs
 from workflows.tuning import study as studies
-from workflows.tuning.liveness import Heartbeats
-from workflows.tuning.study import is_lost, open_study
+from workflows.tuning.study import Heartbeats, is_lost, open_study
 
 QUICK = ["search.startup_trials=1000"]  # drawn at random: nothing to learn from
 
@@ -50,7 +48,7 @@ def wait_until(condition, seconds=10.0):
 def test_a_process_is_dead_when_its_lock_is_free_and_elsewhere_when_it_is_silent_too(
     tmp_path_factory, there, held, elsewhere, patience, share
 ):
-    folder = tmp_path_factory.mktemp("signs")
+    folder = tmp_path_factory.mktemp("heartbeats")
     sign = folder / "other"
     with ExitStack() as stack:
         if there:
@@ -74,10 +72,10 @@ def test_the_silence_is_measured_by_the_file_system_and_no_clock(tmp_path, monke
 
 
 def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path, monkeypatch):
-    monkeypatch.setattr(signs, "BEAT", 0.02)
+    monkeypatch.setattr(studies, "BEAT", 0.02)
     mine = Heartbeats(tmp_path, 60.0)
     with mine.held():
-        sign = tmp_path / mine.mine
+        sign = tmp_path / mine.name
         for _ in range(2):
             os.utime(sign, (0, 0))
             wait_until(lambda: sign.stat().st_mtime > 1)
@@ -86,23 +84,23 @@ def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path,
 
 
 def test_a_sign_that_was_removed_is_shown_anew_and_lies_under_its_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr(signs, "BEAT", 0.02)
+    monkeypatch.setattr(studies, "BEAT", 0.02)
     mine, other = Heartbeats(tmp_path, 60.0), Heartbeats(tmp_path, 60.0)
     with mine.held():
-        sign = tmp_path / mine.mine
+        sign = tmp_path / mine.name
         sign.unlink()
-        assert other.is_dead(mine.mine, elsewhere=False)
-        assert not mine.is_dead(mine.mine, elsewhere=False)
+        assert other.is_dead(mine.name, elsewhere=False)
+        assert not mine.is_dead(mine.name, elsewhere=False)
         wait_until(sign.exists)
-        assert not other.is_dead(mine.mine, elsewhere=False)
+        assert not other.is_dead(mine.name, elsewhere=False)
     assert not list(tmp_path.iterdir())
 
 
 def test_one_that_was_wrongly_taken_for_dead_loses_that_trial_and_no_later_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(signs, "BEAT", 1e9)  # stopped: it touches nothing
+    monkeypatch.setattr(studies, "BEAT", 1e9)  # stopped: it touches nothing
     with study(tmp_path, "search.trials=3") as slow, study(tmp_path, "search.trials=3") as quick:
         theirs = slow.claim()
-        (slow._signs.folder / slow._signs.mine).unlink()
+        (slow.heartbeats.folder / slow.heartbeats.name).unlink()
         assert quick.claim().params == theirs.params
         with pytest.raises(studies.optuna.exceptions.UpdateFinishedTrialError):
             slow.finish(theirs, studies.TrialState.COMPLETE, 0.1, run="its folder")
@@ -168,7 +166,7 @@ def test_a_trial_of_another_machine_is_taken_when_its_worker_is_dead_and_never_w
                 time.sleep(2 * patience)
                 ours = here.claim()
                 assert ours is None or ours.params != theirs.params
-                assert here.elsewhere() == {"node7": [0]}
+                assert here.running_elsewhere() == {"node7": [0]}
             os.kill(worker.pid, signal.SIGKILL)
             worker.join()
             wait_until(lambda: (again := here.claim()) is not None and again.params == theirs.params)
@@ -187,10 +185,10 @@ def test_a_dead_worker_of_another_machine_is_waited_for_unless_its_machine_is_sa
     with study(tmp_path) as here:
         theirs = here.trials[0]
         assert here.claim().params != theirs.params
-        assert here.elsewhere() == {"node7": [0]}
+        assert here.running_elsewhere() == {"node7": [0]}
     with study(tmp_path, "search.gone_hosts=[node7]") as here:
         assert here.claim().params == theirs.params
-        assert here.elsewhere() == {}
+        assert here.running_elsewhere() == {}
 
 
 def work(output, node, trials, killed_at):
