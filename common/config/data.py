@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     SerializeAsAny,
     TypeAdapter,
+    ValidationError,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from common.config.base import FROM_YAML, Pixels, Probability, Share, StrictModel
 
@@ -153,7 +156,9 @@ class WithinPlacesConfig(StrictModel, defaults="transform/none:within_places"):
 
 
 class TransformConfig(StrictModel, defaults="transform/none"):
-    """The random transforms of training images."""
+    """The random transforms of training images; besides these keys, the strengths of further registered operations."""
+
+    model_config = ConfigDict(extra="allow")
 
     flips: bool = FROM_YAML
     rotations: bool = FROM_YAML
@@ -171,6 +176,20 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     noise: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
     within_places: WithinPlacesConfig = FROM_YAML
+
+    @model_validator(mode="after")
+    def _strengths_of_operations(self) -> "TransformConfig":
+        # A key is part of a run's address only where it is given: a new operation moves no earlier run.
+        if not self.model_extra:
+            return self
+        limits = import_module("datamodules.transforms.operations").largest_strengths()
+        for key, strength in self.model_extra.items():
+            if key not in limits:
+                fault = InitErrorDetails(type="extra_forbidden", loc=(key,), input=strength)
+                raise ValidationError.from_exception_data("TransformConfig", [fault])
+            if not isinstance(strength, int | float) or not 0 <= strength <= limits[key]:
+                raise ValueError(f"{key}: a number from 0 to {limits[key]:g} is needed, not {strength!r}")
+        return self
 
 
 class LoaderConfig(StrictModel, defaults="train:loader"):

@@ -1,0 +1,127 @@
+"""Random changes of an image, each switched on by a strength under ``transform``; a new one is one function here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import albumentations as A
+import numpy as np
+
+Transform = A.BasicTransform | A.BaseCompose
+Build = Callable[..., Transform]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A random change.
+
+    Attributes:
+        keys: Its strengths under ``transform``; where all are 0 nothing happens.
+        at_most: The largest strength of a key that the schema does not know.
+        build: Makes the transform; its arguments are the keys.
+    """
+
+    keys: tuple[str, ...]
+    at_most: float
+    build: Build
+
+
+AUGMENTATIONS: dict[str, Operation] = {}
+
+
+def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
+    """Register a function that makes a transform of its strengths; images pass the operations in their order here.
+
+    Args:
+        *keys: The arguments of the function. One that conf/transform/none.yaml does not have is set with
+            ``+transform.<key>=<strength>``, or in a file of conf/transform/.
+        at_most: The largest strength of such a key.
+    """
+
+    def register(build: Build) -> Build:
+        AUGMENTATIONS[build.__name__] = Operation(keys, at_most, build)
+        return build
+
+    return register
+
+
+def largest_strengths() -> dict[str, float]:
+    """Return the largest strength of each key."""
+    limits = {}
+    for operation in AUGMENTATIONS.values():
+        limits.update(dict.fromkeys(operation.keys, operation.at_most))
+    return limits
+
+
+class RightAngleRotation(A.ImageOnlyTransform):
+    """Rotate by 90, 180 or 270 degrees, each as likely; never by 0, as RandomRotate90 does (paper 004, 3.1)."""
+
+    def get_params(self) -> dict[str, Any]:
+        """Draw the number of quarter turns, 1 to 3."""
+        return {"turns": self.py_random.randint(1, 3)}
+
+    def apply(self, img: np.ndarray, turns: int, **params: Any) -> np.ndarray:
+        """Turn the image (H, W, C) counter-clockwise."""
+        return np.ascontiguousarray(np.rot90(img, turns))
+
+
+# First what moves the pixels of an image that has an upright position.
+
+
+@augmentation("mirror")
+def mirror(mirror: bool) -> Transform:
+    """Left and right, with probability 1/2."""
+    return A.HorizontalFlip(p=0.5)
+
+
+@augmentation("rotate", "stretch", "shift")
+def affine(rotate: float, stretch: float, shift: float) -> Transform:
+    """Turn by degrees, and stretch and shift by shares of each side."""
+    factor = (1.0 - stretch, 1.0 + stretch)
+    offset = (-shift, shift)
+    return A.Affine(
+        scale={"x": factor, "y": factor},
+        translate_percent={"x": offset, "y": offset},
+        rotate=(-rotate, rotate),
+        p=1.0,
+    )
+
+
+@augmentation("bend")
+def bend(bend: float) -> Transform:
+    """Move a net of 4 x 2 knots, each by up to this share of its mesh: a chromosome bends and swells in places."""
+    return A.GridDistortion(num_steps=3, distort_limit=bend, p=0.5)
+
+
+# Then what changes the light: factors and the gamma, which leave black black, then the blur, and the noise last: specks
+# of salt and pepper come from the camera, no lens blurs them.
+
+
+@augmentation("contrast")
+def contrast(contrast: float) -> Transform:
+    """All values by one factor."""
+    return A.MultiplicativeNoise(multiplier=(1.0 - contrast, 1.0 + contrast), p=1.0)
+
+
+@augmentation("gamma")
+def gamma(gamma: float) -> Transform:
+    """All values to one power."""
+    return A.RandomGamma(gamma_limit=(100 * (1.0 - gamma), 100 * (1.0 + gamma)), p=1.0)
+
+
+@augmentation("brightness")
+def brightness(brightness: float) -> Transform:
+    """All values by one factor (paper 001, 3.1.2)."""
+    return A.MultiplicativeNoise(multiplier=(1.0 - brightness, 1.0 + brightness), p=1.0)
+
+
+@augmentation("blur")
+def blur(blur: float) -> Transform:
+    """A Gaussian of up to this standard deviation in pixels (paper 001, 5.2)."""
+    return A.GaussianBlur(sigma_limit=(0.0, blur), blur_limit=0, p=1.0)
+
+
+@augmentation("noise")
+def noise(noise: float) -> Transform:
+    """Salt and pepper on up to this share of the pixels (paper 001, 3.1.2)."""
+    return A.SaltAndPepper(amount=(0.0, noise), p=1.0)

@@ -1,0 +1,67 @@
+"""The recipes of docs/recipes/: their files, put into a copy of the code, do what they say."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.paths import ROOT
+from tests.helpers.images import cell_image, write_image
+
+BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the code, of what a recipe changes and runs."""
+    copy = tmp_path / "checkout"
+    for name in ("common", "conf", "datamodules", "scripts", "workflows", "hydra_plugins"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def follow(recipe: str, checkout: Path) -> None:
+    """Write the files of a recipe; a file that is there is added to."""
+    for name, text in BLOCK.findall((ROOT / "docs" / "recipes" / recipe).read_text()):
+        path = checkout / name
+        if path.exists():
+            text = path.read_text() + "\n\n" + text
+        path.write_text(text)
+
+
+def run(checkout: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "120", "PYTHONPATH": str(checkout)}
+    return subprocess.run([sys.executable, *command], cwd=checkout, env=environment, capture_output=True, text=True)
+
+
+def test_a_source(checkout, tmp_path):
+    follow("source.md", checkout)
+    for number in range(10):
+        for label in ("blast", "normal"):
+            write_image(tmp_path / "cells" / f"{label}_{number}.png", cell_image(number + 100 * (label == "blast")))
+    keys = ("data=by_prefix", f"data_dir={tmp_path / 'cells'}", "data.positive_class=blast", "protocol=image")
+    result = run(checkout, "scripts/prepare_data.py", *keys, "--no-images")
+    assert result.returncode == 0, result.stderr
+    assert "by_prefix: 20 images" in result.stdout
+    mistyped = run(checkout, "scripts/prepare_data.py", *keys, "data.seperator=-")
+    assert "did you mean data.separator" in mistyped.stderr
+
+
+def test_an_augmentation(checkout):
+    follow("augmentation.md", checkout)
+    program = """
+import numpy as np
+from common.config.compose import compose_config
+from datamodules.transforms.augmentation import Augmentation
+config = compose_config(["+transform.sharpen=0.4"])
+image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+print((Augmentation(config.transform, 0)(image, 0, 0, 0) != image).any())
+compose_config(["+transform.sharpen=4"])
+"""
+    result = run(checkout, "-c", program)
+    assert result.stdout.strip() == "True"
+    assert "transform: sharpen: a number from 0 to 1 is needed" in result.stderr
