@@ -1,18 +1,18 @@
-"""The one exception that speaks to the user."""
+"""The exceptions that are messages to the user."""
 
 import difflib
 from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one line that names the file, key or value, and the way out.
+    """A mistake that the user can correct: one line that names the file, key or value, and the remedy.
 
     ``train.py`` and the scripts print it without a traceback and exit with code 1.
     """
 
 
 class RepeatedError(UserError):
-    """A mistake that another process of the same run has met, and tells: this one ends as well, and prints nothing."""
+    """An error that another process of the same run reports: this one ends as well, and prints nothing."""
 
 
 LISTED = 36  # names in an error message: room for the 32 of VGG16

@@ -1,19 +1,19 @@
-"""What the counts of a cell's chromosomes say: normal, a numerical abnormality, or nothing sure."""
+"""The karyotype of a cell by the counts of its chromosomes: normal, numerically abnormal or unclear."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 AUTOSOMES = tuple(str(number) for number in range(1, 23))
 CHROMOSOMES = (*AUTOSOMES, "X", "Y")
-NORMAL = "normal"
-ABNORMAL = "abnormal"
-PREPARATION_LOSS = "preparation_loss"
+NORMAL: Final = "normal"
+ABNORMAL: Final = "abnormal"
+PREPARATION_LOSS: Final = "preparation_loss"
 # Complements of sex chromosomes that people live with, beside XX and XY.
 _SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
 
 
 class Karyotype(NamedTuple):
-    """A cell's karyotype as its counts tell it.
+    """A cell's karyotype by its counts.
 
     Attributes:
         iscn: In the manner of ISCN, such as "47,XX,+21".

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,7 @@ class Predictions:
     frame: pd.DataFrame
     classes: tuple[str, ...]
     positive_class: str | None
-    about: dict
+    about: dict[str, Any]
 
     def part(self, part: str) -> "Predictions":
         """Return the rows of one part ("validation" or "test"), renumbered from 0."""
@@ -64,13 +65,15 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """The probabilities, float64, shape (images, classes)."""
-        return self.frame[[PROBABILITY_PREFIX + name for name in self.classes]].to_numpy(np.float64)
+        columns = [PROBABILITY_PREFIX + name for name in self.classes]
+        probabilities: np.ndarray = self.frame[columns].to_numpy(np.float64)
+        return probabilities
 
     @property
     def labels(self) -> np.ndarray:
         """The true classes as indices into ``classes``, int64, shape (images,); -1 where the label is unknown."""
-        index = {name: position for position, name in enumerate(self.classes)}
-        return self.frame["label"].map(lambda label: index.get(label, -1)).to_numpy(np.int64)
+        labels: np.ndarray = pd.Index(self.classes).get_indexer(self.frame["label"]).astype(np.int64)
+        return labels
 
     @property
     def positive_index(self) -> int | None:
@@ -82,7 +85,8 @@ class Predictions:
 
 def uncertainty_of(probabilities: np.ndarray) -> np.ndarray:
     """Return the entropy of each row of probabilities (N, classes) over its maximum, log(classes): 0 sure to 1."""
-    return np.clip(entropy(probabilities, axis=1, base=probabilities.shape[1]), 0.0, 1.0)
+    entropies: np.ndarray = entropy(probabilities, axis=1, base=probabilities.shape[1])
+    return entropies.clip(0.0, 1.0)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -127,13 +131,11 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(table.to_pandas(), tuple(meta["classes"]), meta["positive_class"], meta["about"])
 
 
-def _check_version(path: Path, found: object) -> None:
-    if found in READABLE:
+def _check_version(path: Path, version: object) -> None:
+    if version in READABLE:
         return
-    newer = isinstance(found, int) and found > SCHEMA_VERSION
-    if newer:
-        way_out = "bring the code up to date"
-    else:
-        way_out = "run it again"
-    known = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}"
-    raise UserError(f"{path} has predictions schema {found or 'none'}, this code reads {known}: {way_out}")
+    remedy = "run it again"
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        remedy = "update the code"
+    readable = ", ".join(map(str, READABLE))
+    raise UserError(f"{path} has predictions schema {version or 'none'}, this code reads {readable}: {remedy}")

@@ -1,4 +1,4 @@
-"""What many predictions of the same images say together: passes of Monte Carlo dropout, or members of an ensemble."""
+"""Summary of many predictions of the same images: passes of Monte Carlo dropout, or members of an ensemble."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from common.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, uncer
 def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """Summarise T predictions of N images, each of them one vote.
 
-    A pass votes for its most probable class; of two classes, as everywhere in the house, for the second (the positive)
+    A pass votes for its most probable class; of two classes, as everywhere, for the second (the positive)
     from 0.5 on. The entropies are in units of log K, so that they lie between 0 and 1.
 
     Args:
@@ -65,10 +65,10 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         "mutual_information": np.clip(entropy - within, 0.0, 1.0),
         "confidence": (of_label * (voted == label)).mean(axis=0),
     }
-    found = pd.DataFrame({SAMPLED_PREFIX + name: values for name, values in columns.items()})
+    summary = pd.DataFrame({SAMPLED_PREFIX + name: values for name, values in columns.items()})
     for position, name in enumerate(classes):
-        found[SAMPLED_PROBABILITY_PREFIX + name] = mean[:, position]
-    return found
+        summary[SAMPLED_PROBABILITY_PREFIX + name] = mean[:, position]
+    return summary
 
 
 def _checked(passes: np.ndarray, classes: int) -> np.ndarray:
@@ -77,4 +77,5 @@ def _checked(passes: np.ndarray, classes: int) -> np.ndarray:
     sums = passes.sum(axis=2, keepdims=True)
     if not (np.isfinite(passes).all() and (passes >= 0).all() and np.allclose(sums, 1.0, atol=1e-3)):
         raise ValueError("passes: probabilities from 0 to 1 are needed, whose rows sum to 1")
-    return passes / sums
+    scaled: np.ndarray = passes / sums
+    return scaled

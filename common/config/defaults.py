@@ -39,8 +39,7 @@ def _load_option(group: str, option: str) -> DictConfig:
         raise UserError(f"there is no {group}={option}: the options are {options}")
     node: Any = OmegaConf.load(path)
     bases = [_load_option(group, base) for base in node.pop("defaults", [])]
-    merged: Any = OmegaConf.merge(*bases, node)
-    return merged
+    return DictConfig(OmegaConf.merge(*bases, node))
 
 
 def _resolved(node: DictConfig) -> dict[str, Any]:

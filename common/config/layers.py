@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ValidationError
 
 from common.config.base import StrictModel
+from common.config.explain import explain
 from common.errors import UserError
 from common.paths import CONF
 
@@ -61,8 +62,6 @@ def typed_section(
     try:
         return model.model_validate(_as_dict(OmegaConf.merge(dict(defaults), changes)))
     except ValidationError as error:
-        from common.config.compose import explain  # imported here: it needs Hydra
-
         raise UserError(explain(error, model, section)) from error
 
 
@@ -73,4 +72,5 @@ def _load(name: str) -> DictConfig:
 
 
 def _as_dict(config: Any) -> dict[str, Any]:
-    return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type] - a mapping
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)
+    return values

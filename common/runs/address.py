@@ -8,7 +8,7 @@ from common.files import sha256_of_value
 from common.revision import revision
 
 # Keys that do not change the trained weights, or that the address holds in another way.
-UNHASHED = {
+UNHASHED: Any = {
     "name": True,
     "data_dir": True,
     "output_dir": True,

@@ -1,4 +1,4 @@
-"""The processes of one run: who they are, told by what started them. No torch is needed to know it."""
+"""The rank of this process among those of its run, from the environment that its starter set; needs no torch."""
 
 import os
 from collections.abc import Mapping
@@ -8,13 +8,14 @@ from typing import Literal
 from common.config.schema import TrainerConfig
 from common.errors import UserError
 
-# What Slurm tells each task of a step, and torchrun each of its processes: size, rank, rank on the node, node.
 Starter = Literal["torchrun", "slurm"]
+# Environment variables that Slurm sets for each task of a step, and torchrun for each of its processes: number of
+# processes, rank, rank on the node, node.
 STARTERS: dict[Starter, tuple[str, str, str, str]] = {
     "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK"),
     "slurm": ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"),
 }
-# Told by srun alone: a batch script knows of its tasks too, but has started none of them.
+# Set by srun only: a batch script sees the variables of its tasks too, but has started none of them.
 STEP = "SLURM_STEP_ID"
 
 
@@ -23,11 +24,11 @@ class World:
     """The processes of a run, as one of them sees them.
 
     Attributes:
-        size: How many there are.
-        rank: Which of them this is, from 0; the first one writes and prints.
-        local_rank: Which of them it is on its node, and so which of the node's devices it computes on.
-        node: Which of the nodes it is on.
-        starter: What has started them, None for a process on its own.
+        size: Number of processes.
+        rank: Of this process, from 0; rank 0 writes and prints.
+        local_rank: Rank among the processes of its node, which is the index of its device.
+        node: Index of its node.
+        starter: What started the processes, None for a single process.
     """
 
     size: int = 1
@@ -43,51 +44,57 @@ class World:
 
 
 def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ) -> World:
-    """Return this process's place among the ``devices * num_nodes`` of its run.
+    """Return this process's place among the ``devices * num_nodes`` processes of its run.
 
-    A run of one process is on its own, whatever Slurm counts: packed jobs share a Slurm step. Where torchrun was
-    started within a Slurm job, torchrun counts; its processes are for one run always.
+    A run of one process is alone, whatever Slurm counts: packed jobs share a Slurm step. Where torchrun was started
+    within a Slurm job, torchrun counts; its processes always belong to one run.
 
     Raises:
-        UserError: The run asks for several processes, and this one was started alone, or among another number of them,
-            or the processes are spread over the nodes in another way.
+        UserError: The run asks for several processes, and this one was started alone or among another number of them,
+            or the processes are distributed over the nodes differently.
     """
     wanted = trainer.devices * trainer.num_nodes
-    world = _started(environment)
-    if wanted == 1 and (world is None or world.starter == "slurm" or world.size == 1):
+    world = _started_world(environment)
+    alone = world is None or world.starter == "slurm" or world.size == 1
+    if wanted == 1 and alone:
         return World()
-    asked = f"trainer.devices={trainer.devices} on trainer.num_nodes={trainer.num_nodes}"
-    if wanted == 1:
-        raise UserError(f"{asked} is one process, torchrun has started {world.size}: set trainer.devices to as many")
+    setting = f"trainer.devices={trainer.devices} on trainer.num_nodes={trainer.num_nodes}"
     if world is None:
-        raise UserError(f"{asked} needs {wanted} processes, and this one was started alone: {_way_out(trainer)}")
-    starter = world.starter
+        raise UserError(f"{setting} needs {wanted} processes, this one was started alone: {_start_command(trainer)}")
+    if wanted == 1:
+        raise UserError(f"{setting} is one process, torchrun has started {world.size}: set trainer.devices to as many")
     if world.size != wanted:
-        raise UserError(f"{asked} needs {wanted} processes, {starter} has started {world.size}: {_way_out(trainer)}")
+        started = f"{world.starter} has started {world.size}"
+        raise UserError(f"{setting} needs {wanted} processes, {started}: {_start_command(trainer)}")
     if world.local_rank >= trainer.devices or world.node != world.rank // trainer.devices:
-        where = f"process {world.rank} is number {world.local_rank} on node {world.node}"
-        raise UserError(f"{asked}: {starter} has spread the processes otherwise, {where}: {_way_out(trainer)}")
+        place = f"process {world.rank} is number {world.local_rank} on node {world.node}"
+        raise UserError(
+            f"{setting}: {world.starter} has distributed the processes differently, {place}: {_start_command(trainer)}"
+        )
     return world
 
 
-def told_rank(environment: Mapping[str, str] = os.environ) -> int:
-    """Return the rank that this process was told, 0 where it was started alone; whether it fits a run is not asked."""
-    told = (environment.get(rank) for _, rank, _, _ in STARTERS.values())
-    return int(next((rank for rank in told if rank is not None), 0))
+def environment_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the rank that the environment gives this process, unchecked; 0 without one."""
+    for _, rank, _, _ in STARTERS.values():
+        if rank in environment:
+            return int(environment[rank])
+    return 0
 
 
-def _started(environment: Mapping[str, str]) -> World | None:
-    """This process's place among those that something has started; None where it was started alone."""
+def _started_world(environment: Mapping[str, str]) -> World | None:
+    """This process's place among those that torchrun or srun has started; None where it was started alone."""
     for starter, names in STARTERS.items():
-        if all(name in environment for name in names) and (starter == "torchrun" or STEP in environment):
-            return World(*(int(environment[name]) for name in names), starter=starter)
+        if starter == "slurm" and STEP not in environment:
+            continue
+        if all(name in environment for name in names):
+            size, rank, local_rank, node = (int(environment[name]) for name in names)
+            return World(size, rank, local_rank, node, starter)
     return None
 
 
-def _way_out(trainer: TrainerConfig) -> str:
+def _start_command(trainer: TrainerConfig) -> str:
     """How the processes of such a run are started."""
-    nodes = trainer.num_nodes
-    devices = trainer.devices
-    by_hand = f"torchrun --nnodes={nodes} --nproc-per-node={devices} train.py ..."
-    slurm = f"srun --nodes={nodes} --ntasks-per-node={devices} python train.py ..."
-    return f"add -m +cluster=slurm, or use {by_hand}, or within a Slurm job {slurm}"
+    torchrun = f"torchrun --nnodes={trainer.num_nodes} --nproc-per-node={trainer.devices} train.py ..."
+    srun = f"srun --nodes={trainer.num_nodes} --ntasks-per-node={trainer.devices} python train.py ..."
+    return f"add -m +cluster=slurm, or use {torchrun}, or within a Slurm job {srun}"

@@ -17,7 +17,7 @@ from common.config.explain import explain_composition
 from common.config.overrides import check_words, is_multirun, quote_path
 from common.errors import UserError
 from common.preemption import watched
-from common.runs.distributed import told_rank
+from common.runs.distributed import environment_rank
 from common.sweeps import records as sweeps
 from common.sweeps.records import Job
 
@@ -96,7 +96,7 @@ def is_first(composed: DictConfig) -> bool:
     trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
     if all(count == 1 for count in trainer):  # whatever Slurm counts: packed jobs are one process each
         return True
-    return told_rank() == 0
+    return environment_rank() == 0
 
 
 @contextmanager

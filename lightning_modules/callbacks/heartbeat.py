@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from common.files import write_json
-from common.runs.usage import keep
+from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 
 EVERY = 5.0  # seconds between two signs
@@ -106,7 +106,7 @@ class Heartbeat(Callback):
             return
         self._beat_at = now
         with suppress(OSError):
-            keep(self.run)
+            write_usage(self.run)
             if trainer.is_global_zero:
                 write_json(self.run / "progress.json", self._progress(trainer, now, over))
 

@@ -52,8 +52,8 @@ def test_a_process_started_alone_is_told_the_ways_out(environment):
     ("devices", "nodes", "fault"),
     [
         pytest.param(3, 1, "needs 3 processes, slurm has started 4", id="another number"),
-        pytest.param(4, 1, "spread the processes otherwise, process 3 is number 1 on node 1", id="on more nodes"),
-        pytest.param(1, 4, "spread the processes otherwise", id="on fewer nodes"),
+        pytest.param(4, 1, "process 3 is number 1 on node 1", id="on more nodes"),
+        pytest.param(1, 4, "distributed the processes differently", id="on fewer nodes"),
     ],
 )
 def test_processes_started_otherwise_than_asked_for_are_refused(devices, nodes, fault):

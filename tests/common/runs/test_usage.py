@@ -72,20 +72,20 @@ def test_a_stretch_that_ends_badly_counts_too(tmp_path, end):
 
 
 def test_a_process_that_is_killed_leaves_the_last_account(tmp_path, monkeypatch):
-    monkeypatch.setattr(usage, "EVERY", 0.0)
+    monkeypatch.setattr(usage, "INTERVAL", 0.0)
     with usage.measured(tmp_path, CPU):
-        usage.keep(tmp_path)
+        usage.write_usage(tmp_path)
         first = json.loads((tmp_path / "usage.json").read_text())
-        usage.keep(tmp_path)
+        usage.write_usage(tmp_path)
         assert json.loads((tmp_path / "usage.json").read_text())["stretches"] == first["stretches"] == 1
     assert usage.read_usage(tmp_path)["wall_seconds"] >= first["wall_seconds"]
-    usage.keep(tmp_path)  # of no run that goes on here
+    usage.write_usage(tmp_path)  # of no run that goes on here
     assert usage.read_usage(tmp_path)["stretches"] == 1
 
 
 def test_nothing_is_written_more_than_once_a_minute(tmp_path):
     with usage.measured(tmp_path, CPU):
-        usage.keep(tmp_path)
+        usage.write_usage(tmp_path)
         assert not (tmp_path / "usage.json").exists()
 
 
