@@ -14,7 +14,9 @@ from common.paths import ROOT
 
 Paper = Annotated[list[str] | None, typer.Option(help="Such as 004; repeatable.", show_default="all papers")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
-Results = Annotated[Path, typer.Option(help="Folder with claims.csv, claims/ and the measured tables.")]
+Results = Annotated[
+    Path, typer.Option(exists=True, file_okay=False, help="Folder with claims.csv, claims/ and the measured tables.")
+]
 Failed = Annotated[bool, typer.Option("--failed", help="Show only what does not follow.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

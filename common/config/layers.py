@@ -72,5 +72,5 @@ def _load(name: str) -> DictConfig:
 
 
 def _as_dict(config: Any) -> dict[str, Any]:
-    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)
-    return values
+    values: Any = OmegaConf.to_container(config, resolve=True)
+    return dict(values)
