@@ -5,7 +5,7 @@ its order; fields that were added later have a default, so that older files are 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
@@ -22,8 +22,31 @@ TOPICS = (
 OPTIONAL = ("validation", "folds", "fold_means")
 
 
+class Record:
+    """Access to the fields by subscript, for code that still takes an evaluation for a mapping."""
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a field."""
+        try:
+            return getattr(self, "name" if key == "class" else key)
+        except AttributeError:
+            raise KeyError(key) from None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a field, or ``default``."""
+        return getattr(self, key, default)
+
+    def keys(self) -> list[str]:
+        """Return the names of the fields."""
+        return [item.name for item in fields(self)]  # type: ignore[arg-type]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as a mapping."""
+        return asdict(self)  # type: ignore[call-overload]
+
+
 @dataclass(frozen=True)
-class Interval:
+class Interval(Record):
     """A value and how far it may be off.
 
     Attributes:
@@ -47,7 +70,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Share:
+class Share(Record):
     """A share of images with its exact interval.
 
     Attributes:
@@ -66,7 +89,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class OperatingPoint(Record):
     """A threshold on the probability of the positive class.
 
     Attributes:
@@ -85,7 +108,7 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class FoldThresholds:
+class FoldThresholds(Record):
     """The thresholds of several folds: their values, the method, and the first reason why there is none."""
 
     value: list[float | None]
@@ -94,7 +117,7 @@ class FoldThresholds:
 
 
 @dataclass(frozen=True)
-class PartResult:
+class PartResult(Record):
     """The metrics of the test or the validation images.
 
     Attributes:
@@ -123,7 +146,7 @@ class PartResult:
 
 
 @dataclass(frozen=True)
-class FoldMetrics:
+class FoldMetrics(Record):
     """The plain values of one fold's test metrics, at 0.5 and at its own threshold (None where it has none)."""
 
     metrics: dict[str, float | None]
@@ -131,7 +154,7 @@ class FoldMetrics:
 
 
 @dataclass(frozen=True)
-class FoldMeans:
+class FoldMeans(Record):
     """The means over the folds with their intervals, of value None where a fold's is undefined."""
 
     metrics: dict[str, Interval]
@@ -139,7 +162,7 @@ class FoldMeans:
 
 
 @dataclass(frozen=True)
-class ClassResult:
+class ClassResult(Record):
     """One class of more than two.
 
     Attributes:
@@ -160,7 +183,7 @@ class ClassResult:
 
 
 @dataclass(frozen=True)
-class AssignmentCosts:
+class AssignmentCosts(Record):
     """What a chromosome too many and too few costs, in nats."""
 
     extra: float
@@ -168,7 +191,7 @@ class AssignmentCosts:
 
 
 @dataclass(frozen=True)
-class KaryotypeCounts:
+class KaryotypeCounts(Record):
     """Numbers of cells by what the numbers of their chromosomes say.
 
     Attributes:
@@ -189,7 +212,7 @@ class KaryotypeCounts:
 
 
 @dataclass(frozen=True)
-class AssignmentResult:
+class AssignmentResult(Record):
     """The test cells before and after the joint assignment.
 
     Attributes:
@@ -214,7 +237,7 @@ class AssignmentResult:
 
 
 @dataclass(frozen=True)
-class KindResult:
+class KindResult(Record):
     """The test images of one class and kind (None where it is unknown): how many are predicted right."""
 
     name: Annotated[str, Field(alias="class")]
@@ -225,7 +248,7 @@ class KindResult:
 
 
 @dataclass(frozen=True)
-class SubjectRuleResult:
+class SubjectRuleResult(Record):
     """One way to predict a subject from its images.
 
     Attributes:
@@ -240,7 +263,7 @@ class SubjectRuleResult:
 
 
 @dataclass(frozen=True)
-class SubjectsResult:
+class SubjectsResult(Record):
     """Predictions of test subjects: how many, how many with images of several classes are left out, and by rule."""
 
     subjects: int
@@ -249,7 +272,7 @@ class SubjectsResult:
 
 
 @dataclass(frozen=True)
-class SubgroupResult:
+class SubgroupResult(Record):
     """A part of the test images.
 
     Attributes:
@@ -270,7 +293,7 @@ class SubgroupResult:
 
 
 @dataclass(frozen=True)
-class SensitivityResult:
+class SensitivityResult(Record):
     """The threshold that keeps a requested sensitivity on validation, and its test metrics.
 
     Attributes:
@@ -289,7 +312,7 @@ class SensitivityResult:
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
+class ReliabilityBin(Record):
     """Probabilities of the predicted class from ``low`` to ``high``: their mean and the accuracy (None where empty)."""
 
     low: float
@@ -300,7 +323,7 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
-class CalibratedError:
+class CalibratedError(Record):
     """The calibration error of so many images if every probability were right: mean and 95 % quantile of draws."""
 
     mean: float
@@ -308,7 +331,7 @@ class CalibratedError:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrationMetrics:
+class CalibrationMetrics(Record):
     """Expected calibration error, Brier score and negative log-likelihood of probabilities, with their intervals."""
 
     ece: float
@@ -320,7 +343,7 @@ class CalibrationMetrics:
 
 
 @dataclass(frozen=True)
-class CalibrationResult:
+class CalibrationResult(Record):
     """The calibration of the test images.
 
     Attributes:
@@ -345,7 +368,7 @@ class CalibrationResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RiskCoverageResult:
+class RiskCoverageResult(Record):
     """The area under a risk-coverage curve, its excess over the best order, and the wrong predictions among images."""
 
     aurc: float
@@ -356,7 +379,7 @@ class RiskCoverageResult:
 
 
 @dataclass(frozen=True)
-class Release:
+class Release(Record):
     """Below ``threshold`` an image is released as negative without a person.
 
     Attributes:
@@ -377,7 +400,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class ReleaseResult:
+class ReleaseResult(Record):
     """The release of each fold, as chosen on validation, and the sensitivity of all on test."""
 
     validation: list[Release]
@@ -385,7 +408,7 @@ class ReleaseResult:
 
 
 @dataclass(frozen=True)
-class ConformalSets:
+class ConformalSets(Record):
     """How often sets hold the truth, of all and by class, and the shares of images by the size of their set."""
 
     coverage: Share
@@ -396,7 +419,7 @@ class ConformalSets:
 
 
 @dataclass(frozen=True)
-class ConformalResult:
+class ConformalResult(Record):
     """Conformal sets of a requested coverage; None where validation has too few images (of a class)."""
 
     coverage: float
@@ -406,7 +429,7 @@ class ConformalResult:
 
 
 @dataclass(frozen=True)
-class TriageRuleResult:
+class TriageRuleResult(Record):
     """What a rule of triage does, a person being right on every reviewed image.
 
     Attributes:
@@ -438,7 +461,7 @@ class TriageRuleResult:
 
 
 @dataclass(frozen=True)
-class TriageResult:
+class TriageResult(Record):
     """Triage of the test images: areas by confidence, the release, conformal sets, and every rule."""
 
     risk_coverage: dict[str, RiskCoverageResult]
@@ -481,7 +504,7 @@ def _parsed(value: object) -> object:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationResult:
+class EvaluationResult(Record):
     """The evaluation of one run, or of the folds of one experiment.
 
     Attributes:

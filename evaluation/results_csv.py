@@ -1,11 +1,14 @@
 """Measured results as rows of a committed CSV table."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from common.errors import UserError
 from common.files import write_csv
+from evaluation.result import EvaluationResult, Interval
 
 COLUMNS = (
     "label",
@@ -35,27 +38,30 @@ ADDED = {"tested_on", "synthetic"}  # older tables lack these columns
 IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "seeds", "metric"]
 
 
-def rows_of(judgement: dict, label: str) -> list[dict]:
-    """Turn a judgement's test part into rows.
+def rows_of(result: EvaluationResult, label: str) -> list[dict[str, Any]]:
+    """Turn the test part of an evaluation into rows.
 
-    Metrics at the chosen threshold are named ``<metric>@threshold``, of cells placed jointly ``<metric>_assigned``, of
+    Metrics at the chosen threshold are named ``<metric>@threshold``, of the joint assignment ``<metric>_assigned``, of
     subjects ``<metric>_by_subject_mean`` and ``..._share``. Calibration is ``ece``, ``brier`` and ``nll``, after
     scaling ``<metric>_scaled``, of the mean of many passes ``<metric>_sampled``; ``aurc`` and ``aurc_<confidence>`` are
     areas under risk-coverage curves, ``triage_<figure>/<rule>`` is what a rule of triage does.
     """
-    means = judgement.get("fold_means") or {"metrics": {}, "metrics_at_threshold": {}}
-    cells = judgement.get("assignment") or {"metrics": {}, "fold_means": None}
-    test = judgement["test"]
-    rows = []
-    shared = _shared(judgement["about"], test["images"], test["subjects"], label)
-    for key, suffix in (("metrics", ""), ("metrics_at_threshold", "@threshold")):
-        for metric, interval in (test[key] or {}).items():
-            mean = (means[key] or {}).get(metric) or {}
-            rows.append({**shared, **_ends(metric + suffix, interval), **_mean_columns(mean)})
-    for metric, interval in cells["metrics"].items():
-        mean = (cells["fold_means"] or {}).get(metric) or {}
-        rows.append({**shared, **_ends(metric, interval), **_mean_columns(mean)})
-    return rows + [{**shared, **_ends(metric, interval)} for metric, interval in _details(judgement).items()]
+    test = result.test
+    metrics = dict(test.metrics)
+    means = dict(result.fold_means.metrics) if result.fold_means else {}
+    metrics |= _named("{}@threshold", test.metrics_at_threshold)
+    if result.fold_means:
+        means |= _named("{}@threshold", result.fold_means.metrics_at_threshold)
+    if result.assignment:
+        metrics |= result.assignment.metrics
+        means |= result.assignment.fold_means or {}
+    shared = _shared(result.about, test.images, test.subjects, label)
+    rows = [{**shared, **_ends(name, metric), **_mean_columns(means.get(name))} for name, metric in metrics.items()]
+    return rows + [{**shared, **_ends(name, metric)} for name, metric in _details(result).items()]
+
+
+def _named(pattern: str, metrics: Mapping[str, Interval] | None) -> dict[str, Interval]:
+    return {pattern.format(name): metric for name, metric in (metrics or {}).items()}
 
 
 def rows_of_matrix(matrix: dict, label: str) -> list[dict]:
@@ -65,36 +71,40 @@ def rows_of_matrix(matrix: dict, label: str) -> list[dict]:
         shared = dict.fromkeys(COLUMNS) | {name: pair[name] for name in ("images", "subjects")}
         shared |= {"label": label, "experiment": f"{pair['first']} - {pair['second']}"}
         found = {f"difference/{name}": interval for name, interval in pair["differences"].items()}
-        found |= {"mcnemar_p": _exact(pair["mcnemar"]["p_value"])}
+        found |= {"mcnemar_p": _plain(pair["mcnemar"]["p_value"], method="exact")}
         if matrix["method"] != "none":
-            found |= {f"mcnemar_p_{matrix['method']}": _exact(pair["p_corrected"])}
+            found |= {f"mcnemar_p_{matrix['method']}": _plain(pair["p_corrected"], method="exact")}
         rows += [{**shared, **_ends(name, interval)} for name, interval in found.items()]
     return rows
 
 
-def _details(judgement: dict) -> dict[str, dict]:
-    """What is judged beside the metrics, as intervals by name."""
-    found = {}
-    calibration = judgement.get("calibration") or {}
-    for key, suffix in (("before", ""), ("after", "_scaled"), ("sampled", "_sampled")):
-        ends = (calibration.get(key) or {}).get("intervals", {})
-        found |= {f"{name}{suffix}": interval for name, interval in ends.items()}
-    for rule, judged in ((judgement.get("by_subject") or {}).get("rules") or {}).items():
-        found |= {f"{name}_by_subject_{rule}": interval for name, interval in judged["metrics"].items()}
-    triage = judgement.get("triage") or {"risk_coverage": {}, "rules": []}
-    for name, row in triage["risk_coverage"].items():
-        found["aurc" if name == "probability" else f"aurc_{name}"] = row["interval"]
-    for row in triage["rules"]:
-        found[f"triage_review_share/{row['rule']}"] = _plain(row["review_share"])
-        found[f"triage_sensitivity/{row['rule']}"] = {**row["sensitivity"], "method": "exact"}
-    return found
+def _details(result: EvaluationResult) -> dict[str, Interval]:
+    """Calibration, subjects and triage, as intervals by name."""
+    details: dict[str, Interval] = {}
+    if result.calibration:
+        details |= result.calibration.before.intervals
+        if result.calibration.after:
+            details |= _named("{}_scaled", result.calibration.after.intervals)
+        if result.calibration.sampled:
+            details |= _named("{}_sampled", result.calibration.sampled.intervals)
+    if result.by_subject:
+        for rule, subjects in result.by_subject.rules.items():
+            details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
+    if result.triage:
+        for name, area in result.triage.risk_coverage.items():
+            details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
+        for rule in result.triage.rules:
+            share = rule.sensitivity
+            details[f"triage_review_share/{rule.rule}"] = _plain(rule.review_share)
+            details[f"triage_sensitivity/{rule.rule}"] = _plain(share.value, share.low, share.high, "exact")
+    return details
 
 
 def rows_of_comparison(comparison: dict, label: str) -> list[dict]:
     """Turn what ``comparison.compare`` found into rows: ``difference/<metric>`` and ``mcnemar_p``."""
     shared = _shared(comparison["first_about"], comparison["images"], comparison["subjects"], label)
     shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison['second_about'].get('name'))}"
-    p_value = _exact(comparison["mcnemar"]["p_value"])
+    p_value = _plain(comparison["mcnemar"]["p_value"], method="exact")
     found = {f"difference/{name}": interval for name, interval in comparison["differences"].items()}
     means = comparison.get("fold_mean_differences") or {}
     of_folds = {f"difference/{name}": _mean_columns(interval) for name, interval in means.items()}
@@ -153,24 +163,20 @@ def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
     }
 
 
-def _ends(metric: str, interval: dict) -> dict:
+def _ends(metric: str, interval: Interval) -> dict[str, Any]:
     return {"metric": metric} | {key: interval[key] for key in ("value", "low", "high", "method")}
 
 
-def _exact(value: float) -> dict:
-    return {**_plain(value), "method": "exact"}
+def _plain(
+    value: float | None, low: float | None = None, high: float | None = None, method: str | None = None
+) -> Interval:
+    return Interval(value, low, high, method, 0, 0, 0)
 
 
-def _plain(value: float) -> dict:
-    return {"value": value, "low": None, "high": None, "method": None}
-
-
-def _mean_columns(interval: dict) -> dict:
-    return {
-        "mean_over_folds": interval.get("value"),
-        "mean_low": interval.get("low"),
-        "mean_high": interval.get("high"),
-    }
+def _mean_columns(interval: Interval | None) -> dict[str, float | None]:
+    if interval is None:
+        return dict.fromkeys(("mean_over_folds", "mean_low", "mean_high"))
+    return {"mean_over_folds": interval["value"], "mean_low": interval["low"], "mean_high": interval["high"]}
 
 
 def _text(value: object) -> str:

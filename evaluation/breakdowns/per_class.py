@@ -1,95 +1,93 @@
-"""Class by class: how many are found, and what the others are taken for."""
+"""Class by class, and kind by kind: how many are predicted right, and what the others are mistaken for."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from common.predictions import Predictions
-from evaluation.core.labelled import cases
 from evaluation.intervals.exact import share
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
+from evaluation.result import ClassResult, KindResult, Matrix, Share
+
+NO_SHARE = Share(None, None, None, 0, 0)
 
 
-def per_class(classes: list[str], confusion: list[list[int]], assigned: list[list[int]] | None) -> list[dict]:
-    """Read a row per class off confusion matrices.
+def per_class(classes: Sequence[str], confusion: Matrix, assigned: Matrix | None) -> list[ClassResult] | None:
+    """Read a result per class off confusion matrices, rows the truth; None for two classes.
 
     Args:
         classes: The K class names.
-        confusion: Most probable classes, shape (K, K), rows the truth.
-        assigned: The same of cells placed jointly, None where there are none.
-
-    Returns:
-        Mappings of ``class``, ``images``, ``recall`` (0 to 1), ``mistaken_for`` (the most frequent wrong class), and
-        both again ``_assigned``. None where there is no image, nothing wrong, or no cells.
+        confusion: Most probable classes, shape (K, K).
+        assigned: The same after the joint assignment, None without.
     """
-    matrices = {"": np.array(confusion), "_assigned": None if assigned is None else np.array(assigned)}
-    rows = []
+    if len(classes) <= 2:
+        return None
+    results = []
     for index, name in enumerate(classes):
-        row = {"class": name, "images": int(matrices[""][index].sum())}
-        for suffix, matrix in matrices.items():
-            recall, wrong = (None, None) if matrix is None else _recall_and_wrong(matrix[index], index)
-            row |= {f"recall{suffix}": recall, f"mistaken_for{suffix}": None if wrong is None else classes[wrong]}
-        rows.append(row)
-    return rows
+        recall, mistaken_for = _recall_and_mistake(confusion[index], index, classes)
+        recall_assigned = mistaken_for_assigned = None
+        if assigned is not None:
+            recall_assigned, mistaken_for_assigned = _recall_and_mistake(assigned[index], index, classes)
+        images = sum(confusion[index])
+        results.append(ClassResult(name, images, recall, mistaken_for, recall_assigned, mistaken_for_assigned))
+    return results
 
 
-def _recall_and_wrong(counts: np.ndarray, index: int) -> tuple[float | None, int | None]:
+def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> tuple[float | None, str | None]:
     """Recall and the most frequent wrong class from one row of a confusion matrix, shape (K,)."""
-    if not counts.sum():
+    images = sum(row)
+    if not images:
         return None, None
-    wrong = counts.copy()
-    wrong[index] = 0
-    return float(counts[index] / counts.sum()), int(wrong.argmax()) if wrong.any() else None
+    wrong = [0 if place == index else count for place, count in enumerate(row)]
+    most = max(wrong)
+    return row[index] / images, classes[wrong.index(most)] if most else None
 
 
-def per_kind(runs: list[Predictions], thresholds: list[float | None], confidence: float) -> list[dict] | None:
-    """Count the rightly called test images of each kind, over all folds.
+def per_class_table(results: list[ClassResult]) -> pd.DataFrame:
+    """Return a row per class."""
+    return pd.DataFrame([result.as_dict() for result in results]).rename(columns={"name": "class"})
 
-    Args:
-        runs: One run, or folds of one experiment.
-        thresholds: Each fold's own, None where it has none.
-        confidence: Of the exact intervals, which take images for independent.
+
+def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
+    """Count the test images of each class and kind that are predicted right, over all folds.
 
     Returns:
-        A row per class and kind, in the order of classes and names: ``class``, ``kind`` (None where it is unknown),
-        ``images``, ``recall`` (at 0.5, or of the most probable class) and ``recall_at_threshold`` (None where there is
-        no threshold), as ``exact.share``. None where no kind is known.
+        In the order of classes and names, ``recall`` at 0.5 or by the most probable class; None where no kind is known.
     """
-    tests = [cases(run.part("test")) for run in runs]
-    known = pd.concat([test.frame["kind"] for test in tests]).astype("object")
-    kinds = known.where(known.notna(), "").to_numpy()
+    column = pd.concat([test.frame["kind"] for test in runs.tests]).astype("object")
+    kinds = column.where(column.notna(), "").to_numpy()
     if not any(kinds):
         return None
-    labels = np.concatenate([test.labels for test in tests])
-    half = np.concatenate([test.plain.called for test in tests]) == labels
-    chosen = None
-    if None not in thresholds and runs[0].positive_index is not None:
-        own = zip(tests, thresholds, strict=True)
-        calls = [call(test.scored.probabilities, test.scored.positive_index, threshold) for test, threshold in own]
-        chosen = np.concatenate(calls) == labels
+    test = runs.test
+    right = call(test.probabilities, test.positive_index) == test.labels
+    right_at_threshold = None
+    thresholds = runs.spread(runs.thresholds)
+    if thresholds is not None and test.positive_index is not None:
+        right_at_threshold = call(test.probabilities, test.positive_index, thresholds) == test.labels
+    results = []
+    for index, name in enumerate(runs.classes):
+        for kind in sorted(set(kinds[test.labels == index])):
+            rows = (test.labels == index) & (kinds == kind)
+            recall = _share(right[rows], runs.settings.confidence)
+            at_threshold = None
+            if right_at_threshold is not None:
+                at_threshold = _share(right_at_threshold[rows], runs.settings.confidence)
+            results.append(KindResult(name, kind or None, recall.total, recall, at_threshold))
+    return results
+
+
+def _share(right: np.ndarray, confidence: float) -> Share:
+    return share(int(right.sum()), len(right), confidence)
+
+
+def per_kind_table(results: list[KindResult]) -> pd.DataFrame:
+    """Return a row per class and kind: the ends of intervals in columns of their own."""
     rows = []
-    for index, name in enumerate(runs[0].classes):
-        for kind in sorted(set(kinds[labels == index])):
-            of_kind = (labels == index) & (kinds == kind)
-            right = {"recall": half, "recall_at_threshold": chosen}
-            recalls = {
-                key: None if hits is None else share(hits[of_kind].sum(), of_kind.sum(), confidence)
-                for key, hits in right.items()
-            }
-            rows.append({"class": name, "kind": kind or None, "images": int(of_kind.sum()), **recalls})
-    return rows
-
-
-def per_kind_table(rows: list[dict]) -> pd.DataFrame:
-    """Return what ``per_kind`` found as a flat table: the ends of intervals in columns of their own."""
-    columns = (("", "value"), ("_low", "low"), ("_high", "high"))
-    return pd.DataFrame(
-        [
-            {name: row[name] for name in ("class", "kind", "images")}
-            | {
-                f"{recall}{suffix}": (row[recall] or {}).get(key)
-                for recall in ("recall", "recall_at_threshold")
-                for suffix, key in columns
-            }
-            for row in rows
-        ]
-    )
+    for result in results:
+        row: dict[str, object] = {"class": result.name, "kind": result.kind, "images": result.images}
+        recalls = {"recall": result.recall, "recall_at_threshold": result.recall_at_threshold or NO_SHARE}
+        for name, interval in recalls.items():
+            row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -17,6 +17,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from common.files import atomic_path
 from evaluation.core.headings import heading
 from evaluation.core.labelled import LabelledPredictions
+from evaluation.result import EvaluationResult, Interval, Matrix
 
 DPI = 150
 # Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
@@ -84,30 +85,30 @@ def draw_curves(figure: Figure, history: pd.DataFrame, about: dict, panels: list
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
 
 
-def confusion_matrix(path: Path, judgement: dict) -> None:
+def confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test part's confusion matrix: counts and per cent of the row; two classes also at the chosen threshold.
 
     Args:
         path: PNG to write.
-        judgement: What ``judge.judge`` returns.
+        result: Of the evaluation.
     """
-    test = judgement["test"]
-    matrices = {"most probable class" if judgement["positive_class"] is None else "at 0.5": test["confusion"]}
-    if test["confusion_at_threshold"] is not None:
-        matrices[f"at {threshold_of(judgement)}, chosen on validation"] = test["confusion_at_threshold"]
-    _matrices(path, judgement, matrices)
+    test = result.test
+    matrices = {"most probable class" if result.positive_class is None else "at 0.5": test.confusion}
+    if test.confusion_at_threshold is not None:
+        matrices[f"at {threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
+    _matrices(path, result, matrices)
 
 
-def assigned_confusion_matrix(path: Path, judgement: dict) -> None:
-    """Draw the test part's confusion matrix of cells placed jointly, see ``confusion_matrix``."""
-    _matrices(path, judgement, {"chromosomes of a cell placed jointly": judgement["assignment"]["confusion"]})
+def assigned_confusion_matrix(path: Path, result: EvaluationResult) -> None:
+    """Draw the test part's confusion matrix of the joint assignment, see ``confusion_matrix``."""
+    _matrices(path, result, {"joint assignment of the chromosomes of a cell": result.assignment.confusion})
 
 
-def _matrices(path: Path, judgement: dict, matrices: dict[str, list[list[int]]]) -> None:
-    classes = judgement["classes"]
+def _matrices(path: Path, result: EvaluationResult, matrices: dict[str, Matrix]) -> None:
+    classes = result.classes
     side = max(3.6, 0.56 * len(classes) + 0.8)
     size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)
-    with canvas(path, size, judgement["about"], layout="compressed") as figure:
+    with canvas(path, size, result.about, layout="compressed") as figure:
         axes = figure.subplots(1, len(matrices), squeeze=False)[0]
         for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
             image = matrix(axis, np.array(counts), classes)
@@ -116,49 +117,49 @@ def _matrices(path: Path, judgement: dict, matrices: dict[str, list[list[int]]])
         figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
 
 
-def roc(path: Path, judgement: dict, test: LabelledPredictions) -> None:
+def roc(path: Path, result: EvaluationResult, test: LabelledPredictions) -> None:
     """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
 
     Args:
         path: PNG to write.
-        judgement: What ``judge.judge`` returns; its AUC must be defined.
+        result: Its AUC must be defined.
         test: The test images.
     """
-    with canvas(path, (6.2, 5.8), judgement["about"]) as figure:
-        draw_roc(figure.subplots(), judgement, test)
+    with canvas(path, (6.2, 5.8), result.about) as figure:
+        draw_roc(figure.subplots(), result, test)
 
 
-def draw_roc(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
+def draw_roc(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
     """Draw on given axes what ``roc`` draws."""
     axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     if test.positive_index is None:
-        _curves_against_the_rest(axis, judgement, test)
+        _curves_against_the_rest(axis, result, test)
     else:
-        _curve_of_two(axis, judgement, test)
+        _curve_of_two(axis, result, test)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")
     axis.legend(loc="lower right")
 
 
-def draw_precision_recall(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
+def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
     """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
 
     Args:
         axis: Where to draw.
-        judgement: What ``judge.judge`` returns; its average precision must be defined.
+        result: Its average precision must be defined.
         test: The test images.
     """
     if test.positive_index is None:
         scores = [average_precision_score(test.labels == k, test.probabilities[:, k]) for k in range(len(test.classes))]
         _each_class(axis, test, scores, _precisions)
-        axis.set_title(f"mean average precision: {with_interval(judgement['test']['metrics']['average_precision'])}")
+        axis.set_title(f"mean average precision: {with_interval(result.test.metrics['average_precision'])}")
     else:
         share = (test.labels == test.positive_index).mean()
         axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
-        label = f"average precision {with_interval(judgement['test']['metrics']['average_precision'])}"
+        label = f"average precision {with_interval(result.test.metrics['average_precision'])}"
         axis.plot(*_precisions(test, test.positive_index), color=COLOURS[0], label=label)
-        precision = f"precision/{judgement['positive_class']}"
-        _points(axis, judgement, lambda found: (found["sensitivity"], found[precision]))
+        precision = f"precision/{result.positive_class}"
+        _points(axis, result, lambda values: (values["sensitivity"], values[precision]))
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.set(xlabel="sensitivity (recall)", ylabel="precision (positive predictive value)")
     axis.legend(loc="lower left")
@@ -276,7 +277,7 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     else:
         axis.set_xticks(ticks, classes)
     axis.set_yticks(ticks, classes)
-    axis.set_xlabel("called")
+    axis.set_xlabel("predicted")
     axis.grid(False)
     axis.spines[:].set_visible(False)
     return image
@@ -290,18 +291,18 @@ def _short_per_cent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def _curve_of_two(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
+def _curve_of_two(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
     false_rate, true_rate = _rates(test, test.positive_index)
-    name = f"{judgement['positive_class']}: AUC {with_interval(judgement['test']['metrics']['auc'])}"
+    name = f"{result.positive_class}: AUC {with_interval(result.test.metrics['auc'])}"
     axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
-    _points(axis, judgement, lambda found: (1 - found["specificity"], found["sensitivity"]))
+    _points(axis, result, lambda values: (1 - values["specificity"], values["sensitivity"]))
 
 
-def _points(axis: Axes, judgement: dict, place: Callable[[dict[str, float]], tuple[float, float]]) -> None:
+def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, float]], tuple[float, float]]) -> None:
     """Mark the operating points; ``place`` turns the values of metrics into x and y. An undefined one is left out."""
-    points = {"at 0.5": judgement["test"]["metrics"]}
-    if judgement["test"]["metrics_at_threshold"] is not None:
-        points[f"at {threshold_of(judgement)}, chosen on validation"] = judgement["test"]["metrics_at_threshold"]
+    points = {"at 0.5": result.test.metrics}
+    if result.test.metrics_at_threshold is not None:
+        points[f"at {threshold_of(result)}, chosen on validation"] = result.test.metrics_at_threshold
     # A ring and a diamond: both are seen where they meet.
     marks = (
         {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
@@ -309,14 +310,14 @@ def _points(axis: Axes, judgement: dict, place: Callable[[dict[str, float]], tup
     )
     for (label, metrics), mark in zip(points.items(), marks, strict=False):
         # nan where undefined: such a point is not drawn.
-        values = {name: np.nan if one["value"] is None else one["value"] for name, one in metrics.items()}
+        values = {name: np.nan if metric.value is None else metric.value for name, metric in metrics.items()}
         axis.plot(*place(values), linestyle="none", label=label, **mark)
 
 
-def _curves_against_the_rest(axis: Axes, judgement: dict, test: LabelledPredictions) -> None:
+def _curves_against_the_rest(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
     areas = [roc_auc_score(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
     _each_class(axis, test, areas, _rates)
-    axis.set_title(f"mean AUC, each class against the rest: {with_interval(judgement['test']['metrics']['auc'])}")
+    axis.set_title(f"mean AUC, each class against the rest: {with_interval(result.test.metrics['auc'])}")
 
 
 def _each_class(
@@ -350,18 +351,16 @@ def _precisions(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.n
     return recall, precision
 
 
-def with_interval(interval: dict) -> str:
+def with_interval(interval: Interval) -> str:
     """Write the fields of an ``Interval`` whose value is defined."""
-    if interval["low"] is None:
-        ends = ""
-    else:
-        ends = f" ({interval['low']:.3f} to {interval['high']:.3f})"
-    return f"{interval['value']:.3f}{ends}"
+    if interval.low is None:
+        return f"{interval.value:.3f}"
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
-def threshold_of(judgement: dict) -> str:
+def threshold_of(result: EvaluationResult) -> str:
     """Write the threshold that validation chose."""
-    value = judgement["threshold"]["value"]
+    value = result.threshold.value
     if isinstance(value, list):
         return "own thresholds"
     return f"{value:.3f}"

@@ -1,6 +1,9 @@
 """What a reader of metrics must know before believing them."""
 
 from math import isclose
+from typing import Any
+
+from evaluation.result import AssignmentResult, EvaluationWarning, FoldMeans, Interval, PartResult, warnings_about
 
 # With 14 subjects, about seven of a class, percentile and BCa intervals were seen to cover the truth in 65 to 89 % of
 # cases instead of 95, those of logit_t in 93 to 99, and in 83 to 95 where two models differ: results/coverage.csv.
@@ -11,71 +14,62 @@ LEAKS = {
     "subjects": "subjects in more than one part",
     "identical_pairs": "pairs of identical files in more than one part",
     "near_pairs": "pairs of near-same images in more than one part",
-    "seen_by_start": "judged images that the run it started from had seen",
+    "seen_by_start": "evaluated images that the run it started from had seen",
 }
 
 
-def cautions(name: str, part: dict) -> list[str]:
-    """Say what limits the metrics of one part.
-
-    Args:
-        name: "test" or "validation"; each line begins with it.
-        part: What ``judge.judge_part`` returns.
-    """
-    if not part["images"]:
-        return [f"{name}: no labelled image, every metric is undefined"]
+def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
+    """Say what limits the metrics of one part, "test" or "validation"."""
+    if not part.images:
+        return warnings_about(name, ["no labelled image, every metric is undefined"])
     lines = []
-    if part["unlabelled"]:
-        lines.append(f"{part['unlabelled']} images without label are left out")
-    if part["subjects"] is None:
-        lines.append(f"no subject is known: intervals take {part['drawn']} for independent and may be too narrow")
-    lines += few_clusters(part["class_subjects"] or part["class_counts"], part["class_subjects"] is not None)
-    auc = part["metrics"]["auc"]
-    if auc["value"] is None:
+    if part.unlabelled:
+        lines.append(f"{part.unlabelled} images without label are left out")
+    if part.subjects is None:
+        lines.append(f"no subject is known: intervals take {part.drawn} for independent and may be too narrow")
+    lines += few_clusters(part.class_subjects or part.class_counts, part.class_subjects is not None)
+    auc = part.metrics["auc"]
+    if auc.value is None:
         lines.append("AUC is undefined: a class has no image")
-    elif auc["low"] is not None and auc["low"] <= 0.5 <= auc["high"]:
+    elif auc.low is not None and auc.high is not None and auc.low <= 0.5 <= auc.high:
         lines.append("the interval of the AUC contains 0.5: no better than chance is not ruled out")
-    return [f"{name}: {line}" for line in [*lines, *_doubtful(part["metrics"])]]
+    return warnings_about(name, [*lines, *_doubtful(part.metrics)])
 
 
-def leakage(about: dict) -> list[str]:
-    """Say what stands on more than one side of the split: such figures flatter the model.
+def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
+    """Say what is on more than one side of the split, which flatters the model, and what else ``about`` warns of.
 
     Args:
-        about: The facts of a run, or of several pooled; ``leaks`` holds the counts, or a list of them.
-
-    Returns:
-        One line per kind of leak that was found.
+        about: The facts of a run, or of several pooled. ``leaks`` holds counts, ``external`` the notes of an evaluation
+            on another data set, ``fitted`` see ``fitted``; each may be a list.
     """
-    found = about.get("leaks") or []
-    if isinstance(found, list):
-        counts = found
-    else:
-        counts = [found]
+    counts = _as_list(about.get("leaks"))
     lines = []
-    for key, what in LEAKS.items():
+    for key, description in LEAKS.items():
         most = max((count.get(key) or 0 for count in counts), default=0)
-        if most:
-            if len(counts) > 1:
-                number = f"up to {most} in a fold"
-            else:
-                number = f"{most}"
-            lines.append(f"leak: {what}: {number}")
-    return lines + _outside(about) + fitted(about)
+        if most and len(counts) > 1:
+            lines.append(f"{description}: up to {most} in a fold")
+        elif most:
+            lines.append(f"{description}: {most}")
+    notes: dict[str, None] = {}
+    for external in _as_list(about.get("external")):
+        notes |= dict.fromkeys(external["notes"])
+    return warnings_about("leak", lines) + warnings_about("another set", notes) + warnings_about("", fitted(about))
 
 
-def fitted(about: dict) -> list[str]:
+def fitted(about: dict[str, Any]) -> list[str]:
     """Say that an ensemble has used its validation images; ``about["fitted"]`` holds their number, or a list."""
-    found = about.get("fitted") or []
-    facts = [one for one in (found if isinstance(found, list) else [found]) if one]  # of a plain member: None
-    images = " and ".join(f"{one['images']:,}" for one in facts)
+    facts = [fact for fact in _as_list(about.get("fitted")) if fact]  # of a plain member: None
+    if not facts:
+        return []
+    images = " and ".join(f"{fact['images']:,}" for fact in facts)
     lines = [
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
         "temperature or a release chosen on them can be too bold"
-    ] * bool(facts)
-    few = [one for one in facts if too_few_images(one["images"], one.get("parameters") or 0)]
+    ]
+    few = [fact for fact in facts if too_few_images(fact["images"], fact.get("parameters") or 0)]
     if few:
-        worst = max(few, key=lambda one: one["parameters"] / max(one["images"], 1))
+        worst = max(few, key=lambda fact: fact["parameters"] / max(fact["images"], 1))
         lines.append(
             f"the ensemble fitted {worst['parameters']:,} numbers on {worst['images']:,} images, fewer than "
             f"{IMAGES_PER_NUMBER} images for each: much of its gain there may be chance"
@@ -88,34 +82,18 @@ def too_few_images(images: int, numbers: int) -> bool:
     return images < IMAGES_PER_NUMBER * numbers
 
 
-def _outside(about: dict) -> list[str]:
-    """What was noted when a run, or each of several, was judged on another data set (``about["external"]``)."""
-    found = about.get("external") or []
-    notes = [note for one in (found if isinstance(found, list) else [found]) for note in one["notes"]]
-    return [f"another set: {note}" for note in dict.fromkeys(notes)]
+def fold_mean_warnings(fold_means: FoldMeans) -> list[EvaluationWarning]:
+    """Say which means over folds are undefined on some resamples: a fold with few subjects easily loses a class."""
+    return warnings_about("fold mean", _doubtful(fold_means.metrics))
 
 
-def fold_mean_cautions(fold_means: dict) -> list[str]:
-    """Say which means over folds are undefined on some draws: a fold with few subjects easily loses a class.
-
-    Args:
-        fold_means: ``metrics`` and ``metrics_at_threshold`` of ``judge.judge_pooled``.
-    """
-    return [f"fold mean: {line}" for line in _doubtful(fold_means["metrics"])]
-
-
-def cell_cautions(assignment: dict | None) -> list[str]:
-    """Say which shares of cells are undefined on some draws (few cells are abnormal), or the same on all.
-
-    Args:
-        assignment: What ``cells.judge_cells`` returns.
-    """
-    if assignment:
-        known = assignment["metrics"]
-    else:
-        known = {}
-    shown = {name: one for name, one in known.items() if one["value"] is not None and not name.startswith("recall/")}
-    return [f"cells: {line}" for line in _doubtful(shown)]
+def cell_warnings(assignment: AssignmentResult | None) -> list[EvaluationWarning]:
+    """Say which shares of cells are undefined on some resamples (few cells are abnormal), or the same on all."""
+    if assignment is None:
+        return []
+    defined = {name: value for name, value in assignment.metrics.items() if value.value is not None}
+    shown = {name: value for name, value in defined.items() if not name.startswith("recall/")}
+    return warnings_about("cells", _doubtful(shown))
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
@@ -125,26 +103,37 @@ def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
         One line or none.
     """
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
-    if by_subject:
-        word = "subjects"
-    else:
-        word = "images"
-    if few:
-        return [f"fewer than {FEW_CLUSTERS} {word} in {', '.join(few)}: intervals may be too narrow"]
-    return []
+    if not few:
+        return []
+    unit = "subjects" if by_subject else "images"
+    return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
 
 
-def _doubtful(metrics: dict[str, dict]) -> list[str]:
+def _doubtful(metrics: dict[str, Interval]) -> list[str]:
+    undefined = []
+    constant = []
+    exact = []
+    for name, metric in metrics.items():
+        if metric.undefined:
+            undefined.append(f"{name} ({metric.undefined})")
+        if metric.low is not None and metric.high is not None and isclose(metric.low, metric.high):
+            constant.append(name)
+        if metric.method == "exact":
+            exact.append(name)
     lines = []
-    undefined = [f"{name} ({one['undefined']})" for name, one in metrics.items() if one["undefined"]]
     if undefined:
         lines.append(f"undefined on some resamples: {', '.join(undefined)}")
-    constant = [name for name, one in metrics.items() if one["low"] is not None and isclose(one["low"], one["high"])]
     if constant:
         lines.append(f"the same on every resample, so that the interval says nothing: {', '.join(constant)}")
-    exact = [name for name, one in metrics.items() if one["method"] == "exact"]
     if exact:
         lines.append(
             f"0 or 1 whoever is left out, so that the interval is an exact one of their number: {', '.join(exact)}"
         )
     return lines
+
+
+def _as_list(facts: Any) -> list[Any]:
+    """Return the facts of several runs, which are a list where they differ."""
+    if isinstance(facts, list):
+        return facts
+    return [facts] if facts else []

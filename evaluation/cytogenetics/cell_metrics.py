@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from common.config.schema import AssignmentConfig, EvaluationConfig
+from common.config.schema import AssignmentConfig
 from common.predictions import Predictions
-from evaluation.core.labelled import LabelledPredictions, score
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.cytogenetics.assignment import (
     CHROMOSOMES,
     LARGEST,
@@ -20,12 +20,13 @@ from evaluation.cytogenetics.assignment import (
     refusal,
     unplaceable,
 )
-from evaluation.intervals.bootstrap import Interval, around
+from evaluation.intervals.bootstrap import around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.intervals.methods import SHARE
-from evaluation.intervals.pooling import pool
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call, confusion
 from evaluation.metrics.resampled import confusions_of_clusters, of_confusions
+from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
 
 # Shares of cells, each with the denominator that its comment says.
 SHARES = (
@@ -128,89 +129,74 @@ def assigned_table(runs: list[Predictions], config: AssignmentConfig) -> pd.Data
     return pd.concat(frames, ignore_index=True)
 
 
-def judge_cells(runs: list[Predictions], settings: EvaluationConfig) -> dict | None:
-    """Judge the test cells of one run, or of several folds pooled, before and after the assignment.
+def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
+    """Evaluate the test cells before and after the joint assignment.
 
     Returns:
-        None where nothing is to be assigned, or cannot be; else a JSON-able mapping: ``costs`` (of each run:
-        ``extra`` and ``missing`` in nats), ``chosen`` ("fixed" or "validation"), ``cells``, ``unplaceable`` (cells of a
-        size that no karyotype has, left as called), ``metrics`` (the names of ``CellMetrics`` -> fields of an
-        ``Interval``), ``fold_means`` (the same, None for a single run), ``confusion`` (assigned classes; rows the
-        truth) and ``karyotypes`` (numbers of cells, see ``count_karyotypes``).
+        None where nothing is to be assigned, or cannot be.
     """
-    table = assigned_table(runs, settings.assignment)
+    settings = runs.settings
+    table = assigned_table(runs.runs, settings.assignment)
     if table is None:
         return None
     placed = place(runs, table)
-    costs = [costs_of(run, settings.assignment) for run in runs]
-    sizes = [len(score(run.part("test")).labels) for run in runs]
     scored = placed.scored
-    names = cell_metric_names(placed.scored.classes)
-    return {
-        "costs": [{"extra": one.extra_cost, "missing": one.missing_cost} for one in costs],
-        "chosen": settings.assignment.costs,
-        "cells": len(placed.complete),
-        "unplaceable": sum(unplaceable(run.part("test")) for run in runs),
-        "metrics": _as_dicts(around(CellMetrics(placed), names, scored, settings, SHARE)),
-        "fold_means": _as_dicts(around(_over_folds(placed, sizes), names, scored, settings, SHARE))
-        if len(runs) > 1
-        else None,
-        "confusion": confusion(scored.labels, placed.assigned, len(scored.classes)).tolist(),
-        "karyotypes": count_karyotypes(placed),
-    }
+    names = cell_metric_names(scored.classes)
+    costs = [costs_of(run, settings.assignment) for run in runs.runs]
+    fold_means = None
+    if len(runs.folds) > 1:
+        fold_means = around(_over_folds(placed, runs.sizes), names, scored, settings, SHARE)
+    return AssignmentResult(
+        costs=[AssignmentCosts(cost.extra_cost, cost.missing_cost) for cost in costs],
+        chosen=settings.assignment.costs,
+        cells=len(placed.complete),
+        unplaceable=_unplaceable(runs),
+        metrics=around(CellMetrics(placed), names, scored, settings, SHARE),
+        fold_means=fold_means,
+        confusion=confusion(scored.labels, placed.assigned, len(scored.classes)).tolist(),
+        karyotypes=count_karyotypes(placed),
+    )
 
 
-def assignment_cautions(runs: list[Predictions], config: AssignmentConfig) -> list[str]:
-    """Say why cells were not placed jointly, or which of them."""
-    if not config.enabled:
+def _unplaceable(runs: LabelledRuns) -> int:
+    return sum(unplaceable(run.part("test")) for run in runs.runs)
+
+
+def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
+    """Say why there is no joint assignment, or for which cells."""
+    if not runs.settings.assignment.enabled:
         return []
-    reason = assignment_refusal(runs)
+    reason = assignment_refusal(runs.runs)
     if reason:
-        return [f"cells are not assigned: {reason}"]
-    strange = sum(unplaceable(run.part("test")) for run in runs)
+        return warnings_about("", [f"cells are not assigned: {reason}"])
+    strange = _unplaceable(runs)
+    if not strange:
+        return []
     sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-    if strange:
-        return [f"assignment: {strange} cells of {sizes} keep their most probable classes"]
-    return []
+    return warnings_about("assignment", [f"{strange} cells of {sizes} keep their most probable classes"])
 
 
-def place(runs: list[Predictions], table: pd.DataFrame) -> PlacedCells:
+def place(runs: LabelledRuns, table: pd.DataFrame) -> PlacedCells:
     """Take the labelled rows of ``assigned_table``."""
-    if len(runs) > 1:
-        pooled = pool(runs)
-    else:
-        pooled = runs[0].part("test")
+    pooled = runs.pooled
     index = {name: position for position, name in enumerate(pooled.classes)}
     known = pooled.labels >= 0
     _, cells = np.unique(numbered_cells(pooled.frame)[known], return_inverse=True)
     partly = pd.Series(known).groupby(numbered_cells(pooled.frame)).agg(["all", "any"])
     return PlacedCells(
-        scored=score(pooled),
+        scored=runs.test,
         assigned=table["assigned"].map(index).to_numpy(np.int64)[known],
         cells=cells,
         complete=partly["all"][partly["any"]].to_numpy(),
     )
 
 
-def count_karyotypes(placed: PlacedCells) -> dict[str, int]:
-    """Count cells by what their numbers of chromosomes say; cells with an unlabelled chromosome are left out.
-
-    Returns:
-        ``abnormal`` (true counts are not 46,XX or 46,XY), ``recovered`` of them (exactly these counts come out when
-        placed jointly), ``normal``, ``alarmed`` of them (other counts come out); ``recovered_before`` and
-        ``alarmed_before`` by the most probable classes.
-    """
+def count_karyotypes(placed: PlacedCells) -> KaryotypeCounts:
+    """Count cells by what their numbers of chromosomes say; cells with an unlabelled chromosome are left out."""
     (_, recovered, alarmed), (_, abnormal, normal) = _shares(placed, placed.assigned)
     (_, recovered_before, alarmed_before), _ = _shares(placed, placed.called)
-    numbers = {
-        "abnormal": abnormal,
-        "recovered": recovered,
-        "recovered_before": recovered_before,
-        "normal": normal,
-        "alarmed": alarmed,
-        "alarmed_before": alarmed_before,
-    }
-    return {name: int(cells.sum()) for name, cells in numbers.items()}
+    cells = (abnormal, recovered, recovered_before, normal, alarmed, alarmed_before)
+    return KaryotypeCounts(*(int(which.sum()) for which in cells))
 
 
 def _shares(placed: PlacedCells, calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -248,7 +234,3 @@ def _over_folds(placed: PlacedCells, sizes: Sequence[int]) -> MeanOverFolds:
         return CellMetrics(PlacedCells(fold, placed.assigned[rows], cells, placed.complete[kept]))
 
     return MeanOverFolds(placed.scored, sizes, len(cell_metric_names(placed.scored.classes)), of_fold)
-
-
-def _as_dicts(found: dict[str, Interval]) -> dict[str, dict]:
-    return {name: interval.as_dict() for name, interval in found.items()}

@@ -6,7 +6,7 @@ Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8)
 
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -17,6 +17,7 @@ from evaluation.intervals.exact import share
 from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, ends
 from evaluation.metrics.classification import Threshold, evaluate
 from evaluation.metrics.resampled import WeightedMetrics
+from evaluation.result import Interval
 
 # Images times resamples in one batch: about 16 MB for each array of weights.
 BATCH_ELEMENTS = 2_000_000
@@ -27,34 +28,6 @@ SHARES = (
 )
 
 Statistic = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and how far it may be off.
-
-    Attributes:
-        value: The metric on all images; None where undefined.
-        low: Lower end of the interval; None where there is none.
-        high: Upper end.
-        method: Which of ``interval_ends.ends`` made it, "exact" or "binomial" (see ``bootstrap``); None
-            without an interval.
-        resamples: How many resamples were drawn.
-        undefined: On how many of them the metric was undefined; a bootstrap interval leaves them out.
-        clusters: How many subjects (images where no subject is known) were drawn from.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    method: str | None
-    resamples: int
-    undefined: int
-    clusters: int
-
-    def as_dict(self) -> dict:
-        """Return the fields as a JSON-able mapping."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -219,7 +192,7 @@ def exact_end(
     if not number or (value < 0.5 and not is_share):
         return None
     found = share(number if value > 0.5 else 0, number, settings.confidence)
-    return found["low"], found["high"], "exact"
+    return found.low, found.high, "exact"
 
 
 def binomial_ends(name: str, value: float | None, images: int, confidence: float) -> Ends | None:
@@ -240,7 +213,7 @@ def binomial_ends(name: str, value: float | None, images: int, confidence: float
     if abs(value * images - hits) > ROUNDING * images:
         return None
     found = share(hits, images, confidence)
-    return found["low"], found["high"], "binomial"
+    return found.low, found.high, "binomial"
 
 
 def _is_share(name: str) -> bool:

@@ -3,24 +3,23 @@
 import numpy as np
 from scipy import stats
 
+from evaluation.result import Share
 
-def share(hits: int, total: int, confidence: float) -> dict[str, float | int | None]:
+
+def share(hits: int, total: int, confidence: float) -> Share:
     """Return a share with its exact two-sided interval, which takes images for independent.
 
     Args:
         hits: How many of them.
         total: Of how many.
         confidence: 0 to 1.
-
-    Returns:
-        ``value``, ``low``, ``high`` (0 to 1; None where ``total`` is 0), ``hits`` and ``total``.
     """
     hits = int(hits)
     total = int(total)
     if not total:
-        return {"value": None, "low": None, "high": None, "hits": hits, "total": total}
+        return Share(None, None, None, hits, total)
     ends = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")
-    return {"value": hits / total, "low": float(ends.low), "high": float(ends.high), "hits": hits, "total": total}
+    return Share(hits / total, float(ends.low), float(ends.high), hits, total)
 
 
 def lower_bound(hits: int, total: int, confidence: float) -> float | None:
@@ -35,6 +34,6 @@ def lower_bound(hits: int, total: int, confidence: float) -> float | None:
     return float(ends.low)
 
 
-def needed_without_a_miss(wish: float, confidence: float) -> int:
-    """Return how many images, all of them hits, bring ``lower_bound`` up to ``wish`` (0 to 1, exclusive)."""
-    return int(np.ceil(np.log(1 - confidence) / np.log(wish)))
+def needed_without_a_miss(bound: float, confidence: float) -> int:
+    """Return how many images, all of them hits, bring ``lower_bound`` up to ``bound`` (0 to 1, exclusive)."""
+    return int(np.ceil(np.log(1 - confidence) / np.log(bound)))

@@ -1,35 +1,11 @@
 """The operating threshold, chosen on validation images and reported beside 0.5."""
 
-from dataclasses import asdict, dataclass
-
 import numpy as np
 from sklearn.metrics import roc_curve
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold on the probability of the positive class.
-
-    Attributes:
-        value: An image is called positive where its probability is at least this (0 to 1); None where none is chosen.
-        method: "youden", "f1" or "sensitivity".
-        reason: Why there is none, else None.
-        sensitivity: On the images that it was chosen on (0 to 1).
-        specificity: On the same images.
-    """
-
-    value: float | None
-    method: str
-    reason: str | None = None
-    sensitivity: float | None = None
-    specificity: float | None = None
-
-    def as_dict(self) -> dict:
-        """Return the fields as a JSON-able mapping."""
-        return asdict(self)
+from evaluation.result import OperatingPoint
 
 
 def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig) -> OperatingPoint:

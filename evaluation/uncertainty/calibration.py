@@ -10,11 +10,19 @@ from scipy import optimize, special, stats
 from sklearn.metrics import brier_score_loss, log_loss
 
 from common.config.schema import EvaluationConfig
-from common.predictions import Predictions
-from evaluation.core.labelled import Cases, LabelledPredictions, cases, score
-from evaluation.intervals.bootstrap import Interval, Resamples, of_resamples, resample
-from evaluation.intervals.pooling import pool
+from evaluation.core.labelled import Cases, LabelledPredictions
+from evaluation.intervals.bootstrap import Resamples, of_resamples, resample
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
+from evaluation.result import (
+    CalibratedError,
+    CalibrationMetrics,
+    CalibrationResult,
+    EvaluationWarning,
+    Interval,
+    ReliabilityBin,
+    warnings_about,
+)
 
 # Beyond these a temperature says that validation knows no errors, or that its calls are hardly worth more than even
 # odds (as where nearly all images are called alike), rather than how sure to be.
@@ -64,7 +72,9 @@ def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return special.softmax(np.log(_clipped(probabilities)) / temperature, axis=1)
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, positive_index: int | None, bins: int) -> list[dict]:
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, positive_index: int | None, bins: int
+) -> list[ReliabilityBin]:
     """Compare how sure the calls are with how often they are right.
 
     Args:
@@ -72,24 +82,15 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, positive_index: i
         probabilities: 0 to 1, shape (N, K).
         positive_index: See ``metrics.call``; calls at 0.5.
         bins: How many, see BINNING.
-
-    Returns:
-        A row per bin: ``low``, ``high``, ``images``, ``confidence`` (mean probability of the called class) and
-        ``accuracy``; the last two None where the bin is empty.
     """
     called = call(probabilities, positive_index)
     sure = probabilities.max(axis=1)
     edges, counts, means = _binned(sure, np.stack([sure, called == labels]), bins)
-    return [
-        {
-            "low": float(edges[place]),
-            "high": float(edges[place + 1]),
-            "images": int(counts[place]),
-            "confidence": float(means[0, place]) if counts[place] else None,
-            "accuracy": float(means[1, place]) if counts[place] else None,
-        }
-        for place in range(bins)
-    ]
+    rows = []
+    for place, images in enumerate(counts.tolist()):
+        confidence, accuracy = means[:, place].tolist() if images else (None, None)
+        rows.append(ReliabilityBin(float(edges[place]), float(edges[place + 1]), images, confidence, accuracy))
+    return rows
 
 
 def measure(labels: np.ndarray, probabilities: np.ndarray, positive_index: int | None, bins: int) -> dict[str, float]:
@@ -100,8 +101,8 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, positive_index: int |
         1), with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth,
         nats; probabilities below EPSILON count as EPSILON.
     """
-    rows = [row for row in reliability(labels, probabilities, positive_index, bins) if row["images"]]
-    gaps = [row["images"] * abs(row["accuracy"] - row["confidence"]) for row in rows]
+    rows = [row for row in reliability(labels, probabilities, positive_index, bins) if row.images]
+    gaps = [row.images * abs(row.accuracy - row.confidence) for row in rows]
     classes = list(range(probabilities.shape[1]))
     if positive_index is None:
         brier = brier_score_loss(labels, probabilities, labels=classes)
@@ -111,7 +112,7 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, positive_index: int |
     return {"ece": sum(gaps) / len(labels), "brier": float(brier), "nll": float(nll)}
 
 
-def ece_of_the_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> dict[str, float]:
+def ece_of_the_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> CalibratedError:
     """Draw what ``ece`` would come out if every probability were right: few images make it larger than 0.
 
     Calls are drawn right with the probability that they have (Broecker and Smith, 2007), images for themselves.
@@ -123,7 +124,7 @@ def ece_of_the_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> di
     right = np.random.default_rng(seed).random((DRAWS, len(sure))) < sure
     _, counts, means = _binned(sure, np.vstack([sure, right]), bins)
     gaps = np.abs(np.nan_to_num(means[1:] - means[0])) @ counts / len(sure)
-    return {"mean": float(gaps.mean()), "high": float(np.quantile(gaps, 0.95))}
+    return CalibratedError(float(gaps.mean()), float(np.quantile(gaps, 0.95)))
 
 
 class WeightedCalibration:
@@ -161,36 +162,35 @@ class WeightedCalibration:
             return np.stack([np.abs(counts @ self._gaps).sum(axis=1), brier, nll]) / images
 
 
-def judge_calibration(runs: list[Predictions], settings: EvaluationConfig) -> dict | None:
-    """Judge the calibration of the test images of one run, or of several folds with each fold's own temperature.
+def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
+    """Evaluate the calibration of the test images, before and after each fold's own temperature.
+
+    Intervals hold the temperature and the bins fast; that of ``ece`` begins at 0 where the error is within
+    ``ece_if_calibrated``.
 
     Returns:
-        ``bins``, ``binning``, ``temperature`` (a number or None; a list for several folds), ``reason`` (why there is
-        none, or why it is held at an end), ``images``, and for ``before``, ``after`` (None without temperature) and
-        ``sampled`` (mean of Monte Carlo passes or of an ensemble's members; None without) the metrics of ``measure``,
-        ``intervals`` (fields of an ``Interval`` for each, the temperature and the bins held fast; that of ``ece``
-        begins at 0 where the error is within ``ece_if_calibrated``), the bins of ``reliability`` and
-        ``ece_if_calibrated``. None without labelled test images.
+        None without labelled test images.
     """
-    fitted = [fit_temperature(score(run.part("validation"))) for run in runs]
-    tests = [cases(run.part("test")) for run in runs]
-    if not sum(len(test.labels) for test in tests):
+    if not len(runs.test.labels):
         return None
-    pooled = score(pool(runs))
-    known = all(one.value is not None for one in fitted)
-    values = [one.value for one in fitted]
-    return {
-        "bins": settings.calibration_bins,
-        "binning": BINNING,
-        "temperature": values if len(runs) > 1 else values[0],
-        "reason": next((one.reason for one in fitted if one.reason), None),
-        "images": sum(len(test.labels) for test in tests),
-        "before": _judge(pooled, [test.scored.probabilities for test in tests], settings),
-        "after": _judge(pooled, scaled_tests(tests, values), settings) if known else None,
-        "sampled": _judge(pooled, [test.mean_probabilities for test in tests], settings)
-        if all(test.sampled for test in tests)
-        else None,
-    }
+    temperatures = [fit_temperature(fold.validation.scored) for fold in runs.folds]
+    values = [temperature.value for temperature in temperatures]
+    reasons = [temperature.reason for temperature in temperatures if temperature.reason]
+    after = sampled = None
+    if None not in values:
+        after = _evaluate(runs, scaled_tests(runs.tests, values))
+    if all(test.sampled for test in runs.tests):
+        sampled = _evaluate(runs, [test.mean_probabilities for test in runs.tests])
+    return CalibrationResult(
+        bins=runs.settings.calibration_bins,
+        binning=BINNING,
+        temperature=runs.single_or_list(values),
+        reason=next(iter(reasons), None),
+        images=len(runs.test.labels),
+        before=_evaluate(runs, [runs.test.probabilities]),
+        after=after,
+        sampled=sampled,
+    )
 
 
 def scaled_tests(tests: list[Cases], temperatures: list[float]) -> list[np.ndarray]:
@@ -198,43 +198,42 @@ def scaled_tests(tests: list[Cases], temperatures: list[float]) -> list[np.ndarr
     return [rescale(test.scored.probabilities, value) for test, value in zip(tests, temperatures, strict=True)]
 
 
-def calibration_cautions(calibration: dict | None) -> list[str]:
-    """Say what limits the figures of ``judge_calibration``."""
+def calibration_warnings(calibration: CalibrationResult | None) -> list[EvaluationWarning]:
+    """Say what limits the figures of ``evaluate_calibration``."""
     if calibration is None:
         return []
     lines = []
-    if calibration["reason"]:
-        lines.append(f"calibration: temperature: {calibration['reason']}")
-    before = calibration["before"]
-    after = calibration["after"]
-    if after and after["nll"] > before["nll"]:
-        lines.append("calibration: the temperature that suits validation makes the test probabilities worse (NLL)")
-    if before["ece"] <= before["ece_if_calibrated"]["high"]:
+    if calibration.reason:
+        lines.append(f"temperature: {calibration.reason}")
+    before = calibration.before
+    after = calibration.after
+    if after and after.nll > before.nll:
+        lines.append("the temperature that suits validation makes the test probabilities worse (NLL)")
+    if before.ece <= before.ece_if_calibrated.high:
         lines.append(
-            f"calibration: an error of {before['ece']:.3f} is within what {calibration['images']:,} images give by "
-            f"chance, were every probability right (up to {before['ece_if_calibrated']['high']:.3f})"
+            f"an error of {before.ece:.3f} is within what {calibration.images:,} images give by chance, were every "
+            f"probability right (up to {before.ece_if_calibrated.high:.3f})"
         )
-    return lines
+    return warnings_about("calibration", lines)
 
 
-def _judge(pooled: LabelledPredictions, probabilities: list[np.ndarray], settings: EvaluationConfig) -> dict:
-    labels = pooled.labels
+def _evaluate(runs: LabelledRuns, probabilities: list[np.ndarray]) -> CalibrationMetrics:
+    labels = runs.test.labels
     joined = np.concatenate(probabilities)
-    positive = pooled.positive_index
-    bins = settings.calibration_bins
+    positive = runs.positive_index
+    bins = runs.settings.calibration_bins
     measured = measure(labels, joined, positive, bins)
-    scored = replace(pooled, probabilities=joined)
-    found = _intervals(measured, scored, settings)
-    chance = ece_of_the_calibrated(joined, bins, settings.seed)
-    if found["ece"].low is not None and measured["ece"] <= chance["high"]:
+    intervals = _intervals(measured, replace(runs.test, probabilities=joined), runs.settings)
+    chance = ece_of_the_calibrated(joined, bins, runs.settings.seed)
+    if intervals["ece"].low is not None and measured["ece"] <= chance.high:
         # Resamples only add to an error that is never negative: no error at all is not ruled out.
-        found["ece"] = replace(found["ece"], low=0.0)
-    return {
+        intervals["ece"] = replace(intervals["ece"], low=0.0)
+    return CalibrationMetrics(
         **measured,
-        "intervals": {name: interval.as_dict() for name, interval in found.items()},
-        "ece_if_calibrated": chance,
-        "reliability": reliability(labels, joined, positive, bins),
-    }
+        intervals=intervals,
+        ece_if_calibrated=chance,
+        reliability=reliability(labels, joined, positive, bins),
+    )
 
 
 def _intervals(

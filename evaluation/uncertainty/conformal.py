@@ -8,6 +8,7 @@ import numpy as np
 
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
+from evaluation.result import ConformalSets
 
 APPROXIMATE = (
     "validation also chose the epoch, and images of one subject are alike: the coverage holds approximately, so it is "
@@ -58,7 +59,7 @@ def sets(probabilities: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return 1 - probabilities <= limits
 
 
-def measure_sets(labels: np.ndarray, held: np.ndarray, classes: tuple[str, ...], confidence: float) -> dict:
+def measure_sets(labels: np.ndarray, held: np.ndarray, classes: tuple[str, ...], confidence: float) -> ConformalSets:
     """Measure sets of at least one image.
 
     Args:
@@ -66,18 +67,17 @@ def measure_sets(labels: np.ndarray, held: np.ndarray, classes: tuple[str, ...],
         held: What ``sets`` returns, shape (N, K).
         classes: The K class names.
         confidence: Of the exact intervals.
-
-    Returns:
-        ``coverage`` and ``per_class`` (class -> coverage), as ``exact.share``, and the shares of images whose set has
-        one class (``one``), ``several`` or ``none``.
     """
     right = held[np.arange(len(labels)), labels]
     sizes = held.sum(axis=1)
-    of_class = {name: right[labels == index] for index, name in enumerate(classes)}
-    return {
-        "coverage": share(right.sum(), len(right), confidence),
-        "per_class": {name: share(hits.sum(), len(hits), confidence) for name, hits in of_class.items()},
-        "one": float((sizes == 1).mean()),
-        "several": float((sizes > 1).mean()),
-        "none": float((sizes == 0).mean()),
-    }
+    per_class = {}
+    for index, name in enumerate(classes):
+        hits = right[labels == index]
+        per_class[name] = share(hits.sum(), len(hits), confidence)
+    return ConformalSets(
+        coverage=share(right.sum(), len(right), confidence),
+        per_class=per_class,
+        one=float((sizes == 1).mean()),
+        several=float((sizes > 1).mean()),
+        none=float((sizes == 0).mean()),
+    )

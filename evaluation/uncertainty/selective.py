@@ -4,17 +4,17 @@ Risk-coverage curves and their area: Geifman, Uziel and El-Yaniv, Bias-Reduced U
 Classifiers, 2019.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse, special
 
-from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import Cases, Confidence, LabelledPredictions
+from evaluation.core.labelled import Cases, Confidence
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import lower_bound, needed_without_a_miss
 from evaluation.intervals.methods import SHARE
-from evaluation.metrics.thresholds import choose_threshold
+from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.result import Release, RiskCoverageResult
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
 DECIMALS = 12
@@ -64,23 +64,21 @@ def curves(tests: list[Cases]) -> dict[str, RiskCoverage]:
     return {name: risk_coverage(one.values, wrong) for name, (one, wrong) in _joined(tests).items()}
 
 
-def areas(tests: list[Cases]) -> dict[str, dict]:
-    """Return, per confidence, ``aurc``, ``e_aurc`` (what is lost against the best order), ``wrong`` and ``images``."""
-    found = {}
-    for name, (one, wrong) in _joined(tests).items():
-        area = risk_coverage(one.values, wrong).area
+def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
+    """Return the area of each confidence that all folds have, with its interval."""
+    results = {}
+    for name, (confidence, wrong) in _joined(runs.tests).items():
+        area = risk_coverage(confidence.values, wrong).area
         best = risk_coverage(-wrong.astype(float), wrong).area
-        found[name] = {"aurc": area, "e_aurc": area - best, "wrong": int(wrong.sum()), "images": len(wrong)}
-    return found
-
-
-def area_intervals(tests: list[Cases], pooled: LabelledPredictions, settings: EvaluationConfig) -> dict[str, dict]:
-    """Return the interval of each area of ``areas``, as fields of an ``Interval``; ``pooled`` holds all folds."""
-    found = {}
-    for name, (one, wrong) in _joined(tests).items():
-        statistic = WeightedArea(one.values, wrong, pooled.clusters)
-        found[name] = around(statistic, (name,), pooled, settings, SHARE)[name].as_dict()
-    return found
+        statistic = WeightedArea(confidence.values, wrong, runs.test.clusters)
+        results[name] = RiskCoverageResult(
+            aurc=area,
+            e_aurc=area - best,
+            wrong=int(wrong.sum()),
+            images=len(wrong),
+            interval=around(statistic, (name,), runs.test, runs.settings, SHARE)[name],
+        )
+    return results
 
 
 class WeightedArea:
@@ -116,42 +114,17 @@ class WeightedArea:
             return (area.sum(axis=1) / taken[:, -1])[None]
 
 
-@dataclass(frozen=True)
-class Release:
-    """Below ``threshold`` an image is released as negative without a person.
-
-    Attributes:
-        threshold: On the probability of the positive class; None where validation lacks a class.
-        positives: Positive validation images.
-        kept: How many of them are at or above the threshold.
-        sensitivity: The share of it, at least the wish.
-        lower_bound: Its exact one-sided lower bound.
-        needed: How many positive validation images, all kept, would bring the bound to the wish.
-    """
-
-    threshold: float | None
-    positives: int
-    kept: int
-    sensitivity: float | None
-    lower_bound: float | None
-    needed: int
-
-    def as_dict(self) -> dict:
-        """Return the fields as a JSON-able mapping."""
-        return asdict(self)
-
-
-def choose_release(validation: LabelledPredictions, settings: EvaluationConfig) -> Release:
+def choose_release(fold: LabelledFold) -> Release:
     """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
-    wish = settings.triage.sensitivity
-    asked = settings.model_copy(update={"threshold": "sensitivity", "sensitivity": wish})
-    threshold = choose_threshold(validation, asked).value
-    needed = needed_without_a_miss(wish, settings.confidence)
+    sensitivity = fold.settings.triage.sensitivity
+    threshold = fold.threshold_for(sensitivity).value
+    needed = needed_without_a_miss(sensitivity, fold.settings.confidence)
+    validation = fold.validation.scored
     positive = validation.labels == validation.positive_index
     if threshold is None:
         return Release(None, int(positive.sum()), 0, None, None, needed)
     kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
-    bound = lower_bound(kept, positive.sum(), settings.confidence)
+    bound = lower_bound(kept, positive.sum(), fold.settings.confidence)
     return Release(threshold, int(positive.sum()), kept, float(kept / positive.sum()), bound, needed)
 
 

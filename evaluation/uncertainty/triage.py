@@ -5,17 +5,27 @@ for the vote share of Monte Carlo passes (section 3.4) and lets a person see eve
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from common.config.schema import EvaluationConfig
-from common.predictions import Predictions
-from evaluation.core.labelled import Cases, Confidence, cases, score
+from evaluation.core.labelled import Confidence
 from evaluation.intervals.exact import share
-from evaluation.intervals.pooling import pool
+from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.result import (
+    ConformalResult,
+    ConformalSets,
+    EvaluationWarning,
+    Release,
+    ReleaseResult,
+    Share,
+    TriageResult,
+    TriageRuleResult,
+    warnings_about,
+)
 from evaluation.uncertainty import conformal
-from evaluation.uncertainty.selective import Release, area_intervals, areas, choose_release
+from evaluation.uncertainty.selective import areas, choose_release
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
@@ -46,120 +56,106 @@ class Decision:
     cut: float | None = None
 
 
-def judge_triage(runs: list[Predictions], settings: EvaluationConfig) -> dict | None:
-    """Judge every rule on the test images of one run, or of several folds, each with what its own validation chose.
+def evaluate_triage(runs: LabelledRuns) -> TriageResult | None:
+    """Evaluate every rule on the test images, each fold with what its own validation chose.
 
     Returns:
-        ``risk_coverage`` (confidence -> see ``selective.areas``, and the ``interval`` of ``aurc``), ``release``
-        (``validation``: a ``selective.Release`` per fold; ``test``: sensitivity as ``exact.share``), ``conformal``
-        (``coverage`` wished, ``note``, and ``marginal`` and ``by_class``, see ``conformal.measure_sets``; None where
-        validation has too few images) and ``rules``, see ``outcome``. None where ``triage_refusal`` has a reason.
+        None where ``triage_refusal`` has a reason.
     """
-    if triage_refusal(runs, settings) is not None:
+    if triage_refusal(runs) is not None:
         return None
-    parts = [(cases(run.part("validation")), cases(run.part("test"))) for run in runs]
-    tests = [test for _, test in parts]
-    releases = [choose_release(validation.scored, settings) for validation, _ in parts]
-    decided = [decide(*part, release, settings) for part, release in zip(parts, releases, strict=True)]
-    rules = _outcomes(decided, tests, settings)
-    ends = area_intervals(tests, score(pool(runs)), settings)
-    return {
-        "risk_coverage": {name: {**row, "interval": ends[name]} for name, row in areas(tests).items()},
-        "release": {"validation": [one.as_dict() for one in releases], "test": _kept(tests, releases, settings)},
-        "conformal": {
-            "coverage": settings.triage.coverage,
-            "note": conformal.APPROXIMATE,
-            "marginal": _sets(parts, settings, by_class=False),
-            "by_class": _sets(parts, settings, by_class=True),
-        },
-        "rules": rules,
-    }
+    releases = [choose_release(fold) for fold in runs.folds]
+    decided = [decide(fold, release) for fold, release in zip(runs.folds, releases, strict=True)]
+    return TriageResult(
+        risk_coverage=areas(runs),
+        release=ReleaseResult(releases, _kept(runs, releases)),
+        conformal=ConformalResult(
+            coverage=runs.settings.triage.coverage,
+            note=conformal.APPROXIMATE,
+            marginal=_sets(runs, by_class=False),
+            by_class=_sets(runs, by_class=True),
+        ),
+        rules=_outcomes(runs, decided),
+    )
 
 
-def triage_refusal(runs: list[Predictions], settings: EvaluationConfig) -> str | None:
+def triage_refusal(runs: LabelledRuns) -> str | None:
     """Say why there is no triage; None where there is one."""
-    if not settings.triage.enabled:
+    if not runs.settings.triage.enabled:
         return "triage.enabled is false"
-    if runs[0].positive_index is None:
+    if runs.positive_index is None:
         return "there are more than two classes"
-    # The folds' test images are judged together, but each fold chooses for itself.
-    chosen_on = [score(run.part("validation")).labels for run in runs]
-    judged = np.concatenate([score(run.part("test")).labels for run in runs])
-    for part, labels in [*(("validation", one) for one in chosen_on), ("test", judged)]:
-        missing = [name for index, name in enumerate(runs[0].classes) if index not in labels]
+    # The folds' test images are evaluated together, but each fold chooses for itself.
+    parts = [("validation", fold.validation.scored) for fold in runs.folds]
+    for part, images in [*parts, ("test", runs.test)]:
+        missing = [name for name, count in images.count_images().items() if not count]
         if missing:
             return f"no {part} image of {' and '.join(missing)}"
     return None
 
 
-def triage_cautions(runs: list[Predictions], triage: dict | None, settings: EvaluationConfig) -> list[str]:
-    """Say why two classes have no triage, or what limits its figures.
-
-    Args:
-        runs: What was judged.
-        triage: What ``judge_triage`` returns.
-        settings: Of the same judgement.
-    """
+def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[EvaluationWarning]:
+    """Say why two classes have no triage, or what limits its figures."""
+    settings = runs.settings.triage
     if triage is None:
-        reason = triage_refusal(runs, settings)
-        if settings.triage.enabled and runs[0].positive_index is not None:
-            return [f"triage: none, {reason}"]
+        reason = triage_refusal(runs)
+        if settings.enabled and runs.positive_index is not None:
+            return warnings_about("triage", [f"none, {reason}"])
         return []
     lines = []
-    wish = settings.triage.sensitivity
-    releases = triage["release"]["validation"]
-    positives = triage["release"]["test"]["total"]
-    low = min(releases, key=lambda one: one["lower_bound"])
-    if low["lower_bound"] < wish:
-        enough = low["positives"] >= low["needed"]
-        if enough:
-            way_out = "wish for more"
-        else:
-            way_out = f"{low['needed']:,} without a miss would"
+    name = runs.pooled.positive_class
+    positives = triage.release.test.total
+    low = min(triage.release.validation, key=lambda release: release.lower_bound)
+    if low.lower_bound < settings.sensitivity:
+        advice = f"{low.needed:,} without a miss would"
+        if low.positives >= low.needed:
+            advice = "wish for more"
         lines.append(
-            f"{low['positives']:,} “{runs[0].positive_class}” validation images vouch for a sensitivity of "
-            f"{low['lower_bound']:.3f} only, not of {wish:g} ({way_out})"
+            f"{low.positives:,} “{name}” validation images vouch for a sensitivity of "
+            f"{low.lower_bound:.3f} only, not of {settings.sensitivity:g} ({advice})"
         )
     if positives < FEW_POSITIVES:
-        lines.append(
-            f"only {positives} “{runs[0].positive_class}” test images: one miss costs {1 / positives:.3f} of "
-            "sensitivity"
-        )
-    few = [row["wrong"] for row in triage["risk_coverage"].values() if row["wrong"] < FEW_WRONG]
+        lines.append(f"only {positives} “{name}” test images: one miss costs {1 / positives:.3f} of sensitivity")
+    few = [area.wrong for area in triage.risk_coverage.values() if area.wrong < FEW_WRONG]
     if few:
         lines.append(f"as few as {min(few)} wrong calls: areas under risk-coverage curves say little")
-    if any(score(run.part("test")).by_subject for run in runs):
+    if any(fold.test.scored.by_subject for fold in runs.folds):
         lines.append("exact intervals take images for independent; those of one subject are not")
-    for name, text in (("marginal", ""), ("by_class", " of each class")):
-        if triage["conformal"][name] is None:
-            least = conformal.fewest(settings.triage.coverage)
-            lines.append(f"no conformal sets{text and ' by class'}: fewer than {least} validation images{text}")
-    return [f"triage: {line}" for line in lines]
+    least = conformal.fewest(settings.coverage)
+    if triage.conformal.marginal is None:
+        lines.append(f"no conformal sets: fewer than {least} validation images")
+    if triage.conformal.by_class is None:
+        lines.append(f"no conformal sets by class: fewer than {least} validation images of each class")
+    return warnings_about("triage", lines)
 
 
-def decide(validation: Cases, test: Cases, release: Release, settings: EvaluationConfig) -> dict[str, Decision]:
-    """Apply every rule that can be chosen on ``validation`` to ``test``; the labels of ``test`` are not read.
+def decide(fold: LabelledFold, release: Release) -> dict[str, Decision]:
+    """Apply every rule that can be chosen on validation to test images, whose labels are not read.
 
     Returns:
         Decisions under the keys of RULES; those of votes only where both parts have them, those of conformal sets only
         where validation has enough images.
     """
+    validation = fold.validation
+    test = fold.test
+    settings = fold.settings.triage
     plain = test.plain.called
     positive = test.scored.positive_index
-    found = {"nobody": Decision(plain, np.zeros(len(plain), dtype=bool))}
+    decisions = {"nobody": Decision(plain, np.zeros(len(plain), dtype=bool))}
     if validation.sampled and test.sampled:
-        wish = settings.triage.vote_share
-        same = matching_cut(validation.joint.values, int((validation.votes.values < wish).sum()))
-        found |= _below("votes", test.votes, wish, positive) | _below("joint", test.joint, same, positive)
+        reviewed = int((validation.votes.values < settings.vote_share).sum())
+        cut = matching_cut(validation.joint.values, reviewed)
+        decisions |= _below("votes", test.votes, settings.vote_share, positive)
+        decisions |= _below("joint", test.joint, cut, positive)
     scores = test.scored.probabilities[:, positive]
     negative = np.full(len(plain), 1 - positive)
-    found["release"] = Decision(negative, scores >= release.threshold, release.threshold)
+    decisions["release"] = Decision(negative, scores >= release.threshold, release.threshold)
     for name, by_class in (("conformal", False), ("conformal_by_class", True)):
-        limits = conformal.quantiles(validation.scored, settings.triage.coverage, by_class)
+        limits = conformal.quantiles(validation.scored, settings.coverage, by_class)
         if limits is not None:
             held = conformal.sets(test.scored.probabilities, limits)
-            found[name] = Decision(held.argmax(axis=1), held.sum(axis=1) != 1)
-    return {name: found[name] for name in RULES if name in found}
+            decisions[name] = Decision(held.argmax(axis=1), held.sum(axis=1) != 1)
+    return {name: decisions[name] for name in RULES if name in decisions}
 
 
 def matching_cut(confidence: np.ndarray, reviewed: int) -> float:
@@ -179,14 +175,8 @@ def matching_cut(confidence: np.ndarray, reviewed: int) -> float:
     return float(candidates[np.flatnonzero(distance == distance.min())[-1]])
 
 
-def outcome(decision: Decision, labels: np.ndarray, positive: int, confidence: float) -> dict:
-    """Count what a rule does, a person being right on every image of the review.
-
-    Returns:
-        ``images``, ``review`` (how many a person sees), ``review_share``, ``alone`` (decided without), ``accuracy``
-        (of those, as ``exact.share``), ``missed`` (positives decided alone as negative), ``false_alarms`` (negatives
-        decided alone as positive) and ``sensitivity`` (of person and machine together, as ``exact.share``).
-    """
+def outcome(decision: Decision, labels: np.ndarray, positive: int, confidence: float) -> dict[str, Any]:
+    """Count what a rule does: the fields of a ``TriageRuleResult`` from ``images`` on."""
     alone = ~decision.review
     true = labels == positive
     missed = int((alone & true & (decision.called != positive)).sum())
@@ -203,17 +193,19 @@ def outcome(decision: Decision, labels: np.ndarray, positive: int, confidence: f
     }
 
 
-def triage_table(triage: dict) -> pd.DataFrame:
+def triage_table(triage: TriageResult) -> pd.DataFrame:
     """Return the rules as a flat table, a row each: shares with their ends in columns of their own."""
     rows = []
-    for row in triage["rules"]:
-        flat = {}
-        for name, value in row.items():
-            if name in ("accuracy", "sensitivity"):
-                flat |= {f"{name}{end}": value[key] for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))}
+    for rule in triage.rules:
+        row: dict[str, object] = {}
+        for name, value in vars(rule).items():
+            if isinstance(value, Share):
+                row |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            elif isinstance(value, list):
+                row[name] = " ".join(f"{number:.6g}" for number in value)
             else:
-                flat[name] = " ".join(f"{one:.6g}" for one in value) if isinstance(value, list) else value
-        rows.append(flat)
+                row[name] = value
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -226,49 +218,36 @@ def _below(name: str, confidence: Confidence, cut: float, positive: int) -> dict
     }
 
 
-def _outcomes(decided: list[dict[str, Decision]], tests: list[Cases], settings: EvaluationConfig) -> list[dict]:
+def _outcomes(runs: LabelledRuns, decided: list[dict[str, Decision]]) -> list[TriageRuleResult]:
     """Put the folds of each rule that all of them have together, and count."""
-    labels = np.concatenate([test.labels for test in tests])
-    scored = tests[0].scored
-    words = {"vote_share": settings.triage.vote_share, "positive": scored.classes[scored.positive_index]}
-    rows = []
+    words = {"vote_share": runs.settings.triage.vote_share, "positive": runs.pooled.positive_class}
+    results = []
     for name, text in RULES.items():
         folds = [fold[name] for fold in decided if name in fold]
         if len(folds) < len(decided):
             continue
+        called = np.concatenate([fold.called for fold in folds])
+        review = np.concatenate([fold.review for fold in folds])
         cuts = [fold.cut for fold in folds]
-        both = Decision(
-            np.concatenate([fold.called for fold in folds]), np.concatenate([fold.review for fold in folds])
-        )
-        rows.append(
-            {
-                "rule": name,
-                "text": text.format(**words),
-                "cut": cuts if len(cuts) > 1 and cuts[0] is not None else cuts[0],
-                **outcome(both, labels, scored.positive_index, settings.confidence),
-            }
-        )
-    return rows
+        cut = cuts[0] if cuts[0] is None else runs.single_or_list(cuts)
+        counts = outcome(Decision(called, review), runs.test.labels, runs.positive_index, runs.settings.confidence)
+        results.append(TriageRuleResult(rule=name, text=text.format(**words), cut=cut, **counts))
+    return results
 
 
-def _kept(tests: list[Cases], releases: list[Release], settings: EvaluationConfig) -> dict:
+def _kept(runs: LabelledRuns, releases: list[Release]) -> Share:
     """Count the positive test images that are not released."""
-    kept = 0
-    positives = 0
-    for test, release in zip(tests, releases, strict=True):
-        index = test.scored.positive_index
-        scores = test.scored.probabilities[test.labels == index, index]
-        kept = kept + int((scores >= release.threshold).sum())
-        positives = positives + len(scores)
-    return share(kept, positives, settings.confidence)
+    thresholds = runs.spread([release.threshold for release in releases])
+    positive = runs.test.labels == runs.positive_index
+    kept = positive & (runs.test.probabilities[:, runs.positive_index] >= thresholds)
+    return share(kept.sum(), positive.sum(), runs.settings.confidence)
 
 
-def _sets(parts: list[tuple[Cases, Cases]], settings: EvaluationConfig, by_class: bool) -> dict | None:
+def _sets(runs: LabelledRuns, by_class: bool) -> ConformalSets | None:
     held = []
-    for validation, test in parts:
-        limits = conformal.quantiles(validation.scored, settings.triage.coverage, by_class)
+    for fold in runs.folds:
+        limits = conformal.quantiles(fold.validation.scored, runs.settings.triage.coverage, by_class)
         if limits is None:
             return None
-        held.append(conformal.sets(test.scored.probabilities, limits))
-    labels = np.concatenate([test.labels for _, test in parts])
-    return conformal.measure_sets(labels, np.concatenate(held), parts[0][1].scored.classes, settings.confidence)
+        held.append(conformal.sets(fold.test.scored.probabilities, limits))
+    return conformal.measure_sets(runs.test.labels, np.concatenate(held), runs.classes, runs.settings.confidence)

@@ -1,0 +1,127 @@
+"""The input of an evaluation, made once: labelled images of every fold, thresholds, and all test images pooled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from common.config.schema import EvaluationConfig
+from common.predictions import Predictions
+from evaluation.core.labelled import Cases, LabelledPredictions, cases, score
+from evaluation.intervals.pooling import pool
+from evaluation.metrics.thresholds import choose_threshold
+from evaluation.result import OperatingPoint
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LabelledFold:
+    """The labelled images of one run.
+
+    Attributes:
+        run: Its predictions.
+        settings: Of the evaluation.
+        validation: Labelled validation images.
+        test: Labelled test images.
+    """
+
+    run: Predictions
+    settings: EvaluationConfig
+    validation: Cases
+    test: Cases
+
+    @classmethod
+    def of(cls, run: Predictions, settings: EvaluationConfig) -> "LabelledFold":
+        """Take the labelled rows of a run."""
+        return cls(run, settings, cases(run.part("validation")), cases(run.part("test")))
+
+    @cached_property
+    def threshold(self) -> OperatingPoint:
+        """The operating point that the validation images choose."""
+        return choose_threshold(self.validation.scored, self.settings)
+
+    def threshold_for(self, sensitivity: float) -> OperatingPoint:
+        """Return the highest threshold that keeps a sensitivity (0 to 1) on the validation images."""
+        settings = self.settings.model_copy(update={"threshold": "sensitivity", "sensitivity": sensitivity})
+        return choose_threshold(self.validation.scored, settings)
+
+
+@dataclass(frozen=True)
+class LabelledRuns:
+    """One run, or the folds of one experiment, as every part of an evaluation reads them.
+
+    Attributes:
+        folds: At least one.
+        pooled: The test rows of all folds, fold after fold.
+        test: The labelled ones of them.
+        settings: Of the evaluation.
+    """
+
+    folds: tuple[LabelledFold, ...]
+    pooled: Predictions
+    test: LabelledPredictions
+    settings: EvaluationConfig
+
+    @classmethod
+    def of(cls, runs: Sequence[Predictions], settings: EvaluationConfig) -> "LabelledRuns":
+        """Label and pool the images of runs.
+
+        Raises:
+            UserError: The runs cannot be pooled, name no positive class for two classes, or hold a probability that is
+                not a number.
+        """
+        pooled = pool(list(runs))
+        folds = tuple(LabelledFold.of(run, settings) for run in runs)
+        return cls(folds, pooled, score(pooled), settings)
+
+    @property
+    def runs(self) -> list[Predictions]:
+        """The predictions of each fold."""
+        return [fold.run for fold in self.folds]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Facts of the run, or of all folds (lists where they differ)."""
+        if len(self.folds) == 1:
+            return self.folds[0].run.about
+        return self.pooled.about
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K class names."""
+        return self.pooled.classes
+
+    @property
+    def positive_index(self) -> int | None:
+        """The positive one of two classes; None for K > 2."""
+        return self.pooled.positive_index
+
+    @property
+    def tests(self) -> list[Cases]:
+        """The labelled test images of each fold."""
+        return [fold.test for fold in self.folds]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of labelled test images of each fold."""
+        return [len(fold.test.labels) for fold in self.folds]
+
+    @property
+    def thresholds(self) -> list[float | None]:
+        """The threshold of each fold; None where it has none."""
+        return [fold.threshold.value for fold in self.folds]
+
+    def spread(self, values: Sequence[float | None]) -> np.ndarray | None:
+        """Return the value of its fold for each labelled test image, shape (N,); None where a fold has none."""
+        if any(value is None for value in values):
+            return None
+        return np.repeat(np.array(values, dtype=np.float64), self.sizes)
+
+    def single_or_list(self, values: list[T]) -> T | list[T]:
+        """Return the value of a single run, or the list of the folds' values."""
+        if len(values) > 1:
+            return values
+        return values[0]
