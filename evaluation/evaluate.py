@@ -224,13 +224,3 @@ def _fold_means(runs: LabelledRuns) -> FoldMeans:
     if len(own) == len(runs.folds):
         at_threshold = fold_mean_intervals(runs.test, runs.sizes, own, runs.settings)
     return FoldMeans(at_half, at_threshold)
-
-
-# For callers that are not converted yet.
-def judge(predictions: Predictions, settings: EvaluationConfig) -> EvaluationResult:
-    """See ``evaluate_runs``."""
-    return evaluate_runs([predictions], settings)
-
-
-judge_pooled = judge_runs = evaluate_runs
-write_judgement = write_evaluation

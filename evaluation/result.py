@@ -29,7 +29,7 @@ class Record:
         """Return a field."""
         try:
             return getattr(self, "name" if key == "class" else key)
-        except AttributeError:
+        except (AttributeError, TypeError):
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Judge finished runs by their predictions: metrics with intervals, folds pooled, all pairs of several experiments."""
+"""Evaluate finished runs: metrics with intervals, folds pooled, all pairs of several experiments."""
 
 import sys
 from enum import StrEnum
@@ -38,7 +38,7 @@ Runs = Annotated[
 ]
 Against = Annotated[
     list[Path] | None,
-    typer.Option(metavar="RUN...", help="Subtract these runs, judged on the same images."),
+    typer.Option(metavar="RUN...", help="Subtract these runs, evaluated on the same images."),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table; the same again is replaced.")]
 Label = Annotated[str, typer.Option(help="Name of the rows in the table.")]
@@ -49,7 +49,8 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
 Assign = Annotated[
     bool | None,
     typer.Option(
-        help="Judge the chromosomes of each cell placed jointly, too.", show_default="where the runs have whole cells"
+        help="Evaluate the joint assignment of the chromosomes of each cell, too.",
+        show_default="where the runs have whole cells",
     ),
 ]
 Costs = Annotated[Source, typer.Option(help="Where the costs of the assignment come from.")]
@@ -61,7 +62,7 @@ Coverage = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: how 
 On = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="KEY=VALUE...", help="Judge another data set: data=..., data_dir=..., as train.py takes them."
+        metavar="KEY=VALUE...", help="Evaluate on another data set: data=..., data_dir=..., as train.py takes them."
     ),
 ]
 Mapped = Annotated[
@@ -105,12 +106,12 @@ def evaluate(
     submission: Submission = None,
     codes: Codes = None,
 ) -> None:
-    """Judge finished runs by their predictions.
+    """Evaluate finished runs by their predictions.
 
-    Folds of one experiment are pooled, the mean over the folds stands beside. Runs of several experiments, seeds or
-    protocols are judged each for itself, and all pairs of them are compared on the images that both have tested.
+    Folds of one experiment are pooled, beside the mean over the folds. Runs of several experiments, seeds or
+    protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
-    chromosomes of whole cells, a second table stands for the cells placed jointly; two classes have a table of triage.
+    chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
 
     [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
 
@@ -135,18 +136,18 @@ def evaluate(
         correction=correction.value,
         triage=TriageConfig(sensitivity=release_sensitivity, vote_share=vote_share, coverage=coverage),
     )
-    said = {"extra_cost": extra_cost, "missing_cost": missing_cost}
-    asked = EvaluationOptions(settings, assign, costs.value, said, csv, label, output)
+    fixed_costs = {"extra_cost": extra_cost, "missing_cost": missing_cost}
+    options = EvaluationOptions(settings, assign, costs.value, fixed_costs, csv, label, output)
     if not (on or mapped or submission or codes):
-        return _judge(runs, against or [], asked)
-    return _judge_elsewhere(runs, against or [], asked, on or [], mapped or [], submission, codes or [])
+        return _evaluate(runs, against or [], options)
+    return _evaluate_elsewhere(runs, against or [], options, on or [], mapped or [], submission, codes or [])
 
 
-def _judge(runs: list[Path], against: list[Path], asked: "EvaluationOptions") -> None:
-    """Judge runs on their own test images.
+def _evaluate(runs: list[Path], against: list[Path], options: "EvaluationOptions") -> None:
+    """Evaluate runs on their own test images.
 
     Raises:
-        UserError: A run is named twice, or see ``evaluating.report``.
+        UserError: A run is named twice, or see ``workflows.evaluate.report``.
     """
     from common.predictions import read_predictions
     from common.runs.run import run_folders
@@ -154,19 +155,19 @@ def _judge(runs: list[Path], against: list[Path], asked: "EvaluationOptions") ->
 
     run_folders(against)
     names = [str(folder) for folder in run_folders(runs)]
-    report([read_predictions(run) for run in runs], names, [read_predictions(run) for run in against], asked)
+    report([read_predictions(run) for run in runs], names, [read_predictions(run) for run in against], options)
 
 
-def _judge_elsewhere(
+def _evaluate_elsewhere(
     runs: list[Path],
     against: list[Path],
-    asked: "EvaluationOptions",
+    options: "EvaluationOptions",
     on: list[str],
     mapped: list[str],
     submission: Path | None,
     codes: list[str],
 ) -> None:
-    """Judge runs on another data set, see ``external.evaluate_external``."""
+    """Evaluate runs on another data set, see ``external.evaluate_external``."""
     from common.cli import heavy_imports
     from common.errors import UserError
     from common.runs.run import open_runs
@@ -175,11 +176,11 @@ def _judge_elsewhere(
     if against:
         raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
     opened = open_runs(runs)
-    request = ExternalRequest(on, mapped, asked.output, asked.csv, asked.label, submission, codes)
+    request = ExternalRequest(on, mapped, options.output, options.csv, options.label, submission, codes)
     request.check(opened)
     with heavy_imports():
         from workflows.external import evaluate_external
-    evaluate_external(opened, request, asked.of)
+    evaluate_external(opened, request, options.of)
 
 
 if __name__ == "__main__":

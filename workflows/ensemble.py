@@ -25,7 +25,7 @@ from evaluation.ensembles.methods import Combiner, fit
 from evaluation.ensembles.nested_cv import held_out, inner_folds
 from evaluation.ensembles.overfitting import MEMBER, METHOD, METRICS, Candidate, overfitting, overfitting_table
 from evaluation.ensembles.plots import draw_overfitting
-from evaluation.evaluate import judge_runs, write_judgement
+from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.results_csv import append_rows, rows_of
 from evaluation.terminal import table
 
@@ -225,7 +225,7 @@ def _write_run(candidate: Candidate, place: int, ensemble: EnsembleMembers, requ
     run.write_ensemble(EnsembleFile(method, ensemble.names, ensemble.labels, combiner.as_dict(), fitted_on))
     write_csv(run.folder / "weights.csv", _weights(ensemble, combiner), "%.6f")
     _copy_thumbnails(ensemble, run)
-    result = write_judgement(run.folder, predictions, None, _evaluation_settings([predictions], request))
+    result = write_evaluation(run.folder, predictions, None, _evaluation_settings([predictions], request))
     run.write_status("finished", members=list(ensemble.names))
     return result
 
@@ -283,7 +283,7 @@ def _write_results(candidates: dict[str, Candidate], results: dict[str, list[dic
         result = of_folds[0]
         if len(of_folds) > 1:
             runs = list(candidates[method].runs)
-            result = judge_runs(runs, _evaluation_settings(runs, request))
+            result = evaluate_runs(runs, _evaluation_settings(runs, request))
         label = request.label
         if request.several:  # rows of several methods must not replace one another
             label = ": ".join(filter(None, (label, method)))

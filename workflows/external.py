@@ -18,7 +18,7 @@ from evaluation.comparison.class_mapping import parse_map
 from evaluation.comparison.external import beside, beside_table, is_compared
 from evaluation.comparison.submission import image_numbers, parse_codes, submission_lines, write_submission
 from evaluation.ensembles.averaging import average
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
 from evaluation.metrics.classification import call
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.stages.fit import set_up_torch
@@ -96,7 +96,7 @@ def _compose(request: ExternalRequest, own: Config) -> Config:
 def _report(result: ExternalPredictions, request: ExternalRequest, settings_of: Settings) -> pd.DataFrame:
     """Write one run's folder and rows, print its metrics and return them."""
     own = result.run.predictions
-    inside = judge(own, settings_of([own]))
+    inside = evaluate_runs([own], settings_of([own]))
     outside = write_folder(result, settings_of([result.predictions]))
     frame = beside(inside, outside)
     write_csv(result.folder / "inside_outside.csv", frame, "%.6f")
@@ -105,7 +105,7 @@ def _report(result: ExternalPredictions, request: ExternalRequest, settings_of: 
     reasons = facts["left_out"]
     left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
     console.print(beside_table(inside, outside))
-    warn(*[line for line in outside["warnings"] if not line.startswith("validation: ")])
+    warn(*map(str, outside.warnings_except("validation")))
     counts = f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out"
     say(f"everything is in {result.folder}", counts)
     if request.csv:

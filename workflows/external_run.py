@@ -33,7 +33,8 @@ from datamodules.manifest.splits import TEST
 from evaluation.comparison.class_mapping import map_classes
 from evaluation.core.warnings import leakage
 from evaluation.error_analysis.examples import galleries, write_thumbnails
-from evaluation.evaluate import write_judgement
+from evaluation.evaluate import write_evaluation
+from evaluation.result import EvaluationResult
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import TrainedRun, load_run
 from workflows.external_request import KEYS
@@ -163,7 +164,7 @@ def join_validation(own: Predictions, external: Predictions) -> Predictions:
     return replace(external, frame=frame[list(test.columns)])
 
 
-def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> dict[str, Any]:
+def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> EvaluationResult:
     """Write the files of a run's folder, as far as they are not about training; return the evaluation.
 
     ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
@@ -175,7 +176,7 @@ def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> dic
     data = result.data
     test = result.predictions.part("test")
     run.write_predictions(result.predictions)
-    evaluation = write_judgement(folder, result.predictions, None, settings)
+    evaluation = write_evaluation(folder, result.predictions, None, settings)
     rows = np.flatnonzero(data.parts.to_numpy() == TEST)
     if (test.labels >= 0).any():
         galleries(folder, test, data.images, rows)
@@ -261,8 +262,8 @@ def _notes(seen: SeenImages, tested: pd.DataFrame, selection: Selection, reason:
 
 
 def _notes_of_own_leaks(run: Run) -> list[str]:
-    lines = leakage({"leaks": run.predictions.about.get("leaks")})
-    return [f"within the set that it learned from, {line.removeprefix('leak: ')}" for line in lines]
+    warnings = leakage({"leaks": run.predictions.about.get("leaks")})
+    return [f"within the set that it learned from, {warning.text}" for warning in warnings]
 
 
 def _about(

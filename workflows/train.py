@@ -82,9 +82,9 @@ def report(folder: Path, config: Config) -> None:
     """Judge the predictions of a finished run and print the closing table."""
     from common.predictions import read_predictions
     from common.runs.history import read_history
-    from evaluation.evaluate import write_judgement
+    from evaluation.evaluate import write_evaluation
     from evaluation.terminal import table
 
-    judgement = write_judgement(folder, read_predictions(folder), read_history(folder), config.evaluation)
-    console.print(table(judgement))
+    result = write_evaluation(folder, read_predictions(folder), read_history(folder), config.evaluation)
+    console.print(table(result))
     say(f"all of it: {folder}")

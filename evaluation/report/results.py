@@ -273,7 +273,7 @@ def warnings_section(judgement: dict, name: str, written: dict) -> Section:
         name: Of the anchor.
         written: What the run's metrics.json holds, may be empty; where its figures are others, that is said.
     """
-    lines = [_in_words(line, judgement) for line in judgement["warnings"] if not line.startswith("validation: ")]
+    lines = [_in_words(str(line), judgement) for line in judgement.warnings_except("validation")]
     others = len(judgement["warnings"]) - len(lines)
     if others:
         lines.append(f"{others} more about the validation images: python scripts/evaluate.py RUN shows them")

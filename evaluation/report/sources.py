@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.predictions import Predictions, read_predictions
 from common.runs.history import read_history
 from common.thumbnails import HEATMAPS, THUMBNAILS, read_pictures
-from evaluation.evaluate import judge_runs
+from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group, group_runs
 
 CLASSLESS = "eigencam"  # a method that knows no class
@@ -113,7 +113,7 @@ class Chapter:
         group: Its runs and its short name.
         sources: Their folders, as many as runs.
         settings: How it is judged.
-        judgement: What ``judge.judge_runs`` says.
+        judgement: What ``judge.evaluate_runs`` says.
     """
 
     group: Group
@@ -171,4 +171,4 @@ def _chapter(group: Group, sources: tuple[Source, ...]) -> Chapter:
     said = sources[0].facts("metrics.json").get("settings") or sources[0].config.get("evaluation") or {}
     # A newer or older run may know other keys.
     settings = EvaluationConfig(**{key: value for key, value in said.items() if key in EvaluationConfig.model_fields})
-    return Chapter(group, sources, settings, judge_runs(list(group.runs), settings))
+    return Chapter(group, sources, settings, evaluate_runs(list(group.runs), settings))

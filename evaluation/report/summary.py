@@ -18,9 +18,6 @@ PROTOCOLS = {
 }
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
-# how lines of cautions.leakage begin
-LEAK = "leak: "
-ANOTHER = "another set: "
 GOOD = "good"
 BAD = "bad"
 UNKNOWN = "unknown"
@@ -96,7 +93,7 @@ def leak_notice(about: dict) -> Notice:
     Args:
         about: Facts of a run, or of several pooled.
     """
-    lines = [line.removeprefix(LEAK) for line in leakage(about) if line.startswith(LEAK)]
+    lines = [warning.text for warning in leakage(about) if warning.topic == "leak"]
     if about.get("protocol") == "paper":
         said = lines or ["what it counts as a leak was not found here"]
         return Notice(BAD, "protocol = paper: leaks on purpose; these figures flatter the model", said)
@@ -127,7 +124,7 @@ def notices(chapters: list[Chapter]) -> list[tuple[str, Notice]]:
         about = chapter.judgement["about"]
         of_chapter = [leak_notice(about)]
         if about.get("on"):
-            noted = [line.removeprefix(ANOTHER) for line in leakage(about) if line.startswith(ANOTHER)]
+            noted = [warning.text for warning in leakage(about) if warning.topic == "another set"]
             of_chapter.insert(0, Notice(UNKNOWN, f"Tested on another data set: {_several(about['on'])}", noted))
         if about.get("synthetic"):
             of_chapter.insert(0, Notice(BAD, "SYNTHETIC: the images were drawn; nothing here is about real ones"))

@@ -10,9 +10,8 @@ import pandas as pd
 from common.config.schema import EvaluationConfig, TriageConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
-from evaluation.core.labelled import score
+from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
-from evaluation.metrics.thresholds import choose_threshold
 from evaluation.uncertainty.calibration import fit_temperature, rescale
 from evaluation.uncertainty.selective import choose_release
 
@@ -72,13 +71,13 @@ def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> R
     Raises:
         UserError: See ``labelled.score``.
     """
-    validation = score(predictions.part("validation"))
-    point = choose_threshold(validation, settings)
-    temperature = fit_temperature(validation)
+    fold = LabelledFold.of(predictions, settings)
+    point = fold.threshold
+    temperature = fit_temperature(fold.validation.scored)
     notes = _notes(point.value, point.reason, temperature.value, temperature.reason)
     thresholds = ReviewThresholds(settings.triage.vote_share, point.value, temperature.value)
     if settings.triage.enabled and point.value is not None:
-        release = choose_release(validation, settings)
+        release = choose_release(fold)
         thresholds = replace(thresholds, release=release.threshold)
         notes += _release_notes(release.as_dict(), predictions.positive_class, settings.triage.sensitivity)
     return replace(thresholds, notes=tuple(notes))

@@ -7,7 +7,7 @@ from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
 from evaluation.comparison.paired import compare
 from evaluation.comparison.pairwise import compare_groups
-from evaluation.evaluate import judge_runs
+from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
 from evaluation.results_csv import COLUMNS, append_rows, rows_of, rows_of_comparison, rows_of_matrix
 from tests.evaluation.cytogenetics.cells import make_cell_run
@@ -21,7 +21,7 @@ def read(path):
 
 
 def test_a_row_per_metric_at_both_thresholds(tmp_path):
-    judgement = judge_runs([make_run(0), make_run(1)], SETTINGS)
+    judgement = evaluate_runs([make_run(0), make_run(1)], SETTINGS)
     append_rows(tmp_path / "x.csv", rows_of(judgement, "mine"))
     table = read(tmp_path / "x.csv").set_index("metric")
     assert tuple(table.reset_index()[list(COLUMNS)].columns) == COLUMNS
@@ -38,11 +38,11 @@ def test_a_row_per_metric_at_both_thresholds(tmp_path):
 
 def test_the_same_measurement_is_replaced_and_others_are_left_alone(tmp_path):
     path = tmp_path / "x.csv"
-    first = rows_of(judge_runs([make_run(0, skill=0.1)], SETTINGS), "a")
+    first = rows_of(evaluate_runs([make_run(0, skill=0.1)], SETTINGS), "a")
     append_rows(path, first)
-    append_rows(path, rows_of(judge_runs([make_run(0, skill=0.1)], SETTINGS), "b"))
+    append_rows(path, rows_of(evaluate_runs([make_run(0, skill=0.1)], SETTINGS), "b"))
     before = read(path)
-    append_rows(path, rows_of(judge_runs([make_run(0, skill=9.0)], SETTINGS), "a"))
+    append_rows(path, rows_of(evaluate_runs([make_run(0, skill=9.0)], SETTINGS), "a"))
     after = read(path)
     assert len(after) == len(before) == 2 * len(first)
     pd.testing.assert_frame_equal(
@@ -54,7 +54,7 @@ def test_the_same_measurement_is_replaced_and_others_are_left_alone(tmp_path):
 def test_undefined_is_an_empty_cell_and_synthetic_is_said(tmp_path):
     run = make_run(images=4, subjects=4, about={"synthetic": True, "source": "synthetic"})
     run.frame["label"] = "all"
-    append_rows(tmp_path / "x.csv", rows_of(judge_runs([run], SETTINGS), ""))
+    append_rows(tmp_path / "x.csv", rows_of(evaluate_runs([run], SETTINGS), ""))
     table = read(tmp_path / "x.csv").set_index("metric")
     assert table.loc["auc", "value"] == ""
     assert (table.loc["accuracy", "source"], table.loc["accuracy", "synthetic"]) == ("synthetic", "True")
@@ -63,7 +63,7 @@ def test_undefined_is_an_empty_cell_and_synthetic_is_said(tmp_path):
 def test_cells_placed_jointly_have_rows_and_the_budget_of_all_folds_stands_in_each(tmp_path):
     runs = [make_cell_run(fold, cells=6, images_seen=1000 + fold, wall_seconds=10.4) for fold in range(2)]
     settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
-    judgement = judge_runs(runs, settings)
+    judgement = evaluate_runs(runs, settings)
     append_rows(tmp_path / "x.csv", rows_of(judgement, "cells"))
     table = read(tmp_path / "x.csv").set_index("metric")
     for metric in (
@@ -86,8 +86,8 @@ def test_cells_placed_jointly_have_rows_and_the_budget_of_all_folds_stands_in_ea
 def test_an_unknown_budget_is_an_empty_cell(tmp_path):
     run = make_run(0)
     del run.about["images_seen"], run.about["wall_seconds"]
-    append_rows(tmp_path / "x.csv", rows_of(judge_runs([run, make_run(1)], SETTINGS), ""))
-    append_rows(tmp_path / "x.csv", rows_of(judge_runs([run], SETTINGS), ""))
+    append_rows(tmp_path / "x.csv", rows_of(evaluate_runs([run, make_run(1)], SETTINGS), ""))
+    append_rows(tmp_path / "x.csv", rows_of(evaluate_runs([run], SETTINGS), ""))
     assert set(read(tmp_path / "x.csv")["images_seen"]) == set(read(tmp_path / "x.csv")["wall_seconds"]) == {""}
 
 
@@ -100,7 +100,7 @@ def test_rows_of_a_comparison(tmp_path):
 
 
 def test_calibration_subjects_and_triage_have_rows(tmp_path):
-    judgement = judge_runs([make_run(0)], SETTINGS)
+    judgement = evaluate_runs([make_run(0)], SETTINGS)
     append_rows(tmp_path / "x.csv", rows_of(judgement, ""))
     table = read(tmp_path / "x.csv").set_index("metric")
     assert table.index.is_unique
@@ -138,5 +138,5 @@ def test_a_foreign_table_is_not_touched(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="x.csv has other columns"):
-        append_rows(path, rows_of(judge_runs([make_run(0)], SETTINGS), ""))
+        append_rows(path, rows_of(evaluate_runs([make_run(0)], SETTINGS), ""))
     assert path.read_text() == "a,b\n1,2\n"

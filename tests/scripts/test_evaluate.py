@@ -117,7 +117,7 @@ def test_whole_cells_have_a_second_line_without_being_asked(cells):
     folder, csv = cells / "pooled", cells / "x.csv"
     result = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder)
     assert result.exit_code == 0, result.output
-    assert "placed jointly" in result.output
+    assert "joint assignment" in result.output
     assert "8 and 4 nats" in result.output
     assert {"accuracy", "accuracy_assigned", "cells_right", "cells_right_assigned"} <= set(pd.read_csv(csv)["metric"])
     assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46

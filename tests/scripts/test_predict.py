@@ -21,7 +21,7 @@ from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.run import Run
 from evaluation.ensembles.averaging import average
-from evaluation.evaluate import write_judgement
+from evaluation.evaluate import write_evaluation
 from scripts.ensemble import app as ensemble
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.sheets import karyogram_config, write_karyograms
@@ -207,7 +207,7 @@ def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_
     assert (rows["sampled_votes"] == tested["sampled_votes"]).all()
     both = Run(tmp_path / "both")
     both.write_predictions(expected)
-    write_judgement(both.folder, expected, None, small_config(tmp_path).evaluation)
+    write_evaluation(both.folder, expected, None, small_config(tmp_path).evaluation)
     both.write_status("finished", members=list(map(str, cell_runs)))
     # Several runs choose the same thresholds as the ensemble.
     assert_at_threshold(table, both.metrics)

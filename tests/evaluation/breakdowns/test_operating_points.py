@@ -1,4 +1,4 @@
-"""Thresholds that keep a wished sensitivity on validation, judged on test."""
+"""Thresholds that keep a wished sensitivity on validation, applied to test."""
 
 from dataclasses import replace
 
@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.operating_points import WISHED, operating_points, operating_points_table
+from evaluation.breakdowns.operating_points import REQUESTED, operating_points, operating_points_table
 from evaluation.core.labelled import score
-from evaluation.intervals.pooling import pool
+from evaluation.labelled_runs import LabelledRuns
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)
 
 
 def points_of(*runs):
-    return operating_points(list(runs), score(pool(list(runs))), SETTINGS)
+    return operating_points(LabelledRuns.of(runs, SETTINGS))
 
 
-def test_the_threshold_keeps_the_wish_on_validation_and_is_judged_on_test():
+def test_the_threshold_keeps_the_wish_on_validation_and_is_applied_to_test():
     run = make_run(images=200, subjects=40, skill=0.8)
     validation, test = (score(run.part(part)) for part in ("validation", "test"))
     rows = points_of(run)
-    assert [row["wished"] for row in rows] == list(WISHED)
+    assert [row["wished"] for row in rows] == list(REQUESTED)
     for row in rows:
         kept = validation.probabilities[validation.labels == 1, 1] >= row["threshold"]
         assert row["validation"]["sensitivity"] == pytest.approx(kept.mean())
@@ -56,7 +56,7 @@ def test_each_fold_is_called_at_its_own_threshold():
         assert (row["sensitivity"]["value"], row["specificity"]["value"]) == (1.0, 1.0)
     table = operating_points_table(pooled)
     assert len(str(table["threshold"][0]).split()) == 2
-    assert table["validation_sensitivity"].tolist() == ["1 1"] * len(WISHED)
+    assert table["validation_sensitivity"].tolist() == ["1 1"] * len(REQUESTED)
 
 
 def test_there_are_none_without_two_classes_or_validation_images_of_both():

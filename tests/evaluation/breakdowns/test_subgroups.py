@@ -5,16 +5,15 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from common.config.schema import EvaluationConfig
-from evaluation.breakdowns.subgroups import subgroup_cautions, subgroups, subgroups_table
-from evaluation.core.labelled import score
-from evaluation.intervals.pooling import pool
+from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgroups_table
+from evaluation.labelled_runs import LabelledRuns
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=30)
 
 
 def found(*runs):
-    return subgroups(list(runs), score(pool(list(runs))), SETTINGS)
+    return subgroups(LabelledRuns.of(runs, SETTINGS))
 
 
 def of(run, **facts):
@@ -28,7 +27,7 @@ def of(run, **facts):
 
 def test_a_single_fold_of_images_alike_has_none():
     assert found(make_run()) == []
-    assert subgroup_cautions([]) == []
+    assert subgroup_warnings([]) == []
 
 
 def test_folds_are_judged_apart():
@@ -80,14 +79,16 @@ def test_of_a_kind_there_is_the_share_that_is_called_rightly():
     rows = found(of(run, kind=np.where(label == "all", np.where(np.arange(60) < 8, "L2", "L1"), None)))
     assert [(row["by"], row["group"]) for row in rows] == [("kind", "L1"), ("kind", "L2"), ("kind", "unknown")]
     assert {tuple(row["metrics"]) for row in rows} == {("accuracy",)}
-    assert subgroup_cautions(rows) == ["subgroups: fewer than 5 images of a class in kind L2: their figures say little"]
+    assert list(map(str, subgroup_warnings(rows))) == [
+        "subgroups: fewer than 5 images of a class in kind L2: their figures say little"
+    ]
 
 
 def test_few_images_of_a_class_are_said():
     rows = found(of(make_run(images=60), group=["rare"] * 6 + ["usual"] * 54))
     assert rows[0]["class_counts"] == {"hem": 3, "all": 3}
     assert rows[0]["metrics"]["accuracy"]["value"] is not None
-    assert subgroup_cautions(rows)[0].startswith("subgroups: fewer than 5 images of a class in group rare: ")
+    assert subgroup_warnings(rows)[0].text.startswith("fewer than 5 images of a class in group rare: ")
 
 
 def test_more_classes_have_metrics_of_calls():

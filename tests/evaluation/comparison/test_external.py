@@ -5,7 +5,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from evaluation.comparison.external import beside, beside_table, difference
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=40)
@@ -37,8 +37,8 @@ def test_what_is_undefined_stays_so():
 
 
 def test_both_judgements_stand_side_by_side():
-    inside = judge(make_run(skill=3.0), SETTINGS)
-    outside = judge(make_run(fold=1, skill=0.5, about=ON), SETTINGS)
+    inside = evaluate_runs([make_run(skill=3.0)], SETTINGS)
+    outside = evaluate_runs([make_run(fold=1, skill=0.5, about=ON)], SETTINGS)
     frame = beside(inside, outside).set_index("metric")
     for name, part in (
         ("auc", "metrics"),
@@ -57,8 +57,8 @@ def test_both_judgements_stand_side_by_side():
 
 
 def test_sets_that_share_images_have_a_gap_without_interval():
-    inside = judge(make_run(skill=3.0), SETTINGS)
-    outside = judge(make_run(skill=0.5, about=ON | {"external": {"in_own_test": 3, "notes": []}}), SETTINGS)
+    inside = evaluate_runs([make_run(skill=3.0)], SETTINGS)
+    outside = evaluate_runs([make_run(skill=0.5, about=ON | {"external": {"in_own_test": 3, "notes": []}})], SETTINGS)
     row = beside(inside, outside).set_index("metric").loc["auc"]
     assert row["difference"] < 0
     assert row[["difference_low", "difference_high"]].isna().all()
@@ -68,7 +68,9 @@ def test_sets_that_share_images_have_a_gap_without_interval():
 def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=False)})
-    console.print(beside_table(judge(make_run(), settings), judge(make_run(fold=1, about=ON), settings)))
+    console.print(
+        beside_table(evaluate_runs([make_run()], settings), evaluate_runs([make_run(fold=1, about=ON)], settings))
+    )
     text = " ".join(console.export_text().split())
     assert "trained on cnmc · tested on elsewhere (folder, 60 images)" in text
     assert "all: 50% of 60 images inside, 50% of 60 outside" in text

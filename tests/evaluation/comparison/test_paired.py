@@ -9,7 +9,7 @@ from scipy import stats
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.comparison.paired import compare, mcnemar, paired_difference
-from evaluation.evaluate import judge_pooled
+from evaluation.evaluate import evaluate_runs
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=300)
@@ -103,7 +103,7 @@ def test_differences_of_fold_means_pair_the_folds_whatever_their_order():
     first = [make_run(fold, skill=2.0, seed=1) for fold in range(3)]
     second = [make_run(fold, skill=0.5, seed=1) for fold in (2, 0, 1)]
     found = compare(first, second, SETTINGS)["fold_mean_differences"]["auc"]
-    one, two = (judge_pooled(runs, SETTINGS)["fold_means"]["metrics"]["auc"]["value"] for runs in (first, second))
+    one, two = (evaluate_runs(runs, SETTINGS)["fold_means"]["metrics"]["auc"]["value"] for runs in (first, second))
     assert found["value"] == pytest.approx(one - two)
     assert found["low"] < found["value"] < found["high"]
     assert compare(first[:1], [second[1]], SETTINGS)["fold_mean_differences"] is None

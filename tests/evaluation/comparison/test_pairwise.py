@@ -11,7 +11,7 @@ from common.config.schema import EvaluationConfig
 from evaluation.comparison.paired import compare
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
-from evaluation.evaluate import judge_runs
+from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
 from tests.helpers.predictions import make_run
 
@@ -88,7 +88,7 @@ def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
 
 def test_tables_fit_the_terminal_and_the_csv_has_every_interval():
     groups = grouped([*runs_of(), make_run(2, images=30, about={"name": "elsewhere"})])
-    judged = [judge_runs(list(group.runs), SETTINGS) for group in groups]
+    judged = [evaluate_runs(list(group.runs), SETTINGS) for group in groups]
     labels, matrix = [group.label for group in groups], compare_groups(groups, SETTINGS)
     for width in (80, 120):
         text = printed(matrix_tables(labels, judged, matrix), width)

@@ -10,7 +10,7 @@ from common.config.schema import AssignmentConfig, EvaluationConfig
 from evaluation.core import plots as figures
 from evaluation.core.headings import heading
 from evaluation.core.labelled import score
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
 from tests.evaluation.cytogenetics.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
@@ -86,7 +86,7 @@ def test_one_epoch_and_an_unmonitored_quantity_are_drawn_too(tmp_path, drawn):
 
 @pytest.mark.parametrize(("classes", "panels"), [(("hem", "all"), 2), (FIVE, 1)])
 def test_confusion_matrix(tmp_path, drawn, classes, panels):
-    judgement = judge(make_run(images=100, subjects=25, classes=classes), SETTINGS)
+    judgement = evaluate_runs([make_run(images=100, subjects=25, classes=classes)], SETTINGS)
     figures.confusion_matrix(tmp_path / "confusion.png", judgement)
     side = max(3.6, 0.56 * len(classes) + 0.8)
     check_picture(tmp_path / "confusion.png", max(6.4, side * panels + 1.4), side + 1.2)
@@ -98,7 +98,7 @@ def test_confusion_matrix(tmp_path, drawn, classes, panels):
 
 def test_roc_of_two_classes_marks_both_operating_points(tmp_path, drawn):
     run = make_run(images=100, subjects=25)
-    judgement = judge(run, SETTINGS)
+    judgement = evaluate_runs([run], SETTINGS)
     figures.roc(tmp_path / "roc.png", judgement, score(run.part("test")))
     check_picture(tmp_path / "roc.png", 6.2, 5.8)
     axis = drawn[0].axes[0]
@@ -115,7 +115,7 @@ def test_roc_of_two_classes_marks_both_operating_points(tmp_path, drawn):
 @pytest.mark.parametrize("count", [5, 24])
 def test_roc_of_many_classes_names_the_weakest(tmp_path, drawn, count):
     run = make_run(images=240, subjects=None, classes=tuple(f"chr{number}" for number in range(1, count + 1)))
-    figures.roc(tmp_path / "roc.png", judge(run, SETTINGS), score(run.part("test")))
+    figures.roc(tmp_path / "roc.png", evaluate_runs([run], SETTINGS), score(run.part("test")))
     check_picture(tmp_path / "roc.png", 6.2, 5.8)
     named = [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()]
     assert len(named) == (count if count <= figures.CURVES else figures.WEAKEST + 1)
@@ -124,14 +124,14 @@ def test_roc_of_many_classes_names_the_weakest(tmp_path, drawn, count):
 def test_confusion_of_cells_placed_jointly(tmp_path, drawn):
     """24 classes, legible; no error is rounded away."""
     settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
-    judgement = judge(make_cells(150, skill=4.0), settings)
+    judgement = evaluate_runs([make_cells(150, skill=4.0)], settings)
     figures.assigned_confusion_matrix(tmp_path / "assigned.png", judgement)
     with Image.open(tmp_path / "assigned.png") as image:
         assert image.width == pytest.approx((0.56 * 24 + 2.2) * figures.DPI, rel=0.2)
     counts = np.array(judgement["assignment"]["confusion"])
     assert counts.tolist() != judgement["test"]["confusion"]
     shown = texts(drawn[0].axes[0])
-    assert "chromosomes of a cell placed jointly" in shown
+    assert "joint assignment of the chromosomes of a cell" in shown
     wrong = next(one for one in zip(*np.nonzero(counts), strict=True) if one[0] != one[1])
     assert f"{counts[wrong]}\n{100 * counts[wrong] / counts[wrong[0]].sum():.1f}%" in shown
     assert not any(text.endswith("\n0%") for text in shown)
@@ -141,7 +141,7 @@ def test_confusion_of_cells_placed_jointly(tmp_path, drawn):
 
 def test_every_text_is_legible(tmp_path, drawn):
     run = make_run(images=240, subjects=None, classes=tuple(f"chr{number}" for number in range(1, 25)))
-    figures.confusion_matrix(tmp_path / "confusion.png", judge(run, SETTINGS))
+    figures.confusion_matrix(tmp_path / "confusion.png", evaluate_runs([run], SETTINGS))
     sizes = [text.get_fontsize() for text in drawn[0].findobj(lambda artist: hasattr(artist, "get_fontsize"))]
     assert min(sizes) >= 9
 

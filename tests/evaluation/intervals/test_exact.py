@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluation.intervals.exact import lower_bound, needed_without_a_miss, share
+from evaluation.result import Share
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.6, 0.99))
@@ -16,20 +17,20 @@ def test_the_ends_are_quantiles_of_beta_distributions(counts, confidence):
     low = stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
     high = stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
     found = share(hits, total, confidence)
-    assert (found["low"], found["high"]) == pytest.approx((low, high), abs=1e-9)
+    assert (found["low"], found.high) == pytest.approx((low, high), abs=1e-9)
     assert found["value"] == hits / total
 
 
 def test_published_values():
     # statsmodels.stats.proportion.proportion_confint(9, 10, 0.05, "beta")
     found = share(9, 10, 0.95)
-    assert (found["low"], found["high"]) == pytest.approx((0.55498, 0.99747), abs=1e-5)
-    assert share(0, 3, 0.95)["high"] == pytest.approx(0.70760, abs=1e-5)
+    assert (found["low"], found.high) == pytest.approx((0.55498, 0.99747), abs=1e-5)
+    assert share(0, 3, 0.95).high == pytest.approx(0.70760, abs=1e-5)
     assert lower_bound(30, 30, 0.95) == pytest.approx(0.05 ** (1 / 30))
 
 
 def test_of_nothing_there_is_no_share():
-    assert share(0, 0, 0.95) == {"value": None, "low": None, "high": None, "hits": 0, "total": 0}
+    assert share(0, 0, 0.95) == Share(None, None, None, 0, 0)
     assert lower_bound(0, 0, 0.95) is None
 
 

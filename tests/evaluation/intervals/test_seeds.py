@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
-from evaluation.evaluate import judge_pooled
+from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.seeds import collect, summed_up
 from evaluation.metrics.classification import evaluate
 from tests.helpers.predictions import make_run
@@ -50,7 +50,7 @@ def test_means_and_deviations_are_those_of_pandas(name):
 
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     found = runs(3)
-    judged = judge_pooled(found, SETTINGS)["fold_means"]["metrics"]
+    judged = evaluate_runs(found, SETTINGS)["fold_means"]["metrics"]
     for name, mean in collect(found, SETTINGS).metrics.items():
         assert (mean.value, mean.low, mean.high) == pytest.approx(
             [judged[name][key] for key in ("value", "low", "high")]

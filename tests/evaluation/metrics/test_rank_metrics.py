@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import score
 from evaluation.core.plots import draw_precision_recall
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
 from tests.helpers.predictions import make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -17,7 +17,7 @@ SETTINGS = EvaluationConfig(resamples=20)
 def drawn(run):
     axis = Figure().subplots()
     test = score(run.part("test"))
-    draw_precision_recall(axis, judge(run, SETTINGS), test)
+    draw_precision_recall(axis, evaluate_runs([run], SETTINGS), test)
     return axis, test
 
 
@@ -27,7 +27,7 @@ def test_the_curve_encloses_the_average_precision_and_marks_both_operating_point
     recall, precision = axis.lines[1].get_xydata().T
     area = -np.sum(np.diff(recall) * precision[:-1])
     assert area == pytest.approx(average_precision_score(test.labels, test.probabilities[:, 1]))
-    found = judge(run, SETTINGS)["test"]
+    found = evaluate_runs([run], SETTINGS)["test"]
     points = [line.get_xydata()[0] for line in axis.lines if line.get_linestyle() == "None"]
     for point, key in zip(points, ("metrics", "metrics_at_threshold"), strict=True):
         expected = (found[key]["sensitivity"]["value"], found[key]["precision/all"]["value"])

@@ -20,7 +20,7 @@ def unjudged(monkeypatch):
     """Judge nothing: of a judgement the gallery takes the classes alone."""
     monkeypatch.setattr(
         sources,
-        "judge_runs",
+        "evaluate_runs",
         lambda runs, _: {"classes": list(runs[0].classes), "positive_class": runs[0].positive_class},
     )
 

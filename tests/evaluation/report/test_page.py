@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -9,10 +10,11 @@ import pytest
 
 from common.config.schema import EvaluationConfig
 from common.files import write_json, write_text
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
 from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from evaluation.report.results import warnings_section
+from evaluation.result import EvaluationWarning
 from tests.evaluation.report.reports import LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
@@ -115,7 +117,7 @@ def test_the_parts_are_those_of_the_split(page):
 
 
 def test_figures_stand_with_their_intervals(page):
-    judgement = judge(with_passes(make_run(images=60, subjects=20)), EvaluationConfig(resamples=RESAMPLES))
+    judgement = evaluate_runs([with_passes(make_run(images=60, subjects=20))], EvaluationConfig(resamples=RESAMPLES))
     rows = {row[0].split("\n")[0]: row for row in table_rows(page, "Test metrics")}
     auc = judgement["test"]["metrics"]["auc"]
     cell = next(row for name, row in rows.items() if name.startswith("AUC"))[1]
@@ -124,19 +126,19 @@ def test_figures_stand_with_their_intervals(page):
 
 def test_a_metrics_file_that_says_something_else_is_told_of(tmp_path):
     run = make_run(images=30, subjects=10)
-    judgement = judge(run, EvaluationConfig(resamples=RESAMPLES))
-    assert not warnings_section({**judgement, "warnings": []}, "limits", judgement)
+    judgement = evaluate_runs([run], EvaluationConfig(resamples=RESAMPLES))
+    assert not warnings_section(replace(judgement, warnings=[]), "limits", judgement.to_dict())
     write_run(tmp_path, run)
-    judgement["test"]["metrics"]["auc"]["low"] = 0.123
-    write_json(tmp_path / "metrics.json", judgement)
+    content = judgement.to_dict()
+    content["test"]["metrics"]["auc"]["low"] = 0.123
+    write_json(tmp_path / "metrics.json", content)
     assert "holds other figures than this page" in prose(written([tmp_path], tmp_path / "page.html"))
 
 
 def test_warnings_call_metrics_as_the_tables_do():
-    metrics = dict.fromkeys(("auc", "accuracy", "balanced_accuracy", "recall/hem"), {"value": 0.5})
-    judgement = {"classes": ["hem", "all"], "positive_class": "all", "test": {"metrics": metrics}}
-    judgement["warnings"] = ["test: undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)"]
-    (line,) = warnings_section(judgement, "limits", {}).intro
+    result = evaluate_runs([make_run(images=30, subjects=10)], EvaluationConfig(resamples=RESAMPLES))
+    warning = EvaluationWarning("test", "undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)")
+    (line,) = warnings_section(replace(result, warnings=[warning]), "limits", {}).intro
     assert line == "test: undefined on some resamples: balanced accuracy (3), AUC (2), recall of “hem” (1)"
 
 

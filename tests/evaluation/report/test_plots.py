@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure as Canvas
 
 from common.config.schema import EvaluationConfig
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
 from evaluation.report import plots as figures
 from evaluation.report.sources import read_chapters
 from tests.evaluation.report.reports import write_facts, write_run
@@ -25,7 +25,7 @@ def root_of(source):
 
 
 def test_a_drawing_is_an_svg_and_the_same_twice():
-    judgement = judge(make_run(), SETTINGS)
+    judgement = evaluate_runs([make_run()], SETTINGS)
     first, second = (figures.drawn_confusion(judgement)[0].source for _ in range(2))
     assert first == second
     root = root_of(first)
@@ -36,7 +36,7 @@ def test_a_drawing_is_an_svg_and_the_same_twice():
 
 
 def test_a_confusion_matrix_is_read_out():
-    judgement = judge(make_run(), SETTINGS)
+    judgement = evaluate_runs([make_run()], SETTINGS)
     half, chosen = figures.drawn_confusion(judgement)
     (a, b), (c, d) = judgement["test"]["confusion"]
     assert half.alt == f"of {a + b} hem, {a} are called hem and {b} are called all; " + (
@@ -47,7 +47,7 @@ def test_a_confusion_matrix_is_read_out():
 
 
 def test_names_of_classes_are_no_formulas():
-    judgement = judge(make_run(images=20, classes=("a$b", "c$\\foo$")), SETTINGS)
+    judgement = evaluate_runs([make_run(images=20, classes=("a$b", "c$\\foo$"))], SETTINGS)
     assert "are called c$\\foo$" in figures.drawn_confusion(judgement)[0].alt
 
 
@@ -69,7 +69,7 @@ def test_names_of_many_lines_do_not_meet(monkeypatch):
 
 
 def test_of_many_classes_the_worst_mix_ups_are_read_out():
-    judgement = judge(make_run(images=90, classes=tuple("abcdefghij")), SETTINGS)
+    judgement = evaluate_runs([make_run(images=90, classes=tuple("abcdefghij"))], SETTINGS)
     (drawing,) = figures.drawn_confusion(judgement)
     pairs = [
         (count, row, column)

@@ -14,14 +14,15 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import score
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.uncertainty.calibration import (
     MEASURED,
     TEMPERATURES,
     WeightedCalibration,
-    calibration_cautions,
+    calibration_warnings,
     ece_of_the_calibrated,
+    evaluate_calibration,
     fit_temperature,
-    judge_calibration,
     measure,
     reliability,
     rescale,
@@ -69,7 +70,10 @@ def test_without_errors_it_is_held_at_its_end_and_says_so():
     assert "lower end" in found.reason
     run = join(with_scores([0, 1], [0.2, 0.7], part="validation"), with_scores([0, 1, 1], [0.3, 0.4, 0.9]))
     run.frame["image_id"] = [str(number) for number in range(5)]
-    assert any("lower end" in line for line in calibration_cautions(judge_calibration([run], SETTINGS)))
+    assert any(
+        "lower end" in line
+        for line in map(str, calibration_warnings(evaluate_calibration(LabelledRuns.of([run], SETTINGS))))
+    )
 
 
 def test_without_skill_it_is_held_at_its_upper_end():
@@ -168,24 +172,24 @@ def test_the_error_of_the_calibrated_falls_with_the_images():
 def test_scaling_mends_what_is_too_sure_and_survives_json():
     test = too_sure(4_000, 3.0, seed=5, part="test")
     test.frame["image_id"] = "t" + test.frame["image_id"]
-    found = judge_calibration([join(too_sure(4_000, 3.0), test)], SETTINGS)
+    found = evaluate_calibration(LabelledRuns.of([join(too_sure(4_000, 3.0), test)], SETTINGS))
     assert found["after"]["ece"] < 0.02 < found["before"]["ece"]
     assert found["after"]["nll"] < found["before"]["nll"]
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
 
 
 def test_labels_of_the_test_images_change_no_temperature():
     run = make_run(images=80)
-    before = judge_calibration([run], SETTINGS)["temperature"]
+    before = evaluate_calibration(LabelledRuns.of([run], SETTINGS))["temperature"]
     test = run.frame["part"] == "test"
     run.frame.loc[test, "label"] = run.frame.loc[test, "label"].map({"hem": "all", "all": "hem"})
-    assert judge_calibration([run], SETTINGS)["temperature"] == before
+    assert evaluate_calibration(LabelledRuns.of([run], SETTINGS))["temperature"] == before
 
 
 def test_each_fold_has_its_own_temperature():
     runs = [make_run(fold, images=60, skill=skill) for fold, skill in enumerate((0.5, 1.5))]
-    pooled = judge_calibration(runs, SETTINGS)
-    single = [judge_calibration([run], SETTINGS) for run in runs]
+    pooled = evaluate_calibration(LabelledRuns.of(runs, SETTINGS))
+    single = [evaluate_calibration(LabelledRuns.of([run], SETTINGS)) for run in runs]
     assert pooled["temperature"] == [one["temperature"] for one in single]
     assert pooled["after"]["nll"] == pytest.approx(np.mean([one["after"]["nll"] for one in single]))
 
@@ -211,7 +215,7 @@ def test_intervals_draw_subjects_not_images():
     test = many.frame["part"] == "test"
     many.frame.loc[test, "image_id"] = [f"t{number}" for number in range(test.sum())]
     for side in ("before", "after"):
-        one, ten = (judge_calibration([run], SETTINGS)[side]["intervals"] for run in (once, many))
+        one, ten = (evaluate_calibration(LabelledRuns.of([run], SETTINGS))[side]["intervals"] for run in (once, many))
         for name in ("brier", "nll"):
             assert [one[name][end] for end in ("low", "high")] == pytest.approx([ten[name]["low"], ten[name]["high"]])
             assert one[name]["low"] < one[name]["value"] < one[name]["high"]
@@ -221,30 +225,39 @@ def test_intervals_draw_subjects_not_images():
 def test_an_error_that_chance_alone_gives_is_not_said_to_be_above_0():
     test = too_sure(400, 1.0, seed=5, part="test")
     test.frame["image_id"] = "t" + test.frame["image_id"]
-    good = judge_calibration([join(too_sure(400, 1.0), test)], SETTINGS)["before"]
+    good = evaluate_calibration(LabelledRuns.of([join(too_sure(400, 1.0), test)], SETTINGS))["before"]
     assert good["ece"] < good["ece_if_calibrated"]["high"]
     assert good["intervals"]["ece"]["low"] == 0.0
     assert good["intervals"]["ece"]["high"] > good["ece"]
     poor = too_sure(400, 4.0, seed=5, part="test")
     poor.frame["image_id"] = "t" + poor.frame["image_id"]
-    assert judge_calibration([join(too_sure(400, 4.0), poor)], SETTINGS)["before"]["intervals"]["ece"]["low"] > 0.02
+    assert (
+        evaluate_calibration(LabelledRuns.of([join(too_sure(400, 4.0), poor)], SETTINGS))["before"]["intervals"]["ece"][
+            "low"
+        ]
+        > 0.02
+    )
 
 
 def test_the_mean_of_passes_is_measured_beside():
-    assert judge_calibration([make_run()], SETTINGS)["sampled"] is None
-    found = judge_calibration([with_passes(make_run())], SETTINGS)["sampled"]
-    assert found["nll"] != judge_calibration([make_run()], SETTINGS)["before"]["nll"]
+    assert evaluate_calibration(LabelledRuns.of([make_run()], SETTINGS))["sampled"] is None
+    found = evaluate_calibration(LabelledRuns.of([with_passes(make_run())], SETTINGS))["sampled"]
+    assert found["nll"] != evaluate_calibration(LabelledRuns.of([make_run()], SETTINGS))["before"]["nll"]
 
 
 def test_without_labels_there_is_none():
     run = join(make_run().part("validation"), with_scores([None], [0.5]))
-    assert judge_calibration([run], SETTINGS) is None
-    assert calibration_cautions(None) == []
+    assert evaluate_calibration(LabelledRuns.of([run], SETTINGS)) is None
+    assert calibration_warnings(None) == []
 
 
 def test_a_temperature_that_does_not_suit_the_test_images_says_so():
     test = too_sure(500, 0.5, seed=5, part="test")
     test.frame["image_id"] = "t" + test.frame["image_id"]
-    lines = calibration_cautions(judge_calibration([join(too_sure(500, 3.0), test)], SETTINGS))
+    lines = list(
+        map(
+            str, calibration_warnings(evaluate_calibration(LabelledRuns.of([join(too_sure(500, 3.0), test)], SETTINGS)))
+        )
+    )
     assert any("makes the test probabilities worse" in line for line in lines)
     assert not any("lower end" in line or "upper end" in line for line in lines)

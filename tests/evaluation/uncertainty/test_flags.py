@@ -3,8 +3,8 @@ import pytest
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from evaluation.core.labelled import cases
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
+from evaluation.labelled_runs import LabelledFold
 from evaluation.uncertainty.flags import (
     RULES,
     ReviewThresholds,
@@ -28,7 +28,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def thresholds(run):
-    return thresholds_of(judge(run, SETTINGS))
+    return thresholds_of(evaluate_runs([run], SETTINGS).to_dict())
 
 
 def test_new_thresholds_are_those_of_the_evaluation(run, thresholds):
@@ -44,8 +44,9 @@ def test_new_thresholds_are_those_of_the_evaluation(run, thresholds):
 
 @pytest.mark.parametrize("rules", [["votes"], ["release"], ["joint"], ["votes", "positive"], ["joint", "positive"]])
 def test_rules_select_the_same_images_as_triage(run, thresholds, rules):
-    validation, test = cases(run.part("validation")), cases(run.part("test"))
-    decisions = decide(validation, test, choose_release(validation.scored, SETTINGS), SETTINGS)
+    fold = LabelledFold.of(run, SETTINGS)
+    test = fold.test
+    decisions = decide(fold, choose_release(fold))
     table = review_table(run.part("test"), thresholds, rules)
     review = decisions["_".join(rules)].review
     if "positive" in rules:  # the prediction without passes counts as well

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import cases
-from evaluation.evaluate import judge_runs, write_files
+from evaluation.evaluate import evaluate_runs, write_files
+from evaluation.labelled_runs import LabelledRuns
 from evaluation.terminal import table
 from evaluation.uncertainty import plots as triage_figures
 from evaluation.uncertainty.selective import curves
@@ -28,7 +29,7 @@ def is_drawn(path):
 def test_both_are_drawn(tmp_path, folds, passes):
     runs = [make_run(fold) for fold in range(folds)]
     runs = [with_passes(run) for run in runs] if passes else runs
-    write_files(tmp_path, judge_runs(runs, SETTINGS), runs, SETTINGS)
+    write_files(tmp_path, evaluate_runs(runs, SETTINGS), LabelledRuns.of(runs, SETTINGS))
     assert is_drawn(tmp_path / "reliability.png")
     assert is_drawn(tmp_path / "risk_coverage.png")
 
@@ -41,7 +42,7 @@ def test_rules_stand_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
         drawn[label] = arguments
         return plot(axis, *arguments, label=label, **style)
 
-    judgement = judge_runs([run], SETTINGS)
+    judgement = evaluate_runs([run], SETTINGS)
     found = curves([cases(run.part("test"))])
     monkeypatch.setattr(triage_figures.Axes, "plot", kept)
     triage_figures.risk_coverage(tmp_path / "risk_coverage.png", judgement, found)
@@ -55,7 +56,7 @@ def test_rules_stand_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
     runs = [make_run(classes=tuple("abcdefgh"))]
-    write_files(tmp_path, judge_runs(runs, SETTINGS), runs, SETTINGS)
+    write_files(tmp_path, evaluate_runs(runs, SETTINGS), LabelledRuns.of(runs, SETTINGS))
     assert is_drawn(tmp_path / "reliability.png")
     assert not (tmp_path / "risk_coverage.png").exists()
 
@@ -63,7 +64,7 @@ def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
 def test_without_a_temperature_one_side_is_drawn(tmp_path):
     run = make_run()
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
-    judgement = judge_runs([run], SETTINGS)
+    judgement = evaluate_runs([run], SETTINGS)
     assert judgement["calibration"]["after"] is None
     triage_figures.reliability(tmp_path / "reliability.png", judgement)
     assert is_drawn(tmp_path / "reliability.png")
@@ -73,7 +74,7 @@ def test_without_a_temperature_one_side_is_drawn(tmp_path):
 def test_the_terminal_shows_every_rule_within_80_characters(folds):
     runs = [with_passes(make_run(fold)) for fold in range(folds)]
     console = Console(width=80, file=io.StringIO())
-    console.print(table(judge_runs(runs, SETTINGS)))
+    console.print(table(evaluate_runs(runs, SETTINGS)))
     text = console.file.getvalue()
     for words in ("conformal_by_class", "votes_positive", "sensitivity", "calibration: ECE", "release below all ="):
         assert words in text

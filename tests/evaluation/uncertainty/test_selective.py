@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.config.schema import EvaluationConfig, TriageConfig
-from evaluation.core.labelled import cases, score
 from evaluation.intervals.exact import lower_bound
-from evaluation.uncertainty.selective import WeightedArea, area_intervals, areas, choose_release, curves, risk_coverage
+from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.uncertainty.selective import WeightedArea, areas, choose_release, curves, risk_coverage
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
@@ -57,11 +57,10 @@ def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
 
 def test_every_area_has_an_interval_by_subject():
     run = with_passes(make_predictions(images=80, subjects=20, skill=0.6), noise=3.0)
-    found = area_intervals([cases(run)], score(run), EvaluationConfig(resamples=50))
-    for name, row in areas([cases(run)]).items():
-        assert found[name]["value"] == pytest.approx(row["aurc"])
-        assert found[name]["low"] < row["aurc"] < found[name]["high"]
-        assert found[name]["clusters"] == 20
+    for area in areas(LabelledRuns.of([run], EvaluationConfig(resamples=50))).values():
+        assert area.interval.value == pytest.approx(area.aurc)
+        assert area.interval.low < area.aurc < area.interval.high
+        assert area.interval.clusters == 20
 
 
 def test_confidence_that_says_nothing_is_a_flat_line():
@@ -76,9 +75,10 @@ def test_noise_in_the_last_bits_is_a_tie():
 
 def test_each_confidence_counts_the_errors_of_its_own_calls():
     run = make_predictions(images=80, skill=0.6)
-    assert set(areas([cases(run)])) == {"probability"}
-    sampled = cases(with_passes(run, noise=3.0))
-    found = areas([sampled])
+    assert set(areas(LabelledRuns.of([run], EvaluationConfig(resamples=10)))) == {"probability"}
+    with_votes = LabelledRuns.of([with_passes(run, noise=3.0)], EvaluationConfig(resamples=10))
+    sampled = with_votes.folds[0].test
+    found = areas(with_votes)
     assert set(found) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
     plain = run.probabilities.argmax(1) != run.labels
     assert found["probability"]["wrong"] == plain.sum()
@@ -88,6 +88,10 @@ def test_each_confidence_counts_the_errors_of_its_own_calls():
     assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
     assert curve.risk[-1] == pytest.approx(voted.mean())
     assert all(row["e_aurc"] >= 0 for row in found.values())
+
+
+def release_of(labels, scores, config):
+    return choose_release(LabelledFold.of(with_scores(labels, scores, part="validation"), config))
 
 
 @settings(deadline=None)
@@ -100,7 +104,7 @@ def test_each_confidence_counts_the_errors_of_its_own_calls():
 def test_the_release_keeps_the_wish_with_the_highest_threshold(rows, wish):
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 9 for r in rows])
     config = EvaluationConfig(triage=TriageConfig(sensitivity=wish))
-    found = choose_release(score(with_scores(labels, scores)), config)
+    found = release_of(labels, scores, config)
     assert found.kept == (scores[labels] >= found.threshold).sum()
     assert found.sensitivity >= wish
     assert all(np.mean(scores[labels] >= higher) < wish for higher in scores[scores > found.threshold])
@@ -113,10 +117,10 @@ def test_the_bound_holds_although_the_threshold_was_chosen_on_the_same_images():
     config = EvaluationConfig(triage=TriageConfig(sensitivity=0.9))
     for _ in range(400):
         scores = np.concatenate([rng.random(50), rng.random(20)])  # of positives uniform: sensitivity is 1 - threshold
-        found = choose_release(score(with_scores([1] * 50 + [0] * 20, scores)), config)
+        found = release_of([1] * 50 + [0] * 20, scores, config)
         below += 1 - found.threshold < found.lower_bound
     assert below / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_a_class_without_validation_images_leaves_no_release():
-    assert choose_release(score(with_scores([1, 1], [0.2, 0.8])), EvaluationConfig()).threshold is None
+    assert release_of([1, 1], [0.2, 0.8], EvaluationConfig()).threshold is None

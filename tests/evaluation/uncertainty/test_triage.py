@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.schema import EvaluationConfig, TriageConfig
-from evaluation.core.labelled import cases
-from evaluation.evaluate import judge
+from evaluation.evaluate import evaluate_runs
+from evaluation.labelled_runs import LabelledFold, LabelledRuns
 from evaluation.uncertainty.selective import choose_release
 from evaluation.uncertainty.triage import (
     RULES,
     Decision,
     decide,
-    judge_triage,
+    evaluate_triage,
     matching_cut,
     outcome,
-    triage_cautions,
     triage_refusal,
     triage_table,
+    triage_warnings,
 )
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
@@ -28,8 +28,8 @@ SETTINGS = EvaluationConfig(resamples=20, triage=TriageConfig(sensitivity=0.9))
 
 
 def decisions(run, settings=SETTINGS):
-    validation, test = cases(run.part("validation")), cases(run.part("test"))
-    return decide(validation, test, choose_release(validation.scored, settings), settings)
+    fold = LabelledFold.of(run, settings)
+    return decide(fold, choose_release(fold))
 
 
 def by_rule(triage):
@@ -37,8 +37,8 @@ def by_rule(triage):
 
 
 def test_a_judgement_survives_json_and_has_a_row_per_rule():
-    triage = judge_triage([with_passes(make_run())], SETTINGS)
-    assert json.loads(json.dumps(triage, allow_nan=False)) == triage
+    triage = evaluate_triage(LabelledRuns.of([with_passes(make_run())], SETTINGS))
+    assert json.loads(json.dumps(triage.as_dict(), allow_nan=False)) == triage.as_dict()
     assert [row["rule"] for row in triage["rules"]] == list(RULES)
     table = triage_table(triage)
     assert len(table) == len(RULES)
@@ -46,7 +46,7 @@ def test_a_judgement_survives_json_and_has_a_row_per_rule():
 
 
 def test_without_passes_there_are_no_votes():
-    assert set(by_rule(judge_triage([make_run()], SETTINGS))) == {
+    assert set(by_rule(evaluate_triage(LabelledRuns.of([make_run()], SETTINGS)))) == {
         "nobody",
         "release",
         "conformal",
@@ -131,10 +131,10 @@ def test_labels_of_the_test_images_change_no_choice():
 
 def test_labels_of_the_test_images_change_no_choice_of_the_judgement():
     run = with_passes(make_run(images=90, skill=0.7))
-    before = judge_triage([run], SETTINGS)
+    before = evaluate_triage(LabelledRuns.of([run], SETTINGS))
     test = run.frame["part"] == "test"
     run.frame.loc[test, "label"] = run.frame.loc[test, "label"].map({"hem": "all", "all": "hem"})
-    after = judge_triage([run], SETTINGS)
+    after = evaluate_triage(LabelledRuns.of([run], SETTINGS))
     assert after["release"]["validation"] == before["release"]["validation"]
     assert after["rules"] != before["rules"]
     for ours, theirs in zip(before["rules"], after["rules"], strict=True):
@@ -148,7 +148,7 @@ def test_labels_of_the_test_images_change_no_choice_of_the_judgement():
 
 def test_what_is_measured_of_sets_and_release_is_what_the_rules_do():
     run = make_run(images=100, skill=0.5)
-    triage = judge_triage([run], SETTINGS)
+    triage = evaluate_triage(LabelledRuns.of([run], SETTINGS))
     rules = by_rule(triage)
     for kind, rule in (("marginal", "conformal"), ("by_class", "conformal_by_class")):
         assert triage["conformal"][kind]["one"] == pytest.approx(1 - rules[rule]["review_share"])
@@ -158,7 +158,10 @@ def test_what_is_measured_of_sets_and_release_is_what_the_rules_do():
 
 def test_folds_choose_for_themselves_and_are_counted_together():
     runs = [with_passes(make_run(fold, images=60, skill=0.5 + fold)) for fold in range(2)]
-    pooled, single = judge_triage(runs, SETTINGS), [judge_triage([run], SETTINGS) for run in runs]
+    pooled, single = (
+        evaluate_triage(LabelledRuns.of(runs, SETTINGS)),
+        [evaluate_triage(LabelledRuns.of([run], SETTINGS)) for run in runs],
+    )
     for name, row in by_rule(pooled).items():
         own = [by_rule(one)[name] for one in single]
         for count in ("images", "review", "alone", "missed", "false_alarms"):
@@ -171,10 +174,10 @@ def test_folds_choose_for_themselves_and_are_counted_together():
 
 def test_a_fold_with_few_validation_images_leaves_no_conformal_sets():
     small = make_run(10, images=8, subjects=8)
-    triage = judge_triage([make_run(0), small], SETTINGS)
+    triage = evaluate_triage(LabelledRuns.of([make_run(0), small], SETTINGS))
     assert triage["conformal"]["marginal"] is None
     assert "conformal" not in by_rule(triage)
-    lines = triage_cautions([make_run(0), small], triage, SETTINGS)
+    lines = map(str, triage_warnings(LabelledRuns.of([make_run(0), small], SETTINGS), triage))
     assert "triage: no conformal sets: fewer than 9 validation images" in lines
     assert "triage: no conformal sets by class: fewer than 9 validation images of each class" in lines
 
@@ -188,34 +191,35 @@ def test_a_fold_with_few_validation_images_leaves_no_conformal_sets():
     ],
 )
 def test_without_both_classes_there_is_no_triage_and_a_caution(run, reason):
-    judgement = judge(run, SETTINGS)
+    judgement = evaluate_runs([run], SETTINGS)
     assert judgement["triage"] is None
-    assert f"triage: none, {reason}" in judgement["warnings"]
+    assert f"triage: none, {reason}" in judgement.to_dict()["warnings"]
 
 
 def test_more_classes_and_who_wants_none_have_no_triage_and_no_caution():
     off = EvaluationConfig(resamples=20, triage=TriageConfig(enabled=False))
     for run, settings in ((make_run(classes=("a", "b", "c")), SETTINGS), (make_run(), off)):
-        judgement = judge(run, settings)
+        judgement = evaluate_runs([run], settings)
         assert judgement["triage"] is None
-        assert triage_refusal([run], settings)
-        assert not any(line.startswith("triage") for line in judgement["warnings"])
+        assert triage_refusal(LabelledRuns.of([run], settings))
+        assert not any(line.startswith("triage") for line in judgement.to_dict()["warnings"])
 
 
 def test_folds_may_lack_a_class_in_a_test_part_that_another_has():
     one_class = join(make_run(1).part("validation"), with_scores([1, 1], [0.2, 0.9]))
     one_class.frame["image_id"] = "other " + one_class.frame["image_id"]
-    assert judge_triage([make_run(0), one_class], SETTINGS) is not None
+    assert evaluate_triage(LabelledRuns.of([make_run(0), one_class], SETTINGS)) is not None
 
 
 def test_a_wish_that_is_just_kept_is_not_vouched_for_however_many_the_images():
     run = make_run(images=600, skill=2.0)
-    lines = triage_cautions([run], judge_triage([run], EvaluationConfig()), EvaluationConfig())
+    runs = LabelledRuns.of([run], EvaluationConfig())
+    lines = list(map(str, triage_warnings(runs, evaluate_triage(runs))))
     assert any("triage: 300 “all” validation images vouch" in line and "(wish for more)" in line for line in lines)
 
 
 def test_few_positives_are_said():
-    lines = judge(make_run(), EvaluationConfig(resamples=20))["warnings"]
+    lines = evaluate_runs([make_run()], EvaluationConfig(resamples=20)).to_dict()["warnings"]
     assert any("vouch for a sensitivity of 0.9" in line and "299 without a miss would" in line for line in lines)
     assert any("only 30 “all” test images: one miss costs 0.033" in line for line in lines)
     assert any("those of one subject are not" in line for line in lines)
