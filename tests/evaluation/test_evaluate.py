@@ -175,11 +175,6 @@ def test_a_class_may_be_called_like_markup():
     assert "precision/b[/x]" in console.file.getvalue()
 
 
-def test_one_run_is_judged_as_itself_and_several_as_a_pool():
-    assert evaluate_runs([make_run()], SETTINGS) == evaluate_runs([make_run()], SETTINGS)
-    assert "fold_means" in evaluate_runs([make_run(0), make_run(1)], SETTINGS)
-
-
 def test_the_table_fits_a_terminal_and_says_where_it_comes_from():
     text = printed(
         table(evaluate_runs([make_run(0, about={"synthetic": True}), make_run(1, about={"synthetic": True})], SETTINGS))

@@ -92,11 +92,11 @@ def main(folder: Path) -> None:
 
 def _trained(patch: Any, overrides: list[str], judged: bool) -> str:
     from common.config.compose import check_config
-    from evaluation import evaluate as judge
+    from evaluation import evaluate
     from tests.helpers.training import composed
     from workflows import train
 
-    patch.setattr(judge, "_draw", lambda *_: None)
+    patch.setattr(evaluate, "draw_figures", lambda *_: None)
     if not judged:
         patch.setattr(train, "report", lambda *_: None)
     return str(train.run(check_config(composed(overrides))))

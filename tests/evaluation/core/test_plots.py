@@ -147,8 +147,8 @@ def test_every_text_is_legible(tmp_path, drawn):
 
 
 def test_a_picture_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(KeyError):
-        figures.confusion_matrix(tmp_path / "confusion.png", {"test": {"confusion": [[1]]}})
+    with pytest.raises(AttributeError):
+        figures.roc(tmp_path / "roc.png", evaluate_runs([make_run()], SETTINGS), None)
     with pytest.raises(ValueError, match="high"):
         figures.learning_curves(tmp_path / "curves.png", history().assign(lr="high"), ABOUT)
     assert list(tmp_path.iterdir()) == []

@@ -261,7 +261,7 @@ def test_the_table_has_a_second_line():
     text = printed(table(evaluate_runs([make_cell_run(fold, cells=8, skill=3.0) for fold in range(2)], SETTINGS)))
     assert "16 cells" in text
     assert "one by one" in text
-    assert "placed jointly" in text
+    assert "joint assignment" in text
     assert "cells_right" in text
     assert "fold means, one by one and by the joint assignment: accuracy 0." in text
     assert "counts of 0 cells that are not 46,XX or 46,XY" in text
