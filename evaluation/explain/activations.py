@@ -1,4 +1,4 @@
-"""What the layers of a model give out, as maps over the image; the model is an argument, whoever made it."""
+"""The outputs of a model's layers as maps over the image, for any model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from common.errors import UserError, close_names
 from evaluation.explain.smoothness import mean_smoothness, smoothness
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
-STAGES = 4  # how many stages of a network without pools are shown
+STAGES = 4  # shown stages of a network without pools
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
 Forward = Callable[[torch.Tensor], Any]
@@ -23,13 +23,13 @@ Forward = Callable[[torch.Tensor], Any]
 
 @dataclass(frozen=True)
 class Model:
-    """A model whose layers are looked at.
+    """A model and its layers.
 
     Attributes:
         forward: Takes images, float32, shape (B, 3, H, W), in [0, 1], and runs the modules.
-        modules: The modules to choose from, by their names.
+        modules: The modules to choose from, by name.
         feature_info: timm's list of a network's stages, each with the name of its "module"; may be empty.
-        prefix_tokens: Class and register tokens that a transformer puts before the tokens of the patches.
+        prefix_tokens: Number of class and register tokens that a transformer puts before those of the patches.
     """
 
     forward: Forward
@@ -46,19 +46,19 @@ def layer_shapes(model: Model, image: np.ndarray) -> dict[str, tuple[int, int, i
         image: uint8 RGB, shape (H, W, 3).
 
     Returns:
-        None as the shape of modules whose output is no map, such as a dense layer's. Modules that the model does not
-        call are left out.
+        None as the shape of modules whose output is not a map, such as a dense layer's. Modules that the model does
+        not use are left out.
     """
     size = image.shape[:2]
     shapes: dict[str, tuple[int, int, int] | None] = {}
 
     def note(name: str, output: Any) -> None:
         maps = as_maps(output, size, model.prefix_tokens)
-        shapes.pop(name, None)  # a module that is called twice stands where it ends last
+        shapes.pop(name, None)  # a module that runs twice is listed at its last end
         shapes[name] = None if maps is None else tuple(maps.shape[1:])
 
     with torch.no_grad(), _hooked(model.modules, note):
-        model.forward(_to_batch(image[None]))
+        model.forward(to_batch(image[None]))
     return shapes
 
 
@@ -68,66 +68,66 @@ def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterat
     Args:
         model: The model.
         images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
-        names: Names of modules; of a module that is called more than once, the last output counts.
+        names: Names of modules; of a module that runs more than once, the last output counts.
 
     Yields:
-        name -> float32, shape (B, C, H, W); the B add up to N, in their order. Tokens of a transformer are laid out on
-        the grid of their patches, without the prefix tokens.
+        name -> float32, shape (B, C, H, W); all batches together have N images, in their order. Tokens of a transformer
+        are laid out on the grid of their patches, without the prefix tokens.
 
     Raises:
         UserError: See :func:`check_names`.
     """
     check_names(names, model, images[0])
-    chosen = {name: model.modules[name] for name in names}
+    modules = {name: model.modules[name] for name in names}
     size = images.shape[1:3]
-    for start in range(0, len(images), BATCH):
-        found: dict[str, np.ndarray] = {}
+    outputs: dict[str, np.ndarray] = {}
 
-        def note(name: str, output: Any, found: dict[str, np.ndarray] = found) -> None:
+    def note(name: str, output: Any) -> None:
+        maps = as_maps(output, size, model.prefix_tokens)
+        if maps is not None:
             # A copy, since the next module may work in place.
-            found[name] = as_maps(output, size, model.prefix_tokens).float().cpu().numpy().copy()
+            outputs[name] = maps.float().cpu().numpy().copy()
 
-        with torch.no_grad(), _hooked(chosen, note):
-            model.forward(_to_batch(images[start : start + BATCH]))
-        yield {name: found[name] for name in names}
+    for start in range(0, len(images), BATCH):
+        with torch.no_grad(), _hooked(modules, note):
+            model.forward(to_batch(images[start : start + BATCH]))
+        yield {name: outputs[name] for name in names}
 
 
 def check_names(names: Sequence[str], model: Model, image: np.ndarray) -> None:
-    """Check that every name is that of a module that gives maps.
+    """Check that every name is that of a module whose output is a map.
 
     Raises:
-        UserError: A name is no module's, the model does not call it, or its output is no map; the right names are
-            listed.
+        UserError: There is no such module, the model does not use it, or its output is not a map; with the valid names.
     """
     shapes = layer_shapes(model, image)
-    right = [name for name, shape in shapes.items() if shape]
+    valid = [name for name, shape in shapes.items() if shape]
     for name in names:
-        if name in right:
+        if name in valid:
             continue
+        reason = "the model has no such module"
         if name in shapes:
-            reason = "its output is no map over the image"
+            reason = "its output is not a map over the image"
         elif name in model.modules:
-            reason = "the model does not call it"
-        else:
-            reason = "the model has no such module"
-        raise UserError(f"layer {name}: {reason}; {close_names(name, right)}")
+            reason = "the model does not use it"
+        raise UserError(f"layer {name}: {reason}; {close_names(name, valid)}")
 
 
 def positions(model: Model, shapes: Mapping[str, tuple[int, int, int] | None]) -> dict[str, str]:
-    """Choose the layers to show where none are named: paper 002's (figure 4), or the stages that timm lists.
+    """Choose the layers to show by default: those of paper 002 (figure 4), or the stages that timm lists.
 
     Args:
         model: The model.
-        shapes: What :func:`layer_shapes` returns.
+        shapes: See :func:`layer_shapes`.
 
     Returns:
         Position -> name of the module. In networks of three pools or more: the first convolution before its activation
-        (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever the modules are called. Else
-        up to four stages, evenly spread, under their own names.
+        (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever their names. Else up to four
+        stages, evenly spread, under their own names.
     """
     maps = [name for name, shape in shapes.items() if shape]
     convolutions = [name for name in maps if isinstance(model.modules[name], nn.Conv2d)]
-    # Deeper ones stand in side branches (ResNet-D's shortcuts) or within a block.
+    # Deeper ones are in side branches (ResNet-D's shortcuts) or within a block.
     pools = [name for name in maps if isinstance(model.modules[name], POOLS) and name.count(".") < 2]
     if convolutions and len(pools) > 2:
         return {"conv1": convolutions[0], "pool1": pools[0], "pool2": pools[1], "last pool": pools[-1]}
@@ -142,25 +142,22 @@ def as_maps(output: Any, size: tuple[int, int], prefix_tokens: int = 0) -> torch
     """Return a module's output as maps over the image, shape (B, C, H, W).
 
     Args:
-        output: What the module gave out.
+        output: Output of the module.
         size: Height and width of the images, pixels.
         prefix_tokens: Tokens before those of the patches.
 
     Returns:
-        None where the output is no map: not one tensor, a vector, or tokens that fill no grid. Of the two layouts of
-        four axes, (B, C, H, W) and (B, H, W, C), the one whose maps have the image's proportions more nearly; the first
-        where both do.
+        None where the output is not a map: no single tensor, a vector, or tokens that fill no grid. Of the two layouts
+        of four axes, (B, C, H, W) and (B, H, W, C), the one whose maps are closer to the image's proportions; the first
+        where both are.
     """
     if not isinstance(output, torch.Tensor):
         return None
     if output.ndim == 4:
-        first = _distortion(output.shape[2:], size)
-        last = _distortion(output.shape[1:3], size)
-        if last < first:
-            return output.permute(0, 3, 1, 2)
-        return output
+        channels_last = _distortion(output.shape[1:3], size) < _distortion(output.shape[2:], size)
+        return output.permute(0, 3, 1, 2) if channels_last else output
     if output.ndim == 3:
-        # Patch embeddings come before the prefix tokens are joined to them.
+        # The output of the patch embedding has no prefix tokens yet.
         for prefix in dict.fromkeys((prefix_tokens, 0)):
             grid = _grid(output.shape[1] - prefix, size)
             if grid:
@@ -173,10 +170,10 @@ class LayerSmoothness:
     """The smoothness of a layer, mean over channels and images.
 
     Attributes:
-        own: Of the maps as they are; NaN where all are constant.
+        own: Of the unchanged maps; NaN where all are constant.
         common: Of the maps averaged down to the grid that several models share, likewise.
-        constant: How many maps are constant, and left out of ``own``.
-        maps: How many there are: images times channels.
+        constant: Number of constant maps, which ``own`` leaves out.
+        maps: Number of maps: images times channels.
     """
 
     own: float
@@ -202,12 +199,13 @@ def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int
         for name, grid in grids.items():
             own[name].append(smoothness(maps[name]))
             common[name].append(smoothness(pooled(maps[name], grid)))
-    found = {}
+    measured = {}
     for name in grids:
         values = np.concatenate(own[name])
-        value, constant = mean_smoothness(values)
-        found[name] = LayerSmoothness(value, mean_smoothness(np.concatenate(common[name]))[0], constant, values.size)
-    return found
+        mean, constant = mean_smoothness(values)
+        common_mean, _ = mean_smoothness(np.concatenate(common[name]))
+        measured[name] = LayerSmoothness(mean, common_mean, constant, values.size)
+    return measured
 
 
 def pooled(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
@@ -219,10 +217,7 @@ def pooled(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 def _grid(tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
     """Rows and columns of a grid of ``tokens`` cells with the proportions of the image, None where there is none."""
-    if tokens > 0:
-        rows = isqrt(tokens * size[0] // size[1])
-    else:
-        rows = 0
+    rows = isqrt(max(tokens, 0) * size[0] // size[1])
     if rows and rows * rows * size[1] == tokens * size[0]:
         return (rows, tokens // rows)
     return None
@@ -232,7 +227,8 @@ def _distortion(shape: Sequence[int], size: tuple[int, int]) -> float:
     return abs(log(shape[0] / shape[1]) - log(size[0] / size[1]))
 
 
-def _to_batch(images: np.ndarray) -> torch.Tensor:
+def to_batch(images: np.ndarray) -> torch.Tensor:
+    """Return uint8 RGB images, shape (B, H, W, 3), as float32 in [0, 1], shape (B, 3, H, W)."""
     return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C")).float() / 255
 
 

@@ -1,15 +1,14 @@
-"""Which places of an image speak for a class: heat maps of any model at any of its layers; the model is an argument.
+"""Heat maps of the places in an image that support a class, for any model at any of its layers.
 
-The maps are those of the libraries grad-cam and captum. What is ours: a single logit speaks for two classes, frozen
-backbones take gradients while it lasts, nothing of the model is changed, and no map is stretched: where nothing speaks
-for the class the map is zero.
+The maps are those of the libraries grad-cam and captum. Ours are: a single logit serves two classes, frozen backbones
+take gradients meanwhile, the model stays unchanged, and no map is stretched: without support for the class it is zero.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,26 +21,26 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from common.errors import UserError
-from evaluation.explain.activations import Model, as_maps, check_names, layer_shapes
+from evaluation.explain.activations import Model, as_maps, check_names, layer_shapes, to_batch
 
-INPUT = "input"  # the "layer" of methods that look at the image itself
+INPUT = "input"  # the "layer" of methods that work on the image itself
 OF_LAYERS = ("gradcam", "gradcam++", "hirescam", "eigencam")
 OF_INPUTS = ("occlusion", "integrated_gradients")
 METHODS = (*OF_LAYERS, *OF_INPUTS)
-FINE = 4  # rows and columns: on coarser maps nothing is told apart
+FINE = 4  # rows and columns that the default layer should have
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
-EVALUATIONS = 8  # changed copies of one image that the model sees at a time
+EVALUATIONS = 8  # changed copies of one image per forward pass
 
 
 @dataclass(frozen=True)
 class Method:
-    """How heat maps are made.
+    """A method of attribution with its settings.
 
     Attributes:
         name: One of METHODS.
-        layer: Name of a module that gives maps; INPUT for the methods of OF_INPUTS.
-        windows: Occlusion: how many windows side by side make the width and the height; they move by half of theirs.
-        steps: Integrated gradients: how many images there are between the plain ground and the image.
+        layer: Name of a module whose output is a map; INPUT for the methods of OF_INPUTS.
+        windows: Occlusion: number of windows side by side across width and height; they move by half their size.
+        steps: Integrated gradients: number of images between the plain ground and the image.
     """
 
     name: str
@@ -55,85 +54,82 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windo
 
     Args:
         name: One of METHODS.
-        layer: Name of a module; None: the last that gives maps of four by four values or more, else of more than one.
-        model: Its ``forward`` is a network that gives logits.
-        image: uint8 RGB, shape (H, W, 3), as the network sees it.
+        layer: Name of a module; None: the last with maps of four by four values or more, else of more than one.
+        model: Its ``forward`` is a network that returns logits.
+        image: uint8 RGB, shape (H, W, 3), the network's input.
         windows: See ``Method``.
         steps: See ``Method``.
 
     Raises:
-        UserError: No such method; no such layer (the right ones are listed), or one without maps of more than one
-            value; or a layer is named for a method that has none.
+        UserError: An unknown method; an unknown layer (with the valid ones), or one with maps of a single value; or a
+            layer for a method that has none.
     """
     if name not in METHODS:
         raise UserError(f"method {name}: the methods are {', '.join(METHODS)}")
     if name in OF_INPUTS:
         if layer not in (None, INPUT):
-            raise UserError(f"method {name} looks at the image itself: leave the layer {layer} out")
+            raise UserError(f"method {name} works on the image itself: leave the layer {layer} out")
         return Method(name, INPUT, windows, steps)
-    with _untouched(model.forward):
-        shapes = {place: shape for place, shape in layer_shapes(model, image).items() if shape}
+    with _unchanged(model.forward):
+        shapes = layer_shapes(model, image)
         if layer is not None:
             check_names([layer], model, image)
-    spread = [place for place, (_, height, width) in shapes.items() if height * width > 1]
+    smaller_side = {place: min(shape[1:]) for place, shape in shapes.items() if shape and max(shape[1:]) > 1}
     if layer is None:
-        if not spread:
-            raise UserError(f"method {name}: no layer gives maps of more than one value: use {' or '.join(OF_INPUTS)}")
-        fine = [place for place in spread if min(shapes[place][1:]) >= FINE]
-        return Method(name, (fine or spread)[-1], windows, steps)
-    if layer not in spread:
-        raise UserError(
-            f"layer {layer}: its maps have one value each, which is no place; the last with more is "
-            f"{spread[-1] if spread else 'none'}"
-        )
+        fine = [place for place, side in smaller_side.items() if side >= FINE]
+        layers = fine or list(smaller_side)
+        if not layers:
+            raise UserError(f"method {name}: no layer has maps of more than one value: use {' or '.join(OF_INPUTS)}")
+        layer = layers[-1]
+    elif layer not in smaller_side:
+        last = list(smaller_side)[-1] if smaller_side else "none"
+        raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {last}")
     return Method(name, layer, windows, steps)
 
 
 def heat_maps(
     model: Model, images: Iterable[np.ndarray], targets: Sequence[int], method: Method
 ) -> Iterator[np.ndarray]:
-    """Yield what speaks for a class in each image.
+    """Yield a heat map of the support for a class in each image.
 
-    Grad-CAM and its kin take the score of the class before sigmoid or softmax (a single logit is that of class 1, and
-    its negative that of class 0); what speaks against the class is cut off at zero. EigenCAM knows no class. The ground
-    that occlusion puts in place of what it hides, and from which integrated gradients go, is the median colour of the
-    image's border.
+    The Grad-CAM family takes the score of the class before sigmoid or softmax (a single logit is that of class 1, and
+    its negative that of class 0); evidence against the class is cut off at zero. EigenCAM does not depend on the class.
+    The ground with which occlusion covers a window, and from which integrated gradients start, is the median colour of
+    the image's border.
 
     Args:
-        model: Its ``forward`` is an ``nn.Module`` that gives logits (B, K). It is in eval mode meanwhile, and its
-            weights, their gradients, what trains and every mode are the same afterwards.
-        images: uint8 RGB, shape (H, W, 3), as the network sees them; taken a few at a time.
+        model: Its ``forward`` is an ``nn.Module`` that returns logits (B, K). It is in eval mode meanwhile; afterwards
+            weights, gradients, ``requires_grad`` and modes are as before.
+        images: uint8 RGB, shape (H, W, 3), the network's inputs; read a few at a time.
         targets: The class of each image, an index.
         method: See ``resolve``.
 
     Yields:
-        float32, shape (H, W), 0 and more in units of the score; zero everywhere where nothing speaks for the class.
+        float32, shape (H, W), 0 and more in units of the score; zero everywhere without support for the class.
 
     Raises:
-        UserError: The output does not depend on the layer, or the model gives no numbers.
+        UserError: The output does not depend on the layer, or the model returns NaN.
     """
+    attribute = _of_inputs
+    size = 1
     if method.name in OF_LAYERS:
-        of_some = partial(_of_layer, model, method)
-    else:
-        of_some = partial(_of_inputs, model, method)
-    if method.name in OF_LAYERS:
+        attribute = _of_layer
         size = BATCH
-    else:
-        size = 1
     rest = iter(images)
     for start in range(0, len(targets), size):
-        some = np.stack(list(islice(rest, min(size, len(targets) - start))))
-        for heat in of_some(some, list(targets[start : start + size])):
+        of_batch = list(targets[start : start + size])
+        batch = np.stack(list(islice(rest, len(of_batch))))
+        for heat in attribute(model, method, batch, of_batch):
             if not np.isfinite(heat).all():
-                raise UserError(f"{method.name} at {method.layer}: the model gives no numbers (NaN) for an image")
+                raise UserError(f"{method.name} at {method.layer}: the model returns NaN for an image")
             yield np.maximum(heat, 0).astype(np.float32)
 
 
 def scaled(heat: np.ndarray, method: str) -> np.ndarray:
-    """Scale a map for the eye, by its greatest value; nothing is made of a map of zeros.
+    """Scale a map for display, by its greatest value; a map of zeros stays zero.
 
-    Integrated gradients are single pixels, of which the eye sees nothing: theirs are blurred first, by one hundredth of
-    the longer side.
+    Integrated gradients are single pixels, which nobody would see: they are blurred first, by one hundredth of the
+    longer side.
 
     Args:
         heat: float, shape (H, W), 0 and more.
@@ -164,44 +160,43 @@ class _ClassScores(nn.Module):
         return logits
 
 
-class _AsItIs(BaseCAM):
-    """Maps as they are: grad-cam would stretch each from its least value to its greatest, zeros and noise alike."""
+class _Unscaled(BaseCAM):
+    """Unscaled maps: grad-cam would stretch each from its least value to its greatest, zeros and noise alike."""
 
     def compute_cam_per_layer(
         self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
     ) -> np.ndarray:
-        found = self.activations_and_grads
-        if self.uses_gradients and not found.gradients:
-            raise UserError("the output of the model does not depend on this layer: name another")
-        # Of a module that is called more than once, the last output counts, as in evaluation.explain.activations.
+        record = self.activations_and_grads
+        gradients = None
+        # Of a module that runs more than once, the last output counts, as in evaluation.explain.activations.
         if self.uses_gradients:
-            gradients = found.gradients[-1].numpy()
-        else:
-            gradients = None
+            if not record.gradients:
+                raise UserError("the output of the model does not depend on this layer: name another")
+            gradients = record.gradients[-1].numpy()
         (layer,) = self.target_layers
-        return self.get_cam_image(input_tensor, layer, targets, found.activations[-1].numpy(), gradients, eigen_smooth)
+        return self.get_cam_image(input_tensor, layer, targets, record.activations[-1].numpy(), gradients, eigen_smooth)
 
     def aggregate_multi_layers(self, cam_per_target_layer: np.ndarray) -> np.ndarray:
         return cam_per_target_layer
 
 
-class _GradCAM(_AsItIs, GradCAM):
+class _GradCAM(_Unscaled, GradCAM):
     pass
 
 
-class _GradCAMPlusPlus(_AsItIs, GradCAMPlusPlus):
+class _GradCAMPlusPlus(_Unscaled, GradCAMPlusPlus):
     pass
 
 
-class _HiResCAM(_AsItIs, HiResCAM):
+class _HiResCAM(_Unscaled, HiResCAM):
     pass
 
 
-class _EigenCAM(_AsItIs, EigenCAM):
+class _EigenCAM(_Unscaled, EigenCAM):
     def get_cam_image(
         self, _image: object, _layer: object, _targets: object, activations: np.ndarray, *_unused: object
     ) -> np.ndarray:
-        """Project on the first principal component; the library's own way takes gigabytes for an early layer."""
+        """Project on the first principal component; the library's own code takes gigabytes for an early layer."""
         return np.stack([_first_component(maps) for maps in activations])
 
 
@@ -213,70 +208,51 @@ def _first_component(maps: np.ndarray) -> np.ndarray:
     points = maps.reshape(len(maps), -1).T.astype(np.float64)
     if not np.ptp(points, axis=0).any():  # the same everywhere
         return np.zeros(maps.shape[1:])
-    found = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(maps.shape[1:])
-    if -found.min() > found.max():
-        return -found
-    return found
+    component = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(maps.shape[1:])
+    return -component if -component.min() > component.max() else component
 
 
 def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> Iterator[np.ndarray]:
     height, width = images.shape[1:3]
 
-    def as_copied_maps(output: torch.Tensor) -> torch.Tensor:
-        # A copy, since the next module may work in place.
-        return as_maps(output, (height, width), model.prefix_tokens).clone()
+    def copied_maps(output: torch.Tensor) -> torch.Tensor | None:
+        maps = as_maps(output, (height, width), model.prefix_tokens)
+        return None if maps is None else maps.clone()  # since the next module may work in place
 
-    with _untouched(model.forward):
-        cam = _CAMS[method.name](_ClassScores(model.forward), [model.modules[method.layer]], as_copied_maps)
+    with _unchanged(model.forward):
+        cam = _CAMS[method.name](_ClassScores(model.forward), [model.modules[method.layer]], copied_maps)
         try:
-            # The image takes gradients, so the layer has some, be all weights frozen.
-            found = cam(_to_batch(images).requires_grad_(), [ClassifierOutputTarget(target) for target in targets])
+            # The image takes gradients, so the layer has some even if all weights are frozen.
+            maps = cam(to_batch(images).requires_grad_(), [ClassifierOutputTarget(target) for target in targets])
         finally:
             cam.activations_and_grads.release()
-    for one in found:
-        yield cv2.resize(np.maximum(one, 0).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    for heat in maps:
+        yield cv2.resize(np.maximum(heat, 0).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _of_inputs(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> Iterator[np.ndarray]:
-    image = _to_batch(images)
-    ground = _ground(image)
-    with _untouched(model.forward):
-        network = _ClassScores(model.forward)
-        if method.name == "occlusion":
-            window = tuple(max(1, round(side / method.windows)) for side in image.shape[2:])
-            found = (
-                Occlusion(network)
-                .attribute(
-                    image,
-                    target=targets,
-                    baselines=ground,
-                    sliding_window_shapes=(3, *window),
-                    strides=(3, *(max(1, side // 2) for side in window)),
-                    perturbations_per_eval=EVALUATIONS,
-                )
-                .mean(dim=1)
-            )  # the channels are hidden together: each has the same value
-        else:
-            options = {"n_steps": method.steps, "internal_batch_size": EVALUATIONS}
-            found = (
-                IntegratedGradients(network).attribute(image, target=targets, baselines=ground, **options).sum(dim=1)
-            )
-    yield from found.detach().float().cpu().numpy()
-
-
-def _ground(image: torch.Tensor) -> torch.Tensor:
-    """An image of the median colour of the border of each image (B, C, H, W)."""
+    image = to_batch(images)
+    # A plain image of the median colour of the border.
     border = torch.cat([image[:, :, 0], image[:, :, -1], image[:, :, :, 0], image[:, :, :, -1]], dim=2)
-    return border.median(dim=2).values[:, :, None, None].expand_as(image).clone()
-
-
-def _to_batch(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C")).float() / 255
+    ground = border.median(dim=2).values[:, :, None, None].expand_as(image).clone()
+    with _unchanged(model.forward):
+        network = _ClassScores(model.forward)
+        options: dict[str, Any] = {"target": targets, "baselines": ground}
+        if method.name == "occlusion":
+            height, width = (max(1, round(side / method.windows)) for side in image.shape[2:])
+            options["sliding_window_shapes"] = (3, height, width)
+            options["strides"] = (3, max(1, height // 2), max(1, width // 2))
+            values = Occlusion(network).attribute(image, perturbations_per_eval=EVALUATIONS, **options)
+            heat = values.mean(dim=1)  # the channels are covered together: each has the same value
+        else:
+            options |= {"n_steps": method.steps, "internal_batch_size": EVALUATIONS}
+            heat = IntegratedGradients(network).attribute(image, **options).sum(dim=1)
+    yield from heat.detach().float().cpu().numpy()
 
 
 @contextmanager
-def _untouched(network: nn.Module) -> Iterator[None]:
-    """Let gradients flow through a network in eval mode, within a no-grad loop too, and leave no trace of it."""
+def _unchanged(network: nn.Module) -> Iterator[None]:
+    """Let gradients flow through a network in eval mode, also within ``no_grad``, and restore its state."""
     modes = {module: module.training for module in network.modules()}
     weights = [(weight, weight.requires_grad, weight.grad) for weight in network.parameters()]
     try:

@@ -1,12 +1,13 @@
-"""How much of a heat map lies where the truth is known to lie.
+"""Localisation: how much of a heat map lies in the true place.
 
-The pointing game (Zhang and others, Top-down Neural Attention by Excitation Backprop, 2016, section 4.1): a hit where
-the greatest heat is in the true place, or within 15 pixels of it on images of about 500: here the like share of the
-longer side. Energy: the share of all heat that lies in the true place (Wang and others, Score-CAM, 2020, section 4.2).
-Either must be read beside what a map that knows nothing would reach.
+Pointing game (Zhang et al., Top-down Neural Attention by Excitation Backprop, 2016, section 4.1): a hit where the
+greatest heat is in the true place, or within 15 pixels of it on images of about 500: here the same share of the longer
+side. Energy: the share of all heat in the true place (Wang et al., Score-CAM, 2020, section 4.2). Each is compared with
+its level by chance.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -20,9 +21,9 @@ from evaluation.intervals.methods import DIFFERENCE, SHARE
 
 TOLERANCE = 15 / 500  # of the longer side of the image
 ALL = "all"
-CALLED = "called rightly"
-# Each against the chance of a map that is the same everywhere on the sheet, or on its chromosomes alone, and against
-# the same heat held to the places of other sheets: what looking at some places always would reach.
+CORRECT = "called rightly"  # a group in the tables: karyograms that are predicted correctly
+# Baselines: a map that is the same everywhere on the sheet, or on its chromosomes alone, and the same heat on the
+# places of other sheets, for a model that always attends to some places.
 HITS = ("pointing", "pointing_near")
 SHARES = ("energy", "area", "area_near", "area_of_chromosomes", "pointing_elsewhere", "energy_elsewhere")
 GAINS = (
@@ -36,19 +37,19 @@ MEASURES = (*HITS, *SHARES, *GAINS)
 
 
 def measure(heat: np.ndarray, place: np.ndarray, chromosomes: np.ndarray, tolerance: float = TOLERANCE) -> dict:
-    """Hold a heat map to the true place.
+    """Measure how much of a heat map lies in the true place.
 
     Args:
         heat: float, shape (H, W), 0 and more.
         place: bool, shape (H, W), the true place, not empty.
         chromosomes: bool, shape (H, W), all chromosomes with the true place.
-        tolerance: How near is near, as a share of the image's longer side.
+        tolerance: Largest distance of ``pointing_near``, as a share of the image's longer side.
 
     Returns:
-        ``pointing`` (the share of the hottest pixels, mostly one, that lie in the place: 0 or 1 mostly; 0 without any
-        heat), ``pointing_near`` (those within the tolerance), ``energy`` (NaN without any heat), ``area`` (the share of
-        the image that the place takes: the chance of the first and the third), ``area_near`` (that of the second) and
-        ``area_of_chromosomes`` (the place's share of the chromosomes: the chance of a map that knows these alone).
+        ``pointing`` (the share of the hottest pixels, mostly one, in the place; 0 without any heat), ``pointing_near``
+        (those within the tolerance), ``energy`` (NaN without any heat), ``area`` (the place's share of the image: the
+        chance level of the first and the third), ``area_near`` (that of the second) and ``area_of_chromosomes`` (the
+        place's share of the chromosomes: the chance level of a map on these alone).
     """
     near = widened(place, tolerance)
     return {
@@ -70,33 +71,30 @@ def hottest(heat: np.ndarray) -> tuple[int, int] | None:
 
 
 def elsewhere(heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: Sequence[str]) -> list[dict]:
-    """Hold each heat map to the places of the others: what it would reach by looking at some places always.
+    """Measure each heat map on the places of the others: the level of a model that always attends to some places.
 
     Args:
         heats: N maps, float, shape (H, W), 0 and more.
         places: N true places, bool, shape (H, W).
-        cells: The cell of each: sheets of one cell are not others.
+        cells: The cell of each: sheets of the same cell are left out.
 
     Returns:
         A mapping per map: ``pointing_elsewhere`` and ``energy_elsewhere``, means over the other places; NaN without
         any, or without heat (the energy).
     """
-    found = []
+    measured = []
     for heat, cell in zip(heats, cells, strict=True):
+        values = {"pointing_elsewhere": np.nan, "energy_elsewhere": np.nan}
         others = [place for place, other in zip(places, cells, strict=True) if other != cell]
         if others:
             share = np.mean(others, axis=0)
-        else:
-            share = np.full(heat.shape, np.nan)
-        top = (heat == heat.max()) & (heat > 0)
-        total = heat.sum(dtype=np.float64)
-        found.append(
-            {
-                "pointing_elsewhere": float(share[top].mean()) if top.any() else (0.0 if others else np.nan),
-                "energy_elsewhere": float((heat * share).sum(dtype=np.float64) / total) if total > 0 else np.nan,
-            }
-        )
-    return found
+            top = (heat == heat.max()) & (heat > 0)
+            total = heat.sum(dtype=np.float64)
+            values["pointing_elsewhere"] = float(share[top].mean()) if top.any() else 0.0
+            if total > 0:
+                values["energy_elsewhere"] = float((heat * share).sum(dtype=np.float64) / total)
+        measured.append(values)
+    return measured
 
 
 def widened(place: np.ndarray, tolerance: float) -> np.ndarray:
@@ -106,65 +104,62 @@ def widened(place: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def summarise(table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig) -> pd.DataFrame:
-    """Average over images, with intervals that resample subjects: all, those called rightly, and kind by kind.
+    """Average over images, with intervals that resample subjects: all, the correctly predicted, and each kind.
 
     Args:
-        table: A row per image: ``image_id``, ``kind``, ``called`` (bool: whether it is called what it is), ``empty``
-            (bool: no heat) and what ``measure`` and ``elsewhere`` say.
-        predictions: Hold these images, with their subjects.
+        table: A row per image: ``image_id``, ``kind``, ``called`` (bool: whether the prediction is correct), ``empty``
+            (bool: no heat) and the values of ``measure`` and ``elsewhere``.
+        predictions: Of these images, with their subjects.
         settings: Number of resamples, confidence, seed.
 
     Returns:
         A row per group: ``group``, ``images``, ``subjects`` (NaN where unknown), ``empty`` (images without heat), and
-        each of MEASURES with ``_low`` and ``_high``. The gains are differences, image by image: to ``area``, to
-        ``area_of_chromosomes``, and to what the same heat reaches elsewhere; what is undefined for an image (NaN) is
-        left out of that mean.
+        each of MEASURES with ``_low`` and ``_high``. The gains are differences, image by image, to ``area``, to
+        ``area_of_chromosomes``, and to the same heat elsewhere; undefined values (NaN) are left out of the mean.
     """
     table = table.reset_index(drop=True)
     table["energy_gain_chromosomes"] = table["energy"] - table["area_of_chromosomes"]
     for name in ("pointing", "energy"):
         table[f"{name}_gain"] = table[name] - table["area"]
         table[f"{name}_gain_elsewhere"] = table[name] - table[f"{name}_elsewhere"]
-    groups = {ALL: np.ones(len(table), bool), CALLED: table["called"].to_numpy()}
+    groups = {ALL: np.ones(len(table), bool), CORRECT: table["called"].to_numpy()}
     groups |= {kind: (table["kind"] == kind).to_numpy() for kind in sorted(table["kind"].dropna().unique())}
     rows = []
-    for name, chosen in groups.items():
-        if chosen.any():
-            rows.append({"group": name, **_of_group(table[chosen], predictions, settings)})
+    for name, selected in groups.items():
+        if selected.any():
+            rows.append({"group": name, **_summarise_group(table[selected], predictions, settings)})
     return pd.DataFrame(rows)
 
 
-def _of_group(table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig) -> dict:
+def _summarise_group(table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig) -> dict:
     frame = predictions.frame.set_index("image_id").loc[table["image_id"]].reset_index()
-    scored = score(Predictions(frame, predictions.classes, predictions.positive_class, predictions.about))
-    # A share of images of which none, or all, are hits has an exact interval; intervals know those by their names.
-    hits = {f"recall/{name}": table[name] for name in HITS}
-    found = _means(pd.DataFrame(hits | {name: table[name] for name in SHARES}), scored, settings, SHARE)
-    found |= _means(table[list(GAINS)], scored, settings, DIFFERENCE)
-    found = {name.removeprefix("recall/"): one for name, one in found.items()}
-    facts = {"images": len(table), "subjects": scored.subjects, "empty": int(table["empty"].sum())}
-    return facts | {key: value for name in MEASURES for key, value in _ends(name, found[name]).items()}
+    labelled = score(replace(predictions, frame=frame))
+    # Where none, or all, of the images are hits the interval is exact; ``around`` recognises such shares by their name.
+    shares = table[[*HITS, *SHARES]].rename(columns={name: f"recall/{name}" for name in HITS})
+    means = _means(shares, labelled, settings, SHARE) | _means(table[list(GAINS)], labelled, settings, DIFFERENCE)
+    row = {"images": len(table), "subjects": labelled.subjects, "empty": int(table["empty"].sum())}
+    for name in MEASURES:
+        interval = means[f"recall/{name}" if name in HITS else name]
+        row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return row
 
 
 def _means(
-    columns: pd.DataFrame, scored: LabelledPredictions, settings: EvaluationConfig, bounds: tuple[float, float]
+    columns: pd.DataFrame, labelled: LabelledPredictions, settings: EvaluationConfig, bounds: tuple[float, float]
 ) -> dict[str, Interval]:
     """The mean of each column over the images, with an interval by subject; NaN is left out."""
     values = columns.to_numpy(np.float64)
-    known = ~np.isnan(values)
-    sums, numbers = np.zeros((2, scored.cluster_count, values.shape[1]))
-    np.add.at(sums, scored.clusters, np.where(known, values, 0.0))
-    np.add.at(numbers, scored.clusters, known)
+    defined = ~np.isnan(values)
+    sums = np.zeros((labelled.cluster_count, values.shape[1]))
+    numbers = np.zeros_like(sums)
+    np.add.at(sums, labelled.clusters, np.where(defined, values, 0.0))
+    np.add.at(numbers, labelled.clusters, defined)
 
     def means(counts: np.ndarray) -> np.ndarray:
         total = counts @ numbers
         return np.divide(counts @ sums, total, out=np.full(total.shape, np.nan), where=total > 0).T
 
-    return around(means, tuple(columns), scored, settings, bounds)
-
-
-def _ends(name: str, found: Interval) -> dict:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return around(means, tuple(columns), labelled, settings, bounds)
 
 
 def _pointing(heat: np.ndarray, place: np.ndarray) -> float:

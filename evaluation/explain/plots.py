@@ -1,7 +1,7 @@
-"""Pictures of heat maps: laid over their images, members of an ensemble side by side, with the true place outlined."""
+"""Plots of explanations: heat maps over their images, the channels of layers, smoothness against accuracy."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
@@ -20,15 +20,22 @@ from evaluation.explain.smoothness import MEASURES, mean_smoothness, smoothness,
 COLOUR_MAP = "turbo"  # from dark blue, nothing, over green and yellow to dark red, the most
 GRAY = "#444444"
 OUTLINE = "#111111"
-# inches: of a panel
+STRONGEST = 0.75  # share of the colour of an overlay at the hottest place
+NO_HEAT = "no support for"
+# inches: width of a panel, its bounds, and the space around panels
 WIDE = 2.5
 NARROWEST = 1.6
 TALLEST = 3.6
 ABOVE = 0.55
 LINE = 0.17
 GAP = 0.12
-STRONGEST = 0.75  # of an overlay: how much of the colour there is at the hottest place
-NONE = "nothing speaks for"
+CHANNEL_BORDER = "#7FB2D5"  # between the channels: a colour, for black and white occur in them
+TILE = 48  # least pixels of a channel, so that a 2x2 map is seen as four squares
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LAYERS_NOTE = (
+    "of each layer the channels that vary most, each scaled to its own range; "
+    "smoothness: mean over all channels, 1 smooth, 0 as noise"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +65,7 @@ def coloured(heat: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a map over an image: the hotter, the more of its colour; where nothing is, the image stays as it is.
+    """Lay a map over an image: the hotter, the more of its colour; without heat the image is unchanged.
 
     Args:
         image: uint8 RGB, shape (H, W, 3).
@@ -71,7 +78,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (image * (1 - share) + coloured(heat) * share).round().astype(np.uint8)
 
 
-def panel_grid(
+def panel_grid(  # noqa: PLR0913 - a figure has this many parts
     path: Path,
     rows: Sequence[Sequence[Panel | None]],
     titles: Sequence[str],
@@ -84,34 +91,35 @@ def panel_grid(
     Args:
         path: PNG to write.
         rows: Panels, as many in each row as there are titles; None leaves a place empty.
-        titles: What is written above each column; may be empty, or have several lines.
+        titles: Above each column; may be empty, or have several lines.
         about: Facts of the run, for the title.
-        note: What is said below.
-        wide: Of a panel, inches; narrower where it would be too tall.
+        note: Below the panels.
+        wide: Width of a panel, inches; less where it would be too tall.
     """
-    first = next(panel for row in rows for panel in row if panel is not None)
-    tall = first.image.shape[0] / first.image.shape[1]
-    high = min(wide * tall, TALLEST * wide / WIDE)
-    wide = max(high / tall, NARROWEST)
-    lines = max(panel.caption.count("\n") + 1 for row in rows for panel in row if panel is not None)
-    below = LINE * lines + GAP
-    said = textwrap.fill(note, max(40, int(len(titles) * (wide + GAP) * 13)))
-    titles = ["\n".join(textwrap.fill(part, int(wide * 12)) for part in title.split("\n")) for title in titles]
-    foot = 0.1 + LINE * (said.count("\n") + 1)
-    head = ABOVE + (LINE * (max(title.count("\n") for title in titles) + 1) if any(titles) else 0)
+    panels = [panel for row in rows for panel in row if panel is not None]
+    aspect = panels[0].image.shape[0] / panels[0].image.shape[1]
+    high = min(wide * aspect, TALLEST * wide / WIDE)
+    wide = max(high / aspect, NARROWEST)
+    below = LINE * max(panel.caption.count("\n") + 1 for panel in panels) + GAP
+    note = textwrap.fill(note, max(40, int(len(titles) * (wide + GAP) * 13)))
+    foot = 0.1 + LINE * (note.count("\n") + 1)
+    titles = [_wrap_lines(title, int(wide * 12)) for title in titles]
+    head = ABOVE
+    if any(titles):
+        head += LINE * (max(title.count("\n") for title in titles) + 1)
     size = (len(titles) * (wide + GAP), head + len(rows) * (high + below) + foot)
     spaces = {"left": 0, "right": 1, "wspace": GAP / wide, "hspace": below / high}
-    edges = {"top": 1 - head / size[1], "bottom": (foot + below) / size[1]}
+    spaces |= {"top": 1 - head / size[1], "bottom": (foot + below) / size[1]}
     with canvas(path, size, about, layout="none", dpi=DPI) as figure:
-        # However tall the figure is, its title stands at the top.
+        # However tall the figure is, its title is at the top.
         figure.suptitle(figure.get_suptitle(), y=1 - 0.1 / size[1], va="top", fontsize=12, fontweight="bold")
-        grid = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw={**spaces, **edges})
+        grid = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw=spaces)
         for axes, row in zip(grid, rows, strict=True):
             for axis, panel in zip(axes, row, strict=True):
-                _draw(axis, panel)
+                _draw_panel(axis, panel)
         for axis, title in zip(grid[0], titles, strict=True):
             axis.set_title(title, fontsize=9, fontweight="bold")
-        figure.text(0.5, 0.03 / size[1], said, ha="center", va="bottom", fontsize=9, color=GRAY)
+        figure.text(0.5, 0.03 / size[1], note, ha="center", va="bottom", fontsize=9, color=GRAY)
 
 
 def in_rows(panels: Sequence[Panel], columns: int) -> list[list[Panel | None]]:
@@ -120,15 +128,19 @@ def in_rows(panels: Sequence[Panel], columns: int) -> list[list[Panel | None]]:
     return [padded[start : start + columns] for start in range(0, len(padded), columns)]
 
 
-def _draw(axis: Axes, panel: Panel | None) -> None:
+def _wrap_lines(text: str, width: int) -> str:
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
+
+
+def _draw_panel(axis: Axes, panel: Panel | None) -> None:
     axis.grid(False)
     axis.spines[:].set_visible(False)
     axis.set(xticks=[], yticks=[], anchor="N")
     if panel is None:
         return
     axis.imshow(panel.image if panel.heat is None else overlay(panel.image, panel.heat))
+    # Two lines, one within the other, are seen on any ground.
     if panel.place is not None:
-        # Two lines, one within the other, are seen on any ground.
         axis.contour(panel.place, levels=[0.5], colors="white", linewidths=2.4)
         axis.contour(panel.place, levels=[0.5], colors=OUTLINE, linewidths=1.1)
     if panel.point is not None:
@@ -137,29 +149,12 @@ def _draw(axis: Axes, panel: Panel | None) -> None:
     axis.set_xlabel(panel.caption, fontsize=9, color=panel.colour)
 
 
-CHANNEL_BORDER = "#7FB2D5"  # between the channels: a colour, for black and white occur in them
-TILE = 48  # pixels that a channel has at least, so that a 2x2 map is seen as four squares
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# Inches: of a mosaic (of upright images narrower, but as wide as the words below it), and around the mosaics.
-PANEL_WIDTH = 2.55
-NARROW = 2.2
-PANEL_TALLEST = 3.8
-HEADER = 0.95
-BETWEEN = 0.62
-PANEL_GAP = 0.1
-BELOW = 0.35
-NOTE = (
-    "of each layer the channels that vary most, each scaled to its own range; "
-    "smoothness: mean over all channels, 1 smooth, 0 as noise"
-)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """What a layer gave out.
+    """The output of a layer.
 
     Attributes:
-        title: Its place and name, such as "last pool: pool5".
+        title: Its position and name, such as "last pool: pool5".
         maps: float, shape (N, C, H, W), of N images.
     """
 
@@ -167,53 +162,47 @@ class Layer:
     maps: np.ndarray
 
 
-def layer_grid(
+def layer_grid(  # noqa: PLR0913 - a figure has this many parts
     path: Path, images: np.ndarray, captions: Sequence[str], layers: Sequence[Layer], channels: int, about: dict
 ) -> None:
-    """Draw a row per image: the image, then of each layer a mosaic of its channels, with its shape and smoothness.
+    """Draw a row per image: the image, then for each layer a mosaic of its channels, with its shape and smoothness.
 
     Each channel is scaled to its own range, from black (its least value) to white. The channels are those whose values
     vary most, the same for all images of a layer, in this order.
 
     Args:
         path: PNG to write.
-        images: uint8 RGB, shape (N, H, W, 3), as the network sees them.
-        captions: What is written below each image.
+        images: uint8 RGB, shape (N, H, W, 3), the network's inputs.
+        captions: Below each image.
         layers: The layers, from the first.
-        channels: How many channels of each are drawn at most.
+        channels: Largest number of channels per layer.
         about: Facts of the run.
     """
-    rows = len(images)
-    columns = len(layers) + 1
-    tall = images.shape[1] / images.shape[2]
-    wide, high = (PANEL_WIDTH, PANEL_WIDTH * tall) if tall < 1.3 else (NARROW, min(NARROW * tall, PANEL_TALLEST))
-    size = (columns * (wide + PANEL_GAP), HEADER + rows * (high + BETWEEN) + BELOW)
-    spaces = {"left": 0, "right": 1, "wspace": PANEL_GAP / wide, "hspace": BETWEEN / high}
-    edges = {"top": 1 - HEADER / size[1], "bottom": (BELOW + BETWEEN) / size[1]}
     shades = mpl.colormaps["gray"].with_extremes(bad=CHANNEL_BORDER)
-    with canvas(path, size, about, layout="none") as figure:
-        grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={**spaces, **edges})
-        for row, (axes, image) in enumerate(zip(grid, images, strict=True)):
-            _plain(axes[0], captions[row])
-            axes[0].imshow(image)
-            for axis, layer in zip(axes[1:], layers, strict=True):
-                _plain(axis, _caption(layer, row))
-                sheet = mosaic(layer.maps[row, liveliest(layer.maps, channels)])
-                axis.imshow(sheet, cmap=shades, vmin=0, vmax=1)
-        for axis, title in zip(grid[0], ("input", *(layer.title for layer in layers)), strict=True):
-            axis.set_title(title, fontweight="bold")
-        figure.text(
-            0.5,
-            0,
-            textwrap.fill(NOTE, int(size[0] * 13)),
-            ha="center",
-            va="bottom",
-            fontsize=9,
-            color=GRAY,
-        )
+    rows: list[list[Panel | None]] = []
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row: list[Panel | None] = [Panel(image, caption)]
+        for layer in layers:
+            sheet = mosaic(layer.maps[place, most_varied(layer.maps, channels)])
+            row.append(Panel((shades(sheet)[..., :3] * 255).astype(np.uint8), _layer_caption(layer, place)))
+        rows.append(row)
+    panel_grid(path, rows, ["input", *(layer.title for layer in layers)], about, LAYERS_NOTE)
 
 
-def liveliest(maps: np.ndarray, count: int) -> np.ndarray:
+def _layer_caption(layer: Layer, place: int) -> str:
+    _, channels, height, width = layer.maps.shape
+    value, constant = mean_smoothness(smoothness(layer.maps[place]))
+    caption = f"smoothness {value:.2f}"
+    if height * width == 1:
+        caption = "one value each: no smoothness"
+    elif np.isnan(value):
+        caption = "all constant: no smoothness"
+    elif constant:
+        caption += f", {constant} constant"
+    return f"{channels} × {height} × {width}\n{caption}"
+
+
+def most_varied(maps: np.ndarray, count: int) -> np.ndarray:
     """Return the channels of maps (N, C, H, W) that vary most over the image, on average, at most ``count``."""
     activity = maps.std(axis=(2, 3), dtype=np.float64).mean(axis=0)
     return np.argsort(-activity, kind="stable")[:count]
@@ -230,95 +219,65 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
         A constant channel is mid-gray; channels of one value each are scaled together.
     """
     count, height, width = maps.shape
-    if height * width > 1:
-        axes = (1, 2)
-    else:
-        axes = None
+    axes = (1, 2) if height * width > 1 else None
     low = maps.min(axis=axes, keepdims=True)
     high = maps.max(axis=axes, keepdims=True)
     scaled = np.divide(maps - low, high - low, out=np.full(maps.shape, 0.5, np.float32), where=high > low)
-    if min(height, width) < TILE:
-        times = ceil(TILE / min(height, width))
-    else:
-        times = 1
+    times = max(1, ceil(TILE / min(height, width)))
     tiles = scaled.repeat(times, axis=1).repeat(times, axis=2)
     line = max(2, tiles.shape[2] // 20)
     columns = ceil(sqrt(count))
-    rows = ceil(count / columns)
+    # Each tile with a line below and to the right of it; those of the last row and column are cut off.
     down = tiles.shape[1] + line
     across = tiles.shape[2] + line
-    sheet = np.full((rows * down - line, columns * across - line), np.nan, np.float32)
+    sheet = np.full((ceil(count / columns) * down, columns * across), np.nan, np.float32)
     for place, tile in enumerate(tiles):
         top = place // columns * down
         left = place % columns * across
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    return sheet
+    return sheet[:-line, :-line]
 
 
-def smoothness_scatter(path: Path, table: pd.DataFrame, found: pd.DataFrame, about: dict) -> None:
+def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict) -> None:
     """Draw accuracy over smoothness, both standardised within their data set: a column per position, a row per grid.
 
     Args:
         path: PNG to write.
         table: A row per run and layer, as :func:`evaluation.explain.smoothness.correlations` takes it.
-        found: What that function returns.
+        coefficients: See that function.
         about: Facts for the title.
     """
-    places = list(dict.fromkeys(table["position"]))
-    colours = _styles(table["network"], COLOURS)
-    markers = _styles(table["data_set"], MARKERS)
-    size = (1.2 + 2.9 * max(2, len(places)), 1.9 + 2.6 * len(MEASURES))
+    positions = list(dict.fromkeys(table["position"]))
+    colours = _assign(table["network"], COLOURS)
+    markers = _assign(table["data_set"], MARKERS)
+    size = (1.2 + 2.9 * max(2, len(positions)), 1.9 + 2.6 * len(MEASURES))
     with canvas(path, size, about) as figure:
-        grid = figure.subplots(len(MEASURES), len(places), squeeze=False, sharex=True, sharey=True)
+        grid = figure.subplots(len(MEASURES), len(positions), squeeze=False, sharex=True, sharey=True)
         for axes, (measure, name) in zip(grid, MEASURES.items(), strict=True):
-            for axis, place in zip(axes, places, strict=True):
-                points = standardised(table[table["position"] == place], measure)
-                for point in points.itertuples():
-                    style = {"color": colours[point.network], "marker": markers[point.data_set]}
-                    axis.plot(getattr(point, measure), point.accuracy, linestyle="none", markersize=7, **style)
-                axis.set_title(f"{place}, {name} grid\n{_said(found, place, name)}", fontsize=10)
+            for axis, position in zip(axes, positions, strict=True):
+                for point in standardised(table[table["position"] == position], measure).to_dict("records"):
+                    style = {"color": colours[point["network"]], "marker": markers[point["data_set"]]}
+                    axis.plot(point[measure], point["accuracy"], linestyle="none", markersize=7, **style)
+                axis.set_title(f"{position}, {name} grid\n{_spearman(coefficients, position, name)}", fontsize=10)
             axes[0].set_ylabel("accuracy")
         for axis in grid[-1]:
             axis.set_xlabel("smoothness")
         note = "standard deviations from the mean of the data set's runs; the claim: points fall to the right"
         figure.supxlabel(note, fontsize=9, color=GRAY)
         handles: list = [Patch(color=colour, label=label) for label, colour in colours.items()]
-        handles += [_mark(label, "#666666", marker) for label, marker in markers.items()]
+        for label, marker in markers.items():
+            handles.append(Line2D([], [], linestyle="none", marker=marker, color="#666666", markersize=7, label=label))
         figure.legend(handles=handles, loc="outside right upper")
 
 
-def _said(found: pd.DataFrame, place: str, grid: str) -> str:
-    row = found[(found["position"] == place) & (found["grid"] == grid) & (found["coefficient"] == "spearman")].iloc[0]
+def _spearman(coefficients: pd.DataFrame, position: str, grid: str) -> str:
+    row = coefficients.set_index(["position", "grid", "coefficient"]).loc[(position, grid, "spearman")]
     if pd.isna(row["value"]):
         return f"{row['runs']} runs: too few"
-    if pd.isna(row["low"]):
-        ends = ""
-    else:
-        ends = f" ({row['low']:.2f} to {row['high']:.2f})"
+    ends = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
     return f"Spearman {row['value']:.2f}{ends}"
 
 
-def _caption(layer: Layer, row: int) -> str:
-    _, channels, height, width = layer.maps.shape
-    value, constant = mean_smoothness(smoothness(layer.maps[row]))
-    said = f"smoothness {value:.2f}" + (f", {constant} constant" if constant else "")
-    if height * width == 1:
-        said = "one value each: no smoothness"
-    elif np.isnan(value):
-        said = "all constant: no smoothness"
-    return f"{channels} × {height} × {width}\n{said}"
-
-
-def _plain(axis: Axes, caption: str) -> None:
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    axis.set(xticks=[], yticks=[], anchor="N")
-    axis.set_xlabel(caption, fontsize=9.5)
-
-
-def _styles(values: pd.Series, styles: Sequence[str]) -> Mapping[str, str]:
-    return {value: styles[number % len(styles)] for number, value in enumerate(dict.fromkeys(values))}
-
-
-def _mark(label: str, colour: str, marker: str) -> Line2D:
-    return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=7, label=label)
+def _assign(values: pd.Series, styles: Sequence[str]) -> dict[str, str]:
+    """Give each distinct value a style."""
+    return {value: styles[number % len(styles)] for number, value in enumerate(values.unique())}

@@ -1,10 +1,10 @@
-"""How smooth the outputs of layers are, and whether smooth layers go with low accuracy (paper 002, section 3.3).
+"""Smoothness of the outputs of layers, and its correlation with accuracy (paper 002, section 3.3).
 
-The paper looks at the outputs of conv1, pool1, pool2 and the last pool. It finds those of VGG smoother than those of
-ANet-c6, the last pool's "too smooth", on the data set on which VGG does worst, and takes lost detail for a possible
-reason. If that holds in general, smoothness and accuracy fall together into a NEGATIVE correlation: of the models that
-are trained on one data set, the smoother one is the less accurate. A correlation of zero, or an interval that spans
-zero, lends the claim no support; a positive one speaks against it.
+The paper compares the outputs of conv1, pool1, pool2 and the last pool. It finds those of VGG smoother than those of
+ANet-c6, the last pool's "too smooth", on the data set where VGG is worst, and names lost detail as a possible reason.
+If that is general, the correlation of smoothness and accuracy is NEGATIVE: of the models trained on one data set, the
+smoother one is less accurate. A correlation of zero, or an interval that spans zero, does not support the claim; a
+positive one contradicts it.
 """
 
 import numpy as np
@@ -14,14 +14,10 @@ from scipy import stats
 from common.config.schema import EvaluationConfig
 from evaluation.intervals.methods import ends
 
-# What two independent neighbours differ by on average, in standard deviations of a normal distribution: 2 / sqrt(pi).
-NOISE = 2 / np.sqrt(np.pi)
-# A map varies where its standard deviation exceeds this share of its largest value; below, it is rounding.
-CONSTANT = 1e-6
-# A correlation of two points is always +-1; of fewer than this many runs there is no interval.
-FEWEST = 4
-# Standardised, two runs are +1 and -1 whatever they were.
-FEWEST_OF_A_SET = 3
+NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
+CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this share of its largest value: rounding
+FEWEST = 4  # runs for an interval of a correlation; that of two is always +-1
+FEWEST_OF_A_SET = 3  # runs of a data set: two, standardised, are always +1 and -1
 MEASURES = {"smoothness": "own", "smoothness_common": "common"}
 POSITION_COLUMNS = ["position", "grid", "coefficient", "value", "low", "high", "method", "runs", "data_sets"]
 
@@ -72,7 +68,8 @@ def smoothness(maps: np.ndarray) -> np.ndarray:
 def mean_smoothness(values: np.ndarray) -> tuple[float, int]:
     """Return the mean over images and channels whose map is not constant (NaN if none), and how many are constant."""
     constant = int(np.isnan(values).sum())
-    return (float(np.nanmean(values)) if constant < values.size else float("nan")), constant
+    mean = float(np.nanmean(values)) if constant < values.size else float("nan")
+    return mean, constant
 
 
 def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFrame:
@@ -98,28 +95,28 @@ def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFram
     rows = []
     for position, group in table.groupby("position", sort=False):
         for measure, grid in MEASURES.items():
-            known = standardised(group, measure)
+            runs = standardised(group, measure)
+            counts = (len(runs), runs["data_set"].nunique())
             for name in ("spearman", "pearson"):
-                found = correlation(known[measure].to_numpy(), known["accuracy"].to_numpy(), name, settings)
-                counts = (len(known), known["data_set"].nunique())
-                rows.append((position, grid, name, *found, *counts))
+                values = correlation(runs[measure].to_numpy(), runs["accuracy"].to_numpy(), name, settings)
+                rows.append((position, grid, name, *values, *counts))
     return pd.DataFrame(rows, columns=POSITION_COLUMNS)
 
 
 def standardised(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the rows with ``measure`` and accuracy standardised within each data set (see :func:`correlations`)."""
-    known = table.dropna(subset=[measure, "accuracy"])
-    groups = known.groupby("data_set")[[measure, "accuracy"]]
+    defined = table.dropna(subset=[measure, "accuracy"])
+    groups = defined.groupby("data_set")[[measure, "accuracy"]]
     spread = groups.transform("std", ddof=0)
-    tells = (spread > 1e-9).all(axis=1) & (groups.transform("count") >= FEWEST_OF_A_SET).all(axis=1)
-    values = (known[[measure, "accuracy"]] - groups.transform("mean")) / spread
-    return known.assign(**values)[tells]
+    varies = (spread > 1e-9).all(axis=1) & (groups.transform("count") >= FEWEST_OF_A_SET).all(axis=1)
+    values = (defined[[measure, "accuracy"]] - groups.transform("mean")) / spread
+    return defined.assign(**values)[varies]
 
 
 def correlation(
     x: np.ndarray, y: np.ndarray, name: str, settings: EvaluationConfig
 ) -> tuple[float, float | None, float | None, str | None]:
-    """Return a coefficient with the ends and the method of its interval.
+    """Return a coefficient with the ends and the method of its interval (None without one).
 
     Args:
         x: float64, shape (N,).

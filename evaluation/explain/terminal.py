@@ -1,4 +1,4 @@
-"""Smoothness and accuracy for the terminal, as CSV tables and as a picture."""
+"""Smoothness and accuracy for the terminal, as CSV tables and as a plot."""
 
 from pathlib import Path
 
@@ -16,32 +16,29 @@ DIGITS = "%.6f"  # as the other tables of results
 
 
 def smoothness_table(table: pd.DataFrame) -> Table:
-    """Draw for the terminal a row per run, with the smoothness of its layers (own grid) and its test accuracy.
+    """Return for the terminal a row per run, with the smoothness of its layers (own grid) and its test accuracy.
 
     Args:
         table: A row per run and layer: experiment, data_set, fold, seed, position, smoothness, accuracy, run.
     """
-    places = list(dict.fromkeys(table["position"]))
+    positions = list(dict.fromkeys(table["position"]))
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     result.add_column("run (fold, seed)", no_wrap=True)
     result.add_column("data set", no_wrap=True)
-    for name in (*places, "acc."):
+    for name in (*positions, "acc."):
         result.add_column(name, justify="right")
     for _, rows in table.groupby("run", sort=False):
         first = rows.iloc[0]
         values = rows.set_index("position")["smoothness"]
-        if pd.isna(first["fold"]):
-            fold = "-"
-        else:
-            fold = f"{first['fold']:g}"
-        cells = [f"{first['experiment']} ({fold}, {first['seed']})", first["data_set"]]
-        numbers = [_number(values.get(place)) for place in places]
-        result.add_row(*map(Text, cells), *numbers, f"{first['accuracy']:.3f}")
+        fold = "-" if pd.isna(first["fold"]) else f"{first['fold']:g}"
+        run = Text(f"{first['experiment']} ({fold}, {first['seed']})")
+        numbers = [_number(values.get(position)) for position in positions]
+        result.add_row(run, Text(first["data_set"]), *numbers, f"{first['accuracy']:.3f}")
     return result
 
 
-def correlation_table(found: pd.DataFrame, confidence: float) -> Group:
-    """Draw for the terminal what :func:`evaluation.explain.smoothness.correlations` found, and how it is to be read."""
+def correlation_table(coefficients: pd.DataFrame, confidence: float) -> Group:
+    """Return for the terminal the :func:`evaluation.explain.smoothness.correlations`, and how to read them."""
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     result.add_column("layer", no_wrap=True)
     result.add_column("grid", no_wrap=True)
@@ -49,51 +46,45 @@ def correlation_table(found: pd.DataFrame, confidence: float) -> Group:
         result.add_column(name.capitalize(), justify="right", style="bold", no_wrap=True)
         result.add_column(f"{100 * confidence:g} %", justify="center", no_wrap=True)
     result.add_column("runs", justify="right")
-    for (place, grid), rows in found.groupby(["position", "grid"], sort=False):
-        by_name = rows.set_index("coefficient")
-        cells = [cell for name in ("spearman", "pearson") for cell in _with_ends(by_name.loc[name])]
-        result.add_row(Text(str(place)), grid, *cells, str(rows["runs"].iloc[0]))
-    if len(found):
-        runs = int(found["runs"].max())
-    else:
-        runs = 0
+    for (position, grid), rows in coefficients.groupby(["position", "grid"], sort=False):
+        cells = []
+        for name in ("spearman", "pearson"):
+            row = rows.set_index("coefficient").loc[name]
+            cells.append(_number(row["value"]))
+            cells.append("-" if pd.isna(row["low"]) else f"{_number(row['low'])} to {_number(row['high'])}")
+        result.add_row(Text(str(position)), grid, *cells, str(rows["runs"].iloc[0]))
+    runs = int(coefficients["runs"].max()) if len(coefficients) else 0
+    caution = f"! {runs} runs count: the intervals are wide, and there are many of them"
+    if runs < FEWEST:
+        caution = f"! {runs} runs count: too few for an interval ({FEWEST} at least, three or more on each data set)"
     notes = [
         "correlation of smoothness and test accuracy, both standardised within each data set",
-        "paper 002 (3.3): smooth layers go with low accuracy; only an interval that lies below 0 supports it",
-        "own grid: finer maps are smoother; common grid: averaged down to the smallest map at that place",
+        "paper 002 (3.3): smooth layers go with low accuracy; only an interval below 0 supports it",
+        "own grid: finer maps are smoother; common grid: averaged down to the smallest map at that position",
     ]
-    caution = f"! {runs} runs count: the intervals are wide, and many are looked at"
-    few = f"! {runs} runs count: too few for an interval ({FEWEST} at least, three or more on each data set)"
-    last = Text(few if runs < FEWEST else caution, style="yellow")
-    return Group(Text("Does smoothness go with low accuracy?", style="bold"), result, *map(Text, notes), last)
+    title = Text("Does smoothness go with low accuracy?", style="bold")
+    return Group(title, result, *map(Text, notes), Text(caution, style="yellow"))
 
 
-def write_smoothness(path: Path, table: pd.DataFrame, found: pd.DataFrame) -> list[Path]:
-    """Write the table, the correlations and the picture; each replaces what was there, whole or not at all.
+def write_smoothness(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame) -> list[Path]:
+    """Write the table, the correlations and the plot; each replaces its predecessor, whole or not at all.
 
     Args:
-        path: CSV of the table; the others lie beside it, as ``<name>_correlation.csv`` and ``<name>.png``.
+        path: CSV of the table; the others are beside it, as ``<name>_correlation.csv`` and ``<name>.png``.
         table: A row per run and layer.
-        found: What :func:`evaluation.explain.smoothness.correlations` returns.
+        coefficients: See :func:`evaluation.explain.smoothness.correlations`.
 
     Returns:
         The three paths.
     """
-    places = [path, path.with_name(f"{path.stem}_correlation.csv"), path.with_suffix(".png")]
-    for place, rows in zip(places, (table, found), strict=False):
-        write_csv(place, rows, DIGITS)
+    correlation = path.with_name(f"{path.stem}_correlation.csv")
+    plot = path.with_suffix(".png")
+    write_csv(path, table, DIGITS)
+    write_csv(correlation, coefficients, DIGITS)
     title = f"smoothness of layers and test accuracy · {table['run'].nunique()} runs"
-    smoothness_scatter(places[2], table, found, {"name": title})
-    return places
-
-
-def _with_ends(row: pd.Series) -> tuple[str, str]:
-    low = _number(row["low"])
-    high = _number(row["high"])
-    return _number(row["value"]), "-" if low == "-" else f"{low} to {high}"
+    smoothness_scatter(plot, table, coefficients, {"name": title})
+    return [path, correlation, plot]
 
 
 def _number(value: float | None) -> str:
-    if value is None or pd.isna(value):
-        return "-"
-    return f"{value:.2f}"
+    return "-" if pd.isna(value) else f"{value:.2f}"

@@ -54,7 +54,7 @@ def test_no_hook_stays_behind():
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("conv7", "has no such module; close to it: conv1"), ("dense1", "is no map"), ("idle", "does not call it")],
+    [("conv7", "has no such module; close to it: conv1"), ("dense1", "is not a map"), ("idle", "does not use it")],
 )
 def test_a_wrong_name_is_one_line_with_the_right_ones(name, reason):
     _, model = small_net()

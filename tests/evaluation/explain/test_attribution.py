@@ -185,9 +185,9 @@ def test_a_wrong_method_or_layer_is_one_line():
     for name, layer, words in (
         ("lime", None, "the methods are gradcam, gradcam\\+\\+"),
         ("gradcam", "act9", "no such module; close to it: act"),
-        ("gradcam", "dense", "is no map over the image"),
-        ("gradcam", "pool", "one value each, which is no place; the last with more is act2"),
-        ("occlusion", "act2", "looks at the image itself: leave the layer act2 out"),
+        ("gradcam", "dense", "is not a map over the image"),
+        ("gradcam", "pool", "one value each.*act2"),
+        ("occlusion", "act2", "leave the layer act2 out"),
     ):
         with pytest.raises(UserError, match=words):
             resolve(name, layer, model, IMAGES[0])
@@ -196,7 +196,7 @@ def test_a_wrong_method_or_layer_is_one_line():
     assert [resolve("gradcam", None, model, one).layer for one in (small, small[:7, :7])] == ["act1"] * 2
     assert resolve("occlusion", None, model, IMAGES[0]).layer == INPUT
     torch.nn.init.constant_(model.forward.dense.weight, float("nan"))
-    with pytest.raises(UserError, match="gives no numbers"):
+    with pytest.raises(UserError, match="returns NaN"):
         maps(model, "gradcam")
 
 

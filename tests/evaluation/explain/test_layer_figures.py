@@ -5,7 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from common.config.schema import EvaluationConfig
-from evaluation.explain.plots import Layer, layer_grid, liveliest, mosaic, smoothness_scatter
+from evaluation.explain.plots import Layer, layer_grid, most_varied, mosaic, smoothness_scatter
 from evaluation.explain.smoothness import correlations
 
 
@@ -25,10 +25,10 @@ def test_maps_of_one_value_are_scaled_together():
     assert np.unique(sheet[~np.isnan(sheet)]).tolist() == [0, 0.25, 1]
 
 
-def test_the_liveliest_channels_come_first_whatever_their_level():
+def test_the_most_varied_channels_come_first_whatever_their_level():
     noise = np.random.default_rng(0).normal(size=(2, 1, 6, 6))
     maps = np.concatenate([noise + 100, 5 * noise, 0 * noise, 2 * noise], axis=1)
-    assert liveliest(maps, 3).tolist() == [1, 3, 0]
+    assert most_varied(maps, 3).tolist() == [1, 3, 0]
 
 
 def test_the_grid_grows_with_images_and_layers(tmp_path):
