@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from workflows.explain.methods import AttributionMethod, Which
+
 
 class Method(StrEnum):
     """How validation chooses the operating threshold."""
@@ -24,6 +26,30 @@ Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence 
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
 ResamplingSeed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
+RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
+ImageFiles = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE...", help="Image files; without, images of the run's test part.")
+]
+DataDir = Annotated[str | None, typer.Option(help="Where the run's images are now, if not where they were.")]
+
+# Options of scripts/explain.py.
+Attribution = Annotated[AttributionMethod, typer.Option("--method", help="Method of the maps.")]
+AttributionNames = Annotated[str, typer.Option("--methods", help="As heatmaps --method, separated by commas.")]
+LayerName = Annotated[str | None, typer.Option("--layer", help="Name of a module; else the last with maps of 4 x 4.")]
+LayerNames = Annotated[str, typer.Option("--layers", help="Names of modules, separated by commas.")]
+Target = Annotated[str, typer.Option(help="Class of the maps: predicted, true, or a class.")]
+SampleCount = Annotated[int | None, typer.Option(min=1, help="How many, of --which, or of each class or kind in turn.")]
+AllImages = Annotated[bool, typer.Option("--all", help="All images of the test part.")]
+WhichImages = Annotated[Which | None, typer.Option(help="The most certain of these, or the most doubtful.")]
+Windows = Annotated[int, typer.Option(min=2, help="Occlusion: windows side by side across the width.")]
+Steps = Annotated[int, typer.Option(min=2, help="Integrated gradients: steps from the plain ground to the image.")]
+Figure = Annotated[Path | None, typer.Option(help="PNG of all runs (or the members of ensembles) side by side.")]
+Tolerance = Annotated[float, typer.Option(min=0, max=1, help="Near: a share of the image's longer side.")]
+SamplesPerRun = Annotated[int, typer.Option(min=1, help="Number of test images, of each class in turn.")]
+Channels = Annotated[int, typer.Option(min=1, help="Channels of each layer, at most.")]
+LayersPicture = Annotated[Path | None, typer.Option(help="PNG of a single run; else layers/layers.png in its folder.")]
+SmoothnessCsv = Annotated[Path, typer.Option(help="Table to write; NAME_correlation.csv and NAME.png go beside it.")]
+LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or to add to.")]
 
 
 def several(*options: str) -> type[TyperCommand]:

@@ -14,7 +14,7 @@ from common.predictions import read_predictions
 from scripts.explain import app
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import run_undrawn, small_config
-from workflows.explain.activations import Looked, common_grids, data_set_of
+from workflows.explain.activations import RunLayers, common_grids, data_set_of
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
@@ -57,7 +57,7 @@ def test_files_and_layers_of_ones_own(runs, tmp_path):
     ("arguments", "words"),
     [
         (["--layers", "conv9"], "close to it: conv"),
-        (["--images", "absent.png"], "absent.png: cannot be read"),
+        (["--images", "absent.png"], "absent.png: there is no such image file"),
         (["--out", "a.png", "again"], "--out a.png: one file for 2 runs"),
     ],
 )
@@ -95,8 +95,8 @@ def test_the_common_grid_is_the_least_of_any_run_that_has_rows_and_columns():
         {"conv1": (64, 40, 30), "last pool": (256, 3, 2)},
         {"conv1": (64, 64, 64), "last pool": (512, 1, 4)},
     ]
-    looked = [Looked(None, None, {place: (place, shape) for place, shape in one.items()}) for one in shapes]
-    assert common_grids(looked) == {"conv1": (40, 27), "last pool": (3, 2)}
+    runs = [RunLayers(None, None, {place: (place, shape) for place, shape in one.items()}) for one in shapes]
+    assert common_grids(runs) == {"conv1": (40, 27), "last pool": (3, 2)}
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 
 from common.predictions import read_predictions, write_predictions
 from common.runs.ensemble import EnsembleFile, write_ensemble
+from common.runs.run import Run
 from common.thumbnails import decode, read_pictures
 from scripts.explain import app
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import run_undrawn, small_config
-from workflows.explain.selection import Wish, look, targets
+from workflows.explain.requests import ImageSelection
+from workflows.explain.selection import select_images, target_classes
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 SHEETS = [
@@ -57,6 +59,16 @@ def runs(trained, tmp_path):
     return [shutil.copytree(run, tmp_path / run.parts[-3] / run.parts[-2] / run.name) for run in trained]
 
 
+@pytest.fixture
+def ensemble(runs, tmp_path):
+    folder = tmp_path / "ensemble"
+    folder.mkdir()
+    members = EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0})
+    write_ensemble(folder, members)
+    shutil.copy(runs[1] / "predictions.parquet", folder)
+    return folder
+
+
 def call(*arguments, code=0):
     result = CliRunner().invoke(app, list(map(str, arguments)), env=PLAIN)
     assert result.exit_code == code, result.output + result.stderr
@@ -65,9 +77,9 @@ def call(*arguments, code=0):
 
 def test_each_run_gets_pictures_a_table_and_a_figure(runs):
     result = call("heatmaps", runs[0], runs[1], "--all")
-    said = " ".join(result.output.split())
-    assert "gradcam averages over all places, but the head of flat" in said
-    assert "the head of pooled" not in said
+    output = " ".join(result.output.split())
+    assert "gradcam averages over all places, but the head of flat" in output
+    assert "the head of pooled" not in output
     for run in runs:
         test = read_predictions(run).part("test")
         (path,) = (run / "heatmaps").glob("*.parquet")
@@ -104,12 +116,9 @@ def test_maps_of_other_images_stay_and_those_of_another_training_do_not(runs):
     assert len(pd.read_csv(path)) == 1
 
 
-def test_the_members_of_an_ensemble_stand_side_by_side(runs, tmp_path):
-    folder = tmp_path / "ensemble"
-    folder.mkdir()
-    write_ensemble(folder, EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0}))
-    call("heatmaps", folder, "--method", "eigencam")
-    wide, tall = Image.open(folder / "heatmaps" / "eigencam-members.png").size
+def test_the_members_of_an_ensemble_are_drawn_side_by_side(runs, ensemble, tmp_path):
+    call("heatmaps", ensemble, "--method", "eigencam")
+    wide, tall = Image.open(ensemble / "heatmaps" / "eigencam-members.png").size
     assert wide > 700
     tables = [pd.read_csv(next((run / "heatmaps").glob("eigencam-*.csv"))) for run in runs]
     assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
@@ -122,14 +131,14 @@ def test_files_of_ones_own_leave_a_figure_alone(runs, tmp_path):
     files = [write_image(tmp_path / f"{number}.png", cell_image(number)) for number in range(2)]
     call("heatmaps", runs[0], "--images", *files, "--method", "occlusion", "--windows", 4)
     assert [path.name for path in (runs[0] / "heatmaps").iterdir()] == ["occlusion-input-files.png"]
-    looked = look(runs[0], Wish(files=tuple(files)))
-    assert looked.test.probabilities.sum(axis=1) == pytest.approx(1)
-    of_test = look(runs[0], Wish(samples=2))
+    selected = select_images(Run(runs[0]), ImageSelection(files=tuple(files)))
+    assert selected.test.probabilities.sum(axis=1) == pytest.approx(1)
+    of_test = select_images(Run(runs[0]), ImageSelection(samples=2))
     assert of_test.image(1).shape == (64, 64, 3)
-    assert targets(of_test, "true") == of_test.test.labels.tolist()
+    assert target_classes(of_test, "true") == of_test.test.labels.tolist()
 
 
-def test_heat_is_held_to_the_truth(runs, tmp_path):
+def test_heat_is_measured_against_the_true_places(runs, tmp_path):
     csv = tmp_path / "found" / "localisation.csv"
     layers = ("--layers", "conv1,layer1.0")
     call("localisation", runs[1], "--methods", "hirescam", *layers, "--csv", csv, "--resamples", 20)
@@ -157,13 +166,9 @@ def test_older_runs_are_given_thumbnails(runs):
     assert read_pictures(runs[0] / "thumbnails.parquet") == before
 
 
-def test_an_ensemble_is_given_the_thumbnails_of_its_members(runs, tmp_path):
-    folder = tmp_path / "ensemble"
-    folder.mkdir()
-    write_ensemble(folder, EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0}))
-    (folder / "predictions.parquet").write_bytes((runs[1] / "predictions.parquet").read_bytes())
-    call("thumbnails", folder)
-    assert read_pictures(folder / "thumbnails.parquet") == read_pictures(runs[0] / "thumbnails.parquet")
+def test_an_ensemble_is_given_the_thumbnails_of_its_members(runs, ensemble):
+    call("thumbnails", ensemble)
+    assert read_pictures(ensemble / "thumbnails.parquet") == read_pictures(runs[0] / "thumbnails.parquet")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +176,7 @@ def test_an_ensemble_is_given_the_thumbnails_of_its_members(runs, tmp_path):
     [
         (["heatmaps", "--layer", "conv9"], "layer conv9: the model has no such module; close to it: conv"),
         (["heatmaps", "--target", "blast"], "target blast: say predicted, true, or a class: normal, abnormal"),
-        (["heatmaps", "--images", "absent.png"], "absent.png: cannot be read"),
+        (["heatmaps", "--images", "absent.png"], "absent.png: there is no such image file"),
         (["localisation", "--methods", "lime"], "method lime: the methods are gradcam"),
     ],
 )

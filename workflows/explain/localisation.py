@@ -1,8 +1,9 @@
-"""What scripts/explain.py joins to hold heat maps of composed karyograms to the true places of their abnormalities."""
+"""Localisation: the heat maps of composed karyograms against the true places of their abnormalities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,218 +11,200 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from common.cli import warn
-from common.config.schema import EvaluationConfig
+from common.cli import console, say
 from common.errors import UserError
 from common.files import write_csv
-from common.predictions import read_predictions
+from common.runs.run import Run
+from datamodules.inference.abnormality_masks import AbnormalityMask
 from evaluation.error_analysis.examples import RIGHT, WRONG
-from evaluation.explain.attribution import OF_INPUTS, Method, heat_maps, resolve, scaled
+from evaluation.explain.attribution import OF_INPUTS, Method, scaled
 from evaluation.explain.localisation import elsewhere, hottest, measure, summarise
-from evaluation.explain.plots import NONE, Panel, in_rows, panel_grid
-from workflows.explain.activations import model_of
-from workflows.explain.heatmaps import COLOURS, cautions, shown
-from workflows.explain.selection import Looked, Wish, look, targets
+from evaluation.explain.plots import NO_HEAT, Panel, in_rows, panel_grid
+from workflows.explain.heatmaps import COLOURS, maps_of, resolve_method
+from workflows.explain.requests import LocalisationRequest, split_names
+from workflows.explain.selection import SelectedImages, address, select_images, target_classes
 
 FOLDER = "localisation"  # in a run's folder
 SHEETS = 4  # side by side in the figure
-# Two rows of the table that agree in these are two measurements of the same thing: the newer one stays.
+# Two rows of the table that agree in these are two measurements of the same thing: the newer one replaces the older.
 IDENTITY = ["run", "method", "layer", "target", "group"]
 
 
-@dataclass(eq=False)
-class Held:
-    """Heat maps of a run's abnormal karyograms, held to the truth.
+@dataclass(frozen=True, eq=False)
+class LocalisationResult:
+    """Heat maps of a run's abnormal karyograms, measured against the true places.
 
     Attributes:
-        looked: The run and those karyograms.
+        selected: The run and these karyograms.
         method: With the name of its layer.
+        masks: The true places.
+        maps: float, shape (H, W), 0 and more, one per karyogram.
         images: A row per karyogram, as ``evaluation.explain.localisation.summarise`` takes it.
-        summary: What that function returns, with facts of the run.
-        heats: float, shape (H, W), 0 and more, a map each.
+        summary: The result of that function, with facts of the run.
     """
 
-    looked: Looked
+    selected: SelectedImages
     method: Method
+    masks: list[AbnormalityMask]
+    maps: list[np.ndarray]
     images: pd.DataFrame
     summary: pd.DataFrame
-    heats: list[np.ndarray]
 
 
-def wishes(wish: Wish, methods: str, layers: str) -> list[Wish]:
-    """Return a wish per method and layer, both named in one word parted by commas; no layer is the last with maps."""
-    names = [name.strip() for name in layers.split(",") if name.strip()] or [None]
-    return [
-        replace(wish, method=method.strip(), layer=layer)
-        for method in methods.split(",")
-        for layer in (names if method.strip() not in OF_INPUTS else [None])
-    ]
-
-
-def hold(folder: Path, wishes: Sequence[Wish], tolerance: float, settings: EvaluationConfig) -> list[Held]:
-    """Hold the heat maps of a run to the truth, and write ``<run>/localisation/<method>-<layer>.csv`` and ``.png``.
-
-    Args:
-        folder: The run.
-        wishes: Methods and layers; all ask for the same images.
-        tolerance: See ``evaluation.explain.localisation.measure``.
-        settings: Of the intervals.
+def localise_runs(request: LocalisationRequest) -> None:
+    """Measure the localisation of each run, print the summaries, write ``<run>/localisation/<method>-<layer>.*``.
 
     Raises:
-        UserError: See ``look`` and ``evaluation.explain.attribution``; and no test image has a place that is known.
+        UserError: See ``select_images`` and ``evaluation.explain.attribution``; or the place of the abnormality is
+            unknown for all test images.
     """
-    looked = look(folder, wishes[0], _with_truth(folder, wishes[0]))
-    truths = [looked.truth(number) for number in range(len(looked))]
-    known = [number for number, truth in enumerate(truths) if truth is not None]
-    if not known:
-        raise UserError(f"{folder}: of no test image is it known where the abnormality lies")
-    frame = looked.test.frame.iloc[known].reset_index(drop=True)
-    image = looked.image
-    why = [looked.why[number] for number in known]
-    looked = replace(
-        looked,
-        test=replace(looked.test, frame=frame),
-        why=why,
-        image=lambda number: image(known[number]),
-        truth=lambda number: truths[known[number]],
-    )
-    held = []
-    for wish in wishes:
-        one = _hold(looked, wish, tolerance, settings)
-        path = folder / FOLDER / f"{one.method.name}-{one.method.layer}"
-        write_csv(path.with_name(f"{path.name}.csv"), one.images, "%.6f")
-        draw_sheets(one, path.with_name(f"{path.name}.png"))
-        held.append(one)
-    return held
+    for run in request.runs:
+        results = _localise(run, request)
+        say(str(run.folder))
+        for result in results:
+            console.print(terminal_table(result))
+        if request.csv is not None:
+            write_table(request.csv, results)
 
 
-def write_table(path: Path, held: Sequence[Held]) -> None:
-    """Put the summaries into a CSV table; a newer measurement of the same thing replaces the older one."""
-    table = pd.concat([one.summary for one in held], ignore_index=True)
+def write_table(path: Path, results: Sequence[LocalisationResult]) -> None:
+    """Write the summaries into a CSV table; a newer measurement of the same thing replaces the older one."""
+    table = pd.concat([result.summary for result in results], ignore_index=True)
     if path.is_file():
-        before = pd.read_csv(path, dtype=dict.fromkeys(IDENTITY, str))  # a target "true" is no truth value
-        if list(before.columns) != list(table.columns):
+        earlier = pd.read_csv(path, dtype=dict.fromkeys(IDENTITY, str))  # a target "true" is not a truth value
+        if list(earlier.columns) != list(table.columns):
             raise UserError(f"{path} has other columns than this table: name another file with --csv")
-        table = pd.concat([before, table], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
+        table = pd.concat([earlier, table], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
     write_csv(path, table, "%.6f")
 
 
-def terminal_table(held: Held) -> Table:
-    """Draw for the terminal a row per group: shares in per cent, and what chance and other sheets' places reach."""
-    title = f"{held.method.name} at {held.method.layer}, in per cent"
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
-    result.add_column("group")
+def terminal_table(result: LocalisationResult) -> Table:
+    """Return for the terminal a row per group, in per cent: shares, their chance levels, and other sheets' places."""
+    title = f"{result.method.name} at {result.method.layer}, in per cent"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
+    table.add_column("group")
     for name in ("n", "area", "ink", "pointing", "others", "energy", "others"):
-        result.add_column(name, justify="right", no_wrap=True)
-    for row in held.summary.to_dict("records"):
-        shares = ("pointing", "pointing_elsewhere", "energy", "energy_elsewhere")
-        chance = [_per_cent(row[name]) for name in ("area", "area_of_chromosomes")]
-        cells = [_per_cent(row[name], *_ends(row, name)) for name in shares]
-        result.add_row(Text(row["group"].replace("_", " ")), str(row["images"]), *chance, *cells)
-    return result
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in result.summary.to_dict("records"):
+        cells = [_per_cent(row, "area"), _per_cent(row, "area_of_chromosomes")]
+        for name in ("pointing", "energy"):
+            cells += [_per_cent(row, name, interval=True), _per_cent(row, f"{name}_elsewhere")]
+        table.add_row(Text(row["group"].replace("_", " ")), str(row["images"]), *cells)
+    return table
 
 
-def draw_sheets(held: Held, path: Path) -> None:
-    """Draw of each kind the sheet whose energy is the median of those, the place outlined and the heat laid over."""
+def _per_cent(row: dict[str, Any], name: str, interval: bool = False) -> str:
+    if pd.isna(row[name]):
+        return "-"
+    text = f"{100 * row[name]:.1f}"
+    if interval and pd.notna(row[f"{name}_low"]):
+        text += f" ({100 * row[f'{name}_low']:.1f}-{100 * row[f'{name}_high']:.1f})"
+    return text
+
+
+def _localise(run: Run, request: LocalisationRequest) -> list[LocalisationResult]:
+    selected = select_images(run, request.images, _abnormal_images(run, request.images.samples))
+    numbers = []
+    masks = []
+    for number in range(len(selected)):
+        mask = selected.mask(number)
+        if mask is not None:
+            numbers.append(number)
+            masks.append(mask)
+    if not masks:
+        raise UserError(f"{run.folder}: the place of the abnormality is unknown for all test images")
+    image = selected.image
+    frame = selected.test.frame.iloc[numbers].reset_index(drop=True)
+    test = replace(selected.test, frame=frame)
+    selected = replace(selected, test=test, image=lambda number: image(numbers[number]))
+    results = []
+    for name in split_names(request.methods):
+        layers: Sequence[str | None] = [None]
+        if name not in OF_INPUTS:
+            layers = split_names(request.layers) or [None]
+        for layer in layers:
+            method = resolve_method(selected, name, layer, request.settings)
+            result = _measure(selected, masks, method, request)
+            path = run.folder / FOLDER / f"{method.name}-{method.layer}"
+            write_csv(path.with_name(f"{path.name}.csv"), result.images, "%.6f")
+            _draw_sheets(result, path.with_name(f"{path.name}.png"))
+            results.append(result)
+    return results
+
+
+def _abnormal_images(run: Run, samples: int | None) -> list[tuple[str, str]]:
+    """Abnormal test images, one of each kind in turn, ``samples`` of them or all; without a reason to show them."""
+    test = run.predictions.part("test").frame
+    test = test[test["kind"].notna() & test["label"].notna()]
+    ordered = test.assign(turn=test.groupby("kind").cumcount())
+    # The kind of normal ones is their label.
+    ordered = ordered[ordered["kind"] != ordered["label"]].sort_values(["turn", "kind"], kind="stable")
+    if ordered.empty:
+        raise UserError(f"{run.folder}: its test images have no kinds, so the places of abnormalities are unknown")
+    image_ids = ordered["image_id"].tolist()
+    return [(image_id, "") for image_id in image_ids[:samples]]
+
+
+def _measure(
+    selected: SelectedImages, masks: list[AbnormalityMask], method: Method, request: LocalisationRequest
+) -> LocalisationResult:
+    test = selected.test
+    classes = test.classes
+    predicted = selected.predicted
+    targets = target_classes(selected, request.settings.target)
+    maps = list(maps_of(selected, targets, method))
+    rows = []
+    for heat, mask in zip(maps, masks, strict=True):
+        rows.append({"empty": not heat.any(), **measure(heat, mask.place, mask.chromosomes, request.tolerance)})
+    cells = test.frame["cell"].fillna(test.frame["image_id"]).tolist()
+    others = elsewhere(maps, [mask.place for mask in masks], cells)
+    table = test.frame[["image_id", "label", "subject", "cell", "kind"]].assign(
+        predicted=[classes[index] for index in predicted],
+        called=predicted == test.labels,
+        target=[classes[index] for index in targets],
+        probability=test.probabilities[np.arange(len(selected)), predicted],
+    )
+    table = pd.concat([table, pd.DataFrame(rows), pd.DataFrame(others)], axis=1)
+    summary = summarise(table, test, request.evaluation)
+    run = selected.run
+    facts = {
+        "run": address(run),
+        "experiment": run.config.name,
+        "network": run.network,
+        **{key: test.about.get(key) for key in ("protocol", "fold", "seed", "revision")},
+        "method": method.name,
+        "layer": method.layer,
+        "target": request.settings.target,
+    }
+    summary = pd.concat([pd.DataFrame([facts] * len(summary)), summary], axis=1)
+    return LocalisationResult(selected, method, masks, maps, table, summary)
+
+
+def _draw_sheets(result: LocalisationResult, path: Path) -> None:
+    """Draw the sheet of median energy of each kind, with its heat and the outline of the true place."""
     panels = []
-    for kind, rows in held.images.groupby("kind", sort=True):
+    for _, rows in result.images.groupby("kind", sort=True):
         order = rows["energy"].fillna(0).sort_values(kind="stable").index
-        number = int(order[len(order) // 2])
-        row = held.images.loc[number]
-        truth = held.looked.truth(number)
-        if row["empty"]:
-            said = f"{NONE} {row['target']}"
-        else:
-            said = f"energy {row['energy']:.2f}, area {row['area']:.3f}"
-        called = f"called {row['predicted']} {row['probability']:.2f}"
-        caption = f"{str(kind).replace('_', ' ')}: {said}\n{called}"
-        if row["called"]:
-            colour = RIGHT
-        else:
-            colour = WRONG
-        heat = held.heats[number]
-        shade = scaled(heat, held.method.name)
-        point = hottest(heat)
-        panels.append(Panel(held.looked.image(number), caption, colour, shade, truth.place, point))
-    method = held.method
-    speaks_for = " or ".join(dict.fromkeys(held.images["target"]))
+        panels.append(_sheet_panel(result, int(order[len(order) // 2])))
+    method = result.method
+    targets = " or ".join(result.images["target"].unique())
     note = (
-        f"{method.name} at {method.layer} of {held.looked.run.network}, heat for {speaks_for}; "
+        f"{method.name} at {method.layer} of {result.selected.run.network}, heat for {targets}; "
         f"of each kind the sheet of median energy; outlined: the true place; cross: the hottest point; {COLOURS}"
     )
     columns = min(SHEETS, len(panels))
-    panel_grid(path, in_rows(panels, columns), [""] * columns, held.looked.test.about, note, wide=4.0)
+    panel_grid(path, in_rows(panels, columns), [""] * columns, result.selected.test.about, note, wide=4.0)
 
 
-def _with_truth(folder: Path, wish: Wish) -> list[tuple[str, str]]:
-    """Abnormal test images, kind after kind in turn, ``wish.samples`` of them where that is said."""
-    test = read_predictions(folder).part("test").frame
-    test = test[test["kind"].notna() & test["label"].notna()]
-    turn = test.groupby("kind").cumcount()
-    ordered = test.assign(turn=turn)
-    # The normal ones have a kind as well, and no place; they drop out where the truth is read.
-    ordered = ordered[ordered["kind"] != ordered["label"]].sort_values(["turn", "kind"], kind="stable")
-    if not len(ordered):
-        raise UserError(f"{folder}: its test images have no kinds, so where an abnormality lies is not known")
-    names = ordered["image_id"].tolist()
-    return [(name, "") for name in (names[: wish.samples] if wish.samples else names)]
-
-
-def _hold(looked: Looked, wish: Wish, tolerance: float, settings: EvaluationConfig) -> Held:
-    model = model_of(looked.run)
-    classes = looked.test.classes
-    method = resolve(wish.method, wish.layer, model, looked.image(0), wish.windows, wish.steps)
-    warn(*cautions(looked.run, method))
-    wanted = targets(looked, wish.target)
-    images = (looked.image(number) for number in range(len(looked)))
-    what = f"{looked.run.config.name}, {method.name}"
-    heats = list(shown(heat_maps(model, images, wanted, method), len(looked), what))
-    truths = [looked.truth(number) for number in range(len(looked))]
-    found = [
-        {"empty": not heat.any(), **measure(heat, truth.place, truth.chromosomes, tolerance)}
-        for heat, truth in zip(heats, truths, strict=True)
-    ]
-    frame = looked.test.frame
-    others = elsewhere(heats, [truth.place for truth in truths], frame["cell"].fillna(frame["image_id"]).tolist())
-    table = frame[["image_id", "label", "subject", "cell", "kind"]].assign(
-        predicted=[classes[index] for index in looked.called],
-        called=looked.called == looked.test.labels,
-        target=[classes[index] for index in wanted],
-        probability=looked.test.probabilities[np.arange(len(looked)), looked.called],
-    )
-    table = pd.concat([table, pd.DataFrame(found), pd.DataFrame(others)], axis=1)
-    summary = summarise(table, looked.test, settings)
-    facts = _facts(looked, method, wish.target)
-    summary = pd.concat([pd.DataFrame([facts] * len(summary)), summary], axis=1)
-    return Held(looked, method, table, summary, heats)
-
-
-def _facts(looked: Looked, method: Method, target: str) -> dict:
-    run = looked.run
-    about = looked.test.about
-    return {
-        "run": "/".join(run.folder.resolve().parts[-3:]),  # its address, wherever output_dir lies
-        "experiment": run.config.name,
-        "network": run.network,
-        **{key: about.get(key) for key in ("protocol", "fold", "seed", "revision")},
-        "method": method.name,
-        "layer": method.layer,
-        "target": target,
-    }
-
-
-def _ends(row: dict, name: str) -> tuple:
-    """The interval of what is measured; of what it is held against none is shown."""
-    if name.endswith("elsewhere"):
-        return (None, None)
-    return (row[f"{name}_low"], row[f"{name}_high"])
-
-
-def _per_cent(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    if pd.isna(low):
-        ends = ""
-    else:
-        ends = f" ({100 * low:.1f}-{100 * high:.1f})"
-    if pd.isna(value):
-        return "-"
-    return f"{100 * value:.1f}{ends}"
+def _sheet_panel(result: LocalisationResult, number: int) -> Panel:
+    row = result.images.loc[number]
+    heading = f"energy {row['energy']:.2f}, area {row['area']:.3f}"
+    if row["empty"]:
+        heading = f"{NO_HEAT} {row['target']}"
+    kind = str(row["kind"]).replace("_", " ")
+    caption = f"{kind}: {heading}\npredicted {row['predicted']} {row['probability']:.2f}"
+    heat = result.maps[number]
+    shade = scaled(heat, result.method.name)
+    colour = RIGHT if row["called"] else WRONG
+    place = result.masks[number].place
+    return Panel(result.selected.image(number), caption, colour, shade, place, hottest(heat))

@@ -5,7 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from common.config.schema import EvaluationConfig
-from evaluation.explain.plots import Layer, layer_grid, most_varied, mosaic, smoothness_scatter
+from evaluation.explain.plots import Layer, layer_grid, mosaic, most_varied, smoothness_scatter
 from evaluation.explain.smoothness import correlations
 
 

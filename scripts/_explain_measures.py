@@ -1,0 +1,73 @@
+"""The measurements of ``scripts/explain.py``: ``localisation`` and ``smoothness``."""
+
+from pathlib import Path
+
+import typer
+
+from common.cli import report_user_errors
+from scripts import _options as options
+from workflows.explain import requests
+
+app = typer.Typer(rich_markup_mode="rich")
+
+
+@app.command()
+@report_user_errors()
+def localisation(
+    runs: options.RunPaths,
+    methods: options.AttributionNames = "gradcam",
+    layers: options.LayerNames = "",
+    target: options.Target = "true",
+    samples: options.SampleCount = None,
+    tolerance: options.Tolerance = 0.03,
+    windows: options.Windows = 8,
+    steps: options.Steps = 32,
+    csv: options.LocalisationCsv = None,
+    data_dir: options.DataDir = None,
+    resamples: options.Resamples = 1000,
+    confidence: options.Confidence = 0.95,
+    seed: options.ResamplingSeed = 0,
+) -> None:
+    """Compare the heat maps of composed karyograms with the true places of the abnormalities.
+
+    Pointing: how often the hottest point lies in the place. Energy: the share of all heat that does. Either beside its
+    level by chance: the place's share of the sheet (area) and of its chromosomes (ink), and the same heat on the places
+    of other sheets (others). Losses leave no ink: methods that work on the image itself cannot point there.
+    """
+    evaluation = requests.EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
+    images = requests.ImageSelection(samples=samples, data_dir=data_dir)
+    request = requests.LocalisationRequest(
+        requests.open_finished(runs),
+        methods,
+        layers,
+        requests.MapSettings(target, windows, steps),
+        images,
+        tolerance,
+        evaluation,
+        csv,
+    )
+    from workflows.explain.localisation import localise_runs
+
+    localise_runs(request)
+
+
+@app.command()
+@report_user_errors()
+def smoothness(
+    runs: options.RunPaths,
+    csv: options.SmoothnessCsv = Path("results/smoothness.csv"),
+    samples: options.SamplesPerRun = 48,
+    resamples: options.Resamples = 1000,
+    confidence: options.Confidence = 0.95,
+    seed: options.ResamplingSeed = 0,
+) -> None:
+    """Measure how smooth the layers of trained models are, and whether smooth layers go with low accuracy.
+
+    Smoothness is 1 where neighbours in a map are alike and 0 where they are as in noise. Paper 002 claims that smooth
+    layers go with low accuracy: a negative correlation would support it.
+    """
+    evaluation = requests.EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
+    request = requests.SmoothnessRequest(requests.open_finished(runs), samples, csv, evaluation)
+    from workflows.explain.activations import measure_smoothness
+
+    measure_smoothness(request)
