@@ -1,4 +1,4 @@
-"""How checkpoints are written."""
+"""How checkpoints are written and loaded."""
 
 import io
 import os
@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
+from torch import nn
 
+from common.errors import UserError
 from common.files import atomic_path
 
 
@@ -31,3 +33,19 @@ class WholeFiles(TorchCheckpointIO):
             # Before the renaming: a node that is lost might take what it has not yet sent to a shared disk with it.
             file.flush()
             os.fsync(file.fileno())
+
+
+def load_checkpoint(model: nn.Module, path: Path) -> None:
+    """Load the weights of a checkpoint into ``model``, every key of it.
+
+    Raises:
+        UserError: The file is missing, or of another network.
+    """
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        model.load_state_dict(weights, strict=True)
+    except FileNotFoundError as error:
+        raise UserError(f"no checkpoint at {path}") from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path} does not fit the model of this run: {reason}") from error

@@ -1,12 +1,14 @@
-"""The one LightningModule: normalise, backbone, head, loss, metrics, optimiser of the present stage."""
+"""The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     BinaryAccuracy,
     BinaryAUROC,
@@ -15,78 +17,158 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
-from lightning_modules.distributed import processes, summed
+from common.runs.run import ModelFacts
+from lightning_modules.backbones.backbone import resolve_modules, set_modes, set_trainable
+from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.distributed import all_reduce_sum, world_size
 from lightning_modules.optimizers import build_optimizer, build_scheduler
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a classifier is trained.
+
+    Attributes:
+        loss: The training loss.
+        optimizer: Class and arguments of the optimiser; a stage may name another one.
+        scheduler: The course of the learning rate within a fit.
+        class_weights: Weight of each class in the training loss, float, shape (classes,); None weighs all alike.
+        lr: Learning rate; a stage has its own.
+    """
+
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig(name="Adam")
+    scheduler: SchedulerConfig = SchedulerConfig(name="none")
+    class_weights: torch.Tensor | None = None
+    lr: float = 1e-3
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """One stage of training, as the classifier needs it.
+
+    Attributes:
+        lr: Learning rate.
+        optimizer: The stage's optimiser.
+        train: Names of the backbone's modules that train, beside the head; "all" is the whole backbone.
+        batchnorm: "frozen" keeps every BatchNorm in eval mode.
+        steps: Number of optimiser steps that the scheduler plans for; None: Lightning's estimate.
+    """
+
+    lr: float
+    optimizer: OptimizerConfig
+    train: Sequence[str] = ()
+    batchnorm: Literal["train", "frozen"] = "train"
+    steps: int | None = None
 
 
 class Classifier(LightningModule):
     """A backbone and a head that map images to logits.
 
-    Which parameters train, and at which rate, is the business of the stage: see ``StagedUnfreezing``.
+    In a notebook, :meth:`create` builds one by names; any Trainer fits it:
+
+        model = Classifier.create("resnet50", num_classes=2, cut="layer3", weights="resnet50.tv_in1k", lr=1e-3)
+        Trainer(max_epochs=5).fit(model, datamodule=data)
+
+    Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
+    All parameters train unless :meth:`configure_stage` was called, as the callback ``StagedUnfreezing`` does.
 
     Args:
         backbone: Has ``forward_features``: (B, C, H, W) -> features.
-        head: Features -> logits (B, K); K = 1 says the log-odds of class 1, the positive class.
-        mean: Per channel, of images in [0, 1]: what the backbone's weights expect.
-        std: Per channel, likewise.
-        classes: How many classes there are.
-        loss: The training loss.
-        optimizer: The optimiser's class and arguments, where the stage names no other.
-        scheduler: The course of the learning rate within a stage.
-        class_weights: float, shape (classes,): the weight of each class in the training loss; None weighs all alike.
-        network_args: timm's arguments that the backbone was built with, those of its weights' side file among them.
+        head: Features -> logits (B, K); K = 1 is the log-odds of class 1, the positive class.
+        num_classes: Number of classes.
+        facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
+        settings: Loss, optimiser, schedule and learning rate.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         backbone: nn.Module,
         head: nn.Module,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        classes: int,
-        loss: LossConfig,
-        optimizer: OptimizerConfig,
-        scheduler: SchedulerConfig,
-        class_weights: torch.Tensor | None = None,
-        network_args: dict[str, Any] | None = None,
+        num_classes: int,
+        facts: ModelFacts,
+        settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.classes = classes
-        self.loss_config = loss
-        self.optimizer_config = optimizer
-        self.scheduler_config = scheduler
-        # A model without classifier is what every backbone is, said or not.
-        self.network_args = {key: value for key, value in (network_args or {}).items() if key != "num_classes"}
-        self.learning_rate = 0.0
-        self.stage_steps = 0
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
-        if class_weights is None:
-            weights = None
-        else:
-            weights = class_weights.float()
-        self.register_buffer("class_weights", weights, persistent=False)
-        self.train_accuracy = _accuracy(classes)
-        self.val_metrics = _validation_metrics(classes)
+        self.num_classes = num_classes
+        self.settings = settings
+        self.stage: StageSettings | None = None
+        # "num_classes": 0 is implied by a backbone.
+        self.network_args = {key: value for key, value in facts.args.items() if key != "num_classes"}
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        self.class_weights: torch.Tensor | None
+        self.register_buffer("mean", torch.tensor(facts.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(facts.std).view(1, -1, 1, 1), persistent=False)
+        weights = settings.class_weights
+        self.register_buffer("class_weights", None if weights is None else weights.float(), persistent=False)
+        self.train_accuracy = _accuracy(num_classes)
+        self.val_metrics = _validation_metrics(num_classes)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the weights alone do not say: the scaling of the images, and timm's arguments.
+    @classmethod
+    def create(
+        cls,
+        backbone: str,
+        num_classes: int,
+        *,
+        cut: str | None = None,
+        weights: str = "random",
+        image_size: int = 224,
+        lr: float = 1e-3,
+    ) -> "Classifier":
+        """Build a classifier of a timm network, global average pooling and one linear layer, trained by Adam.
 
-        Whoever loads the weights, or starts from them, must share it.
+        Args:
+            backbone: timm's name of the network, or one of `lightning_modules.networks`.
+            num_classes: Number of classes; two share one logit.
+            cut: Name of the module whose output are the features; None for the whole network.
+            weights: One of timm's tags, the path of a .safetensors file with its side file, or "random".
+            image_size: Side of the images in pixels.
+            lr: Learning rate.
+
+        Raises:
+            UserError: A name, a weights file or the size does not fit.
         """
-        scaling = {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
-        return {**scaling, "args": self.network_args}
+        network, info = build_pretrained(ModelConfig(name=backbone, cut=cut), weights, image_size)
+        logits = 1 if num_classes == 2 else num_classes
+        head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
+        facts = ModelFacts(list(info.mean), list(info.std), info.args)
+        return cls(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
+
+    def configure_stage(self, stage: StageSettings) -> None:
+        """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
+
+        Raises:
+            UserError: The backbone has no such module.
+        """
+        modules = resolve_modules(self.backbone, stage.train)
+        set_trainable(self.backbone, modules)
+        self.head.requires_grad_(True)
+        self.stage = stage
+        self.train()
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Set the training mode; frozen modules of the present stage stay in eval mode."""
+        super().train(mode)
+        if mode and self.stage is not None:
+            set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
+        return self
+
+    def facts(self) -> ModelFacts:
+        """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""
+        return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
         return self.head(self.features(image))
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return what the head is given, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
+        """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
         image = (image.to(self.mean.dtype) - self.mean) / self.std
         return self.backbone.forward_features(image)
@@ -106,43 +188,31 @@ class Classifier(LightningModule):
             label: int64, shape (B,), class indices.
             weighted: Use the class weights and the label smoothing (training), or neither (validation).
         """
-        if weighted:
-            weights = self.class_weights
-        else:
-            weights = None
+        weights = self.class_weights if weighted else None
         if logits.shape[1] == 1:
             target = label.to(logits.dtype).unsqueeze(1)
-            if weights is None:
-                per_image = torch.ones_like(target)
-            else:
-                per_image = weights[label].unsqueeze(1)
+            per_image = torch.ones_like(target) if weights is None else weights[label].unsqueeze(1)
             losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
             return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
-        if weighted:
-            smoothing = self.loss_config.label_smoothing
-        else:
-            smoothing = 0.0
+        smoothing = self.settings.loss.label_smoothing if weighted else 0.0
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return the loss of a batch, and which images are called rightly; log the epoch's mean loss and accuracy.
+        """Return the loss of a batch, and which images are classified correctly; log the epoch's mean loss and accuracy.
 
         Returns:
             {"loss": float, scalar, "correct": bool (B,)}
         """
         logits = self(batch["image"])
         label = batch["label"]
-        loss, share = self._shared(self.loss(logits, label, weighted=True), label)
+        loss, share = self._distributed_loss(self.loss(logits, label, weighted=True), label)
         scores = self._scores(logits.detach())
         self.train_accuracy.update(scores, label)
-        if self.classes == 2:
-            called = (scores > 0.5).long()
-        else:
-            called = scores.argmax(1)
-        each_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
-        self.log("train/loss", share, prog_bar=True, sync_dist=True, **each_epoch)
-        self.log("train/acc", self.train_accuracy, **each_epoch)
-        return {"loss": loss, "correct": called == label}
+        predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
+        per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
+        self.log("train/loss", share, prog_bar=True, sync_dist=True, **per_epoch)
+        self.log("train/acc", self.train_accuracy, **per_epoch)
+        return {"loss": loss, "correct": predicted == label}
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
@@ -164,58 +234,64 @@ class Classifier(LightningModule):
         return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser over what trains in the present stage, with its scheduler."""
+        """Build the optimiser over what trains in the present stage, with its scheduler.
+
+        Raises:
+            UserError: Nothing trains.
+        """
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
-        optimizer = build_optimizer(self.optimizer_config, trainable, self.learning_rate)
-        scheduler = build_scheduler(self.scheduler_config, optimizer, self.learning_rate, self.stage_steps)
+        stage = self.stage or StageSettings(self.settings.lr, self.settings.optimizer)
+        steps = stage.steps
+        if steps is None:
+            steps = int(self.trainer.estimated_stepping_batches)
+        optimizer = build_optimizer(stage.optimizer, trainable, stage.lr)
+        scheduler = build_scheduler(self.settings.scheduler, optimizer, stage.lr, steps)
         if scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def _shared(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What this process adds to the (weighted) mean loss of the global batch, of which it has a share.
+    def _distributed_loss(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return this rank's share of the (weighted) mean loss of the global batch.
 
-        The processes may have different numbers of images, of different weights.
+        The ranks may have different numbers of images, of different weights.
 
         Args:
-            loss: Its own (weighted) mean loss, scalar.
-            label: int64, shape (B,), of its own images.
+            loss: The (weighted) mean loss of this rank's images, scalar.
+            label: Their labels, int64, shape (B,).
 
         Returns:
-            A loss whose mean over the processes is that of the global batch, so that DDP, which averages
-            the gradients, trains as one process does. And one whose mean over all images of an epoch, each weighing as
-            its process's images do, is the epoch's.
+            A loss whose mean over the ranks is that of the global batch: DDP averages the gradients, and so trains as
+            a single process does. And a loss whose mean over all images of an epoch is the epoch's.
         """
-        if processes() == 1:
+        if world_size() == 1:
             return loss, loss
-        ones = torch.ones_like(label, dtype=torch.float64)
-        if self.class_weights is None:
-            weights = ones
-        else:
+        weights = torch.ones_like(label, dtype=torch.float64)
+        images = weights.sum()
+        if self.class_weights is not None:
             weights = self.class_weights[label].double()
         weight = weights.sum()
-        weight_of_all, images_of_all = summed(torch.stack([weight, ones.sum()]))
-        share = loss * (weight * processes() / weight_of_all).to(loss.dtype)
-        return share, share.detach() * (images_of_all / (processes() * len(label))).to(loss.dtype)
+        total_weight, total_images = all_reduce_sum(torch.stack([weight, images]))
+        share = loss * (weight * world_size() / total_weight).to(loss.dtype)
+        return share, share.detach() * (total_images / (world_size() * len(label))).to(loss.dtype)
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
-        """What the metrics take: the positive class's probability for two classes, else all of them."""
+        """Return what the metrics take: the positive class's probability for two classes, else all of them."""
         probability = self.probabilities(logits.float())
-        if self.classes == 2:
+        if self.num_classes == 2:
             return probability[:, 1]
         return probability
 
 
-def _accuracy(classes: int) -> nn.Module:
+def _accuracy(classes: int) -> Metric:
     if classes == 2:
         return BinaryAccuracy()
     return MulticlassAccuracy(classes, average="micro")
 
 
 class _BinaryWeightedF1(MulticlassF1Score):
-    """Weighted F1 of two classes from the positive class's probability, called at 0.5."""
+    """Weighted F1 of two classes from the positive class's probability, predicted at 0.5."""
 
     def __init__(self) -> None:
         super().__init__(2, average="weighted")

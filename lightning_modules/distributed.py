@@ -1,22 +1,20 @@
-"""Joining the other processes of a run, and agreeing with them.
+"""The ranks of a run: how they join, what they exchange, and how an error on one of them ends all.
 
-A process on its own joins nobody: every function here is then free, and does what its name says with one voice.
+Slurm or torchrun starts the processes. What they must agree on, such as the state of a folder, rank zero decides and
+broadcasts. With a single process all functions are free and return its own values.
 
-Slurm or torchrun has started the processes. What they must share, who is finished, what lies on the disk, the first one
-decides and tells the others. An error that one meets where the others wait for it ends all of them, and one tells it.
-Where a process dies in the middle of a training, its connections break: on CPUs (gloo) the others notice at once and
-end. On GPUs (NCCL) they may wait in vain until ``srun --kill-on-bad-exit`` or torchrun, which both watch the processes,
-end them.
+If a process dies in the middle of a training, its connections break. On CPUs (gloo) the other ranks notice at once and
+end. On GPUs (NCCL) they may wait until ``srun --kill-on-bad-exit`` or torchrun, which watch the processes, end them.
 """
 
 import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -33,33 +31,35 @@ from common.cli import console
 from common.config.schema import TrainerConfig
 from common.errors import RepeatedError, UserError
 from common.runs.distributed import World, world_of
+from lightning_modules.compat import abort_process_group
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
-# Of one node's processes, one prepares the images while the others wait at its lock; other nodes may be done before.
-PATIENCE = timedelta(hours=6)
-# A task whose node still boots, or that has met an error before it could join.
-UNTIL_JOINED = timedelta(minutes=10)
-# Seconds between the moments at which a signal for all of them reaches the nodes.
-MOMENT = 2.0
+# One rank of a node prepares the images while the others wait for its lock; other nodes may finish earlier.
+COLLECTIVE_TIMEOUT = timedelta(hours=6)
+# A node may still boot, or a process may have failed before it could join.
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
+# Seconds between the moments at which a signal to all processes reaches the nodes.
+SIGNAL_DELAY = 2.0
 
-_worlds: list[World] = []  # of the runs that this process has joined for, in their order
+_worlds: list[World] = []  # of the process groups that this process has joined, in their order
 
 
 class UnevenDDPStrategy(DDPStrategy):
-    """Lightning's DDP for processes that may have different numbers of images and of batches.
+    """Lightning's DDP for ranks that may have different numbers of images and of batches.
 
-    It does not hand out buffers before every forward pass: in a validation, some would wait for others that have no
-    batch left. The callback ``BatchNormSync`` does what is needed.
+    Buffers are not broadcast before every forward pass: in a validation, some ranks would wait for others that have no
+    batch left. The callback ``BatchNormSync`` keeps the buffers equal.
     """
 
     def __init__(self) -> None:
         super().__init__(broadcast_buffers=False)
 
     def reduce(self, tensor: Any, group: Any | None = None, reduce_op: Any = "mean") -> Any:
-        """Reduce over the processes; whole numbers become fractions.
+        """Reduce over the ranks; integers become fractions.
 
-        Lightning divides what it has logged by the mean number of images, in whole numbers: of 5 and 4 that would be 4.
+        Lightning divides a logged sum by the mean number of images, as an integer: of 5 and 4 that would be 4.
         """
         if isinstance(tensor, torch.Tensor) and not tensor.is_floating_point():
             tensor = tensor.double()
@@ -67,15 +67,15 @@ class UnevenDDPStrategy(DDPStrategy):
 
 
 @contextmanager
-def joined(trainer: TrainerConfig) -> Iterator[World]:
-    """Join the run's other processes, and leave them at the end; they can be joined again.
+def process_group(trainer: TrainerConfig) -> Iterator[World]:
+    """Join the other processes of the run for the length of the block; they can be joined again afterwards.
 
     Raises:
-        UserError: The processes were not started as the configuration says, there are fewer devices than it says, or
-            another process has ended.
+        UserError: The processes were not started as the configuration says, there are too few devices, or another
+            process has ended.
     """
     world = world_of(trainer)
-    rank_zero_only.rank = world.rank  # Lightning takes it from Slurm's variables, which count packed jobs too
+    rank_zero_only.rank = world.rank  # type: ignore[attr-defined] - Lightning reads Slurm's, which count packed jobs too
     if world.size == 1:
         yield world
         return
@@ -83,13 +83,13 @@ def joined(trainer: TrainerConfig) -> Iterator[World]:
     console.quiet = console.quiet or not world.is_first
     try:
         _join(trainer, world)
-        with _broken_connections_explained():
+        with _explain_broken_connections():
             yield world
-            dist.barrier()
+            barrier()
     except BaseException:
-        # No word of farewell, which the others would not answer: they see the connections break.
+        # An orderly end would wait for the other ranks, which see the connections break.
         with suppress(Exception):
-            dist.distributed_c10d._abort_process_group()
+            abort_process_group()
         raise
     finally:
         console.quiet = quiet_before
@@ -97,10 +97,17 @@ def joined(trainer: TrainerConfig) -> Iterator[World]:
             dist.destroy_process_group()
 
 
-def environment_of(world: World, trainer: TrainerConfig) -> ClusterEnvironment:
-    """Return what tells Lightning of the processes: it never starts one itself."""
+def current_world() -> World:
+    """Return the joined processes, or a world of one where none are joined."""
+    if dist.is_initialized():
+        return _worlds[-1]
+    return World()
+
+
+def cluster_environment(world: World, trainer: TrainerConfig) -> ClusterEnvironment:
+    """Return Lightning's description of the processes; it never starts one itself."""
     if world.starter == "slurm":
-        # Slurm says it only where it was typed; Lightning refuses several tasks without it.
+        # Set by Slurm only where the option was typed; Lightning refuses several tasks without it.
         os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(trainer.devices))
         return SLURMEnvironment(auto_requeue=False)
     if world.starter == "torchrun":
@@ -108,225 +115,225 @@ def environment_of(world: World, trainer: TrainerConfig) -> ClusterEnvironment:
     return LightningEnvironment()
 
 
-def present_world() -> World:
-    """Return the processes that are joined; a process on its own where none are."""
-    if dist.is_initialized():
-        return _worlds[-1]
-    return World()
+def rank() -> int:
+    """Return the rank of this process, 0 for a single one."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
-def is_first() -> bool:
+def is_rank_zero() -> bool:
     """Whether this is the process that writes and prints."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
 
 
-def processes() -> int:
-    """Return how many processes are joined."""
-    if dist.is_initialized():
-        return dist.get_world_size()
-    return 1
+def world_size() -> int:
+    """Return the number of ranks."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def first_decides(decide: Callable[[], T]) -> T:
-    """Return, in every process, what ``decide`` gives in the first one, where alone it is called.
-
-    Raises:
-        Exception: What it raised there; a ``UserError`` is told by the first process alone.
-    """
-    if processes() == 1:
-        return decide()
-    if is_first():
-        return _first_hands_on(*_tried(decide))
-    return _first_hands_on()
+def barrier() -> None:
+    """Wait until all ranks are here."""
+    if world_size() > 1:
+        dist.barrier()
 
 
-def first_does(do: Callable[[], Any]) -> None:
-    """Call ``do`` in the first process alone, while the others wait; what it raises ends all of them."""
-    first_decides(lambda: (do(), None)[1])
+def broadcast(value: T) -> T:
+    """Return the value of rank zero on every rank; it must be picklable."""
+    if world_size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, 0)
+    return values[0]
 
 
-def together(do: Callable[[], T]) -> T:
-    """Return what ``do`` gives in this process, once it has ended well in all of them.
-
-    Raises:
-        Exception: What it raised here. Where it raised in several, the first of those tells; where it raised in others
-            alone, a ``RepeatedError``.
-    """
-    if processes() == 1:
-        return do()
-    result, error = _tried(do)
-    told = gather(None if error is None else f"process {dist.get_rank()}: {error}")
-    failed = [rank for rank, line in enumerate(told) if line is not None]
-    if not failed:
-        return result  # type: ignore[return-value] - it has ended well
-    if error is not None and failed[0] == dist.get_rank():
-        raise error
-    raise RepeatedError(told[failed[0]])
-
-
-def first_before_others(do: Callable[[], T]) -> T:
-    """As :func:`together`, but the first process is done before the others begin: they find what it has kept."""
-    if not is_first():
-        first_does(lambda: None)
-        return together(do)
-    result = None
-
-    def remember() -> None:
-        nonlocal result
-        result = do()
-
-    first_does(remember)
-    return together(lambda: result)  # type: ignore[return-value] - it is done
-
-
-def agreed(value: Any, what: str) -> None:
-    """Check that a value is the same in all processes.
-
-    Raises:
-        UserError: It is not; ``what`` names it.
-    """
-    if any(other != value for other in gather(value)):
-        way_out = "start all with the same command, on the same files"
-        error = UserError(f"the processes of this run differ in {what}: {way_out}")
-        raise error if is_first() else RepeatedError(error)
-
-
-@contextmanager
-def first_holds(make: Callable[[], AbstractContextManager]) -> Iterator[None]:
-    """Hold a context in the first process alone, which decides for all whether it can be entered."""
-    if is_first():
-        held = make()
-    else:
-        held = nullcontext()
-    first_does(held.__enter__)
-    try:
-        with _broken_connections_explained():
-            yield
-    except BaseException as error:
-        if not held.__exit__(type(error), error, error.__traceback__):
-            raise
-    else:
-        held.__exit__(None, None, None)
-
-
-def gather(value: Any) -> list[Any]:
-    """Return the value of every process, in their order; it must be picklable."""
-    values = [value] * processes()
-    if processes() > 1:
+def gather(value: T) -> list[T]:
+    """Return the values of all ranks, in their order, on every rank; they must be picklable."""
+    values = [value] * world_size()
+    if world_size() > 1:
         dist.all_gather_object(values, value)
     return values
 
 
-def gather_to_first(value: Any) -> list[Any] | None:
-    """Return the value of every process, in their order, in the first one; None in the others."""
-    if processes() == 1:
+def gather_to_rank_zero(value: T) -> list[T] | None:
+    """Return the values of all ranks, in their order, on rank zero; None on the others."""
+    if world_size() == 1:
         return [value]
-    if is_first():
-        values = [None] * processes()
-    else:
-        values = None
+    values: list[Any] | None = [None] * world_size() if is_rank_zero() else None
     dist.gather_object(value, values, 0)
     return values
 
 
-def summed(values: torch.Tensor) -> torch.Tensor:
-    """Return the sum of the values over the processes; they stay on their device. No gradient passes through it."""
-    if processes() > 1:
+def all_reduce_sum(values: torch.Tensor) -> torch.Tensor:
+    """Return the sum of the values over the ranks, on their device; no gradient passes through it."""
+    if world_size() > 1:
         values = values.detach().clone()
         dist.all_reduce(values)
     return values
 
 
-def first_hands_out(tensors: dict[str, torch.Tensor]) -> None:
-    """Put the first process's values into the tensors of all others; names and shapes are the same everywhere."""
-    if processes() > 1:
+def all_reduce_max(values: list[int]) -> list[int]:
+    """Return the largest of each value over the ranks; no device is waited for."""
+    if world_size() == 1:
+        return values
+    largest = torch.tensor(values)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest.tolist()
+
+
+def broadcast_tensors(tensors: dict[str, torch.Tensor]) -> None:
+    """Copy the values of rank zero into the tensors of the other ranks; names and shapes are equal on all ranks."""
+    if world_size() > 1:
         for tensor in tensors.values():
             dist.broadcast(tensor.data, 0)
 
 
+@contextmanager
+def joint_errors() -> Iterator[None]:
+    """Run the block on every rank; an error on one of them is raised on all at its end.
+
+    Raises:
+        Exception: The error of this rank if it is the first that failed. Otherwise a ``RepeatedError``, which is not
+            printed again; an error of rank zero that is no ``UserError`` keeps its type.
+    """
+    error: Exception | None = None
+    try:
+        yield
+    except Exception as raised:
+        if world_size() == 1:
+            raise
+        error = raised
+    if world_size() == 1:
+        return
+    errors = gather(_portable(error))
+    failed = [number for number, each in enumerate(errors) if each is not None]
+    if not failed:
+        return
+    first = errors[failed[0]]
+    if error is not None and failed[0] == rank():
+        first = error
+    assert first is not None
+    raise first
+
+
+def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function on rank zero alone and return its result on every rank; its error is raised on every rank."""
+    if world_size() == 1:
+        return function(*args, **kwargs)
+    result: Any = None
+    with joint_errors():
+        if is_rank_zero():
+            result = function(*args, **kwargs)
+    return broadcast(result)
+
+
+@contextmanager
+def rank_zero_first() -> Iterator[None]:
+    """Run the block on rank zero before the other ranks, which find what it has cached; errors are joint."""
+    if not is_rank_zero():
+        with joint_errors():
+            pass  # rank zero is in its block
+    with joint_errors():
+        yield
+    if is_rank_zero():
+        with joint_errors():
+            pass  # the other ranks are in theirs
+
+
+@contextmanager
+def rank_zero_context(context: AbstractContextManager[Any]) -> Iterator[None]:
+    """Hold a context on rank zero for the length of the block; if it cannot be entered, all ranks fail."""
+    with ExitStack() as stack:
+        on_rank_zero(stack.enter_context, context)
+        with _explain_broken_connections():
+            yield
+
+
+def check_equal(value: Any, description: str) -> None:
+    """Check that a value is the same on all ranks.
+
+    Args:
+        value: A picklable value.
+        description: What the value is, for the message.
+
+    Raises:
+        UserError: The ranks differ.
+    """
+    values = gather(value)
+    with joint_errors():
+        if is_rank_zero() and any(other != value for other in values):
+            remedy = "start all with the same command, on the same files"
+            raise UserError(f"the processes of this run differ in {description}: {remedy}")
+
+
 def _join(trainer: TrainerConfig, world: World) -> None:
-    environment = environment_of(world, trainer)
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
-    cuda = trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    if cuda:
+    environment = cluster_environment(world, trainer)
+    os.environ["MASTER_ADDR"] = environment.main_address
+    os.environ["MASTER_PORT"] = str(environment.main_port)
+    # Objects and small tensors go over gloo and wait for no device; gradients on GPUs go over NCCL.
+    backend = "gloo"
+    device = None
+    if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        devices = torch.cuda.device_count()
+        if trainer.devices > devices:
+            # Slurm hides the other GPUs of a node from a task that was given its own.
+            remedy = f"under Slurm, ask with --gpus-per-node={trainer.devices}, not with --gpus-per-task"
+            raise UserError(f"trainer.devices={trainer.devices}, but each process sees {devices} GPUs: {remedy}")
+        backend = "cpu:gloo,cuda:nccl"
         device = torch.device("cuda", world.local_rank)
-    else:
-        device = None
-    if device is not None:
-        if trainer.devices > torch.cuda.device_count():
-            seen = f"each process sees {torch.cuda.device_count()} GPUs"
-            # Slurm hides a node's other GPUs from a task that was given its own.
-            way_out = f"under Slurm, ask with --gpus-per-node={trainer.devices}, not with --gpus-per-task"
-            raise UserError(f"trainer.devices={trainer.devices}, but {seen}: {way_out}")
         torch.cuda.set_device(device)
     _worlds.append(world)
     # One store for the life of the process: a new one might meet the closing port of the one before.
     store = dist.PrefixStore(f"run-{len(_worlds)}", _store(world.rank, world.size))
-    # Small things, and objects, go over gloo and wait for no device; gradients on GPUs go over NCCL.
-    if cuda:
-        backend = "cpu:gloo,cuda:nccl"
-    else:
-        backend = "gloo"
-    with _broken_connections_explained():
-        how = {"store": store, "rank": world.rank, "world_size": world.size, "timeout": PATIENCE, "device_id": device}
-        dist.init_process_group(backend, **how)
-        dist.barrier()
+    with _explain_broken_connections():
+        dist.init_process_group(
+            backend,
+            store=store,
+            rank=world.rank,
+            world_size=world.size,
+            timeout=COLLECTIVE_TIMEOUT,
+            device_id=device,
+        )
+        barrier()
 
 
 @cache
 def _store(rank: int, size: int) -> dist.Store:
-    """Where the processes first meet, at MASTER_ADDR and MASTER_PORT."""
+    """Return the store at MASTER_ADDR and MASTER_PORT where the processes meet first."""
     try:
-        store, *_ = next(dist.rendezvous("env://", rank, size, timeout=UNTIL_JOINED))
+        store, *_ = next(dist.rendezvous("env://", rank, size, timeout=RENDEZVOUS_TIMEOUT))
     except (dist.DistError, ValueError) as error:
-        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"the {size} processes of this run did not meet at {place}: {reason}") from error
+        raise UserError(f"the {size} processes of this run did not meet at {address}: {reason}") from error
     return store
 
 
-def _tried(do: Callable[[], T]) -> tuple[T | None, Exception | None]:
-    try:
-        return do(), None
-    except Exception as error:
-        return None, error
-
-
-def _first_hands_on(result: Any = None, error: Exception | None = None) -> Any:
-    """Send result and error of the first process to all; raise the error in each."""
-    sent = [(result, _sendable(error))]
-    dist.broadcast_object_list(sent, 0)
-    result, told = sent[0]
-    if told is not None:
-        raise error if error is not None else told
-    return result
-
-
-def _sendable(error: Exception | None) -> Exception | None:
-    """The error as the other processes raise it: those of the user are told once."""
+def _portable(error: Exception | None) -> Exception | None:
+    """Return an error as the other ranks raise it."""
     if error is None:
         return None
-    if not isinstance(error, UserError):
+    if is_rank_zero() and not isinstance(error, UserError):
         with suppress(Exception):
             return pickle.loads(pickle.dumps(error))
-    return RepeatedError(str(error))
+    if is_rank_zero():
+        return RepeatedError(str(error))
+    return RepeatedError(f"process {rank()}: {error}")
 
 
 @contextmanager
-def _broken_connections_explained() -> Iterator[None]:
-    """Say in one line that another process has gone; why, it says itself.
+def _explain_broken_connections() -> Iterator[None]:
+    """Replace the errors of gloo and NCCL after the end of another process by one line.
 
-    It may have gone for a signal that reaches this process a little later: that is waited for.
+    The other process may have ended because of a signal that reaches this one a little later: that is waited for.
 
     Raises:
         Preempted: The signal came.
-        UserError: In place of what gloo or NCCL say.
+        UserError: Another process has ended.
     """
     try:
         yield
-    except RuntimeError as error:  # torch's own errors of this kind are RuntimeErrors too
+    except RuntimeError as error:  # the errors of torch.distributed are RuntimeErrors too
         reason = " ".join(str(error).split())
         if isinstance(error, dist.DistError) or "gloo" in reason:
-            time.sleep(MOMENT)
+            time.sleep(SIGNAL_DELAY)
             raise UserError(f"another process of this run has ended ({reason[:200]}): see what it says") from error
         raise

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from common.predictions import FACTS, PROBABILITY_PREFIX, Predictions, uncertain
 from common.uncertainty import summarise
 from lightning_modules.callbacks import PredictionCollector
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import first_does, gather_to_first
+from lightning_modules.distributed import gather_to_rank_zero, on_rank_zero
 from lightning_modules.predictor import Predictor
-from lightning_modules.stages.fit import build_trainer
+from lightning_modules.trainer import build_trainer
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,19 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
     """
     passes = config.inference.mc_passes
     collecting = PredictionCollector()
-    trainer = build_trainer(config, None, [collecting], [])
+    trainer = build_trainer(config, callbacks=[collecting])
     predictor = Predictor(model, config.inference, config.seed)
     trainer.predict(predictor, datamodule=data, return_predictions=False)
-    shares = gather_to_first(collecting.found())
+    shares = gather_to_rank_zero(collecting.found())
     if shares is None:
         found = {}
     else:
         found = interleaved(shares)
-    first_does(partial(_check_finite, found))
+    on_rank_zero(_check_finite, found)
     if shares is None:
         return None
     if not found:  # none of the images could be read
-        shape = (0, model.classes)
+        shape = (0, model.num_classes)
         return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
     if passes:
         sampled = found["passes"].swapaxes(0, 1)

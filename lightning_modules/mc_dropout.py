@@ -7,7 +7,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from common.cli import warn
@@ -16,6 +15,7 @@ from common.seeds import derive_seed
 from lightning_modules.backbones.heads import is_pool, pooled_positions
 from lightning_modules.backbones.truncation import ImageSize, evaluating, random_image
 from lightning_modules.classifier import Classifier
+from lightning_modules.compat import is_dropout
 
 # Bytes of one dropout's masks that stay in memory from batch to batch. The first dropout of paper 001's head sees
 # 512 x 13 x 13 values on a VGG16 at 416 pixels: its 100 masks take 35 MB in float32.
@@ -323,7 +323,7 @@ def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> to
     The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. What the rest of
     this file is measured against: it misses dropout that is called as a function.
     """
-    modules = [module for module in classifier.modules() if isinstance(module, _DropoutNd)]
+    modules = [module for module in classifier.modules() if is_dropout(module)]
     before = [module.training for module in modules]
     try:
         for module in modules:

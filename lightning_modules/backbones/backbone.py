@@ -11,6 +11,7 @@ from torch import nn
 
 from common.errors import UserError, close_names
 from lightning_modules import networks  # noqa: F401  (importing it registers the papers' networks with timm)
+from lightning_modules.compat import is_batchnorm
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, first_line, has_parameters
 
 ALL = "all"
@@ -218,9 +219,7 @@ def set_modes(backbone: nn.Module, names: Sequence[str], batchnorm: Literal["tra
 
 def has_running_statistics(module: nn.Module) -> bool:
     """Tell whether the module itself is a BatchNorm of any kind (torch's, timm's with activation, synchronised)."""
-    return isinstance(module, nn.modules.batchnorm._BatchNorm) or "running_var" in dict(
-        module.named_buffers(recurse=False)
-    )
+    return is_batchnorm(module) or "running_var" in dict(module.named_buffers(recurse=False))
 
 
 def count_parameters(module: nn.Module) -> ParameterCounts:

@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
 from lightning_modules.backbones.backbone import has_running_statistics
-from lightning_modules.distributed import processes, summed
+from lightning_modules.distributed import all_reduce_sum, world_size
 
 
 class BatchNormSync(Callback):
@@ -26,7 +26,7 @@ class BatchNormSync(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Bring the statistics together, in one message for each number format."""
-        if processes() == 1:
+        if world_size() == 1:
             return
         by_type: dict[torch.dtype, list[torch.Tensor]] = {}
         for module in pl_module.modules():
@@ -35,7 +35,7 @@ class BatchNormSync(Callback):
                     if buffer.is_floating_point():
                         by_type.setdefault(buffer.dtype, []).append(buffer)
         for buffers in by_type.values():
-            mean = summed(torch.cat([buffer.flatten() for buffer in buffers])) / processes()
+            mean = all_reduce_sum(torch.cat([buffer.flatten() for buffer in buffers])) / world_size()
             sizes = [buffer.numel() for buffer in buffers]
             for buffer, values in zip(buffers, mean.split(sizes), strict=True):
                 buffer.copy_(values.view_as(buffer))

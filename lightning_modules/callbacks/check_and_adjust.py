@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from common.config.schema import CheckAndAdjustConfig, LevelConfig
 from common.files import atomic_path
 from lightning_modules.callbacks.ema import averaged_weights
-from lightning_modules.distributed import summed
+from lightning_modules.distributed import all_reduce_sum
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class StepAccuracy(Callback):
 
 def _of_all(hits: Hits) -> Hits:
     """The hits of this process together with those of the others."""
-    correct, images = summed(torch.stack([hits.correct, torch.full_like(hits.correct, hits.images)]))
+    correct, images = all_reduce_sum(torch.stack([hits.correct, torch.full_like(hits.correct, hits.images)]))
     return Hits(correct, images)
 
 

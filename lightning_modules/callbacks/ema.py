@@ -9,6 +9,8 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from lightning_modules.compat import average_model, swap_models
+
 
 class EMA(WeightAveraging):
     """Lightning's weight averaging, with a warm-up, exact for what is frozen, and on the device of the model.
@@ -28,24 +30,22 @@ class EMA(WeightAveraging):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the average, made before the strategy placed the model, to its device and number format."""
-        for average, current in self._pairs(pl_module):
+        average_module = average_model(self).module
+        averages = chain(average_module.parameters(), average_module.buffers())
+        currents = chain(pl_module.parameters(), pl_module.buffers())
+        for average, current in zip(averages, currents, strict=True):
             average.data = average.data.to(current.device, current.dtype)
-        self._average_model.n_averaged.data = self._average_model.n_averaged.to(pl_module.device)
+        counter = average_model(self).n_averaged
+        counter.data = counter.to(pl_module.device)
 
     @contextmanager
-    def in_place(self, pl_module: LightningModule) -> Iterator[None]:
+    def averaged(self, pl_module: LightningModule) -> Iterator[None]:
         """Hold the average in the model, and its own weights aside, while the context lasts."""
-        self._swap_models(pl_module)
+        swap_models(self, pl_module)
         try:
             yield
         finally:
-            self._swap_models(pl_module)
-
-    def _pairs(self, pl_module: LightningModule) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Each parameter and buffer of the average with that of the model."""
-        average = self._average_model.module
-        mine, theirs = (chain(module.parameters(), module.buffers()) for module in (average, pl_module))
-        return zip(mine, theirs, strict=True)
+            swap_models(self, pl_module)
 
     def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
         """Move averages of one number format towards the current values."""
@@ -76,7 +76,7 @@ def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[N
     if averaging is None:
         yield
         return
-    with averaging.in_place(pl_module):
+    with averaging.averaged(pl_module):
         yield
 
 

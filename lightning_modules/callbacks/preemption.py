@@ -2,13 +2,14 @@
 
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common import preemption
 from common.cli import warn
 from lightning_modules.callbacks.ema import averaged_weights
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
+from lightning_modules.compat import is_last_batch, mark_validation_as_begun
+from lightning_modules.distributed import all_reduce_max
 
 
 class Preemption(Callback):
@@ -46,9 +47,9 @@ class Preemption(Callback):
         Where the epoch or the stage ends with this step, the validation comes first.
         """
         step = trainer.global_step
-        if step == self._step_before or _is_last_batch(trainer) or trainer.should_stop:
+        if step == self._step_before or is_last_batch(trainer) or trainer.should_stop:
             return
-        due, signum = _agreed(trainer, self.checkpoint.is_due(step))
+        due, signum = _on_any_rank(self.checkpoint.is_due(step))
         if signum:
             self._save_and_leave(trainer, signum)
         if due:
@@ -56,30 +57,26 @@ class Preemption(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find out how many batches all processes have: they can agree before those alone."""
-        (least,) = _largest(trainer, -sum(trainer.num_val_batches))
-        self._shared_batches = -least
+        fewest = all_reduce_max([-int(sum(trainer.num_val_batches))])[0]
+        self._shared_batches = -fewest
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Leave from within a validation, as if it had not begun."""
-        if batch_idx >= self._shared_batches or not _is_last_batch(trainer):
+        if batch_idx >= self._shared_batches or not is_last_batch(trainer):
             return
-        _, signum = _agreed(trainer)
+        _, signum = _on_any_rank()
         if not signum:
             return
-        # So Lightning knows a validation that was broken off in its first batch.
-        progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
-        progress.reset()
-        progress.increment_ready()
-        progress.increment_started()
+        mark_validation_as_begun(trainer)
         # A validation sees the averaged weights: swapped once more, the model holds its own.
         with averaged_weights(trainer, pl_module):
             self._save_and_leave(trainer, signum)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave before the epoch; what was before it is saved."""
-        _, signum = _agreed(trainer)
+        _, signum = _on_any_rank()
         if signum:
             preemption.leave(signum, trainer.is_global_zero)
 
@@ -91,30 +88,7 @@ class Preemption(Callback):
         preemption.leave(signum, trainer.is_global_zero)
 
 
-def leave_signals_alone(trainer: Trainer) -> None:
-    """Keep Lightning from handling signals: ``common.preemption`` does.
-
-    Its own handler of SIGTERM would speak to the other processes from wherever the signal interrupts this one, and
-    end the training after any batch, with nothing saved. There is no setting for it.
-    """
-    trainer._signal_connector.register_signal_handlers = lambda: None
-
-
-def _is_last_batch(trainer: Trainer) -> bool:
-    """Whether the epoch's last training batch is the newest."""
-    return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-
-
-def _agreed(trainer: Trainer, due: bool = False) -> tuple[bool, int]:
-    """Return whether a save is due for any process, and the signal that any of them got, 0 for none."""
-    due, signum = _largest(trainer, int(due), preemption.pending() or 0)
-    return bool(due), signum
-
-
-def _largest(trainer: Trainer, *numbers: int) -> list[int]:
-    """Return the largest of each number over all processes."""
-    if trainer.world_size == 1:
-        return list(numbers)
-    told = torch.tensor(numbers)  # on the CPU: no device is waited for
-    torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX)
-    return told.tolist()
+def _on_any_rank(due: bool = False) -> tuple[bool, int]:
+    """Return whether a save is due on any rank, and the signal that any of them got, 0 for none."""
+    any_due, signum = all_reduce_max([int(due), preemption.pending() or 0])
+    return bool(any_due), signum

@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.seeds import derive_seed
+from lightning_modules.compat import seed_cpu
 
 
 class StepSeed(Callback):
@@ -25,7 +26,6 @@ class StepSeed(Callback):
         """Seed torch for this batch."""
         place = (self.stage, trainer.current_epoch, batch_idx, trainer.global_rank)
         seed = derive_seed("dropout", self.seed, *place)
-        # As torch.manual_seed, which also looks for every other kind of device: a tenth of a millisecond at each step.
-        torch.default_generator.manual_seed(seed)
+        seed_cpu(seed)
         if pl_module.device.type == "cuda":
             torch.cuda.manual_seed(seed)

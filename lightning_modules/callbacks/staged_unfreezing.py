@@ -1,4 +1,4 @@
-"""One stage of training: what trains, with which BatchNorm mode; and the budget that it has used."""
+"""One stage of training: what trains, in which mode of BatchNorm, and the images and seconds that it has used."""
 
 import time
 from typing import Any
@@ -6,44 +6,42 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.cli import say
-from common.config.schema import StageConfig
 from common.errors import UserError
-from lightning_modules.backbones.backbone import count_parameters, resolve_modules, set_modes, set_trainable
+from lightning_modules.backbones.backbone import count_parameters
+from lightning_modules.classifier import Classifier, StageSettings
 
 
 class StagedUnfreezing(Callback):
-    """Hold the model in the state that a stage describes; each stage is a fit of its own.
+    """Hold the classifier in a stage; each stage is a fit of its own.
 
     A new fit means a new optimiser, a new DDP wrap and a new compilation, so nothing from the stage before can linger
     (Lightning's BaseFinetuning re-freezes on resume, and DDP never synchronises what is unfrozen later). What trains is
-    a pure function of the stage: it is applied at the start of the fit, before the optimiser is built, and the modes
-    again at every epoch, since ``train()`` reaches frozen modules too.
+    a pure function of the stage: it is applied at the start of the fit, before the optimiser is built.
 
     Args:
         name: The stage's name.
         number: Its place in the run, from 0.
-        stage: The stage itself.
+        settings: The settings of the stage.
     """
 
-    def __init__(self, name: str, number: int, stage: StageConfig) -> None:
+    def __init__(self, name: str, number: int, settings: StageSettings) -> None:
         self.name = name
         self.number = number
-        self.stage = stage
+        self.settings = settings
         self.images_seen = 0
         self.seconds = 0.0
         self._since = time.monotonic()
-        self._known_sizes: list[int] = []
+        self._batch_sizes: list[int] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Freeze and unfreeze, before the optimiser collects what trains."""
         if stage != "fit":
             return
-        names = resolve_modules(pl_module.backbone, self.stage.train)
-        set_trainable(pl_module.backbone, names)
-        pl_module.head.requires_grad_(True)
+        assert isinstance(pl_module, Classifier)
+        pl_module.configure_stage(self.settings)
         if trainer.is_global_zero:
             counts = count_parameters(pl_module)
-            modules = ", ".join(["head", *self.stage.train])
+            modules = ", ".join(["head", *self.settings.train])
             budget = f"{counts.trainable:,} of {counts.total:,} parameters train"
             say(f"stage {self.number + 1}, {self.name}: {modules}; {budget}")
 
@@ -51,20 +49,20 @@ class StagedUnfreezing(Callback):
         """Start the clock of this stretch of the stage."""
         self._since = time.monotonic()
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the head in train mode and the backbone in the modes of the stage."""
-        self._set_modes(pl_module)
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Do the same where a resume in mid-epoch skips the epoch's start."""
-        self._set_modes(pl_module)
+        """Put the modules that train in train mode, whatever a caller has done to them since."""
+        pl_module.train()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the images seen, over all processes, of which one may have more than another."""
-        several = trainer.world_size > 1
-        self.images_seen += self._sizes(trainer)[batch_idx] if several else len(batch["label"])
+        """Count the images seen, over all ranks, of which one may have more than another."""
+        if trainer.world_size == 1:
+            self.images_seen += len(batch["label"])
+            return
+        if not self._batch_sizes:
+            self._batch_sizes = trainer.train_dataloader.batch_sampler.sizes()  # type: ignore[union-attr] - ours
+        self.images_seen += self._batch_sizes[batch_idx]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the stage and its budget so far, for the checkpoint."""
@@ -85,14 +83,3 @@ class StagedUnfreezing(Callback):
             raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]
         self.seconds = state_dict["seconds"]
-
-    def _sizes(self, trainer: Trainer) -> list[int]:
-        """The images of each batch of an epoch, which the sampler knows: the others need not be asked."""
-        if not self._known_sizes:
-            self._known_sizes = trainer.train_dataloader.batch_sampler.sizes()
-        return self._known_sizes
-
-    def _set_modes(self, pl_module: LightningModule) -> None:
-        names = resolve_modules(pl_module.backbone, self.stage.train)
-        pl_module.head.train()
-        set_modes(pl_module.backbone, names, self.stage.batchnorm)

@@ -1,45 +1,46 @@
-"""The stages of a run, one fit after another; each starts from the best of the one before."""
+"""The stages of a run, one fit after another; each starts from the best weights of the one before."""
 
 import json
-import logging
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from pytorch_lightning import Callback, LightningDataModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning import Callback, LightningDataModule
 
-from common.config.schema import Config, OptimizerConfig, StageConfig, TrainerConfig
+from common.config.schema import Config
 from common.errors import UserError
 from common.files import write_json
 from common.preemption import in_training
-from lightning_modules.callbacks import Progress
-from lightning_modules.callbacks.preemption import leave_signals_alone
-from lightning_modules.checkpoint_io import WholeFiles
-from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import (
-    UnevenDDPStrategy,
-    environment_of,
-    first_decides,
-    first_does,
-    first_hands_out,
-    is_first,
-    present_world,
+from common.runs.run import Run
+from lightning_modules.callbacks import (
+    EMA,
+    BatchNormSync,
+    BestCheckpoint,
+    CheckAndAdjust,
+    EarlyBreak,
+    Heartbeat,
+    MaxSteps,
+    PlateauStep,
+    Preemption,
+    ResumableEarlyStopping,
+    ResumeCheckpoint,
+    StagedUnfreezing,
+    StepSeed,
 )
-from lightning_modules.stages.callbacks import StageCallbacks, stage_callbacks
+from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.classifier import Classifier
+from lightning_modules.distributed import broadcast_tensors, is_rank_zero, on_rank_zero
+from lightning_modules.extensions import build_extra_callbacks, build_loggers
 from lightning_modules.stages.length import batch_sizes, stage_length
-from lightning_modules.stages.selection import keep, remove_saved, validate_saved
+from lightning_modules.stages.plan import Stage, planned_stages, stage_settings
+from lightning_modules.stages.selection import copy_checkpoint, remove_saved, validate_saved
+from lightning_modules.trainer import build_trainer
 
 
 @dataclass(frozen=True)
 class FinishedStage:
-    """What a finished stage leaves behind, beside its best weights.
+    """The record of a finished stage, stage.json.
 
     Attributes:
         name: The stage's name.
@@ -47,9 +48,9 @@ class FinishedStage:
         score: The monitored metric of the best weights, finite.
         epochs: Epochs trained; a budget of images may end the last one early.
         images_seen: Training images seen, copies counted, over all epochs.
-        seconds: Wall time of the fit, interruptions left out.
-        best_of: Among what the best was chosen: "epochs" (every validated one) or "checks" (the checkpoints of check
-            and adjust; where none of them has a score, the epochs stand in).
+        seconds: Wall time of the fit without interruptions.
+        best_of: What the best was chosen from: "epochs" (every validated one) or "checks" (the checkpoints of check
+            and adjust; if none of them has a score, the epochs).
     """
 
     name: str
@@ -60,222 +61,156 @@ class FinishedStage:
     seconds: float
     best_of: str = "epochs"
 
-
-def stages_of(config: Config) -> dict[str, StageConfig]:
-    """Return the stages to train, in their order: ``init_from`` stands for those that train the head alone."""
-    stages = {name: _bounded(stage, config) for name, stage in config.unfreeze.stages.items()}
-    if config.unfreeze.train is not None:
-        last = list(stages)[-1]
-        stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train})
-    fine_tuning = {name: stage for name, stage in stages.items() if stage.train}
-    if config.init_from and fine_tuning:
-        return fine_tuning
-    return stages
+    @classmethod
+    def read(cls, folder: Path) -> "FinishedStage":
+        """Read the record in the folder of a stage."""
+        return cls(**json.loads((folder / "stage.json").read_text()))
 
 
 def train_stages(
-    model: Classifier, data: LightningDataModule, config: Config, run: Path, extra: Sequence[Callback] = ()
+    model: Classifier, data: LightningDataModule, config: Config, run: Path, callbacks: Sequence[Callback] = ()
 ) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
 
-    Of several processes, the first one alone reads and writes the run's folder, but for the state of a resume.
+    Rank zero alone reads and writes the run's folder, apart from the state of a resume.
 
     Args:
         model: The classifier; its weights are overwritten where a finished or interrupted stage lies in ``run``.
-        data: Serves the train and validation batches.
+        data: Provides the train and validation batches.
         config: The typed configuration.
         run: The run's folder.
-        extra: Callbacks that watch every stage, after all others.
+        callbacks: Callbacks of every stage, after all others.
     """
     finished: list[FinishedStage] = []
-    for number, (name, stage) in enumerate(stages_of(config).items()):
-        folder = stage_folder(run, number, name)
-        if not first_decides((folder / "stage.json").exists):
+    for stage in planned_stages(config, run):
+        if not on_rank_zero((stage.folder / "stage.json").exists):
             if finished:
-                _load_for_all(model, run / finished[-1].best)
-            _fit_stage(model, data, config, run, number, name, stage, extra)
-        finished.append(first_decides(partial(_close_stage, folder, run, finished)))
-    _load_for_all(model, run / finished[-1].best)
+                _load_on_all_ranks(model, run / finished[-1].best)
+            _fit_stage(model, data, config, stage, callbacks)
+        finished.append(on_rank_zero(_close_stage, stage, finished))
+    _load_on_all_ranks(model, run / finished[-1].best)
     return finished
-
-
-def stage_folder(run: Path, number: int, name: str) -> Path:
-    """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
-    return run / "checkpoints" / f"{number + 1}-{name}"
-
-
-def load_checkpoint(model: Classifier, path: Path) -> None:
-    """Load the weights of a checkpoint into ``model``, every key of it.
-
-    Raises:
-        UserError: The file is missing, or of another network.
-    """
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        model.load_state_dict(weights, strict=True)
-    except FileNotFoundError as error:
-        raise UserError(f"no checkpoint at {path}") from error
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path} does not fit the model of this run: {reason}") from error
-
-
-def _load_for_all(model: Classifier, path: Path) -> None:
-    """Load a checkpoint in the first process, and hand its weights out to the others."""
-    first_does(partial(load_checkpoint, model, path))
-    first_hands_out(model.state_dict())
-
-
-def _close_stage(folder: Path, run: Path, earlier: Sequence[FinishedStage]) -> FinishedStage:
-    """Remove what a finished stage needs no longer, and return its record."""
-    (folder / "last.ckpt").unlink(missing_ok=True)
-    remove_saved(folder)
-    for stage in earlier:  # the disk is a budget: only the newest best is needed
-        (run / stage.best).unlink(missing_ok=True)
-    return FinishedStage(**json.loads((folder / "stage.json").read_text()))
 
 
 def read_score(run: Path) -> float:
     """Return the monitored metric of the best weights of a finished run."""
-    best = run / json.loads((run / "status.json").read_text())["best"]
-    return FinishedStage(**json.loads((best.parent / "stage.json").read_text())).score
+    return FinishedStage.read(Run(run).best_checkpoint.parent).score
 
 
-def _fit_stage(  # noqa: PLR0913
-    model: Classifier,
-    data: LightningDataModule,
-    config: Config,
-    run: Path,
-    number: int,
-    name: str,
-    stage: StageConfig,
-    extra: Sequence[Callback],
+def _fit_stage(
+    model: Classifier, data: LightningDataModule, config: Config, stage: Stage, extra: Sequence[Callback]
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
-    folder = stage_folder(run, number, name)
     sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
-    length = stage_length(sizes, stage.max_epochs, config.trainer)
-    model.learning_rate = stage.lr
-    model.stage_steps = length.steps
-    model.optimizer_config = optimizer_of(config, stage)
-    first_does(partial(_remove_leftovers, folder))
-    later = [stage_length(sizes, each.max_epochs, config.trainer).steps for each in _after(config, number)]
-    callbacks = stage_callbacks(config, stage, name, number, folder, length.steps, later)
-    loggers = _loggers(config, run, folder.name)
-    trainer = build_trainer(config, length.epochs, [*callbacks.everything, *extra], loggers)
-    last = folder / "last.ckpt"
-    if first_decides(last.exists):
-        start = str(last)
-    else:
-        start = None
+    stages = planned_stages(config, stage.run)[stage.number :]
+    lengths = [stage_length(sizes, each.config.max_epochs, config.trainer) for each in stages]
+    steps = [length.steps for length in lengths]
+
+    unfreezing = StagedUnfreezing(stage.name, stage.number, stage_settings(config, stage.config, steps[0]))
+    best = BestCheckpoint(
+        dirpath=stage.folder,
+        filename="best",
+        monitor=config.callbacks.monitor,
+        mode=config.callbacks.mode,
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+    checks = None
+    if config.callbacks.check_and_adjust.enabled:
+        checks = CheckAndAdjust(config.callbacks.check_and_adjust, stage.config.lr, stage.folder)
+    # BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
+    # anything saves it, and the state for a resume is saved last, when all others have changed.
+    callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), BatchNormSync(), best]
+    callbacks += _optional_callbacks(config, stage, steps[0], checks)
+    callbacks += build_extra_callbacks(config, stage.run, stage.folder.name)
+    callbacks += [Heartbeat(stage.run, stage.folder, steps)]
+    if config.scheduler.name == "plateau":
+        callbacks += [PlateauStep()]
+    saving = config.callbacks.checkpoint
+    last = ResumeCheckpoint(stage.folder / "last.ckpt", saving.every_steps, saving.every_minutes)
+    callbacks += [last, Preemption(last), *extra]
+
+    on_rank_zero(_remove_leftovers, stage.folder)
+    loggers = build_loggers(config, stage.run, stage.folder.name) if is_rank_zero() else []
+    trainer = build_trainer(config, lengths[0].epochs, callbacks, loggers)
+    resume = str(last.path) if on_rank_zero(last.path.exists) else None
     with in_training():
-        trainer.fit(model, data, ckpt_path=start, weights_only=True)
-    seconds = callbacks.unfreezing.state_dict()["seconds"]
-    score, best_of = _choose_best(model, data, config, callbacks, folder, run / "logs" / folder.name)
+        trainer.fit(model, data, ckpt_path=resume, weights_only=True)
+    seconds = unfreezing.state_dict()["seconds"]
+
+    score = None if best.best_model_score is None else float(best.best_model_score)
+    best_of = "epochs"
+    if checks is not None:
+        best_check = _best_check(model, data, config, stage, checks)
+        if best_check is not None:
+            score = best_check
+            best_of = "checks"
+    on_rank_zero(_check_score, score, config.callbacks.monitor, stage.name)
+    assert score is not None
     record = FinishedStage(
-        name=name,
-        best=str((folder / "best.ckpt").relative_to(run)),
-        score=first_decides(lambda: _finite(score, config.callbacks.monitor, name)),
+        name=stage.name,
+        best=str((stage.folder / "best.ckpt").relative_to(stage.run)),
+        score=score,
         epochs=trainer.current_epoch,
-        images_seen=callbacks.unfreezing.images_seen,
+        images_seen=unfreezing.images_seen,
         seconds=seconds,
         best_of=best_of,
     )
-    first_does(lambda: write_json(folder / "stage.json", asdict(record)))
+    on_rank_zero(write_json, stage.folder / "stage.json", asdict(record))
 
 
-def _choose_best(
-    model: Classifier,
-    data: LightningDataModule,
-    config: Config,
-    callbacks: StageCallbacks,
-    folder: Path,
-    logs: Path,
-) -> tuple[float | None, str]:
-    """Leave the stage's best weights in best.ckpt; return their score and among what they were chosen."""
-    score = callbacks.best.best_model_score
-    if callbacks.checks is None:
-        return (None if score is None else float(score)), "epochs"
-
-    def validate(checkpoint: Path) -> Mapping[str, float]:
-        _load_for_all(model, checkpoint)
-        return build_trainer(config, None, [], []).validate(model, datamodule=data, verbose=False)[0]
-
-    monitor = config.callbacks.monitor
-    mode = config.callbacks.mode
-    table = logs / "check_and_adjust.csv"
-    chosen = validate_saved(callbacks.checks.saved, folder, table, validate, monitor, mode)
-    if chosen is None:  # none was saved, or none has a score: the best of the validated epochs stays
-        return (None if score is None else float(score)), "epochs"
-    file, best = chosen
-    first_does(lambda: keep(folder / file, folder / "best.ckpt"))
-    return best, "checks"
+def _optional_callbacks(config: Config, stage: Stage, steps: int, checks: CheckAndAdjust | None) -> list[Callback]:
+    """Return what ``config.callbacks`` and ``trainer.max_images`` switch on."""
+    settings = config.callbacks
+    callbacks: list[Callback] = []
+    if settings.averaging.enabled:
+        callbacks.append(EMA(settings.averaging.decay))
+    if checks is not None:
+        callbacks.append(checks)
+    if settings.early_stopping.enabled:
+        stopping = ResumableEarlyStopping(
+            settings.monitor,
+            mode=settings.mode,
+            patience=stage.config.patience or settings.early_stopping.patience,
+            min_delta=settings.early_stopping.min_delta,
+            # After the validation, so that the checkpoint at the epoch's end holds its newest state.
+            check_on_train_epoch_end=False,
+        )
+        callbacks.append(stopping)
+    if settings.early_break.enabled:
+        callbacks.append(EarlyBreak(settings.early_break))
+    if config.trainer.max_images:
+        callbacks.append(MaxSteps(steps))
+    return callbacks
 
 
-def _finite(score: float | None, monitor: str, stage: str) -> float:
-    """The best score of a stage, which is a number unless the training went astray."""
+def _best_check(
+    model: Classifier, data: LightningDataModule, config: Config, stage: Stage, checks: CheckAndAdjust
+) -> float | None:
+    """Copy the best checkpoint of check and adjust to best.ckpt and return its score; None where none has a score."""
+
+    def validate(checkpoint: Path) -> float:
+        _load_on_all_ranks(model, checkpoint)
+        metrics = build_trainer(config).validate(model, datamodule=data, verbose=False)[0]
+        return float(metrics[config.callbacks.monitor])
+
+    table = stage.run / "logs" / stage.folder.name / "check_and_adjust.csv"
+    best = validate_saved(checks.saved, stage.folder, table, validate, config.callbacks)
+    if best is None:
+        return None
+    on_rank_zero(copy_checkpoint, best[0], stage.folder / "best.ckpt")
+    return best[1]
+
+
+def _load_on_all_ranks(model: Classifier, path: Path) -> None:
+    on_rank_zero(load_checkpoint, model, path)
+    broadcast_tensors(model.state_dict())
+
+
+def _check_score(score: float | None, monitor: str, stage: str) -> None:
     if score is None or not math.isfinite(score):
         raise UserError(f"stage {stage} diverged ({monitor} is {score}): lower unfreeze.stages.{stage}.lr")
-    return score
-
-
-def build_trainer(config: Config, epochs: int | None, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
-    """Return Lightning's Trainer for one fit, or for a prediction where ``epochs`` is None."""
-    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "max_images", "channels_last"})
-    settings["enable_progress_bar"] &= is_first()
-    if settings["enable_progress_bar"]:
-        callbacks = [*callbacks, Progress()]
-    trainer = Trainer(
-        **settings | _processes(config.trainer),
-        max_epochs=epochs,
-        callbacks=callbacks,
-        logger=loggers,
-        # The order is ours to choose (EpochBatchSampler), under DDP too.
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-    )
-    leave_signals_alone(trainer)
-    return trainer
-
-
-def _processes(config: TrainerConfig) -> dict[str, Any]:
-    """What the Trainer is told of the processes: those that are joined; who asks alone, computes alone."""
-    world = present_world()
-    told: dict[str, Any] = {"plugins": [environment_of(world, config), WholeFiles()]}
-    if world.size == 1:
-        return {**told, "strategy": "auto", "devices": 1, "num_nodes": 1, "sync_batchnorm": False}
-    return {**told, "strategy": UnevenDDPStrategy()}
-
-
-def set_up_torch() -> None:
-    """Set what holds for the whole process: call it before the first computation.
-
-    Very dark images make denormal numbers, which slow training on a CPU several times: they are flushed to zero.
-    Lightning's notes about devices, and its advice that does not fit here, are silenced; its other warnings stay.
-    """
-    torch.set_flush_denormal(True)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked
-        ".*smaller than the logging interval.*",
-        ".*exists and is not empty.*",  # a resumed stage writes where it wrote
-        ".*in eval mode at the start.*",  # frozen modules are meant to be
-        ".*is not resumable.*",  # EpochBatchSampler is
-        ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
-        ".*The `srun` command is available.*",  # a run of one process needs none, and others are checked by world_of
-        ".*recommended to use .*sync_dist=True.*",  # the metrics are computed over all processes
-        ".*Grad strides do not match bucket view strides.*",  # DDP, of channels_last: nothing is wrong, but slower
-    ):
-        warnings.filterwarnings("ignore", message)
-
-
-def optimizer_of(config: Config, stage: StageConfig) -> OptimizerConfig:
-    """Return the optimiser of a stage: its own by torch's defaults, or the one of the ``optimizer`` group."""
-    if stage.optimizer in (None, config.optimizer.name):
-        return config.optimizer
-    return OptimizerConfig(name=stage.optimizer)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -283,24 +218,10 @@ def _remove_leftovers(folder: Path) -> None:
         leftover.unlink()
 
 
-def _after(config: Config, number: int) -> list[StageConfig]:
-    """The stages that come after the one with that number, from 0."""
-    return list(stages_of(config).values())[number + 1 :]
-
-
-def _bounded(stage: StageConfig, config: Config) -> StageConfig:
-    """The stage with its length bounded by trainer.max_epochs, and with the rate that overrules it."""
-    epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
-    return stage.model_copy(update={"max_epochs": epochs, "lr": config.unfreeze.lr or stage.lr})
-
-
-def _loggers(config: Config, run: Path, stage: str) -> list[Logger]:
-    """CSV (a new version after each interruption, merged when read) and TensorBoard."""
-    loggers: list[Logger] = []
-    if not is_first():
-        return loggers
-    if config.logger.csv:
-        loggers.append(CSVLogger(run / "logs", name=stage))
-    if config.logger.tensorboard:
-        loggers.append(TensorBoardLogger(run / "tensorboard", name=stage, version=""))
-    return loggers
+def _close_stage(stage: Stage, earlier: Sequence[FinishedStage]) -> FinishedStage:
+    """Remove the files that a finished stage no longer needs, and return its record."""
+    (stage.folder / "last.ckpt").unlink(missing_ok=True)
+    remove_saved(stage.folder)
+    for each in earlier:  # the disk is a budget: only the newest best is needed
+        (stage.run / each.best).unlink(missing_ok=True)
+    return FinishedStage.read(stage.folder)

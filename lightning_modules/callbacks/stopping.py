@@ -1,9 +1,9 @@
-"""The early break: enough is enough (paper 002, 2.2.1)."""
+"""When a stage ends before its last epoch."""
 
 from collections import deque
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
 from common.config.schema import EarlyBreakConfig
@@ -11,7 +11,7 @@ from lightning_modules.callbacks.check_and_adjust import Hits, StepAccuracy
 
 
 class EarlyBreak(StepAccuracy):
-    """End a stage after the epoch in which validation and training both beat their expectations.
+    """End a stage after the epoch in which validation and training both exceed their expectations (paper 002, 2.2.1).
 
     The paper checks after each epoch's validation, and asks for five mini-batches in a row. Both are asked at
     that one moment: the validation accuracy just measured must exceed its expectation, and so must the accuracy
@@ -64,4 +64,25 @@ class ResumableEarlyStopping(EarlyStopping):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Train no further epoch where the interrupted stage had used up its patience in the last one."""
         if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+class MaxSteps(Callback):
+    """End the stage after a number of optimiser steps, with a validation, also in the middle of an epoch.
+
+    Lightning's ``max_steps`` leaves an epoch without its validation, and so without a best checkpoint, and it counts
+    the epochs differently on a resume. ``should_stop`` does neither.
+
+    Args:
+        steps: Optimiser steps of the whole stage.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop after the last step."""
+        if trainer.global_step >= self.steps:
             trainer.should_stop = True

@@ -1,0 +1,82 @@
+"""Private interfaces of torch, timm and Lightning, each behind one function: the place to look after an upgrade."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
+from timm.models._hub import download_cached_file, get_cache_dir
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.optim.swa_utils import AveragedModel
+
+
+def abort_process_group() -> None:
+    """Break the connections to the other ranks without waiting for them."""
+    dist.distributed_c10d._abort_process_group()
+
+
+def disable_signal_handlers(trainer: Trainer) -> None:
+    """Keep Lightning from handling signals: ``common.preemption`` does.
+
+    Lightning's handler of SIGTERM would communicate with the other ranks from wherever the signal interrupts this one,
+    and end the training after any batch, with nothing saved. There is no setting for it.
+    """
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign] - the purpose
+
+
+def is_last_batch(trainer: Trainer) -> bool:
+    """Whether the newest training batch is the last of its epoch."""
+    return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+def mark_validation_as_begun(trainer: Trainer) -> None:
+    """Set the progress of the validation to that of one interrupted in its first batch, which a resume repeats."""
+    progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+    progress.reset()
+    progress.increment_ready()
+    progress.increment_started()
+
+
+def average_model(averaging: WeightAveraging) -> AveragedModel:
+    """Return the averaged model of a callback whose fit has begun."""
+    assert averaging._average_model is not None
+    return averaging._average_model
+
+
+def swap_models(averaging: WeightAveraging, model: LightningModule) -> None:
+    """Swap the weights of the model and of its average."""
+    averaging._swap_models(model)
+
+
+def is_dropout(module: nn.Module) -> bool:
+    """Whether a module is one of torch's dropouts, of any number of dimensions."""
+    return isinstance(module, _DropoutNd)
+
+
+def is_batchnorm(module: nn.Module) -> bool:
+    """Whether a module is a BatchNorm of torch or timm, synchronised or not."""
+    return isinstance(module, _BatchNorm)
+
+
+def seed_cpu(seed: int) -> None:
+    """Seed torch's generator on the CPU alone.
+
+    ``torch.manual_seed`` also looks for every other kind of device: a tenth of a millisecond.
+    """
+    torch.default_generator.manual_seed(seed)
+
+
+def timm_cache_folder() -> Path:
+    """Return the folder in which timm keeps the weights that it has downloaded from a plain address."""
+    return Path(get_cache_dir())
+
+
+def timm_download(url: str, name: str) -> Path:
+    """Download weights from a plain address into timm's cache, and check their hash."""
+    return Path(download_cached_file((url, name), check_hash=True, progress=True))
+
+

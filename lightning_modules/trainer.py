@@ -1,0 +1,113 @@
+"""Lightning's Trainer for one fit, validation or prediction, and the settings of torch for the process."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import Logger
+
+from common.config.schema import Config
+from common.errors import UserError
+from lightning_modules.checkpoint_io import WholeFiles
+from lightning_modules.compat import disable_signal_handlers
+from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world, is_rank_zero
+
+SILENCED_WARNINGS = (
+    ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked
+    ".*smaller than the logging interval.*",
+    ".*exists and is not empty.*",  # a resumed stage writes where it wrote
+    ".*in eval mode at the start.*",  # frozen modules are meant to be
+    ".*is not resumable.*",  # EpochBatchSampler is
+    ".*isinstance.treespec, LeafSpec.*",  # between Lightning and torch
+    ".*The `srun` command is available.*",  # a run of one process needs none, and others are checked by world_of
+    ".*recommended to use .*sync_dist=True.*",  # the metrics are computed over all ranks
+    ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
+)
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's rich bar: one line per epoch that remains, with the losses and without the loggers' version."""
+
+    def __init__(self) -> None:
+        super().__init__(leave=True)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return the metrics beside the bar."""
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+
+def build_trainer(
+    config: Config, epochs: int | None = None, callbacks: Sequence[Callback] = (), loggers: Sequence[Logger] = ()
+) -> Trainer:
+    """Return a Trainer that joins the present process group.
+
+    Args:
+        config: The typed configuration.
+        epochs: Length of a fit; None for a validation or a prediction.
+        callbacks: In their order.
+        loggers: Loggers of a fit.
+    """
+    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "max_images", "channels_last"})
+    world = current_world()
+    if world.size == 1:  # also where one process alone loads a run of several
+        settings.update(strategy="auto", devices=1, num_nodes=1, sync_batchnorm=False)
+    else:
+        settings.update(strategy=UnevenDDPStrategy())
+    all_callbacks = list(callbacks)
+    settings["enable_progress_bar"] &= is_rank_zero()
+    if settings["enable_progress_bar"]:
+        all_callbacks.append(ProgressBar())
+    trainer = Trainer(
+        **settings,
+        plugins=[cluster_environment(world, config.trainer), WholeFiles()],
+        max_epochs=epochs,
+        callbacks=all_callbacks,
+        logger=list(loggers),
+        # The order is ours to choose (EpochBatchSampler), under DDP too.
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in all_callbacks),
+    )
+    disable_signal_handlers(trainer)
+    return trainer
+
+
+def check_trainer(config: Config) -> None:
+    """Check that the device exists and that Lightning accepts the keys of ``trainer``.
+
+    Raises:
+        UserError: It does not.
+    """
+    trainer = config.trainer
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available["gpu"] = available["cuda"] or available["mps"]
+    if not available.get(trainer.accelerator, True):
+        raise UserError(
+            f"trainer.accelerator={trainer.accelerator}, but torch {torch.__version__} sees no such device here: "
+            "use trainer.accelerator=cpu or auto"
+        )
+    if trainer.sync_batchnorm and not (available["cuda"] and trainer.accelerator in ("auto", "gpu", "cuda")):
+        raise UserError(
+            "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
+        )
+    try:
+        build_trainer(config, 1)
+    except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def set_up_torch() -> None:
+    """Configure torch and Lightning for the whole process, before the first computation.
+
+    Very dark images make denormal numbers, which slow training on a CPU several times: they are flushed to zero.
+    Lightning's notes about devices, and its advice that does not fit here, are silenced; its other warnings stay.
+    """
+    torch.set_flush_denormal(True)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in SILENCED_WARNINGS:
+        warnings.filterwarnings("ignore", message)
