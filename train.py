@@ -1,25 +1,23 @@
-"""Train and judge one model: ``python train.py +experiment=<name>``; conf/train.yaml explains every key."""
-
-from typing import TYPE_CHECKING
+"""Train and evaluate one model: ``python train.py +experiment=<name>``; conf/train.yaml explains every key."""
 
 import hydra
 from omegaconf import DictConfig
 
+from common.cli import heavy_imports
 from common.config.compose import check_config, check_override_order
-from common.paths import ROOT
+from common.paths import CONF
 from common.sweeps.jobs import command_line, job
-from workflows.train import run
-
-if TYPE_CHECKING:
-    pass
 
 
-@hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run one job of a single run or of a multirun."""
     with job(composed) as overrides:
         check_override_order(overrides)
-        run(check_config(composed))
+        config = check_config(composed)
+        with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
+            from workflows import train
+        train.run(config)
 
 
 if __name__ == "__main__":

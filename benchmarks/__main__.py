@@ -63,7 +63,7 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
     from rich.table import Table
 
     from benchmarks.overhead import CASES, measure
-    from lightning_modules.stages.fit import set_up_torch
+    from lightning_modules.trainer import set_up_torch
 
     set_up_torch()
     if threads:
@@ -109,7 +109,7 @@ def mc_dropout(
 
     from benchmarks.mc_dropout import CASES, Settings, measure
     from common.errors import UserError
-    from lightning_modules.stages.fit import set_up_torch
+    from lightning_modules.trainer import set_up_torch
 
     set_up_torch()
     if naive_rounds > rounds:

@@ -9,11 +9,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from common.config.schema import Config, StageConfig
-from lightning_modules.backbones.backbone import resolve_modules, set_modes, set_trainable
+from common.config.schema import Config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.stages.fit import stages_of
+from lightning_modules.stages.plan import stage_settings, stages_of
 
 COUNTED_BATCH = 2  # BatchNorm needs two images
 CLASSES = ("hem", "all")
@@ -74,7 +73,7 @@ def stage_costs(config: Config) -> list[StageCost]:
     stopping = config.callbacks.early_stopping
     costs = []
     for name, stage in stages_of(config).items():
-        apply_stage(model, stage)
+        model.configure_stage(stage_settings(config, stage))
         least = stage.max_epochs
         if stopping.enabled:
             least = min(least, 1 + (stage.patience or stopping.patience))
@@ -82,15 +81,6 @@ def stage_costs(config: Config) -> list[StageCost]:
         training = _count(partial(_train, model, config))
         costs.append(StageCost(name, least, stage.max_epochs, forward, training))
     return costs
-
-
-def apply_stage(model: Classifier, stage: StageConfig) -> None:
-    """Freeze and unfreeze modules, and set their modes, as a training of the stage does."""
-    names = resolve_modules(model.backbone, stage.train)
-    set_trainable(model.backbone, names)
-    model.head.requires_grad_(True)
-    model.head.train()
-    set_modes(model.backbone, names, stage.batchnorm)
 
 
 def random_images(config: Config, batch: int, device: str) -> torch.Tensor:

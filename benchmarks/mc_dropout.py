@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
@@ -100,8 +100,7 @@ def build(case: Case, rates: tuple[float, float]) -> Classifier:
     backbone = build_backbone(case.model, {}, None, case.size)
     layers = [{"dropout": rates[0]}, "gap", {"dense": 256}, "batchnorm", {"dropout": rates[1]}]
     head = build_head(layers, backbone.out_shape, 1, backbone.layout, backbone.prefix_tokens)
-    how = (LossConfig(), OptimizerConfig(), SchedulerConfig())
-    return Classifier(backbone.module, head, (0.5,) * 3, (0.5,) * 3, 2, *how).eval()
+    return Classifier(backbone.module, head, 2, ModelFacts([0.5] * 3, [0.5] * 3, {})).eval()
 
 
 @torch.no_grad()

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.flops import CLASSES, apply_stage, random_images, stage_costs
+from benchmarks.flops import CLASSES, random_images, stage_costs
 from common.config.compose import compose_config
 from common.config.schema import Config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.stages.fit import stages_of
+from lightning_modules.stages.plan import stage_settings, stages_of
 
 
 def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
@@ -32,9 +32,7 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
     try:
         left, right = torch.rand(2, 1024, 1024)
         speed = 2 * 1024**3 / _fastest(lambda: left @ right, 5)  # operations of the matrix product per second
-        apply_stage(model, last)
-        model.learning_rate = last.lr
-        model.stage_steps = steps
+        model.configure_stage(stage_settings(config, last, steps))
         measured = _step_seconds(model, config, steps)
     finally:
         torch.set_num_threads(threads)

@@ -82,7 +82,9 @@ def assemble(
 def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
     """Load the best weights of another run; return the SHA-256 of their file."""
     if not run.is_finished:
-        raise UserError(f"init_from={run.folder} is no finished run: name a folder such as outputs/<name>/<fold>/seed=0")
+        raise UserError(
+            f"init_from={run.folder} is no finished run: name a folder such as outputs/<name>/<fold>/seed=0"
+        )
     if run.data.classes != tuple(classes):
         given = ", ".join(run.data.classes)
         raise UserError(f"init_from={run.folder}: its classes are {given}, here they are {', '.join(classes)}")

@@ -134,7 +134,9 @@ class Classifier(LightningModule):
         Raises:
             UserError: A name, a weights file or the size does not fit.
         """
-        network, info = build_pretrained(ModelConfig(name=backbone, cut=cut), weights, image_size)
+        network, info = build_pretrained(
+            ModelConfig(name=backbone, args={}, cut=cut, weights=weights), weights, image_size
+        )
         logits = 1 if num_classes == 2 else num_classes
         head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
         facts = ModelFacts(list(info.mean), list(info.std), info.args)
@@ -198,7 +200,7 @@ class Classifier(LightningModule):
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return the loss of a batch, and which images are classified correctly; log the epoch's mean loss and accuracy.
+        """Return the loss of a batch and which images are classified correctly; log mean loss and accuracy.
 
         Returns:
             {"loss": float, scalar, "correct": bool (B,)}
@@ -243,13 +245,13 @@ class Classifier(LightningModule):
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         stage = self.stage or StageSettings(self.settings.lr, self.settings.optimizer)
+        optimizer = build_optimizer(stage.optimizer, trainable, stage.lr)
+        if self.settings.scheduler.name == "none":
+            return optimizer
         steps = stage.steps
         if steps is None:
             steps = int(self.trainer.estimated_stepping_batches)
-        optimizer = build_optimizer(stage.optimizer, trainable, stage.lr)
         scheduler = build_scheduler(self.settings.scheduler, optimizer, stage.lr, steps)
-        if scheduler is None:
-            return optimizer
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _distributed_loss(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,7 +1,6 @@
 """Private interfaces of torch, timm and Lightning, each behind one function: the place to look after an upgrade."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -78,5 +77,3 @@ def timm_cache_folder() -> Path:
 def timm_download(url: str, name: str) -> Path:
     """Download weights from a plain address into timm's cache, and check their hash."""
     return Path(download_cached_file((url, name), check_hash=True, progress=True))
-
-

@@ -259,7 +259,7 @@ def test_in_a_multirun_a_bug_does_not_stop_the_others_either(tmp_path, monkeypat
         if config.seed == 0:
             raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr("workflows.train.run", run)
     code, error = call_here("-m", *SMALL, "seed=0,1")
     assert trained == [0, 1]
     assert code == 1

@@ -21,7 +21,7 @@ from evaluation.ensembles.averaging import average
 from evaluation.evaluate import evaluate_runs
 from evaluation.metrics.classification import call
 from evaluation.results_csv import append_rows, read_rows, rows_of
-from lightning_modules.stages.fit import set_up_torch
+from lightning_modules.trainer import set_up_torch
 from workflows.external_request import ExternalRequest
 from workflows.external_run import ExternalDataset, ExternalPredictions, finish_folder, predict_external, write_folder
 

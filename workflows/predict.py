@@ -35,7 +35,7 @@ from evaluation.uncertainty.flags import (
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.mc_dropout import check_dropout
-from lightning_modules.stages.fit import set_up_torch
+from lightning_modules.trainer import set_up_torch
 from workflows.prediction_request import PredictionRequest
 
 # A file in several parts belongs to the first of these.

@@ -1,90 +1,116 @@
-"""Train and evaluate one run: what train.py does once the configuration is checked."""
+"""Train and evaluate one run: data module, model, fit, predict, evaluate."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from common import cli as start
+from pytorch_lightning import Callback
+
 from common.cli import console, say
 from common.config.schema import Config
-from common.files import write_json
 from common.revision import revision
 from common.runs import usage
 from common.runs.address import run_facts, run_folder, run_identity
+from common.runs.files import RunFile
 from common.runs.lifecycle import Watch, begin, check_run, locked, no_callbacks, recorded
-from common.runs.run import write_status
-from common.sweeps import records as sweeps
+from common.runs.run import Run
+from common.sweeps.records import note_run
+from datamodules.image_datamodule import ImageDataModule
+from evaluation.error_analysis.examples import galleries, write_thumbnails
+from evaluation.evaluate import write_evaluation
+from evaluation.terminal import table
+from lightning_modules.build import build_classifier
+from lightning_modules.classifier import Classifier
+from lightning_modules.distributed import (
+    check_equal,
+    joint_errors,
+    on_rank_zero,
+    process_group,
+    rank_zero_context,
+    rank_zero_first,
+)
+from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.stages.fit import FinishedStage, train_stages
+from lightning_modules.trainer import set_up_torch
 
-if TYPE_CHECKING:
-    from datamodules.image_datamodule import ImageDataModule
-    from lightning_modules.classifier import Classifier
 
+def run(config: Config, callbacks_of: Watch = no_callbacks) -> Path:
+    """Check everything, train what is not trained yet and evaluate it.
 
-def run(config: Config, watch: Watch = no_callbacks) -> Path:
-    """Check everything, train what is not trained yet, judge it, and return the run's folder."""
-    with start.heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
-        from datamodules.image_datamodule import ImageDataModule
-        from lightning_modules import distributed as processes
-        from lightning_modules.build import build_classifier
-        from lightning_modules.stages.fit import set_up_torch
+    Args:
+        config: The typed configuration.
+        callbacks_of: Returns further callbacks for the folder of a run whose training begins.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        UserError: Configuration, data, weights or the run's folder do not fit.
+    """
     set_up_torch()
-    revision()
-    with processes.joined(config.trainer) as world:
+    revision()  # the code may change while the images are scanned
+    with process_group(config.trainer) as world:
         data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar, world)
-        processes.first_before_others(data.setup)
-        classes = data.manifest.classes
-        weights = data.plan.class_weights
-        model, contents = processes.together(lambda: build_classifier(config, classes, weights))
+        with rank_zero_first():
+            data.setup()
+        with joint_errors():
+            model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+
         identity = run_identity(config, {"data": data.content_hash(), **contents})
         folder = run_folder(config, identity)
-        processes.agreed((str(folder), identity), "their configuration, images or weights")
-        sweeps.note_run(folder)
-        processes.first_does(lambda: check_run(folder, config, identity))
-        with processes.first_holds(lambda: locked(folder)):
-            if processes.first_decides(lambda: begin(folder, config, identity, data)):
-                status_kept = processes.first_holds(lambda: recorded(folder))
-                with status_kept, usage.measured(folder, config.trainer):
-                    train_and_predict(model, data, config, folder, run_facts(config, identity), watch(folder))
-            processes.first_does(lambda: report(folder, config))
+        check_equal((str(folder), identity), "their configuration, images or weights")
+        note_run(folder)
+        on_rank_zero(check_run, folder, config, identity)
+        with rank_zero_context(locked(folder)):
+            if on_rank_zero(begin, folder, config, identity, data):
+                with rank_zero_context(recorded(folder)), usage.measured(folder, config.trainer):
+                    fit_and_predict(model, data, config, Run(folder), callbacks_of(folder))
+            on_rank_zero(report, folder, config)
     return folder
 
 
-def train_and_predict(
-    model: "Classifier", data: "ImageDataModule", config: Config, folder: Path, facts: dict[str, Any], watching: list
+def fit_and_predict(
+    model: Classifier, data: ImageDataModule, config: Config, run: Run, callbacks: Sequence[Callback]
 ) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
-    from common.predictions import write_predictions
-    from evaluation.error_analysis.examples import galleries, write_thumbnails
-    from lightning_modules import distributed as processes
-    from lightning_modules.inference import predict, to_predictions
-    from lightning_modules.stages.fit import train_stages
-
-    processes.together(data.prepare_data)
-    processes.first_does(lambda: (data.write_facts(folder), write_json(folder / "model.json", model.facts())))
-    stages = train_stages(model, data, config, folder, watching)
-    budget = {"images_seen": sum(s.images_seen for s in stages), "wall_seconds": sum(s.seconds for s in stages)}
-    about = {**facts, **data.facts(), **budget, "run": str(folder)}
+    with joint_errors():
+        data.prepare_data()
+    on_rank_zero(data.write_facts, run.folder)
+    on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
+    stages = train_stages(model, data, config, run.folder, callbacks)
     predicted = predict(model, data, config)
-    of = data.manifest
+    on_rank_zero(write_results, run, config, data, predicted, stages)
 
-    def keep() -> None:
-        predictions = to_predictions(predicted, of.frame, data.parts, of.classes, of.positive_class, about)
-        write_predictions(folder / "predictions.parquet", predictions)
-        test = predictions.part("test")
-        rows = data.rows("test")
-        galleries(folder, test, data.images, rows)
-        write_thumbnails(folder, test, data.images, rows, config.evaluation.thumbnails)
-        write_status(folder, "finished", best=stages[-1].best, **budget)
 
-    processes.first_does(keep)
+def write_results(
+    run: Run, config: Config, data: ImageDataModule, predicted: Predicted | None, stages: Sequence[FinishedStage]
+) -> None:
+    """Write predictions and example images of a trained run, and mark it as finished."""
+    assert predicted is not None  # on rank zero
+    manifest = data.manifest
+    images_seen = sum(stage.images_seen for stage in stages)
+    seconds = sum(stage.seconds for stage in stages)
+    facts = {
+        **run_facts(config, run.identity),
+        **data.facts(),
+        "images_seen": images_seen,
+        "wall_seconds": seconds,
+        "run": str(run.folder),
+    }
+    predictions = to_predictions(
+        predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, facts
+    )
+    run.write_predictions(predictions)
+    test = predictions.part("test")
+    rows = data.rows("test")
+    galleries(run.folder, test, data.images, rows)
+    write_thumbnails(run.folder, test, data.images, rows, config.evaluation.thumbnails)
+    run.write_status("finished", best=stages[-1].best, images_seen=images_seen, wall_seconds=seconds)
 
 
 def report(folder: Path, config: Config) -> None:
-    """Judge the predictions of a finished run and print the closing table."""
-    from common.predictions import read_predictions
-    from common.runs.history import read_history
-    from evaluation.evaluate import write_evaluation
-    from evaluation.terminal import table
-
-    result = write_evaluation(folder, read_predictions(folder), read_history(folder), config.evaluation)
+    """Evaluate the predictions of a finished run and print the closing table."""
+    run = Run(folder)
+    result = write_evaluation(folder, run.predictions, run.history, config.evaluation)
     console.print(table(result))
     say(f"all of it: {folder}")

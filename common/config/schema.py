@@ -6,7 +6,7 @@ images before the batch is in `common.config.data`, and can be imported from her
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
 from common.config.data import (
@@ -66,6 +66,22 @@ class ModelConfig(StrictModel):
     weights: str
 
 
+# The path of a class of another package, such as torch.optim.lr_scheduler.StepLR.
+DottedPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+# Left out of a dump while empty, so that the address of a run without it stays.
+OptionalMapping = Annotated[dict[str, Any], Field(exclude_if=lambda value: not value)]
+
+
+def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(settings.get("_target_"), str):
+        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.DeviceStatsMonitor")
+    return settings
+
+
+Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
+Extensions = Annotated[dict[Name, Extension], Field(exclude_if=lambda value: not value)]
+
+
 class HeadConfig(StrictModel, defaults="train:head"):
     """The layers between backbone and logits; ``logits: null`` means one per class."""
 
@@ -93,7 +109,7 @@ class UnfreezeConfig(StrictModel, defaults="unfreeze/head_then_finetune"):
 
 
 class OptimizerConfig(StrictModel, defaults="optimizer/adam"):
-    """A class of torch.optim by its name, and its arguments except the learning rate (a stage's)."""
+    """A class of torch.optim by its name, or any optimiser by its dotted path, and its arguments except the rate."""
 
     name: str = FROM_YAML
     args: dict[str, Any] = FROM_YAML
@@ -102,10 +118,12 @@ class OptimizerConfig(StrictModel, defaults="optimizer/adam"):
 class SchedulerConfig(StrictModel, defaults="scheduler/none"):
     """The learning rate within a stage."""
 
-    name: Literal["none", "cosine", "one_cycle", "plateau"] = FROM_YAML
+    name: Literal["none", "cosine", "one_cycle", "plateau"] | DottedPath = FROM_YAML
     warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     factor: Share = FROM_YAML
     patience: PositiveInt = FROM_YAML
+    args: OptionalMapping = {}
+    interval: Annotated[Literal["step", "epoch"], Field(exclude_if=lambda value: value == "step")] = "step"
 
     @model_validator(mode="after")
     def _one_cycle_rises(self) -> "SchedulerConfig":
@@ -207,6 +225,7 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     check_and_adjust: CheckAndAdjustConfig = FROM_YAML
     early_break: EarlyBreakConfig = FROM_YAML
     averaging: AveragingConfig = FROM_YAML
+    extra: Extensions = FROM_YAML
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -221,6 +240,7 @@ class LoggerConfig(StrictModel, defaults="logger/default"):
 
     csv: bool = FROM_YAML
     tensorboard: bool = FROM_YAML
+    extra: Extensions = FROM_YAML
 
 
 class InferenceConfig(StrictModel, defaults="train:inference"):

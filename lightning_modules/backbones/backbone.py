@@ -11,8 +11,8 @@ from torch import nn
 
 from common.errors import UserError, close_names
 from lightning_modules import networks  # noqa: F401  (importing it registers the papers' networks with timm)
-from lightning_modules.compat import is_batchnorm
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, first_line, has_parameters
+from lightning_modules.compat import is_batchnorm
 
 ALL = "all"
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-import train
 from common.config.compose import check_config
 from common.config.schema import Config
 from common.files import write_json
@@ -19,6 +19,7 @@ from common.runs.run import write_status
 from evaluation import evaluate as judge
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
+from workflows import train
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
 QUICK = [
@@ -66,7 +67,7 @@ def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] =
     model, _ = build_classifier(config, classes, None)
     (folder / "checkpoints").mkdir(parents=True)
     torch.save({"state_dict": model.state_dict()}, folder / "checkpoints" / "best.ckpt")
-    write_json(folder / "model.json", model.facts())
+    write_json(folder / "model.json", asdict(model.facts()))
     write_json(folder / "data.json", {"classes": list(classes), "positive_class": classes[-1]})
     (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     write_status(folder, "finished", best="checkpoints/best.ckpt")

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
@@ -67,8 +67,7 @@ def masked_by_hand(model: Classifier, image: torch.Tensor, passes: int, seed: in
 def _classifier(name: str, args: dict[str, Any], cut: str | None, size: int, layers: list, logits: int) -> Classifier:
     backbone = build_backbone(name, args, cut, size)
     head = build_head(layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
-    configs = (LossConfig(), OptimizerConfig(), SchedulerConfig())
-    model = Classifier(backbone.module, head, (0.5,) * 3, (0.3,) * 3, max(logits, 2), *configs)
+    model = Classifier(backbone.module, head, max(logits, 2), ModelFacts([0.5] * 3, [0.3] * 3, {}))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 from torch import nn
+from torch.utils.data import DataLoader
 
-from common.config.schema import InferenceConfig, LossConfig, OptimizerConfig, SchedulerConfig
-from lightning_modules.classifier import Classifier
+from common.config.schema import InferenceConfig, LossConfig
+from common.runs.run import ModelFacts
+from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.predictor import Predictor
 
 
@@ -21,13 +24,9 @@ def classifier(logits, classes, weights=None, smoothing=0.0):
     return Classifier(
         Echo(),
         nn.Linear(3, logits),
-        (0.5, 0.4, 0.3),
-        (0.2, 0.1, 0.5),
         classes,
-        LossConfig(label_smoothing=smoothing),
-        OptimizerConfig(),
-        SchedulerConfig(),
-        weights,
+        ModelFacts([0.5, 0.4, 0.3], [0.2, 0.1, 0.5], {}),
+        TrainingSettings(LossConfig(label_smoothing=smoothing), class_weights=weights),
     )
 
 
@@ -92,3 +91,18 @@ def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
     assert not torch.allclose(one, other)
     torch.testing.assert_close(found["probability"], (one + other) / 2 if mirror else one)
     assert torch.equal(found["index"], index)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(classes):
+    model = Classifier.create("resnet18", classes, cut="layer1", image_size=32, lr=0.01)
+    image = torch.rand(4, 3, 32, 32)
+    batch = {"image": image, "label": torch.arange(4) % classes, "index": torch.arange(4)}
+    loader = DataLoader([batch], batch_size=None)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    trainer.fit(model, loader, loader)
+    moved = {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {"backbone", "head"}
+    outputs = trainer.predict(model, loader)
+    torch.testing.assert_close(outputs[0]["probability"].sum(1), torch.ones(4))

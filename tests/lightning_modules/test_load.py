@@ -97,5 +97,5 @@ def test_a_folder_that_cannot_be_loaded_is_one_line(run, damage, words):
 
 
 def test_a_folder_without_a_run(tmp_path):
-    with pytest.raises(UserError, match="is no run of Karyocyte"):
+    with pytest.raises(UserError, match="not a run of Karyocyte"):
         load_run(tmp_path)

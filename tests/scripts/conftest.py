@@ -22,7 +22,7 @@ def cell_images(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def cell_runs(cell_images) -> list[Path]:
     """Two runs of one fold on ``cell_images``, without passes, with mirrored images."""
-    import train
+    from workflows import train
 
     data = ["data=folder", "data.positive_class=all", f"data_dir={cell_images}", "inference.mirror=true"]
     configs = [small_config(cell_images.parent, *TINY, f"seed={seed}", "name=cells", data=data) for seed in range(2)]

@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import train
 from common.files import sha256_of_file
 from common.paths import ROOT
 from common.predictions import read_predictions
@@ -27,6 +26,7 @@ from tests.helpers.images import break_image, cell_image, write_class_folders, w
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config, write_untrained_run
 from tests.scripts.conftest import TINY
+from workflows import train
 
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
 

@@ -4,10 +4,10 @@ import os
 import signal
 import sys
 
-import train
 from common.config.compose import check_config
 from lightning_modules.callbacks import StepSeed
 from tests.helpers.training import composed
+from workflows import train
 
 
 def main(stage: int, epoch: int, batch: int, overrides: list[str]) -> None:

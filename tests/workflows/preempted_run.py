@@ -16,11 +16,11 @@ from typing import NamedTuple
 import pytest
 
 import train
-import workflows.train
 from common.config.schema import Config
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
 from lightning_modules.callbacks import StepSeed
+from workflows import train as training
 
 
 class Place(NamedTuple):
@@ -53,8 +53,8 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
 def run_unjudged(config: Config) -> Path:
     """Train and predict; the judgement takes most of the time of a small run, and comes from the predictions alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflows.train, "report", lambda *_: None)
-        return train.run(config)
+        patch.setattr(training, "report", lambda *_: None)
+        return training.run(config)
 
 
 def preempted(config: Config, place: Place, signum: int = signal.SIGTERM) -> Preempted:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import train
 from common.predictions import read_predictions
 from common.runs.run import Run
 from datamodules.inference.run_images import from_test_part
@@ -20,6 +19,7 @@ from lightning_modules.load import load_run
 from scripts.evaluate import app
 from tests.helpers.images import cell_image, write_class_folders, write_image, write_prelim
 from tests.helpers.training import small_config
+from workflows import train
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-import train
 from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.history import read_history
 from common.runs.run import is_finished, read_status
 from tests.helpers.training import SMALL, small_config
+from workflows import train
 
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]

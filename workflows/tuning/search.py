@@ -29,7 +29,8 @@ from common.runs.lifecycle import Pruned
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import MetricReporter
-from lightning_modules.stages.fit import read_score, set_up_torch
+from lightning_modules.stages.fit import read_score
+from lightning_modules.trainer import set_up_torch
 from workflows import train
 from workflows.tuning.results import SearchReport, override
 from workflows.tuning.space import check_space, with_values

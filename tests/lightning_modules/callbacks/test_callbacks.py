@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from common.config.schema import StageConfig
+from common.config.schema import OptimizerConfig
 from common.errors import UserError
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import (
@@ -14,6 +14,7 @@ from lightning_modules.callbacks import (
     StepSeed,
     resume_checkpoint,
 )
+from lightning_modules.classifier import StageSettings
 from tests.helpers.training import small_config
 from tests.lightning_modules.memory_data import MemoryData
 
@@ -24,7 +25,6 @@ def model(tmp_path):
 
 
 def fit(model, *callbacks, epochs=1):
-    model.learning_rate = 1e-3
     trainer = Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=list(callbacks),
@@ -34,7 +34,7 @@ def fit(model, *callbacks, epochs=1):
 
 
 def test_modes_after_a_validation_are_those_of_the_stage(model):
-    stage = StageConfig(train=("layer2",), lr=1e-3, batchnorm="frozen")
+    stage = StageSettings(1e-3, OptimizerConfig(), train=("layer2",), batchnorm="frozen")
     modes = []
 
     class Watch(StagedUnfreezing):
@@ -51,7 +51,7 @@ def test_modes_after_a_validation_are_those_of_the_stage(model):
 
 
 def test_a_checkpoint_of_another_stage_is_refused():
-    stage = StageConfig(lr=1e-3)
+    stage = StageSettings(1e-3, OptimizerConfig())
     state = StagedUnfreezing("head", 0, stage).state_dict()
     with pytest.raises(UserError, match="of stage 'head', not 'finetune'"):
         StagedUnfreezing("finetune", 1, stage).load_state_dict(state)

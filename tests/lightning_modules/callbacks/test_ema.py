@@ -9,7 +9,8 @@ from pytorch_lightning import Callback
 from common.errors import UserError
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.ema import decay_after
-from lightning_modules.stages.fit import load_checkpoint, train_stages
+from lightning_modules.checkpoint_io import load_checkpoint
+from lightning_modules.stages.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.memory_data import MemoryData
 

@@ -1,6 +1,7 @@
 """Stages: what trains, what stays bit for bit, and what follows from what."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -11,9 +12,11 @@ from common.files import write_json
 from common.runs.history import read_history
 from common.runs.run import write_status
 from lightning_modules.build import build_classifier
+from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
 from lightning_modules.stages import fit as staged_training
-from lightning_modules.stages.fit import load_checkpoint, stages_of, train_stages
+from lightning_modules.stages.fit import train_stages
+from lightning_modules.stages.plan import stages_of
 from tests.helpers.training import small_config
 from tests.lightning_modules.memory_data import MemoryData
 
@@ -193,8 +196,8 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     with pytest.raises(UserError, match="no finished run"):
         build(small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}"))
     write_status(tmp_path / "first", "finished", best=stages[-1].best)
-    write_json(tmp_path / "first" / "data.json", {"classes": ["hem", "all"]})
-    write_json(tmp_path / "first" / "model.json", model.facts())
+    write_json(tmp_path / "first" / "data.json", {"classes": ["hem", "all"], "positive_class": "all"})
+    write_json(tmp_path / "first" / "model.json", asdict(model.facts()))
     follow = small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}")
     assert list(stages_of(follow)) == ["finetune"]
     started, contents = build_classifier(follow, ("hem", "all"), None)
@@ -202,10 +205,10 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     assert len(contents["init_from"]) == 64
     with pytest.raises(UserError, match="its classes are hem, all, here they are all, hem"):
         build_classifier(follow, ("all", "hem"), None)
-    write_json(tmp_path / "first" / "model.json", {"mean": [0.0] * 3, "std": [1.0] * 3})
+    write_json(tmp_path / "first" / "model.json", {"mean": [0.0] * 3, "std": [1.0] * 3, "args": {}})
     with pytest.raises(UserError, match="another mean and std"):
         build(follow)
-    write_json(tmp_path / "first" / "model.json", model.facts())
+    write_json(tmp_path / "first" / "model.json", asdict(model.facts()))
     with pytest.raises(UserError, match="does not fit the model"):
         build(small_config(tmp_path, "model=resnet18", "model.cut=layer1", f"init_from={tmp_path / 'first'}"))
 

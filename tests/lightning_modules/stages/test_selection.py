@@ -5,47 +5,48 @@ from math import inf, nan
 import pandas as pd
 import pytest
 
+from common.config.schema import CallbacksConfig
 from lightning_modules.callbacks.check_and_adjust import SavedWeights
-from lightning_modules.stages.selection import keep, validate_saved
+from lightning_modules.stages.selection import copy_checkpoint, validate_saved
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
 
 
-def choose(tmp_path, scores, mode, monitor="val/acc"):
+def choose(tmp_path, scores, monitor):
     by_path = {tmp_path / each.file: score for each, score in zip(SAVED, scores, strict=True)}
     table = tmp_path / "logs" / "table.csv"
-    found = validate_saved(SAVED, tmp_path, table, lambda path: {monitor: by_path[path], "x": 0}, monitor, mode)
-    return found, pd.read_csv(table)
+    best = validate_saved(SAVED, tmp_path, table, by_path.__getitem__, CallbacksConfig(monitor=monitor))
+    return best, pd.read_csv(table)
 
 
 @pytest.mark.parametrize(
-    ("scores", "mode", "best"),
+    ("scores", "monitor", "best"),
     [
-        pytest.param((0.1, 0.3, 0.2), "max", 1, id="the largest"),
-        pytest.param((0.2, 0.3, 0.1), "min", 2, id="the least"),
-        pytest.param((0.1, 0.3, 0.3), "max", 1, id="of equals the earliest"),
-        pytest.param((0.3, 0.1, 0.1), "min", 1, id="of equal losses the earliest"),
-        pytest.param((nan, 0.3, 0.2), "min", 2, id="a loss that is no number is not the least"),
-        pytest.param((inf, nan, 0.2), "max", 2, id="what is not finite is not the largest"),
+        pytest.param((0.1, 0.3, 0.2), "val/acc", 1, id="the largest"),
+        pytest.param((0.2, 0.3, 0.1), "val/loss", 2, id="the least"),
+        pytest.param((0.1, 0.3, 0.3), "val/acc", 1, id="of equals the earliest"),
+        pytest.param((0.3, 0.1, 0.1), "val/loss", 1, id="of equal losses the earliest"),
+        pytest.param((nan, 0.3, 0.2), "val/loss", 2, id="a loss that is no number is not the least"),
+        pytest.param((inf, nan, 0.2), "val/acc", 2, id="what is not finite is not the largest"),
     ],
 )
-def test_the_best_of_the_saved(tmp_path, scores, mode, best):
-    (file, score), table = choose(tmp_path, scores, mode)
-    assert (file, score) == (SAVED[best].file, scores[best])
+def test_the_best_of_the_saved(tmp_path, scores, monitor, best):
+    chosen, table = choose(tmp_path, scores, monitor)
+    assert chosen == (tmp_path / SAVED[best].file, scores[best])
     assert table["step"].tolist() == [1, 201, 401]
-    assert table["val/acc"].tolist() == pytest.approx(list(scores), nan_ok=True)
+    assert table[monitor].tolist() == pytest.approx(list(scores), nan_ok=True)
 
 
 def test_there_is_none_where_no_score_is_finite(tmp_path):
-    found, table = choose(tmp_path, (nan, inf, -inf), "max", "val/loss")
-    assert found is None
+    best, table = choose(tmp_path, (nan, inf, -inf), "val/loss")
+    assert best is None
     assert len(table) == 3
 
 
 def test_the_best_is_copied_and_itself_stays(tmp_path):
     (tmp_path / "step-000001.ckpt").write_bytes(b"new")
     (tmp_path / "best.ckpt").write_bytes(b"old")
-    keep(tmp_path / "step-000001.ckpt", tmp_path / "best.ckpt")
+    copy_checkpoint(tmp_path / "step-000001.ckpt", tmp_path / "best.ckpt")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         "step-000001.ckpt": b"new",
         "best.ckpt": b"new",

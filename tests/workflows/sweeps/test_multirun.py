@@ -140,7 +140,7 @@ def call(tmp_path, monkeypatch):
 
     def call(*typed):
         trained = []
-        monkeypatch.setattr(train, "run", trained.append)
+        monkeypatch.setattr("workflows.train.run", trained.append)
         places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
         monkeypatch.setattr("sys.argv", ["train.py", *typed, *places])
         with command_line():
