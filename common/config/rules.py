@@ -1,12 +1,17 @@
 """Rules over several groups of the configuration, which no single model of the schema can check."""
 
+from pathlib import Path
+
 from common.config.data import DataConfig, PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
+from common.runs.run import Run
 
 KARYOGRAMS = ("karyograms", "composed_karyograms")  # sources of whole sheets
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend")  # transforms that move a chromosome to another place
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
+DRAWN = ("synthetic", "synthetic_chromosomes")  # sources that read no files
+DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
 
 
 def check_rules(config: Config) -> None:
@@ -29,6 +34,24 @@ def check_rules(config: Config) -> None:
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
+
+
+def check_files(config: Config) -> None:
+    """Check that the files that a run reads exist: a quick answer, before large libraries are imported.
+
+    Raises:
+        UserError: ``data_dir``, ``weights`` or ``init_from`` names something that does not exist.
+    """
+    chromosomes = getattr(config.data, "chromosomes", config.data)
+    if chromosomes.source not in DRAWN:
+        if config.data_dir is None:
+            raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
+        if not Path(config.data_dir).expanduser().exists():
+            raise UserError(f"data_dir={config.data_dir} does not exist: {DATA_DIR_HINT}")
+    if config.weights.endswith(".safetensors") and not Path(config.weights).is_file():
+        raise UserError(f"weights={config.weights} does not exist: name the file, a timm tag, or weights=random")
+    if config.init_from is not None:
+        Run.open_finished(Path(config.init_from))
 
 
 def _check_karyograms(config: Config) -> None:

@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.config.rules import DATA_DIR_HINT
 from common.errors import UserError
 from datamodules.io.decode import SUFFIXES
 from datamodules.manifest.manifest import natural_key
-
-_SAY = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
 
 
 def require_data_dir(data_dir: str | None) -> Path:
@@ -19,12 +18,14 @@ def require_data_dir(data_dir: str | None) -> Path:
         UserError: None is named, or the one named is missing, no folder, or empty.
     """
     if data_dir is None:
-        raise UserError(f"no data folder is named: {_SAY}")
+        raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
     root = Path(data_dir).expanduser()
     if not root.is_dir():
-        raise UserError(f"data folder {root} is {'no folder and no zip' if root.exists() else 'missing'}: {_SAY}")
+        raise UserError(
+            f"data folder {root} is {'no folder and no zip' if root.exists() else 'missing'}: {DATA_DIR_HINT}"
+        )
     if not any(root.iterdir()):
-        raise UserError(f"data folder {root} is empty: {_SAY}")
+        raise UserError(f"data folder {root} is empty: {DATA_DIR_HINT}")
     return root
 
 

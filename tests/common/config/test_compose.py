@@ -6,6 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from common.config.compose import check_config, check_override_order, compose_config
+from common.config.rules import check_files
 from common.errors import UserError
 from common.paths import CONF
 from tests.helpers.sheets import composed_of
@@ -119,6 +120,25 @@ def test_preparation_may_not_move_chromosomes_from_their_places(overrides, key):
 def test_places_are_unknown_in_pictures_of_whole_karyograms():
     with pytest.raises(UserError, match="data=composed_karyograms"):
         check_config(composed(["data=karyograms", "transform=karyograms_within_places"]))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data_dir=null", "data_dir=<folder or zip>"),
+        ("data_dir=absent", "data_dir=absent"),
+        ("weights=absent.safetensors", "weights=absent.safetensors"),
+        ("init_from=absent", "absent"),
+    ],
+)
+def test_files_of_a_run_must_exist(tmp_path, override, words):
+    config = compose_config([f"data_dir={tmp_path}", override])
+    with pytest.raises(UserError, match=words):
+        check_files(config)
+
+
+def test_drawn_images_need_no_files():
+    check_files(compose_config(["data=synthetic_karyograms", "data_dir=null"]))
 
 
 def test_a_configuration_is_frozen():
