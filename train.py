@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 
 from common.cli import heavy_imports
 from common.config.compose import check_config, check_override_order
+from common.config.rules import check_files
 from common.paths import CONF
 from common.sweeps.jobs import command_line, job
 
@@ -15,6 +16,7 @@ def main(composed: DictConfig) -> None:
     with job(composed) as overrides:
         check_override_order(overrides)
         config = check_config(composed)
+        check_files(config)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train
         train.run(config)

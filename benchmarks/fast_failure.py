@@ -17,9 +17,9 @@ HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matp
 MISSING = "no/such/path"
 # What stands for a path where a command line takes something else.
 WRONG_ARGUMENTS = {
-    "train": ("data_dir=no/such/path", "+experiment=no_such"),
+    "train": (f"data_dir={MISSING}",),
     "tune": ("+search=no_such",),
-    "prepare_data": ("data=no_such",),
+    "prepare_data": (f"data_dir={MISSING}",),
     "sbatch": ("+experiment=no_such",),
     "compare": ("--results", MISSING),
     "explain": ("heatmaps", MISSING),
