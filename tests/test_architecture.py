@@ -97,7 +97,6 @@ LONG_COMMAND_LINES: set[str] = {
     "scripts/evaluate.py",
     "scripts/explain.py",
     "scripts/predict.py",
-    "scripts/prepare_data.py",
 }
 
 

@@ -1,0 +1,63 @@
+"""Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from common.cli import console, say, warn
+from common.config.schema import Config
+from common.errors import UserError
+from datamodules.manifest.splits import split
+from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
+from datamodules.sources import scan, sources
+from datamodules.sources._published import is_incomplete
+from datamodules.summary import class_counts, overview, write_kind_sheet
+from datamodules.transforms.presplit_augmentation import expand
+
+
+def prepare_data(config: Config, images: bool = True, sheet: Path | None = None) -> None:
+    """Scan a data set, print its tables and prepare its images.
+
+    Args:
+        config: Its ``data``, ``data_dir``, ``cache_dir``, ``prepare`` and all that decides its split.
+        images: Whether images are prepared, or only unpacked and counted.
+        sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
+
+    Raises:
+        UserError: The images cannot be read or prepared.
+    """
+    cache = Path(config.cache_dir)
+    scanned = scan(config.data, config.data_dir, cache)
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
+    home = sources()[config.data.source].home
+    if home and any(is_incomplete(note) for note in scanned.notes):
+        warn(f"not the whole set: the rest can be had at {home}")
+    if sheet is not None:
+        say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")
+    expansion = expand(scanned, config.data, config.protocol, config.split, config.transform)
+    warn(*expansion.warnings)
+    try:
+        parts = split(expansion.manifest, config.protocol, config.split, config.data.paper_split)
+    except UserError as error:
+        parts = None
+        warn(f"no split: {error}")
+    title = f"protocol={config.protocol}, fold {config.split.fold}"
+    counts = class_counts(expansion.manifest, parts)
+    console.print(_table(overview(expansion.manifest, parts), title), _table(counts, "classes"))
+    if images:
+        prepared = prepared_images(scanned, config.prepare, cache)
+        height, width = prepared.shape[1:3]
+        folder = cache_folder(scanned, config.prepare, cache)
+        originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
+        say(f"prepared: {len(prepared):,} images of {width} x {height} pixels in {folder}", originals)
+
+
+def _table(frame: pd.DataFrame, title: str) -> Table:
+    """A data frame as a table: the first column on the left, numbers on the right."""
+    table = Table(title=title, title_justify="left")
+    for position, column in enumerate(frame.columns):
+        table.add_column(column, justify="right" if position else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(str, row))
+    return table
