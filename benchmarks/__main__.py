@@ -154,7 +154,17 @@ def ensemble(
     import pandas as pd
     from rich.console import Console
 
-    from benchmarks.ensemble import CASES, Settings, fitness_table, measure_fitness, measure_time, read_case, time_table
+    from benchmarks.ensemble import (
+        CASES,
+        Case,
+        RunCase,
+        Settings,
+        fitness_table,
+        measure_fitness,
+        measure_time,
+        read_case,
+        time_table,
+    )
     from common.config.ensemble import GeneticConfig
     from common.errors import UserError
 
@@ -163,7 +173,10 @@ def ensemble(
     console = Console()
     settings = Settings(GeneticConfig(restarts=restarts), rounds, deap_rounds, seeds, evaluations)
     rows = []
-    for case in [*CASES, *([read_case(runs)] if runs else [])]:
+    cases: list[Case | RunCase] = [*CASES]
+    if runs:
+        cases.append(read_case(runs))
+    for case in cases:
         console.print(f"{case.name} ...", highlight=False)
         times = measure_time(case, settings)
         fitness = measure_fitness(case, settings)

@@ -50,11 +50,11 @@ class StageCost:
     training: Cost
 
 
-class OperatorCount(TorchDispatchMode):
+class OperatorCount(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch has no types here
     """Counts the operators that PyTorch starts, views left out."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch has no types here
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
@@ -74,12 +74,13 @@ def stage_costs(config: Config) -> list[StageCost]:
     costs = []
     for name, stage in stages_of(config).items():
         model.configure_stage(stage_settings(config, stage))
-        least = stage.max_epochs
+        most = stage.max_epochs or config.trainer.max_epochs
+        least = most
         if stopping.enabled:
-            least = min(least, 1 + (stage.patience or stopping.patience))
+            least = min(most, 1 + (stage.patience or stopping.patience))
         forward = _count(partial(_forward, model, config))
         training = _count(partial(_train, model, config))
-        costs.append(StageCost(name, least, stage.max_epochs, forward, training))
+        costs.append(StageCost(name, least, most, forward, training))
     return costs
 
 
@@ -98,7 +99,7 @@ def _forward(model: Classifier, config: Config) -> None:
 def _train(model: Classifier, config: Config) -> None:
     logits = model(random_images(config, COUNTED_BATCH, "meta"))
     labels = torch.zeros(COUNTED_BATCH, dtype=torch.long, device="meta")
-    model.loss(logits, labels, weighted=True).backward()
+    torch.autograd.backward(model.loss(logits, labels, weighted=True))
 
 
 def _count(run: Callable[[], None]) -> Cost:

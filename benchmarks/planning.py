@@ -154,8 +154,9 @@ def plan_sweep(
         planned = [plan_experiment(experiment, images, machine.faster(speed)) for experiment in experiments]
         if speed == 1:
             for row in planned:
-                hours = {f"gpu_hours_{bound}": jobs * row[f"hours_{bound}"] for bound in ("least", "most")}
-                rows.append({**row, "speed": speed, "jobs": jobs, "gpus": 1, **hours})
+                row |= {"speed": speed, "jobs": jobs, "gpus": 1}
+                row |= {f"gpu_hours_{bound}": jobs * row[f"hours_{bound}"] for bound in ("least", "most")}
+                rows.append(row)
         for count in gpus:
             total = {"experiment": "all", "speed": speed, "jobs": jobs * len(experiments), "gpus": count}
             for bound in ("least", "most"):

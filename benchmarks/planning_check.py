@@ -68,7 +68,7 @@ def _step_seconds(model: Classifier, config: Config, steps: int) -> float:
 
     def step() -> None:
         optimizer.zero_grad()
-        model.loss(model(image), label, weighted=True).backward()
+        torch.autograd.backward(model.loss(model(image), label, weighted=True))
         optimizer.step()
 
     return _fastest(step, steps + 1)

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from common.config.base import StrictModel
@@ -50,37 +51,33 @@ class SlurmConfig(StrictModel):
 
 
 ClusterConfig = HereConfig | LocalConfig | SlurmConfig
-_ADAPTER: TypeAdapter = TypeAdapter(Annotated[ClusterConfig, Field(discriminator="name")])
+_ADAPTER: TypeAdapter[ClusterConfig] = TypeAdapter(Annotated[ClusterConfig, Field(discriminator="name")])
 
 
-def check_cluster(values: Mapping[str, Any] | None) -> ClusterConfig:
+def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     """Return the typed settings of the ``cluster`` node; None: one job after another.
 
     Raises:
         UserError: A key is unknown, or a value has the wrong type or range.
     """
-    if values is None:
+    if node is None:
         return HereConfig()
+    values: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else dict(node)
     try:
-        found = _ADAPTER.validate_python(dict(values))
+        cluster = _ADAPTER.validate_python(values)
     except ValidationError as error:
         raise UserError(_explain(error, values)) from error
-    if isinstance(found, SlurmConfig):
-        _check_pack(found)
-    return found
+    if isinstance(cluster, SlurmConfig) and cluster.pack > 1 and (cluster.nodes, cluster.tasks_per_node) != (1, 1):
+        raise UserError(
+            f"cluster.pack={cluster.pack} puts jobs of one process on one GPU: leave trainer.devices=1 and "
+            "trainer.num_nodes=1, or set cluster.pack=1"
+        )
+    return cluster
 
 
 def known_keys() -> list[str]:
     """Return the keys of all clusters, dotted."""
     return sorted({f"cluster.{name}" for model in (LocalConfig, SlurmConfig) for name in model.model_fields})
-
-
-def _check_pack(cluster: SlurmConfig) -> None:
-    if cluster.pack > 1 and (cluster.nodes, cluster.tasks_per_node) != (1, 1):
-        raise UserError(
-            f"cluster.pack={cluster.pack} puts jobs of one process on one GPU: leave trainer.devices=1 and "
-            "trainer.num_nodes=1, or set cluster.pack=1"
-        )
 
 
 def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:

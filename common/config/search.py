@@ -34,7 +34,7 @@ class DimensionConfig(StrictModel):
         """The ends of the range, or all choices."""
         if self.choices is not None:
             return self.choices
-        return (self.low, self.high)
+        return tuple(end for end in (self.low, self.high) if end is not None)
 
     def __str__(self) -> str:
         if self.choices is not None:

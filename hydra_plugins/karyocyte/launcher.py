@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from common.cli import INTERRUPTED, console, say, warn
 from common.compat import run_in_process
@@ -21,7 +21,7 @@ from common.errors import UserError
 from common.runs.lifecycle import locked
 from common.sweeps import records as sweeps
 from common.sweeps.jobs import Task, job_failed
-from common.sweeps.records import Sweep
+from common.sweeps.records import Job, Sweep
 
 VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"
 POLL_SECONDS = 0.1
@@ -56,8 +56,7 @@ class KaryocyteLauncher(Launcher):
         """
         if "TORCHELASTIC_RUN_ID" in os.environ:
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
-        values = OmegaConf.to_container(self.cluster) if OmegaConf.is_config(self.cluster) else self.cluster
-        cluster = check_cluster(values)
+        cluster = check_cluster(self.cluster)
         if isinstance(cluster, SlurmConfig):
             from common.sweeps.slurm import check_slurm
 
@@ -126,7 +125,7 @@ class KaryocyteLauncher(Launcher):
             words = tuple(word for word in task.overrides if sweeps.key_of(word).partition(".")[0] in RESOURCES)
             if words not in composed:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
-                cluster = check_cluster(OmegaConf.to_container(config.cluster, resolve=True))
+                cluster = check_cluster(config.cluster)
                 assert isinstance(cluster, SlurmConfig)
                 composed[words] = cluster
             needs.append(composed[words])
@@ -139,7 +138,7 @@ def run_local(cluster: LocalConfig, folder: Path, tasks: Sequence[Task]) -> None
     threads = max(1, (os.cpu_count() or 1) // cluster.jobs)
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
     waiting = list(tasks)
-    running: dict[Task, subprocess.Popen] = {}
+    running: dict[Task, subprocess.Popen[bytes]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < cluster.jobs:
@@ -161,7 +160,7 @@ def run_local(cluster: LocalConfig, folder: Path, tasks: Sequence[Task]) -> None
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
     """The tasks, each job once: jobs that differ in keys of the cluster alone are one job."""
-    jobs = {}
+    jobs: dict[str, tuple[Job, tuple[str, ...], int]] = {}
     for number, overrides in enumerate(job_overrides, first):
         job = sweeps.job_of(overrides)
         jobs.setdefault(job.key, (job, tuple(overrides), number))

@@ -28,7 +28,7 @@ SEED_AND_FOLD = ("seed", "fold", "split.fold")
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
 COSTS = ("images_seen", "wall_seconds", "total_hours", "device", "gpu_hours", "cpu_hours")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
-ENDS = ("value", "low", "high")
+Key = tuple[Any, ...]  # what the runs of a row share
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +178,8 @@ def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
     Raises:
         UserError: Two runs are of the same fold and seed.
     """
-    rows: dict[tuple, Row] = {}
-    by_overrides: dict[tuple, tuple] = {}
+    rows: dict[Key, Row] = {}
+    by_overrides: dict[Key, Key] = {}
     unfinished = []
     for status in statuses:
         if status.state != "finished" or status.run is None or not status.run.has(RunFile.PREDICTIONS):
@@ -228,7 +228,7 @@ def run_costs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
 
 def _row_cells(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
     failed = sum(status.is_bad for status in row.unfinished)
-    cells = {
+    cells: dict[str, Any] = {
         "label": row.label,
         "experiment": row.name,
         "source": row.source,
@@ -285,7 +285,7 @@ def _remarks(row: Row) -> list[str]:
     folds = {fold for fold, _ in places}
     gaps = []
     for seed in sorted({seed for _, seed in places}, key=str):
-        lacking = sorted(fold for fold in folds if (fold, seed) not in places)
+        lacking = sorted((fold for fold in folds if (fold, seed) not in places), key=str)
         if lacking:
             gaps.append(f"seed {seed} lacks fold {', '.join(map(str, lacking))}")
     if gaps:  # the mean then weighs the other folds more
@@ -303,7 +303,7 @@ def _shared_overrides(status: JobStatus) -> dict[str, str]:
     return {name: status.overrides[name] for name in sorted(status.overrides) if name not in own}
 
 
-def _key_by_identity(status: JobStatus, rows: Iterable[tuple]) -> tuple | None:
+def _key_by_identity(status: JobStatus, rows: Iterable[Key]) -> Key | None:
     """The row whose configuration an unfinished run shares, by what it wrote before it ended."""
     identity = status.run.identity if status.run else {}
     if not identity or status.run is None:

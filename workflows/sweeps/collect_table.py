@@ -49,9 +49,13 @@ def collected_table(rows: Sequence[Mapping[str, Any]], width: int, confidence: f
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         is_label = column.heading == "label"
-        justify = "left" if column.is_text else "right"
-        least = min(LABEL_WIDTH, longest) if is_label else None
-        table.add_column(column.heading, overflow="fold", justify=justify, no_wrap=not is_label, min_width=least)
+        table.add_column(
+            column.heading,
+            overflow="fold",
+            justify="left" if column.is_text else "right",
+            no_wrap=not is_label,
+            min_width=min(LABEL_WIDTH, longest) if is_label else None,
+        )
     for row in rows:
         table.add_row(*[Text(column.cell(row)) for column in columns])
     notes = [f"below each value: its {100 * confidence:.4g} % interval {_interval_kind(rows, each)}"]

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from common.config.cluster import SlurmConfig, check_cluster
 from common.config.overrides import quote_path
 from common.errors import UserError
@@ -88,7 +86,7 @@ def expand_batches(
             # What says which jobs there are is left out: in a job, it would start them all again.
             words = tuple(word for word in job if sweeps.key_of(word) != "sweep")
             composed = expanded.job_config(words)
-            cluster = check_cluster(OmegaConf.to_container(composed.cluster, resolve=True))
+            cluster = check_cluster(composed.cluster)
             if not isinstance(cluster, SlurmConfig):
                 raise UserError(f"+cluster={cluster.name} is no Slurm: leave it out, or say +cluster=slurm")
             command = (python, str(ROOT / check_job(words, composed)), *words)

@@ -157,7 +157,7 @@ def share_trained(progress: Mapping[str, Any]) -> float:
     """Return the share of a run's training that is done, 0 to 1: stages count alike, each by its steps."""
     try:
         within = 1.0 if progress.get("over") else min(1.0, progress["step"] / max(progress["steps"], 1))
-        return (progress["stage"] - 1 + within) / progress["stages"]
+        return float((progress["stage"] - 1 + within) / progress["stages"])
     except (KeyError, TypeError):
         return 0.0
 
@@ -179,7 +179,8 @@ def time_left(statuses: Sequence[JobStatus]) -> float | None:
         return max(left)
     durations = [status.seconds for status in statuses if status.state == "finished" and status.seconds is not None]
     if not durations:
-        durations = [status.seconds + status.seconds_left for status in running if status.seconds is not None]
+        begun = zip(running, left, strict=True)
+        durations = [status.seconds + rest for status, rest in begun if status.seconds is not None]
     if not durations:
         return None
     return max(max(left), (sum(left) + waiting * median(durations)) / len(running))
@@ -220,24 +221,28 @@ def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
 
 
 def _seconds_left(progress: Mapping[str, Any]) -> float | None:
-    left = progress.get("seconds_left")
+    left: float | None = progress.get("seconds_left")
     if left is None:
         return None
-    return max(0.0, left - max(0.0, time.time() - progress.get("updated", 0.0)))
+    since = time.time() - progress.get("updated", 0.0)
+    return max(0.0, left - max(0.0, since))
 
 
 def _seconds(state: str, run: Run | None, record: Mapping[str, Any]) -> float | None:
     """Wall time of a run: as measured, else as its training says, else as its record does."""
-    if run:
-        if state == "running" and run.progress:
-            return run.progress.get("seconds")
-        if run.usage:
-            return run.usage["wall_seconds"]
-        if state == "finished" and run.status.wall_seconds is not None:
-            return run.status.wall_seconds
+    seconds: float | None = None  # as the record says
     if state in ("finished", "failed") and "started" in record and "updated" in record:
-        return record["updated"] - record["started"]
-    return None
+        seconds = record["updated"] - record["started"]
+    if run is None:
+        return seconds
+    if state == "running" and run.progress:
+        trained: float | None = run.progress.get("seconds")
+        return trained
+    if run.usage:
+        return float(run.usage["wall_seconds"])
+    if state == "finished" and run.status.wall_seconds is not None:
+        return run.status.wall_seconds
+    return seconds
 
 
 def _metric(run: Run) -> dict[str, float | None]:

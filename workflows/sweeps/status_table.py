@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -44,8 +44,8 @@ STYLES = {
 SHOWN_FIRST = ("failed", "lost", "running", "interrupted", "preempted", "pruned", "finished", "waiting")
 SELF_EXPLANATORY = ("experiment", "name", "protocol", ADDRESS)  # keys whose values need no name
 ERROR_LENGTH = 240  # characters of an error's last line
-PROGRESS_COLUMNS = ("stage_name", "stage", "stages", "epoch", "epochs", "step", "steps", "images_seen")
-PROGRESS_COLUMNS += ("monitor", "best")
+PROGRESS_COLUMNS = ["stage_name", "stage", "stages", "epoch", "epochs", "step", "steps", "images_seen"]
+PROGRESS_COLUMNS += ["monitor", "best"]
 
 
 def status_report(
@@ -101,7 +101,11 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
     names = short_names(keys)
     rows = []
     for status in statuses:
-        row = {"job": status.key, **{names[key]: status.overrides.get(key) for key in keys}, "state": status.state}
+        row: dict[str, Any] = {
+            "job": status.key,
+            **{names[key]: status.overrides.get(key) for key in keys},
+            "state": status.state,
+        }
         row |= {name: status.progress.get(name) for name in PROGRESS_COLUMNS}
         row |= {METRIC: status.metric.get("value")}
         row |= {f"{METRIC}_{end}": status.metric.get(end) for end in ("low", "high")}
@@ -172,8 +176,7 @@ def _table(statuses: Sequence[JobStatus], keys: Sequence[str], width: int) -> Ta
         if any(texts):
             cells[name] = texts
             is_figure = name in ("best so far", METRIC, "time")
-            justify = "right" if name in (METRIC, "time") else "left"
-            table.add_column(name, overflow="fold", no_wrap=is_figure, justify=justify)
+            table.add_column(name, overflow="fold", no_wrap=is_figure, justify="right" if is_figure else "left")
     for place, status in enumerate(statuses):
         own = [Text(status.overrides.get(key, "-")) for key in keys]
         state = Text(status.state, style=STYLES.get(status.state, ""))

@@ -153,7 +153,7 @@ def override(key: str, value: Value, composed: DictConfig | None = None) -> str:
     return f"{'+' if is_new else ''}{key}={text}"
 
 
-def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str, facts: dict) -> None:
+def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str, facts: Mapping[str, Any]) -> None:
     """Draw the validation loss of each trial over the value of one key (paper 001, figures 3.3 and 3.4).
 
     Finished trials are filled and pruned ones hollow, both at their best epoch and coloured by the validation accuracy;
@@ -176,7 +176,7 @@ def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str,
         drawn = drawn.assign(place=drawn[key].map(names.index).astype(float))
     failed = drawn[drawn["state"] == "failed"]
     measured = drawn[(drawn["state"] != "failed") & drawn["val_loss"].notna()]
-    with canvas(path, (7.4, 5.2), facts) as figure:
+    with canvas(path, (7.4, 5.2), dict(facts)) as figure:
         axis = figure.subplots()
         _scale_places(axis, drawn[key], drawn["place"], log)
         _draw_losses(axis, measured)
@@ -184,14 +184,20 @@ def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str,
         if len(finished):
             values = finished[monitor].astype(float)
             best = finished.loc[values.idxmin() if monitor.endswith("loss") else values.idxmax()]
-            style = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.6, "zorder": 5}
+            style: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.6, "zorder": 5}
             label = f"best by validation {_label(monitor.split('/')[-1])}"
             axis.scatter(best["place"], best["val_loss"], 4 * MARK_SIZE, label=label, **style)
         if len(failed):
-            edge = {"transform": axis.get_xaxis_transform(), "clip_on": False, "zorder": 4, "linewidths": 2}
+            edge: dict[str, Any] = {
+                "marker": "x",
+                "transform": axis.get_xaxis_transform(),
+                "clip_on": False,
+                "zorder": 4,
+                "linewidths": 2,
+            }
             heights = np.full(len(failed), FAILED_HEIGHT)
             label = f"failed ({len(failed)})"
-            axis.scatter(failed["place"], heights, MARK_SIZE, COLOURS[1], "x", label=label, **edge)
+            axis.scatter(failed["place"], heights, MARK_SIZE, COLOURS[1], label=label, **edge)
         axis.set(xlabel=f"{_label(key)} ({key})", ylabel="validation loss at the best epoch")
         if len(drawn):
             figure.legend(loc="outside lower center", ncols=4)
@@ -210,9 +216,9 @@ def _draw_losses(axis: Axes, trials: pd.DataFrame) -> None:
         rows = (trials["state"] == state).to_numpy()
         if rows.any():
             faces = colours[rows] if state == "finished" else "none"
-            style = {"edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
+            style: dict[str, Any] = {"edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
             axis.scatter(trials["place"][rows], losses[rows], MARK_SIZE, facecolors=faces, **style)
-            grey = {"edgecolors": "#777777", "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
+            grey: dict[str, Any] = {"edgecolors": "#777777", "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
             axis.scatter([], [], MARK_SIZE, facecolors="#777777" if state == "finished" else "none", **grey)
     # One bad trial's loss would flatten all others; and the topmost must not meet the crosses.
     if losses.max() > 5 * losses.min() > 0:

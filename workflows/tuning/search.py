@@ -34,7 +34,7 @@ from lightning_modules.trainer import set_up_torch
 from workflows import train
 from workflows.tuning.results import SearchReport, override
 from workflows.tuning.space import check_space, with_values
-from workflows.tuning.study import SharedStudy, open_study
+from workflows.tuning.study import Direction, SharedStudy, open_study
 
 # Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,
 # however early the stage before had ended.
@@ -59,7 +59,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     name = study_name(search, config, identity)
     folder = Path(config.output_dir) / "studies" / name
     mode = config.callbacks.mode
-    direction = "minimize" if mode == "min" else "maximize"
+    direction: Direction = "minimize" if mode == "min" else "maximize"
     report = SearchReport(folder, search, config.callbacks.monitor, mode, facts, typed, composed)
     with open_study(Path(search.storage or folder / "journal.log"), name, search, direction) as study:
         goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"

@@ -1,4 +1,4 @@
-"""What is searched, checked against the configuration before anything heavy is loaded."""
+"""The space of a search, checked against the configuration before anything heavy is imported."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from common.config.schema import Config
 from common.config.search import SearchConfig, Value
 from common.errors import UserError
 
-# What a search rests on: it cannot be searched. The last line decides which validation images there are, and trials
-# judged by different images cannot be compared.
-FIXED = ("name", "output_dir", "cache_dir", "resume", "callbacks.monitor", "logger", "evaluation")
-FIXED += ("data", "data_dir", "protocol", "split", "trainer.limit_val_batches")
+# What a search rests on: it cannot be searched. The last line decides on the validation images, and trials that are
+# evaluated on different images cannot be compared.
+FIXED = ["name", "output_dir", "cache_dir", "resume", "callbacks.monitor", "logger", "evaluation"]
+FIXED += ["data", "data_dir", "protocol", "split", "trainer.limit_val_batches"]
 
 
 def check_space(search: SearchConfig, composed: DictConfig) -> Config:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import optuna
@@ -24,6 +24,7 @@ from common.errors import UserError
 from common.seeds import derive_seed
 
 HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname()  # two nodes of Slurm may share a machine, in tests
+Direction = Literal["minimize", "maximize"]
 ATTEMPTS = 3  # of one trial: a process that dies each time does not die by chance
 POLL = 2.0  # seconds between two looks at the trial of another process
 BEAT = 5.0  # seconds between two heartbeats, at most
@@ -133,7 +134,7 @@ class SharedStudy:
     ``localflock``), GPFS, BeeGFS with its remote locks switched on.
     """
 
-    def __init__(self, journal: Path, name: str, search: SearchConfig, direction: str) -> None:
+    def __init__(self, journal: Path, name: str, search: SearchConfig, direction: Direction) -> None:
         self.search = search
         self.distributions = {key: _distribution(dimension) for key, dimension in search.space.items()}
         self.heartbeats = Heartbeats(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
@@ -234,7 +235,7 @@ class SharedStudy:
 
 
 @contextmanager
-def open_study(journal: Path, name: str, search: SearchConfig, direction: str) -> Iterator[SharedStudy]:
+def open_study(journal: Path, name: str, search: SearchConfig, direction: Direction) -> Iterator[SharedStudy]:
     """Open a study, or begin it, with the heartbeats of this process.
 
     Args:
