@@ -40,9 +40,6 @@ class JobStatus:
         error: The error of one that failed; else None.
         note: A remark on its state.
         last_change: When it last wrote a file, seconds since the epoch.
-        seconds: Wall time so far; None where unknown.
-        seconds_left: At the present pace, at most; None where unknown.
-        metric: The test metric with its interval: "value", "low", "high"; {} where there is none yet.
     """
 
     key: str
@@ -54,9 +51,6 @@ class JobStatus:
     error: str | None = None
     note: str | None = None
     last_change: float | None = None
-    seconds: float | None = None
-    seconds_left: float | None = None
-    metric: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def is_bad(self) -> bool:
@@ -67,6 +61,37 @@ class JobStatus:
     def host(self) -> str | None:
         """The machine that it runs on, or ran."""
         return self.record.get("host") or self.progress.get("host")
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time so far: as measured, else as its training says, else as its record does; None where unknown."""
+        seconds: float | None = None
+        if self.state in ("finished", "failed") and {"started", "updated"} <= self.record.keys():
+            seconds = self.record["updated"] - self.record["started"]
+        if self.state == "running" and self.progress:
+            seconds = self.progress.get("seconds")
+        elif self.run and self.run.usage:
+            seconds = self.run.usage["wall_seconds"]
+        elif self.run and self.state == "finished" and self.run.status.wall_seconds is not None:
+            seconds = self.run.status.wall_seconds
+        return seconds
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that a running job may still take at the present pace, at most; None where unknown."""
+        left = self.progress.get("seconds_left")
+        if self.state != "running" or left is None:
+            return None
+        since = time.time() - self.progress.get("updated", 0.0)
+        return float(max(0.0, left - max(0.0, since)))
+
+    @property
+    def metric(self) -> Mapping[str, float | None]:
+        """The test metric with its interval: "value", "low", "high"; {} where there is none yet."""
+        if self.run is None or self.state != "finished":
+            return {}
+        test = read_whole_json(self.run.path(RunFile.METRICS)).get("test") or {}
+        return (test.get("metrics") or {}).get(METRIC) or {}
 
 
 def sweep_statuses(folder: Path, silence: float = SILENCE) -> list[JobStatus]:
@@ -90,19 +115,10 @@ def run_status(folder: Path, silence: float = SILENCE) -> JobStatus:
     last_change = run.last_change()
     if state == "running":
         state, note = _check_alive(run.progress, last_change, silence)
-    return JobStatus(
-        key=str(folder),
-        overrides=run_overrides(run),
-        state=state,
-        run=run,
-        progress=run.progress,
-        error=run.status.error if state == "failed" else None,
-        note=note,
-        last_change=last_change,
-        seconds=_seconds(state, run, {}),
-        seconds_left=_seconds_left(run.progress) if state == "running" else None,
-        metric=_metric(run) if state == "finished" else {},
-    )
+    error = None
+    if state == "failed":
+        error = run.status.error
+    return JobStatus(str(folder), run_overrides(run), state, run, {}, run.progress, error, note, last_change)
 
 
 def run_overrides(run: Run) -> dict[str, str]:
@@ -120,24 +136,26 @@ def run_overrides(run: Run) -> dict[str, str]:
 
 def varying_keys(statuses: Sequence[JobStatus]) -> list[str]:
     """Return the keys whose values are not the same for all; a key that only some have varies too."""
-    keys = dict.fromkeys(key for status in statuses for key in status.overrides)
-    return [key for key in keys if len({status.overrides.get(key) for status in statuses}) > 1]
+    import pandas as pd
+
+    table = pd.DataFrame([status.overrides for status in statuses], dtype=object)
+    return list(table.columns[table.nunique(dropna=False) > 1])
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
     """Return the last part of each key (``split.fold``: fold); the whole key where two share it."""
-    counts = Counter(key.split(".")[-1] for key in keys)
-    names = {}
-    for key in keys:
-        last = key.split(".")[-1]
-        names[key] = last if counts[last] == 1 else key
-    return names
+    last = {key: key.split(".")[-1] for key in keys}
+    counts = Counter(last.values())
+    for key, name in last.items():
+        if counts[name] > 1:
+            last[key] = key
+    return last
 
 
 def count_states(statuses: Sequence[JobStatus]) -> dict[str, int]:
     """Return the number of jobs in each state that occurs, finished ones first."""
     counts = Counter(status.state for status in statuses)
-    return {state: counts[state] for state in dict.fromkeys([*ORDER, *counts]) if counts[state]}
+    return dict(sorted(counts.items(), key=lambda item: ORDER.index(item[0])))
 
 
 def is_over(statuses: Sequence[JobStatus]) -> bool:
@@ -149,14 +167,21 @@ def share_done(statuses: Sequence[JobStatus]) -> float:
     """Return the share of the work that is done, 0 to 1: each job counts alike, one that runs by its steps."""
     if not statuses:
         return 1.0
-    shares = [share_trained(status.progress) if status.state in TO_COME else 1.0 for status in statuses]
-    return sum(shares) / len(shares)
+    done = 0.0
+    for status in statuses:
+        if status.state in TO_COME:
+            done += share_trained(status.progress)
+        else:
+            done += 1
+    return done / len(statuses)
 
 
 def share_trained(progress: Mapping[str, Any]) -> float:
     """Return the share of a run's training that is done, 0 to 1: stages count alike, each by its steps."""
     try:
-        within = 1.0 if progress.get("over") else min(1.0, progress["step"] / max(progress["steps"], 1))
+        within = min(1.0, progress["step"] / max(progress["steps"], 1))
+        if progress.get("over"):
+            within = 1.0
         return float((progress["stage"] - 1 + within) / progress["stages"])
     except (KeyError, TypeError):
         return 0.0
@@ -168,89 +193,52 @@ def time_left(statuses: Sequence[JobStatus]) -> float | None:
     A waiting job is taken to last as long as the median of the finished ones; where none is, of the running ones.
     Where nothing runs, the time is unknown: nobody knows when a waiting job begins.
     """
-    running = [status for status in statuses if status.state == "running"]
-    waiting = sum(status.state in ("waiting", "preempted") for status in statuses)
-    if not running and not waiting:
-        return 0.0
-    left = [status.seconds_left for status in running if status.seconds_left is not None]
-    if not running or len(left) < len(running):
-        return None
+    waiting = 0
+    left: list[float] = []
+    begun: list[float] = []
+    finished: list[float] = []
+    for status in statuses:
+        if status.state == "running":
+            if status.seconds_left is None:
+                return None
+            left.append(status.seconds_left)
+            begun.append((status.seconds or 0.0) + status.seconds_left)
+        elif status.state in ("waiting", "preempted"):
+            waiting += 1
+        elif status.state == "finished" and status.seconds is not None:
+            finished.append(status.seconds)
+    if not left:
+        return None if waiting else 0.0
     if not waiting:
         return max(left)
-    durations = [status.seconds for status in statuses if status.state == "finished" and status.seconds is not None]
-    if not durations:
-        begun = zip(running, left, strict=True)
-        durations = [status.seconds + rest for status, rest in begun if status.seconds is not None]
-    if not durations:
-        return None
-    return max(max(left), (sum(left) + waiting * median(durations)) / len(running))
+    return max(max(left), (sum(left) + waiting * median(finished or begun)) / len(left))
 
 
 def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
     record_file = folder / "jobs" / f"{job.key}.json"
     record = read_whole_json(record_file)
     state = record.get("status", "waiting")
-    error = record.get("error")
+    last_change = _last_write(record_file)
+    run = None
+    progress: Mapping[str, Any] = {}
+    if record.get("run"):
+        run = Run(Path(record["run"]))
+        last_change = max(last_change or 0.0, run.last_change() or 0.0) or None
+    error = None
     note = None
-    run = Run(Path(record["run"])) if record.get("run") else None
-    changes = [_last_write(record_file), run.last_change() if run else None]
-    last_change = max((change for change in changes if change is not None), default=None)
     if state == "running":
         state, note = _check_alive(record, last_change, silence)
     elif state == "finished" and run and not run.is_finished:
         state = "waiting"
         note = GONE
     elif state == "lost":
-        note = error
-    # What an earlier attempt left says nothing about one that has not begun.
-    progress = run.progress if run and state != "waiting" else {}
-    return JobStatus(
-        key=job.key,
-        overrides={key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in job.overrides)},
-        state=state,
-        run=run,
-        record=record,
-        progress=progress,
-        error=error if state == "failed" else None,
-        note=note,
-        last_change=last_change,
-        seconds=_seconds(state, run, record),
-        seconds_left=_seconds_left(progress) if state == "running" else None,
-        metric=_metric(run) if run and state == "finished" else {},
-    )
-
-
-def _seconds_left(progress: Mapping[str, Any]) -> float | None:
-    left: float | None = progress.get("seconds_left")
-    if left is None:
-        return None
-    since = time.time() - progress.get("updated", 0.0)
-    return max(0.0, left - max(0.0, since))
-
-
-def _seconds(state: str, run: Run | None, record: Mapping[str, Any]) -> float | None:
-    """Wall time of a run: as measured, else as its training says, else as its record does."""
-    seconds: float | None = None  # as the record says
-    if state in ("finished", "failed") and "started" in record and "updated" in record:
-        seconds = record["updated"] - record["started"]
-    if run is None:
-        return seconds
-    if state == "running" and run.progress:
-        trained: float | None = run.progress.get("seconds")
-        return trained
-    if run.usage:
-        return float(run.usage["wall_seconds"])
-    if state == "finished" and run.status.wall_seconds is not None:
-        return run.status.wall_seconds
-    return seconds
-
-
-def _metric(run: Run) -> dict[str, float | None]:
-    test = read_whole_json(run.path(RunFile.METRICS)).get("test") or {}
-    metric = (test.get("metrics") or {}).get(METRIC)
-    if not metric:
-        return {}
-    return {name: metric.get(name) for name in ("value", "low", "high")}
+        note = record.get("error")
+    elif state == "failed":
+        error = record.get("error")
+    if run and state != "waiting":  # what an earlier attempt left says nothing about one that has not begun
+        progress = run.progress
+    overrides = dict(word.lstrip("+~").partition("=")[::2] for word in job.overrides)
+    return JobStatus(job.key, overrides, state, run, record, progress, error, note, last_change)
 
 
 def _check_alive(place: Mapping[str, Any], last_change: float | None, silence: float) -> tuple[str, str | None]:

@@ -154,11 +154,12 @@ def test_names_are_as_short_as_they_can_be():
 
 
 def running(left, seconds=10.0):
-    return JobStatus("r", {}, "running", seconds=seconds, seconds_left=left)
+    progress = {"seconds": seconds, "seconds_left": left, "updated": time.time() + LONG_AGO}
+    return JobStatus("r", {}, "running", progress=progress)
 
 
 def finished(seconds):
-    return JobStatus("f", {}, "finished", seconds=seconds)
+    return JobStatus("f", {}, "finished", record={"started": 0.0, "updated": seconds})
 
 
 WAITING = JobStatus("w", {}, "waiting")
