@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +112,11 @@ class Row:
         return source
 
     @property
+    def places(self) -> pd.DataFrame:
+        """Columns fold and seed: a row per run."""
+        return pd.DataFrame([run.place for run in self.runs], columns=["fold", "seed"], dtype=object)
+
+    @property
     def revisions(self) -> list[str]:
         """Of the code, each once."""
         return list(dict.fromkeys(revision for run in self.runs for revision in run.revisions))
@@ -136,8 +140,8 @@ def collect_rows(statuses: Sequence[JobStatus], confidence: float) -> list[dict[
 def run_rows(statuses: Sequence[JobStatus]) -> list[dict[str, Any]]:
     """Return the cells of a row per run: its own metrics with their intervals, as it evaluated itself."""
     keys = [key for key in distinguishing_keys(statuses) if key not in SEED_AND_FOLD]
-    if not keys:
-        keys = [key for key in ("experiment", "name") if any(key in status.overrides for status in statuses)][:1]
+    if not keys and statuses:
+        keys = sorted({"experiment", "name"} & statuses[0].overrides.keys())[:1]
     return [_run_cells(status, job_name(status, keys) or status.key) for status in statuses]
 
 
@@ -233,8 +237,8 @@ def _row_cells(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
         "experiment": row.name,
         "source": row.source,
         "protocol": row.protocol,
-        "folds": _sorted_words(run.place[0] for run in row.runs),
-        "seeds": _sorted_words(run.place[1] for run in row.runs),
+        "folds": " ".join(map(str, sorted(row.places["fold"].dropna().unique()))),
+        "seeds": " ".join(map(str, sorted(row.places["seed"].dropna().unique()))),
         "runs": len(row.runs),
         "failed": failed,
         "missing": len(row.unfinished) - failed,
@@ -271,31 +275,37 @@ def _run_cells(status: JobStatus, label: str) -> dict[str, Any]:
 def _remarks(row: Row) -> list[str]:
     """What a reader of the row must know: what is mixed, what is missing, what was not measured."""
     remarks = []
-    if row.unfinished:
-        names = {"finished": "finished without predictions"}
-        states = Counter(names.get(status.state, status.state) for status in row.unfinished)
-        remarks.append(", ".join(f"{count} {state}" for state, count in states.items()) + ", not in the means")
+    states = Counter(status.state for status in row.unfinished)
+    if states:
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        counts = counts.replace("finished", "finished without predictions")
+        remarks.append(f"{counts}, not in the means")
     if not row.runs:
         return remarks
     if row.similar > 1:
         remarks.append(f"one of {row.similar} configurations of this experiment")
     if len(row.revisions) > 1:
         remarks.append(f"made with revisions {', '.join(row.revisions)}")
-    places = [run.place for run in row.runs]
-    folds = {fold for fold, _ in places}
-    gaps = []
-    for seed in sorted({seed for _, seed in places}, key=str):
-        lacking = sorted((fold for fold in folds if (fold, seed) not in places), key=str)
-        if lacking:
-            gaps.append(f"seed {seed} lacks fold {', '.join(map(str, lacking))}")
+    gaps = _missing_folds(row)
     if gaps:  # the mean then weighs the other folds more
         remarks.append(" and ".join(gaps) + ", the mean is over the runs that are there")
-    measured = sum(run.run.usage is not None for run in row.runs)
-    if measured == 0:
+    unmeasured = [run.run.usage for run in row.runs].count(None)
+    if unmeasured == len(row.runs):
         remarks.append("cost not measured")
-    elif measured < len(row.runs):
-        remarks.append(f"cost measured of {measured} of {len(row.runs)} runs")
+    elif unmeasured:
+        remarks.append(f"cost measured of {len(row.runs) - unmeasured} of {len(row.runs)} runs")
     return remarks
+
+
+def _missing_folds(row: Row) -> list[str]:
+    """The folds that a seed lacks and another one has, in words."""
+    table = row.places
+    gaps = []
+    for seed, own in table.groupby("seed", dropna=False, sort=True)["fold"]:
+        lacking = sorted(set(table["fold"]) - set(own), key=str)
+        if lacking:
+            gaps.append(f"seed {seed} lacks fold {', '.join(map(str, lacking))}")
+    return gaps
 
 
 def _shared_overrides(status: JobStatus) -> dict[str, str]:
@@ -324,56 +334,72 @@ def _label_rows(rows: Sequence[Row]) -> None:
     """Name each row by its experiment; where several share the name, by protocol, data and what else differs."""
     for row in rows:
         row.label = row.name
+    finished = [row for row in rows if row.runs]
     for attribute in ("protocol", "source"):
         for group in _by_label(rows):
-            # The data of what has not run is unknown, and so is its protocol where it was not typed.
-            known = {getattr(row, attribute) for row in group if row.runs or getattr(row, attribute)}
-            for row in group:
-                if row.runs and len(known) > 1:
-                    row.label += f", {getattr(row, attribute) or f'{attribute} unknown'}"
-    for group in _by_label([row for row in rows if row.runs]):
+            _label_by(attribute, group)
+    for group in _by_label(finished):
         _label_differences(group)
-    for row in [row for row in rows if not row.runs]:
-        row.label = row.name + _typed_differences(row, [other for other in rows if other.name == row.name])
+    for row in rows:
+        if not row.runs:
+            row.label = row.name + _typed_differences(row, rows)
     for group in _by_label(rows):
         for number, row in enumerate(group[1:], 2):
             row.label += f" ({number})"
 
 
 def _by_label(rows: Sequence[Row]) -> list[list[Row]]:
-    ordered = sorted(rows, key=lambda row: row.label)
-    return [list(group) for _, group in groupby(ordered, key=lambda row: row.label)]
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.label, []).append(row)
+    return list(groups.values())
+
+
+def _label_by(attribute: str, rows: Sequence[Row]) -> None:
+    """Add protocol or source to the labels of rows where they differ; where a row has not run they may be unknown."""
+    values = {getattr(row, attribute) for row in rows if row.runs or getattr(row, attribute)}
+    if len(values) == 1:
+        return
+    for row in rows:
+        if row.runs:
+            row.label += f", {getattr(row, attribute) or f'{attribute} unknown'}"
 
 
 def _label_differences(rows: Sequence[Row]) -> None:
     """Add to the labels of rows of one experiment, protocol and data in what their runs differ."""
     if len(rows) == 1:
         return
-    identities = [_flat_identity(row.runs[0].run.identity) for row in rows]
-    keys = {key for identity in identities for key in identity}
-    differing = sorted(key for key in keys if len({repr(identity.get(key)) for identity in identities}) > 1)
-    for row, identity in zip(rows, identities, strict=True):
+    table = pd.DataFrame([_flat_identity(row.runs[0].run.identity) for row in rows], dtype=object)
+    differing = sorted(table.columns[table.astype(str).nunique() > 1])
+    for row, identity in zip(rows, table[differing].to_dict("records"), strict=True):
         row.similar = len(rows)
         if 0 < len(differing) <= DIFFERENCES:
-            row.label += "".join(_difference(key, identity.get(key, "-")) for key in differing)
+            row.label += "".join(_difference(key, value) for key, value in identity.items())
         else:
             row.label += f", configuration {row.facts.get('config')}"
 
 
 def _typed_differences(row: Row, rows: Sequence[Row]) -> str:
     """What tells a row without a finished run from others of its experiment, by what was typed for it."""
-    keys = [key for key in row.overrides if len({other.overrides.get(key) for other in rows}) > 1]
-    names = short_names(keys)
-    names |= {"protocol": ""}
-    return "".join(f", {names[key]} {row.overrides[key]}".replace(",  ", ", ") for key in keys)
+    typed = pd.DataFrame([other.overrides for other in rows if other.name == row.name], dtype=object)
+    names = short_names(list(row.overrides))
+    parts = []
+    for key in typed.columns[typed.nunique(dropna=False) > 1]:
+        if key == "protocol" and key in row.overrides:
+            parts.append(f", {row.overrides[key]}")
+        elif key in row.overrides:
+            parts.append(f", {names[key]} {row.overrides[key]}")
+    return "".join(parts)
 
 
 def _difference(key: str, value: Any) -> str:
     """A fact in words; nothing where it is the usual one."""
+    if (key, value) in (("processes", 1), ("sync_batchnorm", False)):
+        return ""
     if key == "processes":
-        return "" if value == 1 else f", {value} processes"
+        return f", {value} processes"
     if key == "sync_batchnorm":
-        return ", sync_batchnorm" if value else ""
+        return ", sync_batchnorm"
     return f", {key} {value}"
 
 
@@ -387,8 +413,3 @@ def _flat_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     if identity.get("config"):
         facts |= pd.json_normalize(identity["config"]).iloc[0].to_dict()
     return facts
-
-
-def _sorted_words(values: Iterable[Any]) -> str:
-    known = {value for value in values if value is not None}
-    return " ".join(map(str, sorted(known, key=lambda value: (str(type(value)), value))))

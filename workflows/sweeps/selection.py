@@ -47,13 +47,14 @@ def select(places: Sequence[str], output_dir: Path) -> Selection:
     """
     if not places:
         return _newest(_sweeps_below(output_dir), output_dir)
-    selections = [_select_one(place, output_dir) for place in places]
-    sweeps = [selection for selection in selections if selection.folder]
-    if sweeps and len(selections) > 1:
-        raise UserError(f"{sweeps[0].name} is a sweep and not named alone: name one sweep, or runs")
-    if sweeps:
-        return sweeps[0]
-    runs = dict.fromkeys(run for selection in selections for run in selection.runs)
+    runs: dict[Path, None] = {}  # in their order, each once
+    for place in places:
+        selection = _select_one(place, output_dir)
+        if selection.folder and len(places) > 1:
+            raise UserError(f"{selection.name} is a sweep and not named alone: name one sweep, or runs")
+        if selection.folder:
+            return selection
+        runs |= dict.fromkeys(selection.runs)
     return Selection("runs", None, tuple(runs))
 
 
@@ -62,22 +63,29 @@ def _select_one(place: str, output_dir: Path) -> Selection:
     if set(place) & PATTERN_CHARACTERS:
         # Path.glob takes no pattern that begins at the root.
         paths = sorted(map(Path, glob.glob(place, recursive=True)))  # noqa: PTH207
-    folders = [path.parent if path.is_file() else path for path in paths]
-    sweeps = [folder for folder in folders if (folder / "sweep.json").is_file()]
-    if sweeps:
-        return _newest(sweeps, output_dir)
-    runs = [run.folder for folder in folders if folder.is_dir() for run in Run.find(folder)]
-    if runs:
+    sweeps = []
+    runs = []
+    for path in paths:
+        folder = path.parent if path.is_file() else path
+        if (folder / "sweep.json").is_file():
+            sweeps.append(folder)
+        elif folder.is_dir():
+            runs += [run.folder for run in Run.find(folder)]
+    if runs and not sweeps:
         return Selection("runs", None, tuple(runs))
     below = _sweeps_below(output_dir)
-    named = [folder for folder in below if place in (folder.name, _name(folder))]
-    if named:
-        return _newest(named, output_dir)
-    problem = "is no run and holds none" if Path(place).exists() else "is neither a folder nor a sweep's name"
-    names = sorted({_name(folder) for folder in below})
-    names = difflib.get_close_matches(place, names, n=3, cutoff=0.5) or names[:10]
-    known = f"; the sweeps below {output_dir} are called {', '.join(names)}" if names else ""
-    raise UserError(f"{place} {problem}: name a sweep, its folder, or run folders{known}")
+    sweeps = sweeps or [folder for folder in below if place in (folder.name, _name(folder))]
+    if sweeps:
+        return _newest(sweeps, output_dir)
+    problem = "is neither a folder nor a sweep's name"
+    if Path(place).exists():
+        problem = "is no run and holds none"
+    message = f"{place} {problem}: name a sweep, its folder, or run folders"
+    names = sorted(set(map(_name, below)))
+    if names:
+        names = difflib.get_close_matches(place, names, n=3, cutoff=0.5) or names[:10]
+        message += f"; the sweeps below {output_dir} are called {', '.join(names)}"
+    raise UserError(message)
 
 
 def _sweeps_below(output_dir: Path) -> list[Path]:

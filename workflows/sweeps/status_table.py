@@ -1,5 +1,6 @@
 """The table of a sweep's status, for the terminal and as CSV."""
 
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -62,7 +63,7 @@ def status_report(
     """
     keys = distinguishing_keys(statuses)
     shown = [status for status in statuses if status.is_bad or not bad]
-    reasons = [_failure(status, keys, bad) for status in shown if status.is_bad]
+    reasons = [_failure(status, keys, bad) for status in statuses if status.is_bad]
     if rows is not None and len(shown) + len(reasons) > rows:
         reasons = reasons[: rows // 4]
         shown = sorted(shown, key=lambda status: SHOWN_FIRST.index(status.state))
@@ -197,11 +198,15 @@ def _wide_progress(status: JobStatus) -> str:
     if status.state in ("finished", "failed"):
         return ""
     if status.state == "running":
-        silence = _silence(status) if status.note == SILENT else None
-        return _joined(_epoch(status) or "preparing", silence)
-    note = None if status.is_bad else status.note
-    next_step = "goes on by itself" if status.state == "preempted" else None
-    return _joined(note, _epoch(status), next_step)
+        progress = _epoch(status) or "preparing"
+        if status.note == SILENT:
+            progress += f", {_silence(status)}"
+        return progress
+    if status.state == "preempted":
+        return _joined(status.note, _epoch(status), "goes on by itself")
+    if status.state == "lost":  # the note is below the table
+        return _epoch(status)
+    return _joined(status.note, _epoch(status))
 
 
 def _failure(status: JobStatus, keys: Sequence[str], whole: bool) -> Text:
@@ -210,7 +215,7 @@ def _failure(status: JobStatus, keys: Sequence[str], whole: bool) -> Text:
         reason = (status.error or "no error was recorded").strip()
         if not whole:
             reason = reason.splitlines()[-1].strip()
-            reason = reason if len(reason) <= ERROR_LENGTH else f"{reason[: ERROR_LENGTH - 3]}..."
+            reason = textwrap.shorten(reason, ERROR_LENGTH, placeholder="...")
     else:
         reason = _joined(status.note, _silence(status))
     return Text.assemble((f"{status.state}: {job_name(status, keys)}: ", STYLES[status.state]), reason)
@@ -233,10 +238,14 @@ def _silence(status: JobStatus) -> str:
     if status.last_change is None:
         return "no sign of life"
     silence = time.time() - status.last_change
-    clock = "%H:%M" if silence < 20 * 3600 else "%Y-%m-%d %H:%M"
+    clock = "%H:%M"
+    if silence > 20 * 3600:
+        clock = "%Y-%m-%d %H:%M"
     since = datetime.fromtimestamp(status.last_change).strftime(clock)
-    place = f" on {status.host}" if status.host else ""
-    return f"no sign of life since {since} ({duration(silence)}){place}"
+    text = f"no sign of life since {since} ({duration(silence)})"
+    if status.host:
+        text += f" on {status.host}"
+    return text
 
 
 def _best(status: JobStatus) -> str:
@@ -274,12 +283,17 @@ def _where(status: JobStatus) -> str:
 
 def _describe_time_left(statuses: Sequence[JobStatus]) -> str:
     left = time_left(statuses)
-    running = sum(status.state == "running" for status in statuses)
-    bad = sum(status.is_bad for status in statuses)
-    if left == 0.0:
-        return f"nothing is left to run; {bad} did not end well" if bad else "all is done"
+    counts = count_states(statuses)
+    running = counts.get("running", 0)
+    bad = counts.get("failed", 0) + counts.get("lost", 0)
+    if left is None and not running:
+        return "nothing runs at the moment"
     if left is None:
-        return "time left unknown" if running else "nothing runs at the moment"
+        return "time left unknown"
+    if left == 0.0 and bad:
+        return f"nothing is left to run; {bad} did not end well"
+    if left == 0.0:
+        return "all is done"
     return f"about {duration(left)} left at most, {running} at a time"
 
 
