@@ -291,7 +291,7 @@ class ImageDataModule(LightningDataModule):
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
-        lines = [f"data: {manifest.source}, protocol={self.protocol}", *map(str, manifest.notes)]
+        lines = [f"data: {manifest.source}, protocol={self.protocol}", *manifest.remarks]
         if manifest.synthetic:
             lines[0] = f"data: {manifest.source} (SYNTHETIC: drawn, no patients), protocol={self.protocol}"
         for part in ("train", "validation", "test", "unused"):
@@ -330,7 +330,8 @@ class ImageDataModule(LightningDataModule):
             frame.to_csv(temporary, index=False)
         write_json(folder / "leaks.json", self.leaks.as_dict())
         classes = {"classes": list(self.manifest.classes), "positive_class": self.manifest.positive_class}
-        write_json(folder / "data.json", {**self.facts(), **classes, "notes": list(self.manifest.notes)})
+        remarks = {"notes": list(self.manifest.notes), "skipped": list(self.manifest.skipped)}
+        write_json(folder / "data.json", {**self.facts(), **classes, **remarks})
         if write_contact_sheet(self.leaks, self.manifest, folder / "near_duplicates.png"):
             self.leaks.write_pairs(folder / "near_duplicates.csv")
 

@@ -69,7 +69,7 @@ def read_dataset(request: ExternalRequest, run: Run) -> ExternalDataset:
     positive_class = str(run.data.positive_class)
     positive = [name for name, own_name in class_map.items() if own_name == positive_class]
     scanned, config = scan_external(_compose(request, run.config), [*positive, positive_class], console.is_terminal)
-    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     if request.submission:
         # Whether a submission is possible is checked before the prediction, which takes long.
         incomplete = [note for note in scanned.notes if is_incomplete(note)]

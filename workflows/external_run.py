@@ -126,7 +126,8 @@ def predict_external(run: Run, folder: Path | None, dataset: ExternalDataset) ->
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
     predicted = predict(trained.classifier, data, config)
     facts = _facts(run, dataset, selection)
-    facts["notes"] = _notes(seen, tested, selection, reason) + _notes_of_own_leaks(run)
+    facts["namesakes"] = list(seen.namesakes(tested["subject"]))
+    facts["notes"] = _notes(seen, selection, len(facts["namesakes"]), reason) + _notes_of_own_leaks(run)
     about = _about(run, folder, dataset, facts, leaks)
     predictions = to_predictions(predicted, frame, selection.parts, trained.classes, trained.positive_class, about)
     return ExternalPredictions(run, folder, data, join_validation(run.predictions, predictions), seen, leaks)
@@ -188,7 +189,8 @@ def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> Eva
         result.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
     about = result.predictions.about
     facts = {key: about[key] for key in ("source", "on", "synthetic", "folds", "leaks", "external")}
-    run.write_data(DataFacts(own.data.classes, own.data.positive_class, notes=data.scanned.notes, **facts))
+    remarks = {"notes": data.scanned.notes, "skipped": data.scanned.skipped}
+    run.write_data(DataFacts(own.data.classes, own.data.positive_class, **remarks, **facts))
     return evaluation
 
 
@@ -240,8 +242,8 @@ def _facts(run: Run, dataset: ExternalDataset, selection: Selection) -> dict[str
     }
 
 
-def _notes(seen: SeenImages, tested: pd.DataFrame, selection: Selection, reason: str | None) -> list[str]:
-    """Return what limits the independence of the data set."""
+def _notes(seen: SeenImages, selection: Selection, namesakes: int, reason: str | None) -> list[str]:
+    """Return what limits the independence of the data set, without names of subjects."""
     notes = []
     for part in LEARNED:
         count = int((selection.seen == part).sum())
@@ -250,10 +252,9 @@ def _notes(seen: SeenImages, tested: pd.DataFrame, selection: Selection, reason:
     known = int((selection.seen[selection.tested] == TEST).sum())
     if known:
         notes.append(f"{known:,} of the images are of the run's own test part: they are not new")
-    namesakes = seen.namesakes(tested["subject"])
     if namesakes:
-        subjects = f"{len(namesakes):,} subjects, {namesakes[0]} first, have the names of subjects that the run"
-        notes.append(f"{subjects} learned from: if they are the same, this is no external validation")
+        subjects = f"{namesakes:,} subjects have the names of subjects that the run learned from (data.json lists them)"
+        notes.append(f"{subjects}: if they are the same, this is no external validation")
     if seen.lost:
         notes.append(f"the training images of {seen.lost[0]}, which the run started from, are unknown")
     if reason:

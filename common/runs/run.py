@@ -69,6 +69,7 @@ class DataFacts:
         folds: Number of folds; None where the parts are given.
         leaks: Counts of what leaks between the parts, by name.
         notes: Remarks on the data set.
+        skipped: Names of images and cells that were left out; None in files of old revisions, whose notes name them.
         on: Name of the other data set of an external validation.
         external: Facts of an external validation.
     """
@@ -80,6 +81,7 @@ class DataFacts:
     folds: int | None = None
     leaks: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] | None = None
     on: str | None = None
     external: Mapping[str, Any] | None = None
 
@@ -218,6 +220,8 @@ class Run:
         if missing:
             raise self.written_by_other_code(f"{RunFile.DATA} has no {missing[0]}")
         lists = {"classes": tuple(values["classes"]), "notes": tuple(values.get("notes") or ())}
+        if "skipped" in values:
+            lists["skipped"] = tuple(values["skipped"])
         return DataFacts(**_known_fields(DataFacts, values) | lists)
 
     @cached_property
@@ -334,9 +338,9 @@ class Run:
         self._forget("raw_config", "config")
 
     def write_data(self, facts: DataFacts) -> None:
-        """Write data.json; ``on`` and ``external`` only where they are set."""
+        """Write data.json; ``on``, ``external`` and ``skipped`` only where they are set."""
         values = {field.name: getattr(facts, field.name) for field in fields(facts)}
-        optional = [name for name in ("on", "external") if values[name] is None]
+        optional = [name for name in ("on", "external", "skipped") if values[name] is None]
         for name in optional:
             del values[name]
         self.write_json(RunFile.DATA, values)

@@ -63,6 +63,7 @@ class Listing:
         notes: Statements for the user.
         synthetic: Whether the images are drawn, not taken.
         places: Of karyograms: where each chromosome lies, see `Manifest`; None where that is not known.
+        skipped: Names of broken images and cells that the source left out.
     """
 
     records: tuple[Record, ...]
@@ -73,6 +74,7 @@ class Listing:
     notes: tuple[str, ...] = ()
     synthetic: bool = False
     places: pd.DataFrame | None = None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Manifest:
         positive_class: None with more than two classes.
         source: The source's name ("cnmc", ...).
         synthetic: Whether the images are drawn, not taken.
-        notes: Statements for the user, such as what is missing or was left out.
+        notes: Statements for the user, such as what is missing or was left out; they name no image and no subject.
+        skipped: Names of the broken images and cells that were left out.
         places: Of karyograms, one row per chromosome: ``image_id``, ``chromosome`` ("1" to "22", "X", "Y"), ``x``,
             ``y``, ``width``, ``height`` (int, pixels of the file): a box that holds this chromosome alone on plain
             ground. None where that is not known.
@@ -104,7 +107,15 @@ class Manifest:
     source: str
     synthetic: bool = False
     notes: tuple[str, ...] = field(default=())
+    skipped: tuple[str, ...] = ()
     places: pd.DataFrame | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes, and the names of what was left out."""
+        if not self.skipped:
+            return self.notes
+        return (*self.notes, f"skipped: {', '.join(self.skipped)}")
 
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""

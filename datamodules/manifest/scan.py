@@ -82,8 +82,8 @@ def scan_listing(
     fresh = threaded(_read_facts, paths, len(paths), f"reading {len(paths):,} images", progress)
     for row, facts in zip(unknown, fresh, strict=True):
         found[row] = facts
-    notes = _handle_broken(listing, found, on_broken)
-    manifest = _manifest(listing, found, notes)
+    skipped = _handle_broken(listing, found, on_broken)
+    manifest = _manifest(listing, found, skipped)
     new = {stamps[row]: found[row] for row in unknown if isinstance(found[row], _Facts)}
     _remember(memory, {stamp: facts for stamp, facts in new.items() if not _is_racy(stamp, started_ns)})
     return manifest
@@ -123,6 +123,7 @@ def _read_facts(path: Path) -> _Facts | _Broken:
 
 
 def _handle_broken(listing: Listing, found: Sequence[_Facts | _Broken | None], on_broken: str) -> tuple[str, ...]:
+    """Return the paths of broken images."""
     pairs = zip(listing.records, found, strict=True)
     broken = [(record.path, facts) for record, facts in pairs if isinstance(facts, _Broken)]
     if not broken:
@@ -135,11 +136,10 @@ def _handle_broken(listing: Listing, found: Sequence[_Facts | _Broken | None], o
             others = ""
         way_out = "mend or remove it, or leave broken images out with data.on_broken=skip"
         raise UserError(f"broken image {listing.root / path} ({facts.cause}){others}: {way_out}")
-    names = ", ".join(path for path, _ in broken)
-    return (f"{len(broken):,} broken image{'s' * (len(broken) > 1)} skipped: {names}",)
+    return tuple(path for path, _ in broken)
 
 
-def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], notes: tuple[str, ...]) -> Manifest:
+def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], skipped: tuple[str, ...]) -> Manifest:
     pairs = zip(listing.records, found, strict=True)
     rows = [(*record, *facts) for record, facts in pairs if isinstance(facts, _Facts)]
     table = list(zip(*rows, strict=True)) or [()] * (len(Record._fields) + len(_FACTS))
@@ -153,7 +153,10 @@ def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], notes:
         if name not in present:
             raise UserError(f"class {name} has no image that can be read in {listing.root}: add some, or leave it out")
     facts = (listing.root, listing.classes, listing.positive_class, listing.source, listing.synthetic)
-    return Manifest(frame, *facts, notes=listing.notes + notes, places=listing.places)
+    notes = listing.notes
+    if skipped:
+        notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
+    return Manifest(frame, *facts, notes=notes, skipped=listing.skipped + skipped, places=listing.places)
 
 
 def _dtype(column: str) -> str:

@@ -82,7 +82,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     places = pd.read_csv(folder / PLACES, dtype={"image_id": str, "chromosome": str})
     notes = (*chromosomes.notes, *_notes(data, karyotypes, table))
     facts = (folder, classes, data.positive_class, data.source, notes, chromosomes.synthetic, places)
-    return Listing(records, *facts)
+    return Listing(records, *facts, skipped=chromosomes.skipped)
 
 
 def _scan_chromosomes(data: ChromosomesConfig | SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
@@ -107,9 +107,10 @@ def whole_cells(chromosomes: Manifest, listing: Listing) -> Manifest:
     if not broken:
         return chromosomes
     frame = chromosomes.frame[~chromosomes.frame["cell"].isin(broken)].reset_index(drop=True)
-    names = ", ".join(sorted(map(str, broken), key=natural_key))
-    note = f"cells left out, since a chromosome of theirs is broken: {names}"
-    return replace(chromosomes, frame=frame, notes=(*chromosomes.notes, note))
+    names = sorted(map(str, broken), key=natural_key)
+    note = f"{len(names):,} cells left out, since a chromosome of theirs is broken"
+    skipped = (*chromosomes.skipped, *(f"cell {name}" for name in names))
+    return replace(chromosomes, frame=frame, notes=(*chromosomes.notes, note), skipped=skipped)
 
 
 def _karyotypes(chromosomes: Manifest) -> dict[str, Karyotype]:

@@ -159,7 +159,8 @@ def paired(first: Predictions, second: Predictions) -> tuple[LabelledPredictions
     only = set(frames[0]["image_id"]) ^ set(frames[1]["image_id"])
     if only:
         raise UserError(
-            f"the images differ: {len(only)} are in one set only, {min(only)} first: compare runs of the same folds"
+            f"the images differ: {len(only)} are in one set only, such as {min(only)}: compare runs of the same folds",
+            anonymous=f"the images differ: {len(only)} are in one set only",
         )
     for column in ("label", "subject"):
         _same_column(frames[0], frames[1], column)
@@ -179,7 +180,8 @@ def _same_column(first: pd.DataFrame, second: pd.DataFrame, column: str) -> None
     if differs.any():
         image = first["image_id"][differs].iloc[0]
         raise UserError(
-            f"the {column} of {differs.sum()} images differs, {image} first: both runs must come from the same data"
+            f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same data",
+            anonymous=f"the {column} of {differs.sum()} images differs",
         )
 
 

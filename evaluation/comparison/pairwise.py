@@ -47,7 +47,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> dict:
         try:
             pair, lines = _pair(pooled[one], pooled[two], settings, statistic)
         except UserError as reason:
-            left_out.append({**names, "reason": str(reason)})
+            left_out.append({**names, "reason": str(reason), "anonymous": reason.anonymous})
         else:
             pairs.append({**names, **pair})
             few += lines

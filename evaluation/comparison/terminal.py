@@ -53,9 +53,9 @@ def pairs_frame(matrix: dict) -> pd.DataFrame:
             row |= {name: one["value"], f"{name}_low": one["low"], f"{name}_high": one["high"]}
         row |= {name: pair["mcnemar"][name] for name in ("only_first", "only_second", "p_value")}
         rows.append(row | {"p_corrected": pair["p_corrected"], "correction": matrix["method"]})
-    return pd.DataFrame(rows + [{**pair, "left_out": pair["reason"]} for pair in matrix["left_out"]]).drop(
-        columns="reason", errors="ignore"
-    )
+    for pair in matrix["left_out"]:
+        rows.append({"first": pair["first"], "second": pair["second"], "left_out": pair["reason"]})
+    return pd.DataFrame(rows)
 
 
 def matrix_tables(labels: Sequence[str], judged: Sequence[dict], matrix: dict) -> Group:

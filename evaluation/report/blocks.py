@@ -2,36 +2,32 @@
 
 from dataclasses import dataclass, field
 
-# How the figures of a table are called in words, and what each is.
+from evaluation.result import Interval, Share
+
+# Names of the metrics in tables, and what each measures.
 WORDS = {
-    "accuracy": ("accuracy", "share of the images that are called rightly"),
+    "accuracy": ("accuracy", "share of the images that are predicted right"),
     "balanced_accuracy": ("balanced accuracy", "mean of the classes' recalls: every class weighs the same"),
     "f1_weighted": ("weighted F1", "mean of the classes' F1, weighted by their images"),
     "f1_macro": ("macro F1", "mean of the classes' F1: every class weighs the same"),
     "auc": ("AUC", "0.5 is chance, 1 is perfect; it depends on no threshold"),
     "average_precision": ("average precision", "area under the precision-recall curve"),
-    "sensitivity": ("sensitivity", "of the “{positive}” images, the share that is called so"),
-    "specificity": ("specificity", "of the “{negative}” images, the share that is called so"),
+    "sensitivity": ("sensitivity", "of the “{positive}” images, the share that is predicted so"),
+    "specificity": ("specificity", "of the “{negative}” images, the share that is predicted so"),
     "ece": ("ECE", "how far the stated probabilities are off, on average"),
     "brier": ("Brier score", "mean squared error of the probabilities"),
-    "nll": ("negative log-likelihood", "punishes calls that are sure and wrong"),
+    "nll": ("negative log-likelihood", "punishes predictions that are sure and wrong"),
 }
 OF_CLASS = {
-    "precision": ("precision of “{name}”", "of the images called “{name}”, the share that is so"),
-    "recall": ("recall of “{name}”", "of the “{name}” images, the share that is called so"),
+    "precision": ("precision of “{name}”", "of the images predicted “{name}”, the share that is so"),
+    "recall": ("recall of “{name}”", "of the “{name}” images, the share that is predicted so"),
     "f1": ("F1 of “{name}”", "one figure for its precision and recall"),
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table.
-
-    Attributes:
-        name: Its head.
-        cells: The other columns.
-        note: A few words below the head.
-    """
+    """A line of a table: its head, the other columns, and a few words below the head."""
 
     name: str
     cells: list[str]
@@ -47,7 +43,7 @@ class Table:
         reading: How to read it, in a sentence or two.
         columns: All heads, that of the first column first.
         rows: The lines.
-        words: Columns of text, which stand left; figures stand right.
+        words: Columns of text, which are aligned left; figures are aligned right.
     """
 
     caption: str
@@ -78,13 +74,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """What stands below one heading.
+    """The content below one heading: sentences, then tables, then figures side by side where there is room.
 
     Attributes:
         title: The heading.
         name: Of the anchor, unlike every other on the page.
-        blocks: Tables, figures and lines of text, in their order; ``figures`` side by side where there is room.
-        intro: Sentences before them.
+        tables: Tables.
+        figures: Figures.
+        intro: Sentences.
     """
 
     title: str
@@ -97,34 +94,30 @@ class Section:
         return bool(self.tables or self.figures or self.intro)
 
 
-def number(value: float | None, sign: str = "") -> str:
-    """Write a figure with three digits; "undefined" where there is none."""
+def number(value: float | None, sign: str = "", undefined: str = "undefined") -> str:
+    """Write a figure with three digits."""
     if value is None:
-        return "undefined"
+        return undefined
     return f"{value:{sign}.3f}"
 
 
-def interval(found: dict | None, sign: str = "") -> str:
-    """Write the fields of an ``Interval`` or of an exact share: value and, in brackets, its ends."""
-    if found is None or found.get("value") is None:
+def interval(found: Interval | Share | None, sign: str = "") -> str:
+    """Write a value and, in brackets, the ends of its interval."""
+    if found is None or found.value is None:
         return "undefined"
-    low = found.get("low")
-    high = found.get("high")
-    if low is None or high is None:
-        ends = ""
-    else:
-        ends = f" ({low:{sign}.3f} to {high:{sign}.3f})"
-    return number(found["value"], sign) + ends
+    if found.low is None or found.high is None:
+        return number(found.value, sign)
+    return f"{number(found.value, sign)} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
 
 
-def words_of(metric: str, classes: list[str], positive: str | None) -> tuple[str, str]:
-    """Return a metric's name in words, and what it is; unknown ones keep their names."""
+def words_of(metric: str, classes: list[str] | None = None, positive: str | None = None) -> tuple[str, str]:
+    """Return a metric's name in words, and what it measures; unknown ones keep their names."""
     kind, _, name = metric.partition("/")
     if name and kind in OF_CLASS:
         title, meaning = OF_CLASS[kind]
         return title.replace("{name}", name), meaning.replace("{name}", name)
     title, meaning = WORDS.get(metric, (metric.replace("_", " "), ""))
-    negative = next((one for one in classes if one != positive), "")
+    negative = next((one for one in classes or () if one != positive), "")
     return title, meaning.replace("{positive}", positive or "").replace("{negative}", negative)
 
 
@@ -133,6 +126,8 @@ def per_cent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def confidence(judgement: dict) -> str:
-    """Write how often an interval should hold the truth."""
-    return f"{100 * judgement['settings']['confidence']:.4g} %"
+def count(images: int | None) -> str:
+    """Write a number of images or subjects."""
+    if images is None:
+        return "unknown"
+    return f"{images:,}"

@@ -1,21 +1,18 @@
 """The page itself: everything put together and written as one file that needs nothing else."""
 
 import base64
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from common.files import write_csv, write_text
 from evaluation.core.headings import heading
-from evaluation.report import comparison as overview
-from evaluation.report import plots as figures
-from evaluation.report import results
-from evaluation.report import summary as facts
-from evaluation.report.blocks import Section, Table, confidence
+from evaluation.report import plots, results, summary
+from evaluation.report.blocks import Section, Table
+from evaluation.report.comparison import errors_section, overview_section, pairs_section
 from evaluation.report.ensemble import members_section
 from evaluation.report.gallery import Gallery, gallery
 from evaluation.report.sources import Chapter, read_chapters
@@ -41,31 +38,50 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What a run was made with: its title among several, facts, and the configuration as YAML."""
+
+    title: str
+    facts: dict[str, str]
+    config: str
+
+
+@dataclass(frozen=True)
 class ChapterView:
-    """What a page says of one experiment.
+    """The part of a page about one experiment.
 
     Attributes:
         label: Its heading among several.
         name: Of its anchor.
-        about: Facts, name and value.
+        about: Facts.
         parts: Images of each part.
         tiles: The figures that a reader sees first.
-        calls: How calls are made, in a sentence.
+        decision: How an image is decided, in a sentence.
         sections: Tables and drawings.
-        made: Of each run: title, how it was made, and its configuration.
+        made: Of each run.
     """
 
     label: str
     name: str
-    about: list[tuple[str, str]]
+    about: dict[str, str]
     parts: Table
-    tiles: list[facts.Tile]
-    calls: str
+    tiles: list[summary.Tile]
+    decision: str
     sections: list[Section]
-    made: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+    made: list[Making]
 
 
-def write_report(folders: list[Path], path: Path, options: Options, key: Path | None = None) -> dict[str, int]:
+@dataclass(frozen=True)
+class PageSize:
+    """What a page holds: images shown, of how many, different pictures, and bytes."""
+
+    images: int
+    total: int
+    pictures: int
+    bytes: int
+
+
+def write_report(folders: list[Path], path: Path, options: Options, key: Path | None = None) -> PageSize:
     """Write the page of one run, an ensemble, the folds of an experiment, or several experiments.
 
     Args:
@@ -74,130 +90,101 @@ def write_report(folders: list[Path], path: Path, options: Options, key: Path | 
         options: How it is made.
         key: Where to write what leads from the names shown to the true ones; None for nowhere.
 
-    Returns:
-        ``images`` (shown), ``total``, ``pictures`` and ``bytes``.
-
     Raises:
         UserError: A folder is no run, or runs do not belong on one page.
     """
     chapters = read_chapters(folders)
-    shown = gallery(chapters, options.images, max(0, int(options.megabytes * 1e6) - REST), options.real_names)
+    budget = max(0, int(options.megabytes * 1e6) - REST)
+    shown = gallery(chapters, options.images, budget, options.real_names)
     write_text(path, render(chapters, shown, options))
     if key is not None:
-        _write_key(key, shown.key)
-    found = {"images": len(shown.data["items"]), "total": shown.total, "pictures": len(shown.pictures)}
-    return {**found, "bytes": path.stat().st_size}
+        write_csv(key, shown.key)
+    return PageSize(len(shown.data["items"]), shown.total, len(shown.pictures), path.stat().st_size)
 
 
 def render(chapters: list[Chapter], shown: Gallery, options: Options) -> str:
     """Return the page as HTML."""
-    several = len(chapters) > 1
-    views = [_view(chapter, place, several, options) for place, chapter in enumerate(chapters, 1)]
-    if several:
-        sections = _comparisons(chapters)
-    else:
-        sections = []
-    notices = facts.notices(chapters)
-    if not options.real_names:
-        sections = [_nameless(section) for section in sections]
-        notices = [(labels, replace(one, lines=list(map(facts.nameless, one.lines)))) for labels, one in notices]
-    title, *subtitle = heading(chapters[0].judgement["about"]).split(" · ")
-    environment = _environment()
-    return environment.get_template("report.html.j2").render(
-        title=f"{len(chapters)} experiments" if several else title,
-        subtitle=", ".join(chapter.label for chapter in chapters) if several else " · ".join(subtitle),
-        notices=notices,
+    title, *subtitle = heading(chapters[0].result.about).split(" · ")
+    sections = []
+    if len(chapters) > 1:
+        title = f"{len(chapters)} experiments"
+        subtitle = [", ".join(chapter.label for chapter in chapters)]
+        sections.append(overview_section(chapters))
+        sections.append(pairs_section(chapters, options.real_names))
+        sections.append(errors_section(chapters, options.real_names))
+    template, style, script = _templates()
+    return template.render(
+        title=title,
+        subtitle=" · ".join(subtitle),
+        notices=summary.notices(chapters, options.real_names),
         sections=sections,
-        chapters=views,
+        chapters=[_view(chapter, place, chapters, options) for place, chapter in enumerate(chapters, 1)],
         gallery=shown,
         subjects=sorted({item["subject"] for item in shown.data["items"] if item["subject"]}),
         real_names=options.real_names,
         # Letters, digits, + / and = alone: nothing in it can end the element.
         pictures=Markup("\n".join(base64.b64encode(picture).decode() for picture in shown.pictures)),
-        style=Markup(_part(environment, "style.css")),
-        script=Markup(_part(environment, "gallery.js")),
+        style=Markup(style),
+        script=Markup(script),
     )
 
 
 @cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("evaluation.report"),
+def _templates() -> tuple:
+    """Return the template of the page, its style sheet and its script."""
+    loader = PackageLoader("evaluation.report")
+    environment = Environment(
+        loader=loader,
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    plain = [loader.get_source(environment, name)[0] for name in ("style.css", "gallery.js")]
+    return environment.get_template("report.html.j2"), *plain
 
 
-def _part(environment: Environment, name: str) -> str:
-    source, _, _ = environment.loader.get_source(environment, name)
-    return source
-
-
-def _comparisons(chapters: list[Chapter]) -> list[Section]:
-    return [overview.overview_section(chapters), overview.pairs_section(chapters), overview.errors_section(chapters)]
-
-
-def _view(chapter: Chapter, place: int, several: bool, options: Options) -> ChapterView:
-    judgement = chapter.judgement
-    suffix = f"-{place}" if several else ""
-    if judgement["positive_class"]:
-        called = "at a probability of 0.5"
-    else:
-        called = "by the most probable class"
-    made = [
-        (
-            f"fold {source.predictions.about.get('fold')}" if len(chapter.sources) > 1 else "",
-            facts.provenance(source, options.real_names),
-            facts.config_text(source, options.real_names),
-        )
-        for source in chapter.sources
-    ]
-    sections = _sections(chapter, suffix)
+def _view(chapter: Chapter, place: int, chapters: list[Chapter], options: Options) -> ChapterView:
+    result = chapter.result
+    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
+    made = []
+    for run in chapter.runs:
+        facts = summary.provenance(run, options.real_names)
+        made.append(Making(chapter.fold_of(run), facts, summary.config_text(run, options.real_names)))
+    suffix = f"-{place}" if len(chapters) > 1 else ""
     return ChapterView(
         label=chapter.label,
         name=f"experiment-{place}",
-        about=facts.about_rows(chapter),
-        parts=facts.parts_table(chapter),
-        tiles=facts.tiles(judgement),
-        calls=f"Calls are made {called}. Below each figure stands its {confidence(judgement)} interval.",
-        sections=sections if options.real_names else [_nameless(section) for section in sections],
+        about=summary.about_rows(chapter),
+        parts=summary.parts_table(chapter),
+        tiles=summary.tiles(result),
+        decision=f"Predictions are made {decision}. Below each figure is its {results.confidence(result)} interval.",
+        sections=_sections(chapter, suffix, options.real_names),
         made=made,
     )
 
 
-def _sections(chapter: Chapter, suffix: str) -> list[Section]:
-    judgement = chapter.judgement
-    # Of several folds each has a metrics.json of its own.
-    if len(chapter.sources) == 1:
-        written = chapter.sources[0].facts("metrics.json")
-    else:
-        written = {}
-    sure = [results.calibration_table(judgement), results.triage_table(judgement)]
-    found = [
-        results.warnings_section(judgement, f"limits{suffix}", written),
+def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
+    result = chapter.result
+    hidden = ()
+    if not real_names and summary.may_name_subjects(result):
+        hidden = (summary.ANOTHER_SET,)
+    confidence_tables = [results.calibration_table(result), results.triage_table(result)]
+    sections = [
+        results.warnings_section(result, f"limits{suffix}", hidden),
         members_section(chapter, f"ensemble{suffix}"),
-        Section("Results on the test images", f"results{suffix}", tables=results.result_tables(judgement)),
+        Section("Results on the test images", f"results{suffix}", tables=results.result_tables(result)),
         Section(
-            "Right and wrong calls",
-            f"calls{suffix}",
-            figures=[*figures.drawn_confusion(judgement), *figures.drawn_ranks(chapter)],
+            "Right and wrong predictions",
+            f"predictions{suffix}",
+            figures=plots.confusion_figures(result) + plots.rank_figures(chapter),
         ),
         Section(
             "How sure it may be",
             f"sure{suffix}",
-            tables=[table for table in sure if table],
-            figures=[*figures.drawn_reliability(judgement), *figures.drawn_risk(chapter)],
+            tables=[table for table in confidence_tables if table],
+            figures=plots.reliability_figures(result) + plots.risk_figures(chapter),
         ),
-        Section("Training", f"training{suffix}", figures=figures.drawn_curves(chapter)),
+        Section("Training", f"training{suffix}", figures=plots.curve_figures(chapter)),
     ]
-    return [section for section in found if section]
-
-
-def _nameless(section: Section) -> Section:
-    return replace(section, intro=list(map(facts.nameless, section.intro)))
-
-
-def _write_key(path: Path, key: pd.DataFrame) -> None:
-    write_csv(path, key)
+    return [section for section in sections if section]

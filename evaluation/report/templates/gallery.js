@@ -24,8 +24,8 @@
   const control = (name) => form.elements[name];
   const value = (name) => control(name)?.value ?? "";
   const model = () => Number(value("model"));
-  const said = (item) => item.by[model()];
-  const ofPositive = ({ called, probability }) => (positive === null || called === positive ? probability : 1 - probability);
+  const prediction = (item) => item.by[model()];
+  const ofPositive = ({ predicted, probability }) => (positive === null || predicted === positive ? probability : 1 - probability);
   const missed = (item) => item.by.filter((one) => one && one.right === false).length;
   const truth = (item) => classes[item.truth] ?? "unknown";
   const spell = (number) => number.toLocaleString("en");
@@ -42,27 +42,27 @@
   };
   const text = (first, second) => first.localeCompare(second, "en", { numeric: true });
   const orders = {
-    uncertain: (a, b) => said(b).uncertainty - said(a).uncertainty,
-    certain: (a, b) => said(a).uncertainty - said(b).uncertainty,
-    likely: (a, b) => ofPositive(said(b)) - ofPositive(said(a)),
-    unlikely: (a, b) => ofPositive(said(a)) - ofPositive(said(b)),
+    uncertain: (a, b) => prediction(b).uncertainty - prediction(a).uncertainty,
+    certain: (a, b) => prediction(a).uncertainty - prediction(b).uncertainty,
+    likely: (a, b) => ofPositive(prediction(b)) - ofPositive(prediction(a)),
+    unlikely: (a, b) => ofPositive(prediction(a)) - ofPositive(prediction(b)),
     subject: (a, b) => text(a.subject ?? "", b.subject ?? "") || text(a.name, b.name),
-    class: (a, b) => a.truth - b.truth || said(b).uncertainty - said(a).uncertainty,
+    class: (a, b) => a.truth - b.truth || prediction(b).uncertainty - prediction(a).uncertainty,
     name: (a, b) => text(a.name, b.name),
-    missed: (a, b) => missed(b) - missed(a) || said(b).uncertainty - said(a).uncertainty,
+    missed: (a, b) => missed(b) - missed(a) || prediction(b).uncertainty - prediction(a).uncertainty,
   };
   const fits = (item) => {
-    const one = said(item), wanted = value("search").trim().toLowerCase();
+    const one = prediction(item), wanted = value("search").trim().toLowerCase();
     if (!one || !(shows[value("show")] ?? shows.all)(one, item)) return false;
     if (value("truth") !== "" && item.truth !== Number(value("truth"))) return false;
-    if (value("called") !== "" && one.called !== Number(value("called"))) return false;
+    if (value("predicted") !== "" && one.predicted !== Number(value("predicted"))) return false;
     if (value("subject") && item.subject !== value("subject")) return false;
     return !wanted || `${item.name} ${item.subject ?? ""} ${item.kind ?? ""} ${item.group ?? ""} ${truth(item)}`.toLowerCase().includes(wanted);
   };
 
   // Pictures are decoded when they come near.
   const dress = (frame, item) => {
-    const { picture: place, maps: heats } = said(item);
+    const { picture: place, maps: heats } = prediction(item);
     const sources = place === null ? [] : [picture(place)];
     if (place !== null && value("map") !== "" && heats[value("map")] !== undefined) sources.push(picture(heats[value("map")]));
     frame.classList.toggle("none", !sources.length);
@@ -92,10 +92,10 @@
     item.node.append(item.card);
   }
   const describe = (item) => {
-    const one = said(item), [, verdict, is, small, doubt] = item.card.children;
+    const one = prediction(item), [, verdict, is, small, doubt] = item.card.children;
     if (!one) return;
     item.card.className = `card ${one.right === null ? "" : one.right ? "right" : "wrong"}`;
-    verdict.textContent = `${sign(one)}called ${classes[one.called]} ${one.probability.toFixed(2)}`;
+    verdict.textContent = `${sign(one)}predicted ${classes[one.predicted]} ${one.probability.toFixed(2)}`;
     is.textContent = `is ${truth(item)}${item.kind && item.kind !== truth(item) ? ` (${item.kind})` : ""}`;
     small.textContent = `${item.name} · uncertainty ${one.uncertainty.toFixed(2)}`;
     doubt.textContent = one.doubtful ? "? doubtful" : "";
@@ -126,7 +126,7 @@
     near.clear();
     rove(0);
     byId("empty").hidden = shown.length > 0;
-    byId("count").textContent = `${spell(shown.length)} of ${spell(items.filter(said).length)} pictures`;
+    byId("count").textContent = `${spell(shown.length)} of ${spell(items.filter(prediction).length)} pictures`;
     strengthen();
   };
   const strengthen = () => {
@@ -165,20 +165,20 @@
 
   // One picture, enlarged, with all that is known of it.
   const factsOf = (item) => {
-    const one = said(item), map = value("map");
+    const one = prediction(item), map = value("map");
     const others = chapters.length > 1 ? item.by : [];
     return [
       ["true class", truth(item)],
       ["kind", item.kind !== truth(item) && item.kind],
       ["group", item.group],
-      ["called", sign(one) + classes[one.called] + (one.right === null ? "" : one.right ? ", rightly" : ", wrongly")],
+      ["predicted", sign(one) + classes[one.predicted] + (one.right === null ? "" : one.right ? ", right" : ", wrong")],
       ["at the threshold of validation", classes[one.atThreshold]],
       ["probability", one.top.map(([place, share]) => `${classes[place]} ${share.toFixed(3)}`).join(", ")],
       ["uncertainty", `${one.uncertainty.toFixed(3)} (0 sure, 1 no idea)`],
       ["votes", one.votes !== undefined && `${(100 * one.votes).toFixed(0)} % for ${classes[one.voted]}`],
       ["doubtful", `${one.doubtful ? "yes" : "no"} (doubtful: ${data.doubtful[model()]})`],
       ["subject", item.subject ?? "unknown"],
-      ...others.map((other, place) => [chapters[place], other && `${sign(other)}${classes[other.called]} ${other.probability.toFixed(2)}`]),
+      ...others.map((other, place) => [chapters[place], other && `${sign(other)}${classes[other.predicted]} ${other.probability.toFixed(2)}`]),
       ["heat map", map !== "" && (one.maps[map] === undefined ? "none of this picture" : [maps[map].label, one.heat[map]].filter(Boolean).join(": "))],
     ].filter(([, fact]) => fact);
   };

@@ -91,7 +91,8 @@ def test_skipped_broken_images_stand_in_the_notes(root, tmp_path):
     break_image(root / "all/s0_0.png")
     (root / "hem/s100_1.png").write_bytes(b"")
     manifest = scan_folder(root, tmp_path / "cache", on_broken="skip")
-    assert manifest.notes == ("2 broken images skipped: all/s0_0.png, hem/s100_1.png",)
+    assert manifest.notes == ("2 broken images skipped",)
+    assert manifest.skipped == ("all/s0_0.png", "hem/s100_1.png")
     assert len(manifest.frame) == 6
     assert manifest.frame.index.tolist() == list(range(6))
 
