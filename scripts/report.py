@@ -1,4 +1,4 @@
-"""Write one page on finished runs: results, curves, and every test picture with what was said of it."""
+"""Write one page on finished runs: results, curves, and every test picture with its prediction."""
 
 import sys
 from pathlib import Path
@@ -53,15 +53,14 @@ def report(
     from evaluation.report.page import Options, write_report
 
     if key is not None and real_names:
-        raise UserError("--key beside --real-names: the names stand on the page, leave one of them out")
-    if runs[0].is_dir():
-        single = runs[0]
-    else:
-        single = runs[0].parent
-    path = output or (single if len(runs) == 1 else Path()) / "report.html"
-    found = write_report(runs, path, Options(images, megabytes, real_names), key)
-    pictures = f"{found['images']:,} of {found['total']:,} test images, {found['pictures']:,} pictures"
-    say(str(path), f"{pictures}, {found['bytes'] / 1e6:.1f} MB")
+        raise UserError("--key beside --real-names: the page shows the names, leave one of them out")
+    if output is None:
+        output = Path("report.html")
+        if len(runs) == 1:
+            output = (runs[0] if runs[0].is_dir() else runs[0].parent) / output
+    page = write_report(runs, output, Options(images, megabytes, real_names), key)
+    pictures = f"{page.images:,} of {page.total:,} test images, {page.pictures:,} pictures"
+    say(str(output), f"{pictures}, {page.bytes / 1e6:.1f} MB")
     if real_names:
         warn("the page shows the names of subjects and images: handle it as patient data")
 

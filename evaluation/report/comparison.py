@@ -99,7 +99,9 @@ def _agreement(pairs: pd.DataFrame) -> Table:
     rows = []
     for row in pairs.sort_values("kappa", kind="stable").head(FEW_PAIRS).itertuples():
         kappa = number(None if pd.isna(row.kappa) else row.kappa)
-        rows.append(Row(f"{row.first} and {row.second}", [kappa, per_cent(row.disagreement), per_cent(row.double_fault)]))
+        rows.append(
+            Row(f"{row.first} and {row.second}", [kappa, per_cent(row.disagreement), per_cent(row.double_fault)])
+        )
     return Table(
         "How alike the models are",
         "Kappa is 1 where two models predict everything alike and 0 where they agree as by chance. Models that are "

@@ -83,7 +83,9 @@ def fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[
     for image_id in chosen:
         own = {number: found[image_id] for number, found in enumerate(available) if image_id in found}
         if pool.size + pool.cost(set(own.values())) > budget:
-            pool.notes.append(f"The page would be too large with more than {len(remaining):,} pictures: see --megabytes.")
+            pool.notes.append(
+                f"The page would be too large with more than {len(remaining):,} pictures: see --megabytes."
+            )
             break
         remaining.append(image_id)
         missing += not own

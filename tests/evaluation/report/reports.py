@@ -10,6 +10,7 @@ from common.predictions import Predictions, write_predictions
 from common.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
 
 RESAMPLES = 20
+CONFIG = f"evaluation:\n  resamples: {RESAMPLES}\n"
 LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}
 NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_start": 0}
 
@@ -17,10 +18,10 @@ NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_st
 def write_run(folder: Path, run: Predictions, pictures: bool = True, maps: tuple[str, ...] = ()) -> Path:
     """Write predictions, a picture per test image, and heat maps of the methods named; return the folder.
 
-    It is judged with few resamples, so that tests are quick; of the first image no map has any heat.
+    It is evaluated with few resamples, so that tests are quick; of the first image no map has any heat.
     """
     write_predictions(folder / "predictions.parquet", run)
-    write_json(folder / "metrics.json", {"settings": {"resamples": RESAMPLES}})
+    write_text(folder / "config.yaml", CONFIG)
     names = run.part("test").frame["image_id"]
     if pictures:
         write_pictures(folder / THUMBNAILS, names, drawn(len(names)), 24)
@@ -38,9 +39,10 @@ def drawn(count: int, seed: int = 0) -> list[np.ndarray]:
 
 def write_facts(folder: Path) -> None:
     """Write what train.py leaves beside the predictions: configuration, versions, split and curves."""
-    write_text(folder / "config.yaml", "name: tiny\ndata_dir: /srv/ward7/cells\nsplit:\n  folds: 3\n")
+    write_text(folder / "config.yaml", f"name: tiny\ndata_dir: /srv/ward7/cells\nsplit:\n  folds: 3\n{CONFIG}")
     write_json(folder / "environment.json", {"python": "3.11", "packages": {"torch": "2.11"}, "revisions": ["abc123"]})
-    write_json(folder / "data.json", {"notes": ["2 broken images skipped: sample_x.bmp, sample_y.bmp"]})
+    data = {"classes": ["hem", "all"], "positive_class": "all", "notes": ["2 broken images skipped"]}
+    write_json(folder / "data.json", data | {"skipped": ["sample_x.bmp", "sample_y.bmp"]})
     rows = ["image_id,path,label,subject,sha256,part", "a,a.bmp,hem,007,0,train", "b,b.bmp,all,,1,train"]
     write_text(folder / "split.csv", "\n".join([*rows, "c,c.bmp,all,008,2,test", ""]))
     curves = "epoch,train/loss,val/loss,val/auc\n0,0.7,0.6,0.8\n1,0.5,0.55,0.85\n"

@@ -107,7 +107,7 @@ def test_it_opens_with_all_pictures_the_most_uncertain_first(page, path):
     assert first.evaluate("one => one.decode().then(() => one.naturalWidth)") == 24
 
 
-def test_wrong_calls_alone(page, path):
+def test_wrong_predictions_alone(page, path):
     go(page, path)
     everything = page.locator(".card.wrong").count()
     assert 0 < everything < 40
@@ -119,7 +119,7 @@ def test_wrong_calls_alone(page, path):
     assert page.locator(".card.wrong").count() == 0
 
 
-def test_doubtful_and_sure_calls_are_told_apart(page, path):
+def test_doubtful_and_sure_predictions_differ(page, path):
     go(page, path)
     page.select_option("[name=show]", "doubtful")
     assert set(page.locator(".doubt").all_text_contents()) == {"? doubtful"}
@@ -131,10 +131,10 @@ def test_doubtful_and_sure_calls_are_told_apart(page, path):
 def test_choices_add_up_and_are_taken_back(page, path):
     go(page, path)
     page.select_option("[name=truth]", label="all")
-    page.select_option("[name=called]", label="hem")
+    page.select_option("[name=predicted]", label="hem")
     assert 0 < count(page) < 40
     assert set(page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()) == {"is all"}
-    assert all("called hem" in text for text in page.locator(".verdict").all_text_contents())
+    assert all("predicted hem" in text for text in page.locator(".verdict").all_text_contents())
     page.click("text=Reset")
     page.wait_for_timeout(50)
     assert count(page) == 40
@@ -157,7 +157,10 @@ def test_orders(page, path):
         assert names(page) == sorted(before)
     page.select_option("[name=sort]", "certain")
     assert uncertainties(page) == sorted(uncertainties(page))
-    for order, ends in (("likely", ("called all", "called hem")), ("unlikely", ("called hem", "called all"))):
+    for order, ends in (
+        ("likely", ("predicted all", "predicted hem")),
+        ("unlikely", ("predicted hem", "predicted all")),
+    ):
         page.select_option("[name=sort]", order)
         assert sorted(names(page)) == sorted(before)
         for place, said in zip((0, 39), ends, strict=True):
@@ -169,7 +172,7 @@ def test_orders(page, path):
 
 def test_a_choice_that_fits_nothing_says_so_and_leads_back(page, path):
     go(page, path)
-    page.fill("[name=search]", "nothing is called so")
+    page.fill("[name=search]", "nothing has this name")
     assert count(page) == 0
     assert page.locator("#empty").is_visible()
     page.click("#empty button")
@@ -185,7 +188,7 @@ def test_a_picture_is_enlarged_with_all_that_is_known_of_it(page, path):
     viewer = page.locator("#viewer")
     assert viewer.is_visible()
     assert page.inner_text("#viewer-title") == f"{shown[2]}, 3 of 40"
-    for fact in ("true class", "called", "probability", "uncertainty", "votes", "subject"):
+    for fact in ("true class", "predicted", "probability", "uncertainty", "votes", "subject"):
         assert viewer.locator("dt", has_text=re.compile(f"^{fact}$")).count() == 1
     page.click("[data-step='1']")
     assert page.inner_text("#viewer-title").startswith(shown[3])

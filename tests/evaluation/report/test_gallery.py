@@ -1,6 +1,7 @@
-"""The gallery: which images are shown, what is said of each, and how many bytes their pictures take."""
+"""The gallery: which images are shown, the prediction of each, and how many bytes their pictures take."""
 
 import base64
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,13 +17,13 @@ PLENTY = 10**9
 
 
 @pytest.fixture(autouse=True)
-def unjudged(monkeypatch):
-    """Judge nothing: of a judgement the gallery takes the classes alone."""
-    monkeypatch.setattr(
-        sources,
-        "evaluate_runs",
-        lambda runs, _: {"classes": list(runs[0].classes), "positive_class": runs[0].positive_class},
-    )
+def without_evaluation(monkeypatch):
+    """Evaluate nothing: of a result the gallery takes the classes alone."""
+
+    def classes_of(runs, _):
+        return SimpleNamespace(classes=list(runs[0].classes), positive_class=runs[0].positive_class)
+
+    monkeypatch.setattr(sources, "evaluate_runs", classes_of)
 
 
 def shown(folders, images=1000, budget=PLENTY, real_names=True):
@@ -33,7 +34,7 @@ def by_name(found):
     return {item["name"]: item for item in found.data["items"]}
 
 
-def test_each_image_with_its_truth_call_and_picture(tmp_path):
+def test_each_image_has_its_truth_prediction_and_picture(tmp_path):
     run = make_run(images=40, subjects=10)
     found = shown([write_run(tmp_path, run)])
     test, items = run.part("test"), by_name(found)
@@ -44,7 +45,7 @@ def test_each_image_with_its_truth_call_and_picture(tmp_path):
         (said,) = item["by"]
         assert item["truth"] == test.labels[row]
         assert item["subject"] == test.frame["subject"][row]
-        assert said["called"] == called
+        assert said["predicted"] == called
         assert said["right"] == (called == test.labels[row])
         assert said["probability"] == pytest.approx(test.probabilities[row, called], abs=1e-4)
         assert found.pictures[said["picture"]] == pictures[item["name"]]
@@ -156,13 +157,13 @@ def test_no_test_images_are_an_empty_gallery(tmp_path):
     assert (found.data["items"], found.total) == ([], 0)
 
 
-def test_more_than_two_classes_are_called_by_the_most_probable_one(tmp_path):
+def test_more_than_two_classes_are_predicted_by_the_most_probable_one(tmp_path):
     run = make_run(images=30, subjects=10, classes=("a", "b", "c", "d"))
     found = shown([write_run(tmp_path, run)])
     test, items = run.part("test"), by_name(found)
     for row, best in enumerate(test.probabilities.argmax(axis=1)):
         said = items[test.frame["image_id"][row]]["by"][0]
-        assert said["called"] == best == said["top"][0][0]
+        assert said["predicted"] == best == said["top"][0][0]
         assert len(said["top"]) == 3
         assert "atThreshold" not in said
     assert found.data["positive"] is None

@@ -15,8 +15,8 @@ from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from evaluation.report.results import warnings_section
 from evaluation.result import EvaluationWarning
-from tests.evaluation.report.reports import LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 from tests.helpers.predictions import make_predictions, make_run, with_passes
+from tests.evaluation.report.reports import CONFIG, LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
 
 
 def written(folders, path, **options):
@@ -117,29 +117,30 @@ def test_the_parts_are_those_of_the_split(page):
 
 
 def test_figures_stand_with_their_intervals(page):
-    judgement = evaluate_runs([with_passes(make_run(images=60, subjects=20))], EvaluationConfig(resamples=RESAMPLES))
+    result = evaluate_runs([with_passes(make_run(images=60, subjects=20))], EvaluationConfig(resamples=RESAMPLES))
     rows = {row[0].split("\n")[0]: row for row in table_rows(page, "Test metrics")}
-    auc = judgement["test"]["metrics"]["auc"]
+    auc = result.test.metrics["auc"]
     cell = next(row for name, row in rows.items() if name.startswith("AUC"))[1]
-    assert cell == f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
+    assert cell == f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
 
 
-def test_a_metrics_file_that_says_something_else_is_told_of(tmp_path):
+def test_the_written_result_is_shown(tmp_path):
     run = make_run(images=30, subjects=10)
-    judgement = evaluate_runs([run], EvaluationConfig(resamples=RESAMPLES))
-    assert not warnings_section(replace(judgement, warnings=[]), "limits", judgement.to_dict())
-    write_run(tmp_path, run)
-    content = judgement.to_dict()
+    result = evaluate_runs([run], EvaluationConfig(resamples=RESAMPLES))
+    content = result.to_dict()
     content["test"]["metrics"]["auc"]["low"] = 0.123
-    write_json(tmp_path / "metrics.json", content)
-    assert "holds other figures than this page" in prose(written([tmp_path], tmp_path / "page.html"))
+    write_json(write_run(tmp_path, run) / "metrics.json", content)
+    assert "(0.123 to " in prose(written([tmp_path], tmp_path / "page.html"))
 
 
-def test_warnings_call_metrics_as_the_tables_do():
-    result = evaluate_runs([make_run(images=30, subjects=10)], EvaluationConfig(resamples=RESAMPLES))
-    warning = EvaluationWarning("test", "undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)")
-    (line,) = warnings_section(replace(result, warnings=[warning]), "limits", {}).intro
-    assert line == "test: undefined on some resamples: balanced accuracy (3), AUC (2), recall of “hem” (1)"
+def test_warnings_name_metrics_as_the_tables_do():
+    run = make_run(images=30, subjects=10)
+    text = "undefined on some resamples: balanced_accuracy (3), auc (2), recall/hem (1)"
+    warnings = [EvaluationWarning("test", text), EvaluationWarning("validation", "few images")]
+    result = replace(evaluate_runs([run], EvaluationConfig(resamples=RESAMPLES)), warnings=warnings)
+    first, last = warnings_section(result, "limits").intro
+    assert first == "test: undefined on some resamples: balanced accuracy (3), AUC (2), recall of “hem” (1)"
+    assert last.startswith("1 more about the validation images")
 
 
 def test_the_same_run_gives_the_same_bytes(folder, page, monkeypatch):
@@ -175,7 +176,7 @@ def test_names_from_outside_are_inert(tmp_path):
     run.frame["kind"] = EVIL
     run.frame["subject"] += EVIL
     write_facts(write_run(tmp_path, run))
-    write_text(tmp_path / "config.yaml", f"name: '{EVIL}'\n")
+    write_text(tmp_path / "config.yaml", f"name: '{EVIL}'\n{CONFIG}")
     page = written([tmp_path], tmp_path / "page.html", real_names=True)
     # Every occurrence is text: the tags of the page are its own.
     assert EVIL not in page
@@ -190,7 +191,6 @@ def test_predictions_alone_are_enough(tmp_path):
     text = prose(written([write_run(tmp_path, make_run(), pictures=False)], tmp_path / "page.html"))
     assert "The runs left no pictures" in text
     assert "The training part is not recorded" in text
-    assert "Configuration" not in text
     assert "Learning curves" not in text
 
 
@@ -269,13 +269,25 @@ def test_experiments_on_other_images_are_listed_and_not_compared(tmp_path):
     assert "image_0" not in text
 
 
-def test_another_data_set_is_told_of_without_its_names(tmp_path):
-    notes = ["3 subjects, Anna M. first, are called like ones that the run learned from"]
-    run = make_run(about={"on": "all_idb2", "leaks": NO_LEAKS, "external": {"notes": notes}})
-    text = prose(written([write_run(tmp_path, run, pictures=False)], tmp_path / "page.html"))
-    assert "Tested on another data set: all_idb2 3 subjects, are called like ones" in text
-    assert "Anna" not in text
-    assert "Anna M." in prose(written([tmp_path], tmp_path / "page.html", real_names=True))
+@pytest.mark.parametrize("namesakes", [{"namesakes": ["Anna M."]}, {}])
+def test_the_notes_of_another_data_set_are_shown_unless_they_may_name_subjects(tmp_path, namesakes):
+    note = "1 subject" if namesakes else "1 subject, Anna M. first,"
+    external = {"notes": [f"{note} has a known name"], **namesakes}
+    run = make_run(about={"on": "all_idb2", "leaks": NO_LEAKS, "external": external})
+    write_run(tmp_path, run, pictures=False)
+    hidden = prose(written([tmp_path], tmp_path / "page.html"))
+    assert "Tested on another data set: all_idb2" in hidden
+    assert "Anna" not in hidden
+    assert ("has a known name" in hidden) is bool(namesakes)
+    assert "has a known name" in prose(written([tmp_path], tmp_path / "page.html", real_names=True))
+
+
+def test_remarks_of_revisions_that_named_images_in_them_are_left_out(tmp_path):
+    write_facts(write_run(tmp_path, make_run(images=30, subjects=10), pictures=False))
+    data = {"classes": ["hem", "all"], "positive_class": "all", "notes": ["1 broken image skipped: anna.bmp"]}
+    write_json(tmp_path / "data.json", data)
+    assert "broken image" not in written([tmp_path], tmp_path / "page.html")
+    assert "anna.bmp" in written([tmp_path], tmp_path / "page.html", real_names=True)
 
 
 def test_what_an_ensemble_was_fitted_on_is_no_leak(tmp_path):

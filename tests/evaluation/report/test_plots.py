@@ -25,8 +25,8 @@ def root_of(source):
 
 
 def test_a_drawing_is_an_svg_and_the_same_twice():
-    judgement = evaluate_runs([make_run()], SETTINGS)
-    first, second = (figures.drawn_confusion(judgement)[0].source for _ in range(2))
+    result = evaluate_runs([make_run()], SETTINGS)
+    first, second = (figures.confusion_figures(result)[0].source for _ in range(2))
     assert first == second
     root = root_of(first)
     assert root.tag.endswith("svg")
@@ -36,30 +36,28 @@ def test_a_drawing_is_an_svg_and_the_same_twice():
 
 
 def test_a_confusion_matrix_is_read_out():
-    judgement = evaluate_runs([make_run()], SETTINGS)
-    half, chosen = figures.drawn_confusion(judgement)
-    (a, b), (c, d) = judgement["test"]["confusion"]
-    assert half.alt == f"of {a + b} hem, {a} are called hem and {b} are called all; " + (
-        f"of {c + d} all, {c} are called hem and {d} are called all"
+    result = evaluate_runs([make_run()], SETTINGS)
+    half, chosen = figures.confusion_figures(result)
+    (a, b), (c, d) = result.test.confusion
+    assert half.alt == f"of {a + b} hem, {a} are predicted hem and {b} are predicted all; " + (
+        f"of {c + d} all, {c} are predicted hem and {d} are predicted all"
     )
     assert "chosen on validation" in chosen.caption
     assert not half.wide
 
 
 def test_names_of_classes_are_no_formulas():
-    judgement = evaluate_runs([make_run(images=20, classes=("a$b", "c$\\foo$"))], SETTINGS)
-    assert "are called c$\\foo$" in figures.drawn_confusion(judgement)[0].alt
+    result = evaluate_runs([make_run(images=20, classes=("a$b", "c$\\foo$"))], SETTINGS)
+    assert "are predicted c$\\foo$" in figures.confusion_figures(result)[0].alt
 
 
 def test_names_of_many_lines_do_not_meet(monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "as_picture", lambda draw, size: drawn.append((draw, size)) or "data:,")
     names = ["short", " ".join(["a_very_long_name_of_a_network"] * 5), "other"]
-    found = [
-        SimpleNamespace(label=name, judgement={"test": {"metrics": {"auc": {"value": 0.5, "low": None, "high": None}}}})
-        for name in names
-    ]
-    figures.drawn_forest(found, "auc")
+    test = SimpleNamespace(metrics={"auc": SimpleNamespace(value=0.5, low=None, high=None)})
+    found = [SimpleNamespace(label=name, result=SimpleNamespace(test=test)) for name in names]
+    figures.forest_figure(found, "auc")
     ((draw, size),) = drawn
     canvas = Canvas(figsize=size, layout="constrained")
     draw(canvas)
@@ -69,11 +67,11 @@ def test_names_of_many_lines_do_not_meet(monkeypatch):
 
 
 def test_of_many_classes_the_worst_mix_ups_are_read_out():
-    judgement = evaluate_runs([make_run(images=90, classes=tuple("abcdefghij"))], SETTINGS)
-    (drawing,) = figures.drawn_confusion(judgement)
+    result = evaluate_runs([make_run(images=90, classes=tuple("abcdefghij"))], SETTINGS)
+    (drawing,) = figures.confusion_figures(result)
     pairs = [
         (count, row, column)
-        for row, line in enumerate(judgement["test"]["confusion"])
+        for row, line in enumerate(result.test.confusion)
         for column, count in enumerate(line)
         if row != column
     ]
@@ -84,9 +82,9 @@ def test_of_many_classes_the_worst_mix_ups_are_read_out():
 
 def test_curves_of_the_run_are_drawn_where_it_left_some(tmp_path):
     write_run(tmp_path, make_run(), pictures=False)
-    assert figures.drawn_curves(read_chapters([tmp_path])[0]) == []
+    assert figures.curve_figures(read_chapters([tmp_path])[0]) == []
     write_facts(tmp_path)
-    (drawing,) = figures.drawn_curves(read_chapters([tmp_path])[0])
+    (drawing,) = figures.curve_figures(read_chapters([tmp_path])[0])
     assert "2 epochs" in drawing.alt
 
 
@@ -94,11 +92,11 @@ def test_no_curve_without_both_classes(tmp_path):
     run = make_run(images=20, subjects=20)
     run.frame["label"] = "all"
     write_run(tmp_path, run, pictures=False)
-    assert figures.drawn_ranks(read_chapters([tmp_path])[0]) == []
+    assert figures.rank_figures(read_chapters([tmp_path])[0]) == []
 
 
 @pytest.mark.parametrize("independent", [True, False])
 def test_what_all_models_miss_is_read_out(independent):
     counts = pd.DataFrame({"k": [0, 1, 2], "images": [6, 3, 1], "share": [0.6, 0.3, 0.1]})
-    drawing = figures.drawn_misses(counts.assign(independent=[5.0, 4.0, 1.0]) if independent else counts)
+    drawing = figures.misses_figure(counts.assign(independent=[5.0, 4.0, 1.0]) if independent else counts)
     assert drawing.alt == "1 images (10.0 %) are missed by all 2 models"

@@ -1,11 +1,17 @@
-"""Run folders as a report reads them: what does not belong together, and what cannot be read."""
+"""The runs of a report: what does not belong together, and what heat maps speak for."""
 
 import pytest
 
 from common.errors import UserError
 from common.files import write_text
+<<<<<<< HEAD
 from evaluation.report.sources import Source, read_chapters
 from tests.evaluation.report.reports import write_run
+=======
+from common.runs.run import Run
+from evaluation.report.pictures import heat_words
+from evaluation.report.sources import read_chapters
+>>>>>>> 7bc43e7 (Report from the written result; remarks name no image and no subject)
 from tests.helpers.predictions import make_run
 
 
@@ -28,18 +34,13 @@ def test_what_does_not_belong_on_one_page(tmp_path, runs, message):
         read_chapters(folders)
 
 
-def test_a_broken_file_is_named(tmp_path):
-    write_text(tmp_path / "data.json", "{")
-    with pytest.raises(UserError, match=r"data\.json is no JSON"):
-        Source(tmp_path, make_run()).facts("data.json")
-
-
 def test_what_a_heat_map_speaks_for_is_read_where_it_was_written_down(tmp_path):
-    source, table = Source(tmp_path, make_run()), "image_id,target,empty\n007,NA,False\nb,all,True\n"
-    assert source.heat_words("gradcam-x") == {}
+    write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x", "eigencam-x", "gradcam-old"))
+    table = "image_id,target,empty\n007,NA,False\nb,all,True\n"
     write_text(tmp_path / "heatmaps" / "gradcam-x.csv", table)
-    assert source.heat_words("gradcam-x") == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
     write_text(tmp_path / "heatmaps" / "eigencam-x.csv", table)
-    assert set(source.heat_words("eigencam-x").values()) == {"whatever the class"}
     write_text(tmp_path / "heatmaps" / "gradcam-old.csv", "image_id,target\na,b\n")
-    assert source.heat_words("gradcam-old") == {}
+    run = Run(tmp_path)
+    assert heat_words(run, "gradcam-x") == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
+    assert set(heat_words(run, "eigencam-x").values()) == {"whatever the class"}
+    assert heat_words(run, "gradcam-old") == {}

@@ -3,6 +3,7 @@
 import pytest
 
 from common.config.schema import EvaluationConfig
+from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group
 from evaluation.report.sources import Chapter
 from evaluation.report.summary import about_rows, notices
@@ -24,8 +25,10 @@ from tests.helpers.predictions import make_run
     ],
 )
 def test_what_must_not_be_overlooked(about, said):
-    judgement = {"about": make_run(images=12, subjects=4, about=about).about, "classes": [], "positive_class": None}
-    chapter = Chapter(Group("run", (), ()), (), EvaluationConfig(), judgement)
-    lines = [line for _, notice in notices([chapter]) for line in (notice.title, *notice.lines)]
-    lines += [value for _, value in about_rows(chapter)]
+    run = make_run(images=12, subjects=4, about=about)
+    settings = EvaluationConfig(resamples=20)
+    chapter = Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
+    lines = list(about_rows(chapter).values())
+    for notice in notices([chapter], real_names=False):
+        lines += [notice.title, *notice.lines]
     assert any(said in line for line in lines)
