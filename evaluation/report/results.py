@@ -134,7 +134,7 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     mixed = f" {found.left_out:,} subjects with images of two classes are left out." if found.left_out else ""
     return Table(
         f"One prediction for each of {found.subjects:,} subjects",
-        f"A person is predicted once, from all of her or his images.{mixed}",
+        f"One prediction per person, from all of her or his images.{mixed}",
         heads,
         rows,
     )

@@ -303,6 +303,8 @@ def test_an_ensemble_shows_its_members(tmp_path):
         "method": "genetic",
         "members": ["x/a", "x/b"],
         "labels": ["net a", "net b"],
+        "from_here": ["a", "b"],
+        "predictions": ["", ""],
         "combiner": {"method": "genetic", "weights": [0.75, 0.25]},
         "fitted_on": {"images": 30, "subjects": 10},
     }
