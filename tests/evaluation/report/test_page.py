@@ -15,8 +15,8 @@ from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from evaluation.report.results import warnings_section
 from evaluation.result import EvaluationWarning
-from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.evaluation.report.reports import CONFIG, LEAKS, NO_LEAKS, RESAMPLES, table_rows, write_facts, write_run
+from tests.helpers.predictions import make_predictions, make_run, with_passes
 
 
 def written(folders, path, **options):

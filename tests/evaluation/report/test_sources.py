@@ -4,14 +4,10 @@ import pytest
 
 from common.errors import UserError
 from common.files import write_text
-<<<<<<< HEAD
-from evaluation.report.sources import Source, read_chapters
-from tests.evaluation.report.reports import write_run
-=======
 from common.runs.run import Run
 from evaluation.report.pictures import heat_words
 from evaluation.report.sources import read_chapters
->>>>>>> 7bc43e7 (Report from the written result; remarks name no image and no subject)
+from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
 
 
