@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from docs.tables.builders import split
+from docs.tables.builder import split
 from evaluation.papers.audit import audit
 from evaluation.papers.confusion import contradictions, printed_confusion, printed_figures
 from evaluation.papers.reproduction import AS_PAPER, HONEST, compare, read_claims

@@ -34,8 +34,8 @@ def test_pooled_values_stand_beside_means_over_folds_and_comparisons_apart(tmp_p
     assert first == ["net", "200", "20", "0.800 (0.700 to 0.850)", "0.700 (0.600 to 0.900)"]
     assert second[-1] == "-"
     heads, _, row = cells(TABLES["all_idb2_differences"](tmp_path))
-    assert heads[3:] == ["AUC", "McNemar's p"]
-    assert row == ["a - b", "200", "20", "+0.100 (-0.100 to +0.300)", "< 0.001"]
+    assert heads[3:] == ["McNemar's p", "AUC"]
+    assert row == ["a - b", "200", "20", "< 0.001", "+0.100 (-0.100 to +0.300)"]
 
 
 def test_single_folds_beside_their_pool_are_left_out(tmp_path):

@@ -1,11 +1,13 @@
 """Markdown tables of CSV tables."""
 
+from unittest.mock import ANY
+
 import pandas as pd
 import pytest
 
 from common.errors import UserError
 from docs.tables.__main__ import fill
-from docs.tables.builders import Pivot, Rows, bounds, optional, split
+from docs.tables.builder import Table, split
 
 
 def cells(markdown):
@@ -22,21 +24,21 @@ def results(tmp_path):
 
 
 def test_rows_are_formatted_and_selected(results):
-    table = Rows("*.csv", {"file": "{file}", "of": "{label}", "value": optional("{:.1f}", "value")}, "metric == 'auc'")
-    assert cells(table(results))[2:] == [["some", "a", "0.5"], ["some", "b", "-"]]
+    table = Table("*.csv", "file={file} | of={label} | value={value:.1f}", where="metric == 'auc'", words={"b": "B"})
+    assert cells(table(results)) == [["file", "of", "value"], ANY, ["some", "a", "0.5"], ["some", "B", "-"]]
 
 
 def test_a_pivot_has_a_column_per_key_and_dashes_where_there_is_no_row(results):
-    table = Pivot("some.csv", {"label": "{label}"}, "{metric}", bounds("value"))
+    table = Table("some.csv", "label={label}", "{metric}={value_ci}")
     heads, _, first, second = cells(table(results))
     assert heads == ["label", "auc", "f1"]
     assert first == ["a", "0.512 (0.400 to 0.600)", "0.700"]
-    assert second == ["b", "undefined", "-"]
+    assert second == ["b", "-", "-"]
 
 
 def test_two_measurements_of_one_cell_are_refused(results):
     with pytest.raises(UserError, match=r"some\.csv: 'x'"):
-        Pivot("some.csv", {"label": "{label}"}, "x", "{value}")(results)
+        Table("some.csv", "label={label}", "x={value}")(results)
 
 
 def test_a_wide_table_is_split_and_repeats_its_keys():
