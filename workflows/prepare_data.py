@@ -29,7 +29,7 @@ def prepare_data(config: Config, images: bool = True, sheet: Path | None = None)
     """
     cache = Path(config.cache_dir)
     scanned = scan(config.data, config.data_dir, cache)
-    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.notes)
+    say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     home = sources()[config.data.source].home
     if home and any(is_incomplete(note) for note in scanned.notes):
         warn(f"not the whole set: the rest can be had at {home}")
