@@ -24,9 +24,11 @@ from common.config.data import (
 from common.config.defaults import group_defaults
 from common.config.layers import layered_choice, layered_section, layered_value, typed_section
 from common.config.schema import Config
-from common.files import atomic_path, sha256_of_value, write_json
+from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
 from common.runs.distributed import World
+from common.runs.files import RunFile
+from common.runs.run import DataFacts, Run
 from common.seeds import derive_seed
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
@@ -326,14 +328,14 @@ class ImageDataModule(LightningDataModule):
     def write_facts(self, folder: Path) -> None:
         """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""
         frame = self.manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts)
-        with atomic_path(folder / "split.csv") as temporary:
-            frame.to_csv(temporary, index=False)
-        write_json(folder / "leaks.json", self.leaks.as_dict())
-        classes = {"classes": list(self.manifest.classes), "positive_class": self.manifest.positive_class}
-        remarks = {"notes": list(self.manifest.notes), "skipped": list(self.manifest.skipped)}
-        write_json(folder / "data.json", {**self.facts(), **classes, **remarks})
-        if write_contact_sheet(self.leaks, self.manifest, folder / "near_duplicates.png"):
-            self.leaks.write_pairs(folder / "near_duplicates.csv")
+        run = Run(folder)
+        run.write_split(frame)
+        run.write_json(RunFile.LEAKS, self.leaks.as_dict())
+        manifest = self.manifest
+        remarks = {"notes": manifest.notes, "skipped": manifest.skipped}
+        run.write_data(DataFacts(manifest.classes, manifest.positive_class, **self.facts(), **remarks))
+        if write_contact_sheet(self.leaks, manifest, run.path(RunFile.NEAR_DUPLICATES_SHEET)):
+            self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
     def _prepared(self) -> np.ndarray:
         return prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from common.config.schema import EvaluationConfig
-from common.files import write_csv, write_json
+from common.files import write_csv
 from common.predictions import Predictions
+from common.runs.files import RunFile
+from common.runs.run import Run
 from evaluation.breakdowns.by_subject import by_subject_table, evaluate_subjects
 from evaluation.breakdowns.operating_points import operating_points, operating_points_table
 from evaluation.breakdowns.per_class import per_class, per_class_table, per_kind, per_kind_table
@@ -152,7 +154,7 @@ def write_files(
     for name, rows in _tables(result, runs).items():
         write_csv(folder / f"{name}.csv", rows, "%.6f")
     draw_figures(folder, result, runs, history)
-    write_json(folder / "metrics.json", result.to_dict())
+    Run(folder).write_json(RunFile.METRICS, result.to_dict())
 
 
 def draw_figures(folder: Path, result: EvaluationResult, runs: LabelledRuns, history: pd.DataFrame | None) -> None:

@@ -52,6 +52,62 @@ SmoothnessCsv = Annotated[Path, typer.Option(help="Table to write; NAME_correlat
 LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or to add to.")]
 
 
+# Of scripts/evaluate.py alone.
+class Correction(StrEnum):
+    """How McNemar's p-values of many pairs are corrected: Holm, Benjamini and Hochberg, or not at all."""
+
+    HOLM = "holm"
+    FDR_BH = "fdr_bh"
+    NONE = "none"
+
+
+class Source(StrEnum):
+    """Whether costs are as said, or that multiple of them that is best on each run's validation cells."""
+
+    FIXED = "fixed"
+    VALIDATION = "validation"
+
+
+Runs = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; folds of one experiment are pooled."),
+]
+Against = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="RUN...", help="Subtract these runs, evaluated on the same images."),
+]
+Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this new folder.")]
+Assign = Annotated[
+    bool | None,
+    typer.Option(
+        help="Evaluate the joint assignment of the chromosomes of each cell, too.",
+        show_default="where the runs have whole cells",
+    ),
+]
+Costs = Annotated[Source, typer.Option(help="Where the costs of the assignment come from.")]
+Cost = Annotated[float | None, typer.Option(min=0.0, help="Nats, see conf/train.yaml.", show_default=False)]
+Bins = Annotated[int, typer.Option(min=2, help="Bins of the calibration error.")]
+Release = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: sensitivity that a release must keep.")]
+Votes = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: a person looks below this share of votes.")]
+Coverage = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: how often a set should hold the truth.")]
+On = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE...", help="Evaluate on another data set: data=..., data_dir=..., as train.py takes them."
+    ),
+]
+Mapped = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
+]
+Submission = Annotated[Path | None, typer.Option(help="Write the calls of numbered images as a challenge wants them.")]
+Codes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CLASS=CODE...", help="What the submission says.", show_default="1 positive, 0 the other"),
+]
+Corrected = Annotated[Correction, typer.Option(help="Of the p-values of the pairs of several experiments.")]
+
+
 def several(*options: str) -> type[TyperCommand]:
     """Return a kind of command whose ``options`` (such as ``--against``) each take all words up to the next option."""
 

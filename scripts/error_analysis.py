@@ -40,9 +40,10 @@ def errors(runs: Runs, output: Output, threshold: At = Threshold.HALF, only: Onl
 
     [bold]python scripts/error_analysis.py outputs/*/subject-fold0-*/seed=0 --output outputs/errors[/bold]
     """
-    from common.runs.run import open_runs, refuse_what_is_there
+    from common.arguments import new_folder
+    from common.runs.run import open_runs
 
-    refuse_what_is_there(output)
+    new_folder(output)
     opened = tuple(open_runs(runs))
     # Only now: the imports of the analysis take seconds.
     from workflows.error_analysis import ErrorAnalysisRequest, analyse_errors

@@ -71,8 +71,7 @@ def predict(
     runs, places = split_arguments(paths)
     request = PredictionRequest(runs, places, output, passes, labels is not None, parse_rules(rules), sheet, cache_dir)
     request.check()
-    # Imported after the check: torch takes seconds.
-    with heavy_imports():
+    with heavy_imports():  # after the check: torch takes seconds
         from workflows.predict import predict_images
     predict_images(request)
 

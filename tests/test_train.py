@@ -13,7 +13,7 @@ import train
 from common.config.overrides import quote_path
 from common.paths import ROOT
 from common.predictions import read_predictions
-from common.runs.run import read_status
+from common.runs.run import Run
 from common.sweeps.jobs import command_line
 from tests.helpers.training import SMALL, command
 
@@ -75,8 +75,8 @@ def test_a_run_leaves_all_that_it_promises(finished):
     present = {path.name for path in run.iterdir()}
     assert set(FILES) <= present
     assert (run / "logs").is_dir()
-    assert read_status(run)["status"] == "finished"
-    assert (run / read_status(run)["best"]).is_file()
+    assert Run(run).status.state == "finished"
+    assert (Run(run).best_checkpoint).is_file()
     environment = json.loads((run / "environment.json").read_text())
     assert environment["revision"]
     assert "+experiment=resnet18_cut_block5" in environment["command"]
@@ -107,7 +107,7 @@ def test_metrics_hold_what_was_promised_with_intervals(finished):
 
 def test_the_best_checkpoint_is_of_the_last_stage(finished):
     _, run = finished
-    assert read_status(run)["best"] == "checkpoints/2-finetune/best.ckpt"
+    assert Run(run).status.best == "checkpoints/2-finetune/best.ckpt"
     assert [path.name for path in (run / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
 
 
@@ -247,7 +247,7 @@ def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path, call_here
     assert code == 1
     assert "split.fold" in error
     runs = list((tmp_path / "outputs").glob("*/*/seed=0"))
-    assert [read_status(run)["status"] for run in runs] == ["finished"]
+    assert [Run(run).status.state for run in runs] == ["finished"]
     assert not (ROOT / "multirun.yaml").exists()
 
 

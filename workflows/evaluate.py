@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from common.arguments import new_folder
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions
-from common.runs.run import refuse_what_is_there
 from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
@@ -78,7 +78,7 @@ def report(runs: list[Predictions], names: list[str], against: list[Predictions]
             beside several experiments; or see ``evaluate_runs``.
     """
     if options.output:
-        refuse_what_is_there(options.output)
+        new_folder(options.output)
     if options.csv:
         read_rows(options.csv)
     groups = group_runs(runs, names)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from os.path import commonpath, relpath
 from pathlib import Path
 
+from common.arguments import new_folder
 from common.errors import UserError
-from common.runs.run import Run, refuse_what_is_there
+from common.runs.run import Run
 
 KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
 
@@ -57,7 +58,7 @@ class ExternalRequest:
             Run.open_finished(run.folder)
         for folder in self.folders(runs):
             if folder is not None:
-                refuse_what_is_there(folder)
+                new_folder(folder)
         if self.submission and self.submission.exists():
             raise UserError(f"{self.submission} exists already: name another --submission, or move it away")
 

@@ -69,6 +69,7 @@ class DataFacts:
         folds: Number of folds; None where the parts are given.
         leaks: Counts of what leaks between the parts, by name.
         notes: Remarks on the data set.
+        skipped: Images that could not be read, with the cause.
         skipped: Names of images and cells that were left out; None in files of old revisions, whose notes name them.
         on: Name of the other data set of an external validation.
         external: Facts of an external validation.
@@ -413,44 +414,3 @@ def _known_fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a dataclass's fields: another revision of the code may have written others."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
-
-
-# The functions below are for modules that do not use `Run` yet.
-
-
-def is_finished(folder: Path) -> bool:
-    """Tell whether the run in ``folder`` has ended well."""
-    return Run(Path(folder)).is_finished
-
-
-def read_status(folder: Path) -> dict[str, Any]:
-    """Return the run's status.json, or {} where there is none."""
-    return read_whole_json(Path(folder) / RunFile.STATUS)
-
-
-def write_status(folder: Path, status: str, **facts: Any) -> None:
-    """Write status.json."""
-    Run(Path(folder)).write_status(status, **facts)
-
-
-def run_folders(runs: Sequence[Path]) -> list[Path]:
-    """Return the folder of each run.
-
-    Raises:
-        UserError: A run is named twice, by whatever path.
-    """
-    files = [(run / RunFile.PREDICTIONS if run.is_dir() else run).resolve() for run in runs]
-    for place, file in enumerate(files):
-        if file in files[:place]:
-            raise UserError(f"{runs[place]} is named twice: name each run once")
-    return [run.parent if run.is_file() else run for run in runs]
-
-
-def refuse_what_is_there(output: Path) -> None:
-    """Raise where a folder to write into holds anything, such as a run.
-
-    Raises:
-        UserError: Naming the folder and the way out.
-    """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output} is there already: name another --output, or move it away")

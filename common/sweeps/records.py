@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
-from common.files import read_whole_json, sha256_of_value, write_json
+from common.files import sha256_of_value, write_json
 from common.preemption import slurm_job
+from common.runs.run import Run
 
 SCHEMA = 1
 VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
@@ -146,7 +147,7 @@ def is_done(folder: Path, key: str) -> bool:
     record = read_record(folder, key)
     if record["status"] != "finished" or record.get("kind") != "run" or not record.get("run"):
         return False  # a search is never done: its number of trials may be raised
-    return read_whole_json(Path(record["run"]) / "status.json").get("status") == "finished"
+    return Run(Path(record["run"])).is_finished
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from common.config.schema import SplitConfig
 from common.errors import UserError
 from common.files import atomic_path
+from common.runs.run import Run
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.near_duplicates import Pair, near_pairs
@@ -253,16 +254,13 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
     Raises:
         UserError: There are such images, and the protocol is not ``paper``; or the run has no split.csv.
     """
-    path = run / "split.csv"
-    if not path.is_file():
-        raise UserError(f"init_from={run} has no split.csv: name the folder of a finished run")
-    earlier = pd.read_csv(path, dtype=str, keep_default_na=False)
+    earlier = Run(run).split
     seen = pd.Series(False, index=parts.index)
     for ours, theirs in (("test", ("train", "validation")), ("validation", ("train",))):
         before = earlier[earlier["part"].isin(theirs)]
         again = manifest.frame["sha256"].isin(before["sha256"])
         if protocol == "subject":
-            again |= manifest.frame["subject"].isin(before.loc[before["subject"] != "", "subject"])
+            again |= manifest.frame["subject"].isin(before["subject"].dropna())
         seen |= again & (parts == ours)
     count = int(seen.sum())
     if count and protocol != "paper":

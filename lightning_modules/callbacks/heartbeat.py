@@ -13,7 +13,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from common.files import write_json
+from common.runs.files import RunFile
+from common.runs.run import Run
 from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 
@@ -108,7 +109,7 @@ class Heartbeat(Callback):
         with suppress(OSError):
             write_usage(self.run)
             if trainer.is_global_zero:
-                write_json(self.run / "progress.json", self._progress(trainer, now, over))
+                Run(self.run).write_json(RunFile.PROGRESS, self._progress(trainer, now, over))
 
     def _progress(self, trainer: Trainer, now: float, over: bool) -> dict[str, Any]:
         stage = next(each for each in trainer.callbacks if isinstance(each, StagedUnfreezing))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.paths import ROOT
-from common.runs.run import is_finished
+from common.runs.run import Run
 from tests.cluster.slurm import SLURM, Cluster, records, wait_for
 from tests.helpers.training import SMALL
 
@@ -49,7 +49,7 @@ def test_an_array_runs_its_jobs_and_once_more_only_what_is_missing(cluster, tmp_
     wait_for_end(cluster, submit(cluster, folder, *typed))
     found = records(folder)
     assert {record["status"] for record in found.values()} == {"finished"}
-    assert all(is_finished(Path(record["run"])) for record in found.values())
+    assert all(Run(Path(record["run"])).is_finished for record in found.values())
     trained = {path: path.stat().st_mtime_ns for path in (folder / "outputs").rglob("best.ckpt")}
     assert len(trained) == 3
 

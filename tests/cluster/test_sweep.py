@@ -13,7 +13,7 @@ import torch
 from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.history import read_history
-from common.runs.run import read_status
+from common.runs.run import Run
 from tests.cluster.slurm import Cluster, end_of, records, submitted, wait_for
 from tests.helpers.training import SMALL
 
@@ -97,7 +97,7 @@ def test_jobs_that_are_warned_killed_or_preempted_go_on_to_the_very_same_weights
     (warned,) = wait_for(lambda: training(plain, 1), "the script's job to be in its third epoch").values()
     cluster.call("scancel", "--signal=USR1", script_job)  # as Slurm does some time before the limit
     wait_for(lambda: cluster.state(script_job) == "PENDING", "it to be in the queue again")
-    assert read_status(warned)["status"] == "preempted"
+    assert Run(warned).status.state == "preempted"
 
     runs = wait_for(lambda: training(folder, 2), "both jobs of the sweep to be in their third epoch")
     first = records(folder)
@@ -111,7 +111,7 @@ def test_jobs_that_are_warned_killed_or_preempted_go_on_to_the_very_same_weights
     assert (last[TWO]["attempts"], last[TWO]["slurm_job"]) == (2, first[TWO]["slurm_job"])
     assert last[ALONE]["attempts"] == 2
     assert last[ALONE]["slurm_job"] != first[ALONE]["slurm_job"]
-    wait_for(lambda: read_status(warned)["status"] == "finished", "the script's job to end")
+    wait_for(lambda: Run(warned).status.state == "finished", "the script's job to end")
     for one, other in ((two, runs[TWO]), (alone, runs[ALONE]), (alone, warned)):
         assert_same(one, other)
 
@@ -135,7 +135,7 @@ def training(folder: Path, jobs: int) -> dict[str, Path] | None:
 
 
 def assert_same(one: Path, other: Path) -> None:
-    weights = [torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"] for run in (one, other)]
+    weights = [torch.load(Run(run).best_checkpoint, weights_only=True)["state_dict"] for run in (one, other)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)

@@ -1,29 +1,81 @@
-"""How a user's mistake is reported."""
+"""How errors of the user are reported, and imports without the garbage collector."""
+
+import gc
+import sys
 
 import pytest
 
-from common.cli import report_user_errors
-from common.errors import UserError
+from common.cli import heavy_imports, report_user_errors
+from common.errors import RepeatedError, UserError
 
 
 @report_user_errors()
-def stumble():
-    raise UserError("data_dir=/nowhere: no such folder")
+def fail(error):
+    raise error
 
 
-def test_a_mistake_is_one_line_and_exit_code_1(capsys):
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("data_dir=/nowhere: no such folder"), 1, "error: data_dir=/nowhere: no such folder\n"),
+        (RepeatedError("another process reports it"), 1, ""),
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), 1, "error: a.csv: No such file or directory\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_one_line_and_an_exit_code(capsys, error, code, line):
     with pytest.raises(SystemExit) as caught:
-        stumble()
-    assert caught.value.code == 1
-    assert capsys.readouterr().err == "error: data_dir=/nowhere: no such folder\n"
+        fail(error)
+    assert caught.value.code == code
+    assert capsys.readouterr().err == line
 
 
-def test_the_traceback_is_there_when_asked_for(monkeypatch):
+def test_the_traceback_is_shown_on_request(monkeypatch):
     monkeypatch.setenv("KARYOCYTE_TRACEBACK", "1")
     with pytest.raises(UserError):
-        stumble()
+        fail(UserError("data_dir=/nowhere"))
 
 
-def test_other_errors_go_through():
-    with pytest.raises(ZeroDivisionError), report_user_errors():
-        1 / 0  # noqa: B018
+def test_other_errors_are_raised():
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError())
+
+
+@pytest.fixture
+def before_torch(monkeypatch):
+    """As in a process that has not imported torch; frozen objects are thawed afterwards."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(before_torch):
+    gc.unfreeze()
+    with heavy_imports():
+        assert not gc.isenabled()
+        assert gc.get_freeze_count() == 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
+
+
+def test_the_collector_is_on_after_a_failed_import(before_torch):
+    with pytest.raises(ImportError), heavy_imports():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_nothing_changes_when_torch_is_imported_already(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    frozen = gc.get_freeze_count()
+    with heavy_imports():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
+
+
+def test_a_collector_that_was_off_stays_off(before_torch):
+    gc.disable()
+    with heavy_imports():
+        pass
+    assert not gc.isenabled()

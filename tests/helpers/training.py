@@ -15,7 +15,7 @@ from common.config.compose import check_config
 from common.config.schema import Config
 from common.files import write_json
 from common.paths import ROOT
-from common.runs.run import write_status
+from common.runs.run import Run
 from evaluation import evaluate as judge
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -70,5 +70,5 @@ def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] =
     write_json(folder / "model.json", asdict(model.facts()))
     write_json(folder / "data.json", {"classes": list(classes), "positive_class": classes[-1]})
     (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    write_status(folder, "finished", best="checkpoints/best.ckpt")
+    Run(folder).write_status("finished", best="checkpoints/best.ckpt")
     return model.eval()

@@ -9,7 +9,7 @@ import timm
 import torch
 
 from common.errors import UserError
-from common.runs.run import write_status
+from common.runs.run import Run
 from lightning_modules.load import load_run
 from tests.helpers.training import small_config, write_untrained_run
 
@@ -56,7 +56,7 @@ def test_the_arguments_of_a_weights_file_are_known_without_the_file(tmp_path):
 
 
 def unfinished(folder):
-    write_status(folder, "interrupted")
+    Run(folder).write_status("interrupted")
 
 
 def no_checkpoint(folder):

@@ -9,7 +9,7 @@ import torch
 
 from common.predictions import read_predictions
 from common.runs.history import read_history
-from common.runs.run import read_status
+from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
@@ -113,7 +113,7 @@ def run_of(pair: dict, name: str) -> Path:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"]
+    return torch.load(Run(run).best_checkpoint, weights_only=True)["state_dict"]
 
 
 def largest_difference(one: Path, other: Path) -> float:
@@ -159,7 +159,7 @@ def test_each_image_is_predicted_once_and_as_by_one_process(pair, alone):
 def test_where_batchnorm_trains_the_processes_differ_a_little_and_agree_on_its_statistics(pair, alone):
     two, one = run_of(pair, "BatchNorm"), alone["BatchNorm"]
     assert 1e-5 < largest_difference(two, one) < 1
-    assert read_status(two)["images_seen"] == read_status(one)["images_seen"]
+    assert Run(two).status.images_seen == Run(one).status.images_seen
 
 
 def test_a_resume_in_mid_epoch_is_bit_equal_to_an_undisturbed_run_of_two(pair):

@@ -87,7 +87,7 @@ def test_what_lies_in_the_output_folder_is_never_overwritten(runs):
     before = (runs / "good0" / "predictions.parquet").read_bytes()
     result = call(runs / "good1", "--output", runs / "good0")
     assert result.exit_code == 1
-    assert "is there already: name another --output" in result.stderr
+    assert "exists already" in result.stderr
     assert [path.name for path in (runs / "good0").iterdir()] == ["predictions.parquet"]
     assert (runs / "good0" / "predictions.parquet").read_bytes() == before
     (runs / "empty").mkdir()

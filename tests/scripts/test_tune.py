@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from common.config.compose import check_config
 from common.paths import ROOT
-from common.runs.run import read_status
+from common.runs.run import Run, RunStatus
 from common.sweeps.jobs import command_line
 from scripts import tune
 from tests.helpers.training import SMALL, composed
@@ -78,14 +79,13 @@ def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
     assert code == 0, error
     found = table(next((tmp_path / "outputs" / "studies").iterdir()))
     pruned = found[found["state"] == "pruned"].iloc[0]
-    status = read_status(pruned["run"])
-    assert status == {"status": "pruned", "reason": pruned["message"]}
+    assert Run(Path(pruned["run"])).status == RunStatus("pruned", reason=pruned["message"])
     assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
 
     typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
     folder = workflows_train.run(check_config(composed([*SMALL, *NET, *typed, *places(tmp_path)])))
     assert str(folder) == pruned["run"]
-    assert read_status(folder)["status"] == "finished"
+    assert Run(folder).status.state == "finished"
 
 
 ERRORS = {

@@ -15,7 +15,7 @@ from common.paths import ROOT
 from common.predictions import read_predictions
 from common.preemption import Preempted, watched
 from common.runs.history import read_history
-from common.runs.run import read_status
+from common.runs.run import Run, RunStatus
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
 from lightning_modules.callbacks import ResumeCheckpoint
@@ -50,7 +50,7 @@ KINDS = {
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"]
+    return torch.load(Run(run).best_checkpoint, weights_only=True)["state_dict"]
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -58,7 +58,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
-    assert read_status(one)["images_seen"] == read_status(other)["images_seen"]
+    assert Run(one).status.images_seen == Run(other).status.images_seen
     curves = [read_history(run) for run in (one, other)]
     columns = ["stage", "epoch", "lr", *(name for name in curves[0] if name.startswith("val/"))]
     pd.testing.assert_frame_equal(*(curve[columns] for curve in curves))
@@ -108,7 +108,7 @@ def test_it_goes_on_to_the_very_same_weights(undisturbed, tmp_path, kind, place,
     left = preempted(config, place)
     run = run_of(config)
     assert (left.signum, left.code) == (signal.SIGTERM, 143)
-    assert read_status(run) == {"status": "preempted", "signal": "SIGTERM"}
+    assert Run(run).status == RunStatus("preempted", signal="SIGTERM")
     assert steps_saved(run) == step
     assert run_unjudged(config) == run
     assert_same(undisturbed(kind), run)
@@ -134,7 +134,7 @@ def test_a_process_of_its_own_gets_the_warning_of_slurm_in_its_workers_too(undis
     run = run_of(config)
     assert done.returncode == 143, done.stderr[-2000:]
     assert (tmp_path / "asked").read_text() == "requeue 12_3\n"
-    assert read_status(run) == {"status": "preempted", "signal": "SIGUSR2"}
+    assert Run(run).status == RunStatus("preempted", signal="SIGUSR2")
     assert steps_saved(run) == 9
     assert_same(undisturbed("plain"), run_unjudged(config))
 
@@ -156,7 +156,7 @@ def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path,
         run_unjudged(config)
     assert len(seen) == 3
     assert [path.name for path in (tmp_path / "cache" / "prepared").iterdir() if path.suffix != ".lock"] == []
-    assert read_status(run_of(config))["status"] == "preempted"
+    assert Run(run_of(config)).status.state == "preempted"
 
 
 def test_in_the_last_judgement_it_leaves_at_once_and_trains_nothing_again(undisturbed, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import torch
 from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.history import read_history
-from common.runs.run import is_finished, read_status
+from common.runs.run import Run
 from tests.helpers.training import SMALL, small_config
 from workflows import train
 
@@ -35,7 +35,7 @@ def killed(overrides: list[str], stage: int, epoch: int, batch: int) -> None:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return torch.load(run / read_status(run)["best"], weights_only=True)["state_dict"]
+    return torch.load(Run(run).best_checkpoint, weights_only=True)["state_dict"]
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +69,15 @@ def test_a_run_killed_in_mid_epoch_and_resumed_is_bit_identical(undisturbed, tmp
     places = [f"output_dir={config.output_dir}", f"cache_dir={config.cache_dir}"]
     killed([*RUN, *places, *more], stage, epoch, batch)
     run = next(Path(config.output_dir).glob("*/*/seed=0"))
-    assert read_status(run)["status"] == "running"
-    assert not is_finished(run)
+    assert Run(run).status.state == "running"
+    assert not Run(run).is_finished
 
     assert train.run(config) == run
     one, other = weights(undisturbed), weights(run)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     pd.testing.assert_frame_equal(read_predictions(undisturbed).frame, read_predictions(run).frame)
-    assert read_status(run)["images_seen"] == read_status(undisturbed)["images_seen"]
+    assert Run(run).status.images_seen == Run(undisturbed).status.images_seen
     losses = [read_history(folder)[["stage", "epoch", "val/loss"]] for folder in (undisturbed, run)]
     pd.testing.assert_frame_equal(*losses)
 

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from common.errors import UserError
 from common.files import write_json
 from common.runs.history import read_history
-from common.runs.run import write_status
+from common.runs.run import Run
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
@@ -195,7 +195,7 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     model, stages = train(config, tmp_path / "first")
     with pytest.raises(UserError, match="no finished run"):
         build(small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}"))
-    write_status(tmp_path / "first", "finished", best=stages[-1].best)
+    Run(tmp_path / "first").write_status("finished", best=stages[-1].best)
     write_json(tmp_path / "first" / "data.json", {"classes": ["hem", "all"], "positive_class": "all"})
     write_json(tmp_path / "first" / "model.json", asdict(model.facts()))
     follow = small_config(tmp_path, *SMALL_NET, f"init_from={tmp_path / 'first'}")

@@ -11,7 +11,7 @@ from common.config.schema import Config
 from common.config.search import take_search
 from common.files import sha256_of_value, write_json
 from common.runs.lifecycle import Watch
-from common.runs.run import write_status
+from common.runs.run import Run
 from tests.helpers.training import SMALL, composed
 from workflows.tuning import search as tuning
 
@@ -56,7 +56,7 @@ def formula_run(config: Config, watch: Watch, seconds: float = 0.0) -> Path:
             each.tell(0, epoch, loss)
     record = {"name": "head", "best": "checkpoints/1-head/best.ckpt", "score": loss, "epochs": EPOCHS}
     write_json(stage / "stage.json", {**record, "images_seen": 1, "seconds": 1.0})
-    write_status(folder, "finished", best=record["best"])
+    Run(folder).write_status("finished", best=record["best"])
     return folder
 
 
