@@ -78,19 +78,21 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
 def nearest(name: str, choices: Sequence[str]) -> list[str]:
     """Return the choices that may be meant by a name, at most ``NEAREST``, those that end in the same word first."""
     word = name.rsplit(".", 1)[-1]
+    choices = [_with_name_of(name, choice) for choice in choices]
     same_word = [choice for choice in choices if choice.rsplit(".", 1)[-1] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
     similar = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
-    return [_with_names_of(name, choice) for choice in (same_word or similar)[:NEAREST]]
+    return (same_word or similar)[:NEAREST]
 
 
-def _with_names_of(key: str, choice: str) -> str:
-    """Replace ``<name>`` in a known key by the name that stands in its place in the key that was typed."""
-    parts = choice.split(".")
-    for place, typed in enumerate(key.split(".")[: len(parts)]):
-        if parts[place] == "<name>":
-            parts[place] = typed
-    return ".".join(parts)
+def _with_name_of(key: str, choice: str) -> str:
+    """Replace ``<name>`` in a known key by what stands in its place in the key that was typed, dots included."""
+    before, placeholder, after = choice.partition("<name>")
+    if not placeholder:
+        return choice
+    parts = key.split(".")
+    name = ".".join(parts[before.count(".") : len(parts) - after.count(".")])
+    return f"{before}{name}{after}" if name else choice
 
 
 def known_keys(schema: type[BaseModel], tags: set[str] | None = None, node: str = "") -> list[str]:

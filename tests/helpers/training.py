@@ -53,7 +53,7 @@ def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None,
 def run_undrawn(config: Config) -> Path:
     """Train, judge and write all that a run leaves but the drawings of its results, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "_draw", lambda *_: None)
+        patch.setattr(judge, "draw_figures", lambda *_: None)
         return train.run(config)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_lightning import Callback
 
+from common.runs.run import Run
 from common.runs.usage import read_usage
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks import heartbeat
@@ -25,14 +26,14 @@ NET = ["model=resnet18", "model.cut=layer2"]
 def eager(monkeypatch):
     """Give a sign at every chance, and keep them all."""
     seen = []
-    write = heartbeat.write_json
+    write = Run.write_json
 
-    def keep(path, value):
-        write(path, value)
-        seen.append(json.loads(path.read_text()))
+    def keep(run, file, value):
+        write(run, file, value)
+        seen.append(json.loads(run.path(file).read_text()))
 
     monkeypatch.setattr(heartbeat.Heartbeat, "_beat", _at_once(heartbeat.Heartbeat._beat))
-    monkeypatch.setattr(heartbeat, "write_json", keep)
+    monkeypatch.setattr(heartbeat.Run, "write_json", keep)
     return seen
 
 
@@ -113,7 +114,7 @@ def test_a_resume_goes_on_counting(stages, tmp_path, eager):
 
 def test_it_is_given_only_so_often(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(heartbeat, "write_json", lambda path, value: written.append(value))
+    monkeypatch.setattr(heartbeat.Run, "write_json", lambda run, file, value: written.append(value))
     config = small_config(tmp_path, *NET, "unfreeze=whole", "unfreeze.lr=0.001")
     train(config, tmp_path / "run")
     assert [(one["epoch"], one["step"]) for one in written[1:]] == [(1, 8), (2, 16), (2, 16)]
@@ -124,7 +125,7 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(heartbeat, "write_json", full)
+    monkeypatch.setattr(heartbeat.Run, "write_json", full)
     records = train(small_config(tmp_path, *NET, "unfreeze=whole", "unfreeze.lr=0.001"), tmp_path / "run")
     assert records[0].epochs == 2
     assert not (tmp_path / "run" / "progress.json").exists()
