@@ -47,17 +47,19 @@ def report(
 
     [bold]python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
     """
-    # Imported here so that --help costs nothing.
+    from common.arguments import existing_predictions
     from common.cli import say, warn
     from common.errors import UserError
-    from evaluation.report.page import Options, write_report
 
+    existing_predictions(runs)
     if key is not None and real_names:
         raise UserError("--key beside --real-names: the page shows the names, leave one of them out")
     if output is None:
         output = Path("report.html")
         if len(runs) == 1:
             output = (runs[0] if runs[0].is_dir() else runs[0].parent) / output
+    from evaluation.report.page import Options, write_report  # takes seconds: after the checks
+
     page = write_report(runs, output, Options(images, megabytes, real_names), key)
     pictures = f"{page.images:,} of {page.total:,} test images, {page.pictures:,} pictures"
     say(str(output), f"{pictures}, {page.bytes / 1e6:.1f} MB")

@@ -105,19 +105,10 @@ def test_evaluation_never_loads_a_model_library():
             assert not {name.split(".")[0] for name in imported_modules(path)} & {"torch", "timm", "pytorch_lightning"}
 
 
-# Modules that still name files of a run's folder; none may be added.
-FILE_NAMES_ELSEWHERE: set[str] = {
-    "evaluation/report/ensemble.py",
-    "evaluation/report/page.py",
-    "evaluation/report/sources.py",
-    "evaluation/report/summary.py",
-}
-
-
 def test_only_run_knows_the_names_of_its_files():
     names = {str(name) for name in RunFile if name not in (RunFile.LOCK, RunFile.ENSEMBLE_WEIGHTS)}
     offenders = {str(path) for path in tracked("*.py") if path.parts[0] in PACKAGES and names & text_literals(path)}
-    assert offenders - {"common/runs/files.py"} <= FILE_NAMES_ELSEWHERE
+    assert offenders == {"common/runs/files.py"}
 
 
 @cache

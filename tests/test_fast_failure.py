@@ -4,9 +4,7 @@ import pytest
 
 from benchmarks.fast_failure import answer, cases, command_lines
 
-# Command lines that still import large libraries before they check a path; none may be added.
-SLOW = {("report", "missing")}
-CASES = [(name, case) for name in command_lines() for case in cases(name) if (name, case) not in SLOW]
+CASES = [(name, case) for name in command_lines() for case in cases(name)]
 
 
 @pytest.mark.parametrize(("name", "case"), CASES)

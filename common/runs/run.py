@@ -69,7 +69,6 @@ class DataFacts:
         folds: Number of folds; None where the parts are given.
         leaks: Counts of what leaks between the parts, by name.
         notes: Remarks on the data set.
-        skipped: Images that could not be read, with the cause.
         skipped: Names of images and cells that were left out; None in files of old revisions, whose notes name them.
         on: Name of the other data set of an external validation.
         external: Facts of an external validation.

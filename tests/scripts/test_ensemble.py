@@ -77,7 +77,7 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
 def test_nothing_is_overwritten(runs):
     result = call(runs / "seed0", runs / "seed1", "--output", runs / "seed0")
     assert result.exit_code == 1
-    assert "is there already" in result.stderr
+    assert "exists already" in result.stderr
     assert read_predictions(runs / "seed0").about["name"] == "tiny"
 
 
