@@ -18,10 +18,12 @@ from scipy import integrate, special, stats
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import Interval, Statistic, of_resamples, resample
+from evaluation.intervals.bootstrap import Resamples, of_resamples
 from evaluation.intervals.exact import share
 from evaluation.intervals.methods import DIFFERENCE, SHARE, Bounds
-from evaluation.metrics.resampled import WeightedMetrics, of_confusions
+from evaluation.metrics.classification import of_confusions
+from evaluation.metrics.resampled import Statistic, WeightedMetrics
+from evaluation.result import Interval
 
 CLASSES = ("negative", "positive")
 MAIN = ("auc", "f1_weighted", "accuracy", "sensitivity", "specificity", "average_precision", "balanced_accuracy")
@@ -157,12 +159,12 @@ def _intervals(
 ) -> Iterator[tuple[str, str, Interval]]:
     """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
     for names, statistic, bounds in _statistics(first, second):
-        resamples = resample(statistic, first, settings)
+        resamples = Resamples(statistic, first, settings)
         points = zip(names, resamples.point, strict=True)
         values = {name: None if np.isnan(point) else float(point) for name, point in points}
         for method in methods:
             chosen = settings.model_copy(update={"interval": method})
-            for name, interval in of_resamples(values, resamples, first, chosen, bounds).items():
+            for name, interval in of_resamples(values, resamples, chosen, bounds).items():
                 yield method, name, interval
 
 

@@ -8,12 +8,9 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import around
 from evaluation.intervals.call_metrics import call_intervals, subset
-from evaluation.intervals.methods import SHARE
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.metrics.resampled import WeightedMetrics
-from evaluation.result import EvaluationWarning, Interval, SubgroupResult, warnings_about
+from evaluation.result import EvaluationWarning, SubgroupResult, warnings_about
 
 FEW_IMAGES = 5  # of a class: below it a subgroup's figures say little
 SHOWN = 4  # subgroups that a warning names of more than one more
@@ -110,15 +107,11 @@ def _by_size(frame: pd.DataFrame) -> Division:
 
 
 def _evaluate(by: str, name: str, images: LabelledPredictions, settings: EvaluationConfig) -> SubgroupResult:
-    metrics = _metrics(by, images, settings)
-    return SubgroupResult(by, name, len(images.labels), images.subjects, images.count_images(), metrics)
-
-
-def _metrics(by: str, images: LabelledPredictions, settings: EvaluationConfig) -> dict[str, Interval]:
     if by == "kind":
-        return call_intervals(images, ONE_CLASS, settings)
-    if images.positive_index is None:
-        return call_intervals(images, MORE_CLASSES, settings)
-    metrics = WeightedMetrics(images)
-    rows = [metrics.names.index(name) for name in TWO_CLASSES]
-    return around(lambda counts: metrics(counts)[rows], TWO_CLASSES, images, settings, SHARE)
+        names = ONE_CLASS
+    elif images.positive_index is None:
+        names = MORE_CLASSES
+    else:
+        names = TWO_CLASSES
+    metrics = call_intervals(images, names, settings)
+    return SubgroupResult(by, name, len(images.labels), images.subjects, images.count_images(), metrics)

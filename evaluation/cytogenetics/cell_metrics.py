@@ -24,8 +24,8 @@ from evaluation.intervals.bootstrap import around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.intervals.methods import SHARE
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.metrics.classification import call, confusion
-from evaluation.metrics.resampled import confusions_of_clusters, of_confusions
+from evaluation.metrics.classification import call, confusion, of_confusions
+from evaluation.metrics.resampled import confusions_of_clusters
 from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
 
 # Shares of cells, each with the denominator that its comment says.

@@ -1,12 +1,13 @@
-"""Intervals that take the subject for the unit: it is drawn anew, or left out, with all of its images.
+"""Intervals that take the subject for the unit: it is left out, or drawn anew, with all of its images.
 
 Images of one subject are alike, so that they count less than as many of different subjects (the cluster bootstrap:
 Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -14,38 +15,110 @@ from scipy import stats
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
-from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, ends
-from evaluation.metrics.classification import Threshold, evaluate
-from evaluation.metrics.resampled import WeightedMetrics
+from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, ends, t_on_scale
+from evaluation.metrics.classification import Threshold, evaluate, metric_bounds, metric_of
+from evaluation.metrics.resampled import Statistic, WeightedMetrics
 from evaluation.result import Interval
 
 # Images times resamples in one batch: about 16 MB for each array of weights.
 BATCH_ELEMENTS = 2_000_000
-# Metrics that are a share of some images, or of some cells; the word before a slash.
-SHARES = (
-    *("accuracy", "sensitivity", "specificity", "precision", "recall"),
-    *("cells_right", "abnormal_recovered", "normal_alarmed"),
-)
-
-Statistic = Callable[[np.ndarray], np.ndarray]
+# Beside the registered metrics: shares of some cells.
+CELL_SHARES = ("cells_right", "abnormal_recovered", "normal_alarmed")
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """M statistics of all images, of resamples of subjects, and without each subject; NaN where undefined.
+    """M statistics of all images, without each cluster, and of resamples, which are drawn where they are needed.
 
     Attributes:
-        point: float64, shape (M,).
-        left_out: float64, shape (M, C), of C clusters.
-        drawn: float64, shape (M, R).
-        alone: On how many clusters alone each statistic is defined, int64, shape (M,): of those at 0 or 1 throughout,
-            and of all where every image is a cluster; else 0.
+        statistic: Of counts of clusters.
+        scored: The images.
+        settings: Number of resamples and seed.
     """
 
-    point: np.ndarray
-    left_out: np.ndarray
-    drawn: np.ndarray
-    alone: np.ndarray
+    statistic: Statistic
+    scored: LabelledPredictions
+    settings: EvaluationConfig
+
+    @cached_property
+    def point(self) -> np.ndarray:
+        """Of all images, float64, shape (M,)."""
+        return self.statistic(np.ones((1, self.scored.cluster_count)))[:, 0]
+
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """Without each of C clusters, float64, shape (M, C)."""
+        return self._one_by_one(self.statistic, without=True)
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """Of R resamples of clusters, float64, shape (M, R); NaN where undefined."""
+        return self._resample(self.statistic)
+
+    @cached_property
+    def undefined(self) -> np.ndarray:
+        """On how many resamples each statistic is undefined, int64, shape (M,)."""
+        if self.scored.cluster_count <= self.settings.resamples and self._defined_alone.all():
+            return np.zeros(len(self.point), dtype=np.int64)
+        if "drawn" in vars(self) or not hasattr(self.statistic, "defined"):
+            return np.isnan(self.drawn).sum(axis=1)
+        return (self._resample(lambda counts: self.statistic.defined(counts).astype(np.float64)) == 0).sum(axis=1)
+
+    @cached_property
+    def settled(self) -> np.ndarray:
+        """Which statistics are 0 or 1 on all images and, where defined, without any one cluster, bool, shape (M,)."""
+        values = np.column_stack([self.point, self.left_out])
+        settled = np.zeros(len(values), dtype=bool)
+        for end in SHARE:
+            with np.errstate(invalid="ignore"):
+                settled |= ((np.abs(values - end) <= ROUNDING) | np.isnan(values)).all(axis=1)
+        return settled & ~np.isnan(self.point)
+
+    @cached_property
+    def alone(self) -> np.ndarray:
+        """On how many clusters alone each statistic is defined, int64, shape (M,)."""
+        return self._defined_alone.sum(axis=1)
+
+    @cached_property
+    def _defined_alone(self) -> np.ndarray:
+        if hasattr(self.statistic, "defined"):
+            return self._one_by_one(self.statistic.defined, without=False)
+        return ~np.isnan(self._one_by_one(self.statistic, without=False))
+
+    @property
+    def _batch(self) -> int:
+        return max(1, BATCH_ELEMENTS // len(self.scored.labels))
+
+    def _one_by_one(self, statistic: Callable[[np.ndarray], np.ndarray], without: bool) -> np.ndarray:
+        """Return the statistic without each cluster in turn, or of each alone, shape (M, C)."""
+        clusters = self.scored.cluster_count
+        values = []
+        for start in range(0, clusters, self._batch):
+            rows = np.arange(start, min(start + self._batch, clusters))
+            counts = np.full((len(rows), clusters), float(without))
+            counts[np.arange(len(rows)), rows] = not without
+            values.append(statistic(counts))
+        return np.concatenate(values, axis=1)
+
+    def _resample(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return the statistic of resamples, shape (M, R)."""
+        clusters = self.scored.cluster_count
+
+        def of_drawn(drawn: np.ndarray, axis: int) -> np.ndarray:
+            return statistic(_count(drawn, clusters))
+
+        with warnings.catch_warnings():
+            # scipy warns where a metric is undefined on a resample; that is counted.
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            return stats.bootstrap(
+                (np.arange(clusters),),
+                of_drawn,
+                n_resamples=self.settings.resamples,
+                batch=self._batch,
+                method="percentile",
+                vectorized=True,
+                rng=np.random.default_rng(self.settings.seed),
+            ).bootstrap_distribution
 
 
 def intervals(
@@ -56,13 +129,14 @@ def intervals(
     Args:
         scored: The images.
         settings: Method of the interval, number of resamples, confidence, seed: the same seed draws the same subjects.
-        threshold: See ``metrics.call``.
+        threshold: See ``metrics.classification.call``.
 
     Returns:
-        Intervals under the keys of ``metrics.metric_names``.
+        Intervals under the keys of ``metric_names``.
     """
     values = evaluate(scored.labels, scored.probabilities, scored.classes, scored.positive_index, threshold)
-    return bootstrap(values, WeightedMetrics(scored, threshold), scored, settings, SHARE)
+    bounds = {name: metric_bounds(name) for name in values}
+    return bootstrap(values, WeightedMetrics(scored, threshold), scored, settings, bounds)
 
 
 def bootstrap(
@@ -70,18 +144,17 @@ def bootstrap(
     statistic: Statistic,
     scored: LabelledPredictions,
     settings: EvaluationConfig,
-    bounds: Bounds | None = None,
+    bounds: Bounds | Mapping[str, Bounds] | None = None,
 ) -> dict[str, Interval]:
     """Put intervals around values.
 
     Args:
         values: M statistics of all images; None where undefined.
-        statistic: The same statistics, in the same order, float64, shape (M, B), NaN where undefined, for counts of
-            clusters of shape (B, C).
-        scored: Whose clusters are drawn; with fewer than two there is no interval.
+        statistic: The same statistics, in the same order, for counts of clusters.
+        scored: Whose clusters are left out or drawn; with fewer than two there is no interval.
         settings: Method of the interval, number of resamples, confidence, seed.
-        bounds: Between which all of them lie: ``interval_ends.SHARE``, DIFFERENCE or POSITIVE. ``logit_t`` needs them;
-            where they are not said, ``expanded_bca`` takes its place.
+        bounds: Between which all of them are, or each: such as ``methods.SHARE``, DIFFERENCE or POSITIVE. ``logit_t``
+            needs them; without them ``expanded_bca`` takes its place.
 
     Returns:
         Intervals under the names of ``values``. With ``logit_t``, shares that are 0 or 1 with and without every subject
@@ -90,7 +163,7 @@ def bootstrap(
     clusters = scored.cluster_count
     if clusters < 2:
         return {name: Interval(value, None, None, None, 0, 0, clusters) for name, value in values.items()}
-    return of_resamples(values, resample(statistic, scored, settings), scored, settings, bounds)
+    return of_resamples(values, Resamples(statistic, scored, settings), settings, bounds)
 
 
 def around(
@@ -98,69 +171,54 @@ def around(
     names: tuple[str, ...],
     scored: LabelledPredictions,
     settings: EvaluationConfig,
-    bounds: Bounds | None = None,
+    bounds: Bounds | Mapping[str, Bounds] | None = None,
 ) -> dict[str, Interval]:
     """Put intervals around what a statistic is on all images; see ``bootstrap``."""
-    point = statistic(np.ones((1, scored.cluster_count)))[:, 0]
-    values = {name: None if np.isnan(one) else float(one) for name, one in zip(names, point, strict=True)}
+    point = Resamples(statistic, scored, settings).point
+    values = {name: None if np.isnan(value) else float(value) for name, value in zip(names, point, strict=True)}
     return bootstrap(values, statistic, scored, settings, bounds)
-
-
-def resample(statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> Resamples:
-    """Draw clusters with the seed of ``settings`` and compute a statistic; see ``bootstrap``."""
-    clusters = scored.cluster_count
-    batch = max(1, BATCH_ELEMENTS // len(scored.labels))
-
-    def of_drawn(drawn: np.ndarray, axis: int) -> np.ndarray:
-        return statistic(_count(drawn, clusters))
-
-    with warnings.catch_warnings():
-        # scipy warns where a metric is undefined on a resample; that is counted.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        drawn = stats.bootstrap(
-            (np.arange(clusters),),
-            of_drawn,
-            n_resamples=settings.resamples,
-            batch=batch,
-            method="percentile",
-            vectorized=True,
-            rng=np.random.default_rng(settings.seed),
-        ).bootstrap_distribution
-    point = statistic(np.ones((1, clusters)))[:, 0]
-    left_out = _one_by_one(statistic, clusters, batch, without=True)
-    alone = np.zeros(len(point), dtype=np.int64)
-    wanted = _settled(point, left_out) | _single(scored)
-    if wanted.any():
-        alone[wanted] = (~np.isnan(_one_by_one(statistic, clusters, batch, without=False)[wanted])).sum(axis=1)
-    return Resamples(point, left_out, drawn, alone)
 
 
 def of_resamples(
     values: dict[str, float | None],
     resamples: Resamples,
-    scored: LabelledPredictions,
     settings: EvaluationConfig,
-    bounds: Bounds | None = None,
+    bounds: Bounds | Mapping[str, Bounds] | None = None,
 ) -> dict[str, Interval]:
-    """Put intervals around values whose resamples are drawn; see ``bootstrap``."""
-    exact = settings.interval == "logit_t" and bounds == SHARE
-    settled = _settled(resamples.point, resamples.left_out) & exact
-    found = {}
+    """Put intervals around values of which there are resamples; see ``bootstrap``."""
+    intervals = {}
     for row, (name, value) in enumerate(values.items()):
-        drawn = resamples.drawn[row]
-        alone = int(resamples.alone[row])
-        if settled[row]:
-            made = exact_end(name, value, alone, scored, settings)
-        else:
-            made = None
-        if made is None and exact and _single(scored):
-            made = binomial_ends(name, value, alone, settings.confidence)
-        low, high, method = made or ends(
-            resamples.point[row], resamples.left_out[row], drawn, settings.confidence, settings.interval, bounds
-        )
-        undefined = int(np.isnan(drawn).sum())
-        found[name] = Interval(value, low, high, method, drawn.size, undefined, scored.cluster_count)
-    return found
+        of_name = bounds[name] if isinstance(bounds, Mapping) else bounds
+        low, high, method = _ends(row, name, value, resamples, settings, of_name)
+        undefined = int(resamples.undefined[row])
+        clusters = resamples.scored.cluster_count
+        intervals[name] = Interval(value, low, high, method, settings.resamples, undefined, clusters)
+    return intervals
+
+
+def _ends(
+    row: int,
+    name: str,
+    value: float | None,
+    resamples: Resamples,
+    settings: EvaluationConfig,
+    bounds: Bounds | None,
+) -> Ends:
+    """Return low, high and method; the resamples are drawn only where a method needs them."""
+    if settings.interval == "logit_t" and value is not None:
+        interval = None
+        if bounds == SHARE and resamples.settled[row]:
+            interval = exact_end(name, value, int(resamples.alone[row]), resamples.scored, settings)
+        if interval is None and bounds == SHARE and _single(resamples.scored):
+            interval = binomial_ends(name, value, int(resamples.alone[row]), settings.confidence)
+        if interval is None and settings.resamples - resamples.undefined[row] > 1:
+            interval = t_on_scale(resamples.point[row], resamples.left_out[row], settings.confidence, bounds)
+        if interval is not None:
+            return interval
+    if np.isnan(resamples.point[row]):
+        return None, None, None
+    point, left_out, drawn = resamples.point[row], resamples.left_out[row], resamples.drawn[row]
+    return ends(point, left_out, drawn, settings.confidence, settings.interval, bounds)
 
 
 def exact_end(
@@ -217,32 +275,14 @@ def binomial_ends(name: str, value: float | None, images: int, confidence: float
 
 
 def _is_share(name: str) -> bool:
-    return name.split("/")[0].removesuffix("_assigned") in SHARES
+    name = name.partition("/")[0].removesuffix("_assigned")
+    metric = metric_of(name)
+    return name in CELL_SHARES or (metric is not None and metric.is_share)
 
 
 def _single(scored: LabelledPredictions) -> bool:
     """Whether every image is a cluster of its own."""
     return scored.cluster_count == len(scored.labels)
-
-
-def _settled(point: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Which of M statistics are 0 or 1 on all images and, where defined, without any one cluster."""
-    values = np.column_stack([point, left_out])
-    with np.errstate(invalid="ignore"):
-        return ~np.isnan(point) & np.any(
-            [((np.abs(values - end) <= ROUNDING) | np.isnan(values)).all(axis=1) for end in SHARE], axis=0
-        )
-
-
-def _one_by_one(statistic: Statistic, clusters: int, batch: int, without: bool) -> np.ndarray:
-    """Return the statistics without each cluster in turn, or of each alone, shape (M, clusters)."""
-    found = []
-    for start in range(0, clusters, batch):
-        rows = np.arange(start, min(start + batch, clusters))
-        counts = np.full((len(rows), clusters), float(without))
-        counts[np.arange(len(rows)), rows] = not without
-        found.append(statistic(counts))
-    return np.concatenate(found, axis=1)
 
 
 def _count(drawn: np.ndarray, clusters: int) -> np.ndarray:

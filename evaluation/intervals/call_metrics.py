@@ -1,4 +1,4 @@
-"""Metrics of calls alone, with intervals: cheap where there are many classes, groups or thresholds."""
+"""Some of the metrics with intervals, and some of the images."""
 
 from dataclasses import replace
 
@@ -6,38 +6,30 @@ import numpy as np
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import Interval, around
-from evaluation.intervals.methods import SHARE
-from evaluation.metrics.classification import Threshold, call
-from evaluation.metrics.resampled import confusions_of_clusters, of_confusions
+from evaluation.intervals.bootstrap import around
+from evaluation.metrics.classification import Threshold, metric_bounds
+from evaluation.metrics.resampled import WeightedMetrics
+from evaluation.result import Interval
 
 
 def call_intervals(
     scored: LabelledPredictions, names: tuple[str, ...], settings: EvaluationConfig, threshold: Threshold = 0.5
 ) -> dict[str, Interval]:
-    """Compute metrics that need no ranks, with their intervals.
+    """Compute some metrics with their intervals.
 
     Args:
         scored: The images.
-        names: Of ``metrics.metric_names``, without ``auc`` and ``average_precision``.
+        names: Of ``metric_names``; those of scores cost most.
         settings: Number of resamples, confidence, seed.
-        threshold: See ``metrics.call``.
+        threshold: See ``metrics.classification.call``.
 
     Returns:
         Intervals under ``names``; the value is None where a metric is undefined.
     """
     if not len(scored.labels):
         return {name: Interval(None, None, None, None, 0, 0, 0) for name in names}
-    called = call(scored.probabilities, scored.positive_index, threshold)
-    tables = confusions_of_clusters(scored, called)
-    k = len(scored.classes)
-
-    def statistic(counts: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = of_confusions((counts @ tables).reshape(-1, k, k), scored.classes, scored.positive_index)
-        return np.stack([found[name] for name in names])
-
-    return around(statistic, names, scored, settings, SHARE)
+    bounds = {name: metric_bounds(name) for name in names}
+    return around(WeightedMetrics(scored, threshold, names), names, scored, settings, bounds)
 
 
 def subset(scored: LabelledPredictions, rows: np.ndarray) -> LabelledPredictions:

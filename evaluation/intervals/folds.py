@@ -11,10 +11,10 @@ import numpy as np
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import Interval, Statistic, around
-from evaluation.intervals.methods import SHARE
-from evaluation.metrics.classification import Threshold, metric_names
-from evaluation.metrics.resampled import WeightedMetrics
+from evaluation.intervals.bootstrap import around
+from evaluation.metrics.classification import Threshold, metric_bounds, metric_names
+from evaluation.metrics.resampled import Statistic, WeightedMetrics
+from evaluation.result import Interval
 
 
 def fold_mean_intervals(
@@ -32,7 +32,8 @@ def fold_mean_intervals(
         Intervals under the keys of ``metrics.metric_names``; the value is None where a fold's is undefined.
     """
     statistic = weighted_over_folds(pooled, sizes, thresholds)
-    return around(statistic, metric_names(pooled.classes), pooled, settings, SHARE)
+    names = metric_names(pooled.classes)
+    return around(statistic, names, pooled, settings, {name: metric_bounds(name) for name in names})
 
 
 def weighted_over_folds(
@@ -82,3 +83,13 @@ class MeanOverFolds:
         if self._empty:
             return np.full((self._metrics, len(counts)), np.nan)
         return np.mean([metrics(counts[:, clusters]) for clusters, metrics in self._folds], axis=0)
+
+    def defined(self, counts: np.ndarray) -> np.ndarray:
+        """Return where the means are defined, bool, shape (M, B): where the metrics of every fold are."""
+        defined = np.full((self._metrics, len(counts)), not self._empty)
+        for clusters, metrics in self._folds:
+            if hasattr(metrics, "defined"):
+                defined &= metrics.defined(counts[:, clusters])
+            else:
+                defined &= ~np.isnan(metrics(counts[:, clusters]))
+        return defined

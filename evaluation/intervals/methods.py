@@ -17,9 +17,10 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import special, stats
 
-# Low and high, the latter possibly infinite: between them a statistic must lie.
-Bounds = tuple[float, float]
-SHARE: Bounds = (0.0, 1.0)
+from evaluation.metrics.classification import SHARE, Bounds
+
+__all__ = ["DIFFERENCE", "POSITIVE", "SHARE", "Bounds", "degrees_of_freedom", "ends", "t_on_scale"]
+
 DIFFERENCE: Bounds = (-1.0, 1.0)
 POSITIVE: Bounds = (0.0, np.inf)
 # Sums in different order may differ by so much.
@@ -58,9 +59,9 @@ def ends(
     if np.isnan(point) or drawn.size < 2:
         return None, None, None
     if method == "logit_t":
-        found = _t_on_scale(point, left_out, confidence, bounds)
-        if found:
-            return *found, method
+        interval = t_on_scale(point, left_out, confidence, bounds)
+        if interval:
+            return interval
         method = "expanded_bca"
     kind = method.removeprefix("expanded_")
     if kind != method:
@@ -88,24 +89,22 @@ def degrees_of_freedom(contributions: np.ndarray) -> float:
     return float(min(max(found, FEWEST_DEGREES), number - 1))
 
 
-def _t_on_scale(
-    point: float, left_out: np.ndarray, confidence: float, bounds: Bounds | None
-) -> tuple[float, float] | None:
+def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bounds | None) -> Ends | None:
+    """Return the interval of ``logit_t``, which needs no resamples; None where it does not hold, see ``ends``."""
     if bounds is None or not _inside(np.append(point, left_out), bounds, or_at=True).all():
         return None
     if not _inside(point, bounds) or np.ptp(left_out) <= ROUNDING * max(1.0, abs(point)):
         return None
     centre = _to_scale(point, bounds)
-    # Where the value is at a bound without some subject, infinitely far on the scale: along the tangent.
-    inside = _inside(left_out, bounds).all()
-    if inside:
+    if _inside(left_out, bounds).all():
         values = _to_scale(left_out, bounds)
     else:
+        # Where the value is at a bound without some subject, infinitely far on the scale: along the tangent.
         values = _slope(point, bounds) * left_out
     values = values - values.mean()
     error = np.sqrt((1 - 1 / len(values)) * (values**2).sum())
     reach = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom(values)) * error
-    return float(_from_scale(centre - reach, bounds)), float(_from_scale(centre + reach, bounds))
+    return float(_from_scale(centre - reach, bounds)), float(_from_scale(centre + reach, bounds)), "logit_t"
 
 
 def _inside(values: float | np.ndarray, bounds: Bounds, or_at: bool = False) -> np.ndarray:

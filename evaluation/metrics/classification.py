@@ -1,27 +1,250 @@
-"""The metrics of a set of images, by scikit-learn. What is undefined is None."""
+"""The metrics of a set of images: one registry entry each. What is undefined is None, or NaN in arrays.
+
+To add a metric, register it: ``METRICS["name"] = Metric(...)``. It is then in metrics.json, with its interval, in the
+tables, and in the report.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
-from sklearn import metrics as reference
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 Threshold = float | np.ndarray
+# Low and high, the latter possibly infinite: between them a statistic must be.
+Bounds = tuple[float, float]
+SHARE: Bounds = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """B confusion matrices of K classes, and what metrics have in common.
+
+    Attributes:
+        counts: float64 or int64, shape (B, K, K), rows the truth; an image may count several times, or not at all.
+        positive_index: The positive one of two classes; None for K > 2.
+    """
+
+    counts: np.ndarray
+    positive_index: int | None
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Images of each class that are predicted right, shape (B, K)."""
+        return np.diagonal(self.counts, axis1=1, axis2=2)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """Images of each class, shape (B, K)."""
+        return self.counts.sum(axis=2)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Images that are predicted as each class, shape (B, K)."""
+        return self.counts.sum(axis=1)
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """All images, shape (B,)."""
+        return self.images.sum(axis=1)
+
+    @cached_property
+    def precision(self) -> np.ndarray:
+        """Of each class, shape (B, K)."""
+        return self.right / self.predicted
+
+    @cached_property
+    def recall(self) -> np.ndarray:
+        """Of each class, shape (B, K)."""
+        return self.right / self.images
+
+    @cached_property
+    def f1(self) -> np.ndarray:
+        """2 TP / (2 TP + FP + FN) of each class, shape (B, K): 0 for a class that is never predicted."""
+        return 2 * self.right / (self.images + self.predicted)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One class against the rest, for B weightings of the images: counts at the L distinct scores of its images.
+
+    Attributes:
+        positives: Images of the class at each level, the highest score first, shape (B, L + 1).
+        negatives: Others that score at least as much, at the first such level; last, those below every level.
+        tied: Others exactly at the level.
+    """
+
+    positives: np.ndarray
+    negatives: np.ndarray
+    tied: np.ndarray
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is computed, bounded and named. It has one of the two pairs of functions.
+
+    Attributes:
+        label: In words, for tables; ``{name}`` is the class.
+        meaning: What it is, in a few words; ``{positive}`` and ``{negative}`` are the two classes.
+        of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
+            (B, K).
+        of_scores: Turns truth (bool) and probabilities of one class, shape (N,), or of K classes, shape (N, K), into
+            the mean over the classes. Undefined where a class has no image.
+        of_weighted_scores: The same for one class and weighted images, shape (B,).
+        classes: "any", "two" (defined for two classes only) or "each" (a value of each class, ``<metric>/<class>``).
+        bounds: Between which the values are.
+        higher_is_better: Or lower.
+        is_share: Whether it is a share of some images, whose distribution is binomial where images are independent.
+    """
+
+    label: str
+    meaning: str = ""
+    of_predictions: Callable[[Confusions], np.ndarray] | None = None
+    of_scores: Callable[[np.ndarray, np.ndarray], float] | None = None
+    of_weighted_scores: Callable[[Scores], np.ndarray] | None = None
+    classes: Literal["any", "two", "each"] = "any"
+    bounds: Bounds = SHARE
+    higher_is_better: bool = True
+    is_share: bool = False
+
+
+def accuracy(confusions: Confusions) -> np.ndarray:
+    """Return the share of the images that are predicted right."""
+    return confusions.right.sum(axis=1) / confusions.total
+
+
+def balanced_accuracy(confusions: Confusions) -> np.ndarray:
+    """Return the mean recall of the classes that occur in the truth, of which it needs two."""
+    occurring = (confusions.images > 0).sum(axis=1)
+    return np.where(occurring > 1, np.nansum(confusions.recall, axis=1) / occurring, np.nan)
+
+
+def f1_weighted(confusions: Confusions) -> np.ndarray:
+    """Return the mean F1 of the classes, weighted by their images."""
+    return np.nansum(confusions.f1 * confusions.images, axis=1) / confusions.total
+
+
+def f1_macro(confusions: Confusions) -> np.ndarray:
+    """Return the mean F1 of the classes that occur in truth or predictions."""
+    occurring = (confusions.images + confusions.predicted > 0).sum(axis=1)
+    return np.nansum(confusions.f1, axis=1) / occurring
+
+
+def sensitivity(confusions: Confusions) -> np.ndarray:
+    """Return the recall of the positive class."""
+    return confusions.recall[:, confusions.positive_index]
+
+
+def specificity(confusions: Confusions) -> np.ndarray:
+    """Return the recall of the negative class."""
+    return confusions.recall[:, 1 - confusions.positive_index]
+
+
+def weighted_auc(scores: Scores) -> np.ndarray:
+    """Return the area under the ROC curve; ties count half."""
+    false = scores.negatives.cumsum(axis=1)
+    all_false = false[:, -1]
+    won = scores.positives * (all_false[:, None] - false + scores.tied / 2)
+    return won.sum(axis=1) / (scores.positives.cumsum(axis=1)[:, -1] * all_false)
+
+
+def weighted_average_precision(scores: Scores) -> np.ndarray:
+    """Return the average precision."""
+    true = scores.positives.cumsum(axis=1)
+    false = scores.negatives.cumsum(axis=1)
+    # A level whose images all have weight 0 is no level: 0 / 0 there counts nothing.
+    precision = np.nansum(scores.positives * true / (true + false), axis=1) / true[:, -1]
+    return np.where(false[:, -1] > 0, precision, np.nan)
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", "share of the images that are predicted right", accuracy, is_share=True),
+    "balanced_accuracy": Metric(
+        "balanced accuracy", "mean of the classes' recalls: every class weighs the same", balanced_accuracy
+    ),
+    "f1_weighted": Metric("weighted F1", "mean of the classes' F1, weighted by their images", f1_weighted),
+    "f1_macro": Metric("macro F1", "mean of the classes' F1: every class weighs the same", f1_macro),
+    "auc": Metric(
+        "AUC",
+        "0.5 is chance, 1 is perfect; it depends on no threshold",
+        of_scores=roc_auc_score,
+        of_weighted_scores=weighted_auc,
+    ),
+    "average_precision": Metric(
+        "average precision",
+        "area under the precision-recall curve",
+        of_scores=average_precision_score,
+        of_weighted_scores=weighted_average_precision,
+    ),
+    "sensitivity": Metric(
+        "sensitivity",
+        "of the “{positive}” images, the share that is predicted so",
+        sensitivity,
+        classes="two",
+        is_share=True,
+    ),
+    "specificity": Metric(
+        "specificity",
+        "of the “{negative}” images, the share that is predicted so",
+        specificity,
+        classes="two",
+        is_share=True,
+    ),
+    "precision": Metric(
+        "precision of “{name}”",
+        "of the images predicted “{name}”, the share that is so",
+        lambda confusions: confusions.precision,
+        classes="each",
+        is_share=True,
+    ),
+    "recall": Metric(
+        "recall of “{name}”",
+        "of the “{name}” images, the share that is predicted so",
+        lambda confusions: confusions.recall,
+        classes="each",
+        is_share=True,
+    ),
+    "f1": Metric(
+        "F1 of “{name}”", "one figure for its precision and recall", lambda confusions: confusions.f1, classes="each"
+    ),
+}
+
+
+def metric_of(name: str) -> Metric | None:
+    """Return the entry of a metric or of a class's, such as ``recall/hem``; None where none is registered."""
+    return METRICS.get(name.partition("/")[0])
+
+
+def metric_bounds(name: str) -> Bounds:
+    """Return between which values a registered metric is; SHARE for others."""
+    metric = metric_of(name)
+    if metric is None:
+        return SHARE
+    return metric.bounds
 
 
 def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of ``evaluate`` in their order; sensitivity and specificity exist for two classes only."""
-    per_class = [f"{kind}/{name}" for kind in ("precision", "recall", "f1") for name in classes]
-    if len(classes) == 2:
-        two = ("sensitivity", "specificity")
-    else:
-        two = ()
-    return ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "auc", "average_precision", *two, *per_class)
+    """Return the keys of ``evaluate`` in their order; some metrics are those of two classes only."""
+    names = []
+    for scope in ("any", "two", "each"):
+        for name, metric in METRICS.items():
+            if metric.classes != scope or (scope == "two" and len(classes) != 2):
+                continue
+            if scope == "each":
+                names += [f"{name}/{label}" for label in classes]
+            else:
+                names.append(name)
+    return tuple(names)
 
 
 def call(probabilities: np.ndarray, positive_index: int | None, threshold: Threshold = 0.5) -> np.ndarray:
-    """Turn probabilities into called classes.
+    """Turn probabilities into predicted classes.
 
     Args:
         probabilities: 0 to 1, shape (N, K).
-        positive_index: The positive one of two classes; None: the most probable class is called.
+        positive_index: The positive one of two classes; None: the most probable class is predicted.
         threshold: Two classes: positive where its probability is at least this; one number, or one per image (N,).
 
     Returns:
@@ -33,12 +256,31 @@ def call(probabilities: np.ndarray, positive_index: int | None, threshold: Thres
     return np.where(positive, positive_index, 1 - positive_index)
 
 
-def confusion(labels: np.ndarray, called: np.ndarray, classes: int) -> np.ndarray:
-    """Count images, int64, shape (classes, classes): rows are the truth, columns the calls."""
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Count images whose label is not -1, int64, shape (classes, classes): rows the truth, columns the predictions."""
     known = labels >= 0
-    if not known.any():
-        return np.zeros((classes, classes), dtype=np.int64)
-    return reference.confusion_matrix(labels[known], called[known], labels=np.arange(classes))
+    cells = labels[known] * classes + predicted[known]
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index: int | None) -> dict[str, np.ndarray]:
+    """Compute the metrics of predictions from confusion matrices, shape (B, K, K), rows the truth.
+
+    Returns:
+        Arrays of shape (B,) under the keys of ``metric_names``, without the metrics of scores.
+    """
+    confusions = Confusions(matrices, positive_index)
+    values: dict[str, np.ndarray] = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for name, metric in METRICS.items():
+            if metric.of_predictions is None or (metric.classes == "two" and positive_index is None):
+                continue
+            result = metric.of_predictions(confusions)
+            if metric.classes == "each":
+                values |= {f"{name}/{label}": result[:, index] for index, label in enumerate(classes)}
+            else:
+                values[name] = result
+    return values
 
 
 def evaluate(
@@ -50,9 +292,7 @@ def evaluate(
 ) -> dict[str, float | None]:
     """Compute every metric; images with label -1 (unknown) are left out.
 
-    For more than two classes AUC and average precision are the mean over the classes, each against the rest. Macro F1
-    is the mean over the classes that occur in truth or calls; balanced accuracy that of the recalls of the classes that
-    occur in the truth, of which it needs two. F1 is 2 TP / (2 TP + FP + FN): 0 for a class that is never called.
+    For more than two classes AUC and average precision are the mean over the classes, each against the rest.
 
     Args:
         labels: Class indices, shape (N,); -1 where unknown.
@@ -62,60 +302,21 @@ def evaluate(
         threshold: See ``call``.
 
     Returns:
-        Values in 0 to 1 under the keys of ``metric_names``; None where undefined (precision of a class never called,
-        recall of a class without images, AUC and average precision with a class missing).
+        Values under the keys of ``metric_names``; None where undefined (precision of a class never predicted, recall of
+        a class without images, AUC and average precision with a class missing).
     """
     known = labels >= 0
-    if np.ndim(threshold) == 0:
-        threshold = threshold
-    else:
-        threshold = np.asarray(threshold)[known]
-    labels = labels[known]
-    probabilities = probabilities[known]
-    if not len(labels):
-        return dict.fromkeys(metric_names(classes))
-    called = call(probabilities, positive_index, threshold)
-    values = _of_calls(labels, called, classes, positive_index) | _of_ranks(labels, probabilities, positive_index)
-    return {name: _defined(values[name]) for name in metric_names(classes)}
-
-
-def _of_calls(
-    labels: np.ndarray, called: np.ndarray, classes: tuple[str, ...], positive_index: int | None
-) -> dict[str, float]:
-    precision, recall, f1, _ = reference.precision_recall_fscore_support(
-        labels, called, labels=np.arange(len(classes)), zero_division=np.nan
-    )
-    occurring = recall[~np.isnan(recall)]
-    values = {
-        "accuracy": reference.accuracy_score(labels, called),
-        "balanced_accuracy": occurring.mean() if len(occurring) > 1 else np.nan,
-        "f1_weighted": reference.f1_score(labels, called, average="weighted"),
-        "f1_macro": reference.f1_score(labels, called, average="macro"),
-    }
-    for kind, of_class in (("precision", precision), ("recall", recall), ("f1", f1)):
-        values |= {f"{kind}/{name}": of_class[index] for index, name in enumerate(classes)}
-    if positive_index is not None:
-        values |= {"sensitivity": recall[positive_index], "specificity": recall[1 - positive_index]}
-    return values
-
-
-def _of_ranks(labels: np.ndarray, probabilities: np.ndarray, positive_index: int | None) -> dict[str, float]:
-    truth = labels[:, None] == np.arange(probabilities.shape[1])
-    if not truth.any(axis=0).all():
-        return {"auc": np.nan, "average_precision": np.nan}
-    if positive_index is None:
-        columns = slice(None)
-    else:
-        columns = positive_index
-    truth = truth[:, columns]
-    scores = probabilities[:, columns]
-    return {
-        "auc": reference.roc_auc_score(truth, scores, average="macro"),
-        "average_precision": reference.average_precision_score(truth, scores, average="macro"),
-    }
-
-
-def _defined(value: float) -> float | None:
-    if np.isnan(value):
-        return None
-    return float(value)
+    names = metric_names(classes)
+    if not known.any():
+        return dict.fromkeys(names)
+    matrix = confusion(labels, call(probabilities, positive_index, threshold), len(classes))
+    of_predictions = of_confusions(matrix[None], classes, positive_index)
+    values = {name: float(value[0]) for name, value in of_predictions.items()}
+    truth = labels[known, None] == np.arange(len(classes))
+    columns = slice(None) if positive_index is None else positive_index
+    for name, metric in METRICS.items():
+        if metric.of_scores is not None:
+            every_class = truth.any(axis=0).all()
+            scores = probabilities[known][:, columns]
+            values[name] = float(metric.of_scores(truth[:, columns], scores)) if every_class else np.nan
+    return {name: None if np.isnan(values[name]) else values[name] for name in names}

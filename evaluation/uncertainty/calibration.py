@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import Cases, LabelledPredictions
-from evaluation.intervals.bootstrap import Resamples, of_resamples, resample
+from evaluation.intervals.bootstrap import bootstrap
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
 from evaluation.result import (
@@ -239,17 +239,10 @@ def _evaluate(runs: LabelledRuns, probabilities: list[np.ndarray]) -> Calibratio
 def _intervals(
     measured: dict[str, float], scored: LabelledPredictions, settings: EvaluationConfig
 ) -> dict[str, Interval]:
-    """Put intervals around the metrics, each within its own bounds, all from the same draws."""
-    clusters = scored.cluster_count
-    if clusters < 2:
-        return {name: Interval(value, None, None, None, 0, 0, clusters) for name, value in measured.items()}
-    drawn = resample(WeightedCalibration(scored, settings.calibration_bins), scored, settings)
-    largest = {"ece": 1.0, "brier": 1.0 if scored.positive_index is not None else 2.0, "nll": np.inf}
-    found = {}
-    for row, name in enumerate(MEASURED):
-        one = Resamples(*(values[[row]] for values in (drawn.point, drawn.left_out, drawn.drawn, drawn.alone)))
-        found |= of_resamples({name: measured[name]}, one, scored, settings, (0.0, largest[name]))
-    return found
+    """Put intervals around the metrics, each within its own bounds, all from the same resamples."""
+    largest = 1.0 if scored.positive_index is not None else 2.0
+    bounds = {"ece": (0.0, 1.0), "brier": (0.0, largest), "nll": (0.0, np.inf)}
+    return bootstrap(dict(measured), WeightedCalibration(scored, settings.calibration_bins), scored, settings, bounds)
 
 
 def _binned(sure: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
