@@ -19,7 +19,7 @@ BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
 def checkout(tmp_path):
     """A copy of the code, of what a recipe changes and runs."""
     copy = tmp_path / "checkout"
-    for name in ("common", "conf", "datamodules", "scripts", "workflows", "hydra_plugins"):
+    for name in ("common", "conf", "datamodules", "evaluation", "scripts", "workflows", "hydra_plugins"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
@@ -65,3 +65,22 @@ compose_config(["+transform.sharpen=4"])
     result = run(checkout, "-c", program)
     assert result.stdout.strip() == "True"
     assert "transform: sharpen: a number from 0 to 1 is needed" in result.stderr
+
+
+def test_a_metric(checkout):
+    follow("metric.md", checkout)
+    program = """
+import numpy as np
+from sklearn.metrics import matthews_corrcoef
+from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import LabelledPredictions
+from evaluation.intervals.bootstrap import intervals
+labels, subjects = np.arange(60) % 2, np.arange(60) // 3
+positive = np.random.default_rng(0).random(60)
+images = LabelledPredictions(labels, np.column_stack([1 - positive, positive]), ("a", "b"), 1, subjects, True, 0)
+mcc = intervals(images, EvaluationConfig(resamples=20))["mcc"]
+expected = matthews_corrcoef(labels, positive >= 0.5)
+print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1, mcc.low < 0, mcc.method)
+"""
+    result = run(checkout, "-c", program)
+    assert result.stdout.split() == ["True", "True", "True", "logit_t"], result.stderr
