@@ -37,7 +37,7 @@ def the_sweep(tmp_path: Path) -> Path:
 
 def by_seed(folder: Path) -> dict[str, dict]:
     """The record of each job, by its seed."""
-    records = [json.loads(path.read_text()) for path in folder.glob("jobs/*.json")]
+    records = [json.loads(path.read_text()) for path in folder.glob("jobs/[!.]*.json")]
     return {next(word for word in record["overrides"] if "seed=" in word)[5:]: record for record in records}
 
 
@@ -145,7 +145,7 @@ def test_ctrl_c_ends_the_jobs_of_this_machine_and_they_say_so(tmp_path):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: len(list(tmp_path.glob("outputs/seed=*/calls"))) == 2, "two jobs to run")
         process.send_signal(signal.SIGINT)
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted" in stdout
     statuses = {seed: record["status"] for seed, record in by_seed(the_sweep(tmp_path)).items()}

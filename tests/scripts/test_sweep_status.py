@@ -1,8 +1,5 @@
 """scripts/sweep_status.py: the table, what it is asked for, and how it ends."""
 
-import threading
-import time
-
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +8,7 @@ from common import cli as console_module
 from common.files import write_json
 from scripts.sweep_status import app
 from tests.workflows.sweeps.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
+from workflows.sweeps import status_table
 from workflows.sweeps.status_table import duration
 
 
@@ -128,21 +126,19 @@ def test_what_is_not_there_is_said_in_one_line(sweep, tmp_path, words, said):
     assert output.count("error:") == 1
 
 
-def test_watching_ends_by_itself_when_all_is_done(tmp_path):
+def test_watching_ends_by_itself_when_all_is_done(tmp_path, monkeypatch):
     folder, jobs = write_jobs(tmp_path, grid(1))
     note(folder, jobs[0], "running", **here())
+    waits = []
 
-    def finish():
-        time.sleep(0.5)
+    def finish(seconds):
+        waits.append(seconds)
         note(folder, jobs[0], "finished", write_finished(tmp_path / "run"))
 
-    other = threading.Thread(target=finish)
-    other.start()
-    began = time.monotonic()
+    monkeypatch.setattr(status_table.time, "sleep", finish)
     result, output = call(folder, "--watch", "0.2")
-    other.join()
     assert result.exit_code == 0
-    assert 0.4 < time.monotonic() - began < 5
+    assert waits == [0.2]
     assert "1 finished" in output
 
 

@@ -1,11 +1,11 @@
 """A search over many runs, on formulas that stand for trainings: what it tries, what it leaves, what may break."""
 
 import errno
+import itertools
 import math
 import multiprocessing
 import os
 import signal
-from functools import partial
 from types import SimpleNamespace
 
 import pandas as pd
@@ -185,7 +185,16 @@ def test_best_yaml_says_how_to_train_the_best(tmp_path):
 
 
 def test_two_processes_share_one_study(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "run", partial(formula_run, seconds=0.15))
+    both_have_a_trial = multiprocessing.get_context("fork").Barrier(2)
+
+    def run(config, watch):
+        if not calls:
+            both_have_a_trial.wait(120)
+        calls.append(1)
+        return formula_run(config, watch)
+
+    calls = []
+    monkeypatch.setattr(train, "run", run)
     space = "search.space.loader.batch_size.choices=[8,16]"
     processes = [in_a_process(tmp_path, space, "search.trials=8") for _ in range(2)]
     for process in processes:
@@ -306,9 +315,9 @@ def test_ctrl_c_and_a_full_disk_end_the_search_and_it_goes_on_later(tmp_path, mo
 
 
 def test_no_trial_begins_after_the_time_is_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "run", partial(formula_run, seconds=0.3))
-    found = tune(tmp_path, "search.timeout_minutes=0.004", ONE_SIZE)
-    assert 1 <= len(found) < 4
+    minutes = itertools.count()
+    monkeypatch.setattr(tuning, "monotonic", lambda: 60 * next(minutes))
+    assert len(tune(tmp_path, "search.timeout_minutes=2.5", ONE_SIZE)) == 2
     assert len(tune(tmp_path, ONE_SIZE)) == 4
 
 
