@@ -9,7 +9,6 @@ from common.errors import UserError
 NEEDLESS = {
     "captum",
     "cma",
-    "evaluation.evaluate",
     "jinja2.environment",
     "onnx",
     "onnxruntime",
