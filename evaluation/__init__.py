@@ -1,1 +1,1 @@
-"""Pure functions on predictions: metrics with intervals, thresholds, figures, judgements. Never the model."""
+"""Pure functions on predictions: metrics with intervals, thresholds, figures, evaluations. Never the model."""

@@ -92,11 +92,12 @@ def _details(result: EvaluationResult) -> dict[str, Interval]:
             details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
     if result.triage:
         for name, area in result.triage.risk_coverage.items():
-            details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
-        for rule in result.triage.rules:
-            share = rule.sensitivity
-            details[f"triage_review_share/{rule.rule}"] = _plain(rule.review_share)
-            details[f"triage_sensitivity/{rule.rule}"] = _plain(share.value, share.low, share.high, "exact")
+            if area.interval is not None:
+                details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
+        for row in result.triage.rules:
+            share = row.sensitivity
+            details[f"triage_review_share/{row.rule}"] = _plain(row.review_share)
+            details[f"triage_sensitivity/{row.rule}"] = _plain(share.value, share.low, share.high, "exact")
     return details
 
 

@@ -117,7 +117,7 @@ class Cases:
     Attributes:
         scored: Labels and probabilities of the N images.
         frame: Their rows of the predictions, numbered from 0.
-        sampled: Whether each was judged by several passes or members, so that there are votes.
+        sampled: Whether each has predictions of several passes or members, so that there are votes.
     """
 
     scored: LabelledPredictions

@@ -53,7 +53,7 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
 
 
 def _key(run: Predictions) -> str:
-    # On another data set all folds judge the same images: there is nothing to pool.
+    # On another data set all folds predict the same images: there is nothing to pool.
     if run.about.get("on"):
         fold = run.about.get("fold")
     else:

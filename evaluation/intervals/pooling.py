@@ -1,4 +1,4 @@
-"""The test images of several folds as one set: every image once, judged by a model that never saw it."""
+"""The test images of several folds as one set: every image once, predicted by a model that never saw it."""
 
 import pandas as pd
 
