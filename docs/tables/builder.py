@@ -102,7 +102,7 @@ class _Cells(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if pd.isna(value):
             return "-"
-        return super().format_field(value, format_spec)
+        return str(super().format_field(value, format_spec))
 
 
 def _fill(cell: str, row: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from itertools import permutations, zip_longest
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ COPIED = ("label", "protocol", "value", "low", "high", "images", "folds", "seeds
 FACTS = ("paper", "experiment", "section", "dataset", "split", "metric", "claimed")
 AS_PAPER = "as_paper"
 HONEST = "honest"
-Record = dict  # a row of a table, by column
+Record = dict[str, Any]  # a row of a table, by column
 
 
 def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -86,7 +87,7 @@ def _pairs(measured: pd.DataFrame, claim: Record) -> list[tuple[Record | None, R
         names |= {ensemble_name(claim["method"], len(order), list(order)) for order in permutations(members)}
         own = measured[measured["data"] == claim["dataset"]]
     own = own[(own["metric"] == METRICS[claim["metric"]]) & own["experiment"].isin(names)]
-    pairs = []
+    pairs: list[tuple[Record | None, Record | None]] = []
     for _, group in own.groupby("data", sort=False):
         roles: dict[str | None, list[Record]] = {AS_PAPER: [], HONEST: [], None: []}
         for row in group.to_dict("records"):
