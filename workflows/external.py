@@ -47,15 +47,17 @@ def evaluate_external(runs: Sequence[Run], request: ExternalRequest, settings_of
         read_rows(request.csv)
     dataset = read_dataset(request, runs[0])
     set_up_torch()
+    folders = request.folders(runs)
     results = []
-    for run, folder in zip(runs, request.folders(runs), strict=True):
-        results.append(predict_external(run, folder, dataset))
+    for number, run in enumerate(runs):
+        results.append(predict_external(run, folders[number] if folders else run.folder, dataset))
     if request.submission:
-        _submit(results, request)
-    if request.output or not request.submission:
-        tables = [_report(result, request, settings_of) for result in results]
-        if len(tables) > 1:
-            _print_means(tables)
+        _submit(results, request.submission, request.codes)
+    tables = []
+    for result, folder in zip(results, folders, strict=False):  # none without --output
+        tables.append(_report(result, folder, request, settings_of))
+    if len(tables) > 1:
+        _print_means(tables)
 
 
 def read_dataset(request: ExternalRequest, run: Run) -> ExternalDataset:
@@ -93,21 +95,21 @@ def _compose(request: ExternalRequest, own: Config) -> Config:
     return config.model_copy(update={"cache_dir": own.cache_dir})
 
 
-def _report(result: ExternalPredictions, request: ExternalRequest, settings_of: Settings) -> pd.DataFrame:
+def _report(result: ExternalPredictions, folder: Path, request: ExternalRequest, settings_of: Settings) -> pd.DataFrame:
     """Write one run's folder and rows, print its metrics and return them."""
     own = result.run.predictions
     inside = evaluate_runs([own], settings_of([own]))
-    outside = write_folder(result, settings_of([result.predictions]))
+    outside = write_folder(result, folder, settings_of([result.predictions]))
     frame = beside(inside, outside)
-    write_csv(result.folder / "inside_outside.csv", frame, "%.6f")
-    finish_folder(result)
+    write_csv(folder / "inside_outside.csv", frame, "%.6f")
+    finish_folder(result, folder)
     facts = result.predictions.about["external"]
     reasons = facts["left_out"]
     left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
     console.print(beside_table(inside, outside))
     warn(*map(str, outside.warnings_except("validation")))
     counts = f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out"
-    say(f"everything is in {result.folder}", counts)
+    say(f"everything is in {folder}", counts)
     if request.csv:
         rows = rows_of(inside, request.label) + rows_of(outside, request.label)
         append_rows(request.csv, [row for row in rows if is_compared(row["metric"])])
@@ -124,15 +126,15 @@ def _print_means(tables: list[pd.DataFrame]) -> None:
     say(f"mean over {len(tables)} runs", *lines, combined)
 
 
-def _submit(results: list[ExternalPredictions], request: ExternalRequest) -> None:
+def _submit(results: list[ExternalPredictions], file: Path, pairs: Sequence[str]) -> None:
     """Write the predicted classes at 0.5; those of several runs come from the mean of their probabilities."""
     tests = [result.predictions.part("test") for result in results]
     test = tests[0]
     if len(tests) > 1:
         test = average(tests, [str(result.run.folder) for result in results])
-    codes = parse_codes(request.codes, test.classes, test.positive_class)
+    codes = parse_codes(pairs, test.classes, test.positive_class)
     predicted = [test.classes[index] for index in call(test.probabilities, test.positive_index)]
-    write_submission(request.submission, submission_lines(test.frame["path"], predicted, codes))
+    write_submission(file, submission_lines(test.frame["path"], predicted, codes))
     counts = ", ".join(f"{predicted.count(name):,} {name} ({codes[name]})" for name in test.classes)
     order = "predicted at 0.5, in the order of the images' numbers"
-    say(f"{request.submission}: {len(predicted):,} lines", counts, order)
+    say(f"{file}: {len(predicted):,} lines", counts, order)

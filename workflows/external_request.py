@@ -57,15 +57,16 @@ class ExternalRequest:
                 raise UserError(f"{run.folder} is an evaluation on another data set: name the run itself, {tested}")
             Run.open_finished(run.folder)
         for folder in self.folders(runs):
-            if folder is not None:
-                new_folder(folder)
+            new_folder(folder)
         if self.submission and self.submission.exists():
             raise UserError(f"{self.submission} exists already: name another --submission, or move it away")
 
-    def folders(self, runs: Sequence[Run]) -> list[Path | None]:
-        """Return the folder of each run: ``output`` itself for one run, else below it the path that differs."""
-        if self.output is None or len(runs) == 1:
-            return [self.output for _ in runs]
+    def folders(self, runs: Sequence[Run]) -> list[Path]:
+        """Return the folder of each run: ``output`` for one run, else the differing path below it; [] without."""
+        if self.output is None:
+            return []
+        if len(runs) == 1:
+            return [self.output]
         resolved = [run.folder.resolve() for run in runs]
         shared = commonpath(resolved)
         return [self.output / relpath(folder, shared) for folder in resolved]

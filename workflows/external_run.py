@@ -87,7 +87,6 @@ class ExternalPredictions:
 
     Attributes:
         run: The run.
-        folder: The folder to write; None for a submission alone.
         data: The images.
         predictions: The run's own validation rows, and those of the data set as the part "test".
         seen: The images that the run has seen.
@@ -95,17 +94,21 @@ class ExternalPredictions:
     """
 
     run: Run
-    folder: Path | None
     data: ExternalDataModule
     predictions: Predictions
     seen: SeenImages
     leaks: LeakReport
 
 
-def predict_external(run: Run, folder: Path | None, dataset: ExternalDataset) -> ExternalPredictions:
+def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> ExternalPredictions:
     """Predict another data set by a run, prepared like the run's own images.
 
     Images that the run, or one that it started from, was trained or validated on are left out.
+
+    Args:
+        run: The run.
+        folder: The folder that the predictions name as theirs.
+        dataset: The data set.
 
     Raises:
         UserError: The classes do not fit, no image is left, or an image cannot be prepared.
@@ -119,18 +122,18 @@ def predict_external(run: Run, folder: Path | None, dataset: ExternalDataset) ->
         raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
     config = _inference_config(trained.config, dataset, images)
     frame = dataset.scanned.frame.assign(label=selection.labels)
-    names = {"classes": trained.classes, "positive_class": trained.positive_class}
-    manifest = replace(dataset.scanned, frame=frame, **names)
+    manifest = replace(dataset.scanned, frame=frame, classes=trained.classes, positive_class=trained.positive_class)
     data = ExternalDataModule(config, dataset.scanned, manifest, selection.parts, console.is_terminal)
     tested = frame[selection.tested]
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
     predicted = predict(trained.classifier, data, config)
+    assert predicted is not None  # there is one process
     facts = _facts(run, dataset, selection)
     facts["namesakes"] = list(seen.namesakes(tested["subject"]))
     facts["notes"] = _notes(seen, selection, len(facts["namesakes"]), reason) + _notes_of_own_leaks(run)
     about = _about(run, folder, dataset, facts, leaks)
     predictions = to_predictions(predicted, frame, selection.parts, trained.classes, trained.positive_class, about)
-    return ExternalPredictions(run, folder, data, join_validation(run.predictions, predictions), seen, leaks)
+    return ExternalPredictions(run, data, join_validation(run.predictions, predictions), seen, leaks)
 
 
 def select_images(dataset: ExternalDataset, run: TrainedRun, seen: SeenImages) -> Selection:
@@ -165,13 +168,12 @@ def join_validation(own: Predictions, external: Predictions) -> Predictions:
     return replace(external, frame=frame[list(test.columns)])
 
 
-def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> EvaluationResult:
+def write_folder(result: ExternalPredictions, folder: Path, settings: EvaluationConfig) -> EvaluationResult:
     """Write the files of a run's folder, as far as they are not about training; return the evaluation.
 
     ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
     those that the run learned from; ``predictions.parquet`` has the run's validation rows.
     """
-    folder = result.folder
     run = Run(folder)
     own = result.run
     data = result.data
@@ -179,9 +181,10 @@ def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> Eva
     run.write_predictions(result.predictions)
     evaluation = write_evaluation(folder, result.predictions, None, settings)
     rows = np.flatnonzero(data.parts.to_numpy() == TEST)
+    images = np.asarray(data.images)
     if (test.labels >= 0).any():
-        galleries(folder, test, data.images, rows)
-    write_thumbnails(folder, test, data.images, rows, own.config.evaluation.thumbnails)
+        galleries(folder, test, images, rows)
+    write_thumbnails(folder, test, images, rows, own.config.evaluation.thumbnails)
     run.write_config(data.config.model_copy(update={"trainer": own.config.trainer, "evaluation": settings}))
     run.write_split(data.split_table(result.seen))
     run.write_json(RunFile.LEAKS, result.leaks.as_dict())
@@ -194,10 +197,10 @@ def write_folder(result: ExternalPredictions, settings: EvaluationConfig) -> Eva
     return evaluation
 
 
-def finish_folder(result: ExternalPredictions) -> None:
+def finish_folder(result: ExternalPredictions, folder: Path) -> None:
     """Mark the folder as that of a finished run, whose best weights are the original ones."""
     own = result.run
-    run = Run(result.folder)
+    run = Run(folder)
     about = result.predictions.about
     shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
     revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
@@ -268,13 +271,13 @@ def _notes_of_own_leaks(run: Run) -> list[str]:
 
 
 def _about(
-    run: Run, folder: Path | None, dataset: ExternalDataset, facts: dict[str, Any], leaks: LeakReport
+    run: Run, folder: Path, dataset: ExternalDataset, facts: dict[str, Any], leaks: LeakReport
 ) -> dict[str, Any]:
     own = run.predictions.about
     source = "" if dataset.name == dataset.scanned.source else f"{dataset.scanned.source}, "
     return {
         **own,
-        "run": str(folder or run.folder),
+        "run": str(folder),
         "on": f"{dataset.name} ({source}{facts['images']:,} images)",
         "test": None,
         "synthetic": bool(own.get("synthetic")) or dataset.scanned.synthetic,

@@ -221,6 +221,7 @@ def _predict_member(member: Run, images: ImageFiles, passes: int | None) -> tupl
         check_dropout(run.classifier, passes, config.prepare.size)
     data = PredictDataModule([file.path for file in images.files], config.prepare, config.loader.batch_size)
     predicted = predict(run.classifier, data, config)
+    assert predicted is not None  # there is one process
     names = [file.name for file in images.files]
     frame = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": names, "path": names})
     source = "SYNTHETIC images" if member.data.synthetic else member.data.source

@@ -87,9 +87,9 @@ class PredictionRequest:
         for option, path, suffix in files:
             if path.suffix.lower() != suffix:
                 raise UserError(f"{option} {path}: a {suffix[1:].upper()} file is written: end its name in {suffix}")
-        for path in (self.output, self.parquet, self.sheet):
-            if path is not None and path.exists():
-                raise UserError(f"{path} exists already: name another, or move it away")
+        for written in (self.output, self.parquet, self.sheet):
+            if written is not None and written.exists():
+                raise UserError(f"{written} exists already: name another, or move it away")
 
     def _check_members(self) -> None:
         for run in self.runs:

@@ -132,7 +132,8 @@ class RunImages:
             UserError: A file is missing, or differs from the run's.
         """
         frame = self.manifest.frame
-        rows = pd.Series(np.arange(len(frame)), frame["image_id"]).reindex(image_ids).to_numpy()
+        places = pd.Series(np.arange(len(frame)), frame["image_id"])
+        rows: np.ndarray = places.reindex(image_ids).to_numpy(np.float64)
         split = Run(run).split.drop_duplicates("image_id").set_index("image_id")
         expected = split["sha256"].reindex(image_ids).to_numpy()
         if np.isnan(rows).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():

@@ -1,8 +1,8 @@
-"""The chromosomes of one cell placed jointly: each class has its places, so that one call tells of another.
+"""Joint assignment of the chromosomes of one cell: each class has its places, so predictions depend on one another.
 
 Let l[i, k] be the log-probability of chromosome i (of n) for class k, and b[k] the places of a normal karyotype: two
 for each of 1 to 22, and two for X (XX), or one for X and one for Y (XY); 46 in all. Over the classes c[i] and the two
-karyotypes, with n[k] chromosomes of class k, the placement maximises
+karyotypes, with n[k] chromosomes of class k, the assignment maximises
 
     sum over i of l[i, c[i]]  -  extra_cost * sum over k of max(0, n[k] - b[k])
                               -  missing_cost * sum over k of max(0, b[k] - n[k])
@@ -12,12 +12,12 @@ subject to |n[k] - b[k]| <= 1: one chromosome too many or too few of each class,
 linear sum assignment of the n chromosomes to 46 places and 24 extra ones, solved exactly (Crouse, On implementing 2D
 rectangular assignment algorithms, 2016, as in scipy); the better of the two is taken. Where the probabilities are
 calibrated, and the costs are minus the logarithm of the odds that a class has one too many or too few, this is the most
-probable placement, but for the number of ways to order equal chromosomes (a nat or so).
+probable assignment, but for the number of ways to order equal chromosomes (a nat or so).
 
-Every chromosome is placed, so extra places taken minus places left empty is always n - 46. One chromosome of 47 takes
+Every chromosome is assigned, so extra places taken minus places left empty is always n - 46. One chromosome of 47 takes
 an extra place, and 45 leave one empty, whatever that costs: the costs decide when there is one *more* extra and one
-*more* missing, and there they act as their sum. No class is dearer than another: which aneuploidies are likely is left
-to the pictures.
+*more* missing, and there they act as their sum. All classes cost the same: which aneuploidies are likely is left to the
+images.
 """
 
 from collections.abc import Iterator
@@ -28,24 +28,23 @@ from scipy.optimize import linear_sum_assignment
 
 from common.config.schema import AssignmentConfig
 from common.errors import UserError
+from common.karyotype import AUTOSOMES, CHROMOSOMES
 from common.predictions import Predictions
 
-CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y")
-AUTOSOMES = 22
-KARYOTYPES = {"XX": np.array([2] * AUTOSOMES + [2, 0]), "XY": np.array([2] * AUTOSOMES + [1, 1])}
+KARYOTYPES = {"XX": np.array([2] * len(AUTOSOMES) + [2, 0]), "XY": np.array([2] * len(AUTOSOMES) + [1, 1])}
 # Below this a network's probability says no more than "not this one": 14 nats, and no chromosome is ever ruled out.
 FLOOR = 1e-6
 # More than any sum of log-probabilities of a cell: the first place of a class with two is filled before all others.
 FIRST = 1e5
 # The fewest and the most chromosomes that fit: one of each pair but the X and Y of a male, and one extra of each class.
-SMALLEST = AUTOSOMES
+SMALLEST = len(AUTOSOMES)
 LARGEST = 46 + len(CHROMOSOMES)
 # What ``choose_costs`` tries, as multiples of the configured costs; 1 comes first and wins among equals.
 FACTORS = (1.0, 0.75, 1.5, 0.5, 2.0, 0.25, 3.0)
 
 
 def assign(log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarray:
-    """Place the chromosomes of one cell.
+    """Assign the chromosomes of one cell.
 
     Args:
         log_probabilities: Natural logarithms, float64, shape (n, 24), in the order of CHROMOSOMES; n from 22 to 70.
@@ -60,12 +59,12 @@ def assign(log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarra
     count = len(log_probabilities)
     if not SMALLEST <= count <= LARGEST:
         raise UserError(f"a cell of {count} chromosomes cannot be assigned: it takes {SMALLEST} to {LARGEST}")
-    found = [_place(log_probabilities, places, config) for places in KARYOTYPES.values()]
-    return max(found, key=lambda classes: objective(log_probabilities, classes, config))
+    candidates = [_assign_to(places, log_probabilities, config) for places in KARYOTYPES.values()]
+    return max(candidates, key=lambda classes: objective(log_probabilities, classes, config))
 
 
 def objective(log_probabilities: np.ndarray, classes: np.ndarray, config: AssignmentConfig) -> float:
-    """Return what ``assign`` maximises, in nats, for any placement: -inf where it breaks the rule of one per class.
+    """Return what ``assign`` maximises, in nats, for any classes: -inf where more than one is extra or missing.
 
     Args:
         log_probabilities: See ``assign``.
@@ -73,29 +72,34 @@ def objective(log_probabilities: np.ndarray, classes: np.ndarray, config: Assign
         config: The costs.
     """
     counts = np.bincount(classes, minlength=len(CHROMOSOMES))
-    cost = min(_cost_of_counts(counts - places, config) for places in KARYOTYPES.values())
+    cost = np.inf
+    for places in KARYOTYPES.values():
+        deviation = counts - places
+        if np.abs(deviation).max() <= 1:
+            price = config.extra_cost * (deviation > 0).sum() + config.missing_cost * (deviation < 0).sum()
+            cost = min(cost, price)
     return float(log_probabilities[np.arange(len(classes)), classes].sum() - cost)
 
 
 def is_normal(counts: np.ndarray) -> np.ndarray:
-    """Tell where counts of CHROMOSOMES, shape (..., 24), are those of 46,XX or 46,XY."""
-    return np.any([(counts == places).all(axis=-1) for places in KARYOTYPES.values()], axis=0)
+    """Return where counts of CHROMOSOMES, shape (..., 24), are those of 46,XX or 46,XY, bool."""
+    return np.logical_or(*((counts == places).all(axis=-1) for places in KARYOTYPES.values()))
 
 
 def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarray:
-    """Place the chromosomes of every cell of one part.
+    """Assign the chromosomes of every cell of one part.
 
-    A cell of fewer or more chromosomes than fit keeps its most probable classes, see ``unplaceable``.
+    A cell of an impossible size keeps its most probable classes, see ``unassignable``.
 
     Args:
-        predictions: The rows of one part; those without a label are placed as well.
+        predictions: The rows of one part; those without a label are assigned as well.
         config: The costs.
 
     Returns:
         Indices into ``predictions.classes``, int64, shape (images,).
 
     Raises:
-        UserError: What ``refusal`` says.
+        UserError: See ``refusal``.
     """
     reason = refusal(predictions)
     if reason:
@@ -106,25 +110,25 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
     for rows in _rows_of_cells(predictions.frame):
         if SMALLEST <= len(rows) <= LARGEST:
             assigned[rows] = assign(logs[rows], config)
-    return order[assigned]
+    classes: np.ndarray = order[assigned]
+    return classes
 
 
-def unplaceable(predictions: Predictions) -> int:
+def unassignable(predictions: Predictions) -> int:
     """Count the cells of one part with fewer or more chromosomes than ``assign`` takes."""
     return sum(not SMALLEST <= len(rows) <= LARGEST for rows in _rows_of_cells(predictions.frame))
 
 
 def refusal(predictions: Predictions) -> str | None:
-    """Say why the chromosomes of a run cannot be placed cell by cell: a reason and a way out; None where they can.
+    """Return why the chromosomes of a run cannot be assigned, with the remedy; None where they can.
 
     Args:
         predictions: All the rows of a run, or of a part.
     """
-    own = set(predictions.classes)
-    wanted = set(CHROMOSOMES)
-    strange = sorted(own - wanted) or sorted(wanted - own)
-    if strange:
-        return f"the classes must be 1 to 22, X and Y, which {', '.join(strange[:3])} does not fit"
+    classes = set(predictions.classes)
+    wrong = sorted(classes - set(CHROMOSOMES)) or sorted(set(CHROMOSOMES) - classes)
+    if wrong:
+        return f"the classes must be 1 to 22, X and Y, which {', '.join(wrong[:3])} does not fit"
     frame = predictions.frame
     nameless = frame["cell"].isna()
     if nameless.any():
@@ -140,7 +144,7 @@ def refusal(predictions: Predictions) -> str | None:
 
 
 def choose_costs(validation: Predictions, config: AssignmentConfig) -> AssignmentConfig:
-    """Choose the multiple of the configured costs with which most validation images are placed rightly.
+    """Choose the multiple of the configured costs with which most validation images are assigned correctly.
 
     Args:
         validation: The validation rows of a run; never its test rows.
@@ -150,23 +154,22 @@ def choose_costs(validation: Predictions, config: AssignmentConfig) -> Assignmen
         The configuration with the chosen costs.
 
     Raises:
-        UserError: What ``refusal`` says.
+        UserError: See ``refusal``.
     """
-    scaled = [_scale(config, factor) for factor in FACTORS]
-    return max(scaled, key=lambda costs: int((assign_cells(validation, costs) == validation.labels).sum()))
+    candidates = []
+    for factor in FACTORS:
+        costs = {"extra_cost": factor * config.extra_cost, "missing_cost": factor * config.missing_cost}
+        candidates.append(config.model_copy(update=costs))
+    return max(candidates, key=lambda costs: int((assign_cells(validation, costs) == validation.labels).sum()))
 
 
 def numbered_cells(frame: pd.DataFrame) -> np.ndarray:
     """Number the cells of some rows, int64 in 0 to G - 1, shape (rows,); cells of two subjects are never the same."""
-    return frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup().to_numpy(np.int64)
+    cells: np.ndarray = frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup().to_numpy(np.int64)
+    return cells
 
 
-def _scale(config: AssignmentConfig, factor: float) -> AssignmentConfig:
-    costs = {"extra_cost": factor * config.extra_cost, "missing_cost": factor * config.missing_cost}
-    return config.model_copy(update=costs)
-
-
-def _place(log_probabilities: np.ndarray, places: np.ndarray, config: AssignmentConfig) -> np.ndarray:
+def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarray:
     """Solve the assignment to one karyotype's 46 places and an extra one of each class."""
     kinds = np.arange(len(CHROMOSOMES))
     regular = np.repeat(kinds, places)
@@ -175,17 +178,13 @@ def _place(log_probabilities: np.ndarray, places: np.ndarray, config: Assignment
     gain = np.concatenate([config.missing_cost + FIRST * must, np.full(len(kinds), -config.extra_cost)])
     columns = np.concatenate([regular, kinds])
     # Rows come back in their order, since there are never more chromosomes than places.
-    _, chosen = linear_sum_assignment(log_probabilities[:, columns] + gain, maximize=True)
-    return columns[chosen]
-
-
-def _cost_of_counts(deviation: np.ndarray, config: AssignmentConfig) -> float:
-    if np.abs(deviation).max() > 1:
-        return np.inf
-    return config.extra_cost * (deviation > 0).sum() + config.missing_cost * (deviation < 0).sum()
+    _, selected = linear_sum_assignment(log_probabilities[:, columns] + gain, maximize=True)
+    classes: np.ndarray = columns[selected]
+    return classes
 
 
 def _rows_of_cells(frame: pd.DataFrame) -> Iterator[np.ndarray]:
     cells = numbered_cells(frame)
-    order = np.argsort(cells, kind="stable")
-    yield from np.split(order, np.cumsum(np.bincount(cells))[:-1]) if len(cells) else ()
+    if len(cells):
+        order = np.argsort(cells, kind="stable")
+        yield from np.split(order, np.cumsum(np.bincount(cells))[:-1])

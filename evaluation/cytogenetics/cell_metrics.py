@@ -18,7 +18,7 @@ from evaluation.cytogenetics.assignment import (
     is_normal,
     numbered_cells,
     refusal,
-    unplaceable,
+    unassignable,
 )
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.folds import MeanOverFolds
@@ -159,7 +159,7 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
 
 
 def _unplaceable(runs: LabelledRuns) -> int:
-    return sum(unplaceable(run.part("test")) for run in runs.runs)
+    return sum(unassignable(run.part("test")) for run in runs.runs)
 
 
 def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:

@@ -1,5 +1,3 @@
-"""The chromosomes of a cell, placed jointly."""
-
 from itertools import product
 
 import numpy as np
@@ -23,7 +21,7 @@ from evaluation.cytogenetics.assignment import (
     numbered_cells,
     objective,
     refusal,
-    unplaceable,
+    unassignable,
 )
 from tests.evaluation.cytogenetics.cells import CLASSES, calibrated, karyotype, make_cells
 
@@ -56,29 +54,29 @@ def counted(classes):
 
 @QUICK
 @given(seeds, sexes, kinds, kinds, costs)
-def test_no_admissible_placement_is_better(seed, sex, extra, lost, config):
-    """Neither the truth nor other admissible placements, near and far; and its own is admissible."""
+def test_no_admissible_assignment_is_better(seed, sex, extra, lost, config):
+    """Neither the truth nor other admissible assignments, near and far; and the result is admissible."""
     lost = [name for name in lost if name not in extra]
     logs, labels = drawn(karyotype(sex, extra, lost), seed)
-    found = assign(logs, config)
-    best = objective(logs, found, config)
+    assigned = assign(logs, config)
+    best = objective(logs, assigned, config)
     assert np.isfinite(best)
     assert best >= objective(logs, labels, config) - 1e-9
     rng = np.random.default_rng(seed)
     for _ in range(20):
         assert best >= objective(logs, rng.permutation(labels), config) - 1e-9
-        swapped, (i, j) = found.copy(), rng.integers(0, len(found), 2)
-        swapped[i], swapped[j] = found[j], found[i]
+        swapped, (i, j) = assigned.copy(), rng.integers(0, len(assigned), 2)
+        swapped[i], swapped[j] = assigned[j], assigned[i]
         assert best >= objective(logs, swapped, config) - 1e-9
-        changed = found.copy()
+        changed = assigned.copy()
         changed[i] = rng.integers(24)
         assert best >= objective(logs, changed, config) - 1e-9
 
 
 @settings(deadline=None, max_examples=8)
 @given(seeds, sexes, costs)
-def test_it_is_the_best_of_all_ways_to_call_three_doubtful_chromosomes(seed, sex, config):
-    """By brute force over 24^3 placements; the others are so sure that no cost moves them."""
+def test_result_is_the_best_of_all_assignments_of_three_uncertain_chromosomes(seed, sex, config):
+    """By brute force over 24^3 assignments; the others are so certain that no cost moves them."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(karyotype(sex))
     logs = sure(labels, wrong=1e-60)
@@ -114,17 +112,17 @@ def test_only_the_sum_of_the_costs_decides(seed, sex, extra):
 
 
 @pytest.mark.parametrize("skill", [3.0, 4.0])
-def test_on_calibrated_probabilities_of_normal_cells_it_beats_the_most_probable_class(skill):
+def test_fewer_errors_than_the_most_probable_class_in_normal_cells(skill):
     cells = make_cells(60, skill=skill, seed=7)
     before = (cells.probabilities.argmax(axis=1) == cells.labels).sum()
     after = (assign_cells(cells, COSTS) == cells.labels).sum()
-    # A third of the errors and more are put right.
+    # A third of the errors and more are corrected.
     assert len(cells.labels) - after < 2 / 3 * (len(cells.labels) - before)
 
 
 @QUICK
 @given(seeds, sexes, st.lists(st.sampled_from(CHROMOSOMES), max_size=2, unique=True))
-def test_what_the_network_is_sure_of_stays(seed, sex, extra):
+def test_certain_predictions_stay(seed, sex, extra):
     labels = np.random.default_rng(seed).permutation(karyotype(sex, extra))
     assert np.array_equal(assign(sure(labels, wrong=1e-12), COSTS), labels)
 
@@ -155,7 +153,7 @@ def test_abnormal_numbers_are_recovered(sex, extra, lost):
     assert np.array_equal(assign(logs, COSTS), labels)
 
 
-def test_evidence_decides_between_a_wrong_call_and_an_abnormal_cell_of_46():
+def test_evidence_decides_between_a_wrong_prediction_and_an_abnormal_cell_of_46():
     labels = karyotype("XX")
     row = int(np.flatnonzero(labels == CHROMOSOMES.index("22"))[0])
     looks_like_21 = CHROMOSOMES.index("21")
@@ -179,20 +177,20 @@ def test_never_more_than_one_too_many_or_too_few(seed, count):
 
 
 @pytest.mark.parametrize("count", [0, SMALLEST - 1, LARGEST + 1])
-def test_a_cell_of_impossible_size_is_refused(count):
-    with pytest.raises(UserError, match=f"a cell of {count} chromosomes cannot be assigned: it takes 22 to 70"):
+def test_cell_of_impossible_size_is_refused(count):
+    with pytest.raises(UserError, match=f"a cell of {count} chromosomes"):
         assign(np.zeros((count, 24)), COSTS)
 
 
-def test_cells_are_placed_each_for_itself_whatever_the_order_of_rows_and_classes():
+def test_cells_are_assigned_independently_of_the_order_of_rows_and_classes():
     cells = make_cells([karyotype("XX"), karyotype("XY", ["21"]), karyotype("XX", [], ["X"])], skill=4.0)
-    found = assign_cells(cells, COSTS)
+    assigned = assign_cells(cells, COSTS)
     numbers = numbered_cells(cells.frame)
     for number in range(3):
         rows = numbers == number
-        assert np.array_equal(found[rows], assign(np.log(cells.probabilities[rows].clip(1e-6)), COSTS))
-    names = np.array(cells.classes)[found]
-    order = np.random.default_rng(0).permutation(len(found))
+        assert np.array_equal(assigned[rows], assign(np.log(cells.probabilities[rows].clip(1e-6)), COSTS))
+    names = np.array(cells.classes)[assigned]
+    order = np.random.default_rng(0).permutation(len(assigned))
     by_text = tuple(sorted(CLASSES))
     shuffled = Predictions(cells.frame.iloc[order].reset_index(drop=True), by_text, None, cells.about)
     assert np.array_equal(np.array(by_text)[assign_cells(shuffled, COSTS)], names[order])
@@ -205,14 +203,14 @@ def test_cells_of_two_subjects_may_have_the_same_id():
     assert np.array_equal(assign_cells(cells, COSTS), expected)
 
 
-def test_a_chromosome_without_a_label_is_placed_as_well():
+def test_unlabelled_chromosomes_are_assigned():
     cells = make_cells(4)
     expected = assign_cells(cells, COSTS)
     cells.frame.loc[::5, "label"] = None
     assert np.array_equal(assign_cells(cells, COSTS), expected)
 
 
-def test_a_probability_of_nought_rules_nothing_out():
+def test_probability_of_zero_rules_nothing_out():
     """A chromosome 1 that is surely a 6 makes one of the three a 1, where the costs are above 14 nats."""
     cells = make_cells([karyotype("XX")])
     certain = np.eye(24)[cells.labels]
@@ -222,14 +220,14 @@ def test_a_probability_of_nought_rules_nothing_out():
     assert np.array_equal(assign_cells(cells, COSTS), certain.argmax(axis=1))
 
 
-def test_a_cell_of_impossible_size_keeps_its_most_probable_classes():
+def test_cell_of_impossible_size_keeps_its_most_probable_classes():
     cells = make_cells([karyotype("XX"), karyotype("XY")[:10]])
-    found = assign_cells(cells, COSTS)
-    assert unplaceable(cells) == 1
-    assert np.array_equal(found[46:], cells.probabilities[46:].argmax(axis=1))
+    assigned = assign_cells(cells, COSTS)
+    assert unassignable(cells) == 1
+    assert np.array_equal(assigned[46:], cells.probabilities[46:].argmax(axis=1))
 
 
-def test_costs_are_chosen_on_the_cells_that_are_given():
+def test_costs_are_chosen_on_the_given_cells():
     """Two cells, 46,XX,+21,-22 to a network that doubts it, of which a cost of 12 makes normal cells."""
     labels = karyotype("XX", ["21"], ["22"])
     cells = make_cells([labels, labels])
@@ -249,19 +247,19 @@ def test_costs_are_chosen_on_the_cells_that_are_given():
 @pytest.mark.parametrize("protocol", ["image", "paper"])
 def test_torn_cells_are_refused(protocol):
     torn = make_cells(2, about={"protocol": protocol})
-    with pytest.raises(UserError, match=f"protocol={protocol} tears the cells over the parts: split by subject"):
+    with pytest.raises(UserError, match=f"protocol={protocol}"):
         assign_cells(torn, COSTS)
     torn = make_cells(2)
     torn.frame.loc[0, "part"] = "validation"
-    assert refusal(torn) == "cell cell_0000 is torn over the parts: split by subject"
+    assert "cell_0000" in refusal(torn)
     assert refusal(make_cells(2)) is None
 
 
-def test_a_cell_without_an_id_is_named():
+def test_chromosome_without_cell_is_named():
     cells = make_cells(2)
     cells.frame.loc[3, "cell"] = None
     first = cells.frame["image_id"][3]
-    with pytest.raises(UserError, match=f"1 images, {first} first, name no cell: set data.cell_column"):
+    with pytest.raises(UserError, match=f"{first} first"):
         assign_cells(cells, COSTS)
 
 
@@ -269,7 +267,7 @@ def test_other_classes_are_named():
     cells = make_cells(2)
     renamed = cells.frame.rename(columns={"prob_X": "prob_23"})
     other = Predictions(renamed, (*CLASSES[:22], "23", "Y"), None, cells.about)
-    assert refusal(other) == "the classes must be 1 to 22, X and Y, which 23 does not fit"
+    assert "which 23 does not fit" in refusal(other)
 
 
 def test_normal_counts():
