@@ -22,6 +22,7 @@ from datamodules.io.progress import LONG
 from evaluation.core.warnings import fitted
 from evaluation.ensembles.averaging import align, average, combine, stacked
 from evaluation.ensembles.methods import Combiner
+from evaluation.result import EvaluationResult
 from evaluation.uncertainty.contact_sheet import SIDE, draw_contact_sheet, select_rows
 from evaluation.uncertainty.flags import (
     BROKEN,
@@ -123,8 +124,9 @@ def review_thresholds(request: PredictionRequest) -> ReviewThresholds:
     members = request.members
     run = request.runs[0]
     if len(request.runs) == 1 and run.metrics:
-        thresholds = thresholds_of(run.metrics)
-        return replace(thresholds, notes=(*thresholds.notes, *fitted(run.metrics.get("about") or {})))
+        result = EvaluationResult.from_dict(run.metrics)
+        thresholds = thresholds_of(result)
+        return replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
     settings = members[0].config.evaluation
     if len(members) == 1:
         return choose_thresholds(members[0].predictions, settings)

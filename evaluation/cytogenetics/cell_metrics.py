@@ -1,16 +1,15 @@
-"""Whole cells judged: calls and counts of their chromosomes, one by one and placed jointly."""
+"""Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from common.config.schema import AssignmentConfig
+from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.cytogenetics.assignment import (
-    CHROMOSOMES,
     LARGEST,
     SMALLEST,
     assign_cells,
@@ -28,23 +27,23 @@ from evaluation.metrics.classification import call, confusion, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
 from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
 
-# Shares of cells, each with the denominator that its comment says.
+# Shares of cells, each with its own denominator.
 SHARES = (
-    "cells_right",  # of the cells: every chromosome is called rightly
-    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts come out
-    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts come out
+    "cells_right",  # of all cells: every chromosome is predicted correctly
+    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts are predicted
+    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts are predicted
 )
 SUFFIX = "_assigned"
 
 
 @dataclass(frozen=True)
-class PlacedCells:
-    """The labelled chromosomes of test cells, called one by one and placed jointly.
+class AssignedCells:
+    """The labelled chromosomes of test cells with their joint assignment.
 
     Attributes:
         scored: N labelled chromosomes.
-        assigned: Their classes when placed jointly, int64, shape (N,).
-        cells: Which cell each is of, int64 in 0 to G - 1, shape (N,).
+        assigned: Their classes after the joint assignment, int64, shape (N,).
+        cells: The cell of each, int64 in 0 to G - 1, shape (N,).
         complete: Whether every chromosome of a cell has a label, bool, shape (G,).
     """
 
@@ -54,17 +53,17 @@ class PlacedCells:
     complete: np.ndarray
 
     @property
-    def called(self) -> np.ndarray:
+    def predicted(self) -> np.ndarray:
         """The most probable classes, int64, shape (N,)."""
         return call(self.scored.probabilities, None)
 
 
 def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of SHARES for the most probable classes and, with SUFFIX, for the cells placed jointly.
+    """Return the names of SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
 
-    With SUFFIX there are ``accuracy``, ``f1_macro`` and each ``recall/<class>`` too, which ``metrics`` has without.
+    Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
-    return (*SHARES, *(name + SUFFIX for name in (*SHARES, *_of_calls(classes))))
+    return (*SHARES, *(name + SUFFIX for name in (*SHARES, *_class_metric_names(classes))))
 
 
 class CellMetrics:
@@ -73,31 +72,34 @@ class CellMetrics:
     A cell must not be spread over clusters.
     """
 
-    def __init__(self, placed: PlacedCells) -> None:
-        scored = placed.scored
+    def __init__(self, cells: AssignedCells) -> None:
+        scored = cells.scored
         self._classes = scored.classes
-        self._confusions = confusions_of_clusters(scored, placed.assigned)
-        self._of_calls = _of_calls(scored.classes)
-        shares = [_shares(placed, calls) for calls in (placed.called, placed.assigned)]
-        cluster = np.zeros(len(placed.complete), dtype=np.int64)
-        cluster[placed.cells] = scored.clusters
-        self._hits, self._bases = (
-            _sum_by(cluster, np.concatenate([one[side] for one in shares]), scored.cluster_count) for side in (0, 1)
-        )
+        self._confusions = confusions_of_clusters(scored, cells.assigned)
+        hits_before, bases = _shares(cells, cells.predicted)
+        hits, _ = _shares(cells, cells.assigned)
+        cluster = np.zeros(len(cells.complete), dtype=np.int64)
+        cluster[cells.cells] = scored.clusters
+        self._hits = _sum_by(cluster, np.concatenate([hits_before, hits]), scored.cluster_count)
+        self._bases = _sum_by(cluster, np.concatenate([bases, bases]), scored.cluster_count)
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
         counts = counts.astype(np.float64)
         k = len(self._classes)
         with np.errstate(divide="ignore", invalid="ignore"):
-            of_calls = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
+            metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
             shares = (counts @ self._hits) / (counts @ self._bases)
-        return np.concatenate([shares.T, [of_calls[name] for name in self._of_calls]])
+        return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
 
 
 def assignment_refusal(runs: list[Predictions]) -> str | None:
-    """Say why the cells of some runs cannot be placed jointly; None where they can."""
-    return next((reason for reason in map(refusal, runs) if reason), None)
+    """Return why the cells of some runs cannot be assigned jointly; None where they can."""
+    for run in runs:
+        reason = refusal(run)
+        if reason:
+            return reason
+    return None
 
 
 def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
@@ -108,14 +110,15 @@ def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
 
 
 def assigned_table(runs: list[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
-    """Return the test chromosomes as placed: ``image_id``, ``subject``, ``cell``, ``label``, ``argmax``, ``assigned``.
+    """Return the joint assignment of the test chromosomes.
 
     Args:
         runs: One run, or folds of one experiment.
-        config: What ``enabled``, ``costs`` and the costs say.
+        config: Whether there is an assignment, and its costs.
 
     Returns:
-        A row per test image, fold after fold; None where nothing is to be assigned, or cannot be.
+        A row per test image, fold after fold, with ``image_id``, ``subject``, ``cell``, ``label``, ``argmax`` and
+        ``assigned``; None where the assignment is disabled or impossible.
     """
     if not config.enabled or assignment_refusal(runs):
         return None
@@ -133,88 +136,103 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
     """Evaluate the test cells before and after the joint assignment.
 
     Returns:
-        None where nothing is to be assigned, or cannot be.
+        None where the assignment is disabled or impossible.
     """
     settings = runs.settings
     table = assigned_table(runs.runs, settings.assignment)
     if table is None:
         return None
-    placed = place(runs, table)
-    scored = placed.scored
+    cells = join_assignment(runs, table)
+    scored = cells.scored
     names = cell_metric_names(scored.classes)
     costs = [costs_of(run, settings.assignment) for run in runs.runs]
     fold_means = None
     if len(runs.folds) > 1:
-        fold_means = around(_over_folds(placed, runs.sizes), names, scored, settings, SHARE)
+
+        def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
+            numbers, of_row = np.unique(cells.cells[rows], return_inverse=True)
+            return CellMetrics(AssignedCells(fold, cells.assigned[rows], of_row, cells.complete[numbers]))
+
+        statistic = MeanOverFolds(scored, runs.sizes, len(names), of_fold)
+        fold_means = around(statistic, names, scored, settings, SHARE)
     return AssignmentResult(
         costs=[AssignmentCosts(cost.extra_cost, cost.missing_cost) for cost in costs],
         chosen=settings.assignment.costs,
-        cells=len(placed.complete),
-        unplaceable=_unplaceable(runs),
-        metrics=around(CellMetrics(placed), names, scored, settings, SHARE),
+        cells=len(cells.complete),
+        unplaceable=_count_unassignable(runs),
+        metrics=around(CellMetrics(cells), names, scored, settings, SHARE),
         fold_means=fold_means,
-        confusion=confusion(scored.labels, placed.assigned, len(scored.classes)).tolist(),
-        karyotypes=count_karyotypes(placed),
+        confusion=confusion(scored.labels, cells.assigned, len(scored.classes)).tolist(),
+        karyotypes=count_karyotypes(cells),
     )
 
 
-def _unplaceable(runs: LabelledRuns) -> int:
-    return sum(unassignable(run.part("test")) for run in runs.runs)
-
-
 def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
-    """Say why there is no joint assignment, or for which cells."""
+    """Return why there is no joint assignment, or for which cells."""
     if not runs.settings.assignment.enabled:
         return []
     reason = assignment_refusal(runs.runs)
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
-    strange = _unplaceable(runs)
-    if not strange:
+    count = _count_unassignable(runs)
+    if not count:
         return []
     sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-    return warnings_about("assignment", [f"{strange} cells of {sizes} keep their most probable classes"])
+    return warnings_about("assignment", [f"{count} cells of {sizes} keep their most probable classes"])
 
 
-def place(runs: LabelledRuns, table: pd.DataFrame) -> PlacedCells:
-    """Take the labelled rows of ``assigned_table``."""
+def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> AssignedCells:
+    """Join the labelled test chromosomes with their rows of ``assigned_table``."""
     pooled = runs.pooled
     index = {name: position for position, name in enumerate(pooled.classes)}
-    known = pooled.labels >= 0
-    _, cells = np.unique(numbered_cells(pooled.frame)[known], return_inverse=True)
-    partly = pd.Series(known).groupby(numbered_cells(pooled.frame)).agg(["all", "any"])
-    return PlacedCells(
+    labelled = pooled.labels >= 0
+    numbers = numbered_cells(pooled.frame)
+    _, cells = np.unique(numbers[labelled], return_inverse=True)
+    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
+    return AssignedCells(
         scored=runs.test,
-        assigned=table["assigned"].map(index).to_numpy(np.int64)[known],
+        assigned=table["assigned"].map(index).to_numpy(np.int64)[labelled],
         cells=cells,
-        complete=partly["all"][partly["any"]].to_numpy(),
+        complete=by_cell["all"][by_cell["any"]].to_numpy(),
     )
 
 
-def count_karyotypes(placed: PlacedCells) -> KaryotypeCounts:
-    """Count cells by what their numbers of chromosomes say; cells with an unlabelled chromosome are left out."""
-    (_, recovered, alarmed), (_, abnormal, normal) = _shares(placed, placed.assigned)
-    (_, recovered_before, alarmed_before), _ = _shares(placed, placed.called)
-    cells = (abnormal, recovered, recovered_before, normal, alarmed, alarmed_before)
-    return KaryotypeCounts(*(int(which.sum()) for which in cells))
+def count_karyotypes(cells: AssignedCells) -> KaryotypeCounts:
+    """Count cells by their predicted karyotypes; cells with an unlabelled chromosome are left out."""
+    (_, recovered, alarmed), (_, abnormal, normal) = _shares(cells, cells.assigned)
+    (_, recovered_before, alarmed_before), _ = _shares(cells, cells.predicted)
+    return KaryotypeCounts(
+        abnormal=int(abnormal.sum()),
+        recovered=int(recovered.sum()),
+        recovered_before=int(recovered_before.sum()),
+        normal=int(normal.sum()),
+        alarmed=int(alarmed.sum()),
+        alarmed_before=int(alarmed_before.sum()),
+    )
 
 
-def _shares(placed: PlacedCells, calls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numerators and denominators of SHARES for each cell, bool, shape (len(SHARES), G) each."""
-    wrong = np.bincount(placed.cells, weights=calls != placed.scored.labels, minlength=len(placed.complete))
-    true = _counts(placed, placed.scored.labels)
-    found = _counts(placed, calls)
+def _count_unassignable(runs: LabelledRuns) -> int:
+    return sum(unassignable(run.part("test")) for run in runs.runs)
+
+
+def _shares(cells: AssignedCells, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return numerators and denominators of SHARES for each cell, bool, shape (len(SHARES), G) each."""
+    errors = np.bincount(cells.cells, weights=classes != cells.scored.labels, minlength=len(cells.complete))
+    true = _chromosome_counts(cells, cells.scored.labels)
+    predicted = _chromosome_counts(cells, classes)
     normal = is_normal(true)
-    same = (true == found).all(axis=1)
-    bases = np.stack([np.ones(len(wrong), dtype=bool), ~normal & placed.complete, normal & placed.complete])
-    return np.stack([wrong == 0, same, ~is_normal(found)]) & bases, bases
+    bases = np.stack([np.ones(len(errors), dtype=bool), ~normal & cells.complete, normal & cells.complete])
+    hits = np.stack([errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)])
+    return hits & bases, bases
 
 
-def _counts(placed: PlacedCells, classes: np.ndarray) -> np.ndarray:
+def _chromosome_counts(cells: AssignedCells, classes: np.ndarray) -> np.ndarray:
     """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
     k = len(CHROMOSOMES)
-    flat = np.bincount(placed.cells * k + classes, minlength=len(placed.complete) * k)
-    return flat.reshape(-1, k)[:, [placed.scored.classes.index(name) for name in CHROMOSOMES]]
+    flat = np.bincount(cells.cells * k + classes, minlength=len(cells.complete) * k)
+    order = [cells.scored.classes.index(name) for name in CHROMOSOMES]
+    counts: np.ndarray = flat.reshape(-1, k)[:, order]
+    return counts
 
 
 def _sum_by(cluster: np.ndarray, values: np.ndarray, clusters: int) -> np.ndarray:
@@ -224,13 +242,5 @@ def _sum_by(cluster: np.ndarray, values: np.ndarray, clusters: int) -> np.ndarra
     return sums
 
 
-def _of_calls(classes: tuple[str, ...]) -> tuple[str, ...]:
+def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))
-
-
-def _over_folds(placed: PlacedCells, sizes: Sequence[int]) -> MeanOverFolds:
-    def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
-        kept, cells = np.unique(placed.cells[rows], return_inverse=True)
-        return CellMetrics(PlacedCells(fold, placed.assigned[rows], cells, placed.complete[kept]))
-
-    return MeanOverFolds(placed.scored, sizes, len(cell_metric_names(placed.scored.classes)), of_fold)

@@ -16,13 +16,13 @@ APPROXIMATE = (
 )
 
 
-def fewest(coverage: float) -> int:
+def needed_images(coverage: float) -> int:
     """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
     return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
 
 
 def quantile(scores: np.ndarray, coverage: float) -> float:
-    """Return the finite-sample quantile: the ceil((n + 1) coverage)-th smallest of n scores (at least ``fewest``)."""
+    """Return the finite-sample quantile: the ceil((n + 1) coverage)-th smallest of n >= ``needed_images`` scores."""
     rank = int(np.ceil((len(scores) + 1) * coverage - 1e-9))
     return float(np.sort(scores)[rank - 1])
 
@@ -32,21 +32,20 @@ def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) 
 
     Args:
         validation: Labelled validation images.
-        coverage: How often the set should hold the truth, 0 to 1.
-        by_class: Each class has a quantile of its own (Mondrian), so that the coverage holds in each.
+        coverage: How often the set should contain the true class, 0 to 1.
+        by_class: Whether each class has a quantile of its own (Mondrian), so that the coverage holds in each.
 
     Returns:
-        Float64, shape (K,); None where there are fewer than ``fewest`` images (of a class, where ``by_class``).
+        Float64, shape (K,); None with fewer than ``needed_images`` (of a class, where ``by_class``).
     """
     scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
-    classes = len(validation.classes)
-    if by_class:
-        groups = [scores[validation.labels == index] for index in range(classes)]
-    else:
-        groups = [scores]
-    if min(map(len, groups)) < fewest(coverage):
-        return None
-    return np.array([quantile(group, coverage) for group in groups] * (1 if by_class else classes))
+    limits = []
+    for index in range(len(validation.classes)):
+        group = scores[validation.labels == index] if by_class else scores
+        if len(group) < needed_images(coverage):
+            return None
+        limits.append(quantile(group, coverage))
+    return np.array(limits)
 
 
 def sets(probabilities: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -54,28 +53,28 @@ def sets(probabilities: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: 0 to 1, shape (N, K).
-        limits: What ``quantiles`` returns, shape (K,).
+        limits: See ``quantiles``, shape (K,).
     """
     return 1 - probabilities <= limits
 
 
 def measure_sets(labels: np.ndarray, held: np.ndarray, classes: tuple[str, ...], confidence: float) -> ConformalSets:
-    """Measure sets of at least one image.
+    """Measure the coverage and the sizes of the sets of at least one image.
 
     Args:
         labels: True classes as indices, shape (N,).
-        held: What ``sets`` returns, shape (N, K).
+        held: See ``sets``, shape (N, K).
         classes: The K class names.
         confidence: Of the exact intervals.
     """
-    right = held[np.arange(len(labels)), labels]
+    covered = held[np.arange(len(labels)), labels]
     sizes = held.sum(axis=1)
     per_class = {}
     for index, name in enumerate(classes):
-        hits = right[labels == index]
-        per_class[name] = share(hits.sum(), len(hits), confidence)
+        of_class = covered[labels == index]
+        per_class[name] = share(of_class.sum(), len(of_class), confidence)
     return ConformalSets(
-        coverage=share(right.sum(), len(right), confidence),
+        coverage=share(covered.sum(), len(covered), confidence),
         per_class=per_class,
         one=float((sizes == 1).mean()),
         several=float((sizes > 1).mean()),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,8 @@ from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
 from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
-from evaluation.uncertainty.calibration import fit_temperature, rescale
+from evaluation.result import EvaluationResult, OperatingPoint, Release
+from evaluation.uncertainty.calibration import Temperature, fit_temperature, rescale
 from evaluation.uncertainty.selective import choose_release
 
 CALIBRATED_PREFIX = "calibrated_"
@@ -49,20 +49,23 @@ class ReviewThresholds:
     notes: tuple[str, ...] = ()
 
 
-def thresholds_of(metrics: dict[str, Any]) -> ReviewThresholds:
-    """Take the thresholds from the result of a run's evaluation (``metrics.json``)."""
-    settings = TriageConfig(**(metrics["settings"].get("triage") or {}))
-    calibration = metrics.get("calibration") or {}
-    triage = metrics.get("triage")
-    point = metrics["threshold"]
-    notes = _notes(point["value"], point["reason"], calibration.get("temperature"), calibration.get("reason"))
-    thresholds = ReviewThresholds(settings.vote_share, point["value"], calibration.get("temperature"))
-    if triage:
-        (release,) = triage["release"]["validation"]
-        cuts = {row["rule"]: row["cut"] for row in triage["rules"]}
-        thresholds = replace(thresholds, release=release["threshold"], joint=cuts.get("joint"))
-        notes += _release_notes(release, metrics["positive_class"], settings.sensitivity)
-    return replace(thresholds, notes=tuple(notes))
+def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
+    """Take the thresholds from the evaluation of a single run."""
+    settings = TriageConfig(**(result.settings.get("triage") or {}))
+    temperature = Temperature(None)
+    if result.calibration is not None and not isinstance(result.calibration.temperature, list):
+        temperature = Temperature(result.calibration.temperature, result.calibration.reason)
+    point = result.threshold
+    assert isinstance(point, OperatingPoint)  # a single run has one
+    release = None
+    joint = None
+    if result.triage is not None:
+        (release,) = result.triage.release.validation
+        cuts = {rule.rule: rule.cut for rule in result.triage.rules}
+        joint = cuts.get("joint")
+    assert not isinstance(joint, list)
+    thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
+    return replace(thresholds, joint=joint)
 
 
 def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
@@ -72,15 +75,11 @@ def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> R
         UserError: See ``labelled.score``.
     """
     fold = LabelledFold.of(predictions, settings)
-    point = fold.threshold
-    temperature = fit_temperature(fold.validation.scored)
-    notes = _notes(point.value, point.reason, temperature.value, temperature.reason)
-    thresholds = ReviewThresholds(settings.triage.vote_share, point.value, temperature.value)
-    if settings.triage.enabled and point.value is not None:
+    release = None
+    if settings.triage.enabled and fold.threshold.value is not None:
         release = choose_release(fold)
-        thresholds = replace(thresholds, release=release.threshold)
-        notes += _release_notes(release.as_dict(), predictions.positive_class, settings.triage.sensitivity)
-    return replace(thresholds, notes=tuple(notes))
+    temperature = fit_temperature(fold.validation.scored)
+    return _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
 
 
 def select_rules(
@@ -175,35 +174,42 @@ def _applies(rule: str, predictions: Predictions, thresholds: ReviewThresholds) 
     """Return the images that a rule selects for review, bool, shape (N,)."""
     frame = predictions.frame
     positive = predictions.positive_index
+    review: np.ndarray
     if rule == "votes":
-        return frame["sampled_votes"].to_numpy(np.float64) < thresholds.vote_share
-    if rule == "joint":
-        return frame["sampled_confidence"].to_numpy(np.float64) < thresholds.joint
-    if rule == "release":
-        return predictions.probabilities[:, positive] >= thresholds.release
-    predicted = call(predictions.probabilities, positive) == positive
-    if predictions.sampled:
-        predicted |= (frame["sampled_label"] == predictions.positive_class).to_numpy()
-    return predicted
+        review = frame["sampled_votes"].to_numpy(np.float64) < thresholds.vote_share
+    elif rule == "joint":
+        review = frame["sampled_confidence"].to_numpy(np.float64) < thresholds.joint
+    elif rule == "release":
+        review = predictions.probabilities[:, positive] >= thresholds.release
+    else:
+        review = call(predictions.probabilities, positive) == positive
+        if predictions.sampled:
+            review = review | (frame["sampled_label"] == predictions.positive_class).to_numpy()
+    return review
 
 
-def _notes(
-    threshold: float | None, threshold_reason: str | None, temperature: float | None, temperature_reason: str | None
-) -> list[str]:
+def _thresholds(
+    point: OperatingPoint,
+    temperature: Temperature,
+    release: Release | None,
+    settings: TriageConfig,
+    positive_class: str | None,
+) -> ReviewThresholds:
     notes = []
-    if threshold is None:
-        notes.append(f"no threshold of validation: {threshold_reason}")
-    if temperature is not None and temperature_reason:
-        notes.append(f"temperature: {temperature_reason}")
-    return notes
-
-
-def _release_notes(release: dict[str, Any], positive_class: str | None, sensitivity: float) -> list[str]:
-    """Note that validation has too few positive images to guarantee the configured sensitivity."""
-    bound = release["lower_bound"]
-    if bound is None or bound >= sensitivity:
-        return []
-    return [
-        f"release: {release['positives']} “{positive_class}” validation images guarantee a sensitivity of {bound:.3f} "
-        f"only, not of {sensitivity:g}, and none on images of another kind"
-    ]
+    if point.value is None:
+        notes.append(f"no threshold of validation: {point.reason}")
+    if temperature.value is not None and temperature.reason:
+        notes.append(f"temperature: {temperature.reason}")
+    bound = release.lower_bound if release else None
+    if release and bound is not None and bound < settings.sensitivity:
+        notes.append(
+            f"release: {release.positives} “{positive_class}” validation images guarantee a sensitivity of {bound:.3f} "
+            f"only, not of {settings.sensitivity:g}, and none on images of another kind"
+        )
+    return ReviewThresholds(
+        vote_share=settings.vote_share,
+        threshold=point.value,
+        temperature=temperature.value,
+        release=release.threshold if release else None,
+        notes=tuple(notes),
+    )

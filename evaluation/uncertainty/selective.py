@@ -1,15 +1,16 @@
-"""Selective prediction: what remains wrong when the least sure images are left to a person.
+"""Selective prediction: the errors that remain when a person reviews the least confident predictions.
 
 Risk-coverage curves and their area: Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural
 Classifiers, 2019.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse, special
 
-from evaluation.core.labelled import Cases, Confidence
+from evaluation.core.labelled import Cases
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import lower_bound, needed_without_a_miss
 from evaluation.intervals.methods import SHARE
@@ -22,12 +23,12 @@ DECIMALS = 12
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """The share of wrong calls among the surest images.
+    """The error rate of the most confident predictions.
 
     Attributes:
         coverage: Share of the images that is decided without a person: 1/N, 2/N ... 1, shape (N,).
-        risk: Share of wrong calls among them, shape (N,); within a tie the mean over its orders.
-        cuts: Where the curve leaves a tie, bool, shape (N,): only there can a cut on the confidence be set.
+        risk: Error rate among them, shape (N,); within a tie the mean over its orders.
+        cuts: The ends of ties, bool, shape (N,): the possible cuts on the confidence.
     """
 
     coverage: np.ndarray
@@ -41,14 +42,13 @@ class RiskCoverage:
 
 
 def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
-    """Draw the curve of at least one image.
+    """Compute the curve of at least one image.
 
-    Among equally sure images no order is better than another: the curve is the mean over all of them, which is what
-    the mean number of errors per image of the tie gives.
+    Ties have no order: the curve is the mean over all orders, where each image of a tie has the tie's mean error.
 
     Args:
-        confidence: The larger the surer, shape (N,).
-        wrong: Whether the call is wrong, bool, shape (N,).
+        confidence: Shape (N,).
+        wrong: Whether the prediction is wrong, bool, shape (N,).
     """
     _, tie, sizes = np.unique(-np.round(confidence, DECIMALS), return_inverse=True, return_counts=True)
     errors = np.bincount(tie, weights=wrong) / sizes
@@ -59,18 +59,19 @@ def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
     return RiskCoverage(taken / len(wrong), risk, cuts)
 
 
-def curves(tests: list[Cases]) -> dict[str, RiskCoverage]:
-    """Return the curve of every confidence that all folds have, over the test images of all of them."""
-    return {name: risk_coverage(one.values, wrong) for name, (one, wrong) in _joined(tests).items()}
+def curves(tests: Sequence[Cases]) -> dict[str, RiskCoverage]:
+    """Return the curve of each kind of confidence that all folds have, over their test images."""
+    pooled = _pool_confidences(tests)
+    return {name: risk_coverage(confidence, wrong) for name, (confidence, wrong) in pooled.items()}
 
 
 def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
-    """Return the area of each confidence that all folds have, with its interval."""
+    """Return the area of each kind of confidence that all folds have, with its interval."""
     results = {}
-    for name, (confidence, wrong) in _joined(runs.tests).items():
-        area = risk_coverage(confidence.values, wrong).area
+    for name, (confidence, wrong) in _pool_confidences(runs.tests).items():
+        area = risk_coverage(confidence, wrong).area
         best = risk_coverage(-wrong.astype(float), wrong).area
-        statistic = WeightedArea(confidence.values, wrong, runs.test.clusters)
+        statistic = WeightedArea(confidence, wrong, runs.test.clusters)
         results[name] = RiskCoverageResult(
             aurc=area,
             e_aurc=area - best,
@@ -84,21 +85,19 @@ def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
 class WeightedArea:
     """Maps counts of clusters, shape (B, C), to the area under the risk-coverage curve, shape (1, B).
 
-    An image that is drawn n times is n images, equally sure.
+    An image that is drawn n times counts as n images of equal confidence.
 
     Args:
-        confidence: The larger the surer, shape (N,).
-        wrong: Whether the call is wrong, bool, shape (N,).
-        clusters: Which images are drawn together, int64 in 0 to C - 1, shape (N,).
+        confidence: Shape (N,).
+        wrong: Whether the prediction is wrong, bool, shape (N,).
+        clusters: The cluster of each image, int64 in 0 to C - 1, shape (N,).
     """
 
     def __init__(self, confidence: np.ndarray, wrong: np.ndarray, clusters: np.ndarray) -> None:
         levels, tie = np.unique(-np.round(confidence, DECIMALS), return_inverse=True)
         shape = (int(clusters.max()) + 1, len(levels))
-        self._images, self._errors = (
-            sparse.csr_array((weight.astype(np.float64), (clusters, tie)), shape=shape)
-            for weight in (np.ones(len(wrong)), wrong)
-        )
+        self._images = sparse.csr_array((np.ones(len(wrong)), (clusters, tie)), shape=shape)
+        self._errors = sparse.csr_array((wrong.astype(np.float64), (clusters, tie)), shape=shape)
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the area for counts of clusters; NaN where no image is left."""
@@ -111,7 +110,8 @@ class WeightedArea:
         harmonic = np.diff(special.digamma(taken + 1), axis=1, prepend=special.digamma(1.0))
         area = rate * images + (lost - rate * (taken - images)) * harmonic
         with np.errstate(invalid="ignore"):
-            return (area.sum(axis=1) / taken[:, -1])[None]
+            means: np.ndarray = area.sum(axis=1) / taken[:, -1]
+        return means[None]
 
 
 def choose_release(fold: LabelledFold) -> Release:
@@ -128,13 +128,14 @@ def choose_release(fold: LabelledFold) -> Release:
     return Release(threshold, int(positive.sum()), kept, float(kept / positive.sum()), bound, needed)
 
 
-def _joined(tests: list[Cases]) -> dict[str, tuple[Confidence, np.ndarray]]:
+def _pool_confidences(tests: Sequence[Cases]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return confidence and error of each test image, (N,) each, by the kind of confidence."""
     labels = np.concatenate([test.labels for test in tests])
     folds = [test.confidences() for test in tests]
-    found = {}
+    pooled = {}
     for name in folds[0]:
         if all(name in fold for fold in folds):
-            called = np.concatenate([fold[name].called for fold in folds])
+            predicted = np.concatenate([fold[name].called for fold in folds])
             values = np.concatenate([fold[name].values for fold in folds])
-            found[name] = (Confidence(called, values), called != labels)
-    return found
+            pooled[name] = (values, predicted != labels)
+    return pooled

@@ -1,91 +1,87 @@
-"""Calibration and triage for the terminal."""
+"""Calibration and triage on the terminal."""
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-COLUMNS = ("reviewed", "alone", "right", "missed", "sensitivity")
-CAPTION = "reviewed: by a person, taken to be always right; right: share of what is decided alone"
+from evaluation.result import CalibrationMetrics, CalibrationResult, ConformalSets, EvaluationResult, Share
+
+COLUMNS = ("reviewed", "alone", "accuracy", "missed", "sensitivity")
+CAPTION = "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review"
 
 
-def calibration_lines(calibration: dict | None) -> list[str]:
-    """Say how well probabilities hold, before and after the scaling, a line each; none without calibration."""
+def calibration_lines(calibration: CalibrationResult | None) -> list[str]:
+    """Return the calibration before and after scaling, a line each."""
     if calibration is None:
         return []
-    before = calibration["before"]
-    after = calibration["after"]
-    lines = [f"calibration: {_measures(before)}; ECE in {calibration['bins']} equally wide bins"]
-    if after:
-        lines.append(f"after scaling, {_temperature(calibration['temperature'])}: {_measures(after)}")
+    lines = [f"calibration: {_metrics(calibration.before)}; ECE in {calibration.bins} equally wide bins"]
+    if calibration.after:
+        temperature = temperature_of(calibration.temperature)
+        lines.append(f"after scaling, temperature {temperature}: {_metrics(calibration.after)}")
     return lines
 
 
-def triage_parts(judgement: dict) -> list[Table | Text]:
-    """Draw the rules of triage, a row each, and the threshold below which images are released; none without triage."""
-    triage = judgement.get("triage")
+def triage_parts(result: EvaluationResult) -> list[Table | Text]:
+    """Return the table of the rules of triage, the release and the conformal sets; none without triage."""
+    triage = result.triage
     if triage is None:
         return []
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    result.add_column("triage rule", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("triage rule", no_wrap=True)
     for column in COLUMNS:
-        result.add_column(column, justify="right", no_wrap=True)
-    for row in triage["rules"]:
-        right = row["accuracy"]["value"]
-        sensitivity = row["sensitivity"]["value"]
-        cells = [row["rule"], f"{row['review']:,} ({row['review_share']:.0%})", f"{row['alone']:,}"]
-        result.add_row(*cells, "-" if right is None else f"{right:.3f}", f"{row['missed']:,}", f"{sensitivity:.3f}")
-    return [result, Text(CAPTION), Text(_release(judgement)), *map(Text, _sets(triage["conformal"]))]
+        table.add_column(column, justify="right", no_wrap=True)
+    for rule in triage.rules:
+        reviewed = f"{rule.review:,} ({rule.review_share:.0%})"
+        cells = [reviewed, f"{rule.alone:,}", _value(rule.accuracy), f"{rule.missed:,}", _value(rule.sensitivity)]
+        table.add_row(rule.rule, *cells)
+    lines = [CAPTION, _release(result)]
+    lines += _sets("conformal sets", triage.conformal.coverage, triage.conformal.marginal)
+    lines += _sets("conformal sets by class", triage.conformal.coverage, triage.conformal.by_class)
+    return [table, *map(Text, lines)]
 
 
-def _release(judgement: dict) -> str:
-    found = judgement["triage"]["release"]
-    name = judgement["positive_class"]
-    limits = [one["threshold"] for one in found["validation"]]
-    if len(limits) == 1:
-        said = f"{limits[0]:.4g}"
-    else:
-        said = f"each fold's own ({min(limits):.4g} to {max(limits):.4g})"
-    test = found["test"]
+def temperature_of(value: float | None | list[float | None]) -> str:
+    """Format a temperature, or the range of those of several folds."""
+    values = value if isinstance(value, list) else [value]
+    numbers = [number for number in values if number is not None]
+    ends = dict.fromkeys(f"{number:.2f}" for number in (min(numbers), max(numbers)))
+    return " to ".join(ends)
+
+
+def _release(result: EvaluationResult) -> str:
+    assert result.triage is not None
+    name = result.positive_class
+    thresholds = [release.threshold for release in result.triage.release.validation if release.threshold is not None]
+    text = f"{thresholds[0]:.4g}"
+    if len(thresholds) > 1:
+        text = f"each fold's own ({min(thresholds):.4g} to {max(thresholds):.4g})"
+    test = result.triage.release.test
     return (
-        f"release below {name} = {said}, chosen on validation: sensitivity {test['value']:.3f} "
-        f"({test['low']:.3f} to {test['high']:.3f}) on {test['total']:,} {name} test images"
+        f"release below {name} = {text}, chosen on validation: sensitivity {test.value:.3f} "
+        f"({test.low:.3f} to {test.high:.3f}) on {test.total:,} {name} test images"
     )
 
 
-def _sets(found: dict) -> list[str]:
-    lines = []
-    for key, text in (("marginal", "conformal sets"), ("by_class", "conformal sets by class")):
-        if found[key] is not None:
-            each = ", ".join(f"{name} {_share(one)}" for name, one in found[key]["per_class"].items())
-            lines.append(
-                f"{text}, wished {found['coverage']:g}: hold the truth {_share(found[key]['coverage'])} ({each}); one "
-                f"class {found[key]['one']:.2f}, both {found[key]['several']:.2f}, none {found[key]['none']:.2f}"
-            )
-    return lines
+def _sets(title: str, coverage: float, sets: ConformalSets | None) -> list[str]:
+    if sets is None:
+        return []
+    by_class = ", ".join(f"{name} {_value(share)}" for name, share in sets.per_class.items())
+    sizes = f"one class {sets.one:.2f}, both {sets.several:.2f}, none {sets.none:.2f}"
+    return [f"{title}, requested {coverage:g}: coverage {_value(sets.coverage)} ({by_class}); {sizes}"]
 
 
-def _share(one: dict) -> str:
-    if one["value"] is None:
+def _value(share: Share) -> str:
+    if share.value is None:
         return "-"
-    return f"{one['value']:.3f}"
+    return f"{share.value:.3f}"
 
 
-def _measures(found: dict) -> str:
-    ends = found.get("intervals") or {}  # earlier judgements had none
-    names = (("ECE", "ece"), ("Brier", "brier"), ("NLL", "nll"))
-    return ", ".join(f"{text} {found[name]:.3f}{_ends(ends.get(name))}" for text, name in names)
-
-
-def _ends(interval: dict | None) -> str:
-    if interval is None or interval["low"] is None:
-        return ""
-    return f" ({interval['low']:.3f} to {interval['high']:.3f})"
-
-
-def _temperature(value: float | list[float]) -> str:
-    if isinstance(value, list):
-        values = value
-    else:
-        values = [value]
-    ends = dict.fromkeys(f"{one:.2f}" for one in (min(values), max(values)))
-    return f"temperature {' to '.join(ends)}"
+def _metrics(side: CalibrationMetrics) -> str:
+    texts = []
+    for title, name in (("ECE", "ece"), ("Brier", "brier"), ("NLL", "nll")):
+        text = f"{title} {getattr(side, name):.3f}"
+        interval = side.intervals.get(name)  # absent in old results
+        if interval is not None and interval.low is not None:
+            text += f" ({interval.low:.3f} to {interval.high:.3f})"
+        texts.append(text)
+    return ", ".join(texts)
