@@ -83,7 +83,9 @@ def objective(log_probabilities: np.ndarray, classes: np.ndarray, config: Assign
 
 def is_normal(counts: np.ndarray) -> np.ndarray:
     """Return where counts of CHROMOSOMES, shape (..., 24), are those of 46,XX or 46,XY, bool."""
-    return np.logical_or(*((counts == places).all(axis=-1) for places in KARYOTYPES.values()))
+    female, male = KARYOTYPES.values()
+    normal: np.ndarray = (counts == female).all(axis=-1) | (counts == male).all(axis=-1)
+    return normal
 
 
 def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarray:

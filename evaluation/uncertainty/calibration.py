@@ -256,7 +256,8 @@ def _bin_of(confidences: np.ndarray, bins: int) -> np.ndarray:
 
 
 def _edges(bins: int) -> np.ndarray:
-    return np.round(np.linspace(0, 1, bins + 1), 9)
+    edges: np.ndarray = np.round(np.linspace(0, 1, bins + 1), 9)
+    return edges
 
 
 def _clip(probabilities: np.ndarray) -> np.ndarray:

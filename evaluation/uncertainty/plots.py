@@ -99,12 +99,12 @@ def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, Ri
 def diagram(axis: Axes, side: CalibrationMetrics, lowest: float) -> None:
     """Draw the accuracy of each bin on given axes; ``lowest`` is the least possible probability."""
     bins = [row for row in side.reliability if row.images]
-    accuracies = [row.accuracy for row in bins]
+    accuracies = np.array([row.accuracy for row in bins])
+    confidences = np.array([row.confidence for row in bins])
     middles = [(row.low + row.high) / 2 for row in bins]
     width = 0.92 * (side.reliability[0].high - side.reliability[0].low)
     axis.plot([lowest, 1], [lowest, 1], color="#777777", linewidth=1, linestyle="--", label="perfect calibration")
     axis.bar(middles, accuracies, width=width, color=COLOURS[0], alpha=0.75, label="accuracy of the bin")
-    confidences = [row.confidence for row in bins]
     axis.plot(confidences, accuracies, "o", color=COLOURS[1], markersize=6, label="mean probability of the bin")
     axis.set_ylim(0, 1.02)
 

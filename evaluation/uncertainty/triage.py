@@ -5,6 +5,7 @@ Carlo passes (section 3.4), and a person reviews every abnormal prediction (sect
 """
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -104,14 +105,17 @@ def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[Eva
     lines = []
     name = runs.pooled.positive_class
     positives = triage.release.test.total
-    low = min(triage.release.validation, key=lambda release: release.lower_bound)
-    if low.lower_bound < settings.sensitivity:
+    # Without a positive image there is no triage, so every release has a bound.
+    bound, low = min(
+        ((release.lower_bound or 0.0, release) for release in triage.release.validation), key=itemgetter(0)
+    )
+    if bound < settings.sensitivity:
         advice = f"{low.needed:,} without a miss would"
         if low.positives >= low.needed:
             advice = "raise triage.sensitivity"
         lines.append(
             f"{low.positives:,} “{name}” validation images guarantee a sensitivity of "
-            f"{low.lower_bound:.3f} only, not of {settings.sensitivity:g} ({advice})"
+            f"{bound:.3f} only, not of {settings.sensitivity:g} ({advice})"
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} “{name}” test images: one miss costs {1 / positives:.3f} of sensitivity")

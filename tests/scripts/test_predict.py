@@ -20,9 +20,10 @@ from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.run import Run
 from evaluation.ensembles.averaging import average
-from evaluation.evaluate import write_evaluation
+from evaluation.evaluate import evaluate_runs, write_evaluation
 from scripts.ensemble import app as ensemble
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
+from tests.helpers.predictions import make_run
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config, write_untrained_run
 from tests.scripts.conftest import TINY
@@ -187,11 +188,8 @@ def test_every_image_is_reviewed_without_rules(tmp_path, predict_table):
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3")
     write_untrained_run(run, config, classes)
     (run / "data.json").write_text(json.dumps({"classes": classes, "positive_class": None}))
-    threshold = {"value": None, "reason": "more than two classes"}
-    settings = config.evaluation.model_dump(mode="json")
-    (run / "metrics.json").write_text(
-        json.dumps({"settings": settings, "threshold": threshold, "positive_class": None})
-    )
+    result = evaluate_runs([make_run(classes=classes)], config.evaluation)
+    (run / "metrics.json").write_text(json.dumps(result.to_dict()))
     table, output = predict_table(run, write_class_folders(tmp_path / "new", {"x": 2}))
     assert table["review"].all()
     assert "every image is to be reviewed" in output

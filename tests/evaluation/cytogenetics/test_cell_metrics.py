@@ -12,7 +12,13 @@ from sklearn import metrics as reference
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.predictions import Predictions
 from evaluation.cytogenetics.assignment import assign_cells
-from evaluation.cytogenetics.cell_metrics import CellMetrics, assigned_table, cell_metric_names, evaluate_cells, place
+from evaluation.cytogenetics.cell_metrics import (
+    CellMetrics,
+    assigned_table,
+    cell_metric_names,
+    evaluate_cells,
+    join_assignment,
+)
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
@@ -81,7 +87,7 @@ def test_cells_are_counted_as_by_hand():
 def test_weights_of_subjects_are_copies_of_their_cells():
     test = make_cells(MIXED * 2, skill=3.0, cells_per_subject=2)
     weights = np.random.default_rng(0).integers(0, 3, 5)
-    placed = place(LabelledRuns.of([test], SETTINGS), assigned_table([test], SETTINGS.assignment))
+    placed = join_assignment(LabelledRuns.of([test], SETTINGS), assigned_table([test], SETTINGS.assignment))
     weighted = CellMetrics(placed)(weights[None])[:, 0]
     copies = []
     for subject, weight in enumerate(weights):
@@ -91,7 +97,7 @@ def test_weights_of_subjects_are_copies_of_their_cells():
             for copy in range(weight)
         ]
     drawn = Predictions(pd.concat(copies, ignore_index=True), test.classes, None, test.about)
-    again = place(LabelledRuns.of([drawn], SETTINGS), assigned_table([drawn], SETTINGS.assignment))
+    again = join_assignment(LabelledRuns.of([drawn], SETTINGS), assigned_table([drawn], SETTINGS.assignment))
     plain = CellMetrics(again)(np.ones((1, again.scored.cluster_count)))[:, 0]
     assert dict(zip(cell_metric_names(CLASSES), weighted, strict=True)) == pytest.approx(
         dict(zip(cell_metric_names(CLASSES), plain, strict=True)), nan_ok=True

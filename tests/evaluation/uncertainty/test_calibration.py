@@ -20,7 +20,7 @@ from evaluation.uncertainty.calibration import (
     TEMPERATURES,
     WeightedCalibration,
     calibration_warnings,
-    ece_of_the_calibrated,
+    ece_if_calibrated,
     evaluate_calibration,
     fit_temperature,
     measure,
@@ -86,7 +86,7 @@ def test_a_network_that_tells_the_classes_apart_and_calls_all_alike_is_not_said_
     scores = np.linspace(1e-4, 0.01, 100)
     found = fit_temperature(score(with_scores(np.arange(100) % 3 > 0, scores)))
     assert found.value == TEMPERATURES[1]
-    assert found.reason == "the sure validation calls are wrong too often: held at its upper end"
+    assert "upper end" in found.reason
 
 
 @pytest.mark.parametrize("labels", [[], [1, 1, 1]])
@@ -163,7 +163,7 @@ def test_a_probability_on_an_edge_is_in_the_bin_that_begins_there(bins):
 
 
 def test_the_error_of_the_calibrated_falls_with_the_images():
-    few, many = (ece_of_the_calibrated(score(too_sure(n, 1.0)).probabilities, 10, 0) for n in (50, 5_000))
+    few, many = (ece_if_calibrated(score(too_sure(n, 1.0)).probabilities, 10, 0) for n in (50, 5_000))
     assert few["mean"] > 3 * many["mean"]
     scored = score(too_sure(5_000, 1.0))
     assert measure(scored.labels, scored.probabilities, 1, 10)["ece"] < many["high"] * 1.5

@@ -1,10 +1,8 @@
-"""Split-conformal sets."""
-
 import numpy as np
 import pytest
 
 from evaluation.core.labelled import score
-from evaluation.uncertainty.conformal import fewest, measure_sets, quantile, quantiles, sets
+from evaluation.uncertainty.conformal import measure_sets, needed_images, quantile, quantiles, sets
 from tests.helpers.predictions import make_predictions, with_scores
 
 
@@ -16,7 +14,7 @@ def test_the_quantile_is_the_finite_sample_one():
 
 @pytest.mark.parametrize(("coverage", "images"), [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.3, 1)])
 def test_so_many_images_are_needed(coverage, images):
-    assert fewest(coverage) == images
+    assert needed_images(coverage) == images
     # So many have a quantile among them, and one less has none.
     assert np.ceil((images + 1) * coverage - 1e-9) <= images
     assert images == 1 or np.ceil(images * coverage - 1e-9) > images - 1

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def thresholds(run):
-    return thresholds_of(evaluate_runs([run], SETTINGS).to_dict())
+    return thresholds_of(evaluate_runs([run], SETTINGS))
 
 
 def test_new_thresholds_are_those_of_the_evaluation(run, thresholds):
@@ -80,5 +82,5 @@ def test_every_image_is_reviewed_without_rules():
 
 
 def test_metrics_without_triage_and_calibration():
-    metrics = {"settings": {}, "threshold": {"value": 0.4, "reason": None}, "positive_class": "all"}
-    assert thresholds_of(metrics) == ReviewThresholds(0.8, 0.4)
+    result = replace(evaluate_runs([make_run()], SETTINGS), settings={}, triage=None, calibration=None)
+    assert thresholds_of(result) == ReviewThresholds(0.8, result.threshold.value)

@@ -1,5 +1,3 @@
-"""Which images a person sees, by every rule."""
-
 import json
 
 import numpy as np
@@ -14,10 +12,10 @@ from evaluation.uncertainty.selective import choose_release
 from evaluation.uncertainty.triage import (
     RULES,
     Decision,
+    count_outcome,
     decide,
     evaluate_triage,
     matching_cut,
-    outcome,
     triage_refusal,
     triage_table,
     triage_warnings,
@@ -59,7 +57,7 @@ def test_the_rule_of_votes_is_the_papers():
     test = run.part("test").frame
     found = decisions(run)
     assert np.array_equal(found["votes"].review, test["sampled_votes"] < 0.8)
-    assert np.array_equal(found["votes"].called == 1, test["sampled_label"] == "all")
+    assert np.array_equal(found["votes"].predicted == 1, test["sampled_label"] == "all")
     seen = (test["sampled_votes"] < 0.8) | (test["sampled_label"] == "all")
     assert np.array_equal(found["votes_positive"].review, seen)
     # 80 of 100 votes are enough.
@@ -87,7 +85,7 @@ def test_released_is_what_lies_below_the_threshold():
     run = make_run(images=100)
     found = decisions(run)["release"]
     assert np.array_equal(found.review, run.part("test").frame["prob_all"] >= found.cut)
-    assert not found.called.any()
+    assert not found.predicted.any()
 
 
 def test_a_person_sees_what_the_conformal_set_leaves_open():
@@ -100,18 +98,18 @@ def test_a_person_sees_what_the_conformal_set_leaves_open():
     assert np.array_equal(found.review, held.sum(axis=1) != 1)
     assert found.review.any()
     alone = ~found.review
-    assert np.array_equal(found.called[alone], held.argmax(axis=1)[alone])
+    assert np.array_equal(found.predicted[alone], held.argmax(axis=1)[alone])
 
 
 def test_what_a_rule_does_is_counted():
     labels = np.array([1, 1, 1, 0, 0, 0])
     called = np.array([1, 0, 0, 0, 1, 1])
     review = np.array([0, 1, 0, 0, 0, 1], dtype=bool)
-    found = outcome(Decision(called, review), labels, 1, 0.95)
+    found = count_outcome(Decision(called, review), labels, 1, 0.95)
     assert (found["review"], found["alone"], found["missed"], found["false_alarms"]) == (2, 4, 1, 1)
     assert found["accuracy"]["value"] == 0.5
     assert (found["sensitivity"]["hits"], found["sensitivity"]["total"]) == (2, 3)
-    everything = outcome(Decision(called, np.ones(6, dtype=bool)), labels, 1, 0.95)
+    everything = count_outcome(Decision(called, np.ones(6, dtype=bool)), labels, 1, 0.95)
     assert everything["accuracy"]["value"] is None
     assert everything["sensitivity"]["value"] == 1.0
 
@@ -124,7 +122,7 @@ def test_labels_of_the_test_images_change_no_choice():
     after = decisions(run)
     assert set(before) == set(after) == set(RULES)
     for name in RULES:
-        assert np.array_equal(before[name].called, after[name].called)
+        assert np.array_equal(before[name].predicted, after[name].predicted)
         assert np.array_equal(before[name].review, after[name].review)
         assert before[name].cut == after[name].cut
 
@@ -215,11 +213,11 @@ def test_a_wish_that_is_just_kept_is_not_vouched_for_however_many_the_images():
     run = make_run(images=600, skill=2.0)
     runs = LabelledRuns.of([run], EvaluationConfig())
     lines = list(map(str, triage_warnings(runs, evaluate_triage(runs))))
-    assert any("triage: 300 “all” validation images vouch" in line and "(wish for more)" in line for line in lines)
+    assert any("300 “all” validation images" in line and "triage.sensitivity" in line for line in lines)
 
 
 def test_few_positives_are_said():
     lines = evaluate_runs([make_run()], EvaluationConfig(resamples=20)).to_dict()["warnings"]
-    assert any("vouch for a sensitivity of 0.9" in line and "299 without a miss would" in line for line in lines)
+    assert any("sensitivity of 0.9" in line and "299 without a miss would" in line for line in lines)
     assert any("only 30 “all” test images: one miss costs 0.033" in line for line in lines)
     assert any("those of one subject are not" in line for line in lines)
