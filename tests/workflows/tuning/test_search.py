@@ -232,9 +232,9 @@ def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatc
         in_a_process(tmp_path).join()
     monkeypatch.setattr(train, "run", formula_run)
     found = tune(tmp_path, "search.trials=3")
-    assert list(found["state"][: studies.ATTEMPTS]) == ["repeated"] * (studies.TRIES - 1) + ["failed"]
+    assert list(found["state"][: studies.ATTEMPTS]) == ["repeated"] * (studies.ATTEMPTS - 1) + ["failed"]
     assert found["unfreeze.lr"][: studies.ATTEMPTS].nunique() == 1
-    assert f"died {studies.ATTEMPTS} times" in found["message"][studies.TRIES - 1]
+    assert f"died {studies.ATTEMPTS} times" in found["message"][studies.ATTEMPTS - 1]
     assert len(found) == 3 + studies.ATTEMPTS - 1
 
 
