@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from deap import base, creator, tools
@@ -90,7 +91,7 @@ def _evolve(toolbox: base.Toolbox, config: GeneticConfig) -> list[float]:
     return tools.selBest(population, 1)[0]
 
 
-def _evaluate(toolbox: base.Toolbox, individuals: list) -> None:
+def _evaluate(toolbox: base.Toolbox, individuals: list[Any]) -> None:
     for individual, fitness in zip(individuals, map(toolbox.evaluate, individuals), strict=True):
         individual.fitness.values = fitness
 

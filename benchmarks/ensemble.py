@@ -1,7 +1,7 @@
 """Searches for the weights of an ensemble, by time and by fitness: ``python -m benchmarks ensemble``."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -247,7 +247,7 @@ def _genetic(problem: Problem, evaluations: int, seed: int) -> None:
 
 
 def _deap(problem: Problem, evaluations: int, seed: int) -> None:
-    def evaluate(weights: list[float]) -> tuple[float]:
+    def evaluate(weights: Sequence[float]) -> tuple[float]:
         return (float(problem.fitness(np.array([weights]))[0]),)
 
     deap_genetic(problem.members, evaluate, _one_population(evaluations), seed)

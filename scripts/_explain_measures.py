@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from common.cli import report_user_errors
+from common.config.schema import EvaluationConfig
 from scripts import _options as options
 from workflows.explain import requests
 
@@ -34,7 +35,7 @@ def localisation(
     level by chance: the place's share of the sheet (area) and of its chromosomes (ink), and the same heat on the places
     of other sheets (others). Losses leave no ink: methods that work on the image itself cannot point there.
     """
-    evaluation = requests.EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
+    evaluation = EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
     images = requests.ImageSelection(samples=samples, data_dir=data_dir)
     request = requests.LocalisationRequest(
         requests.open_finished(runs),
@@ -66,7 +67,7 @@ def smoothness(
     Smoothness is 1 where neighbours in a map are alike and 0 where they are as in noise. Paper 002 claims that smooth
     layers go with low accuracy: a negative correlation would support it.
     """
-    evaluation = requests.EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
+    evaluation = EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
     request = requests.SmoothnessRequest(requests.open_finished(runs), samples, csv, evaluation)
     from workflows.explain.activations import measure_smoothness
 

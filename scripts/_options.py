@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from workflows.explain.methods import AttributionMethod, Which
+from workflows.explain.methods import AttributionMethod as AttributionMethod
+from workflows.explain.methods import Which
 
 
 class Method(StrEnum):

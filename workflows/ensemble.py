@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from evaluation.ensembles.nested_cv import held_out, inner_folds
 from evaluation.ensembles.overfitting import MEMBER, METHOD, METRICS, Candidate, overfitting, overfitting_table
 from evaluation.ensembles.plots import draw_overfitting
 from evaluation.evaluate import evaluate_runs, write_evaluation
+from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, rows_of
 from evaluation.terminal import table
 
@@ -90,7 +92,7 @@ def make_ensembles(request: EnsembleRequest) -> None:
     ensembles = read_members(request)
     methods = list(dict.fromkeys([*request.methods, AVERAGE]))
     candidates: dict[str, Candidate] = {}
-    results: dict[str, list[dict]] = {method: [] for method in request.methods}
+    results: dict[str, list[EvaluationResult]] = {method: [] for method in request.methods}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(methods) + len(request.methods))
@@ -184,22 +186,21 @@ def _fit_method(method: str, ensembles: Sequence[EnsembleMembers], request: Ense
         combiners.append(combiner)
         runs.append(run)
         if ensemble.inner_folds is not None:
-            nested.append(_nested_predictions(method, run, ensemble, request))
+            nested.append(_nested_predictions(run, ensemble, ensemble.inner_folds, request))
     return Candidate(method, METHOD, tuple(runs), tuple(nested) or None, tuple(combiners))
 
 
 def _nested_predictions(
-    method: str, run: Predictions, ensemble: EnsembleMembers, request: EnsembleRequest
+    run: Predictions, ensemble: EnsembleMembers, folds: np.ndarray, request: EnsembleRequest
 ) -> Predictions:
     """The labelled validation rows, predicted by combiners that were fitted on the other inner folds."""
+    method = run.about["method"]
     validation = run.part("validation")
     if method == AVERAGE:
         return validation
     try:
         probabilities = held_out(
-            ensemble.problem,
-            ensemble.inner_folds,
-            lambda problem: fit(method, problem, request.config, request.seed),
+            ensemble.problem, folds, lambda problem: fit(method, problem, request.config, request.seed)
         )
     except UserError as error:  # images that suffice for the fit may not do so without a fold
         message = f"--nested {request.nested}{_of_fold(ensemble)}: {error}; or leave --nested out"
@@ -214,12 +215,16 @@ def _fitted_on(ensemble: EnsembleMembers) -> dict[str, int | None]:
     return {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
 
 
-def _write_run(candidate: Candidate, place: int, ensemble: EnsembleMembers, request: EnsembleRequest) -> dict:
+def _write_run(
+    candidate: Candidate, place: int, ensemble: EnsembleMembers, request: EnsembleRequest
+) -> EvaluationResult:
     """Write the run of a method and fold; return its result."""
     method = candidate.label
     predictions = candidate.runs[place]
     combiner = candidate.combiners[place]
-    fitted_on = {"images": 0, "subjects": 0} if method == AVERAGE else _fitted_on(ensemble)
+    fitted_on: dict[str, int | None] = {"images": 0, "subjects": 0}
+    if method != AVERAGE:
+        fitted_on = _fitted_on(ensemble)
     run = Run(request.folder(method, ensemble.fold))
     run.write_predictions(predictions)
     run.write_ensemble(EnsembleFile(method, ensemble.names, ensemble.labels, combiner.as_dict(), fitted_on))
@@ -276,9 +281,11 @@ def _write_comparison(
         console.print(overfitting_table(rows, metric))
 
 
-def _write_results(candidates: dict[str, Candidate], results: dict[str, list[dict]], request: EnsembleRequest) -> None:
+def _write_results(
+    candidates: dict[str, Candidate], results: dict[str, list[EvaluationResult]], request: EnsembleRequest
+) -> None:
     """Print the result of a single method, and add the rows of all to a table of results."""
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for method, of_folds in results.items():
         result = of_folds[0]
         if len(of_folds) > 1:

@@ -106,4 +106,4 @@ def _take(genes: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Return individuals, shape (R, C, M), of each population by their index (R, C)."""
     restarts, population, members = genes.shape
     # Whole rows at once: np.take_along_axis would look up each gene.
-    return genes.reshape(-1, members)[index + population * np.arange(restarts)[:, None]]
+    return np.asarray(genes.reshape(-1, members)[index + population * np.arange(restarts)[:, None]])

@@ -1,5 +1,6 @@
 """The methods that make one model of several: weights, or a regression, fitted on validation images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -9,11 +10,16 @@ from common.config.ensemble import EnsembleConfig
 from common.errors import UserError
 from evaluation.ensembles.genetic import fit_genetic
 from evaluation.ensembles.greedy import fit_greedy
-from evaluation.ensembles.objective import Problem
+from evaluation.ensembles.objective import Problem, SearchResult
 from evaluation.ensembles.optimisers import fit_cma, fit_differential
 from evaluation.ensembles.stacking import Stacker, fit_stacking
 
-_SEARCHES = {"genetic": fit_genetic, "cma": fit_cma, "differential": fit_differential, "greedy": fit_greedy}
+_SEARCHES: dict[str, Callable[[Problem, Any, int], SearchResult]] = {
+    "genetic": fit_genetic,
+    "cma": fit_cma,
+    "differential": fit_differential,
+    "greedy": fit_greedy,
+}
 METHODS = ("average", "best", *_SEARCHES, "stacking")
 
 

@@ -101,7 +101,7 @@ class Problem:
         # A class without images counts nothing; the denominator of any other is at least 1.
         f1 = 2 * correct / np.maximum(self._images + predicted, 1)
         # A matrix product would round equal rows unequally, by their place: equal predictions must tie.
-        return (f1 * self._images).sum(axis=1) / len(self.labels)
+        return np.asarray((f1 * self._images).sum(axis=1) / len(self.labels))
 
     def _count_two(self, weights: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
         """Count the correct predictions and all predictions of each of two classes, shape (P, 2) each."""
@@ -187,7 +187,7 @@ class Problem:
         """The classes that some weights may predict, bool, shape (N, K): no other is more probable to every member."""
         top = self.probabilities.mean(axis=0).argmax(axis=1)
         above = self.probabilities[:, np.arange(len(top)), top][:, :, None]
-        candidate = ~(above > self.probabilities + MARGIN).all(axis=0)
+        candidate = np.asarray(~(above > self.probabilities + MARGIN).all(axis=0))
         several = np.flatnonzero(candidate.sum(axis=1) > 1)
         scores = self.probabilities[:, several]
         for other in range(len(self.classes)):
@@ -231,7 +231,7 @@ def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
     best = ahead[0] @ weights
     chosen = (best > 0).view(np.uint8)
     if len(ahead) == 1:
-        return chosen.astype(np.int16)
+        return np.asarray(chosen.astype(np.int16))
     np.maximum(best, 0, out=best)
     for place, candidate in enumerate(ahead[1:], start=2):
         score = candidate @ weights
@@ -239,7 +239,7 @@ def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
         np.maximum(chosen, (score > best) * np.uint8(place), out=chosen)
         np.maximum(best, score, out=best)
     every = np.arange(1, len(ahead) + 1, dtype=np.uint8)[:, None, None]
-    return (chosen == every).astype(np.int16).reshape(-1, weights.shape[1])
+    return np.asarray((chosen == every).astype(np.int16).reshape(-1, weights.shape[1]))
 
 
 def _changes(place: np.ndarray, places: int) -> csr_array:

@@ -7,6 +7,7 @@ differ in any case; on validation they chose no more than their epoch.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -18,8 +19,9 @@ from common.predictions import Predictions
 from evaluation.comparison.paired import mcnemar, paired_difference
 from evaluation.core.labelled import score
 from evaluation.ensembles.methods import Combiner
-from evaluation.intervals.bootstrap import Interval, intervals
+from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.pooling import pool
+from evaluation.result import Interval
 
 METRICS = ("f1_weighted", "auc")
 MEMBER = "member"
@@ -83,7 +85,7 @@ def overfitting(candidates: Sequence[Candidate], reference: Candidate, settings:
     return pd.DataFrame(rows)
 
 
-def _rows(candidate: Candidate, reference: Candidate, fold: str, settings: EvaluationConfig) -> list[dict]:
+def _rows(candidate: Candidate, reference: Candidate, fold: str, settings: EvaluationConfig) -> list[dict[str, Any]]:
     validation = score(_validation_rows(candidate.runs))
     tested = pool(list(candidate.runs))
     test = score(tested)

@@ -1,6 +1,7 @@
 """Plot of validation and test metrics of an ensemble's members and methods."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from evaluation.core.plots import COLOURS, canvas
 from evaluation.ensembles.overfitting import MEMBER, METRIC_LABELS, METRICS, POOLED
 
 # Column -> label, offset from the row's middle, and style: metrics on images of the fit are hollow.
-MARKS = {
+MARKS: dict[str, tuple[str, float, dict[str, Any]]] = {
     "validation": ("validation, fitted on these images", -0.24, {"marker": "o", "markerfacecolor": "white"}),
     "nested": ("validation, not fitted on these images", 0.0, {"marker": "D", "markersize": 5.5}),
     "test": ("test", 0.24, {"marker": "o"}),
@@ -18,7 +19,7 @@ MARKS = {
 MARK_COLOURS = dict(zip(MARKS, (COLOURS[1], COLOURS[2], COLOURS[0]), strict=True))
 
 
-def draw_overfitting(path: Path, table: pd.DataFrame, about: dict) -> None:
+def draw_overfitting(path: Path, table: pd.DataFrame, about: dict[str, Any]) -> None:
     """Draw validation and test metrics of each member and method, and the difference from the average.
 
     Validation metrics on images of the fit are drawn apart from the others: those of members, which were never fitted
@@ -66,7 +67,7 @@ def _differences(axis: Axes, rows: pd.DataFrame) -> None:
     axis.set_xlabel(f"{METRIC_LABELS[METRICS[0]]} on test, less the average's")
 
 
-def _dots(axis: Axes, rows: pd.DataFrame, part: str, offset: float, style: dict) -> None:
+def _dots(axis: Axes, rows: pd.DataFrame, part: str, offset: float, style: dict[str, Any]) -> None:
     """Draw values and their intervals; undefined ones are left out."""
     values = rows[part].to_numpy(np.float64)
     low = rows[f"{part}_low"].to_numpy(np.float64)

@@ -57,10 +57,10 @@ class Stacker:
 
     def _logits(self, inputs: np.ndarray) -> np.ndarray:
         if self.coefficients.ndim == 1:
-            return by_class(inputs, self.members)[:, self.seen] @ self.coefficients + self.intercepts
+            return np.asarray(by_class(inputs, self.members)[:, self.seen] @ self.coefficients + self.intercepts)
         logits = inputs @ self.coefficients.T + self.intercepts
         if logits.shape[1] > 1:
-            return logits
+            return np.asarray(logits)
         return np.concatenate([np.zeros_like(logits), logits], axis=1)
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,8 +93,8 @@ def features(probabilities: np.ndarray) -> np.ndarray:
     members, images, classes = probabilities.shape
     if classes == 2:
         second = np.clip(probabilities[:, :, 1], LEAST, 1 - LEAST)
-        return (np.log(second) - np.log1p(-second)).T
-    return np.log(np.maximum(probabilities, LEAST)).transpose(1, 0, 2).reshape(images, members * classes)
+        return np.asarray((np.log(second) - np.log1p(-second)).T)
+    return np.asarray(np.log(np.maximum(probabilities, LEAST)).transpose(1, 0, 2).reshape(images, members * classes))
 
 
 def by_class(inputs: np.ndarray, members: int) -> np.ndarray:

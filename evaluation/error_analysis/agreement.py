@@ -106,8 +106,8 @@ def majority(models: AlignedPredictions) -> np.ndarray:
     votes = (models.predicted[..., None] == np.arange(len(models.classes))).sum(axis=0)
     support = votes + models.probabilities.mean(axis=0) / 2  # a mean counts for less than a vote
     if len(models.classes) == 2:
-        return (support[:, 1] >= support[:, 0]).astype(np.int64)
-    return support.argmax(axis=1)
+        return np.asarray((support[:, 1] >= support[:, 0]).astype(np.int64))
+    return np.asarray(support.argmax(axis=1))
 
 
 def agreement(models: AlignedPredictions, rows: np.ndarray | None = None) -> pd.DataFrame:

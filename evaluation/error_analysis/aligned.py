@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,17 +39,17 @@ class AlignedPredictions:
     labels: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
-    about: dict
+    about: dict[str, Any]
 
     @property
     def correct(self) -> np.ndarray:
         """Which predictions are correct, bool, shape (M, N)."""
-        return self.predicted == self.labels
+        return np.asarray(self.predicted == self.labels)
 
     @property
     def missed_by(self) -> np.ndarray:
         """The number of models that miss each image, int64, shape (N,)."""
-        return (~self.correct).sum(axis=0)
+        return np.asarray((~self.correct).sum(axis=0))
 
     @property
     def true_probabilities(self) -> np.ndarray:
@@ -132,4 +133,4 @@ def _thresholds(group: Group, pooled: Predictions) -> np.ndarray:
         if point.value is None:
             raise UserError(f"{name} has no threshold of its own ({point.reason}): use --threshold 0.5")
         thresholds |= dict.fromkeys(run.part("test").frame["image_id"], point.value)
-    return pooled.frame["image_id"].map(thresholds).to_numpy(np.float64)
+    return np.asarray(pooled.frame["image_id"].map(thresholds).to_numpy(np.float64))

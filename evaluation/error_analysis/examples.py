@@ -175,13 +175,13 @@ def _different_classes_first(rows: list[int], labels: np.ndarray) -> list[int]:
     return sorted(rows, key=lambda row: row not in is_first)
 
 
-def write_thumbnails(folder: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray, size: int) -> None:
+def write_thumbnails(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray, size: int) -> None:
     """Write ``thumbnails.parquet`` into a run's folder.
 
     Args:
         folder: The run's.
         predictions: Of the test part.
-        images: Prepared images, uint8, shape (M, H, W, 3) RGB; it may lie on disk.
+        images: Prepared images by index, uint8 RGB, shape (H, W, 3): an array, or an object that reads them.
         rows: Index into ``images`` of each row of ``predictions``, int64, shape (N,).
         size: Longest side in pixels; 0 writes nothing.
     """

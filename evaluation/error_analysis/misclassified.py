@@ -1,5 +1,7 @@
 """The wrongly predicted test images, the most certain first (paper 001, tables 4.1 and 4.2)."""
 
+from typing import Any
+
 import pandas as pd
 
 from common.predictions import Predictions
@@ -25,7 +27,7 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
     wrong = (best.called != test.labels).nonzero()[0]
     predicted = best.called[wrong]
     frame = test.frame.iloc[wrong]
-    sampled: dict = dict.fromkeys(("mean_probability", "vote_share", "joint_confidence"))
+    sampled: dict[str, Any] = dict.fromkeys(("mean_probability", "vote_share", "joint_confidence"))
     if test.sampled:
         sampled["mean_probability"] = test.mean_probabilities[wrong, predicted]
         sampled["vote_share"] = test.votes.values[wrong]

@@ -51,8 +51,7 @@ def draw_missed(axis: Axes, models: AlignedPredictions) -> None:
     axis.bar(counts["k"] + 0.26, counts["independent"], 0.2, color="#C4C4C4", label="if they erred independently")
     for row in counts.itertuples():
         text = f"{row.images:,}\n{100 * row.share:.1f} %"
-        place = (row.k - 0.14, row.images)
-        axis.annotate(text, place, (0, 4), textcoords="offset points", ha="center", fontsize=9.5)
+        axis.annotate(text, (row.k - 0.14, row.images), (0, 4), textcoords="offset points", ha="center", fontsize=9.5)
     axis.set(xlabel=f"missed by exactly k of {len(models.models)} models", ylabel="test images")
     axis.set_xticks(counts["k"])
     axis.margins(y=0.18)
@@ -76,7 +75,7 @@ def agreement_maps(path: Path, models: AlignedPredictions, pairs: pd.DataFrame) 
         for axis, name in zip(axes, MAPS, strict=True):
             _draw_pairs(axis, models.models, pairs, name)
         axes[0].set_yticks(range(count), [f"{model}  {place}" for place, model in enumerate(models.models, 1)])
-        axes[1].set_yticks(range(count), range(1, count + 1))
+        axes[1].set_yticks(range(count), map(str, range(1, count + 1)))
 
 
 def _draw_pairs(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: str) -> None:
@@ -96,7 +95,7 @@ def _draw_pairs(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: 
             text = "-" if np.isnan(value) else f"{value:.2f}"
             colour = "white" if value > 0.6 * top else "black"
             axis.text(second, first, text, ha="center", va="center", color=colour, fontsize=9.5)
-    axis.set_xticks(range(len(models)), range(1, len(models) + 1))
+    axis.set_xticks(range(len(models)), map(str, range(1, len(models) + 1)))
     axis.set_title(title)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
@@ -180,7 +179,7 @@ def _caption(models: AlignedPredictions, row: Any) -> list[tuple[str, str]]:
 
 
 def _write_caption(axis: Axes, caption: list[tuple[str, str]]) -> None:
-    style: dict = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8.5}
+    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8.5}
     for place, (text, colour) in enumerate(caption):
         offset = (0, -3 - 72 * LINE * place)
         axis.annotate(text, (0.5, 0.0), offset, xycoords="axes fraction", color=colour, **style)

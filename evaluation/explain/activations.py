@@ -18,8 +18,6 @@ BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for e
 STAGES = 4  # shown stages of a network without pools
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
-Forward = Callable[[torch.Tensor], Any]
-
 
 @dataclass(frozen=True)
 class Model:
@@ -32,7 +30,7 @@ class Model:
         prefix_tokens: Number of class and register tokens that a transformer puts before those of the patches.
     """
 
-    forward: Forward
+    forward: nn.Module
     modules: Mapping[str, nn.Module]
     feature_info: Sequence[Mapping[str, Any]] = ()
     prefix_tokens: int = 0
@@ -55,7 +53,7 @@ def layer_shapes(model: Model, image: np.ndarray) -> dict[str, tuple[int, int, i
     def note(name: str, output: Any) -> None:
         maps = as_maps(output, size, model.prefix_tokens)
         shapes.pop(name, None)  # a module that runs twice is listed at its last end
-        shapes[name] = None if maps is None else tuple(maps.shape[1:])
+        shapes[name] = None if maps is None else (maps.shape[1], maps.shape[2], maps.shape[3])
 
     with torch.no_grad(), _hooked(model.modules, note):
         model.forward(to_batch(image[None]))
@@ -161,7 +159,7 @@ def as_maps(output: Any, size: tuple[int, int], prefix_tokens: int = 0) -> torch
         for prefix in dict.fromkeys((prefix_tokens, 0)):
             grid = _grid(output.shape[1] - prefix, size)
             if grid:
-                return output[:, prefix:].transpose(1, 2).unflatten(2, grid)
+                return output[:, prefix:].transpose(1, 2).reshape(len(output), -1, *grid)
     return None
 
 

@@ -142,7 +142,7 @@ def scaled(heat: np.ndarray, method: str) -> np.ndarray:
         heat = cv2.GaussianBlur(heat, (0, 0), max(heat.shape) / 100)
     top = heat.max()
     if top > 0:
-        return np.clip(heat / top, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(heat / top, 0, 1).astype(np.float32))
     return np.zeros(heat.shape, np.float32)
 
 
@@ -154,13 +154,13 @@ class _ClassScores(nn.Module):
         self.network = network
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits = self.network(image)
+        logits: torch.Tensor = self.network(image)
         if logits.shape[1] == 1:
             return torch.cat([-logits, logits], dim=1)
         return logits
 
 
-class _Unscaled(BaseCAM):
+class _Unscaled(BaseCAM):  # type: ignore[misc] - grad-cam has no types
     """Unscaled maps: grad-cam would stretch each from its least value to its greatest, zeros and noise alike."""
 
     def compute_cam_per_layer(
@@ -174,25 +174,26 @@ class _Unscaled(BaseCAM):
                 raise UserError("the output of the model does not depend on this layer: name another")
             gradients = record.gradients[-1].numpy()
         (layer,) = self.target_layers
-        return self.get_cam_image(input_tensor, layer, targets, record.activations[-1].numpy(), gradients, eigen_smooth)
+        activations = record.activations[-1].numpy()
+        return np.asarray(self.get_cam_image(input_tensor, layer, targets, activations, gradients, eigen_smooth))
 
     def aggregate_multi_layers(self, cam_per_target_layer: np.ndarray) -> np.ndarray:
         return cam_per_target_layer
 
 
-class _GradCAM(_Unscaled, GradCAM):
+class _GradCAM(_Unscaled, GradCAM):  # type: ignore[misc] - grad-cam has no types
     pass
 
 
-class _GradCAMPlusPlus(_Unscaled, GradCAMPlusPlus):
+class _GradCAMPlusPlus(_Unscaled, GradCAMPlusPlus):  # type: ignore[misc] - grad-cam has no types
     pass
 
 
-class _HiResCAM(_Unscaled, HiResCAM):
+class _HiResCAM(_Unscaled, HiResCAM):  # type: ignore[misc] - grad-cam has no types
     pass
 
 
-class _EigenCAM(_Unscaled, EigenCAM):
+class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc] - grad-cam has no types
     def get_cam_image(
         self, _image: object, _layer: object, _targets: object, activations: np.ndarray, *_unused: object
     ) -> np.ndarray:
@@ -209,7 +210,7 @@ def _first_component(maps: np.ndarray) -> np.ndarray:
     if not np.ptp(points, axis=0).any():  # the same everywhere
         return np.zeros(maps.shape[1:])
     component = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(maps.shape[1:])
-    return -component if -component.min() > component.max() else component
+    return np.asarray(-component if -component.min() > component.max() else component)
 
 
 def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ its level by chance.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,8 +17,9 @@ import pandas as pd
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.core.labelled import LabelledPredictions, score
-from evaluation.intervals.bootstrap import Interval, around
+from evaluation.intervals.bootstrap import around
 from evaluation.intervals.methods import DIFFERENCE, SHARE
+from evaluation.result import Interval
 
 TOLERANCE = 15 / 500  # of the longer side of the image
 ALL = "all"
@@ -36,7 +38,9 @@ GAINS = (
 MEASURES = (*HITS, *SHARES, *GAINS)
 
 
-def measure(heat: np.ndarray, place: np.ndarray, chromosomes: np.ndarray, tolerance: float = TOLERANCE) -> dict:
+def measure(
+    heat: np.ndarray, place: np.ndarray, chromosomes: np.ndarray, tolerance: float = TOLERANCE
+) -> dict[str, Any]:
     """Measure how much of a heat map lies in the true place.
 
     Args:
@@ -70,7 +74,9 @@ def hottest(heat: np.ndarray) -> tuple[int, int] | None:
     return int(row), int(column)
 
 
-def elsewhere(heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: Sequence[str]) -> list[dict]:
+def elsewhere(
+    heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: Sequence[str]
+) -> list[dict[str, float]]:
     """Measure each heat map on the places of the others: the level of a model that always attends to some places.
 
     Args:
@@ -100,7 +106,7 @@ def elsewhere(heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: 
 def widened(place: np.ndarray, tolerance: float) -> np.ndarray:
     """Return a place (H, W) and all within ``tolerance`` times its longer side of it, bool."""
     distance = cv2.distanceTransform((~place).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return distance <= tolerance * max(place.shape)
+    return np.asarray(distance <= tolerance * max(place.shape))
 
 
 def summarise(table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig) -> pd.DataFrame:
@@ -131,13 +137,19 @@ def summarise(table: pd.DataFrame, predictions: Predictions, settings: Evaluatio
     return pd.DataFrame(rows)
 
 
-def _summarise_group(table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig) -> dict:
+def _summarise_group(
+    table: pd.DataFrame, predictions: Predictions, settings: EvaluationConfig
+) -> dict[str, float | None]:
     frame = predictions.frame.set_index("image_id").loc[table["image_id"]].reset_index()
     labelled = score(replace(predictions, frame=frame))
     # Where none, or all, of the images are hits the interval is exact; ``around`` recognises such shares by their name.
     shares = table[[*HITS, *SHARES]].rename(columns={name: f"recall/{name}" for name in HITS})
     means = _means(shares, labelled, settings, SHARE) | _means(table[list(GAINS)], labelled, settings, DIFFERENCE)
-    row = {"images": len(table), "subjects": labelled.subjects, "empty": int(table["empty"].sum())}
+    row: dict[str, float | None] = {
+        "images": len(table),
+        "subjects": labelled.subjects,
+        "empty": int(table["empty"].sum()),
+    }
     for name in MEASURES:
         interval = means[f"recall/{name}" if name in HITS else name]
         row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
@@ -157,7 +169,7 @@ def _means(
 
     def means(counts: np.ndarray) -> np.ndarray:
         total = counts @ numbers
-        return np.divide(counts @ sums, total, out=np.full(total.shape, np.nan), where=total > 0).T
+        return np.asarray(np.divide(counts @ sums, total, out=np.full(total.shape, np.nan), where=total > 0).T)
 
     return around(means, tuple(columns), labelled, settings, bounds)
 

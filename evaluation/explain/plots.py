@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -61,7 +62,7 @@ class Panel:
 
 def coloured(heat: np.ndarray) -> np.ndarray:
     """Return a map, float in 0 to 1, shape (H, W), in the colours of COLOUR_MAP: uint8 RGB, shape (H, W, 3)."""
-    return (mpl.colormaps[COLOUR_MAP](heat)[..., :3] * 255).round().astype(np.uint8)
+    return np.asarray((mpl.colormaps[COLOUR_MAP](heat)[..., :3] * 255).round().astype(np.uint8))
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -82,7 +83,7 @@ def panel_grid(  # noqa: PLR0913 - a figure has this many parts
     path: Path,
     rows: Sequence[Sequence[Panel | None]],
     titles: Sequence[str],
-    about: dict,
+    about: dict[str, Any],
     note: str,
     wide: float = WIDE,
 ) -> None:
@@ -163,7 +164,12 @@ class Layer:
 
 
 def layer_grid(  # noqa: PLR0913 - a figure has this many parts
-    path: Path, images: np.ndarray, captions: Sequence[str], layers: Sequence[Layer], channels: int, about: dict
+    path: Path,
+    images: np.ndarray,
+    captions: Sequence[str],
+    layers: Sequence[Layer],
+    channels: int,
+    about: dict[str, Any],
 ) -> None:
     """Draw a row per image: the image, then for each layer a mosaic of its channels, with its shape and smoothness.
 
@@ -238,7 +244,7 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
     return sheet[:-line, :-line]
 
 
-def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict) -> None:
+def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict[str, Any]) -> None:
     """Draw accuracy over smoothness, both standardised within their data set: a column per position, a row per grid.
 
     Args:
@@ -264,7 +270,7 @@ def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFra
             axis.set_xlabel("smoothness")
         note = "standard deviations from the mean of the data set's runs; the claim: points fall to the right"
         figure.supxlabel(note, fontsize=9, color=GRAY)
-        handles: list = [Patch(color=colour, label=label) for label, colour in colours.items()]
+        handles: list[Any] = [Patch(color=colour, label=label) for label, colour in colours.items()]
         for label, marker in markers.items():
             handles.append(Line2D([], [], linestyle="none", marker=marker, color="#666666", markersize=7, label=label))
         figure.legend(handles=handles, loc="outside right upper")

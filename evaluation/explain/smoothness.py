@@ -45,7 +45,7 @@ def total_variation(maps: np.ndarray) -> np.ndarray:
     size = np.abs(maps).max(axis=(-2, -1))
     variation = (vertical.sum(axis=(-2, -1)) + horizontal.sum(axis=(-2, -1))) / max(pairs, 1)
     varies = spread > CONSTANT * size
-    return np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)
+    return np.asarray(np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies))
 
 
 def smoothness(maps: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def smoothness(maps: np.ndarray) -> np.ndarray:
         float64, shape (...): 1 (neighbours are alike), 0 (as in independent noise), -0.77 (a checkerboard), never below
         -0.9; NaN for maps that are constant, or of one value.
     """
-    return 1 - total_variation(maps) / NOISE
+    return np.asarray(1 - total_variation(maps) / NOISE)
 
 
 def mean_smoothness(values: np.ndarray) -> tuple[float, int]:

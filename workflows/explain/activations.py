@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def measure_runs(runs: Sequence[Run], count: int) -> pd.DataFrame:
     """
     measured = [_layers_of(run, count) for run in runs]
     grids = common_grids(measured)
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for run_layers in measured:  # loaded again: two VGG16 take a gigabyte
         rows += _rows(run_layers, grids)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -149,7 +150,7 @@ def _layers_of(run: Run, count: int) -> RunLayers:
     return RunLayers(run, samples, layers)
 
 
-def _rows(run_layers: RunLayers, grids: dict[str, tuple[int, int]]) -> Iterator[dict]:
+def _rows(run_layers: RunLayers, grids: dict[str, tuple[int, int]]) -> Iterator[dict[str, Any]]:
     run = load_run(run_layers.run.folder)
     images = run_layers.samples.images
     own_grids = {}

@@ -160,7 +160,7 @@ def open_finished(paths: Sequence[Path]) -> tuple[Run, ...]:
     Raises:
         UserError: A path is not a finished run.
     """
-    runs = {}
+    runs: dict[Path, Run] = {}
     for path in paths:
         run = Run.open(path)
         if not run.has(RunFile.ENSEMBLE):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def target_classes(selected: SelectedImages, target: str) -> list[int]:
     if (targets < 0).any():
         image = selected.test.frame["image_id"].iloc[int(np.argmax(targets < 0))]
         raise UserError(f"target {TRUE}: the class of {image} is unknown: say {PREDICTED}, or a class")
-    return targets.tolist()
+    return [int(index) for index in targets]
 
 
 def model_of(run: TrainedRun) -> Model:
@@ -158,7 +159,7 @@ def with_data_dir(config: Config, data_dir: str | None) -> Config:
     return config if data_dir is None else config.model_copy(update={"data_dir": data_dir})
 
 
-def files_about(about: dict) -> dict:
+def files_about(about: dict[str, Any]) -> dict[str, Any]:
     """Return facts of a run for image files, which are not the images that it was trained on."""
     trained_on = "SYNTHETIC images" if about.get("synthetic") else about.get("source")
     return about | {"source": f"trained on {trained_on}", "synthetic": False}
@@ -175,7 +176,7 @@ def address(run: TrainedRun) -> str:
     return "/".join(run.folder.resolve().parts[-3:])
 
 
-def _predict(run: TrainedRun, samples: Samples, about: dict) -> Predictions:
+def _predict(run: TrainedRun, samples: Samples, about: dict[str, Any]) -> Predictions:
     """Predict image files."""
     batches = []
     with torch.no_grad():
