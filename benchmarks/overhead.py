@@ -130,7 +130,7 @@ def measure(case: Case, steps: int) -> dict[str, Any]:
         dataset = PreparedDataset(data.images, data.plan.rows, data.labels, prepare=config.prepare)
         bare = BareLoop(model, dataset, config.loader.batch_size, config.unfreeze.stages["all"].lr)
         in_turn = InTurn(bare, steps)
-        train_stages(model, data, config, Path(folder) / "run", extra=[in_turn])
+        train_stages(model, data, config, Path(folder) / "run", callbacks=[in_turn])
     counted = in_turn.times[len(in_turn.times) // 10 :]
     median = {f"{name}_ms": 1000 * statistics.median(row[name] for row in counted) for name in counted[0]}
     return {"case": case.name, "steps": len(counted), **median, "ratio": median["bare_ms"] / median["ours_ms"]}

@@ -57,7 +57,7 @@ def build_classifier(
         check_dropout(model, config.inference.mc_passes, config.prepare.size)
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] - missing in Lightning's signature
+        model.to(memory_format=torch.channels_last)
     init_from = None
     if config.init_from:
         init_from = _load_other_run(model, Run(Path(config.init_from)), classes)

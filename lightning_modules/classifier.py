@@ -167,13 +167,16 @@ class Classifier(LightningModule):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
-        return self.head(self.features(image))
+        logits: torch.Tensor = self.head(self.features(image))
+        return logits
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
         image = (image.to(self.mean.dtype) - self.mean) / self.std
-        return self.backbone.forward_features(image)
+        backbone: Any = self.backbone
+        features: torch.Tensor = backbone.forward_features(image)
+        return features
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the probability of every class, shape (B, classes), rows sum to 1, of logits (B, K)."""

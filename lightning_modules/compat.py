@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from timm.models._hub import download_cached_file, get_cache_dir
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 def abort_process_group() -> None:
@@ -24,7 +24,7 @@ def disable_signal_handlers(trainer: Trainer) -> None:
     Lightning's handler of SIGTERM would communicate with the other ranks from wherever the signal interrupts this one,
     and end the training after any batch, with nothing saved. There is no setting for it.
     """
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign] - the purpose
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # there is no setting
 
 
 def is_last_batch(trainer: Trainer) -> bool:
@@ -49,6 +49,17 @@ def average_model(averaging: WeightAveraging) -> AveragedModel:
 def swap_models(averaging: WeightAveraging, model: LightningModule) -> None:
     """Swap the weights of the model and of its average."""
     averaging._swap_models(model)
+
+
+def ema_update(averages: list[torch.Tensor], currents: list[torch.Tensor], decay: float) -> None:
+    """Move averages towards the current values, in place, by ``1 - decay``."""
+    get_ema_multi_avg_fn(decay)(averages, currents, None)  # type: ignore[no-untyped-call]
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """Return the callbacks of a trainer, in their order."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
+    return callbacks
 
 
 def is_dropout(module: nn.Module) -> bool:

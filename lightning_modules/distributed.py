@@ -14,18 +14,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from pytorch_lightning.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
+from torch.distributed import (  # type: ignore[attr-defined]  # public, but not listed by torch
+    PrefixStore,
+    Store,
+    rendezvous,
+)
 
 from common.cli import console
 from common.config.schema import TrainerConfig
@@ -75,7 +78,8 @@ def process_group(trainer: TrainerConfig) -> Iterator[World]:
             process has ended.
     """
     world = world_of(trainer)
-    rank_zero_only.rank = world.rank  # type: ignore[attr-defined] - Lightning reads Slurm's, which count packed jobs too
+    # Lightning would read Slurm's variables, which count packed jobs too.
+    rank_zero_only.rank = world.rank  # type: ignore[attr-defined]  # an attribute of a function
     if world.size == 1:
         yield world
         return
@@ -140,7 +144,7 @@ def broadcast(value: T) -> T:
     """Return the value of rank zero on every rank; it must be picklable."""
     if world_size() == 1:
         return value
-    values = [value]
+    values: list[T] = [value]
     dist.broadcast_object_list(values, 0)
     return values[0]
 
@@ -218,11 +222,11 @@ def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     """Call a function on rank zero alone and return its result on every rank; its error is raised on every rank."""
     if world_size() == 1:
         return function(*args, **kwargs)
-    result: Any = None
+    result: T | None = None
     with joint_errors():
         if is_rank_zero():
             result = function(*args, **kwargs)
-    return broadcast(result)
+    return cast(T, broadcast(result))
 
 
 @contextmanager
@@ -282,7 +286,7 @@ def _join(trainer: TrainerConfig, world: World) -> None:
         torch.cuda.set_device(device)
     _worlds.append(world)
     # One store for the life of the process: a new one might meet the closing port of the one before.
-    store = dist.PrefixStore(f"run-{len(_worlds)}", _store(world.rank, world.size))
+    store = PrefixStore(f"run-{len(_worlds)}", _store(world.rank, world.size))
     with _explain_broken_connections():
         dist.init_process_group(
             backend,
@@ -296,10 +300,10 @@ def _join(trainer: TrainerConfig, world: World) -> None:
 
 
 @cache
-def _store(rank: int, size: int) -> dist.Store:
+def _store(rank: int, size: int) -> Store:
     """Return the store at MASTER_ADDR and MASTER_PORT where the processes meet first."""
     try:
-        store, *_ = next(dist.rendezvous("env://", rank, size, timeout=RENDEZVOUS_TIMEOUT))
+        store: Store = next(rendezvous("env://", rank, size, timeout=RENDEZVOUS_TIMEOUT))[0]
     except (dist.DistError, ValueError) as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = " ".join(str(error).split())[:200]
@@ -313,7 +317,8 @@ def _portable(error: Exception | None) -> Exception | None:
         return None
     if is_rank_zero() and not isinstance(error, UserError):
         with suppress(Exception):
-            return pickle.loads(pickle.dumps(error))
+            copy: Exception = pickle.loads(pickle.dumps(error))
+            return copy
     if is_rank_zero():
         return RepeatedError(str(error))
     return RepeatedError(f"process {rank()}: {error}")

@@ -58,7 +58,7 @@ def _instantiate_all(section: Mapping[str, Any], key: str, kind: type, run: Path
         try:
             instance = instantiate(_fill(settings, {"{run}": str(run), "{stage}": stage}))
         except Exception as error:  # Hydra wraps whatever a constructor raises
-            cause = error.__cause__ or error
+            cause: BaseException = error.__cause__ or error
             remedy = "correct its _target_ and arguments"
             if isinstance(cause, ImportError):
                 remedy = "install its package; `pip install karyocyte[loggers]` has W&B and MLflow"

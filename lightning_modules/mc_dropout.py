@@ -71,7 +71,7 @@ class SampledDropout:
         self.passes = passes
         self.pool = pool
         self.kept_bytes = kept_bytes
-        self._kept: dict[tuple, torch.Tensor] = {}
+        self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def __call__(self, x: torch.Tensor, passes: range) -> torch.Tensor:
         """Drop values, and average over positions where there is a pool.
@@ -345,7 +345,9 @@ class _Interception(TorchFunctionMode):
         super().__init__()
         self.drop = drop
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         if func not in KINDS:
             return func(*args, **kwargs)

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import sys
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hydra.utils import get_class
@@ -25,7 +26,7 @@ T = TypeVar("T")
 NEVER = sys.maxsize  # by Lightning: the callback PlateauStep steps this scheduler
 
 
-def optimizer_class(name: str) -> type[optim.Optimizer]:
+def optimizer_class(name: str) -> Callable[..., optim.Optimizer]:
     """Return an optimiser's class by its name in torch.optim, or by its dotted path.
 
     Raises:
@@ -75,8 +76,9 @@ def build_scheduler(
     scheduler: LRScheduler
     if config.name == "one_cycle":
         # The momentum is the optimiser's business: cycling it would give RMSprop one that it was not asked to have.
-        cycle = {"pct_start": config.warmup, "cycle_momentum": False}
-        scheduler = OneCycleLR(optimizer, max_lr=rate, total_steps=max(steps, 1), **cycle)
+        scheduler = OneCycleLR(
+            optimizer, max_lr=rate, total_steps=max(steps, 1), pct_start=config.warmup, cycle_momentum=False
+        )
     else:
         scheduler = CosineAnnealingLR(optimizer, T_max=max(steps - warmup, 1))
         if warmup:

@@ -45,5 +45,5 @@ class Predictor(LightningModule):
         if self.mc_dropout is None:
             return {"probability": classifier.probabilities(classifier(image).float())}
         logits, passes = self.mc_dropout.plain_and_passes(image)
-        sampled = classifier.probabilities(passes.float().flatten(0, 1)).unflatten(0, passes.shape[:2])
+        sampled = classifier.probabilities(passes.float().flatten(0, 1)).view(*passes.shape[:2], -1)
         return {"probability": classifier.probabilities(logits.float()), "passes": sampled.transpose(0, 1)}

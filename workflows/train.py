@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning import Callback
 
@@ -103,8 +104,9 @@ def write_results(
     run.write_predictions(predictions)
     test = predictions.part("test")
     rows = data.rows("test")
-    galleries(run.folder, test, data.images, rows)
-    write_thumbnails(run.folder, test, data.images, rows, config.evaluation.thumbnails)
+    images: Any = data.images  # an array, or images that are indexed like one
+    galleries(run.folder, test, images, rows)
+    write_thumbnails(run.folder, test, images, rows, config.evaluation.thumbnails)
     run.write_status("finished", best=stages[-1].best, images_seen=images_seen, wall_seconds=seconds)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import timm
-from timm.layers import to_2tuple
+from timm.layers.helpers import to_2tuple
 from torch import nn
 
 from common.errors import UserError, close_names

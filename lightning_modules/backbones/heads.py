@@ -1,11 +1,12 @@
 """Heads: what stands between the features of a backbone and the logits, from a short list in YAML."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
-from timm.layers import SelectAdaptivePool2d, global_pool_nlc
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
+from timm.layers.pool1d import global_pool_nlc
 from torch import nn
 
 from common.errors import UserError
@@ -27,7 +28,8 @@ class TokenPool(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the mean, (B, C), of tokens (B, tokens, C)."""
-        return global_pool_nlc(x, pool_type="avg", num_prefix_tokens=self.prefix_tokens)
+        pooled: torch.Tensor = global_pool_nlc(x, pool_type="avg", num_prefix_tokens=self.prefix_tokens)
+        return pooled
 
 
 def is_pool(layer: nn.Module | None) -> bool:
@@ -92,13 +94,14 @@ class _HeadBuilder:
         self.seen: Counter[str] = Counter()
 
     def add(self, word: str, value: Any) -> None:
-        {
+        adders: dict[str, Callable[[Any], None]] = {
             "gap": self._gap,
             "flatten": self._flatten,
             "batchnorm": self._batchnorm,
             "dense": self._dense,
             "dropout": self._dropout,
-        }[word](value)
+        }
+        adders[word](value)
 
     def width(self, before: str) -> int:
         if len(self.shape) != 1:
@@ -148,8 +151,11 @@ class _HeadBuilder:
 
 
 def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
+    word: Any = layer
+    value = None
     valued = isinstance(layer, dict) and len(layer) == 1
-    word, value = next(iter(layer.items())) if valued else (layer, None)
+    if isinstance(layer, dict) and len(layer) == 1:
+        word, value = next(iter(layer.items()))
     if valued and word in ("gap", "flatten", "batchnorm"):
         raise UserError(f"head.layers: {word}: takes no value, write {word} alone")
     if not valued and word in ("dense", "dropout"):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from common.config.schema import ModelConfig
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
 from lightning_modules.backbones.backbone import (
@@ -19,14 +20,6 @@ from lightning_modules.backbones.truncation import ImageSize
 
 RANDOM = "random"
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
-
-
-class ModelChoice(Protocol):
-    """What is read of the config's ``model``."""
-
-    name: str
-    args: dict[str, Any]
-    cut: str | None
 
 
 @dataclass(frozen=True)
@@ -54,35 +47,51 @@ class WeightsInfo:
         return sha256_of_value([self.sha256, self.mean, self.std, self.freeze_batchnorm, self.args])
 
 
-def build_pretrained(model: ModelChoice, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
+def build_pretrained(model: ModelConfig, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
     """Build the backbone that ``model`` describes, with its weights.
 
     Args:
         model: Name, timm arguments and cut of the network.
         weights: ``random``, one of timm's tags for this network (``resnet50.tv_in1k``), or the path of a
             ``.safetensors`` file (relative to the working directory) with its side file.
-        input_size: Of the images: their side, or height and width, in pixels.
+        input_size: Side of the images, or height and width, in pixels.
 
     Raises:
-        UserError: Anything about the model or its weights that the user must mend.
+        UserError: Anything about the model or its weights that the user must correct.
     """
     path = find_weights(model.name, weights)
     if path is None:
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
-        return backbone, _random_info(backbone, model.args)
+        config: Any = backbone.module.pretrained_cfg
+        mean, std = tuple(config["mean"]), tuple(config["std"])
+        return backbone, WeightsInfo(mean, std, RANDOM, None, freeze_batchnorm=False, args=model.args)
+    sha256 = sha256_of_file(path)
     if weights.endswith(SUFFIX):
-        return _build_from_file(model, path, input_size)
-    return _build_from_tag(model, weights, path, input_size)
+        side = read_side_file(path)
+        args = merge_arguments(model.args, side, path)
+        backbone = build_backbone(model.name, args, model.cut, input_size)
+        load_file(backbone.module, backbone.removed, path, side)
+        source = side.source or path.name
+        return backbone, WeightsInfo(side.mean, side.std, source, sha256, side.freeze_batchnorm, args)
+    # timm knows how each of its files is converted: it loads the whole network, which is then cut.
+    tag = check_tag(model.name, weights)
+    # A file from the hub is in timm's own format even where its first source, at an address, was in another.
+    overlay = {"file": str(path), "custom_load": tag.custom_load and not tag.hf_hub_id}
+    timm_args = {"pretrained": True, "pretrained_cfg": weights.partition(".")[2], "pretrained_cfg_overlay": overlay}
+    with complete_loading(weights):
+        network = create_network(model.name, model.args, input_size, **timm_args)
+    backbone = finish_backbone(network, model.name, model.cut, input_size)
+    return backbone, WeightsInfo(tuple(tag.mean), tuple(tag.std), weights, sha256, False, model.args)
 
 
 def find_weights(name: str, weights: str) -> Path | None:
-    """Return the local file that ``weights`` means for the network ``name``; None for random weights.
+    """Return the local file of ``weights`` for the network ``name``; None for random weights.
 
     A tag's file is looked for in the caches, then downloaded.
 
     Raises:
-        UserError: ``name`` is no network, ``weights`` means nothing, the file is missing or of another model, or the
-            tag cannot be had.
+        UserError: ``name`` is no network, ``weights`` is none of the three kinds, the file is missing or of another
+            model, or the tag cannot be downloaded.
     """
     check_model_name(name)
     if weights == RANDOM:
@@ -96,32 +105,3 @@ def find_weights(name: str, weights: str) -> Path | None:
     if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
         raise UserError(f"weights={weights}: save the weights as {SUFFIX}, with their side file beside them")
     return find_tag(weights, check_tag(name, weights))
-
-
-def _random_info(backbone: Backbone, args: dict[str, Any]) -> WeightsInfo:
-    config = backbone.module.pretrained_cfg
-    return WeightsInfo(tuple(config["mean"]), tuple(config["std"]), RANDOM, None, freeze_batchnorm=False, args=args)
-
-
-def _build_from_file(model: ModelChoice, path: Path, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
-    side = read_side_file(path)
-    args = merge_arguments(model.args, side, path)
-    backbone = build_backbone(model.name, args, model.cut, input_size)
-    load_file(backbone.module, backbone.removed, path, side)
-    source = side.source or path.name
-    return backbone, WeightsInfo(side.mean, side.std, source, sha256_of_file(path), side.freeze_batchnorm, args)
-
-
-def _build_from_tag(
-    model: ModelChoice, weights: str, path: Path, input_size: ImageSize
-) -> tuple[Backbone, WeightsInfo]:
-    """Load the whole network through timm, which knows how each file is to be converted; cut it then."""
-    config = check_tag(model.name, weights)
-    # A file from the hub is timm's own format even where its first source, at an address, was another.
-    overlay = {"file": str(path), "custom_load": config.custom_load and not config.hf_hub_id}
-    timm_args = {"pretrained": True, "pretrained_cfg": weights.partition(".")[2], "pretrained_cfg_overlay": overlay}
-    with complete_loading(weights):
-        network = create_network(model.name, model.args, input_size, **timm_args)
-    backbone = finish_backbone(network, model.name, model.cut, input_size)
-    found = sha256_of_file(path)
-    return backbone, WeightsInfo(tuple(config.mean), tuple(config.std), weights, found, False, model.args)

@@ -1,7 +1,6 @@
 """Weights by timm's tags, such as resnet50.tv_in1k: from a local cache, else from the hub, asked once, briefly."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +8,15 @@ from pathlib import Path
 import timm
 from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
-from huggingface_hub.utils import get_session
+from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented, but not listed
 from timm.models import PretrainedCfg
-from timm.models._hub import download_cached_file, get_cache_dir  # the very places where timm looks
 
 from common.errors import UserError
 from lightning_modules.backbones.truncation import first_line
+from lightning_modules.compat import timm_cache_folder, timm_download
 
-PROBE_SECONDS = 4.0  # for one small question to the hub; timm alone retries for three quarters of a minute
-FILE_NAMES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
+TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached
+FILE_NAMES = ["model.safetensors", "pytorch_model.bin"]  # in the order in which timm looks for them
 
 
 def check_tag(name: str, weights: str) -> PretrainedCfg:
@@ -31,19 +30,14 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
     """
     tags = [tag for tag in timm.list_models(f"{name}.*", pretrained=True) if tag.partition(".")[0] == name]
-    if weights in tags:
-        return timm.get_pretrained_cfg(weights)
+    config = timm.get_pretrained_cfg(weights) if weights in tags else None
+    if config is not None:
+        return config
     architecture = weights.partition(".")[0]
-    if timm.is_model(architecture):
+    reason = "no such tag"
+    if architecture != name and timm.is_model(architecture):
         reason = f"a tag of {architecture}, but model.name={name}"
-    else:
-        reason = "no such tag"
-    if architecture == name:
-        reason = "no such tag"
-    if tags:
-        listed = f"the tags of {name}: {', '.join(tags)}"
-    else:
-        listed = f"{name} has no published weights"
+    listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"{name} has no published weights"
     raise UserError(f"weights={weights}: {reason}; {listed}; or random, or a .safetensors file")
 
 
@@ -60,17 +54,14 @@ def find_tag(weights: str, config: PretrainedCfg) -> Path:
     if not config.hf_hub_id:
         return _find_at_url(weights, config)
     repository, _, revision = config.hf_hub_id.partition("@")
-    if config.hf_hub_filename:
-        names = (config.hf_hub_filename,)
-    else:
-        names = FILE_NAMES
+    names = [config.hf_hub_filename] if config.hf_hub_filename else FILE_NAMES
     for name in names:
         cached = try_to_load_from_cache(repository, name, revision=revision or None)
         if isinstance(cached, str):
             return Path(cached)
     if constants.HF_HUB_OFFLINE:
         raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {repository} is not in {constants.HF_HUB_CACHE}")
-    _probe(weights, hf_hub_url(repository, names[0], revision=revision or None))
+    _check_reachable(weights, hf_hub_url(repository, names[0], revision=revision or None))
     for name in names:
         try:
             return Path(hf_hub_download(repository, name, revision=revision or None))
@@ -86,14 +77,14 @@ def complete_loading(weights: str) -> Iterator[None]:
     """Make an error of what timm only logs: that the weights which it loads lack some of the network's keys.
 
     Raises:
-        UserError: At the end of the block, naming the tag and what timm said.
+        UserError: At the end of the block, naming the tag and timm's message.
     """
-    said: list[str] = []
+    messages: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage().startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
-                said.append(record.getMessage())
+                messages.append(record.getMessage())
 
     logger = logging.getLogger("timm.models._builder")
     listener = Listener()
@@ -106,42 +97,36 @@ def complete_loading(weights: str) -> Iterator[None]:
     finally:
         logger.removeHandler(listener)
         logger.level, logger.propagate = before
-    if said:
-        raise UserError(f"weights={weights}: the file does not hold the whole network: {said[0][:160]}")
+    if messages:
+        raise UserError(f"weights={weights}: the file does not hold the whole network: {messages[0][:160]}")
 
 
 def _find_at_url(weights: str, config: PretrainedCfg) -> Path:
-    """Find one of the few weights that stand at a plain address: in torch's cache, or download it there."""
-    url, name = config.url if isinstance(config.url, tuple) else (config.url, config.url.rpartition("/")[2])
-    cached = Path(get_cache_dir()) / name
+    """Return the local file of one of the few weights at a plain address: in torch's cache, or downloaded there."""
+    if isinstance(config.url, tuple):
+        url, name = config.url
+    else:
+        url = str(config.url)
+        name = url.rpartition("/")[2]
+    cached = timm_cache_folder() / name
     if cached.is_file():
         return cached
     if constants.HF_HUB_OFFLINE:
         raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {cached} is missing")
-    _probe(weights, url)
+    _check_reachable(weights, url)
     try:
-        return Path(download_cached_file((url, name), check_hash=True, progress=True))
+        return timm_download(url, name)
     except Exception as error:  # errors of urllib, of the hash check, of the disk
         raise _no_hub(weights, f"{url} was not downloaded: {first_line(error)}") from error
 
 
-def _probe(weights: str, url: str) -> None:
-    """Ask for the headers at ``url`` once; any answer is one, only silence is an error."""
-    faults: list[str] = ["no answer within a few seconds"]
-
-    def ask() -> None:
-        try:
-            get_session().head(url, timeout=PROBE_SECONDS)
-            faults.clear()
-        except Exception as error:  # whatever the HTTP library calls an unreachable host
-            faults[:] = [first_line(error)]
-
-    # In a thread of its own, since looking up a host's name knows no time limit.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS + 0.5)
-    if faults:
-        raise _no_hub(weights, f"not in the caches, and {url.split('/')[2]} is out of reach ({faults[0]})")
+def _check_reachable(weights: str, url: str) -> None:
+    """Ask for the headers at ``url`` once; the download itself would retry for half a minute."""
+    try:
+        get_session().head(url, timeout=TIMEOUT_SECONDS)
+    except Exception as error:  # whatever the HTTP library calls an unreachable host
+        host = url.split("/")[2]
+        raise _no_hub(weights, f"not in the caches, and {host} is out of reach ({first_line(error)})") from error
 
 
 def _no_hub(weights: str, reason: str) -> UserError:

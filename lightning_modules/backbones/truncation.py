@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import torch
-from timm.layers import to_2tuple
+from timm.layers.helpers import to_2tuple
 from torch import nn
 
 from common.errors import UserError, close_names
@@ -92,7 +92,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return what a library's error says in one line; a line that only announces the next is joined with it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if lines[0].endswith(":"):

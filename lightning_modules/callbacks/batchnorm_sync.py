@@ -37,7 +37,7 @@ class BatchNormSync(Callback):
         for buffers in by_type.values():
             mean = all_reduce_sum(torch.cat([buffer.flatten() for buffer in buffers])) / world_size()
             sizes = [buffer.numel() for buffer in buffers]
-            for buffer, values in zip(buffers, mean.split(sizes), strict=True):
+            for buffer, values in zip(buffers, torch.split(mean, sizes), strict=True):
                 buffer.copy_(values.view_as(buffer))
 
 

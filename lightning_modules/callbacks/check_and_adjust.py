@@ -1,7 +1,7 @@
 """The accuracy of each optimiser step's images, for the callbacks of paper 002."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from lightning_modules.distributed import all_reduce_sum
 
 @dataclass(frozen=True)
 class Hits:
-    """How many of a mini-batch's images were called rightly.
+    """How many of a mini-batch's images were classified correctly.
 
     Attributes:
         correct: int64, scalar; it stays on its device, so that only who reads it waits for it.
@@ -29,7 +29,7 @@ class Hits:
 
     @property
     def accuracy(self) -> float:
-        """The share of the images that were called rightly, in [0, 1]."""
+        """The share of the images that were classified correctly, in [0, 1]."""
         return int(self.correct) / int(self.images)
 
 
@@ -68,7 +68,7 @@ class StepAccuracy(Callback):
 
 def _of_all(hits: Hits) -> Hits:
     """The hits of this process together with those of the others."""
-    correct, images = all_reduce_sum(torch.stack([hits.correct, torch.full_like(hits.correct, hits.images)]))
+    correct, images = all_reduce_sum(torch.stack([hits.correct, torch.full_like(hits.correct, int(hits.images))]))
     return Hits(correct, images)
 
 
@@ -115,7 +115,7 @@ class SavedWeights:
     step: int
     epoch: int
     reason: Literal["check", "epoch"]
-    accuracy: float
+    accuracy: float | None
     lr: float
 
 
@@ -188,7 +188,7 @@ class CheckAndAdjust(StepAccuracy):
         return self._newest
 
     def _save(
-        self, trainer: Trainer, pl_module: LightningModule, reason: Literal["check", "epoch"], accuracy: float
+        self, trainer: Trainer, pl_module: LightningModule, reason: Literal["check", "epoch"], accuracy: float | None
     ) -> None:
         step = trainer.global_step
         rate = trainer.optimizers[0].param_groups[0]["lr"]
@@ -196,11 +196,8 @@ class CheckAndAdjust(StepAccuracy):
             return  # these very weights are saved
         file = self.PATTERN.replace("*", f"{step:06d}")
         place = self.folder / file
-        # All processes take part, and the first one alone writes.
-        if trainer.is_global_zero:
-            beside = atomic_path(place)
-        else:
-            beside = nullcontext(place)
-        with averaged_weights(trainer, pl_module), beside as temporary:
-            trainer.save_checkpoint(temporary, weights_only=True)
+        with averaged_weights(trainer, pl_module), ExitStack() as stack:
+            # All ranks take part, and rank zero alone writes.
+            path = stack.enter_context(atomic_path(place)) if trainer.is_global_zero else place
+            trainer.save_checkpoint(path, weights_only=True)
         self.saved.append(SavedWeights(file, step, trainer.current_epoch, reason, accuracy, rate))

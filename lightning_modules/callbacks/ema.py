@@ -7,9 +7,8 @@ from itertools import chain
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from lightning_modules.compat import average_model, swap_models
+from lightning_modules.compat import average_model, callbacks_of, ema_update, swap_models
 
 
 class EMA(WeightAveraging):
@@ -50,7 +49,7 @@ class EMA(WeightAveraging):
     def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
         """Move averages of one number format towards the current values."""
         if torch.is_floating_point(averages[0]):
-            get_ema_multi_avg_fn(decay_after(int(count), self.decay))(averages, current, count)
+            ema_update(averages, current, decay_after(int(count), self.decay))
             return
         for average, newest in zip(averages, current, strict=True):
             average.copy_(newest)
@@ -72,7 +71,7 @@ class BestCheckpoint(ModelCheckpoint):
 @contextmanager
 def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
     """Hold the averaged weights in the model while the context lasts, where the trainer averages them."""
-    averaging = next((callback for callback in trainer.callbacks if isinstance(callback, EMA)), None)
+    averaging = next((each for each in callbacks_of(trainer) if isinstance(each, EMA)), None)
     if averaging is None:
         yield
         return

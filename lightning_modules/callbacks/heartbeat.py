@@ -1,11 +1,11 @@
-"""A sign of life while a run trains, for whoever watches it from outside."""
+"""The progress of a training in progress.json, for the status of jobs."""
 
 import json
 import math
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
+from lightning_modules.compat import callbacks_of
 
-EVERY = 5.0  # seconds between two signs
+EVERY = 5.0  # seconds between two writes
 
 
 class Heartbeat(Callback):
@@ -26,51 +27,60 @@ class Heartbeat(Callback):
 
     It asks the device for nothing while batches run: it reads counters and a clock. ``seconds_left`` is the whole
     length that this stage and the later ones may still have, at the pace of this stretch, validations included: an
-    upper bound where early stopping or an early break may end a stage sooner, and a guess where a later stage trains
-    more of the network. A disk that is full does not end a training for want of a sign of life.
+    upper bound where early stopping or an early break may end a stage sooner, and a guess if a later stage trains
+    more of the network. A disk that is full does not end a training because of it.
 
     Args:
         run: The run's folder.
         folder: That of the stage, in a folder with those of the stages before.
         steps: Optimiser steps of this stage and of each later one.
-        every: Seconds between two signs.
+        every: Seconds between two writes.
+        clock: Returns the time in seconds.
     """
 
-    def __init__(self, run: Path, folder: Path, steps: Sequence[int], every: float = EVERY) -> None:
+    def __init__(
+        self,
+        run: Path,
+        folder: Path,
+        steps: Sequence[int],
+        every: float = EVERY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.run = run
         self.folder = folder
         self.steps = list(steps)
         self.every = every
+        self.clock = clock
         self.best: float | None = None
         self._before = {"images_seen": 0, "seconds": 0.0}
-        self._beat_at = self._since = time.monotonic()
+        self._beat_at = self._since = self.clock()
         self._from_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
         records = [json.loads(path.read_text()) for path in self.folder.parent.glob("*/stage.json")]
         self._before = {name: sum(record[name] for record in records) for name in self._before}
-        self._since, self._from_step = time.monotonic(), trainer.global_step
+        self._since, self._from_step = self.clock(), trainer.global_step
         self._read_best(trainer)
         self._beat(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Give a sign where it is time."""
+        """Write when it is due."""
         self._beat(trainer, self.every)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
-        """Give one while a long validation runs, too."""
+        """Write also during a long validation."""
         self._beat(trainer, self.every)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give one after the validation of the epoch, with its score."""
+        """Write after the validation of the epoch, with its score."""
         self._read_best(trainer)
         self._beat(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say that only the later stages are left, wherever this one ended."""
+        """Write that only the later stages are left, wherever this one ended."""
         self._beat(trainer, over=True)
 
     def seconds_left(self, step: int, now: float, over: bool = False) -> float | None:
@@ -91,7 +101,7 @@ class Heartbeat(Callback):
 
     def _read_best(self, trainer: Trainer) -> None:
         """Read the best score so far: only here, since it lies on the device."""
-        score = next(each for each in trainer.callbacks if isinstance(each, ModelCheckpoint)).best_model_score
+        score = next(each for each in callbacks_of(trainer) if isinstance(each, ModelCheckpoint)).best_model_score
         if score is None:
             number = None
         else:
@@ -102,7 +112,7 @@ class Heartbeat(Callback):
             self.best = None
 
     def _beat(self, trainer: Trainer, every: float = 0.0, over: bool = False) -> None:
-        now = time.monotonic()
+        now = self.clock()
         if now - self._beat_at < every:
             return
         self._beat_at = now
@@ -112,16 +122,16 @@ class Heartbeat(Callback):
                 Run(self.run).write_json(RunFile.PROGRESS, self._progress(trainer, now, over))
 
     def _progress(self, trainer: Trainer, now: float, over: bool) -> dict[str, Any]:
-        stage = next(each for each in trainer.callbacks if isinstance(each, StagedUnfreezing))
+        stage = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
         spent = stage.state_dict()
-        best = trainer.checkpoint_callback
+        best: Any = trainer.checkpoint_callback
         step = trainer.global_step
         return {
             "stage": stage.number + 1,
             "stages": stage.number + len(self.steps),
             "stage_name": stage.name,
             # The epoch that is going on, from 1; once it has ended, the same.
-            "epoch": min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs),
+            "epoch": min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs or 0),
             "epochs": trainer.max_epochs,
             "step": step,
             "steps": self.steps[0],

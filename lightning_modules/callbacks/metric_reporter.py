@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
+from lightning_modules.compat import callbacks_of
 from lightning_modules.distributed import on_rank_zero
 
 
@@ -25,6 +26,6 @@ class MetricReporter(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the metric of the epoch's validation."""
-        stage = next(each.number for each in trainer.callbacks if isinstance(each, StagedUnfreezing))
+        stage = next(each.number for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
         score = float(trainer.callback_metrics[self.monitor])
         on_rank_zero(self.report, stage, trainer.current_epoch, score)

@@ -61,7 +61,8 @@ class StagedUnfreezing(Callback):
             self.images_seen += len(batch["label"])
             return
         if not self._batch_sizes:
-            self._batch_sizes = trainer.train_dataloader.batch_sampler.sizes()  # type: ignore[union-attr] - ours
+            loader: Any = trainer.train_dataloader
+            self._batch_sizes = loader.batch_sampler.sizes()
         self.images_seen += self._batch_sizes[batch_idx]
 
     def state_dict(self) -> dict[str, Any]:

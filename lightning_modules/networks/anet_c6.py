@@ -46,7 +46,8 @@ weights, the default of TensorFlow, in which it was written.
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from timm.layers import create_pool2d, to_2tuple
+from timm.layers.helpers import to_2tuple
+from timm.layers.pool2d_same import create_pool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from common.errors import UserError

@@ -22,7 +22,7 @@ The paper's four classifiers on top are lists under ``head.layers``, not variant
 from typing import Any
 
 import torch
-from timm.layers import SelectAdaptivePool2d
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 

@@ -103,7 +103,7 @@ def _fit_stage(
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
     sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
     stages = planned_stages(config, stage.run)[stage.number :]
-    lengths = [stage_length(sizes, each.config.max_epochs, config.trainer) for each in stages]
+    lengths = [stage_length(sizes, each.epochs, config.trainer) for each in stages]
     steps = [length.steps for length in lengths]
 
     unfreezing = StagedUnfreezing(stage.name, stage.number, stage_settings(config, stage.config, steps[0]))

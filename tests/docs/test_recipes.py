@@ -84,3 +84,33 @@ print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1,
 """
     result = run(checkout, "-c", program)
     assert result.stdout.split() == ["True", "True", "True", "logit_t"], result.stderr
+
+
+COMPOSE = """
+import sys
+from common.config.compose import compose_config
+from lightning_modules.build import build_classifier
+from lightning_modules.extensions import build_extra_callbacks
+from pathlib import Path
+config = compose_config(sys.argv[1:])
+model, _ = build_classifier(config, ("hem", "all"), None)
+print(config.model.cut, [type(each).__name__ for each in build_extra_callbacks(config, Path("run"), "1-head")])
+"""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "output"),
+    [
+        (
+            "callback.md",
+            ["callbacks=timed", "model=resnet18", "weights=random"],
+            "None ['Timer', 'LearningRateMonitor']",
+        ),
+        ("backbone.md", ["+experiment=resnet34_cut", "weights=random", "prepare.size=64"], "layer3 []"),
+    ],
+)
+def test_a_recipe_of_one_yaml(checkout, recipe, overrides, output):
+    shutil.copytree(ROOT / "lightning_modules", checkout / "lightning_modules")
+    follow(recipe, checkout)
+    result = run(checkout, "-c", COMPOSE, *overrides, "trainer.accelerator=cpu")
+    assert result.stdout.strip() == output, result.stderr
