@@ -65,10 +65,7 @@ class PreparedDataset(Dataset[Item]):
         self.images = images
         self.rows = rows
         self.labels = labels
-        if copies is None:
-            self.copies = np.zeros_like(rows)
-        else:
-            self.copies = copies
+        self.copies = np.zeros_like(rows) if copies is None else copies
         self.augmentation = augmentation
         self.prepare = prepare
 
@@ -252,7 +249,7 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def labels(self) -> np.ndarray:
         """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
-        return self.manifest.class_indices.to_numpy(np.int64)
+        return np.asarray(self.manifest.class_indices, np.int64)
 
     def rows(self, part: str) -> np.ndarray:
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
@@ -385,12 +382,10 @@ class ImageDataModule(LightningDataModule):
         if self.trainer is None:
             return 0, 0
         loop = self.trainer.fit_loop
-        progress = loop.epoch_loop.batch_progress
-        if progress.is_last_batch:
-            first = 0
-        else:
-            first = progress.current.processed
-        return loop.epoch_progress.current.processed, first
+        progress: Any = loop.epoch_loop.batch_progress
+        epochs: Any = loop.epoch_progress
+        first = 0 if progress.is_last_batch else progress.current.processed
+        return epochs.current.processed, first
 
 
 def _set_up_worker(worker: int) -> None:

@@ -51,7 +51,8 @@ def source_models() -> dict[str, type[SourceConfig]]:
 
 @cache
 def _any_source() -> TypeAdapter[SourceConfig]:
-    return TypeAdapter(Annotated[Union[tuple(source_models().values())], Field(discriminator="source")])  # noqa: UP007
+    union: Any = Union[tuple(source_models().values())]  # noqa: UP007 (of a tuple)
+    return TypeAdapter(Annotated[union, Field(discriminator="source")])
 
 
 def _validate_source(value: Any) -> SourceConfig:

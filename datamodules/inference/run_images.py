@@ -138,7 +138,7 @@ class RunImages:
         expected = split["sha256"].reindex(image_ids).to_numpy()
         if np.isnan(rows).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():
             raise UserError(f"the images of data_dir={self.config.data_dir} are not those that {run} was tested on")
-        return rows.astype(np.int64)
+        return np.asarray(rows.astype(np.int64))
 
     @cached_property
     def _images(self) -> np.ndarray | ExpandedImages:

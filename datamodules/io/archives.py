@@ -1,11 +1,9 @@
 """Unpacks a zip file that may be damaged or hostile: it is checked before, and its folder is whole or absent."""
 
-import glob
 import json
 import lzma
 import shutil
 import stat
-import tempfile
 import threading
 import time
 import unicodedata
@@ -21,6 +19,7 @@ from filelock import FileLock
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value, write_json
 from datamodules.io.progress import threaded
+from datamodules.io.whole_folder import whole_folder
 
 _CHUNK = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -56,11 +55,8 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
     Raises:
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
     """
-    if data_dir:
-        archive = Path(data_dir).expanduser()
-    else:
-        archive = None
-    if archive is None or not _is_zip(archive):
+    archive = Path(data_dir or "").expanduser()
+    if not data_dir or not _is_zip(archive):
         return data_dir
     home = Path(cache_dir) / "unpacked"
     folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
@@ -90,22 +86,14 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
             encrypted, damaged or there twice (whatever the case of its letters); it is larger than the limits; or the
             disk is too full. The message names the archive and the member.
     """
-    for left_over in folder.parent.glob(f".{glob.escape(folder.name)}-*"):
-        shutil.rmtree(left_over)  # of a process that was killed: the caller holds the lock
-    beside = None
     try:
         with zipfile.ZipFile(archive) as file:
             members = _check(file, archive, limits or Limits())
             _check_space(folder.parent, sum(member.file_size for member in members), archive)
-            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-            _write(file, members, beside, archive, progress)
-        beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
-        beside.rename(folder)
+            with whole_folder(folder) as beside:
+                _write(file, members, beside, archive, progress)
     except _DAMAGE as error:
-        raise UserError(f"{archive} is no zip file that can be read ({_said(error)}): get it anew") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
+        raise UserError(f"{archive} is no zip file that can be read ({_first_line(error)}): get it anew") from error
 
 
 def _check(file: zipfile.ZipFile, archive: Path, limits: Limits) -> list[zipfile.ZipInfo]:
@@ -124,7 +112,7 @@ def _check(file: zipfile.ZipFile, archive: Path, limits: Limits) -> list[zipfile
         try:
             file.open(member).close()  # reads the member's own header, which may contradict the directory's
         except _DAMAGE as error:
-            raise _refused(archive, member, f"is damaged ({_said(error)})") from error
+            raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
     return files
 
 
@@ -195,7 +183,7 @@ def _write(
             with place.open("xb") as target:
                 _copy(source, target, member)
         except _DAMAGE as error:
-            raise _refused(archive, member, f"is damaged ({_said(error)})") from error
+            raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
         finally:
             with lock:
                 source.close()
@@ -221,7 +209,7 @@ def _digest(archive: Path, home: Path) -> str:
     stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     memory = home / f".{sha256_of_value(stamp)[:16]}.json"
     if memory.is_file():
-        return json.loads(memory.read_text())["sha256"]
+        return str(json.loads(memory.read_text())["sha256"])
     now = time.time_ns()
     digest = sha256_of_file(archive)
     if max(status.st_mtime_ns, status.st_ctime_ns) < now - _RACY_NS:
@@ -239,12 +227,10 @@ def _place(name: str) -> str:
 
 def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:
     name = member.orig_filename
-    if len(name) <= 100:
-        shown = name
-    else:
-        shown = name[:99] + "…"
-    return UserError(f"{archive}: member {shown!r} {why}: nothing was unpacked; get the archive anew from its source")
+    if len(name) > 100:
+        name = name[:99] + "…"
+    return UserError(f"{archive}: member {name!r} {why}: nothing was unpacked; get the archive anew from its source")
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -119,7 +119,7 @@ class Manifest:
 
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""
-        return self.root / self.frame["path"].iloc[row]
+        return self.root / str(self.frame["path"].iloc[row])
 
     @property
     def class_indices(self) -> pd.Series:

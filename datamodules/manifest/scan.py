@@ -84,8 +84,13 @@ def scan_listing(
         found[row] = facts
     skipped = _handle_broken(listing, found, on_broken)
     manifest = _manifest(listing, found, skipped)
-    new = {stamps[row]: found[row] for row in unknown if isinstance(found[row], _Facts)}
-    _remember(memory, {stamp: facts for stamp, facts in new.items() if not _is_racy(stamp, started_ns)})
+    new = {}
+    for row in unknown:
+        stamp = stamps[row]
+        known = found[row]
+        if stamp is not None and isinstance(known, _Facts) and not _is_racy(stamp, started_ns):
+            new[stamp] = known
+    _remember(memory, new)
     return manifest
 
 

@@ -139,7 +139,7 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
         second = drawn[train : train + validation]
     parts = pd.Series(TEST, index=order.index, dtype=object)
     parts.iloc[first], parts.iloc[second] = TRAIN, VALIDATION
-    return parts[rows.index].to_numpy()
+    return np.asarray(parts[rows.index].to_numpy())
 
 
 def _train_and_validation(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
@@ -151,14 +151,17 @@ def _train_and_validation(rows: pd.DataFrame, protocol: str, split: SplitConfig)
         numbers = np.arange(len(order))
         _, chosen = _stratified(numbers, order["label"], split)
         parts = pd.Series(np.where(np.isin(numbers, chosen), VALIDATION, TRAIN), index=order.index, dtype=object)
-    return parts[rows.index].to_numpy()
+    return np.asarray(parts[rows.index].to_numpy())
 
 
 def _stratified(numbers: np.ndarray, labels: pd.Series, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
     try:
-        return train_test_split(numbers, test_size=split.validation, stratify=labels, random_state=_seed(split))
+        train, validation = train_test_split(
+            numbers, test_size=split.validation, stratify=labels, random_state=_seed(split)
+        )
     except ValueError as error:  # the share of so few images is no image of some class
         raise UserError(f"split.validation={split.validation} of {len(numbers)} images: {error}") from error
+    return train, validation
 
 
 def _given_test_fold(rows: pd.DataFrame, given: dict[int, str], split: SplitConfig) -> np.ndarray:
@@ -169,7 +172,7 @@ def _given_test_fold(rows: pd.DataFrame, given: dict[int, str], split: SplitConf
     parts = pd.Series(TEST, index=rows.index, dtype=object)
     rest = _by_id(rows[~test])
     parts[rest.index] = _by_subjects(rest, split)
-    return parts.to_numpy()
+    return np.asarray(parts.to_numpy())
 
 
 def _by_subjects(rows: pd.DataFrame, split: SplitConfig) -> pd.Series:
@@ -209,10 +212,10 @@ def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
         parts = pd.Series(TEST, index=order.index, dtype=object)
         rest = order[fold_of_row != split.fold]
         parts[rest.index] = _train_and_validation(rest, protocol, split)
-        return parts[rows.index].to_numpy()
+        return np.asarray(parts[rows.index].to_numpy())
     names = np.full(split.folds, TRAIN, dtype=object)
     names[split.fold], names[(split.fold + 1) % split.folds] = TEST, VALIDATION
-    return pd.Series(names[fold_of_row], index=order.index)[rows.index].to_numpy()
+    return np.asarray(pd.Series(names[fold_of_row], index=order.index)[rows.index].to_numpy())
 
 
 def _deal(rows: pd.DataFrame, folds: int, seed: int, by_subject: bool) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from common.errors import UserError
 from common.files import sha256_of_value
 from datamodules.io.decode import BrokenImageError, decode_image
 from datamodules.io.progress import threaded
+from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, on_black, scales
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, prepare_image
@@ -50,7 +50,8 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():  # another process may have made it while this one waited
                 _build(manifest, config, folder, progress)
-    return np.load(folder / IMAGES, mmap_mode="r")
+    prepared: np.memmap = np.load(folder / IMAGES, mmap_mode="r")
+    return prepared
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
@@ -63,23 +64,19 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     rows = manifest.frame[["image_id", "label", "sha256", *scaled]].astype(object)
     rows = rows.where(rows.notna(), None).to_numpy().tolist()
     # What is stored does not depend on what it becomes later.
-    if config.augment_at is None:
-        stored = {}
-    else:
-        stored = {"size": config.augment_at, "augment_at": None}
-    key = sha256_of_value({"config": config.model_dump() | stored, "version": PREPARE_VERSION, "rows": rows})
+    stored = config.model_dump()
+    if config.augment_at is not None:
+        stored |= {"size": config.augment_at, "augment_at": None}
+    key = sha256_of_value({"config": stored, "version": PREPARE_VERSION, "rows": rows})
     return Path(cache_dir) / "prepared" / key[:16]
 
 
 def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bool) -> None:
-    for left_over in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
     count = len(manifest.frame)
     shape = (count, *config.stored_shape, 3)
     scale = _scales(manifest, config, progress)
     _check_space(folder.parent, int(np.prod(shape)), "size" if config.augment_at is None else "augment_at")
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as beside:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
 
         def fill(row: int) -> int:
@@ -93,20 +90,13 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         channels = list(threaded(fill, range(count), count, f"preparing {count:,} images", progress))
         array.flush()
         _records(manifest, channels).to_csv(beside / RECORDS, index=False)
-        beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
     """What to do about a chromosome that is larger than the canvas."""
     if config.background == "black" and on_black(pixels) is not pixels:
         return "its ground is light and was taken for it, set prepare.background=detect"
-    if config.canvas.scale_by == "image":
-        smaller = "prepare.canvas.scale"
-    else:
-        smaller = "prepare.canvas.area"
+    smaller = "prepare.canvas.scale" if config.canvas.scale_by == "image" else "prepare.canvas.area"
     return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
@@ -120,8 +110,6 @@ def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.nda
         pixels = _read_unchanged(manifest, row)[0]
         if config.background == "detect":
             pixels = on_black(pixels)
-        else:
-            pixels = pixels
         return extent_of(pixels, config.crop_threshold, align=False).area
 
     areas = list(threaded(area, range(count), count, f"measuring {count:,} chromosomes", progress))

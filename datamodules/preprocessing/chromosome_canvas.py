@@ -148,8 +148,11 @@ def _largest_patch(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels of the largest connected patch; of all pixels where the mask is empty."""
     count, patches, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count < 2:
-        return np.nonzero(np.ones_like(mask))
-    return np.nonzero(patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA])))
+        patch = np.ones_like(mask)
+    else:
+        patch = patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
+    rows, columns = np.nonzero(patch)
+    return rows, columns
 
 
 def _lean(points: np.ndarray) -> float:

@@ -68,10 +68,11 @@ def _kept(image: np.ndarray, ground: np.ndarray, gap: int) -> list[tuple[np.ndar
     ink = _ink(image, ground)
     if not ink.any():
         return []
-    return [
-        (row, np.concatenate([np.arange(*part.kept) for part in _parts(ink[row].any(axis=0), gap)]))
-        for row in _rows(ink.any(axis=1), gap)
-    ]
+    kept = []
+    for row in _rows(np.asarray(ink.any(axis=1)), gap):
+        parts = _parts(np.asarray(ink[row].any(axis=0)), gap)
+        kept.append((row, np.concatenate([np.arange(*part.kept) for part in parts])))
+    return kept
 
 
 def _laid(image: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]], ground: np.ndarray) -> np.ndarray:
@@ -107,15 +108,16 @@ def _ink(image: np.ndarray, ground: np.ndarray) -> np.ndarray:
     height, width = ink.shape
     across = _ruled(ink, max(_RULED_LEAST, round(width * _RULED_WIDTH)))
     down = _ruled(ink.T, max(_RULED_LEAST, round(height * _RULED_HEIGHT))).T
-    return (ink & ~across & ~down).astype(bool)
+    return np.asarray((ink & ~across & ~down).astype(bool))
 
 
 def _ruled(ink: np.ndarray, length: int) -> np.ndarray:
     """Where horizontal lines are, 0 or 1 in uint8; not where they cross a chromosome."""
     ink = np.ascontiguousarray(ink)
     thick = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((_RULED_THIN + 1, 1), np.uint8))
-    lines = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)) & ~thick
-    return cv2.dilate(lines, np.ones((3, 3), np.uint8)) & ink & ~thick
+    thin = np.bitwise_not(thick)
+    lines = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)) & thin
+    return np.asarray(cv2.dilate(lines, np.ones((3, 3), np.uint8)) & ink & thin)
 
 
 def _rows(occupied: np.ndarray, gap: int) -> list[np.ndarray]:

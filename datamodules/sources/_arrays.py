@@ -1,7 +1,5 @@
-"""Writes the images of a data set that comes as arrays to files, once: the house reads image files."""
+"""Writes the images of a data set that comes as arrays to files, once: all else reads image files."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 from filelock import FileLock
 
 from datamodules.io.progress import threaded
+from datamodules.io.whole_folder import whole_folder
 
 
 def write_once(folder: Path, paths: Sequence[str], images: Sequence[np.ndarray], progress: bool) -> None:
@@ -29,15 +28,8 @@ def write_once(folder: Path, paths: Sequence[str], images: Sequence[np.ndarray],
     with FileLock(folder.parent / f"{folder.name}.lock"):
         if folder.is_dir():  # another process may have made it while this one waited
             return
-        for left_over in folder.parent.glob(f".{folder.name}-*"):
-            shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with whole_folder(folder) as beside:
             _write_all(beside, paths, images, progress)
-            beside.chmod(0o755)  # mkdtemp's folders are private
-            beside.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _write_all(folder: Path, paths: Sequence[str], images: Sequence[np.ndarray], progress: bool) -> None:

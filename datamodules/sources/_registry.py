@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from common.config.data import SourceConfig
 from common.errors import UserError
@@ -61,7 +61,7 @@ def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Liste
     """
 
     def register(lister: Lister) -> Lister:
-        (name,) = config.model_fields["source"].annotation.__args__  # type: ignore[union-attr] - a Literal
+        (name,) = get_args(config.model_fields["source"].annotation)
         SOURCES[name] = Source(config, lister, **facts)
         return lister
 

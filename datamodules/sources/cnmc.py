@@ -150,24 +150,20 @@ def _parse(name: str, where: Path) -> tuple[str, str]:
 
 
 def _completeness(part: str, records: list[Record]) -> str:
+    title = {"training": "training", "prelim": "preliminary test", "final": "final test"}[part]
+    expected: dict[tuple[str | None, str | None], int] = {}
     if part == "final":
-        expected = {("final", None): PUBLISHED_FINAL}
-        title = "final test"
+        expected["final", None] = PUBLISHED_FINAL
     else:
-        wanted = [name for name in PUBLISHED if (name == "prelim") == (part == "prelim")]
-        expected = {(name, label): PUBLISHED[name][i] for name in wanted for i, label in enumerate(CLASSES)}
-        if part == "training":
-            title = "training"
-        else:
-            title = "preliminary test"
+        for name, numbers in PUBLISHED.items():
+            if (name == "prelim") == (part == "prelim"):
+                expected |= {(name, label): number for label, number in zip(CLASSES, numbers, strict=True)}
     counts = Counter((record.part, record.label) for record in records)
     total = sum(expected.values())
     if counts == expected:
         return f"complete: {total:,} {title} images"
-    if all(counts[key] <= expected.get(key, 0) for key in counts):
-        kind = "partial"
-    else:
-        kind = "not the published set"
+    is_partial = all(counts[key] <= expected.get(key, 0) for key in counts)
+    kind = "partial" if is_partial else "not the published set"
     details = [f"{key[0]} {counts[key]:,}/{number:,} {(key[1] or '').upper()}" for key, number in expected.items()]
     return f"{kind}: {len(records):,} of {total:,} {title} images ({', '.join(map(str.strip, details))})"
 

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from filelock import FileLock
@@ -126,17 +126,17 @@ def _karyotypes(chromosomes: Manifest) -> dict[str, Karyotype]:
 
 
 def _is_used(data: ComposedKaryogramsConfig, karyotype: Karyotype) -> bool:
-    if data.preparation_loss == "leave_out":
-        kept = (NORMAL, ABNORMAL)
-    else:
-        kept = (NORMAL, ABNORMAL, PREPARATION_LOSS)
-    return karyotype.label in kept
+    if karyotype.label == PREPARATION_LOSS:
+        return data.preparation_loss == "class"
+    return karyotype.label in (NORMAL, ABNORMAL)
 
 
 def _classes(data: ComposedKaryogramsConfig, used: Mapping[str, Karyotype]) -> tuple[str, ...]:
     """The order of the classes: the two, or with preparation losses three."""
     asked = {kind for kind, count in data.derived.model_dump().items() if count}
-    present = {karyotype.label for karyotype in used.values()} | ({ABNORMAL} if asked - {"autosome_loss"} else set())
+    present = {str(karyotype.label) for karyotype in used.values()} | (
+        {ABNORMAL} if asked - {"autosome_loss"} else set()
+    )
     if data.preparation_loss == "leave_out":
         if "autosome_loss" in asked:
             found = f"data.derived.autosome_loss={data.derived.autosome_loss} makes preparation losses, left out here"
@@ -170,7 +170,7 @@ def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def _record(row: tuple) -> Record:
+def _record(row: Any) -> Record:
     return Record(row.image_id, row.path, row.label, row.subject or None, None, row.cell, row.kind, row.origin)
 
 
@@ -181,8 +181,11 @@ def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], 
         notes.append("each cell stands once: a normal one that something was derived from is left out (data.parents)")
     for origin in (REAL, DERIVED):
         kinds = table.loc[table["origin"] == origin, "kind"]
-        notes += [f"{len(kinds):,} {origin} karyograms: {_listed(Counter(kinds))}"] if len(kinds) else []
-    left_out = Counter(karyotype.kind for karyotype in karyotypes.values() if not _is_used(data, karyotype))
+        if len(kinds):
+            notes.append(f"{len(kinds):,} {origin} karyograms: {_listed(Counter(kinds))}")
+    left_out: Counter[str] = Counter(
+        karyotype.kind for karyotype in karyotypes.values() if not _is_used(data, karyotype)
+    )
     if left_out:
         why = "their counts make no sure karyotype"
         if left_out[PREPARATION_LOSS]:
@@ -198,5 +201,5 @@ def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], 
     return tuple(notes)
 
 
-def _listed(counts: Counter) -> str:
+def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())

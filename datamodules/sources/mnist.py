@@ -5,7 +5,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -98,14 +98,14 @@ def _read(path: Path, kind: str) -> np.ndarray:
     from torchvision.datasets.mnist import read_image_file, read_label_file
     from torchvision.datasets.utils import extract_archive
 
-    reader: Callable = read_image_file if kind == "image" else read_label_file
+    reader: Callable[[str], Any] = read_image_file if kind == "image" else read_label_file
     try:
         with tempfile.TemporaryDirectory() as folder:
             if path.suffix == ".gz":
                 plain = extract_archive(str(path), folder)
             else:
                 plain = path
-            return reader(str(plain)).numpy()
+            return np.asarray(reader(str(plain)).numpy())
     except (OSError, EOFError, zlib.error, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
         said = (str(error).splitlines() or ["not of the IDX form"])[0]
         raise UserError(f"{path} is no IDX file of {kind}s that can be read ({said}): get it anew") from error

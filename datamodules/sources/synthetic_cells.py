@@ -4,8 +4,6 @@ They look like leukaemic blasts ("all") and normal cells ("hem") and are neither
 the code works, and nothing of patients.
 """
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +17,7 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from datamodules.io.progress import threaded
+from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Listing, Record, order_classes
 from datamodules.sources._registry import SourceContext, source
 from datamodules.synthesis.cells import CellTraits, draw_cell
@@ -139,11 +138,7 @@ def _record(data: SyntheticConfig, number: int) -> Record:
 
 
 def _draw_all(data: SyntheticConfig, records: tuple[Record, ...], folder: Path, progress: bool) -> None:
-    for left_over in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
-    shutil.rmtree(folder, ignore_errors=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as beside:
         for name in CLASSES:
             (beside / name).mkdir()
 
@@ -154,7 +149,3 @@ def _draw_all(data: SyntheticConfig, records: tuple[Record, ...], folder: Path, 
 
         for _ in threaded(draw, range(data.images), data.images, f"drawing {data.images:,} cells", progress):
             pass
-        beside.chmod(0o755)  # mkdtemp's folders are private
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

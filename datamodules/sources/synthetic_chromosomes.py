@@ -5,7 +5,6 @@ stands behind them: figures measured on them say that the code works, and nothin
 """
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -170,6 +169,6 @@ class _Pictures(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override] # nobody takes a slice
         place = self.places[index]
         return draw_picture(self._data, place.cell, place.number)

@@ -43,18 +43,19 @@ def list_table(data: TableConfig, context: SourceContext) -> Listing:
         if column is not None and column not in table.columns:
             raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
     places = image_places(table[data.path_column], file, root)
-    columns = (data.label_column, data.subject_column, data.part_column, data.group_column)
-    facts = [[None] * len(table) if name is None else [value or None for value in table[name]] for name in columns]
-    names = table[data.path_column]
-    rows = zip(names, places, *facts, strict=True)
-    records = tuple(Record(*known, group=group) for *known, group in rows)
+    columns: tuple[str | None, ...] = (data.label_column, data.subject_column, data.part_column, data.group_column)
+    facts = []
+    for column in columns:
+        facts.append([None] * len(table) if column is None else [value or None for value in table[column]])
+    records = []
+    for name, place, label, subject, part, group in zip(table[data.path_column], places, *facts, strict=True):
+        records.append(Record(name, place, label, subject, part, group=group))
     classes = order_classes({record.label for record in records if record.label}, data.positive_class)
     unlabelled = sum(record.label is None for record in records)
+    notes = []
     if unlabelled:
-        notes = (f"{unlabelled:,} rows of {file.name} have no label and are not used",)
-    else:
-        notes = ()
-    return Listing(records, root, classes, data.positive_class, "table", notes)
+        notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
+    return Listing(tuple(records), root, classes, data.positive_class, "table", tuple(notes))
 
 
 def _locate(name: str, data_dir: str | None) -> tuple[Path, Path]:

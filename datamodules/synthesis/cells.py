@@ -97,7 +97,9 @@ def _wobble(strength: float, rng: np.random.Generator) -> np.ndarray:
     angle = np.arange(_ANGLES) * (2.0 * np.pi / _ANGLES)
     waves = np.arange(2, 9)
     height = rng.normal(0.0, strength, waves.size) * (2.0 / waves)
-    return 1.0 + (height[:, None] * np.cos(waves[:, None] * angle + rng.uniform(0, 2 * np.pi, (waves.size, 1)))).sum(0)
+    return np.asarray(
+        1.0 + (height[:, None] * np.cos(waves[:, None] * angle + rng.uniform(0, 2 * np.pi, (waves.size, 1)))).sum(0)
+    )
 
 
 def _blob(size: int, centre: np.ndarray, radius: np.ndarray, turn: float, stretch: float) -> np.ndarray:
@@ -108,7 +110,7 @@ def _blob(size: int, centre: np.ndarray, radius: np.ndarray, turn: float, stretc
     across = (y * np.cos(turn) - x * np.sin(turn)).astype(np.float32) * np.float32(stretch)
     distance, angle = cv2.cartToPolar(along, across)
     border = radius.astype(np.float32)[(angle * (_ANGLES / (2.0 * np.pi))).astype(np.int32) % _ANGLES]
-    return np.clip(border - distance + 0.5, 0.0, 1.0)
+    return np.asarray(np.clip(border - distance + 0.5, 0.0, 1.0))
 
 
 def _chromatin(traits: CellTraits, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -127,14 +129,14 @@ def _chromatin(traits: CellTraits, size: int, rng: np.random.Generator) -> np.nd
         spot = np.exp(-0.5 * ((grid[None, :] - x) ** 2 + (grid[:, None] - y) ** 2) / width**2)
         # Pale in the middle, with condensed chromatin around.
         dye = dye * (1.0 - 0.6 * spot**2) + 0.5 * spot * (1.0 - spot)
-    return (traits.stain * np.clip(dye, 0.35, 1.9)).astype(np.float32)
+    return np.asarray((traits.stain * np.clip(dye, 0.35, 1.9)).astype(np.float32))
 
 
 def _lamp(size: int, rng: np.random.Generator) -> np.ndarray:
     """Return the light on the slide, float32 (size, size): a slight slope across the field."""
     slope = rng.normal(0.0, 0.05, 2)
     grid = np.linspace(-1.0, 1.0, size, dtype=np.float32)
-    return (1.0 + slope[0] * grid[None, :] + slope[1] * grid[:, None]).astype(np.float32)
+    return np.asarray((1.0 + slope[0] * grid[None, :] + slope[1] * grid[:, None]).astype(np.float32))
 
 
 def _noise(size: int, cells: int, rng: np.random.Generator) -> np.ndarray:

@@ -134,7 +134,7 @@ def _half_width(traits: ChromosomeTraits, along: np.ndarray) -> np.ndarray:
         stalk = next(band for band in BANDS[traits.label] if band.dye <= LIGHT)
         middle = 0.5 * (stalk.start + stalk.end) / arms.length_mb * traits.length
         width = (width + short * (0.62 * half - width)) * (1.0 - 0.3 * np.exp(-(((along - middle) / 1.6) ** 2)))
-    return width
+    return np.asarray(width)
 
 
 def _cover(traits: ChromosomeTraits, along: np.ndarray, aside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -147,7 +147,7 @@ def _cover(traits: ChromosomeTraits, along: np.ndarray, aside: np.ndarray, rng: 
     ends = to_end - (one + np.clip(2.0 * traits.splay, 0.0, 1.0) * (two - one))
     gap = 0.35 * traits.splay * half * np.exp(-np.clip(to_end, 0.0, None) / (0.35 * traits.width)) - 0.4
     sides = np.minimum(half - np.abs(aside), np.abs(aside) - gap + 0.5)
-    return np.clip(np.minimum(sides, ends) + 0.5, 0.0, 1.0)
+    return np.asarray(np.clip(np.minimum(sides, ends) + 0.5, 0.0, 1.0))
 
 
 def _dye(traits: ChromosomeTraits, along: np.ndarray, aside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -163,7 +163,7 @@ def _dye(traits: ChromosomeTraits, along: np.ndarray, aside: np.ndarray, rng: np
     rim = 0.2 * np.exp(-(((half - np.abs(aside) - 1.2) / 1.0) ** 2))
     groove = traits.groove * (0.5 if traits.label == "Y" else 1.0) * np.exp(-((across / 0.22) ** 2))
     texture = _noise(along.shape, 2.0, rng) + 0.9 * _noise(along.shape, 4.0, rng)
-    return dye * lateral * (1.0 - groove) + rim + 0.8 * traits.grain * texture
+    return np.asarray(dye * lateral * (1.0 - groove) + rim + 0.8 * traits.grain * texture)
 
 
 def _bands(traits: ChromosomeTraits, rng: np.random.Generator) -> np.ndarray:
@@ -179,7 +179,7 @@ def _bands(traits: ChromosomeTraits, rng: np.random.Generator) -> np.ndarray:
         dye[(position >= band.start) & (position < band.end)] = band.dye * (1.0 + rng.normal(0.0, traits.jitter))
     centromere = np.abs(place - arms.short_arm) * traits.length < 0.8
     dye[centromere] = np.maximum(dye[centromere], _CENTROMERE_DYE)
-    return cv2.GaussianBlur(dye[None], (0, 0), traits.smear * _SAMPLES, borderType=cv2.BORDER_REPLICATE)[0]
+    return np.asarray(cv2.GaussianBlur(dye[None], (0, 0), traits.smear * _SAMPLES, borderType=cv2.BORDER_REPLICATE)[0])
 
 
 def _noise(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> np.ndarray:

@@ -152,7 +152,7 @@ def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high:
     from sklearn.isotonic import isotonic_regression  # here: slow to import, and not every command line draws
 
     before = np.concatenate([[0], np.cumsum(lengths + gap)[:-1]])
-    return isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before
+    return np.asarray(isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before)
 
 
 def _whole(position: float) -> int:

@@ -2,13 +2,11 @@
 
 import json
 import re
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +16,7 @@ from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import ABNORMAL, CHROMOSOMES, NORMAL, PREPARATION_LOSS, Karyotype
 from datamodules.io.progress import threaded
+from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
 from datamodules.synthesis.aberrations.numerical import derive
 from datamodules.synthesis.config import CompositionConfig, SheetConfig
@@ -42,7 +41,7 @@ class _Karyogram(NamedTuple):
     iscn: str
     origin: str
     cell: Metaphase
-    facts: dict
+    facts: dict[str, Any]
 
 
 def write_karyograms(
@@ -72,16 +71,8 @@ def write_karyograms(
     """
     cells = _read_cells(chromosomes, used, progress)
     karyograms = [_real(cell) for cell in cells] + list(_derived(cells, data))
-    for left_over in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(left_over)  # of a run that was killed: the lock is ours
-    shutil.rmtree(folder, ignore_errors=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as beside:
         _write_all(karyograms, data.sheet, beside, progress)
-        beside.chmod(0o755)  # mkdtemp's folders are private
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def is_whole(folder: Path) -> bool:
@@ -110,7 +101,7 @@ def _read_cells(chromosomes: Manifest, used: Mapping[str, Karyotype], progress: 
     return list(threaded(read, names, len(names), f"reading {len(names):,} cells", progress))
 
 
-def _order(chromosome: Chromosome) -> tuple[int, tuple]:
+def _order(chromosome: Chromosome) -> tuple[int, tuple[tuple[int, int | str], ...]]:
     return CHROMOSOMES.index(chromosome.label), natural_key(chromosome.image_id)
 
 
@@ -160,14 +151,11 @@ def _write_all(karyograms: Sequence[_Karyogram], sheet: SheetConfig, folder: Pat
         (folder / name).mkdir()
     stems = _file_stems([karyogram.image_id for karyogram in karyograms])
 
-    def write(number: int) -> tuple[tuple, tuple[Place, ...]]:
+    def write(number: int) -> tuple[tuple[object, ...], tuple[Place, ...]]:
         karyogram = karyograms[number]
         composed = compose(karyograms[number].cell, sheet)
         path = f"{karyogram.label}/{stems[number]}.png"
-        if karyogram.label == NORMAL:
-            truth = ""
-        else:
-            truth = f"truth/{stems[number]}.png"
+        truth = "" if karyogram.label == NORMAL else f"truth/{stems[number]}.png"
         _write_image(folder / path, composed.pixels)
         if truth:
             _write_image(folder / truth, composed.truth.astype(np.uint8) * 255)
@@ -181,7 +169,7 @@ def _write_all(karyograms: Sequence[_Karyogram], sheet: SheetConfig, folder: Pat
     pd.DataFrame(where, columns=["image_id", *Place._fields]).to_csv(folder / PLACES, index=False)
 
 
-def _row(karyogram: _Karyogram, path: str, truth: str, composed: Sheet) -> tuple:
+def _row(karyogram: _Karyogram, path: str, truth: str, composed: Sheet) -> tuple[object, ...]:
     cell = karyogram.cell
     known = (karyogram.image_id, path, karyogram.label, karyogram.kind, karyogram.iscn, cell.subject or "", cell.name)
     return (*known, karyogram.origin, round(composed.scale, 6), truth, json.dumps(karyogram.facts))

@@ -57,7 +57,7 @@ class Augmentation:
             return image
         # albumentations does not reseed by itself: unseeded, all workers and epochs draw the same.
         pipeline.set_random_seed(derive_seed("augmentation", *key) % 2**32)
-        return pipeline(image=image)["image"]
+        return np.asarray(pipeline(image=image)["image"])
 
 
 def _pipeline(config: TransformConfig, probability: float, changes: bool) -> A.Compose | None:

@@ -7,7 +7,7 @@ from typing import Any
 import albumentations as A
 import numpy as np
 
-Transform = A.BasicTransform | A.BaseCompose
+Transform = Any  # of albumentations, which has no types
 Build = Callable[..., Transform]
 
 
@@ -53,7 +53,7 @@ def largest_strengths() -> dict[str, float]:
     return limits
 
 
-class RightAngleRotation(A.ImageOnlyTransform):
+class RightAngleRotation(A.ImageOnlyTransform):  # type: ignore[misc] # albumentations has no types
     """Rotate by 90, 180 or 270 degrees, each as likely; never by 0, as RandomRotate90 does (paper 004, 3.1)."""
 
     def get_params(self) -> dict[str, Any]:

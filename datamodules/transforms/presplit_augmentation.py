@@ -51,7 +51,7 @@ class ExpandedImages:
         image = self.images[origin]
         if copy:
             return self.change(image, origin, copy)
-        return image
+        return np.asarray(image)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _copy_karyograms(
     warning = (
         f"augmented BEFORE the split, as paper 001: {', '.join(counts)}; copies of one karyogram lie in several parts"
     )
-    relight = Augmentation(TransformConfig(**light), seed)
+    relight = Augmentation(TransformConfig.model_validate(light), seed)
 
     def change(image: np.ndarray, row: int, number: int) -> np.ndarray:
         # In epoch 0 always: a copy is the same in every epoch.

@@ -119,7 +119,7 @@ def _textures(chromosome: Chromosome) -> np.ndarray:
     right = width - 1 - chromosome.mask[:, ::-1].argmax(axis=1)
     columns = np.linspace(left, right, COLUMNS, axis=1)
     rows = np.repeat(np.arange(height)[:, None], COLUMNS, axis=1)
-    return scipy.ndimage.map_coordinates(chromosome.pixels.astype(np.float64), [rows, columns], order=1)
+    return np.asarray(scipy.ndimage.map_coordinates(chromosome.pixels.astype(np.float64), [rows, columns], order=1))
 
 
 def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> np.ndarray:
@@ -130,7 +130,7 @@ def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> np.ndar
     peaks, _ = scipy.signal.find_peaks(change, prominence=_WEAKEST * change[inside].max())
     cuts = np.unique(peaks[:, None] + np.arange(-_ABOUT, _ABOUT + 1))
     cuts = cuts[(cuts > inside.start) & (cuts < inside.stop) & (np.abs(cuts - centromere) > CENTROMERE * rows)]
-    return cuts[np.abs(slopes[cuts]) <= _STEEPEST]
+    return np.asarray(cuts[np.abs(slopes[cuts]) <= _STEEPEST])
 
 
 def _odd(rows: float) -> int:

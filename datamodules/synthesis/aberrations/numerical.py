@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Derived:
 
     cell: Metaphase
     iscn: str
-    facts: dict
+    facts: dict[str, Any]
 
 
 def check_changes(data: CompositionConfig) -> None:
@@ -143,7 +144,7 @@ def _with_one_more(
 
 def _gained(
     cell: Metaphase, like: Chromosome, donors: Sequence[Metaphase], rng: np.random.Generator
-) -> tuple[Chromosome, dict]:
+) -> tuple[Chromosome, dict[str, Any]]:
     """The further chromosome, and where it comes from."""
     same = [donor for donor in donors if _can_give(donor, cell, like.label)]
     if not same:
@@ -170,7 +171,7 @@ def _with_one_less(cell: Metaphase, kind: str, label: str, rng: np.random.Genera
     return _counted(replace(cell, chromosomes=kept, lost=(*cell.lost, label)), kind, fact)
 
 
-def _counted(cell: Metaphase, kind: str, fact: dict) -> Derived:
+def _counted(cell: Metaphase, kind: str, fact: dict[str, Any]) -> Derived:
     return Derived(cell, cell.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
 
 

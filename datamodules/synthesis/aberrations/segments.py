@@ -145,7 +145,7 @@ def differences(above: Edge, below: Edge) -> np.ndarray:
         np.abs(above.slope - below.slope) / _KINK,
         np.abs(above.texture - below.texture).mean(axis=-1) / _GRAY,
     )
-    return np.maximum.reduce(measures)
+    return np.asarray(np.maximum.reduce(measures))
 
 
 def _mismatch(above: Piece, below: Piece) -> float:

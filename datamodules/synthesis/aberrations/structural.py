@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Rearranged(NamedTuple):
 
     chromosomes: Mapping[int, Chromosome]
     iscn: str
-    facts: list[dict]
+    facts: list[dict[str, Any]]
 
 
 class _Plan(NamedTuple):
@@ -217,7 +217,7 @@ def _look_alike(one: Piece, other: Piece) -> bool:
         return False
     patterns = [np.interp(np.linspace(0, 1, 32), np.linspace(0, 1, p.rows), _pattern(p)) for p in (one, other)]
     spread = min(p.source.axis.grays.std() for p in (one, other))
-    return float(np.abs(patterns[0] - patterns[1]).mean()) < _ALIKE * spread
+    return bool(np.abs(patterns[0] - patterns[1]).mean() < _ALIKE * spread)
 
 
 def _pattern(piece: Piece) -> np.ndarray:
@@ -272,7 +272,7 @@ def _on_arm(one: Cuttable, cut: int) -> str:
     return f"q{(cut - centromere) / (one.axis.rows - centromere):.2f}"
 
 
-def _facts(chromosomes: Sequence[Chromosome], plan: _Plan) -> dict:
+def _facts(chromosomes: Sequence[Chromosome], plan: _Plan) -> dict[str, Any]:
     own = plan.source.chromosome
     rows = plan.source.axis.rows
     return {
