@@ -5,6 +5,7 @@ stands behind them: figures measured on them say that the code works, and nothin
 """
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
