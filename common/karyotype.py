@@ -8,6 +8,7 @@ CHROMOSOMES = (*AUTOSOMES, "X", "Y")
 NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"
 PREPARATION_LOSS: Final = "preparation_loss"
+KARYOGRAM_SOURCES = ("karyograms", "composed_karyograms")  # data sources of whole sheets
 # Complements of sex chromosomes that people live with, beside XX and XY.
 _SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
 

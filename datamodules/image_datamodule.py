@@ -323,7 +323,7 @@ class ImageDataModule(LightningDataModule):
         return lines
 
     def write_facts(self, folder: Path) -> None:
-        """Write what the run was made of: split.csv, data.json, leaks.json, and the sheet of pairs across parts."""
+        """Write split, facts and leaks, and the sheet of pairs across parts, into the folder of a run."""
         frame = self.manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts)
         run = Run(folder)
         run.write_split(frame)

@@ -167,7 +167,7 @@ def test_starting_from_another_fold_would_leak_and_is_refused(finished, tmp_path
     _, run = finished
     code, error = call_here("+experiment=resnet18_cut_block5", *SMALL, f"init_from={run}", "split.fold=1")
     assert code == 1
-    assert "of the images that judge this run" in error
+    assert "of the images that evaluate this run" in error
     assert not (tmp_path / "outputs").exists()
 
 

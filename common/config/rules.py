@@ -5,9 +5,9 @@ from pathlib import Path
 from common.config.data import DataConfig, PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
+from common.karyotype import KARYOGRAM_SOURCES
 from common.runs.run import Run
 
-KARYOGRAMS = ("karyograms", "composed_karyograms")  # sources of whole sheets
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend")  # transforms that move a chromosome to another place
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
 DRAWN = ("synthetic", "synthetic_chromosomes")  # sources that read no files
@@ -20,7 +20,7 @@ def check_rules(config: Config) -> None:
     Raises:
         UserError: Two values contradict one another.
     """
-    if config.data.source in KARYOGRAMS:
+    if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
     within = config.transform.within_places
     if within.rotate or within.mirror or within.bend:
@@ -84,7 +84,7 @@ def _check_within_places(data: DataConfig, prepare: PrepareConfig) -> None:
     """The places are known of composed karyograms alone, and only where the preparation moves nothing."""
     if data.source != "composed_karyograms":
         reason = "exists in karyograms only"
-        if data.source in KARYOGRAMS:
+        if data.source in KARYOGRAM_SOURCES:
             reason = "is unknown in pictures of whole karyograms"
         raise UserError(
             f"transform.within_places with data.source={data.source}: the place of a chromosome {reason}: "

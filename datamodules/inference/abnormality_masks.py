@@ -7,11 +7,11 @@ import numpy as np
 
 from common.config.schema import Config, PrepareConfig
 from common.errors import UserError
-from datamodules.io.decode import read_image
+from datamodules.io.decode import content, read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.chromosome_canvas import on_black
 from datamodules.preprocessing.karyogram_compaction import compact, compact_like
-from datamodules.preprocessing.pipeline import content, pad_to_square, resize
+from datamodules.preprocessing.pipeline import pad_to_square, resize
 from datamodules.synthesis.karyogram_writer import read_karyograms
 from datamodules.synthesis.metaphase import GROUND
 

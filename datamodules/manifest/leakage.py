@@ -65,10 +65,7 @@ class LeakReport:
 
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
-        if self.near_bits is None:
-            near = None
-        else:
-            near = self.near_count
+        near = None if self.near_bits is None else self.near_count
         return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
 
     def lines(self) -> list[str]:
@@ -188,19 +185,17 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
         way_out = "take their images out of one part, or say protocol=image"
         raise UserError(f"subjects in more than one part: {len(report.subjects):,} ({names}): {way_out}")
     if report.identical_pairs:
-        if len(report.identical_pairs) > 1:
-            others = f", and {len(report.identical_pairs) - 1:,} more such pairs"
-        else:
-            others = ""
+        others = _more(len(report.identical_pairs))
         way_out = "keep one copy of each, or say protocol=paper, which only warns"
         raise UserError(f"the same file is in two parts: {report._say(report.identical_pairs[0])}{others}: {way_out}")
     if split.near_duplicates == "stop" and report.near_count:
-        if report.near_count > 1:
-            others = f", and {report.near_count - 1:,} more such pairs"
-        else:
-            others = ""
-        said = f"{report._say(report.near_pairs[0])}, {report.near_pairs[0].distance} of 256 bits apart{others}"
+        closest = report.near_pairs[0]
+        said = f"{report._say(closest)}, {closest.distance} of 256 bits apart{_more(report.near_count)}"
         raise UserError(f"near-same pictures in two parts: {said}: keep one, or say split.near_duplicates=report")
+
+
+def _more(pairs: int) -> str:
+    return f", and {pairs - 1:,} more such pairs" if pairs > 1 else ""
 
 
 def _shared_subjects(used: pd.DataFrame) -> tuple[str, ...]:
@@ -266,7 +261,7 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
     if count and protocol != "paper":
         first = manifest.frame.loc[seen, "image_id"].iloc[0]
         raise UserError(
-            f"init_from={run} was trained or chosen on {count} of the images that judge this run, {first} first: "
+            f"init_from={run} was trained or chosen on {count} of the images that evaluate this run, {first} first: "
             "start from a run of the same fold, split and protocol"
         )
     return count

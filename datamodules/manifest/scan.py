@@ -15,10 +15,9 @@ from PIL import Image
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
-from datamodules.io.decode import BrokenImageError, decode_image
+from datamodules.io.decode import BrokenImageError, crop_to_content, decode_image
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Listing, Manifest, Record
-from datamodules.preprocessing.pipeline import crop_to_content
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
 SCAN_VERSION = 2  # raise it when the facts of an unchanged file would come out differently

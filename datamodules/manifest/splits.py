@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from common.config.rules import KARYOGRAMS
 from common.config.schema import PaperSplit, SplitConfig
 from common.errors import UserError
+from common.karyotype import KARYOGRAM_SOURCES
 from datamodules.manifest.manifest import Manifest
 
 TRAIN = "train"
@@ -73,7 +73,7 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     else:
         parts[rows.index] = _folds(rows, protocol, split)
     _check_classes(frame, parts, manifest.classes, protocol)
-    if protocol == "subject" and manifest.source in KARYOGRAMS:
+    if protocol == "subject" and manifest.source in KARYOGRAM_SOURCES:
         _check_cases(frame, parts)
     return parts
 
@@ -222,10 +222,7 @@ def _deal(rows: pd.DataFrame, folds: int, seed: int, by_subject: bool) -> np.nda
     """Return the number of the fold of each row, int64, by scikit-learn's stratified (group) folds."""
     dealer = (StratifiedGroupKFold if by_subject else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     fold_of_row = np.empty(len(rows), np.int64)
-    if by_subject:
-        groups = rows["subject"].to_numpy()
-    else:
-        groups = None
+    groups = rows["subject"].to_numpy() if by_subject else None
     places = dealer.split(np.zeros(len(rows)), rows["label"].to_numpy(), groups)
     for number, (_, members) in enumerate(places):
         fold_of_row[members] = number

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from common.config.schema import PrepareConfig
+from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.chromosome_canvas import lay_on_canvas, on_black
 from datamodules.preprocessing.karyogram_compaction import compact
 
@@ -62,32 +63,6 @@ def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     if config.augment_at is None:
         return image
     return resize(image, config.shape, "area")
-
-
-def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
-    """Cut away the black border: keep the bounding box of the pixels whose gray value exceeds ``threshold``.
-
-    Gray is 0.299 R + 0.587 G + 0.114 B, rounded (paper 004, section 3.1: gray threshold). An image without any such
-    pixel stays whole.
-
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-        threshold: 0 to 254.
-
-    Returns:
-        A view of the image, uint8 RGB, shape (h, w, 3).
-    """
-    return image[content(image, threshold)]
-
-
-def content(image: np.ndarray, threshold: int) -> tuple[slice, slice]:
-    """Return the rows and columns of an image (H, W, 3) that ``crop_to_content`` keeps."""
-    mask = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > threshold
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return slice(None), slice(None)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:

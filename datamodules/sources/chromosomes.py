@@ -55,10 +55,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Listing
             has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
     """
     root = require_data_dir(context.data_dir)
-    if data.file is None:
-        records = _from_folders(data, root)
-    else:
-        records = _from_table(data, root)
+    records = _from_folders(data, root) if data.file is None else _from_table(data, root)
     present = {record.label for record in records}
     absent = [name for name in CLASSES if name not in present]
     if absent:
@@ -72,8 +69,6 @@ def class_of(text: str) -> str | None:
     name = re.sub(r"^chr", "", text.strip(), flags=re.IGNORECASE).upper()
     if name.isdecimal():
         name = name.lstrip("0")
-    else:
-        name = name
     name = _NUMBERED.get(name, name)
     if name in CLASSES:
         return name

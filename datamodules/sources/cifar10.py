@@ -43,10 +43,7 @@ def list_cifar10(data: Cifar10Config, context: SourceContext) -> Listing:
         UserError: The folder is missing, holds neither, a batch is missing or damaged, a class folder is not known or
             missing, or the download does not succeed.
     """
-    if data.download:
-        root = _download(context.data_dir)
-    else:
-        root = require_data_dir(context.data_dir)
+    root = _download(context.data_dir) if data.download else require_data_dir(context.data_dir)
     tree = _tree(root)
     if tree is not None:
         return _list_tree(tree)

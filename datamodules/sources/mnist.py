@@ -48,10 +48,7 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Listing:
         UserError: The folder or a file is missing or damaged, images and labels do not go together, or the download
             does not succeed.
     """
-    if data.download:
-        root = _download(context.data_dir)
-    else:
-        root = require_data_dir(context.data_dir)
+    root = _download(context.data_dir) if data.download else require_data_dir(context.data_dir)
     files = find_files(root)
     labels = {part: _read(files[names[1]], "label") for part, names in FILES.items()}
     images = {part: _read(files[names[0]], "image") for part, names in FILES.items()}

@@ -79,10 +79,7 @@ def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
 
 def _blastness(leukaemic: bool, ambiguous: float, rng: np.random.Generator) -> float:
     """Return how much a cell looks like a blast, 0 to 1; an ambiguous one is near the middle whatever its class."""
-    if leukaemic:
-        side = 1.0
-    else:
-        side = -1.0
+    side = 1.0 if leukaemic else -1.0
     middle, spread = (0.06, 0.14) if rng.uniform() < ambiguous else (0.33, 0.13)
     return float(np.clip(0.5 + side * middle + rng.normal(0.0, spread), 0.0, 1.0))
 
@@ -129,10 +126,7 @@ def _record(data: SyntheticConfig, number: int) -> Record:
     subject, image = _subject(data, number)
     leukaemic = _is_leukaemic(subject)
     name = f"{'' if leukaemic else 'H'}{subject // 2 + 1}"
-    if leukaemic:
-        label = "all"
-    else:
-        label = "hem"
+    label = "all" if leukaemic else "hem"
     image_id = f"UID_{name}_{image + 1}_1_{label}"
     return Record(image_id, f"{label}/{image_id}.png", label, name)
 

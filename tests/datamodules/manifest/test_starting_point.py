@@ -30,7 +30,7 @@ def test_the_same_split_has_seen_nothing(tmp_path, manifest):
 def test_a_test_image_that_was_trained_or_chosen_on_stops_the_run(tmp_path, manifest, part):
     run = earlier(tmp_path, manifest, ["train", "train", "test", part])
     for protocol in ("subject", "image"):
-        with pytest.raises(UserError, match="on 1 of the images that judge this run"):
+        with pytest.raises(UserError, match="on 1 of the images that evaluate this run"):
             seen_by_start(run, manifest, pd.Series(PARTS), protocol)
     assert seen_by_start(run, manifest, pd.Series(PARTS), "paper") == 1
 
