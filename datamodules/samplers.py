@@ -27,10 +27,7 @@ def check_shares(images: int, part: str, world: World) -> None:
     Raises:
         UserError: There are too few for each process.
     """
-    if part == "train":
-        each = 2
-    else:
-        each = 1
+    each = 2 if part == "train" else 1
     if world.size > 1 and images < each * world.size:
         raise UserError(
             f"the {part} part has {images} images, and each of {world.size} processes needs {each}: "

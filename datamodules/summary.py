@@ -96,10 +96,7 @@ def write_kind_sheet(manifest: Manifest, path: Path) -> int:
     frame = manifest.frame
     kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
     rows = kinds.drop_duplicates().index
-    if (manifest.root / KARYOGRAMS).is_file():
-        known = read_karyograms(manifest.root)
-    else:
-        known = None
+    known = read_karyograms(manifest.root) if (manifest.root / KARYOGRAMS).is_file() else None
     lines = -(-len(rows) // _COLUMNS)
     columns = min(len(rows), _COLUMNS)
     tallest = (frame["height"] / frame["width"]).loc[rows].max()

@@ -74,10 +74,7 @@ def decode_image(data: bytes) -> Decoded:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, Image.DecompressionBombError) as error:
         # Pillow's decoders raise all of these on damaged bytes.
-        if _is_unidentified(error):
-            cause = "not an image that can be decoded"
-        else:
-            cause = _first_line(error)
+        cause = "not an image that can be decoded" if _is_unidentified(error) else _first_line(error)
         raise BrokenImageError(cause) from error
 
 
@@ -129,10 +126,7 @@ def _is_sixteen_bit(data: bytes) -> bool:
 
 def _tiff_bits_per_sample(data: bytes) -> tuple[int, ...]:
     """Return tag 258 of the first directory, by hand: Pillow opens no file whose layout it does not know."""
-    if data[:2] == b"II":
-        order = "<"
-    else:
-        order = ">"
+    order = "<" if data[:2] == b"II" else ">"
     try:
         (directory,) = struct.unpack_from(order + "I", data, 4)
         (entries,) = struct.unpack_from(order + "H", data, directory)
@@ -156,10 +150,7 @@ def _decode_sixteen_bit(data: bytes) -> Decoded:
     if pixels is None or pixels.dtype != np.uint16:
         raise BrokenImageError("16-bit image that cannot be decoded, or is cut short")
     eight = (pixels // 257).astype(np.uint8)
-    if eight.ndim == 2:
-        channels = 1
-    else:
-        channels = eight.shape[2]
+    channels = 1 if eight.ndim == 2 else eight.shape[2]
     if channels == 1:
         return Decoded(np.repeat(eight.reshape(*eight.shape[:2], 1), 3, axis=2), 1)
     rgb = eight[..., 2::-1]  # OpenCV keeps blue first

@@ -106,10 +106,7 @@ def perceptual_hash(pixels: np.ndarray) -> str:
         256 bits (the signs of 16 x 16 low frequencies) as 64 hex digits.
     """
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if np.median(edge) > _NEAR_WHITE:
-        on_black = 255 - pixels
-    else:
-        on_black = pixels
+    on_black = 255 - pixels if np.median(edge) > _NEAR_WHITE else pixels
     shown = crop_to_content(on_black, _NEAR_BLACK)
     return str(imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE))
 

@@ -66,10 +66,7 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     """
     rows, columns = _largest_patch(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > threshold)
     points = np.stack([columns, rows], axis=1).astype(np.float64)
-    if align and len(points) > 2:
-        angle = _lean(points)
-    else:
-        angle = 0.0
+    angle = _lean(points) if align and len(points) > 2 else 0.0
     upright = points @ _rotation(angle).T
     low = upright.min(axis=0)
     high = upright.max(axis=0)

@@ -26,10 +26,7 @@ def download(data_dir: str | None, find: Callable[[Path], Found], fetch: Callabl
     Raises:
         UserError: No folder is named, or the download does not succeed.
     """
-    if data_dir:
-        root = Path(data_dir).expanduser()
-    else:
-        root = require_data_dir(data_dir)
+    root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
     made = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:

@@ -59,10 +59,7 @@ def find_batches(root: Path) -> Path:
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 
-    if root.name == BATCHES:
-        folder = root
-    else:
-        folder = root / BATCHES
+    folder = root if root.name == BATCHES else root / BATCHES
     if not folder.is_dir():
         way_out = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
         raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {way_out}")

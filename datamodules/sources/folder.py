@@ -68,10 +68,7 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Pat
 
 def _record(path: Path, root: Path, name: str, pattern: re.Pattern[str] | None) -> Record:
     below = path.relative_to(root).as_posix()
-    if pattern is None:
-        subject = None
-    else:
-        subject = group_in_name(path, pattern, "data.subject_regex", "subject")
+    subject = None if pattern is None else group_in_name(path, pattern, "data.subject_regex", "subject")
     return Record(below, below, name, subject)
 
 

@@ -98,10 +98,7 @@ def _read(path: Path, kind: str) -> np.ndarray:
     reader: Callable[[str], Any] = read_image_file if kind == "image" else read_label_file
     try:
         with tempfile.TemporaryDirectory() as folder:
-            if path.suffix == ".gz":
-                plain = extract_archive(str(path), folder)
-            else:
-                plain = path
+            plain = extract_archive(str(path), folder) if path.suffix == ".gz" else path
             return np.asarray(reader(str(plain)).numpy())
     except (OSError, EOFError, zlib.error, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
         said = (str(error).splitlines() or ["not of the IDX form"])[0]

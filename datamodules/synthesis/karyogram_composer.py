@@ -88,10 +88,7 @@ def _cut_out(chromosome: Chromosome) -> _Ink:
     rows = np.nonzero(chromosome.mask.any(axis=1))[0]
     columns = np.nonzero(chromosome.mask.any(axis=0))[0]
     inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if chromosome.changed is None:
-        changed = None
-    else:
-        changed = chromosome.changed[inside]
+    changed = None if chromosome.changed is None else chromosome.changed[inside]
     return _Ink(chromosome.pixels[inside], chromosome.mask[inside], changed)
 
 
@@ -101,10 +98,7 @@ def _draw(ink: _Ink, place: Place, scale: float, pixels: np.ndarray, truth: np.n
     left = place.x + (place.width - width) // 2
     top = place.y + (place.height - height) // 2
     inside = np.s_[top : top + height, left : left + width]
-    if scale < 1:
-        interpolation = cv2.INTER_AREA
-    else:
-        interpolation = cv2.INTER_CUBIC
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = cv2.resize(ink.pixels, (width, height), interpolation=interpolation)
     # Cubic interpolation rings: what is beyond the outline stays plain ground.
     covered = cv2.resize(ink.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0

@@ -132,10 +132,7 @@ def _derived(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_K
             if found is None:
                 continue
             made, uses[number] = made + 1, uses[number] + 1
-            if kind == "autosome_loss":
-                label = PREPARATION_LOSS
-            else:
-                label = ABNORMAL
+            label = PREPARATION_LOSS if kind == "autosome_loss" else ABNORMAL
             yield _Karyogram(f"{parent.name}_{kind}", label, kind, found.iscn, DERIVED, found.cell, found.facts)
         if made < count:
             fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"

@@ -66,10 +66,7 @@ def trim(chromosome: Chromosome) -> Chromosome:
     """Cut a chromosome's picture down to its mask."""
     rows, columns = (np.flatnonzero(chromosome.mask.any(axis=side)) for side in (1, 0))
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    if chromosome.changed is None:
-        changed = None
-    else:
-        changed = chromosome.changed[box]
+    changed = None if chromosome.changed is None else chromosome.changed[box]
     return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box], changed=changed)
 
 

@@ -20,10 +20,7 @@ def take_over(donor: Chromosome, scale: float, like: Chromosome) -> Chromosome:
     """
     height, width = donor.mask.shape
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if scale < 1:
-        how = cv2.INTER_AREA
-    else:
-        how = cv2.INTER_CUBIC
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     mask = cv2.resize(donor.mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
     pixels = cv2.resize(donor.pixels, size, interpolation=how).astype(np.float64)
     here = like.pixels[like.mask].astype(np.float64)
