@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 
@@ -72,10 +72,11 @@ def decode_image(data: bytes) -> Decoded:
             return _from_pil(image)
     except BrokenImageError:
         raise
+    except UnidentifiedImageError as error:
+        raise BrokenImageError("not an image that can be decoded") from error
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, Image.DecompressionBombError) as error:
         # Pillow's decoders raise all of these on damaged bytes.
-        cause = "not an image that can be decoded" if _is_unidentified(error) else _first_line(error)
-        raise BrokenImageError(cause) from error
+        raise BrokenImageError((str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
 def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
@@ -165,11 +166,3 @@ def _check_whole(data: bytes) -> None:
     if data.startswith(_PNG_MAGIC):
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-
-
-def _is_unidentified(error: Exception) -> bool:
-    return type(error).__name__ == "UnidentifiedImageError"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -34,17 +34,11 @@ def threaded(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not shown) as bar:
         task = bar.add_task(description, total=count)
-        pool = ThreadPoolExecutor(_processors())
+        # On a cluster the process may use fewer processors than the machine has.
+        pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
         try:
             for result in pool.map(work, items):
                 yield result
                 bar.advance(task)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _processors() -> int:
-    # On a cluster the process may use fewer processors than the machine has.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

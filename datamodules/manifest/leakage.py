@@ -128,10 +128,11 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     used = frame[frame["part"].isin(PARTS)]
     looked = split.near_duplicates != "off"
     near, count = near_pairs(used, split.near_duplicate_bits) if looked else ((), 0)
+    sides = used.groupby("subject")["part"].nunique()
     report = LeakReport(
         protocol=protocol,
         table=frame[["image_id", "label", "subject", "part"]],
-        subjects=_shared_subjects(used),
+        subjects=tuple(sides.index[sides > 1]),
         identical_pairs=tuple(_identical_pairs(used)),
         near_pairs=near,
         near_count=count,
@@ -196,11 +197,6 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
 
 def _more(pairs: int) -> str:
     return f", and {pairs - 1:,} more such pairs" if pairs > 1 else ""
-
-
-def _shared_subjects(used: pd.DataFrame) -> tuple[str, ...]:
-    sides = used.groupby("subject")["part"].nunique()
-    return tuple(sides.index[sides > 1])
 
 
 def _identical_pairs(used: pd.DataFrame) -> Iterator[Pair]:

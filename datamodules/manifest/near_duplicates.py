@@ -40,7 +40,7 @@ def near_pairs(used: pd.DataFrame, bits: int) -> tuple[tuple[Pair, ...], int]:
     Returns:
         At most `KEPT_PAIRS` pairs, and the number of all.
     """
-    hashes = _words(used["phash"])
+    hashes = np.frombuffer(bytes.fromhex("".join(used["phash"])), np.uint64).reshape(-1, _WORDS)
     content = pd.factorize(used["sha256"])[0]
     sides = [np.flatnonzero((used["part"] == part).to_numpy()) for part in PARTS]
     kept = np.empty((0, 3), np.int64)
@@ -51,7 +51,8 @@ def near_pairs(used: pd.DataFrame, bits: int) -> tuple[tuple[Pair, ...], int]:
             count += len(found)
             if len(kept) == KEPT_PAIRS:
                 found = found[found[:, 0] < kept[-1, 0]]
-            kept = _closest(np.concatenate([kept, found]))
+            kept = np.concatenate([kept, found])
+            kept = kept[np.lexsort((kept[:, 2], kept[:, 1], kept[:, 0]))[:KEPT_PAIRS]]
     rows = used.index.to_numpy()
     return tuple(Pair(int(rows[left]), int(rows[right]), int(distance)) for distance, left, right in kept), count
 
@@ -66,13 +67,3 @@ def _close(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) ->
             distance += np.bitwise_count(hashes[block, word, None] ^ hashes[None, other, word])
         left, right = np.nonzero(distance <= bits)
         yield np.stack([distance[left, right].astype(np.int64), block[left], other[right]], axis=1)
-
-
-def _closest(pairs: np.ndarray) -> np.ndarray:
-    order = np.lexsort((pairs[:, 2], pairs[:, 1], pairs[:, 0]))
-    return pairs[order[:KEPT_PAIRS]]
-
-
-def _words(phash: pd.Series) -> np.ndarray:
-    """Return hashes of 64 hex digits as uint64, shape (N, 4)."""
-    return np.frombuffer(bytes.fromhex("".join(phash)), np.uint64).reshape(-1, _WORDS)

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock
 
 from common.config.schema import PrepareConfig
@@ -89,7 +88,9 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
 
         channels = list(threaded(fill, range(count), count, f"preparing {count:,} images", progress))
         array.flush()
-        _records(manifest, channels).to_csv(beside / RECORDS, index=False)
+        originals = manifest.frame[["image_id", "label", "width", "height"]]
+        names = [Path(path).name for path in manifest.frame["path"]]
+        originals.assign(channels=channels, file=names).to_csv(beside / RECORDS, index=False)
 
 
 def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
@@ -130,11 +131,6 @@ def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:
         return decode_image(data)
     except BrokenImageError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _records(manifest: Manifest, channels: list[int]) -> pd.DataFrame:
-    table = manifest.frame[["image_id", "label", "width", "height"]].copy()
-    return table.assign(channels=channels, file=[Path(path).name for path in manifest.frame["path"]])
 
 
 def _check_space(folder: Path, needed: int, key: str) -> None:

@@ -61,15 +61,17 @@ def completeness(counts: dict[str, int], published: dict[str, int]) -> tuple[str
         counts: How many images each part has here.
         published: How many each part has in the whole set.
     """
-    return tuple(_sentence(part, counts.get(part, 0), whole) for part, whole in published.items())
+    sentences = []
+    for part, whole in published.items():
+        count = counts.get(part, 0)
+        if count == whole:
+            sentences.append(f"complete: {whole:,} {part} images")
+        else:
+            kind = "partial" if count < whole else "not the published set"
+            sentences.append(f"{kind}: {count:,} of {whole:,} {part} images")
+    return tuple(sentences)
 
 
 def is_incomplete(note: str) -> bool:
     """Tell whether a source's note says that something of the published set is missing, or does not belong to it."""
     return note.startswith(("partial:", "not the published set:"))
-
-
-def _sentence(part: str, count: int, whole: int) -> str:
-    if count == whole:
-        return f"complete: {whole:,} {part} images"
-    return f"{'partial' if count < whole else 'not the published set'}: {count:,} of {whole:,} {part} images"

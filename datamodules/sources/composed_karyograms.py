@@ -134,9 +134,9 @@ def _is_used(data: ComposedKaryogramsConfig, karyotype: Karyotype) -> bool:
 def _classes(data: ComposedKaryogramsConfig, used: Mapping[str, Karyotype]) -> tuple[str, ...]:
     """The order of the classes: the two, or with preparation losses three."""
     asked = {kind for kind, count in data.derived.model_dump().items() if count}
-    present = {str(karyotype.label) for karyotype in used.values()} | (
-        {ABNORMAL} if asked - {"autosome_loss"} else set()
-    )
+    present = {str(karyotype.label) for karyotype in used.values()}
+    if asked - {"autosome_loss"}:
+        present.add(ABNORMAL)
     if data.preparation_loss == "leave_out":
         if "autosome_loss" in asked:
             found = f"data.derived.autosome_loss={data.derived.autosome_loss} makes preparation losses, left out here"
@@ -183,9 +183,8 @@ def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], 
         kinds = table.loc[table["origin"] == origin, "kind"]
         if len(kinds):
             notes.append(f"{len(kinds):,} {origin} karyograms: {_listed(Counter(kinds))}")
-    left_out: Counter[str] = Counter(
-        karyotype.kind for karyotype in karyotypes.values() if not _is_used(data, karyotype)
-    )
+    unused = [karyotype for karyotype in karyotypes.values() if not _is_used(data, karyotype)]
+    left_out: Counter[str] = Counter(karyotype.kind for karyotype in unused)
     if left_out:
         why = "their counts make no sure karyotype"
         if left_out[PREPARATION_LOSS]:
