@@ -15,8 +15,8 @@ def main(composed: DictConfig) -> None:
     """Run one job of a single run or of a multirun."""
     with job(composed) as overrides:
         check_override_order(overrides)
+        check_files(composed)
         config = check_config(composed)
-        check_files(config)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train
         train.run(config)

@@ -40,9 +40,12 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
     [bold]python scripts/prepare_data.py data=composed_karyograms data_dir=cells.zip --sheet karyograms.png[/bold]
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
-    from common.config.compose import compose_config
+    from common.config.compose import check_config, compose_overrides
+    from common.config.rules import check_data_dir
 
-    config = compose_config(overrides)
+    composed = compose_overrides(overrides)
+    check_data_dir(composed)
+    config = check_config(composed)
     from workflows import prepare_data as workflow
 
     workflow.prepare_data(config, images, sheet)

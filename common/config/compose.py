@@ -23,20 +23,28 @@ from common.sweeps.records import VARIABLE
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
-    """Return the configuration that ``python train.py`` would train with.
+    """Return the configuration that ``python train.py`` would train with: composed and checked.
 
     Args:
         overrides: As on the command line, such as ``["+experiment=resnet50_cut_block5", "seed=1"]``.
 
     Raises:
-        UserError: An override cannot be read, or see :func:`check_config`.
+        UserError: See :func:`compose_overrides` and :func:`check_config`.
+    """
+    return check_config(compose_overrides(overrides))
+
+
+def compose_overrides(overrides: Sequence[str]) -> DictConfig:
+    """Return what Hydra composes from conf/ and the overrides, not validated yet.
+
+    Raises:
+        UserError: An override cannot be read, or names an unknown key.
     """
     check_words(overrides)
     check_override_order(overrides)
     # As a context it restores the state of Hydra that a surrounding hydra.main has.
     with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("train", [quote_path(override) for override in overrides])
-    return check_config(composed)
+        return compose("train", [quote_path(override) for override in overrides])
 
 
 def check_config(composed: DictConfig) -> Config:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from omegaconf import DictConfig
+
 from common.config.data import DataConfig, PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
@@ -36,22 +38,38 @@ def check_rules(config: Config) -> None:
         raise UserError("callbacks.averaging is lost in 16-bit weights: set trainer.precision=32-true or a mixed one")
 
 
-def check_files(config: Config) -> None:
-    """Check that the files that a run reads exist: a quick answer, before large libraries are imported.
+def check_data_dir(composed: DictConfig) -> None:
+    """Check that the data folder exists: a quick answer, before the configuration is validated.
+
+    Args:
+        composed: What Hydra composed.
 
     Raises:
-        UserError: ``data_dir``, ``weights`` or ``init_from`` names something that does not exist.
+        UserError: ``data_dir`` is not named, or does not exist where nothing is drawn or downloaded into it.
     """
-    chromosomes = getattr(config.data, "chromosomes", config.data)
-    if chromosomes.source not in DRAWN:
-        if config.data_dir is None:
-            raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
-        if not Path(config.data_dir).expanduser().exists():
-            raise UserError(f"data_dir={config.data_dir} does not exist: {DATA_DIR_HINT}")
-    if config.weights.endswith(".safetensors") and not Path(config.weights).is_file():
-        raise UserError(f"weights={config.weights} does not exist: name the file, a timm tag, or weights=random")
-    if config.init_from is not None:
-        Run.open_finished(Path(config.init_from))
+    source = composed.data.get("chromosomes", composed.data).get("source")
+    if source in DRAWN:
+        return
+    if composed.data_dir is None:
+        raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
+    downloaded = composed.data.get("download", False)
+    if not downloaded and not Path(str(composed.data_dir)).expanduser().exists():
+        raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
+
+
+def check_files(composed: DictConfig) -> None:
+    """Check that the files that a run reads exist.
+
+    Raises:
+        UserError: ``data_dir`` (see ``check_data_dir``), ``weights`` or ``init_from`` names something that does not
+            exist.
+    """
+    check_data_dir(composed)
+    weights = str(composed.weights)
+    if weights.endswith(".safetensors") and not Path(weights).is_file():
+        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
+    if composed.init_from is not None:
+        Run.open_finished(Path(composed.init_from))
 
 
 def _check_karyograms(config: Config) -> None:

@@ -132,13 +132,16 @@ def test_places_are_unknown_in_pictures_of_whole_karyograms():
     ],
 )
 def test_files_of_a_run_must_exist(tmp_path, override, words):
-    config = compose_config([f"data_dir={tmp_path}", override])
     with pytest.raises(UserError, match=words):
-        check_files(config)
+        check_files(composed([f"data_dir={tmp_path}", override]))
+
+
+def test_a_download_makes_its_folder():
+    check_files(composed(["data=mnist", "data.download=true", "data_dir=absent"]))
 
 
 def test_drawn_images_need_no_files():
-    check_files(compose_config(["data=synthetic_karyograms", "data_dir=null"]))
+    check_files(composed(["data=synthetic_karyograms", "data_dir=null"]))
 
 
 def test_a_configuration_is_frozen():
