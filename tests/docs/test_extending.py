@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes/: their files, put into a copy of the code, do what they say."""
+"""The recipes of docs/extending.md: their files, written into a copy of the code, do what they say."""
 
 import os
 import re
@@ -25,8 +25,10 @@ def checkout(tmp_path):
 
 
 def follow(recipe: str, checkout: Path) -> None:
-    """Write the files of a recipe; a file that is there is added to."""
-    for name, text in BLOCK.findall((ROOT / "docs" / "recipes" / recipe).read_text()):
+    """Write the files of the section ``## A new <recipe>``; they are appended to files that exist."""
+    page = (ROOT / "docs" / "extending.md").read_text()
+    section = page.split(f"\n## A new {recipe}")[1].split("\n## ")[0]
+    for name, text in BLOCK.findall(section):
         path = checkout / name
         if path.exists():
             text = path.read_text() + "\n\n" + text
@@ -39,7 +41,7 @@ def run(checkout: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_source(checkout, tmp_path):
-    follow("source.md", checkout)
+    follow("data source", checkout)
     for number in range(10):
         for label in ("blast", "normal"):
             write_image(tmp_path / "cells" / f"{label}_{number}.png", cell_image(number + 100 * (label == "blast")))
@@ -52,7 +54,7 @@ def test_a_source(checkout, tmp_path):
 
 
 def test_an_augmentation(checkout):
-    follow("augmentation.md", checkout)
+    follow("augmentation", checkout)
     program = """
 import numpy as np
 from common.config.compose import compose_config
@@ -68,7 +70,7 @@ compose_config(["+transform.sharpen=4"])
 
 
 def test_a_metric(checkout):
-    follow("metric.md", checkout)
+    follow("metric", checkout)
     program = """
 import numpy as np
 from sklearn.metrics import matthews_corrcoef
@@ -102,11 +104,11 @@ print(config.model.cut, [type(each).__name__ for each in build_extra_callbacks(c
     ("recipe", "overrides", "output"),
     [
         (
-            "callback.md",
+            "callback",
             ["callbacks=timed", "model=resnet18", "weights=random"],
             "None ['Timer', 'LearningRateMonitor']",
         ),
-        ("backbone.md", ["+experiment=resnet34_cut", "weights=random", "prepare.size=64"], "layer3 []"),
+        ("backbone", ["+experiment=resnet34_cut", "weights=random", "prepare.size=64"], "layer3 []"),
     ],
 )
 def test_a_recipe_of_one_yaml(checkout, recipe, overrides, output):
