@@ -1,13 +1,15 @@
 """Measurements of the structure of the code base: size, density, function lengths, importers.
 
-``python -m benchmarks.structure`` prints a table of the packages of this checkout; ``--root`` measures another one,
-such as an older revision, and ``--csv`` writes the figures to a table.
+``python -m benchmarks.structure`` prints those of each package; with ``--before REVISION --csv FILE`` it writes them
+beside those of an older revision.
 """
 
 import argparse
 import ast
+import csv
 import statistics
 import subprocess
+import tempfile
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -175,30 +177,55 @@ def _files_with_one_importer(trees: dict[Path, ast.Module]) -> int:
     return sum(len(paths) == 1 for name, paths in importers.items() if modules[name].name != "__init__.py")
 
 
+def compare(before: Structure, now: Structure, tests: tuple[int, int]) -> list[tuple[str, float, float]]:
+    """Return each measurement of the packages with its value before and now, and the lines of the tests."""
+    rows: list[tuple[str, float, float]] = []
+    for field in fields(Structure):
+        rows.append((field.name.replace("_", " "), getattr(before, field.name), getattr(now, field.name)))
+    return [*rows, ("lines of tests", *tests)]
+
+
+def write_comparison(root: Path, revision: str, path: Path) -> None:
+    """Write measurements of a revision and of the checkout as a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["git", "-C", str(root), "worktree", "add", "--detach", "-f", folder, revision], check=True)
+        try:
+            before = by_package(tracked(Path(folder)))
+            old = measure(Path(folder), before["all packages"])
+            old_tests = measure(Path(folder), before[TEST_FOLDER]).lines
+        finally:
+            subprocess.run(["git", "-C", str(root), "worktree", "remove", "--force", folder], check=True)
+    groups = by_package(tracked(root))
+    now = measure(root, groups["all packages"])
+    tests = (old_tests, measure(root, groups[TEST_FOLDER]).lines)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["measurement", revision, "now"])
+        writer.writerows(compare(old, now, tests))
+
+
 def main() -> None:
-    """Print the measurements of each package."""
+    """Print the measurements of each package, or write those of a revision and of this checkout as a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("places", nargs="*", type=Path, help="files or folders below the root; none: each package")
     parser.add_argument("--root", type=Path, default=Path(), help="the checkout to measure")
-    parser.add_argument("--csv", type=Path, help="write the figures to this table")
+    parser.add_argument("--before", help="a revision to compare with, in --csv")
+    parser.add_argument("--csv", type=Path, help="the table of the comparison")
     options = parser.parse_args()
+    if options.before and options.csv:
+        write_comparison(options.root, options.before, options.csv)
+        return
     files = tracked(options.root)
+    groups = by_package(files)
     if options.places:
-        groups = {}
-        for place in options.places:
-            groups[str(place)] = [path for path in files if path == place or place in path.parents]
-    else:
-        groups = by_package(files)
-    rows = {name: asdict(measure(options.root, paths)) for name, paths in groups.items() if paths}
+        groups = {
+            str(place): [path for path in files if path == place or place in path.parents] for place in options.places
+        }
     width = max(len(field.name) for field in fields(Structure))
-    for name, row in rows.items():
+    for name, paths in groups.items():
         print(name)
-        for key, value in row.items():
+        for key, value in asdict(measure(options.root, paths)).items():
             print(f"  {key:<{width}} {value:>10}")
-    if options.csv:
-        import pandas as pd
-
-        pd.DataFrame(rows).T.rename_axis("package").to_csv(options.csv)
 
 
 if __name__ == "__main__":

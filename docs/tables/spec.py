@@ -8,7 +8,7 @@ import pandas as pd
 from common.errors import UserError
 from docs.tables.builder import Table, split
 from docs.tables.claims import audit_failures, audit_tally, claims, confusion_matrices
-from evaluation.core.markdown import interval
+from evaluation.core.markdown import interval, markdown
 from evaluation.papers.measured import read_measured
 
 RUNS = "label={label} | images={images} | subjects={subjects:.0f}"
@@ -83,6 +83,11 @@ def protocol_gaps(results: Path) -> str:
     return split(pd.DataFrame(lines))
 
 
+def structure(results: Path) -> str:
+    """Return the measurements of the code base, before its restructuring and now."""
+    return markdown(pd.read_csv(results / "structure.csv", dtype=str))
+
+
 def headline(results: Path) -> str:
     """Return the main results beside the best published figures, which published.csv names."""
     rows = []
@@ -117,6 +122,7 @@ def karyotypes(where: str) -> Table:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "headline": headline,
+    "structure": structure,
     "claims": claims("004"),
     "claims_001": confusion_matrices,
     "claims_and_measured": claims("002", "003"),
