@@ -5,8 +5,8 @@ import torch
 from scipy.stats import ks_2samp
 from torch import nn
 
-from common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
+from common.runs.run import ModelFacts
 from lightning_modules import mc_dropout
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks, naive_passes
@@ -241,8 +241,8 @@ class Windows(nn.Module):
 
 
 def dropped_by(drop, windows):
-    parts = Windows(drop, windows), nn.Identity(), (0.0,) * 3, (1.0,) * 3, 2
-    model = Classifier(*parts, LossConfig(), OptimizerConfig(), SchedulerConfig()).eval()
+    facts = ModelFacts(mean=[0.0] * 3, std=[1.0] * 3, args={})
+    model = Classifier(Windows(drop, windows), nn.Identity(), 2, facts).eval()
     return McDropout(model, 50, seed=0)(torch.rand(2, 3, 4, 4)).unflatten(2, (windows, 2, 9))
 
 

@@ -81,5 +81,5 @@ def test_a_folder_that_is_there_is_refused(runs, tmp_path):
     (tmp_path / "errors" / "mine.txt").write_text("mine")
     result = call(*runs, "--output", tmp_path / "errors")
     assert result.exit_code == 1
-    assert "is there already" in result.output
+    assert str(tmp_path / "errors") in result.output
     assert [path.name for path in (tmp_path / "errors").iterdir()] == ["mine.txt"]
