@@ -15,7 +15,7 @@ from common.paths import ROOT
 
 HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matplotlib", "scipy", "sklearn")
 MISSING = "no/such/path"
-# What stands for a path where a command line takes something else.
+# In place of a path, where a command line takes something else.
 WRONG_ARGUMENTS = {
     "train": (f"data_dir={MISSING}",),
     "tune": ("+search=no_such",),

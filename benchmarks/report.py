@@ -43,7 +43,7 @@ def measure(folder: Path, images: int, rounds: int) -> dict[str, float | int]:
         rounds: How often the page is opened, each time by a new page of the browser.
 
     Returns:
-        ``images``, ``pictures``, ``megabytes``, ``write_seconds`` (judgement, drawings and all), the medians
+        ``images``, ``pictures``, ``megabytes``, ``write_seconds`` (evaluation and drawings included), the medians
         ``load_ms`` (navigation to the load event), ``painted_ms`` (to the first row of pictures) and ``thread_ms``
         (what the page's main thread works until then, whatever else the machine does), and the slowest of each
         (``..._worst_ms``).

@@ -55,7 +55,7 @@ class Preempted(SystemExit):
 
 @dataclass
 class _Watch:
-    """How it stands with the signals of this process.
+    """The signals that this process has received.
 
     Attributes:
         process: The one that watches; a forked child inherits its handlers.

@@ -142,7 +142,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("overrides", "words"), ERRORS.values(), ids=ERRORS.keys())
-def test_a_user_error_is_one_line_with_the_way_out_and_nothing_is_written(
+def test_a_user_error_is_one_line_with_the_remedy_and_nothing_is_written(
     overrides, words, tmp_path, monkeypatch, call_here
 ):
     monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)

@@ -12,7 +12,7 @@ Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Pixels = Annotated[int, Field(ge=8)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-# The default of this key stands in the YAML section that its model names; to pydantic such a key is required.
+# The default of this key is in the YAML section that its model names; to pydantic such a key is required.
 FROM_YAML: Any = ...
 
 

@@ -43,7 +43,7 @@ def explain(error: ValidationError, schema: type[BaseModel] = Config, node: str 
     Args:
         error: From pydantic.
         schema: The model that was validated.
-        node: The key that the model stands at; "" for the whole configuration.
+        node: The key of the model; "" for the whole configuration.
     """
     faults = error.errors()
     fault = faults[0]
@@ -86,7 +86,7 @@ def nearest(name: str, choices: Sequence[str]) -> list[str]:
 
 
 def _with_name_of(key: str, choice: str) -> str:
-    """Replace ``<name>`` in a known key by what stands in its place in the key that was typed, dots included."""
+    """Replace ``<name>`` in a known key by the part of the typed key at its place, dots included."""
     before, placeholder, after = choice.partition("<name>")
     if not placeholder:
         return choice
@@ -101,7 +101,7 @@ def known_keys(schema: type[BaseModel], tags: set[str] | None = None, node: str 
     Args:
         schema: The model.
         tags: Where a key may hold one of several models, only those with a ``source`` among these; None: all.
-        node: What stands before the keys.
+        node: The prefix of the keys.
     """
     keys = []
     for name, field in schema.model_fields.items():

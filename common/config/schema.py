@@ -260,7 +260,7 @@ class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
-    """How the chromosomes of a cell are placed jointly: costs in nats, against log-probabilities."""
+    """The joint assignment of the chromosomes of a cell: costs in nats, against log-probabilities."""
 
     enabled: bool = FROM_YAML
     costs: Literal["fixed", "validation"] = FROM_YAML
@@ -269,7 +269,7 @@ class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
 
 
 class EvaluationConfig(StrictModel, defaults="train:evaluation"):
-    """How the predictions are judged."""
+    """How the predictions are evaluated."""
 
     resamples: Annotated[int, Field(ge=10)] = FROM_YAML
     confidence: Share = FROM_YAML

@@ -183,12 +183,12 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
         return
     if report.protocol == "subject" and report.subjects:
         names = _some(report.subjects)
-        way_out = "take their images out of one part, or say protocol=image"
-        raise UserError(f"subjects in more than one part: {len(report.subjects):,} ({names}): {way_out}")
+        remedy = "take their images out of one part, or say protocol=image"
+        raise UserError(f"subjects in more than one part: {len(report.subjects):,} ({names}): {remedy}")
     if report.identical_pairs:
         others = _more(len(report.identical_pairs))
-        way_out = "keep one copy of each, or say protocol=paper, which only warns"
-        raise UserError(f"the same file is in two parts: {report._say(report.identical_pairs[0])}{others}: {way_out}")
+        remedy = "keep one copy of each, or say protocol=paper, which only warns"
+        raise UserError(f"the same file is in two parts: {report._say(report.identical_pairs[0])}{others}: {remedy}")
     if split.near_duplicates == "stop" and report.near_count:
         closest = report.near_pairs[0]
         said = f"{report._say(closest)}, {closest.distance} of 256 bits apart{_more(report.near_count)}"

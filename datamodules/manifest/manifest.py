@@ -140,7 +140,7 @@ def content_hash(manifest: Manifest) -> str:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
-    """Return a sort key by which "cell2" stands before "cell10"."""
+    """Return a sort key by which "cell2" precedes "cell10"."""
     pieces = re.split(r"(\d+)", text)
     return tuple((0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces if piece)
 

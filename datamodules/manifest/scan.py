@@ -135,8 +135,8 @@ def _handle_broken(listing: Listing, found: Sequence[_Facts | _Broken | None], o
             others = f" and {len(broken) - 1:,} other{'s' * (len(broken) > 2)}"
         else:
             others = ""
-        way_out = "mend or remove it, or leave broken images out with data.on_broken=skip"
-        raise UserError(f"broken image {listing.root / path} ({facts.cause}){others}: {way_out}")
+        remedy = "repair or remove it, or leave broken images out with data.on_broken=skip"
+        raise UserError(f"broken image {listing.root / path} ({facts.cause}){others}: {remedy}")
     return tuple(path for path, _ in broken)
 
 
@@ -148,7 +148,7 @@ def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], skippe
     # As objects, so that an unknown label, subject or part is None and not a NaN.
     frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
     present = set(frame["label"])
-    # A test set that comes without any label can be judged all the same.
+    # A test set that comes without any label can still be predicted.
     labelled = any(record.label is not None for record in listing.records)
     for name in listing.classes if labelled else ():
         if name not in present:

@@ -260,8 +260,8 @@ def _check_classes(frame: pd.DataFrame, parts: pd.Series, classes: tuple[str, ..
         present = set(frame.loc[parts == part, "label"])
         absent = [name for name in classes if name not in present]
         if absent:
-            way_out = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
-            raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {way_out}")
+            remedy = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
+            raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {remedy}")
 
 
 def _check_cases(frame: pd.DataFrame, parts: pd.Series) -> None:

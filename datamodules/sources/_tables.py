@@ -50,7 +50,7 @@ def image_places(names: pd.Series, file: Path, root: Path) -> list[str]:
             raise UserError(f"{where}: the path is empty")
         place = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
         if place in first:
-            raise UserError(f"{where}: {name} stands in row {first[place]} already: keep one of the two rows")
+            raise UserError(f"{where}: {name} is in row {first[place]} already: keep one of the two rows")
         first[place] = row
         if not os.path.isfile(place):  # noqa: PTH113
             raise UserError(f"{where}: no file {place} (paths are relative to the table's folder)")

@@ -80,8 +80,8 @@ def _from_table(data: ChromosomesConfig, root: Path) -> list[Record]:
         raise UserError("data.cell_regex counts with data.file=null alone, a table names its cells: leave it out")
     file = root / str(data.file)
     if not file.is_file():
-        way_out = "set data.file, or data.file=null for one folder per class"
-        raise UserError(f"no table {file}{hint_at_archives(root)}: {way_out}")
+        remedy = "set data.file, or data.file=null for one folder per class"
+        raise UserError(f"no table {file}{hint_at_archives(root)}: {remedy}")
     table = read_table(file)
     for key in ("path_column", "label_column", "cell_column", "subject_column"):
         column = getattr(data, key)
@@ -107,8 +107,8 @@ def _cells(data: ChromosomesConfig, table: pd.DataFrame, file: Path) -> list[str
         return [None] * len(table)
     for index, cell in table[data.cell_column].items():
         if not cell:
-            way_out = "name the cell, or set data.cell_column=null to do without cells"
-            raise UserError(f"{file}, row {int(index) + 2}: the chromosome has no {data.cell_column}: {way_out}")
+            remedy = "name the cell, or set data.cell_column=null to do without cells"
+            raise UserError(f"{file}, row {int(index) + 2}: the chromosome has no {data.cell_column}: {remedy}")
     return list(table[data.cell_column])
 
 

@@ -61,8 +61,8 @@ def find_batches(root: Path) -> Path:
 
     folder = root if root.name == BATCHES else root / BATCHES
     if not folder.is_dir():
-        way_out = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
-        raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {way_out}")
+        remedy = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
+        raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {remedy}")
     files = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
     wrong = [name for name, md5 in files if not check_integrity(str(folder / name), md5)]
     if wrong:

@@ -68,7 +68,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listin
         records += found
         notes.append(_completeness(part, found))
     classes = order_classes(set(CLASSES), data.positive_class)
-    # The final test has no labels: alone it can be judged, and nothing can be learned from it.
+    # The final test has no labels: it can be predicted, not trained on.
     for name in CLASSES if set(data.parts) != {"final"} else ():
         if not any(record.label == name for record in records):
             raise UserError(f"class {name} has no image in {root} (data.parts={list(data.parts)})")

@@ -119,8 +119,8 @@ def _karyotypes(chromosomes: Manifest) -> dict[str, Karyotype]:
     nowhere = frame["cell"].isna()
     if nowhere.any():
         found = f"{frame.loc[nowhere, 'image_id'].iloc[0]} has no cell, and karyograms are composed by cell"
-        way_out = "set data.chromosomes.cell_column, or data.chromosomes.cell_regex"
-        raise UserError(f"{chromosomes.root}: {found}: {way_out}")
+        remedy = "set data.chromosomes.cell_column, or data.chromosomes.cell_regex"
+        raise UserError(f"{chromosomes.root}: {found}: {remedy}")
     cells = frame.groupby("cell", sort=False)["label"]
     return {str(cell): name_karyotype(Counter(labels)) for cell, labels in cells}
 
@@ -178,7 +178,7 @@ def _notes(data: ComposedKaryogramsConfig, karyotypes: Mapping[str, Karyotype], 
     """How many karyograms there are of each kind, which cells were left out, and which did not fit at full scale."""
     notes = []
     if data.parents == "leave_out":
-        notes.append("each cell stands once: a normal one that something was derived from is left out (data.parents)")
+        notes.append("each cell is used once: a normal one that something was derived from is left out (data.parents)")
     for origin in (REAL, DERIVED):
         kinds = table.loc[table["origin"] == origin, "kind"]
         if len(kinds):

@@ -79,8 +79,8 @@ def find_files(root: Path) -> dict[str, Path]:
     best = max(found, key=len)
     missing = [f"{name}.gz" for name in names if name not in best]
     if missing:
-        way_out = f"bring them to {root}, or set data.download=true"
-        raise UserError(f"MNIST in {root} lacks {', '.join(missing)}: {way_out}")
+        remedy = f"bring them to {root}, or set data.download=true"
+        raise UserError(f"MNIST in {root} lacks {', '.join(missing)}: {remedy}")
     return best
 
 

@@ -1,7 +1,7 @@
 """The embedded default of chromosomes and karyograms: single chromosomes drawn by a program.
 
 Their lengths, centromeres and bands are those of the human chromosomes; cells differ as metaphases do. No patient
-stands behind them: figures measured on them say that the code works, and nothing of real cells.
+is behind them: figures measured on them say that the code works, and nothing of real cells.
 """
 
 import math

@@ -53,7 +53,7 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     """Lay a cell out on a sheet.
 
     Denver groups, pairs in order, the sex chromosomes last; homologues side by side on one base line, in the order of
-    the cell, with their class below them. One factor scales the whole cell. A lone autosome stands on the left one of
+    the cell, with their class below them. One factor scales the whole cell. A lone autosome is on the left one of
     its pair's two places.
 
     Args:
@@ -130,7 +130,7 @@ def _deviations(cell: Metaphase) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _free_place(name: str, cell: Metaphase, layout: Layout, gap: int) -> Place:
-    """The place of a missing chromosome: beside its homologue, or where its column stands empty."""
+    """The place of a missing chromosome: beside its homologue, or where its column is empty."""
     found = layout.places[name]
     if len(found) > cell.counts[name]:
         return found[-1]

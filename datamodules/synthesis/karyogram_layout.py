@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where everything stands.
+    """Positions on the sheet.
 
     Attributes:
         scale: Pixels of the sheet per pixel of the chromosomes' pictures.

@@ -178,7 +178,7 @@ def _write_image(path: Path, pixels: np.ndarray) -> None:
 
 
 def _file_stems(names: Sequence[str]) -> list[str]:
-    """A file's name for each id: whatever stands in a table stays within the folder, and apart from the others."""
+    """A file's name for each id: whatever a table holds stays within the folder, and apart from the others."""
     seen: Counter[str] = Counter()
     stems = []
     for name in names:

@@ -99,8 +99,8 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
     cv2.drawContours(mask, parts, -1, 1, thickness=cv2.FILLED)
     inside = mask.astype(bool)
     if not inside.any():
-        way_out = "replace the picture, or take its cell out of the data"
-        raise UserError(f"{image_id}: no chromosome of class {label} to be seen: {way_out}")
+        remedy = "replace the picture, or take its cell out of the data"
+        raise UserError(f"{image_id}: no chromosome of class {label} to be seen: {remedy}")
     return Chromosome(label, np.where(inside, pixels, GROUND).astype(np.uint8), inside, image_id)
 
 

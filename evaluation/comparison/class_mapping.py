@@ -17,7 +17,7 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str | None]:
         The run's class of each class that is named; None of one that is left out.
 
     Raises:
-        UserError: There is no "=" or there are several, no class stands before it, or a class is named twice.
+        UserError: There is no "=" or there are several, no class precedes it, or a class is named twice.
     """
     found: dict[str, str | None] = {}
     for pair in pairs:
@@ -56,8 +56,8 @@ def map_classes(theirs: Sequence[str], ours: Sequence[str], said: Mapping[str, s
         raise UserError(f"{FLAG} {name}={own}: the run has no class {own}; it has {_listed(ours)}")
     lost = [name for name in theirs if name not in said and name not in ours]
     if lost:
-        way_out = f"say what each is, {FLAG} {lost[0]}={ours[0]}, or leave it out, {FLAG} {lost[0]}="
-        raise UserError(f"the run has no class {_listed(lost)}, it has {_listed(ours)}: {way_out}")
+        remedy = f"say what each is, {FLAG} {lost[0]}={ours[0]}, or leave it out, {FLAG} {lost[0]}="
+        raise UserError(f"the run has no class {_listed(lost)}, it has {_listed(ours)}: {remedy}")
     mapped = {name: said.get(name, name) for name in theirs}
     if theirs and not any(mapped.values()):
         raise UserError(f"{FLAG} leaves out every class of the other set: map at least one of {_listed(theirs)}")

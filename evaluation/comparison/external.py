@@ -15,19 +15,19 @@ COLUMNS = ("metric", *(f"{side}{end}" for side in ("inside", "outside", "differe
 
 
 def beside(inside: dict, outside: dict) -> pd.DataFrame:
-    """Put two judgements of one model side by side.
+    """Compare the evaluations of one model on two data sets.
 
     The difference is outside minus inside. Where the two sets have no image in common, its interval is had from the two
     intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008). Where the
     other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
 
     Args:
-        inside: The judgement (``judge.judge``) of the run itself.
-        outside: That of the same run on another set.
+        inside: The evaluation of the run on its own data.
+        outside: That of the same run on another data set.
 
     Returns:
         A row per metric that both have: at 0.5, at the threshold of the run's validation images
-        (``<metric>@threshold``) and of cells placed jointly (``<metric>_assigned``); the columns COLUMNS, NaN where a
+        (``<metric>@threshold``) and of joint assignment (``<metric>_assigned``); the columns COLUMNS, NaN where a
         value or a limit is undefined.
     """
     ours = _metrics(inside)
@@ -48,16 +48,16 @@ def difference(inside: Mapping[str, float | None], outside: Mapping[str, float |
     )
     if one is None or two is None:
         return {"value": None, "low": None, "high": None}
-    found = two - one
+    gap = two - one
     if None in (one_low, one_high, two_low, two_high):
-        return {"value": found, "low": None, "high": None}
-    low = found - hypot(two - two_low, one_high - one)
-    high = found + hypot(two_high - two, one - one_low)
-    return {"value": found, "low": low, "high": high}
+        return {"value": gap, "low": None, "high": None}
+    low = gap - hypot(two - two_low, one_high - one)
+    high = gap + hypot(two_high - two, one - one_low)
+    return {"value": gap, "low": low, "high": high}
 
 
 def is_compared(metric: str) -> bool:
-    """Tell whether a metric, at 0.5, at the threshold or of cells placed jointly, is one that sets are compared by."""
+    """Tell whether a metric, at 0.5, at the threshold or of joint assignment, is one that sets are compared by."""
     name = metric.removesuffix("@threshold").removesuffix("_assigned")
     return name in SHOWN and metric != "auc@threshold"  # no threshold moves the AUC
 
@@ -66,7 +66,7 @@ def beside_table(inside: dict, outside: dict) -> Group:
     """Draw ``beside`` for the terminal: the metrics that are compared most, and what they must not be taken for."""
     frame = beside(inside, outside)
     frame = frame[frame["metric"].map(is_compared)]
-    names = [name.replace("@", "\nat the ").replace("_assigned", "\nplaced jointly") for name in frame["metric"]]
+    names = [name.replace("@", "\nat the ").replace("_assigned", "\njointly assigned") for name in frame["metric"]]
     shown = pd.DataFrame({"test metric": names}, frame.index)
     for side, title, sign in (("inside", "inside", ""), ("outside", "outside", ""), ("difference", "gap", "+")):
         shown[title] = [_with_limits(*row, sign) for row in frame[[side, f"{side}_low", f"{side}_high"]].to_numpy()]
@@ -74,9 +74,9 @@ def beside_table(inside: dict, outside: dict) -> Group:
     return Group(frame_table(shown, "the set it learned from, and another"), *map(Text, lines))
 
 
-def _metrics(judgement: dict) -> dict[str, dict]:
-    test = judgement["test"]
-    assignment = judgement.get("assignment") or {"metrics": {}}
+def _metrics(result: dict) -> dict[str, dict]:
+    test = result["test"]
+    assignment = result.get("assignment") or {"metrics": {}}
     at_threshold = {f"{name}@threshold": one for name, one in (test["metrics_at_threshold"] or {}).items()}
     return {**test["metrics"], **at_threshold, **assignment["metrics"]}
 
@@ -89,7 +89,7 @@ def _with_limits(value: float, low: float, high: float, sign: str) -> str:
 
 def _shares(inside: dict, outside: dict) -> str:
     """Say how the classes are mixed, which accuracy, precision and weighted F1 depend on."""
-    counts = [judgement["test"]["class_counts"] for judgement in (inside, outside)]
+    counts = [result["test"]["class_counts"] for result in (inside, outside)]
     if not inside["positive_class"]:
         present = [sum(count > 0 for count in one.values()) for one in counts]
         return (

@@ -37,7 +37,7 @@ def parse_codes(pairs: Sequence[str], classes: Sequence[str], positive_class: st
 
 
 def submission_lines(paths: Sequence[str], called: Sequence[str], codes: Mapping[str, str]) -> list[str]:
-    """Return the codes in the order of the images' numbers: that of 2.bmp stands before that of 10.bmp.
+    """Return the codes in the order of the images' numbers: 2.bmp precedes 10.bmp.
 
     Args:
         paths: Of the images, whose names are their numbers: 1.bmp, 2.bmp, ... without a gap.

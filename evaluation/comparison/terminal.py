@@ -21,23 +21,23 @@ SHOWN_PAIRS = 30
 SHOWN_REASONS = 5
 
 
-def groups_frame(labels: Sequence[str], judged: Sequence[dict]) -> pd.DataFrame:
+def groups_frame(labels: Sequence[str], results: Sequence[dict]) -> pd.DataFrame:
     """Return a row per group: its metrics at 0.5, and calibration before and after (``_scaled``), with intervals."""
     rows = []
-    for label, judgement in zip(labels, judged, strict=True):
-        test = judgement["test"]
-        row = {"group": label, "run": heading(judgement["about"])}
+    for label, result in zip(labels, results, strict=True):
+        test = result["test"]
+        row = {"group": label, "run": heading(result["about"])}
         row |= {name: test[name] for name in ("images", "subjects")}
-        for name, interval in measured(judgement).items():
+        for name, interval in measured(result).items():
             row |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def measured(judgement: dict) -> dict[str, dict]:
+def measured(result: dict) -> dict[str, dict]:
     """Return the test metrics that are of no single class, and those of calibration, as fields of an ``Interval``."""
-    found = {name: one for name, one in judgement["test"]["metrics"].items() if "/" not in name}
-    calibration = judgement["calibration"] or {}
+    found = {name: one for name, one in result["test"]["metrics"].items() if "/" not in name}
+    calibration = result["calibration"] or {}
     for key, suffix in (("before", ""), ("after", "_scaled")):
         ends = (calibration.get(key) or {}).get("intervals", {})
         found |= {f"{name}{suffix}": one for name, one in ends.items()}
@@ -58,53 +58,53 @@ def pairs_frame(matrix: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def matrix_tables(labels: Sequence[str], judged: Sequence[dict], matrix: dict) -> Group:
+def matrix_tables(labels: Sequence[str], results: Sequence[dict], matrix: dict) -> Group:
     """Draw the groups, a row each with a number, and the pairs of these numbers.
 
     Args:
         labels: Of the groups.
-        judged: Each group's judgement.
+        results: Each group's result.
         matrix: What ``matrix.compare_groups`` returns.
     """
-    two = all(judgement["positive_class"] for judgement in judged)
+    two = all(result["positive_class"] for result in results)
     numbers = {label: str(place + 1) for place, label in enumerate(labels)}
-    first = _groups(labels, judged, FIRST, labelled=True)
-    second = _groups(labels, judged, (*(OF_TWO if two else OF_MORE), *MEASURED), labelled=False)
+    first = _groups(labels, results, FIRST, labelled=True)
+    second = _groups(labels, results, (*(OF_TWO if two else OF_MORE), *MEASURED), labelled=False)
     return Group(
         first,
         second,
-        Text(f"{_confidence(matrix)} below each value; calls at 0.5 or the most probable class; {_binning(judged)}"),
+        Text(f"{_confidence(matrix)} below each value; predictions at 0.5 or the likeliest class; {_binning(results)}"),
         *_pairs(matrix, numbers),
-        *(Text(f"! {line}", style="yellow") for line in _leaks(judged) + matrix["warnings"]),
+        *(Text(f"! {line}", style="yellow") for line in _leaks(results) + matrix["warnings"]),
     )
 
 
-def _leaks(judged: Sequence[dict]) -> list[str]:
-    """What stands on more than one side of a split, and in which groups."""
+def _leaks(results: Sequence[dict]) -> list[str]:
+    """Leaks between the parts of a split, and the groups that have them."""
     found: dict[str, list[str]] = {}
-    for place, judgement in enumerate(judged):
-        for line in leakage(judgement["about"]):
+    for place, result in enumerate(results):
+        for line in leakage(result["about"]):
             found.setdefault(line, []).append(str(place + 1))
     return [f"{', '.join(places)}: {line}" for line, places in found.items()]
 
 
-def _groups(labels: Sequence[str], judged: Sequence[dict], names: Sequence[str], labelled: bool) -> Table:
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    result.add_column("", justify="right")
+def _groups(labels: Sequence[str], results: Sequence[dict], names: Sequence[str], labelled: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", justify="right")
     if labelled:
-        result.add_column("experiment", overflow="fold")
-        result.add_column("images", justify="right", no_wrap=True)
+        table.add_column("experiment", overflow="fold")
+        table.add_column("images", justify="right", no_wrap=True)
     for name in names:
-        result.add_column(name.upper() if name in ("ece", "nll") else name, justify="right", no_wrap=True)
-    for place, (label, judgement) in enumerate(zip(labels, judged, strict=True)):
-        found = measured(judgement)
+        table.add_column(name.upper() if name in ("ece", "nll") else name, justify="right", no_wrap=True)
+    for place, (label, result) in enumerate(zip(labels, results, strict=True)):
+        found = measured(result)
         if labelled:
-            cells = [label, f"{judgement['test']['images']:,}"]
+            cells = [label, f"{result['test']['images']:,}"]
         else:
             cells = []
         cells += [_value(found.get(name), "-") for name in names]
-        result.add_row(*map(Text, [str(place + 1), *cells]))
-    return result
+        table.add_row(*map(Text, [str(place + 1), *cells]))
+    return table
 
 
 def _pairs(matrix: dict, numbers: dict[str, str]) -> list[Table | Text]:
@@ -122,15 +122,15 @@ def _pairs(matrix: dict, numbers: dict[str, str]) -> list[Table | Text]:
 
 
 def _pair_table(matrix: dict, numbers: dict[str, str]) -> Table:
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("pair", "images", *DIFFERENCES, "McNemar p", "corrected"):
-        result.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True)
     ordered = sorted(matrix["pairs"], key=lambda pair: pair["mcnemar"]["p_value"])
     for pair in ordered[:SHOWN_PAIRS]:
         differences = [_value(pair["differences"][name], " to ", "+") for name in DIFFERENCES]
         p_values = [f"{one:.3g}" for one in (pair["mcnemar"]["p_value"], pair["p_corrected"])]
-        result.add_row(*map(Text, [_pair(pair, numbers), f"{pair['images']:,}", *differences, *p_values]))
-    return result
+        table.add_row(*map(Text, [_pair(pair, numbers), f"{pair['images']:,}", *differences, *p_values]))
+    return table
 
 
 def _notes(matrix: dict) -> list[str]:
@@ -149,8 +149,8 @@ def _pair(pair: dict, numbers: dict[str, str]) -> str:
     return f"{numbers[pair['first']]} - {numbers[pair['second']]}"
 
 
-def _binning(judged: Sequence[dict]) -> str:
-    bins = [judgement["calibration"]["bins"] for judgement in judged if judgement["calibration"]]
+def _binning(results: Sequence[dict]) -> str:
+    bins = [result["calibration"]["bins"] for result in results if result["calibration"]]
     if bins:
         return f"ECE in {bins[0]} equally wide bins"
     return "no calibration"

@@ -1,4 +1,4 @@
-"""Heads: what stands between the features of a backbone and the logits, from a short list in YAML."""
+"""Heads: the layers between the features of a backbone and the logits, from a short list in YAML."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence

@@ -122,10 +122,10 @@ def _refuse_missing(missing: list[str], path: str | Path, side: SideFile) -> Non
     if missing:
         cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
         if cut:
-            way_out = f"say model.cut={cut[1]}"
+            remedy = f"say model.cut={cut[1]}"
         else:
-            way_out = "cut the model where the file ends"
-        raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {way_out}")
+            remedy = "cut the model where the file ends"
+        raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
 
 
 def _is_below(key: str, removed: Sequence[str]) -> bool:

@@ -82,12 +82,12 @@ def test_what_older_predictions_lack_is_unknown(tmp_path, version):
     assert read_predictions(path).frame[later].isna().all(axis=None)
 
 
-@pytest.mark.parametrize(("version", "way_out"), [(1, "run it again"), (5, "update the code")])
-def test_predictions_that_cannot_be_read_name_the_way_out(tmp_path, version, way_out):
+@pytest.mark.parametrize(("version", "remedy"), [(1, "run it again"), (5, "update the code")])
+def test_predictions_that_cannot_be_read_name_the_remedy(tmp_path, version, remedy):
     path = tmp_path / "predictions.parquet"
     write_predictions(path, make_predictions())
     rewritten(path, version)
-    message = f"has predictions schema {version}, this code reads 2, 3, 4: {way_out}"
+    message = f"has predictions schema {version}, this code reads 2, 3, 4: {remedy}"
     with pytest.raises(UserError, match=message):
         read_predictions(path)
 

@@ -123,12 +123,12 @@ def test_whole_cells_have_a_second_line_without_being_asked(cells):
     assert len(pd.read_csv(folder / "assigned.csv")) == 8 * 46
 
 
-def test_how_cells_are_placed_can_be_said(cells):
+def test_options_of_the_joint_assignment(cells):
     said = ["--extra-cost", "5", "--missing-cost", "3", "--costs", "validation"]
     result = call(cells / "cells0", *said)
     assert "chosen on" in result.output
     assert "5 and 3 nats" in call(cells / "cells0", *said[:4]).output
-    assert "placed jointly" not in call(cells / "cells0", "--no-assign").output
+    assert "joint assignment" not in call(cells / "cells0", "--no-assign").output
 
 
 def test_assignment_of_what_has_no_cells_says_why(runs):

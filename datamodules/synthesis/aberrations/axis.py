@@ -1,7 +1,7 @@
-"""A chromosome measured along its axis: where it stands straight enough to be cut along rows, and where its bands end.
+"""A chromosome measured along its axis: where it is straight enough to be cut along rows, and where its bands end.
 
 Pieces of chromosomes can be joined without resampling a pixel only if each is cut along a row of its picture, square
-to its axis. So a chromosome is fit when it stands upright; of some fifty in a cell, enough do.
+to its axis. So a chromosome is fit when it is upright; of some fifty in a cell, enough do.
 """
 
 from dataclasses import replace

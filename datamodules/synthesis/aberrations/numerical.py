@@ -44,8 +44,8 @@ def check_changes(data: CompositionConfig) -> None:
     wrong = [name for name in data.gained if name not in AUTOSOMES]
     if wrong or not data.gained:
         found = ", ".join(wrong) or "empty"
-        way_out = "name autosomes, 1 to 22 (data.derived.sex_gain gains an X or a Y)"
-        raise UserError(f"data.gained: {found}: {way_out}")
+        remedy = "name autosomes, 1 to 22 (data.derived.sex_gain gains an X or a Y)"
+        raise UserError(f"data.gained: {found}: {remedy}")
     if data.segment[0] >= data.segment[1]:
         raise UserError(f"data.segment: {list(data.segment)}: give the shorter share first, e.g. [0.2, 0.4]")
 

@@ -171,7 +171,7 @@ def test_real_chromosomes_of_every_mode_are_read_in_silence():
 
 
 def tiff16(values: np.ndarray, order: str) -> bytes:
-    """Return an uncompressed 16-bit RGB TIFF whose directory stands before the pixels."""
+    """Return an uncompressed 16-bit RGB TIFF whose directory precedes the pixels."""
     height, width, channels = values.shape
     data = values.astype(f"{order}u2").tobytes()
     tags = [(256, 4, width), (257, 4, height), (258, 3, None), (259, 3, 1), (262, 3, 2), (273, 4, None)]

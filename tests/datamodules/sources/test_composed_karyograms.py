@@ -105,7 +105,7 @@ def test_each_cell_may_stand_once(bars, drawn, tmp_path):
     once = list_images(data, str(bars), tmp_path, progress=False)
     assert len({record.cell for record in once.records}) == len(once.records) == 5
     assert [record.label for record in once.records].count("normal") == 1
-    assert any("each cell stands once" in note for note in once.notes)
+    assert any("each cell is used once" in note for note in once.notes)
     with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram: lower .*data.derived"):
         list_images(changed(parents="leave_out"), str(bars), tmp_path, progress=False)
 

@@ -51,8 +51,8 @@ def test_paths_are_below_the_tables_folder_and_are_told_below_data_dir(tmp_path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"path": "x/1.png"}, r"row 4: x/1.png stands in row 2 already"),
-        ({"path": "x/../x/1.png"}, r"row 4: .* stands in row 2 already"),
+        ({"path": "x/1.png"}, r"row 4: x/1.png is in row 2 already"),
+        ({"path": "x/../x/1.png"}, r"row 4: .* is in row 2 already"),
         ({"path": ""}, r"row 4: the path is empty"),
         ({"path": "../outside.png"}, r"row 4: .*outside.png lies outside"),
     ],
