@@ -81,7 +81,7 @@ def test_a_split_that_is_not_possible_does_not_hinder_the_counts(call, tmp_path)
     [
         (["data=mnst"], "there is no data=mnst: did you mean mnist?"),
         (["data=mnist", "data.downlod=true"], "unknown key data.downlod"),
-        (["data=folder"], "missing"),
+        (["data=folder"], "none does not exist"),
     ],
 )
 def test_mistakes_are_one_line(call, tmp_path, arguments, message):
