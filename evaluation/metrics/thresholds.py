@@ -24,7 +24,7 @@ def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig
     """
     method = settings.threshold
     if validation.positive_index is None:
-        return OperatingPoint(None, method, "more than two classes: the most probable one is called")
+        return OperatingPoint(None, method, "more than two classes: the most probable one is predicted")
     missing = [name for name, images in validation.count_images().items() if not images]
     if missing:
         return OperatingPoint(None, method, f"no validation image of {' and '.join(missing)}")
