@@ -61,7 +61,7 @@ def _instantiate_all(section: Mapping[str, Any], key: str, kind: type, run: Path
             cause: BaseException = error.__cause__ or error
             remedy = "correct its _target_ and arguments"
             if isinstance(cause, ImportError):
-                remedy = "install its package; `pip install karyocyte[loggers]` has W&B and MLflow"
+                remedy = "install its package, see the extra `loggers` in pyproject.toml"
             target = settings["_target_"]
             raise UserError(f"{key}.{name}: {target}: {first_line(cause)}; {remedy}") from error
         if not isinstance(instance, kind):

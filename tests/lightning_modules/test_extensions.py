@@ -43,7 +43,7 @@ def test_a_logger_without_its_package_names_the_remedy(tmp_path, name):
     try:
         __import__(name)
     except ImportError:
-        with pytest.raises(UserError, match=rf"logger\.extra\.{name}.*karyocyte\[loggers\]"):
+        with pytest.raises(UserError, match=rf"logger\.extra\.{name}.*pyproject\.toml"):
             check_extensions(small_config(tmp_path, f"logger={name}"))
 
 

@@ -137,10 +137,15 @@ def test_files_of_a_run_must_exist(tmp_path, override, words):
 
 
 def test_a_download_makes_its_folder():
-    check_files(composed(["data=mnist", "data.download=true", "data_dir=absent"]))
+    absent = ["data=mnist", "data_dir=absent", "weights=random"]
+    with pytest.raises(UserError, match="absent"):
+        check_files(composed(absent))
+    check_files(composed([*absent, "data.download=true"]))
 
 
 def test_drawn_images_need_no_files():
+    with pytest.raises(UserError, match="data_dir"):
+        check_files(composed(["data=composed_karyograms", "data_dir=null"]))
     check_files(composed(["data=synthetic_karyograms", "data_dir=null"]))
 
 
