@@ -57,11 +57,11 @@ def evaluate(
     [bold]python scripts/evaluate.py outputs/a/subject-fold0-*/seed=0 --on data=folder data_dir=all_idb2
     --map blast_1=all healthy_0=hem --output outputs/external/a[/bold]
     """
-    arguments = locals()
-    # Checks its arguments before the imports of the evaluation, which take seconds.
-    from workflows.evaluate_command import EvaluateArguments, run
+    values = locals()
+    # Checks the options before the imports of the evaluation, which take seconds.
+    from workflows.evaluate_request import EvaluateRequest, run
 
-    run(EvaluateArguments(**arguments))
+    run(EvaluateRequest(**values))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,14 @@
 """Evaluation of runs on another data set (scripts/evaluate.py --on); the result is a folder like a run's."""
 
-from collections.abc import Callable, Sequence
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os.path import relpath
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from common.cli import console, say, warn
@@ -11,25 +17,81 @@ from common.config.schema import Config, EvaluationConfig
 from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions
-from common.runs.run import Run
-from datamodules.inference.external_datamodule import scan_external
+from common.revision import environment, revision
+from common.runs.files import RunFile
+from common.runs.lifecycle import other_revisions
+from common.runs.run import DataFacts, Run
+from datamodules.inference.external_datamodule import (
+    LEARNED,
+    ExternalDataModule,
+    SeenImages,
+    assign_parts,
+    find_near_duplicates,
+    read_seen_images,
+    scan_external,
+)
+from datamodules.io.progress import LONG
+from datamodules.manifest.leakage import LeakReport
+from datamodules.manifest.manifest import Manifest, content_hash
+from datamodules.manifest.splits import TEST
 from datamodules.sources._published import is_incomplete
-from evaluation.comparison.class_mapping import parse_map
+from evaluation.comparison.class_mapping import map_classes, parse_map
 from evaluation.comparison.external import beside, beside_table, is_compared
 from evaluation.comparison.submission import image_numbers, parse_codes, submission_lines, write_submission
+from evaluation.core.warnings import leakage
 from evaluation.ensembles.averaging import average
-from evaluation.evaluate import evaluate_runs
+from evaluation.error_analysis.examples import galleries, write_thumbnails
+from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.metrics.classification import call
+from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
+from lightning_modules.inference import predict, to_predictions
+from lightning_modules.load import load_run
 from lightning_modules.trainer import set_up_torch
-from workflows.external_request import ExternalRequest
-from workflows.external_run import ExternalDataset, ExternalPredictions, finish_folder, predict_external, write_folder
+from workflows.evaluate_request import DATA_KEYS, EvaluateRequest
 
-Settings = Callable[[list[Predictions]], EvaluationConfig]
 MEANS = ("auc", "accuracy", "f1_weighted")
 
 
-def evaluate_external(runs: Sequence[Run], request: ExternalRequest, settings_of: Settings) -> None:
+@dataclass(frozen=True)
+class ExternalDataset:
+    """Another data set.
+
+    Attributes:
+        name: The name of its folder, or of its source.
+        scanned: Its images under its own labels.
+        config: Its ``data``, ``data_dir`` and ``cache_dir``.
+        class_map: The result of ``class_mapping.parse_map``.
+        unlabelled: Whether images without label are predicted too.
+    """
+
+    name: str
+    scanned: Manifest
+    config: Config
+    class_map: dict[str, str | None]
+    unlabelled: bool
+
+
+@dataclass(frozen=True)
+class ExternalPredictions:
+    """A run's predictions of another data set.
+
+    Attributes:
+        run: The run.
+        data: The images.
+        predictions: The run's own validation rows, and those of the data set as the part "test".
+        seen: The images that the run has seen.
+        leaks: Near-duplicates of images that the run learned from.
+    """
+
+    run: Run
+    data: ExternalDataModule
+    predictions: Predictions
+    seen: SeenImages
+    leaks: LeakReport
+
+
+def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     """Predict another data set by each run, print the metrics beside those of the run itself, and write the results.
 
     Folds of one experiment predict the same images, so each run is evaluated alone; ``scripts/ensemble.py`` combines
@@ -37,8 +99,7 @@ def evaluate_external(runs: Sequence[Run], request: ExternalRequest, settings_of
 
     Args:
         runs: Finished runs.
-        request: Checked by ``ExternalRequest.check``.
-        settings_of: Returns the settings of the evaluation of given predictions.
+        request: Checked by ``EvaluateRequest.check_external``.
 
     Raises:
         UserError: The data set or its classes do not fit, no image is left, or no submission is possible.
@@ -52,25 +113,31 @@ def evaluate_external(runs: Sequence[Run], request: ExternalRequest, settings_of
     for number, run in enumerate(runs):
         results.append(predict_external(run, folders[number] if folders else run.folder, dataset))
     if request.submission:
-        _submit(results, request.submission, request.codes)
+        _submit(results, request.submission, request.codes or [])
     tables = []
     for result, folder in zip(results, folders, strict=False):  # none without --output
-        tables.append(_report(result, folder, request, settings_of))
+        tables.append(_report(result, folder, request))
     if len(tables) > 1:
-        _print_means(tables)
+        means = pd.concat(tables).groupby("metric")[["inside", "outside"]].mean().reindex(MEANS)
+        lines = [f"{row.Index}: {row.inside:.3f} inside, {row.outside:.3f} outside" for row in means.itertuples()]
+        combined = "each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common"
+        say(f"mean over {len(tables)} runs", *lines, combined)
 
 
-def read_dataset(request: ExternalRequest, run: Run) -> ExternalDataset:
+def read_dataset(request: EvaluateRequest, run: Run) -> ExternalDataset:
     """Scan the other data set; ``run`` has the positive class, and the cache.
 
     Raises:
         UserError: The data set cannot be read; no image has a label and there is no submission; or some images of a
             submission are missing.
     """
-    class_map = parse_map(request.class_map)
+    class_map = parse_map(request.mapped or [])
     positive_class = str(run.data.positive_class)
     positive = [name for name, own_name in class_map.items() if own_name == positive_class]
-    scanned, config = scan_external(_compose(request, run.config), [*positive, positive_class], console.is_terminal)
+    config = compose_config(list(request.on or []))
+    if "cache_dir" not in request.keys:
+        config = config.model_copy(update={"cache_dir": run.config.cache_dir})
+    scanned, config = scan_external(config, [*positive, positive_class], console.is_terminal)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     if request.submission:
         # Whether a submission is possible is checked before the prediction, which takes long.
@@ -78,7 +145,7 @@ def read_dataset(request: ExternalRequest, run: Run) -> ExternalDataset:
         if incomplete:
             raise UserError(f"{request.submission}: {incomplete[0]}: a submission has a line per image, add them all")
         image_numbers(scanned.frame["path"])
-        parse_codes(request.codes, run.data.classes, run.data.positive_class)
+        parse_codes(request.codes or [], run.data.classes, run.data.positive_class)
     elif scanned.frame["label"].isna().all():
         raise UserError("no image of the other data set has a label, so there is no metric: add --submission FILE")
     name = scanned.source
@@ -87,22 +154,146 @@ def read_dataset(request: ExternalRequest, run: Run) -> ExternalDataset:
     return ExternalDataset(name, scanned, config, class_map, unlabelled=request.submission is not None)
 
 
-def _compose(request: ExternalRequest, own: Config) -> Config:
-    """Return the configuration of the other data set; its cache is the run's by default."""
-    config = compose_config(list(request.on))
-    if "cache_dir" in request.keys:
-        return config
-    return config.model_copy(update={"cache_dir": own.cache_dir})
+def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> ExternalPredictions:
+    """Predict another data set by a run, prepared like the run's own images.
+
+    Images that the run, or one that it started from, was trained or validated on are left out.
+
+    Args:
+        run: The run.
+        folder: The folder that the predictions name as theirs.
+        dataset: The data set.
+
+    Raises:
+        UserError: The classes do not fit, no image is left, or an image cannot be prepared.
+    """
+    trained = load_run(run.folder)
+    warn(*other_revisions(run.folder))
+    seen = read_seen_images(run, trained.config.init_from)
+    scanned = dataset.scanned
+    present = set(scanned.frame["label"].dropna())
+    classes = map_classes([name for name in scanned.classes if name in present], trained.classes, dataset.class_map)
+    labels = pd.Series([classes.get(name) for name in scanned.frame["label"]], scanned.frame.index, dtype=object)
+    seen_in = seen.part_of(scanned.frame["sha256"])
+    parts = assign_parts(labels, seen_in, dataset.unlabelled)
+    images = int((parts == TEST).sum())
+    if not images:
+        raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
+
+    config = _inference_config(trained.config, dataset, images)
+    frame = scanned.frame.assign(label=labels)
+    manifest = replace(scanned, frame=frame, classes=trained.classes, positive_class=trained.positive_class)
+    data = ExternalDataModule(config, scanned, manifest, parts, console.is_terminal)
+    tested = frame[parts == TEST]
+    leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
+    predicted = predict(trained.classifier, data, config)
+    assert predicted is not None  # there is one process
+
+    facts = _facts(run, dataset, classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
+    facts["namesakes"] = list(seen.namesakes(tested["subject"]))
+    facts["notes"] = _notes(seen, seen_in, parts == TEST, len(facts["namesakes"]))
+    if reason:
+        facts["notes"].append(f"near-same pictures were not looked for: {reason}")
+    for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
+        facts["notes"].append(f"within the set that it learned from, {warning.text}")
+    source = "" if dataset.name == scanned.source else f"{scanned.source}, "
+    about = {
+        **run.predictions.about,
+        "run": str(folder),
+        "on": f"{dataset.name} ({source}{facts['images']:,} images)",
+        "test": None,
+        "synthetic": bool(run.predictions.about.get("synthetic")) or scanned.synthetic,
+        "leaks": {**leaks.counts(), "seen_by_start": 0},
+        "external": facts,
+        "revision": revision(),
+    }
+    predictions = to_predictions(predicted, frame, parts, trained.classes, trained.positive_class, about)
+    return ExternalPredictions(run, data, _join_validation(run.predictions, predictions), seen, leaks)
 
 
-def _report(result: ExternalPredictions, folder: Path, request: ExternalRequest, settings_of: Settings) -> pd.DataFrame:
+def _inference_config(own: Config, dataset: ExternalDataset, images: int) -> Config:
+    """Return the run's configuration with the images of the other data set, for the present machine."""
+    progress = console.is_terminal or images >= LONG
+    trainer = own.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": progress})
+    update = {key: getattr(dataset.config, key) for key in DATA_KEYS}
+    # protocol=paper would copy images of some sources before the split.
+    protocol = "image" if own.protocol == "paper" else own.protocol
+    return own.model_copy(update={**update, "trainer": trainer, "protocol": protocol})
+
+
+def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], images: pd.DataFrame) -> dict[str, Any]:
+    """Return the numbers of images that were predicted or left out, and why.
+
+    Args:
+        run: The run.
+        dataset: The data set.
+        classes: The run's class of each class of the data set; None where its images are left out.
+        images: The run's class of each image (``label``), the part of the run that holds it (``seen``) and ``part``.
+    """
+    names = dataset.scanned.frame["label"]
+    tested = images["part"] == TEST
+    left_out: dict[str, Any] = {"unlabelled": 0 if dataset.unlabelled else int(names.isna().sum())}
+    left_out["classes"] = {name: int((names == name).sum()) for name, own in classes.items() if own is None}
+    for part in LEARNED:
+        left_out[part] = int((images["label"].notna() & (images["seen"] == part)).sum())
+    return {
+        "name": dataset.name,
+        "source": dataset.scanned.source,
+        "data": content_hash(dataset.scanned)[:8],
+        "images": len(images),
+        "tested": int(tested.sum()),
+        "classes": classes,
+        "left_out": left_out,
+        "in_own_test": int((tested & (images["seen"] == TEST)).sum()),
+        "trained": str(run.folder),
+        "trained_with": run.predictions.about.get("revision"),
+        "leaks_within": run.predictions.about.get("leaks"),
+    }
+
+
+def _notes(seen: SeenImages, seen_in: pd.Series, tested: pd.Series, namesakes: int) -> list[str]:
+    """Return what limits the independence of the data set, without names of subjects."""
+    notes = []
+    for part in LEARNED:
+        count = int((seen_in == part).sum())
+        if count:
+            notes.append(f"{count:,} of its images are of the run's {part} part and are left out")
+    in_own_test = int((seen_in[tested] == TEST).sum())
+    if in_own_test:
+        notes.append(f"{in_own_test:,} of the images are of the run's own test part: they are not new")
+    if namesakes:
+        subjects = f"{namesakes:,} subjects have the names of subjects that the run learned from (data.json lists them)"
+        notes.append(f"{subjects}: if they are the same, this is no external validation")
+    if seen.lost:
+        notes.append(f"the training images of {seen.lost[0]}, which the run started from, are unknown")
+    return notes
+
+
+def _join_validation(own: Predictions, external: Predictions) -> Predictions:
+    """Add a run's own validation rows to those of another data set: they choose threshold, temperature and release.
+
+    Validation images that have the id of an external image are renamed.
+    """
+    validation = own.part("validation").frame
+    test = external.frame
+    taken = set(test["image_id"])
+    names = []
+    for name in validation["image_id"]:
+        while name in taken:
+            name += " (validation)"
+        names.append(name)
+    frame = pd.concat([validation.assign(image_id=names), test], ignore_index=True)
+    return replace(external, frame=frame[list(test.columns)])
+
+
+def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest) -> pd.DataFrame:
     """Write one run's folder and rows, print its metrics and return them."""
     own = result.run.predictions
-    inside = evaluate_runs([own], settings_of([own]))
-    outside = write_folder(result, folder, settings_of([result.predictions]))
+    inside = evaluate_runs([own], request.settings_of([own]))
+    outside = _write_folder(result, folder, request.settings_of([result.predictions]))
     frame = beside(inside, outside)
     write_csv(folder / "inside_outside.csv", frame, "%.6f")
-    finish_folder(result, folder)
+    _finish_folder(result, folder)
     facts = result.predictions.about["external"]
     reasons = facts["left_out"]
     left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
@@ -116,14 +307,47 @@ def _report(result: ExternalPredictions, folder: Path, request: ExternalRequest,
     return frame
 
 
-def _print_means(tables: list[pd.DataFrame]) -> None:
-    lines = []
-    for metric in MEANS:
-        rows = pd.concat([table[table["metric"] == metric] for table in tables])
-        means = {side: rows[side].dropna().astype(float).mean() for side in ("inside", "outside")}
-        lines.append(f"{metric}: {means['inside']:.3f} inside, {means['outside']:.3f} outside")
-    combined = "each run is evaluated alone; for one model of them: scripts/ensemble.py average ... --common"
-    say(f"mean over {len(tables)} runs", *lines, combined)
+def _write_folder(result: ExternalPredictions, folder: Path, settings: EvaluationConfig) -> EvaluationResult:
+    """Write the files of a run's folder, as far as they are not about training; return the evaluation.
+
+    ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
+    those that the run learned from; ``predictions.parquet`` has the run's validation rows.
+    """
+    run = Run(folder)
+    own = result.run
+    data = result.data
+    test = result.predictions.part("test")
+    run.write_predictions(result.predictions)
+    evaluation = write_evaluation(folder, result.predictions, None, settings)
+    rows = np.flatnonzero(data.parts.to_numpy() == TEST)
+    images = np.asarray(data.images)
+    if (test.labels >= 0).any():
+        galleries(folder, test, images, rows)
+    write_thumbnails(folder, test, images, rows, own.config.evaluation.thumbnails)
+    run.write_config(data.config.model_copy(update={"trainer": own.config.trainer, "evaluation": settings}))
+    run.write_split(data.split_table(result.seen))
+    run.write_json(RunFile.LEAKS, result.leaks.as_dict())
+    if result.leaks.near_count:
+        result.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+    about = result.predictions.about
+    facts = {key: about[key] for key in ("source", "on", "synthetic", "folds", "leaks", "external")}
+    notes = data.scanned.notes
+    skipped = data.scanned.skipped
+    run.write_data(DataFacts(own.data.classes, own.data.positive_class, notes=notes, skipped=skipped, **facts))
+    return evaluation
+
+
+def _finish_folder(result: ExternalPredictions, folder: Path) -> None:
+    """Mark the folder as that of a finished run, whose best weights are the original ones."""
+    own = result.run
+    run = Run(folder)
+    about = result.predictions.about
+    shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
+    revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
+    run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": revisions})
+    costs = {key: about.get(key) for key in ("images_seen", "wall_seconds")}
+    best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
+    run.write_status("finished", best=best, tested=str(own.folder), **costs)
 
 
 def _submit(results: list[ExternalPredictions], file: Path, pairs: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ def skip_drawings(patch):
     """Drawings take most of the time, and one test looks at them."""
     patch.setattr("evaluation.evaluate.draw_figures", lambda *arguments: None)
     # In this order: the first imports the second.
-    patch.setattr("workflows.external_run.galleries", lambda *arguments: None)
+    patch.setattr("workflows.external.galleries", lambda *arguments: None)
     patch.setattr("evaluation.error_analysis.examples.galleries", lambda *arguments: None)
 
 

@@ -1,0 +1,163 @@
+"""The options of scripts/evaluate.py: checked first, without the imports of the evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from os.path import commonpath, relpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.arguments import existing_predictions, new_folder
+from common.errors import UserError
+from common.runs.run import Run, open_runs
+
+if TYPE_CHECKING:
+    from common.config.schema import EvaluationConfig
+    from common.predictions import Predictions
+
+DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest:
+    """The options of scripts/evaluate.py, which explains them."""
+
+    runs: list[Path]
+    against: list[Path] | None
+    csv: Path | None
+    label: str
+    output: Path | None
+    resamples: int
+    confidence: float
+    threshold: StrEnum
+    sensitivity: float
+    seed: int
+    assign: bool | None
+    costs: StrEnum
+    extra_cost: float | None
+    missing_cost: float | None
+    bins: int
+    release_sensitivity: float
+    vote_share: float
+    coverage: float
+    correction: StrEnum
+    on: list[str] | None
+    mapped: list[str] | None
+    submission: Path | None
+    codes: list[str] | None
+
+    def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
+        """Return the settings for these runs, which decide on the joint assignment where no option does.
+
+        Raises:
+            UserError: Costs beside --no-assign.
+        """
+        from common.config.schema import EvaluationConfig
+        from evaluation.cytogenetics.cell_metrics import assignment_refusal
+
+        assignment: dict[str, object] = {"enabled": self.assign, "costs": self.costs.value}
+        if self.extra_cost is not None:
+            assignment["extra_cost"] = self.extra_cost
+        if self.missing_cost is not None:
+            assignment["missing_cost"] = self.missing_cost
+        if len(assignment) > 2 or self.costs != "fixed":
+            if self.assign is False:
+                raise UserError("--no-assign beside the costs of an assignment: leave out the one or the other")
+            assignment["enabled"] = True  # and a warning says so where it is not possible
+        elif self.assign is None:
+            assignment["enabled"] = assignment_refusal(list(runs)) is None
+        triage = {
+            "sensitivity": self.release_sensitivity,
+            "vote_share": self.vote_share,
+            "coverage": self.coverage,
+        }
+        settings = {
+            "resamples": self.resamples,
+            "confidence": self.confidence,
+            "threshold": self.threshold.value,
+            "sensitivity": self.sensitivity,
+            "seed": self.seed,
+            "calibration_bins": self.bins,
+            "correction": self.correction.value,
+            "triage": triage,
+            "assignment": assignment,
+        }
+        return EvaluationConfig.model_validate(settings)
+
+    def folders(self, runs: Sequence[Run]) -> list[Path]:
+        """Return the folder to write of each run: ``output``, of several runs the differing path below it; or []."""
+        if self.output is None:
+            return []
+        if len(runs) == 1:
+            return [self.output]
+        resolved = [run.folder.resolve() for run in runs]
+        shared = commonpath(resolved)
+        return [self.output / relpath(folder, shared) for folder in resolved]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the overrides of ``--on``."""
+        return [override.partition("=")[0].lstrip("+") for override in self.on or []]
+
+    def check_external(self, runs: Sequence[Run]) -> None:
+        """Check the options of an evaluation on another data set, as far as it is possible without its images.
+
+        Raises:
+            UserError: An option is missing or does not fit the others, a file to write exists, or a run is an ensemble,
+                unfinished or itself an evaluation on another data set.
+        """
+        if not self.on:
+            raise UserError("--map, --submission and --codes are about another data set: name it with --on data=...")
+        if self.output is None and self.submission is None:
+            raise UserError("--on writes a folder like a run's for each run: add --output")
+        if self.codes and self.submission is None:
+            raise UserError(f"--codes {' '.join(self.codes)}: these are codes of a submission: add --submission FILE")
+        for override, key in zip(self.on, self.keys, strict=True):
+            if "=" not in override or not (key in DATA_KEYS or key.startswith("data.")):
+                names = "data=<source>, data.<key>=..., data_dir=... and cache_dir=..."
+                raise UserError(f"--on {override}: it takes {names}; all else is the run's own")
+        if "data" not in self.keys:
+            raise UserError(f"--on {' '.join(self.on)}: name the source of the other data set, such as data=folder")
+        for run in runs:
+            _check_own_data(run)
+        for folder in self.folders(runs):
+            new_folder(folder)
+        if self.submission and self.submission.exists():
+            raise UserError(f"{self.submission} exists already: name another --submission, or move it away")
+
+
+def run(request: EvaluateRequest) -> None:
+    """Evaluate runs on their own test images or, with ``--on``, on another data set.
+
+    Raises:
+        UserError: A run is missing, is named twice or does not fit the others, or an option does not fit the others.
+    """
+    if request.on or request.mapped or request.submission or request.codes:
+        from common.cli import heavy_imports
+
+        if request.against:
+            raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
+        runs = open_runs(request.runs)
+        request.check_external(runs)
+        with heavy_imports():
+            from workflows.external import evaluate_external
+        evaluate_external(runs, request)
+        return
+    files = existing_predictions(request.runs)
+    baseline = existing_predictions(request.against or [])
+    if request.output:
+        new_folder(request.output)
+    from workflows.evaluate import evaluate_files
+
+    evaluate_files(files, baseline, request)
+
+
+def _check_own_data(run: Run) -> None:
+    """Refuse what was not trained: an ensemble, or an evaluation on another data set."""
+    if run.is_ensemble:
+        combine = "name its members, and combine their evaluations (scripts/ensemble.py)"
+        raise UserError(f"{run.folder} is an ensemble: {combine}")
+    if run.status.tested is not None:
+        tested = run.status.tested
+        raise UserError(f"{run.folder} is an evaluation on another data set: name the run itself, {tested}")
+    Run.open_finished(run.folder)
