@@ -57,11 +57,14 @@ def evaluate(
     [bold]python scripts/evaluate.py outputs/a/subject-fold0-*/seed=0 --on data=folder data_dir=all_idb2
     --map blast_1=all healthy_0=hem --output outputs/external/a[/bold]
     """
-    values = locals()
-    # Checks the options before the imports of the evaluation, which take seconds.
-    from workflows.evaluate_request import EvaluateRequest, run
+    options_by_name = locals()
+    from workflows.evaluate_request import EvaluateRequest
 
-    run(EvaluateRequest(**values))
+    request = EvaluateRequest(**options_by_name)
+    request.check()  # before the imports of the evaluation, which take seconds
+    from workflows import evaluate as workflow
+
+    workflow.evaluate(request)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from common.cli import console
+from common.arguments import existing_predictions
+from common.cli import console, heavy_imports
 from common.errors import UserError
 from common.files import write_csv
 from common.predictions import Predictions, read_predictions
+from common.runs.run import open_runs
 from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
@@ -20,22 +21,29 @@ from evaluation.terminal import difference_table, table
 from workflows.evaluate_request import EvaluateRequest
 
 
-def evaluate_files(files: Sequence[Path], baseline: Sequence[Path], request: EvaluateRequest) -> None:
-    """Evaluate the predictions of runs, print the results and write the files.
+def evaluate(request: EvaluateRequest) -> None:
+    """Evaluate runs, print the results and write the files.
+
+    The runs are folds of one experiment, or runs of several; ``against``, folds of another experiment whose metrics are
+    subtracted from those of a single one.
 
     Args:
-        files: Predictions of the folds of one experiment, or of runs of several.
-        baseline: Those of the folds of another experiment whose metrics are subtracted; none: no difference.
-        request: How they are evaluated, and where results are written.
+        request: Checked by ``EvaluateRequest.check``.
 
     Raises:
-        UserError: ``csv`` is no table of results; ``baseline`` is of other images, or beside several experiments; or
-            see ``evaluate_runs``.
+        UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments; or see
+            ``evaluate_runs`` and ``evaluate_external``.
     """
+    if request.is_external:
+        with heavy_imports():
+            from workflows.external import evaluate_external
+        evaluate_external(open_runs(request.runs), request)
+        return
     if request.csv:
         read_rows(request.csv)
+    files = existing_predictions(request.runs)
     groups = group_runs([read_predictions(file) for file in files], [str(file.parent) for file in files])
-    against = [read_predictions(file) for file in baseline]
+    against = [read_predictions(file) for file in existing_predictions(request.against or [])]
     if len(groups) == 1:
         _evaluate_one(groups[0], against, request)
     elif against:

@@ -99,13 +99,30 @@ class EvaluateRequest:
         """The keys of the overrides of ``--on``."""
         return [override.partition("=")[0].lstrip("+") for override in self.on or []]
 
-    def check_external(self, runs: Sequence[Run]) -> None:
-        """Check the options of an evaluation on another data set, as far as it is possible without its images.
+    @property
+    def is_external(self) -> bool:
+        """Whether the runs are evaluated on another data set."""
+        return any((self.on, self.mapped, self.submission, self.codes))
+
+    def check(self) -> None:
+        """Check the options as far as it is possible without reading predictions or images.
 
         Raises:
-            UserError: An option is missing or does not fit the others, a file to write exists, or a run is an ensemble,
-                unfinished or itself an evaluation on another data set.
+            UserError: An option is missing or does not fit the others, a file to write exists, or a run is missing or
+                named twice; on another data set, a run is an ensemble, unfinished or itself such an evaluation.
         """
+        if self.is_external and self.against:
+            raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
+        if self.is_external:
+            self._check_external()
+            return
+        existing_predictions(self.runs)
+        existing_predictions(self.against or [])
+        if self.output:
+            new_folder(self.output)
+
+    def _check_external(self) -> None:
+        runs = open_runs(self.runs)
         if not self.on:
             raise UserError("--map, --submission and --codes are about another data set: name it with --on data=...")
         if self.output is None and self.submission is None:
@@ -124,32 +141,6 @@ class EvaluateRequest:
             new_folder(folder)
         if self.submission and self.submission.exists():
             raise UserError(f"{self.submission} exists already: name another --submission, or move it away")
-
-
-def run(request: EvaluateRequest) -> None:
-    """Evaluate runs on their own test images or, with ``--on``, on another data set.
-
-    Raises:
-        UserError: A run is missing, is named twice or does not fit the others, or an option does not fit the others.
-    """
-    if request.on or request.mapped or request.submission or request.codes:
-        from common.cli import heavy_imports
-
-        if request.against:
-            raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
-        runs = open_runs(request.runs)
-        request.check_external(runs)
-        with heavy_imports():
-            from workflows.external import evaluate_external
-        evaluate_external(runs, request)
-        return
-    files = existing_predictions(request.runs)
-    baseline = existing_predictions(request.against or [])
-    if request.output:
-        new_folder(request.output)
-    from workflows.evaluate import evaluate_files
-
-    evaluate_files(files, baseline, request)
 
 
 def _check_own_data(run: Run) -> None:

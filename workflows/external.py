@@ -99,7 +99,7 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
 
     Args:
         runs: Finished runs.
-        request: Checked by ``EvaluateRequest.check_external``.
+        request: Checked by ``EvaluateRequest.check``.
 
     Raises:
         UserError: The data set or its classes do not fit, no image is left, or no submission is possible.
