@@ -5,27 +5,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.runs.files import RunFile
-from common.runs.run import EXAMPLE, Run, open_runs
-
-
-def existing_runs(paths: Sequence[Path]) -> list[Run]:
-    """Return the runs at folders or files in them.
-
-    Raises:
-        UserError: A path does not exist or is not a run, or two paths lead to the same run.
-    """
-    return open_runs(paths)
-
-
-def finished_runs(paths: Sequence[Path]) -> list[Run]:
-    """Return the finished runs at folders or files in them.
-
-    Raises:
-        UserError: See :func:`existing_runs`; or a run is not finished.
-    """
-    for path in paths:
-        Run.open_finished(path)
-    return open_runs(paths)
+from common.runs.run import EXAMPLE
 
 
 def existing_predictions(paths: Sequence[Path]) -> list[Path]:
@@ -47,37 +27,6 @@ def existing_predictions(paths: Sequence[Path]) -> list[Path]:
         seen.add(file.resolve())
         files.append(file)
     return files
-
-
-def existing_images(paths: Sequence[Path]) -> list[Path]:
-    """Return paths of images, folders or zip files.
-
-    Raises:
-        UserError: None is named, or one does not exist.
-    """
-    if not paths:
-        raise UserError("no images are named: add folders, zip files or files of images")
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path} does not exist: name folders, zip files or files of images")
-    return list(paths)
-
-
-def new_file(path: Path, option: str, suffix: str) -> None:
-    """Check a file that an option names for writing.
-
-    Args:
-        path: The file.
-        option: Such as "--output".
-        suffix: Such as ".csv".
-
-    Raises:
-        UserError: The name ends in something else, or the file exists.
-    """
-    if path.suffix.lower() != suffix:
-        raise UserError(f"{option} {path}: a {suffix[1:].upper()} file is written: end its name in {suffix}")
-    if path.exists():
-        raise UserError(f"{option} {path} exists already: choose another name, or move it away")
 
 
 def new_folder(path: Path, option: str = "--output") -> None:

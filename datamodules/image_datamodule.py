@@ -13,6 +13,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from common.config.base import StrictModel
+from common.config.compose import typed_section
 from common.config.data import (
     BalanceConfig,
     LoaderConfig,
@@ -21,8 +22,7 @@ from common.config.data import (
     SplitConfig,
     TransformConfig,
 )
-from common.config.defaults import group_defaults
-from common.config.layers import layered_choice, layered_section, layered_value, typed_section
+from common.config.defaults import group_defaults, layered_choice, layered_section, layered_value
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.preemption import ignore_in_worker

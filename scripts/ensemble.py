@@ -54,14 +54,15 @@ def _command(*methods: str) -> Callable[..., None]:
         resamples: Resamples = 1000,
         confidence: Confidence = 0.95,
     ) -> None:
-        from common.arguments import existing_runs, new_folder
+        from common.arguments import new_folder
         from common.config.ensemble import load_ensemble_config, split_overrides
         from common.config.schema import EvaluationConfig
+        from common.runs.run import open_runs
 
         new_folder(output)
         paths, overrides = split_overrides(words)
         config = load_ensemble_config(overrides, methods[0] if len(methods) == 1 else None)
-        runs = tuple(existing_runs(paths))
+        runs = tuple(open_runs(paths))
         evaluation = EvaluationConfig(resamples=resamples, confidence=confidence)
         from workflows.ensemble import EnsembleRequest, make_ensembles  # takes seconds: after the checks
 

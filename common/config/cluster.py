@@ -1,13 +1,13 @@
 """The typed schema of conf/cluster/: where the jobs of a multirun run. Taken off before a run's configuration."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
-from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from omegaconf import DictConfig
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from common.config.base import StrictModel
+from common.config.explain import resolved, validated
 from common.errors import UserError
 
 
@@ -51,7 +51,7 @@ class SlurmConfig(StrictModel):
 
 
 ClusterConfig = HereConfig | LocalConfig | SlurmConfig
-_ADAPTER: TypeAdapter[ClusterConfig] = TypeAdapter(Annotated[ClusterConfig, Field(discriminator="name")])
+_MODELS: dict[Any, type[ClusterConfig]] = {"none": HereConfig, "local": LocalConfig, "slurm": SlurmConfig}
 
 
 def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
@@ -62,31 +62,13 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     """
     if node is None:
         return HereConfig()
-    values: Any = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else dict(node)
-    try:
-        cluster = _ADAPTER.validate_python(values)
-    except ValidationError as error:
-        raise UserError(_explain(error, values)) from error
+    values = resolved(node, "cluster") if isinstance(node, DictConfig) else dict(node)
+    if values.get("name") not in _MODELS:
+        raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
+    cluster = validated(_MODELS[values["name"]], values, "cluster")
     if isinstance(cluster, SlurmConfig) and cluster.pack > 1 and (cluster.nodes, cluster.tasks_per_node) != (1, 1):
         raise UserError(
             f"cluster.pack={cluster.pack} puts jobs of one process on one GPU: leave trainer.devices=1 and "
             "trainer.num_nodes=1, or set cluster.pack=1"
         )
     return cluster
-
-
-def known_keys() -> list[str]:
-    """Return the keys of all clusters, dotted."""
-    return sorted({f"cluster.{name}" for model in (LocalConfig, SlurmConfig) for name in model.model_fields})
-
-
-def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
-    fault = error.errors()[0]
-    key = ".".join(["cluster", *(str(part) for part in fault["loc"] if part != values.get("name"))])
-    if fault["type"] == "extra_forbidden":
-        known = known_keys()
-        near = difflib.get_close_matches(key, known, n=3, cutoff=0.6) or known
-        return f"unknown key {key}: did you mean {' or '.join(near)}?"
-    if fault["type"].startswith("union_tag"):
-        return f"cluster.name: {values.get('name')!r} is neither local nor slurm"
-    return f"{key}: {fault['msg']} (found {fault['input']!r})"

@@ -1,25 +1,33 @@
-"""From Hydra's composition to the typed, frozen configuration."""
+"""From Hydra's composition, or from keys of a section, to the typed, frozen configuration."""
 
+import difflib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
+from pydantic import BaseModel
+from yaml import YAMLError
 
 import common.config.resolvers  # noqa: F401 - what conf/sweep/folds.yaml counts with
-from common.config.cluster import ClusterConfig, check_cluster
-from common.config.explain import explain, explain_composition
+from common.config.cluster import LocalConfig, SlurmConfig, check_cluster
+from common.config.data import SourceConfig
+from common.config.explain import NEAREST, Model, known_keys, nearest, resolved, unknown_key, validated
 from common.config.overrides import check_words, quote_path
 from common.config.rules import check_rules
 from common.config.schema import Config
 from common.errors import UserError
 from common.paths import CONF
 from common.sweeps.records import VARIABLE
+
+_FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
@@ -57,26 +65,41 @@ def check_config(composed: DictConfig) -> Config:
         UserError: A key is unknown (the nearest right ones are named), a value has the wrong type or range, an
             interpolation does not resolve, or values contradict one another.
     """
-    try:
-        values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(f"configuration: {str(error).splitlines()[0]}") from error
-    _check_mode(check_cluster(values.pop("cluster", None)))  # where a run is trained is no part of the run
+    values = resolved(composed, "configuration")
+    cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
+    single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
+    if cluster.name != "none" and single and VARIABLE not in os.environ:  # set in a script of scripts/sbatch.py
+        raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        raise UserError(explain(error)) from error
+    # The data last: the settings of the sources come with their modules, which import large libraries.
+    validated(Config, {**values, "data": SourceConfig.model_construct()})
+    config = validated(Config, values)
     check_rules(config)
     return config
 
 
-def _check_mode(cluster: ClusterConfig) -> None:
-    """Only a multirun, or a script of scripts/sbatch.py, sends jobs to a cluster: a single run would stay here."""
-    single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
-    if cluster.name != "none" and single and VARIABLE not in os.environ:
-        raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add -m, python train.py -m ...")
+def typed_section(
+    model: type[Model], defaults: Mapping[str, Any], values: Model | Mapping[str, Any], section: str
+) -> Model:
+    """Return a section as its typed model.
+
+    Args:
+        model: Its type.
+        defaults: The keys of the YAML.
+        values: The section itself, or the keys that differ from the defaults.
+        section: What error messages call it.
+
+    Raises:
+        UserError: A key is unknown or a value does not fit.
+    """
+    if isinstance(values, model):
+        return values
+    changes = {}
+    for key, value in dict(values).items():
+        changes[key] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    merged = OmegaConf.merge(dict(defaults), changes)
+    return validated(model, OmegaConf.to_container(merged, resolve=True), section)
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
@@ -89,3 +112,54 @@ def check_override_order(overrides: Sequence[str]) -> None:
     if "profile" in groups and "experiment" in groups and groups.index("profile") < groups.index("experiment"):
         profile, experiment = (overrides[groups.index(name)] for name in ("profile", "experiment"))
         raise UserError(f"{profile} precedes {experiment} and would be overruled: type `{experiment} {profile}`")
+
+
+@contextmanager
+def explain_composition() -> Iterator[None]:
+    """Turn what Hydra says of a wrong override or a broken YAML file into one line.
+
+    Raises:
+        UserError: In place of Hydra's own errors.
+    """
+    try:
+        yield
+    except OverrideParseException as error:
+        raise UserError(f"cannot read the override {error.override!r}: quote what the shell or Hydra takes") from error
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(_explain_hydra(error)) from error
+
+
+def _explain_hydra(error: Exception) -> str:
+    cause = error.__cause__ if isinstance(error.__cause__, YAMLError) else error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    quoted = re.search(r"'([^']+)'", lines[0])
+    name = quoted.group(1) if quoted else ""
+    if isinstance(cause, YAMLError):
+        return "a YAML file cannot be read: " + ", ".join(lines)
+    if lines[0].startswith(_FROM_RESOLVER):
+        return lines[0].removeprefix(_FROM_RESOLVER)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        options = list(error.options or ())
+        near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5) or options[:NEAREST]
+        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all)"
+    if lines[0].startswith("Ambiguous value"):
+        return f"{name} names several values: add -m to train one run for each, python train.py -m ..."
+    if lines[0].startswith("Could not override"):
+        return _not_composed(name)
+    return " ".join(lines[:2])
+
+
+def _not_composed(key: str) -> str:
+    """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
+    known = [*known_keys(LocalConfig, node="cluster"), *known_keys(SlurmConfig, node="cluster")]
+    known += known_keys(Config, sources=set())
+    if key.startswith("data.") or not (key in known or nearest(key, known)):
+        known += known_keys(Config)
+    if key in known:
+        added = f"+{key}=<value>, or a key of a mapping as +{key}.<key>=<value>"
+        return f"{key} is in no file of conf/ that this run uses: add it as {added}"
+    stages = re.fullmatch(r"unfreeze\.stages\.(\w+)\.(\w+)", key)
+    if stages and f"unfreeze.stages.<name>.{stages.group(2)}" in known:
+        return f"unknown key {key}: this configuration has no stage {stages.group(1)} (see conf/unfreeze/)"
+    return unknown_key(key, known)

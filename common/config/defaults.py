@@ -1,5 +1,6 @@
 """The defaults of the configuration: conf/*.yaml, read without Hydra."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -26,18 +27,49 @@ def section_defaults(section: str) -> dict[str, Any]:
     A value that refers to a key elsewhere in the configuration is left out.
     """
     file, _, key = section.partition(":")
-    node: Any = OmegaConf.load(CONF / f"{file}.yaml")
+    node: Any = _load(file)
     if key:
         node = OmegaConf.select(node, key)
     return _resolved(node)
 
 
+def layered_section(section: str, layers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the keys of a section of conf/train.yaml, such as ``prepare``.
+
+    Args:
+        section: Its name.
+        layers: Files of conf/ that change it, such as "task/chromosomes"; the last one counts.
+    """
+    return dict(layered_value(section, layers))
+
+
+def layered_value(key: str, layers: Sequence[str] = ()) -> Any:
+    """Return the value of a key of conf/train.yaml, such as ``cache_dir``, as the layers change it."""
+    merged = OmegaConf.merge(*[_load(layer) for layer in ("train", *layers)])
+    return _plain(merged[key])
+
+
+def layered_choice(group: str, layers: Sequence[str] = ()) -> str:
+    """Return the option of a group, such as ``transform``, that conf/train.yaml and the layers choose."""
+    chosen = {}
+    for layer in ("train", *layers):
+        for entry in _load(layer).get("defaults", []):
+            if not isinstance(entry, str):
+                chosen |= {str(key).removeprefix("override /"): str(option) for key, option in entry.items()}
+    return chosen[group]
+
+
+def _load(name: str) -> DictConfig:
+    loaded = OmegaConf.load(CONF / f"{name}.yaml")
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
 def _load_option(group: str, option: str) -> DictConfig:
-    path = CONF / group / f"{option}.yaml"
-    if not path.is_file():
-        options = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+    if not (CONF / group / f"{option}.yaml").is_file():
+        options = ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml")))
         raise UserError(f"there is no {group}={option}: the options are {options}")
-    node: Any = OmegaConf.load(path)
+    node = _load(f"{group}/{option}")
     bases = [_load_option(group, base) for base in node.pop("defaults", [])]
     return DictConfig(OmegaConf.merge(*bases, node))
 
@@ -46,8 +78,11 @@ def _resolved(node: DictConfig) -> dict[str, Any]:
     values = {}
     for key in node:
         try:
-            value = OmegaConf.select(node, str(key))
+            values[str(key)] = _plain(OmegaConf.select(node, str(key)))
         except InterpolationKeyError:
             continue
-        values[str(key)] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
     return values
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from yaml import YAMLError
 
 from common.config.base import Probability, Share, StrictModel
-from common.config.explain import explain
+from common.config.explain import resolved, validated
 from common.errors import UserError
 from common.paths import ROOT
 
@@ -133,9 +133,6 @@ def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = Non
         complete.append(f"{method}.{override}" if of_method else override)
     try:
         merged = OmegaConf.merge(OmegaConf.load(FILE), OmegaConf.from_dotlist(complete))
-        values: Any = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-        return EnsembleConfig.model_validate(values)
-    except ValidationError as error:
-        raise UserError(explain(error, EnsembleConfig)) from error
     except (OmegaConfBaseException, YAMLError) as error:
         raise UserError(f"ensemble: {' '.join(str(error).splitlines()[:2])}") from error
+    return validated(EnsembleConfig, resolved(merged, "ensemble"))

@@ -10,17 +10,7 @@ PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "dat
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 # Hydra's flags, which argparse would also take abbreviated.
 FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")
-FLAGS = (
-    *FLAGS_WITH_VALUE,
-    "--help",
-    "--hydra-help",
-    "--version",
-    "--resolve",
-    "--run",
-    "--multirun",
-    "--shell-completion",
-)
-MULTIRUN = ("-m", "--multirun")
+FLAGS_ALONE = ("--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun", "--shell-completion")
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -31,7 +21,7 @@ def check_words(words: Sequence[str]) -> None:
     """
     for position, word in enumerate(words):
         flag = word.split("=")[0]
-        if word.startswith("--") and flag not in FLAGS:
+        if word.startswith("--") and flag not in FLAGS_WITH_VALUE + FLAGS_ALONE:
             raise UserError(f"there is no option {flag}: type key=value, such as +experiment=<name> or seed=1")
         after_flag = position > 0 and words[position - 1] in FLAGS_WITH_VALUE
         if word.startswith(("-", "~")) or after_flag:
@@ -39,16 +29,15 @@ def check_words(words: Sequence[str]) -> None:
         following = words[position + 1] if position + 1 < len(words) else ""
         if word == "=" or following.startswith("=") or (word.endswith("=") and following and "=" not in following):
             raise UserError(f"{word!r}: no blanks around =, type key=value")
-        if "=" not in word and (CONF / "experiment" / f"{word}.yaml").is_file():
-            raise UserError(f"{word!r} is not key=value: type +experiment={word}")
         if "=" not in word:
-            raise UserError(f"{word!r} is not key=value: type such as +experiment=<name> or seed=1")
+            is_experiment = (CONF / "experiment" / f"{word}.yaml").is_file()
+            example = f"+experiment={word}" if is_experiment else "such as +experiment=<name> or seed=1"
+            raise UserError(f"{word!r} is not key=value: type {example}")
 
 
-def is_multirun(words: Sequence[str] | None = None) -> bool:
-    """Tell whether a command line, by default this process's, asks for several jobs."""
-    words = sys.argv if words is None else words
-    return any(word in MULTIRUN or word.startswith("+sweep=") for word in words)
+def is_multirun() -> bool:
+    """Tell whether the command line of this process asks for several jobs."""
+    return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
 
 
 def quote_path(argument: str) -> str:

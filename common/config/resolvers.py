@@ -1,7 +1,6 @@
 """The number of folds of a sweep: the value of ``${all_folds:}`` in conf/sweep/folds.yaml."""
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from common.errors import UserError
@@ -20,12 +19,13 @@ def all_folds(*, _root_: DictConfig) -> int:
     Raises:
         UserError: The jobs may differ in it, the images must be read to know it, or there are no folds.
     """
-    overrides = _overrides(_root_)
+    overrides = OverridesParser.create().parse_overrides(list(_root_.hydra.overrides.task))
     if any(override.key_or_group == "split.fold" for override in overrides):
         return 1  # it is overridden
     swept = [override.get_key_element() for override in overrides if override.is_sweep_override()]
     for key in (*swept, *_root_.hydra.sweeper.params):
-        if _is_decisive(key):
+        name = key.lstrip("+~")
+        if name != "split.fold" and name.split(".")[0] in _DECISIVE_KEYS:
             raise UserError(f"{key} may change the number of folds from job to job: {_REMEDY}")
     data = _root_.data
     if _root_.split.test != "fold":
@@ -36,15 +36,6 @@ def all_folds(*, _root_: DictConfig) -> int:
     if _root_.protocol == "subject":
         return GIVEN_FOLDS.get(data.source, folds)
     return folds
-
-
-def _overrides(composed: DictConfig) -> list[Override]:
-    return OverridesParser.create().parse_overrides(list(composed.hydra.overrides.task))
-
-
-def _is_decisive(key: str) -> bool:
-    name = key.lstrip("+~")
-    return name != "split.fold" and name.split(".")[0] in _DECISIVE_KEYS
 
 
 OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)

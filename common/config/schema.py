@@ -9,52 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
-from common.config.data import (
-    BalanceConfig,
-    CanvasConfig,
-    DataConfig,
-    LoaderConfig,
-    PaperSplit,
-    PrepareConfig,
-    SourceConfig,
-    SplitConfig,
-    TransformConfig,
-    WithinPlacesConfig,
-)
-
-__all__ = [
-    "AssignmentConfig",
-    "AveragingConfig",
-    "BalanceConfig",
-    "CallbacksConfig",
-    "CanvasConfig",
-    "CheckAndAdjustConfig",
-    "CheckpointConfig",
-    "Config",
-    "DataConfig",
-    "EarlyBreakConfig",
-    "EarlyStoppingConfig",
-    "EvaluationConfig",
-    "HeadConfig",
-    "InferenceConfig",
-    "LevelConfig",
-    "LoaderConfig",
-    "LoggerConfig",
-    "LossConfig",
-    "ModelConfig",
-    "OptimizerConfig",
-    "PaperSplit",
-    "PrepareConfig",
-    "SchedulerConfig",
-    "SourceConfig",
-    "SplitConfig",
-    "StageConfig",
-    "TrainerConfig",
-    "TransformConfig",
-    "TriageConfig",
-    "UnfreezeConfig",
-    "WithinPlacesConfig",
-]
+from common.config.data import BalanceConfig as BalanceConfig
+from common.config.data import CanvasConfig as CanvasConfig
+from common.config.data import DataConfig as DataConfig
+from common.config.data import LoaderConfig as LoaderConfig
+from common.config.data import PaperSplit as PaperSplit
+from common.config.data import PrepareConfig as PrepareConfig
+from common.config.data import SourceConfig as SourceConfig
+from common.config.data import SplitConfig as SplitConfig
+from common.config.data import TransformConfig as TransformConfig
+from common.config.data import WithinPlacesConfig as WithinPlacesConfig
 
 
 class ModelConfig(StrictModel):

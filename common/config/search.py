@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from omegaconf import DictConfig, open_dict
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from common.config.base import StrictModel
-from common.config.explain import explain
+from common.config.explain import resolved, validated
 from common.errors import UserError
 
 Value = bool | int | float | str
@@ -96,13 +95,7 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
     """
     if "search" not in composed:
         raise UserError("no search space is named: add +search=<name>, such as +search=lr_batch (see conf/search)")
-    try:
-        values = OmegaConf.to_container(composed.search, resolve=True, throw_on_missing=True)
-        search = SearchConfig.model_validate(values)
-    except OmegaConfBaseException as error:
-        raise UserError(f"search: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        raise UserError(explain(error, SearchConfig, "search")) from error
+    search = validated(SearchConfig, resolved(composed.search, "search"), "search")
     rest = composed.copy()
     with open_dict(rest):
         del rest["search"]

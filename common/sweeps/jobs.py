@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from common.cli import files_explained, report_user_errors, warn
-from common.config.explain import explain_composition
+from common.config.compose import explain_composition
 from common.config.overrides import check_words, is_multirun, quote_path
 from common.errors import UserError
 from common.preemption import watched

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from common.config.compose import typed_section
 from common.config.data import SourceConfig
 from common.config.defaults import group_defaults
-from common.config.layers import typed_section
 from datamodules.manifest.manifest import Listing, Manifest
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import _registry

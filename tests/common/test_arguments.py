@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from common import arguments
+from common.arguments import existing_predictions, new_folder
 from common.errors import UserError
 from common.runs.run import Run
 
@@ -19,41 +18,22 @@ def run(tmp_path):
     return run
 
 
-def test_runs_are_named_by_folder_or_file(run):
-    assert arguments.existing_runs([run.folder]) == [run]
-    assert arguments.finished_runs([run.folder / "predictions.parquet"]) == [run]
-    assert arguments.existing_predictions([run.folder]) == [run.folder / "predictions.parquet"]
+def test_predictions_are_named_by_folder_or_file(run):
+    file = run.folder / "predictions.parquet"
+    assert existing_predictions([run.folder]) == existing_predictions([file]) == [file]
 
 
-@pytest.mark.parametrize("check", [arguments.existing_runs, arguments.finished_runs, arguments.existing_predictions])
-def test_a_missing_or_repeated_run_is_named(run, tmp_path, check):
-    with pytest.raises(UserError, match="missing"):
-        check([run.folder, tmp_path / "missing"])
-    with pytest.raises(UserError, match="twice"):
-        check([run.folder, run.folder / "predictions.parquet"])
+@pytest.mark.parametrize(("path", "words"), [("missing", "missing"), ("seed=0", "twice"), ("seed=0/status.json", "js")])
+def test_what_is_no_predictions_or_repeated_is_named(run, tmp_path, path, words):
+    with pytest.raises(UserError, match=words):
+        existing_predictions([run.folder, tmp_path / path])
 
 
-def test_an_unfinished_run_is_named(run):
-    run.write_status("failed")
-    with pytest.raises(UserError, match="failed"):
-        arguments.finished_runs([run.folder])
-
-
-@pytest.mark.parametrize("paths", [[], [Path("missing.png")]])
-def test_images_must_exist(paths):
-    with pytest.raises(UserError, match="images"):
-        arguments.existing_images(paths)
-
-
-def test_outputs_must_be_new(run, tmp_path):
-    arguments.new_file(tmp_path / "new.csv", "--csv", ".csv")
-    arguments.new_folder(tmp_path / "new")
-    with pytest.raises(UserError, match="--csv .*new.png"):
-        arguments.new_file(tmp_path / "new.png", "--csv", ".csv")
-    with pytest.raises(UserError, match="--output"):
-        arguments.new_file(run.folder / "predictions.parquet", "--output", ".parquet")
-    with pytest.raises(UserError, match="--output"):
-        arguments.new_folder(run.folder)
+def test_output_folders_must_be_new(run, tmp_path):
+    new_folder(tmp_path / "new")
+    for taken in (run.folder, run.folder / "status.json"):
+        with pytest.raises(UserError, match=f"--output {taken}"):
+            new_folder(taken)
 
 
 def test_checks_import_no_large_library():

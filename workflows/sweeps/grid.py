@@ -11,8 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from common.compat import expand_sweep
-from common.config.compose import check_config, check_override_order
-from common.config.explain import explain_composition
+from common.config.compose import check_config, check_override_order, explain_composition
 from common.config.search import take_search
 from common.paths import ROOT
 from workflows.tuning.space import check_space

@@ -2,8 +2,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from common.config.cluster import HereConfig, LocalConfig, SlurmConfig, check_cluster
-from common.config.compose import check_config
-from common.config.explain import explain_composition
+from common.config.compose import check_config, explain_composition
 from common.errors import UserError
 from tests.helpers.training import SMALL, composed
 
@@ -34,7 +33,7 @@ def test_where_a_run_is_trained_is_no_part_of_its_configuration():
     ("values", "said"),
     [
         ({"name": "slurm", "partion": "gpu"}, "unknown key cluster.partion: did you mean cluster.partition"),
-        ({"name": "slurm", "pack": 0}, r"cluster\.pack: .*found 0"),
+        ({"name": "slurm", "pack": 0}, r"cluster\.pack: .*got 0"),
         ({"name": "pbs"}, "cluster.name: 'pbs' is neither local nor slurm"),
         ({"name": "slurm", "pack": 2, "nodes": 2}, r"cluster\.pack=2 puts jobs of one process on one GPU"),
         ({"name": "local", "jobs": "many"}, r"cluster\.jobs"),
