@@ -33,41 +33,28 @@ first weights, TensorFlow's default, since paper 002 names none. Those of 2012 (
 long training of 2012, over a few epochs of little data the loss stays where it was.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
 from common.errors import UserError
-from lightning_modules.networks.dense_top_cnn import DenseTopCnn, Init, conv_act
+from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 
-# timm reads this name from the module when the function below is registered, so it stands before it.
-default_cfgs = generate_default_cfgs(
-    {
-        "alexnet": {
-            "input_size": (3, 227, 227),
-            "min_input_size": (3, 67, 67),
-            "pool_size": (6, 6),
-            "fixed_input_size": True,  # the first dense layer is as wide as the image makes it: timm says img_size
-            "interpolation": "bilinear",
-            "crop_pct": 1.0,
-            "mean": (0.485, 0.456, 0.406),
-            "std": (1 / 255, 1 / 255, 1 / 255),  # 2012, section 2: pixel values of 0 to 255, the mean taken off
-            "first_conv": "conv1",
-            "classifier": "fc",
-            "license": "apache-2.0",
-        }
-    }
-)
+# Pixel values of 0 to 255, the mean taken off (2012, section 2). The first dense layer is as wide as the image makes
+# it, so that timm says img_size.
+PIXELS = {"mean": (0.485, 0.456, 0.406), "std": (1 / 255, 1 / 255, 1 / 255), "fixed_input_size": True}
+
+# timm reads this name from the module when the function below is registered, so it comes before it.
+default_cfgs = generate_default_cfgs({"alexnet": default_cfg(227, 67, 6, **PIXELS)})
 
 
-def alexnet_stages(in_chans: int, groups: int) -> list[list[tuple[str, nn.Module]]]:
+def alexnet_stages(in_chans: int, groups: int) -> list[Layers]:
     """Make AlexNet's five convolutions, each with its ReLU and, the first two, with normalisation; without pools.
 
     Args:
         in_chans: Channels of the image.
-        groups: Halves (2) or the whole (1) of the channels that a filter of conv2, conv4 and conv5 sees.
+        groups: 1: each filter sees all channels. 2: conv2, conv4 and conv5 in two halves, as on two GPUs in 2012.
 
     Returns:
         Five lists of names and layers (2012, section 3.5).
@@ -86,35 +73,21 @@ def alexnet_stages(in_chans: int, groups: int) -> list[list[tuple[str, nn.Module
     ]
 
 
-class AlexNet(DenseTopCnn):
-    """AlexNet (2012); see the top of this file. Further arguments are those of :class:`DenseTopCnn`.
-
-    Args:
-        groups: 1: each filter sees all channels. 2: conv2, conv4 and conv5 in two halves, as on two GPUs in 2012.
-        units: Widths of the dense layers.
-    """
-
-    def __init__(
-        self,
-        num_classes: int = 1000,
-        in_chans: int = 3,
-        img_size: int | tuple[int, int] = 227,
-        groups: int = 1,
-        units: Sequence[int] = (4096, 4096),
-        drop_rate: float = 0.5,
-        global_pool: str = "flatten",
-        init: Init = "xavier",
-    ) -> None:
-        layers = []
-        for number, stage in enumerate(alexnet_stages(in_chans, groups), start=1):
-            layers += stage + ([(f"pool{number}", nn.MaxPool2d(3, stride=2))] if number in (1, 2, 5) else [])
-        taps = ("pool1", "pool2", "pool5")
-        super().__init__(layers, taps, units, img_size, num_classes, in_chans, drop_rate, global_pool, init)
-
-
 def _response_norm() -> nn.LocalResponseNorm:
     # 2012, 3.3: n=5, k=2, alpha=1e-4 on the sum of squares, beta=0.75; torch takes their mean, hence alpha times n.
     return nn.LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
+
+
+class AlexNet(DenseTopCnn):
+    """AlexNet (2012); see the top of this file, :func:`alexnet_stages` and :class:`DenseTopCnn`."""
+
+    def __init__(self, in_chans: int = 3, img_size: int | tuple[int, int] = 227, groups: int = 1, **top: Any) -> None:
+        layers: Layers = []
+        for number, stage in enumerate(alexnet_stages(in_chans, groups), start=1):
+            layers += stage
+            if number in (1, 2, 5):
+                layers.append((f"pool{number}", nn.MaxPool2d(3, stride=2)))
+        super().__init__(layers, ("pool1", "pool2", "pool5"), in_chans, img_size, **top)
 
 
 @register_model

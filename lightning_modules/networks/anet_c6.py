@@ -43,7 +43,6 @@ pixels are AlexNet's. Ours: conv6, made as conv5; one tower, since the paper tra
 weights, the default of TensorFlow, in which it was written.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from timm.layers.helpers import to_2tuple
@@ -51,30 +50,11 @@ from timm.layers.pool2d_same import create_pool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from common.errors import UserError
-from lightning_modules.networks.alexnet import alexnet_stages
-from lightning_modules.networks.dense_top_cnn import DenseTopCnn, Init, conv_act
+from lightning_modules.networks.alexnet import PIXELS, alexnet_stages
+from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 
-# timm reads this name from the module when the function below is registered, so it stands before it.
-default_cfgs = generate_default_cfgs(
-    {
-        "anet_c6": {
-            "num_classes": 24,
-            "input_size": (3, 227, 227),
-            "min_input_size": (3, 131, 131),
-            "pool_size": (2, 2),
-            "fixed_input_size": True,  # the first dense layer is as wide as the image makes it: timm says img_size
-            "interpolation": "bilinear",
-            "crop_pct": 1.0,
-            "mean": (0.485, 0.456, 0.406),
-            "std": (1 / 255, 1 / 255, 1 / 255),  # as AlexNet: pixel values of 0 to 255, the mean taken off
-            "first_conv": "conv1",
-            "classifier": "fc",
-            "license": "apache-2.0",
-        }
-    }
-)
-
-Pools = Literal["auto", "four", "five", "six"]
+# timm reads this name from the module when the function below is registered, so it comes before it.
+default_cfgs = generate_default_cfgs({"anet_c6": default_cfg(227, 131, 2, **PIXELS, num_classes=24)})
 
 # Reading -> numbers of the convolutions that a pool follows, and its padding (see the top of this file).
 POOLS: dict[str, tuple[tuple[int, ...], str | int]] = {
@@ -82,20 +62,18 @@ POOLS: dict[str, tuple[tuple[int, ...], str | int]] = {
     "five": ((1, 2, 3, 5, 6), "same"),
     "six": ((1, 2, 3, 4, 5, 6), "same"),
 }
-
-
 LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leave nothing
 
 
 class ANetC6(DenseTopCnn):
-    """ANet-c6 (paper 002, section 2); see the top of this file.
-
-    Further arguments are those of :class:`lightning_modules.networks.dense_top_cnn.DenseTopCnn`.
+    """ANet-c6 (paper 002, section 2); see the top of this file and :class:`DenseTopCnn`.
 
     Args:
-        pools: How the paper's pools are read: "four", "five" or "six".
-        groups: 1: each filter sees all channels. 2: conv2, conv4 and conv5 in two halves, as in 2012.
-        units: Widths of the dense layers.
+        in_chans: Channels of the image.
+        img_size: Of the images, in pixels.
+        pools: How the paper's pools are read: "four", "five" or "six"; "auto" chooses by the size.
+        groups: As in :func:`lightning_modules.networks.alexnet.alexnet_stages`.
+        top: Arguments of :class:`DenseTopCnn`.
 
     Raises:
         UserError: No such reading, or images too small for it.
@@ -103,32 +81,26 @@ class ANetC6(DenseTopCnn):
 
     def __init__(
         self,
-        num_classes: int = 24,
         in_chans: int = 3,
         img_size: int | tuple[int, int] = 227,
-        pools: Pools = "four",
+        pools: Literal["auto", "four", "five", "six"] = "four",
         groups: int = 1,
-        units: Sequence[int] = (4096, 4096),
-        drop_rate: float = 0.5,
-        global_pool: str = "flatten",
-        init: Init = "xavier",
+        **top: Any,
     ) -> None:
         if pools == "auto":
-            if min(to_2tuple(img_size)) >= LEAST_OF_FOUR:
-                pools = "four"
-            else:
-                pools = "five"
+            pools = "four" if min(to_2tuple(img_size)) >= LEAST_OF_FOUR else "five"
         if pools not in POOLS:
             raise UserError(f"model.args.pools={pools}: say one of auto, {', '.join(POOLS)}")
         pooled, padding = POOLS[pools]
-        layers = []
+        layers: Layers = []
         stages = [*alexnet_stages(in_chans, groups), conv_act(6, 256, 256, 3, padding=1)]
         for number, stage in enumerate(stages, start=1):
             layers += stage
             if number in pooled:
-                layers.append((f"pool{number}", create_pool2d("max", 3, 2, padding=padding)))
+                pool = create_pool2d("max", 3, 2, padding=padding)  # type: ignore[no-untyped-call]
+                layers.append((f"pool{number}", pool))
         taps = ("pool1", "pool2", "pool5", "pool6")  # those that all readings have
-        super().__init__(layers, taps, units, img_size, num_classes, in_chans, drop_rate, global_pool, init)
+        super().__init__(layers, taps, in_chans, img_size, **top)
 
 
 @register_model

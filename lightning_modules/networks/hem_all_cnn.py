@@ -43,39 +43,23 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 from common.errors import UserError
-from lightning_modules.networks.dense_top_cnn import DenseTopCnn, Init, conv_act
+from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act, default_cfg
 
 FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}  # paper 003, 4.1, in its two readings
 
-# timm reads this name from the module when the function below is registered, so it stands before it.
-default_cfgs = generate_default_cfgs(
-    {
-        "hem_all_cnn": {
-            "num_classes": 2,
-            "input_size": (3, 256, 256),
-            "min_input_size": (3, 32, 32),
-            "pool_size": (8, 8),
-            "fixed_input_size": True,  # the first dense layer is as wide as the image makes it: timm says img_size
-            "interpolation": "bilinear",
-            "crop_pct": 1.0,
-            "mean": (0.0, 0.0, 0.0),
-            "std": (1.0, 1.0, 1.0),
-            "first_conv": "conv1",
-            "classifier": "fc",
-            "license": "apache-2.0",
-        }
-    }
-)
+# timm reads this name from the module when the function below is registered, so it comes before it.
+default_cfgs = generate_default_cfgs({"hem_all_cnn": default_cfg(256, 32, 8, num_classes=2, fixed_input_size=True)})
 
 
 class HemAllCnn(DenseTopCnn):
     """Five 5x5 convolutions and two dense layers (paper 003, section 4.1); see the top of this file.
 
-    Further arguments are those of :class:`lightning_modules.networks.dense_top_cnn.DenseTopCnn`.
-
     Args:
+        in_chans: Channels of the image.
+        img_size: Of the images, in pixels.
         start: Filters of the first convolution, 64 or 32.
         units: Widths of the dense layers.
+        top: Arguments of :class:`DenseTopCnn`.
 
     Raises:
         UserError: Another start, or images below 32 pixels.
@@ -83,25 +67,22 @@ class HemAllCnn(DenseTopCnn):
 
     def __init__(
         self,
-        num_classes: int = 2,
         in_chans: int = 3,
         img_size: int | tuple[int, int] = 256,
         start: int = 64,
         units: Sequence[int] = (1024, 1024),
-        drop_rate: float = 0.5,
-        global_pool: str = "flatten",
-        init: Init = "xavier",
+        **top: Any,
     ) -> None:
         if start not in FILTERS:
             raise UserError(f"model.args.start={start}: say 64 (the paper's shapes) or 32 (its count of filters)")
-        layers = []
+        layers: Layers = []
         before = in_chans
         for number, filters in enumerate(FILTERS[start], start=1):
             layers += conv_act(number, before, filters, 5, padding="same")
             layers.append((f"pool{number}", nn.MaxPool2d(2)))
             before = filters
         taps = [f"pool{number}" for number in range(1, 6)]
-        super().__init__(layers, taps, units, img_size, num_classes, in_chans, drop_rate, global_pool, init)
+        super().__init__(layers, taps, in_chans, img_size, units=units, **top)
 
 
 @register_model

@@ -26,30 +26,19 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
+from lightning_modules.networks.layered_cnn import LayeredCnn, Layers, conv_act, default_cfg
+
 CHANNELS = (32, 64, 128, 256)  # paper 004, 3.2: the filters double with each layer
 POOLS = (2, 2, 3, 5)  # paper 004, 3.2: the max-pools grow with depth
 
-# timm reads this name from the module when the function below is registered, so it stands before it.
-default_cfgs = generate_default_cfgs(
-    {
-        "scratch_cnn": {
-            "input_size": (3, 300, 300),
-            "min_input_size": (3, 60, 60),
-            "pool_size": (5, 5),
-            "interpolation": "bilinear",
-            "crop_pct": 1.0,
-            "mean": (0.0, 0.0, 0.0),
-            "std": (1.0, 1.0, 1.0),
-            "first_conv": "conv1",
-            "classifier": "fc",
-            "license": "apache-2.0",
-        }
-    }
-)
+# timm reads this name from the module when the function below is registered, so it comes before it.
+default_cfgs = generate_default_cfgs({"scratch_cnn": default_cfg(300, 60, 5)})
 
 
-class ScratchCnn(nn.Module):
-    """Four convolutions and growing max-pools (paper 004, section 3.2); keeps timm's model contract.
+class ScratchCnn(LayeredCnn):
+    """Four convolutions and growing max-pools (paper 004, section 3.2), for images of any size from 60 pixels.
+
+    Its first weights are the default of Keras, in which the paper was written: it names none.
 
     Args:
         num_classes: Outputs of the classifier ``fc``; 0 leaves the pooled features.
@@ -61,67 +50,28 @@ class ScratchCnn(nn.Module):
     def __init__(
         self, num_classes: int = 1000, in_chans: int = 3, global_pool: str = "avg", drop_rate: float = 0.0
     ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.num_features = self.head_hidden_size = CHANNELS[-1]
-        self.feature_info: list[dict[str, Any]] = []
+        layers: Layers = []
         before = in_chans
-        reduction = 1
         for number, (channels, pool) in enumerate(zip(CHANNELS, POOLS, strict=True), start=1):
-            self.add_module(f"conv{number}", nn.Conv2d(before, channels, kernel_size=3, padding="same"))
-            self.add_module(f"act{number}", nn.ReLU())
-            self.add_module(f"pool{number}", nn.MaxPool2d(pool))
+            layers += conv_act(number, before, channels, 3, padding="same")
+            layers.append((f"pool{number}", nn.MaxPool2d(pool)))
             before = channels
-            reduction = reduction * pool
-            self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": f"pool{number}"})
-        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
+        taps = [f"pool{number}" for number in range(1, 5)]
+        super().__init__(layers, taps, in_chans, img_size=60, init="xavier")
         self.head_drop = nn.Dropout(drop_rate)
-        if num_classes:
-            self.fc = nn.Linear(self.num_features, num_classes)
-        else:
-            self.fc = nn.Identity()
-        self.apply(_initialise)
-
-    def forward_features(self, image: torch.Tensor) -> torch.Tensor:
-        """Map images (B, C, H, W), H and W at least 60, to features (B, 256, H // 60, W // 60)."""
-        x = image
-        for number in range(1, len(CHANNELS) + 1):
-            for layer in ("conv", "act", "pool"):
-                x = self.get_submodule(f"{layer}{number}")(x)
-        return x
+        self.reset_classifier(num_classes, global_pool)
+        self.initialise_all()
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Pool the features (B, 256, h, w) and classify: (B, num_classes), or (B, 256) with ``pre_logits``."""
         x = self.head_drop(self.global_pool(x))
-        if pre_logits:
-            return x
-        return self.fc(x)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Map images (B, C, H, W) to logits (B, num_classes)."""
-        return self.forward_head(self.forward_features(image))
-
-    def get_classifier(self) -> nn.Module:
-        """Return the last layer."""
-        return self.fc
+        return x if pre_logits else self.fc(x)
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Put a fresh last layer with ``num_classes`` outputs (0: none) and, where given, another pooling."""
-        self.num_classes = num_classes
         if global_pool is not None:
             self.global_pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=bool(global_pool))
-        if num_classes:
-            self.fc = nn.Linear(self.num_features, num_classes)
-        else:
-            self.fc = nn.Identity()
-        _initialise(self.fc)
-
-
-def _initialise(module: nn.Module) -> None:
-    # ours: the paper names no initialisation and was written in Keras, whose default this is.
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+        self.set_classifier(num_classes)
 
 
 @register_model

@@ -1,0 +1,314 @@
+"""The papers' own networks: their tables, timm's contract, their heads, first weights and errors."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from common.errors import UserError
+from lightning_modules.backbones.backbone import build_backbone, count_parameters
+from lightning_modules.backbones.heads import build_head
+
+NARROW = {"units": (8, 8)}  # most of the time and memory are the dense layers
+DENSE_TOP = ["alexnet", "anet_c6", "hem_all_cnn"]
+
+# Name -> arguments, side of the smallest images; channels and reductions of timm's features.
+SMALLEST = {
+    "alexnet": (NARROW, 67, (96, 256, 256), (8, 16, 32)),
+    "anet_c6": (NARROW, 131, (96, 256, 256, 256), (8, 16, 32, 64)),
+    "hem_all_cnn": (NARROW, 32, (64, 128, 256, 512, 512), (2, 4, 8, 16, 32)),
+    "scratch_cnn": ({}, 60, (32, 64, 128, 256), (2, 4, 12, 60)),
+}
+# The tables at the top of the modules: name, arguments, side of the image -> for each convolution its channels, the
+# side of its map and of the pool behind it.
+ALEXNET = [(96, 55, 27), (256, 27, 13), (384, 13, None), (384, 13, None), (256, 13, 6)]
+TABLES = [
+    ("alexnet", {}, 227, ALEXNET),
+    ("anet_c6", {"pools": "four"}, 227, [*ALEXNET, (256, 6, 2)]),
+    ("anet_c6", {"pools": "five"}, 227,
+     [(96, 55, 28), (256, 28, 14), (384, 14, 7), (384, 7, None), (256, 7, 4), (256, 4, 2)]),
+    ("anet_c6", {"pools": "six"}, 227,
+     [(96, 55, 28), (256, 28, 14), (384, 14, 7), (384, 7, 4), (256, 4, 2), (256, 2, 1)]),
+    ("hem_all_cnn", {}, 256, [(64, 256, 128), (128, 128, 64), (256, 64, 32), (512, 32, 16), (512, 16, 8)]),
+    ("hem_all_cnn", {}, 64, [(64, 64, 32), (128, 32, 16), (256, 16, 8), (512, 8, 4), (512, 4, 2)]),
+    ("hem_all_cnn", {}, 32, [(64, 32, 16), (128, 16, 8), (256, 8, 4), (512, 4, 2), (512, 2, 1)]),
+    ("hem_all_cnn", {"start": 32}, 32, [(32, 32, 16), (64, 16, 8), (128, 8, 4), (256, 4, 2), (512, 2, 1)]),
+    ("scratch_cnn", {}, 300, [(32, 300, 150), (64, 150, 75), (128, 75, 25), (256, 25, 5)]),
+]  # fmt: skip
+ANET_CONVOLUTIONS = 34_944 + 614_656 + 885_120 + 1_327_488 + 884_992 + 590_080
+# Name, arguments, parameters of the first dense layer and of the whole network.
+PARAMETERS = [
+    ("alexnet", {}, 37_752_832, 62_378_344),
+    ("alexnet", {"groups": 2}, 37_752_832, 60_965_224),
+    ("anet_c6", {"pools": "four"}, 4_198_400, 25_415_320),
+    ("anet_c6", {"pools": "five"}, 4_198_400, 25_415_320),
+    ("anet_c6", {"pools": "six"}, 1_052_672, ANET_CONVOLUTIONS + 1_052_672 + 16_781_312 + 98_328),
+    ("hem_all_cnn", {"start": 64}, 33_555_456, 45_467_778),
+    ("hem_all_cnn", {"start": 32}, 33_555_456, 38_962_498),
+    ("hem_all_cnn", {"img_size": 64}, 2_098_176, 10_860_672 + 2_098_176 + 1_049_600 + 2_050),
+    ("hem_all_cnn", {"img_size": 32}, 525_312, 10_860_672 + 525_312 + 1_049_600 + 2_050),
+]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def create(name: str, num_classes: int = 3, **args) -> nn.Module:
+    """Return the narrow network, for its smallest images if no size is given."""
+    narrow, size, *_ = SMALLEST[name]
+    if name == "scratch_cnn":  # takes images of any size, and has no dense layers
+        args = {}
+    else:
+        args = {"img_size": size, **narrow, **args}
+    return timm.create_model(name, num_classes=num_classes, **args).eval()
+
+
+def smallest_image(name: str, count: int = 1) -> torch.Tensor:
+    size = SMALLEST[name][1]
+    return torch.rand(count, 3, size, size)
+
+
+@pytest.mark.parametrize(("name", "args", "size", "table"), TABLES)
+def test_layer_shapes_are_those_of_the_table(name, args, size, table):
+    network = create(name, img_size=size, **args)
+    shapes = {}
+    for child, module in network.named_children():
+        record = lambda _m, _i, output, child=child: shapes.__setitem__(child, tuple(output.shape[1:]))  # noqa: E731
+        module.register_forward_hook(record)
+    with torch.no_grad():
+        network(torch.zeros(1, 3, size, size))
+    expected = {"fc": (3,)}
+    for number, (channels, side, pooled) in enumerate(table, start=1):
+        for layer in ("conv", "act", "norm"):
+            if layer != "norm" or (name in ("alexnet", "anet_c6") and number < 3):
+                expected[f"{layer}{number}"] = (channels, side, side)
+        if pooled:
+            expected[f"pool{number}"] = (channels, pooled, pooled)
+    assert {child: shapes[child] for child in expected} == expected
+    assert shapes.keys() - expected.keys() <= {"pre_logits", "global_pool", "head_drop"}
+
+
+@pytest.mark.parametrize(("name", "args", "first_dense", "total"), PARAMETERS)
+def test_parameters_are_those_of_the_table(name, args, first_dense, total):
+    with torch.device("meta"):  # 62 million numbers without their memory
+        network = timm.create_model(name, **args)
+    assert count_parameters(network.pre_logits.dense1).total == first_dense
+    assert count_parameters(network).total == total
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_contract_of_timm(name):
+    network, image = create(name), smallest_image(name, 2)
+    _, _, channels, reductions = SMALLEST[name]
+    features = network.forward_features(image)
+    assert features.shape == (2, network.num_features, 1, 1) == (2, channels[-1], 1, 1)
+    assert network.forward_head(features, pre_logits=True).shape == (2, network.head_hidden_size)
+    assert torch.equal(network(image), network.forward_head(features))
+    assert isinstance(network.get_classifier(), nn.Linear)
+    assert tuple(info["num_chs"] for info in network.feature_info) == channels
+    assert tuple(info["reduction"] for info in network.feature_info) == reductions
+    _, size, *_ = SMALLEST[name]
+    assert network.pretrained_cfg["min_input_size"] == (3, size, size)
+    args = {} if name == "scratch_cnn" else {"img_size": size, **NARROW}
+    indices = tuple(range(len(channels)))
+    maps = timm.create_model(name, features_only=True, out_indices=indices, **args)(smallest_image(name))
+    assert [map_.shape[1] for map_ in maps] == list(channels)
+
+
+def test_pixels_are_those_of_2012_or_from_0_to_1():
+    for name in ("alexnet", "anet_c6"):
+        assert timm.get_pretrained_cfg(name).std == pytest.approx((1 / 255,) * 3)
+    for name in ("hem_all_cnn", "scratch_cnn"):
+        assert (timm.get_pretrained_cfg(name).mean, timm.get_pretrained_cfg(name).std) == ((0.0,) * 3, (1.0,) * 3)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_classifier_can_be_reset(name):
+    network, image = create(name, 0).double(), smallest_image(name).double()
+    assert network(image).shape == (1, network.head_hidden_size)
+    network.reset_classifier(5)
+    assert network.num_classes == 5
+    assert network(image).shape == (1, 5)
+    assert network(image).dtype == torch.float64
+    network.reset_classifier(0, global_pool="")
+    assert network(image).shape == (1, network.num_features, 1, 1)
+
+
+def test_other_pooling_before_dense_layers_is_an_error():
+    network = create("alexnet", 0, global_pool="")
+    with pytest.raises(UserError, match="num_classes=5 with global_pool=''"):
+        network.reset_classifier(5)
+    with pytest.raises(UserError, match="global_pool=avg"):
+        network.reset_classifier(5, global_pool="avg")
+
+
+@pytest.mark.parametrize("name", DENSE_TOP)
+def test_the_head_list_computes_what_the_networks_own_head_does(name):
+    network = create(name)
+    _, size, *_ = SMALLEST[name]
+    backbone = build_backbone(name, NARROW, None, size)
+    layers = ["flatten", {"dense": 8}, {"dropout": 0.5}, {"dense": 8}, {"dropout": 0.5}]
+    head = build_head(layers, backbone.out_shape, 3).eval()
+    assert set(backbone.removed) == {"pre_logits", "fc"}
+    own = [*network.pre_logits.parameters(), *network.fc.parameters()]
+    with torch.no_grad():
+        for theirs, ours in zip(head.parameters(), own, strict=True):
+            theirs.copy_(ours)
+        features = network.forward_features(smallest_image(name))
+        assert torch.allclose(head(features), network.forward_head(features), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "count"),
+    [
+        (["flatten", {"dense": 256}, {"dropout": 0.5}], 6400 * 256 + 256 + 257),
+        (["flatten", {"dropout": 0.5}, {"dense": 256}, {"dropout": 0.5}], 6400 * 256 + 256 + 257),
+        (["flatten", {"dropout": 0.5}, {"dense": 128}, {"dropout": 0.5}], 6400 * 128 + 128 + 129),
+        (["flatten", {"dense": 256}, {"dense": 256}], 6400 * 256 + 256 + 256 * 256 + 256 + 257),
+    ],
+)
+def test_the_four_heads_of_paper_004_fit_on_the_scratch_cnn(layers, count):
+    backbone = build_backbone("scratch_cnn", {}, None, 300)
+    head = build_head(layers, backbone.out_shape, 1)
+    assert count_parameters(backbone.module).total == 896 + 18_496 + 73_856 + 295_168
+    assert count_parameters(head).total == count
+    assert head(torch.zeros(2, 256, 5, 5)).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("alexnet", "norm1"), ("alexnet", "pool2"), ("alexnet", "conv4"), ("anet_c6", "pool1"), ("anet_c6", "pool5"),
+        ("anet_c6", "conv6"), ("hem_all_cnn", "conv1"), ("hem_all_cnn", "pool3"), ("hem_all_cnn", "act5"),
+    ],
+)  # fmt: skip
+def test_a_cut_gives_what_the_uncut_network_has_there(name, cut):
+    network, image = create(name), smallest_image(name, 2)
+    _, size, *_ = SMALLEST[name]
+    backbone = build_backbone(name, NARROW, cut, size)
+    own = backbone.module.state_dict()
+    backbone.module.load_state_dict({key: value for key, value in network.state_dict().items() if key in own})
+    outputs = []
+    network.get_submodule(cut).register_forward_hook(lambda _m, _i, output: outputs.append(output))
+    with torch.no_grad():
+        network(image)
+        assert torch.equal(backbone.module.eval().forward_features(image), outputs[0])
+    assert backbone.out_shape == tuple(outputs[0].shape[1:])
+
+
+@pytest.mark.parametrize("name", DENSE_TOP)
+def test_gradients_reach_every_parameter(name):
+    network = create(name, units=(64, 64)).train()
+    network(smallest_image(name, 4) * 50).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "fans"),
+    [
+        ("alexnet", "conv3", 9 * (256 + 384)),
+        ("scratch_cnn", "conv3", 9 * (64 + 128)),
+        ("hem_all_cnn", "conv4", 25 * (256 + 512)),
+        ("hem_all_cnn", "pre_logits.dense1", 512 + 1024),
+        ("hem_all_cnn", "pre_logits.dense2", 1024 + 1024),
+    ],
+)
+def test_the_first_weights_are_xaviers(name, layer, fans):
+    args = {"units": (1024, 1024)} if name == "hem_all_cnn" else {}
+    module, limit = create(name, **args).get_submodule(layer), (6 / fans) ** 0.5
+    assert 0.95 * limit < module.weight.abs().max() <= limit
+    assert module.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.05)
+    assert not module.bias.any()
+
+
+def test_the_first_weights_of_2012_are_an_option():
+    network = create("alexnet", init="gaussian")
+    assert network.conv3.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    biases = {name: set(p.tolist()) for name, p in network.named_parameters() if name.endswith("bias")}
+    ones = {"conv2.bias", "conv4.bias", "conv5.bias", "pre_logits.dense1.bias", "pre_logits.dense2.bias"}
+    assert {name for name, values in biases.items() if values == {1.0}} == ones
+    assert {name for name, values in biases.items() if values == {0.0}} == {"conv1.bias", "conv3.bias", "fc.bias"}
+    network.reset_classifier(1000)
+    assert network.fc.weight.std().item() == pytest.approx(0.01, rel=0.1)
+
+
+def test_dropout_is_one_half_unless_given():
+    assert [module.p for module in create("alexnet").modules() if isinstance(module, nn.Dropout)] == [0.5, 0.5]
+    assert create("alexnet", drop_rate=0.2).pre_logits.dropout2.p == 0.2
+
+
+@pytest.mark.parametrize(("name", "norm"), [("alexnet", "norm1"), ("alexnet", "norm2"), ("anet_c6", "norm1")])
+def test_the_response_normalisation_is_the_formula_of_2012(name, norm):
+    activity = torch.rand(1, 12, 2, 2, generator=torch.Generator().manual_seed(0)).double() * 200
+    expected = torch.empty_like(activity)
+    for channel in range(12):
+        near = activity[:, max(0, channel - 2) : channel + 3]
+        expected[:, channel] = activity[:, channel] / (2 + 1e-4 * near.square().sum(1)) ** 0.75
+    assert torch.allclose(create(name).get_submodule(norm)(activity), expected)
+    assert not torch.allclose(expected, activity * 2**-0.75, rtol=0.1)
+
+
+def test_pixels_reach_the_first_convolution_unpadded_and_pools_overlap():
+    network = create("alexnet")
+    assert network.conv1.padding == (0, 0)
+    assert [(pool.kernel_size, pool.stride) for pool in (network.pool1, network.pool2, network.pool5)] == [(3, 2)] * 3
+
+
+def test_two_groups_see_half_of_the_channels_each():
+    network = create("alexnet", groups=2)
+    maps = torch.rand(1, 96, 5, 5)
+    other = maps.clone()
+    other[:, 48:] = 0  # the second GPU's channels
+    before, after = network.conv2(maps), network.conv2(other)
+    assert torch.allclose(before[:, :128], after[:, :128])
+    assert not torch.allclose(before[:, 128:], after[:, 128:])
+
+
+def test_padded_pools_never_let_the_padding_win():
+    network = create("anet_c6", pools="six")
+    assert torch.equal(network.pool5(torch.full((1, 1, 4, 4), -1.0)), torch.full((1, 1, 2, 2), -1.0))
+
+
+@pytest.mark.parametrize(("size", "reading"), [(227, "four"), (131, "four"), (130, "five"), (72, "five")])
+def test_auto_is_four_pools_where_the_image_allows_them_and_five_below(size, reading):
+    auto = build_backbone("anet_c6", {"pools": "auto", **NARROW}, None, size)
+    explicit = build_backbone("anet_c6", {"pools": reading, **NARROW}, None, size)
+    assert auto.out_shape == explicit.out_shape
+    assert auto.module.layer_names == explicit.module.layer_names
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "size", "least"),
+    [
+        ("alexnet", {}, 66, 67),
+        ("anet_c6", {}, 64, 131),
+        ("anet_c6", {"pools": "six"}, 10, 11),
+        ("anet_c6", {"pools": "five"}, 10, 11),
+        ("hem_all_cnn", {}, 31, 32),
+    ],
+)
+def test_images_too_small_are_refused_with_the_least_size(name, args, size, least):
+    with pytest.raises(UserError, match=f"{name} at {size} px: .*prepare.size={least} or more"):
+        build_backbone(name, {**NARROW, **args}, None, size)
+    assert build_backbone(name, {**NARROW, **args}, None, least).out_shape[1:] == (1, 1)
+
+
+def test_images_of_another_size_than_built_for_are_refused():
+    with pytest.raises(UserError, match=r"features of shape \(256, 2, 2\).*67x67 px.*img_size"):
+        create("alexnet")(torch.rand(1, 3, 99, 99))
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("alexnet", {"groups": 3}), ("alexnet", {"init": "zeros"}), ("anet_c6", {"pools": "seven"}),
+        ("hem_all_cnn", {"start": 16}),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_named(name, argument):
+    (key, value), *_ = argument.items()
+    with pytest.raises(UserError, match=f"model.args.{key}={value}: say "):
+        build_backbone(name, argument, None, 227)
