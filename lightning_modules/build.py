@@ -11,7 +11,7 @@ from common.errors import UserError
 from common.files import sha256_of_file
 from common.runs.run import ModelFacts, Run
 from common.seeds import derive_seed
-from lightning_modules.backbones.backbone import Backbone, resolve_modules
+from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint
@@ -49,7 +49,7 @@ def build_classifier(
     for name, stage in stages_of(config).items():
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
-        resolve_modules(backbone.module, stage.train)
+        check_modules(backbone.module, stage.train)
         _check_optimizer(config, stage_settings(config, stage))
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     model = assemble(config, backbone, facts, len(classes), class_weights)

@@ -20,7 +20,7 @@ from torchmetrics.classification import (
 from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
-from lightning_modules.backbones.backbone import resolve_modules, set_modes, set_trainable
+from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.distributed import all_reduce_sum, world_size
@@ -148,8 +148,8 @@ class Classifier(LightningModule):
         Raises:
             UserError: The backbone has no such module.
         """
-        modules = resolve_modules(self.backbone, stage.train)
-        set_trainable(self.backbone, modules)
+        check_modules(self.backbone, stage.train)
+        set_trainable(self.backbone, stage.train)
         self.head.requires_grad_(True)
         self.stage = stage
         self.train()

@@ -1,7 +1,7 @@
 """Heads: the layers between the features of a backbone and the logits, from a short list in YAML."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,7 +12,9 @@ from torch import nn
 from common.errors import UserError
 
 Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
-WORDS = "gap, flatten, batchnorm, {dense: units}, {dropout: probability}"
+Shape = tuple[int, ...]
+# Each word of a head, and an example of its value.
+EXAMPLES: dict[str, float | None] = {"gap": None, "flatten": None, "batchnorm": None, "dense": 256, "dropout": 0.5}
 
 
 class TokenPool(nn.Module):
@@ -32,7 +34,7 @@ class TokenPool(nn.Module):
         return pooled
 
 
-def is_pool(layer: nn.Module | None) -> bool:
+def is_pool(layer: nn.Module) -> bool:
     """Tell whether a layer of a head is what ``gap`` became."""
     return isinstance(layer, TokenPool | SelectAdaptivePool2d)
 
@@ -57,7 +59,7 @@ def pooled_positions(pool: nn.Module, features: torch.Tensor) -> torch.Tensor:
 
 def build_head(
     layers: Sequence[str | dict[str, Any]],
-    in_shape: tuple[int, ...],
+    in_shape: Shape,
     logits: int,
     layout: Layout = "NCHW",
     prefix_tokens: int = 0,
@@ -66,11 +68,11 @@ def build_head(
 
     Args:
         layers: In their order: ``gap`` (global average pooling), ``flatten``, ``batchnorm``, ``{dense: 256}`` (with
-            ReLU), ``{dropout: 0.5}``. Dropout and batchnorm may also stand before the pooling.
-        in_shape: Shape of one image's features, as :class:`lightning_modules.backbones.backbone.Backbone` says it.
-        logits: How many outputs, at least 1.
-        layout: What the axes of the features mean, likewise.
-        prefix_tokens: Tokens that gap leaves out, likewise.
+            ReLU), ``{dropout: 0.5}``. Dropout and batchnorm may also come before the pooling.
+        in_shape: Shape of one image's features (see :class:`lightning_modules.backbones.backbone.Backbone`).
+        logits: Number of outputs, at least 1.
+        layout: The axes of the features.
+        prefix_tokens: Tokens that gap leaves out.
 
     Returns:
         A network: features (B, *in_shape) -> logits (B, logits); its modules are gap1, dense1, relu1, ..., logits.
@@ -78,96 +80,70 @@ def build_head(
     Raises:
         UserError: An unknown word, a wrong value, or layers whose shapes do not fit.
     """
-    builder = _HeadBuilder(in_shape, layout, prefix_tokens)
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    counts: Counter[str] = Counter()
+    shape = tuple(in_shape)
     for layer in layers:
-        builder.add(*_word_and_value(layer))
-    width = builder.width("the logits")
-    return nn.Sequential(OrderedDict([*builder.modules, ("logits", _linear(width, logits))]))
-
-
-class _HeadBuilder:
-    """Keeps the shape of the features while layers are added."""
-
-    def __init__(self, in_shape: tuple[int, ...], layout: Layout, prefix_tokens: int) -> None:
-        self.shape, self.layout, self.prefix_tokens = tuple(in_shape), layout, prefix_tokens
-        self.modules: list[tuple[str, nn.Module]] = []
-        self.seen: Counter[str] = Counter()
-
-    def add(self, word: str, value: Any) -> None:
-        adders: dict[str, Callable[[Any], None]] = {
-            "gap": self._gap,
-            "flatten": self._flatten,
-            "batchnorm": self._batchnorm,
-            "dense": self._dense,
-            "dropout": self._dropout,
-        }
-        adders[word](value)
-
-    def width(self, before: str) -> int:
-        if len(self.shape) != 1:
-            raise UserError(f"head.layers: features of shape {self.shape} before {before}: put gap or flatten first")
-        return self.shape[0]
-
-    def _append(self, word: str, module: nn.Module) -> None:
-        self.seen[word] += 1
-        self.modules.append((f"{word}{self.seen[word]}", module))
-
-    def _gap(self, _: None) -> None:
-        self._refuse_vector("gap")
-        if self.layout == "NLC":
-            self._append("gap", TokenPool(self.prefix_tokens))
+        word, value = _word_and_value(layer)
+        counts[word] += 1
+        name = f"{word}{counts[word]}"
+        if word in ("gap", "flatten"):
+            if len(shape) == 1:
+                raise UserError(f"head.layers: {word}: the features are already a vector of {shape[0]}: leave it out")
+            modules[name] = nn.Flatten() if word == "flatten" else _pool(layout, prefix_tokens)
+            channels = shape[0 if layout == "NCHW" else -1]
+            shape = (torch.Size(shape).numel() if word == "flatten" else channels,)
+        elif word == "batchnorm":
+            modules[name] = _batchnorm(shape, layout)
+        elif word == "dense":
+            modules[name] = _linear(shape, value, before="dense")
+            modules[f"relu{counts[word]}"] = nn.ReLU()
+            shape = (value,)
         else:
-            self._append("gap", SelectAdaptivePool2d(pool_type="avg", flatten=True, input_fmt=self.layout))
-        self.shape = (self.shape[0 if self.layout == "NCHW" else -1],)
-
-    def _flatten(self, _: None) -> None:
-        self._refuse_vector("flatten")
-        self._append("flatten", nn.Flatten())
-        self.shape = (int(torch.Size(self.shape).numel()),)
-
-    def _batchnorm(self, _: None) -> None:
-        if len(self.shape) == 1:
-            self._append("batchnorm", nn.BatchNorm1d(self.shape[0]))
-        elif self.layout == "NCHW":
-            self._append("batchnorm", nn.BatchNorm2d(self.shape[0]))
-        else:
-            raise UserError(f"head.layers: batchnorm on features of layout {self.layout}: put gap or flatten first")
-
-    def _dense(self, units: Any) -> None:
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-            raise UserError(f"head.layers: dense: {units!r} must be a whole number of units, at least 1")
-        self._append("dense", _linear(self.width("dense"), units))
-        self._append("relu", nn.ReLU())
-        self.shape = (units,)
-
-    def _dropout(self, probability: Any) -> None:
-        if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0 <= probability < 1:
-            raise UserError(f"head.layers: dropout: {probability!r} must be a probability from 0 to below 1")
-        self._append("dropout", nn.Dropout(probability))
-
-    def _refuse_vector(self, word: str) -> None:
-        if len(self.shape) == 1:
-            raise UserError(f"head.layers: {word}: the features are already a vector of {self.shape[0]}: leave it out")
+            modules[name] = nn.Dropout(value)
+    modules["logits"] = _linear(shape, logits, before="the logits")
+    return nn.Sequential(modules)
 
 
 def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
+    """Return the word of an entry of ``head.layers`` and its value, both checked; None where it takes no value."""
     word: Any = layer
-    value = None
-    valued = isinstance(layer, dict) and len(layer) == 1
+    value: Any = None
     if isinstance(layer, dict) and len(layer) == 1:
-        word, value = next(iter(layer.items()))
-    if valued and word in ("gap", "flatten", "batchnorm"):
+        ((word, value),) = layer.items()
+    if not isinstance(word, str) or word not in EXAMPLES:
+        words = [name if example is None else f"{{{name}: {example}}}" for name, example in EXAMPLES.items()]
+        raise UserError(f"head.layers: {layer!r} is no layer; the layers are {', '.join(words)}")
+    if isinstance(layer, dict) and EXAMPLES[word] is None:
         raise UserError(f"head.layers: {word}: takes no value, write {word} alone")
-    if not valued and word in ("dense", "dropout"):
-        raise UserError(f"head.layers: {word}: needs a value, such as {{{word}: {256 if word == 'dense' else 0.5}}}")
-    if not isinstance(word, str) or word not in ("gap", "flatten", "batchnorm", "dense", "dropout"):
-        raise UserError(f"head.layers: {layer!r} is no layer; the layers are {WORDS}")
+    if isinstance(layer, str) and EXAMPLES[word] is not None:
+        raise UserError(f"head.layers: {word}: needs a value, such as {{{word}: {EXAMPLES[word]}}}")
+    if word == "dense" and (type(value) is not int or value < 1):
+        raise UserError(f"head.layers: dense: {value!r} must be a whole number of units, at least 1")
+    if word == "dropout" and (type(value) not in (int, float) or not 0 <= value < 1):
+        raise UserError(f"head.layers: dropout: {value!r} must be a probability from 0 to below 1")
     return word, value
 
 
-def _linear(before: int, after: int) -> nn.Linear:
+def _pool(layout: Layout, prefix_tokens: int) -> nn.Module:
+    if layout == "NLC":
+        return TokenPool(prefix_tokens)
+    return SelectAdaptivePool2d(pool_type="avg", flatten=True, input_fmt=layout)
+
+
+def _batchnorm(shape: Shape, layout: Layout) -> nn.Module:
+    if len(shape) == 1:
+        return nn.BatchNorm1d(shape[0])
+    if layout == "NCHW":
+        return nn.BatchNorm2d(shape[0])
+    raise UserError(f"head.layers: batchnorm on features of layout {layout}: put gap or flatten first")
+
+
+def _linear(shape: Shape, after: int, before: str) -> nn.Linear:
+    if len(shape) != 1:
+        raise UserError(f"head.layers: features of shape {shape} before {before}: put gap or flatten first")
     # ours: the papers name no initialisation; this is the default of Keras, in which 001 and 004 were written.
-    linear = nn.Linear(before, after)
+    linear = nn.Linear(shape[0], after)
     nn.init.xavier_uniform_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear

@@ -1,7 +1,6 @@
 """Weights from a file of one's own: name.safetensors with a side file name.safetensors.json that says what it holds."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,11 @@ import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import nn
 
 from common.config.base import StrictModel
 from common.errors import UserError
+from lightning_modules.backbones.backbone import Backbone
 from lightning_modules.backbones.truncation import first_line
-
-SUFFIX = ".safetensors"
 
 
 class SideFile(StrictModel):
@@ -47,15 +44,14 @@ class SideFile(StrictModel):
     licence: str | None = None
 
 
-def read_side_file(path: str | Path) -> SideFile:
+def read_side_file(path: Path) -> SideFile:
     """Read the side file of the weights file ``path`` (``.json`` is added here).
 
     Raises:
         UserError: The weights file or the side file is missing, or the side file is not as it must be.
     """
-    path = Path(path)
     if not path.is_file():
-        raise UserError(f"weights={path}: no such file; give the path of a {SUFFIX} file, or say weights=random")
+        raise UserError(f"weights={path}: no such file; give the path of a .safetensors file, or say weights=random")
     side = path.with_name(path.name + ".json")
     if not side.is_file():
         needed = ", ".join(name for name, key in SideFile.model_fields.items() if key.is_required())
@@ -67,7 +63,7 @@ def read_side_file(path: str | Path) -> SideFile:
         raise UserError(f"{side}: {'; '.join(faults)}") from error
 
 
-def merge_arguments(user: dict[str, Any], side: SideFile, path: str | Path) -> dict[str, Any]:
+def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[str, Any]:
     """Join ``model.args`` with the arguments that the weights were trained with.
 
     Raises:
@@ -82,14 +78,8 @@ def merge_arguments(user: dict[str, Any], side: SideFile, path: str | Path) -> d
     return {**side.timm_args, **user}
 
 
-def load_file(network: nn.Module, removed: Sequence[str], path: str | Path, side: SideFile) -> None:
-    """Load a weights file into a backbone that is already cut.
-
-    Args:
-        network: The backbone's module; every one of its keys must be in the file.
-        removed: Modules that are no part of the backbone: only below them may the file hold more.
-        path: The weights file.
-        side: Its side file.
+def load_file(backbone: Backbone, path: Path, side: SideFile) -> None:
+    """Load a weights file into a backbone, every key of it; the file may hold more below what the cut removed.
 
     Raises:
         UserError: The file is not readable safetensors; a key is missing, surplus, of another shape, or not finite.
@@ -98,38 +88,28 @@ def load_file(network: nn.Module, removed: Sequence[str], path: str | Path, side
         state = safetensors.torch.load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"weights={path}: not a readable safetensors file: {first_line(error)}") from error
-    own = network.state_dict()
-    _refuse_missing([key for key in own if key not in state], path, side)
-    surplus = [key for key in state if key not in own and not _is_below(key, removed)]
-    if surplus:
-        raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
-    state = {key: state.get(key, value) for key, value in own.items()}
-    for key, value in own.items():
-        if state[key].shape != value.shape:
-            raise UserError(
-                f"weights={path}: {key} has the shape {tuple(state[key].shape)}, the model wants {tuple(value.shape)}: "
-                "compare model.args and prepare.size with what the weights were trained with"
-            )
-    damaged = [key for key, value in state.items() if not torch.isfinite(value).all()]
-    if damaged:
-        raise UserError(f"weights={path}: infinite or undefined values in {_some(damaged)}: the file is damaged")
-    network.load_state_dict(state, strict=True)
-
-
-def _refuse_missing(missing: list[str], path: str | Path, side: SideFile) -> None:
-    # How many batches a BatchNorm has seen matters to nothing here; many conversions leave it out.
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    own = backbone.module.state_dict()
+    # The number of batches that a BatchNorm has seen matters to nothing here; many conversions leave it out.
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     if missing:
         cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
-        if cut:
-            remedy = f"say model.cut={cut[1]}"
-        else:
-            remedy = "cut the model where the file ends"
+        remedy = f"say model.cut={cut[1]}" if cut else "cut the model where the file ends"
         raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
-
-
-def _is_below(key: str, removed: Sequence[str]) -> bool:
-    return any(key.startswith(f"{name}.") for name in removed)
+    below_removed = tuple(f"{name}." for name in backbone.removed)
+    surplus = [key for key in state if key not in own and not key.startswith(below_removed)]
+    if surplus:
+        raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
+    loaded = {key: state.get(key, value) for key, value in own.items()}
+    for key, value in own.items():
+        if loaded[key].shape != value.shape:
+            raise UserError(
+                f"weights={path}: {key} has the shape {tuple(loaded[key].shape)}, the model wants {tuple(value.shape)}:"
+                " compare model.args and prepare.size with what the weights were trained with"
+            )
+    damaged = [key for key, value in loaded.items() if not torch.isfinite(value).all()]
+    if damaged:
+        raise UserError(f"weights={path}: infinite or undefined values in {_some(damaged)}: the file is damaged")
+    backbone.module.load_state_dict(loaded, strict=True)
 
 
 def _some(keys: list[str]) -> str:

@@ -14,22 +14,20 @@ from lightning_modules.backbones.backbone import (
     create_network,
     finish_backbone,
 )
-from lightning_modules.backbones.local_weights import SUFFIX, load_file, merge_arguments, read_side_file
+from lightning_modules.backbones.local_weights import load_file, merge_arguments, read_side_file
 from lightning_modules.backbones.timm_weights import check_tag, complete_loading, find_tag
 from lightning_modules.backbones.truncation import ImageSize
 
-RANDOM = "random"
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
 
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """Where a backbone's weights come from and how they want their images.
+    """What a backbone's weights are and how they want their images.
 
     Attributes:
         mean: Per channel, of images in [0, 1].
         std: Per channel, likewise.
-        source: "random", the tag, or what the side file says.
         sha256: Of the file's bytes, 64 hex digits; None for random weights.
         freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage.
         args: timm's arguments that the network was built with, the side file's among them.
@@ -37,7 +35,6 @@ class WeightsInfo:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    source: str
     sha256: str | None
     freeze_batchnorm: bool
     args: dict[str, Any]
@@ -59,49 +56,36 @@ def build_pretrained(model: ModelConfig, weights: str, input_size: ImageSize) ->
     Raises:
         UserError: Anything about the model or its weights that the user must correct.
     """
-    path = find_weights(model.name, weights)
-    if path is None:
+    if weights == "random":
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
         config: Any = backbone.module.pretrained_cfg
-        mean, std = tuple(config["mean"]), tuple(config["std"])
-        return backbone, WeightsInfo(mean, std, RANDOM, None, freeze_batchnorm=False, args=model.args)
-    sha256 = sha256_of_file(path)
-    if weights.endswith(SUFFIX):
-        side = read_side_file(path)
-        args = merge_arguments(model.args, side, path)
-        backbone = build_backbone(model.name, args, model.cut, input_size)
-        load_file(backbone.module, backbone.removed, path, side)
-        source = side.source or path.name
-        return backbone, WeightsInfo(side.mean, side.std, source, sha256, side.freeze_batchnorm, args)
-    # timm knows how each of its files is converted: it loads the whole network, which is then cut.
+        return backbone, WeightsInfo(tuple(config["mean"]), tuple(config["std"]), None, False, model.args)
+    check_model_name(model.name)
+    if weights.endswith(".safetensors"):
+        return _from_file(model, Path(weights).expanduser(), input_size)
+    if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
+        raise UserError(f"weights={weights}: save the weights as .safetensors, with their side file beside them")
+    return _from_tag(model, weights, input_size)
+
+
+def _from_file(model: ModelConfig, path: Path, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
+    side = read_side_file(path)
+    if side.model != model.name:
+        raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={model.name}")
+    args = merge_arguments(model.args, side, path)
+    backbone = build_backbone(model.name, args, model.cut, input_size)
+    load_file(backbone, path, side)
+    return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args)
+
+
+def _from_tag(model: ModelConfig, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
+    """Let timm load the whole network, which is then cut: timm knows how each of its files is converted."""
     tag = check_tag(model.name, weights)
+    path = find_tag(weights, tag)
     # A file from the hub is in timm's own format even where its first source, at an address, was in another.
     overlay = {"file": str(path), "custom_load": tag.custom_load and not tag.hf_hub_id}
     timm_args = {"pretrained": True, "pretrained_cfg": weights.partition(".")[2], "pretrained_cfg_overlay": overlay}
     with complete_loading(weights):
         network = create_network(model.name, model.args, input_size, **timm_args)
-    backbone = finish_backbone(network, model.name, model.cut, input_size)
-    return backbone, WeightsInfo(tuple(tag.mean), tuple(tag.std), weights, sha256, False, model.args)
-
-
-def find_weights(name: str, weights: str) -> Path | None:
-    """Return the local file of ``weights`` for the network ``name``; None for random weights.
-
-    A tag's file is looked for in the caches, then downloaded.
-
-    Raises:
-        UserError: ``name`` is no network, ``weights`` is none of the three kinds, the file is missing or of another
-            model, or the tag cannot be downloaded.
-    """
-    check_model_name(name)
-    if weights == RANDOM:
-        return None
-    if weights.endswith(SUFFIX):
-        path = Path(weights).expanduser()
-        side = read_side_file(path)
-        if side.model != name:
-            raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={name}")
-        return path
-    if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
-        raise UserError(f"weights={weights}: save the weights as {SUFFIX}, with their side file beside them")
-    return find_tag(weights, check_tag(name, weights))
+    backbone = finish_backbone(network, model.cut, input_size)
+    return backbone, WeightsInfo(tuple(tag.mean), tuple(tag.std), sha256_of_file(path), False, model.args)

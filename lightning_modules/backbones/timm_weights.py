@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.handlers import BufferingHandler
 from pathlib import Path
 
 import timm
@@ -34,9 +35,8 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     if config is not None:
         return config
     architecture = weights.partition(".")[0]
-    reason = "no such tag"
-    if architecture != name and timm.is_model(architecture):
-        reason = f"a tag of {architecture}, but model.name={name}"
+    other_network = architecture != name and timm.is_model(architecture)
+    reason = f"a tag of {architecture}, but model.name={name}" if other_network else "no such tag"
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"{name} has no published weights"
     raise UserError(f"weights={weights}: {reason}; {listed}; or random, or a .safetensors file")
 
@@ -79,15 +79,8 @@ def complete_loading(weights: str) -> Iterator[None]:
     Raises:
         UserError: At the end of the block, naming the tag and timm's message.
     """
-    messages: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage().startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
-                messages.append(record.getMessage())
-
     logger = logging.getLogger("timm.models._builder")
-    listener = Listener()
+    listener = BufferingHandler(capacity=10_000)
     before = logger.level, logger.propagate
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
@@ -97,8 +90,9 @@ def complete_loading(weights: str) -> Iterator[None]:
     finally:
         logger.removeHandler(listener)
         logger.level, logger.propagate = before
-    if messages:
-        raise UserError(f"weights={weights}: the file does not hold the whole network: {messages[0][:160]}")
+    for message in map(logging.LogRecord.getMessage, listener.buffer):
+        if message.startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
+            raise UserError(f"weights={weights}: the file does not hold the whole network: {message[:160]}")
 
 
 def _find_at_url(weights: str, config: PretrainedCfg) -> Path:

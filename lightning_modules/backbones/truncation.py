@@ -1,6 +1,6 @@
 """Cut a timm network at a named module, and prove once that the cut is where it was asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,8 +15,8 @@ from common.errors import UserError, close_names
 ImageSize = int | tuple[int, int]  # the side of a square image, or (height, width), in pixels
 
 
-class Removed(nn.Identity):
-    """Stands where a module was that the cut, or the missing classifier, made useless: returns its first input."""
+class Removed(nn.Module):
+    """Replaces a module that the cut, or the missing classifier, made useless: returns its first input."""
 
     def forward(self, x: Any, *_args: Any, **_kwargs: Any) -> Any:
         """Return the first argument as it is; a network may pass more of them."""
@@ -30,13 +30,11 @@ class Trace:
     Attributes:
         entered: Name of a module -> moment at which it was first called.
         left: Name of a module -> moment at which its last call ended.
-        at_cut: Output of the module at the cut; None without a cut.
-        output: Output of ``forward_features``.
+        output: Output of the module at the cut; without a cut, of ``forward_features``.
     """
 
     entered: dict[str, int] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
-    at_cut: Any = None
     output: Any = None
 
 
@@ -61,18 +59,16 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
     """
     image = random_image(input_size)
     with torch.no_grad(), evaluating(network), _constants_scrambled(network):
-        trace, expected = _observe(network, image, cut)
-        if cut is None:
-            after = []
-        else:
-            after = _remove_after(network, trace, trace.left[cut])
-        unused = _drop_unused(network, trace, lambda: _gives(network, image, expected))
+        trace = _trace(network, image, cut)
+        _check_output(network, trace, cut)
+        after = [] if cut is None else _remove_after(network, trace, trace.left[cut])
+        unused = _drop_unused(network, trace, image)
     if unused is None:
         other = close_names(cut or "", [name for name in trace.left if name != cut])
         raise UserError(
             f"model.cut={cut}: the network does more after it than call modules: cut where a block ends; {other}"
         )
-    return (*after, *unused), tuple(expected.shape[1:])
+    return (*after, *unused), tuple(trace.output.shape[1:])
 
 
 def random_image(size: ImageSize) -> torch.Tensor:
@@ -92,6 +88,12 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def features_of(network: nn.Module, image: torch.Tensor) -> Any:
+    """Return what timm's ``forward_features`` makes of images (B, 3, H, W)."""
+    forward_features: Any = network.forward_features
+    return forward_features(image)
+
+
 def first_line(error: BaseException) -> str:
     """Return what a library's error says in one line; a line that only announces the next is joined with it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
@@ -105,67 +107,52 @@ def has_parameters(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None
 
 
-def _observe(network: nn.Module, image: torch.Tensor, cut: str | None) -> tuple[Trace, torch.Tensor]:
-    """Run the uncut network; return what ran, and the output at the cut (or at the end)."""
-    try:
-        trace = _trace(network, image, cut)
-    except Exception as error:  # each network refuses in its own way: assertions, runtime and value errors
-        height, width = image.shape[-2:]
-        if height == width:
-            size = height
-        else:
-            size = f"[{height},{width}]"
-        raise UserError(f"prepare.size={size}: the network refuses such images: {first_line(error)}") from error
-    if cut is not None and cut not in trace.left:
-        known = any(name == cut for name, _ in network.named_modules())
-        if known:
-            reason = "the feature extractor does not call it"
-        else:
-            reason = "the network has no such module"
-        raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.left))}")
-    if cut is None:
-        expected = trace.output
-    else:
-        expected = trace.at_cut
-    if not isinstance(expected, torch.Tensor):
-        if cut is None:
-            place = "model.name: forward_features"
-        else:
-            place = f"model.cut={cut}: the module"
-        raise UserError(f"{place} gives a {type(expected).__name__}, not one tensor: cut the network elsewhere")
-    return trace, expected
-
-
 def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
+    """Run the uncut network and note what ran."""
     trace = Trace()
     clock = count()
+    names = {module: name for name, module in network.named_modules() if name}
+
+    def enter(module: nn.Module, _args: Any) -> None:
+        trace.entered.setdefault(names[module], next(clock))
+
+    def leave(module: nn.Module, _args: Any, output: Any) -> None:
+        trace.left[names[module]] = next(clock)
+        if names[module] == cut:
+            # A clone, since the next module may work in place.
+            trace.output = output.clone() if isinstance(output, torch.Tensor) else output
+
     handles = []
-
-    def hooks(name: str) -> tuple[Callable, Callable]:
-        def enter(_module: nn.Module, _args: Any) -> None:
-            trace.entered.setdefault(name, next(clock))
-
-        def leave(_module: nn.Module, _args: Any, output: Any) -> None:
-            trace.left[name] = next(clock)
-            if name == cut:
-                # A clone, since the next module may work in place.
-                if isinstance(output, torch.Tensor):
-                    trace.at_cut = output.clone()
-                else:
-                    trace.at_cut = output
-
-        return enter, leave
-
+    for module in names:
+        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
     try:
-        for name, module in network.named_modules():
-            if name:
-                enter, leave = hooks(name)
-                handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
-        trace.output = network.forward_features(image)
+        output = features_of(network, image)
+    except Exception as error:  # each network refuses in its own way: assertions, runtime and value errors
+        height, width = image.shape[-2:]
+        size = f"{height}" if height == width else f"[{height},{width}]"
+        raise UserError(f"prepare.size={size}: the network refuses such images: {first_line(error)}") from error
     finally:
         for handle in handles:
             handle.remove()
+    if cut is None:
+        trace.output = output
     return trace
+
+
+def _check_output(network: nn.Module, trace: Trace, cut: str | None) -> None:
+    """Check that the features are one tensor.
+
+    Raises:
+        UserError: They are not, or the network does not call the module at the cut.
+    """
+    place = "model.name: forward_features" if cut is None else f"model.cut={cut}: the module"
+    if cut is not None and cut not in trace.left:
+        reason = "the network has no such module"
+        if cut in dict(network.named_modules()):
+            reason = "the feature extractor does not call it"
+        raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.left))}")
+    if not isinstance(trace.output, torch.Tensor):
+        raise UserError(f"{place} gives a {type(trace.output).__name__}, not one tensor: cut the network elsewhere")
 
 
 def _remove_after(parent: nn.Module, trace: Trace, moment: int, prefix: str = "") -> list[str]:
@@ -181,29 +168,26 @@ def _remove_after(parent: nn.Module, trace: Trace, moment: int, prefix: str = ""
     return removed
 
 
-def _drop_unused(network: nn.Module, trace: Trace, right: Callable[[], bool]) -> list[str] | None:
-    """Drop the children that never ran; return the names of those, or None where the output is not ``right``."""
-    unused = [
-        name
-        for name, _ in network.named_children()
-        if not any(ran == name or ran.startswith(f"{name}.") for ran in trace.entered)
-    ]
-    dropped = {name: child for name, child in network.named_children() if name in unused and has_parameters(child)}
+def _drop_unused(network: nn.Module, trace: Trace, image: torch.Tensor) -> list[str] | None:
+    """Drop the children that never ran; return their names, or None where the output is not that of the trace."""
+    called = {name.partition(".")[0] for name in trace.entered}
+    unused = {name: child for name, child in network.named_children() if name not in called}
+    dropped = {name: child for name, child in unused.items() if has_parameters(child)}
     for name in dropped:
         setattr(network, name, Removed())
-    if right():
-        return unused
+    if _gives(network, image, trace.output):
+        return list(unused)
     # Some networks read the parameters of a child that they never call: those children stay.
     for name, child in dropped.items():
         setattr(network, name, child)
-    if dropped and right():
+    if dropped and _gives(network, image, trace.output):
         return [name for name in unused if name not in dropped]
     return None
 
 
 def _gives(network: nn.Module, image: torch.Tensor, expected: torch.Tensor) -> bool:
     try:
-        output = network.forward_features(image)
+        output = features_of(network, image)
     except Exception:  # a step between the modules met a shape that it was not made for
         return False
     same_shape = isinstance(output, torch.Tensor) and output.shape == expected.shape

@@ -8,9 +8,9 @@ from torch import nn
 from common.errors import UserError
 from lightning_modules.backbones.backbone import (
     build_backbone,
+    check_modules,
     create_network,
     finish_backbone,
-    resolve_modules,
     set_modes,
     set_trainable,
 )
@@ -73,7 +73,7 @@ def test_the_cut_equals_the_uncut_network_at_that_place(name, cut, size):
     expected = output_at(network, cut, image)
     whole = sum(parameter.numel() for parameter in network.parameters())
 
-    backbone = finish_backbone(network, name, cut, size)
+    backbone = finish_backbone(network, cut, size)
 
     features = backbone.module.forward_features(image)
     assert torch.equal(features, expected)
@@ -86,26 +86,27 @@ def test_the_cut_equals_the_uncut_network_at_that_place(name, cut, size):
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "vit_tiny_patch16_224", "convnext_tiny"])
 def test_an_uncut_backbone_gives_timms_features_without_the_classifier(name):
-    torch.manual_seed(0)
     whole = timm.create_model(name, **({"img_size": 64} if "vit" in name else {})).eval()
-    backbone = finish_backbone(whole, name, None, 64)
     image = torch.rand(1, 3, 64, 64)
-    torch.manual_seed(0)
-    fresh = timm.create_model(name, **({"img_size": 64} if "vit" in name else {})).eval()
     with torch.no_grad():
-        assert torch.equal(backbone.module.forward_features(image), fresh.forward_features(image))
+        expected = whole.forward_features(image)
+        backbone = finish_backbone(whole, None, 64)
+        assert torch.equal(backbone.module.forward_features(image), expected)
     kept = {key.partition(".")[0] for key in backbone.module.state_dict()}
     assert kept.isdisjoint({"fc", "classifier", "head"})
 
 
-def test_layout_and_channels_are_told():
-    vit = build_backbone("vit_tiny_patch16_224", {}, "blocks.4", 64)
-    assert (vit.out_shape, vit.layout, vit.prefix_tokens, vit.channels) == ((17, 192), "NLC", 1, 192)
-    swin = build_backbone("swin_tiny_patch4_window7_224", {}, "layers.2", 64)
-    assert (swin.out_shape, swin.layout, swin.channels) == ((4, 4, 384), "NHWC", 384)
-    resnet = build_backbone("resnet18", {}, "layer3", 64)
-    assert (resnet.out_shape, resnet.layout, resnet.channels) == ((256, 4, 4), "NCHW", 256)
-    assert resnet.removed[0] == "layer4"
+@pytest.mark.parametrize(
+    ("name", "cut", "shape", "layout", "prefix_tokens"),
+    [
+        ("vit_tiny_patch16_224", "blocks.4", (17, 192), "NLC", 1),
+        ("swin_tiny_patch4_window7_224", "layers.2", (4, 4, 384), "NHWC", 0),
+        ("resnet18", "layer3", (256, 4, 4), "NCHW", 0),
+    ],
+)
+def test_the_layout_of_the_features(name, cut, shape, layout, prefix_tokens):
+    backbone = build_backbone(name, {}, cut, 64)
+    assert (backbone.out_shape, backbone.layout, backbone.prefix_tokens) == (shape, layout, prefix_tokens)
 
 
 def test_building_leaves_weights_modes_and_random_state_alone():
@@ -122,7 +123,7 @@ def test_building_leaves_weights_modes_and_random_state_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "cut", "size", "said"),
+    ("name", "cut", "size", "words"),
     [
         ("resnet18", "layer33", 64, "no such module; close to it: layer3"),
         ("resnet18", "", 64, "the names are: conv1, bn1, act1, maxpool, layer1, layer2, layer3, layer4"),
@@ -136,10 +137,10 @@ def test_building_leaves_weights_modes_and_random_state_alone():
         ("inception_v3", "Mixed_5d.branch_pool", 96, "cut where a block ends"),
     ],
 )
-def test_a_wrong_cut_is_refused_and_the_right_names_are_listed(name, cut, size, said):
+def test_a_wrong_cut_is_refused_and_the_right_names_are_listed(name, cut, size, words):
     with pytest.raises(UserError, match=f"model.cut={cut}: ") as caught:
         build_backbone(name, {}, cut, size)
-    assert said in str(caught.value)
+    assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -174,7 +175,7 @@ def test_parameters_that_are_read_but_not_called_stay():
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "size", "said"),
+    ("name", "args", "size", "words"),
     [
         ("resnet188", {}, 64, "model.name=resnet188: .*resnet18"),
         ("resnet18.tv_in1k", {}, 64, "say model.name=resnet18, and the tag as weights=resnet18.tv_in1k"),
@@ -185,26 +186,20 @@ def test_parameters_that_are_read_but_not_called_stay():
         ("inception_v3", {"aux_logits": True}, 299, "gives a tuple"),
     ],
 )
-def test_a_wrong_model_is_refused(name, args, size, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_wrong_model_is_refused(name, args, size, words):
+    with pytest.raises(UserError, match=words) as caught:
         build_backbone(name, args, None, size)
     assert "\n" not in str(caught.value)
 
 
-def test_the_image_size_is_told_to_those_that_need_it():
+def test_networks_of_one_image_size_are_built_for_it():
     assert build_backbone("vit_tiny_patch16_224", {"num_classes": 0}, None, 96).out_shape == (37, 192)
     own = build_backbone("vit_tiny_patch16_224", {"img_size": 224, "dynamic_img_size": True}, None, 96)
     assert own.module.pos_embed.shape[1] == 197
 
 
-def test_names_of_a_stage_are_checked(resnet18):
-    assert resolve_modules(resnet18, []) == []
-    assert resolve_modules(resnet18, ["all"]) == ["all"]
-    assert resolve_modules(resnet18, ("layer3.1", "layer2")) == ["layer3.1", "layer2"]
-
-
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reason"),
     [
         ("layr3", "the backbone has no such module; say all, or: close to it: layer3"),
         ("layer4", "the cut removed it"),
@@ -213,10 +208,12 @@ def test_names_of_a_stage_are_checked(resnet18):
         ("", "no such module"),
     ],
 )
-def test_a_wrong_name_of_a_stage_lists_the_right_ones(resnet18, name, said):
+def test_a_wrong_name_of_a_stage_lists_the_right_ones(resnet18, name, reason):
+    check_modules(resnet18, [])
+    check_modules(resnet18, ["all", "layer3.1", "layer2"])
     with pytest.raises(UserError, match="layer1") as caught:
-        resolve_modules(resnet18, ["layer3", name])
-    assert said in str(caught.value)
+        check_modules(resnet18, ["layer3", name])
+    assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
