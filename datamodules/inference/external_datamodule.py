@@ -12,9 +12,8 @@ from common.errors import UserError
 from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.manifest.leakage import LeakReport
+from datamodules.manifest.leakage import LeakReport, near_pairs, pair_table
 from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
-from datamodules.manifest.near_duplicates import Pair, near_pairs
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
 from datamodules.sources import scan
 
@@ -154,7 +153,7 @@ def find_near_duplicates(
     Returns:
         The pairs as in the leak report of a run, and the reason where no comparison was possible.
     """
-    bits = config.split.near_duplicate_bits
+    bits: int | None = config.split.near_duplicate_bits
     learned = seen.learned
     reason = None
     if config.split.near_duplicates == "off":
@@ -168,22 +167,11 @@ def find_near_duplicates(
                 reason = f"data_dir={config.data_dir} holds other images now than the run learned from"
         except UserError as error:
             reason = f"the images that it learned from cannot be read ({error})"
+    if reason is not None:
+        bits = None
     table = pd.concat([learned.assign(part=TRAIN), external.assign(part=TEST)], ignore_index=True)
-    pairs: tuple[Pair, ...] = ()
-    count = 0
-    if reason is None:
-        pairs, count = near_pairs(table, bits)
-    report = LeakReport(
-        protocol=config.protocol,
-        table=table[["image_id", "label", "subject", "part"]],
-        subjects=(),
-        identical_pairs=(),
-        near_pairs=pairs,
-        near_count=count,
-        near_bits=bits if reason is None else None,
-        conflicting=(),
-    )
-    return report, reason
+    pairs, count = near_pairs(table, bits)
+    return LeakReport(config.protocol, pair_table(table, pairs), count, bits), reason
 
 
 def assign_parts(labels: pd.Series, seen: pd.Series, unlabelled: bool = False) -> pd.Series:

@@ -1,111 +1,103 @@
 """What a split lets through: the same subject, the same bytes or nearly the same picture in two parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.config.schema import SplitConfig
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import atomic_path, write_csv
 from common.runs.run import Run
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
-from datamodules.manifest.near_duplicates import Pair, near_pairs
 from datamodules.manifest.splits import PARTS
 
+LISTED_PAIRS = 10_000  # the closest near-same pairs are listed; all are counted
 SHOWN_PAIRS = 24
 _PAIRS_PER_ROW = 4
-_NAMED = 5  # so many names stand in a message
+_BLOCK = 4_000_000  # pairs that are compared at once: 32 MB per word of the hash
+_WORDS = 4  # 256 bits as 64-bit words
 
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What was found on more than one side of a split.
+    """What is in more than one part of a split.
 
     Attributes:
         protocol: "subject", "image" or "paper".
-        table: image_id, label, subject and part of every image, by manifest row.
+        pairs: Pairs of images in two parts, in the columns of `pair_table`: of identical files for every group of
+            copies and every two parts one pair; then the closest near-same ones, nearest first.
+        near_count: How many near-same pairs there are; `LISTED_PAIRS` of them are listed at most.
+        near_bits: Up to which distance pictures count as near-same; None where they were not compared.
         subjects: The subjects that are in more than one part.
-        identical_pairs: Pairs of the same bytes: for every group of copies and every two parts one pair.
-        near_pairs: The closest pairs of near-same pictures whose bytes differ, nearest first; at most 10,000.
-        near_count: How many such pairs there are.
-        near_bits: Up to which distance pictures count as near-same; None where this was not looked at.
         conflicting: Groups of image ids whose bytes are the same and whose labels differ, in whatever part.
     """
 
     protocol: str
-    table: pd.DataFrame
-    subjects: tuple[str, ...]
-    identical_pairs: tuple[Pair, ...]
-    near_pairs: tuple[Pair, ...]
+    pairs: pd.DataFrame
     near_count: int
     near_bits: int | None
-    conflicting: tuple[tuple[str, ...], ...]
+    subjects: tuple[str, ...] = ()
+    conflicting: tuple[tuple[str, ...], ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the numbers, and the first names behind them, as plain values for JSON."""
-        return {
-            "protocol": self.protocol,
-            "subjects_in_several_parts": len(self.subjects),
-            "subjects": list(self.subjects[:100]),
-            "identical_pairs": len(self.identical_pairs),
-            "identical": [self._names(pair) for pair in self.identical_pairs[:100]],
-            "near_pairs": None if self.near_bits is None else self.near_count,
-            "near_bits": self.near_bits,
-            "near": [self._names(pair) for pair in self.near_pairs[:100]],
-            "conflicting_labels": [list(group) for group in self.conflicting[:100]],
-        }
+    @property
+    def identical(self) -> pd.DataFrame:
+        """The pairs of identical files."""
+        return self.pairs[self.pairs["kind"] == "identical"]
+
+    @property
+    def near(self) -> pd.DataFrame:
+        """The listed pairs of near-same pictures."""
+        return self.pairs[self.pairs["kind"] == "near"]
 
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
         near = None if self.near_bits is None else self.near_count
-        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
+        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical), "near_pairs": near}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers, and the first names behind them, as plain values for JSON."""
+        columns = ["image_id_left", "image_id_right", "distance"]
+        counts = self.counts()
+        return {
+            "protocol": self.protocol,
+            "subjects_in_several_parts": counts["subjects"],
+            "subjects": list(self.subjects[:100]),
+            "identical_pairs": counts["identical_pairs"],
+            "identical": self.identical[columns].head(100).to_numpy(object).tolist(),
+            "near_pairs": counts["near_pairs"],
+            "near_bits": self.near_bits,
+            "near": self.near[columns].head(100).to_numpy(object).tolist(),
+            "conflicting_labels": [list(group) for group in self.conflicting[:100]],
+        }
 
     def lines(self) -> list[str]:
-        """Return what was found as sentences for the log; empty where nothing was."""
+        """Return the leaks as sentences for the log; empty where there are none."""
         lines = []
         if self.subjects:
-            lines.append(f"subjects in more than one part: {len(self.subjects):,} ({_some(self.subjects)})")
-        if self.identical_pairs:
-            first = self._say(self.identical_pairs[0])
-            lines.append(f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}")
+            lines.append(f"subjects in more than one part: {len(self.subjects):,} ({_first_names(self.subjects)})")
+        if len(self.identical):
+            first = _describe_first(self.identical)
+            lines.append(f"pairs of identical files across parts: {len(self.identical):,}, first {first}")
         if self.near_count:
             within = f"within {self.near_bits} of 256 bits"
-            closest = self._say(self.near_pairs[0])
+            closest = _describe_first(self.near)
             lines.append(f"near-same pairs across parts ({within}): {self.near_count:,}, closest {closest}")
         if self.conflicting:
             first = " and ".join(self.conflicting[0])
             lines.append(f"identical files with different labels: {len(self.conflicting):,} groups, first {first}")
         return lines
 
-    def pairs(self) -> pd.DataFrame:
-        """Return the listed pairs: kind, distance, and image_id, label, subject and part of both sides."""
-        rows = [("identical", *pair) for pair in self.identical_pairs] + [("near", *pair) for pair in self.near_pairs]
-        frame = pd.DataFrame(rows, columns=["kind", "left", "right", "distance"])
-        left, right = (
-            self.table.loc[frame[side]].reset_index(drop=True).add_suffix(f"_{side}") for side in ("left", "right")
-        )
-        return pd.concat([frame[["kind", "distance"]], left, right], axis=1)
-
     def write_pairs(self, path: Path) -> None:
         """Write the listed pairs as CSV, whole or not at all."""
-        with atomic_path(path) as temporary:
-            self.pairs().to_csv(temporary, index=False)
-
-    def _say(self, pair: Pair) -> str:
-        left = self.table.loc[pair.left]
-        right = self.table.loc[pair.right]
-        return f"{left.image_id} ({left.part}) and {right.image_id} ({right.part})"
-
-    def _names(self, pair: Pair) -> list[Any]:
-        return [self.table.at[pair.left, "image_id"], self.table.at[pair.right, "image_id"], pair.distance]
+        write_csv(path, self.pairs.drop(columns=["left", "right"]))
 
 
 def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: SplitConfig) -> LeakReport:
@@ -126,21 +118,66 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
-    looked = split.near_duplicates != "off"
-    near, count = near_pairs(used, split.near_duplicate_bits) if looked else ((), 0)
+    bits = None if split.near_duplicates == "off" else split.near_duplicate_bits
+    near, count = near_pairs(used, bits)
     sides = used.groupby("subject")["part"].nunique()
-    report = LeakReport(
-        protocol=protocol,
-        table=frame[["image_id", "label", "subject", "part"]],
-        subjects=tuple(sides.index[sides > 1]),
-        identical_pairs=tuple(_identical_pairs(used)),
-        near_pairs=near,
-        near_count=count,
-        near_bits=split.near_duplicate_bits if looked else None,
-        conflicting=_conflicting(frame),
-    )
+    labelled = frame.dropna(subset=["label"])
+    copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
+    conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
+    pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
+    report = LeakReport(protocol, pairs, count, bits, tuple(sides.index[sides > 1]), tuple(conflicting))
     _stop(report, split)
     return report
+
+
+def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
+    """Return the closest pairs of different files in two parts, nearest first, and how many there are.
+
+    All pairs are compared, some millions at a time: 24,000 images take seconds and some 200 MB.
+
+    Args:
+        used: ``part``, ``sha256`` and ``phash`` (64 hex digits) of the images; the index is the manifest row.
+        bits: Up to which Hamming distance a pair counts, 0 to 255; None: no pair does.
+
+    Returns:
+        Distance, row in the earlier part (train before validation before test) and row in the later one, int64, shape
+        (at most `LISTED_PAIRS`, 3); and the number of all pairs.
+    """
+    listed = np.empty((0, 3), np.int64)
+    if bits is None:
+        return listed, 0
+    hashes = np.frombuffer(bytes.fromhex("".join(used["phash"])), np.uint64).reshape(-1, _WORDS)
+    content = pd.factorize(used["sha256"])[0]
+    sides = [np.flatnonzero(used["part"] == part) for part in PARTS]
+    count = 0
+    for one, other in combinations(sides, 2):
+        for pairs in _close_pairs(hashes, one, other, bits):
+            different = pairs[content[pairs[:, 1]] != content[pairs[:, 2]]]
+            count += len(different)
+            if len(listed) == LISTED_PAIRS:
+                different = different[different[:, 0] < listed[-1, 0]]
+            listed = np.concatenate([listed, different])
+            listed = listed[np.lexsort((listed[:, 2], listed[:, 1], listed[:, 0]))[:LISTED_PAIRS]]
+    listed[:, 1:] = used.index.to_numpy()[listed[:, 1:]]
+    return listed, count
+
+
+def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
+    """Return pairs with the facts of both sides.
+
+    Args:
+        frame: ``image_id``, ``label``, ``subject``, ``part`` and ``sha256`` by row.
+        pairs: Distance and the two rows of each, int64, shape (pairs, 3).
+
+    Returns:
+        ``kind`` ("identical" or "near"), ``distance`` (of 256 bits), ``left`` and ``right`` (rows of the frame), and
+        ``image_id_left``, ``label_left``, ``subject_left``, ``part_left``, and the same of the right side.
+    """
+    table = pd.DataFrame(pairs, columns=["distance", "left", "right"])
+    same = frame["sha256"].loc[table["left"]].to_numpy() == frame["sha256"].loc[table["right"]].to_numpy()
+    table.insert(0, "kind", np.where(same, "identical", "near"))
+    facts = frame[["image_id", "label", "subject", "part"]]
+    return table.join(facts.add_suffix("_left"), on="left").join(facts.add_suffix("_right"), on="right")
 
 
 def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> bool:
@@ -154,80 +191,30 @@ def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> b
     Returns:
         Whether there was a pair to draw; without one no file is written.
     """
-    pairs = (report.identical_pairs + report.near_pairs)[:SHOWN_PAIRS]
-    if not pairs:
+    pairs = report.pairs.head(SHOWN_PAIRS)
+    if pairs.empty:
         return False
     rows = -(-len(pairs) // _PAIRS_PER_ROW)
     columns = min(len(pairs), _PAIRS_PER_ROW)
     figure = Figure(figsize=(3.5 * columns, 0.4 + 2.35 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subfigures(rows, columns, squeeze=False, wspace=0.02)
-    for pair, place in zip(pairs, grid.flat, strict=False):
-        same = pair in report.identical_pairs
-        place.suptitle("the same file" if same else f"{pair.distance} of 256 bits apart", fontsize=9)
-        for axes, row in zip(place.subplots(1, 2), pair[:2], strict=True):
-            _draw(axes, report, manifest, row)
-    total = len(report.identical_pairs) + report.near_count
-    if total > len(pairs):
-        shown = f"the closest {len(pairs)} of {total:,}"
-    else:
-        shown = f"all {total}"
+    panels = figure.subfigures(rows, columns, squeeze=False, wspace=0.02)
+    for pair, panel in zip(pairs.to_dict("records"), panels.flat, strict=False):
+        same = pair["kind"] == "identical"
+        panel.suptitle("the same file" if same else f"{pair['distance']} of 256 bits apart", fontsize=9)
+        for axes, side in zip(panel.subplots(1, 2), ("left", "right"), strict=True):
+            axes.imshow(read_image(manifest.file(pair[side])))
+            axes.set_axis_off()
+            name = pair[f"image_id_{side}"]
+            if len(name) > 26:
+                name = "…" + name[-25:]
+            axes.set_title(f"{name}\n{pair[f'part_{side}']}, {pair[f'label_{side}']}", fontsize=7)
+    total = len(report.identical) + report.near_count
+    shown = f"the closest {len(pairs)} of {total:,}" if total > len(pairs) else f"all {total}"
     figure.suptitle(f"Pairs across parts: {shown}", fontsize=11, fontweight="bold")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
     return True
-
-
-def _stop(report: LeakReport, split: SplitConfig) -> None:
-    if report.protocol == "paper":
-        return
-    if report.protocol == "subject" and report.subjects:
-        names = _some(report.subjects)
-        remedy = "take their images out of one part, or say protocol=image"
-        raise UserError(f"subjects in more than one part: {len(report.subjects):,} ({names}): {remedy}")
-    if report.identical_pairs:
-        others = _more(len(report.identical_pairs))
-        remedy = "keep one copy of each, or say protocol=paper, which only warns"
-        raise UserError(f"the same file is in two parts: {report._say(report.identical_pairs[0])}{others}: {remedy}")
-    if split.near_duplicates == "stop" and report.near_count:
-        closest = report.near_pairs[0]
-        said = f"{report._say(closest)}, {closest.distance} of 256 bits apart{_more(report.near_count)}"
-        raise UserError(f"near-same pictures in two parts: {said}: keep one, or say split.near_duplicates=report")
-
-
-def _more(pairs: int) -> str:
-    return f", and {pairs - 1:,} more such pairs" if pairs > 1 else ""
-
-
-def _identical_pairs(used: pd.DataFrame) -> Iterator[Pair]:
-    copies = used[used.duplicated("sha256", keep=False)]
-    for _, group in copies.groupby("sha256", sort=False):
-        first = {part: rows.index[0] for part, rows in group.groupby("part")}
-        for one, other in combinations([part for part in PARTS if part in first], 2):
-            yield Pair(int(first[one]), int(first[other]), 0)
-
-
-def _conflicting(frame: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
-    labelled = frame.dropna(subset=["label"])
-    copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
-    return tuple(tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1)
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
-
-
-def _draw(axes: Axes, report: LeakReport, manifest: Manifest, row: int) -> None:
-    axes.imshow(read_image(manifest.file(row)))
-    axes.set_axis_off()
-    facts = report.table.loc[row]
-    axes.set_title(f"{_short(facts['image_id'])}\n{facts['part']}, {facts['label']}", fontsize=7)
-
-
-def _short(name: str, length: int = 26) -> str:
-    if len(name) <= length:
-        return name
-    return "…" + name[-length + 1 :]
 
 
 def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str) -> int:
@@ -261,3 +248,57 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
             "start from a run of the same fold, split and protocol"
         )
     return count
+
+
+def _stop(report: LeakReport, split: SplitConfig) -> None:
+    if report.protocol == "paper":
+        return
+    if report.protocol == "subject" and report.subjects:
+        names = f"{len(report.subjects):,} ({_first_names(report.subjects)})"
+        remedy = "take their images out of one part, or say protocol=image"
+        raise UserError(f"subjects in more than one part: {names}: {remedy}")
+    if len(report.identical):
+        pair = _describe_first(report.identical) + _more(len(report.identical))
+        remedy = "keep one copy of each, or say protocol=paper, which only warns"
+        raise UserError(f"the same file is in two parts: {pair}: {remedy}")
+    if split.near_duplicates == "stop" and report.near_count:
+        pair = f"{_describe_first(report.near)}, {report.near['distance'].iloc[0]} of 256 bits apart"
+        remedy = "keep one, or say split.near_duplicates=report"
+        raise UserError(f"near-same pictures in two parts: {pair}{_more(report.near_count)}: {remedy}")
+
+
+def _more(pairs: int) -> str:
+    return f", and {pairs - 1:,} more such pairs" if pairs > 1 else ""
+
+
+def _first_names(names: Sequence[str], count: int = 5) -> str:
+    more = f" and {len(names) - count:,} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
+def _describe_first(pairs: pd.DataFrame) -> str:
+    pair = pairs.iloc[0]
+    return f"{pair.image_id_left} ({pair.part_left}) and {pair.image_id_right} ({pair.part_right})"
+
+
+def _identical_pairs(used: pd.DataFrame) -> np.ndarray:
+    """The first copy in each of two parts, as `near_pairs` returns pairs."""
+    copies = used[used.duplicated("sha256", keep=False)].drop_duplicates(["sha256", "part"])
+    pairs = []
+    for _, group in copies.groupby("sha256", sort=False):
+        first = dict(zip(group["part"], group.index, strict=True))
+        for one, other in combinations([part for part in PARTS if part in first], 2):
+            pairs.append((0, first[one], first[other]))
+    return np.array(pairs, np.int64).reshape(-1, 3)
+
+
+def _close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[np.ndarray]:
+    """Yield (distance, left, right) of the pairs within ``bits``, int64, shape (pairs, 3), block by block."""
+    step = max(_BLOCK // max(len(other), 1), 1)
+    for start in range(0, len(one), step):
+        block = one[start : start + step]
+        distance = np.zeros((len(block), len(other)), np.uint16)
+        for word in range(_WORDS):
+            distance += np.bitwise_count(hashes[block, word, None] ^ hashes[None, other, word])
+        left, right = np.nonzero(distance <= bits)
+        yield np.stack([distance[left, right].astype(np.int64), block[left], other[right]], axis=1)

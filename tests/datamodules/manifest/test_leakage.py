@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.config.schema import SplitConfig
 from common.errors import UserError
-from datamodules.manifest import near_duplicates
+from datamodules.manifest import leakage
 from datamodules.manifest.leakage import check_leaks, seen_by_start, write_contact_sheet
 from datamodules.manifest.splits import split
 from tests.helpers.images import cell_image, scan_cnmc, scan_folder, write_class_folders, write_image
@@ -26,12 +26,16 @@ def five(**columns):
     return make_manifest(["a", "b", "a", "b", "a"], **columns)
 
 
+def listed(pairs):
+    return list(pairs[["left", "right", "distance"]].itertuples(index=False, name=None))
+
+
 def with_bits(base: str, flipped: int) -> str:
     """Flip the first bits of a hash."""
     return f"{int(base, 16) ^ ((1 << flipped) - 1):064x}"
 
 
-def test_a_clean_split_has_nothing_to_say():
+def test_a_clean_split_has_no_leaks():
     manifest = two_class_manifest(10, 3)
     report = check_leaks(manifest, split(manifest, "subject", SplitConfig(), None), "subject", SplitConfig())
     assert report.lines() == []
@@ -68,7 +72,7 @@ def test_under_paper_everything_is_a_warning():
     manifest = five(subjects=["s"] * 5, sha256=["x", "y", "x", "y", "z"], phash=["0" * 64] * 5)
     report = check_leaks(manifest, SIDES, "paper", SplitConfig(near_duplicates="stop", near_duplicate_bits=8))
     assert report.subjects == ("s",)
-    assert [tuple(pair) for pair in report.identical_pairs] == [(0, 2, 0), (1, 3, 0)]
+    assert listed(report.identical) == [(0, 2, 0), (1, 3, 0)]
     assert report.near_count == 3  # 0-3, 1-2, 2-3: not 0-2 and 1-3, whose bytes are the same
     lines = report.lines()
     assert [line.split(":")[0] for line in lines] == [
@@ -82,7 +86,7 @@ def test_under_paper_everything_is_a_warning():
 def test_copies_within_a_part_or_among_unused_images_are_no_leak():
     manifest = five(sha256=["x", "x", "y", "z", "z"], phash=["0" * 64, "0" * 64, "f" * 64, "00ff" * 16, "f" * 64])
     report = check_leaks(manifest, SIDES, "image", SplitConfig())
-    assert report.identical_pairs == ()
+    assert report.pairs.empty
     assert report.near_count == 0
 
 
@@ -99,7 +103,7 @@ def test_near_same_pictures_are_found_up_to_the_number_of_bits(distance, found):
     manifest = five(phash=hashes)
     report = check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8))
     assert report.near_count == found
-    assert [tuple(pair) for pair in report.near_pairs] == [(0, 3, distance)] * found
+    assert listed(report.near) == [(0, 3, distance)] * found
     assert check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="off")).as_dict()["near_pairs"] is None
     if found:
         with pytest.raises(UserError, match=rf"i00000 \(train\) and i00003 \(test\), {distance} of 256 bits apart"):
@@ -120,21 +124,20 @@ def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
             distance = (int(hashes[one], 16) ^ int(hashes[other], 16)).bit_count()
             if distance <= bits and sides[one] != sides[other] and "unused" not in (sides[one], sides[other]):
                 wanted.add((frozenset((one, other)), distance))
-    assert {(frozenset(pair[:2]), pair.distance) for pair in report.near_pairs} == wanted
+    assert {(frozenset(pair[:2]), pair[2]) for pair in listed(report.near)} == wanted
     assert report.near_count == len(wanted)
-    distances = [pair.distance for pair in report.near_pairs]
-    assert distances == sorted(distances)
+    assert report.near["distance"].is_monotonic_increasing
 
 
 def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch):
-    monkeypatch.setattr(near_duplicates, "KEPT_PAIRS", 5)
-    monkeypatch.setattr(near_duplicates, "_BLOCK", 7)
+    monkeypatch.setattr(leakage, "LISTED_PAIRS", 5)
+    monkeypatch.setattr(leakage, "_BLOCK", 7)
     hashes = [with_bits("0" * 64, number) for number in range(20)]
     manifest = make_manifest(["a", "b"] * 10, phash=hashes)
     parts = pd.Series(["train"] * 10 + ["test"] * 10, dtype=object)
     report = check_leaks(manifest, parts, "image", SplitConfig(near_duplicate_bits=30))
     assert report.near_count == 100
-    assert [pair.distance for pair in report.near_pairs] == [1, 2, 2, 3, 3]
+    assert report.near["distance"].tolist() == [1, 2, 2, 3, 3]
 
 
 def test_pairs_and_pictures_are_written(tmp_path):
@@ -147,7 +150,7 @@ def test_pairs_and_pictures_are_written(tmp_path):
     parts = pd.Series(np.where(ids == "a/s0_1.png", "train", np.where(ids == "a/s0_0.bmp", "test", "validation")))
     report = check_leaks(manifest, parts, "paper", SplitConfig())
     assert report.near_count == 2
-    assert len(report.identical_pairs) == 1
+    assert len(report.identical) == 1
     report.write_pairs(tmp_path / "pairs.csv")
     table = pd.read_csv(tmp_path / "pairs.csv")
     assert table["kind"].tolist() == ["identical", "near", "near"]
@@ -156,7 +159,7 @@ def test_pairs_and_pictures_are_written(tmp_path):
     assert write_contact_sheet(report, manifest, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 800
-    nothing = replace(report, identical_pairs=(), near_pairs=(), near_count=0)
+    nothing = replace(report, pairs=report.pairs.head(0), near_count=0)
     assert not write_contact_sheet(nothing, manifest, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
@@ -166,9 +169,7 @@ def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(t
     manifest = scan_cnmc(real_data("cnmc_sample"), tmp_path)
     parts = manifest.frame["part"].map({"fold_0": "train", "fold_1": "validation", "fold_2": "test"})
     report = check_leaks(manifest, parts, "subject", SplitConfig(near_duplicate_bits=32))
-    pairs = {
-        frozenset((manifest.frame["image_id"][p.left], manifest.frame["image_id"][p.right])) for p in report.near_pairs
-    }
+    pairs = set(map(frozenset, report.near[["image_id_left", "image_id_right"]].to_numpy()))
     assert pairs == {
         frozenset(("UID_H6_1_1_hem", "UID_H2_1_1_hem")),
         frozenset(("UID_H6_1_2_hem", "UID_H2_1_2_hem")),

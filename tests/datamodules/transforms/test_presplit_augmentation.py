@@ -51,7 +51,7 @@ def test_copies_on_both_sides_are_counted_as_leaks(whole):
     parts = split(manifest, "paper", SplitConfig(), PAPER)
     report = check_leaks(manifest, parts, "paper", SplitConfig(near_duplicates="off"))
     sides = parts.groupby(manifest.frame["sha256"]).nunique()
-    assert len(report.identical_pairs) == (sides == 2).sum() > 1_000
+    assert len(report.identical) == (sides == 2).sum() > 1_000
     assert any("identical files across parts" in line for line in report.lines())
 
 

@@ -113,7 +113,7 @@ def test_the_leak_check_counts_the_pairs():
     parts = split(expansion.manifest, "paper", SplitConfig(), composed(["data=karyograms"]).data.paper_split)
     report = check_leaks(expansion.manifest, parts, "paper", SplitConfig(near_duplicates="off"))
     sides = parts.groupby(expansion.manifest.frame["sha256"]).nunique()
-    assert len(report.identical_pairs) == (sides == 2).sum() + 3 * (sides == 3).sum() > 50
+    assert len(report.identical) == (sides == 2).sum() + 3 * (sides == 3).sum() > 50
     assert len(report.subjects) > 25
 
 
