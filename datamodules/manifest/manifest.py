@@ -1,16 +1,14 @@
-"""The first currency of the house: what images there are, before anything is split or decoded for training."""
+"""The table of the images, before anything is split or decoded for training."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from common.errors import UserError
 from common.files import sha256_of_value
-
-_HASHED_COLUMNS = ("image_id", "label", "subject", "part", "cell", "sha256")
 
 
 class PositiveClassUnsaidError(UserError):
@@ -52,18 +50,10 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source found on disk; `scanning.scan_listing` opens the files and makes a Manifest of it.
+    """The images of a source on disk, before `scan.scan_listing` opens them and makes a `Manifest`.
 
     Attributes:
-        records: One per image, in an order that does not depend on the file system.
-        root: The folder that the paths are below.
-        classes: The order of the class indices.
-        positive_class: The class that is looked for; None with more than two classes.
-        source: The source's name ("cnmc", ...).
-        notes: Statements for the user.
-        synthetic: Whether the images are drawn, not taken.
-        places: Of karyograms: where each chromosome lies, see `Manifest`; None where that is not known.
-        skipped: Names of broken images and cells that the source left out.
+        records: One per image, in an order that does not depend on the file system; the rest as in `Manifest`.
     """
 
     records: tuple[Record, ...]
@@ -82,11 +72,8 @@ class Manifest:
     """One row per image of a source.
 
     Attributes:
-        frame: ``image_id`` (str, unique), ``path`` (str, POSIX, below ``root``), ``label`` (class name or None),
-            ``subject`` (str or None), ``part`` (the given part or None), ``cell`` (of a chromosome or karyogram, or
-            None), ``kind`` (within the class, or None), ``group`` (staining, scanner, site or the like, or None),
-            ``width`` and ``height`` (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes,
-            64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
+        frame: The fields of `Record`, ``width`` and ``height`` (pixels, as decoded), ``channels`` (of the file),
+            ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
             The index is 0, 1, 2, ...
         root: The folder that the paths are below.
         classes: The order is the class index; with two classes the positive one has index 1.
@@ -106,7 +93,7 @@ class Manifest:
     positive_class: str | None
     source: str
     synthetic: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     places: pd.DataFrame | None = None
 
@@ -125,7 +112,13 @@ class Manifest:
     def class_indices(self) -> pd.Series:
         """The label of each row as an index into ``classes``, int64; -1 where it is unknown."""
         index = {name: position for position, name in enumerate(self.classes)}
-        return self.frame["label"].map(lambda label: index.get(label, -1)).astype("int64")
+        return self.frame["label"].map(index).fillna(-1).astype("int64")
+
+    def rows(self, *columns: str) -> list[list[Any]]:
+        """Return columns of the frame, row by row; None where a value is unknown."""
+        rows = self.frame[list(columns)].astype(object)
+        values: list[list[Any]] = rows.where(rows.notna(), None).to_numpy().tolist()
+        return values
 
 
 def content_hash(manifest: Manifest) -> str:
@@ -134,9 +127,8 @@ def content_hash(manifest: Manifest) -> str:
     It covers image_id, label, subject, part, cell and bytes of every image and the order of the classes, not ``root``:
     the same data in another folder has the same hash.
     """
-    rows = manifest.frame[list(_HASHED_COLUMNS)].astype(object)
-    rows = rows.where(rows.notna(), None)
-    return sha256_of_value({"classes": manifest.classes, "rows": rows.to_numpy().tolist()})
+    rows = manifest.rows("image_id", "label", "subject", "part", "cell", "sha256")
+    return sha256_of_value({"classes": manifest.classes, "rows": rows})
 
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
@@ -152,18 +144,21 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         PositiveClassUnsaidError: The positive class of two is not said.
         UserError: There is one class only; the positive class is none of the two; or it is given for more than two.
     """
-    found = sorted(names, key=natural_key)
-    if len(found) < 2:
-        raise UserError(f"two classes or more are needed, found: {', '.join(found) or 'none'} (data_dir, data.source)")
-    if len(found) > 2:
+    classes = tuple(sorted(names, key=natural_key))
+    if len(classes) < 2:
+        raise UserError(
+            f"two classes or more are needed, found: {', '.join(classes) or 'none'} (data_dir, data.source)"
+        )
+    if len(classes) > 2:
         if positive_class is not None:
-            said = f"data.positive_class={positive_class}"
-            raise UserError(f"{said} has no meaning with {len(found)} classes: leave it out (data.positive_class=null)")
-        return tuple(found)
-    options = " or ".join(f"data.positive_class={name}" for name in found)
+            given = f"data.positive_class={positive_class}"
+            remedy = "leave it out (data.positive_class=null)"
+            raise UserError(f"{given} has no meaning with {len(classes)} classes: {remedy}")
+        return classes
+    options = " or ".join(f"data.positive_class={name}" for name in classes)
     if positive_class is None:
-        unsaid = f"the positive class (the one that is looked for) is not said: add {options}"
-        raise PositiveClassUnsaidError(unsaid, tuple(found))
-    if positive_class not in found:
+        message = f"the positive class (the one that is looked for) is not said: add {options}"
+        raise PositiveClassUnsaidError(message, classes)
+    if positive_class not in classes:
         raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")
-    return (next(name for name in found if name != positive_class), positive_class)
+    return classes if positive_class == classes[1] else classes[::-1]

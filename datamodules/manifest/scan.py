@@ -1,10 +1,9 @@
-"""Opens every image once: size, channels, hash of the bytes, perceptual hash. What is known of a file is remembered."""
+"""Opens every image once: size, channels, hash of the bytes, perceptual hash. The facts of known files are reused."""
 
 import hashlib
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import imagehash
 import numpy as np
@@ -28,27 +27,8 @@ _NEAR_WHITE = 235
 
 _KEY = ["path", "size", "mtime_ns", "ctime_ns"]
 _FACTS = ["width", "height", "channels", "sha256", "phash"]
-
-
-class _Stamp(NamedTuple):
-    """By what a file is known again without being read."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
-class _Facts(NamedTuple):
-    width: int
-    height: int
-    channels: int
-    sha256: str
-    phash: str
-
-
-class _Broken(NamedTuple):
-    cause: str
+_Stamp = tuple[str, int, int, int]  # by what an unchanged file is recognised, see _KEY
+_Facts = tuple[int, int, int, str, str]  # see _FACTS
 
 
 def scan_listing(
@@ -56,40 +36,38 @@ def scan_listing(
 ) -> Manifest:
     """Open every image of a listing and return the manifest.
 
-    A file whose path, size and times are those of an earlier scan is not read again. Nothing is remembered of a
-    file that changed within the two seconds before it was looked at: it might change once more without its
-    time showing it.
+    A file whose path, size and times are those of an earlier scan is not read again. The facts of a file that changed
+    within the two seconds before the scan are not stored: it might change once more without its time showing it.
 
     Args:
-        listing: What the source found.
+        listing: The images of the source.
         on_broken: "stop", or "skip" to leave broken images out and list them in the notes.
-        cache_dir: Where facts are remembered, in ``scan/``; untouched when an error is raised.
+        cache_dir: Where facts are stored, in ``scan/``; untouched when an error is raised.
         progress: Whether a progress bar may be shown.
 
     Raises:
         UserError: Two images have the same id; an image is broken and ``on_broken`` is "stop"; or a class has no
             image that can be read.
     """
-    _check_unique(listing.records)
-    memory = _memory_file(cache_dir, listing.root)
-    remembered = _recall(memory)
+    frame = pd.DataFrame(listing.records, columns=Record._fields, dtype=object)
+    _check_unique(frame)
+    paths = [listing.root / path for path in frame["path"]]
+    store = _store(cache_dir, listing.root)
+    stored = _load(store)
     started_ns = time.time_ns()
-    stamps = [_stamp(listing.root / record.path) for record in listing.records]
-    found = [remembered.get(stamp) if stamp else _Broken("cannot be read") for stamp in stamps]
-    unknown = [row for row, facts in enumerate(found) if facts is None]
-    paths = [listing.root / listing.records[row].path for row in unknown]
-    fresh = threaded(_read_facts, paths, len(paths), f"reading {len(paths):,} images", progress)
-    for row, facts in zip(unknown, fresh, strict=True):
-        found[row] = facts
-    skipped = _handle_broken(listing, found, on_broken)
-    manifest = _manifest(listing, found, skipped)
+    stamps = [_stamp(path) for path in paths]
+    facts: list[_Facts | str | None] = [stored.get(stamp) for stamp in stamps]
+    unread = [row for row, known in enumerate(facts) if known is None]
+    fresh = threaded(
+        _read_facts, [paths[row] for row in unread], len(unread), f"reading {len(unread):,} images", progress
+    )
     new = {}
-    for row in unknown:
-        stamp = stamps[row]
-        known = found[row]
-        if stamp is not None and isinstance(known, _Facts) and not _is_racy(stamp, started_ns):
-            new[stamp] = known
-    _remember(memory, new)
+    for row, result in zip(unread, fresh, strict=True):
+        facts[row] = result
+        if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
+            new[stamps[row]] = result
+    manifest = _manifest(listing, frame, facts, on_broken)
+    _save(store, new)
     return manifest
 
 
@@ -111,105 +89,95 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE))
 
 
-def _read_facts(path: Path) -> _Facts | _Broken:
+def _manifest(listing: Listing, frame: pd.DataFrame, facts: list[_Facts | str | None], on_broken: str) -> Manifest:
+    is_broken = pd.Series([isinstance(fact, str) for fact in facts], frame.index, dtype=bool)
+    skipped = tuple(frame.loc[is_broken, "path"])
+    if skipped and on_broken == "stop":
+        cause = next(fact for fact in facts if isinstance(fact, str))
+        others = ""
+        if len(skipped) > 1:
+            others = f" and {len(skipped) - 1:,} other{'s' * (len(skipped) > 2)}"
+        remedy = "repair or remove it, or leave broken images out with data.on_broken=skip"
+        raise UserError(f"broken image {listing.root / skipped[0]} ({cause}){others}: {remedy}")
+    readable = [fact for fact in facts if isinstance(fact, tuple)]
+    # As objects, so that an unknown label, subject or part is None and not a NaN.
+    columns = pd.DataFrame(readable, columns=_FACTS, dtype=object).astype(dict.fromkeys(_FACTS[:3], "int64"))
+    frame = pd.concat([frame[~is_broken].reset_index(drop=True), columns], axis=1)
+    present = set(frame["label"])
+    # A test set that comes without any label can still be predicted.
+    if any(record.label is not None for record in listing.records):
+        for name in listing.classes:
+            if name not in present:
+                remedy = "add some, or leave it out"
+                raise UserError(f"class {name} has no image that can be read in {listing.root}: {remedy}")
+    notes = listing.notes
+    if skipped:
+        notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
+    return Manifest(
+        frame,
+        listing.root,
+        listing.classes,
+        listing.positive_class,
+        listing.source,
+        synthetic=listing.synthetic,
+        notes=notes,
+        skipped=listing.skipped + skipped,
+        places=listing.places,
+    )
+
+
+def _read_facts(path: Path) -> _Facts | str:
+    """The facts of a file, or why it cannot be read."""
     try:
         data = path.read_bytes()
         pixels, channels = decode_image(data)
     except OSError as error:
-        return _Broken(f"cannot be read ({error.strerror})")
+        return f"cannot be read ({error.strerror})"
     except BrokenImageError as error:
-        return _Broken(str(error))
+        return str(error)
     height, width = pixels.shape[:2]
-    return _Facts(width, height, channels, hashlib.sha256(data).hexdigest(), perceptual_hash(pixels))
+    return width, height, channels, hashlib.sha256(data).hexdigest(), perceptual_hash(pixels)
 
 
-def _handle_broken(listing: Listing, found: Sequence[_Facts | _Broken | None], on_broken: str) -> tuple[str, ...]:
-    """Return the paths of broken images."""
-    pairs = zip(listing.records, found, strict=True)
-    broken = [(record.path, facts) for record, facts in pairs if isinstance(facts, _Broken)]
-    if not broken:
-        return ()
-    if on_broken == "stop":
-        path, facts = broken[0]
-        if len(broken) > 1:
-            others = f" and {len(broken) - 1:,} other{'s' * (len(broken) > 2)}"
-        else:
-            others = ""
-        remedy = "repair or remove it, or leave broken images out with data.on_broken=skip"
-        raise UserError(f"broken image {listing.root / path} ({facts.cause}){others}: {remedy}")
-    return tuple(path for path, _ in broken)
+def _check_unique(frame: pd.DataFrame) -> None:
+    twice = frame[frame["image_id"].duplicated(keep=False)]
+    if len(twice):
+        image_id = twice["image_id"].iloc[0]
+        paths = twice.loc[twice["image_id"] == image_id, "path"].tolist()
+        raise UserError(f"two images have the id {image_id}: {paths[0]} and {paths[1]}: remove or rename one")
 
 
-def _manifest(listing: Listing, found: Sequence[_Facts | _Broken | None], skipped: tuple[str, ...]) -> Manifest:
-    pairs = zip(listing.records, found, strict=True)
-    rows = [(*record, *facts) for record, facts in pairs if isinstance(facts, _Facts)]
-    table = list(zip(*rows, strict=True)) or [()] * (len(Record._fields) + len(_FACTS))
-    columns = dict(zip((*Record._fields, *_FACTS), table, strict=True))
-    # As objects, so that an unknown label, subject or part is None and not a NaN.
-    frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
-    present = set(frame["label"])
-    # A test set that comes without any label can still be predicted.
-    labelled = any(record.label is not None for record in listing.records)
-    for name in listing.classes if labelled else ():
-        if name not in present:
-            raise UserError(f"class {name} has no image that can be read in {listing.root}: add some, or leave it out")
-    facts = (listing.root, listing.classes, listing.positive_class, listing.source, listing.synthetic)
-    notes = listing.notes
-    if skipped:
-        notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
-    return Manifest(frame, *facts, notes=notes, skipped=listing.skipped + skipped, places=listing.places)
-
-
-def _dtype(column: str) -> str:
-    if column in ("width", "height", "channels"):
-        return "int64"
-    return "object"
-
-
-def _check_unique(records: Sequence[Record]) -> None:
-    seen: dict[str, str] = {}
-    for record in records:
-        if record.image_id in seen:
-            both = f"{seen[record.image_id]} and {record.path}"
-            raise UserError(f"two images have the id {record.image_id}: {both}: remove or rename one")
-        seen[record.image_id] = record.path
-
-
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: Path) -> _Stamp:
     try:
         status = path.stat()
     except OSError:
-        return None
-    return _Stamp(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return str(path), -1, -1, -1  # never stored: the file cannot be read either
+    return str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _is_racy(stamp: _Stamp, started_ns: int) -> bool:
-    return max(stamp.mtime_ns, stamp.ctime_ns) > started_ns - _RACY_NS
-
-
-def _memory_file(cache_dir: Path, root: Path) -> Path:
+def _store(cache_dir: Path, root: Path) -> Path:
     key = sha256_of_value({"root": str(root.absolute()), "version": SCAN_VERSION, "imagehash": imagehash.__version__})
     return Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
 
 
-def _recall(memory: Path) -> dict[_Stamp, _Facts]:
-    if not memory.is_file():
+def _load(store: Path) -> dict[_Stamp, _Facts]:
+    if not store.is_file():
         return {}
     try:
-        table = pd.read_parquet(memory)
+        table = pd.read_parquet(store)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{memory} is damaged ({str(error).splitlines()[0]}): remove it") from error
+        raise UserError(f"{store} is damaged ({str(error).splitlines()[0]}): remove it") from error
     stamps = table[_KEY].itertuples(index=False, name=None)
-    facts = table[_FACTS].itertuples(index=False, name=None)
-    return {_Stamp(*stamp): _Facts(*fact) for stamp, fact in zip(stamps, facts, strict=True)}
+    return dict(zip(stamps, table[_FACTS].itertuples(index=False, name=None), strict=True))
 
 
-def _remember(memory: Path, new: dict[_Stamp, _Facts]) -> None:
+def _save(store: Path, new: dict[_Stamp, _Facts]) -> None:
     if not new:
         return
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(memory.with_suffix(".lock")):
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.with_suffix(".lock")):
         # Another process may have added to it meanwhile; of each path the newest facts are kept.
-        by_path = {stamp.path: (*stamp, *facts) for stamp, facts in (_recall(memory) | new).items()}
-        with atomic_path(memory) as temporary:
-            pd.DataFrame(list(by_path.values()), columns=[*_KEY, *_FACTS]).to_parquet(temporary, index=False)
+        rows = [(*stamp, *facts) for stamp, facts in (_load(store) | new).items()]
+        table = pd.DataFrame(rows, columns=[*_KEY, *_FACTS]).drop_duplicates("path", keep="last")
+        with atomic_path(store) as temporary:
+            table.to_parquet(temporary, index=False)

@@ -56,12 +56,8 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
     """Return where the prepared images of a manifest lie, or will lie."""
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
-    if config.scales_by_cell:
-        scaled = ["cell"]
-    else:
-        scaled = []
-    rows = manifest.frame[["image_id", "label", "sha256", *scaled]].astype(object)
-    rows = rows.where(rows.notna(), None).to_numpy().tolist()
+    scaled_by = ["cell"] if config.scales_by_cell else []
+    rows = manifest.rows("image_id", "label", "sha256", *scaled_by)
     # What is stored does not depend on what it becomes later.
     stored = config.model_dump()
     if config.augment_at is not None:
