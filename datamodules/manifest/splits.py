@@ -20,7 +20,7 @@ UNUSED = "unused"
 PARTS = (TRAIN, VALIDATION, TEST)
 
 _FOLD = re.compile(r"fold_(\d+)")
-_FINEST = 20  # a validation share is met to a twentieth where there are subjects enough
+_FINEST = 20  # a validation share is met to a twentieth where there are enough subjects
 
 
 def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: PaperSplit | None) -> pd.Series:
@@ -59,22 +59,31 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
         raise UserError("no image has a label, so nothing can be learned: name others (data.parts, data_dir)")
     given_folds = _given_folds(rows)
     if split.test != "fold":
-        test = _given_part(rows, split.test)
-        parts[test.index] = TEST
-        rows = rows.drop(test.index)
+        test = rows["part"] == split.test
+        if not test.any():
+            given = ", ".join(sorted(rows["part"].dropna().unique())) or "none"
+            message = f"split.test={split.test}: no labelled image has this part (parts given: {given})"
+            raise UserError(f"{message}; say split.test=fold")
+        parts[rows.index[test]] = TEST
+        rows = rows[~test]
     elif given_folds:
-        rows = _rows_of_folds(rows, given_folds)
+        unknown = rows.loc[rows["part"].isna(), "image_id"]
+        if len(unknown):
+            message = f"{len(unknown):,} images have no fold while others do, first {unknown.iloc[0]}"
+            raise UserError(f"{message}: give each its part")
+        rows = rows[rows["part"].isin(given_folds.values())]
+    # By image id, so that a draw does not depend on the order of a table or of a folder.
+    rows = rows.sort_values("image_id", kind="stable")
     if protocol == "paper":
-        parts[rows.index] = _paper(rows, split, paper_split)
+        drawn = _paper(rows, split, paper_split)
     elif split.test != "fold":
-        parts[rows.index] = _train_and_validation(rows, protocol, split)
+        drawn = _train_and_validation(rows, protocol, split)
     elif protocol == "subject" and given_folds:
-        parts[rows.index] = _given_test_fold(rows, given_folds, split)
+        drawn = _given_test_fold(rows, given_folds, split)
     else:
-        parts[rows.index] = _folds(rows, protocol, split)
-    _check_classes(frame, parts, manifest.classes, protocol)
-    if protocol == "subject" and manifest.source in KARYOGRAM_SOURCES:
-        _check_cases(frame, parts)
+        drawn = _folds(rows, protocol, split)
+    parts[rows.index] = drawn
+    _check_parts(manifest, parts, protocol)
     return parts
 
 
@@ -89,93 +98,69 @@ def number_of_folds(manifest: Manifest, protocol: str, split: SplitConfig) -> in
 
 
 def _given_folds(rows: pd.DataFrame) -> dict[int, str]:
-    matches = (_FOLD.fullmatch(part) for part in rows["part"].dropna().unique())
-    return dict(sorted((int(match[1]), match[0]) for match in matches if match))
-
-
-def _given_part(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    test = rows[rows["part"] == name]
-    if test.empty:
-        there = ", ".join(sorted(rows["part"].dropna().unique())) or "none"
-        raise UserError(
-            f"split.test={name}: no labelled image has this part (parts given: {there}); say split.test=fold"
-        )
-    return test
-
-
-def _rows_of_folds(rows: pd.DataFrame, given: dict[int, str]) -> pd.DataFrame:
-    """Return the rows of the given folds; those of other given parts (a test of its own) are left out."""
-    nowhere = rows["part"].isna()
-    if nowhere.any():
-        first = rows.loc[nowhere, "image_id"].iloc[0]
-        raise UserError(f"{nowhere.sum():,} images have no fold while others do, first {first}: give each its part")
-    return rows[rows["part"].isin(given.values())]
+    """The given parts that are folds, by their number."""
+    folds = {}
+    for part in rows["part"].dropna().unique():
+        if match := _FOLD.fullmatch(part):
+            folds[int(match[1])] = part
+    return dict(sorted(folds.items()))
 
 
 def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | None) -> np.ndarray:
     if paper_split is None:
-        raise UserError(
-            "protocol=paper needs data.paper_split (train and validation shares): set it, or another protocol"
-        )
+        message = "protocol=paper needs data.paper_split (train and validation shares)"
+        raise UserError(f"{message}: set it, or another protocol")
     if split.test != "fold":
         raise UserError(f"protocol=paper draws its own test part: say split.test=fold, not {split.test}")
     # As fractions: 0.29 * 100 is 28.999... in floating point.
-    train, validation = (
-        floor(Fraction(str(share)) * len(rows)) for share in (paper_split.train, paper_split.validation)
-    )
-    order = _by_id(rows)
-    seed = _seed(split)
+    train = floor(Fraction(str(paper_split.train)) * len(rows))
+    validation = floor(Fraction(str(paper_split.validation)) * len(rows))
     if paper_split.stratify:
-        labels = order["label"].to_numpy()
-        _check_enough(order["label"].value_counts(), 3, "images", "protocol=paper")
+        labels = rows["label"].to_numpy()
+        _check_enough(rows["label"].value_counts(), 3, "images", "protocol=paper")
+        seed = _seed(split)
         try:
-            first, rest = train_test_split(np.arange(len(order)), train_size=train, stratify=labels, random_state=seed)
+            first, rest = train_test_split(np.arange(len(rows)), train_size=train, stratify=labels, random_state=seed)
             second, _ = train_test_split(rest, train_size=validation, stratify=labels[rest], random_state=seed)
         except ValueError as error:  # scikit-learn's word for a part without an image of some class
-            raise UserError(f"data.paper_split of {len(order)} images: {' '.join(str(error).split())}") from error
+            raise UserError(f"data.paper_split of {len(rows)} images: {' '.join(str(error).split())}") from error
     else:
-        drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(order))
+        drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(rows))
         first = drawn[:train]
         second = drawn[train : train + validation]
-    parts = pd.Series(TEST, index=order.index, dtype=object)
-    parts.iloc[first], parts.iloc[second] = TRAIN, VALIDATION
-    return np.asarray(parts[rows.index].to_numpy())
+    parts = np.full(len(rows), TEST, object)
+    parts[first] = TRAIN
+    parts[second] = VALIDATION
+    return parts
 
 
 def _train_and_validation(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
-    order = _by_id(rows)
     if protocol == "subject":
-        parts = _by_subjects(order, split)
-    else:
-        _check_enough(order["label"].value_counts(), 2, "images", "a train and a validation part")
-        numbers = np.arange(len(order))
-        _, chosen = _stratified(numbers, order["label"], split)
-        parts = pd.Series(np.where(np.isin(numbers, chosen), VALIDATION, TRAIN), index=order.index, dtype=object)
-    return np.asarray(parts[rows.index].to_numpy())
-
-
-def _stratified(numbers: np.ndarray, labels: pd.Series, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
+        return _by_subjects(rows, split)
+    _check_enough(rows["label"].value_counts(), 2, "images", "a train and a validation part")
+    parts = np.full(len(rows), TRAIN, object)
+    numbers = np.arange(len(rows))
     try:
-        train, validation = train_test_split(
-            numbers, test_size=split.validation, stratify=labels, random_state=_seed(split)
+        _, chosen = train_test_split(
+            numbers, test_size=split.validation, stratify=rows["label"], random_state=_seed(split)
         )
     except ValueError as error:  # the share of so few images is no image of some class
-        raise UserError(f"split.validation={split.validation} of {len(numbers)} images: {error}") from error
-    return train, validation
+        raise UserError(f"split.validation={split.validation} of {len(rows)} images: {error}") from error
+    parts[chosen] = VALIDATION
+    return parts
 
 
 def _given_test_fold(rows: pd.DataFrame, given: dict[int, str], split: SplitConfig) -> np.ndarray:
     if split.fold not in given:
-        there = ", ".join(map(str, given))
-        raise UserError(f"split.fold={split.fold} is none of the given folds ({there}): set split.fold to one of them")
-    test = rows["part"] == given[split.fold]
-    parts = pd.Series(TEST, index=rows.index, dtype=object)
-    rest = _by_id(rows[~test])
-    parts[rest.index] = _by_subjects(rest, split)
-    return np.asarray(parts.to_numpy())
+        folds = ", ".join(map(str, given))
+        raise UserError(f"split.fold={split.fold} is none of the given folds ({folds}): set split.fold to one of them")
+    parts = np.full(len(rows), TEST, object)
+    rest = (rows["part"] != given[split.fold]).to_numpy()
+    parts[rest] = _by_subjects(rows[rest], split)
+    return parts
 
 
-def _by_subjects(rows: pd.DataFrame, split: SplitConfig) -> pd.Series:
+def _by_subjects(rows: pd.DataFrame, split: SplitConfig) -> np.ndarray:
     """Divide rows into train and validation by subjects, each class's share as near as the subjects allow.
 
     The subjects are dealt to as many stratified folds as the share needs (3/10: ten), or as there are subjects of the
@@ -187,7 +172,7 @@ def _by_subjects(rows: pd.DataFrame, split: SplitConfig) -> pd.Series:
     taken, folds = _nearest_share(split.validation, min(_FINEST, int(subjects.min())))
     fold_of_row = _deal(rows, folds, split.seed, by_subject=True)
     chosen = np.random.default_rng([split.seed, split.fold]).permutation(folds)[:taken]
-    return pd.Series(np.where(np.isin(fold_of_row, chosen), VALIDATION, TRAIN), index=rows.index, dtype=object)
+    return np.where(np.isin(fold_of_row, chosen), VALIDATION, TRAIN).astype(object)
 
 
 def _nearest_share(share: float, most: int) -> tuple[int, int]:
@@ -197,41 +182,35 @@ def _nearest_share(share: float, most: int) -> tuple[int, int]:
 
 
 def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
-    order = _by_id(rows)
-    by_subject = protocol == "subject"
     if split.fold >= split.folds:
         raise UserError(f"split.fold={split.fold} must be below split.folds={split.folds}")
-    wanted = f"split.folds={split.folds}: set fewer folds"
-    if by_subject:
-        _check_subjects(order)
-        wanted += ", or protocol=image"
-    counted = order.groupby("label")["subject" if by_subject else "image_id"].nunique()
-    _check_enough(counted, split.folds, "subjects" if by_subject else "images", wanted)
-    fold_of_row = _deal(order, split.folds, split.seed, by_subject)
+    remedy = f"split.folds={split.folds}: set fewer folds"
+    by_label = rows.groupby("label")
+    if protocol == "subject":
+        _check_subjects(rows)
+        _check_enough(by_label["subject"].nunique(), split.folds, "subjects", f"{remedy}, or protocol=image")
+    else:
+        _check_enough(by_label["image_id"].nunique(), split.folds, "images", remedy)
+    fold_of_row = _deal(rows, split.folds, split.seed, protocol == "subject")
     if split.drawn_validation == "share":
-        parts = pd.Series(TEST, index=order.index, dtype=object)
-        rest = order[fold_of_row != split.fold]
-        parts[rest.index] = _train_and_validation(rest, protocol, split)
-        return np.asarray(parts[rows.index].to_numpy())
-    names = np.full(split.folds, TRAIN, dtype=object)
-    names[split.fold], names[(split.fold + 1) % split.folds] = TEST, VALIDATION
-    return np.asarray(pd.Series(names[fold_of_row], index=order.index)[rows.index].to_numpy())
+        parts = np.full(len(rows), TEST, object)
+        rest = fold_of_row != split.fold
+        parts[rest] = _train_and_validation(rows[rest], protocol, split)
+        return parts
+    names = np.full(split.folds, TRAIN, object)
+    names[split.fold] = TEST
+    names[(split.fold + 1) % split.folds] = VALIDATION
+    return np.asarray(names[fold_of_row])
 
 
 def _deal(rows: pd.DataFrame, folds: int, seed: int, by_subject: bool) -> np.ndarray:
     """Return the number of the fold of each row, int64, by scikit-learn's stratified (group) folds."""
-    dealer = (StratifiedGroupKFold if by_subject else StratifiedKFold)(folds, shuffle=True, random_state=seed)
-    fold_of_row = np.empty(len(rows), np.int64)
+    splitter = (StratifiedGroupKFold if by_subject else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     groups = rows["subject"].to_numpy() if by_subject else None
-    places = dealer.split(np.zeros(len(rows)), rows["label"].to_numpy(), groups)
-    for number, (_, members) in enumerate(places):
+    fold_of_row = np.empty(len(rows), np.int64)
+    for number, (_, members) in enumerate(splitter.split(np.zeros(len(rows)), rows["label"].to_numpy(), groups)):
         fold_of_row[members] = number
     return fold_of_row
-
-
-def _by_id(rows: pd.DataFrame) -> pd.DataFrame:
-    """Sort by image id, so that a draw does not depend on the order of a table or of a folder."""
-    return rows.sort_values("image_id", kind="stable")
 
 
 def _seed(split: SplitConfig) -> int:
@@ -239,35 +218,28 @@ def _seed(split: SplitConfig) -> int:
 
 
 def _check_subjects(rows: pd.DataFrame) -> None:
-    unknown = rows["subject"].isna()
-    if unknown.all():
+    unknown = rows.loc[rows["subject"].isna(), "image_id"]
+    if len(unknown) == len(rows):
         raise UserError("protocol=subject needs subjects and none are known: name them in data, or say protocol=image")
-    if unknown.any():
-        first = rows.loc[unknown, "image_id"].iloc[0]
-        raise UserError(
-            f"protocol=subject: {unknown.sum():,} images have no subject, first {first}: name it, or say protocol=image"
-        )
+    if len(unknown):
+        message = f"protocol=subject: {len(unknown):,} images have no subject, first {unknown.iloc[0]}"
+        raise UserError(f"{message}: name it, or say protocol=image")
 
 
-def _check_enough(counts: pd.Series, needed: int, things: str, wanted: str) -> None:
+def _check_enough(counts: pd.Series, needed: int, things: str, purpose: str) -> None:
     for label, count in counts.items():
         if count < needed:
-            raise UserError(f"class {label} has {count} {things}, {needed} are needed for {wanted}")
+            raise UserError(f"class {label} has {count} {things}, {needed} are needed for {purpose}")
 
 
-def _check_classes(frame: pd.DataFrame, parts: pd.Series, classes: tuple[str, ...], protocol: str) -> None:
+def _check_parts(manifest: Manifest, parts: pd.Series, protocol: str) -> None:
+    """Each part needs all classes, and of karyograms two cases: intervals are drawn over cases."""
     for part in PARTS:
-        present = set(frame.loc[parts == part, "label"])
-        absent = [name for name in classes if name not in present]
+        rows = manifest.frame[parts == part]
+        absent = [name for name in manifest.classes if name not in set(rows["label"])]
         if absent:
             remedy = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
             raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {remedy}")
-
-
-def _check_cases(frame: pd.DataFrame, parts: pd.Series) -> None:
-    """One case alone tells nothing of others: intervals are drawn over cases, two at least."""
-    for part in PARTS:
-        cases = frame.loc[parts == part, "subject"].unique()
-        if len(cases) < 2:
-            found = f"protocol=subject: the {part} part has one case, {cases[0]}, two are needed"
-            raise UserError(f"{found}: bring more cases, or set fewer split.folds or another split.seed")
+        if protocol == "subject" and manifest.source in KARYOGRAM_SOURCES and rows["subject"].nunique() < 2:
+            message = f"protocol=subject: the {part} part has one case, {rows['subject'].iloc[0]}, two are needed"
+            raise UserError(f"{message}: bring more cases, or set fewer split.folds or another split.seed")
