@@ -5,14 +5,12 @@ import lzma
 import shutil
 import stat
 import threading
-import time
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
@@ -21,11 +19,9 @@ from common.files import sha256_of_file, sha256_of_value, write_json
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 
-_CHUNK = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED = 0x1 | 0x40  # flag bits: encrypted, strongly encrypted
 _LONGEST_NAME = 255  # bytes of one part of a path on the common file systems
-_RACY_NS = 2_000_000_000  # a file that changed so lately might change once more without its time showing it
 # What zipfile and the decoders raise on damaged bytes.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -78,7 +74,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
     Args:
         archive: The zip file.
         folder: The folder to make; it must not be there yet.
-        limits: How much it may unpack to; the usual limits if not said.
+        limits: How much it may unpack to; None: the usual limits.
         progress: Whether a progress bar may be shown.
 
     Raises:
@@ -86,68 +82,65 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
             encrypted, damaged or there twice (whatever the case of its letters); it is larger than the limits; or the
             disk is too full. The message names the archive and the member.
     """
+    limits = limits or Limits()
     try:
         with zipfile.ZipFile(archive) as file:
-            members = _check(file, archive, limits or Limits())
-            _check_space(folder.parent, sum(member.file_size for member in members), archive)
+            members = file.infolist()
+            files = [member for member in members if not member.is_dir()]
+            if len(members) > limits.members:
+                count = f"{len(members):,} members, more than {limits.members:,}"
+                raise UserError(f"{archive} has {count}: nothing was unpacked")
+            if not files:
+                raise UserError(f"{archive} holds no file")
+            for member in members:
+                if reason := _objection(member):
+                    raise _refused(archive, member, reason)
+            _check_places(files, archive)
+            _check_sizes(files, archive, limits)
+            for member in files:
+                try:
+                    file.open(member).close()  # reads the member's own header, which may contradict the directory's
+                except _DAMAGE as error:
+                    raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
+            size = sum(member.file_size for member in files)
+            check_space(folder.parent, size, f"unpacked, {archive} needs", "set cache_dir to a larger disk")
             with whole_folder(folder) as beside:
-                _write(file, members, beside, archive, progress)
+                _write(file, files, beside, archive, progress)
     except _DAMAGE as error:
         raise UserError(f"{archive} is no zip file that can be read ({_first_line(error)}): get it anew") from error
 
 
-def _check(file: zipfile.ZipFile, archive: Path, limits: Limits) -> list[zipfile.ZipInfo]:
-    """Return the members that are files, after every check that needs no unpacking."""
-    members = file.infolist()
-    if len(members) > limits.members:
-        raise UserError(f"{archive} has {len(members):,} members, more than {limits.members:,}: nothing was unpacked")
-    files = [member for member in members if not member.is_dir()]
-    if not files:
-        raise UserError(f"{archive} holds no file")
-    for member in members:
-        _check_member(member, archive)
-    _check_places(files, archive)
-    _check_sizes(files, archive, limits)
-    for member in files:
-        try:
-            file.open(member).close()  # reads the member's own header, which may contradict the directory's
-        except _DAMAGE as error:
-            raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
-    return files
-
-
-def _check_member(member: zipfile.ZipInfo, archive: Path) -> None:
+def _objection(member: zipfile.ZipInfo) -> str | None:
+    """Why a member must not be unpacked, as far as its entry in the directory tells."""
     name = member.orig_filename
     parts = name.removesuffix("/").split("/")
-    if name.startswith(("/", "\\")) or name[1:2] == ":":
-        raise _refused(archive, member, "has an absolute path")
-    if ".." in parts or "\\" in name:
-        raise _refused(archive, member, "points outside the folder, or holds a backslash")
-    if any(part in ("", ".") or len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):
-        raise _refused(archive, member, "has a path that no folder can hold")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-        raise _refused(archive, member, "has control characters in its name")
     kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind not in (0, stat.S_IFDIR if member.is_dir() else stat.S_IFREG):
-        raise _refused(archive, member, "is a link, a device or the like, no plain file")
-    if member.flag_bits & _ENCRYPTED:
-        raise _refused(archive, member, "is encrypted")
-    if member.compress_type not in _METHODS:
-        raise _refused(archive, member, f"is packed by method {member.compress_type}, which is not known")
+    objections = {
+        "has an absolute path": name.startswith(("/", "\\")) or name[1:2] == ":",
+        "points outside the folder, or holds a backslash": ".." in parts or "\\" in name,
+        "has a path that no folder can hold": any(
+            part in ("", ".") or len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts
+        ),
+        "has control characters in its name": any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name),
+        "is a link, a device or the like, no plain file": kind
+        not in (0, stat.S_IFDIR if member.is_dir() else stat.S_IFREG),
+        "is encrypted": bool(member.flag_bits & _ENCRYPTED),
+        f"is packed by method {member.compress_type}, which is not known": member.compress_type not in _METHODS,
+    }
+    return next((text for text, applies in objections.items() if applies), None)
 
 
 def _check_places(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
     """No two files in one place, also where capitals and composed letters do not count; no file where a folder is."""
     first: dict[str, zipfile.ZipInfo] = {}
     for member in files:
-        other = first.setdefault(_place(member.filename), member)
-        if other is not member:
-            raise _refused(archive, member, f"is there twice (the other: {other.filename!r})")
-    for member in files:
-        parts = _place(member.filename).split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in first:
-                raise _refused(archive, member, "lies below a member that is a file")
+        place = unicodedata.normalize("NFC", member.filename).casefold()
+        if place in first:
+            raise _refused(archive, member, f"is there twice (the other: {first[place].filename!r})")
+        first[place] = member
+    for place, member in first.items():
+        if any(str(folder) in first for folder in PurePosixPath(place).parents):
+            raise _refused(archive, member, "lies below a member that is a file")
 
 
 def _check_sizes(files: Sequence[zipfile.ZipInfo], archive: Path, limits: Limits) -> None:
@@ -162,13 +155,6 @@ def _check_sizes(files: Sequence[zipfile.ZipInfo], archive: Path, limits: Limits
             raise _refused(archive, member, f"brings it to more than {limits.ratio:g} times its size unpacked")
 
 
-def _check_space(folder: Path, needed: int, archive: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        sizes = f"{needed / 1e9:.1f} GB unpacked, {free / 1e9:.1f} GB are free"
-        raise UserError(f"{archive} needs {sizes} in {folder}: set cache_dir to a larger disk")
-
-
 def _write(
     file: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], folder: Path, archive: Path, progress: bool
 ) -> None:
@@ -181,7 +167,9 @@ def _write(
             source = file.open(member)
         try:
             with place.open("xb") as target:
-                _copy(source, target, member)
+                shutil.copyfileobj(source, target, 1 << 20)  # stops at the size and checks the sum that it should have
+                if target.tell() != member.file_size:
+                    raise zipfile.BadZipFile("it unpacks to less than the archive says")
         except _DAMAGE as error:
             raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
         finally:
@@ -192,37 +180,30 @@ def _write(
         pass
 
 
-def _copy(source: IO[bytes], target: IO[bytes], member: zipfile.ZipInfo) -> None:
-    written = 0
-    while chunk := source.read(_CHUNK):
-        written += len(chunk)
-        if written > member.file_size:
-            raise zipfile.BadZipFile("it unpacks to more than the archive says")
-        target.write(chunk)
-    if written != member.file_size:
-        raise zipfile.BadZipFile("it unpacks to less than the archive says")
+def check_space(folder: Path, needed: int, what: str, remedy: str) -> None:
+    """Refuse to write more bytes than the disk of a folder has left.
+
+    Raises:
+        UserError: There is too little space.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        raise UserError(f"{what} {sizes} in {folder}: {remedy}")
 
 
 def _digest(archive: Path, home: Path) -> str:
-    """Return the SHA-256 of the archive; what is known of a file of the same size and times is not read again."""
+    """Return the SHA-256 of the archive; one of the same size and times is not read again."""
     status = archive.stat()
     stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     memory = home / f".{sha256_of_value(stamp)[:16]}.json"
-    if memory.is_file():
-        return str(json.loads(memory.read_text())["sha256"])
-    now = time.time_ns()
-    digest = sha256_of_file(archive)
-    if max(status.st_mtime_ns, status.st_ctime_ns) < now - _RACY_NS:
-        write_json(memory, {"archive": stamp[0], "sha256": digest})
-    return digest
+    if not memory.is_file():
+        write_json(memory, {"archive": stamp[0], "sha256": sha256_of_file(archive)})
+    return str(json.loads(memory.read_text())["sha256"])
 
 
 def _is_zip(path: Path) -> bool:
     return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
-
-
-def _place(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:

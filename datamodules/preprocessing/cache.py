@@ -1,7 +1,6 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from filelock import FileLock
 from common.config.schema import PrepareConfig
 from common.errors import UserError
 from common.files import sha256_of_value
+from datamodules.io.archives import check_space
 from datamodules.io.decode import BrokenImageError, decode_image
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
@@ -70,7 +70,10 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
     count = len(manifest.frame)
     shape = (count, *config.stored_shape, 3)
     scale = _scales(manifest, config, progress)
-    _check_space(folder.parent, int(np.prod(shape)), "size" if config.augment_at is None else "augment_at")
+    key = "size" if config.augment_at is None else "augment_at"
+    # A memory map on a full disk ends the process with a bus error: ask before.
+    remedy = f"set cache_dir, or a smaller prepare.{key}"
+    check_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
     with whole_folder(folder) as beside:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
 
@@ -127,11 +130,3 @@ def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:
         return decode_image(data)
     except BrokenImageError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _check_space(folder: Path, needed: int, key: str) -> None:
-    """A memory map on a full disk ends the process with a bus error: ask before."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        raise UserError(f"the prepared images need {sizes} in {folder}: set cache_dir, or a smaller prepare.{key}")

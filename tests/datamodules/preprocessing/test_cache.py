@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -110,7 +111,7 @@ def test_a_file_that_is_not_as_it_was_scanned_stops_and_leaves_nothing(manifest,
 
 
 def test_a_full_disk_is_said_before(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match="set cache_dir, or a smaller prepare.size"):
         prepared_images(manifest, CONFIG, tmp_path / "cache")
     with pytest.raises(UserError, match="or a smaller prepare.augment_at"):
