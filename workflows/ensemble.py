@@ -22,8 +22,7 @@ from evaluation.core.warnings import IMAGES_PER_NUMBER, too_few_images
 from evaluation.cytogenetics.cell_metrics import assignment_refusal
 from evaluation.ensembles.averaging import align, combine, stacked
 from evaluation.ensembles.membership import EnsembleMembers, group_members
-from evaluation.ensembles.methods import Combiner, fit
-from evaluation.ensembles.nested_cv import held_out, inner_folds
+from evaluation.ensembles.methods import Combiner, fit, inner_folds, predict_folds
 from evaluation.ensembles.overfitting import MEMBER, METHOD, METRICS, Candidate, overfitting, overfitting_table
 from evaluation.ensembles.plots import draw_overfitting
 from evaluation.evaluate import evaluate_runs, write_evaluation
@@ -36,15 +35,9 @@ AVERAGE = "average"
 
 @dataclass(frozen=True)
 class EnsembleRequest:
-    """Options of ``scripts/ensemble.py``.
+    """Options of ``scripts/ensemble.py``; several methods get a folder each.
 
     Attributes:
-        runs: The members.
-        methods: Names of ``evaluation.ensembles.methods.METHODS``; several get a folder each.
-        output: The new folder.
-        config: Settings of the fits.
-        evaluation: Settings of the evaluation.
-        seed: Seed of the fits, and of the inner folds.
         nested: Number of inner folds of the validation images; 0: no nested cross-validation.
         common: Whether validation images that a member lacks are left out.
         name: Name of the ensemble in tables; None: its method and members.
@@ -73,12 +66,6 @@ class EnsembleRequest:
         """Return the folder of the ensemble of a method and fold."""
         folder = self.output / method if self.several else self.output
         return folder if fold is None else folder / f"fold{fold}"
-
-    def ensemble_name(self, method: str) -> str | None:
-        """Return the ensemble's name in tables."""
-        if self.name is None or not self.several:
-            return self.name
-        return f"{self.name}_{method}"
 
 
 def make_ensembles(request: EnsembleRequest) -> None:
@@ -110,8 +97,19 @@ def make_ensembles(request: EnsembleRequest) -> None:
     _write_comparison(ensembles, candidates, request)
     _write_results(candidates, results, request)
     if request.several:
-        _write_all_weights(ensembles, candidates, request)
-    say(f"written to {request.output}", *_subfolders(ensembles, request))
+        tables = []
+        for method in request.methods:
+            for ensemble, combiner in zip(ensembles, candidates[method].combiners, strict=True):
+                weights = _weights(ensemble, combiner)
+                weights.insert(0, "fold", ensemble.fold)
+                weights.insert(1, "method", method)
+                tables.append(weights)
+        write_csv(request.output / "weights.csv", pd.concat(tables), "%.6f")
+    subfolders = [", ".join(request.methods)] if request.several else []
+    folds = ", ".join(f"fold{ensemble.fold}" for ensemble in ensembles if ensemble.fold is not None)
+    if folds:
+        subfolders.append(f"in each {folds}" if request.several else folds)
+    say(f"written to {request.output}", *subfolders)
 
 
 def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
@@ -122,31 +120,24 @@ def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
         aligned = replace(members, members=tuple(align(members.members, members.names, request.common)))
         if any(method != AVERAGE for method in request.methods):
             _ = aligned.problem  # raises where nothing can be fitted
-        _warn_of_unused_data(members, aligned, request.common)
+        sampled = sum(member.sampled for member in members.members)
+        if sampled:
+            warn(
+                f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
+                "probabilities without dropout are used"
+            )
+        largest = max(len(member.part("validation").frame) for member in members.members)
+        shared = len(aligned.members[0].part("validation").frame)
+        if request.common and largest > shared:
+            consequence = "the others may have trained a member"
+            if not shared:
+                consequence = "no threshold is chosen, nothing can be fitted"
+            common = f"{shared:,} validation images of up to {largest:,} are common to all members"
+            warn(f"{common}{_of_fold(members)}: {consequence}")
         if request.nested:
-            folds = inner_folds(aligned.validation, request.nested, request.seed)
-            aligned = replace(aligned, inner_folds=folds)
+            aligned = replace(aligned, inner_folds=inner_folds(aligned.validation, request.nested, request.seed))
         ensembles.append(aligned)
     return ensembles
-
-
-def _warn_of_unused_data(members: EnsembleMembers, aligned: EnsembleMembers, common: bool) -> None:
-    sampled = sum(member.sampled for member in members.members)
-    if sampled:
-        warn(
-            f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
-            "probabilities without dropout are used"
-        )
-    largest = max(len(member.part("validation").frame) for member in members.members)
-    shared = len(aligned.members[0].part("validation").frame)
-    if common and largest > shared:
-        consequence = "the others may have trained a member"
-        if not shared:
-            consequence = "no threshold is chosen, nothing can be fitted"
-        warn(
-            f"{shared:,} validation images of up to {largest:,} are common to all members{_of_fold(members)}: "
-            f"{consequence}"
-        )
 
 
 def _warn_of_few_images(ensembles: Sequence[EnsembleMembers], candidates: dict[str, Candidate]) -> None:
@@ -170,6 +161,9 @@ def _of_fold(ensemble: EnsembleMembers) -> str:
 
 def _fit_method(method: str, ensembles: Sequence[EnsembleMembers], request: EnsembleRequest) -> Candidate:
     """Fit the ensemble of each fold, and with nested cross-validation predict its validation images."""
+    name = request.name
+    if name is not None and request.several:
+        name = f"{name}_{method}"
     combiners = []
     runs = []
     nested = []
@@ -179,9 +173,9 @@ def _fit_method(method: str, ensembles: Sequence[EnsembleMembers], request: Ense
             combiner = Combiner(method, np.full(len(members), 1 / len(members)))
         else:
             combiner = fit(method, ensemble.problem, request.config, request.seed)
-        run = combine(members, combiner.combine(stacked(members)), method, request.ensemble_name(method))
+        run = combine(members, combiner.combine(stacked(members)), method, name)
         if method != AVERAGE:
-            run.about["fitted"] = {**_fitted_on(ensemble), "parameters": combiner.parameters}
+            run.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
         run.about["run"] = str(request.folder(method, ensemble.fold))
         combiners.append(combiner)
         runs.append(run)
@@ -199,7 +193,7 @@ def _nested_predictions(
     if method == AVERAGE:
         return validation
     try:
-        probabilities = held_out(
+        probabilities = predict_folds(
             ensemble.problem, folds, lambda problem: fit(method, problem, request.config, request.seed)
         )
     except UserError as error:  # images that suffice for the fit may not do so without a fold
@@ -211,25 +205,29 @@ def _nested_predictions(
     return replace(validation, frame=frame)
 
 
-def _fitted_on(ensemble: EnsembleMembers) -> dict[str, int | None]:
+def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
+    if method == AVERAGE:
+        return {"images": 0, "subjects": 0}
     return {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
 
 
 def _write_run(
     candidate: Candidate, place: int, ensemble: EnsembleMembers, request: EnsembleRequest
 ) -> EvaluationResult:
-    """Write the run of a method and fold; return its result."""
+    """Write the run of a method and fold, with the thumbnails of the first member that has any; return its result."""
     method = candidate.label
     predictions = candidate.runs[place]
     combiner = candidate.combiners[place]
-    fitted_on: dict[str, int | None] = {"images": 0, "subjects": 0}
-    if method != AVERAGE:
-        fitted_on = _fitted_on(ensemble)
     run = Run(request.folder(method, ensemble.fold))
     run.write_predictions(predictions)
+    fitted_on = _fitted_on(method, ensemble)
     run.write_ensemble(EnsembleFile(method, ensemble.names, ensemble.labels, combiner.as_dict(), fitted_on))
     write_csv(run.folder / "weights.csv", _weights(ensemble, combiner), "%.6f")
-    _copy_thumbnails(ensemble, run)
+    thumbnails = [Run(Path(name)).thumbnails for name in ensemble.names]
+    source = next(filter(Path.is_file, thumbnails), None)
+    if source is not None:
+        with atomic_path(run.thumbnails) as temporary:
+            shutil.copyfile(source, temporary)
     result = write_evaluation(run.folder, predictions, None, _evaluation_settings([predictions], request))
     run.write_status("finished", members=list(ensemble.names))
     return result
@@ -244,16 +242,6 @@ def _evaluation_settings(runs: list[Predictions], request: EnsembleRequest) -> E
 def _weights(ensemble: EnsembleMembers, combiner: Combiner) -> pd.DataFrame:
     weights = np.full(len(ensemble.names), np.nan) if combiner.weights is None else combiner.weights
     return pd.DataFrame({"member": ensemble.labels, "folder": ensemble.names, "weight": weights})
-
-
-def _copy_thumbnails(ensemble: EnsembleMembers, run: Run) -> None:
-    """Copy the thumbnails of the test images from the first member that has them."""
-    for name in ensemble.names:
-        source = Run(Path(name)).thumbnails
-        if source.is_file():
-            with atomic_path(run.thumbnails) as temporary:
-                shutil.copyfile(source, temporary)
-            return
 
 
 def _write_comparison(
@@ -271,11 +259,8 @@ def _write_comparison(
         rows = overfitting(compared, average, request.evaluation)
     write_csv(request.output / "overfitting.csv", rows, "%.6f")
     folds = [run.about.get("fold") for run in average.runs]
-    about = {
-        **average.runs[0].about,
-        "fold": folds if len(folds) > 1 else folds[0],
-        "name": f"ensembles of {len(labels)} members",
-    }
+    about = {**average.runs[0].about, "name": f"ensembles of {len(labels)} members"}
+    about["fold"] = folds if len(folds) > 1 else folds[0]
     draw_overfitting(request.output / "overfitting.png", rows, about)
     for metric in METRICS:
         console.print(overfitting_table(rows, metric))
@@ -299,27 +284,3 @@ def _write_results(
         rows += rows_of(result, label)
     if request.csv:
         append_rows(request.csv, rows)
-
-
-def _write_all_weights(
-    ensembles: Sequence[EnsembleMembers], candidates: dict[str, Candidate], request: EnsembleRequest
-) -> None:
-    tables = []
-    for method in request.methods:
-        for ensemble, combiner in zip(ensembles, candidates[method].combiners, strict=True):
-            weights = _weights(ensemble, combiner)
-            weights.insert(0, "fold", ensemble.fold)
-            weights.insert(1, "method", method)
-            tables.append(weights)
-    write_csv(request.output / "weights.csv", pd.concat(tables), "%.6f")
-
-
-def _subfolders(ensembles: Sequence[EnsembleMembers], request: EnsembleRequest) -> list[str]:
-    """Lines that name the levels of folders below the output."""
-    lines = []
-    if request.several:
-        lines.append(", ".join(request.methods))
-    folds = [f"fold{ensemble.fold}" for ensemble in ensembles if ensemble.fold is not None]
-    if folds:
-        lines.append(("in each " if lines else "") + ", ".join(folds))
-    return lines

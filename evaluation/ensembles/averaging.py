@@ -46,12 +46,15 @@ def align(members: Sequence[Predictions], names: Sequence[str], common: bool = F
         UserError: Fewer than two members, a run that is named twice, or other classes, images, parts or labels.
     """
     check_names(names)
+    frames = [member.frame for member in members]
     if common:
-        members = _with_common_validation(members)
-    first = members[0]
+        of_parts = [frame.loc[frame["part"] == "validation", "image_id"] for frame in frames]
+        shared = set.intersection(*map(set, of_parts))
+        frames = [frame[(frame["part"] != "validation") | frame["image_id"].isin(shared)] for frame in frames]
+    members = [replace(member, frame=frame) for member, frame in zip(members, frames, strict=True)]
     for member, name in zip(members[1:], names[1:], strict=True):
-        _check_same_data(first, member, names[0], name)
-    order = first.frame["image_id"]
+        _check_same_data(members[0], member, names[0], name)
+    order = frames[0]["image_id"]
     return [replace(member, frame=member.frame.set_index("image_id").loc[order].reset_index()) for member in members]
 
 
@@ -85,10 +88,15 @@ def combine(
         they show how far the members differ. ``about`` merges the facts of all, with ``ensemble`` and ``method``.
     """
     first = aligned[0]
-    frame = _image_facts(aligned)
+    columns = [column for column in COLUMNS if column in first.frame and column != "uncertainty"]
+    frame = first.frame[columns].reset_index(drop=True)
+    for member in aligned[1:]:  # a fact that one member's file lacks is taken from another's
+        facts = member.frame.reset_index(drop=True)
+        for column in FACTS:
+            if column in frame and column in facts and frame[column].isna().any():
+                frame[column] = frame[column].where(frame[column].notna(), facts[column])
     frame["uncertainty"] = uncertainty_of(probabilities)
-    for place, class_name in enumerate(first.classes):
-        frame[PROBABILITY_PREFIX + class_name] = probabilities[:, place]
+    frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
     votes = summarise(stacked(aligned), first.classes) if len(frame) else pd.DataFrame()
     about = merge_facts([member.about for member in aligned])
     if name is None:
@@ -102,28 +110,6 @@ def ensemble_name(method: str, members: int, names: list[str]) -> str:
     """Return the default name of an ensemble: its method, the number of its members, and their names."""
     kind = "ensemble" if method == "average" else f"{method} ensemble"
     return f"{kind} of {members}: {', '.join(map(str, names))}"
-
-
-def _image_facts(aligned: Sequence[Predictions]) -> pd.DataFrame:
-    """Columns that do not depend on a model; a value that one member's file lacks is taken from another's."""
-    first = aligned[0].frame
-    columns = [name for name in COLUMNS if name in first and name != "uncertainty"]
-    frame = first[columns].reset_index(drop=True)
-    for column in FACTS:
-        for member in aligned[1:]:
-            if column in frame and column in member.frame and frame[column].isna().any():
-                values = member.frame[column].reset_index(drop=True)
-                frame[column] = frame[column].where(frame[column].notna(), values)
-    return frame
-
-
-def _with_common_validation(members: Sequence[Predictions]) -> list[Predictions]:
-    shared = set.intersection(*(set(member.part("validation").frame["image_id"]) for member in members))
-    selected = []
-    for member in members:
-        rows = (member.frame["part"] != "validation") | member.frame["image_id"].isin(shared)
-        selected.append(replace(member, frame=member.frame[rows].reset_index(drop=True)))
-    return selected
 
 
 def _check_same_data(first: Predictions, other: Predictions, name: str, other_name: str) -> None:

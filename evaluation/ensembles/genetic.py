@@ -53,7 +53,7 @@ def breed(
     """Draw ``count`` children per population, shape (R, count, M), of populations (R, P, M) with fitness (R, P)."""
     restarts, population, members = genes.shape
     entrants = rng.integers(population, size=(restarts, 2 * count, config.tournament))
-    parents = _take(genes, tournament(fitness, entrants))
+    parents = genes[np.arange(restarts)[:, None], tournament(fitness, entrants)]
     first = parents[:, :count]
     second = parents[:, count:]
     shape = (restarts, count)
@@ -71,15 +71,21 @@ def evolve(problem: Problem, config: GeneticConfig, rng: np.random.Generator) ->
         The last populations, shape (R, P, M), in falling order of fitness, and the best fitness of each generation,
         the initial one included, shape (R, generations + 1).
     """
-    shape = (config.restarts, config.population)
-    genes = normalise(rng.random((*shape, problem.members)))
-    genes, fitness = _ranked(genes, _fitness(problem, genes))
-    best = [fitness[:, 0]]
-    for _ in range(config.generations):
-        children = breed(genes, fitness, config.population - config.elites, config, rng)
-        genes = np.concatenate([genes[:, : config.elites], children], axis=1)
-        fitness = np.concatenate([fitness[:, : config.elites], _fitness(problem, children)], axis=1)
-        genes, fitness = _ranked(genes, fitness)
+    elites = config.elites
+    restarts = np.arange(config.restarts)[:, None]
+    genes = np.empty((config.restarts, 0, problem.members))
+    fitness = np.empty((config.restarts, 0))
+    children = normalise(rng.random((config.restarts, config.population, problem.members)))
+    best = []
+    for generation in range(config.generations + 1):
+        if generation:
+            children = breed(genes, fitness, config.population - elites, config, rng)
+        of_children = problem.fitness(children.reshape(-1, problem.members)).reshape(children.shape[:2])
+        genes = np.concatenate([genes[:, :elites], children], axis=1)
+        fitness = np.concatenate([fitness[:, :elites], of_children], axis=1)
+        order = np.argsort(-fitness, axis=1, kind="stable")
+        genes = genes[restarts, order]
+        fitness = fitness[restarts, order]
         best.append(fitness[:, 0])
     return genes, np.stack(best, axis=1)
 
@@ -90,20 +96,3 @@ def fit_genetic(problem: Problem, config: GeneticConfig, seed: int) -> SearchRes
     restart = int(best[:, -1].argmax())
     each = config.population + config.generations * (config.population - config.elites)
     return SearchResult(genes[restart, 0], float(best[restart, -1]), config.restarts * each)
-
-
-def _fitness(problem: Problem, genes: np.ndarray) -> np.ndarray:
-    return problem.fitness(genes.reshape(-1, genes.shape[-1])).reshape(genes.shape[:-1])
-
-
-def _ranked(genes: np.ndarray, fitness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Order each population by falling fitness; equals keep their order."""
-    order = np.argsort(-fitness, axis=1, kind="stable")
-    return _take(genes, order), np.take_along_axis(fitness, order, axis=1)
-
-
-def _take(genes: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Return individuals, shape (R, C, M), of each population by their index (R, C)."""
-    restarts, population, members = genes.shape
-    # Whole rows at once: np.take_along_axis would look up each gene.
-    return np.asarray(genes.reshape(-1, members)[index + population * np.arange(restarts)[:, None]])

@@ -11,7 +11,7 @@ from common.predictions import Predictions
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.ensembles.averaging import check_names, stacked
 from evaluation.ensembles.objective import Problem
-from evaluation.intervals.grouping import Group, group_runs
+from evaluation.intervals.grouping import group_runs
 
 
 @dataclass(frozen=True)
@@ -78,44 +78,31 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
     """
     check_names(names)
     groups = group_runs(list(runs), list(names))
-    if all(len(group.runs) == 1 for group in groups):
-        return [_members_of_fold(None, groups, 0)]
-    if len(groups) == 1 or _test_same_images(runs):
-        return [_all_folds_as_members(groups)]
-    first_folds = _folds(groups[0])
-    for group in groups:
-        if _folds(group) != first_folds:
+    folds = [[run.about.get("fold") for run in group.runs] for group in groups]
+    test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
+    if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
+        labels: list[str] = []
+        for group, of_group in zip(groups, folds, strict=True):
+            if len(of_group) == 1:
+                labels.append(group.label)
+            else:
+                labels += [f"{group.label}, fold {fold}" for fold in of_group]
+        all_names = [name for group in groups for name in group.names]
+        members = [run for group in groups for run in group.runs]
+        return [EnsembleMembers(None, tuple(labels), tuple(all_names), tuple(members))]
+    for group, of_group in zip(groups, folds, strict=True):
+        if of_group != folds[0] and max(map(len, folds)) > 1:
             raise UserError(
-                f"{groups[0].label} has the folds {', '.join(map(str, first_folds))}, {group.label} "
-                f"{', '.join(map(str, _folds(group)))}: name the same folds of each"
+                f"{groups[0].label} has the folds {', '.join(map(str, folds[0]))}, {group.label} "
+                f"{', '.join(map(str, of_group))}: name the same folds of each"
             )
-    return [_members_of_fold(fold, groups, place) for place, fold in enumerate(first_folds)]
-
-
-def _members_of_fold(fold: int | None, groups: Sequence[Group], place: int) -> EnsembleMembers:
-    labels = tuple(group.label for group in groups)
-    names = tuple(group.names[place] for group in groups)
-    return EnsembleMembers(fold, labels, names, tuple(group.runs[place] for group in groups))
-
-
-def _all_folds_as_members(groups: Sequence[Group]) -> EnsembleMembers:
-    labels: list[str] = []
-    names: list[str] = []
-    members: list[Predictions] = []
-    for group in groups:
-        if len(group.runs) == 1:
-            labels.append(group.label)
-        else:
-            labels += [f"{group.label}, fold {fold}" for fold in _folds(group)]
-        names += group.names
-        members += group.runs
-    return EnsembleMembers(None, tuple(labels), tuple(names), tuple(members))
-
-
-def _folds(group: Group) -> list[int | None]:
-    return [run.about.get("fold") for run in group.runs]
-
-
-def _test_same_images(runs: Sequence[Predictions]) -> bool:
-    image_sets = [set(run.part("test").frame["image_id"]) for run in runs]
-    return bool(image_sets[0]) and all(image_set == image_sets[0] for image_set in image_sets)
+    ensembles = []
+    for place, fold in enumerate(folds[0]):
+        ensemble = EnsembleMembers(
+            fold if len(folds[0]) > 1 else None,
+            tuple(group.label for group in groups),
+            tuple(group.names[place] for group in groups),
+            tuple(group.runs[place] for group in groups),
+        )
+        ensembles.append(ensemble)
+    return ensembles

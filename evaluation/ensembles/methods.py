@@ -1,4 +1,4 @@
-"""The methods that make one model of several: weights, or a regression, fitted on validation images."""
+"""The methods that make one model of several, fitted on validation images, and their nested cross-validation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,11 +8,11 @@ import numpy as np
 
 from common.config.ensemble import EnsembleConfig
 from common.errors import UserError
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.ensembles.genetic import fit_genetic
-from evaluation.ensembles.greedy import fit_greedy
 from evaluation.ensembles.objective import Problem, SearchResult
-from evaluation.ensembles.optimisers import fit_cma, fit_differential
-from evaluation.ensembles.stacking import Stacker, fit_stacking
+from evaluation.ensembles.optimisers import fit_cma, fit_differential, fit_greedy
+from evaluation.ensembles.stacking import Stacker, fit_stacking, subject_folds
 
 _SEARCHES: dict[str, Callable[[Problem, Any, int], SearchResult]] = {
     "genetic": fit_genetic,
@@ -42,17 +42,11 @@ class Combiner:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def members(self) -> int:
-        """M, the number of models that it combines."""
-        if self.weights is None:
-            return self._regression.members
-        return len(self.weights)
-
-    @property
     def parameters(self) -> int:
         """The number of fitted numbers: none of an average, one choice of the best, else all weights but one."""
-        if self.weights is None:
-            return self._regression.coefficients.size + self._regression.intercepts.size
+        if self.stacker is not None:
+            return self.stacker.coefficients.size + self.stacker.intercepts.size
+        assert self.weights is not None
         return {"average": 0, "best": 1}.get(self.method, len(self.weights) - 1)
 
     def combine(self, probabilities: np.ndarray) -> np.ndarray:
@@ -61,20 +55,12 @@ class Combiner:
         Raises:
             UserError: There are more or fewer members, or classes, than it was fitted for.
         """
-        members, _, classes = probabilities.shape
-        if members != self.members:
-            raise UserError(f"the ensemble was fitted for {self.members} members, not for {members}")
-        if self.weights is not None:
-            return np.tensordot(self.weights, probabilities, axes=1)
-        if classes != self._regression.classes:
-            raise UserError(f"the ensemble was fitted for {self._regression.classes} classes, not for {classes}")
-        return self._regression.combine(probabilities)
-
-    @property
-    def _regression(self) -> Stacker:
-        if self.stacker is None:
-            raise ValueError(f"{self.method}: neither weights nor a regression")
-        return self.stacker
+        if self.stacker is not None:
+            return self.stacker.combine(probabilities)
+        assert self.weights is not None
+        if len(self.weights) != len(probabilities):
+            raise UserError(f"the ensemble was fitted for {len(self.weights)} members, not for {len(probabilities)}")
+        return np.tensordot(self.weights, probabilities, axes=1)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-able; ``from_dict`` reads it."""
@@ -85,12 +71,8 @@ class Combiner:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the combiner that ``as_dict`` described."""
-        weights = None
-        stacker = None
-        if values["weights"] is not None:
-            weights = np.asarray(values["weights"], dtype=np.float64)
-        if values["stacker"] is not None:
-            stacker = Stacker.from_dict(values["stacker"])
+        weights = None if values["weights"] is None else np.asarray(values["weights"], dtype=np.float64)
+        stacker = None if values["stacker"] is None else Stacker.from_dict(values["stacker"])
         return cls(values["method"], weights, stacker, values["facts"])
 
 
@@ -98,7 +80,7 @@ def fit(method: str, problem: Problem, config: EnsembleConfig, seed: int) -> Com
     """Fit a combiner on the images of ``problem``; the same seed gives the same one.
 
     ``average`` weighs all alike, ``best`` takes the member of highest weighted F1 alone (the first of equals). Each of
-    the others has a module of its own and a group of keys in ``config``.
+    the others has a group of keys in ``config``.
 
     Raises:
         UserError: The method is unknown, or the images do not suffice for it.
@@ -120,7 +102,55 @@ def fit(method: str, problem: Problem, config: EnsembleConfig, seed: int) -> Com
     elif method == "best":
         weights = each_alone[int(problem.fitness(each_alone).argmax())]
     else:
-        result = _SEARCHES[method](problem, settings, seed)
-        weights = result.weights
-        facts |= {"score": result.score, "evaluations": result.evaluations}
+        weights, score, evaluations = _SEARCHES[method](problem, settings, seed)
+        facts |= {"score": score, "evaluations": evaluations}
     return Combiner(method, weights, None, {"fitness": float(problem.fitness(weights[None])[0]), **facts})
+
+
+def inner_folds(labelled: LabelledPredictions, folds: int, seed: int) -> np.ndarray:
+    """Divide labelled images into folds, no subject in two, each with about the same share of every class.
+
+    Returns:
+        The fold of each image, int64, shape (N,).
+
+    Raises:
+        UserError: There are fewer subjects than folds, or without one of the folds a class has no image left.
+    """
+    unit = "images"
+    if labelled.by_subject:
+        unit = "subjects"
+    elif labelled.by_cell:
+        unit = "cells"
+    if labelled.cluster_count < folds:
+        raise UserError(f"--nested {folds}: validation has {labelled.cluster_count} {unit}: name a smaller number")
+    try:
+        fold_of = subject_folds(labelled.labels, labelled.clusters, folds, seed)
+    except ValueError as error:
+        raise UserError(f"--nested {folds}: {error}: name a smaller number") from error
+    for fold in range(folds):
+        missing = np.setdiff1d(labelled.labels, labelled.labels[fold_of != fold])
+        if len(missing):
+            raise UserError(
+                f"--nested {folds}: without one of the folds validation has no {labelled.classes[missing[0]]}, which "
+                f"too few {unit} have: name another number, or leave it out"
+            )
+    return fold_of
+
+
+def predict_folds(problem: Problem, fold_of: np.ndarray, fit: Callable[[Problem], Combiner]) -> np.ndarray:
+    """Predict each fold by a combiner that was fitted on the other folds.
+
+    Args:
+        problem: Labelled validation images.
+        fold_of: The fold of each image, shape (N,), see ``inner_folds``.
+        fit: Fits a combiner.
+
+    Returns:
+        Probabilities, shape (N, K).
+    """
+    probabilities = np.full(problem.probabilities.shape[1:], np.nan)
+    for fold in np.unique(fold_of):
+        test = fold_of == fold
+        combiner = fit(problem.select(~test))
+        probabilities[test] = combiner.combine(problem.probabilities[:, test])
+    return probabilities

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -195,15 +195,8 @@ class Problem:
         return candidate
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """The best weights of a search.
-
-    Attributes:
-        weights: Not negative, sum 1, float64, shape (M,).
-        score: Their objective, see ``Problem.score``.
-        evaluations: The number of weight vectors that were tried.
-    """
+class SearchResult(NamedTuple):
+    """The best weights of a search, float64, shape (M,), their ``Problem.score``, and the number of weights tried."""
 
     weights: np.ndarray
     score: float

@@ -17,11 +17,10 @@ from rich.text import Text
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.comparison.paired import mcnemar, paired_difference
-from evaluation.core.labelled import score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.ensembles.methods import Combiner
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.pooling import pool
-from evaluation.result import Interval
 
 METRICS = ("f1_weighted", "auc")
 MEMBER = "member"
@@ -77,63 +76,58 @@ def overfitting(candidates: Sequence[Candidate], reference: Candidate, settings:
     """
     rows = []
     for candidate in candidates:
-        rows += _rows(candidate, reference, POOLED, settings)
+        rows += _measure(candidate, reference, POOLED, settings)
     if len(reference.runs) > 1:
         for place, run in enumerate(reference.runs):
             for candidate in candidates:
-                rows += _rows(candidate.fold(place), reference.fold(place), str(run.about.get("fold")), settings)
-    return pd.DataFrame(rows)
+                rows += _measure(candidate.fold(place), reference.fold(place), str(run.about.get("fold")), settings)
+    table = pd.DataFrame(rows)
+    measured = table[["validation", "nested", "test"]].astype(float)
+    place = table.columns.get_loc("mcnemar_p")
+    table.insert(place, "gap", measured["validation"] - measured["test"])
+    table.insert(place + 1, "optimism", measured["validation"] - measured["nested"])
+    return table
 
 
-def _rows(candidate: Candidate, reference: Candidate, fold: str, settings: EvaluationConfig) -> list[dict[str, Any]]:
-    validation = score(_validation_rows(candidate.runs))
+def _measure(candidate: Candidate, reference: Candidate, fold: str, settings: EvaluationConfig) -> list[dict[str, Any]]:
+    """Return a row per metric."""
+    validation = _score_validation(candidate.runs)
     tested = pool(list(candidate.runs))
     test = score(tested)
-    measured = {"validation": intervals(validation, settings), "test": intervals(test, settings)}
+    nested = {}
+    difference = {}
     p_value = None
     if candidate.nested is not None:
-        measured["nested"] = intervals(score(_validation_rows(candidate.nested)), settings)
+        nested = intervals(_score_validation(candidate.nested), settings)
     if candidate.label != reference.label:
         baseline = pool(list(reference.runs))
-        measured["difference"] = paired_difference(tested, baseline, METRICS, settings)
+        difference = paired_difference(tested, baseline, METRICS, settings)
         p_value = mcnemar(tested, baseline)["p_value"]
-    shared = {
-        "model": candidate.label,
-        "kind": candidate.kind,
-        "parameters": candidate.parameters,
-        "fold": fold,
-    }
-    sizes = {
-        "mcnemar_p": p_value,
-        "validation_images": len(validation.labels),
-        "validation_subjects": validation.subjects,
-        "test_images": len(test.labels),
-        "test_subjects": test.subjects,
-    }
-    return [{**shared, "metric": metric, **_values(measured, metric), **sizes} for metric in METRICS]
+    parts = {"validation": intervals(validation, settings), "nested": nested, "test": intervals(test, settings)}
+    rows = []
+    for metric in METRICS:
+        row: dict[str, Any] = {"model": candidate.label, "kind": candidate.kind, "parameters": candidate.parameters}
+        row |= {"fold": fold, "metric": metric}
+        for name, of_part in {**parts, "difference": difference}.items():
+            interval = of_part.get(metric)
+            row[name] = interval and interval.value
+            row[f"{name}_low"] = interval and interval.low
+            row[f"{name}_high"] = interval and interval.high
+        row["mcnemar_p"] = p_value
+        row |= {"validation_images": len(validation.labels), "validation_subjects": validation.subjects}
+        row |= {"test_images": len(test.labels), "test_subjects": test.subjects}
+        rows.append(row)
+    return rows
 
 
-def _values(measured: dict[str, dict[str, Interval]], metric: str) -> dict[str, float | None]:
-    values: dict[str, float | None] = {}
-    for part in ("validation", "nested", "test", "difference"):
-        interval = measured[part][metric] if part in measured else None
-        for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high")):
-            values[part + suffix] = getattr(interval, attribute, None)
-    for name, part in (("gap", "test"), ("optimism", "nested")):
-        validation = values["validation"]
-        other = values[part]
-        values[name] = None if validation is None or other is None else validation - other
-    return values
-
-
-def _validation_rows(runs: Sequence[Predictions]) -> Predictions:
-    """Rows of all folds; a validation image of two folds, predicted by another model in each, is there twice."""
+def _score_validation(runs: Sequence[Predictions]) -> LabelledPredictions:
+    """Validation images of all folds; one that two folds have, predicted by another model in each, is there twice."""
     frame = pd.concat([run.part("validation").frame for run in runs], ignore_index=True)
-    return replace(runs[0], frame=frame)
+    return score(replace(runs[0], frame=frame))
 
 
 def overfitting_table(table: pd.DataFrame, metric: str) -> Table:
-    """Return the pooled rows of one metric for the terminal, members first; the numbers fitted stand in brackets."""
+    """Return the pooled rows of one metric for the terminal, members first; the numbers fitted are in brackets."""
     rows = table[(table["fold"] == POOLED) & (table["metric"] == metric)]
     parts = ["validation", "test"]
     if rows.loc[rows["parameters"] > 0, "nested"].notna().any():
@@ -148,17 +142,12 @@ def overfitting_table(table: pd.DataFrame, metric: str) -> Table:
     result.add_column("gain", justify="right")
     last_member = rows.loc[rows["kind"] == MEMBER].index.max()
     for index, row in rows.iterrows():
-        name = row["model"]
-        if row["kind"] == METHOD:
-            name += f" ({row['parameters']})"
-        interval = "-"
-        if pd.notna(row["test_low"]):
-            interval = f"{row['test_low']:.3f} to {row['test_high']:.3f}"
-        cells = [name, *(_number(row[part]) for part in parts), interval, _number(row["difference"], "+")]
+        name = f"{row['model']} ({row['parameters']})" if row["kind"] == METHOD else row["model"]
+        cells = [name]
+        for part in parts:
+            cells.append("-" if pd.isna(row[part]) else f"{row[part]:.3f}")
+        cells.append("-" if pd.isna(row["test_low"]) else f"{row['test_low']:.3f} to {row['test_high']:.3f}")
+        cells.append("-" if pd.isna(row["difference"]) else f"{row['difference']:+.3f}")
         # As text: a run may be called [red].
         result.add_row(*map(Text, cells), end_section=index == last_member)
     return result
-
-
-def _number(value: float | None, sign: str = "") -> str:
-    return "-" if pd.isna(value) else f"{value:{sign}.3f}"

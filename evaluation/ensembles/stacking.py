@@ -6,7 +6,6 @@ class, a weighted product of the members' probabilities. ``kind: full`` fits the
 """
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +43,16 @@ class Stacker:
     intercepts: np.ndarray
 
     def combine(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return probabilities, float64, shape (N, K), of the members', shape (M, N, K)."""
+        """Return probabilities, float64, shape (N, K), of the members', shape (M, N, K).
+
+        Raises:
+            UserError: There are more or fewer members, or classes, than it was fitted for.
+        """
+        members, _, classes = probabilities.shape
+        if members != self.members:
+            raise UserError(f"the ensemble was fitted for {self.members} members, not for {members}")
+        if classes != self.classes:
+            raise UserError(f"the ensemble was fitted for {self.classes} classes, not for {classes}")
         combined = np.zeros(probabilities.shape[1:])
         combined[:, self.seen] = softmax(self._logits(features(probabilities)), axis=1)
         return combined
@@ -65,24 +73,13 @@ class Stacker:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-able."""
-        return {
-            "members": self.members,
-            "classes": self.classes,
-            "seen": self.seen.tolist(),
-            "coefficients": self.coefficients.tolist(),
-            "intercepts": self.intercepts.tolist(),
-        }
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Stacker":
         """Return the regression that ``as_dict`` described."""
-        return cls(
-            values["members"],
-            values["classes"],
-            np.asarray(values["seen"]),
-            np.asarray(values["coefficients"]),
-            np.asarray(values["intercepts"]),
-        )
+        arrays = {name: np.asarray(values[name]) for name in ("seen", "coefficients", "intercepts")}
+        return cls(values["members"], values["classes"], **arrays)
 
 
 def features(probabilities: np.ndarray) -> np.ndarray:
@@ -119,24 +116,49 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
     if len(np.unique(labels)) < 2:
         raise UserError(f"stacking needs validation images of two classes: all are {problem.classes[labels[0]]}")
     strengths = sorted(set(config.strengths))
+    everything = np.ones(len(labels), dtype=bool)
     if len(strengths) == 1:
-        return _fit(problem, inputs, np.arange(len(labels)), strengths[0], config.kind), {"strength": strengths[0]}
-    folds = list(_folds(problem, config.folds, seed))
-    if not folds:
+        return _fit(problem, inputs, everything, strengths[0], config.kind), {"strength": strengths[0]}
+    clusters = np.arange(len(labels)) if problem.clusters is None else problem.clusters
+    count = min(config.folds, len(np.unique(clusters)), int(np.bincount(labels).max()))
+    fold_of = subject_folds(labels, clusters, count, seed) if count > 1 else np.zeros(len(labels), dtype=np.int64)
+    # A fold is left out where its training images are all of one class.
+    tests = [fold_of == fold for fold in np.unique(fold_of)]
+    tests = [test for test in tests if len(np.unique(labels[~test])) > 1]
+    if not tests:
         raise UserError(
             "stacking chooses its penalty on folds of the validation subjects, and there are too few of them: "
             "name one, such as stacking.strengths=[0.1]"
         )
-    tested = sum(len(test) for _, test in folds)
     losses = {}
     for strength in strengths:
         loss = 0.0
-        for train, test in folds:
-            loss += _fit(problem, inputs, train, strength, config.kind).log_loss(inputs[test], labels[test])
-        losses[strength] = loss / tested
+        for test in tests:
+            loss += _fit(problem, inputs, ~test, strength, config.kind).log_loss(inputs[test], labels[test])
+        losses[strength] = loss / np.sum(tests)
     strength = min(losses, key=losses.__getitem__)
-    stacker = _fit(problem, inputs, np.arange(len(labels)), strength, config.kind)
-    return stacker, {"strength": strength, "log_loss": {str(tried): loss for tried, loss in losses.items()}}
+    stacker = _fit(problem, inputs, everything, strength, config.kind)
+    return stacker, {"strength": strength, "log_loss": {str(tried): float(loss) for tried, loss in losses.items()}}
+
+
+def subject_folds(labels: np.ndarray, clusters: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Divide images into folds: no cluster is in two, and each class is spread over them.
+
+    Subjects often have one class: unless stratified, a fold may train on hardly any image of the other.
+
+    Returns:
+        The fold of each image, int64, shape (N,).
+
+    Raises:
+        ValueError: Every class has fewer images than there are folds.
+    """
+    fold_of = np.full(len(labels), -1)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")
+        for fold, (_, rows) in enumerate(splitter.split(labels, labels, clusters)):
+            fold_of[rows] = fold
+    return fold_of
 
 
 def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float, kind: Kind) -> Stacker:
@@ -146,16 +168,12 @@ def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float
     if kind == "shared" and classes > 2:
         coefficients, intercepts = _fit_shared(by_class(inputs, problem.members), labels, strength)
     else:
-        coefficients, intercepts = _fit_full(inputs, labels, strength)
+        # Centred: the same regression, since intercepts are not penalised, in a third of the steps.
+        middle = inputs.mean(axis=0)
+        model = LogisticRegression(C=strength, max_iter=STEPS, tol=1e-6).fit(inputs - middle, labels)
+        coefficients = model.coef_
+        intercepts = model.intercept_ - coefficients @ middle
     return Stacker(problem.members, classes, np.unique(labels), coefficients, intercepts)
-
-
-def _fit_full(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return scikit-learn's coefficients and intercepts."""
-    # The same regression, since intercepts are not penalised, in a third of the steps.
-    middle = inputs.mean(axis=0)
-    model = LogisticRegression(C=strength, max_iter=STEPS, tol=1e-6).fit(inputs - middle, labels)
-    return model.coef_, model.intercept_ - model.coef_ @ middle
 
 
 def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -180,20 +198,3 @@ def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[
     options = {"maxiter": STEPS, "ftol": 1e-13, "gtol": 1e-7}
     numbers = minimize(loss, np.zeros(members + len(seen)), jac=True, method="L-BFGS-B", options=options).x
     return numbers[:members], numbers[members:]
-
-
-def _folds(problem: Problem, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the train and test rows of the inner folds; without a fold whose train rows are all of one class."""
-    labels = problem.labels
-    clusters = np.arange(len(labels)) if problem.clusters is None else problem.clusters
-    count = min(folds, len(np.unique(clusters)), int(np.bincount(labels).max()))
-    if count < 2:
-        return
-    # Subjects often have one class: unless stratified, a fold may train on hardly any image of the other.
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")
-        splits = list(splitter.split(labels, labels, clusters))
-    for train, test in splits:
-        if len(test) and len(np.unique(labels[train])) > 1:
-            yield train, test

@@ -1,65 +1,54 @@
-"""Several models as one."""
+"""One set of predictions from several models'."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from common.errors import UserError
-from common.predictions import Predictions, uncertainty_of
+from common.predictions import uncertainty_of
 from evaluation.core.headings import heading
 from evaluation.ensembles.averaging import align, average, combine, stacked
 from evaluation.intervals.pooling import pool
 from tests.helpers.predictions import make_run, with_passes
 
-
-def members(count=3, fold=0, **keywords):
-    """Models of the same images: same labels and parts, other probabilities."""
-    runs = []
-    for seed in range(count):
-        run = make_run(fold, skill=1.0 + seed, about={"seed": seed, "run": f"outputs/seed={seed}"}, **keywords)
-        runs.append(run)
-    return runs
-
-
 NAMES = ["a", "b", "c"]
 
 
+def members(count=3, fold=0):
+    """Models of the same images: same labels and parts, other probabilities."""
+    return [make_run(fold, skill=1.0 + seed, about={"seed": seed}) for seed in range(count)]
+
+
 def changed(run, **columns):
-    return Predictions(run.frame.assign(**columns), run.classes, run.positive_class, run.about)
+    return replace(run, frame=run.frame.assign(**columns))
+
+
+def without(run, *rows):
+    return replace(run, frame=run.frame.drop(list(rows)))
 
 
 def test_probabilities_are_averaged_and_votes_counted():
     runs = members()
-    found = average(runs, NAMES)
+    ensemble = average(runs, NAMES)
     mean = np.mean([run.probabilities for run in runs], axis=0)
-    assert found.probabilities == pytest.approx(mean)
-    assert found.frame["uncertainty"].to_numpy() == pytest.approx(uncertainty_of(mean))
+    assert ensemble.probabilities == pytest.approx(mean)
+    assert ensemble.frame["uncertainty"].to_numpy() == pytest.approx(uncertainty_of(mean))
     votes = np.sum([run.probabilities[:, 1] >= 0.5 for run in runs], axis=0)
-    assert found.frame["sampled_votes"].to_numpy() == pytest.approx(np.maximum(votes, 3 - votes) / 3)
-    assert found.sampled
-    assert found.about["ensemble"] == 3
-    assert found.about["name"] == "ensemble of 3: tiny"
-    assert found.about["seed"] == [0, 1, 2]
-    assert found.about["fold"] == 0
-    assert found.about["images_seen"] == 300
+    assert ensemble.frame["sampled_votes"].to_numpy() == pytest.approx(np.maximum(votes, 3 - votes) / 3)
+    facts = {"ensemble": 3, "name": "ensemble of 3: tiny", "seed": [0, 1, 2], "fold": 0, "images_seen": 300}
+    assert facts.items() <= ensemble.about.items()
 
 
-def test_the_order_of_a_member_does_not_matter():
+@pytest.mark.parametrize(
+    "change",
+    [lambda run: replace(run, frame=run.frame.sample(frac=1, random_state=1)), with_passes],
+    ids=["another order", "passes of its own"],
+)
+def test_the_order_and_the_passes_of_a_member_do_not_matter(change):
     runs = members()
-    shuffled = [
-        runs[0],
-        *(changed(run.__class__(run.frame.sample(frac=1, random_state=1), *rest(run))) for run in runs[1:]),
-    ]
-    assert average(shuffled, NAMES).frame.equals(average(runs, NAMES).frame)
-
-
-def rest(run):
-    return run.classes, run.positive_class, run.about
-
-
-def test_members_with_passes_give_their_probabilities_without_dropout():
-    runs = members()
-    sampled = [with_passes(runs[0]), *runs[1:]]
-    assert average(sampled, NAMES).frame.equals(average(runs, NAMES).frame)
+    same = average([runs[0], *map(change, runs[1:])], NAMES)
+    assert same.frame.equals(average(runs, NAMES).frame)
 
 
 def test_ensembles_of_several_folds_are_pooled():
@@ -69,112 +58,89 @@ def test_ensembles_of_several_folds_are_pooled():
     assert pooled.sampled
 
 
-def lacking(run):
-    return Predictions(run.frame.iloc[1:], *rest(run))
-
-
-def relabelled(run):
-    return changed(run, label=["all", *run.frame["label"][1:]])
-
-
-def moved(run):
-    return changed(run, part=["test", *run.frame["part"][1:]])
-
-
-def synthetic(run):
-    return Predictions(run.frame, run.classes, run.positive_class, {**run.about, "synthetic": True})
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lacking, "1 images of a .* image_100000"),
-        (relabelled, "label .* image_100000 first: hem in a, all in b"),
-        (moved, "part .* image_100000 first: validation in a, test in b"),
-        (synthetic, "a and b .*synthetic"),
+        (lambda run: without(run, 0), "1 images of a .* image_100000"),
+        (
+            lambda run: changed(run, label=["all", *run.frame["label"][1:]]),
+            "label .* image_100000 .* hem in a, all in b",
+        ),
+        (lambda run: changed(run, part=["test", *run.frame["part"][1:]]), "part .* image_100000 .* test in b"),
+        (lambda run: replace(run, about={**run.about, "synthetic": True}), "a and b .*synthetic"),
+        (lambda run: make_run(classes=("x", "y")), r"hem, all .*x, y"),
     ],
+    ids=["images", "labels", "parts", "synthetic", "classes"],
 )
-def test_other_images_are_refused_by_what_differs(change, message):
+def test_members_of_other_data_are_an_error(change, message):
     first, second = members(2)
     with pytest.raises(UserError, match=message):
         average([first, change(second)], ["a", "b"])
 
 
-def test_surplus_images_of_a_later_member_are_named():
+def test_surplus_images_of_a_later_member_are_an_error():
     first, second = members(2)
     with pytest.raises(UserError, match="1 images of b are not in a"):
-        average([lacking(first), second], ["a", "b"])
+        average([without(first, 0), second], ["a", "b"])
 
 
-def test_other_classes_are_refused():
-    with pytest.raises(UserError, match=r"hem, all .*x, y"):
-        average([make_run(), make_run(classes=("x", "y"))], ["a", "b"])
+@pytest.mark.parametrize(("names", "message"), [(["a"], "at least two"), (["a", "a"], "a is named twice")])
+def test_one_member_or_the_same_twice_is_an_error(names, message):
+    with pytest.raises(UserError, match=message):
+        average(members(len(names)), names)
 
 
-def test_one_member_or_the_same_twice_is_refused():
-    with pytest.raises(UserError, match="at least two"):
-        average(members(1), ["a"])
-    with pytest.raises(UserError, match="a is named twice"):
-        average(members(2), ["a", "a"])
-
-
-def test_weights_change_probabilities_and_leave_the_votes():
+def test_weights_change_probabilities_and_not_the_votes():
     runs = align(members(), NAMES)
     weighted = np.tensordot([0.7, 0.3, 0.0], stacked(runs), axes=1)
-    found, mean = combine(runs, weighted, "greedy"), average(members(), NAMES)
-    assert found.probabilities == pytest.approx(weighted)
-    assert found.frame["uncertainty"].to_numpy() == pytest.approx(uncertainty_of(weighted))
-    assert found.frame.filter(like="sampled_").equals(mean.frame.filter(like="sampled_"))
-    assert found.about["name"] == "greedy ensemble of 3: tiny"
-    assert (found.about["method"], mean.about["method"]) == ("greedy", "average")
+    ensemble = combine(runs, weighted, "greedy")
+    mean = average(members(), NAMES)
+    assert ensemble.probabilities == pytest.approx(weighted)
+    assert ensemble.frame["uncertainty"].to_numpy() == pytest.approx(uncertainty_of(weighted))
+    assert ensemble.frame.filter(like="sampled_").equals(mean.frame.filter(like="sampled_"))
+    assert ensemble.about["name"] == "greedy ensemble of 3: tiny"
+    assert (ensemble.about["method"], mean.about["method"]) == ("greedy", "average")
     assert combine(runs, weighted, "greedy", "ours").about["name"] == "ours"
 
 
-def without_validation(run, *places):
-    validation = run.frame.index[run.frame["part"] == "validation"]
-    return Predictions(run.frame.drop(validation[list(places)]), *rest(run))
-
-
-def test_common_validation_images_are_kept_where_that_is_asked_for():
+def test_common_validation_images_are_kept_on_request():
     first, second = members(2)
-    runs = [without_validation(first, 0), without_validation(second, 1, 2)]
+    runs = [without(first, 0), without(second, 1, 2)]
     with pytest.raises(UserError, match="2 images of a are not in b.*--common keeps the validation images"):
         align(runs, ["a", "b"])
     aligned = align(runs, ["a", "b"], common=True)
-    for run in aligned:
+    for run, original in zip(aligned, (first, second), strict=True):
         assert len(run.part("validation").frame) == 57
-        assert run.part("test").frame.equals(first.part("test").frame) == (run is aligned[0])
+        assert run.part("test").frame.equals(original.part("test").frame)
     assert (aligned[0].frame["image_id"] == aligned[1].frame["image_id"]).all()
 
 
-def test_of_folds_without_a_common_validation_image_the_test_rows_are_left():
-    runs = [
-        Predictions(run.frame[run.frame["part"] == "test"], *rest(run)) if place else run
-        for place, run in enumerate(members(2))
-    ]
-    found = combine(aligned := align(runs, ["a", "b"], common=True), stacked(aligned).mean(axis=0))
-    assert (found.frame["part"] == "test").all()
-    assert len(found.frame) == 60
-
-
-def test_other_test_images_are_never_left_out():
+def test_members_without_a_common_validation_image_keep_the_test_images():
     first, second = members(2)
-    shorter = Predictions(second.frame.iloc[:-1], *rest(second))
+    second = replace(second, frame=second.frame[second.frame["part"] == "test"])
+    aligned = align([first, second], ["a", "b"], common=True)
+    frame = combine(aligned, stacked(aligned).mean(axis=0)).frame
+    assert (frame["part"] == "test").all()
+    assert len(frame) == 60
+
+
+def test_other_test_images_are_an_error_in_any_case():
+    first, second = members(2)
     with pytest.raises(UserError, match="1 images of a are not in b") as raised:
-        align([first, shorter], ["a", "b"], common=True)
+        align([first, without(second, 119)], ["a", "b"], common=True)
     assert "--common" not in str(raised.value)
 
 
-def test_what_one_members_file_lacks_another_may_know():
+def test_a_fact_that_one_member_lacks_is_taken_from_another():
     first, second = members(2)
-    one, two = changed(first, kind=None), changed(second, kind="blast")
-    assert (average([one, two], ["a", "b"]).frame["kind"] == "blast").all()
-    assert (average([two, one], ["a", "b"]).frame["kind"] == "blast").all()
+    runs = [changed(first, kind=None), changed(second, kind="blast")]
+    for order in (runs, runs[::-1]):
+        assert (average(order, ["a", "b"]).frame["kind"] == "blast").all()
 
 
-def test_all_members_are_in_the_name_and_a_title_cuts_it_short():
-    runs = [make_run(about={"name": f"net{place}"}) for place in range(4)]
-    names = [run.about["name"] for run in runs]
+def test_the_name_has_all_members_and_a_title_only_some():
+    names = [f"net{place}" for place in range(4)]
+    runs = [make_run(about={"name": name}) for name in names]
     about = average(runs, names).about
     assert about["name"] == "ensemble of 4: net0, net1, net2, net3"
     assert heading(about).startswith("ensemble of 4: net0 and 3 more · cnmc")

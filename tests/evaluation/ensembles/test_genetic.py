@@ -1,4 +1,4 @@
-"""The genetic algorithm of paper 004: its operators by hand, and what every run of it keeps."""
+"""The genetic algorithm of paper 004: its operators by hand, and properties of every run of it."""
 
 import numpy as np
 import pytest
@@ -9,64 +9,50 @@ from common.config.ensemble import GeneticConfig
 from evaluation.ensembles.genetic import average_crossover, breed, evolve, fit_genetic, replace_gene, tournament
 from tests.evaluation.ensembles.problems import make_problem, of_positive
 
-FITNESS = np.array([0.2, 0.9, 0.5, 0.9])
+
+@pytest.mark.parametrize(
+    ("fitness", "entrants", "winners"),
+    [
+        ([0.2, 0.9, 0.5, 0.9], [[0, 2, 0], [2, 1, 0], [0, 0, 0]], [2, 1, 0]),
+        ([0.2, 0.9, 0.5, 0.9], [[3, 1], [1, 3]], [3, 1]),  # of equals the first drawn
+        ([[0.1, 0.2], [0.2, 0.1]], [[[0, 1]] * 3] * 2, [[1] * 3, [0] * 3]),  # two restarts
+    ],
+)
+def test_the_fittest_entrant_wins_a_tournament(fitness, entrants, winners):
+    assert tournament(np.array(fitness), np.array(entrants)).tolist() == winners
 
 
-def test_a_tournament_is_won_by_its_fittest_entrant():
-    entrants = np.array([[0, 2, 0], [2, 1, 0], [0, 0, 0]])
-    assert tournament(FITNESS, entrants).tolist() == [2, 1, 0]
-
-
-def test_of_equals_the_first_drawn_wins():
-    assert tournament(FITNESS, np.array([[3, 1], [1, 3]])).tolist() == [3, 1]
-
-
-def test_each_restart_has_tournaments_of_its_own():
-    fitness = np.array([[0.1, 0.2], [0.2, 0.1]])
-    entrants = np.tile([[0, 1]], (2, 3, 1))
-    assert tournament(fitness, entrants).tolist() == [[1, 1, 1], [0, 0, 0]]
-
-
-def test_a_child_is_the_mean_of_its_parents():
+def test_a_child_is_the_normalised_mean_of_its_parents():
     first = np.array([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
     second = np.array([[0.1, 0.3, 0.2, 0.4], [0.0, 0.0, 0.0, 1.0]])
     assert average_crossover(first, second) == pytest.approx(np.array([[0.3, 0.4, 0.1, 0.2], [0.5, 0.0, 0.0, 0.5]]))
-
-
-def test_a_child_of_genes_that_do_not_sum_to_1_is_normalised():
     assert average_crossover(np.array([2.0, 0.0]), np.array([2.0, 4.0])) == pytest.approx(np.array([0.5, 0.5]))
 
 
-def test_a_mutation_replaces_one_gene_and_normalisation_moves_all():
+def test_a_mutation_replaces_one_gene_and_normalisation_changes_all():
     genes = np.array([[0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
-    found = replace_gene(genes, np.array([0, 3]), np.array([0.9, 0.0]))
+    mutants = replace_gene(genes, np.array([0, 3]), np.array([0.9, 0.0]))
     expected = [[0.9 / 1.5, 0.3 / 1.5, 0.2 / 1.5, 0.1 / 1.5], [1 / 3, 1 / 3, 1 / 3, 0.0]]
-    assert found == pytest.approx(np.array(expected))
-    assert genes[0, 0] == 0.4  # the parent is left alone
-
-
-def test_a_mutation_that_leaves_nothing_gives_equal_weights():
+    assert mutants == pytest.approx(np.array(expected))
+    assert genes[0, 0] == 0.4  # the parent is unchanged
     assert replace_gene(np.array([0.0, 1.0]), np.array(1), np.array(0.0)).tolist() == [0.5, 0.5]
 
 
 class Draws:
-    """Draws that were written down, in place of a generator."""
+    """Prepared draws in place of a generator."""
 
     def __init__(self, *draws):
         self.draws = list(draws)
 
-    def _next(self, shape):
+    def random(self, shape):
         drawn = np.asarray(self.draws.pop(0))
         assert drawn.shape == tuple(shape)
         return drawn
 
     def integers(self, high, size):
-        drawn = self._next(size)
+        drawn = self.random(size)
         assert drawn.max() < high
         return drawn
-
-    def random(self, shape):
-        return self._next(shape)
 
 
 def test_a_generation_by_hand():
@@ -74,10 +60,10 @@ def test_a_generation_by_hand():
     fitness = np.array([[0.1, 0.4, 0.3, 0.2]])
     # Three children: first parents 2, 1, 3; second parents 0, 3, 1; the first two cross, the last two mutate.
     entrants = [[[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]]]
-    crosses, mutates = [[0.1, 0.49, 0.5]], [[0.9, 0.2, 0.1]]
-    places, values = [[0, 0, 1]], [[0.7, 0.75, 0.125]]
+    crosses = [[0.1, 0.49, 0.5]]
+    mutates = [[0.9, 0.2, 0.1]]
+    rng = Draws(entrants, crosses, mutates, [[0, 0, 1]], [[0.7, 0.75, 0.125]])
     config = GeneticConfig(population=4, tournament=2, crossover=0.5, mutation=0.5)
-    rng = Draws(entrants, crosses, mutates, places, values)
     children = breed(genes, fitness, 3, config, rng)
     assert children[0] == pytest.approx(np.array([[0.8, 0.2], [0.5, 0.5], [0.8, 0.2]]))
     assert not rng.draws
@@ -98,15 +84,18 @@ def test_equal_populations_breed_differently():
     restarts=st.integers(1, 4),
     seed=st.integers(0, 1000),
 )
-def test_weights_stay_weights_and_the_population_its_size(members, population, elites, restarts, seed):
-    config = GeneticConfig(
-        population=population, generations=6, restarts=restarts, elites=min(elites, population - 1), mutation=0.8
-    )
-    genes, best = evolve(make_problem(members, images=30), config, np.random.default_rng(seed))
+def test_populations_hold_valid_weights_in_falling_order(members, population, elites, restarts, seed):
+    elites = min(elites, population - 1)
+    config = GeneticConfig(population=population, generations=6, restarts=restarts, elites=elites, mutation=0.8)
+    problem = make_problem(members, images=30)
+    genes, best = evolve(problem, config, np.random.default_rng(seed))
     assert genes.shape == (restarts, population, members)
     assert genes.min() >= 0
     assert genes.sum(axis=2) == pytest.approx(1)
+    fitness = problem.fitness(genes.reshape(-1, members)).reshape(genes.shape[:2])
+    assert (np.diff(fitness, axis=1) <= 1e-12).all()
     assert best.shape == (restarts, 7)
+    assert fitness[:, 0] == pytest.approx(best[:, -1])
     if config.elites:
         assert (np.diff(best, axis=1) >= 0).all()
 
@@ -117,33 +106,20 @@ def test_without_elites_the_best_may_be_lost():
     assert (np.diff(best, axis=1) < 0).any()
 
 
-def test_the_fittest_come_first_and_are_what_they_say():
+def test_the_best_of_all_restarts_is_returned():
     problem = make_problem()
-    genes, best = evolve(problem, GeneticConfig(generations=5), np.random.default_rng(0))
-    fitness = problem.fitness(genes.reshape(-1, 4)).reshape(genes.shape[:2])
-    assert (np.diff(fitness, axis=1) <= 1e-12).all()
-    assert fitness[:, 0] == pytest.approx(best[:, -1])
-
-
-def test_the_best_of_all_restarts_is_taken():
-    problem, config = make_problem(), GeneticConfig(population=5, generations=3, restarts=6)
+    config = GeneticConfig(population=5, generations=3, restarts=6)
     genes, best = evolve(problem, config, np.random.default_rng(7))
-    found = fit_genetic(problem, config, 7)
-    assert found.score == best[:, -1].max() > best[:, -1].min()
-    assert found.weights.tolist() == genes[best[:, -1].argmax(), 0].tolist()
-    assert problem.fitness(found.weights[None]) == pytest.approx(found.score)
-    assert found.evaluations == 6 * (5 + 3 * 4)
+    result = fit_genetic(problem, config, 7)
+    assert result.score == best[:, -1].max() > best[:, -1].min()
+    assert result.weights.tolist() == genes[best[:, -1].argmax(), 0].tolist()
+    assert result.evaluations == 6 * (5 + 3 * 4)
+    assert fit_genetic(problem, config, 8).weights.tolist() != result.weights.tolist()
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_others():
-    problem, config = make_problem(), GeneticConfig(generations=5)
-    first, second, other = (fit_genetic(problem, config, seed).weights for seed in (1, 1, 2))
-    assert first.tolist() == second.tolist() != other.tolist()
-
-
-def test_it_finds_the_only_weights_that_call_all_right():
+def test_it_finds_the_only_weights_that_predict_all_images_right():
     # Right where 0.55 <= the first weight <= 0.6.
     problem = of_positive([[0.5 / 0.55, 0.0, 0.5 / 0.6 - 1e-9], [0.0, 0.5 / 0.4 - 0.01, 0.0]], [1, 0, 0])
-    found = fit_genetic(problem, GeneticConfig(), 0)
-    assert found.score == 1
-    assert 0.55 <= found.weights[0] <= 0.61
+    result = fit_genetic(problem, GeneticConfig(), 0)
+    assert result.score == 1
+    assert 0.55 <= result.weights[0] <= 0.61

@@ -1,9 +1,13 @@
-"""Who are the members of which ensemble."""
+"""Which runs are the members of which ensemble, and the images that their weights are fitted on."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from common.errors import UserError
-from evaluation.ensembles.membership import group_members
+from evaluation.ensembles.averaging import align
+from evaluation.ensembles.membership import EnsembleMembers, group_members
 from tests.helpers.predictions import make_predictions, make_run
 
 
@@ -11,43 +15,82 @@ def runs_of(*facts):
     return [make_run(fact.get("fold", 0), images=8, subjects=4, about=fact) for fact in facts]
 
 
-def labelled_names(runs):
-    names = [f"run {place}" for place in range(len(runs))]
-    return [(one.fold, dict(zip(one.labels, one.names, strict=True))) for one in group_members(runs, names)]
+ALIKE = [make_predictions(8, 4, part="test", about={"name": name, "fold": fold}) for name in "ab" for fold in range(2)]
 
 
-def test_seeds_and_experiments_of_one_fold_are_members():
-    runs = runs_of({"name": "a", "seed": 0}, {"name": "a", "seed": 1}, {"name": "b"})
-    assert labelled_names(runs) == [(None, {"a, seed 0": "run 0", "a, seed 1": "run 1", "b": "run 2"})]
+@pytest.mark.parametrize(
+    ("runs", "ensembles"),
+    [
+        (
+            runs_of({"name": "a", "seed": 0}, {"name": "a", "seed": 1}, {"name": "b"}),
+            [(None, {"a, seed 0": "0", "a, seed 1": "1", "b": "2"})],
+        ),
+        (
+            runs_of({"name": "a", "fold": 1}, {"name": "a"}, {"name": "b"}, {"name": "b", "fold": 1}),
+            [(0, {"a": "1", "b": "2"}), (1, {"a": "0", "b": "3"})],
+        ),
+        (ALIKE, [(None, {"a, fold 0": "0", "a, fold 1": "1", "b, fold 0": "2", "b, fold 1": "3"})]),
+        (runs_of({}, {"fold": 1}), [(None, {"tiny, fold 0": "0", "tiny, fold 1": "1"})]),
+    ],
+    ids=["seeds and experiments", "an ensemble per fold", "folds that test the same images", "folds of one experiment"],
+)
+def test_members_of_ensembles(runs, ensembles):
+    groups = group_members(runs, [str(place) for place in range(len(runs))])
+    assert [(group.fold, dict(zip(group.labels, group.names, strict=True))) for group in groups] == ensembles
+    for group in groups:
+        for name, run in zip(group.names, group.members, strict=True):
+            assert run is runs[int(name)]
 
 
-def test_whole_experiments_have_an_ensemble_per_fold_with_members_in_one_order():
-    runs = runs_of(*({"name": name, "fold": fold} for name, folds in (("a", (1, 0)), ("b", (0, 1))) for fold in folds))
-    assert labelled_names(runs) == [(0, {"a": "run 1", "b": "run 2"}), (1, {"a": "run 0", "b": "run 3"})]
-    assert [run.about["fold"] for run in group_members(runs, list("wxyz"))[1].members] == [1, 1]
+@pytest.mark.parametrize(
+    ("facts", "names", "message"),
+    [
+        ([{"name": "a"}, {"name": "a", "fold": 1}, {"name": "b"}], "xyz", "a has the folds 0, 1, b 0"),
+        ([{}], "x", "at least two"),
+        ([{}, {}], "xx", "x is named twice"),
+    ],
+)
+def test_runs_that_form_no_ensemble_are_an_error(facts, names, message):
+    with pytest.raises(UserError, match=message):
+        group_members(runs_of(*facts), list(names))
 
 
-def test_experiments_with_other_folds_are_refused():
-    runs = runs_of({"name": "a"}, {"name": "a", "fold": 1}, {"name": "b"})
-    with pytest.raises(UserError, match="a has the folds 0, 1, b 0: name the same folds of each"):
-        group_members(runs, list("xyz"))
+def aligned(**keywords):
+    return align([make_run(seed=seed, skill=1.0, **keywords) for seed in range(3)], list("abc"))
 
 
-def test_folds_that_test_the_same_images_are_members_of_one_ensemble():
-    runs = [
-        make_predictions(8, 4, part="test", about={"name": name, "fold": fold}) for name in "ab" for fold in range(2)
-    ]
-    assert labelled_names(runs) == [
-        (None, {"a, fold 0": "run 0", "a, fold 1": "run 1", "b, fold 0": "run 2", "b, fold 1": "run 3"})
-    ]
+def problem_of(members):
+    names = tuple(map(str, range(len(members))))
+    return EnsembleMembers(None, names, names, tuple(members)).problem
 
 
-def test_folds_of_one_experiment_alone_are_left_to_the_check_of_their_images():
-    assert labelled_names(runs_of({}, {"fold": 1})) == [(None, {"tiny, fold 0": "run 0", "tiny, fold 1": "run 1"})]
+def relabelled(label):
+    return [replace(run, frame=run.frame.assign(label=label(run.frame))) for run in aligned()]
 
 
-def test_one_run_or_the_same_twice_is_refused():
-    with pytest.raises(UserError, match="at least two"):
-        group_members(runs_of({}), ["x"])
-    with pytest.raises(UserError, match="x is named twice"):
-        group_members(runs_of({}, {}), ["x", "x"])
+def test_the_problem_holds_labelled_validation_images_only():
+    partly = relabelled(lambda frame: frame["label"].where(frame.index % 3 == 0))
+    problem = problem_of(partly)
+    whole = problem_of(aligned())
+    assert problem.probabilities.shape == (3, 20, 2)
+    assert (problem.probabilities == whole.probabilities[:, ::3]).all()
+    assert (problem.labels == whole.labels[::3]).all()
+    assert whole.probabilities == pytest.approx(np.stack([run.part("validation").probabilities for run in aligned()]))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (relabelled(lambda frame: "hem"), "all 60 validation images are hem"),
+        (relabelled(lambda frame: None), "no labelled validation image"),
+        ([make_predictions(part="test", seed=seed) for seed in range(2)], "no labelled validation image"),
+    ],
+)
+def test_a_problem_without_two_classes_is_an_error(members, message):
+    with pytest.raises(UserError, match=message):
+        problem_of(members)
+
+
+def test_clusters_of_the_problem_are_subjects():
+    assert problem_of(aligned(subjects=None)).clusters is None
+    assert len(np.unique(problem_of(aligned()).clusters)) == 12

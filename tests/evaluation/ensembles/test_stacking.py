@@ -13,19 +13,20 @@ from sklearn.metrics import f1_score, log_loss
 from common.config.ensemble import StackingConfig
 from common.errors import UserError
 from evaluation.ensembles.objective import Problem
-from evaluation.ensembles.stacking import LEAST, Stacker, _folds, features, fit_stacking
+from evaluation.ensembles.stacking import LEAST, Stacker, features, fit_stacking, subject_folds
 from tests.evaluation.ensembles.problems import make_problem, of_positive
 
-ONE, FULL = StackingConfig(strengths=(0.1,)), StackingConfig(strengths=(0.1,), kind="full")
+ONE = StackingConfig(strengths=(0.1,))
+FULL = StackingConfig(strengths=(0.1,), kind="full")
 
 
-def test_two_classes_are_read_as_log_odds_of_the_second():
+def test_inputs_of_two_classes_are_log_odds_of_the_second():
     problem = of_positive([[0.2, 1.0], [0.5, 0.0]], [0, 1])
     expected = [[logit(0.2), 0.0], [logit(1 - LEAST), logit(LEAST)]]
     assert features(problem.probabilities) == pytest.approx(np.array(expected))
 
 
-def test_more_classes_are_read_as_log_probabilities_member_by_member():
+def test_inputs_of_more_classes_are_log_probabilities_member_by_member():
     probabilities = np.array([[[0.5, 0.25, 0.25]], [[1.0, 0.0, 0.0]]])
     assert features(probabilities) == pytest.approx(np.log([[0.5, 0.25, 0.25, 1.0, LEAST, LEAST]]))
 
@@ -44,38 +45,39 @@ def test_it_is_the_regression_of_scikit_learn(classes, config):
 
 
 def penalised_loss(numbers, problem, strength):
-    """What the shared regression makes least, class by class as the formula says."""
-    weights, intercepts = numbers[: problem.members], numbers[problem.members :]
-    logits = sum(weight * np.log(member) for weight, member in zip(weights, problem.probabilities, strict=True))
-    found = softmax(logits + intercepts, axis=1)
-    return numbers @ numbers / 2 + strength * log_loss(problem.labels, found, normalize=False)
+    """The loss of the shared regression, by its formula."""
+    weights = numbers[: problem.members]
+    intercepts = numbers[problem.members :]
+    logits = np.einsum("m,mnk->nk", weights, np.log(problem.probabilities))
+    loss = log_loss(problem.labels, softmax(logits + intercepts, axis=1), normalize=False)
+    return numbers @ numbers / 2 + strength * loss
 
 
-def test_more_classes_share_a_number_per_member():
+def test_more_classes_share_a_coefficient_per_member():
     problem = make_problem(classes=4, skills=[0.5, 1.0, 2.0])
     stacker, _ = fit_stacking(problem, ONE, 0)
     numbers = np.concatenate([stacker.coefficients, stacker.intercepts])
     assert (stacker.coefficients.shape, stacker.intercepts.shape) == ((3,), (4,))
-    least = minimize(penalised_loss, np.zeros(7), (problem, 0.1))
-    assert numbers == pytest.approx(least.x, abs=1e-4)
+    minimum = minimize(penalised_loss, np.zeros(7), (problem, 0.1))
+    assert numbers == pytest.approx(minimum.x, abs=1e-4)
     logits = np.log(problem.probabilities).T @ stacker.coefficients + stacker.intercepts[:, None]
     assert stacker.combine(problem.probabilities) == pytest.approx(softmax(logits.T, axis=1))
 
 
-def test_of_many_classes_the_shared_kind_holds_beyond_its_images_and_the_full_one_does_not():
+def test_with_many_classes_the_shared_kind_generalises_and_the_full_kind_does_not():
     drawn = make_problem(classes=24, images=1500, skills=[2.0, 3.0, 4.0], clusters=np.arange(1500))
-    fitted_on, beyond = (drawn.select((np.arange(1500) < 300) == first) for first in (True, False))
+    parts = [drawn.select(np.arange(1500) < 300), drawn.select(np.arange(1500) >= 300)]
     f1 = {}
     for kind in ("shared", "full"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # such as that the regression did not converge
-            stacker, _ = fit_stacking(fitted_on, StackingConfig(kind=kind, folds=2), 0)
+            stacker, _ = fit_stacking(parts[0], StackingConfig(kind=kind, folds=2), 0)
+        predicted = [stacker.combine(part.probabilities).argmax(axis=1) for part in parts]
         f1[kind] = [
-            f1_score(one.labels, stacker.combine(one.probabilities).argmax(axis=1), average="weighted")
-            for one in (fitted_on, beyond)
+            f1_score(part.labels, rows, average="weighted") for part, rows in zip(parts, predicted, strict=True)
         ]
     assert f1["full"][0] - f1["full"][1] > 0.1 > 0.05 > f1["shared"][0] - f1["shared"][1]
-    assert f1["shared"][1] > max(f1["full"][1], *beyond.fitness(np.eye(3)))
+    assert f1["shared"][1] > max(f1["full"][1], *parts[1].fitness(np.eye(3)))
 
 
 def test_two_classes_are_one_logistic_curve():
@@ -86,33 +88,28 @@ def test_two_classes_are_one_logistic_curve():
 
 
 @pytest.mark.parametrize("positive", [0, 1])
-def test_an_anti_informative_member_is_turned_round(positive):
+def test_a_member_that_is_usually_wrong_has_a_negative_coefficient(positive):
     drawn = make_problem(skills=[1.0, -3.0, -3.0], images=600, clusters=np.arange(600) // 4)
     problem = Problem(drawn.probabilities, drawn.labels, positive, drawn.classes, drawn.clusters)
     stacker, _ = fit_stacking(problem, StackingConfig(), 0)
     assert (stacker.coefficients[0, 1:] < 0).all()
-    stacked, mean = stacker.combine(problem.probabilities), problem.probabilities.mean(axis=0)
-    right = [(found.argmax(axis=1) == problem.labels).mean() for found in (stacked, mean)]
-    assert right[0] > 0.85 > 0.5 > right[1]
+    assert (stacker.combine(problem.probabilities).argmax(axis=1) == problem.labels).mean() > 0.85
+    assert (problem.probabilities.mean(axis=0).argmax(axis=1) == problem.labels).mean() < 0.5
 
 
-def test_inner_folds_never_part_a_subject():
-    problem = make_problem(images=120, clusters=np.arange(120) // 6)
-    folds = list(_folds(problem, 5, seed=0))
-    assert len(folds) == 5
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(120))
-    for train, test in folds:
-        assert not set(problem.clusters[train]) & set(problem.clusters[test])
-
-
-def test_subjects_of_one_class_are_spread_over_the_inner_folds():
+@pytest.mark.parametrize("images_of_a_subject", [6, 12])
+def test_inner_folds_keep_subjects_together_and_spread_classes(images_of_a_subject):
     labels = np.repeat([0, 1], 60)
-    problem = make_problem(labels=labels, clusters=np.arange(120) // 12)
-    for train, test in _folds(problem, 5, seed=1):
-        assert set(labels[train]) == set(labels[test]) == {0, 1}
+    clusters = np.arange(120) // images_of_a_subject
+    fold_of = subject_folds(labels, clusters, 5, seed=1)
+    assert set(fold_of) == set(range(5))
+    for fold in range(5):
+        test = fold_of == fold
+        assert not set(clusters[~test]) & set(clusters[test])
+        assert set(labels[~test]) == set(labels[test]) == {0, 1}
 
 
-def test_the_penalty_of_least_inner_loss_is_taken():
+def test_the_penalty_of_least_inner_loss_is_chosen():
     problem = make_problem(images=300)
     _, facts = fit_stacking(problem, StackingConfig(strengths=(1e-6, 0.1)), 0)
     assert facts["strength"] == 0.1
@@ -122,33 +119,33 @@ def test_the_penalty_of_least_inner_loss_is_taken():
 
 
 @pytest.mark.parametrize("kind", ["shared", "full"])
-@pytest.mark.parametrize("seen", [[0, 2], [1, 2, 3]])
-def test_a_class_that_was_never_seen_has_probability_0(seen, kind):
-    labels = np.random.default_rng(0).choice(seen, size=100)
+@pytest.mark.parametrize("occurring", [[0, 2], [1, 2, 3]])
+def test_a_class_without_images_has_probability_0(occurring, kind):
+    labels = np.random.default_rng(0).choice(occurring, size=100)
     problem = make_problem(classes=4, labels=labels)
     stacker, _ = fit_stacking(problem, StackingConfig(kind=kind), 0)
-    found = stacker.combine(problem.probabilities)
-    assert found.sum(axis=1) == pytest.approx(1)
-    assert set(np.flatnonzero(found.max(axis=0))) == set(seen)
-    assert (found.argmax(axis=1) == labels).mean() > 0.6
+    probabilities = stacker.combine(problem.probabilities)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert set(np.flatnonzero(probabilities.max(axis=0))) == set(occurring)
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.6
     assert np.isfinite(stacker.log_loss(features(problem.probabilities[:, :4]), np.arange(4)))
 
 
 @pytest.mark.parametrize("config", [ONE, FULL])
-def test_it_goes_through_json(config):
+def test_a_stacker_can_be_saved_as_json(config):
     problem = make_problem(classes=3)
     stacker, _ = fit_stacking(problem, config, 0)
     read = Stacker.from_dict(json.loads(json.dumps(stacker.as_dict())))
     assert (read.combine(problem.probabilities) == stacker.combine(problem.probabilities)).all()
 
 
-def test_images_of_one_class_are_refused():
-    with pytest.raises(UserError, match="two classes: all are class_1"):
+def test_images_of_one_class_are_an_error():
+    with pytest.raises(UserError, match="class_1"):
         fit_stacking(make_problem(labels=np.ones(20, dtype=int)), ONE, 0)
 
 
-def test_too_few_subjects_are_refused_unless_the_penalty_is_said():
+def test_too_few_subjects_are_an_error_unless_the_penalty_is_given():
     problem = make_problem(images=20, clusters=np.zeros(20, dtype=int))
-    with pytest.raises(UserError, match=r"too few of them: name one, such as stacking.strengths=\[0.1\]"):
+    with pytest.raises(UserError, match=r"stacking.strengths=\[0.1\]"):
         fit_stacking(problem, StackingConfig(), 0)
     assert fit_stacking(problem, ONE, 0)[1] == {"strength": 0.1}
