@@ -60,9 +60,9 @@ def report(
             output = (runs[0] if runs[0].is_dir() else runs[0].parent) / output
     from evaluation.report.page import Options, write_report  # takes seconds: after the checks
 
-    page = write_report(runs, output, Options(images, megabytes, real_names), key)
-    pictures = f"{page.images:,} of {page.total:,} test images, {page.pictures:,} pictures"
-    say(str(output), f"{pictures}, {page.bytes / 1e6:.1f} MB")
+    shown = write_report(runs, output, Options(images, megabytes, real_names), key)
+    pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
+    say(str(output), f"{pictures}, {output.stat().st_size / 1e6:.1f} MB")
     if real_names:
         warn("the page shows the names of subjects and images: handle it as patient data")
 

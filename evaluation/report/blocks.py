@@ -1,11 +1,11 @@
-"""What a page is made of: tables and figures, each with a sentence on how to read it."""
+"""The blocks of a page, tables and drawings, each with a sentence on how to read it; and how numbers are written."""
 
 from dataclasses import dataclass, field
 
-from evaluation.result import Interval, Share
+from evaluation.result import EvaluationResult, Interval, Share
 
-# Names of the metrics in tables, and what each measures.
-WORDS = {
+# Names of the metrics in tables, and what each measures; the last three are of one class.
+METRICS = {
     "accuracy": ("accuracy", "share of the images that are predicted right"),
     "balanced_accuracy": ("balanced accuracy", "mean of the classes' recalls: every class weighs the same"),
     "f1_weighted": ("weighted F1", "mean of the classes' F1, weighted by their images"),
@@ -17,21 +17,10 @@ WORDS = {
     "ece": ("ECE", "how far the stated probabilities are off, on average"),
     "brier": ("Brier score", "mean squared error of the probabilities"),
     "nll": ("negative log-likelihood", "punishes predictions that are sure and wrong"),
-}
-OF_CLASS = {
     "precision": ("precision of “{name}”", "of the images predicted “{name}”, the share that is so"),
     "recall": ("recall of “{name}”", "of the “{name}” images, the share that is predicted so"),
     "f1": ("F1 of “{name}”", "one figure for its precision and recall"),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of a table: its head, the other columns, and a few words below the head."""
-
-    name: str
-    cells: list[str]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,16 +30,14 @@ class Table:
     Attributes:
         caption: What it shows.
         reading: How to read it, in a sentence or two.
-        columns: All heads, that of the first column first.
-        rows: The lines.
-        words: Columns of text, which are aligned left; figures are aligned right.
+        rows: Cells by column, the same columns in each; the first cell may have a second line, a note.
+        text_columns: Columns of text, aligned left like the first; numbers are aligned right.
     """
 
     caption: str
     reading: str
-    columns: list[str]
-    rows: list[Row]
-    words: tuple[int, ...] = ()
+    rows: list[dict[str, str]]
+    text_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,15 +61,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """The content below one heading: sentences, then tables, then figures side by side where there is room.
-
-    Attributes:
-        title: The heading.
-        name: Of the anchor, unlike every other on the page.
-        tables: Tables.
-        figures: Figures.
-        intro: Sentences.
-    """
+    """The content below one heading, ``title``, at the anchor ``name``: sentences, tables, then figures."""
 
     title: str
     name: str
@@ -94,31 +73,36 @@ class Section:
         return bool(self.tables or self.figures or self.intro)
 
 
+def metric_title(metric: str) -> str:
+    """Return a metric's name in words; unknown ones keep their names."""
+    kind, _, name = metric.partition("/")
+    title, _ = METRICS.get(kind, (metric.replace("_", " "), ""))
+    return title.replace("{name}", name)
+
+
+def metric_cell(metric: str, result: EvaluationResult) -> str:
+    """Return a metric's name in words and, on a second line, what it measures."""
+    kind, _, name = metric.partition("/")
+    _, meaning = METRICS.get(kind, ("", ""))
+    negatives = [other for other in result.classes if other != result.positive_class]
+    meaning = meaning.replace("{name}", name).replace("{positive}", result.positive_class or "")
+    return f"{metric_title(metric)}\n{meaning.replace('{negative}', negatives[0])}"
+
+
 def number(value: float | None, sign: str = "", undefined: str = "undefined") -> str:
-    """Write a figure with three digits."""
+    """Write a number with three digits."""
     if value is None:
         return undefined
     return f"{value:{sign}.3f}"
 
 
-def interval(found: Interval | Share | None, sign: str = "") -> str:
+def interval(measured: Interval | Share | None, sign: str = "") -> str:
     """Write a value and, in brackets, the ends of its interval."""
-    if found is None or found.value is None:
+    if measured is None or measured.value is None:
         return "undefined"
-    if found.low is None or found.high is None:
-        return number(found.value, sign)
-    return f"{number(found.value, sign)} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
-
-
-def words_of(metric: str, classes: list[str] | None = None, positive: str | None = None) -> tuple[str, str]:
-    """Return a metric's name in words, and what it measures; unknown ones keep their names."""
-    kind, _, name = metric.partition("/")
-    if name and kind in OF_CLASS:
-        title, meaning = OF_CLASS[kind]
-        return title.replace("{name}", name), meaning.replace("{name}", name)
-    title, meaning = WORDS.get(metric, (metric.replace("_", " "), ""))
-    negative = next((one for one in classes or () if one != positive), "")
-    return title, meaning.replace("{positive}", positive or "").replace("{negative}", negative)
+    if measured.low is None or measured.high is None:
+        return number(measured.value, sign)
+    return f"{number(measured.value, sign)} ({measured.low:{sign}.3f} to {measured.high:{sign}.3f})"
 
 
 def per_cent(share: float) -> str:

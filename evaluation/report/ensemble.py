@@ -1,11 +1,12 @@
 """Members and weights of an ensemble, and how far the weights hold beyond the images that they were fitted on."""
 
-from typing import Any
+from math import nan
 
 import pandas as pd
 
 from common.runs.run import Run
-from evaluation.report.blocks import Row, Section, Table, number
+from evaluation.core.markdown import interval
+from evaluation.report.blocks import Section, Table
 from evaluation.report.sources import Chapter
 from evaluation.report.summary import last_part
 
@@ -25,41 +26,40 @@ def members_section(chapter: Chapter, name: str) -> Section:
 
 
 def _members(run: Run, fold: str) -> Table:
-    caption = f"Members, joined by {{}}{fold}"
-    if run.status.members:  # an ensemble of an older revision has no file of its own
-        labels = [Row(last_part(folder, 3), []) for folder in run.status.members]
-        reading = "Each member is a whole model. Nothing was fitted."
-        return Table(caption.format("average"), reading, ["member"], labels)
-    made = run.ensemble
-    images = made.fitted_on.get("images")
-    fitted = f"Fitted on {images:,} validation images." if images else "Nothing was fitted."
-    weights = made.combiner.get("weights")
+    fitted = "Nothing was fitted."
+    method = "average"
+    weights = None
+    # An ensemble of an older revision names its members here and has no file of its own.
+    labels = [last_part(folder, 3) for folder in run.status.members]
+    if not labels:
+        method = run.ensemble.method
+        labels = list(run.ensemble.labels)
+        weights = run.ensemble.combiner.get("weights")
+        if run.ensemble.fitted_on.get("images"):
+            fitted = f"Fitted on {run.ensemble.fitted_on['images']:,} validation images."
+    rows = [{"member": label} for label in labels]
+    reading = "Each member is a whole model."
     if weights:
-        rows = [Row(label, [f"{weight:.3f}"]) for label, weight in zip(made.labels, weights, strict=True)]
-        reading = f"The larger the weight, the more a member's probability counts. {fitted}"
-        return Table(caption.format(made.method), reading, ["member", "weight"], rows)
-    rows = [Row(label, []) for label in made.labels]
-    return Table(caption.format(made.method), f"Each member is a whole model. {fitted}", ["member"], rows)
+        reading = "The larger the weight, the more a member's probability counts."
+        for row, weight in zip(rows, weights, strict=True):
+            row["weight"] = f"{weight:.3f}"
+    return Table(f"Members, joined by {method}{fold}", f"{reading} {fitted}", rows)
 
 
 def _overfitting(table: pd.DataFrame, fold: str) -> Table:
     table = table[(table["metric"] == "f1_weighted") & (table["fold"].astype(str) == "all")]
-    parts = [part for part in PARTS if part in table and table[part].notna().any()]
     rows = []
-    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
-        cells = [_cell(row, part) for part in parts]
-        rows.append(Row(row["model"], [*cells, number(row.get("gap"), "+", "-")], row["kind"]))
+    for line in table.to_dict("records"):
+        row = {"model": f"{line['model']}\n{line['kind']}"}
+        for part, title in PARTS.items():
+            if part in table and table[part].notna().any():
+                value = interval(line[part], line.get(f"{part}_low", nan), line.get(f"{part}_high", nan))
+                row[title] = value.replace("undefined", "-")
+        row["gap"] = interval(line.get("gap", nan), nan, nan, "+").replace("undefined", "-")
+        rows.append(row)
     return Table(
         f"Weighted F1 on validation and on test{fold}",
         "Weights that were fitted too closely to the validation images shine there and fall on test: the gap is by "
         "how much. The members, which were not fitted on them, show what gap is usual.",
-        ["model", *(PARTS[part] for part in parts), "gap"],
         rows,
     )
-
-
-def _cell(row: dict[str, Any], part: str) -> str:
-    value = number(row[part], undefined="-")
-    if row.get(f"{part}_low") is None:
-        return value
-    return f"{value} ({row[f'{part}_low']:.3f} to {row[f'{part}_high']:.3f})"

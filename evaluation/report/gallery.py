@@ -11,7 +11,6 @@ from evaluation.core.labelled import score
 from evaluation.metrics.classification import call
 from evaluation.metrics.thresholds import choose_threshold
 from evaluation.report.pictures import PicturePool, fill_pool
-from evaluation.report.pseudonyms import Names, name_all
 from evaluation.report.sources import Chapter
 
 SEED = 0
@@ -25,12 +24,12 @@ class Gallery:
 
     Attributes:
         data: For the page's script, JSON-able: ``classes``, ``positive`` (its index or None), ``chapters`` (labels),
-            ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items`` (see
-            ``_item``).
+            ``doubtful`` (what it means, by chapter), ``maps`` (kinds of heat maps: label and chapter), ``items``.
         pictures: WebP, each once; items hold their places.
         notes: What is left out or missing, in sentences.
         total: The number of test images.
-        key: What leads from the names shown to the true ones; empty where those are shown.
+        key: Columns ``shown`` and ``image_id``: what leads from the names shown to the true ones; to be kept where the
+            images are. Empty where the true ones are shown.
     """
 
     data: dict[str, Any]
@@ -50,32 +49,80 @@ def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool)
         budget: Bytes that the pictures may take within the page.
         real_names: Show the names of images and subjects as they are.
     """
-    tables = [_describe_chapter(chapter) for chapter in chapters]
-    everything = pd.concat(tables).drop_duplicates("image_id")
-    names = name_all(everything, real_names)
+    tables = [_describe(chapter) for chapter in chapters]
+    everything = pd.concat(tables)
+    everything = everything[~everything.index.duplicated()]
+    names = everything.assign(name=everything.index) if real_names else pseudonyms(everything["subject"])
     pool, chosen = fill_pool(chapters, _choose(tables, images), budget)
     notes = pool.notes
     if len(chosen) < len(everything):
         shown = f"{len(chosen):,} of {len(everything):,} test images are shown"
         order = "those predicted wrong first, then the doubtful ones, then a sample of the others."
         notes = [f"{shown}: {order}", *notes]
-    by_name = everything.set_index("image_id")
-    by_id = [table.set_index("image_id") for table in tables]
+    items = []
+    for image_id in chosen:
+        image = everything.loc[image_id]
+        subject = names["subject"][image_id]
+        item = {
+            "name": names["name"][image_id],
+            "subject": None if pd.isna(subject) else subject,
+            "truth": int(image["truth"]),
+            "kind": None if pd.isna(image["kind"]) else str(image["kind"]).replace("_", " "),
+            "group": None if pd.isna(image["group"]) else str(image["group"]),
+            "by": [],
+        }
+        for number, table in enumerate(tables):
+            prediction = None
+            if image_id in table.index:
+                prediction = _prediction(image_id, table.loc[image_id], pool, number)
+            item["by"].append(prediction)
+        items.append(item)
     result = chapters[0].result
     data = {
         "classes": result.classes,
         "positive": None if result.positive_class is None else result.classes.index(result.positive_class),
         "chapters": [chapter.label for chapter in chapters],
         "doubtful": [_definition_of_doubt(chapter) for chapter in chapters],
-        "maps": pool.maps,
-        "items": [_item(image_id, by_name.loc[image_id], by_id, names, pool) for image_id in chosen],
+        "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
+        "items": items,
     }
-    return Gallery(data, pool.pictures, notes, len(everything), pd.DataFrame() if real_names else names.key())
+    key = pd.DataFrame()
+    if not real_names:
+        key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
+    return Gallery(data, list(pool.pictures), notes, len(everything), key)
 
 
-def _describe_chapter(chapter: Chapter) -> pd.DataFrame:
-    """Describe a chapter's test images, fold after fold."""
-    table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs], ignore_index=True)
+def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
+    """Name images and their subjects so that the names lead back to nobody: S001-01, S001-02, ... of S001.
+
+    Numbers are given in the order of a shuffle whose seed is fixed: the same images have the same names in every
+    report of theirs, and sorting by a name says nothing of the true one. A file's name often holds the subject's, and
+    sometimes a person's: so images are always renamed, those of no known subject to I0001, I0002, ...
+
+    Args:
+        subjects: None where unknown; the image_ids, each once, are the index.
+
+    Returns:
+        The columns ``name`` (of the image) and ``subject``, with the same index in another order.
+    """
+    subjects = subjects.sort_index()
+    subjects = subjects.iloc[np.random.default_rng(SEED).permutation(len(subjects))]
+    codes, different = pd.factorize(subjects)
+    known = codes >= 0
+    numbers = subjects.groupby(codes).cumcount() + 1
+    wide = max(2, len(str(numbers[known].max())))
+    digits = max(3, len(str(len(different))))
+    alone = max(4, len(str((~known).sum())))
+    rows = []
+    for code, number in zip(codes, numbers, strict=True):
+        subject = f"S{code + 1:0{digits}d}" if code >= 0 else None
+        rows.append((f"{subject}-{number:0{wide}d}" if subject else f"I{number:0{alone}d}", subject))
+    return pd.DataFrame(rows, index=subjects.index, columns=["name", "subject"], dtype=object)
+
+
+def _describe(chapter: Chapter) -> pd.DataFrame:
+    """Describe a chapter's test images by image_id, fold after fold."""
+    table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs])
     if not any(run.sampled for run in chapter.group.runs):
         # Of equal ones all: at least the share that is said.
         least = table["uncertainty"].quantile(1 - DOUBTFUL_SHARE) if len(table) else 0.0
@@ -86,59 +133,36 @@ def _describe_chapter(chapter: Chapter) -> pd.DataFrame:
 def _describe_run(run: Predictions, chapter: Chapter) -> pd.DataFrame:
     test = run.part("test")
     probabilities = test.probabilities
-    rows = np.arange(len(test.frame))
     predicted = call(probabilities, test.positive_index)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     threshold = choose_threshold(score(run.part("validation")), chapter.settings).value
-    table = test.frame[["image_id", "subject", "label", "kind", "group", "uncertainty"]].copy()
+    table = test.frame[["image_id", "subject", "kind", "group", "uncertainty"]].copy()
     table["truth"] = test.labels
     table["predicted"] = predicted
-    table["probability"] = probabilities[rows, predicted]
-    table["top"] = [[[int(k), _rounded(probabilities[row, k])] for k in order[row]] for row in rows]
-    table["at_threshold"] = predicted
-    if threshold is not None:
-        table["at_threshold"] = call(probabilities, test.positive_index, threshold)
-    table["has_threshold"] = threshold is not None
+    table["probability"] = probabilities[np.arange(len(table)), predicted]
     table["right"] = predicted == test.labels
-    table["votes"] = np.nan
-    table["voted"] = -1
-    if run.sampled:
-        table["votes"] = test.frame["sampled_votes"]
-        table["voted"] = test.frame["sampled_label"].map(list(run.classes).index)
+    table["at_threshold"] = np.nan if threshold is None else call(probabilities, test.positive_index, threshold)
+    table["votes"] = test.frame["sampled_votes"] if run.sampled else np.nan
+    table["voted"] = test.frame["sampled_label"].map(list(run.classes).index) if run.sampled else np.nan
     table["doubtful"] = table["votes"] < chapter.settings.triage.vote_share
-    return table
+    top = []
+    for row, order in zip(probabilities, np.argsort(-probabilities, axis=1, kind="stable"), strict=True):
+        top.append([[int(k), _rounded(row[k])] for k in order[:TOP]])
+    table["top"] = top
+    return table.set_index("image_id")
 
 
 def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
     """Return the image_ids to show: wrong ones first, then doubtful ones, then a sample of the others."""
-    joined = pd.concat([table[["image_id", "truth", "right", "doubtful"]] for table in tables])
+    joined = pd.concat(tables)
     joined["wrong"] = (joined["truth"] >= 0) & ~joined["right"]
     each = joined.groupby("image_id").agg(wrong=("wrong", "sum"), doubtful=("doubtful", "any"))
     # The index is sorted by the ids: a shuffle first, so that equals are not in their order.
     each = each.iloc[np.random.default_rng(SEED).permutation(len(each))]
-    each = each.assign(right=-each["wrong"], sure=~each["doubtful"])
-    return each.sort_values(["right", "sure"], kind="stable").index[:images].tolist()
+    each = each.sort_values(["wrong", "doubtful"], ascending=False, kind="stable")
+    return list(each.index[:images])
 
 
-def _item(
-    image_id: str, image: pd.Series, by_id: list[pd.DataFrame], names: Names, pool: PicturePool
-) -> dict[str, Any]:
-    """Describe an image: ``name``, ``subject``, ``truth``, ``kind``, ``group``, and the prediction ``by`` chapter."""
-    by: list[dict[str, Any] | None] = []
-    for chapter, table in enumerate(by_id):
-        by.append(_prediction(table.loc[image_id], pool, image_id, chapter) if image_id in table.index else None)
-    return {
-        "name": names.images[image_id],
-        "subject": None if pd.isna(image["subject"]) else names.subjects[image["subject"]],
-        "truth": int(image["truth"]),
-        "kind": None if pd.isna(image["kind"]) else str(image["kind"]).replace("_", " "),
-        "group": None if pd.isna(image["group"]) else str(image["group"]),
-        "by": by,
-    }
-
-
-def _prediction(row: pd.Series, pool: PicturePool, image_id: str, chapter: int) -> dict[str, Any]:
-    maps, heat = pool.heat_of(chapter, image_id)
+def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) -> dict[str, Any]:
     item = {
         "predicted": int(row["predicted"]),
         "probability": _rounded(row["probability"]),
@@ -147,10 +171,15 @@ def _prediction(row: pd.Series, pool: PicturePool, image_id: str, chapter: int) 
         "doubtful": bool(row["doubtful"]),
         "top": row["top"],
         "picture": pool.place_of(chapter, image_id),
-        "maps": maps,
-        "heat": heat,
+        "maps": {},
+        "heat": {},
     }
-    if row["has_threshold"]:
+    for number, maps in enumerate(pool.maps):
+        if maps.chapter == chapter and image_id in maps.places:
+            item["maps"][number] = maps.places[image_id]
+            if image_id in maps.words:
+                item["heat"][number] = maps.words[image_id]
+    if not pd.isna(row["at_threshold"]):
         item["atThreshold"] = int(row["at_threshold"])
     if not pd.isna(row["votes"]):
         item |= {"votes": _rounded(row["votes"]), "voted": int(row["voted"])}

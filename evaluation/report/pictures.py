@@ -11,40 +11,51 @@ from evaluation.report.sources import Chapter
 CLASSLESS = "eigencam"  # a method that knows no class
 
 
+@dataclass(frozen=True)
+class HeatMaps:
+    """The heat maps of a method and layer, ``label``.
+
+    Attributes:
+        chapter: Its number.
+        label: Name of the files.
+        places: Places of the pictures in the pool, by image_id.
+        words: What a picture speaks for, by image_id.
+    """
+
+    chapter: int
+    label: str
+    places: dict[str, int]
+    words: dict[str, str]
+
+
 @dataclass
 class PicturePool:
     """Pictures, and where each is.
 
     Attributes:
-        pictures: WebP; no two are the same.
-        maps: The kinds of heat maps: ``chapter`` (its number) and ``label`` (method and layer).
+        budget: Bytes that the pictures may take within the page.
+        pictures: Places by picture, WebP, in the order of the places.
         thumbnails: Of each chapter: places by image_id.
-        heat: Of each kind of heat maps: places by image_id.
-        words: Of each kind of heat maps: what it speaks for, by image_id.
+        maps: Heat maps.
         notes: What is missing or left out, in sentences.
         size: Bytes that the pictures take within the page.
     """
 
-    pictures: list[bytes] = field(default_factory=list)
-    maps: list[dict[str, str | int]] = field(default_factory=list)
+    budget: int
+    pictures: dict[bytes, int] = field(default_factory=dict)
     thumbnails: list[dict[str, int]] = field(default_factory=list)
-    heat: list[dict[str, int]] = field(default_factory=list)
-    words: list[dict[str, str]] = field(default_factory=list)
+    maps: list[HeatMaps] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     size: int = 0
-    _places: dict[bytes, int] = field(default_factory=dict)
 
-    def cost(self, pictures: set[bytes]) -> int:
-        """Return how many bytes more the page would take with these pictures, as lines of base64."""
-        return sum(-(-len(picture) // 3) * 4 + 1 for picture in pictures if picture not in self._places)
-
-    def add(self, picture: bytes) -> int:
-        """Put a picture in, where it is not, and return its place."""
-        if picture not in self._places:
-            self.size += self.cost({picture})
-            self._places[picture] = len(self.pictures)
-            self.pictures.append(picture)
-        return self._places[picture]
+    def add(self, pictures: dict[str, bytes]) -> dict[str, int] | None:
+        """Put pictures in, those that are not there, and return their places; None where they are too large."""
+        # As lines of base64.
+        more = sum(-(-len(picture) // 3) * 4 + 1 for picture in set(pictures.values()) - self.pictures.keys())
+        if self.size + more > self.budget:
+            return None
+        self.size += more
+        return {name: self.pictures.setdefault(picture, len(self.pictures)) for name, picture in pictures.items()}
 
     def place_of(self, chapter: int, image_id: str) -> int | None:
         """Return where the picture of an image is: the chapter's own, else that of the first which has it."""
@@ -52,17 +63,6 @@ class PicturePool:
             if image_id in places:
                 return places[image_id]
         return None
-
-    def heat_of(self, chapter: int, image_id: str) -> tuple[dict[int, int], dict[int, str]]:
-        """Return where the heat maps of an image are, by the number of their kind, and what they speak for."""
-        places = {}
-        words = {}
-        for number, kind in enumerate(self.maps):
-            if kind["chapter"] == chapter and image_id in self.heat[number]:
-                places[number] = self.heat[number][image_id]
-                if image_id in self.words[number]:
-                    words[number] = self.words[number][image_id]
-        return places, words
 
 
 def fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[PicturePool, list[str]]:
@@ -76,55 +76,53 @@ def fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[
     Returns:
         The pool, and the image_ids that remain: where the pictures are too large, fewer.
     """
-    pool = PicturePool(thumbnails=[{} for _ in chapters])
-    available = [_thumbnails(chapter) for chapter in chapters]
-    remaining = []
+    pool = PicturePool(budget, thumbnails=[{} for _ in chapters])
+    available: list[dict[str, bytes]] = []
+    for chapter in chapters:
+        available.append({})
+        for run in chapter.runs:
+            if run.thumbnails.is_file():
+                available[-1] |= read_pictures(run.thumbnails)
+    remaining: list[str] = []
     missing = 0
     for image_id in chosen:
-        own = {number: found[image_id] for number, found in enumerate(available) if image_id in found}
-        if pool.size + pool.cost(set(own.values())) > budget:
+        own = {str(number): pictures[image_id] for number, pictures in enumerate(available) if image_id in pictures}
+        places = pool.add(own)
+        if places is None:
             pool.notes.append(
                 f"The page would be too large with more than {len(remaining):,} pictures: see --megabytes."
             )
             break
         remaining.append(image_id)
         missing += not own
-        for number, picture in own.items():
-            pool.thumbnails[number][image_id] = pool.add(picture)
+        for number, place in places.items():
+            pool.thumbnails[int(number)][image_id] = place
     command = "python scripts/explain.py thumbnails RUN makes them."
     if not any(available):
         pool.notes.insert(0, f"The runs left no pictures: {command}")
     elif missing:
         pool.notes.append(f"{missing:,} images have no picture: {command}")
-    _fill_maps(pool, chapters, set(remaining), budget)
+    _add_maps(pool, chapters, set(remaining))
     return pool, remaining
 
 
-def _thumbnails(chapter: Chapter) -> dict[str, bytes]:
-    pictures = {}
-    for run in chapter.runs:
-        if run.thumbnails.is_file():
-            pictures |= read_pictures(run.thumbnails)
-    return pictures
-
-
-def _fill_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str], budget: int) -> None:
+def _add_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str]) -> None:
     left_out = []
     for number, chapter in enumerate(chapters):
         kinds: dict[str, dict[str, bytes]] = {}
-        words: dict[str, dict[str, str]] = {}
         for run in chapter.runs:
             for path in run.heatmaps:
-                found = {name: picture for name, picture in read_pictures(path).items() if name in wanted}
-                kinds.setdefault(path.stem, {}).update(found)
-                words.setdefault(path.stem, {}).update(heat_words(run, path.stem))
+                pictures = kinds.setdefault(path.stem, {})
+                pictures |= {name: picture for name, picture in read_pictures(path).items() if name in wanted}
         for label, pictures in kinds.items():
-            if pool.size + pool.cost(set(pictures.values())) > budget:
+            places = pool.add(pictures)
+            if places is None:
                 left_out.append(label)
-            elif pictures:
-                pool.maps.append({"chapter": number, "label": label})
-                pool.heat.append({name: pool.add(picture) for name, picture in pictures.items()})
-                pool.words.append(words[label])
+            elif places:
+                words: dict[str, str] = {}
+                for run in chapter.runs:
+                    words |= heat_words(run, label)
+                pool.maps.append(HeatMaps(number, label, places, words))
     if left_out:
         pool.notes.append(f"Left out, since the page would be too large: heat maps {', '.join(left_out)}.")
     elif not pool.maps:
@@ -133,13 +131,15 @@ def _fill_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str], bud
 
 def heat_words(run: Run, kind: str) -> dict[str, str]:
     """Return for each image_id what its heat map of a method and layer speaks for, where that was written down."""
-    paths = [path.with_suffix(".csv") for path in run.heatmaps if path.stem == kind]
     words: dict[str, str] = {}
-    for path in paths:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame()
-        if not {"image_id", "target", "empty"} <= set(table.columns):
+    for path in run.heatmaps:
+        table = path.with_suffix(".csv")
+        if path.stem != kind or not table.is_file():
             continue
-        for row in table.itertuples():
+        frame = pd.read_csv(table, dtype=str, keep_default_na=False)
+        if not {"image_id", "target", "empty"} <= set(frame.columns):
+            continue
+        for row in frame.itertuples():
             verb = "nothing speaks" if row.empty == "True" else "what speaks"
             words[row.image_id] = "whatever the class" if kind.startswith(CLASSLESS) else f"{verb} for “{row.target}”"
     return words

@@ -3,7 +3,9 @@
 import base64
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,11 +17,12 @@ from evaluation.core import plots as figures
 from evaluation.core.labelled import cases, score
 from evaluation.core.plots import COLOURS, STYLE
 from evaluation.intervals.pooling import pool
-from evaluation.report.blocks import Figure, interval, per_cent, words_of
+from evaluation.report.blocks import Figure, interval, metric_title, per_cent
 from evaluation.report.sources import Chapter
 from evaluation.result import CalibrationMetrics, EvaluationResult, Matrix
 from evaluation.uncertainty import plots as triage_figures
 from evaluation.uncertainty.selective import curves
+from evaluation.uncertainty.terminal import temperature_of
 
 WIDTH = 5.0  # inches
 MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out
@@ -30,7 +33,8 @@ LETTERS = 18  # of a class beside a matrix
 
 def as_picture(draw: Callable[[Canvas], None], size: tuple[float, float]) -> str:
     """Draw in the usual style and return the SVG as a data URI, the same bytes for the same drawing."""
-    with mpl.rc_context({**STYLE, "svg.hashsalt": "karyocyte"}):
+    style: dict[Any, Any] = {**STYLE, "svg.hashsalt": "karyocyte"}
+    with mpl.rc_context(style):
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
         file = BytesIO()
@@ -42,22 +46,16 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
     """Draw the learning curves of each run that has some."""
     drawn = []
     for run in chapter.runs:
-        history = run.history
-        about = run.predictions.about
-        panels = [name for name in PANELS if {f"train/{name}", f"val/{name}"} & set(history.columns)][:2]
+        columns = set(run.history.columns)
+        panels = [name for name in PANELS if columns & {f"train/{name}", f"val/{name}"}][:2]
         if not panels:
             continue
-
-        def draw(
-            canvas: Canvas, history: pd.DataFrame = history, about: dict = about, panels: list[str] = panels
-        ) -> None:
-            figures.draw_curves(canvas, history, about, panels)
-
+        draw = partial(figures.draw_curves, history=run.history, about=run.predictions.about, panels=panels)
         drawn.append(
             Figure(
                 f"Learning curves{chapter.suffix_of(run)}",
                 "Where training goes on to improve and validation does not, the model learns its pictures by heart.",
-                f"{' and '.join(panels)} of training and validation over {len(history)} epochs",
+                f"{' and '.join(panels)} of training and validation over {len(run.history)} epochs",
                 as_picture(draw, (WIDTH, 0.9 + 1.8 * len(panels))),
             )
         )
@@ -74,24 +72,27 @@ def confusion_figures(result: EvaluationResult) -> list[Figure]:
         matrices[f"at {figures.threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
     if result.assignment:
         matrices["joint assignment of the chromosomes of a cell"] = result.assignment.confusion
-    return [_confusion(title, counts, result.classes) for title, counts in matrices.items()]
+    names = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in result.classes]
+    side = max(4.4, 0.5 * len(names) + 0.8)
+    drawn = []
+    for title, counts in matrices.items():
 
+        def draw(canvas: Canvas, counts: Matrix = counts) -> None:
+            axis = canvas.subplots()
+            figures.matrix(axis, np.array(counts), names)
+            axis.set_ylabel("true")
 
-def _confusion(title: str, counts: Matrix, classes: list[str]) -> Figure:
-    def draw(canvas: Canvas) -> None:
-        axis = canvas.subplots()
-        figures.matrix(axis, np.array(counts), [_short(name) for name in classes])
-        axis.set_ylabel("true")
-
-    side = max(4.4, 0.5 * len(classes) + 0.8)
-    return Figure(
-        f"Confusion matrix, {title}",
-        "Each line is a true class: how many of its images are predicted as what, and their share. Right predictions "
-        "are on the diagonal from top left to bottom right.",
-        _read_out(counts, classes),
-        as_picture(draw, (side, side)),
-        wide=len(classes) > 8,
-    )
+        drawn.append(
+            Figure(
+                f"Confusion matrix, {title}",
+                "Each line is a true class: how many of its images are predicted as what, and their share. Right "
+                "predictions are on the diagonal from top left to bottom right.",
+                _read_out(counts, result.classes),
+                as_picture(draw, (side, side)),
+                wide=len(names) > 8,
+            )
+        )
+    return drawn
 
 
 def rank_figures(chapter: Chapter) -> list[Figure]:
@@ -126,14 +127,14 @@ def rank_figures(chapter: Chapter) -> list[Figure]:
 
 def reliability_figures(result: EvaluationResult) -> list[Figure]:
     """Draw the reliability diagram as trained, and after scaling where there is a temperature."""
-    found = result.calibration
-    if not found:
+    calibration = result.calibration
+    if not calibration:
         return []
     lowest = 0.5 if len(result.classes) == 2 else 0.0
-    drawn = [_reliability("as trained", found.before, lowest)]
-    if found.after:
-        title = f"after scaling, temperature {triage_figures.temperature_of(found.temperature)}"
-        drawn.append(_reliability(title, found.after, lowest))
+    drawn = [_reliability("as trained", calibration.before, lowest)]
+    if calibration.after:
+        title = f"after scaling, temperature {temperature_of(calibration.temperature)}"
+        drawn.append(_reliability(title, calibration.after, lowest))
     return drawn
 
 
@@ -160,11 +161,11 @@ def risk_figures(chapter: Chapter) -> list[Figure]:
     triage = chapter.result.triage
     if not triage:
         return []
-    found = curves([cases(run.part("test")) for run in chapter.group.runs])
+    curves_of_test = curves([cases(run.part("test")) for run in chapter.group.runs])
 
     def draw(canvas: Canvas) -> None:
         axis = canvas.subplots()
-        triage_figures.draw_risk_coverage(axis, triage, found)
+        triage_figures.draw_risk_coverage(axis, triage, curves_of_test)
         axis.set(xlabel="coverage: decided without a person, the surest first")
         axis.set(ylabel="risk: share of wrong predictions among them")
         canvas.legend(loc="outside lower center", ncols=1)
@@ -182,33 +183,42 @@ def risk_figures(chapter: Chapter) -> list[Figure]:
     ]
 
 
-def forest_figure(chapters: list[Chapter], metric: str) -> Figure:
-    """Draw one metric of all chapters with its intervals, the best on top."""
-    found = [(chapter.label, chapter.result.test.metrics[metric]) for chapter in chapters]
-    found.sort(key=lambda pair: pair[1].value)
-    title = words_of(metric)[0]
-    names = [textwrap.fill(label, LINES) for label, _ in found]
+def forest_figure(chapters: list[Chapter], metric: str) -> list[Figure]:
+    """Draw one metric of all chapters with its intervals, the best on top; nothing where it is undefined for all."""
+    measured = []
+    for chapter in chapters:
+        value = chapter.result.test.metrics[metric]
+        if value.value is not None:
+            measured.append((value.value, chapter.label, value))
+    if not measured:
+        return []
+    measured.sort(key=lambda row: row[0])
+    title = metric_title(metric)
+    names = [textwrap.fill(label, LINES) for _, label, _ in measured]
     # A name of many lines takes their room.
     rooms = np.array([1.2 + 0.8 * name.count("\n") for name in names])
     places = rooms.cumsum() - rooms / 2
 
     def draw(canvas: Canvas) -> None:
         axis = canvas.subplots()
-        for place, (_, measured) in zip(places, found, strict=True):
-            if measured.low is not None:
-                axis.plot([measured.low, measured.high], [place, place], color=COLOURS[0])
-            axis.plot(measured.value, place, "o", color=COLOURS[0])
+        for place, (value, _, ends) in zip(places, measured, strict=True):
+            if ends.low is not None and ends.high is not None:
+                axis.plot([ends.low, ends.high], [place, place], color=COLOURS[0])
+            axis.plot(value, place, "o", color=COLOURS[0])
         axis.set_yticks(places, names)
         axis.set(xlabel=title, ylim=(0, rooms.sum()))
 
-    lowest, highest = found[0], found[-1]
+    _, lowest, lowest_value = measured[0]
+    _, highest, highest_value = measured[-1]
     heading = f"{title} of all experiments"
-    return Figure(
-        heading.capitalize() if title.islower() else heading,
-        "Dots are what was measured, lines the range of each.",
-        f"{title}: {highest[0]} is highest, {interval(highest[1])}; {lowest[0]} is lowest, {interval(lowest[1])}",
-        as_picture(draw, (WIDTH, 0.7 + 0.3 * rooms.sum())),
-    )
+    return [
+        Figure(
+            heading.capitalize() if title.islower() else heading,
+            "Dots are what was measured, lines the range of each.",
+            f"{title}: {highest} is highest, {interval(highest_value)}; {lowest} is lowest, {interval(lowest_value)}",
+            as_picture(draw, (WIDTH, 0.7 + 0.3 * float(rooms.sum()))),
+        )
+    ]
 
 
 def misses_figure(counts: pd.DataFrame) -> Figure:
@@ -218,10 +228,9 @@ def misses_figure(counts: pd.DataFrame) -> Figure:
         axis = canvas.subplots()
         bars = axis.bar(counts["k"], counts["share"], color=COLOURS[0])
         axis.bar_label(bars, [f"{images:,}" for images in counts["images"]])
-        if "independent" in counts:
-            share = counts["independent"] / counts["images"].sum()
-            axis.plot(counts["k"], share, "D", color=COLOURS[1], label="if they erred independently")
-            axis.legend()
+        share = counts["independent"] / counts["images"].sum()
+        axis.plot(counts["k"], share, "D", color=COLOURS[1], label="if they erred independently")
+        axis.legend()
         axis.set(xlabel="missed by so many models", ylabel="share of the test images")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.yaxis.set_major_formatter(PercentFormatter(1))
@@ -236,24 +245,19 @@ def misses_figure(counts: pd.DataFrame) -> Figure:
     )
 
 
-def _short(name: str) -> str:
-    if len(name) <= LETTERS:
-        return name
-    return f"{name[: LETTERS - 1]}…"
-
-
 def _read_out(counts: Matrix, classes: list[str]) -> str:
+    """Say what a confusion matrix shows: all of it, or the most frequent mix-ups of many classes."""
     if len(classes) == 2:
         lines = []
-        for name, row in zip(classes, counts, strict=True):
-            predicted = " and ".join(f"{row[k]:,} are predicted {classes[k]}" for k in range(2))
-            lines.append(f"of {sum(row):,} {name}, {predicted}")
+        for name, (first, second) in zip(classes, counts, strict=True):
+            predicted = f"{first:,} are predicted {classes[0]} and {second:,} are predicted {classes[1]}"
+            lines.append(f"of {first + second:,} {name}, {predicted}")
         return "; ".join(lines)
     wrong = np.array(counts)
     np.fill_diagonal(wrong, 0)
     mixed = []
-    for place in np.argsort(-wrong, axis=None, kind="stable")[:MIXED]:
-        row, column = divmod(int(place), len(classes))
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:MIXED].tolist():
+        row, column = divmod(place, len(classes))
         if wrong[row, column]:
             mixed.append(f"{classes[row]} for {classes[column]} ({wrong[row, column]:,})")
     return f"{len(classes)} classes; most often taken: {', '.join(mixed) or 'none for another'}"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -102,6 +103,6 @@ def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
     return Chapter(group, runs, settings, evaluate_runs(list(group.runs), settings))
 
 
-def _settings(values: dict) -> EvaluationConfig:
+def _settings(values: dict[str, Any]) -> EvaluationConfig:
     # A newer or older run may have other keys.
     return EvaluationConfig(**{key: value for key, value in values.items() if key in EvaluationConfig.model_fields})

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.report.blocks import Row, Table, count, number, words_of
+from evaluation.report.blocks import Table, count, metric_title, number
 from evaluation.report.sources import Chapter
 from evaluation.result import EvaluationResult
 
@@ -63,24 +62,21 @@ def tiles(result: EvaluationResult) -> list[Tile]:
         return [Tile("labelled test images", "0", note="nothing can be said of how good the model is")]
     people = "subjects unknown" if test.subjects is None else f"of {test.subjects:,} subjects"
     right = sum(row[place] for place, row in enumerate(test.confusion))
-    found = [
-        Tile("test images", count(test.images), note=people),
-        _tile("accuracy", result, f"{right:,} of {test.images:,} images are predicted right"),
-    ]
+    notes = {"accuracy": f"{right:,} of {test.images:,} images are predicted right"}
     if result.positive_class is None:
-        return [*found, _tile("f1_macro", result, "every class weighs the same")]
-    place = result.classes.index(result.positive_class)
-    for metric, row, verb in (("sensitivity", place, "found"), ("specificity", 1 - place, "predicted so")):
-        counts = test.confusion[row]
-        note = f"{counts[row]:,} of {sum(counts):,} “{result.classes[row]}” images are {verb}"
-        found.append(_tile(metric, result, note))
-    return [*found, _tile("auc", result, "0.5 is chance, 1 is perfect")]
-
-
-def _tile(metric: str, result: EvaluationResult, note: str) -> Tile:
-    found = result.test.metrics[metric]
-    ends = "" if found.low is None else f"{found.low:.3f} to {found.high:.3f}"
-    return Tile(words_of(metric)[0], number(found.value), ends, note)
+        notes["f1_macro"] = "every class weighs the same"
+    else:
+        positive = result.classes.index(result.positive_class)
+        for metric, place, verb in (("sensitivity", positive, "found"), ("specificity", 1 - positive, "predicted so")):
+            row = test.confusion[place]
+            notes[metric] = f"{row[place]:,} of {sum(row):,} “{result.classes[place]}” images are {verb}"
+        notes["auc"] = "0.5 is chance, 1 is perfect"
+    shown = [Tile("test images", count(test.images), note=people)]
+    for metric, note in notes.items():
+        measured = test.metrics[metric]
+        ends = "" if measured.low is None else f"{measured.low:.3f} to {measured.high:.3f}"
+        shown.append(Tile(metric_title(metric), number(measured.value), ends, note))
+    return shown
 
 
 def leak_notice(result: EvaluationResult) -> Notice:
@@ -92,14 +88,14 @@ def leak_notice(result: EvaluationResult) -> Notice:
     counts = _listed(result.about.get("leaks"))
     if not lines and not counts:
         return Notice(UNKNOWN, "Whether the test images leak into the training is not recorded")
-    near = [leaks.get("near_pairs") for leaks in counts]
     if lines:
-        others = [leaks for leaks in counts if any(leaks[key] for key in leaks.keys() - {"near_pairs"})]
-        if others:
+        if any(leaks[key] for leaks in counts for key in leaks.keys() - {"near_pairs"}):
             return Notice(BAD, "Leaks were found: these figures flatter the model", lines)
         title = "Near-same images on both sides of the split: these figures may flatter the model"
         return Notice(BAD, title, lines)
-    searched = "were not looked for" if None in near else "were looked for, and none was found"
+    searched = "were looked for, and none was found"
+    if any(leaks.get("near_pairs") is None for leaks in counts):
+        searched = "were not looked for"
     both = "no subject and no identical file is on both sides of the split"
     return Notice(GOOD, "No leak found", [both, f"near-same pictures across the split {searched}"])
 
@@ -111,21 +107,20 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
         chapters: All of a page.
         real_names: Whether notes may name subjects.
     """
-    found: list[Notice] = []
+    unlike: dict[tuple[str, ...], Notice] = {}
     for chapter in chapters:
         about = chapter.result.about
-        of_chapter = [leak_notice(chapter.result)]
+        of_chapter = []
+        if about.get("synthetic"):
+            of_chapter.append(Notice(BAD, "SYNTHETIC: the images were drawn; nothing here is about real ones"))
         if about.get("on"):
             hidden = not real_names and may_name_subjects(chapter.result)
             lines = [] if hidden else _texts(chapter.result, ANOTHER_SET)
-            of_chapter.insert(0, Notice(UNKNOWN, f"Tested on another data set: {_joined(about['on'])}", lines))
-        if about.get("synthetic"):
-            of_chapter.insert(0, Notice(BAD, "SYNTHETIC: the images were drawn; nothing here is about real ones"))
+            of_chapter.append(Notice(UNKNOWN, f"Tested on another data set: {_joined(about['on'])}", lines))
+        of_chapter.append(leak_notice(chapter.result))
         for notice in of_chapter:
-            same = [other for other in found if (other.title, other.lines) == (notice.title, notice.lines)]
-            found += [] if same else [notice]
-            (same or [notice])[0].labels.append(chapter.label)
-    return found
+            unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
+    return list(unlike.values())
 
 
 def may_name_subjects(result: EvaluationResult) -> bool:
@@ -135,8 +130,7 @@ def may_name_subjects(result: EvaluationResult) -> bool:
 
 def about_rows(chapter: Chapter) -> dict[str, str]:
     """Return the facts of a chapter: data, protocol, folds, classes, seeds, budget."""
-    result = chapter.result
-    about = result.about
+    about = chapter.result.about
     fold = _joined(about.get("fold"))
     if fold and isinstance(about.get("folds"), int):
         fold += f" of {about['folds']} (counted from 0)"
@@ -145,15 +139,15 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
         training = f"{about['images_seen']:,} images seen"
         if about.get("wall_seconds") is not None:
             training += f" in {_time(about['wall_seconds'])}"
-    weights = [last_part(path) for path in map(str, _listed(about.get("weights")))]
+    weights = [last_part(str(path)) for path in _listed(about.get("weights"))]
     rows = {
         "experiment": _joined(about.get("name")),
         "data set": _joined(about.get("source")) + (" (SYNTHETIC)" if about.get("synthetic") else ""),
         "tested on": _joined(about.get("on")),
         "protocol": PROTOCOLS.get(str(about.get("protocol")), _joined(about.get("protocol"))),
         "fold": fold,
-        "classes": ", ".join(result.classes),
-        "positive class": result.positive_class or "",
+        "classes": ", ".join(chapter.result.classes),
+        "positive class": chapter.result.positive_class or "",
         "seed": _joined(about.get("seed")),
         "members": f"{_joined(about['ensemble'])} models" if about.get("ensemble") else "",
         "starting weights": ", ".join(weights),
@@ -165,28 +159,25 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
 def parts_table(chapter: Chapter) -> Table:
     """Count images, subjects and classes of each part, of each fold."""
     classes = chapter.result.classes
-    few = len(classes) <= FEW_CLASSES
     reading = (
         "The model learns from train, chooses when to stop and where to cut on validation and is evaluated on test."
     )
+    if not all(run.has(RunFile.SPLIT) for run in chapter.runs):
+        reading += " The training part is not recorded in this folder."
     rows = []
     for run in chapter.runs:
         frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
         for part in PARTS:
             images = frame[frame["part"] == part]
-            if len(images):
-                rows.append(Row(part + chapter.suffix_of(run), _part_cells(images, classes, few)))
-    if not all(run.has(RunFile.SPLIT) for run in chapter.runs):
-        reading += " The training part is not recorded in this folder."
-    heads = classes if few else ["smallest class", "largest class"]
-    return Table("Images of each part", reading, ["part", "images", "subjects", *heads], rows)
-
-
-def _part_cells(images: pd.DataFrame, classes: list[str], few: bool) -> list[str]:
-    counts = [int((images["label"] == name).sum()) for name in classes]
-    if not few:
-        counts = [min(counts), max(counts)]
-    return [count(len(images)), count(images["subject"].nunique() or None), *map(count, counts)]
+            if images.empty:
+                continue
+            row = {"part": part + chapter.suffix_of(run), "images": count(len(images))}
+            row["subjects"] = count(images["subject"].nunique() or None)
+            counts = images["label"].value_counts().reindex(classes, fill_value=0)
+            if len(classes) > FEW_CLASSES:
+                counts = counts.agg({"smallest class": "min", "largest class": "max"})
+            rows.append(row | counts.map(count).to_dict())
+    return Table("Images of each part", reading, rows)
 
 
 def provenance(run: Run, real_names: bool) -> dict[str, str]:
@@ -218,7 +209,7 @@ def config_text(run: Run, real_names: bool) -> str:
     config = run.raw_config if real_names else _shortened(run.raw_config)
     if not config:
         return ""
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
 def last_part(path: str, parts: int = 1) -> str:

@@ -33,29 +33,30 @@ def path(tmp_path_factory):
     run = with_passes(make_run(images=40, subjects=10, skill=1.0), noise=2.0)
     write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
     write_report([folder], folder / "report.html", Options())
-    return folder / "report.html"
+    return (folder / "report.html").as_uri()
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     """The page of two experiments of four classes, one of a long name."""
     folder = tmp_path_factory.mktemp("sweep")
-    runs = [
-        make_run(images=40, subjects=10, skill=skill, classes=("a", "b", "c", LONG), about={"name": f"{LONG}_{skill}"})
-        for skill in (2, 0)
-    ]
-    folders = [write_run(folder / str(place), run) for place, run in enumerate(runs)]
+    folders = []
+    for skill in (2, 0):
+        about = {"name": f"{LONG}_{skill}"}
+        run = make_run(images=40, subjects=10, skill=skill, classes=("a", "b", "c", LONG), about=about)
+        folders.append(write_run(folder / str(skill), run))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "as_picture", lambda draw, size: BLANK)
         write_report(folders, folder / "report.html", Options())
-    return folder / "report.html"
+    return (folder / "report.html").as_uri()
 
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    """A page of the browser that keeps what it complains of and what it asks the network for."""
+    """A page of the browser that records errors and requests."""
     opened = browser.new_page()
-    opened.complaints, opened.requests = [], []
+    opened.complaints = []
+    opened.requests = []
     opened.on("console", lambda message: opened.complaints.append(message.text))
     opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
     opened.on("request", lambda request: opened.requests.append(request.url))
@@ -76,10 +77,6 @@ def page(tab, request):
     assert len([url for url in tab.requests if url.startswith("file:")]) <= 2
 
 
-def go(page, path, choice=""):
-    page.goto(path.as_uri() + choice)
-
-
 def names(page):
     """The names of the pictures shown, in their order."""
     return [re.search(r"S\d+-\d+", text)[0] for text in page.locator(f"{SHOWN} .small").all_text_contents()]
@@ -98,8 +95,8 @@ def focused(page):
     return page.evaluate("document.activeElement.textContent")
 
 
-def test_it_opens_with_all_pictures_the_most_uncertain_first(page, path):
-    go(page, path)
+def test_the_page_opens_with_all_pictures_the_most_uncertain_first(page, path):
+    page.goto(path)
     assert count(page) == 40
     assert uncertainties(page) == sorted(uncertainties(page), reverse=True)
     page.locator("#gallery").scroll_into_view_if_needed()
@@ -107,20 +104,16 @@ def test_it_opens_with_all_pictures_the_most_uncertain_first(page, path):
     assert first.evaluate("one => one.decode().then(() => one.naturalWidth)") == 24
 
 
-def test_wrong_predictions_alone(page, path):
-    go(page, path)
-    everything = page.locator(".card.wrong").count()
-    assert 0 < everything < 40
+def test_wrong_right_and_doubtful_predictions_are_chosen(page, path):
+    page.goto(path)
+    wrong = page.locator(".card.wrong").count()
+    assert 0 < wrong < 40
     page.select_option("[name=show]", "wrong")
-    assert count(page) == everything == page.locator(SHOWN).count()
+    assert count(page) == wrong == page.locator(SHOWN).count()
     assert all(text.startswith("✗") for text in page.locator(".verdict").all_text_contents())
     page.select_option("[name=show]", "right")
-    assert count(page) == 40 - everything
+    assert count(page) == 40 - wrong
     assert page.locator(".card.wrong").count() == 0
-
-
-def test_doubtful_and_sure_predictions_differ(page, path):
-    go(page, path)
     page.select_option("[name=show]", "doubtful")
     assert set(page.locator(".doubt").all_text_contents()) == {"? doubtful"}
     page.select_option("[name=show]", "surely-wrong")
@@ -129,7 +122,7 @@ def test_doubtful_and_sure_predictions_differ(page, path):
 
 
 def test_choices_add_up_and_are_taken_back(page, path):
-    go(page, path)
+    page.goto(path)
     page.select_option("[name=truth]", label="all")
     page.select_option("[name=predicted]", label="hem")
     assert 0 < count(page) < 40
@@ -138,40 +131,11 @@ def test_choices_add_up_and_are_taken_back(page, path):
     page.click("text=Reset")
     page.wait_for_timeout(50)
     assert count(page) == 40
-
-
-def test_one_subject_and_a_search(page, path):
-    go(page, path)
     page.select_option("[name=subject]", "S003")
     assert {name[:4] for name in names(page)} == {"S003"}
     page.select_option("[name=subject]", "")
     page.fill("[name=search]", "s004-02")
     assert names(page) == ["S004-02"]
-
-
-def test_orders(page, path):
-    go(page, path)
-    before = names(page)
-    for order in ("name", "subject"):
-        page.select_option("[name=sort]", order)
-        assert names(page) == sorted(before)
-    page.select_option("[name=sort]", "certain")
-    assert uncertainties(page) == sorted(uncertainties(page))
-    for order, ends in (
-        ("likely", ("predicted all", "predicted hem")),
-        ("unlikely", ("predicted hem", "predicted all")),
-    ):
-        page.select_option("[name=sort]", order)
-        assert sorted(names(page)) == sorted(before)
-        for place, said in zip((0, 39), ends, strict=True):
-            assert said in page.locator(".verdict").nth(place).text_content()
-    page.select_option("[name=sort]", "class")
-    truths = page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()
-    assert truths == sorted(truths, reverse=True)  # hem is the first class
-
-
-def test_a_choice_that_fits_nothing_says_so_and_leads_back(page, path):
-    go(page, path)
     page.fill("[name=search]", "nothing has this name")
     assert count(page) == 0
     assert page.locator("#empty").is_visible()
@@ -181,8 +145,26 @@ def test_a_choice_that_fits_nothing_says_so_and_leads_back(page, path):
     assert not page.locator("#empty").is_visible()
 
 
-def test_a_picture_is_enlarged_with_all_that_is_known_of_it(page, path):
-    go(page, path)
+def test_orders(page, path):
+    page.goto(path)
+    before = names(page)
+    for order in ("name", "subject"):
+        page.select_option("[name=sort]", order)
+        assert names(page) == sorted(before)
+    page.select_option("[name=sort]", "certain")
+    assert uncertainties(page) == sorted(uncertainties(page))
+    for order, first, last in (("likely", "all", "hem"), ("unlikely", "hem", "all")):
+        page.select_option("[name=sort]", order)
+        assert sorted(names(page)) == sorted(before)
+        assert f"predicted {first}" in page.locator(".verdict").first.text_content()
+        assert f"predicted {last}" in page.locator(".verdict").last.text_content()
+    page.select_option("[name=sort]", "class")
+    truths = page.locator(f"{SHOWN} span:nth-child(3)").all_text_contents()
+    assert truths == sorted(truths, reverse=True)  # hem is the first class
+
+
+def test_a_picture_is_enlarged_with_its_facts(page, path):
+    page.goto(path)
     shown = names(page)
     page.locator(".card").nth(2).click()
     viewer = page.locator("#viewer")
@@ -196,8 +178,8 @@ def test_a_picture_is_enlarged_with_all_that_is_known_of_it(page, path):
     assert not viewer.is_visible()
 
 
-def test_everything_goes_by_keys(page, path):
-    go(page, path)
+def test_the_keyboard_reaches_everything(page, path):
+    page.goto(path)
     shown = names(page)
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "search"
@@ -225,7 +207,7 @@ def test_everything_goes_by_keys(page, path):
 
 
 def test_heat_maps_lie_over_the_pictures_where_asked(page, path):
-    go(page, path)
+    page.goto(path)
     assert page.locator("img.heat").count() == 0
     page.select_option("[name=map]", label="gradcam-layer4")
     page.locator("#gallery").scroll_into_view_if_needed()
@@ -240,7 +222,7 @@ def test_heat_maps_lie_over_the_pictures_where_asked(page, path):
 
 
 def test_the_address_keeps_the_choice(page, path):
-    go(page, path)
+    page.goto(path)
     page.select_option("[name=show]", "wrong")
     page.select_option("[name=sort]", "name")
     page.select_option("[name=map]", label="gradcam-layer4")
@@ -258,7 +240,7 @@ def test_the_address_keeps_the_choice(page, path):
 
 
 def test_models_of_a_sweep_are_chosen_among(page, sweep):
-    go(page, sweep)
+    page.goto(sweep)
     first = page.locator(".verdict").all_text_contents()
     page.select_option("[name=model]", "1")
     assert page.locator(".verdict").all_text_contents() != first
@@ -272,7 +254,7 @@ def test_models_of_a_sweep_are_chosen_among(page, sweep):
 @pytest.mark.parametrize("page", [(390, 844), (360, 740)], indirect=True)
 @pytest.mark.parametrize("which", ["path", "sweep"])
 def test_a_phone_never_rolls_sideways(page, which, request):
-    go(page, request.getfixturevalue(which))
+    page.goto(request.getfixturevalue(which))
     page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
     width = page.evaluate("innerWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -290,7 +272,7 @@ def test_a_phone_never_rolls_sideways(page, which, request):
 
 
 def test_on_paper_there_are_no_controls_and_few_pictures(page, path):
-    go(page, path)
+    page.goto(path)
     page.emulate_media(media="print")
     assert not page.locator("#controls").is_visible()
     assert not page.locator("nav").is_visible()

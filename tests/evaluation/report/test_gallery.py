@@ -1,174 +1,188 @@
-"""The gallery: which images are shown, the prediction of each, and how many bytes their pictures take."""
+"""The gallery: which images are shown, the prediction of each, how many bytes their pictures take, and pseudonyms."""
 
 import base64
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.thumbnails import THUMBNAILS, read_pictures, write_pictures
 from evaluation.metrics.classification import call
 from evaluation.report import sources
-from evaluation.report.gallery import gallery
+from evaluation.report.gallery import gallery, pseudonyms
 from evaluation.report.sources import read_chapters
 from tests.evaluation.report.reports import drawn, write_run
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes
 
-PLENTY = 10**9
 
-
-@pytest.fixture(autouse=True)
-def without_evaluation(monkeypatch):
-    """Evaluate nothing: of a result the gallery takes the classes alone."""
+@pytest.fixture
+def make(monkeypatch):
+    """Make a gallery, without an evaluation: of a result it takes the classes alone."""
 
     def classes_of(runs, _):
         return SimpleNamespace(classes=list(runs[0].classes), positive_class=runs[0].positive_class)
 
+    def make(*folders, images=1000, budget=10**9, real_names=True):
+        return gallery(read_chapters(list(folders)), images, budget, real_names)
+
     monkeypatch.setattr(sources, "evaluate_runs", classes_of)
+    return make
 
 
-def shown(folders, images=1000, budget=PLENTY, real_names=True):
-    return gallery(read_chapters(folders), images, budget, real_names)
+def by_name(shown):
+    return {item["name"]: item for item in shown.data["items"]}
 
 
-def by_name(found):
-    return {item["name"]: item for item in found.data["items"]}
-
-
-def test_each_image_has_its_truth_prediction_and_picture(tmp_path):
-    run = make_run(images=40, subjects=10)
-    found = shown([write_run(tmp_path, run)])
-    test, items = run.part("test"), by_name(found)
+@pytest.mark.parametrize("classes", [("hem", "all"), ("a", "b", "c", "d")])
+def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes):
+    run = make_run(images=40, subjects=10, classes=classes)
+    shown = make(write_run(tmp_path, run))
+    test = run.part("test")
+    items = by_name(shown)
     pictures = read_pictures(tmp_path / THUMBNAILS)
     assert set(items) == set(test.frame["image_id"])
-    for row, called in enumerate(call(test.probabilities, 1)):
+    for row, predicted in enumerate(call(test.probabilities, test.positive_index)):
         item = items[test.frame["image_id"][row]]
-        (said,) = item["by"]
-        assert item["truth"] == test.labels[row]
-        assert item["subject"] == test.frame["subject"][row]
-        assert said["predicted"] == called
-        assert said["right"] == (called == test.labels[row])
-        assert said["probability"] == pytest.approx(test.probabilities[row, called], abs=1e-4)
-        assert found.pictures[said["picture"]] == pictures[item["name"]]
-    assert found.data["classes"] == ["hem", "all"]
-    assert found.data["positive"] == 1
+        (prediction,) = item["by"]
+        assert (item["truth"], item["subject"]) == (test.labels[row], test.frame["subject"][row])
+        assert prediction["predicted"] == predicted == prediction["top"][0][0]
+        assert prediction["right"] == (predicted == test.labels[row])
+        assert prediction["probability"] == pytest.approx(test.probabilities[row, predicted], abs=1e-4)
+        assert shown.pictures[prediction["picture"]] == pictures[item["name"]]
+        assert len(prediction["top"]) == min(3, len(classes))
+        assert ("atThreshold" in prediction) is (len(classes) == 2)
+    assert shown.data["classes"] == list(classes)
+    assert shown.data["positive"] == (1 if len(classes) == 2 else None)
 
 
-def test_without_votes_a_tenth_is_doubtful_the_most_uncertain(tmp_path):
-    found = shown([write_run(tmp_path, make_run(images=40, subjects=10))])
-    said = [item["by"][0] for item in found.data["items"]]
-    doubtful = [one["uncertainty"] for one in said if one["doubtful"]]
+def test_the_most_uncertain_tenth_is_doubtful_without_votes(make, tmp_path):
+    shown = make(write_run(tmp_path, make_run(images=40, subjects=10)))
+    predictions = pd.DataFrame([item["by"][0] for item in shown.data["items"]])
+    doubtful = predictions.loc[predictions["doubtful"], "uncertainty"]
     assert len(doubtful) == 4
-    assert min(doubtful) > max(one["uncertainty"] for one in said if not one["doubtful"])
+    assert doubtful.min() > predictions.loc[~predictions["doubtful"], "uncertainty"].max()
 
 
-def test_with_votes_those_below_the_share_are_doubtful(tmp_path):
-    run = with_passes(make_run(images=40, subjects=10), noise=2.0)
-    found = shown([write_run(tmp_path, run)])
-    said = [item["by"][0] for item in found.data["items"]]
-    assert {one["doubtful"] for one in said} == {True, False}
-    assert all(one["doubtful"] == (one["votes"] < 0.8) for one in said)
-    assert "80 %" in found.data["doubtful"][0]
+def test_few_votes_are_doubtful(make, tmp_path):
+    shown = make(write_run(tmp_path, with_passes(make_run(images=40, subjects=10), noise=2.0)))
+    predictions = pd.DataFrame([item["by"][0] for item in shown.data["items"]])
+    assert predictions["doubtful"].nunique() == 2
+    assert (predictions["doubtful"] == (predictions["votes"] < 0.8)).all()
+    assert "80 %" in shown.data["doubtful"][0]
 
 
-def test_wrong_ones_come_first_then_doubtful_ones_then_a_sample(tmp_path):
-    run = make_run(images=60, subjects=12, skill=1.0)
-    everything = shown([write_run(tmp_path, run)]).data["items"]
-    wrong = [item["name"] for item in everything if item["by"][0]["right"] is False]
-    doubtful = {item["name"] for item in everything if item["by"][0]["doubtful"]}
-    few = shown([tmp_path], images=len(wrong) - 1)
-    assert {item["name"] for item in few.data["items"]} < set(wrong)
+def test_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):
+    items = make(write_run(tmp_path, make_run(images=60, subjects=12, skill=1.0))).data["items"]
+    wrong = {item["name"] for item in items if item["by"][0]["right"] is False}
+    doubtful = {item["name"] for item in items if item["by"][0]["doubtful"]}
+    few = make(tmp_path, images=len(wrong) - 1)
+    assert set(by_name(few)) < wrong
     assert f"{len(wrong) - 1} of 60" in few.notes[0]
-    more = [item["name"] for item in shown([tmp_path], images=len({*wrong} | doubtful) + 3).data["items"]]
-    assert {*wrong} | doubtful < {*more}
-    assert {*more[: len(wrong)]} == {*wrong}
-    again = [item["name"] for item in shown([tmp_path], images=len({*wrong} | doubtful) + 3).data["items"]]
-    assert more == again
+    more = list(by_name(make(tmp_path, images=len(wrong | doubtful) + 3)))
+    assert wrong | doubtful < set(more)
+    assert set(more[: len(wrong)]) == wrong
+    assert more == list(by_name(make(tmp_path, images=len(wrong | doubtful) + 3)))
 
 
-def test_folds_are_one_gallery_and_each_has_its_own_pictures(tmp_path):
-    folders = [write_run(tmp_path / f"{fold}", make_run(fold, images=20, subjects=5)) for fold in range(3)]
-    found = shown(folders)
-    assert found.total == 60
-    assert all(item["by"][0]["picture"] is not None for item in found.data["items"])
+def test_folds_are_one_gallery_and_each_has_its_own_pictures(make, tmp_path):
+    shown = make(*(write_run(tmp_path / f"{fold}", make_run(fold, images=20, subjects=5)) for fold in range(3)))
+    assert shown.total == 60
+    assert all(item["by"][0]["picture"] is not None for item in shown.data["items"])
 
 
-def test_experiments_stand_side_by_side_and_share_their_pictures(tmp_path):
+def test_experiments_share_their_pictures(make, tmp_path):
     runs = [make_run(images=20, subjects=5, skill=skill, about={"name": name}) for skill, name in ((2, "a"), (0, "b"))]
-    found = shown([write_run(tmp_path / run.about["name"], run) for run in runs])
-    assert found.data["chapters"] == ["a", "b"]
-    assert len(found.pictures) == 20
-    assert all(len(item["by"]) == 2 for item in found.data["items"])
-    missed = [sum(one["right"] is False for one in item["by"]) for item in found.data["items"]]
+    shown = make(*(write_run(tmp_path / run.about["name"], run) for run in runs))
+    assert shown.data["chapters"] == ["a", "b"]
+    assert len(shown.pictures) == 20
+    missed = [[prediction["right"] for prediction in item["by"]].count(False) for item in shown.data["items"]]
     assert missed == sorted(missed, reverse=True)
 
 
-def test_heat_maps_belong_to_their_method_and_experiment(tmp_path):
-    runs = [make_run(images=10, subjects=5, about={"name": name}) for name in ("a", "b")]
-    write_run(tmp_path / "a", runs[0])
-    write_run(tmp_path / "b", runs[1], maps=("gradcam-layer4", "occlusion-input"))
-    found = shown([tmp_path / "a", tmp_path / "b"])
-    assert found.data["maps"] == [
-        {"chapter": 1, "label": "gradcam-layer4"},
-        {"chapter": 1, "label": "occlusion-input"},
-    ]
-    files = {name: read_pictures(tmp_path / "b" / "heatmaps" / f"{name}.parquet") for name in ("occlusion-input",)}
-    for item in found.data["items"]:
+def test_heat_maps_belong_to_their_method_and_experiment(make, tmp_path):
+    runs = {name: make_run(images=10, subjects=5, about={"name": name}) for name in ("a", "b")}
+    write_run(tmp_path / "a", runs["a"])
+    write_run(tmp_path / "b", runs["b"], maps=("gradcam-layer4", "occlusion-input"))
+    shown = make(tmp_path / "a", tmp_path / "b")
+    assert shown.data["maps"] == [{"chapter": 1, "label": name} for name in ("gradcam-layer4", "occlusion-input")]
+    pictures = read_pictures(tmp_path / "b" / "heatmaps" / "occlusion-input.parquet")
+    first_image = runs["b"].part("test").frame["image_id"][0]
+    for name, item in by_name(shown).items():
         first, second = item["by"]
         assert first["maps"] == {}
-        assert found.pictures[second["maps"][1]] == files["occlusion-input"][item["name"]]
-        none = item["name"] == runs[1].part("test").frame["image_id"][0]
-        assert second["heat"] == dict.fromkeys((0, 1), f"{'nothing' if none else 'what'} speaks for “all”")
+        assert shown.pictures[second["maps"][1]] == pictures[name]
+        verb = "nothing" if name == first_image else "what"
+        assert second["heat"] == dict.fromkeys((0, 1), f"{verb} speaks for “all”")
 
 
-def test_the_pictures_keep_to_the_budget_and_maps_give_way_first(tmp_path):
-    run = make_run(images=30, subjects=5)
-    write_run(tmp_path, run, maps=("gradcam-layer4",))
-    pictures = sum(len(base64.b64encode(one)) + 1 for one in read_pictures(tmp_path / THUMBNAILS).values())
-    exact = shown([tmp_path], budget=pictures)
+def test_pictures_keep_to_the_budget_and_heat_maps_are_left_out_first(make, tmp_path):
+    write_run(tmp_path, make_run(images=30, subjects=5), maps=("gradcam-layer4",))
+    size = sum(len(base64.b64encode(picture)) + 1 for picture in read_pictures(tmp_path / THUMBNAILS).values())
+    exact = make(tmp_path, budget=size)
     assert (len(exact.data["items"]), exact.data["maps"]) == (30, [])
     assert any("heat maps gradcam-layer4" in note for note in exact.notes)
-    less = shown([tmp_path], budget=pictures // 2)
+    less = make(tmp_path, budget=size // 2)
     assert 10 < len(less.data["items"]) < 20
-    assert sum(len(base64.b64encode(one)) + 1 for one in less.pictures) <= pictures // 2
+    assert sum(len(base64.b64encode(picture)) + 1 for picture in less.pictures) <= size // 2
     assert any("too large" in note for note in less.notes)
-    assert shown([tmp_path], budget=2 * pictures + 10_000).data["maps"]
+    assert make(tmp_path, budget=2 * size + 10_000).data["maps"]
 
 
-def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path):
-    found = shown([write_run(tmp_path, make_run(images=10, subjects=5), pictures=False)])
-    assert len(found.data["items"]) == 10
-    assert all(item["by"][0]["picture"] is None for item in found.data["items"])
-    assert any("scripts/explain.py thumbnails" in note for note in found.notes)
-    assert any("scripts/explain.py heatmaps" in note for note in found.notes)
+def test_missing_pictures_are_named_with_the_command_that_makes_them(make, tmp_path):
     run = make_run(images=10, subjects=5)
+    shown = make(write_run(tmp_path, run, pictures=False))
+    assert all(item["by"][0]["picture"] is None for item in shown.data["items"])
+    assert any("scripts/explain.py thumbnails" in note for note in shown.notes)
+    assert any("scripts/explain.py heatmaps" in note for note in shown.notes)
     write_pictures(tmp_path / THUMBNAILS, run.part("test").frame["image_id"][:7], drawn(7), 24)
-    assert any(note.startswith("3 images have no picture") for note in shown([tmp_path]).notes)
+    assert any(note.startswith("3 images have no picture") for note in make(tmp_path).notes)
 
 
-def test_an_image_without_label_is_neither_right_nor_wrong(tmp_path):
+def test_an_image_without_label_is_neither_right_nor_wrong(make, tmp_path):
     run = make_run(images=10, subjects=5)
     run.frame.loc[run.frame["part"] == "test", "label"] = [None, *run.part("test").frame["label"][1:]]
-    item = by_name(shown([write_run(tmp_path, run)]))[run.part("test").frame["image_id"][0]]
+    item = by_name(make(write_run(tmp_path, run)))[run.part("test").frame["image_id"][0]]
     assert (item["truth"], item["by"][0]["right"]) == (-1, None)
 
 
-def test_no_test_images_are_an_empty_gallery(tmp_path):
-    found = shown([write_run(tmp_path, make_predictions(part="validation"), pictures=False)])
-    assert (found.data["items"], found.total) == ([], 0)
+def test_only_the_test_part_is_shown(make, tmp_path):
+    validation = make_predictions(images=5, part="validation", first=50)
+    shown = make(write_run(tmp_path / "a", validation, pictures=False))
+    assert (shown.data["items"], shown.total) == ([], 0)
+    assert make(write_run(tmp_path / "b", join(validation, make_predictions(images=5, subjects=5)))).total == 5
 
 
-def test_more_than_two_classes_are_predicted_by_the_most_probable_one(tmp_path):
-    run = make_run(images=30, subjects=10, classes=("a", "b", "c", "d"))
-    found = shown([write_run(tmp_path, run)])
-    test, items = run.part("test"), by_name(found)
-    for row, best in enumerate(test.probabilities.argmax(axis=1)):
-        said = items[test.frame["image_id"][row]]["by"][0]
-        assert said["predicted"] == best == said["top"][0][0]
-        assert len(said["top"]) == 3
-        assert "atThreshold" not in said
-    assert found.data["positive"] is None
+def test_the_key_leads_from_pseudonyms_to_names(make, tmp_path):
+    shown = make(write_run(tmp_path, make_run(images=10, subjects=5)), real_names=False)
+    assert set(shown.key["shown"]) == set(by_name(shown))
+    assert make(tmp_path).key.empty
+    assert set(by_name(make(tmp_path))) == set(shown.key["image_id"])
 
 
-def test_a_run_that_is_joined_of_parts_is_read_by_its_test_part_alone(tmp_path):
-    run = join(make_predictions(images=5, part="validation", first=50), make_predictions(images=5, subjects=5))
-    assert shown([write_run(tmp_path, run)]).total == 5
+def subjects_by_image(subjects):
+    return pd.Series(subjects, [f"UID_{number}_{subject}" for number, subject in enumerate(subjects)], dtype=object)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["17", "4", "H2", "ward7", None]), min_size=1, max_size=40), st.randoms())
+def test_every_image_has_a_pseudonym_of_its_own_that_names_its_subject_and_no_more(subjects, random):
+    images = subjects_by_image(subjects)
+    names = pseudonyms(images).loc[images.index]
+    assert names["name"].is_unique
+    assert names["subject"].nunique() == images.nunique()
+    assert (names["subject"].isna() == images.isna()).all()
+    for name, subject in names.itertuples(index=False):
+        assert name.startswith(f"{subject}-" if subject else "I")
+    assert not names["name"].str.contains("UID|ward7").any()
+    # The order of the rows does not matter: the same images have the same names in every report.
+    pd.testing.assert_frame_equal(
+        pseudonyms(images.sample(frac=1, random_state=random.randrange(1000))).loc[images.index], names
+    )
+
+
+def test_pseudonyms_are_numbered_in_another_order_than_the_names():
+    assert set(pseudonyms(subjects_by_image(["4", "4", None]))["name"]) == {"S001-01", "S001-02", "I0001"}
+    images = subjects_by_image([f"{number:03d}" for number in range(50)])
+    assert not pseudonyms(images)["subject"][images.index].is_monotonic_increasing

@@ -1,36 +1,42 @@
-"""The runs of a report: what does not belong together, and what heat maps speak for."""
+"""The runs of a report: what does not belong together, what heat maps speak for, and what is said first."""
 
 import pytest
 
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.files import write_text
 from common.runs.run import Run
+from evaluation.evaluate import evaluate_runs
+from evaluation.intervals.grouping import Group
 from evaluation.report.pictures import heat_words
-from evaluation.report.sources import read_chapters
-from tests.evaluation.report.reports import write_run
+from evaluation.report.sources import Chapter, read_chapters
+from evaluation.report.summary import about_rows, notices
+from tests.evaluation.report.reports import LEAKS, NO_LEAKS, write_run
 from tests.helpers.predictions import make_run
 
 
 @pytest.mark.parametrize(
-    ("runs", "message"),
+    ("other", "message"),
     [
-        ([], "name at least one run"),
-        ([{}, {"again": True}], "is named twice"),
-        ([{}, {"classes": ("a", "b"), "about": {"name": "other"}}], "make a report of each task"),
-        ([{}, {"seed": 5, "subjects": 7, "about": {"name": "other"}}], "make a report of each data set"),
+        ({"classes": ("a", "b")}, "make a report of each task"),
+        ({"seed": 5, "subjects": 7}, "make a report of each data set"),
     ],
 )
-def test_what_does_not_belong_on_one_page(tmp_path, runs, message):
-    folders = []
-    for place, one in enumerate(runs):
-        again = one.pop("again", False)
-        run = None if again else make_run(**one)
-        folders.append(folders[0] if again else write_run(tmp_path / str(place), run, pictures=False))
+def test_runs_that_do_not_belong_on_one_page(tmp_path, other, message):
+    folders = [write_run(tmp_path / "first", make_run(), pictures=False)]
+    folders.append(write_run(tmp_path / "other", make_run(about={"name": "other"}, **other), pictures=False))
     with pytest.raises(UserError, match=message):
         read_chapters(folders)
 
 
-def test_what_a_heat_map_speaks_for_is_read_where_it_was_written_down(tmp_path):
+def test_each_run_is_named_once(tmp_path):
+    with pytest.raises(UserError, match="at least one run"):
+        read_chapters([])
+    with pytest.raises(UserError, match="named twice"):
+        read_chapters([write_run(tmp_path, make_run(), pictures=False), tmp_path / "predictions.parquet"])
+
+
+def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
     write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x", "eigencam-x", "gradcam-old"))
     table = "image_id,target,empty\n007,NA,False\nb,all,True\n"
     write_text(tmp_path / "heatmaps" / "gradcam-x.csv", table)
@@ -40,3 +46,26 @@ def test_what_a_heat_map_speaks_for_is_read_where_it_was_written_down(tmp_path):
     assert heat_words(run, "gradcam-x") == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
     assert set(heat_words(run, "eigencam-x").values()) == {"whatever the class"}
     assert heat_words(run, "gradcam-old") == {}
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ({"leaks": LEAKS}, "Leaks were found: these figures flatter the model"),
+        ({"leaks": LEAKS}, "subjects in more than one part: 3"),
+        ({"protocol": "paper", "leaks": LEAKS}, "protocol = paper: leaks on purpose"),
+        ({"protocol": "paper", "leaks": NO_LEAKS}, "protocol = paper: leaks on purpose"),
+        ({}, "Whether the test images leak into the training is not recorded"),
+        ({"leaks": {**NO_LEAKS, "near_pairs": 2}}, "Near-same images on both sides of the split"),
+        ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
+        ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
+    ],
+)
+def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
+    run = make_run(images=12, subjects=4, about=about)
+    settings = EvaluationConfig(resamples=20)
+    chapter = Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
+    lines = list(about_rows(chapter).values())
+    for notice in notices([chapter], real_names=False):
+        lines += [notice.title, *notice.lines]
+    assert any(expected in line for line in lines)
