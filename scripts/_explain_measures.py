@@ -5,9 +5,8 @@ from pathlib import Path
 import typer
 
 from common.cli import report_user_errors
-from common.config.schema import EvaluationConfig
 from scripts import _options as options
-from workflows.explain import requests
+from workflows.explain.request import ExplainRequest
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -35,18 +34,7 @@ def localisation(
     level by chance: the place's share of the sheet (area) and of its chromosomes (ink), and the same heat on the places
     of other sheets (others). Losses leave no ink: methods that work on the image itself cannot point there.
     """
-    evaluation = EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
-    images = requests.ImageSelection(samples=samples, data_dir=data_dir)
-    request = requests.LocalisationRequest(
-        requests.open_finished(runs),
-        methods,
-        layers,
-        requests.MapSettings(target, windows, steps),
-        images,
-        tolerance,
-        evaluation,
-        csv,
-    )
+    request = ExplainRequest(**locals())
     from workflows.explain.localisation import localise_runs
 
     localise_runs(request)
@@ -67,8 +55,7 @@ def smoothness(
     Smoothness is 1 where neighbours in a map are alike and 0 where they are as in noise. Paper 002 claims that smooth
     layers go with low accuracy: a negative correlation would support it.
     """
-    evaluation = EvaluationConfig(resamples=resamples, confidence=confidence, seed=seed)
-    request = requests.SmoothnessRequest(requests.open_finished(runs), samples, csv, evaluation)
+    request = ExplainRequest(**locals())
     from workflows.explain.activations import measure_smoothness
 
     measure_smoothness(request)

@@ -7,8 +7,24 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from workflows.explain.methods import AttributionMethod as AttributionMethod
-from workflows.explain.methods import Which
+
+class AttributionMethod(StrEnum):
+    """Methods of heat maps, see ``evaluation.explain.attribution``."""
+
+    GRADCAM = "gradcam"
+    GRADCAM_PLUS = "gradcam++"
+    HIRESCAM = "hirescam"
+    EIGENCAM = "eigencam"
+    OCCLUSION = "occlusion"
+    INTEGRATED_GRADIENTS = "integrated_gradients"
+
+
+class Which(StrEnum):
+    """Groups of test images."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    DOUBTFUL = "doubtful"
 
 
 class Method(StrEnum):

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of 
 from common.cli import report_user_errors
 from scripts import _explain_measures
 from scripts import _options as options
-from workflows.explain import requests
+from workflows.explain.request import ExplainRequest
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__
@@ -39,9 +39,7 @@ def heatmaps(
     Writes heatmaps/METHOD-LAYER.parquet (pictures for the report), .csv and .png into each run's folder; by default of
     each class the most certain right and wrong prediction and the most doubtful. An ensemble stands for its members.
     """
-    selection = requests.ImageSelection(tuple(images or ()), samples, which, every, data_dir)
-    settings = requests.MapSettings(target, windows, steps)
-    request = requests.HeatmapRequest(requests.open_finished(runs), method, layer, settings, selection, out)
+    request = ExplainRequest(**locals())
     from workflows.explain.heatmaps import explain_runs
 
     explain_runs(request)
@@ -59,8 +57,7 @@ def layers(
     data_dir: options.DataDir = None,
 ) -> None:
     """Draw the outputs of layers for some images; by default those of paper 002 (figure 4), or up to four stages."""
-    selection = requests.ImageSelection(tuple(images or ()), samples, data_dir=data_dir)
-    request = requests.LayersRequest(requests.open_finished(runs), selection, layers, channels, out)
+    request = ExplainRequest(**locals())
     from workflows.explain.activations import draw_all_layers
 
     draw_all_layers(request)
@@ -70,10 +67,10 @@ def layers(
 @report_user_errors()
 def thumbnails(runs: options.RunPaths, data_dir: options.DataDir = None) -> None:
     """Write thumbnails.parquet, the pictures of a report, for runs of older code."""
-    opened = requests.open_finished(runs)
+    request = ExplainRequest(**locals())
     from workflows.explain.heatmaps import write_missing_thumbnails
 
-    write_missing_thumbnails(opened, data_dir)
+    write_missing_thumbnails(request)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The outputs of a model's layers as maps over the image, for any model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt, log
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,6 +19,7 @@ from evaluation.explain.smoothness import mean_smoothness, smoothness
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+Shape = tuple[int, int, int]  # channels, height and width of maps
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Model:
     prefix_tokens: int = 0
 
 
-def layer_shapes(model: Model, image: np.ndarray) -> dict[str, tuple[int, int, int] | None]:
+def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape | None]:
     """Return the shape (C, H, W) of every module's maps, in the order in which the modules end.
 
     Args:
@@ -47,16 +50,9 @@ def layer_shapes(model: Model, image: np.ndarray) -> dict[str, tuple[int, int, i
         None as the shape of modules whose output is not a map, such as a dense layer's. Modules that the model does
         not use are left out.
     """
-    size = image.shape[:2]
-    shapes: dict[str, tuple[int, int, int] | None] = {}
-
-    def note(name: str, output: Any) -> None:
-        maps = as_maps(output, size, model.prefix_tokens)
-        shapes.pop(name, None)  # a module that runs twice is listed at its last end
+    shapes: dict[str, Shape | None] = {}
+    for name, maps in _outputs(model, model.modules, image[None]).items():
         shapes[name] = None if maps is None else (maps.shape[1], maps.shape[2], maps.shape[3])
-
-    with torch.no_grad(), _hooked(model.modules, note):
-        model.forward(to_batch(image[None]))
     return shapes
 
 
@@ -77,19 +73,26 @@ def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterat
     """
     check_names(names, model, images[0])
     modules = {name: model.modules[name] for name in names}
-    size = images.shape[1:3]
-    outputs: dict[str, np.ndarray] = {}
-
-    def note(name: str, output: Any) -> None:
-        maps = as_maps(output, size, model.prefix_tokens)
-        if maps is not None:
-            # A copy, since the next module may work in place.
-            outputs[name] = maps.float().cpu().numpy().copy()
-
     for start in range(0, len(images), BATCH):
-        with torch.no_grad(), _hooked(modules, note):
-            model.forward(to_batch(images[start : start + BATCH]))
-        yield {name: outputs[name] for name in names}
+        outputs = _outputs(model, modules, images[start : start + BATCH])
+        yield {name: np.asarray(outputs[name]) for name in names}
+
+
+def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray) -> dict[str, torch.Tensor | None]:
+    """Run the model; return the maps of modules in the order in which they end, None where an output is no map."""
+    outputs: dict[str, torch.Tensor | None] = {}
+
+    def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        maps = as_maps(output, images.shape[1:3], model.prefix_tokens)
+        outputs.pop(name, None)  # a module that runs twice is listed at its last end
+        # A copy, since the next module may work in place.
+        outputs[name] = None if maps is None else maps.float().cpu().clone()
+
+    with ExitStack() as stack, torch.no_grad():
+        for name, module in modules.items():
+            stack.enter_context(module.register_forward_hook(partial(note, name)))
+        model.forward(to_batch(images))
+    return outputs
 
 
 def check_names(names: Sequence[str], model: Model, image: np.ndarray) -> None:
@@ -111,7 +114,7 @@ def check_names(names: Sequence[str], model: Model, image: np.ndarray) -> None:
         raise UserError(f"layer {name}: {reason}; {close_names(name, valid)}")
 
 
-def positions(model: Model, shapes: Mapping[str, tuple[int, int, int] | None]) -> dict[str, str]:
+def positions(model: Model, shapes: Mapping[str, Shape | None]) -> dict[str, str]:
     """Choose the layers to show by default: those of paper 002 (figure 4), or the stages that timm lists.
 
     Args:
@@ -136,7 +139,7 @@ def positions(model: Model, shapes: Mapping[str, tuple[int, int, int] | None]) -
     return {stages[place]: stages[place] for place in spread}
 
 
-def as_maps(output: Any, size: tuple[int, int], prefix_tokens: int = 0) -> torch.Tensor | None:
+def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> torch.Tensor | None:
     """Return a module's output as maps over the image, shape (B, C, H, W).
 
     Args:
@@ -156,37 +159,30 @@ def as_maps(output: Any, size: tuple[int, int], prefix_tokens: int = 0) -> torch
         return output.permute(0, 3, 1, 2) if channels_last else output
     if output.ndim == 3:
         # The output of the patch embedding has no prefix tokens yet.
-        for prefix in dict.fromkeys((prefix_tokens, 0)):
-            grid = _grid(output.shape[1] - prefix, size)
-            if grid:
-                return output[:, prefix:].transpose(1, 2).reshape(len(output), -1, *grid)
+        for prefix in (prefix_tokens, 0):
+            tokens = max(output.shape[1] - prefix, 0)
+            rows = isqrt(tokens * size[0] // size[1])
+            if rows and rows * rows * size[1] == tokens * size[0]:
+                return output[:, prefix:].transpose(1, 2).reshape(len(output), -1, rows, tokens // rows)
     return None
 
 
-@dataclass(frozen=True)
-class LayerSmoothness:
-    """The smoothness of a layer, mean over channels and images.
-
-    Attributes:
-        own: Of the unchanged maps; NaN where all are constant.
-        common: Of the maps averaged down to the grid that several models share, likewise.
-        constant: Number of constant maps, which ``own`` leaves out.
-        maps: Number of maps: images times channels.
-    """
-
-    own: float
-    common: float
-    constant: int
-    maps: int
+def _distortion(shape: Sequence[int], size: Sequence[int]) -> float:
+    return abs(log(shape[0] / shape[1]) - log(size[0] / size[1]))
 
 
-def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int]]) -> dict[str, LayerSmoothness]:
+def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
     """Measure how smooth the outputs of layers are (see :func:`evaluation.explain.smoothness.smoothness`).
 
     Args:
         model: The model.
         images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
-        grids: Name of a layer -> height and width of the common grid, no larger than its maps.
+        grids: Name of a layer -> height and width of the grid that several models share, no larger than its maps.
+
+    Returns:
+        A row per ``layer``: ``smoothness``, the mean over channels and images, and ``smoothness_common``, that of the
+        maps averaged down to the common grid (NaN where all are constant); ``constant_maps``, the number of those that
+        the means leave out; and ``maps``, images times channels.
 
     Raises:
         UserError: See :func:`check_names`.
@@ -196,48 +192,16 @@ def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int
     for maps in layer_maps(model, images, list(grids)):
         for name, grid in grids.items():
             own[name].append(smoothness(maps[name]))
-            common[name].append(smoothness(pooled(maps[name], grid)))
-    measured = {}
+            common[name].append(smoothness(F.adaptive_avg_pool2d(torch.from_numpy(maps[name]), grid).numpy()))
+    rows = []
     for name in grids:
         values = np.concatenate(own[name])
         mean, constant = mean_smoothness(values)
         common_mean, _ = mean_smoothness(np.concatenate(common[name]))
-        measured[name] = LayerSmoothness(mean, common_mean, constant, values.size)
-    return measured
-
-
-def pooled(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Average maps down to a smaller grid: float32, shape (B, C, H, W) -> (B, C, *grid)."""
-    if maps.shape[2:] == grid:
-        return maps
-    return F.adaptive_avg_pool2d(torch.from_numpy(maps), grid).numpy()
-
-
-def _grid(tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
-    """Rows and columns of a grid of ``tokens`` cells with the proportions of the image, None where there is none."""
-    rows = isqrt(max(tokens, 0) * size[0] // size[1])
-    if rows and rows * rows * size[1] == tokens * size[0]:
-        return (rows, tokens // rows)
-    return None
-
-
-def _distortion(shape: Sequence[int], size: tuple[int, int]) -> float:
-    return abs(log(shape[0] / shape[1]) - log(size[0] / size[1]))
+        rows.append((name, mean, common_mean, constant, values.size))
+    return pd.DataFrame(rows, columns=["layer", "smoothness", "smoothness_common", "constant_maps", "maps"])
 
 
 def to_batch(images: np.ndarray) -> torch.Tensor:
     """Return uint8 RGB images, shape (B, H, W, 3), as float32 in [0, 1], shape (B, 3, H, W)."""
     return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C")).float() / 255
-
-
-@contextmanager
-def _hooked(modules: Mapping[str, nn.Module], note: Callable[[str, Any], None]) -> Iterator[None]:
-    """Call ``note(name, output)`` whenever one of the modules ends, while the context lasts."""
-    handles = []
-    try:
-        for name, module in modules.items():
-            handles.append(module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

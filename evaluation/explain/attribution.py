@@ -110,19 +110,17 @@ def heat_maps(
     Raises:
         UserError: The output does not depend on the layer, or the model returns NaN.
     """
-    attribute = _of_inputs
-    size = 1
-    if method.name in OF_LAYERS:
-        attribute = _of_layer
-        size = BATCH
-    rest = iter(images)
+    of_layer = method.name in OF_LAYERS
+    size = BATCH if of_layer else 1
+    remaining = iter(images)
     for start in range(0, len(targets), size):
         of_batch = list(targets[start : start + size])
-        batch = np.stack(list(islice(rest, len(of_batch))))
-        for heat in attribute(model, method, batch, of_batch):
-            if not np.isfinite(heat).all():
-                raise UserError(f"{method.name} at {method.layer}: the model returns NaN for an image")
-            yield np.maximum(heat, 0).astype(np.float32)
+        batch = np.stack(list(islice(remaining, len(of_batch))))
+        with _unchanged(model.forward):
+            maps = _of_layer(model, method, batch, of_batch) if of_layer else _of_input(model, method, batch, of_batch)
+        if not np.isfinite(maps).all():
+            raise UserError(f"{method.name} at {method.layer}: the model returns NaN for an image")
+        yield from np.maximum(maps, 0).astype(np.float32)
 
 
 def scaled(heat: np.ndarray, method: str) -> np.ndarray:
@@ -160,7 +158,7 @@ class _ClassScores(nn.Module):
         return logits
 
 
-class _Unscaled(BaseCAM):  # type: ignore[misc] - grad-cam has no types
+class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
     """Unscaled maps: grad-cam would stretch each from its least value to its greatest, zeros and noise alike."""
 
     def compute_cam_per_layer(
@@ -181,19 +179,19 @@ class _Unscaled(BaseCAM):  # type: ignore[misc] - grad-cam has no types
         return cam_per_target_layer
 
 
-class _GradCAM(_Unscaled, GradCAM):  # type: ignore[misc] - grad-cam has no types
+class _GradCAM(_Unscaled, GradCAM):  # type: ignore[misc]  # grad-cam has no types
     pass
 
 
-class _GradCAMPlusPlus(_Unscaled, GradCAMPlusPlus):  # type: ignore[misc] - grad-cam has no types
+class _GradCAMPlusPlus(_Unscaled, GradCAMPlusPlus):  # type: ignore[misc]  # grad-cam has no types
     pass
 
 
-class _HiResCAM(_Unscaled, HiResCAM):  # type: ignore[misc] - grad-cam has no types
+class _HiResCAM(_Unscaled, HiResCAM):  # type: ignore[misc]  # grad-cam has no types
     pass
 
 
-class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc] - grad-cam has no types
+class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc]  # grad-cam has no types
     def get_cam_image(
         self, _image: object, _layer: object, _targets: object, activations: np.ndarray, *_unused: object
     ) -> np.ndarray:
@@ -213,42 +211,40 @@ def _first_component(maps: np.ndarray) -> np.ndarray:
     return np.asarray(-component if -component.min() > component.max() else component)
 
 
-def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> Iterator[np.ndarray]:
+def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
     height, width = images.shape[1:3]
 
     def copied_maps(output: torch.Tensor) -> torch.Tensor | None:
         maps = as_maps(output, (height, width), model.prefix_tokens)
         return None if maps is None else maps.clone()  # since the next module may work in place
 
-    with _unchanged(model.forward):
-        cam = _CAMS[method.name](_ClassScores(model.forward), [model.modules[method.layer]], copied_maps)
-        try:
-            # The image takes gradients, so the layer has some even if all weights are frozen.
-            maps = cam(to_batch(images).requires_grad_(), [ClassifierOutputTarget(target) for target in targets])
-        finally:
-            cam.activations_and_grads.release()
-    for heat in maps:
-        yield cv2.resize(np.maximum(heat, 0).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    cam = _CAMS[method.name](_ClassScores(model.forward), [model.modules[method.layer]], copied_maps)
+    try:
+        # The image takes gradients, so the layer has some even if all weights are frozen.
+        maps = cam(to_batch(images).requires_grad_(), [ClassifierOutputTarget(target) for target in targets])
+    finally:
+        cam.activations_and_grads.release()
+    maps = np.maximum(maps, 0).astype(np.float32)
+    return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])
 
 
-def _of_inputs(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> Iterator[np.ndarray]:
+def _of_input(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
     image = to_batch(images)
     # A plain image of the median colour of the border.
     border = torch.cat([image[:, :, 0], image[:, :, -1], image[:, :, :, 0], image[:, :, :, -1]], dim=2)
     ground = border.median(dim=2).values[:, :, None, None].expand_as(image).clone()
-    with _unchanged(model.forward):
-        network = _ClassScores(model.forward)
-        options: dict[str, Any] = {"target": targets, "baselines": ground}
-        if method.name == "occlusion":
-            height, width = (max(1, round(side / method.windows)) for side in image.shape[2:])
-            options["sliding_window_shapes"] = (3, height, width)
-            options["strides"] = (3, max(1, height // 2), max(1, width // 2))
-            values = Occlusion(network).attribute(image, perturbations_per_eval=EVALUATIONS, **options)
-            heat = values.mean(dim=1)  # the channels are covered together: each has the same value
-        else:
-            options |= {"n_steps": method.steps, "internal_batch_size": EVALUATIONS}
-            heat = IntegratedGradients(network).attribute(image, **options).sum(dim=1)
-    yield from heat.detach().float().cpu().numpy()
+    options: dict[str, Any] = {"target": targets, "baselines": ground}
+    network = _ClassScores(model.forward)
+    if method.name == "occlusion":
+        height, width = (max(1, round(side / method.windows)) for side in image.shape[2:])
+        options["sliding_window_shapes"] = (3, height, width)
+        options["strides"] = (3, max(1, height // 2), max(1, width // 2))
+        values = Occlusion(network).attribute(image, perturbations_per_eval=EVALUATIONS, **options)
+        heat = values.mean(dim=1)  # the channels are covered together: each has the same value
+    else:
+        options |= {"n_steps": method.steps, "internal_batch_size": EVALUATIONS}
+        heat = IntegratedGradients(network).attribute(image, **options).sum(dim=1)
+    return np.asarray(heat.detach().float().cpu().numpy())
 
 
 @contextmanager

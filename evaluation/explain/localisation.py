@@ -90,16 +90,14 @@ def elsewhere(
     """
     measured = []
     for heat, cell in zip(heats, cells, strict=True):
-        values = {"pointing_elsewhere": np.nan, "energy_elsewhere": np.nan}
+        pointing = np.nan
+        energy = np.nan
         others = [place for place, other in zip(places, cells, strict=True) if other != cell]
         if others:
             share = np.mean(others, axis=0)
-            top = (heat == heat.max()) & (heat > 0)
-            total = heat.sum(dtype=np.float64)
-            values["pointing_elsewhere"] = float(share[top].mean()) if top.any() else 0.0
-            if total > 0:
-                values["energy_elsewhere"] = float((heat * share).sum(dtype=np.float64) / total)
-        measured.append(values)
+            pointing = _pointing(heat, share)
+            energy = _energy(heat, share)
+        measured.append({"pointing_elsewhere": pointing, "energy_elsewhere": energy})
     return measured
 
 
@@ -160,12 +158,9 @@ def _means(
     columns: pd.DataFrame, labelled: LabelledPredictions, settings: EvaluationConfig, bounds: tuple[float, float]
 ) -> dict[str, Interval]:
     """The mean of each column over the images, with an interval by subject; NaN is left out."""
-    values = columns.to_numpy(np.float64)
-    defined = ~np.isnan(values)
-    sums = np.zeros((labelled.cluster_count, values.shape[1]))
-    numbers = np.zeros_like(sums)
-    np.add.at(sums, labelled.clusters, np.where(defined, values, 0.0))
-    np.add.at(numbers, labelled.clusters, defined)
+    groups = columns.astype(np.float64).groupby(labelled.clusters)
+    sums = groups.sum().to_numpy()
+    numbers = groups.count().to_numpy()
 
     def means(counts: np.ndarray) -> np.ndarray:
         total = counts @ numbers
@@ -175,7 +170,7 @@ def _means(
 
 
 def _pointing(heat: np.ndarray, place: np.ndarray) -> float:
-    """The share of the hottest pixels that lie in a place; 0 without any heat."""
+    """The mean of a place, or of a share in [0, 1], over the hottest pixels; 0 without any heat."""
     top = heat.max()
     if top > 0:
         return float(place[heat == top].mean())
@@ -183,8 +178,8 @@ def _pointing(heat: np.ndarray, place: np.ndarray) -> float:
 
 
 def _energy(heat: np.ndarray, place: np.ndarray) -> float:
-    """The share of the heat that lies in a place; NaN without any heat."""
+    """The share of the heat that lies in a place, or in pixels weighted by a share; NaN without any heat."""
     total = heat.sum(dtype=np.float64)
     if total > 0:
-        return float(heat[place].sum(dtype=np.float64) / total)
+        return float((heat * place).sum(dtype=np.float64) / total)
     return float("nan")

@@ -1,8 +1,9 @@
 """Plots of explanations: heat maps over their images, the channels of layers, smoothness against accuracy."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from torchvision.utils import make_grid
 
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.error_analysis.examples import DPI
@@ -27,7 +30,7 @@ NO_HEAT = "no support for"
 WIDE = 2.5
 NARROWEST = 1.6
 TALLEST = 3.6
-ABOVE = 0.55
+ABOVE = 1.0
 LINE = 0.17
 GAP = 0.12
 CHANNEL_BORDER = "#7FB2D5"  # between the channels: a colour, for black and white occur in them
@@ -97,40 +100,26 @@ def panel_grid(  # noqa: PLR0913 - a figure has this many parts
         note: Below the panels.
         wide: Width of a panel, inches; less where it would be too tall.
     """
-    panels = [panel for row in rows for panel in row if panel is not None]
+    panels = [panel for panel in chain.from_iterable(rows) if panel is not None]
     aspect = panels[0].image.shape[0] / panels[0].image.shape[1]
     high = min(wide * aspect, TALLEST * wide / WIDE)
     wide = max(high / aspect, NARROWEST)
-    below = LINE * max(panel.caption.count("\n") + 1 for panel in panels) + GAP
-    note = textwrap.fill(note, max(40, int(len(titles) * (wide + GAP) * 13)))
-    foot = 0.1 + LINE * (note.count("\n") + 1)
-    titles = [_wrap_lines(title, int(wide * 12)) for title in titles]
-    head = ABOVE
-    if any(titles):
-        head += LINE * (max(title.count("\n") for title in titles) + 1)
-    size = (len(titles) * (wide + GAP), head + len(rows) * (high + below) + foot)
-    spaces = {"left": 0, "right": 1, "wspace": GAP / wide, "hspace": below / high}
-    spaces |= {"top": 1 - head / size[1], "bottom": (foot + below) / size[1]}
-    with canvas(path, size, about, layout="none", dpi=DPI) as figure:
-        # However tall the figure is, its title is at the top.
-        figure.suptitle(figure.get_suptitle(), y=1 - 0.1 / size[1], va="top", fontsize=12, fontweight="bold")
-        grid = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw=spaces)
-        for axes, row in zip(grid, rows, strict=True):
-            for axis, panel in zip(axes, row, strict=True):
-                _draw_panel(axis, panel)
+    below = LINE * max(panel.caption.count("\n") + 2 for panel in panels)
+    size = (len(titles) * (wide + GAP), ABOVE + len(rows) * (high + below))
+    with canvas(path, size, about, dpi=DPI) as figure:
+        grid = figure.subplots(len(rows), len(titles), squeeze=False)
+        for axis, panel in zip(grid.flat, chain.from_iterable(rows), strict=True):
+            _draw_panel(axis, panel)
         for axis, title in zip(grid[0], titles, strict=True):
-            axis.set_title(title, fontsize=9, fontweight="bold")
-        figure.text(0.5, 0.03 / size[1], note, ha="center", va="bottom", fontsize=9, color=GRAY)
+            lines = [textwrap.fill(line, int(wide * 12)) for line in title.split("\n")]
+            axis.set_title("\n".join(lines), fontsize=9, fontweight="bold")
+        figure.supxlabel(textwrap.fill(note, max(40, int(size[0] * 13))), fontsize=9, color=GRAY)
 
 
 def in_rows(panels: Sequence[Panel], columns: int) -> list[list[Panel | None]]:
     """Break panels into rows; the last is filled up with None."""
     padded = [*panels, *[None] * (-len(panels) % columns)]
     return [padded[start : start + columns] for start in range(0, len(padded), columns)]
-
-
-def _wrap_lines(text: str, width: int) -> str:
-    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 
 def _draw_panel(axis: Axes, panel: Panel | None) -> None:
@@ -150,24 +139,11 @@ def _draw_panel(axis: Axes, panel: Panel | None) -> None:
     axis.set_xlabel(panel.caption, fontsize=9, color=panel.colour)
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """The output of a layer.
-
-    Attributes:
-        title: Its position and name, such as "last pool: pool5".
-        maps: float, shape (N, C, H, W), of N images.
-    """
-
-    title: str
-    maps: np.ndarray
-
-
 def layer_grid(  # noqa: PLR0913 - a figure has this many parts
     path: Path,
     images: np.ndarray,
     captions: Sequence[str],
-    layers: Sequence[Layer],
+    layers: Mapping[str, np.ndarray],
     channels: int,
     about: dict[str, Any],
 ) -> None:
@@ -180,24 +156,24 @@ def layer_grid(  # noqa: PLR0913 - a figure has this many parts
         path: PNG to write.
         images: uint8 RGB, shape (N, H, W, 3), the network's inputs.
         captions: Below each image.
-        layers: The layers, from the first.
+        layers: Title, such as "last pool: pool5" -> maps, float, shape (N, C, H, W).
         channels: Largest number of channels per layer.
         about: Facts of the run.
     """
     shades = mpl.colormaps["gray"].with_extremes(bad=CHANNEL_BORDER)
-    rows: list[list[Panel | None]] = []
-    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        row: list[Panel | None] = [Panel(image, caption)]
-        for layer in layers:
-            sheet = mosaic(layer.maps[place, most_varied(layer.maps, channels)])
-            row.append(Panel((shades(sheet)[..., :3] * 255).astype(np.uint8), _layer_caption(layer, place)))
+    rows = []
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row = [Panel(image, caption)]
+        for maps in layers.values():
+            sheet = mosaic(maps[number, most_varied(maps, channels)])
+            row.append(Panel((shades(sheet)[..., :3] * 255).astype(np.uint8), _layer_caption(maps[number])))
         rows.append(row)
-    panel_grid(path, rows, ["input", *(layer.title for layer in layers)], about, LAYERS_NOTE)
+    panel_grid(path, rows, ["input", *layers], about, LAYERS_NOTE)
 
 
-def _layer_caption(layer: Layer, place: int) -> str:
-    _, channels, height, width = layer.maps.shape
-    value, constant = mean_smoothness(smoothness(layer.maps[place]))
+def _layer_caption(maps: np.ndarray) -> str:
+    channels, height, width = maps.shape
+    value, constant = mean_smoothness(smoothness(maps))
     caption = f"smoothness {value:.2f}"
     if height * width == 1:
         caption = "one value each: no smoothness"
@@ -230,18 +206,12 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
     high = maps.max(axis=axes, keepdims=True)
     scaled = np.divide(maps - low, high - low, out=np.full(maps.shape, 0.5, np.float32), where=high > low)
     times = max(1, ceil(TILE / min(height, width)))
-    tiles = scaled.repeat(times, axis=1).repeat(times, axis=2)
-    line = max(2, tiles.shape[2] // 20)
-    columns = ceil(sqrt(count))
-    # Each tile with a line below and to the right of it; those of the last row and column are cut off.
-    down = tiles.shape[1] + line
-    across = tiles.shape[2] + line
-    sheet = np.full((ceil(count / columns) * down, columns * across), np.nan, np.float32)
-    for place, tile in enumerate(tiles):
-        top = place // columns * down
-        left = place % columns * across
-        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    return sheet[:-line, :-line]
+    tiles = torch.from_numpy(scaled.repeat(times, axis=1).repeat(times, axis=2))[:, None]
+    if count == 1:
+        return tiles[0, 0].numpy()
+    line = max(2, width * times // 20)
+    sheet = make_grid(tiles, nrow=ceil(sqrt(count)), padding=line, pad_value=np.nan)
+    return sheet[0, line:-line, line:-line].numpy()
 
 
 def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict[str, Any]) -> None:

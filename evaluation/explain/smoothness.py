@@ -9,10 +9,15 @@ positive one contradicts it.
 
 import numpy as np
 import pandas as pd
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
+from evaluation.core.markdown import interval
 from evaluation.intervals.methods import ends
+from evaluation.terminal import frame_table
 
 NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
 CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this share of its largest value: rounding
@@ -139,3 +144,40 @@ def _coefficient(x: np.ndarray, y: np.ndarray, name: str) -> float:
     if len(x) < 3 or min(np.ptp(x), np.ptp(y)) < 1e-9:
         return float("nan")
     return float({"spearman": stats.spearmanr, "pearson": stats.pearsonr}[name](x, y).statistic)
+
+
+def smoothness_table(table: pd.DataFrame) -> Table:
+    """Draw for the terminal a row per run, with its test accuracy and the smoothness of its layers (own grid).
+
+    Args:
+        table: A row per run and layer: experiment, data_set, fold, seed, position, smoothness, accuracy, run.
+    """
+    rows = []
+    for _, layers in table.groupby("run", sort=False):
+        first = layers.iloc[0]
+        fold = "-" if pd.isna(first["fold"]) else f"{first['fold']:g}"
+        row = {"run (fold, seed)": f"{first['experiment']} ({fold}, {first['seed']})", "data set": first["data_set"]}
+        smoothness_at = dict(zip(layers["position"], layers["smoothness"], strict=True))
+        rows.append({**row, "accuracy": first["accuracy"], **smoothness_at})
+    return frame_table(pd.DataFrame(rows), "smoothness of layers")
+
+
+def correlation_table(coefficients: pd.DataFrame, confidence: float) -> Group:
+    """Draw for the terminal the :func:`correlations`, and how to read them."""
+    rows = []
+    for (position, grid), pair in coefficients.groupby(["position", "grid"], sort=False):
+        row = {"layer": position, "grid": grid}
+        for one in pair.itertuples():
+            row[f"{one.coefficient.capitalize()} ({100 * confidence:g} %)"] = interval(one.value, one.low, one.high)
+        rows.append({**row, "runs": pair["runs"].iloc[0]})
+    runs = int(coefficients["runs"].max()) if len(coefficients) else 0
+    caution = f"! {runs} runs count: the intervals are wide, and there are many of them"
+    if runs < FEWEST:
+        caution = f"! {runs} runs count: too few for an interval ({FEWEST} at least, three or more on each data set)"
+    notes = [
+        "correlation of smoothness and test accuracy, both standardised within each data set",
+        "paper 002 (3.3): smooth layers go with low accuracy; only an interval below 0 supports it",
+        "own grid: finer maps are smoother; common grid: averaged down to the smallest map at that position",
+    ]
+    drawn = frame_table(pd.DataFrame(rows), "Does smoothness go with low accuracy?")
+    return Group(drawn, *map(Text, notes), Text(caution, style="yellow"))

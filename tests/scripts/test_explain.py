@@ -14,7 +14,7 @@ from common.predictions import read_predictions
 from scripts.explain import app
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import run_undrawn, small_config
-from workflows.explain.activations import RunLayers, common_grids, data_set_of
+from workflows.explain.activations import data_set_of, with_common_grids
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
@@ -90,13 +90,10 @@ def test_the_smoothness_of_all_runs_is_one_table(runs, tmp_path):
 
 
 def test_the_common_grid_is_the_least_of_any_run_that_has_rows_and_columns():
-    shapes = [
-        {"conv1": (96, 55, 27), "last pool": (256, 1, 1)},
-        {"conv1": (64, 40, 30), "last pool": (256, 3, 2)},
-        {"conv1": (64, 64, 64), "last pool": (512, 1, 4)},
-    ]
-    runs = [RunLayers(None, None, {place: (place, shape) for place, shape in one.items()}) for one in shapes]
-    assert common_grids(runs) == {"conv1": (40, 27), "last pool": (3, 2)}
+    shapes = [("conv1", 55, 27), ("conv1", 40, 30), ("conv1", 64, 64), ("last", 1, 1), ("last", 3, 2), ("last", 1, 4)]
+    table = with_common_grids(pd.DataFrame(shapes, columns=["position", "height", "width"]))
+    grids = table[["common_height", "common_width"]].to_numpy().tolist()
+    assert grids == [[40, 27]] * 3 + [[1, 1], [3, 2], [1, 4]]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from scripts.explain import app
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.training import run_undrawn, small_config
-from workflows.explain.requests import ImageSelection
+from workflows.explain.request import ExplainRequest
 from workflows.explain.selection import select_images, target_classes
 
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
@@ -131,9 +131,9 @@ def test_files_of_ones_own_leave_a_figure_alone(runs, tmp_path):
     files = [write_image(tmp_path / f"{number}.png", cell_image(number)) for number in range(2)]
     call("heatmaps", runs[0], "--images", *files, "--method", "occlusion", "--windows", 4)
     assert [path.name for path in (runs[0] / "heatmaps").iterdir()] == ["occlusion-input-files.png"]
-    selected = select_images(Run(runs[0]), ImageSelection(files=tuple(files)))
+    selected = select_images(Run(runs[0]), ExplainRequest(runs=[runs[0]], images=files))
     assert selected.test.probabilities.sum(axis=1) == pytest.approx(1)
-    of_test = select_images(Run(runs[0]), ImageSelection(samples=2))
+    of_test = select_images(Run(runs[0]), ExplainRequest(runs=[runs[0]], samples=2))
     assert of_test.image(1).shape == (64, 64, 3)
     assert target_classes(of_test, "true") == of_test.test.labels.tolist()
 

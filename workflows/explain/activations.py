@@ -1,7 +1,5 @@
 """The layers of trained runs: pictures of their outputs, and their smoothness against accuracy."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +8,22 @@ import pandas as pd
 
 from common.cli import console, say
 from common.config.schema import Config
+from common.errors import UserError
+from common.files import write_csv
 from common.runs.lifecycle import other_revisions
 from common.runs.run import Run
 from datamodules.inference.run_images import Samples, from_files, from_test_part
 from evaluation.core.labelled import score
 from evaluation.explain.activations import layer_maps, layer_shapes, measure, positions
-from evaluation.explain.plots import Layer, layer_grid
-from evaluation.explain.smoothness import correlations
-from evaluation.explain.terminal import correlation_table, smoothness_table, write_smoothness
+from evaluation.explain.plots import layer_grid, smoothness_scatter
+from evaluation.explain.smoothness import correlation_table, correlations, smoothness_table
 from evaluation.metrics.classification import evaluate
 from lightning_modules.load import load_run
-from workflows.explain.requests import LayersRequest, SmoothnessRequest, split_names
-from workflows.explain.selection import address, files_about, model_of, short_name, with_data_dir
+from workflows.explain.request import ExplainRequest, split_names
+from workflows.explain.selection import facts_of, files_about, model_of, short_name, with_data_dir
 
 LETTERS = 28  # of an image's name
+DIGITS = "%.6f"  # as the other tables of results
 # Sources that read any data set in data_dir.
 SEVERAL_SETS = ("chromosomes", "composed_karyograms", "folder", "karyograms", "table")
 COLUMNS = [
@@ -31,103 +31,101 @@ COLUMNS = [
     *("channels", "height", "width", "smoothness", "common_height", "common_width", "smoothness_common"),
     *("constant_maps", "maps", "images", "accuracy", "test_images", "revision"),
 ]
-Shape = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class RunLayers:
-    """The layers of a run that are measured.
-
-    Attributes:
-        run: The run.
-        samples: The images.
-        layers: Position -> (name, (C, H, W)).
-    """
-
-    run: Run
-    samples: Samples
-    layers: dict[str, tuple[str, Shape]]
-
-
-def draw_all_layers(request: LayersRequest) -> None:
+def draw_all_layers(request: ExplainRequest) -> None:
     """Draw the layers of each run.
 
     Raises:
-        UserError: See ``load_run``, ``run_images`` and ``evaluation.explain.activations.check_names``.
+        UserError: One file is named for several runs; or see ``load_run``, ``run_images`` and
+            ``evaluation.explain.activations.check_names``.
     """
-    for run in request.runs:
+    count = len(request.opened)
+    if request.out is not None and count > 1:
+        raise UserError(f"--out {request.out}: one file for {count} runs: without it each gets layers/layers.png")
+    for run in request.opened:
         path = request.out or run.folder / "layers" / "layers.png"
         _draw_layers(run, request, path)
         say(str(path), *other_revisions(run.folder))
 
 
-def _draw_layers(run: Run, request: LayersRequest, path: Path) -> None:
+def _draw_layers(run: Run, request: ExplainRequest, path: Path) -> None:
     trained = load_run(run.folder)
-    config = with_data_dir(trained.config, request.images.data_dir)
+    config = with_data_dir(trained.config, request.data_dir)
     about = run.predictions.about
-    if request.images.files:
-        samples = from_files(list(request.images.files), config)
+    if request.images:
+        samples = from_files(list(request.images), config)
         about = files_about(about)
     else:
-        samples = from_test_part(run.folder, config, request.images.samples or 1)
+        samples = from_test_part(run.folder, config, request.samples or 1)
     model = model_of(trained)
-    names = {name: name for name in split_names(request.layers)} or positions(
-        model, layer_shapes(model, samples.images[0])
-    )
+    names = {name: name for name in split_names(request.layers)}
+    if not names:
+        names = positions(model, layer_shapes(model, samples.images[0]))
     batches = list(layer_maps(model, samples.images, list(names.values())))
-    layers = []
+    layers = {}
     for position, name in names.items():
         title = name if position == name else f"{position}: {name}"
-        layers.append(Layer(title, np.concatenate([maps[name] for maps in batches])))
+        layers[title] = np.concatenate([maps[name] for maps in batches])
     captions = []
     for name, label in zip(samples.names, samples.labels, strict=True):
-        lines = [label, short_name(name, LETTERS)]
-        captions.append("\n".join(line for line in lines if line is not None))
+        captions.append("\n".join(filter(None, (label, short_name(name, LETTERS)))))
     about = {**about, "name": f"{trained.config.name} · {trained.network}"}
     layer_grid(path, samples.images, captions, layers, request.channels, about)
 
 
-def measure_smoothness(request: SmoothnessRequest) -> None:
+def measure_smoothness(request: ExplainRequest) -> None:
     """Measure the smoothness of the layers of runs, correlate it with accuracy, print and write both.
+
+    The table has a row per run and layer, in the columns of ``COLUMNS``; beside it are the correlations,
+    ``<name>_correlation.csv``, and a plot, ``<name>.png``.
 
     Raises:
         UserError: See ``load_run`` and ``datamodules.inference.run_images``.
     """
-    table = measure_runs(request.runs, request.samples)
+    assert request.csv is not None  # it has a default
+    samples = [from_test_part(run.folder, run.config, request.samples or 1) for run in request.opened]
+    layers = [_layers_of(run, images) for run, images in zip(request.opened, samples, strict=True)]
+    grids = with_common_grids(pd.concat(layers, ignore_index=True))
+    tables = []
+    for run, images in zip(request.opened, samples, strict=True):  # loaded again: two VGG16 take a gigabyte
+        tables.append(_measure_run(run, images, grids[grids["folder"] == run.folder]))
+    table = pd.concat(tables, ignore_index=True)[COLUMNS]
     coefficients = correlations(table, request.evaluation)
     console.print(smoothness_table(table))
     console.print(correlation_table(coefficients, request.evaluation.confidence))
-    say("written", *map(str, write_smoothness(request.csv, table, coefficients)))
+    correlation = request.csv.with_name(f"{request.csv.stem}_correlation.csv")
+    plot = request.csv.with_suffix(".png")
+    write_csv(request.csv, table, DIGITS)
+    write_csv(correlation, coefficients, DIGITS)
+    title = f"smoothness of layers and test accuracy · {table['run'].nunique()} runs"
+    smoothness_scatter(plot, table, coefficients, {"name": title})
+    say("written", str(request.csv), str(correlation), str(plot))
 
 
-def measure_runs(runs: Sequence[Run], count: int) -> pd.DataFrame:
-    """Measure the smoothness of the layers of runs, at the positions of ``activations.positions``.
+def _layers_of(run: Run, samples: Samples) -> pd.DataFrame:
+    """Return a row per layer to measure: its position, name and shape."""
+    model = model_of(load_run(run.folder))
+    shapes = layer_shapes(model, samples.images[0])
+    rows = []
+    for position, name in positions(model, shapes).items():
+        rows.append((run.folder, position, name, *(shapes[name] or ())))
+    return pd.DataFrame(rows, columns=["folder", "position", "layer", "channels", "height", "width"])
+
+
+def with_common_grids(layers: pd.DataFrame) -> pd.DataFrame:
+    """Add ``common_height`` and ``common_width``, the grid on which the runs are compared at a position.
+
+    It is as high and as wide as the least high and the least wide map of any run there, of those with more than one row
+    and column; a layer with one row or column shares no grid with others, and keeps its own.
 
     Args:
-        runs: The runs.
-        count: Number of images of each run's test part, at most.
-
-    Returns:
-        A row per run and layer, in the columns of ``COLUMNS``; the common grid of a position is as high and as wide as
-        the least high and the least wide map of any run there, of those with more than one row and column.
+        layers: A row per run and layer: position, height, width.
     """
-    measured = [_layers_of(run, count) for run in runs]
-    grids = common_grids(measured)
-    rows: list[dict[str, Any]] = []
-    for run_layers in measured:  # loaded again: two VGG16 take a gigabyte
-        rows += _rows(run_layers, grids)
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def common_grids(runs: Sequence[RunLayers]) -> dict[str, tuple[int, int]]:
-    """Return the common grid of each position, (height, width): see :func:`measure_runs`."""
-    grids: dict[str, tuple[int, int]] = {}
-    for run in runs:
-        for position, (_, (_, height, width)) in run.layers.items():
-            if min(height, width) > 1:
-                least = grids.get(position, (height, width))
-                grids[position] = (min(height, least[0]), min(width, least[1]))
-    return grids
+    several = layers[(layers["height"] > 1) & (layers["width"] > 1)]
+    least = several.groupby("position")[["height", "width"]].transform("min")
+    least = least.reindex(layers.index).fillna(layers[["height", "width"]]).astype(int)
+    return layers.assign(common_height=least["height"], common_width=least["width"])
 
 
 def data_set_of(config: Config) -> str:
@@ -138,51 +136,18 @@ def data_set_of(config: Config) -> str:
     return f"{source} {Path(config.data_dir).name.removesuffix('.zip')}"
 
 
-def _layers_of(run: Run, count: int) -> RunLayers:
-    samples = from_test_part(run.folder, run.config, count)
-    model = model_of(load_run(run.folder))
-    layers = {}
-    shapes = layer_shapes(model, samples.images[0])
-    for position, name in positions(model, shapes).items():
-        shape = shapes[name]
-        if shape is not None:
-            layers[position] = (name, shape)
-    return RunLayers(run, samples, layers)
-
-
-def _rows(run_layers: RunLayers, grids: dict[str, tuple[int, int]]) -> Iterator[dict[str, Any]]:
-    run = load_run(run_layers.run.folder)
-    images = run_layers.samples.images
-    own_grids = {}
-    for position, (name, shape) in run_layers.layers.items():
-        # A layer of one row or column shares no grid with others.
-        own_grids[name] = grids[position] if min(shape[1:]) > 1 else shape[1:]
-    measured = measure(model_of(run), images, own_grids)
-    predictions = run_layers.run.predictions.part("test")
+def _measure_run(run: Run, samples: Samples, layers: pd.DataFrame) -> pd.DataFrame:
+    trained = load_run(run.folder)
+    grids = {row.layer: (row.common_height, row.common_width) for row in layers.itertuples()}
+    measured = measure(model_of(trained), samples.images, grids)
+    predictions = run.predictions.part("test")
     test = score(predictions)
     metrics = evaluate(test.labels, test.probabilities, test.classes, test.positive_index)
-    facts = {
-        "run": address(run),
-        "experiment": run.config.name,
-        "network": run.network,
-        "data_set": data_set_of(run.config),
-        **{key: predictions.about.get(key) for key in ("protocol", "fold", "seed", "revision")},
+    facts: dict[str, Any] = {
+        **facts_of(trained, predictions.about),
+        "data_set": data_set_of(trained.config),
         "accuracy": metrics["accuracy"],
         "test_images": len(test.labels),
-        "images": len(images),
+        "images": len(samples.images),
     }
-    for position, (name, (channels, height, width)) in run_layers.layers.items():
-        yield {
-            **facts,
-            "position": position,
-            "layer": name,
-            "channels": channels,
-            "height": height,
-            "width": width,
-            "common_height": own_grids[name][0],
-            "common_width": own_grids[name][1],
-            "smoothness": measured[name].own,
-            "smoothness_common": measured[name].common,
-            "constant_maps": measured[name].constant,
-            "maps": measured[name].maps,
-        }
+    return layers.merge(measured, on="layer").assign(**facts)

@@ -24,7 +24,7 @@ from evaluation.error_analysis.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG,
 from evaluation.explain.attribution import Method, heat_maps, resolve, scaled
 from evaluation.explain.localisation import hottest, measure
 from evaluation.explain.plots import NO_HEAT, Panel, coloured, in_rows, panel_grid
-from workflows.explain.requests import HeatmapRequest, MapSettings
+from workflows.explain.request import ExplainRequest
 from workflows.explain.selection import (
     SelectedImages,
     choose,
@@ -54,42 +54,37 @@ class Heatmaps:
     Attributes:
         selected: The run and its images.
         method: With the name of its layer.
-        table: A row per image: image_id, label, called (the predicted class), target, probability (of the target),
-            empty (no heat), method, layer, pointing_hit and energy_inside (where the true place is known).
+        table: A row per image, TABLE: ``called`` is the predicted class, ``probability`` that of ``target``, ``empty``
+            no heat; the last two where the place of the abnormality is known.
         pictures: Every map in colours, as WebP.
-        maps: The first DRAWN maps, float, shape (H, W), 0 and more.
+        panels: The image and its map as panels: those with a reason to be shown, or else the first; at most DRAWN.
     """
 
     selected: SelectedImages
     method: Method
     table: pd.DataFrame
     pictures: list[bytes]
-    maps: list[np.ndarray]
+    panels: list[tuple[Panel, Panel]]
 
     @property
-    def stem(self) -> str:
-        """The name of the files."""
-        return f"{self.method.name}-{self.method.layer}"
-
-    @property
-    def drawn(self) -> int:
-        """The number of images in a figure: those with a reason to be shown, or else the first."""
-        return sum(map(bool, self.selected.reasons)) or len(self.maps)
+    def network(self) -> str:
+        """Name of the network and of the layer."""
+        return f"{self.selected.run.network} at {self.method.layer}"
 
 
-def explain_runs(request: HeatmapRequest) -> None:
+def explain_runs(request: ExplainRequest) -> None:
     """Explain runs, each by itself, or side by side: those of an ensemble, and all where a figure is named.
 
     Raises:
         UserError: See ``select_images``, ``target_classes`` and ``evaluation.explain.attribution``; or the runs side by
             side share no test images, or have other classes or labels.
     """
+    written = []
     if request.out is not None:
-        runs = {run.folder: run for ensemble in request.runs for run in members(ensemble)}
+        runs = {run.folder: run for named in request.opened for run in members(named)}
         written = _explain(list(runs.values()), request, request.out)
     else:
-        written = []
-        for run in request.runs:
+        for run in request.opened:
             figure = None
             if run.has(RunFile.ENSEMBLE):
                 figure = run.folder / RunFolder.HEATMAPS / f"{request.method}-members.png"
@@ -105,15 +100,15 @@ def members(run: Run) -> list[Run]:
     return [run]
 
 
-def write_missing_thumbnails(runs: Sequence[Run], data_dir: str | None) -> None:
+def write_missing_thumbnails(request: ExplainRequest) -> None:
     """Write the pictures of test images that older code did not leave; an ensemble's are made like its members'.
 
     Raises:
         UserError: The images are missing, or the configuration of a run wants no thumbnails.
     """
-    for run in runs:
+    for run in request.opened:
         first = members(run)[0]
-        config = with_data_dir(first.config, data_dir)
+        config = with_data_dir(first.config, request.data_dir)
         size = config.evaluation.thumbnails
         if not size:
             raise UserError(f"{first.folder}: evaluation.thumbnails=0: this run is to have none")
@@ -123,36 +118,10 @@ def write_missing_thumbnails(runs: Sequence[Run], data_dir: str | None) -> None:
         say(str(run.thumbnails))
 
 
-def compute_heatmaps(selected: SelectedImages, request: HeatmapRequest) -> Heatmaps:
-    """Make the heat maps of a run's images."""
-    classes = selected.test.classes
-    method = resolve_method(selected, request.method, request.layer, request.settings)
-    targets = target_classes(selected, request.settings.target)
-    size = selected.run.config.evaluation.thumbnails or PICTURE
-    rows = []
-    pictures = []
-    maps = []
-    for number, heat in enumerate(maps_of(selected, targets, method)):
-        pictures.append(encode(coloured(scaled(heat, method.name)), size))
-        if number < DRAWN:
-            maps.append(heat)
-        row = {"target": classes[targets[number]], "empty": not heat.any(), "pointing_hit": None, "energy_inside": None}
-        mask = selected.mask(number)
-        if mask is not None:
-            measured = measure(heat, mask.place, mask.chromosomes)
-            row |= {"pointing_hit": measured["pointing"], "energy_inside": measured["energy"]}
-        rows.append(row)
-    frame = selected.test.frame[["image_id", "label"]].assign(called=[classes[index] for index in selected.predicted])
-    table = pd.concat([frame, pd.DataFrame(rows)], axis=1)
-    table["probability"] = selected.test.probabilities[np.arange(len(table)), targets]
-    table = table.assign(method=method.name, layer=method.layer)[TABLE]
-    return Heatmaps(selected, method, table, pictures, maps)
-
-
-def resolve_method(selected: SelectedImages, name: str, layer: str | None, settings: MapSettings) -> Method:
+def resolve_method(selected: SelectedImages, name: str, layer: str | None, request: ExplainRequest) -> Method:
     """Check a method and its layer; warn where the method is known to mislead."""
     run = selected.run
-    method = resolve(name, layer, model_of(run), selected.image(0), settings.windows, settings.steps)
+    method = resolve(name, layer, model_of(run), selected.image(0), request.windows, request.steps)
     if name in AVERAGING and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
         warn(
             f"{name} averages over all places, but the head of {run.config.name} tells them apart (flatten): its maps "
@@ -174,37 +143,29 @@ def maps_of(selected: SelectedImages, targets: list[int], method: Method) -> Ite
     )
 
 
-def _explain(runs: Sequence[Run], request: HeatmapRequest, figure: Path | None) -> list[Path]:
+def _explain(runs: Sequence[Run], request: ExplainRequest, figure: Path | None) -> list[Path]:
     """Write the files of each run, and one figure: of a single run, or of several with a column each."""
     ids = None
-    if len(runs) > 1 and not request.images.files:
+    if len(runs) > 1 and not request.images:
         ids = _shared_images(runs, request)
     written: list[Path] = []
-    columns: list[list[Panel]] = []
-    titles = ["image"]
+    every = []
     for run in runs:
-        heatmaps = compute_heatmaps(select_images(run, request.images, ids), request)
-        if not request.images.files:
+        heatmaps = _compute_heatmaps(select_images(run, request, ids), request)
+        if not request.images:
             written += _write_files(heatmaps, run)
-        numbers = range(heatmaps.drawn)
-        if not columns:
-            columns.append([_image_panel(heatmaps, number) for number in numbers])
-        columns.append([_heat_panel(heatmaps, number) for number in numbers])
-        titles.append(f"{heatmaps.selected.run.config.name}\n{_network(heatmaps)}")
-    about = heatmaps.selected.test.about
+        every.append(heatmaps)
     if len(runs) == 1:
-        suffix = "-files" if request.images.files else ""
-        figure = figure or runs[0].folder / RunFolder.HEATMAPS / f"{heatmaps.stem}{suffix}.png"
-        rows = _rows_by_class(heatmaps, columns)
-        panel_grid(figure, rows, [""] * len(rows[0]), about, _note(heatmaps))
+        suffix = "-files" if request.images else ""
+        name = f"{heatmaps.method.name}-{heatmaps.method.layer}{suffix}.png"
+        figure = figure or runs[0].folder / RunFolder.HEATMAPS / name
+        _draw_run(figure, heatmaps)
     elif figure is not None:
-        about = {key: value for key, value in about.items() if key in ("source", "synthetic", "protocol")}
-        rows = [list(row) for row in zip(*columns, strict=True)]
-        panel_grid(figure, rows, titles, {"name": f"{len(runs)} models", **about}, f"{request.method}; {COLOURS}")
+        _draw_side_by_side(figure, every)
     return [*written, figure] if figure else written
 
 
-def _shared_images(runs: Sequence[Run], request: HeatmapRequest) -> list[tuple[str, str]]:
+def _shared_images(runs: Sequence[Run], request: ExplainRequest) -> list[tuple[str, str]]:
     """Choose images that all runs were tested on, by the mean of their probabilities."""
     tests = [run.predictions.part("test") for run in runs]
     shared = set.intersection(*(set(test.frame["image_id"]) for test in tests))
@@ -213,14 +174,64 @@ def _shared_images(runs: Sequence[Run], request: HeatmapRequest) -> list[tuple[s
     common = [replace(test, frame=test.frame[test.frame["image_id"].isin(shared)]) for test in tests]
     mean = average(common, [str(run.folder) for run in runs])
     image_ids = mean.frame["image_id"].tolist()
-    return [(image_ids[row], reason) for row, reason in choose(mean, request.images, "the runs")]
+    return [(image_ids[row], reason) for row, reason in choose(mean, request, "the runs")]
+
+
+def _compute_heatmaps(selected: SelectedImages, request: ExplainRequest) -> Heatmaps:
+    classes = np.array(selected.test.classes, dtype=object)
+    method = resolve_method(selected, request.method, request.layer, request)
+    targets = target_classes(selected, request.target)
+    table = selected.test.frame[["image_id", "label"]].assign(
+        called=classes[selected.predicted],
+        target=classes[targets],
+        probability=selected.test.probabilities[np.arange(len(selected)), targets],
+        empty=False,
+        method=method.name,
+        layer=method.layer,
+        pointing_hit=np.nan,
+        energy_inside=np.nan,
+    )
+    size = selected.run.config.evaluation.thumbnails or PICTURE
+    drawn = min(sum(map(bool, selected.reasons)) or len(selected), DRAWN)
+    pictures = []
+    panels = []
+    for number, heat in enumerate(maps_of(selected, targets, method)):
+        pictures.append(encode(coloured(scaled(heat, method.name)), size))
+        mask = selected.mask(number)
+        table.loc[number, "empty"] = not heat.any()
+        if mask is not None:
+            measured = measure(heat, mask.place, mask.chromosomes)
+            table.loc[number, ["pointing_hit", "energy_inside"]] = measured["pointing"], measured["energy"]
+        if number < drawn:
+            panels.append(_draw_pair(selected, number, table.loc[number], heat))
+    return Heatmaps(selected, method, table[TABLE], pictures, panels)
+
+
+def _draw_pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarray) -> tuple[Panel, Panel]:
+    """Return the image with the reason to show it and its label, and its map with prediction and class of the map."""
+    image = selected.image(number)
+    labelled = isinstance(row["label"], str)
+    heading = [selected.reasons[number], f"is {row['label']}" if labelled else ""]
+    lines = [": ".join(filter(None, heading)), short_name(row["image_id"], LETTERS)]
+    colour = PLAIN
+    if labelled:
+        colour = RIGHT if row["label"] == row["called"] else WRONG
+    target = f"{NO_HEAT} {row['target']}" if row["empty"] else f"heat for {row['target']}"
+    if row["method"] == "eigencam":
+        target = "heat of any class"
+    probability = selected.test.probabilities[number, selected.predicted[number]]
+    panel = Panel(image, f"predicted {row['called']} {probability:.2f}\n{target}", colour, scaled(heat, row["method"]))
+    mask = selected.mask(number)
+    if mask is not None:
+        panel = replace(panel, place=mask.place, point=hottest(heat))
+    return Panel(image, "\n".join(filter(None, lines))), panel
 
 
 def _write_files(heatmaps: Heatmaps, run: Run) -> list[Path]:
     """Write pictures and table; earlier maps of other images of the same training are kept."""
-    folder = run.folder / RunFolder.HEATMAPS
-    pictures = folder / f"{heatmaps.stem}.parquet"
-    table = folder / f"{heatmaps.stem}.csv"
+    stem = run.folder / RunFolder.HEATMAPS / f"{heatmaps.method.name}-{heatmaps.method.layer}"
+    pictures = stem.with_name(f"{stem.name}.parquet")
+    table = stem.with_name(f"{stem.name}.csv")
     earlier_table, earlier_pictures = _earlier_maps(pictures, table, heatmaps)
     names = [*earlier_table["image_id"], *heatmaps.table["image_id"]]
     write_pictures(pictures, names, [*earlier_pictures, *heatmaps.pictures], PICTURE)
@@ -237,64 +248,44 @@ def _earlier_maps(pictures: Path, table: Path, heatmaps: Heatmaps) -> tuple[pd.D
     earlier = pd.read_csv(table, dtype=names)
     if list(earlier.columns) != TABLE:
         return nothing
-    earlier = earlier[~earlier["image_id"].isin(heatmaps.table["image_id"])]
     picture_of = read_pictures(pictures)
     present = heatmaps.selected.whole.frame.set_index("image_id")
+    earlier = earlier[~earlier["image_id"].isin(heatmaps.table["image_id"])]
+    earlier = earlier[earlier["image_id"].isin(picture_of) & earlier["image_id"].isin(present.index)]
     fits = []
     for row in earlier.itertuples():
-        same = row.image_id in picture_of and row.image_id in present.index
-        if same:
-            same = abs(present[PROBABILITY_PREFIX + row.target][row.image_id] - row.probability) < 1e-5
-        fits.append(same)
+        fits.append(abs(present[PROBABILITY_PREFIX + row.target][row.image_id] - row.probability) < 1e-5)
     earlier = earlier[np.array(fits, bool)]
     return earlier, [picture_of[image_id] for image_id in earlier["image_id"]]
 
 
-def _rows_by_class(heatmaps: Heatmaps, columns: list[list[Panel]]) -> list[list[Panel | None]]:
-    """Break pairs of image and map into rows; of the showcase of a few classes each class begins a new row."""
-    width = 2 * min(PAIRS, len(columns[0]))
+def _draw_run(figure: Path, heatmaps: Heatmaps) -> None:
+    """Draw pairs of image and map in rows; of the showcase of a few classes each class begins a new row."""
+    selected = heatmaps.selected
+    one_group = not any(selected.reasons) or len(selected.test.classes) > FEW_CLASSES
     by_class: dict[object, list[Panel]] = {}
-    one_group = not any(heatmaps.selected.reasons) or len(heatmaps.selected.test.classes) > FEW_CLASSES
-    for label, *pair in zip(heatmaps.table["label"], *columns, strict=False):
+    for label, pair in zip(heatmaps.table["label"], heatmaps.panels, strict=False):
         by_class.setdefault(None if one_group else label, []).extend(pair)
+    width = 2 * min(PAIRS, len(heatmaps.panels))
     rows = []
     for panels in by_class.values():
         rows += in_rows(panels, width)
-    return rows
+    note = f"{heatmaps.method.name} of {heatmaps.network}; {COLOURS}"
+    if len(selected) > len(heatmaps.panels):
+        note = f"{len(heatmaps.panels)} of {len(selected):,} images; {note}"
+    panel_grid(figure, rows, [""] * width, selected.test.about, note)
 
 
-def _image_panel(heatmaps: Heatmaps, number: int) -> Panel:
-    """The image, the reason to show it, and its label."""
-    row = heatmaps.table.iloc[number]
-    label = f"is {row['label']}" if isinstance(row["label"], str) else ""
-    heading = ": ".join(filter(None, (heatmaps.selected.reasons[number], label)))
-    caption = "\n".join(filter(None, (heading, short_name(row["image_id"], LETTERS))))
-    return Panel(heatmaps.selected.image(number), caption)
-
-
-def _heat_panel(heatmaps: Heatmaps, number: int) -> Panel:
-    """The image with its map, its prediction, and the class of the map."""
-    row = heatmaps.table.iloc[number]
-    selected = heatmaps.selected
-    colour = PLAIN
-    if isinstance(row["label"], str):
-        colour = RIGHT if row["label"] == row["called"] else WRONG
-    target = f"{NO_HEAT} {row['target']}" if row["empty"] else f"heat for {row['target']}"
-    if heatmaps.method.name == "eigencam":
-        target = "heat of any class"
-    probability = selected.test.probabilities[number, selected.predicted[number]]
-    caption = f"predicted {row['called']} {probability:.2f}\n{target}"
-    heat = heatmaps.maps[number]
-    mask = selected.mask(number)
-    panel = Panel(selected.image(number), caption, colour, scaled(heat, heatmaps.method.name))
-    return panel if mask is None else replace(panel, place=mask.place, point=hottest(heat))
-
-
-def _network(heatmaps: Heatmaps) -> str:
-    return f"{heatmaps.selected.run.network} at {heatmaps.method.layer}"
-
-
-def _note(heatmaps: Heatmaps) -> str:
-    count = len(heatmaps.table)
-    part = f"{heatmaps.drawn} of {count:,} images; " if count > heatmaps.drawn else ""
-    return f"{part}{heatmaps.method.name} of {_network(heatmaps)}; {COLOURS}"
+def _draw_side_by_side(figure: Path, every: Sequence[Heatmaps]) -> None:
+    """Draw a row per image, with the map of each model in a column."""
+    titles = ["image"]
+    columns = [[image for image, _ in every[0].panels]]
+    for heatmaps in every:
+        titles.append(f"{heatmaps.selected.run.config.name}\n{heatmaps.network}")
+        columns.append([panel for _, panel in heatmaps.panels])
+    about: dict[str, object] = {"name": f"{len(every)} models"}
+    for key in ("source", "synthetic", "protocol"):
+        if key in every[0].selected.test.about:
+            about[key] = every[0].selected.test.about[key]
+    rows = list(zip(*columns, strict=True))
+    panel_grid(figure, rows, titles, about, f"{every[0].method.name}; {COLOURS}")

@@ -1,6 +1,6 @@
 """The images of a run that are explained, with its predictions for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,15 +10,16 @@ import torch
 
 from common.config.schema import Config
 from common.errors import UserError
-from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from common.predictions import FACTS, Predictions
 from common.runs.run import Run
 from datamodules.inference.abnormality_masks import COMPOSED, AbnormalityMask, AbnormalityMasks
-from datamodules.inference.run_images import RunImages, Samples, from_files
+from datamodules.inference.run_images import RunImages, from_files
 from evaluation.error_analysis.examples import ranked, showcase
 from evaluation.explain.activations import Model, to_batch
 from evaluation.metrics.classification import call
+from lightning_modules.inference import Predicted, to_predictions
 from lightning_modules.load import TrainedRun, load_run
-from workflows.explain.requests import PREDICTED, TRUE, ImageSelection
+from workflows.explain.request import PREDICTED, TRUE, ExplainRequest
 
 DEFAULT_COUNT = 12  # images of --which without --samples
 
@@ -32,16 +33,18 @@ class SelectedImages:
         whole: Its predictions for its whole test part.
         test: Its predictions for these images, a row each.
         reasons: Why each is shown; may be empty strings.
-        image: Returns an image by its number, uint8 RGB, shape (H, W, 3), the network's input.
-        mask: Returns the place of the abnormality of an image; None where it is unknown or nothing of it is left.
+        images: The network's inputs, uint8 RGB, shape (H, W, 3), by row.
+        rows: The row of each image in ``images`` and ``masks``.
+        masks: The places of the abnormalities; None for other images than composed karyograms.
     """
 
     run: TrainedRun
     whole: Predictions
     test: Predictions
     reasons: list[str]
-    image: Callable[[int], np.ndarray]
-    mask: Callable[[int], AbnormalityMask | None]
+    images: np.ndarray | RunImages
+    rows: np.ndarray
+    masks: AbnormalityMasks | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -49,54 +52,64 @@ class SelectedImages:
         return call(self.test.probabilities, self.test.positive_index)
 
     def __len__(self) -> int:
-        return len(self.test.frame)
+        return len(self.rows)
+
+    def image(self, number: int) -> np.ndarray:
+        """Return an image, uint8 RGB, shape (H, W, 3)."""
+        return np.asarray(self.images[int(self.rows[number])])
+
+    def mask(self, number: int) -> AbnormalityMask | None:
+        """Return the place of the abnormality of an image; None where it is unknown or nothing of it is left."""
+        row = int(self.rows[number])
+        if self.masks is None or row not in self.masks:
+            return None
+        mask = self.masks[row]
+        return mask if mask.place.any() else None
+
+    def take(self, numbers: Sequence[int]) -> "SelectedImages":
+        """Return some of the images."""
+        test = replace(self.test, frame=self.test.frame.iloc[numbers].reset_index(drop=True))
+        reasons = [self.reasons[number] for number in numbers]
+        return replace(self, test=test, reasons=reasons, rows=self.rows[list(numbers)])
 
 
-def select_images(run: Run, images: ImageSelection, ids: Sequence[tuple[str, str]] | None = None) -> SelectedImages:
+def select_images(run: Run, request: ExplainRequest, ids: Sequence[tuple[str, str]] | None = None) -> SelectedImages:
     """Load a run and select images.
 
     Args:
         run: The run.
-        images: Which images.
+        request: Says which images.
         ids: Image ids of its test part, each with the reason to show it; None: see ``choose``.
 
     Raises:
         UserError: See ``load_run``, ``datamodules.inference.run_images`` and ``choose``.
     """
     trained = load_run(run.folder)
-    config = with_data_dir(trained.config, images.data_dir)
+    config = with_data_dir(trained.config, request.data_dir)
     whole = run.predictions.part("test")
-    if images.files:
-        samples = from_files(list(images.files), config)
-        test = _predict(trained, samples, files_about(whole.about))
-        return SelectedImages(trained, whole, test, [""] * len(test.frame), lambda n: samples.images[n], lambda n: None)
+    if request.images:
+        samples = from_files(list(request.images), config)
+        test = _predict_files(trained, samples.images, samples.names, files_about(whole.about))
+        rows = np.arange(len(samples.images))
+        return SelectedImages(trained, whole, test, [""] * len(rows), samples.images, rows)
     if ids is None:
-        chosen = choose(whole, images, str(run.folder))
+        chosen = choose(whole, request, str(run.folder))
     else:
         row_of = {image_id: row for row, image_id in enumerate(whole.frame["image_id"])}
         chosen = [(row_of[image_id], reason) for image_id, reason in ids]
     test = replace(whole, frame=whole.frame.iloc[[row for row, _ in chosen]].reset_index(drop=True))
-    run_images = RunImages(config)
-    rows = run_images.rows(run.folder, test.frame["image_id"])
-    masks = AbnormalityMasks(run_images.manifest, config) if config.data.source == COMPOSED else None
-
-    def mask_of(number: int) -> AbnormalityMask | None:
-        row = int(rows[number])
-        if masks is None or row not in masks:
-            return None
-        mask = masks[row]
-        return mask if mask.place.any() else None
-
-    reasons = [reason for _, reason in chosen]
-    return SelectedImages(trained, whole, test, reasons, lambda number: run_images[rows[number]], mask_of)
+    images = RunImages(config)
+    rows = images.rows(run.folder, test.frame["image_id"])
+    masks = AbnormalityMasks(images.manifest, config) if config.data.source == COMPOSED else None
+    return SelectedImages(trained, whole, test, [reason for _, reason in chosen], images, rows, masks)
 
 
-def choose(test: Predictions, images: ImageSelection, run: str) -> list[tuple[int, str]]:
-    """Choose rows of a test part.
+def choose(test: Predictions, request: ExplainRequest, run: str) -> list[tuple[int, str]]:
+    """Choose rows of a test part: those of ``which``, all, ``samples`` of each class in turn, or a showcase.
 
     Args:
         test: The test part.
-        images: Which images.
+        request: Says which images.
         run: Name of the run in errors.
 
     Returns:
@@ -105,21 +118,22 @@ def choose(test: Predictions, images: ImageSelection, run: str) -> list[tuple[in
     Raises:
         UserError: There is no such image.
     """
-    if images.which:
-        rows = ranked(test, images.which)
+    if request.which:
+        rows = ranked(test, request.which)
         if not rows:
-            raise UserError(f"{run}: no test image is {images.which}: leave --which out")
-        if not images.every:
-            rows = rows[: images.samples or DEFAULT_COUNT]
-    elif images.every:
+            raise UserError(f"{run}: no test image is {request.which}: leave --which out")
+        if not request.every:
+            rows = rows[: request.samples or DEFAULT_COUNT]
+    elif request.every:
         # The notable ones come first: a figure has no room for all.
         first = dict(showcase(test)) if (test.labels >= 0).any() else {}
         rest = [row for row in range(len(test.frame)) if row not in first]
         return [*first.items(), *((row, "") for row in rest)]
-    elif images.samples:
+    elif request.samples:
         frame = pd.DataFrame({"label": test.labels})
         frame["turn"] = frame.groupby("label").cumcount()
-        rows = frame[frame["label"] >= 0].sort_values(["turn", "label"], kind="stable").index[: images.samples].tolist()
+        labelled = frame[frame["label"] >= 0].sort_values(["turn", "label"], kind="stable")
+        rows = labelled.index[: request.samples].tolist()
     else:
         return showcase(test)
     if not rows:
@@ -171,20 +185,22 @@ def short_name(name: str, length: int) -> str:
     return last if len(last) <= length else f"…{last[1 - length :]}"
 
 
-def address(run: TrainedRun) -> str:
-    """Return the last folders of a run's path, which are the same wherever output_dir is."""
-    return "/".join(run.folder.resolve().parts[-3:])
+def facts_of(run: TrainedRun, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of a table of results that say which run a row is about."""
+    return {
+        "run": "/".join(run.folder.resolve().parts[-3:]),  # the same wherever output_dir is
+        "experiment": run.config.name,
+        "network": run.network,
+        **{key: about.get(key) for key in ("protocol", "fold", "seed", "revision")},
+    }
 
 
-def _predict(run: TrainedRun, samples: Samples, about: dict[str, Any]) -> Predictions:
-    """Predict image files."""
-    batches = []
+def _predict_files(run: TrainedRun, images: np.ndarray, names: Sequence[str], about: dict[str, Any]) -> Predictions:
+    probabilities = []
     with torch.no_grad():
-        for image in samples.images:
-            outputs = run.classifier.predict_step({"image": to_batch(image[None]), "index": None}, 0)
-            batches.append(outputs["probability"])
-    probabilities = torch.cat(batches).double().numpy()
-    frame = pd.DataFrame({"image_id": samples.names, "label": None, "uncertainty": uncertainty_of(probabilities)})
-    for place, name in enumerate(run.classes):
-        frame[PROBABILITY_PREFIX + name] = probabilities[:, place]
-    return Predictions(frame, run.classes, run.positive_class, about)
+        for image in to_batch(images).split(1):
+            probabilities.append(run.classifier.probabilities(run.classifier(image).float()))
+    rows = np.arange(len(images))
+    frame = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": list(names), "path": list(names)}, index=rows)
+    predicted = Predicted(rows, torch.cat(probabilities).double().numpy())
+    return to_predictions(predicted, frame, pd.Series("test", rows), run.classes, run.positive_class, about)

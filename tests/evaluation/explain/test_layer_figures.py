@@ -5,7 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from common.config.schema import EvaluationConfig
-from evaluation.explain.plots import Layer, layer_grid, mosaic, most_varied, smoothness_scatter
+from evaluation.explain.plots import layer_grid, mosaic, most_varied, smoothness_scatter
 from evaluation.explain.smoothness import correlations
 
 
@@ -34,9 +34,9 @@ def test_the_most_varied_channels_come_first_whatever_their_level():
 def test_the_grid_grows_with_images_and_layers(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (2, 16, 16, 3), dtype=np.uint8)
-    layers = [Layer("conv1", rng.normal(size=(2, 5, 8, 8))), Layer("last pool: pool4", np.zeros((2, 3, 1, 1)))]
+    layers = {"conv1": rng.normal(size=(2, 5, 8, 8)), "last pool: pool4": np.zeros((2, 3, 1, 1))}
     sizes = []
-    for name, count, chosen in (("one", 1, layers[:1]), ("two", 2, layers)):
+    for name, count, chosen in (("one", 1, {"conv1": layers["conv1"]}), ("two", 2, layers)):
         path = tmp_path / f"{name}.png"
         layer_grid(path, images[:count], ["a"] * count, chosen, 4, {"name": "run"})
         sizes.append(Image.open(path).size)
