@@ -208,10 +208,10 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
     times = max(1, ceil(TILE / min(height, width)))
     tiles = torch.from_numpy(scaled.repeat(times, axis=1).repeat(times, axis=2))[:, None]
     if count == 1:
-        return tiles[0, 0].numpy()
+        return np.asarray(tiles[0, 0])
     line = max(2, width * times // 20)
     sheet = make_grid(tiles, nrow=ceil(sqrt(count)), padding=line, pad_value=np.nan)
-    return sheet[0, line:-line, line:-line].numpy()
+    return np.asarray(sheet[0, line:-line, line:-line])
 
 
 def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict[str, Any]) -> None:

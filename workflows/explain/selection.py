@@ -198,8 +198,9 @@ def facts_of(run: TrainedRun, about: dict[str, Any]) -> dict[str, Any]:
 def _predict_files(run: TrainedRun, images: np.ndarray, names: Sequence[str], about: dict[str, Any]) -> Predictions:
     probabilities = []
     with torch.no_grad():
-        for image in to_batch(images).split(1):
-            probabilities.append(run.classifier.probabilities(run.classifier(image).float()))
+        for image in images:
+            logits = run.classifier(to_batch(image[None]))
+            probabilities.append(run.classifier.probabilities(logits.float()))
     rows = np.arange(len(images))
     frame = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": list(names), "path": list(names)}, index=rows)
     predicted = Predicted(rows, torch.cat(probabilities).double().numpy())
