@@ -2,9 +2,11 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from common.errors import UserError
 from common.files import sha256_of_file, write_json
@@ -36,27 +38,15 @@ class EnsembleFile:
     predictions: tuple[str, ...] = ()
 
 
-def is_ensemble(folder: Path) -> bool:
-    """Tell whether a folder holds an ``ensemble.json``."""
-    return (Path(folder) / RunFile.ENSEMBLE).is_file()
-
-
 def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     """Write ``ensemble.json``; where the members lie from here and what they predicted is looked up now."""
     here = folder.resolve()
-    write_json(
-        folder / RunFile.ENSEMBLE,
-        {
-            "schema": SCHEMA_VERSION,
-            "method": ensemble.method,
-            "members": list(ensemble.members),
-            "labels": list(ensemble.labels),
-            "combiner": ensemble.combiner,
-            "fitted_on": ensemble.fitted_on,
-            "from_here": [Path(os.path.relpath(Path(one).resolve(), here)).as_posix() for one in ensemble.members],
-            "predictions": [sha256_of_file(Path(one) / RunFile.PREDICTIONS) for one in ensemble.members],
-        },
+    complete = replace(
+        ensemble,
+        from_here=tuple(Path(os.path.relpath(Path(run).resolve(), here)).as_posix() for run in ensemble.members),
+        predictions=tuple(sha256_of_file(Path(run) / RunFile.PREDICTIONS) for run in ensemble.members),
     )
+    write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
 
 
 def read_ensemble(folder: Path) -> EnsembleFile:
@@ -73,10 +63,10 @@ def read_ensemble(folder: Path) -> EnsembleFile:
         schema = values.pop("schema")
         if schema != SCHEMA_VERSION:
             raise UserError(f"{path} has schema {schema}, this code reads {SCHEMA_VERSION}: make the ensemble again")
-        lists = {name: tuple(values[name]) for name in ("members", "labels", "from_here", "predictions")}
-        return EnsembleFile(**values | lists)
+        return TypeAdapter(EnsembleFile).validate_python(values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): make the ensemble again") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read ({reason}): make the ensemble again") from error
 
 
 def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
@@ -85,19 +75,18 @@ def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
     Raises:
         UserError: One is not there, or its predictions are others than when the ensemble was made.
     """
-    named = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
-    return [_found(Path(folder), *one) for one in named]
-
-
-def _found(folder: Path, member: str, from_here: str, sha256: str) -> Path:
-    places = [Path(member), Path(os.path.normpath(folder / from_here))]
-    there = [place for place in places if (place / RunFile.PREDICTIONS).is_file()]
-    if not there:
-        raise UserError(
-            f"{folder}: its member {member} is not there, nor at {places[1]}: move it back, or run the command where "
-            "the ensemble was made"
-        )
-    same = [place for place in there if sha256_of_file(place / RunFile.PREDICTIONS) == sha256]
-    if not same:
-        raise UserError(f"{there[0]} predicts otherwise than when {folder} was made of it: make the ensemble again")
-    return same[0]
+    folders = []
+    members = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
+    for member, from_here, sha256 in members:
+        places = [Path(member), Path(os.path.normpath(Path(folder) / from_here))]
+        existing = [place for place in places if (place / RunFile.PREDICTIONS).is_file()]
+        if not existing:
+            raise UserError(
+                f"{folder}: its member {member} is not there, nor at {places[1]}: move it back, or run the command "
+                "where the ensemble was made"
+            )
+        same = [place for place in existing if sha256_of_file(place / RunFile.PREDICTIONS) == sha256]
+        if not same:
+            raise UserError(f"{existing[0]} predicts otherwise than when {folder} was made of it: make it again")
+        folders.append(same[0])
+    return folders

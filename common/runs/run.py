@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from common.config.schema import Config
 from common.errors import UserError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from common.predictions import Predictions
 
 EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0"
-FINISHED = "finished"
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: a sweep has hundreds of runs
@@ -70,8 +69,7 @@ class DataFacts:
         leaks: Counts of what leaks between the parts, by name.
         notes: Remarks on the data set.
         skipped: Names of images and cells that were left out; None in files of old revisions, whose notes name them.
-        on: Name of the other data set of an external validation.
-        external: Facts of an external validation.
+        on: The other data set of an external validation, whose facts are in ``external``.
     """
 
     classes: tuple[str, ...]
@@ -79,7 +77,7 @@ class DataFacts:
     source: str | None = None
     synthetic: bool = False
     folds: int | None = None
-    leaks: Mapping[str, int] | None = None
+    leaks: Mapping[str, int | None] | None = None
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] | None = None
     on: str | None = None
@@ -99,6 +97,13 @@ class ModelFacts:
     mean: list[float]
     std: list[float]
     args: dict[str, Any]
+
+
+Facts = TypeVar("Facts")
+# Fields that another revision of the code wrote are ignored.
+_STATUS = TypeAdapter(RunStatus)
+_DATA = TypeAdapter(DataFacts)
+_MODEL = TypeAdapter(ModelFacts)
 
 
 @dataclass(frozen=True)
@@ -176,26 +181,22 @@ class Run:
     def config(self) -> Config:
         """The configuration that the run was trained with."""
         if not self.has(RunFile.CONFIG):
-            raise self.written_by_other_code(f"it has no {RunFile.CONFIG}")
+            raise self._written_by_other_code(f"it has no {RunFile.CONFIG}")
         try:
             return Config.model_validate(self.raw_config)
         except ValidationError as error:
-            fault = error.errors()[0]
-            key = ".".join(map(str, fault["loc"]))
-            raise self.written_by_other_code(f"{RunFile.CONFIG}: {key}: {fault['msg']}") from error
+            raise self._written_by_other_code(f"{RunFile.CONFIG}: {_first_fault(error)}") from error
 
     @cached_property
     def status(self) -> RunStatus:
         """How far the run is; its ``state`` is None without the file."""
         values = read_whole_json(self.path(RunFile.STATUS))
-        state = values.pop("status", None)
-        members = tuple(values.pop("members", None) or ())
-        return RunStatus(state=state, members=members, **_known_fields(RunStatus, values))
+        return _STATUS.validate_python({**values, "state": values.get("status")})
 
     @property
     def is_finished(self) -> bool:
         """Whether the run has ended well."""
-        return self.status.state == FINISHED
+        return self.status.state == "finished"
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -215,23 +216,12 @@ class Run:
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
-        values = self._read_json(RunFile.DATA, required=True)
-        missing = [key for key in ("classes", "positive_class") if key not in values]
-        if missing:
-            raise self.written_by_other_code(f"{RunFile.DATA} has no {missing[0]}")
-        lists = {"classes": tuple(values["classes"]), "notes": tuple(values.get("notes") or ())}
-        if "skipped" in values:
-            lists["skipped"] = tuple(values["skipped"])
-        return DataFacts(**_known_fields(DataFacts, values) | lists)
+        return self._read_required(RunFile.DATA, _DATA)
 
     @cached_property
     def model(self) -> ModelFacts:
         """What describes the network beside the configuration."""
-        values = self._read_json(RunFile.MODEL, required=True)
-        try:
-            return ModelFacts(values["mean"], values["std"], values["args"])
-        except KeyError as error:
-            raise self.written_by_other_code(f"{RunFile.MODEL} has no {error}") from error
+        return self._read_required(RunFile.MODEL, _MODEL)
 
     @cached_property
     def predictions(self) -> "Predictions":
@@ -301,7 +291,7 @@ class Run:
 
     @property
     def best_checkpoint(self) -> Path:
-        """The file of the best weights of a finished run."""
+        """The file of the best weights."""
         if self.status.best is None:
             raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
         return self.folder / self.status.best
@@ -320,12 +310,7 @@ class Run:
         return max(times, default=None)
 
     def write_status(self, state: str, **facts: Any) -> None:
-        """Write status.json.
-
-        Args:
-            state: See :class:`RunStatus`.
-            facts: Its other fields; those that are left out are not kept.
-        """
+        """Write status.json; ``facts`` are the other fields of :class:`RunStatus`, those left out are not kept."""
         self.write_json(RunFile.STATUS, {"status": state, **facts})
 
     def write_config(self, config: Config) -> None:
@@ -333,52 +318,50 @@ class Run:
         self.write_raw_config(config.model_dump(mode="json"))
 
     def write_raw_config(self, values: Mapping[str, Any]) -> None:
-        """Write config.yaml from a mapping that was read from one."""
+        """Write config.yaml from plain values."""
         write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
-        self._forget("raw_config", "config")
+        self._forget()
 
     def write_data(self, facts: DataFacts) -> None:
         """Write data.json; ``on``, ``external`` and ``skipped`` only where they are set."""
-        values = {field.name: getattr(facts, field.name) for field in fields(facts)}
-        optional = [name for name in ("on", "external", "skipped") if values[name] is None]
-        for name in optional:
-            del values[name]
+        values = asdict(facts)
+        for name in ("on", "external", "skipped"):
+            if values[name] is None:
+                del values[name]
         self.write_json(RunFile.DATA, values)
 
     def write_split(self, frame: "pd.DataFrame") -> None:
         """Write split.csv; see :attr:`split` for the columns."""
         write_csv(self.path(RunFile.SPLIT), frame)
-        self._forget("split")
+        self._forget()
 
     def write_predictions(self, predictions: "Predictions") -> None:
         """Write predictions.parquet."""
         from common.predictions import write_predictions
 
         write_predictions(self.path(RunFile.PREDICTIONS), predictions)
-        self._forget("predictions")
+        self._forget()
 
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""
         write_ensemble(self.folder, ensemble)
-        self._forget("ensemble")
+        self._forget()
 
     def write_json(self, file: RunFile, value: Mapping[str, Any]) -> None:
         """Write one of the JSON files, whole or not at all."""
         write_json(self.path(file), value)
-        self._forget(file.name.lower())
+        self._forget()
 
-    def written_by_other_code(self, fault: str) -> UserError:
-        """Return the error of a file that another revision of the code wrote, with the remedy."""
+    def _written_by_other_code(self, fault: str) -> UserError:
+        """The error of a file that another revision of the code wrote, with the remedy."""
         remedy = "train it again"
         if self.revisions:
             remedy += f", or use revision {', '.join(self.revisions)}"
         return UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
 
-    def _read_json(self, file: RunFile, required: bool = False) -> dict[str, Any]:
+    def _read_json(self, file: RunFile) -> dict[str, Any]:
         path = self.path(file)
         if not path.is_file():
-            if required:
-                raise self.written_by_other_code(f"it has no {file}")
             return {}
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -388,10 +371,18 @@ class Run:
             raise UserError(f"{path} holds no mapping: repair or remove it")
         return values
 
-    def _forget(self, *names: str) -> None:
-        """Read properties anew after a write."""
-        for name in names:
-            self.__dict__.pop(name, None)
+    def _read_required(self, file: RunFile, kind: TypeAdapter[Facts]) -> Facts:
+        if not self.has(file):
+            raise self._written_by_other_code(f"it has no {file}")
+        try:
+            return kind.validate_python(self._read_json(file))
+        except ValidationError as error:
+            raise self._written_by_other_code(f"{file}: {_first_fault(error)}") from error
+
+    def _forget(self) -> None:
+        """Read all files anew after a write."""
+        for name in self.__dict__.keys() - {"folder"}:
+            del self.__dict__[name]
 
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:
@@ -409,7 +400,6 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def _known_fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a dataclass's fields: another revision of the code may have written others."""
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

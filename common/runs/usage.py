@@ -7,6 +7,7 @@ during a session, so that a killed process loses a minute of its account at most
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ class Meter:
     """
 
     def __init__(self, run: Path, accelerator: str, world: World) -> None:
-        self.path = _path(run, world.rank)
+        self.path = run / (f"usage-{world.rank}.json" if world.rank else RunFile.USAGE)
         self.before = read_whole_json(self.path)
         self.device, self.gpu = device_of(accelerator, world.local_rank)
         self.processes = world.size
@@ -100,14 +101,14 @@ def read_usage(run: Path) -> dict[str, Any] | None:
     Wall and device seconds are those of rank 0, which starts first and ends last; processor seconds are summed over
     the processes, and memory is that of the largest process.
     """
-    first = read_whole_json(_path(run, 0))
-    if not first:
+    total = read_whole_json(Path(run) / RunFile.USAGE)
+    if not total:
         return None
-    others = [read_whole_json(path) for path in sorted(Path(run).glob("usage-*.json"))]
-    processes = [first, *filter(None, others)]
-    total = {**first, "cpu_seconds": sum(process["cpu_seconds"] for process in processes)}
-    for name in PEAKS:
-        total[name] = _largest([process.get(name) for process in processes])
+    for path in sorted(Path(run).glob("usage-*.json")):
+        process = read_whole_json(path)
+        total["cpu_seconds"] += process.get("cpu_seconds", 0.0)
+        for name in PEAKS:
+            total[name] = _larger(total.get(name), process.get(name))
     return total
 
 
@@ -115,13 +116,12 @@ def added(before: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
     """Return the account of all sessions: sums, and the largest of the peaks; ``before`` may be {}."""
     total = dict(session)
     for name in SUMS:
-        total[name] = before.get(name, 0) + session[name]
+        total[name] += before.get(name, 0)
     for name in PEAKS:
-        total[name] = _largest([before.get(name), session[name]])
-    total["by_device"] = dict(before.get("by_device", {}))
-    for device, seconds in session["by_device"].items():
-        total["by_device"][device] = total["by_device"].get(device, 0.0) + seconds
-    return total
+        total[name] = _larger(before.get(name), session[name])
+    by_device = Counter(before.get("by_device", {}))
+    by_device.update(session["by_device"])
+    return {**total, "by_device": dict(by_device)}
 
 
 def device_of(accelerator: str, local_rank: int = 0) -> tuple[str, int | None]:
@@ -143,15 +143,8 @@ def device_of(accelerator: str, local_rank: int = 0) -> tuple[str, int | None]:
     return CPU, None
 
 
-def _path(run: Path, rank: int) -> Path:
-    path = Path(run) / RunFile.USAGE
-    if rank:
-        return path.with_stem(f"{path.stem}-{rank}")
-    return path
-
-
-def _largest(values: list[int | None]) -> int | None:
-    return max((value for value in values if value is not None), default=None)
+def _larger(first: int | None, second: int | None) -> int | None:
+    return max((value for value in (first, second) if value is not None), default=None)
 
 
 def _cpu_seconds() -> float:

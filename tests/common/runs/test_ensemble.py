@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import UserError
 from common.predictions import write_predictions
-from common.runs.ensemble import EnsembleFile, is_ensemble, member_folders, read_ensemble, write_ensemble
+from common.runs.ensemble import EnsembleFile, member_folders, read_ensemble, write_ensemble
 from tests.helpers.predictions import make_predictions
 
 
@@ -29,8 +29,6 @@ def test_what_is_written_is_read(home):
     assert (found.method, found.labels, found.combiner) == ("best", ("a", "b"), {"weights": [1, 0]})
     assert found.members == ("outputs/seed=0", "outputs/seed=1")
     assert found.fitted_on == {"images": 4, "subjects": None}
-    assert is_ensemble(home / "both")
-    assert not is_ensemble(home / "seed=0")
 
 
 def test_members_are_found_from_elsewhere_and_when_all_moved(home, tmp_path, monkeypatch):
@@ -66,12 +64,7 @@ def test_what_is_no_ensemble_is_said(home):
         read_ensemble(home / "seed=0")
     path = home / "both" / "ensemble.json"
     written = json.loads(path.read_text())
-    for content, words in (
-        (json.dumps({**written, "schema": 9}), "has schema 9"),
-        (json.dumps({"schema": 1}), "cannot be read"),
-        ("[]", "cannot be read"),
-        ("{", "cannot be read"),
-    ):
+    for content in (json.dumps({**written, "schema": 9}), json.dumps({"schema": 1}), "[]", "{"):
         path.write_text(content)
-        with pytest.raises(UserError, match=words):
+        with pytest.raises(UserError, match="make the ensemble again"):
             read_ensemble(home / "both")
