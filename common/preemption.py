@@ -55,26 +55,17 @@ class Preempted(SystemExit):
 
 @dataclass
 class _Watch:
-    """The signals that this process has received.
+    """The signals that this process has received."""
 
-    Attributes:
-        process: The one that watches; a forked child inherits its handlers.
-        first: Whether it is the first of its job's processes.
-        training: Whether signals are only noted.
-        noted: The first signal that has come.
-        leaving: Whether ``Preempted`` was raised: more signals say nothing new.
-        progressed: Whether something is saved that was not there before.
-    """
-
-    process: int
-    first: bool
-    training: bool = False
+    process: int | None = None  # the one that watches, None: none; a forked child inherits its handlers
+    first: bool = True
+    training: bool = False  # signals are only noted
     noted: int | None = None
-    leaving: bool = False
-    progressed: bool = False
+    leaving: bool = False  # Preempted was raised: more signals say nothing new
+    progressed: bool = False  # something is saved that was not there before
 
 
-_watches: list[_Watch] = []
+_watch = _Watch()
 
 
 @contextmanager
@@ -92,22 +83,24 @@ def watched(first: bool = True) -> Iterator[None]:
     Raises:
         Preempted: A signal came.
     """
-    if _watches or threading.current_thread() is not threading.main_thread():
+    global _watch
+    if _watch.process is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch = _Watch(os.getpid(), first)
-    _watches.append(watch)
-    before = {signum: signal.signal(signum, _heed) for signum in _signals()}
+    _watch = _Watch(os.getpid(), first)
+    # Outside Slurm the warnings mean nothing.
+    signals = (signal.SIGTERM, *WARNINGS) if slurm_job() else (signal.SIGTERM,)
+    before = {signum: signal.signal(signum, _heed) for signum in signals}
     leaves = False
     try:
         yield
     except Preempted as preempted:
         leaves = slurm_job() is not None
-        if leaves and preempted.first and _is_to_go_on(preempted.signum, watch.progressed):
+        if leaves and preempted.first and _is_to_go_on(preempted.signum, _watch.progressed):
             requeue()
         raise
     finally:
-        _watches.remove(watch)
+        _watch = _Watch()
         for signum, handler in before.items():
             # None: set by something else than Python, which cannot be set again from here.
             signal.signal(signum, signal.SIG_IGN if leaves else handler or signal.SIG_DFL)
@@ -121,15 +114,11 @@ def in_training() -> Iterator[None]:
         Preempted: A signal came and the block did not heed it: it had ended, or it failed. What it failed of is told,
             and comes again when the job goes on.
     """
-    if _watches:
-        watch = _watches[-1]
-    else:
-        watch = _Watch(os.getpid(), first=True)
+    watch = _watch
     watch.training = True
     try:
         yield
     except Exception as error:
-        watch.training = False
         if watch.noted is None:
             raise
         warn(f"{type(error).__name__}: {error}")
@@ -142,15 +131,12 @@ def in_training() -> Iterator[None]:
 
 def pending() -> int | None:
     """Return the signal that was noted, None where none was."""
-    if _watches:
-        return _watches[-1].noted
-    return None
+    return _watch.noted
 
 
 def note_progress() -> None:
     """Note that a state is saved which the job goes on from, farther than the one that it began with."""
-    if _watches:
-        _watches[-1].progressed = True
+    _watch.progressed = True
 
 
 def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
@@ -160,13 +146,11 @@ def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
         signum: The signal, which another process than this one may have got; None: the one that was noted here.
         first: Whether this is the first of the job's processes; None: as ``watched`` was told.
     """
-    if _watches:
-        watch = _watches[-1]
-    else:
-        watch = _Watch(os.getpid(), first=True)
-    watch.leaving = True
-    watch.noted = watch.noted or signum or signal.SIGTERM
-    raise Preempted(signum or watch.noted, watch.first if first is None else first)
+    signum = signum or _watch.noted or signal.SIGTERM
+    if _watch.process is not None:
+        _watch.leaving = True
+        _watch.noted = _watch.noted or signum
+    raise Preempted(signum, _watch.first if first is None else first)
 
 
 def slurm_job() -> str | None:
@@ -178,44 +162,38 @@ def slurm_job() -> str | None:
     return os.environ.get("SLURM_JOB_ID")
 
 
+def call_slurm(*command: str, timeout: float | None = PATIENCE) -> "subprocess.CompletedProcess[str]":
+    """Run a command of Slurm; one that does not answer, or is missing, has the exit code 127 and says why on stderr."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
 def requeue() -> None:
     """Ask Slurm to queue the present job again; it then goes on from where it was saved. Where that fails, say so."""
     command = ["scontrol", "requeue", slurm_job() or ""]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        reason = done.stderr.strip() or f"exit code {done.returncode}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        done = None
-        reason = str(error)
+    done = call_slurm(*command)
+    reason = done.stderr.strip() or f"exit code {done.returncode}"
     # Slurm ends the job's processes at once, and may reach scontrol itself before it has ended.
-    well = done is not None and done.returncode in (0, -signal.SIGTERM)
+    well = done.returncode in (0, -signal.SIGTERM)
     if not well and not any(answer in reason for answer in REQUEUED):
         warn(f"{' '.join(command)} failed ({reason}): submit the job again by hand, it goes on where it was saved")
 
 
 def _is_to_go_on(signum: int, progressed: bool) -> bool:
-    """Whether Slurm must be asked to queue the present job again."""
+    """Whether Slurm must be asked to queue the present job again.
+
+    A job that Slurm counts as running, though it was told to leave, is in the grace time of a preemption: one that ends
+    by itself within it counts as done. One that was cancelled, or requeued by Slurm, is "completing" already.
+    """
     if signum not in WARNINGS:
-        return _still_counts()
+        return call_slurm("squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T").stdout.strip() == "RUNNING"
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
     if progressed or restarts < FRUITLESS:
         return True
     warn(f"nothing new was saved, in start {restarts + 1} of this job: it needs more time (cluster.timeout_min)")
     return False
-
-
-def _still_counts() -> bool:
-    """Whether Slurm counts the present job as running, though it was told to leave.
-
-    So it is in the grace time of a preemption: a job that ends by itself within it counts as done, and Slurm does not
-    queue it again. One that was cancelled, or requeued by Slurm, is "completing" already.
-    """
-    command = ["squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.stdout.strip() == "RUNNING"
 
 
 def ignore_in_worker() -> None:
@@ -228,28 +206,12 @@ def ignore_in_worker() -> None:
         signal.signal(signum, signal.SIG_IGN)
 
 
-def _signals() -> tuple[signal.Signals, ...]:
-    if slurm_job():
-        return (signal.SIGTERM, *WARNINGS)
-    return (signal.SIGTERM,)
-
-
 def _heed(signum: int, frame: FrameType | None) -> None:
     """Note the signal and, outside a training, raise ``Preempted``; a second one says nothing new."""
-    if _watches:
-        watch = _watches[-1]
-    else:
-        watch = None
-    if watch is None or watch.process != os.getpid():
-        _as_child(signum)
-        return
-    watch.noted = watch.noted or signum
-    if not watch.training and not watch.leaving:
-        leave()
-
-
-def _as_child(signum: int) -> None:
-    """In a forked child, which serves its parent: SIGTERM ends it, as ever; the warnings are for the parent."""
-    if signum == signal.SIGTERM:
+    if _watch.process == os.getpid():
+        _watch.noted = _watch.noted or signum
+        if not _watch.training and not _watch.leaving:
+            leave()
+    elif signum == signal.SIGTERM:  # in a forked child, which it ends, as ever; the warnings are for the parent
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

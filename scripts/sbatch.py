@@ -1,6 +1,5 @@
 """Write a batch script for Slurm, for clusters where Hydra's launcher cannot submit jobs."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -45,14 +44,9 @@ def sbatch(
 
     [bold]python scripts/sbatch.py -m +sweep=cnmc_grid cluster.partition=gpu -o grid.sbatch[/bold]
     """
-    # Imported here so that --help costs nothing.
-    from common.cli import say
-    from workflows.sweeps.sbatch import write_scripts
+    from workflows.sweeps.sbatch import write_scripts  # here so that --help costs nothing
 
-    written = write_scripts(overrides, multirun, output, python, ["python", *sys.argv], force)
-    say(f"{written.jobs} job{'s' if written.jobs > 1 else ''} written", *map(str, written.files))
-    say("submit", *(shlex.join(["sbatch", str(path)]) for path in written.scripts))
-    say("status", shlex.join(["python", "scripts/sweep_status.py", str(written.sweep)]))
+    write_scripts(overrides, multirun, output, python, ["python", *sys.argv], force)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from common.errors import UserError
 from common.files import sha256_of_value, write_json
 from common.preemption import slurm_job
@@ -27,12 +29,7 @@ _current: list[Callable[..., None]] = []
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a sweep.
-
-    Attributes:
-        key: 8 hex digits, computed from the overrides.
-        overrides: Without Hydra's own keys and those of the cluster.
-    """
+    """One job of a sweep: its overrides without Hydra's and the cluster's, and 8 hex digits computed from them."""
 
     key: str
     overrides: tuple[str, ...]
@@ -43,8 +40,8 @@ class Sweep:
     """The contents of sweep.json.
 
     Attributes:
-        name: The sweep's name, such as "cnmc_grid"; "sweep" where it has none.
-        jobs: Its jobs, in their order.
+        name: Such as "cnmc_grid"; "sweep" where it has none.
+        jobs: In their order.
         cluster: Where they run: "none" (one after another), "local" or "slurm".
         command: The command line that started it last.
         output_dir: Where the runs go.
@@ -64,8 +61,13 @@ def key_of(override: str) -> str:
 
 def job_of(overrides: Sequence[str]) -> Job:
     """Return the job that the overrides of one run describe; their order does not matter for its key."""
-    own = tuple(word for word in overrides if not _is_about_launching(key_of(word)))
-    return Job(sha256_of_value(sorted(own))[:8], own)
+    own = []
+    for word in overrides:
+        key = key_of(word)
+        # Not where and how jobs run, nor which others there are.
+        if key not in ("cluster", "sweep") and not key.startswith(("cluster.", "hydra.", "hydra/")):
+            own.append(word)
+    return Job(sha256_of_value(sorted(own))[:8], tuple(own))
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
@@ -81,11 +83,7 @@ def names(jobs: Sequence[Job]) -> dict[str, str]:
     shared: set[str] = set()
     if len(jobs) > 1:
         shared = set.intersection(*(set(job.overrides) for job in jobs))
-    found = {}
-    for job in jobs:
-        own = [word for word in job.overrides if word not in shared]
-        found[job.key] = " ".join(own or job.overrides)
-    return found
+    return {job.key: " ".join([word for word in job.overrides if word not in shared] or job.overrides) for job in jobs}
 
 
 def sweep_folder(output_dir: Path, name: str, jobs: Sequence[Job]) -> Path:
@@ -102,22 +100,18 @@ def read_sweep(folder: Path) -> Sweep:
     """Read sweep.json.
 
     Raises:
-        UserError: There is none, or it is of another version.
+        UserError: There is none, or it is damaged or of another version.
     """
     path = Path(folder) / "sweep.json"
     try:
         values = json.loads(path.read_text())
+        if values["schema"] != SCHEMA:
+            raise UserError(f"{path} is of another version: start the sweep again, it is written anew")
+        return TypeAdapter(Sweep).validate_python(values)
     except FileNotFoundError as error:
         raise UserError(f"{folder} is no sweep: there is no sweep.json in it") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} cannot be read ({error}): start the sweep again, it is written anew") from error
-    try:
-        if values.pop("schema", None) != SCHEMA:
-            raise UserError(f"{path} is of another version: start the sweep again, it is written anew")
-        jobs = tuple(Job(each["key"], tuple(each["overrides"])) for each in values.pop("jobs"))
-        return Sweep(jobs=jobs, command=tuple(values.pop("command")), **values)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not what a sweep writes: start the sweep again, it is written anew") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: start the sweep again, it is written anew") from error
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:
@@ -170,28 +164,23 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
     begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
     note(overrides=list(job.overrides), kind=kind, **place, **begun)
     _current.append(note)
+    end: dict[str, str | None] = {"status": "finished"}
     try:
         yield
-        note(status="finished")
     except Exception as error:
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        with suppress(OSError):  # a full disk must not hide the error
-            note(status="failed", error=message)
+        end = {"status": "failed", "error": message}
         raise
-    except BaseException as end:  # preempted, or Ctrl-C
-        with suppress(OSError):
-            note(status=getattr(end, "status", "interrupted"), error=None)
+    except BaseException as error:  # preempted, or Ctrl-C
+        end = {"status": getattr(error, "status", "interrupted"), "error": None}
         raise
     finally:
         _current.remove(note)
+        with suppress(OSError):  # a full disk must not hide the error
+            note(**end)
 
 
 def note_run(folder: Path) -> None:
     """Record which run the present job trains; nothing happens outside a sweep."""
     for note in _current:
         note(run=str(Path(folder).resolve()))
-
-
-def _is_about_launching(key: str) -> bool:
-    """Whether a key says where and how jobs run, or which others there are, not what they are."""
-    return key in ("cluster", "sweep") or key.startswith(("cluster.", "hydra.", "hydra/"))

@@ -3,7 +3,6 @@
 import shlex
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from pathlib import Path
 from common.config.cluster import SlurmConfig
 from common.errors import UserError
 from common.files import write_text
+from common.preemption import call_slurm
 from common.sweeps import records as sweeps
 
 HELD = "HELD"
-TIMEOUT = 60  # seconds to wait for an answer of Slurm
+# Keys that are options of sbatch by the same name.
+SAME_NAME = ("partition", "account", "qos", "constraint", "exclude", "nodes", "gpus_per_node", "cpus_per_task")
 # The key that a message of sbatch is about; the first that matches counts ("account or account/partition").
 KEYS_BY_MESSAGE = {
     "account": "account",
@@ -47,10 +48,15 @@ class Batch:
     sweep: Path
     written_by: tuple[str, ...]
 
-    @property
-    def array_size(self) -> int:
-        """The number of Slurm jobs; several packed jobs share one."""
-        return -(-len(self.commands) // self.cluster.pack)
+
+def batch_texts(batch: Batch, script: Path) -> dict[Path, str]:
+    """Return the batch script at ``script``, absolute, and the list of jobs beside it: texts by path.
+
+    Raises:
+        UserError: An argument holds a line break, or a value cannot be written into a batch script.
+    """
+    jobs_file = script.with_suffix(".jobs")
+    return {jobs_file: jobs_text(batch), script: script_text(batch, jobs_file)}
 
 
 def jobs_text(batch: Batch) -> str:
@@ -95,28 +101,20 @@ def sbatch_options(batch: Batch) -> list[str]:
     """
     cluster = batch.cluster
     logs = str(batch.sweep / "slurm").replace("%", "%%")
+    size = -(-len(batch.commands) // cluster.pack)  # several packed jobs share a member of the array
     options = {
         "job-name": batch.sweep.name,
-        "partition": cluster.partition,
-        "account": cluster.account,
-        "qos": cluster.qos,
-        "constraint": cluster.constraint,
-        "exclude": cluster.exclude,
-        "nodes": cluster.nodes,
+        **{name: getattr(cluster, name) for name in SAME_NAME},
         "ntasks-per-node": cluster.pack * cluster.tasks_per_node,  # one of the two is 1
-        "gpus-per-node": cluster.gpus_per_node,
-        "cpus-per-task": cluster.cpus_per_task,
         "mem": None if cluster.mem_gb is None else f"{round(1024 * cluster.mem_gb)}M",
         "time": cluster.timeout_min,
-        "array": f"0-{batch.array_size - 1}%{cluster.array_parallelism}",
+        "array": f"0-{size - 1}%{cluster.array_parallelism}",
         "requeue": True,
         "open-mode": "append",
         "signal": f"USR1@{cluster.signal_delay_s}",
         "output": f"{logs}/%A_%a.log",
     }
-    for name, value in cluster.additional_parameters.items():
-        options[name.replace("_", "-")] = value
-    return _options(options)
+    return _options(options | cluster.additional_parameters)
 
 
 def _run_lines(cluster: SlurmConfig) -> list[str]:
@@ -138,22 +136,20 @@ def _run_lines(cluster: SlurmConfig) -> list[str]:
 
 
 def _options(values: dict[str, str | int | bool | None]) -> list[str]:
+    """Quote values as sbatch reads them, which understands less than bash."""
     options = []
-    for name, value in values.items():
+    for key, value in values.items():
+        name = key.replace("_", "-")
+        text = str(value)
+        if any(character in text for character in '"\\\n\r'):
+            raise UserError(f"--{name}: a batch script takes no quotes, backslashes and line breaks, as in {text!r}")
+        if any(character in text for character in " \t#'"):
+            text = f'"{text}"'
         if value is True:
             options.append(f"--{name}")
         elif value is not None and value is not False:
-            options.append(f"--{name}={_option_value(name, str(value))}")
+            options.append(f"--{name}={text}")
     return options
-
-
-def _option_value(name: str, value: str) -> str:
-    """Quote a value as sbatch reads it, which understands less than bash."""
-    if any(character in value for character in '"\\\n\r'):
-        raise UserError(f"--{name}: a batch script takes no quotes, backslashes and line breaks, as in {value!r}")
-    if any(character in value for character in " \t#'"):
-        return f'"{value}"'
-    return value
 
 
 def check_slurm() -> None:
@@ -183,11 +179,10 @@ def submit(batch: Batch) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)  # before any job begins: Slurm cannot make one for its logs
     number = 1 + len(list(folder.glob("*.sbatch")))  # queued jobs read the lists of earlier submissions
     script = folder / f"{number}.sbatch"
-    jobs_file = script.with_suffix(".jobs")
-    texts = {jobs_file: jobs_text(batch), script: script_text(batch, jobs_file)}
+    texts = batch_texts(batch, script)
     for path, text in texts.items():
         write_text(path, text)
-    done = subprocess.run(["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=False)
+    done = call_slurm("sbatch", "--parsable", str(script), timeout=None)  # else jobs that nobody knows of
     if done.returncode:
         for path in texts:
             path.unlink()
@@ -201,10 +196,8 @@ def queued_jobs() -> dict[str, str] | None:
 
     A job that Slurm holds since it could not start it has the state ``HELD``.
     """
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+    done = call_slurm("squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r")
+    if done.returncode:
         return None
     states = {}
     for line in done.stdout.splitlines():
@@ -213,16 +206,6 @@ def queued_jobs() -> dict[str, str] | None:
         if separator:
             states[slurm_id] = HELD if "requeued held" in reason else state
     return states
-
-
-def release(slurm_id: str) -> None:
-    """Let a held job begin."""
-    subprocess.run(["scontrol", "release", slurm_id], capture_output=True, check=False, timeout=TIMEOUT)
-
-
-def cancel(slurm_id: str) -> None:
-    """Take a job out of the queue."""
-    subprocess.run(["scancel", slurm_id], capture_output=True, check=False, timeout=TIMEOUT)
 
 
 @contextmanager
@@ -265,19 +248,13 @@ def explain_refusal(message: str, cluster: SlurmConfig) -> UserError:
 
 def _sinfo(line_format: str) -> str:
     """The lines that sinfo prints, each once."""
-    command = ["sinfo", "--noheader", f"--format={line_format}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = call_slurm("sinfo", "--noheader", f"--format={line_format}")
     return ", ".join(dict.fromkeys(line.strip() for line in done.stdout.splitlines())) or "none (sinfo is silent)"
 
 
 def in_batches(needs: Sequence[SlurmConfig]) -> list[tuple[SlurmConfig, list[int]]]:
     """Return jobs with the same resources together: the resources, and the places of the jobs in ``needs``."""
-    groups: list[tuple[SlurmConfig, list[int]]] = []
+    groups: dict[str, list[int]] = {}
     for place, need in enumerate(needs):
-        for other, places in groups:
-            if other == need:
-                places.append(place)
-                break
-        else:
-            groups.append((need, [place]))
-    return groups
+        groups.setdefault(need.model_dump_json(), []).append(place)
+    return [(needs[places[0]], places) for places in groups.values()]

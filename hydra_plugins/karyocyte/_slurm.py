@@ -10,6 +10,7 @@ from common.cli import INTERRUPTED, console, say, warn
 from common.config.cluster import SlurmConfig
 from common.errors import UserError
 from common.files import write_json
+from common.preemption import call_slurm
 from common.sweeps import records as sweeps
 from common.sweeps import slurm
 from common.sweeps.jobs import Task
@@ -114,10 +115,8 @@ class SlurmJobs:
 
         By itself Slurm would hold it for ever.
         """
-        if self._has_ended(task):
-            slurm.cancel(self.ids[task.key])
-        else:
-            slurm.release(self.ids[task.key])
+        command = ("scancel",) if self._has_ended(task) else ("scontrol", "release")
+        call_slurm(*command, self.ids[task.key])
 
     def _conclude(self, task: Task) -> None:
         """Record the end of a job that has left the queue, where its process could not."""

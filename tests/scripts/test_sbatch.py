@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from common.sweeps import records as sweeps
 from scripts.sbatch import app
-from workflows.sweeps.grid import grid
+from workflows.sweeps.sbatch import grid
 
 TINY = ["data=synthetic", "weights=random", "model=resnet18"]
 

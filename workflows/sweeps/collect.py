@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,49 +24,10 @@ SEPARATOR = "; "  # between the remarks of a row of the CSV
 UNNAMED = "custom"  # what conf/train.yaml calls a run that no experiment names
 SEED_AND_FOLD = ("seed", "fold", "split.fold")
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
+SHARED_FACTS = ("name", "protocol", "config", "source", "synthetic", "folds")  # by the runs of a row
 COSTS = ("images_seen", "wall_seconds", "total_hours", "device", "gpu_hours", "cpu_hours")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
 Key = tuple[Any, ...]  # what the runs of a row share
-
-
-@dataclass(frozen=True, eq=False)
-class FinishedRun:
-    """A finished run with predictions.
-
-    Attributes:
-        status: Its status.
-        run: Its folder.
-    """
-
-    status: JobStatus
-    run: Run
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the predictions say of their run."""
-        return self.run.predictions.about
-
-    @property
-    def place(self) -> tuple[int | None, int | None]:
-        """Its fold and its seed."""
-        return self.facts.get("fold"), self.facts.get("seed")
-
-    @property
-    def revisions(self) -> tuple[str, ...]:
-        """Of the code that it was made with."""
-        return self.run.revisions or tuple(filter(None, [self.facts.get("revision")]))
-
-    @cached_property
-    def key(self) -> tuple[str, ...]:
-        """What runs of one row share: experiment, data, protocol, configuration, and the processes that trained."""
-        names = ("name", "source", "synthetic", "protocol", "config", "folds")
-        identity = self.run.identity
-        contents = identity.get("contents") or {}
-        return (
-            *(str(self.facts.get(name)) for name in names),
-            str(contents.get("data")),
-            str(identity.get("processes")),
-        )
 
 
 @dataclass(eq=False)
@@ -76,32 +36,35 @@ class Row:
 
     Attributes:
         overrides: What all of its jobs share, without seed and fold.
-        runs: Those that are finished.
-        unfinished: Those that are not.
+        by_place: The finished runs by fold and seed.
+        unfinished: The others.
         label: Unlike every other row's.
         similar: The number of rows that share its experiment, protocol and data.
     """
 
     overrides: Mapping[str, str]
-    runs: list[FinishedRun] = field(default_factory=list)
+    by_place: dict[tuple[int | None, int | None], Run] = field(default_factory=dict)
     unfinished: list[JobStatus] = field(default_factory=list)
     label: str = ""
     similar: int = 1
 
     @property
+    def runs(self) -> list[Run]:
+        """The finished runs."""
+        return list(self.by_place.values())
+
+    @property
     def facts(self) -> Mapping[str, Any]:
-        """Facts of its finished runs; {} without any."""
-        return self.runs[0].facts if self.runs else {}
+        """Facts of the finished runs; those that were typed without any."""
+        if self.runs:
+            return self.runs[0].predictions.about
+        name = self.overrides.get("name") or self.overrides.get("experiment")
+        return {"name": name, "protocol": self.overrides.get("protocol")}
 
     @property
     def name(self) -> str:
         """The experiment."""
-        return str(self.facts.get("name") or self.overrides.get("name") or self.overrides.get("experiment") or UNNAMED)
-
-    @property
-    def protocol(self) -> str | None:
-        """Of its runs, or as typed."""
-        return self.facts["protocol"] if self.runs else self.overrides.get("protocol")
+        return str(self.facts.get("name") or UNNAMED)
 
     @property
     def source(self) -> str | None:
@@ -113,13 +76,13 @@ class Row:
 
     @property
     def places(self) -> pd.DataFrame:
-        """Columns fold and seed: a row per run."""
-        return pd.DataFrame([run.place for run in self.runs], columns=["fold", "seed"], dtype=object)
+        """Columns fold and seed: a row per finished run."""
+        return pd.DataFrame(list(self.by_place), columns=["fold", "seed"], dtype=object)
 
     @property
     def revisions(self) -> list[str]:
         """Of the code, each once."""
-        return list(dict.fromkeys(revision for run in self.runs for revision in run.revisions))
+        return list(dict.fromkeys(revision for run in self.runs for revision in _revisions(run)))
 
 
 def collect_rows(statuses: Sequence[JobStatus], confidence: float) -> list[dict[str, Any]]:
@@ -186,18 +149,20 @@ def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
     by_overrides: dict[Key, Key] = {}
     unfinished = []
     for status in statuses:
-        if status.state != "finished" or status.run is None or not status.run.has(RunFile.PREDICTIONS):
+        run = status.run
+        if status.state != "finished" or run is None or not run.has(RunFile.PREDICTIONS):
             unfinished.append(status)
             continue
-        run = FinishedRun(status, status.run)
+        about = run.predictions.about
+        key = (*(str(about.get(name)) for name in SHARED_FACTS), *_data_and_processes(run))
         overrides = _shared_overrides(status)
-        row = rows.setdefault(run.key, Row(overrides))
-        for other in row.runs:
-            if other.place == run.place:
-                folders = f"{other.run.folder} and {run.run.folder}"
-                raise UserError(f"{folders} are of the same fold and seed: name one of them")
-        row.runs.append(run)
-        by_overrides[tuple(overrides.items())] = run.key
+        row = rows.setdefault(key, Row(overrides))
+        place = (about.get("fold"), about.get("seed"))
+        if place in row.by_place:
+            folders = f"{row.by_place[place].folder} and {run.folder}"
+            raise UserError(f"{folders} are of the same fold and seed: name one of them")
+        row.by_place[place] = run
+        by_overrides[tuple(overrides.items())] = key
     for status in unfinished:
         overrides = _shared_overrides(status)
         typed = tuple(overrides.items())
@@ -207,16 +172,15 @@ def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
     return list(rows.values())
 
 
-def run_costs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
+def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what runs have cost together; see :func:`collect_rows`."""
     costs: dict[str, Any] = dict.fromkeys([*COSTS, *PEAKS])
-    if not runs:
-        return costs
-    trained = pd.DataFrame([run.facts for run in runs]).reindex(columns=["images_seen", "wall_seconds"])
-    for name in trained.columns[trained.notna().all()]:
-        costs[name] = round(trained[name].sum())
-    usages = [run.run.usage for run in runs if run.run.usage]
-    if len(usages) < len(runs):
+    for name in ("images_seen", "wall_seconds"):
+        of_each = [run.predictions.about.get(name) for run in runs]
+        if runs and None not in of_each:
+            costs[name] = round(sum(of_each))
+    usages = [run.usage for run in runs if run.usage]
+    if not runs or len(usages) < len(runs):
         return costs
     table = pd.DataFrame(usages)
     devices = pd.DataFrame(list(table["by_device"])).sum()
@@ -236,7 +200,7 @@ def _row_cells(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
         "label": row.label,
         "experiment": row.name,
         "source": row.source,
-        "protocol": row.protocol,
+        "protocol": row.facts.get("protocol"),
         "folds": " ".join(map(str, sorted(row.places["fold"].dropna().unique()))),
         "seeds": " ".join(map(str, sorted(row.places["seed"].dropna().unique()))),
         "runs": len(row.runs),
@@ -244,7 +208,7 @@ def _row_cells(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
         "missing": len(row.unfinished) - failed,
     }
     if row.runs:
-        collected = collect([run.run.predictions for run in row.runs], settings)
+        collected = collect([run.predictions for run in row.runs], settings)
         cells |= {"images": collected.images, "subjects": collected.subjects}
         for name, mean in collected.metrics.items():
             cells |= mean.columns(name)
@@ -252,13 +216,13 @@ def _row_cells(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
 
 
 def _run_cells(status: JobStatus, label: str) -> dict[str, Any]:
-    runs = []
-    facts: Mapping[str, Any] = {**status.overrides, "name": status.overrides.get("experiment")}
-    facts = {"fold": status.overrides.get("split.fold"), **facts}
+    typed = status.overrides
+    facts: Mapping[str, Any] = {"fold": typed.get("split.fold"), **typed, "name": typed.get("experiment")}
     test: dict[str, Any] = {}
+    runs = []
     if status.state == "finished" and status.run:
-        runs = [FinishedRun(status, status.run)]
-        facts = runs[0].facts
+        runs = [status.run]
+        facts = status.run.predictions.about
         test = read_whole_json(status.run.path(RunFile.METRICS)).get("test") or {}
     cells: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "protocol": facts.get("protocol")}
     cells |= {"fold": facts.get("fold"), "seed": facts.get("seed"), "state": status.state}
@@ -268,8 +232,13 @@ def _run_cells(status: JobStatus, label: str) -> dict[str, Any]:
         cells |= {name: metric.get("value"), f"{name}_low": metric.get("low"), f"{name}_high": metric.get("high")}
     cells |= run_costs(runs)
     if runs:
-        cells["revision"] = " ".join(runs[0].revisions)
+        cells["revision"] = " ".join(_revisions(runs[0]))
     return cells | {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
+
+
+def _revisions(run: Run) -> Sequence[str]:
+    """Of the code that a run was made with."""
+    return run.revisions or list(filter(None, [run.predictions.about.get("revision")]))
 
 
 def _remarks(row: Row) -> list[str]:
@@ -286,10 +255,15 @@ def _remarks(row: Row) -> list[str]:
         remarks.append(f"one of {row.similar} configurations of this experiment")
     if len(row.revisions) > 1:
         remarks.append(f"made with revisions {', '.join(row.revisions)}")
-    gaps = _missing_folds(row)
+    folds = row.places["fold"]
+    gaps = []
+    for seed, own in folds.groupby(row.places["seed"], dropna=False, sort=True):
+        lacking = sorted(set(folds) - set(own), key=str)
+        if lacking:
+            gaps.append(f"seed {seed} lacks fold {', '.join(map(str, lacking))}")
     if gaps:  # the mean then weighs the other folds more
         remarks.append(" and ".join(gaps) + ", the mean is over the runs that are there")
-    unmeasured = [run.run.usage for run in row.runs].count(None)
+    unmeasured = [run.usage for run in row.runs].count(None)
     if unmeasured == len(row.runs):
         remarks.append("cost not measured")
     elif unmeasured:
@@ -297,99 +271,78 @@ def _remarks(row: Row) -> list[str]:
     return remarks
 
 
-def _missing_folds(row: Row) -> list[str]:
-    """The folds that a seed lacks and another one has, in words."""
-    table = row.places
-    gaps = []
-    for seed, own in table.groupby("seed", dropna=False, sort=True)["fold"]:
-        lacking = sorted(set(table["fold"]) - set(own), key=str)
-        if lacking:
-            gaps.append(f"seed {seed} lacks fold {', '.join(map(str, lacking))}")
-    return gaps
-
-
 def _shared_overrides(status: JobStatus) -> dict[str, str]:
     own = (*SEED_AND_FOLD, ADDRESS)
     return {name: status.overrides[name] for name in sorted(status.overrides) if name not in own}
 
 
+def _data_and_processes(run: Run) -> tuple[str, str]:
+    contents = run.identity.get("contents") or {}
+    return str(contents.get("data")), str(run.identity.get("processes"))
+
+
 def _key_by_identity(status: JobStatus, rows: Iterable[Key]) -> Key | None:
     """The row whose configuration an unfinished run shares, by what it wrote before it ended."""
-    identity = status.run.identity if status.run else {}
-    if not identity or status.run is None:
+    if status.run is None or not status.run.identity:
         return None
+    identity = status.run.identity
     config = sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
     experiment, protocol = (status.overrides.get(name) for name in ("experiment", "protocol"))
-    if len(status.run.folder.parts) >= 3:  # the address has both
-        experiment = status.run.folder.parts[-3]
-        protocol = status.run.folder.parts[-2].partition("-")[0]
-    content = (str(identity["contents"].get("data")), str(identity.get("processes")))
+    parts = status.run.folder.parts
+    if len(parts) >= 3:  # the address has both
+        experiment = parts[-3]
+        protocol = parts[-2].partition("-")[0]
     for key in rows:
-        if (key[0], key[3], key[4]) == (experiment, protocol, config) and key[-2:] == content:
+        if key[:3] == (experiment, protocol, config) and key[-2:] == _data_and_processes(status.run):
             return key
     return None
 
 
 def _label_rows(rows: Sequence[Row]) -> None:
     """Name each row by its experiment; where several share the name, by protocol, data and what else differs."""
-    for row in rows:
-        row.label = row.name
-    finished = [row for row in rows if row.runs]
-    for attribute in ("protocol", "source"):
-        for group in _by_label(rows):
-            _label_by(attribute, group)
-    for group in _by_label(finished):
-        _label_differences(group)
-    for row in rows:
-        if not row.runs:
-            row.label = row.name + _typed_differences(row, rows)
-    for group in _by_label(rows):
-        for number, row in enumerate(group[1:], 2):
-            row.label += f" ({number})"
+    labels = pd.Series([row.name for row in rows], dtype=object)
+    ran = pd.Series([bool(row.runs) for row in rows], dtype=bool)
+    facts = {"protocol": [row.facts.get("protocol") for row in rows], "source": [row.source for row in rows]}
+    for name, values in facts.items():
+        # Of a row that has not run it may be unknown without being another.
+        column = pd.Series(values, dtype=object).mask(lambda values: values.isna() & ran, f"{name} unknown")
+        differs = column.groupby(labels).transform("nunique") > 1
+        labels = labels.mask(differs & ran, labels + ", " + column)
+    for _, group in labels[ran].groupby(labels[ran]):
+        labels[group.index] += _differences([rows[place] for place in group.index])
+    for place in labels.index[~ran]:
+        labels[place] += _typed_differences(rows[place], rows)
+    numbers = labels.groupby(labels).cumcount()
+    for row, label, number in zip(rows, labels, numbers, strict=True):
+        row.label = f"{label} ({number + 1})" if number else label
 
 
-def _by_label(rows: Sequence[Row]) -> list[list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.label, []).append(row)
-    return list(groups.values())
-
-
-def _label_by(attribute: str, rows: Sequence[Row]) -> None:
-    """Add protocol or source to the labels of rows where they differ; where a row has not run they may be unknown."""
-    values = {getattr(row, attribute) for row in rows if row.runs or getattr(row, attribute)}
-    if len(values) == 1:
-        return
-    for row in rows:
-        if row.runs:
-            row.label += f", {getattr(row, attribute) or f'{attribute} unknown'}"
-
-
-def _label_differences(rows: Sequence[Row]) -> None:
-    """Add to the labels of rows of one experiment, protocol and data in what their runs differ."""
+def _differences(rows: Sequence[Row]) -> list[str]:
+    """In what the runs of rows of one experiment, protocol and data differ."""
     if len(rows) == 1:
-        return
-    table = pd.DataFrame([_flat_identity(row.runs[0].run.identity) for row in rows], dtype=object)
+        return [""]
+    table = pd.DataFrame([_flat_identity(row.runs[0].identity) for row in rows], dtype=object)
     differing = sorted(table.columns[table.astype(str).nunique() > 1])
+    texts = []
     for row, identity in zip(rows, table[differing].to_dict("records"), strict=True):
         row.similar = len(rows)
         if 0 < len(differing) <= DIFFERENCES:
-            row.label += "".join(_difference(key, value) for key, value in identity.items())
+            texts.append("".join(_difference(str(key), value) for key, value in identity.items()))
         else:
-            row.label += f", configuration {row.facts.get('config')}"
+            texts.append(f", configuration {row.facts.get('config')}")
+    return texts
 
 
 def _typed_differences(row: Row, rows: Sequence[Row]) -> str:
     """What tells a row without a finished run from others of its experiment, by what was typed for it."""
     typed = pd.DataFrame([other.overrides for other in rows if other.name == row.name], dtype=object)
     names = short_names(list(row.overrides))
-    parts = []
+    text = ""
     for key in typed.columns[typed.nunique(dropna=False) > 1]:
-        if key == "protocol" and key in row.overrides:
-            parts.append(f", {row.overrides[key]}")
-        elif key in row.overrides:
-            parts.append(f", {names[key]} {row.overrides[key]}")
-    return "".join(parts)
+        if key in row.overrides:
+            name = "" if key == "protocol" else f"{names[key]} "
+            text += f", {name}{row.overrides[key]}"
+    return text
 
 
 def _difference(key: str, value: Any) -> str:

@@ -1,41 +1,86 @@
-"""Batch scripts for Slurm from a command line of train.py: what the launcher would submit, as files."""
+"""Command lines of train.py expanded into jobs, without running any, and batch scripts of them for Slurm."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from common.cli import say
+from common.compat import expand_sweep
 from common.config.cluster import SlurmConfig, check_cluster
+from common.config.compose import check_config, check_override_order, explain_composition
 from common.config.overrides import quote_path
+from common.config.search import take_search
 from common.errors import UserError
 from common.files import write_text
-from common.paths import ROOT
+from common.paths import CONF, ROOT
 from common.sweeps import records as sweeps
 from common.sweeps.records import Sweep
-from common.sweeps.slurm import Batch, in_batches, jobs_text, script_text
-from workflows.sweeps.grid import check_job, grid
+from common.sweeps.slurm import Batch, batch_texts, in_batches
+from workflows.tuning.space import check_space
 
 
 @dataclass(frozen=True)
-class BatchScripts:
-    """What was written.
+class Grid:
+    """A command line, expanded into jobs.
 
     Attributes:
-        jobs: The number of jobs.
-        files: All files.
-        scripts: Those that are submitted.
-        sweep: The sweep's folder.
+        composed: What the jobs have in common, with Hydra's own node.
+        jobs: The overrides of each job, in their order.
+        loader: Hydra's, for the jobs.
     """
 
-    jobs: int
-    files: tuple[Path, ...]
-    scripts: tuple[Path, ...]
-    sweep: Path
+    composed: DictConfig
+    jobs: tuple[tuple[str, ...], ...]
+    loader: ConfigLoader
+
+    def job_config(self, job: Sequence[str]) -> DictConfig:
+        """Return what Hydra composes for a job, without its own node.
+
+        Raises:
+            UserError: The job cannot be composed.
+        """
+        with explain_composition():
+            composed = self.loader.load_sweep_config(self.composed, list(job))
+        with open_dict(composed):
+            del composed["hydra"]
+        return composed
+
+
+@contextmanager
+def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
+    """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed.
+
+    Args:
+        typed: The overrides.
+        multirun: Whether ``-m`` is typed beside them; a sweep file asks for many runs by itself.
+
+    Raises:
+        UserError: The command line cannot be read or composed.
+    """
+    with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        composed = loader.load_configuration("train", list(typed), RunMode.MULTIRUN, validate_sweep_overrides=False)
+        if multirun or composed.hydra.mode == RunMode.MULTIRUN:
+            swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.params or {}).items()]
+            jobs = tuple(expand_sweep([*swept, *typed]))
+        else:  # once more: several values of a key are then an error
+            composed = loader.load_configuration("train", list(typed), RunMode.RUN)
+            jobs = (tuple(typed),)
+        yield Grid(composed, jobs, loader)
 
 
 def write_scripts(
     overrides: Sequence[str], multirun: bool, output: Path, python: str, written_by: Sequence[str], force: bool = False
-) -> BatchScripts:
-    """Write a batch script, and a list with a job per line that the members of its array read.
+) -> None:
+    """Write a batch script, and a list with a job per line that the members of its array read; say how to submit it.
 
     Jobs that need different nodes or devices get a script each.
 
@@ -51,24 +96,25 @@ def write_scripts(
         UserError: A job would be refused, the cluster is not one of Slurm, or a file is there.
     """
     batches, sweep = expand_batches([quote_path(word) for word in overrides], multirun, python, written_by)
+    folder = batches[0].sweep
     texts: dict[Path, str] = {}
     scripts = []
     for number, batch in enumerate(batches, 1):
         path = output.absolute()
         if len(batches) > 1:
             path = path.with_stem(f"{output.stem}-{number}")
-        jobs_file = path.with_suffix(".jobs")
-        texts |= {jobs_file: jobs_text(batch), path: script_text(batch, jobs_file)}
+        texts |= batch_texts(batch, path)
         scripts.append(path)
     existing = [path for path in texts if path.exists()]
     if existing and not force:
         raise UserError(f"{existing[0]} exists: choose another --output, or write over it with --force")
     for path, text in texts.items():
         write_text(path, text)
-    folder = batches[0].sweep
     (folder / "slurm").mkdir(parents=True, exist_ok=True)  # where Slurm's logs go: it makes no folders
     sweeps.write_sweep(folder, sweep)
-    return BatchScripts(len(sweep.jobs), tuple(texts), tuple(scripts), folder)
+    say(f"{len(sweep.jobs)} job{'s' if len(sweep.jobs) > 1 else ''} written", *map(str, texts))
+    say("submit", *(shlex.join(["sbatch", str(path)]) for path in scripts))
+    say("status", shlex.join(["python", "scripts/sweep_status.py", str(folder)]))
 
 
 def expand_batches(
@@ -77,8 +123,7 @@ def expand_batches(
     """Return the jobs of a command line as batches of equal needs, and their sweep; see :func:`write_scripts`."""
     if not any(sweeps.key_of(word) == "cluster" for word in overrides):
         overrides = ["+cluster=slurm", *overrides]
-    needs: list[SlurmConfig] = []
-    commands: list[tuple[str, ...]] = []
+    needs: dict[tuple[str, ...], SlurmConfig] = {}  # of each command
     jobs = []
     with grid(overrides, multirun) as expanded:
         output_dir = Path(expanded.composed.output_dir).absolute()
@@ -89,15 +134,22 @@ def expand_batches(
             cluster = check_cluster(composed.cluster)
             if not isinstance(cluster, SlurmConfig):
                 raise UserError(f"+cluster={cluster.name} is no Slurm: leave it out, or say +cluster=slurm")
-            command = (python, str(ROOT / check_job(words, composed)), *words)
-            if command not in commands:
-                commands.append(command)
-                needs.append(cluster)
+            check_override_order(words)
+            script = "train.py"
+            if "search" in composed:
+                check_space(*take_search(composed))
+                script = "scripts/tune.py"
+            else:
+                check_config(composed)
+            command = (python, str(ROOT / script), *words)
+            if command not in needs:
+                needs[command] = cluster
                 jobs.append(sweeps.job_of(words))
     name = sweeps.sweep_name(overrides)
     folder = sweeps.sweep_folder(output_dir, name, jobs)
+    commands = list(needs)
     batches = []
-    for cluster, places in in_batches(needs):
+    for cluster, places in in_batches(list(needs.values())):
         own = tuple(commands[place] for place in places)
         batches.append(Batch(cluster, own, Path.cwd(), folder, tuple(written_by)))
     return batches, Sweep(name, tuple(jobs), "slurm", tuple(written_by), str(output_dir))

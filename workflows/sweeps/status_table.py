@@ -2,7 +2,7 @@
 
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDE = 130  # characters of a terminal in which figures have columns of their own
+# The states, those that want attention first.
 STYLES = {
-    "running": "cyan",
-    "finished": "green",
-    "waiting": "dim",
-    "preempted": "yellow",
-    "pruned": "yellow",
-    "interrupted": "yellow",
     "failed": "bold red",
     "lost": "bold red",
+    "running": "cyan",
+    "interrupted": "yellow",
+    "preempted": "yellow",
+    "pruned": "yellow",
+    "finished": "green",
+    "waiting": "dim",
 }
-SHOWN_FIRST = ("failed", "lost", "running", "interrupted", "preempted", "pruned", "finished", "waiting")
 SELF_EXPLANATORY = ("experiment", "name", "protocol", ADDRESS)  # keys whose values need no name
 ERROR_LENGTH = 240  # characters of an error's last line
 PROGRESS_COLUMNS = ["stage_name", "stage", "stages", "epoch", "epochs", "step", "steps", "images_seen"]
@@ -66,7 +66,7 @@ def status_report(
     reasons = [_failure(status, keys, bad) for status in statuses if status.is_bad]
     if rows is not None and len(shown) + len(reasons) > rows:
         reasons = reasons[: rows // 4]
-        shown = sorted(shown, key=lambda status: SHOWN_FIRST.index(status.state))
+        shown = sorted(shown, key=lambda status: list(STYLES).index(status.state))
         shown = shown[: rows - len(reasons)]
     parts: list[RenderableType] = [Text(name, style="bold")]
     if shown:
@@ -98,22 +98,17 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
     """Return a row per job with all its facts."""
     import pandas as pd
 
-    keys = distinguishing_keys(statuses)
-    names = short_names(keys)
+    names = short_names(distinguishing_keys(statuses))
     rows = []
     for status in statuses:
-        row: dict[str, Any] = {
-            "job": status.key,
-            **{names[key]: status.overrides.get(key) for key in keys},
-            "state": status.state,
-        }
+        row: dict[str, Any] = {"job": status.key}
+        row |= {name: status.overrides.get(key) for key, name in names.items()}
+        row |= {"state": status.state}
         row |= {name: status.progress.get(name) for name in PROGRESS_COLUMNS}
         row |= {METRIC: status.metric.get("value")}
         row |= {f"{METRIC}_{end}": status.metric.get(end) for end in ("low", "high")}
-        row |= {"seconds": status.seconds, "seconds_left": status.seconds_left}
-        row |= {
-            name: status.record.get(name) or status.progress.get(name) for name in ("host", "slurm_job", "attempts")
-        }
+        row |= {"seconds": status.seconds, "seconds_left": status.seconds_left, "host": status.host}
+        row |= {name: status.record.get(name) or status.progress.get(name) for name in ("slurm_job", "attempts")}
         row |= {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
         rows.append(row)
     # A column with gaps would turn whole numbers into fractions.
@@ -122,11 +117,10 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
 
 def job_name(status: JobStatus, keys: Sequence[str]) -> str:
     """Return a name that tells a job from the others, such as "resnet18, fold 2": see :func:`distinguishing_keys`."""
-    names = short_names(keys)
     parts = []
-    for key in keys:
+    for key, name in short_names(keys).items():
         if key in status.overrides:
-            prefix = "" if key in SELF_EXPLANATORY else f"{names[key]} "
+            prefix = "" if key in SELF_EXPLANATORY else f"{name} "
             parts.append(prefix + status.overrides[key])
     return ", ".join(parts)
 
@@ -146,67 +140,96 @@ def distinguishing_keys(statuses: Sequence[JobStatus]) -> list[str]:
     return keys
 
 
+def draw_table(
+    columns: Mapping[str, Sequence[str | Text]],
+    left: Sequence[str] = (),
+    folded: Sequence[str] = (),
+    min_width: int | None = None,
+) -> Table:
+    """Lay out a table.
+
+    Args:
+        columns: The cells of each column, by its heading.
+        left: Columns that are aligned to the left; the others have figures.
+        folded: Columns that are folded where the terminal is narrow.
+        min_width: Of the folded ones.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        is_folded = name in folded
+        justify: Any = "left" if name in left else "right"
+        width = min_width if is_folded else None
+        table.add_column(name, overflow="fold", justify=justify, no_wrap=not is_folded, min_width=width)
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*[Text(cell) if isinstance(cell, str) else cell for cell in cells])
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the units of a person: "40 s", "12 min", "3 h 05 min", "2 d 4 h"."""
+    if round(seconds) < 60:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _table(statuses: Sequence[JobStatus], keys: Sequence[str], width: int) -> Table:
+    names = short_names(keys)
+    columns: dict[str, list[str | Text]] = {}
+    for key, name in names.items():
+        columns[name] = [status.overrides.get(key, "-") for status in statuses]
+    widths = [max(map(len, [name, *map(str, cells)])) for name, cells in columns.items()]
+    columns["state"] = [Text(status.state, style=STYLES.get(status.state, "")) for status in statuses]
+    texts = {
+        "progress": [_progress(status) for status in statuses],
+        "best so far": [_best(status) for status in statuses],
+        METRIC: [_result(status) for status in statuses],
+        "time": [_time(status) for status in statuses],
+        "where": [_where(status) for status in statuses],
+    }
+    if width < WIDE:
+        figures = zip(texts["progress"], texts.pop("best so far"), texts.pop(METRIC), strict=True)
+        texts["progress"] = [_joined(*parts) for parts in figures]
+        del texts["where"]
+    for name, cells in texts.items():
+        if any(cells):
+            columns[name] = list(cells)
+    folded = ["progress", "where"]
+    if sum(widths) + 2 * len(keys) >= 0.6 * width:  # the end of a name tells it apart: where there is room, whole
+        folded += names.values()
+    return draw_table(columns, left=[*names.values(), "state", "progress", "where"], folded=folded)
+
+
 def _summary(statuses: Sequence[JobStatus], width: int) -> list[RenderableType]:
     """The counts, the share that is done, and the time that is left."""
     counts = Text(f"{len(statuses)} jobs: ")
-    for place, (state, count) in enumerate(count_states(statuses).items()):
-        counts.append(", " if place else "").append(f"{count} {state}", style=STYLES.get(state, ""))
+    states = [Text(f"{count} {state}", style=STYLES.get(state, "")) for state, count in count_states(statuses).items()]
     share = share_done(statuses)
     line = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=1.0, completed=share, width=max(10, min(40, width // 3)))
     line.add_row(bar, f"{100 * share:.0f} %", _describe_time_left(statuses))
-    return [counts, line]
+    return [counts + Text(", ").join(states), line]
 
 
-def _table(statuses: Sequence[JobStatus], keys: Sequence[str], width: int) -> Table:
-    columns: dict[str, Callable[[JobStatus], str]] = {"progress": _wide_progress, "best so far": _best, METRIC: _result}
-    if width < WIDE:
-        columns = {"progress": _narrow_progress}
-    columns |= {"time": _time}
-    if width >= WIDE:
-        columns |= {"where": _where}
-    names = short_names(keys)
-    longest = [max(len(names[key]), *(len(status.overrides.get(key, "-")) for status in statuses)) for key in keys]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for key in keys:  # the end of a name tells it apart: where there is room, sentences are folded instead
-        table.add_column(names[key], overflow="fold", no_wrap=sum(longest) + 2 * len(keys) < 0.6 * width)
-    table.add_column("state", no_wrap=True)
-    cells = {}
-    for name, describe in columns.items():
-        texts = [describe(status) for status in statuses]
-        if any(texts):
-            cells[name] = texts
-            is_figure = name in ("best so far", METRIC, "time")
-            table.add_column(name, overflow="fold", no_wrap=is_figure, justify="right" if is_figure else "left")
-    for place, status in enumerate(statuses):
-        own = [Text(status.overrides.get(key, "-")) for key in keys]
-        state = Text(status.state, style=STYLES.get(status.state, ""))
-        table.add_row(*own, state, *[Text(texts[place]) for texts in cells.values()])
-    return table
-
-
-def _joined(*parts: str | None) -> str:
-    return ", ".join(part for part in parts if part)
-
-
-def _narrow_progress(status: JobStatus) -> str:
-    return _joined(_wide_progress(status), _best(status), _result(status))
-
-
-def _wide_progress(status: JobStatus) -> str:
-    """How far the training is or was, and what comes next."""
-    if status.state in ("finished", "failed"):
-        return ""
-    if status.state == "running":
-        progress = _epoch(status) or "preparing"
-        if status.note == SILENT:
-            progress += f", {_silence(status)}"
-        return progress
-    if status.state == "preempted":
-        return _joined(status.note, _epoch(status), "goes on by itself")
-    if status.state == "lost":  # the note is below the table
-        return _epoch(status)
-    return _joined(status.note, _epoch(status))
+def _describe_time_left(statuses: Sequence[JobStatus]) -> str:
+    left = time_left(statuses)
+    counts = count_states(statuses)
+    running = counts.get("running", 0)
+    bad = counts.get("failed", 0) + counts.get("lost", 0)
+    if left is None and not running:
+        return "nothing runs at the moment"
+    if left is None:
+        return "time left unknown"
+    if left == 0.0 and bad:
+        return f"nothing is left to run; {bad} did not end well"
+    if left == 0.0:
+        return "all is done"
+    return f"about {duration(left)} left at most, {running} at a time"
 
 
 def _failure(status: JobStatus, keys: Sequence[str], whole: bool) -> Text:
@@ -214,11 +237,26 @@ def _failure(status: JobStatus, keys: Sequence[str], whole: bool) -> Text:
     if status.state == "failed":
         reason = (status.error or "no error was recorded").strip()
         if not whole:
-            reason = reason.splitlines()[-1].strip()
-            reason = textwrap.shorten(reason, ERROR_LENGTH, placeholder="...")
+            reason = textwrap.shorten(reason.splitlines()[-1], ERROR_LENGTH, placeholder="...")
     else:
         reason = _joined(status.note, _silence(status))
     return Text.assemble((f"{status.state}: {job_name(status, keys)}: ", STYLES[status.state]), reason)
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _progress(status: JobStatus) -> str:
+    """How far the training is or was, and what comes next."""
+    if status.state in ("finished", "failed"):
+        return ""
+    if status.state == "running":
+        silence = _silence(status) if status.note == SILENT else None
+        return _joined(_epoch(status) or "preparing", silence)
+    if status.state == "lost":  # the note is below the table
+        return _epoch(status)
+    return _joined(status.note, _epoch(status), "goes on by itself" if status.state == "preempted" else None)
 
 
 def _epoch(status: JobStatus) -> str:
@@ -238,14 +276,10 @@ def _silence(status: JobStatus) -> str:
     if status.last_change is None:
         return "no sign of life"
     silence = time.time() - status.last_change
-    clock = "%H:%M"
-    if silence > 20 * 3600:
-        clock = "%Y-%m-%d %H:%M"
+    clock = "%Y-%m-%d %H:%M" if silence > 20 * 3600 else "%H:%M"
     since = datetime.fromtimestamp(status.last_change).strftime(clock)
     text = f"no sign of life since {since} ({duration(silence)})"
-    if status.host:
-        text += f" on {status.host}"
-    return text
+    return f"{text} on {status.host}" if status.host else text
 
 
 def _best(status: JobStatus) -> str:
@@ -273,38 +307,7 @@ def _time(status: JobStatus) -> str:
 
 
 def _where(status: JobStatus) -> str:
-    parts = [status.host or ""]
-    if status.record.get("slurm_job"):
-        parts.append(f"job {status.record['slurm_job']}")
-    if status.record.get("attempts", 1) > 1:
-        parts.append(f"try {status.record['attempts']}")
-    return " ".join(parts).strip()
-
-
-def _describe_time_left(statuses: Sequence[JobStatus]) -> str:
-    left = time_left(statuses)
-    counts = count_states(statuses)
-    running = counts.get("running", 0)
-    bad = counts.get("failed", 0) + counts.get("lost", 0)
-    if left is None and not running:
-        return "nothing runs at the moment"
-    if left is None:
-        return "time left unknown"
-    if left == 0.0 and bad:
-        return f"nothing is left to run; {bad} did not end well"
-    if left == 0.0:
-        return "all is done"
-    return f"about {duration(left)} left at most, {running} at a time"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the units of a person: "40 s", "12 min", "3 h 05 min", "2 d 4 h"."""
-    if round(seconds) < 60:
-        return f"{round(seconds)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {rest:02d} min"
-    return f"{hours // 24} d {hours % 24} h"
+    job = status.record.get("slurm_job")
+    attempts = status.record.get("attempts", 1)
+    parts = [status.host, f"job {job}" if job else None, f"try {attempts}" if attempts > 1 else None]
+    return " ".join(part for part in parts if part)

@@ -11,7 +11,7 @@ from common.paths import ROOT
 from common.sweeps.jobs import command_line
 from lightning_modules.build import build_classifier
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
-from workflows.sweeps.grid import grid
+from workflows.sweeps.sbatch import grid
 
 NAMES = sorted(path.stem for path in (ROOT / "conf" / "sweep").glob("*.yaml"))
 # Experiments, and in how many variants each of them runs.
