@@ -1,18 +1,72 @@
 """Where images come from: one small module per source, with its settings and a function that lists what is on disk."""
 
 import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from common.config.compose import typed_section
 from common.config.data import SourceConfig
 from common.config.defaults import group_defaults
+from common.errors import UserError
+from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import Listing, Manifest
 from datamodules.manifest.scan import scan_listing
-from datamodules.sources import _registry
-from datamodules.sources._registry import SOURCES, Source, SourceContext
+from datamodules.sources._files import lone_folder
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source is given beside its own settings.
+
+    Attributes:
+        data_dir: The folder of the images, a zip already unpacked; None where none is named.
+        cache_dir: Where drawn, unpacked and converted images are kept.
+        progress: Whether progress bars may be shown.
+    """
+
+    data_dir: str | None
+    cache_dir: Path
+    progress: bool = True
+
+
+Lister = Callable[[Any, SourceContext], Listing]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source.
+
+    Attributes:
+        config: Its settings; their key ``source`` is its name.
+        list_images: Lists the images without opening them.
+        reads_data_dir: Whether it reads ``data_dir``; a drawn source does not.
+        finds_folders: Whether it finds its folders by their names wherever they lie in ``data_dir``.
+        home: Where the published set can be had.
+    """
+
+    config: type[SourceConfig]
+    list_images: Lister
+    reads_data_dir: bool = True
+    finds_folders: bool = False
+    home: str | None = None
+
+
+_SOURCES: dict[str, Source] = {}
+
+
+def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Lister]:
+    """Register a function that lists the images of the source with these settings; ``facts`` as in `Source`."""
+
+    def register(lister: Lister) -> Lister:
+        (name,) = get_args(config.model_fields["source"].annotation)
+        _SOURCES[name] = Source(config, lister, **facts)
+        return lister
+
+    return register
 
 
 @cache
@@ -21,7 +75,7 @@ def sources() -> dict[str, Source]:
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
             import_module(f"{__name__}.{module.name}")
-    return SOURCES
+    return _SOURCES
 
 
 def source_models() -> dict[str, type[SourceConfig]]:
@@ -62,6 +116,26 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
 
 def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Listing:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
-    sources()
-    place = None if data_dir is None else str(data_dir)
-    return _registry.list_images(data, SourceContext(place, Path(cache_dir), progress))
+    entry = sources()[data.source]
+    context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)
+    if entry.reads_data_dir:
+        context = replace(context, data_dir=_unpacked(data, entry, context))
+    return entry.list_images(data, context)
+
+
+def _unpacked(data: SourceConfig, entry: Source, context: SourceContext) -> str | None:
+    """The data folder; of a zip the folder it is unpacked to, or the lone folder that everything in it lies in."""
+    data_dir = context.data_dir
+    if getattr(data, "download", False) and data_dir:
+        place = Path(data_dir).expanduser()
+        if place.is_file() or (place.suffix.lower() == ".zip" and not place.is_dir()):
+            remedy = "name one, or data.download=false"
+            raise UserError(f"data.download=true needs a folder, not data_dir={data_dir}: {remedy}")
+    resolved = resolve_data_dir(data_dir, context.cache_dir, context.progress)
+    if resolved is None or resolved == data_dir or entry.finds_folders:
+        return resolved
+    root = Path(resolved)
+    table = getattr(data, "file", None)
+    while (inner := lone_folder(root)) is not None and not (table and (root / table).is_file()):
+        root = inner
+    return str(root)

@@ -1,14 +1,22 @@
-"""What the sources share: finding folders and image files, always in the same order."""
+"""What the sources share: folders, image files and tables, always in the same order, and images written once."""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from common.config.data import SourceConfig
 from common.config.rules import DATA_DIR_HINT
 from common.errors import UserError
 from datamodules.io.decode import SUFFIXES
-from datamodules.manifest.manifest import natural_key
+from datamodules.io.progress import threaded
+from datamodules.io.whole_folder import whole_folder
+from datamodules.manifest.manifest import Record, natural_key
 
 
 def require_data_dir(data_dir: str | None) -> Path:
@@ -20,22 +28,24 @@ def require_data_dir(data_dir: str | None) -> Path:
     if data_dir is None:
         raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
     root = Path(data_dir).expanduser()
-    if not root.is_dir():
-        raise UserError(
-            f"data folder {root} is {'no folder and no zip' if root.exists() else 'missing'}: {DATA_DIR_HINT}"
-        )
-    if not any(root.iterdir()):
-        raise UserError(f"data folder {root} is empty: {DATA_DIR_HINT}")
-    return root
+    if not root.exists():
+        problem = "missing"
+    elif not root.is_dir():
+        problem = "no folder and no zip"
+    elif not any(root.iterdir()):
+        problem = "empty"
+    else:
+        return root
+    raise UserError(f"data folder {root} is {problem}: {DATA_DIR_HINT}")
 
 
 def image_files(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and below it, in natural order; hidden files and folders are passed over."""
-    found = []
+    files = []
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not _is_hidden(name)]
-        found += [Path(place, name) for name in names if is_image(name)]
-    return sorted(found, key=lambda path: natural_key(path.as_posix()))
+        files += [Path(place, name) for name in names if is_image(name)]
+    return sorted(files, key=lambda path: natural_key(path.as_posix()))
 
 
 def is_image(name: str) -> bool:
@@ -45,48 +55,36 @@ def is_image(name: str) -> bool:
 
 def sub_folders(folder: Path) -> list[Path]:
     """Return the folders directly in ``folder``, in natural order, without hidden ones."""
-    found = [entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)]
-    return sorted(found, key=lambda path: natural_key(path.name))
+    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)]
+    return sorted(folders, key=lambda path: natural_key(path.name))
 
 
-def compile_group(expression: str | None, key: str, what: str) -> re.Pattern[str] | None:
-    """Return the regular expression that finds something in a file's name; None where there is none.
+def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path], str | None]:
+    """Return a function that finds something in a file's name; without an expression it returns None.
 
     Args:
-        expression: As the user wrote it.
+        expression: A regular expression as the user wrote it: its group called ``what``, or else the first, counts.
         key: The key that it is the value of, e.g. "data.subject_regex".
-        what: What it finds: the name of its group.
+        what: What it finds, e.g. "subject".
 
     Raises:
-        UserError: It is no regular expression, or has no group.
+        UserError: It is no regular expression, or has no group; the function raises where it finds nothing.
     """
-    if expression is None:
-        return None
     try:
-        pattern = re.compile(expression)
+        pattern = re.compile(expression or "()")
     except re.error as error:
         raise UserError(f"{key}={expression} is no regular expression: {error}") from error
     if pattern.groups == 0:
         raise UserError(f"{key}={expression} has no group: put the {what}'s part in (?P<{what}>...)")
-    return pattern
 
+    def parse(path: Path) -> str | None:
+        match = pattern.search(path.name)
+        text = match and match.group(what if what in pattern.groupindex else 1)
+        if expression is not None and not text:
+            raise UserError(f"{path}: no {what} found by {key}={expression}: mend the expression")
+        return text or None
 
-def group_in_name(path: Path, pattern: re.Pattern[str], key: str, what: str) -> str:
-    """Return what the group called ``what``, or else the first group, finds in the file's name.
-
-    Raises:
-        UserError: It finds nothing there.
-    """
-    match = pattern.search(path.name)
-    found = match and match.group(what if what in pattern.groupindex else 1)
-    if not found:
-        raise UserError(f"{path}: no {what} found by {key}={pattern.pattern}: mend the expression")
-    return found
-
-
-def find_folders(root: Path, name: str, depth: int) -> list[Path]:
-    """Return the folders called ``name`` at most ``depth`` levels below ``root``, ``root`` itself included."""
-    return [folder for folder in _folders(root, depth) if folder.name == name]
+    return parse
 
 
 def hint_at_archives(root: Path) -> str:
@@ -108,11 +106,101 @@ def lone_folder(root: Path) -> Path | None:
     return None
 
 
-def _folders(root: Path, depth: int) -> Iterator[Path]:
-    yield root
-    if depth > 0:
-        for folder in sub_folders(root):
-            yield from _folders(folder, depth - 1)
+def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
+    """Read a CSV file with a row per image.
+
+    Args:
+        file: The table.
+        root: The data folder.
+        data: Settings whose keys ``<role>_column`` name columns, or are None.
+        optional: The name of a column that may be missing.
+
+    Returns:
+        ``image_id`` (the path as the table writes it), ``path`` (below ``root``) and a column of text for each role
+        that has one, empty where unknown. The index counts rows as a spreadsheet does: the header is row 1.
+
+    Raises:
+        UserError: The file cannot be read, has no rows or lacks a column; or a path is empty, given twice, missing on
+            disk or outside ``root``.
+    """
+    try:
+        # As text: a class called "01", "NA" or "None" stays what it is.
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
+    except (ValueError, OSError) as error:  # pandas' parser errors and decoding errors are ValueErrors
+        raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
+    table.index += 2  # the index counts blank lines too
+    table = table.apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        raise UserError(f"{file} has no rows: it needs one per image")
+    columns = {}
+    for key, column in data.model_dump().items():
+        if not key.endswith("_column") or column is None:
+            continue
+        if column in table.columns:
+            columns[key.removesuffix("_column")] = table[column]
+        elif column != optional:
+            raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
+    paths = _paths_below(root, file, columns["path"])
+    return pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
+
+
+def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
+    rows: dict[str, object] = {}
+    # With os.path: tens of thousands of Paths take as long as half of the other checks before a training.
+    base = os.path.join(os.path.abspath(root), "")  # noqa: PTH100, PTH118 (Path.resolve would follow links)
+    folder = os.path.abspath(file.parent)  # noqa: PTH100
+    for row, name in names.items():
+        path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+        if not name:
+            problem = "the path is empty"
+        elif path in rows:
+            problem = f"{name} is in row {rows[path]} already: keep one of the two rows"
+        elif not os.path.isfile(path):  # noqa: PTH113
+            problem = f"no file {path} (paths are relative to the table's folder)"
+        elif not path.startswith(base):
+            problem = f"{path} lies outside {root}: set data_dir to a folder that holds all images"
+        else:
+            rows[path] = row
+            continue
+        raise UserError(f"{file}, row {row}: {problem}")
+    return [path.removeprefix(base).replace(os.sep, "/") for path in rows]
+
+
+def to_records(table: pd.DataFrame) -> tuple[Record, ...]:
+    """Return a record per row; columns are fields of `Record`, and what is empty or has no column becomes None."""
+    fields = table.reindex(columns=list(Record._fields)).astype(object)
+    fields = fields.where(fields.notna() & (fields != ""), None)
+    return tuple(map(Record._make, fields.itertuples(index=False, name=None)))
+
+
+def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndarray], progress: bool) -> None:
+    """Write images as PNG (lossless) into ``folder``, unless all are there: whole or absent.
+
+    They are written beside their place under a lock, and renamed.
+
+    Args:
+        folder: The folder to make; its name must change with its content.
+        paths: Where each image goes below it, POSIX, ending in ".png".
+        draw: Returns an image by its number: a uint8 array of shape (H, W) or, as RGB, (H, W, 3).
+        progress: Whether a progress bar may be shown.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f"{folder.name}.lock"):
+        if all(os.path.isfile(f"{folder}/{path}") for path in paths):  # noqa: PTH113 (as above)
+            return
+        with whole_folder(folder) as beside:
+            for parent in {Path(path).parent for path in paths}:
+                (beside / parent).mkdir(parents=True)
+
+            def write(number: int) -> None:
+                image = draw(number)
+                # OpenCV keeps blue first.
+                if not cv2.imwrite(f"{beside}/{paths[number]}", image if image.ndim == 2 else image[..., ::-1]):
+                    raise OSError(f"cannot write {folder / paths[number]}")
+
+            for _ in threaded(write, range(len(paths)), len(paths), f"writing {len(paths):,} images as PNG", progress):
+                pass
 
 
 def _is_hidden(name: str) -> bool:

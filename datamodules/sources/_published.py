@@ -1,75 +1,104 @@
-"""One way to let torchvision download a data set: a failure becomes one line that says what to bring."""
+"""Published data sets: downloaded by torchvision, written from arrays to files, and compared with the whole set."""
 
 import http.client
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+
+import numpy as np
 
 from common.errors import UserError
-from datamodules.sources._files import require_data_dir
+from datamodules.manifest.manifest import Listing, Record
+from datamodules.sources import SourceContext
+from datamodules.sources._files import require_data_dir, write_once
 
 TIMEOUT_SECONDS = 30.0  # torchvision sets none, and would wait for ever on a network that answers nothing
-Found = TypeVar("Found")
 
 
-def download(data_dir: str | None, find: Callable[[Path], Found], fetch: Callable[[Path], object], what: str) -> Path:
-    """Return the data folder, after downloading into it what is not there yet.
+def download(data_dir: str | None, find: Callable[[Path], object], data_set: str, files: str) -> Path:
+    """Return the data folder, after torchvision has downloaded into it what is not there yet.
 
     Args:
         data_dir: The folder; it is made where it is missing, and then removed if the download fails.
         find: Raises a UserError where the files are not in the folder.
-        fetch: Downloads into the folder.
-        what: The data set, and the files to bring by hand where the download fails.
+        data_set: The class in ``torchvision.datasets``.
+        files: The data set, and the files to bring by hand where the download fails.
 
     Raises:
-        UserError: No folder is named, or the download does not succeed.
+        UserError: No folder is named, or the download does not succeed: one line that says what to bring.
     """
     root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
-    made = not root.exists()
+    is_new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
         find(root)
+        return root
     except UserError:
-        try:
-            _fetch(root, fetch, what)
-            find(root)
-        except UserError:
-            if made:
-                shutil.rmtree(root, ignore_errors=True)
-            raise
-    return root
+        pass
+    from torchvision import datasets
 
-
-def _fetch(root: Path, fetch: Callable[[Path], object], what: str) -> None:
-    before = socket.getdefaulttimeout()
+    timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
-        fetch(root)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
+        getattr(datasets, data_set)(str(root), download=True)
+        find(root)
+        return root
+    except (UserError, OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors
+        if is_new:
+            shutil.rmtree(root, ignore_errors=True)
+        if isinstance(error, UserError):
+            raise
         cause = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"the download failed ({cause}): bring {what} to {root} by hand") from error
+        raise UserError(f"the download failed ({cause}): bring {files} to {root} by hand") from error
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(timeout)
 
 
-def completeness(counts: dict[str, int], published: dict[str, int]) -> tuple[str, ...]:
-    """Return a sentence for each part of a data set: complete, or how much of it there is.
+def list_arrays(
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    classes: tuple[str, ...],
+    published: Mapping[str, int],
+    folder: Path,
+    context: SourceContext,
+) -> Listing:
+    """Write the images of a data set that comes as arrays, once, and list them: all else reads image files.
 
     Args:
-        counts: How many images each part has here.
-        published: How many each part has in the whole set.
+        parts: Images, uint8 (N, H, W) or (N, H, W, 3), and labels, (N,), of "train" and "test".
+        classes: Names of the labels.
+        published: The number of images in each part of the whole set.
+        folder: ``<cache_dir>/<source>/<hash>``; the files in it are ``<part>/<class>/<number>.png``.
+        context: Where the cache is.
     """
-    sentences = []
-    for part, whole in published.items():
-        count = counts.get(part, 0)
-        if count == whole:
-            sentences.append(f"complete: {whole:,} {part} images")
-        else:
-            kind = "partial" if count < whole else "not the published set"
-            sentences.append(f"{kind}: {count:,} of {whole:,} {part} images")
-    return tuple(sentences)
+    records = []
+    images: list[np.ndarray] = []
+    for part, (images_of_part, labels) in parts.items():
+        images += list(images_of_part)
+        for number, label in enumerate(labels):
+            path = f"{part}/{classes[label]}/{number:05d}.png"
+            records.append(Record(path, path, classes[label], None, "test" if part == "test" else None))
+    write_once(folder, [record.path for record in records], images.__getitem__, context.progress)
+    notes = []
+    for part, (_, labels) in parts.items():
+        notes.append(completeness(part, {part: len(labels)}, {part: published[part]}))
+    return Listing(tuple(records), folder, classes, None, folder.parent.name, tuple(notes))
+
+
+def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> str:
+    """Return a sentence that tells whether a part of a data set is complete, or how much of it there is.
+
+    Args:
+        title: The part's name.
+        counts: How many images there are, by class or the like.
+        published: How many there are in the whole set, likewise.
+    """
+    whole = sum(published.values())
+    if counts == published:
+        return f"complete: {whole:,} {title} images"
+    is_partial = all(count <= published.get(key, 0) for key, count in counts.items())
+    kind = "partial" if is_partial else "not the published set"
+    return f"{kind}: {sum(counts.values()):,} of {whole:,} {title} images"
 
 
 def is_incomplete(note: str) -> bool:

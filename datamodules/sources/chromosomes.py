@@ -9,19 +9,19 @@ import pandas as pd
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
+from common.karyotype import CHROMOSOMES
 from datamodules.manifest.manifest import Listing, Record
+from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
-    compile_group,
-    group_in_name,
     hint_at_archives,
     image_files,
+    name_parser,
+    read_table,
     require_data_dir,
     sub_folders,
+    to_records,
 )
-from datamodules.sources._registry import SourceContext, source
-from datamodules.sources._tables import image_places, read_table
 
-CLASSES = (*(str(number) for number in range(1, 23)), "X", "Y")
 CASES = "case_id"  # the usual column of data.subject_column
 _NUMBERED = {"23": "X", "24": "Y"}
 
@@ -55,13 +55,23 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Listing
             has no cell, or cells of two cases bear one name; the data folder is missing or empty; a class has no image.
     """
     root = require_data_dir(context.data_dir)
-    records = _from_folders(data, root) if data.file is None else _from_table(data, root)
-    present = {record.label for record in records}
-    absent = [name for name in CLASSES if name not in present]
+    if data.file is None:
+        table = _read_folders(data, root)
+    else:
+        table = _read_labels(data, root, root / data.file)
+    absent = [name for name in CHROMOSOMES if name not in set(table["label"])]
     if absent:
         raise UserError(f"{root} has no chromosome of class {', '.join(absent)}: all 24 classes are needed")
-    _check_cells(records, root)
-    return Listing(tuple(records), root, CLASSES, None, "chromosomes", _notes(records))
+    # Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up.
+    known = table[table["cell"].notna() & (table["subject"] != "")]
+    first = known.drop_duplicates("cell").set_index("cell")
+    mixed = known[known["subject"] != known["cell"].map(first["subject"])]
+    if len(mixed):
+        cell, subject, path = mixed[["cell", "subject", "path"]].iloc[0]
+        one = f"{first['subject'][cell]} ({first['path'][cell]})"
+        remedy = "give each cell a name that no other case uses, e.g. <case>.<cell>"
+        raise UserError(f"{root}: cell {cell} is of {one} and of {subject} ({path}): {remedy}")
+    return Listing(to_records(table), root, CHROMOSOMES, None, data.source, (_note(table),))
 
 
 def class_of(text: str) -> str | None:
@@ -70,57 +80,34 @@ def class_of(text: str) -> str | None:
     if name.isdecimal():
         name = name.lstrip("0")
     name = _NUMBERED.get(name, name)
-    if name in CLASSES:
-        return name
-    return None
+    return name if name in CHROMOSOMES else None
 
 
-def _from_table(data: ChromosomesConfig, root: Path) -> list[Record]:
+def _read_labels(data: ChromosomesConfig, root: Path, file: Path) -> pd.DataFrame:
     if data.cell_regex is not None:
         raise UserError("data.cell_regex counts with data.file=null alone, a table names its cells: leave it out")
-    file = root / str(data.file)
     if not file.is_file():
         remedy = "set data.file, or data.file=null for one folder per class"
         raise UserError(f"no table {file}{hint_at_archives(root)}: {remedy}")
-    table = read_table(file)
-    for key in ("path_column", "label_column", "cell_column", "subject_column"):
-        column = getattr(data, key)
-        # The usual column of cases may be missing, as the notes then say; one that the user names may not.
-        optional = key == "subject_column" and column == CASES
-        if column is not None and column not in table.columns and not optional:
-            raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
-    places = image_places(table[data.path_column], file, root)
-    cells = _cells(data, table, file)
-    known = data.subject_column in table.columns
-    if known:
-        subjects = [value or None for value in table[data.subject_column]]
-    else:
-        subjects = cells
-    labels = [_label(text, f"{file}, row {index + 2}") for index, text in table[data.label_column].items()]
-    names = table[data.path_column]
-    rows = zip(names, places, labels, subjects, cells, strict=True)
-    return [Record(name, place, label, subject, None, cell) for name, place, label, subject, cell in rows]
-
-
-def _cells(data: ChromosomesConfig, table: pd.DataFrame, file: Path) -> list[str | None]:
-    if data.cell_column is None:
-        return [None] * len(table)
-    for index, cell in table[data.cell_column].items():
-        if not cell:
+    # The usual column of cases may be missing, as the note then says; one that the user names may not.
+    table = read_table(file, root, data, optional=CASES)
+    if "cell" not in table:
+        table["cell"] = None
+    if "subject" not in table:
+        table["subject"] = table["cell"]
+    for row, cell in table["cell"].items():
+        if cell == "":
             remedy = "name the cell, or set data.cell_column=null to do without cells"
-            raise UserError(f"{file}, row {int(index) + 2}: the chromosome has no {data.cell_column}: {remedy}")
-    return list(table[data.cell_column])
+            raise UserError(f"{file}, row {row}: the chromosome has no {data.cell_column}: {remedy}")
+    for row, text in table["label"].items():
+        if class_of(text) is None:
+            label = text or "(empty)"
+            raise UserError(f"{file}, row {row}: class {label} is none of 1 to 24 (23 = X, 24 = Y), X and Y")
+    return table.assign(label=table["label"].map(class_of))
 
 
-def _label(text: str, where: str) -> str:
-    label = class_of(text)
-    if label is None:
-        raise UserError(f"{where}: class {text or '(empty)'} is none of 1 to 24 (23 = X, 24 = Y), X and Y")
-    return label
-
-
-def _from_folders(data: ChromosomesConfig, root: Path) -> list[Record]:
-    pattern = compile_group(data.cell_regex, "data.cell_regex", "cell")
+def _read_folders(data: ChromosomesConfig, root: Path) -> pd.DataFrame:
+    parse_cell = name_parser(data.cell_regex, "data.cell_regex", "cell")
     folders = sub_folders(root)
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: one per class, 1 to 22, X and Y")
@@ -131,31 +118,16 @@ def _from_folders(data: ChromosomesConfig, root: Path) -> list[Record]:
             raise UserError(f"{folder}: an unknown class; folders are named 1 to 22, X and Y (or 23 and 24)")
         for path in image_files(folder):
             below = path.relative_to(root).as_posix()
-            if pattern is None:
-                cell = None
-            else:
-                cell = group_in_name(path, pattern, "data.cell_regex", "cell")
+            cell = parse_cell(path)
             records.append(Record(below, below, label, cell, None, cell))
-    return records
+    return pd.DataFrame(records, columns=list(Record._fields))
 
 
-def _check_cells(records: list[Record], root: Path) -> None:
-    """Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up."""
-    first: dict[str, Record] = {}
-    for record in records:
-        if record.cell is None or record.subject is None:
-            continue
-        other = first.setdefault(record.cell, record)
-        if other.subject != record.subject:
-            found = f"cell {record.cell} is of {other.subject} ({other.path}) and of {record.subject} ({record.path})"
-            raise UserError(f"{root}: {found}: give each cell a name that no other case uses, e.g. <case>.<cell>")
-
-
-def _notes(records: list[Record]) -> tuple[str, ...]:
-    cells = {record.cell for record in records}
-    if cells == {None}:
-        return ("the cells are not known: no split by cell, no assignment (data.cell_column, data.cell_regex)",)
-    counted = f"{len(records):,} chromosomes of {len(cells):,} cells"
-    if all(record.subject == record.cell for record in records):
-        return (f"{counted}; cases are not known: each cell counts as a subject of its own (data.subject_column)",)
-    return (f"{counted} and {len({record.subject for record in records} - {None}):,} subjects",)
+def _note(table: pd.DataFrame) -> str:
+    cells = table["cell"].nunique()
+    if not cells:
+        return "the cells are not known: no split by cell, no assignment (data.cell_column, data.cell_regex)"
+    counted = f"{len(table):,} chromosomes of {cells:,} cells"
+    if (table["subject"] == table["cell"]).all():
+        return f"{counted}; cases are not known: each cell counts as a subject of its own (data.subject_column)"
+    return f"{counted} and {table['subject'].replace('', pd.NA).nunique():,} subjects"

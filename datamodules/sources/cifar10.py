@@ -2,19 +2,17 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
 
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record
-from datamodules.sources._arrays import write_once
+from datamodules.sources import SourceContext, source
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
-from datamodules.sources._published import completeness, download
-from datamodules.sources._registry import SourceContext, source
-
-if TYPE_CHECKING:
-    from torchvision.datasets import CIFAR10
+from datamodules.sources._published import completeness, download, list_arrays
 
 HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -43,85 +41,61 @@ def list_cifar10(data: Cifar10Config, context: SourceContext) -> Listing:
         UserError: The folder is missing, holds neither, a batch is missing or damaged, a class folder is not known or
             missing, or the download does not succeed.
     """
-    root = _download(context.data_dir) if data.download else require_data_dir(context.data_dir)
-    tree = _tree(root)
-    if tree is not None:
-        return _list_tree(tree)
-    return _list_batches(find_batches(root), context.cache_dir, context.progress)
-
-
-def find_batches(root: Path) -> Path:
-    """Return the folder that ``cifar-10-batches-py`` lies in.
-
-    Raises:
-        UserError: It is nowhere in ``root``, or one of its files is missing or not the published one.
-    """
+    if data.download:
+        root = download(context.data_dir, _find, "CIFAR10", f"CIFAR-10 ({BATCHES})")
+    else:
+        root = require_data_dir(context.data_dir)
+    place, is_tree = _find(root)
+    if is_tree:
+        return _list_tree(place)
     from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity
 
+    key = hashlib.sha256(f"cifar10 {CIFAR10_VERSION}".encode())
+    parts = {}
+    for part in PUBLISHED:
+        batches = CIFAR10(str(place), train=part == "train")
+        key.update(batches.data.tobytes() + bytes(batches.targets))
+        parts[part] = (batches.data, np.array(batches.targets))
+    folder = context.cache_dir / data.source / key.hexdigest()[:16]
+    return list_arrays(parts, CLASSES, PUBLISHED, folder, context)
+
+
+def _find(root: Path) -> tuple[Path, bool]:
+    """Find the folder of the tree or of the batches, and tell whether it is a tree."""
+    for place in (root, root / "cifar10"):
+        if (place / "train").is_dir() and (place / "test").is_dir():
+            return place, True
     folder = root if root.name == BATCHES else root / BATCHES
     if not folder.is_dir():
         remedy = f"bring {BATCHES}, or train/<class>/ and test/<class>/, or set data.download=true"
         raise UserError(f"no CIFAR-10 in {root}{hint_at_archives(root)}: {remedy}")
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
     files = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
     wrong = [name for name, md5 in files if not check_integrity(str(folder / name), md5)]
     if wrong:
         raise UserError(f"{folder}: {', '.join(wrong)} missing or not as published: unpack {ARCHIVE} anew")
-    return folder.parent
-
-
-def _tree(root: Path) -> Path | None:
-    places = (root, root / "cifar10")
-    return next((place for place in places if (place / "train").is_dir() and (place / "test").is_dir()), None)
+    return folder.parent, False
 
 
 def _list_tree(root: Path) -> Listing:
     records = []
-    counts = {}
-    for part in PUBLISHED:
+    notes = []
+    for part, whole in PUBLISHED.items():
         folders = {folder.name: folder for folder in sub_folders(root / part)}
+        count = 0
         for name in (*folders, *CLASSES):
             if name not in CLASSES:
                 raise UserError(f"{folders[name]}: no class of CIFAR-10 is called {name}: {', '.join(CLASSES)}")
             if name not in folders:
                 raise UserError(f"{root / part} has no folder {name}: each class of CIFAR-10 needs one")
-        paths = [path for name in CLASSES for path in image_files(folders[name])]
-        counts[part] = len(paths)
-        records += [_record(path.relative_to(root).as_posix(), part) for path in paths]
-    lossy = any(record.path.lower().endswith((".jpg", ".jpeg")) for record in records)
-    notes = (*completeness(counts, PUBLISHED), *(("JPEG: not the published bits",) if lossy else ()))
-    return Listing(tuple(records), root, CLASSES, None, "cifar10", notes)
-
-
-def _record(path: str, part: str) -> Record:
-    label = path.split("/")[1]
-    return Record(path, path, label, None, "test" if part == "test" else None)
-
-
-def _list_batches(root: Path, cache_dir: Path, progress: bool) -> Listing:
-    from torchvision.datasets import CIFAR10
-
-    batches = {part: CIFAR10(str(root), train=part == "train") for part in PUBLISHED}
-    key = hashlib.sha256(f"cifar10 {CIFAR10_VERSION}".encode())
-    for batch in batches.values():
-        key.update(batch.data.tobytes() + bytes(batch.targets))
-    folder = Path(cache_dir) / "cifar10" / key.hexdigest()[:16]
-    paths = {part: _paths(part, batch) for part, batch in batches.items()}
-    write_once(folder, [*paths["train"], *paths["test"]], [*batches["train"].data, *batches["test"].data], progress)
-    records = tuple(_record(path, part) for part in PUBLISHED for path in paths[part])
-    notes = completeness({part: len(paths[part]) for part in PUBLISHED}, PUBLISHED)
-    return Listing(records, folder, CLASSES, None, "cifar10", notes)
-
-
-def _paths(part: str, batch: "CIFAR10") -> list[str]:
-    return [f"{part}/{batch.classes[label]}/{number:05d}.png" for number, label in enumerate(batch.targets)]
-
-
-def _download(data_dir: str | None) -> Path:
-    from torchvision.datasets import CIFAR10
-
-    def find(root: Path) -> None:
-        if _tree(root) is None:
-            find_batches(root)
-
-    return download(data_dir, find, lambda root: CIFAR10(str(root), download=True), f"CIFAR-10 ({BATCHES})")
+        for name in CLASSES:
+            for file in image_files(folders[name]):
+                path = file.relative_to(root).as_posix()
+                records.append(Record(path, path, name, None, "test" if part == "test" else None))
+                count += 1
+        notes.append(completeness(part, {part: count}, {part: whole}))
+    if any(record.path.lower().endswith((".jpg", ".jpeg")) for record in records):
+        notes.append("JPEG: not the published bits")
+    return Listing(tuple(records), root, CLASSES, None, "cifar10", tuple(notes))

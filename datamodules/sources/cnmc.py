@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +12,9 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record, order_classes
-from datamodules.sources._files import find_folders, hint_at_archives, image_files, require_data_dir, sub_folders
-from datamodules.sources._registry import SourceContext, source
+from datamodules.sources import SourceContext, source
+from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
+from datamodules.sources._published import completeness
 
 CLASSES = ("all", "hem")
 TRAINING = "C-NMC_training_data"
@@ -29,25 +29,27 @@ PUBLISHED_FINAL = 2586
 _NAME = re.compile(r"UID_(?P<subject>H?\d+)_(?P<image>\d+)_(?P<cell>\d+)_(?P<label>all|hem)", re.IGNORECASE)
 _FOLD = re.compile(r"fold_\d+")
 _LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
-_DEPTH = 2
 
 
-class CnmcConfig(SourceConfig, defaults="data/cnmc"):
+class _ChallengeConfig(SourceConfig):
+    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
+
+
+class CnmcConfig(_ChallengeConfig, defaults="data/cnmc"):
     """C-NMC 2019 in the challenge's own folders."""
 
     source: Literal["cnmc"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
 
 
-class HemAllConfig(SourceConfig, defaults="data/hem_all"):
-    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies."""
+class HemAllConfig(_ChallengeConfig, defaults="data/hem_all"):
+    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies; that comes later, and depends on the protocol."""
 
     source: Literal["hem_all"]
-    parts: tuple[Literal["training", "prelim", "final"], ...] = FROM_YAML
     images: PositiveInt | None = FROM_YAML
 
 
 @source(CnmcConfig, finds_folders=True, home=HOME)
+@source(HemAllConfig, finds_folders=True, home=HOME)
 def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listing:
     """List the wanted parts of the challenge's data.
 
@@ -62,31 +64,32 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listin
     root = require_data_dir(context.data_dir)
     listers = {"training": _training, "prelim": _prelim, "final": _final}
     records: list[Record] = []
-    notes: list[str] = []
+    notes = []
     for part in data.parts:
-        found = listers[part](root)
-        records += found
-        notes.append(_completeness(part, found))
+        of_part = listers[part](root)
+        records += of_part
+        notes.append(_completeness(part, of_part))
     classes = order_classes(set(CLASSES), data.positive_class)
+    absent = set(CLASSES) - {record.label for record in records}
     # The final test has no labels: it can be predicted, not trained on.
-    for name in CLASSES if set(data.parts) != {"final"} else ():
-        if not any(record.label == name for record in records):
-            raise UserError(f"class {name} has no image in {root} (data.parts={list(data.parts)})")
-    return Listing(tuple(records), root, classes, data.positive_class, "cnmc", tuple(notes))
+    if absent and set(data.parts) != {"final"}:
+        raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
+    return Listing(tuple(records), root, classes, data.positive_class, data.source, tuple(notes))
 
 
 def _training(root: Path) -> list[Record]:
+    training = root if _folds(root) else _one_folder(root, TRAINING)
     records = []
-    for fold in _folds(_one_folder(root, TRAINING)):
+    for fold in _folds(training):
         for path in image_files(fold):
             # An archive may unpack to fold_0/fold_0/all: the nearest folder that names a class counts.
-            above = reversed(path.relative_to(fold).parts[:-1])
-            folder = next((name.lower() for name in above if name.lower() in CLASSES), None)
+            above = [name.lower() for name in path.relative_to(fold).parts[:-1] if name.lower() in CLASSES]
             subject, label = _parse(path.stem, path)
-            if folder is None:
+            if not above:
                 raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
-            if label != folder:
-                raise UserError(f"{path}: the name says class {label}, the folder {folder}: put it in the right folder")
+            if label != above[-1]:
+                remedy = "put it in the right folder"
+                raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
             records.append(Record(path.stem, path.relative_to(root).as_posix(), label, subject, fold.name))
     return records
 
@@ -102,9 +105,8 @@ def _prelim(root: Path) -> list[Record]:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
         subject, label = _parse(row.Patient_ID.removesuffix(".bmp"), table_path)
         if row.labels != {"all": "1", "hem": "0"}[label]:
-            raise UserError(
-                f"{table_path}: {path.name} is labelled {row.labels}, but its Patient_ID is {row.Patient_ID}"
-            )
+            found = f"{path.name} is labelled {row.labels}, but its Patient_ID is {row.Patient_ID}"
+            raise UserError(f"{table_path}: {found}")
         records.append(Record(f"prelim_{path.stem}", path.relative_to(root).as_posix(), label, subject, "prelim"))
     return records
 
@@ -115,9 +117,16 @@ def _final(root: Path) -> list[Record]:
 
 
 def _one_folder(root: Path, name: str) -> Path:
-    if name == TRAINING and _folds(root):
-        return root
-    found = find_folders(root, name, _DEPTH)
+    """The folder of this name: ``root``, or one at most two levels below it."""
+    found = []
+    level = [root]
+    for _ in range(3):
+        below = []
+        for folder in level:
+            if folder.name == name:
+                found.append(folder)
+            below += sub_folders(folder)
+        level = below
     if not found:
         raise UserError(f"no folder {name} in {root}{hint_at_archives(root)}: set data_dir to the folder that holds it")
     if len(found) > 1:
@@ -143,32 +152,25 @@ def _label_table(root: Path) -> tuple[Path, pd.DataFrame]:
 def _parse(name: str, where: Path) -> tuple[str, str]:
     match = _NAME.fullmatch(name)
     if match is None:
-        raise UserError(
-            f"{where}: {name} is not of the form UID_<subject>_<image>_<cell>_<all|hem>: rename or remove it"
-        )
+        form = "UID_<subject>_<image>_<cell>_<all|hem>"
+        raise UserError(f"{where}: {name} is not of the form {form}: rename or remove it")
     return match["subject"].upper(), match["label"].lower()
 
 
 def _completeness(part: str, records: list[Record]) -> str:
-    title = {"training": "training", "prelim": "preliminary test", "final": "final test"}[part]
-    expected: dict[tuple[str | None, str | None], int] = {}
-    if part == "final":
-        expected["final", None] = PUBLISHED_FINAL
-    else:
-        for name, numbers in PUBLISHED.items():
+    published = {"final": PUBLISHED_FINAL}
+    if part != "final":
+        published = {}
+        for name, (leukaemic, healthy) in PUBLISHED.items():
             if (name == "prelim") == (part == "prelim"):
-                expected |= {(name, label): number for label, number in zip(CLASSES, numbers, strict=True)}
-    counts = Counter((record.part, record.label) for record in records)
-    total = sum(expected.values())
-    if counts == expected:
-        return f"complete: {total:,} {title} images"
-    is_partial = all(counts[key] <= expected.get(key, 0) for key in counts)
-    kind = "partial" if is_partial else "not the published set"
-    details = [f"{key[0]} {counts[key]:,}/{number:,} {(key[1] or '').upper()}" for key, number in expected.items()]
-    return f"{kind}: {len(records):,} of {total:,} {title} images ({', '.join(map(str.strip, details))})"
-
-
-@source(HemAllConfig, finds_folders=True, home=HOME)
-def list_hem_all(data: HemAllConfig, context: SourceContext) -> Listing:
-    """List C-NMC 2019 as `list_cnmc` does; what the paper does with it comes later, and depends on the protocol."""
-    return replace(list_cnmc(data, context), source="hem_all")
+                published |= {f"{name} ALL": leukaemic, f"{name} HEM": healthy}
+    counts = Counter(f"{record.part} {(record.label or '').upper()}".strip() for record in records)
+    title = {"training": "training", "prelim": "preliminary test", "final": "final test"}[part]
+    sentence = completeness(title, counts, published)
+    if sentence.startswith("complete"):
+        return sentence
+    details = []
+    for key, whole in published.items():
+        name, _, label = key.partition(" ")
+        details.append(f"{name} {counts[key]:,}/{whole:,} {label}".strip())
+    return f"{sentence} ({', '.join(details)})"

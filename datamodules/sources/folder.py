@@ -1,23 +1,20 @@
 """Anyone's images: one sub-folder per class."""
 
-import re
-from pathlib import Path
 from typing import Literal
 
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
-    compile_group,
-    group_in_name,
     hint_at_archives,
     image_files,
     is_image,
+    name_parser,
     require_data_dir,
     sub_folders,
 )
-from datamodules.sources._registry import SourceContext, source
 
 
 class FolderConfig(SourceConfig, defaults="data/folder"):
@@ -40,40 +37,29 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Listing:
             said, or a file's name does not match ``data.subject_regex``.
     """
     root = require_data_dir(context.data_dir)
-    folders = _class_folders(root, data.classes)
-    classes = order_classes(set(folders), data.positive_class)
+    folders = {folder.name: folder for folder in sub_folders(root)}
+    if not folders:
+        raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
+    names = data.classes or tuple(folders)
+    absent = [name for name in names if name not in folders]
+    if absent:
+        raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(folders)}")
+    classes = order_classes(set(names), data.positive_class)
     if data.classes and len(classes) > 2:
         classes = data.classes
-    pattern = compile_group(data.subject_regex, "data.subject_regex", "subject")
+    parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
     records = []
-    for name, folder in folders.items():
-        files = image_files(folder)
+    for name in names:
+        files = image_files(folders[name])
         if not files:
-            raise UserError(f"class {name} has no image in {folder}: add some, or name the others in data.classes")
-        records += [_record(path, root, name, pattern) for path in files]
-    return Listing(tuple(records), root, classes, data.positive_class, "folder", _notes(root))
-
-
-def _class_folders(root: Path, classes: tuple[str, ...] | None) -> dict[str, Path]:
-    found = {folder.name: folder for folder in sub_folders(root)}
-    if not found:
-        raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
-    if classes is None:
-        return found
-    absent = [name for name in classes if name not in found]
-    if absent:
-        raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; there are: {', '.join(found)}")
-    return {name: found[name] for name in classes}
-
-
-def _record(path: Path, root: Path, name: str, pattern: re.Pattern[str] | None) -> Record:
-    below = path.relative_to(root).as_posix()
-    subject = None if pattern is None else group_in_name(path, pattern, "data.subject_regex", "subject")
-    return Record(below, below, name, subject)
-
-
-def _notes(root: Path) -> tuple[str, ...]:
-    loose = [entry.name for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
+            raise UserError(
+                f"class {name} has no image in {folders[name]}: add some, or name the others in data.classes"
+            )
+        for path in files:
+            below = path.relative_to(root).as_posix()
+            records.append(Record(below, below, name, parse_subject(path)))
+    notes = []
+    loose = [entry for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
     if loose:
-        return (f"{len(loose):,} images beside the class folders of {root.name} left out",)
-    return ()
+        notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
+    return Listing(tuple(records), root, classes, data.positive_class, data.source, tuple(notes))

@@ -1,7 +1,6 @@
 """Whole karyograms in two folders, normal and abnormal (paper 001, section 3.1.1)."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,11 +10,9 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.manifest.manifest import Listing
+from datamodules.sources import SourceContext, source
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
-from datamodules.sources._registry import SourceContext, source
 from datamodules.sources.folder import FolderConfig, list_folder
-
-CLASSES = (NORMAL, ABNORMAL)
 
 
 class AugmentedConfig(StrictModel):
@@ -45,26 +42,18 @@ def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Listing:
             not match ``data.subject_regex``.
     """
     root = require_data_dir(context.data_dir)
-    _check_folders(root)
-    positive = data.positive_class or ABNORMAL
-    folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)
-    return replace(list_folder(folders, context), source="karyograms")
-
-
-def _check_folders(root: Path) -> None:
-    """Raise where the folders are not just the two: a class that is misspelt would otherwise go unnoticed."""
-    found = {folder.name: folder for folder in sub_folders(root)}
-    wanted = f"karyograms lie in the folders {' and '.join(CLASSES)}"
-    absent = [name for name in CLASSES if name not in found]
-    others = [name for name in found if name not in CLASSES]
+    folders = {folder.name: folder for folder in sub_folders(root)}
+    layout = f"karyograms lie in the folders {NORMAL} and {ABNORMAL}"
+    absent = [name for name in (NORMAL, ABNORMAL) if name not in folders]
+    others = ", ".join(name for name in folders if name not in (NORMAL, ABNORMAL))
     if absent:
-        if others:
-            there = f"there are {', '.join(others)}"
-        else:
-            there = f"there are none{hint_at_archives(root)}"
-        raise UserError(f"{root} has no folder {' and no folder '.join(absent)} ({there}): {wanted}")
-    if others:
-        raise UserError(f"{root} has other folders too: {', '.join(others)}; {wanted}: move the others away")
-    empty = [str(found[name]) for name in CLASSES if not image_files(found[name])]
+        there = f"there are {others}" if others else f"there are none{hint_at_archives(root)}"
+        raise UserError(f"{root} has no folder {' and no folder '.join(absent)} ({there}): {layout}")
+    if others:  # a class that is misspelt would otherwise go unnoticed
+        raise UserError(f"{root} has other folders too: {others}; {layout}: move the others away")
+    empty = [str(folders[name]) for name in (NORMAL, ABNORMAL) if not image_files(folders[name])]
     if empty:
         raise UserError(f"no image in {' and '.join(empty)}: add some, both classes are needed")
+    positive = data.positive_class or ABNORMAL
+    as_folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)
+    return replace(list_folder(as_folders, context), source=data.source)

@@ -4,22 +4,19 @@ They look like leukaemic blasts ("all") and normal cells ("hem") and are neither
 the code works, and nothing of patients.
 """
 
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
-from filelock import FileLock
 from pydantic import Field
 
 from common.config.base import FROM_YAML, Probability
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
-from datamodules.io.progress import threaded
-from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Listing, Record, order_classes
-from datamodules.sources._registry import SourceContext, source
+from datamodules.sources import SourceContext, source
+from datamodules.sources._files import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
 
 CLASSES = ("all", "hem")
@@ -45,7 +42,7 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Listing:
     """Draw the images of these settings into ``<cache_dir>/synthetic-<hash>/``, unless they are there, and list them.
 
     Half of the subjects have the class "all", half "hem" (names as in C-NMC: an H marks a healthy subject); the
-    images go round the subjects. A folder is whole or absent: it is drawn beside its place, under a lock, and renamed.
+    images go round the subjects.
 
     Raises:
         UserError: There are fewer images than subjects, or the positive class is not said.
@@ -55,12 +52,15 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Listing:
     classes = order_classes(set(CLASSES), data.positive_class)
     facts = data.model_dump(include={"images", "subjects", "size", "ambiguous", "seed"})
     folder = context.cache_dir / f"synthetic-{sha256_of_value({**facts, 'version': SYNTHETIC_VERSION})[:8]}"
-    records = tuple(_record(data, number) for number in range(data.images))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not all((folder / record.path).is_file() for record in records):
-            _draw_all(data, records, folder, context.progress)
-    return Listing(records, folder, classes, data.positive_class, "synthetic", (NOTE,), synthetic=True)
+    records = []
+    for number in range(data.images):
+        image, subject = divmod(number, data.subjects)
+        label = CLASSES[subject % 2]
+        name = f"{'H' if label == 'hem' else ''}{subject // 2 + 1}"
+        image_id = f"UID_{name}_{image + 1}_1_{label}"
+        records.append(Record(image_id, f"{label}/{image_id}.png", label, name))
+    write_once(folder, [record.path for record in records], partial(draw_image, data), context.progress)
+    return Listing(tuple(records), folder, classes, data.positive_class, data.source, (NOTE,), synthetic=True)
 
 
 def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
@@ -69,19 +69,14 @@ def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
     Returns:
         uint8 RGB, shape (size, size, 3), black outside the cell.
     """
-    subject, _ = _subject(data, number)
+    subject = number % data.subjects
     rng = np.random.default_rng([data.seed, _IMAGE_STREAM, number])
     of_subject = np.random.default_rng([data.seed, _SUBJECT_STREAM, subject])
-    leukaemic = _is_leukaemic(subject)
-    traits = _traits(_blastness(leukaemic, data.ambiguous, rng), rng, of_subject)
-    return draw_cell(traits, data.size, rng)
-
-
-def _blastness(leukaemic: bool, ambiguous: float, rng: np.random.Generator) -> float:
-    """Return how much a cell looks like a blast, 0 to 1; an ambiguous one is near the middle whatever its class."""
-    side = 1.0 if leukaemic else -1.0
-    middle, spread = (0.06, 0.14) if rng.uniform() < ambiguous else (0.33, 0.13)
-    return float(np.clip(0.5 + side * middle + rng.normal(0.0, spread), 0.0, 1.0))
+    # How much a cell looks like a blast, 0 to 1; an ambiguous one is near the middle whatever its class.
+    middle, spread = (0.06, 0.14) if rng.uniform() < data.ambiguous else (0.33, 0.13)
+    side = 1.0 if CLASSES[subject % 2] == "all" else -1.0
+    blast = float(np.clip(0.5 + side * middle + rng.normal(0.0, spread), 0.0, 1.0))
+    return draw_cell(_traits(blast, rng, of_subject), data.size, rng)
 
 
 def _traits(blast: float, rng: np.random.Generator, of_subject: np.random.Generator) -> CellTraits:
@@ -111,35 +106,3 @@ def _traits(blast: float, rng: np.random.Generator, of_subject: np.random.Genera
         light=float(np.clip(0.93 + 0.06 * light_shift + rng.normal(0.0, 0.02), 0.75, 1.05)),
         blur=rng.uniform(0.002, 0.006),
     )
-
-
-def _is_leukaemic(subject: int) -> bool:
-    return subject % 2 == 0
-
-
-def _subject(data: SyntheticConfig, number: int) -> tuple[int, int]:
-    """Return the subject's number of an image, and which of the subject's images it is."""
-    return number % data.subjects, number // data.subjects
-
-
-def _record(data: SyntheticConfig, number: int) -> Record:
-    subject, image = _subject(data, number)
-    leukaemic = _is_leukaemic(subject)
-    name = f"{'' if leukaemic else 'H'}{subject // 2 + 1}"
-    label = "all" if leukaemic else "hem"
-    image_id = f"UID_{name}_{image + 1}_1_{label}"
-    return Record(image_id, f"{label}/{image_id}.png", label, name)
-
-
-def _draw_all(data: SyntheticConfig, records: tuple[Record, ...], folder: Path, progress: bool) -> None:
-    with whole_folder(folder) as beside:
-        for name in CLASSES:
-            (beside / name).mkdir()
-
-        def draw(number: int) -> None:
-            path = beside / records[number].path
-            if not cv2.imwrite(str(path), draw_image(data, number)[..., ::-1]):
-                raise OSError(f"cannot write {path}")
-
-        for _ in threaded(draw, range(data.images), data.images, f"drawing {data.images:,} cells", progress):
-            pass

@@ -5,8 +5,7 @@ is behind them: figures measured on them say that the code works, and nothing of
 """
 
 import math
-from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,9 +15,9 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import AUTOSOMES, CHROMOSOMES
-from datamodules.manifest.manifest import Listing, Record
-from datamodules.sources._arrays import write_once
-from datamodules.sources._registry import SourceContext, source
+from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.sources import SourceContext, source
+from datamodules.sources._files import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 
@@ -35,14 +34,6 @@ _ENDS = 4.0
 _WIDTH = 19.0
 
 
-class Place(NamedTuple):
-    """One chromosome of the set: the cell's number, the chromosome's within its cell, and its class."""
-
-    cell: int
-    number: int
-    label: str
-
-
 class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromosomes"):
     """Procedurally drawn single chromosomes: the embedded default of chromosomes and karyograms."""
 
@@ -57,30 +48,33 @@ class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromoso
 def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: SourceContext) -> Listing:
     """Draw the chromosomes of these settings into ``<cache_dir>/synthetic-chromosomes-<hash>/``, once, and list them.
 
-    The cells go round the cases; the classes are 1 to 22, X and Y, in this order. A folder is whole or absent: it is
-    drawn beside its place, under a lock, and renamed.
+    The cells go round the cases; the classes are 1 to 22, X and Y, in this order.
 
     Raises:
         UserError: There are fewer cells than cases, or a positive class is given.
     """
     if data.cells < data.cases:
         raise UserError(f"data.cells={data.cells} is less than data.cases={data.cases}: ask for more cells")
-    if data.positive_class is not None:
-        said = f"data.positive_class={data.positive_class}"
-        raise UserError(f"{said} has no meaning with 24 classes: leave it out (data.positive_class=null)")
+    classes = order_classes(set(CHROMOSOMES), data.positive_class)
     facts = data.model_dump(include={"cells", "cases", "abnormal", "seed"})
-    name = f"synthetic-chromosomes-{sha256_of_value({**facts, 'version': DRAWING_VERSION})[:8]}"
-    pictures = _Pictures(data)
-    records = tuple(_record(data, place) for place in pictures.places)
-    folder = context.cache_dir / name
-    write_once(folder, [record.path for record in records], pictures, context.progress)
+    digest = sha256_of_value({**facts, "version": DRAWING_VERSION})
+    folder = context.cache_dir / f"synthetic-chromosomes-{digest[:8]}"
+    records = []
+    places = []
+    for number in range(data.cells):
+        case = f"case_{number % data.cases + 1:03d}"
+        cell = f"{case}.{number // data.cases + 1}"
+        for position, label in enumerate(labels_of(data, number)):
+            image_id = f"{cell}_{position + 1:02d}_{label}"
+            records.append(Record(image_id, f"{label}/{image_id}.png", label, case, None, cell))
+            places.append((number, position))
+
+    def draw(row: int) -> np.ndarray:
+        return draw_picture(data, *places[row])
+
+    write_once(folder, [record.path for record in records], draw, context.progress)
     notes = (NOTE, f"{len(records):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
-    return Listing(records, folder, CHROMOSOMES, None, "synthetic_chromosomes", notes, synthetic=True)
-
-
-def case_of(data: SyntheticChromosomesConfig, cell: int) -> int:
-    """Return the number of the case that a cell is of."""
-    return cell % data.cases
+    return Listing(tuple(records), folder, classes, None, data.source, notes, synthetic=True)
 
 
 def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
@@ -90,7 +84,7 @@ def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:
     turns, so that small sets hold several. Of two cases in a row one is XX and one XY, where the abnormality leaves it
     open: so no class is empty, and Y has as many cases as there can be.
     """
-    case = case_of(data, cell)
+    case = cell % data.cases
     pair = np.random.default_rng([data.seed, _CASE_STREAM, case // 2])
     swapped = case >= 2 and pair.integers(2) == 1
     sex = ("XX", "XY")[(case % 2) ^ int(swapped)]
@@ -150,26 +144,3 @@ def traits_of(data: SyntheticChromosomesConfig, cell: int, label: str, rng: np.r
         blur=float(np.clip(0.9 + 0.22 * focus, 0.55, 1.5)),
         light=float(np.clip(0.97 + 0.03 * light, 0.88, 1.03)),
     )
-
-
-def _record(data: SyntheticChromosomesConfig, place: Place) -> Record:
-    case = f"case_{case_of(data, place.cell) + 1:03d}"
-    cell = f"{case}.{place.cell // data.cases + 1}"
-    image_id = f"{cell}_{place.number + 1:02d}_{place.label}"
-    return Record(image_id, f"{place.label}/{image_id}.png", place.label, case, None, cell)
-
-
-class _Pictures(Sequence[np.ndarray]):
-    """All pictures of a set in the order of their records, each drawn when it is asked for."""
-
-    def __init__(self, data: SyntheticChromosomesConfig) -> None:
-        self._data = data
-        cells = [labels_of(data, cell) for cell in range(data.cells)]
-        self.places = [Place(cell, *facts) for cell, labels in enumerate(cells) for facts in enumerate(labels)]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override] # nobody takes a slice
-        place = self.places[index]
-        return draw_picture(self._data, place.cell, place.number)

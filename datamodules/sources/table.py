@@ -6,10 +6,9 @@ from typing import Literal
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import Listing, Record, order_classes
-from datamodules.sources._files import hint_at_archives, require_data_dir
-from datamodules.sources._registry import SourceContext, source
-from datamodules.sources._tables import image_places, read_table
+from datamodules.manifest.manifest import Listing, order_classes
+from datamodules.sources import SourceContext, source
+from datamodules.sources._files import hint_at_archives, read_table, require_data_dir, to_records
 
 
 class TableConfig(SourceConfig, defaults="data/table"):
@@ -32,40 +31,20 @@ def list_table(data: TableConfig, context: SourceContext) -> Listing:
     label is not used for training or testing. With ``data.file`` absolute, ``data_dir`` may be left out.
 
     Raises:
-        UserError: The table or a column is missing, a path is empty, given twice, missing on disk or outside the data
-            folder (each naming the row as a spreadsheet counts: the header is row 1), or the positive class is not
-            said.
+        UserError: The table is missing or unfit, see `read_table`, or the positive class is not said.
     """
-    file, root = _locate(data.file, context.data_dir)
-    table = read_table(file)
-    for key in ("path_column", "label_column", "subject_column", "part_column", "group_column"):
-        column = getattr(data, key)
-        if column is not None and column not in table.columns:
-            raise UserError(f"{file} has no column {column}: set data.{key} to one of {', '.join(table.columns)}")
-    places = image_places(table[data.path_column], file, root)
-    columns: tuple[str | None, ...] = (data.label_column, data.subject_column, data.part_column, data.group_column)
-    facts = []
-    for column in columns:
-        facts.append([None] * len(table) if column is None else [value or None for value in table[column]])
-    records = []
-    for name, place, label, subject, part, group in zip(table[data.path_column], places, *facts, strict=True):
-        records.append(Record(name, place, label, subject, part, group=group))
-    classes = order_classes({record.label for record in records if record.label}, data.positive_class)
-    unlabelled = sum(record.label is None for record in records)
-    notes = []
-    if unlabelled:
-        notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
-    return Listing(tuple(records), root, classes, data.positive_class, "table", tuple(notes))
-
-
-def _locate(name: str, data_dir: str | None) -> tuple[Path, Path]:
-    """Return the table's path and the folder that the images' paths are written below."""
-    file = Path(name).expanduser()
-    if file.is_absolute() and data_dir is None:
+    file = Path(data.file).expanduser()
+    if file.is_absolute() and context.data_dir is None:
         root = file.parent
     else:
-        root = require_data_dir(data_dir)
+        root = require_data_dir(context.data_dir)
         file = root / file
     if not file.is_file():
         raise UserError(f"no table {file}{hint_at_archives(root) if root.is_dir() else ''}: set data.file")
-    return file, root
+    table = read_table(file, root, data)
+    classes = order_classes(set(table["label"]) - {""}, data.positive_class)
+    unlabelled = (table["label"] == "").sum()
+    notes = []
+    if unlabelled:
+        notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
+    return Listing(to_records(table), root, classes, data.positive_class, data.source, tuple(notes))

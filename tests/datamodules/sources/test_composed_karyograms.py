@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import cv2
@@ -12,11 +13,10 @@ import pytest
 from common.config.compose import check_config
 from common.errors import UserError
 from datamodules.io.decode import read_image
-from datamodules.sources import composed_karyograms as composed_module
-from datamodules.sources import list_images, scan
+from datamodules.sources import composed_karyograms, list_images, scan
 from datamodules.sources.chromosomes import ChromosomesConfig
 from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
-from datamodules.synthesis import karyogram_writer as module
+from datamodules.synthesis import karyogram_writer
 from datamodules.synthesis.config import DerivedConfig
 from datamodules.synthesis.karyogram_writer import read_karyograms
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
@@ -31,6 +31,7 @@ DATA = ComposedKaryogramsConfig(
     chromosomes=TABLE,
     derived=DerivedConfig(gain=3, sex_loss=2),
 )
+THREE_CLASSES = {"preparation_loss": "class", "positive_class": None}
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +49,33 @@ def bars(tmp_path_factory):
 @pytest.fixture(scope="module")
 def drawn(bars, tmp_path_factory):
     """The default listing."""
-    return list_images(DATA, str(bars), tmp_path_factory.mktemp("cache"), progress=False)
+    return listed(bars, tmp_path_factory.mktemp("cache"))
 
 
-def changed(**keys) -> ComposedKaryogramsConfig:
+def changed(**keys):
     return ComposedKaryogramsConfig(**{**DATA.model_dump(), **keys})
 
 
-def files(folder) -> dict:
+def listed(root, cache, **keys):
+    return list_images(changed(**keys), root, cache, progress=False)
+
+
+def replace_in_table(root, *pairs):
+    text = (root / "labels.csv").read_text()
+    for old, new in pairs:
+        text = text.replace(old, new)
+    (root / "labels.csv").write_text(text)
+
+
+def files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_counts_say_the_class_and_the_kind_of_real_cells(drawn):
+def composed_folders(cache):
+    return [entry.name for entry in cache.iterdir() if entry.is_dir() and entry.name != "scan"]
+
+
+def test_counts_give_the_class_and_the_kind_of_real_cells(drawn):
     real = {record.image_id: record for record in drawn.records if record.image_id == record.cell}
     assert drawn.classes == ("normal", "abnormal")
     assert sorted(real) == ["case0.0", "case3.0", "case4.0", "case5.0", "case6.0"]
@@ -74,63 +90,45 @@ def test_counts_say_the_class_and_the_kind_of_real_cells(drawn):
     )
 
 
-def test_what_is_derived_keeps_cell_and_subject_of_its_parent(drawn):
+def test_derived_karyograms_keep_cell_and_subject_of_their_parents(drawn, bars, tmp_path):
     derived = [record for record in drawn.records if record.image_id != record.cell]
     assert [record.kind for record in derived] == ["gain"] * 3 + ["sex_loss"] * 2
     for record in derived:
         assert record.image_id == f"{record.cell}_{record.kind}"
         assert record.path == f"abnormal/{record.image_id}.png"
-        assert record.label == "abnormal"
+        assert (record.label, record.group) == ("abnormal", "derived")
         assert record.subject == record.cell.removesuffix(".0")
-
-
-def test_parents_are_normal_used_once_per_kind_and_evenly(drawn, bars, tmp_path):
+    normal = [record.cell for record in drawn.records if record.kind == "normal"]
+    uses = [sum(record.cell == cell for record in derived) for cell in normal]
+    assert (sum(uses), max(uses) - min(uses)) == (5, 1)
     table = read_karyograms(drawn.root)
-    derived = table[table["origin"] == "derived"]
-    normal = set(table.loc[table["kind"] == "normal", "cell"])
-    assert set(derived["cell"]) <= normal
-    assert not derived.duplicated(["cell", "kind"]).any()
-    uses = derived["cell"].value_counts().reindex(sorted(normal), fill_value=0)
-    assert uses.max() - uses.min() <= 1
-    other = list_images(changed(seed=1), str(bars), tmp_path, progress=False)
-    again = read_karyograms(other.root)
-    assert (
-        again.loc[again["origin"] == "derived", "image_id"].tolist() != derived["image_id"].tolist()
-        or (again["iscn"] != table["iscn"]).any()
-    )
+    other = read_karyograms(listed(bars, tmp_path, seed=1).root)
+    assert not other[["image_id", "iscn"]].equals(table[["image_id", "iscn"]])
 
 
-def test_each_cell_may_stand_once(bars, drawn, tmp_path):
-    data = changed(parents="leave_out", derived={"gain": 1, "sex_loss": 2})
-    once = list_images(data, str(bars), tmp_path, progress=False)
+def test_each_cell_may_be_used_once(bars, tmp_path):
+    once = listed(bars, tmp_path, parents="leave_out", derived={"gain": 1, "sex_loss": 2})
     assert len({record.cell for record in once.records}) == len(once.records) == 5
     assert [record.label for record in once.records].count("normal") == 1
     assert any("each cell is used once" in note for note in once.notes)
-    with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram: lower .*data.derived"):
-        list_images(changed(parents="leave_out"), str(bars), tmp_path, progress=False)
+    with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram"):
+        listed(bars, tmp_path, parents="leave_out")
 
 
-def test_a_cell_that_would_be_changed_twice_does_not_stand_once():
+def test_a_cell_that_would_be_changed_twice_is_not_used_once():
     rows = [("c1", "real"), ("c2", "real"), ("c2", "derived"), ("c2", "derived"), ("c3", "real")]
     table = pd.DataFrame(rows, columns=["cell", "origin"]).assign(label="normal")
-    with pytest.raises(UserError, match=r"data.parents=leave_out: cell c2 would be changed more than once: lower"):
-        composed_module._without_parents(table)
-    assert composed_module._without_parents(table.drop(index=3))["cell"].tolist() == ["c1", "c2", "c3"]
-
-
-def test_rules_that_cannot_be_are_said_before_a_chromosome_is_read(tmp_path):
-    data = changed(gained=("Z",))
-    with pytest.raises(UserError, match="data.gained: Z: name autosomes"):
-        list_images(data, str(tmp_path / "nowhere"), tmp_path / "cache", progress=False)
+    with pytest.raises(UserError, match=r"data.parents=leave_out: cell c2 "):
+        composed_karyograms._without_parents(table)
+    assert composed_karyograms._without_parents(table.drop(index=3))["cell"].tolist() == ["c1", "c2", "c3"]
 
 
 @pytest.mark.parametrize("derived", [{"inversion": 2}, {"gain": 2}])
 def test_an_empty_picture_of_a_chromosome_is_named(tmp_path, derived):
     root = write_chromosomes(tmp_path / "data", cases=2)
     write_image(root / "13/case1.0_13_0.png", np.full((40, 20, 3), 255, np.uint8))
-    said = r"^13/case1.0_13_0.png: no chromosome of class 13 to be seen: replace the picture, or take its cell out"
-    with pytest.raises(UserError, match=said):
-        list_images(changed(derived=derived), str(root), tmp_path / "cache", progress=False)
+    with pytest.raises(UserError, match=r"^13/case1.0_13_0.png: no chromosome of class 13"):
+        listed(root, tmp_path / "cache", derived=derived)
 
 
 def test_pictures_truth_and_tables_fit_together(drawn):
@@ -139,12 +137,10 @@ def test_pictures_truth_and_tables_fit_together(drawn):
     for record in drawn.records:
         row = table.loc[record.image_id]
         pixels = cv2.imread(str(drawn.root / record.path), cv2.IMREAD_UNCHANGED)
-        assert pixels.shape == DATA.sheet.size
-        assert pixels.dtype == np.uint8
-        assert pd.Series(row["iscn"]).str.fullmatch(iscn[record.kind]).all()
+        assert (pixels.shape, pixels.dtype) == (DATA.sheet.size, np.uint8)
+        assert re.fullmatch(iscn[record.kind], row["iscn"])
         assert float(row["scale"]) == DATA.sheet.scale
-        boxes = drawn.places[drawn.places["image_id"] == record.image_id]
-        assert len(boxes) == int(row["iscn"].split(",")[0])
+        assert (drawn.places["image_id"] == record.image_id).sum() == int(row["iscn"].split(",")[0])
         assert bool(row["truth"]) == (record.label != "normal")
         if row["truth"]:
             truth = cv2.imread(str(drawn.root / row["truth"]), cv2.IMREAD_UNCHANGED)
@@ -154,87 +150,74 @@ def test_pictures_truth_and_tables_fit_together(drawn):
 
 
 def test_the_manifest_has_kinds_and_places(bars, tmp_path):
-    manifest = scan(DATA, str(bars), tmp_path, progress=False)
+    manifest = scan(DATA, bars, tmp_path, progress=False)
     assert set(manifest.frame["kind"]) == {"normal", "trisomy", "gain", "sex_loss"}
     assert not manifest.synthetic
     assert manifest.places.columns.tolist() == ["image_id", "chromosome", "x", "y", "width", "height"]
     assert (read_image(manifest.file(0)) < 255).any()
 
 
-def test_it_is_composed_once_and_again_where_a_file_is_missing(bars, tmp_path, monkeypatch):
-    first = list_images(DATA, str(bars), tmp_path, progress=False)
-    before, made = files(first.root), []
-    real_compose = module.compose
-    monkeypatch.setattr(module, "compose", lambda *args: (made.append(1), real_compose(*args))[1])
-    second = list_images(DATA, str(bars), tmp_path, progress=False)
-    assert made == []
-    assert second.records == first.records
+def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tmp_path, monkeypatch):
+    first = listed(bars, tmp_path)
+    before = files(first.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(karyogram_writer, "compose", lambda *_: pytest.fail("composed again"))
+        second = listed(bars, tmp_path)
+    assert (second.records, second.notes) == (first.records, first.notes)
     assert second.places.equals(first.places)
-    assert second.notes == first.notes
     (first.root / "truth" / "case0.0.png").unlink()
-    list_images(DATA, str(bars), tmp_path, progress=False)
-    assert len(made) == 10
+    (tmp_path / f".{first.root.name}-killed").mkdir()
+    listed(bars, tmp_path)
     assert files(first.root) == before
+    assert composed_folders(tmp_path) == [first.root.name]
 
 
 def test_what_changes_a_picture_has_a_folder_of_its_own(drawn, bars, tmp_path, monkeypatch):
     """As with `drawn`, in its cache: none of these may be served what lies there."""
-    cache, seen = drawn.root.parent, {drawn.root}
-    losses = {"preparation_loss": "class", "positive_class": None}
-    for keys in ({"derived": {"gain": 2}}, {"segment": (0.1, 0.3)}, losses):
-        seen.add(list_images(changed(**keys), str(bars), cache, progress=False).root)
+    cache = drawn.root.parent
+    roots = {drawn.root}
+    keys = ({"seed": 3}, {"sheet": {"labels": False}}, {"gained": ("21",)}, {"derived": {"gain": 2}})
+    for changes in (*keys, {"segment": (0.1, 0.3)}, THREE_CLASSES):
+        roots.add(listed(bars, cache, **changes).root)
     root = shutil.copytree(bars, tmp_path / "data")
     write_image(root / "21/third.png", bar(21, seed=78, white=True))
-    seen.add(list_images(DATA, str(root), cache, progress=False).root)
-    monkeypatch.setattr(composed_module, "COMPOSER_VERSION", 99)
-    seen.add(list_images(DATA, str(bars), cache, progress=False).root)
-    assert len(seen) == 6
+    roots.add(listed(root, cache).root)
+    monkeypatch.setattr(composed_karyograms, "COMPOSER_VERSION", 99)
+    roots.add(listed(bars, cache).root)
+    assert len(roots) == 9
 
 
 def test_what_does_not_change_a_picture_shares_the_folder(drawn, bars):
-    cache = drawn.root.parent
     keys = {"augmented": {"normal": 2.0, "abnormal": 2.0}, "on_broken": "skip", "paper_split": None}
-    assert list_images(changed(**keys), str(bars), cache, progress=False).root == drawn.root
-    for keys in ({"seed": 3}, {"sheet": {"labels": False}}, {"gained": ("21",)}):
-        assert list_images(changed(**keys), str(bars), cache, progress=False).root != drawn.root
+    assert listed(bars, drawn.root.parent, **keys).root == drawn.root
 
 
 def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
-    root = tmp_path / "data"
-    shutil.copytree(bars, root)
+    root = shutil.copytree(bars, tmp_path / "data")
     rows = list(csv.DictReader((root / "labels.csv").open()))
     np.random.default_rng(0).shuffle(rows)
     write_table(root / "labels.csv", rows)
-    again = list_images(DATA, str(root), tmp_path / "cache", progress=False)
+    again = listed(root, tmp_path / "cache")
     assert again.records == drawn.records
     assert files(again.root) == files(drawn.root)
 
 
 def test_a_run_that_is_stopped_half_way_leaves_nothing(bars, tmp_path, monkeypatch):
-    real_compose = module.compose
+    compose = karyogram_writer.compose
 
     def stop(cell, sheet):
         if cell.name == "case5.0":
             raise KeyboardInterrupt
-        return real_compose(cell, sheet)
+        return compose(cell, sheet)
 
-    monkeypatch.setattr(module, "compose", stop)
+    monkeypatch.setattr(karyogram_writer, "compose", stop)
     with pytest.raises(KeyboardInterrupt):
-        list_images(DATA, str(bars), tmp_path, progress=False)
-    left = [entry.name for entry in tmp_path.iterdir() if entry.is_dir()]
-    assert left == ["scan"]
-    monkeypatch.undo()
-    folder = list_images(DATA, str(bars), tmp_path, progress=False).root
-    killed = tmp_path / f".{folder.name}-killed"
-    killed.mkdir()
-    shutil.rmtree(folder)
-    list_images(DATA, str(bars), tmp_path, progress=False)
-    assert not killed.exists()
+        listed(bars, tmp_path)
+    assert composed_folders(tmp_path) == []
 
 
 def test_preparation_losses_are_a_class_of_their_own_when_asked_for(bars, tmp_path):
-    data = changed(preparation_loss="class", positive_class=None, derived={"autosome_loss": 2, "gain": 1})
-    listing = list_images(data, str(bars), tmp_path, progress=False)
+    listing = listed(bars, tmp_path, derived={"autosome_loss": 2, "gain": 1}, **THREE_CLASSES)
     assert listing.classes == ("normal", "abnormal", "preparation_loss")
     lost = [record for record in listing.records if record.label == "preparation_loss"]
     assert [record.kind for record in lost] == ["preparation_loss", "autosome_loss", "autosome_loss"]
@@ -245,54 +228,49 @@ def test_preparation_losses_are_a_class_of_their_own_when_asked_for(bars, tmp_pa
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* ask for 4 at most"),
-        ({"derived": {"autosome_loss": 1}}, "data.derived.autosome_loss=1 .* say data.preparation_loss=class"),
-        ({"positive_class": None}, "positive class .* add data.positive_class=abnormal or data.positive_class=normal"),
+        ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* 4 at most"),
+        ({"derived": {"autosome_loss": 1}}, "data.derived.autosome_loss=1 .* data.preparation_loss=class"),
+        ({"positive_class": None}, "data.positive_class=abnormal or data.positive_class=normal"),
         ({"positive_class": "trisomy"}, "data.positive_class=trisomy is no class"),
-        (
-            {"preparation_loss": "class"},
-            r"data.positive_class=abnormal has no meaning with three .*positive_class=null",
-        ),
-        ({"gained": ("X",), "derived": {}}, "data.gained: X: name autosomes"),
+        ({"preparation_loss": "class"}, r"data.positive_class=abnormal has no meaning with three"),
+        ({"gained": ("X",), "derived": {}}, "data.gained: X"),
         ({"sheet": {"size": (40, 40), "labels": False}}, r"data.sheet.size=\[40,40\] leaves no room"),
+        ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set data.chromosomes.cell_column to one of"),
+        (
+            {"chromosomes": {**TABLE.model_dump(), "cell_column": None}},
+            "has no cell.* data.chromosomes.cell_column, or data.chromosomes.cell_regex",
+        ),
     ],
 )
 def test_mistakes_are_named_and_leave_nothing(bars, tmp_path, keys, message):
     with pytest.raises(UserError, match=message):
-        list_images(changed(**keys), str(bars), tmp_path, progress=False)
-    assert not [entry for entry in tmp_path.iterdir() if entry.is_dir() and entry.name != "scan"]
+        listed(bars, tmp_path, **keys)
+    assert composed_folders(tmp_path) == []
 
 
-def test_normal_cells_alone_are_one_class(tmp_path):
-    root = write_chromosomes(tmp_path / "data", cases=3)
-    with pytest.raises(UserError, match="two classes or more are needed, found: normal"):
-        list_images(changed(derived={}), str(root), tmp_path / "cache", progress=False)
-    data = changed(preparation_loss="class", positive_class=None, derived={"gain": 1})
-    with pytest.raises(UserError, match="no karyogram of class preparation_loss among 3 cells: derive some"):
-        list_images(data, str(root), tmp_path / "cache", progress=False)
+def test_wrong_rules_are_named_before_a_chromosome_is_read(tmp_path):
+    with pytest.raises(UserError, match="data.gained: Z"):
+        listed(tmp_path / "nowhere", tmp_path / "cache", gained=("Z",))
 
 
-def test_errors_of_the_chromosomes_name_the_keys_where_they_stand(tmp_path):
-    root = write_chromosomes(tmp_path / "data", cases=2)
-    elsewhere = changed(chromosomes={**TABLE.model_dump(), "cell_column": "cell"})
-    with pytest.raises(UserError, match="no column cell: set data.chromosomes.cell_column to one of"):
-        list_images(elsewhere, str(root), tmp_path / "cache", progress=False)
-    nowhere = changed(chromosomes={**TABLE.model_dump(), "cell_column": None})
-    with pytest.raises(UserError, match=r"has no cell, .*: set data.chromosomes.cell_column, or data.chromosomes.cell"):
-        list_images(nowhere, str(root), tmp_path / "cache", progress=False)
-    text = (root / "labels.csv").read_text()
-    (root / "labels.csv").write_text(text.replace("case0.0,24", "case0.0,25"))
-    with pytest.raises(UserError, match=r"labels.csv, row 47: class 25 is none of 1 to 24"):
-        list_images(DATA, str(root), tmp_path / "cache", progress=False)
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"derived": {}}, "two classes or more are needed, found: normal"),
+        ({"derived": {"gain": 1}, **THREE_CLASSES}, "no karyogram of class preparation_loss among 3 cells"),
+    ],
+)
+def test_a_class_without_karyograms_is_named(tmp_path, keys, message):
+    with pytest.raises(UserError, match=message):
+        listed(write_chromosomes(tmp_path / "data", cases=3), tmp_path / "cache", **keys)
 
 
 def test_a_cell_with_a_broken_chromosome_is_left_out_whole(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=5)
     break_image(root / "21/case2.0_21_0.png")
     with pytest.raises(UserError, match=r"broken image .*21_0.png.* data.chromosomes.on_broken=skip"):
-        list_images(DATA, str(root), tmp_path / "cache", progress=False)
-    keys = {"chromosomes": {**TABLE.model_dump(), "on_broken": "skip"}}
-    listing = list_images(changed(**keys), str(root), tmp_path / "cache", progress=False)
+        listed(root, tmp_path / "cache")
+    listing = listed(root, tmp_path / "cache", chromosomes={**TABLE.model_dump(), "on_broken": "skip"})
     assert "case2.0" not in {record.cell for record in listing.records}
     assert "1 cells left out, since a chromosome of theirs is broken" in listing.notes
     assert "cell case2.0" in listing.skipped
@@ -300,16 +278,12 @@ def test_a_cell_with_a_broken_chromosome_is_left_out_whole(tmp_path):
 
 def test_a_cell_may_have_any_name_and_no_file_leaves_the_folder(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=3)
-    text = (root / "labels.csv").read_text()
-    for old, new in (("case0.0", "../../évil"), ("case1.0", "a b"), ("case2.0", "a_b")):
-        text = text.replace(f",{old},", f",{new},")
-    (root / "labels.csv").write_text(text)
-    listing = list_images(changed(derived={"gain": 3}), str(root), tmp_path / "cache", progress=False)
-    scan(changed(derived={"gain": 3}), str(root), tmp_path / "cache", progress=False)
+    replace_in_table(root, (",case0.0,", ",../../évil,"), (",case1.0,", ",a b,"), (",case2.0,", ",a_b,"))
+    listing = listed(root, tmp_path / "cache", derived={"gain": 3})
     assert {record.cell for record in listing.records} == {"../../évil", "a b", "a_b"}
-    paths = [(listing.root / record.path).resolve() for record in listing.records]
-    assert len(set(paths)) == 6
-    assert all(path.is_relative_to(listing.root.resolve()) for path in paths)
+    paths = {(listing.root / record.path).resolve() for record in listing.records}
+    assert len(paths) == 6
+    assert all(path.is_relative_to(listing.root.resolve()) and path.is_file() for path in paths)
 
 
 def test_the_embedded_default_needs_no_data(tmp_path):
@@ -323,18 +297,18 @@ def test_the_embedded_default_needs_no_data(tmp_path):
     assert manifest.positive_class == "abnormal"
 
 
-def test_the_sheet_of_the_configuration_files_is_that_of_the_schema():
-    for name in ("composed_karyograms", "synthetic_karyograms"):
-        keys = composed([f"data={name}"]).data
-        assert set(keys) == set(ComposedKaryogramsConfig.model_fields)
-        data = check_config(composed([f"data={name}"])).data
-        assert data.sheet == type(data.sheet)()
+@pytest.mark.parametrize("name", ["composed_karyograms", "synthetic_karyograms"])
+def test_the_sheet_of_the_configuration_files_is_that_of_the_schema(name):
+    config = composed([f"data={name}"])
+    assert set(config.data) == set(ComposedKaryogramsConfig.model_fields)
+    sheet = check_config(config).data.sheet
+    assert sheet == type(sheet)()
 
 
 @pytest.mark.slow
 def test_the_612_real_cells_give_as_many_abnormal_as_normal_karyograms(tmp_path):
     config = check_config(composed(["data=composed_karyograms"]))
-    listing = list_images(config.data, str(real_data("chromosomes_612cells")), tmp_path, progress=False)
+    listing = list_images(config.data, real_data("chromosomes_612cells"), tmp_path, progress=False)
     assert "490 real karyograms: 472 normal, 8 sex_aneuploidy, 10 trisomy" in listing.notes
     assert "cells left out: 19 preparation_loss, 4 unclear (" in listing.notes[3]
     assert sum(record.label == "abnormal" for record in listing.records) == 478

@@ -1,11 +1,16 @@
-"""Class folders."""
+"""Class folders, and karyograms in two of them."""
 
 import pytest
 
 from common.errors import UserError
-from datamodules.sources import scan
-from datamodules.sources.folder import FolderConfig
+from datamodules.sources import scan, source_config
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
+from tests.helpers.real_data import real_data
+from tests.helpers.sheets import write_karyograms
+
+
+def scan_karyograms(root, cache, **keys):
+    return scan(source_config("karyograms", **keys), root, cache, progress=False)
 
 
 def test_files_are_found_at_any_depth_and_litter_is_passed_over(tmp_path):
@@ -22,20 +27,30 @@ def test_files_are_found_at_any_depth_and_litter_is_passed_over(tmp_path):
     assert manifest.notes == ("1 images beside the class folders of data left out",)
 
 
-def test_the_subject_is_read_from_the_name(tmp_path):
-    root = write_class_folders(tmp_path / "data", {"a": 3, "b": 3})
-    for expression in (r"^s(?P<subject>\d+)_", r"^s(\d+)_"):
-        frame = scan_folder(root, tmp_path / "cache", subject_regex=expression).frame
-        assert frame["subject"].tolist() == ["0", "0", "1", "100", "100", "101"]
+@pytest.mark.parametrize("expression", [r"^s(?P<subject>\d+)_", r"^s(\d+)_", r"(s)(?P<subject>\d+)_"])
+@pytest.mark.parametrize("scan_set", [scan_folder, scan_karyograms])
+def test_the_subject_is_read_from_the_name(tmp_path, expression, scan_set):
+    root = write_class_folders(tmp_path / "data", {"abnormal": 3, "normal": 3})
+    frame = scan_set(root, tmp_path / "cache", subject_regex=expression).frame
+    assert frame["subject"].tolist() == ["0", "0", "1", "100", "100", "101"]
+    assert scan_set(root, tmp_path / "cache").frame["subject"].isna().all()
 
 
 @pytest.mark.parametrize(
-    ("expression", "message"), [(r"^p(\d+)", "no subject found"), ("s", "no group"), ("(", "no regular expression")]
+    ("keys", "message"),
+    [
+        ({"subject_regex": r"^p(\d+)"}, "s0_0.png: no subject"),
+        ({"subject_regex": "s"}, "data.subject_regex=s has no group"),
+        ({"subject_regex": "("}, r"data.subject_regex=\( is no regular expression"),
+        ({"classes": ("a", "e")}, "no folder e in .*: a, b, c, empty"),
+        ({"classes": ("a", "b", "empty")}, "class empty has no image"),
+    ],
 )
-def test_a_wrong_expression_is_refused(tmp_path, expression, message):
-    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
+def test_wrong_settings_are_refused(tmp_path, keys, message):
+    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1, "c": 1})
+    (root / "empty").mkdir()
     with pytest.raises(UserError, match=message):
-        scan_folder(root, tmp_path / "cache", subject_regex=expression)
+        scan_folder(root, tmp_path / "cache", **{"classes": ("a", "b", "c"), "positive_class": None, **keys})
 
 
 def test_classes_pick_and_order(tmp_path):
@@ -44,18 +59,40 @@ def test_classes_pick_and_order(tmp_path):
     assert manifest.classes == ("c", "a", "b")
     assert set(manifest.frame["label"]) == {"a", "b", "c"}
     assert scan_folder(root, tmp_path / "cache", classes=("c", "a"), positive_class="c").classes == ("a", "c")
-    with pytest.raises(UserError, match="no folder e in .*; there are: a, b, c, d"):
-        scan_folder(root, tmp_path / "cache", classes=("a", "e"))
-
-
-def test_a_class_without_images_is_refused(tmp_path):
-    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
-    (root / "c").mkdir()
-    with pytest.raises(UserError, match="class c has no image"):
-        scan_folder(root, tmp_path / "cache")
 
 
 def test_a_folder_without_class_folders_is_refused(tmp_path):
     write_image(tmp_path / "data" / "a.png", cell_image(1))
     with pytest.raises(UserError, match="no class folders"):
-        scan(FolderConfig(source="folder"), str(tmp_path / "data"), tmp_path / "cache")
+        scan_folder(tmp_path / "data", tmp_path / "cache")
+
+
+def test_abnormal_karyograms_are_positive_unless_said_otherwise(tmp_path):
+    root = write_karyograms(tmp_path / "data", {"normal": 3, "abnormal": 2})
+    for positive in ("abnormal", None):
+        assert scan_karyograms(root, tmp_path / "cache", positive_class=positive).positive_class == "abnormal"
+    other = scan_karyograms(root, tmp_path / "cache", positive_class="normal")
+    assert (other.classes, other.places) == (("abnormal", "normal"), None)
+
+
+@pytest.mark.parametrize(
+    ("counts", "empty", "message"),
+    [
+        ({"normal": 1}, (), "no folder abnormal .there are none."),
+        ({"normal": 1, "Abnormal": 1}, (), "no folder abnormal .there are Abnormal."),
+        ({"normal": 1, "abnormal": 1, "mosaic": 1, "odd": 1}, (), "other folders too: mosaic, odd;"),
+        ({"normal": 1}, ("abnormal",), "no image in .*abnormal: "),
+        ({}, ("normal", "abnormal"), "no image in .*normal and .*abnormal: "),
+    ],
+)
+def test_other_layouts_of_karyograms_are_refused(tmp_path, counts, empty, message):
+    root = write_karyograms(tmp_path / "data", counts)
+    for name in empty:
+        (root / name).mkdir(parents=True)
+    with pytest.raises(UserError, match=message):
+        scan_karyograms(root, tmp_path / "cache")
+
+
+def test_the_real_karyograms_are_found(tmp_path):
+    manifest = scan_karyograms(real_data("karyograms"), tmp_path / "cache")
+    assert manifest.frame["label"].value_counts().to_dict() == {"abnormal": 9, "normal": 7}

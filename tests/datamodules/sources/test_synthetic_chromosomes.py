@@ -1,8 +1,5 @@
-"""The embedded default of chromosomes: deterministic, whole or absent, with the arms, bands and karyotypes it says."""
+"""The embedded default of chromosomes: deterministic, with the arms, bands and karyotypes it says."""
 
-import shutil
-import threading
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -12,14 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import UserError
 from common.karyotype import CHROMOSOMES, name_karyotype
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, scan
-from datamodules.sources import synthetic_chromosomes as module
+from datamodules.sources import scan
 from datamodules.sources.synthetic_chromosomes import (
     SyntheticChromosomesConfig,
-    case_of,
     draw_picture,
     labels_of,
     traits_of,
@@ -28,21 +22,14 @@ from datamodules.synthesis.bands import BANDS
 from datamodules.synthesis.chromosomes import ACROCENTRIC, ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphases, to_chromosome
-from tests.datamodules.synthesis.karyotypes import drawn_cells
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)
 EVERY_KIND = SMALL.model_copy(update={"cells": 14, "cases": 7, "abnormal": 1.0})
 
 
-def test_the_manifest_says_that_the_chromosomes_are_drawn(tmp_path):
+def test_cells_go_round_the_cases(tmp_path):
     manifest = scan(SMALL, None, tmp_path, progress=False)
-    assert manifest.synthetic
-    assert manifest.source == "synthetic_chromosomes"
-    assert manifest.notes[0] == "synthetic: procedurally drawn chromosomes, no patients"
-    assert manifest.classes == CHROMOSOMES
-    assert manifest.positive_class is None
     frame = manifest.frame
-    assert set(frame["label"]) == set(CHROMOSOMES)
     assert frame["sha256"].nunique() == len(frame)
     assert frame.groupby("cell")["subject"].nunique().max() == 1
     assert frame.groupby("subject")["cell"].nunique().to_list() == [2, 1, 1]
@@ -186,7 +173,7 @@ def test_the_share_of_abnormal_cases_is_the_one_asked_for(cases, abnormal, seed,
     data = SMALL.model_copy(update=update)
     by_case: dict[int, set[tuple[str, ...]]] = {}
     for cell in range(data.cells):
-        by_case.setdefault(case_of(data, cell), set()).add(labels_of(data, cell))
+        by_case.setdefault(cell % cases, set()).add(labels_of(data, cell))
     assert all(len(found) == 1 for found in by_case.values())
     labels = [name_karyotype(Counter(found.pop())).label for found in by_case.values()]
     assert None not in labels
@@ -200,77 +187,6 @@ def test_both_sexes_are_normal_and_abnormal():
     assert min(found["46,XX"], found["46,XY"]) > 50
     assert len([name for name in found if "+" in name and "XX" in name]) > 0
     assert len([name for name in found if "+" in name and "XY," in name]) > 0
-
-
-def test_pictures_are_drawn_once(tmp_path, monkeypatch):
-    first = list_images(SMALL, None, tmp_path, progress=False)
-    monkeypatch.setattr(module, "draw_picture", lambda *_: pytest.fail("drawn again"))
-    assert list_images(SMALL, None, tmp_path, progress=False) == first
-    assert list_images(SMALL.model_copy(update={"on_broken": "skip"}), None, tmp_path).root == first.root
-    assert len(list(first.root.rglob("*.png"))) == len(first.records)
-
-
-def test_a_drawing_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    def fail(data, cell, number):
-        if (cell, number) == (1, 9):
-            raise KeyboardInterrupt
-        return draw_picture(data, cell, number)
-
-    monkeypatch.setattr(module, "draw_picture", fail)
-    with pytest.raises(KeyboardInterrupt):
-        list_images(SMALL, None, tmp_path, progress=False)
-    assert [entry.suffix for entry in tmp_path.iterdir()] in ([".lock"], [])
-
-
-def test_what_a_killed_run_left_is_removed(tmp_path):
-    folder = list_images(SMALL, None, tmp_path, progress=False).root
-    left_over = tmp_path / f".{folder.name}-killed"
-    left_over.mkdir()
-    (left_over / "half.png").write_bytes(b"\x89PNG")
-    shutil.rmtree(folder)
-    list_images(SMALL, None, tmp_path, progress=False)
-    assert not left_over.exists()
-
-
-def test_two_runs_at_once_share_one_drawing(tmp_path):
-    found = []
-    work = lambda: found.append(list_images(SMALL, None, tmp_path, progress=False))  # noqa: E731
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found[0] == found[1] == found[2]
-    assert len(list(tmp_path.glob("synthetic-chromosomes-*/"))) == 1
-
-
-def test_fewer_cells_than_cases_are_refused(tmp_path):
-    with pytest.raises(UserError, match="data.cells=4 is less than data.cases=5"):
-        list_images(SMALL.model_copy(update={"cases": 5}), None, tmp_path)
-    assert not any(tmp_path.iterdir())
-
-
-def test_a_positive_class_is_refused(tmp_path):
-    with pytest.raises(UserError, match="data.positive_class=21 has no meaning with 24 classes"):
-        list_images(SMALL.model_copy(update={"positive_class": "21"}), None, tmp_path)
-    assert not any(tmp_path.iterdir())
-
-
-def test_sixty_cells_take_less_than_twenty_seconds():
-    data = SyntheticChromosomesConfig(source="synthetic_chromosomes")
-    started = time.process_time()
-    for cell in range(4):
-        for number in range(45):
-            draw_picture(data, cell, number)
-    # Of processor time, a fifteenth of the set: the machine may be busy with something else.
-    assert (time.process_time() - started) * 15 < 20
-
-
-def test_the_helper_draws_whole_cells():
-    cells = drawn_cells()
-    assert [cell.karyotype.iscn for cell in cells[:2]] == ["46,XX", "46,XY"]
-    assert len(drawn_cells(2)) == 2
-    assert drawn_cells(1, abnormal=1.0)[0].karyotype.iscn == "47,XX,+21"
 
 
 def _straight(label: str, seed: int, length: float) -> np.ndarray:

@@ -1,0 +1,223 @@
+"""What all sources have in common, on tiny data sets on disk."""
+
+import threading
+from functools import partial
+
+import cv2
+import pytest
+
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES
+from datamodules.io.decode import read_image
+from datamodules.sources import cifar10, list_images, source_config, sources
+from tests.helpers.archives import zip_folder
+from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.digits import write_batches, write_mnist
+from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image, write_table
+from tests.helpers.sheets import write_karyograms
+
+CNMC_NOTE = "partial: 12 of 10,661 training images"
+ROWS = [
+    {"path": "x/1.png", "label": "01", "who": "p1", "part": "train", "stain": "Wright"},
+    {"path": "x/2.png", "label": "NA", "who": "", "part": "train", "stain": ""},
+    {"path": "3.png", "label": "01", "who": "p2", "part": "test", "stain": "MGG"},
+    {"path": "4.png", "label": "", "who": "p2", "part": "", "stain": "MGG"},
+]
+COLUMNS = {"subject_column": "who", "part_column": "part", "group_column": "stain"}
+REGEX = r"^s(?P<subject>\d+)_"
+
+
+def write_tree(root):
+    for part, count in (("train", 3), ("test", 2)):
+        for name in cifar10.CLASSES:
+            for number in range(count):
+                write_image(root / part / name / f"{number:04d}.jpg", cell_image(number))
+    return root
+
+
+# source, its settings, how its images are written; then images, classes, subjects, given parts and how the notes begin
+SETS = {
+    "folder": (
+        *("folder", {"subject_regex": REGEX}, lambda root: write_class_folders(root, {"b": 2, "a10": 2, "a9": 1})),
+        *(5, ("a9", "a10", "b"), 3, {None}, []),
+    ),
+    "table": (
+        *("table", {"positive_class": "NA", **COLUMNS}, lambda root: write_table(root, ROWS)),
+        *(4, ("01", "NA"), 2, {"train", "test", None}, ["1 rows of labels.csv have no label"]),
+    ),
+    "karyograms": (
+        *("karyograms", {}, lambda root: write_karyograms(root, {"normal": 3, "abnormal": 2})),
+        *(5, ("normal", "abnormal"), 0, {None}, []),
+    ),
+    "chromosomes": (
+        *("chromosomes", {}, lambda root: write_chromosomes(root, cases=2, cells=2)),
+        *(184, CHROMOSOMES, 2, {None}, ["184 chromosomes of 4 cells and 2 subjects"]),
+    ),
+    "cnmc": (
+        *("cnmc", {}, lambda root: write_cnmc(root, subjects_per_fold=2, images=1)),
+        *(12, ("hem", "all"), 12, {"fold_0", "fold_1", "fold_2"}, [CNMC_NOTE]),
+    ),
+    "hem_all": (
+        *("hem_all", {}, lambda root: write_cnmc(root, subjects_per_fold=2, images=1)),
+        *(12, ("hem", "all"), 12, {"fold_0", "fold_1", "fold_2"}, [CNMC_NOTE]),
+    ),
+    "cifar10": (
+        *("cifar10", {}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
+        ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
+    ),
+    "mnist": (
+        *("mnist", {}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
+        ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
+    ),
+    "synthetic": (
+        *("synthetic", {"images": 14, "subjects": 4, "size": 48}, None),
+        *(14, ("hem", "all"), 4, {None}, ["synthetic: procedurally drawn cells"]),
+    ),
+    "synthetic_chromosomes": (
+        *("synthetic_chromosomes", {"cells": 4, "cases": 3, "abnormal": 0.3}, None),
+        *(
+            185,
+            CHROMOSOMES,
+            3,
+            {None},
+            ["synthetic: procedurally drawn chromosomes", "185 chromosomes of 4 cells and 3"],
+        ),
+    ),
+}
+ON_DISK = [name for name, facts in SETS.items() if facts[2]]
+# Those whose images are written to the cache, and the keys that make another set of images.
+WRITTEN = {"synthetic": {"seed": 1}, "synthetic_chromosomes": {"seed": 1}, "mnist": None, "cifar10": None}
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    """Write a set of ``SETS`` and list it: a function of its name and of further keys."""
+
+    def list_set(name, **keys):
+        source, settings, write, *_ = SETS[name]
+        root = tmp_path / "data"
+        if name == "cifar10":
+            write = partial(write_batches, monkeypatch=monkeypatch)
+        if write and not root.exists():
+            write(root)
+        data = source_config(source, **{**settings, **keys})
+        return list_images(data, str(root) if write else None, tmp_path / "cache", progress=False)
+
+    return list_set
+
+
+def list_place(name, place, cache):
+    source, settings, *_ = SETS[name]
+    return list_images(source_config(source, **settings), place, cache, progress=False)
+
+
+def test_every_source_is_in_the_table():
+    assert {facts[0] for facts in SETS.values()} == set(sources()) - {"composed_karyograms"}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_images_classes_subjects_and_parts(tmp_path, name):
+    source, _, write, images, classes, subjects, parts, notes = SETS[name]
+    place = str(write(tmp_path / "data")) if write else None
+    listing = list_place(name, place, tmp_path / "cache")
+    assert listing.source == source
+    assert listing.classes == classes
+    assert listing.positive_class == (classes[1] if len(classes) == 2 else None)
+    assert listing.synthetic == (write is None)
+    assert len(listing.records) == len({record.image_id for record in listing.records}) == images
+    assert {record.label for record in listing.records} - {None} == set(classes)
+    assert len({record.subject for record in listing.records} - {None}) == subjects
+    assert {record.part for record in listing.records} == parts
+    assert len(listing.notes) == len(notes)
+    assert all(note.startswith(start) for note, start in zip(listing.notes, notes, strict=True))
+    assert read_image(listing.root / listing.records[-1].path).any()
+    again = list_place(name, place, tmp_path / "other")
+    assert (again.records, again.notes) == (listing.records, listing.notes)
+
+
+@pytest.mark.parametrize("name", ON_DISK)
+def test_a_zip_holds_the_same_images(tmp_path, name):
+    root = SETS[name][2](tmp_path / "data")
+    archive = zip_folder(root, tmp_path / "set.zip", "top/")
+    expected = list_place(name, str(root), tmp_path / "cache")
+    listing = list_place(name, str(archive), tmp_path / "cache")
+    prefix = "top/" if name in ("cnmc", "hem_all") else ""
+    assert [record.path.removeprefix(prefix) for record in listing.records] == [
+        record.path for record in expected.records
+    ]
+
+
+@pytest.mark.parametrize("name", ON_DISK)
+def test_a_data_folder_that_is_missing_says_what_to_set(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    for place in (None, str(tmp_path / "none"), str(tmp_path / "empty")):
+        with pytest.raises(UserError, match=r"data_dir=.*KARYOCYTE_DATA_DIR.*\+profile=demo"):
+            list_place(name, place, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(ON_DISK) - {"mnist"}))
+def test_archives_that_are_not_unpacked_are_named(tmp_path, name):
+    (tmp_path / "images.tar").write_bytes(b"")
+    with pytest.raises(UserError, match=r"unpack images.tar first"):
+        list_place(name, str(tmp_path), tmp_path / "cache")
+    (tmp_path / "images.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"data_dir=.*/images.zip"):
+        list_place(name, str(tmp_path), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_images_are_written_once_and_again_where_one_is_missing(listed, name, monkeypatch):
+    first = listed(name)
+    (lost, *_) = written = sorted(first.root.rglob("*.png"))
+    assert len(written) == len(first.records)
+    contents = [path.read_bytes() for path in written]
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("written again"))
+        assert listed(name) == first
+        assert listed(name, on_broken="skip") == first
+    lost.unlink()
+    assert listed(name) == first
+    assert [path.read_bytes() for path in written] == contents
+    if WRITTEN[name]:
+        assert listed(name, **WRITTEN[name]).root != first.root
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_writing_that_fails_leaves_nothing_and_what_a_killed_one_left_is_removed(listed, tmp_path, name, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "imwrite", lambda *_: False)
+        with pytest.raises(OSError, match="cannot write"):
+            listed(name)
+    assert not list(tmp_path.glob("cache/**/*.png"))
+    folder = listed(name).root
+    left_over = folder.rename(folder.parent / f".{folder.name}-killed")
+    listed(name)
+    assert not left_over.exists()
+
+
+@pytest.mark.parametrize("name", ["synthetic", "synthetic_chromosomes"])
+def test_two_runs_at_once_share_one_drawing(listed, name):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(listed(name))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] == found[1] == found[2]
+    assert len(list(found[0].root.rglob("*.png"))) == len(found[0].records)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "message"),
+    [
+        ("synthetic", {"images": 4, "subjects": 5}, "data.images=4 is less than data.subjects=5"),
+        ("synthetic", {"positive_class": None}, "data.positive_class=all or data.positive_class=hem"),
+        ("synthetic_chromosomes", {"cases": 5}, "data.cells=4 is less than data.cases=5"),
+        ("synthetic_chromosomes", {"positive_class": "21"}, "data.positive_class=21 .* 24 classes"),
+    ],
+)
+def test_settings_of_drawn_sources_that_do_not_fit_are_refused(listed, tmp_path, name, keys, message):
+    with pytest.raises(UserError, match=message):
+        listed(name, **keys)
+    assert not any(tmp_path.iterdir())
