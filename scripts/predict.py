@@ -66,10 +66,10 @@ def predict(
 
     [bold]python scripts/predict.py RUN1 RUN2 images.zip --labels folders --sheet sheet.png --output new.csv[/bold]
     """
-    from workflows.prediction_request import PredictionRequest, parse_rules, split_arguments
+    options = locals()
+    from workflows.predict_request import PredictRequest
 
-    runs, places = split_arguments(paths)
-    request = PredictionRequest(runs, places, output, passes, labels is not None, parse_rules(rules), sheet, cache_dir)
+    request = PredictRequest(**options)
     request.check()
     with heavy_imports():  # after the check: torch takes seconds
         from workflows.predict import predict_images

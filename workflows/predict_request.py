@@ -1,0 +1,131 @@
+"""The options of scripts/predict.py and their check, without the imports of models and images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from common.errors import UserError
+from common.runs.ensemble import member_folders
+from common.runs.files import RunFile
+from common.runs.run import Run
+
+RULES = ("votes", "joint", "release", "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictRequest:
+    """The options of scripts/predict.py, which explains them."""
+
+    paths: Sequence[Path]
+    output: Path
+    passes: int | None
+    labels: str | None
+    rules: str | None
+    sheet: Path | None
+    cache_dir: Path | None
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The runs and ensembles among the paths."""
+        return [Run(path) for path in self.paths if Run.is_run(path)]
+
+    @cached_property
+    def places(self) -> list[Path]:
+        """The folders, zip files and files of images among the paths."""
+        return [path for path in self.paths if not Run.is_run(path)]
+
+    @cached_property
+    def members(self) -> list[Run]:
+        """The runs, with the members of an ensemble in place of its folder.
+
+        Raises:
+            UserError: An ensemble lacks a member, or a member is itself an ensemble.
+        """
+        members: list[Run] = []
+        for run in self.runs:
+            if run.has(RunFile.ENSEMBLE):
+                folders = member_folders(run.folder, run.ensemble)
+            else:
+                folders = [Path(member) for member in run.status.members]
+            for folder in folders:
+                if Run(folder).is_ensemble:
+                    raise UserError(
+                        f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs"
+                    )
+            members += [Run(folder) for folder in folders] or [run]
+        return members
+
+    @property
+    def parquet(self) -> Path:
+        """The parquet file to write."""
+        return self.output.with_suffix(".parquet")
+
+    @property
+    def rule_names(self) -> list[str] | None:
+        """The rules of "votes,joint"; None where none are given."""
+        if self.rules is None:
+            return None
+        return [name.strip() for name in self.rules.split(",") if name.strip()]
+
+    def check(self) -> None:
+        """Check the options as far as this is possible without a model and without the images.
+
+        Raises:
+            UserError: A file to write exists or has the wrong suffix; runs or images are missing, or in another order;
+                a rule is unknown or needs votes that do not exist; the runs do not form an ensemble.
+        """
+        if not self.runs:
+            raise UserError(
+                f"{self.paths[0]} is not a run of Karyocyte: name a finished run's folder first, then the images"
+            )
+        if not self.places:
+            raise UserError("no images are named: add a folder, a zip or files after the runs")
+        if [run.folder for run in self.runs] != list(self.paths[: len(self.runs)]):
+            raise UserError(f"{self.runs[-1].folder} is a run: name the runs first, then the images")
+        self._check_files()
+        for rule in self.rule_names or ():
+            if rule not in RULES:
+                raise UserError(f"--rules {rule} is no rule: choose among {', '.join(RULES)}")
+        self._check_members()
+
+    def _check_files(self) -> None:
+        for option, path, suffix in (("--output", self.output, ".csv"), ("--sheet", self.sheet, ".png")):
+            if path and path.suffix.lower() != suffix:
+                raise UserError(f"{option} {path}: a {suffix[1:].upper()} file is written: end its name in {suffix}")
+        for written in (self.output, self.parquet, self.sheet):
+            if written is not None and written.exists():
+                raise UserError(f"{written} exists already: name another, or move it away")
+        for place in self.places:
+            if not place.exists():
+                raise UserError(f"{place} is missing: name a folder, a zip or files of images")
+
+    def _check_members(self) -> None:
+        for run in self.runs:
+            if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
+                raise UserError(
+                    f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
+                )
+        first = self.members[0]
+        resolved: set[Path] = set()
+        for member in self.members:
+            folder = member.folder
+            if folder.resolve() in resolved:
+                raise UserError(f"{folder} is named twice: name each member of the ensemble once")
+            resolved.add(folder.resolve())
+            Run.open_finished(folder)
+            if member.config.prepare.scales_by_cell:
+                raise UserError(
+                    f"{folder} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell), which is "
+                    "unknown for single files: name another run"
+                )
+            if member.data.classes != first.data.classes:
+                raise UserError(
+                    f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
+                    f"{', '.join(member.data.classes)}: name runs of one task"
+                )
+        if self.passes and len(self.members) > 1:
+            raise UserError(
+                f"--passes {self.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
+                "run"
+            )
