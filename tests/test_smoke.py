@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import train
 from common.sweeps.jobs import command_line
-from docs.tables.__main__ import app as tables
+from docs.tables import app as tables
 
 TINY = (
     "data.images=48",

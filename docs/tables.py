@@ -1,0 +1,286 @@
+"""Write the tables of the documentation from results/*.csv: ``python -m docs.tables``."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+import yaml
+
+from common.cli import report_user_errors
+from common.errors import UserError
+from common.files import write_text
+from common.paths import ROOT
+from evaluation.core.markdown import interval, markdown
+from evaluation.papers.audit import audit
+from evaluation.papers.confusion import contradictions, printed_confusion, printed_figures
+from evaluation.papers.measured import read_measured
+from evaluation.papers.reproduction import AS_PAPER, HONEST, compare, read_claims
+from evaluation.papers.terminal import budget, claimed, failure, figure
+
+WIDTH = 110  # letters that fit a page in a browser
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page differs from results/.")]
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command()
+@report_user_errors()
+def tables(check: Check = False) -> None:
+    """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        filled = fill(text, ROOT / "results")
+        if check and filled != text:
+            raise UserError(f"{page.name} differs from results/: run python -m docs.tables")
+        if filled != text:
+            write_text(page, filled)
+
+
+def pages() -> list[Path]:
+    """Return the pages of the documentation: README.md and docs/*.md."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+
+def fill(text: str, results: Path) -> str:
+    """Return ``text`` with the content of its table blocks made anew from ``results``.
+
+    Raises:
+        UserError: A block names an unknown table.
+    """
+    for _, name, _ in BLOCK.findall(text):
+        if name not in TABLES:
+            raise UserError(f"unknown table {name}: there are {', '.join(TABLES)}")
+    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]](results)}\n{block[3]}", text)
+
+
+def split(table: pd.DataFrame, keys: int = 1) -> str:
+    """Return a table as Markdown; one that is too wide as several, each with the first ``keys`` columns."""
+    widths = {head: max(len(head) + 2, table[head].str.len().max()) + 3 for head in table.columns}
+    first = list(table.columns[:keys])
+    parts = [[*first]]
+    for head in table.columns[keys:]:
+        if len(parts[-1]) > keys and sum(widths[name] for name in [*parts[-1], head]) + 1 > WIDTH:
+            parts.append([*first])
+        parts[-1].append(head)
+    return "\n\n".join(markdown(table[part]) for part in parts)
+
+
+class _Missing:
+    """Stands for a missing value: a dash in every format."""
+
+    def __format__(self, spec: str) -> str:
+        return "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of docs/tables.yaml, which says what the fields mean."""
+
+    csv: str
+    columns: dict[str, str]
+    pivot: dict[str, str] = field(default_factory=dict)
+    read: str = "read_tables"
+    derive: str = ""
+    where: str = ""
+    words: dict[Any, str] = field(default_factory=dict)
+    keys: int = 1
+
+    def __call__(self, results: Path) -> str:
+        """Return the table as Markdown.
+
+        Raises:
+            UserError: Two rows belong into the same cell.
+        """
+        rows = READERS[self.read](results, self.csv)
+        if self.derive:
+            rows = rows.eval(self.derive)
+        if self.where:
+            rows = rows.query(self.where)
+        rows = with_intervals(rows).astype(object).replace(self.words)
+        records = rows.where(rows.notna(), _Missing()).to_dict("records")
+
+        def cells(columns: dict[str, str]) -> pd.DataFrame:
+            return pd.DataFrame([{head: cell.format_map(row) for head, cell in columns.items()} for row in records])
+
+        table = cells(self.columns)
+        for head, value in self.pivot.items():
+            long = pd.concat([table, cells({"head": head, "value": value})], axis="columns")
+            keys = [*self.columns, "head"]
+            for _, line in long[long.duplicated(keys)].iterrows():
+                raise UserError(
+                    f"{self.csv}: {line['head']!r} of {list(line[:-2])} is measured twice: remove the older"
+                )
+            table = long.set_index(keys)["value"].unstack(sort=False, fill_value="-").reset_index()
+        return split(table, self.keys)
+
+
+def with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns NAME_ci and NAME_gap of the numbers that have an interval, see docs/tables.yaml."""
+    rows = rows.copy()
+    for low in [name for name in rows.columns if name == "low" or name.endswith("_low")]:
+        prefix = low.removesuffix("low")
+        name = prefix.removesuffix("_") or "value"
+        if name in rows:
+            cells = []
+            for value, start, end in zip(rows[name], rows[low], rows[f"{prefix}high"], strict=True):
+                signs = ("", "+")
+                cells.append(["-" if pd.isna(value) else interval(value, start, end, sign) for sign in signs])
+            rows[[f"{name}_ci", f"{name}_gap"]] = cells
+    return rows
+
+
+def read_tables(results: Path, csv: str) -> pd.DataFrame:
+    """Read one CSV table, or those of a pattern, with their names in the column ``file``."""
+    files = [pd.read_csv(path).assign(file=path.stem) for path in sorted(results.glob(csv))]
+    return pd.concat(files, ignore_index=True)
+
+
+def measurements(results: Path, csv: str) -> pd.DataFrame:
+    """Read measurements that are no comparisons."""
+    return read_measured(results / csv).query("~compared")
+
+
+def with_means(results: Path, csv: str) -> pd.DataFrame:
+    """Read measurements, the pooled ones and then those that are means over several folds."""
+    pooled = measurements(results, csv)
+    if pooled["mean_over_folds"].isna().all():
+        return pooled.assign(kind="")
+    means = pooled.assign(value=pooled["mean_over_folds"], low=pooled["mean_low"], high=pooled["mean_high"])
+    return pd.concat([pooled.assign(kind=", pooled"), means[means["runs"] > 1].assign(kind=", mean over folds")])
+
+
+def comparisons(results: Path, csv: str) -> pd.DataFrame:
+    """Read the paired differences of weighted F1 and AUC, and McNemar's p as text."""
+    rows = read_measured(results / csv)
+    p_values = rows[rows["metric"] == "mcnemar_p"].set_index("label")["value"]
+    text = p_values.map(lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}")
+    rows = rows[rows["metric"].isin(["difference/f1_weighted", "difference/auc"])]
+    return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
+
+
+def recalls(results: Path, csv: str) -> pd.DataFrame:
+    """Read the recall of each class of pooled folds, as predicted and after joint assignment."""
+    rows = measurements(results, csv).query("metric.str.startswith('recall/') and runs > 1")
+    name = rows["metric"].str.removeprefix("recall/")
+    suffix = name.str.endswith("_assigned").map({True: ", jointly", False: ""})
+    return rows.assign(name=name.str.removesuffix("_assigned"), run=rows["label"] + suffix)
+
+
+def inside_and_outside(results: Path, csv: str) -> pd.DataFrame:
+    """Read the means over the runs of a label, on their own data set and on another one."""
+    rows = pd.read_csv(results / csv).query("metric in ['f1_weighted', 'auc', 'accuracy']")
+    place = rows["tested_on"].isna().map({True: "inside", False: "outside"})
+    grouped = rows.assign(place=place).groupby(["label", "metric", "place"], sort=False)["value"]
+    return grouped.agg(["size", "mean"]).reset_index()
+
+
+READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
+    reader.__name__: reader
+    for reader in (read_tables, measurements, with_means, comparisons, recalls, inside_and_outside)
+}
+
+
+def protocol_gaps(results: Path) -> str:
+    """Return the AUC of each network by protocol, and by how much the paper's protocol raises the honest one."""
+    rows = measurements(results, "karyograms.csv").query("metric == 'auc'")
+    auc = rows.set_index(["label", "protocol"])["value"].unstack(sort=False).dropna(subset=["subject", "paper"])
+    table = auc[["subject", "image", "paper"]].map("{:.3f}".format).replace("nan", "-")
+    table["paper - subject"] = (auc["paper"] - auc["subject"]).map("{:+.3f}".format)
+    return split(table.rename_axis("AUC").reset_index())
+
+
+def structure(results: Path) -> str:
+    """Return the measurements of the code base, before its restructuring and now."""
+    return markdown(pd.read_csv(results / "structure.csv", dtype=str))
+
+
+def headline(results: Path) -> str:
+    """Return the main results beside the best published figures, which published.csv names."""
+    lines = []
+    for row in pd.read_csv(results / "published.csv", dtype=str, keep_default_na=False).to_dict("records"):
+        measured = read_measured(results / f"{row['file']}.csv")
+        match = measured[(measured["label"] == row["label"]) & (measured["metric"] == row["metric"])]
+        if len(match) != 1:
+            raise UserError(f"{row['file']}.csv has {len(match)} rows {row['label']!r}, {row['metric']}: one is needed")
+        line = {"task": row["task"], "data": row["data"], "metric": row["shown"]}
+        line["ours"] = interval(*match.iloc[0][["value", "low", "high"]])
+        line["published"] = f"{row['published']} ({row['source']})" if row["published"] else "-"
+        lines.append(line)
+    return split(pd.DataFrame(lines))
+
+
+def claims(papers: tuple[str, ...], results: Path) -> str:
+    """Return the table of some papers' claims, the reasons numbered below it, and then what was measured."""
+    lines = []
+    measured = []
+    numbers: dict[str, int] = {}
+    for row in compare(results, papers).to_dict("records"):
+        name = f"`{row['experiment']}`"
+        marks = sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])
+        verdict = ", ".join([row["verdict"], *map(str, marks)])
+        lines.append({"experiment": name, "section": row["section"], "claimed": claimed(row), "verdict": verdict})
+        ours = []
+        for role, words in ((AS_PAPER, "as the paper"), (HONEST, "honest")):
+            if pd.notna(row[f"{role}_value"]):
+                ours.append(f"{words}, {row['measured_on']}: {figure(row, role)}; {budget(row, role)}")
+        if ours:
+            measured.append(f"- {name}: {'. '.join(ours)}")
+    reasons = [f"{number}. {reason}" for reason, number in numbers.items()]
+    blocks = [split(pd.DataFrame(lines)), "\n".join(reasons), "\n".join(measured)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def confusion_matrices(results: Path) -> str:
+    """Return what paper 001, table 5.1, claims of the test images, and what its confusion matrices contradict."""
+    sizes = pd.read_csv(results / "claims" / "data.csv").set_index(["dataset", "split"])["test"]
+    lines = []
+    for claim in read_claims(results, ("001",)).to_dict("records"):
+        figures = printed_figures(claim)
+        confusion = printed_confusion(claim)
+        wrong = ["no matrix is printed"]
+        if confusion:
+            wrong = contradictions(figures, confusion, int(sizes[claim["dataset"], claim["split"]]))
+        line = {"experiment": f"`{claim['experiment']}`"}
+        line |= {name: figures.get(name, "-") for name in ("accuracy", "precision", "recall", "auc")}
+        line |= {"confusion matrix": str(confusion or "-"), "by the matrix": "; ".join(wrong) or "agrees"}
+        lines.append(line | {"split": claim["split"]})
+    return split(pd.DataFrame(lines))
+
+
+def audit_failures(results: Path) -> str:
+    """Return every printed figure that does not follow from the others, as a list."""
+    lines = []
+    for row in audit(results).query("~follows").to_dict("records"):
+        recomputed = f"recomputed {row['recomputed']}" if row["recomputed"] else ""
+        parts = [f"printed {row['printed']}", recomputed, failure(row["kind"]), row["remark"]]
+        lines.append(f"- Paper {row['paper']}, {row['section']}, {row['what']}: {'; '.join(filter(None, parts))}")
+    return "\n".join(lines)
+
+
+def audit_tally(results: Path) -> str:
+    """Return how many printed figures were recomputed, and how many of them do not follow."""
+    table = audit(results).groupby(["paper", "kind"], sort=False)["follows"].agg(["size", "sum"]).reset_index()
+    table = table.assign(sum=table["size"] - table["sum"]).astype(str)
+    return split(table.set_axis(["paper", "kind of check", "figures", "failed"], axis="columns"))
+
+
+_SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+TABLES: dict[str, Callable[[Path], str]] = {
+    "headline": headline,
+    "structure": structure,
+    "claims": partial(claims, ("004",)),
+    "claims_001": confusion_matrices,
+    "claims_and_measured": partial(claims, ("002", "003")),
+    "claims_audit": audit_failures,
+    "claims_tally": audit_tally,
+    "protocol_gap": protocol_gaps,
+    **{name: Table(**table) for name, table in _SPECIFICATION.items()},
+}
+
+if __name__ == "__main__":
+    app()

@@ -1,1 +1,0 @@
-"""Writes the tables of the documentation from results/: ``python -m docs.tables``."""
