@@ -1,9 +1,10 @@
 """Audit of the claims: printed figures recomputed from others that the paper prints."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,7 +15,8 @@ from evaluation.papers.reproduction import read_claims
 
 CONFIDENCE = 0.95
 COLUMNS = ("paper", "section", "what", "kind", "printed", "recomputed", "follows", "remark")
-Row = dict[str, str | bool]
+Row = dict[str, str]  # of a table of printed figures
+Tables = Mapping[str, pd.DataFrame]
 
 
 def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -38,10 +40,18 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
         UserError: A table is missing, or no claim is of a paper that is named.
     """
     read_claims(results, papers)  # refuses unknown papers
-    rows: list[Row] = []
-    for check in CHECKS:
-        rows += check(Path(results))
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).fillna({"remark": ""})
+    tables = {"claims": read_claims(results)}
+    for name in sorted({"data", *CHECKS} - {"claims"}):
+        path = Path(results) / "claims" / f"{name}.csv"
+        if not path.is_file():
+            raise UserError(f"no figures to audit at {path}: name the folder of measured results")
+        tables[name] = pd.read_csv(path, dtype=str, keep_default_na=False)  # figures keep their digits
+    rows = []
+    for name, (kind, check) in CHECKS.items():
+        for row in tables[name].to_dict("records"):
+            for found in check(row, tables):
+                rows.append({**row, "remark": row.get("remark", ""), "kind": kind, **found})
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     if papers:
         table = table[table["paper"].isin(papers)]
     return table.sort_values("paper", kind="stable", ignore_index=True)
@@ -70,143 +80,123 @@ def weighted_f1(confusion: Confusion) -> Fraction:
     return total / confusion.images
 
 
-def _matrices(results: Path) -> Iterator[Row]:
-    sizes = _read(results, "data").set_index(["dataset", "split"])["test"]
-    for claim in read_claims(results).to_dict("records"):
-        confusion = printed_confusion(claim)
-        if confusion:
-            figures = printed_figures(claim)
-            wrong = contradictions(figures, confusion, int(sizes[claim["dataset"], claim["split"]]))
-            values = ", ".join(f"{name} {float(value):.3f}" for name, value in confusion.metrics.items())
-            yield {
-                **_place(claim, claim["experiment"], "confusion matrix"),
-                "printed": ", ".join(f"{name} {figures[name]}" for name in METRICS if name in figures),
-                "recomputed": f"{confusion}: {values}",
-                "follows": not wrong,
-                "remark": "; ".join(wrong),
-            }
+def _matrix(claim: Row, tables: Tables) -> Iterator[dict[str, Any]]:
+    confusion = printed_confusion(claim)
+    if confusion is None:
+        return
+    sizes = tables["data"].set_index(["dataset", "split"])["test"]
+    figures = printed_figures(claim)
+    wrong = contradictions(figures, confusion, int(sizes[claim["dataset"], claim["split"]]))
+    values = ", ".join(f"{name} {float(value):.3f}" for name, value in confusion.metrics.items())
+    yield {
+        "what": claim["experiment"],
+        "printed": ", ".join(f"{name} {figures[name]}" for name in METRICS if name in figures),
+        "recomputed": f"{confusion}: {values}",
+        "follows": not wrong,
+        "remark": "; ".join(wrong),
+    }
 
 
-def _per_class(results: Path) -> Iterator[Row]:
-    for row in _read(results, "per_class").to_dict("records"):
-        matrices = _of_recalls(row)
-        fitting = [matrix for matrix in matrices if _fits(row, matrix)]
-        if matrices:
-            recomputed = _with_metrics((fitting or matrices)[0])
-        else:
-            recomputed = "no matrix has these recalls"
-        yield {
-            **_place(row, row["model"], "precision and recall"),
-            "printed": f"precision {row['precision_negative']} and {row['precision_positive']}, recall "
-            f"{row['recall_negative']} and {row['recall_positive']}, weighted F1 {row['f1_weighted']}",
-            "recomputed": recomputed,
-            "follows": bool(fitting),
-        }
+def _precision_and_recall(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]:
+    matrices = _of_recalls(row)
+    fitting = []
+    for matrix in matrices:
+        if all(follows(row[name], value) for name, value in _values(matrix).items()):
+            fitting.append(matrix)
+    recomputed = "no matrix has these recalls"
+    if matrices:
+        recomputed = _with_metrics((fitting or matrices)[0])
+    yield {
+        "what": row["model"],
+        "printed": f"precision {row['precision_negative']} and {row['precision_positive']}, recall "
+        f"{row['recall_negative']} and {row['recall_positive']}, weighted F1 {row['f1_weighted']}",
+        "recomputed": recomputed,
+        "follows": bool(fitting),
+    }
 
 
-def _shares(results: Path) -> Iterator[Row]:
-    for row in _read(results, "shares").to_dict("records"):
-        counts = _whole(row["figure"], int(row["images"]))
-        text = " or ".join(f"{count:,}" for count in counts) or "no whole number"
-        yield {
-            **_place(row, row["what"], "share"),
-            "printed": row["figure"],
-            "recomputed": f"{text} of {int(row['images']):,} images",
-            "follows": bool(counts),
-        }
+def _share(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]:
+    counts = _whole(row["figure"], int(row["images"]))
+    text = " or ".join(f"{count:,}" for count in counts) or "no whole number"
+    recomputed = f"{text} of {int(row['images']):,} images"
+    yield {"printed": row["figure"], "recomputed": recomputed, "follows": bool(counts)}
 
 
-def _sums(results: Path) -> Iterator[Row]:
-    for row in _read(results, "sums").to_dict("records"):
-        parts = [int(part) for part in row["parts"].split()]
-        yield {
-            **_place(row, row["what"], "sum"),
-            "printed": f"{' + '.join(f'{part:,}' for part in parts)} = {int(row['total']):,}",
-            "recomputed": f"{sum(parts):,}",
-            "follows": sum(parts) == int(row["total"]),
-        }
+def _sum(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]:
+    parts = [int(part) for part in row["parts"].split()]
+    yield {
+        "printed": f"{' + '.join(f'{part:,}' for part in parts)} = {int(row['total']):,}",
+        "recomputed": f"{sum(parts):,}",
+        "follows": sum(parts) == int(row["total"]),
+    }
 
 
-def _twice(results: Path) -> Iterator[Row]:
-    for row in _read(results, "twice").to_dict("records"):
-        yield {
-            **_place({**row, "section": f"{row['place']}; {row['other_place']}"}, row["what"], "twice"),
-            "printed": f"{row['figure']}; {row['other_figure']}",
-            "recomputed": "",
-            "follows": Fraction(row["figure"]) == Fraction(row["other_figure"]),
-            "remark": row["remark"],
-        }
+def _twice(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]:
+    yield {
+        "section": f"{row['place']}; {row['other_place']}",
+        "printed": f"{row['figure']}; {row['other_figure']}",
+        "recomputed": "",
+        "follows": Fraction(row["figure"]) == Fraction(row["other_figure"]),
+    }
 
 
-def _wrong_cases(results: Path) -> Iterator[Row]:
-    claims = read_claims(results)
-    for row in _read(results, "wrong_cases").to_dict("records"):
-        own = claims[(claims["paper"] == row["paper"]) & claims["experiment"].str.contains(row["network"])]
-        matrices = [matrix for matrix in map(printed_confusion, own.to_dict("records")) if matrix]
-        false_positives = int(row["false_positives"])
-        false_negatives = int(row["false_negatives"])
-        yield {
-            **_place(row, f"wrong cases of {row['network']}", "wrong cases"),
-            "printed": f"{false_positives} FP, {false_negatives} FN",
-            "recomputed": "at most, by its matrices: " + "; ".join(f"{one.fp} FP, {one.fn} FN" for one in matrices),
-            # A paper that lists some of its wrong cases may have more of them, not fewer.
-            "follows": any(false_positives <= one.fp and false_negatives <= one.fn for one in matrices),
-            "remark": row["remark"],
-        }
+def _wrong_cases(row: Row, tables: Tables) -> Iterator[dict[str, Any]]:
+    claims = tables["claims"]
+    own = claims[(claims["paper"] == row["paper"]) & claims["experiment"].str.contains(row["network"])]
+    matrices = [matrix for matrix in map(printed_confusion, own.to_dict("records")) if matrix]
+    false_positives = int(row["false_positives"])
+    false_negatives = int(row["false_negatives"])
+    yield {
+        "what": f"wrong cases of {row['network']}",
+        "printed": f"{false_positives} FP, {false_negatives} FN",
+        "recomputed": "at most, by its matrices: " + "; ".join(f"{one.fp} FP, {one.fn} FN" for one in matrices),
+        # A paper that lists some of its wrong cases may have more of them, not fewer.
+        "follows": any(false_positives <= one.fp and false_negatives <= one.fn for one in matrices),
+    }
 
 
-def _missed(results: Path) -> Iterator[Row]:
+def _missed(row: Row, tables: Tables) -> Iterator[dict[str, Any]]:
     """Check the images missed by one and by all models against the errors of each, and what each alone gets right."""
-    for row in _read(results, "missed").to_dict("records"):
-        by_one = int(row["missed_by_one"])
-        by_all = int(row["missed_by_all"])
-        alone = range(int(row["alone_right_least"]), int(row["alone_right_most"]) + 1)
-        for errors in _errors(results, row):
-            # Of four models: all errors are those of images missed by one, by two, by three and by all four.
-            left = sum(errors) - by_one - 4 * by_all
-            fits = []
-            for three in alone:
-                two, rest = divmod(left - 3 * three, 2)
-                if two >= 0 and not rest:
-                    fits.append(f"{two} missed by two, {three} by three")
-            yield {
-                **_place(row, f"four models with {', '.join(map(str, errors))} errors", "missed by k"),
-                "printed": f"{by_one} missed by one, {by_all} by all; {alone[0]} to {alone[-1]} right by one alone",
-                "recomputed": "; or ".join(fits) or "none fits",
-                "follows": bool(fits),
-            }
-
-
-CHECKS: tuple[Callable[[Path], Iterator[Row]], ...] = (
-    _matrices,
-    _per_class,
-    _missed,
-    _shares,
-    _sums,
-    _twice,
-    _wrong_cases,
-)
-
-
-def _errors(results: Path, row: dict[str, str]) -> Iterator[tuple[int, ...]]:
-    """Return the numbers of errors of the models; several tuples where a model is printed with two results."""
-    table = _read(results, "per_class")
-    choices: list[list[int]] = []
+    by_one = int(row["missed_by_one"])
+    by_all = int(row["missed_by_all"])
+    alone = range(int(row["alone_right_least"]), int(row["alone_right_most"]) + 1)
+    choices = []
     for model in row["models"].split():
-        own = table[(table["paper"] == row["paper"]) & (table["model"] == model)]
+        table = tables["per_class"]
         errors = []
-        for recalls in own.to_dict("records"):
+        for recalls in table[(table["paper"] == row["paper"]) & (table["model"] == model)].to_dict("records"):
             errors += [matrix.fp + matrix.fn for matrix in _of_recalls(recalls)]
         choices.append(errors)
-    return product(*choices)
+    for counts in product(*choices):  # several where a model is printed with two results
+        # Of four models: all errors are those of images missed by one, by two, by three and by all four.
+        left = sum(counts) - by_one - 4 * by_all
+        fits = []
+        for three in alone:
+            two, rest = divmod(left - 3 * three, 2)
+            if two >= 0 and not rest:
+                fits.append(f"{two} missed by two, {three} by three")
+        yield {
+            "what": f"four models with {', '.join(map(str, counts))} errors",
+            "printed": f"{by_one} missed by one, {by_all} by all; {alone[0]} to {alone[-1]} right by one alone",
+            "recomputed": "; or ".join(fits) or "none fits",
+            "follows": bool(fits),
+        }
 
 
-def _of_recalls(row: dict[str, str]) -> list[Confusion]:
+# Name of a table -> kind of its checks, and the function that checks a row.
+CHECKS: dict[str, tuple[str, Callable[[Row, Tables], Iterator[dict[str, Any]]]]] = {
+    "claims": ("confusion matrix", _matrix),
+    "per_class": ("precision and recall", _precision_and_recall),
+    "missed": ("missed by k", _missed),
+    "shares": ("share", _share),
+    "sums": ("sum", _sum),
+    "twice": ("twice", _twice),
+    "wrong_cases": ("wrong cases", _wrong_cases),
+}
+
+
+def _of_recalls(row: Row) -> list[Confusion]:
     return reconstruct(row["recall_negative"], row["recall_positive"], int(row["negatives"]), int(row["positives"]))
-
-
-def _fits(row: dict[str, str], matrix: Confusion) -> bool:
-    return all(follows(row[name], value) for name, value in _values(matrix).items())
 
 
 def _values(matrix: Confusion) -> dict[str, Fraction]:
@@ -233,15 +223,3 @@ def _whole(figure: str, images: int) -> list[int]:
     reach = int(step) + 1
     counts = range(max(near - reach, 0), min(near + reach, images) + 1)
     return [count for count in counts if follows(figure, Fraction(count, images))]
-
-
-def _place(row: dict[str, str], what: str, kind: str) -> Row:
-    return {"paper": row["paper"], "section": row["section"], "what": what, "kind": kind}
-
-
-def _read(results: Path, name: str) -> pd.DataFrame:
-    """Read a table of printed figures as text: they keep their digits."""
-    path = results / "claims" / f"{name}.csv"
-    if not path.is_file():
-        raise UserError(f"no figures to audit at {path}: name the folder of measured results")
-    return pd.read_csv(path, dtype=str, keep_default_na=False)

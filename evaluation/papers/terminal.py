@@ -7,15 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.core.markdown import interval
-from evaluation.papers.reproduction import AS_PAPER, HONEST, NOT_REACHED, OFFICIAL, REACHED
+from evaluation.papers.reproduction import AS_PAPER, HONEST, NOT_REACHED, OFFICIAL, REACHED, Record
 
 COLOURS = {REACHED: "green", NOT_REACHED: "red"}
 ROLES = {AS_PAPER: "split as the paper", HONEST: "honest split"}
-METRIC_WORDS = {
-    "test_weighted_f1": "weighted F1",
-    "test_accuracy": "accuracy",
-    "val_accuracy": "val. accuracy",
-}
+METRIC_WORDS = {"test_weighted_f1": "weighted F1", "test_accuracy": "accuracy", "val_accuracy": "val. accuracy"}
 
 
 def claims_text(table: pd.DataFrame) -> Group:
@@ -28,10 +24,11 @@ def claims_text(table: pd.DataFrame) -> Group:
         blocks.append(Text(f"paper {paper}", style="bold"))
         numbers: dict[str, int] = {}
         for row in rows.to_dict("records"):
-            marks = []
-            for reason in row["reasons"]:
-                marks.append(numbers.setdefault(reason, len(numbers) + 1))
-            blocks.append(_claim_line(row, sorted(marks)))
+            marks = sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])
+            line = Text(f"{row['experiment']}  {claimed(row)}  ")
+            line.append(row["verdict"], style=COLOURS.get(row["verdict"], ""))
+            line.append(f" ({', '.join(map(str, marks))})" if marks else "")
+            blocks.append(line)
             for role, words in ROLES.items():
                 if pd.notna(row[f"{role}_value"]):
                     text = f"{words}, {row['measured_on']}: {figure(row, role)}; {budget(row, role)}"
@@ -70,12 +67,12 @@ def failure(kind: str) -> str:
     return "does not follow"
 
 
-def claimed(row: dict) -> str:
+def claimed(row: Record) -> str:
     """Return the claimed figure and its metric."""
     return f"{row['claimed'] or 'no'} {METRIC_WORDS[row['metric']]}"
 
 
-def figure(row: dict, role: str) -> str:
+def figure(row: Record, role: str) -> str:
     """Return our value with its interval and the number of images; of a split by images also their kind."""
     value = interval(row[f"{role}_value"], row[f"{role}_low"], row[f"{role}_high"])
     if row[f"{role}_protocol"] != "image":
@@ -87,7 +84,7 @@ def figure(row: dict, role: str) -> str:
     return f"{value}, {row[f'{role}_images']:,.0f} {images}"
 
 
-def budget(row: dict, role: str) -> str:
+def budget(row: Record, role: str) -> str:
     """Return folds and seeds, and the images and minutes of a run."""
     parts = []
     for name in ("fold", "seed"):
@@ -98,14 +95,6 @@ def budget(row: dict, role: str) -> str:
     else:
         parts.append(f"{row[f'{role}_images_seen']:,.0f} images seen, {row[f'{role}_minutes']:.1f} min")
     return ", ".join(parts)
-
-
-def _claim_line(row: dict, reasons: list[int]) -> Text:
-    line = Text(f"{row['experiment']}  {claimed(row)}  ")
-    line.append(row["verdict"], style=COLOURS.get(row["verdict"], ""))
-    if reasons:
-        line.append(f" ({', '.join(map(str, reasons))})")
-    return line
 
 
 def counts_text(verdicts: pd.Series, what: str) -> str:
