@@ -113,8 +113,8 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
         of_member, data = _predict_member(member, images, passes)
         predictions.append(of_member)
         # The first member's cause is reported.
-        causes = {**data.causes, **causes}
-        hashes = {**data.hashes, **hashes}
+        causes = {**data.batches.causes, **causes}
+        hashes = {**data.batches.hashes, **hashes}
     names = pd.Series([file.name for file in images.files], dtype=object)
     cause = pd.Series(causes, names.index, dtype=object)
     sha256 = pd.Series(hashes, names.index, dtype=object)

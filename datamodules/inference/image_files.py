@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
@@ -12,11 +13,9 @@ from datamodules.io.decode import SUFFIXES
 from datamodules.manifest.manifest import natural_key
 
 HIDDEN = "hidden"
-NO_SUFFIX = "without suffix"
 
 
-@dataclass(frozen=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """A file that is an image by its suffix, or that was named individually.
 
     Attributes:
@@ -36,7 +35,7 @@ class ImageFiles:
 
     Attributes:
         files: At least one image, in natural order within each place; folders that cannot be listed among them.
-        others: Number of other files by suffix (".txt"), HIDDEN or NO_SUFFIX, the most frequent first.
+        others: Number of other files by suffix (".txt"), "hidden" or "without suffix", the most frequent first.
     """
 
     files: tuple[ImageFile, ...]
@@ -75,19 +74,17 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
             raise UserError(f"{place} is missing: name a folder, a zip or files of images")
         root = Path(resolve_data_dir(str(place), cache_dir, progress) or place)
         if not root.is_dir():
-            file = ImageFile(root, printable(root), (root.absolute().parent.name,))
-            images.setdefault(_identity(root), file)
+            images.setdefault(_identity(root), ImageFile(root, _printable(root), (root.absolute().parent.name,)))
             continue
         prefix = Path() if len(places) == 1 else place
-        for path in sorted(_walk(root), key=lambda path: natural_key(path.as_posix())):
+        for path in _files_below(root):
             # The root may be an unpacked zip in a hidden cache: only folders below it count.
             below = path.relative_to(root)
-            kind = _other_kind(below)
-            if kind is None:
-                file = ImageFile(path, printable(prefix / below), (root.name, *below.parent.parts))
-                images.setdefault(_identity(path), file)
-            else:
+            if kind := _other_kind(below):
                 others[_identity(path)] = kind
+            else:
+                file = ImageFile(path, _printable(prefix / below), (root.name, *below.parent.parts))
+                images.setdefault(_identity(path), file)
     counts = dict(sorted(Counter(others.values()).items(), key=lambda item: (-item[1], item[0])))
     if not images:
         listing = f" ({describe_others(counts)})" if counts else ""
@@ -104,40 +101,36 @@ def describe_others(others: dict[str, int]) -> str:
     return f"{total:,} other file{'s' * (total != 1)}: {kinds}"
 
 
-def printable(path: Path) -> str:
-    """Return a path as text that any file can hold: bytes that are not UTF-8 are written as escapes."""
-    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def _identity(path: Path) -> Path:
     """Resolve the folders of a path, but not a link that is the file itself: the link may be broken."""
     return path.parent.resolve() / path.name
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield every file below a folder, hidden ones too, and the folders that cannot be listed."""
+def _printable(path: Path) -> str:
+    """The path as text that any file can hold: bytes that are not UTF-8 are written as escapes."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _files_below(root: Path) -> list[Path]:
+    """Every file below a folder in natural order, hidden ones too, and the folders that cannot be listed."""
+    files: list[Path] = []
     visited: set[str] = set()
-    unreadable: list[Path] = []
-
-    def note(error: OSError) -> None:
-        unreadable.append(Path(error.filename))
-
-    for place, folders, names in os.walk(root, followlinks=True, onerror=note):
-        # A link may lead back to a folder above it.
+    walk = os.walk(root, followlinks=True, onerror=lambda error: files.append(Path(error.filename)))
+    for place, folders, names in walk:
         folder = os.path.realpath(place)
-        if folder in visited:
+        if folder in visited:  # a link may lead back to a folder above it
             folders.clear()
             continue
         visited.add(folder)
-        yield from (Path(place, name) for name in names)
-    yield from unreadable
+        files += [Path(place, name) for name in names]
+    return sorted(files, key=lambda path: natural_key(path.as_posix()))
 
 
 def _other_kind(below: Path) -> str | None:
-    """Return the kind of a file that is not an image; None for images and for folders that cannot be listed."""
+    """The kind of a file that is not an image; None for images and for folders that cannot be listed."""
     if any(part.startswith(".") or part == "__MACOSX" for part in below.parts):
         return HIDDEN
     suffix = below.suffix.lower()
     if suffix in SUFFIXES:
         return None
-    return suffix or NO_SUFFIX
+    return suffix or "without suffix"

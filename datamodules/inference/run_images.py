@@ -1,7 +1,6 @@
 """Images prepared like those of a run: of its test part, or from other files."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +9,15 @@ import pandas as pd
 from common.config.schema import Config, PrepareConfig
 from common.errors import UserError
 from common.runs.run import Run
+from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import BrokenImageError, read_image
-from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
-from datamodules.sources import scan
-from datamodules.transforms.presplit_augmentation import ExpandedImages, expand
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Prepared images.
-
-    Attributes:
-        images: The network's input, uint8 RGB, shape (N, H, W, 3).
-        names: Image ids, or names of files.
-        labels: Classes; None where unknown.
-    """
+    """Prepared images: the network's input, uint8 RGB, shape (N, H, W, 3), ids or names of files, and known classes."""
 
     images: np.ndarray
     names: tuple[str, ...]
@@ -51,10 +41,10 @@ def from_test_part(run: Path, config: Config, count: int, progress: bool = True)
     test = split[(split["part"] == "test") & split["label"].notna()]
     if not len(test):
         raise UserError(f"{run} has no labelled test images: name files with --images")
-    turn = test.groupby("label").cumcount()
     classes = {name: index for index, name in enumerate(run_images.manifest.classes)}
-    order = test["label"].map(classes)
-    samples = test.assign(turn=turn, order=order).sort_values(["turn", "order"], kind="stable").head(count)
+    order = test["label"].map(classes)  # of another data set the classes may be unknown
+    test = test.assign(turn=test.groupby("label").cumcount(), order=order)
+    samples = test.sort_values(["turn", "order"], kind="stable").head(count)
     images = [run_images[row] for row in run_images.rows(run, samples["image_id"])]
     return Samples(np.stack(images), tuple(samples["image_id"]), tuple(samples["label"]))
 
@@ -97,7 +87,7 @@ def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
 
 
 class RunImages:
-    """All images of a run's data set, by row of the manifest.
+    """All images of a run's data set, by row of the manifest: uint8 RGB, shape (H, W, 3), the network's input.
 
     Args:
         config: The run's configuration; ``data_dir`` and ``cache_dir`` are where images and cache are now.
@@ -111,15 +101,11 @@ class RunImages:
     """
 
     def __init__(self, config: Config, progress: bool = True) -> None:
-        self.config = config
-        self._progress = progress
-        self._scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress)
-        self._expansion = expand(self._scanned, config.data, config.protocol, config.split, config.transform)
-        self.manifest: Manifest = self._expansion.manifest
+        self.data = ImageDataModule.from_config(config, progress)
+        self.manifest = self.data.expansion.manifest
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Return an image as the network's input, uint8 RGB, shape (H, W, 3)."""
-        return to_shape(self._images[int(row)], self.config.prepare)
+        return to_shape(self.data.images[int(row)], self.data.prepare_config)
 
     def rows(self, run: Path, image_ids: pd.Series) -> np.ndarray:
         """Return the manifest rows of images of a run, int64, in the order of their ids.
@@ -132,15 +118,9 @@ class RunImages:
             UserError: A file is missing, or differs from the run's.
         """
         frame = self.manifest.frame
-        places = pd.Series(np.arange(len(frame)), frame["image_id"])
-        rows: np.ndarray = places.reindex(image_ids).to_numpy(np.float64)
+        rows = pd.Index(frame["image_id"]).get_indexer(pd.Index(image_ids))
         split = Run(run).split.drop_duplicates("image_id").set_index("image_id")
         expected = split["sha256"].reindex(image_ids).to_numpy()
-        if np.isnan(rows).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():
-            raise UserError(f"the images of data_dir={self.config.data_dir} are not those that {run} was tested on")
-        return np.asarray(rows.astype(np.int64))
-
-    @cached_property
-    def _images(self) -> np.ndarray | ExpandedImages:
-        prepared = prepared_images(self._scanned, self.config.prepare, Path(self.config.cache_dir), self._progress)
-        return self._expansion.images(prepared)
+        if (rows < 0).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():
+            raise UserError(f"the images of data_dir={self.data.data_dir} are not those that {run} was tested on")
+        return rows.astype(np.int64)

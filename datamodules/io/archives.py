@@ -103,7 +103,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
                 except _DAMAGE as error:
                     raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
             size = sum(member.file_size for member in files)
-            check_space(folder.parent, size, f"unpacked, {archive} needs", "set cache_dir to a larger disk")
+            check_space(folder.parent, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
             with whole_folder(folder) as beside:
                 _write(file, files, beside, archive, progress)
     except _DAMAGE as error:

@@ -3,7 +3,7 @@ import pytest
 
 from common.config.schema import PrepareConfig
 from datamodules.inference.image_files import HIDDEN, find_image_files
-from datamodules.inference.predict_datamodule import ImageFileDataset, PredictDataModule, read_thumbnail
+from datamodules.inference.predict_datamodule import ImageFileBatches, PredictDataModule, read_thumbnail
 from datamodules.preprocessing.pipeline import prepare_image
 from tests.helpers.images import cell_image, write_class_folders, write_image
 
@@ -24,30 +24,26 @@ def test_broken_files_are_left_out_and_noted(tmp_path):
     for number in (0, 1, 3, 6):
         files[number].write_text("no image")
     config = PrepareConfig(size=32)
-    data = PredictDataModule(files, config, 2)
-    loader = data.predict_dataloader()
+    loader = PredictDataModule(files, config, 2).predict_dataloader()
     batches = list(loader)
     assert [index.tolist() for _, index in batches] == [[2], [4, 5]]
     image = batches[1][0][0].numpy().transpose(1, 2, 0)
     assert np.array_equal(image, prepare_image(cell_image(4), config))
-    assert set(data.causes) == {0, 1, 3, 6}
-    assert len(data.hashes) == 7
+    assert set(loader.causes) == {0, 1, 3, 6}
+    assert len(loader.hashes) == 7
     assert len(loader) == 4
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 60), (60, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 60), (60, 1), (60, 60)])
 @pytest.mark.parametrize(
     "settings", [{}, {"fit": "stretch", "compact": True}, {"clahe": True}, {"fit": "canvas", "crop": False}]
 )
-def test_images_of_odd_shapes_are_prepared_or_refused(tmp_path, size, settings):
+def test_images_of_odd_shapes_are_prepared_or_have_a_cause(tmp_path, size, settings):
     path = write_image(tmp_path / "a.png", np.full((*size, 3), 90, np.uint8))
-    file = ImageFileDataset([path], PrepareConfig(size=16, **settings))[0]
-    assert (file.image is None) == (file.cause is not None)
-
-
-def test_chromosome_larger_than_the_canvas_has_a_cause(tmp_path):
-    path = write_image(tmp_path / "a.png", np.full((60, 60, 3), 90, np.uint8))
-    assert "16x16" in ImageFileDataset([path], PrepareConfig(size=16, fit="canvas"))[0].cause
+    batches = ImageFileBatches([path], PrepareConfig(size=16, **settings), 1)
+    too_large = settings.get("fit") == "canvas" and max(size) > 16
+    assert len(list(batches)) == 1 - too_large
+    assert ("16x16" in batches.causes.get(0, "")) == too_large
 
 
 def test_thumbnails_keep_their_shape(tmp_path):
