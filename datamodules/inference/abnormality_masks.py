@@ -1,6 +1,6 @@
 """The place of the abnormality of a composed karyogram, as a mask on the network's input."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,14 +18,8 @@ from datamodules.synthesis.metaphase import GROUND
 COMPOSED = "composed_karyograms"
 
 
-@dataclass(frozen=True, eq=False)
-class AbnormalityMask:
-    """The place of the abnormality on one karyogram.
-
-    Attributes:
-        place: bool, shape (H, W) of the prepared image: the abnormality, which may be an empty place.
-        chromosomes: bool, likewise: all chromosomes, and ``place``.
-    """
+class AbnormalityMask(NamedTuple):
+    """The place of the abnormality, which may be empty, and all chromosomes with it: bool, shape (H, W) as prepared."""
 
     place: np.ndarray
     chromosomes: np.ndarray
@@ -44,12 +38,12 @@ class AbnormalityMasks:
 
     def __init__(self, manifest: Manifest, config: Config) -> None:
         if manifest.places is None or config.data.source != COMPOSED:
-            source = f"data.source={config.data.source}"
-            raise UserError(f"{source}: the place of the abnormality is known of {COMPOSED} alone")
+            message = f"data.source={config.data.source}: the place of the abnormality is known of {COMPOSED} alone"
+            raise UserError(message)
         self._manifest = manifest
         self._prepare = config.prepare
         table = read_karyograms(manifest.root)
-        self._files = {path: mask for path, mask in zip(table["path"], table["truth"], strict=True) if mask}
+        self._files: dict[str, str] = table[table["truth"] != ""].set_index("path")["truth"].to_dict()
         self._boxes = dict(list(manifest.places.groupby("image_id")))
 
     def __contains__(self, row: int) -> bool:
@@ -64,9 +58,8 @@ class AbnormalityMasks:
         for box in self._boxes[frame["image_id"]].itertuples():
             inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
             chromosomes[inside] |= (image[inside][..., 0] < GROUND).astype(np.uint8) * 255
-        return AbnormalityMask(
-            prepare_mask(place, image, self._prepare), prepare_mask(chromosomes, image, self._prepare)
-        )
+        masks = [prepare_mask(mask, image, self._prepare) for mask in (place, chromosomes)]
+        return AbnormalityMask(*masks)
 
 
 def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> np.ndarray:

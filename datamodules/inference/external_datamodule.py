@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from common.config.schema import Config
@@ -35,15 +34,15 @@ def scan_external(config: Config, positive: Sequence[str], progress: bool = True
     Raises:
         UserError: See ``sources.scan``.
     """
-    cache_dir = Path(config.cache_dir)
     try:
-        return scan(config.data, config.data_dir, cache_dir, progress), config
+        return scan(config.data, config.data_dir, Path(config.cache_dir), progress), config
     except PositiveClassUnsaidError as error:
         # Labels are mapped by name: the choice affects the order of the classes only.
         matches = [name for name in error.classes if name in positive]
         positive_class = [*matches, error.classes[-1]][0]
     data = config.data.model_copy(update={"positive_class": positive_class})
-    return scan(data, config.data_dir, cache_dir, progress), config.model_copy(update={"data": data})
+    config = config.model_copy(update={"data": data})
+    return scan(data, config.data_dir, Path(config.cache_dir), progress), config
 
 
 class ExternalDataModule(ImageDataModule):
@@ -88,20 +87,15 @@ class SeenImages:
     """The images of a run's split, and those of the runs that it started from.
 
     Attributes:
-        frame: image_id, path, label, subject, sha256 and part of the run's own images.
+        learned: image_id, path, label, subject, sha256 and part of the run's own training and validation images.
         parts: The part of each file, by its SHA-256, earlier runs included; "train" takes precedence over
             "validation", and that over "test".
         lost: Earlier runs whose split cannot be read.
     """
 
-    frame: pd.DataFrame
+    learned: pd.DataFrame
     parts: dict[str, str]
     lost: tuple[str, ...]
-
-    @property
-    def learned(self) -> pd.DataFrame:
-        """The rows of the run's own training and validation images."""
-        return self.frame[self.frame["part"].isin(LEARNED)]
 
     def part_of(self, sha256: pd.Series) -> pd.Series:
         """Return the part of each file; None for new files."""
@@ -122,6 +116,7 @@ def read_seen_images(run: Run, start: str | None) -> SeenImages:
     Raises:
         UserError: The run has no split.csv.
     """
+    learned = run.split[run.split["part"].isin(LEARNED)]
     tables = [run.split]
     lost = []
     while start is not None:
@@ -132,11 +127,11 @@ def read_seen_images(run: Run, start: str | None) -> SeenImages:
         # Neither run learned from the test images of the earlier one.
         tables.append(earlier.split[earlier.split["part"].isin(LEARNED)])
         start = earlier.raw_config.get("init_from")
+    files = pd.concat(tables)
     parts: dict[str, str] = {}
     for part in (TEST, VALIDATION, TRAIN):  # the last one takes precedence
-        for table in tables:
-            parts |= dict.fromkeys(table.loc[table["part"] == part, "sha256"], part)
-    return SeenImages(run.split, parts, tuple(lost))
+        parts |= dict.fromkeys(files.loc[files["part"] == part, "sha256"], part)
+    return SeenImages(learned, parts, tuple(lost))
 
 
 def find_near_duplicates(
@@ -153,7 +148,6 @@ def find_near_duplicates(
     Returns:
         The pairs as in the leak report of a run, and the reason where no comparison was possible.
     """
-    bits: int | None = config.split.near_duplicate_bits
     learned = seen.learned
     reason = None
     if config.split.near_duplicates == "off":
@@ -163,13 +157,12 @@ def find_near_duplicates(
             scanned = scan(config.data, config.data_dir, Path(config.cache_dir), progress).frame
             hashes = dict(zip(scanned["sha256"], scanned["phash"], strict=True))
             learned = learned.assign(phash=learned["sha256"].map(hashes)).dropna(subset="phash")
-            if not len(learned):
+            if learned.empty:
                 reason = f"data_dir={config.data_dir} holds other images now than the run learned from"
         except UserError as error:
             reason = f"the images that it learned from cannot be read ({error})"
-    if reason is not None:
-        bits = None
     table = pd.concat([learned.assign(part=TRAIN), external.assign(part=TEST)], ignore_index=True)
+    bits = config.split.near_duplicate_bits if reason is None else None
     pairs, count = near_pairs(table, bits)
     return LeakReport(config.protocol, pair_table(table, pairs), count, bits), reason
 
@@ -182,7 +175,5 @@ def assign_parts(labels: pd.Series, seen: pd.Series, unlabelled: bool = False) -
         seen: The part of the run that holds each image, or None; same index.
         unlabelled: Whether images without label are predicted too.
     """
-    wanted = ~seen.isin(LEARNED)
-    if not unlabelled:
-        wanted &= labels.notna()
-    return pd.Series(np.where(wanted, TEST, UNUSED), seen.index, dtype=object)
+    wanted = ~seen.isin(LEARNED) & (labels.notna() | unlabelled)
+    return wanted.map({True: TEST, False: UNUSED})
