@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 def run_in_process(
     context: "HydraContext", function: "TaskFunction", config: "DictConfig", overrides: Sequence[str], number: int
 ) -> object:
-    """Run one job of a multirun in this process, as Hydra's own launcher does, and return its result.
-
-    Args:
-        context: Composes the configuration of the job.
-        function: The task, such as train.py's main.
-        config: Of the multirun itself.
-        overrides: Of the job.
-        number: Its place in the multirun.
-    """
+    """Run job ``number`` of a multirun in this process, as Hydra's own launcher does, and return its result."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
     launcher = BasicLauncher()

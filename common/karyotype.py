@@ -14,12 +14,9 @@ _SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
 
 
 class Karyotype(NamedTuple):
-    """A cell's karyotype by its counts.
+    """A cell's karyotype by its counts: in the manner of ISCN ("47,XX,+21"), its kind, and the class of its karyogram.
 
-    Attributes:
-        iscn: In the manner of ISCN, such as "47,XX,+21".
-        kind: "normal", "trisomy", "sex_aneuploidy", "preparation_loss" or "unclear".
-        label: The class of its karyogram; None where the counts allow none ("unclear").
+    The class is None where the counts allow none ("unclear").
     """
 
     iscn: str

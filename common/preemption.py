@@ -31,11 +31,6 @@ class Preempted(SystemExit):
     A ``SystemExit``, so that it goes through whatever catches ``Exception``: Hydra, submitit, joblib. The exit code
     is that of a process ended by SIGTERM; only the first of several processes has it: one that exits with an error
     makes srun end the others, and the first one is still busy.
-
-    Attributes:
-        signum: The signal.
-        first: Whether this is the first, or only, process of its job.
-        status: What the records say.
     """
 
     status = "preempted"
@@ -75,13 +70,7 @@ def watched(first: bool = True) -> Iterator[None]:
     Where a warning before the time limit was heeded, Slurm is asked at the end to queue the job again; but not for
     ever, where the limit is too short to save anything. Handlers that are there (submitit's would exit in the middle of
     a step) are back afterwards; but in a job of Slurm that is leaving, what else comes stays unheeded. Outside the main
-    thread, and within another ``watched``, nothing happens.
-
-    Args:
-        first: Whether this is the first of the job's processes, or its only one.
-
-    Raises:
-        Preempted: A signal came.
+    thread, and within another ``watched``, nothing happens. ``first``: whether this is the job's first process.
     """
     global _watch
     if _watch.process is not None or threading.current_thread() is not threading.main_thread():
@@ -140,12 +129,7 @@ def note_progress() -> None:
 
 
 def leave(signum: int | None = None, first: bool | None = None) -> NoReturn:
-    """Raise ``Preempted``.
-
-    Args:
-        signum: The signal, which another process than this one may have got; None: the one that was noted here.
-        first: Whether this is the first of the job's processes; None: as ``watched`` was told.
-    """
+    """Raise ``Preempted`` for the signal, by default the one that was noted here; another process may have got it."""
     signum = signum or _watch.noted or signal.SIGTERM
     if _watch.process is not None:
         _watch.leaving = True

@@ -15,7 +15,6 @@ from common.runs.files import RunFile, RunFolder
 
 THUMBNAILS = RunFile.THUMBNAILS  # in a run's folder: its test images, as the network saw them
 HEATMAPS = RunFolder.HEATMAPS  # in a run's folder: one file per method and layer
-MEDIA_TYPE = "image/webp"
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
 
@@ -26,8 +25,7 @@ def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.nda
     Args:
         path: The file, such as ``<run>/thumbnails.parquet``.
         image_ids: One per image.
-        images: uint8 RGB, shape (H, W, 3), taken one by one, so that they may lie on disk; or bytes that ``encode``
-            made, left as they are.
+        images: uint8 RGB, shape (H, W, 3), taken one by one, so that they may lie on disk; or bytes of ``encode``.
         size: Longest side of a picture in pixels; smaller images are left as they are.
     """
     schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])

@@ -63,7 +63,7 @@ def run(config: Config, callbacks_of: Watch = no_callbacks) -> Path:
         note_run(folder)
         on_rank_zero(check_run, folder, config, identity)
         with rank_zero_context(locked(folder)):
-            if on_rank_zero(begin, folder, config, identity, data):
+            if on_rank_zero(begin, folder, config, identity, data.describe(), data.warnings()):
                 with rank_zero_context(recorded(folder)), usage.measured(folder, config.trainer):
                     fit_and_predict(model, data, config, Run(folder), callbacks_of(folder))
             on_rank_zero(report, folder, config)

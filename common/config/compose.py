@@ -31,10 +31,7 @@ _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what Omeg
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
-    """Return the configuration that ``python train.py`` would train with: composed and checked.
-
-    Args:
-        overrides: As on the command line, such as ``["+experiment=resnet50_cut_block5", "seed=1"]``.
+    """Return the configuration that ``python train.py`` would train with these overrides: composed and checked.
 
     Raises:
         UserError: See :func:`compose_overrides` and :func:`check_config`.
@@ -56,10 +53,7 @@ def compose_overrides(overrides: Sequence[str]) -> DictConfig:
 
 
 def check_config(composed: DictConfig) -> Config:
-    """Return the typed configuration, frozen from here on.
-
-    Args:
-        composed: What Hydra composed; interpolations are resolved here.
+    """Return the typed configuration, frozen from here on, of what Hydra composed.
 
     Raises:
         UserError: A key is unknown (the nearest right ones are named), a value has the wrong type or range, an

@@ -34,24 +34,22 @@ def section_defaults(section: str) -> dict[str, Any]:
 
 
 def layered_section(section: str, layers: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the keys of a section of conf/train.yaml, such as ``prepare``.
-
-    Args:
-        section: Its name.
-        layers: Files of conf/ that change it, such as "task/chromosomes"; the last one counts.
-    """
+    """Return the keys of a section of conf/train.yaml, such as ``prepare``, as the layers change it."""
     return dict(layered_value(section, layers))
 
 
 def layered_value(key: str, layers: Sequence[str] = ()) -> Any:
-    """Return the value of a key of conf/train.yaml, such as ``cache_dir``, as the layers change it."""
-    merged = OmegaConf.merge(*[_load(layer) for layer in ("train", *layers)])
+    """Return the value of a key of conf/train.yaml, such as ``cache_dir``.
+
+    ``layers`` are files of conf/ that change it, such as "task/chromosomes"; the last one counts.
+    """
+    merged: Any = OmegaConf.merge(*[_load(layer) for layer in ("train", *layers)])
     return _plain(merged[key])
 
 
 def layered_choice(group: str, layers: Sequence[str] = ()) -> str:
     """Return the option of a group, such as ``transform``, that conf/train.yaml and the layers choose."""
-    chosen = {}
+    chosen: dict[str, str] = {}
     for layer in ("train", *layers):
         for entry in _load(layer).get("defaults", []):
             if not isinstance(entry, str):

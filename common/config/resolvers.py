@@ -11,10 +11,7 @@ _REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
 
 
 def all_folds(*, _root_: DictConfig) -> int:
-    """Return the number of folds of the one data set that all jobs of the sweep share.
-
-    Args:
-        _root_: The composition of the sweep as a whole; of its jobs, it holds what they have in common.
+    """Return the number of folds of the one data set that all jobs of a sweep, composed as ``_root_``, share.
 
     Raises:
         UserError: The jobs may differ in it, the images must be read to know it, or there are no folds.

@@ -41,9 +41,6 @@ def check_rules(config: Config) -> None:
 def check_data_dir(composed: DictConfig) -> None:
     """Check that the data folder exists: a quick answer, before the configuration is validated.
 
-    Args:
-        composed: What Hydra composed.
-
     Raises:
         UserError: ``data_dir`` is not named, or does not exist where nothing is drawn or downloaded into it.
     """

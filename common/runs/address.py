@@ -40,9 +40,7 @@ UNHASHED: Any = {
 def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
-    Args:
-        config: The typed configuration.
-        contents: Content hashes by name ("data", "weights", "init_from"), None where there is none.
+    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none.
     """
     identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
     trainer = config.trainer

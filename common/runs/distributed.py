@@ -21,14 +21,9 @@ STEP = "SLURM_STEP_ID"
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run, as one of them sees them.
+    """The processes of a run, as one of them sees them: their number, and which this one is, of all and on its node.
 
-    Attributes:
-        size: Number of processes.
-        rank: Of this process, from 0; rank 0 writes and prints.
-        local_rank: Rank among the processes of its node, which is the index of its device.
-        node: Index of its node.
-        starter: What started the processes, None for a single process.
+    ``starter`` is what started the processes, None for a single one; ``local_rank`` is the index of its device.
     """
 
     size: int = 1

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -18,16 +18,6 @@ from common.runs.run import Run
 
 # Called with a run's folder when its training begins; returns callbacks for the Trainer.
 Watch = Callable[[Path], list[Any]]
-
-
-class DataDescription(Protocol):
-    """What describes the images of a run in a few lines."""
-
-    def describe(self) -> list[str]:
-        """Return the description."""
-
-    def warnings(self) -> list[str]:
-        """Return the warnings, such as leaks between the parts."""
 
 
 class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unpromising training
@@ -67,7 +57,7 @@ def open_run(folder: Path, config: Config, identity: dict[str, Any], command: li
     run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
 
 
-def begin(folder: Path, config: Config, identity: dict[str, Any], data: DataDescription) -> bool:
+def begin(folder: Path, config: Config, identity: dict[str, Any], description: list[str], warnings: list[str]) -> bool:
     """Open the run and describe it on the terminal; return False where it is finished already.
 
     Raises:
@@ -79,9 +69,9 @@ def begin(folder: Path, config: Config, identity: dict[str, Any], data: DataDesc
         say("finished already", str(folder), *other_revisions(folder))
         update_evaluation(folder, config)
         return False
-    warn(*other_revisions(folder), *data.warnings())
+    warn(*other_revisions(folder), *warnings)
     open_run(folder, config, identity, sys.argv)
-    say(str(folder), *data.describe())
+    say(str(folder), *description)
     return True
 
 
@@ -131,14 +121,10 @@ def recorded(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path, message: str | None = None) -> Iterator[None]:
-    """Lock a run's folder against a second process; the lock of a killed process is free again.
-
-    Args:
-        folder: The folder, which is made where it is missing.
-        message: The error message where another process holds the lock; None: that it trains this run.
+    """Lock a run's folder, which is made where it is missing; the lock of a killed process is free again.
 
     Raises:
-        UserError: Another process holds the lock.
+        UserError: Another process holds the lock; ``message``, or that it trains this run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / RunFile.LOCK, timeout=0)

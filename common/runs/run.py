@@ -61,14 +61,14 @@ class DataFacts:
     """The content of data.json: facts of the data set that a run was trained and tested on.
 
     Attributes:
-        classes: Class names in the order of the probabilities.
+        classes: In the order of the probabilities.
         positive_class: None where there are more than two classes.
-        source: The data source, such as "cnmc".
+        source: Such as "cnmc".
         synthetic: Whether the images are drawn.
-        folds: Number of folds; None where the parts are given.
+        folds: None where the parts are given.
         leaks: Counts of what leaks between the parts, by name.
         notes: Remarks on the data set.
-        skipped: Names of images and cells that were left out; None in files of old revisions, whose notes name them.
+        skipped: Images and cells that were left out; None in files of old revisions, whose notes name them.
         on: The other data set of an external validation, whose facts are in ``external``.
     """
 
@@ -86,12 +86,9 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The content of model.json: what describes the network beside the configuration.
+    """The content of model.json: mean and standard deviation, shape (3,), that images in [0, 1] are normalised with.
 
-    Attributes:
-        mean: Channel means that the images are normalised with, shape (3,), of images in [0, 1].
-        std: Channel standard deviations, shape (3,).
-        args: Further arguments of the network.
+    ``args`` are further arguments of the network.
     """
 
     mean: list[float]
@@ -108,24 +105,17 @@ _MODEL = TypeAdapter(ModelFacts)
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder; files are read once, when they are asked for.
+    """A run's folder, or that of an ensemble; files are read once, when they are asked for.
 
     The properties raise a ``UserError`` that names the file where it is missing or damaged; those that are said to be
     empty without their file do not.
-
-    Attributes:
-        folder: Such as ``outputs/<name>/<protocol>-fold<i>-<hash>/seed=<n>``, or the folder of an ensemble.
     """
 
     folder: Path
 
     @classmethod
     def open(cls, path: Path) -> "Run":
-        """Return the run at a folder, or at a file in it.
-
-        Raises:
-            UserError: There is no run.
-        """
+        """Return the run at a folder, or at a file in it; a ``UserError`` says that there is none."""
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not cls.is_run(folder):
@@ -135,11 +125,7 @@ class Run:
 
     @classmethod
     def open_finished(cls, path: Path) -> "Run":
-        """Return the finished run at a folder, or at a file in it.
-
-        Raises:
-            UserError: There is no run, or it is not finished.
-        """
+        """Return the finished run at a folder, or at a file in it; a ``UserError`` says that there is none."""
         run = cls.open(path)
         if not run.is_finished:
             raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")

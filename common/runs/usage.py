@@ -31,11 +31,6 @@ class Meter:
 
     Every process has a file of its own, so that none waits for another at the end: ``usage.json`` of rank 0,
     ``usage-<rank>.json`` of the others; :func:`read_usage` combines them.
-
-    Args:
-        run: The run's folder.
-        accelerator: As the Trainer takes it; the file names the device that it selects.
-        world: Number of processes, one device each, and the rank of this one.
     """
 
     def __init__(self, run: Path, accelerator: str, world: World) -> None:
@@ -73,12 +68,7 @@ class Meter:
 
 @contextmanager
 def measured(run: Path, trainer: TrainerConfig) -> Iterator[None]:
-    """Measure what the block takes, however it ends.
-
-    Args:
-        run: The run's folder.
-        trainer: Device and number of processes; the rank of this one is in its environment.
-    """
+    """Measure what the block takes, however it ends; ``trainer`` names the device and the number of processes."""
     meter = Meter(run, trainer.accelerator, world_of(trainer))
     _meters[run] = meter
     try:
@@ -125,12 +115,7 @@ def added(before: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
 
 
 def device_of(accelerator: str, local_rank: int = 0) -> tuple[str, int | None]:
-    """Return the name of the device that a Trainer computes on ("cpu" without one), and its index where it is a GPU.
-
-    Args:
-        accelerator: As the Trainer takes it.
-        local_rank: The rank of this process on its node.
-    """
+    """Return the name of the device that a Trainer computes on ("cpu" without one), and its index where it is a GPU."""
     import torch
 
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():

@@ -28,14 +28,7 @@ _failed: list[tuple[str, Exception]] = []
 
 @dataclass(frozen=True)
 class Task:
-    """A job that the launcher runs.
-
-    Attributes:
-        job: Its identity.
-        overrides: As typed, or as the sweep file has them.
-        number: Its place in the sweep, from 0.
-        name: The overrides that tell it from the others, for messages.
-    """
+    """A job that the launcher runs; ``name`` has the overrides that tell it from others, ``number`` counts from 0."""
 
     job: Job
     overrides: tuple[str, ...]

@@ -37,15 +37,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The contents of sweep.json.
-
-    Attributes:
-        name: Such as "cnmc_grid"; "sweep" where it has none.
-        jobs: In their order.
-        cluster: Where they run: "none" (one after another), "local" or "slurm".
-        command: The command line that started it last.
-        output_dir: Where the runs go.
-    """
+    """The contents of sweep.json; ``cluster`` is "none" (one job after another), "local" or "slurm"."""
 
     name: str
     jobs: tuple[Job, ...]

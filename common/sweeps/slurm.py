@@ -60,11 +60,7 @@ def batch_texts(batch: Batch, script: Path) -> dict[Path, str]:
 
 
 def jobs_text(batch: Batch) -> str:
-    """Return the list of jobs: a command per line, quoted for bash.
-
-    Raises:
-        UserError: An argument holds a line break.
-    """
+    """Return the list of jobs: a command per line, quoted for bash."""
     lines = [shlex.join(command) for command in batch.commands]
     for line in lines:
         if "\n" in line:
@@ -94,11 +90,7 @@ def script_text(batch: Batch, jobs_file: Path) -> str:
 
 
 def sbatch_options(batch: Batch) -> list[str]:
-    """Return the options of sbatch; what is not set stays the cluster's default.
-
-    Raises:
-        UserError: A value cannot be written into a batch script.
-    """
+    """Return the options of sbatch; what is not set stays the cluster's default."""
     cluster = batch.cluster
     logs = str(batch.sweep / "slurm").replace("%", "%%")
     size = -(-len(batch.commands) // cluster.pack)  # several packed jobs share a member of the array
@@ -153,11 +145,7 @@ def _options(values: dict[str, str | int | bool | None]) -> list[str]:
 
 
 def check_slurm() -> None:
-    """Refuse a machine without Slurm.
-
-    Raises:
-        UserError: sbatch, srun or squeue is not on the PATH.
-    """
+    """Refuse a machine without Slurm by a ``UserError``."""
     missing = [name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None]
     if missing:
         raise UserError(
@@ -167,10 +155,7 @@ def check_slurm() -> None:
 
 
 def submit(batch: Batch) -> list[str]:
-    """Write a batch script into the sweep's folder and submit it.
-
-    Returns:
-        The Slurm id (``<array>_<member>``) of each command.
+    """Write a batch script into the sweep's folder, submit it and return the Slurm id of each command.
 
     Raises:
         UserError: sbatch refuses it.

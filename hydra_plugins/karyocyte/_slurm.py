@@ -20,12 +20,7 @@ ABSENCES = 3  # looks at the queue without a job until it counts as gone: files 
 
 
 class SlurmJobs:
-    """The jobs of one sweep on a Slurm cluster.
-
-    Args:
-        cluster: Settings of the sweep.
-        folder: The sweep's folder.
-    """
+    """The jobs of the sweep in a folder on a Slurm cluster."""
 
     def __init__(self, cluster: SlurmConfig, folder: Path) -> None:
         self.cluster = cluster

@@ -32,15 +32,7 @@ Key = tuple[Any, ...]  # what the runs of a row share
 
 @dataclass(eq=False)
 class Row:
-    """A row of the table: the runs of one experiment, protocol and configuration.
-
-    Attributes:
-        overrides: What all of its jobs share, without seed and fold.
-        by_place: The finished runs by fold and seed.
-        unfinished: The others.
-        label: Unlike every other row's.
-        similar: The number of rows that share its experiment, protocol and data.
-    """
+    """A row of the table: the runs of one experiment, protocol and configuration, finished ones by fold and seed."""
 
     overrides: Mapping[str, str]
     by_place: dict[tuple[int | None, int | None], Run] = field(default_factory=dict)
@@ -109,12 +101,7 @@ def run_rows(statuses: Sequence[JobStatus]) -> list[dict[str, Any]]:
 
 
 def write_collected(path: Path, rows: Sequence[Mapping[str, Any]], overwrite: bool) -> None:
-    """Write the rows as CSV.
-
-    Args:
-        path: The file.
-        rows: Of :func:`collect_rows` or :func:`run_rows`.
-        overwrite: Whether another table may be there; else only one of collected runs is written over.
+    """Write rows as CSV; without ``overwrite`` only over another table of collected runs.
 
     Raises:
         UserError: Another table is there.
@@ -176,7 +163,7 @@ def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what runs have cost together; see :func:`collect_rows`."""
     costs: dict[str, Any] = dict.fromkeys([*COSTS, *PEAKS])
     for name in ("images_seen", "wall_seconds"):
-        of_each = [run.predictions.about.get(name) for run in runs]
+        of_each: list[Any] = [run.predictions.about.get(name) for run in runs]
         if runs and None not in of_each:
             costs[name] = round(sum(of_each))
     usages = [run.usage for run in runs if run.usage]

@@ -29,24 +29,14 @@ from workflows.tuning.space import check_space
 
 @dataclass(frozen=True)
 class Grid:
-    """A command line, expanded into jobs.
-
-    Attributes:
-        composed: What the jobs have in common, with Hydra's own node.
-        jobs: The overrides of each job, in their order.
-        loader: Hydra's, for the jobs.
-    """
+    """A command line, expanded into jobs: what they share, with Hydra's own node, and the overrides of each."""
 
     composed: DictConfig
     jobs: tuple[tuple[str, ...], ...]
     loader: ConfigLoader
 
     def job_config(self, job: Sequence[str]) -> DictConfig:
-        """Return what Hydra composes for a job, without its own node.
-
-        Raises:
-            UserError: The job cannot be composed.
-        """
+        """Return what Hydra composes for a job, without its own node."""
         with explain_composition():
             composed = self.loader.load_sweep_config(self.composed, list(job))
         with open_dict(composed):
@@ -58,9 +48,7 @@ class Grid:
 def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
     """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed.
 
-    Args:
-        typed: The overrides.
-        multirun: Whether ``-m`` is typed beside them; a sweep file asks for many runs by itself.
+    ``multirun``: whether ``-m`` is typed; a sweep file asks for many runs by itself.
 
     Raises:
         UserError: The command line cannot be read or composed.

@@ -15,13 +15,7 @@ PATTERN_CHARACTERS = set("*?[")
 
 @dataclass(frozen=True)
 class Selection:
-    """The sweep in ``folder``, or else ``runs``.
-
-    Attributes:
-        name: A short name, such as "cnmc_grid-0a1b2c3d", or "runs".
-        folder: The sweep's folder; None where runs were named.
-        runs: The folders of the runs that were named.
-    """
+    """The sweep in ``folder``, or else the folders of ``runs``, and a short name, such as "cnmc_grid-0a1b2c3d"."""
 
     name: str
     folder: Path | None

@@ -5,9 +5,10 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from common.errors import UserError
@@ -34,10 +35,10 @@ class JobStatus:
         key: The job's key; the run's folder where there is no sweep.
         overrides: Values by key, such as {"experiment": "resnet18", "seed": "0"}.
         state: One of ``ORDER``.
-        run: The run, where it is known.
+        run: None where it is not known.
         record: The job's record, see :mod:`common.sweeps.records`; {} without a sweep.
         progress: The content of progress.json; {} without.
-        error: The error of one that failed; else None.
+        error: Of one that failed.
         note: A remark on its state.
         last_change: When it last wrote a file, seconds since the epoch.
     """
@@ -95,11 +96,9 @@ class JobStatus:
 
 
 def sweep_statuses(folder: Path, silence: float = SILENCE) -> list[JobStatus]:
-    """Return the status of each job of a sweep, in its order.
+    """Return the status of each job of a sweep, in its order; one silent for longer than ``silence`` seconds is lost.
 
-    Args:
-        folder: Holds sweep.json.
-        silence: See ``SILENCE``; a process of this machine is lost as soon as it is gone.
+    A process of this machine is lost as soon as it is gone.
 
     Raises:
         UserError: It is no sweep.
@@ -115,9 +114,7 @@ def run_status(folder: Path, silence: float = SILENCE) -> JobStatus:
     last_change = run.last_change()
     if state == "running":
         state, note = _check_alive(run.progress, last_change, silence)
-    error = None
-    if state == "failed":
-        error = run.status.error
+    error = run.status.error if state == "failed" else None
     return JobStatus(str(folder), run_overrides(run), state, run, {}, run.progress, error, note, last_change)
 
 
@@ -125,9 +122,8 @@ def run_overrides(run: Run) -> dict[str, str]:
     """Return what a run is: experiment, protocol, fold and seed as config.yaml has them, and its address."""
     try:
         config = run.raw_config
-        split = config.get("split") or {}
-        values = {"experiment": config.get("name"), "protocol": config.get("protocol"), "fold": split.get("fold")}
-        values["seed"] = config.get("seed")
+        values = {"experiment": config.get("name"), "protocol": config.get("protocol")}
+        values |= {"fold": (config.get("split") or {}).get("fold"), "seed": config.get("seed")}
     except (UserError, AttributeError):  # just being written
         values = {}
     values[ADDRESS] = run.folder.parent.name.rpartition("-")[2] or run.folder.name
@@ -146,16 +142,13 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     """Return the last part of each key (``split.fold``: fold); the whole key where two share it."""
     last = {key: key.split(".")[-1] for key in keys}
     counts = Counter(last.values())
-    for key, name in last.items():
-        if counts[name] > 1:
-            last[key] = key
-    return last
+    return {key: name if counts[name] == 1 else key for key, name in last.items()}
 
 
 def count_states(statuses: Sequence[JobStatus]) -> dict[str, int]:
     """Return the number of jobs in each state that occurs, finished ones first."""
     counts = Counter(status.state for status in statuses)
-    return dict(sorted(counts.items(), key=lambda item: ORDER.index(item[0])))
+    return {state: counts[state] for state in ORDER if state in counts}
 
 
 def is_over(statuses: Sequence[JobStatus]) -> bool:
@@ -165,23 +158,14 @@ def is_over(statuses: Sequence[JobStatus]) -> bool:
 
 def share_done(statuses: Sequence[JobStatus]) -> float:
     """Return the share of the work that is done, 0 to 1: each job counts alike, one that runs by its steps."""
-    if not statuses:
-        return 1.0
-    done = 0.0
-    for status in statuses:
-        if status.state in TO_COME:
-            done += share_trained(status.progress)
-        else:
-            done += 1
-    return done / len(statuses)
+    shares = [share_trained(status.progress) if status.state in TO_COME else 1.0 for status in statuses]
+    return fmean(shares) if shares else 1.0
 
 
 def share_trained(progress: Mapping[str, Any]) -> float:
     """Return the share of a run's training that is done, 0 to 1: stages count alike, each by its steps."""
     try:
-        within = min(1.0, progress["step"] / max(progress["steps"], 1))
-        if progress.get("over"):
-            within = 1.0
+        within = 1.0 if progress.get("over") else min(1.0, progress["step"] / max(progress["steps"], 1))
         return float((progress["stage"] - 1 + within) / progress["stages"])
     except (KeyError, TypeError):
         return 0.0
@@ -193,38 +177,29 @@ def time_left(statuses: Sequence[JobStatus]) -> float | None:
     A waiting job is taken to last as long as the median of the finished ones; where none is, of the running ones.
     Where nothing runs, the time is unknown: nobody knows when a waiting job begins.
     """
-    waiting = 0
-    left: list[float] = []
-    begun: list[float] = []
-    finished: list[float] = []
-    for status in statuses:
-        if status.state == "running":
-            if status.seconds_left is None:
-                return None
-            left.append(status.seconds_left)
-            begun.append((status.seconds or 0.0) + status.seconds_left)
-        elif status.state in ("waiting", "preempted"):
-            waiting += 1
-        elif status.state == "finished" and status.seconds is not None:
-            finished.append(status.seconds)
+    running = [status for status in statuses if status.state == "running"]
+    waiting = sum(status.state in ("waiting", "preempted") for status in statuses)
+    left = [status.seconds_left for status in running if status.seconds_left is not None]
+    if len(left) < len(running):
+        return None
     if not left:
         return None if waiting else 0.0
     if not waiting:
         return max(left)
+    finished = [status.seconds for status in statuses if status.state == "finished" and status.seconds is not None]
+    begun = [(status.seconds or 0.0) + (status.seconds_left or 0.0) for status in running]
     return max(max(left), (sum(left) + waiting * median(finished or begun)) / len(left))
 
 
 def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
     record_file = folder / "jobs" / f"{job.key}.json"
     record = read_whole_json(record_file)
+    run = Run(Path(record["run"])) if record.get("run") else None
+    changes = [run.last_change()] if run else []
+    with suppress(OSError):
+        changes.append(record_file.stat().st_mtime)
+    last_change = max(filter(None, changes), default=None)
     state = record.get("status", "waiting")
-    last_change = _last_write(record_file)
-    run = None
-    progress: Mapping[str, Any] = {}
-    if record.get("run"):
-        run = Run(Path(record["run"]))
-        last_change = max(last_change or 0.0, run.last_change() or 0.0) or None
-    error = None
     note = None
     if state == "running":
         state, note = _check_alive(record, last_change, silence)
@@ -233,10 +208,9 @@ def _job_status(folder: Path, job: Job, silence: float) -> JobStatus:
         note = GONE
     elif state == "lost":
         note = record.get("error")
-    elif state == "failed":
-        error = record.get("error")
-    if run and state != "waiting":  # what an earlier attempt left says nothing about one that has not begun
-        progress = run.progress
+    # What an earlier attempt left says nothing about one that has not begun.
+    progress = run.progress if run and state != "waiting" else {}
+    error = record.get("error") if state == "failed" else None
     overrides = dict(word.lstrip("+~").partition("=")[::2] for word in job.overrides)
     return JobStatus(job.key, overrides, state, run, record, progress, error, note, last_change)
 
@@ -264,10 +238,3 @@ def _process_exists(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):
         return True
-
-
-def _last_write(path: Path) -> float | None:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None

@@ -152,7 +152,7 @@ def draw_table(
         columns: The cells of each column, by its heading.
         left: Columns that are aligned to the left; the others have figures.
         folded: Columns that are folded where the terminal is narrow.
-        min_width: Of the folded ones.
+        min_width: Of the folded ones, characters.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
