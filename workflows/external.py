@@ -290,10 +290,7 @@ def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest)
     """Write one run's folder and rows, print its metrics and return them."""
     own = result.run.predictions
     inside = evaluate_runs([own], request.settings_of([own]))
-    outside = _write_folder(result, folder, request.settings_of([result.predictions]))
-    frame = beside(inside, outside)
-    write_csv(folder / "inside_outside.csv", frame, "%.6f")
-    _finish_folder(result, folder)
+    outside, frame = _write_folder(result, folder, request.settings_of([result.predictions]), inside)
     facts = result.predictions.about["external"]
     reasons = facts["left_out"]
     left_out = reasons["unlabelled"] + sum(reasons["classes"].values()) + reasons["train"] + reasons["validation"]
@@ -307,18 +304,21 @@ def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest)
     return frame
 
 
-def _write_folder(result: ExternalPredictions, folder: Path, settings: EvaluationConfig) -> EvaluationResult:
-    """Write the files of a run's folder, as far as they are not about training; return the evaluation.
+def _write_folder(
+    result: ExternalPredictions, folder: Path, settings: EvaluationConfig, inside: EvaluationResult
+) -> tuple[EvaluationResult, pd.DataFrame]:
+    """Write the files of a finished run's folder, as far as they are not about training; return the evaluation.
 
     ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
-    those that the run learned from; ``predictions.parquet`` has the run's validation rows.
+    those that the run learned from; ``predictions.parquet`` has the run's validation rows; the best weights are the
+    original ones.
     """
     run = Run(folder)
     own = result.run
     data = result.data
     test = result.predictions.part("test")
     run.write_predictions(result.predictions)
-    evaluation = write_evaluation(folder, result.predictions, None, settings)
+    outside = write_evaluation(folder, result.predictions, None, settings)
     rows = np.flatnonzero(data.parts.to_numpy() == TEST)
     images = np.asarray(data.images)
     if (test.labels >= 0).any():
@@ -334,20 +334,15 @@ def _write_folder(result: ExternalPredictions, folder: Path, settings: Evaluatio
     notes = data.scanned.notes
     skipped = data.scanned.skipped
     run.write_data(DataFacts(own.data.classes, own.data.positive_class, notes=notes, skipped=skipped, **facts))
-    return evaluation
-
-
-def _finish_folder(result: ExternalPredictions, folder: Path) -> None:
-    """Mark the folder as that of a finished run, whose best weights are the original ones."""
-    own = result.run
-    run = Run(folder)
-    about = result.predictions.about
+    frame = beside(inside, outside)
+    write_csv(folder / "inside_outside.csv", frame, "%.6f")
     shutil.copyfile(own.path(RunFile.MODEL), run.path(RunFile.MODEL))
     revisions = [*dict.fromkeys([about["external"]["trained_with"] or "unknown", revision()])]
     run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": revisions})
     costs = {key: about.get(key) for key in ("images_seen", "wall_seconds")}
     best = relpath(own.best_checkpoint.resolve(), run.folder.resolve())
     run.write_status("finished", best=best, tested=str(own.folder), **costs)
+    return outside, frame
 
 
 def _submit(results: list[ExternalPredictions], file: Path, pairs: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torchvision.utils import make_grid
 
+from evaluation.core.markdown import interval
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.error_analysis.examples import DPI
 from evaluation.explain.smoothness import MEASURES, mean_smoothness, smoothness, standardised
@@ -44,15 +45,13 @@ LAYERS_NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One image of a figure.
+    """One image of a figure, uint8 RGB, shape (H, W, 3), with its caption of one line or more.
 
     Attributes:
-        image: uint8 RGB, shape (H, W, 3).
-        caption: One line or more, below it.
         colour: Of the caption.
-        heat: float in 0 to 1, shape (H, W), laid over it; None lays nothing.
-        place: bool, shape (H, W), outlined; None outlines nothing.
-        point: Row and column of a cross; None marks nothing.
+        heat: float in 0 to 1, shape (H, W), laid over the image.
+        place: bool, shape (H, W), outlined.
+        point: Row and column of a cross.
     """
 
     image: np.ndarray
@@ -224,8 +223,9 @@ def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFra
         about: Facts for the title.
     """
     positions = list(dict.fromkeys(table["position"]))
-    colours = _assign(table["network"], COLOURS)
-    markers = _assign(table["data_set"], MARKERS)
+    colours = dict(zip(table["network"].unique(), cycle(COLOURS), strict=False))
+    markers = dict(zip(table["data_set"].unique(), cycle(MARKERS), strict=False))
+    spearman = coefficients[coefficients["coefficient"] == "spearman"].set_index(["position", "grid"])
     size = (1.2 + 2.9 * max(2, len(positions)), 1.9 + 2.6 * len(MEASURES))
     with canvas(path, size, about) as figure:
         grid = figure.subplots(len(MEASURES), len(positions), squeeze=False, sharex=True, sharey=True)
@@ -234,7 +234,9 @@ def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFra
                 for point in standardised(table[table["position"] == position], measure).to_dict("records"):
                     style = {"color": colours[point["network"]], "marker": markers[point["data_set"]]}
                     axis.plot(point[measure], point["accuracy"], linestyle="none", markersize=7, **style)
-                axis.set_title(f"{position}, {name} grid\n{_spearman(coefficients, position, name)}", fontsize=10)
+                row = spearman.loc[(position, name)]
+                ends = interval(row["value"], row["low"], row["high"])
+                axis.set_title(f"{position}, {name} grid\nSpearman {ends}", fontsize=10)
             axes[0].set_ylabel("accuracy")
         for axis in grid[-1]:
             axis.set_xlabel("smoothness")
@@ -244,16 +246,3 @@ def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFra
         for label, marker in markers.items():
             handles.append(Line2D([], [], linestyle="none", marker=marker, color="#666666", markersize=7, label=label))
         figure.legend(handles=handles, loc="outside right upper")
-
-
-def _spearman(coefficients: pd.DataFrame, position: str, grid: str) -> str:
-    row = coefficients.set_index(["position", "grid", "coefficient"]).loc[(position, grid, "spearman")]
-    if pd.isna(row["value"]):
-        return f"{row['runs']} runs: too few"
-    ends = "" if pd.isna(row["low"]) else f" ({row['low']:.2f} to {row['high']:.2f})"
-    return f"Spearman {row['value']:.2f}{ends}"
-
-
-def _assign(values: pd.Series, styles: Sequence[str]) -> dict[str, str]:
-    """Give each distinct value a style."""
-    return {value: styles[number % len(styles)] for number, value in enumerate(values.unique())}
