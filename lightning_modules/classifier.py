@@ -23,7 +23,7 @@ from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.distributed import all_reduce_sum, world_size
+from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.optimizers import build_optimizer, build_scheduler
 
 
@@ -270,16 +270,17 @@ class Classifier(LightningModule):
             A loss whose mean over the ranks is that of the global batch: DDP averages the gradients, and so trains as
             a single process does. And a loss whose mean over all images of an epoch is the epoch's.
         """
-        if world_size() == 1:
+        processes = current_world().size
+        if processes == 1:
             return loss, loss
         weights = torch.ones_like(label, dtype=torch.float64)
         images = weights.sum()
         if self.class_weights is not None:
             weights = self.class_weights[label].double()
         weight = weights.sum()
-        total_weight, total_images = all_reduce_sum(torch.stack([weight, images]))
-        share = loss * (weight * world_size() / total_weight).to(loss.dtype)
-        return share, share.detach() * (total_images / (world_size() * len(label))).to(loss.dtype)
+        total_weight, total_images = all_reduce(torch.stack([weight, images]))
+        share = loss * (weight * processes / total_weight).to(loss.dtype)
+        return share, share.detach() * (total_images / (processes * len(label))).to(loss.dtype)
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""

@@ -89,7 +89,7 @@ def process_group(trainer: TrainerConfig) -> Iterator[World]:
         _join(trainer, world)
         with _explain_broken_connections():
             yield world
-            barrier()
+            dist.barrier()
     except BaseException:
         # An orderly end would wait for the other ranks, which see the connections break.
         with suppress(Exception):
@@ -119,73 +119,35 @@ def cluster_environment(world: World, trainer: TrainerConfig) -> ClusterEnvironm
     return LightningEnvironment()
 
 
-def rank() -> int:
-    """Return the rank of this process, 0 for a single one."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def is_rank_zero() -> bool:
-    """Whether this is the process that writes and prints."""
-    return rank() == 0
-
-
-def world_size() -> int:
-    """Return the number of ranks."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def barrier() -> None:
-    """Wait until all ranks are here."""
-    if world_size() > 1:
-        dist.barrier()
-
-
-def broadcast(value: T) -> T:
-    """Return the value of rank zero on every rank; it must be picklable."""
-    if world_size() == 1:
-        return value
-    values: list[T] = [value]
-    dist.broadcast_object_list(values, 0)
-    return values[0]
-
-
 def gather(value: T) -> list[T]:
     """Return the values of all ranks, in their order, on every rank; they must be picklable."""
-    values = [value] * world_size()
-    if world_size() > 1:
+    values = [value] * current_world().size
+    if len(values) > 1:
         dist.all_gather_object(values, value)
     return values
 
 
 def gather_to_rank_zero(value: T) -> list[T] | None:
     """Return the values of all ranks, in their order, on rank zero; None on the others."""
-    if world_size() == 1:
+    world = current_world()
+    if world.size == 1:
         return [value]
-    values: list[Any] | None = [None] * world_size() if is_rank_zero() else None
+    values: list[Any] | None = [None] * world.size if world.is_first else None
     dist.gather_object(value, values, 0)
     return values
 
 
-def all_reduce_sum(values: torch.Tensor) -> torch.Tensor:
-    """Return the sum of the values over the ranks, on their device; no gradient passes through it."""
-    if world_size() > 1:
+def all_reduce(values: torch.Tensor, operation: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> torch.Tensor:
+    """Return the sum, or what ``operation`` gives, of the values over the ranks; no gradient passes through it."""
+    if current_world().size > 1:
         values = values.detach().clone()
-        dist.all_reduce(values)
+        dist.all_reduce(values, operation)
     return values
-
-
-def all_reduce_max(values: list[int]) -> list[int]:
-    """Return the largest of each value over the ranks; no device is waited for."""
-    if world_size() == 1:
-        return values
-    largest = torch.tensor(values)
-    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
-    return largest.tolist()
 
 
 def broadcast_tensors(tensors: dict[str, torch.Tensor]) -> None:
     """Copy the values of rank zero into the tensors of the other ranks; names and shapes are equal on all ranks."""
-    if world_size() > 1:
+    if current_world().size > 1:
         for tensor in tensors.values():
             dist.broadcast(tensor.data, 0)
 
@@ -198,46 +160,43 @@ def joint_errors() -> Iterator[None]:
         Exception: The error of this rank if it is the first that failed. Otherwise a ``RepeatedError``, which is not
             printed again; an error of rank zero that is no ``UserError`` keeps its type.
     """
+    world = current_world()
+    if world.size == 1:
+        yield
+        return
     error: Exception | None = None
     try:
         yield
     except Exception as raised:
-        if world_size() == 1:
-            raise
         error = raised
-    if world_size() == 1:
-        return
     errors = gather(_portable(error))
-    failed = [number for number, each in enumerate(errors) if each is not None]
-    if not failed:
-        return
-    first = errors[failed[0]]
-    if error is not None and failed[0] == rank():
-        first = error
-    assert first is not None
-    raise first
+    for number, first in enumerate(errors):
+        if first is not None:
+            raise error if error is not None and number == world.rank else first
 
 
 def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function on rank zero alone and return its result on every rank; its error is raised on every rank."""
-    if world_size() == 1:
+    world = current_world()
+    if world.size == 1:
         return function(*args, **kwargs)
-    result: T | None = None
+    results: list[Any] = [None]
     with joint_errors():
-        if is_rank_zero():
-            result = function(*args, **kwargs)
-    return cast(T, broadcast(result))
+        if world.is_first:
+            results = [function(*args, **kwargs)]
+    dist.broadcast_object_list(results, 0)
+    return cast(T, results[0])
 
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
     """Run the block on rank zero before the other ranks, which find what it has cached; errors are joint."""
-    if not is_rank_zero():
+    if not current_world().is_first:
         with joint_errors():
             pass  # rank zero is in its block
     with joint_errors():
         yield
-    if is_rank_zero():
+    if current_world().is_first:
         with joint_errors():
             pass  # the other ranks are in theirs
 
@@ -252,20 +211,16 @@ def rank_zero_context(context: AbstractContextManager[Any]) -> Iterator[None]:
 
 
 def check_equal(value: Any, description: str) -> None:
-    """Check that a value is the same on all ranks.
-
-    Args:
-        value: A picklable value.
-        description: What the value is, for the message.
+    """Check that a picklable value is the same on all ranks.
 
     Raises:
-        UserError: The ranks differ.
+        UserError: The ranks differ in what the description says.
     """
     values = gather(value)
-    with joint_errors():
-        if is_rank_zero() and any(other != value for other in values):
-            remedy = "start all with the same command, on the same files"
-            raise UserError(f"the processes of this run differ in {description}: {remedy}")
+    if any(other != values[0] for other in values):
+        kind = UserError if current_world().is_first else RepeatedError
+        remedy = "start all with the same command, on the same files"
+        raise kind(f"the processes of this run differ in {description}: {remedy}")
 
 
 def _join(trainer: TrainerConfig, world: World) -> None:
@@ -296,7 +251,7 @@ def _join(trainer: TrainerConfig, world: World) -> None:
             timeout=COLLECTIVE_TIMEOUT,
             device_id=device,
         )
-        barrier()
+        dist.barrier()
 
 
 @cache
@@ -315,13 +270,14 @@ def _portable(error: Exception | None) -> Exception | None:
     """Return an error as the other ranks raise it."""
     if error is None:
         return None
-    if is_rank_zero() and not isinstance(error, UserError):
+    world = current_world()
+    if not world.is_first:
+        return RepeatedError(f"process {world.rank}: {error}")
+    if not isinstance(error, UserError):
         with suppress(Exception):
             copy: Exception = pickle.loads(pickle.dumps(error))
             return copy
-    if is_rank_zero():
-        return RepeatedError(str(error))
-    return RepeatedError(f"process {rank()}: {error}")
+    return RepeatedError(str(error))
 
 
 @contextmanager

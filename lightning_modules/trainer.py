@@ -14,7 +14,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
-from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world, is_rank_zero
+from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
 
 SILENCED_WARNINGS = (
     ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked
@@ -58,7 +58,7 @@ def build_trainer(
     else:
         settings.update(strategy=UnevenDDPStrategy())
     all_callbacks = list(callbacks)
-    settings["enable_progress_bar"] &= is_rank_zero()
+    settings["enable_progress_bar"] &= world.is_first
     if settings["enable_progress_bar"]:
         all_callbacks.append(ProgressBar())
     trainer = Trainer(

@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
 from lightning_modules.backbones.backbone import has_running_statistics
-from lightning_modules.distributed import all_reduce_sum, world_size
+from lightning_modules.distributed import all_reduce, current_world
 
 
 class BatchNormSync(Callback):
@@ -26,21 +26,17 @@ class BatchNormSync(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Bring the statistics together, in one message for each number format."""
-        if world_size() == 1:
+        if current_world().size == 1:
             return
         by_type: dict[torch.dtype, list[torch.Tensor]] = {}
         for module in pl_module.modules():
-            if _is_own(module):
+            # Frozen statistics do not move, and SyncBatchNorm's are those of all processes already.
+            if module.training and has_running_statistics(module) and not isinstance(module, nn.SyncBatchNorm):
                 for buffer in module.buffers(recurse=False):
                     if buffer.is_floating_point():
                         by_type.setdefault(buffer.dtype, []).append(buffer)
         for buffers in by_type.values():
-            mean = all_reduce_sum(torch.cat([buffer.flatten() for buffer in buffers])) / world_size()
+            mean = all_reduce(torch.cat([buffer.flatten() for buffer in buffers])) / current_world().size
             sizes = [buffer.numel() for buffer in buffers]
             for buffer, values in zip(buffers, torch.split(mean, sizes), strict=True):
                 buffer.copy_(values.view_as(buffer))
-
-
-def _is_own(module: nn.Module) -> bool:
-    """Whether the module is a BatchNorm that keeps statistics of this process's images alone, and moves them now."""
-    return module.training and has_running_statistics(module) and not isinstance(module, nn.SyncBatchNorm)

@@ -5,13 +5,12 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from common.runs.files import RunFile
 from common.runs.run import Run
@@ -34,61 +33,51 @@ class Heartbeat(Callback):
         run: The run's folder.
         folder: That of the stage, in a folder with those of the stages before.
         steps: Optimiser steps of this stage and of each later one.
-        every: Seconds between two writes.
-        clock: Returns the time in seconds.
     """
 
-    def __init__(
-        self,
-        run: Path,
-        folder: Path,
-        steps: Sequence[int],
-        every: float = EVERY,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, run: Path, folder: Path, steps: Sequence[int]) -> None:
         self.run = run
         self.folder = folder
         self.steps = list(steps)
-        self.every = every
-        self.clock = clock
         self.best: float | None = None
         self._before = {"images_seen": 0, "seconds": 0.0}
-        self._beat_at = self._since = self.clock()
+        self._since = self._written_at = time.monotonic()
         self._from_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
         records = [json.loads(path.read_text()) for path in self.folder.parent.glob("*/stage.json")]
         self._before = {name: sum(record[name] for record in records) for name in self._before}
-        self._since, self._from_step = self.clock(), trainer.global_step
+        self._since = time.monotonic()
+        self._from_step = trainer.global_step
         self._read_best(trainer)
-        self._beat(trainer)
+        self._write(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write when it is due."""
-        self._beat(trainer, self.every)
+        self._write_if_due(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
         """Write also during a long validation."""
-        self._beat(trainer, self.every)
+        self._write_if_due(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write after the validation of the epoch, with its score."""
         self._read_best(trainer)
-        self._beat(trainer)
+        self._write(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write that only the later stages are left, wherever this one ended."""
-        self._beat(trainer, over=True)
+        self._write(trainer, over=True)
 
-    def seconds_left(self, step: int, now: float, over: bool = False) -> float | None:
+    def seconds_left(self, step: int, seconds: float, over: bool = False) -> float | None:
         """Return the seconds that are left at the pace of this stretch; None before its first step.
 
         Args:
             step: The optimiser steps of this stage so far.
-            now: The time, by ``time.monotonic``.
+            seconds: Since the start of this stretch.
             over: Whether the stage has ended, be it before its last step.
         """
         left = sum(self.steps[1:]) + (0 if over else max(0, self.steps[0] - step))
@@ -96,35 +85,30 @@ class Heartbeat(Callback):
         if left == 0:
             return 0.0
         if taken > 0:
-            return left * (now - self._since) / taken
+            return left * seconds / taken
         return None
 
     def _read_best(self, trainer: Trainer) -> None:
         """Read the best score so far: only here, since it lies on the device."""
-        score = next(each for each in callbacks_of(trainer) if isinstance(each, ModelCheckpoint)).best_model_score
-        if score is None:
-            number = None
-        else:
-            number = float(score)
-        if number is not None and math.isfinite(number):
-            self.best = number
-        else:
-            self.best = None
+        checkpoint: Any = trainer.checkpoint_callback
+        score = math.nan if checkpoint.best_model_score is None else float(checkpoint.best_model_score)
+        self.best = score if math.isfinite(score) else None
 
-    def _beat(self, trainer: Trainer, every: float = 0.0, over: bool = False) -> None:
-        now = self.clock()
-        if now - self._beat_at < every:
-            return
-        self._beat_at = now
+    def _write_if_due(self, trainer: Trainer) -> None:
+        if time.monotonic() - self._written_at >= EVERY:
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer, over: bool = False) -> None:
+        self._written_at = time.monotonic()
         with suppress(OSError):
             write_usage(self.run)
             if trainer.is_global_zero:
-                Run(self.run).write_json(RunFile.PROGRESS, self._progress(trainer, now, over))
+                Run(self.run).write_json(RunFile.PROGRESS, self._progress(trainer, over))
 
-    def _progress(self, trainer: Trainer, now: float, over: bool) -> dict[str, Any]:
+    def _progress(self, trainer: Trainer, over: bool) -> dict[str, Any]:
         stage = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
         spent = stage.state_dict()
-        best: Any = trainer.checkpoint_callback
+        checkpoint: Any = trainer.checkpoint_callback
         step = trainer.global_step
         return {
             "stage": stage.number + 1,
@@ -137,10 +121,10 @@ class Heartbeat(Callback):
             "steps": self.steps[0],
             "over": over,
             "images_seen": self._before["images_seen"] + spent["images_seen"],
-            "monitor": None if best is None else best.monitor,
+            "monitor": checkpoint.monitor,
             "best": self.best,
             "seconds": self._before["seconds"] + spent["seconds"],
-            "seconds_left": self.seconds_left(step, now, over),
+            "seconds_left": self.seconds_left(step, self._written_at - self._since, over),
             "updated": time.time(),
             "processes": trainer.world_size,
             "host": socket.gethostname(),

@@ -1,15 +1,65 @@
-"""When the state is saved in mid-epoch, and when a training leaves because a signal asks for it."""
+"""The checkpoint from which a run continues: when it is saved, and when a training leaves because of a signal."""
 
+import time
+from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.distributed import ReduceOp
 
 from common import preemption
 from common.cli import warn
 from lightning_modules.callbacks.ema import averaged_weights
-from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.compat import is_last_batch, mark_validation_as_begun
-from lightning_modules.distributed import all_reduce_max
+from lightning_modules.distributed import all_reduce
+
+
+class ResumeCheckpoint(Callback):
+    """Save everything that a resume needs at each epoch's end; ``Preemption`` asks for more, in mid-epoch.
+
+    ModelCheckpoint's ``save_last`` writes only together with a top-k save (since Lightning 2.6), and two of its
+    triggers exclude one another; hence an own, small callback. ``WholeFiles`` sees to it that a kill or a full disk in
+    the middle leaves the old file whole.
+
+    Args:
+        path: Path of the checkpoint.
+        every_steps: It is due also after this many optimiser steps, in mid-epoch; None: at the epochs' ends alone.
+        every_minutes: And where the last save, or the start, is so many minutes ago.
+    """
+
+    def __init__(self, path: Path, every_steps: int | None = None, every_minutes: float | None = None) -> None:
+        self.path = path
+        self.every_steps = every_steps
+        self.every_minutes = every_minutes
+        self._saved_at = time.monotonic()
+        self._from_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, where a resume goes on too."""
+        self._saved_at = time.monotonic()
+        self._from_step = trainer.global_step
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after the validation of the epoch."""
+        self.save(trainer)
+        preemption.note_progress()
+
+    def is_due(self, step: int) -> bool:
+        """Whether it is time after so many optimiser steps, by this process's own clock."""
+        late = self.every_minutes and time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        return bool(late or (self.every_steps and step % self.every_steps == 0))
+
+    def save(self, trainer: Trainer) -> None:
+        """Save the state as it is; every process must call it, and only the first one writes.
+
+        Raises:
+            OSError: In the first process, when the file cannot be written, such as for a full disk; the old one stays.
+        """
+        self._saved_at = time.monotonic()
+        trainer.save_checkpoint(self.path)
+        if trainer.global_step > self._from_step:
+            preemption.note_progress()
 
 
 class Preemption(Callback):
@@ -20,11 +70,11 @@ class Preemption(Callback):
     - after an optimiser step (no gradient is half accumulated then), the epoch's last one aside;
     - before any batch of the validation that follows the last step: what is saved is the state before the
       validation, which a resume begins anew. The validation that ends a stage in mid-epoch (``MaxSteps``) cannot be
-      begun anew: it is gone through with, and the end of its epoch saves;
+      begun anew: it is finished, and the end of its epoch saves;
     - before an epoch, when the one before it is saved.
 
-    Processes that train together get the signal at different moments, and their clocks differ: they tell one another
-    at each of these moments, and the decision is the same in all of them. One process alone asks nobody.
+    Processes that train together get the signal at different moments, and their clocks differ: they exchange both at
+    each of these moments, and the decision is the same in all of them.
 
     Args:
         checkpoint: What saves; it comes before this callback.
@@ -57,8 +107,8 @@ class Preemption(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find out how many batches all processes have: they can agree before those alone."""
-        fewest = all_reduce_max([-int(sum(trainer.num_val_batches))])[0]
-        self._shared_batches = -fewest
+        fewest = all_reduce(torch.tensor(int(sum(trainer.num_val_batches))), ReduceOp.MIN)
+        self._shared_batches = int(fewest)
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -90,5 +140,5 @@ class Preemption(Callback):
 
 def _on_any_rank(due: bool = False) -> tuple[bool, int]:
     """Return whether a save is due on any rank, and the signal that any of them got, 0 for none."""
-    any_due, signum = all_reduce_max([int(due), preemption.pending() or 0])
+    any_due, signum = all_reduce(torch.tensor([int(due), preemption.pending() or 0]), ReduceOp.MAX).tolist()
     return bool(any_due), signum

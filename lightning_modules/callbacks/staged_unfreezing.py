@@ -1,6 +1,7 @@
 """One stage of training: what trains, in which mode of BatchNorm, and the images and seconds that it has used."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -9,6 +10,8 @@ from common.cli import say
 from common.errors import UserError
 from lightning_modules.backbones.backbone import count_parameters
 from lightning_modules.classifier import Classifier, StageSettings
+from lightning_modules.compat import callbacks_of
+from lightning_modules.distributed import on_rank_zero
 
 
 class StagedUnfreezing(Callback):
@@ -84,3 +87,25 @@ class StagedUnfreezing(Callback):
             raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]
         self.seconds = state_dict["seconds"]
+
+
+class MetricReporter(Callback):
+    """Report the monitored metric after each epoch, once everything that a resume needs is saved.
+
+    ``report`` may raise: the training ends there, and can be continued. Pass the callback to
+    :func:`lightning_modules.stages.fit.train_stages`, which puts it after all others.
+
+    Args:
+        monitor: The metric, such as "val/auc".
+        report: Called on rank zero with the stage's number and the epoch within the stage, both from 0, and the metric.
+    """
+
+    def __init__(self, monitor: str, report: Callable[[int, int, float], None]) -> None:
+        self.monitor = monitor
+        self.report = report
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the metric of the epoch's validation."""
+        stage = next(each.number for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
+        score = float(trainer.callback_metrics[self.monitor])
+        on_rank_zero(self.report, stage, trainer.current_epoch, score)

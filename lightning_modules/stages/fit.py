@@ -2,40 +2,35 @@
 
 import json
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from pytorch_lightning import Callback, LightningDataModule
 
-from common.config.schema import Config
+from common.config.schema import CallbacksConfig, Config
 from common.errors import UserError
-from common.files import write_json
+from common.files import atomic_path, write_csv, write_json
 from common.preemption import in_training
 from common.runs.run import Run
-from lightning_modules.callbacks import (
-    EMA,
-    BatchNormSync,
-    BestCheckpoint,
-    CheckAndAdjust,
-    EarlyBreak,
-    Heartbeat,
-    MaxSteps,
-    PlateauStep,
-    Preemption,
-    ResumableEarlyStopping,
-    ResumeCheckpoint,
-    StagedUnfreezing,
-    StepSeed,
-)
+from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
+from lightning_modules.callbacks.ema import EMA, BestCheckpoint
+from lightning_modules.callbacks.heartbeat import Heartbeat
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, SavedWeights
+from lightning_modules.callbacks.preemption import Preemption, ResumeCheckpoint
+from lightning_modules.callbacks.resumable import MaxSteps, PlateauStep, ResumableEarlyStopping, StepSeed
+from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import broadcast_tensors, is_rank_zero, on_rank_zero
+from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.extensions import build_extra_callbacks, build_loggers
-from lightning_modules.stages.length import batch_sizes, stage_length
-from lightning_modules.stages.plan import Stage, planned_stages, stage_settings
-from lightning_modules.stages.selection import copy_checkpoint, remove_saved, validate_saved
+from lightning_modules.stages.plan import Stage, batch_sizes, planned_stages, stage_length, stage_settings
 from lightning_modules.trainer import build_trainer
+
+SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
 
 
 @dataclass(frozen=True)
@@ -101,53 +96,57 @@ def _fit_stage(
     model: Classifier, data: LightningDataModule, config: Config, stage: Stage, extra: Sequence[Callback]
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
+    settings = config.callbacks
     sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
-    stages = planned_stages(config, stage.run)[stage.number :]
-    lengths = [stage_length(sizes, each.epochs, config.trainer) for each in stages]
-    steps = [length.steps for length in lengths]
+    lengths = []
+    for each in planned_stages(config, stage.run)[stage.number :]:
+        lengths.append(stage_length(sizes, each.epochs, config.trainer))
+    epochs, steps = lengths[0]
 
-    unfreezing = StagedUnfreezing(stage.name, stage.number, stage_settings(config, stage.config, steps[0]))
+    unfreezing = StagedUnfreezing(stage.name, stage.number, stage_settings(config, stage.config, steps))
     best = BestCheckpoint(
         dirpath=stage.folder,
         filename="best",
-        monitor=config.callbacks.monitor,
-        mode=config.callbacks.mode,
+        monitor=settings.monitor,
+        mode=settings.mode,
         save_weights_only=True,
         save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
     checks = None
-    if config.callbacks.check_and_adjust.enabled:
-        checks = CheckAndAdjust(config.callbacks.check_and_adjust, stage.config.lr, stage.folder)
+    if settings.check_and_adjust.enabled:
+        checks = CheckAndAdjust(settings.check_and_adjust, stage.config.lr, stage.folder)
     # BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
     # anything saves it, and the state for a resume is saved last, when all others have changed.
     callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), BatchNormSync(), best]
-    callbacks += _optional_callbacks(config, stage, steps[0], checks)
+    callbacks += _optional_callbacks(config, stage, steps, checks)
     callbacks += build_extra_callbacks(config, stage.run, stage.folder.name)
-    callbacks += [Heartbeat(stage.run, stage.folder, steps)]
+    callbacks += [Heartbeat(stage.run, stage.folder, [each[1] for each in lengths])]
     if config.scheduler.name == "plateau":
         callbacks += [PlateauStep()]
-    saving = config.callbacks.checkpoint
+    saving = settings.checkpoint
     last = ResumeCheckpoint(stage.folder / "last.ckpt", saving.every_steps, saving.every_minutes)
     callbacks += [last, Preemption(last), *extra]
 
-    on_rank_zero(_remove_leftovers, stage.folder)
-    loggers = build_loggers(config, stage.run, stage.folder.name) if is_rank_zero() else []
-    trainer = build_trainer(config, lengths[0].epochs, callbacks, loggers)
+    on_rank_zero(_remove, stage.folder, ".*.ckpt")  # of a process that was killed while it saved
+    loggers = build_loggers(config, stage.run, stage.folder.name) if current_world().is_first else []
+    trainer = build_trainer(config, epochs, callbacks, loggers)
     resume = str(last.path) if on_rank_zero(last.path.exists) else None
     with in_training():
         trainer.fit(model, data, ckpt_path=resume, weights_only=True)
     seconds = unfreezing.state_dict()["seconds"]
 
-    score = None if best.best_model_score is None else float(best.best_model_score)
+    score = math.nan if best.best_model_score is None else float(best.best_model_score)
     best_of = "epochs"
     if checks is not None:
         best_check = _best_check(model, data, config, stage, checks)
         if best_check is not None:
             score = best_check
             best_of = "checks"
-    on_rank_zero(_check_score, score, config.callbacks.monitor, stage.name)
-    assert score is not None
+    with joint_errors():
+        if current_world().is_first and not math.isfinite(score):
+            remedy = f"lower unfreeze.stages.{stage.name}.lr"
+            raise UserError(f"stage {stage.name} diverged ({settings.monitor} is {score}): {remedy}")
     record = FinishedStage(
         name=stage.name,
         best=str((stage.folder / "best.ckpt").relative_to(stage.run)),
@@ -199,8 +198,33 @@ def _best_check(
     best = validate_saved(checks.saved, stage.folder, table, validate, config.callbacks)
     if best is None:
         return None
-    on_rank_zero(copy_checkpoint, best[0], stage.folder / "best.ckpt")
+    on_rank_zero(_copy, best[0], stage.folder / "best.ckpt")
     return best[1]
+
+
+def validate_saved(
+    saved: Sequence[SavedWeights], folder: Path, table: Path, validate: Callable[[Path], float], config: CallbacksConfig
+) -> tuple[Path, float] | None:
+    """Validate every checkpoint that check and adjust has saved (paper 002, 3.2), and write them into a table.
+
+    Args:
+        saved: What the stage has saved.
+        folder: The folder of the checkpoints.
+        table: The CSV file to write: step, epoch, reason, accuracy (of the mini-batch), lr, the monitored metric.
+        validate: Returns the monitored metric of a checkpoint on the whole validation part.
+        config: Names the monitored metric, and whether the least or the largest is best.
+
+    Returns:
+        The best checkpoint and its metric; of equal ones the earliest. None where no checkpoint has a finite metric.
+    """
+    scores = np.array([validate(folder / each.file) for each in saved], dtype=np.float64)
+    frame = pd.DataFrame([asdict(each) for each in saved], columns=SAVED_COLUMNS).assign(**{config.monitor: scores})
+    on_rank_zero(write_csv, table, frame)
+    if not np.isfinite(scores).any():
+        return None
+    losses = scores if config.mode == "min" else -scores
+    best = int(np.where(np.isfinite(scores), losses, np.inf).argmin())
+    return folder / saved[best].file, float(scores[best])
 
 
 def _load_on_all_ranks(model: Classifier, path: Path) -> None:
@@ -208,20 +232,20 @@ def _load_on_all_ranks(model: Classifier, path: Path) -> None:
     broadcast_tensors(model.state_dict())
 
 
-def _check_score(score: float | None, monitor: str, stage: str) -> None:
-    if score is None or not math.isfinite(score):
-        raise UserError(f"stage {stage} diverged ({monitor} is {score}): lower unfreeze.stages.{stage}.lr")
+def _copy(checkpoint: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(checkpoint, temporary)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for leftover in folder.glob(".*.ckpt"):  # of a process that was killed while it saved
-        leftover.unlink()
+def _remove(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink()
 
 
 def _close_stage(stage: Stage, earlier: Sequence[FinishedStage]) -> FinishedStage:
     """Remove the files that a finished stage no longer needs, and return its record."""
     (stage.folder / "last.ckpt").unlink(missing_ok=True)
-    remove_saved(stage.folder)
+    _remove(stage.folder, CheckAndAdjust.PATTERN)
     for each in earlier:  # the disk is a budget: only the newest best is needed
         (stage.run / each.best).unlink(missing_ok=True)
     return FinishedStage.read(stage.folder)

@@ -1,9 +1,15 @@
-"""The stages of a run: their order, their settings and the folders of their checkpoints."""
+"""The stages of a run: their order, settings, length and the folders of their checkpoints."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from common.config.schema import Config, OptimizerConfig, StageConfig
+import numpy as np
+
+from common.config.schema import Config, OptimizerConfig, StageConfig, TrainerConfig
+from common.errors import UserError
 from common.runs.run import Run
 from lightning_modules.classifier import StageSettings
 
@@ -13,7 +19,7 @@ class Stage:
     """One stage of a run.
 
     Attributes:
-        number: Its place in the run, from 0.
+        number: From 0.
         name: Its name in the configuration.
         config: What trains and for how long, with ``trainer.max_epochs`` and ``unfreeze.lr`` applied.
         folder: Holds its checkpoints and, once it is finished, its record.
@@ -69,3 +75,43 @@ def stage_settings(config: Config, stage: StageConfig, steps: int | None = None)
     if stage.optimizer not in (None, optimizer.name):
         optimizer = OptimizerConfig(name=stage.optimizer, args={})
     return StageSettings(stage.lr, optimizer, stage.train, stage.batchnorm, steps)
+
+
+def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:
+    """Return how long a stage trains: its epochs, the last of which may end early, and its optimiser steps.
+
+    With ``trainer.max_images`` it ends after the first optimiser step by which so many images have been seen, copies
+    counted: the images are rounded up to a whole batch or, where gradients are accumulated, to a whole step.
+
+    Args:
+        sizes: The images of each batch of an epoch, see :func:`batch_sizes`.
+        epochs: Number of epochs without a budget of images.
+        config: The budget, and how many batches make a step; the last batches of an epoch make one, however few.
+    """
+    per_step = config.accumulate_grad_batches
+    per_epoch = math.ceil(len(sizes) / per_step)
+    if config.max_images is None:
+        return epochs, epochs * per_epoch
+    whole, rest = divmod(config.max_images, sum(sizes))
+    batches = int(np.searchsorted([0, *np.cumsum(sizes)], rest))
+    return whole + (rest > 0), whole * per_epoch + math.ceil(batches / per_step)
+
+
+def batch_sizes(loader: Any, limit: int | float | None) -> list[int]:
+    """Return the images of each batch of an epoch that ``loader`` serves, over all processes.
+
+    The loader is not started: Lightning would start it to count its batches, and a loader with workers fetches its
+    first batches at once, before a resume has said which.
+
+    Args:
+        loader: Its batch sampler has ``sizes()``.
+        limit: ``trainer.limit_train_batches``.
+
+    Raises:
+        UserError: The limit leaves no batch.
+    """
+    sizes: list[int] = loader.batch_sampler.sizes()
+    limited = sizes[: int(limit * len(sizes)) if isinstance(limit, float) else limit]
+    if not limited:
+        raise UserError(f"trainer.limit_train_batches={limit} of {len(sizes)} leaves no batch: take a number such as 1")
+    return limited

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from common.config.schema import InferenceConfig, LossConfig
 from common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier, TrainingSettings
-from lightning_modules.predictor import Predictor
+from lightning_modules.inference import Predictor
 
 
 class Echo(nn.Module):

@@ -7,21 +7,16 @@ import torch
 
 from common.predictions import COLUMNS
 from common.uncertainty import summarise
-from lightning_modules.build import build_classifier
-from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.inference import Predicted, PredictionCollector, predict, to_predictions
 from lightning_modules.mc_dropout import McDropout
 from tests.helpers.training import small_config
-from tests.lightning_modules.memory_data import MemoryData
+from tests.lightning_modules.tiny import MemoryData, build
 
 NET = ["model=resnet18", "model.cut=layer1", "head.layers=[{dropout: 0.5},gap,{dense: 8},batchnorm,{dropout: 0.4}]"]
 
 
 def sampled_config(tmp_path, *overrides):
     return small_config(tmp_path, *NET, "inference.mc_passes=6", *overrides)
-
-
-def build(config):
-    return build_classifier(config, ("hem", "all"), None)[0]
 
 
 def test_passes_are_those_of_mc_dropout_beside_what_is_predicted_without(tmp_path):
@@ -70,3 +65,16 @@ def test_predictions_carry_what_the_passes_say_together():
     without = to_predictions(Predicted(predicted.rows, predicted.probabilities), images, parts, classes, "abnormal", {})
     assert not without.sampled
     assert list(without.frame.columns) == [*without.frame.columns.intersection(found.frame.columns)]
+
+
+def test_collected_batches_come_back_in_their_order_and_keep_their_types():
+    collector = PredictionCollector()
+    assert collector.arrays() == {}
+    values = torch.rand(13, 3, 2, generator=torch.Generator().manual_seed(0)).transpose(1, 2)
+    for batch in values.split([1, 5, 7]):
+        outputs = {"probability": batch, "index": (batch[:, 0, 0] * 100).long()}
+        collector.on_predict_batch_end(None, None, outputs, None, 0)
+    arrays = collector.arrays()
+    assert np.array_equal(arrays["probability"], values.numpy())
+    assert arrays["probability"].dtype == np.float32
+    assert np.array_equal(arrays["index"], (values[:, 0, 0] * 100).long().numpy())

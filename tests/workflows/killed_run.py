@@ -5,7 +5,7 @@ import signal
 import sys
 
 from common.config.compose import check_config
-from lightning_modules.callbacks import StepSeed
+from lightning_modules.callbacks.resumable import StepSeed
 from tests.helpers.training import composed
 from workflows import train
 

@@ -19,7 +19,7 @@ import train
 from common.config.schema import Config
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
-from lightning_modules.callbacks import StepSeed
+from lightning_modules.callbacks.resumable import StepSeed
 from workflows import train as training
 
 

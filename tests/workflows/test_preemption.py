@@ -18,7 +18,7 @@ from common.runs.history import read_history
 from common.runs.run import Run, RunStatus
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
-from lightning_modules.callbacks import ResumeCheckpoint
+from lightning_modules.callbacks.preemption import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config
 from tests.workflows.full_disk import small_disk
 from tests.workflows.preempted_run import Place, preempted, run_unjudged

@@ -28,7 +28,7 @@ from common.runs.history import read_history
 from common.runs.lifecycle import Pruned
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
-from lightning_modules.callbacks import MetricReporter
+from lightning_modules.callbacks.staged_unfreezing import MetricReporter
 from lightning_modules.stages.fit import read_score
 from lightning_modules.trainer import set_up_torch
 from workflows import train

@@ -1,4 +1,4 @@
-"""The callbacks on their own: modes, states, and a checkpoint that is whole or absent."""
+"""The callbacks on their own: modes, states, seeds, and when the state for a resume is saved."""
 
 import pytest
 import torch
@@ -6,22 +6,18 @@ from pytorch_lightning import Trainer
 
 from common.config.schema import OptimizerConfig
 from common.errors import UserError
-from lightning_modules.build import build_classifier
-from lightning_modules.callbacks import (
-    Preemption,
-    ResumeCheckpoint,
-    StagedUnfreezing,
-    StepSeed,
-    resume_checkpoint,
-)
+from lightning_modules.callbacks import preemption
+from lightning_modules.callbacks.preemption import Preemption, ResumeCheckpoint
+from lightning_modules.callbacks.resumable import StepSeed
+from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.classifier import StageSettings
 from tests.helpers.training import small_config
-from tests.lightning_modules.memory_data import MemoryData
+from tests.lightning_modules.tiny import MemoryData, build
 
 
 @pytest.fixture
 def model(tmp_path):
-    return build_classifier(small_config(tmp_path, "model=resnet18", "model.cut=layer2"), ("hem", "all"), None)[0]
+    return build(small_config(tmp_path, "model=resnet18", "model.cut=layer2"))
 
 
 def fit(model, *callbacks, epochs=1):
@@ -30,7 +26,6 @@ def fit(model, *callbacks, epochs=1):
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=list(callbacks),
     )  # fmt: skip
     trainer.fit(model, MemoryData())
-    return trainer
 
 
 def test_modes_after_a_validation_are_those_of_the_stage(model):
@@ -43,11 +38,11 @@ def test_modes_after_a_validation_are_those_of_the_stage(model):
             modes.append({name: module.training for name, module in pl_module.backbone.named_modules()})
 
     fit(model, Watch("some", 0, stage), epochs=2)
+    assert len(modes) == 16
     for seen in modes:
-        assert not seen["bn1"]
-        assert not seen["layer1.0.bn1"]
-        assert not seen["layer2.0.bn1"]  # trains, but its statistics stay
         assert seen["layer2.0.conv1"]
+        assert not seen["layer2.0.bn1"]  # trains, but its statistics stay
+        assert not any(seen[name] for name in ("bn1", "layer1.0.bn1", "layer1.0.conv1"))
 
 
 def test_a_checkpoint_of_another_stage_is_refused():
@@ -69,17 +64,9 @@ def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
         torch.rand(17)
         fit(model, Watch(seed, stage), epochs=2)
     assert len(set(drawn.values())) == len(drawn) == 3 * 2 * 8
-    again = dict(drawn)
-    drawn.clear()
+    first = dict(drawn)
     fit(model, Watch(0, 0), epochs=2)
-    assert all(again[key] == value for key, value in drawn.items())
-
-
-def test_the_resume_checkpoint_is_one_file(model, tmp_path):
-    path = tmp_path / "deep" / "last.ckpt"
-    saving = ResumeCheckpoint(path, every_steps=3)
-    fit(model, saving, Preemption(saving))
-    assert [found.name for found in path.parent.iterdir()] == ["last.ckpt"]
+    assert drawn == first
 
 
 @pytest.mark.parametrize(
@@ -92,18 +79,19 @@ def test_the_resume_checkpoint_is_one_file(model, tmp_path):
         ({}, [8]),
     ],
 )
-def test_it_saves_in_mid_epoch_every_so_many_steps_or_minutes(model, tmp_path, monkeypatch, how, steps):
+def test_the_state_is_saved_every_so_many_steps_or_minutes_into_one_file(model, tmp_path, monkeypatch, how, steps):
     saved = []
 
     class Save(ResumeCheckpoint):
         def on_train_start(self, trainer, pl_module):
-            monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
+            monkeypatch.setattr(preemption.time, "monotonic", lambda: 60.0 * trainer.global_step)
             super().on_train_start(trainer, pl_module)
 
         def save(self, trainer):
             super().save(trainer)
             saved.append(trainer.global_step)
 
-    saving = Save(tmp_path / "last.ckpt", **how)
+    saving = Save(tmp_path / "deep" / "last.ckpt", **how)
     fit(model, saving, Preemption(saving))
     assert saved == steps
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["last.ckpt"]

@@ -1,58 +1,15 @@
 """trainer.max_images: a stage ends where it must, validated, and a resume ends there too."""
 
+from types import SimpleNamespace
+
 import pytest
-import torch
-from pytorch_lightning import Callback
-from torch.utils.data import DataLoader
 
 from common.runs.history import read_history
-from lightning_modules.build import build_classifier
-from lightning_modules.stages.fit import train_stages
 from tests.helpers.training import small_config
-from tests.lightning_modules.memory_data import Items, MemoryData
+from tests.lightning_modules.tiny import Watch, assert_equal_weights, killed_after_the_last_epoch, train
 
 NET = ["model=resnet18", "model.cut=layer1", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]
-
-
-class Kill(Callback):
-    """Ends the process's stretch at a step, or while it validates after one."""
-
-    def __init__(self, step, validating=False):
-        self.step, self.validating = step, validating
-
-    def on_train_batch_start(self, trainer, *rest):
-        if trainer.global_step == self.step and not self.validating:
-            raise RuntimeError("killed")
-
-    def on_validation_start(self, trainer, *rest):
-        if trainer.global_step == self.step and self.validating:
-            raise RuntimeError("killed")
-
-
-class Rates(Callback):
-    """The learning rate that each step was taken with, and the weights at the end."""
-
-    def __init__(self):
-        self.rates, self.weights = [], {}
-
-    def on_train_batch_start(self, trainer, *rest):
-        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_train_end(self, trainer, pl_module):
-        self.weights = {name: value.clone() for name, value in pl_module.state_dict().items()}
-
-
-class WorkerData(MemoryData):
-    """The same, fetched ahead by a worker."""
-
-    def train_dataloader(self):
-        return DataLoader(Items(self.images), batch_sampler=super().train_dataloader().batch_sampler, num_workers=1)
-
-
-def train(config, run, *extra, data=MemoryData):
-    model = build_classifier(config, ("hem", "all"), None)[0]
-    return train_stages(model, data(), config, run, extra)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +20,7 @@ def test_the_images_seen_are_the_budget_rounded_up_and_every_epoch_is_validated(
     tmp_path, images, accumulate, seen, epochs
 ):
     more = [f"trainer.max_images={images}", f"trainer.accumulate_grad_batches={accumulate}"]
-    (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run")
+    _, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run")
     assert (stage.images_seen, stage.epochs) == (seen, epochs)
     history = read_history(tmp_path / "run")
     assert len(history) == epochs
@@ -72,54 +29,71 @@ def test_the_images_seen_are_the_budget_rounded_up_and_every_epoch_is_validated(
 
 
 def test_each_stage_has_the_budget_whatever_its_epochs(tmp_path):
-    config = small_config(tmp_path, *NET, "trainer.max_images=50", "unfreeze.stages.head.max_epochs=1",
-                          "unfreeze.stages.finetune.train=[layer1]")  # fmt: skip
-    assert [stage.images_seen for stage in train(config, tmp_path / "run")] == [52, 52]
+    more = ["unfreeze.stages.head.max_epochs=1", "unfreeze.stages.finetune.train=[layer1]"]
+    _, stages = train(small_config(tmp_path, *NET, "trainer.max_images=50", *more), tmp_path / "run")
+    assert [stage.images_seen for stage in stages] == [52, 52]
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "one_cycle"])
 def test_the_rate_falls_to_its_end_within_the_budget(tmp_path, scheduler):
     more = [f"scheduler={scheduler}", "scheduler.warmup=0.25", "trainer.max_images=80", "trainer.max_epochs=50"]
-    rates = Rates()
-    train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run", rates)
-    assert len(rates.rates) == 20
-    assert max(rates.rates) == pytest.approx(0.01)
-    assert rates.rates[-1] < 0.0005
+    watch = Watch()
+    train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run", watch)
+    assert len(watch.rates) == 20
+    assert max(watch.rates) == pytest.approx(0.01)
+    assert watch.rates[-1] < 0.0005
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return the undisturbed training of further overrides; each is trained once."""
+    trainings = {}
+
+    def of(more):
+        if more not in trainings:
+            home, watch = tmp_path_factory.mktemp("whole"), Watch()
+            _, (stage,) = train(budgeted(home, more), home / "run", watch)
+            trainings[more] = SimpleNamespace(run=home / "run", watch=watch, stage=stage)
+        return trainings[more]
+
+    return of
+
+
+def budgeted(home, more):
+    return small_config(home, *NET, *WHOLE, "trainer.max_images=80", "callbacks.checkpoint.every_steps=2", *more)
 
 
 @pytest.mark.parametrize(
-    ("kill", "more", "data"),
+    ("kill", "more", "workers"),
     [
-        pytest.param(Kill(18), [], MemoryData, id="in the part of an epoch that the budget ends in"),
-        pytest.param(Kill(13), [], MemoryData, id="in a whole epoch"),
-        pytest.param(Kill(20, validating=True), [], MemoryData, id="in the last validation"),
-        pytest.param(Kill(7), ["trainer.accumulate_grad_batches=3"], MemoryData, id="gradients accumulated"),
-        pytest.param(Kill(13), [], WorkerData, id="with a worker that fetches ahead"),
-        pytest.param(Kill(16), ["scheduler=one_cycle", "scheduler.warmup=0.3"], MemoryData, id="with a schedule"),
+        pytest.param(Watch(18), (), 0, id="in the part of an epoch that the budget ends in"),
+        pytest.param(Watch(13), (), 0, id="in a whole epoch"),
+        pytest.param(Watch(20, validating=True), (), 0, id="in the last validation"),
+        pytest.param(Watch(7), ("trainer.accumulate_grad_batches=3",), 0, id="gradients accumulated"),
+        pytest.param(Watch(13), (), 1, id="with a worker that fetches ahead"),
+        pytest.param(Watch(16), ("scheduler=one_cycle", "scheduler.warmup=0.3"), 0, id="with a schedule"),
     ],
 )
-def test_a_resume_in_mid_epoch_reaches_the_same_end(tmp_path, kill, more, data):
-    budget = ["trainer.max_images=80", "callbacks.checkpoint.every_steps=2"]
-    config = small_config(tmp_path, *NET, *WHOLE, *budget, *more)
-    whole, rest = Rates(), Rates()
-    (one,) = train(config, tmp_path / "whole", whole, data=data)
+def test_a_resume_in_mid_epoch_reaches_the_same_end(tmp_path, undisturbed, kill, more, workers):
+    whole, rest, config = undisturbed(more), Watch(), budgeted(tmp_path, more)
     with pytest.raises(RuntimeError, match="killed"):
-        train(config, tmp_path / "run", kill, data=data)
-    (other,) = train(config, tmp_path / "run", rest, data=data)
-    assert 0 < len(rest.rates) < len(whole.rates)
-    assert rest.rates == whole.rates[-len(rest.rates) :]
-    assert (one.images_seen, one.epochs, one.score) == (other.images_seen, other.epochs, other.score)
-    assert all(torch.equal(value, whole.weights[name]) for name, value in rest.weights.items())
-    losses = [read_history(tmp_path / run)["val/loss"].tolist() for run in ("whole", "run")]
+        train(config, tmp_path / "run", kill, workers=workers)
+    _, (stage,) = train(config, tmp_path / "run", rest, workers=workers)
+    assert 0 < len(rest.rates) < len(whole.watch.rates)
+    assert rest.rates == whole.watch.rates[-len(rest.rates) :]
+    assert (whole.stage.images_seen, whole.stage.epochs, whole.stage.score) == (
+        stage.images_seen, stage.epochs, stage.score
+    )  # fmt: skip
+    last = max(rest.weights)
+    assert_equal_weights(rest.weights[last], whole.watch.weights[last])
+    losses = [read_history(run)["val/loss"].tolist() for run in (whole.run, tmp_path / "run")]
     assert losses[0] == losses[1]
 
 
-def test_killed_after_its_end_it_trains_no_further_batch(tmp_path, monkeypatch):
+def test_killed_after_its_end_it_trains_no_further_batch(tmp_path):
     config = small_config(tmp_path, *NET, *WHOLE, "trainer.max_images=10")
-    with monkeypatch.context() as patch:
-        patch.setattr("lightning_modules.stages.fit.write_json", lambda *_: (_ for _ in ()).throw(RuntimeError))
-        with pytest.raises(RuntimeError):
-            train(config, tmp_path / "run")
-    rates = Rates()
-    (stage,) = train(config, tmp_path / "run", rates)
-    assert (rates.rates, stage.images_seen, stage.epochs) == ([], 12, 1)
+    with killed_after_the_last_epoch():
+        train(config, tmp_path / "run")
+    watch = Watch()
+    _, (stage,) = train(config, tmp_path / "run", watch)
+    assert (watch.rates, stage.images_seen, stage.epochs) == ([], 12, 1)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from common.config.schema import CallbacksConfig
-from lightning_modules.callbacks.check_and_adjust import SavedWeights
-from lightning_modules.stages.selection import copy_checkpoint, validate_saved
+from lightning_modules.callbacks.paper_002 import SavedWeights
+from lightning_modules.stages.fit import validate_saved
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
 
@@ -41,13 +41,3 @@ def test_there_is_none_where_no_score_is_finite(tmp_path):
     best, table = choose(tmp_path, (nan, inf, -inf), "val/loss")
     assert best is None
     assert len(table) == 3
-
-
-def test_the_best_is_copied_and_itself_stays(tmp_path):
-    (tmp_path / "step-000001.ckpt").write_bytes(b"new")
-    (tmp_path / "best.ckpt").write_bytes(b"old")
-    copy_checkpoint(tmp_path / "step-000001.ckpt", tmp_path / "best.ckpt")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        "step-000001.ckpt": b"new",
-        "best.ckpt": b"new",
-    }

@@ -1,5 +1,6 @@
-"""The accuracy of each optimiser step's images, for the callbacks of paper 002."""
+"""The callbacks of paper 002, which watch the accuracy of mini-batches: check and adjust, and the early break."""
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -9,28 +10,25 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from common.config.schema import CheckAndAdjustConfig, LevelConfig
+from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
 from common.files import atomic_path
 from lightning_modules.callbacks.ema import averaged_weights
-from lightning_modules.distributed import all_reduce_sum
+from lightning_modules.distributed import all_reduce
+
+# Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
+ROUNDING = 1e-9
 
 
-@dataclass(frozen=True)
-class Hits:
-    """How many of a mini-batch's images were classified correctly.
+def accuracy_of(hits: torch.Tensor | float) -> float:
+    """Return the accuracy of a mini-batch, in [0, 1]; it waits for the device.
 
-    Attributes:
-        correct: int64, scalar; it stays on its device, so that only who reads it waits for it.
-        images: How many there were; where processes share the mini-batch, as ``correct``.
+    Args:
+        hits: Images classified correctly, and all images: int64, shape (2,). Or the accuracy itself.
     """
-
-    correct: torch.Tensor
-    images: int | torch.Tensor
-
-    @property
-    def accuracy(self) -> float:
-        """The share of the images that were classified correctly, in [0, 1]."""
-        return int(self.correct) / int(self.images)
+    if isinstance(hits, float):
+        return hits
+    correct, images = hits.tolist()
+    return float(correct / images)
 
 
 class StepAccuracy(Callback):
@@ -43,7 +41,7 @@ class StepAccuracy(Callback):
 
     def __init__(self) -> None:
         self._step_before = 0
-        self._batches: list[Hits] = []
+        self._batches: list[torch.Tensor] = []
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note how many steps the optimiser has taken."""
@@ -53,27 +51,60 @@ class StepAccuracy(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the hits of the batch and, after a step, hand on those of the mini-batch."""
-        correct = outputs["correct"]
-        self._batches.append(Hits(correct.sum(), len(correct)))
-        if trainer.global_step == self._step_before:
-            return
-        batches = self._batches
-        self._batches = []
-        hits = Hits(torch.stack([each.correct for each in batches]).sum(), sum(each.images for each in batches))
-        self.after_step(trainer, pl_module, hits if trainer.world_size == 1 else _of_all(hits))
+        correct = outputs["correct"].sum()
+        self._batches.append(torch.stack([correct, torch.full_like(correct, len(outputs["correct"]))]))
+        if trainer.global_step > self._step_before:
+            hits = all_reduce(torch.stack(self._batches).sum(0))
+            self._batches = []
+            self.after_step(trainer, pl_module, hits)
 
-    def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: Hits) -> None:
-        """Take the hits of the mini-batch whose step has just been taken; called before the validation."""
+    def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
+        """Take the hits (see :func:`accuracy_of`) of the step just taken, on their device; before the validation."""
 
 
-def _of_all(hits: Hits) -> Hits:
-    """The hits of this process together with those of the others."""
-    correct, images = all_reduce_sum(torch.stack([hits.correct, torch.full_like(hits.correct, int(hits.images))]))
-    return Hits(correct, images)
+class EarlyBreak(StepAccuracy):
+    """End a stage after the epoch in which validation and training both exceed their expectations (paper 002, 2.2.1).
 
+    The paper checks after each epoch's validation, and asks for five mini-batches in a row. Both are asked at
+    that one moment: the validation accuracy just measured must exceed its expectation, and so must the accuracy
+    of each of the last five mini-batches before it (which may reach into the epoch before, where epochs are short).
+    A lucky row in the middle of an epoch does not count, since the weights have changed since.
 
-# Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
-ROUNDING = 1e-9
+    Args:
+        config: The expectations, and how many mini-batches.
+    """
+
+    def __init__(self, config: EarlyBreakConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.fired = False
+        self._last: deque[torch.Tensor | float] = deque(maxlen=config.batches)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train no further epoch where the interrupted stage had ended already."""
+        if self.fired:
+            trainer.should_stop = True
+
+    def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
+        """Remember the newest mini-batches."""
+        self._last.append(hits)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check, and ask for the end."""
+        validation = float(trainer.callback_metrics["val/acc"])
+        enough = len(self._last) == self.config.batches and min(map(accuracy_of, self._last)) > self.config.train
+        if validation > self.config.validation and enough:
+            self.fired = True
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the accuracies of the last mini-batches, and whether it has fired."""
+        return {"accuracies": [accuracy_of(hits) for hits in self._last], "fired": self.fired}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._last.extend(state_dict["accuracies"])
+        self.fired = state_dict["fired"]
 
 
 def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[float, float]:
@@ -89,8 +120,8 @@ def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[flo
     """
     exceeded = [level for level in levels if best > level.above]
     if exceeded:
-        return (exceeded[-1].gate, exceeded[-1].lr)
-    return (0.0, rate)
+        return exceeded[-1].gate, exceeded[-1].lr
+    return 0.0, rate
 
 
 def need_save(accuracy: float, best: float, gate: float) -> bool:
@@ -125,7 +156,7 @@ class CheckAndAdjust(StepAccuracy):
     Checked are the first step, as in the paper, and every ``every_steps``-th after it. Within a check the order is the
     paper's: the level comes from the best accuracy before this check, then the accuracy may become the best.
     The checkpoints hold weights alone (the averaged ones where they are averaged); which of them is
-    the stage's best is found out once it has ended, by validating each (see ``lightning_modules.stages.selection``).
+    the stage's best is found out once it has ended, by validating each (see ``lightning_modules.stages.fit``).
 
     Args:
         config: Levels and intervals.
@@ -142,7 +173,7 @@ class CheckAndAdjust(StepAccuracy):
         self.folder = folder
         self.best = 0.0
         self.saved: list[SavedWeights] = []
-        self._newest: Hits | float | None = None
+        self._newest: torch.Tensor | float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove what an interrupted stretch saved after the state from which this one continues."""
@@ -151,12 +182,12 @@ class CheckAndAdjust(StepAccuracy):
             if path.name not in known and trainer.is_global_zero:
                 path.unlink()
 
-    def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: Hits) -> None:
+    def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
         """Check, where it is time: set the rate, and save."""
         self._newest = hits
         if (trainer.global_step - 1) % self.config.every_steps:
             return
-        accuracy = hits.accuracy
+        accuracy = accuracy_of(hits)
         gate, rate = adjust(self.best, self.config.levels, self.rate)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
@@ -183,9 +214,7 @@ class CheckAndAdjust(StepAccuracy):
 
     def _newest_accuracy(self) -> float | None:
         """The accuracy of the last mini-batch: it may have come before an interruption."""
-        if isinstance(self._newest, Hits):
-            return self._newest.accuracy
-        return self._newest
+        return None if self._newest is None else accuracy_of(self._newest)
 
     def _save(
         self, trainer: Trainer, pl_module: LightningModule, reason: Literal["check", "epoch"], accuracy: float | None
@@ -194,10 +223,9 @@ class CheckAndAdjust(StepAccuracy):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         if self.saved and self.saved[-1].step == step:
             return  # these very weights are saved
-        file = self.PATTERN.replace("*", f"{step:06d}")
-        place = self.folder / file
+        path = self.folder / self.PATTERN.replace("*", f"{step:06d}")
         with averaged_weights(trainer, pl_module), ExitStack() as stack:
             # All ranks take part, and rank zero alone writes.
-            path = stack.enter_context(atomic_path(place)) if trainer.is_global_zero else place
-            trainer.save_checkpoint(path, weights_only=True)
-        self.saved.append(SavedWeights(file, step, trainer.current_epoch, reason, accuracy, rate))
+            target = stack.enter_context(atomic_path(path)) if trainer.is_global_zero else path
+            trainer.save_checkpoint(target, weights_only=True)
+        self.saved.append(SavedWeights(path.name, step, trainer.current_epoch, reason, accuracy, rate))

@@ -1,0 +1,75 @@
+"""What Lightning does otherwise after a resume: random numbers, plateau schedules, early stopping, a last step."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping
+
+from common.seeds import derive_seed
+from lightning_modules.compat import seed_cpu
+
+
+class StepSeed(Callback):
+    """Reseed torch before every training batch: dropout is a pure function of (seed, stage, epoch, batch, process).
+
+    A resumed run draws what the undisturbed one would have: Lightning saves no generator state; with this, none is
+    needed. A reseed takes some microseconds.
+
+    Each process draws for its own images, so a run of several processes drops other values than one of a single process
+    at the same global batch: as with another seed, results differ by more than rounding where a network has dropout.
+    """
+
+    def __init__(self, seed: int, stage: int) -> None:
+        self.seed = seed
+        self.stage = stage
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed torch for this batch."""
+        place = (self.stage, trainer.current_epoch, batch_idx, trainer.global_rank)
+        seed = derive_seed("dropout", self.seed, *place)
+        seed_cpu(seed)
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+
+class PlateauStep(Callback):
+    """Step ReduceLROnPlateau with the validation loss after each epoch, before the state for a resume is saved.
+
+    Lightning would step it after that, and not at all in an epoch that was continued: the rate of a resumed run would
+    fall later than that of an undisturbed one.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Step the scheduler by the validation of this epoch."""
+        for config in trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau:
+                scheduler: Any = config.scheduler
+                scheduler.step(float(trainer.callback_metrics[str(config.monitor)]))
+
+
+class ResumableEarlyStopping(EarlyStopping):
+    """Lightning's early stopping, which forgets on a resume that it had stopped already."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train no further epoch where the interrupted stage had used up its patience in the last one."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+class MaxSteps(Callback):
+    """End the stage after a number of optimiser steps, with a validation, also in the middle of an epoch.
+
+    Lightning's ``max_steps`` leaves an epoch without its validation, and so without a best checkpoint, and it counts
+    the epochs differently on a resume. ``should_stop`` does neither.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop after the last step."""
+        if trainer.global_step >= self.steps:
+            trainer.should_stop = True

@@ -1,0 +1,325 @@
+"""Check and adjust (Algorithm 1 of paper 002) and its early break, by hand and in a training, over interruptions."""
+
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from hydra.errors import ConfigCompositionException
+from pydantic import ValidationError
+
+from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
+from common.errors import UserError
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, adjust, need_save
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train
+
+LEVELS = (
+    LevelConfig(above=0.2, gate=0.15, lr=1e-3),
+    LevelConfig(above=0.5, gate=0.1, lr=5e-4),
+    LevelConfig(above=0.8, gate=0.05, lr=2e-4),
+)
+OWN = 1e-2
+
+NET = ["model=resnet18", "model.cut=layer1", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
+WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01", "callbacks.monitor=val/acc"]
+CHECKS = [
+    "callbacks.check_and_adjust.enabled=true", "callbacks.check_and_adjust.every_steps=3",
+    "callbacks.check_and_adjust.every_epochs=2", "callbacks.checkpoint.every_steps=2", "trainer.max_epochs=3",
+    "callbacks.check_and_adjust.levels=[{above: 0.3, gate: 0.1, lr: 0.002},{above: 0.6, gate: 0.2, lr: 0.001}]",
+]  # fmt: skip
+
+
+class FakeTrainer(SimpleNamespace):
+    """What the callbacks ask of a trainer."""
+
+    def __init__(self):
+        optimizer = SimpleNamespace(param_groups=[{"lr": OWN}, {"lr": OWN}])
+        super().__init__(global_step=0, current_epoch=0, optimizers=[optimizer], callbacks=[], is_global_zero=True)
+
+    def save_checkpoint(self, path, weights_only):
+        assert weights_only
+        path.write_bytes(b"weights")
+
+
+class Checker(CheckAndAdjust):
+    """The callback with a trainer of its own."""
+
+    def __init__(self, folder, every_steps=1, every_epochs=None):
+        config = CheckAndAdjustConfig(enabled=True, every_steps=every_steps, every_epochs=every_epochs, levels=LEVELS)
+        super().__init__(config, OWN, folder)
+        self.trainer = FakeTrainer()
+
+    def step(self, number, hundredths, epoch=0):
+        """Take the step of this number, with this accuracy of its mini-batch."""
+        self.trainer.global_step, self.trainer.current_epoch = number, epoch
+        self.after_step(self.trainer, None, torch.tensor([hundredths, 100]))
+
+    def end_epoch(self):
+        self.on_train_epoch_end(self.trainer, None)
+
+
+def test_the_algorithm_by_hand(tmp_path):
+    """(accuracy in hundredths) -> (rate, saved?): the level is that of the best BEFORE the check."""
+    callback = Checker(tmp_path)
+    by_hand = [
+        (10, 1e-2, True),  # below the first level any gain is saved
+        (10, 1e-2, False),  # no gain
+        (60, 1e-2, True),  # the best before was 0.10: still the stage's own rate
+        (65, 5e-4, False),  # best 0.60 > 0.5: the gain 0.05 does not pass the gate 0.1
+        (70, 5e-4, False),  # 0.10 is not more than 0.1
+        (20, 5e-4, False),  # a bad mini-batch lowers nothing
+        (71, 5e-4, True),
+        (95, 5e-4, True),  # the best before was 0.71
+        (100, 2e-4, False),  # best 0.95 > 0.8: 1.00 - 0.95 is not more than 0.05
+        (30, 2e-4, False),
+    ]
+    best = 0.0
+    for number, (hundredths, rate, saved) in enumerate(by_hand, start=1):
+        before = len(callback.saved)
+        callback.step(number, hundredths)
+        assert [group["lr"] for group in callback.trainer.optimizers[0].param_groups] == [rate, rate]
+        assert len(callback.saved) - before == saved, number
+        best = hundredths / 100 if saved else best
+        assert callback.best == best
+    assert [(each.step, each.accuracy) for each in callback.saved] == [(1, 0.1), (3, 0.6), (7, 0.71), (8, 0.95)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(each.file for each in callback.saved)
+
+
+def test_the_highest_level_that_the_best_exceeds_rules():
+    assert adjust(0.0, LEVELS, OWN) == (0.0, OWN)
+    assert adjust(0.2, LEVELS, OWN) == (0.0, OWN)  # to reach a level is not to exceed it
+    assert adjust(0.21, LEVELS, OWN) == (0.15, 1e-3)
+    assert adjust(1.0, LEVELS, OWN) == (0.05, 2e-4)
+
+
+def test_a_rounding_passes_no_gate():
+    assert 0.8 - 0.7 > 0.1
+    assert not need_save(0.8, 0.7, 0.1)
+    assert need_save(0.81, 0.7, 0.1)
+
+
+def test_it_checks_the_first_step_and_every_so_many_after_it(tmp_path):
+    callback = Checker(tmp_path, every_steps=200)
+    for number in range(1, 602):
+        callback.step(number, number)
+    assert [each.step for each in callback.saved] == [1, 201, 401, 601]
+
+
+def test_every_ten_epochs_it_saves_regardless_but_nothing_twice(tmp_path):
+    callback = Checker(tmp_path, every_steps=30, every_epochs=10)
+    for epoch in range(30):
+        callback.step(3 * (epoch + 1) + 1, 100 * (epoch == 9), epoch)
+        callback.end_epoch()
+    assert [(each.step, each.epoch, each.reason) for each in callback.saved] == [
+        (31, 9, "check"), (61, 19, "epoch"), (91, 29, "epoch")
+    ]  # fmt: skip
+
+
+def test_what_is_saved_because_it_is_time_does_not_become_the_best(tmp_path):
+    """Only a check sets ``acc_best`` (Algorithm 1, step 4): the gates that follow are measured from there."""
+    callback = Checker(tmp_path, every_steps=10, every_epochs=1)
+    callback.step(1, 30)
+    callback.step(5, 90)
+    callback.end_epoch()
+    assert callback.best == 0.3
+    callback.step(11, 50)
+    assert [(each.step, each.reason, each.accuracy) for each in callback.saved] == [
+        (1, "check", 0.3), (5, "epoch", 0.9), (11, "check", 0.5)
+    ]  # fmt: skip
+
+
+def test_a_resume_removes_what_its_state_does_not_know(tmp_path):
+    callback = Checker(tmp_path)
+    callback.step(1, 50)
+    for name in ("step-000999.ckpt", "best.ckpt", "last.ckpt"):
+        (tmp_path / name).write_bytes(b"weights")
+    resumed = Checker(tmp_path)
+    resumed.load_state_dict(callback.state_dict())
+    resumed.on_train_start(resumed.trainer, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt", "step-000001.ckpt"]
+
+
+def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):
+    with pytest.raises(ValidationError, match="levels must rise"):
+        CheckAndAdjustConfig(enabled=True, levels=LEVELS[::-1])
+    with pytest.raises(ValidationError, match="one level or more"):
+        CheckAndAdjustConfig(enabled=True)
+    with pytest.raises(UserError, match="set scheduler=none"):
+        small_config(tmp_path, *CHECKS, "scheduler=cosine")
+
+
+def test_the_group_of_the_paper_composes(tmp_path):
+    callbacks = small_config(tmp_path, "callbacks=paper_002").callbacks
+    checks = callbacks.check_and_adjust
+    assert (checks.enabled, checks.every_steps, checks.every_epochs, len(checks.levels)) == (True, 200, 10, 4)
+    assert callbacks.early_break.enabled
+    with pytest.raises(ConfigCompositionException):
+        small_config(tmp_path, "callbacks=paper_009")
+
+
+def table(run):
+    return pd.read_csv(run / "logs" / "1-all" / "check_and_adjust.csv")
+
+
+def validation_accuracy(model, weights):
+    model.load_state_dict(weights)
+    with torch.no_grad():
+        positive = model.eval()(MemoryData().images.float() / 255).squeeze(1) > 0
+    return float((positive.long() == torch.arange(32) % 2).float().mean())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An undisturbed training with checks: its run, model, stage and watch."""
+    home, watch = tmp_path_factory.mktemp("whole"), Watch()
+    model, (stage,) = train(small_config(home, *NET, *WHOLE, *CHECKS), home / "run", watch)
+    return SimpleNamespace(run=home / "run", model=model, stage=stage, watch=watch)
+
+
+def test_the_best_of_the_saved_checkpoints_is_the_stages_best_and_alone_stays(whole):
+    saved = table(whole.run)
+    assert list(saved.columns) == ["step", "epoch", "reason", "accuracy", "lr", "val/acc"]
+    assert len(saved) >= 2
+    assert 16 in saved["step"].tolist()  # after the second epoch
+    assert set(saved.loc[saved["reason"] == "check", "step"]) <= {1, 4, 7, 10, 13, 16, 19, 22}
+    assert whole.stage.best_of == "checks"
+    assert whole.stage.score == saved["val/acc"].max()
+    best = saved.loc[saved["val/acc"].idxmax(), "step"]
+    final = {name: value.clone() for name, value in whole.model.state_dict().items()}
+    assert_equal_weights(final, whole.watch.weights[best])
+    for step, score in zip(saved["step"], saved["val/acc"], strict=True):
+        assert validation_accuracy(whole.model, whole.watch.weights[step]) == pytest.approx(score)
+    whole.model.load_state_dict(final)
+    assert [path.name for path in whole.run.rglob("*.ckpt")] == ["best.ckpt"]
+    assert set(whole.watch.rates) <= {0.01, 0.002, 0.001}
+    assert whole.watch.rates[-1] < 0.01
+
+
+@pytest.mark.parametrize("kill", [5, 8, 11, 18])
+def test_a_resume_saves_what_an_undisturbed_run_saves(tmp_path, whole, kill):
+    config = small_config(tmp_path, *NET, *WHOLE, *CHECKS)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(config, tmp_path / "run", Watch(kill))
+    folder = tmp_path / "run" / "checkpoints" / "1-all"
+    (folder / ".step-000009-abc.ckpt").write_bytes(b"half")
+    shutil.copy(folder / "last.ckpt", folder / "step-000999.ckpt")  # saved after the state that the resume starts from
+    resumed, (stage,) = train(config, tmp_path / "run")
+    assert (stage.score, stage.images_seen) == (whole.stage.score, whole.stage.images_seen)
+    pd.testing.assert_frame_equal(table(tmp_path / "run"), table(whole.run))
+    assert_equal_weights(resumed, whole.model)
+    assert [path.name for path in folder.iterdir() if path.suffix == ".ckpt"] == ["best.ckpt"]
+
+
+def test_killed_among_the_validations_it_validates_again(tmp_path):
+    config = small_config(tmp_path, *NET, *WHOLE, *CHECKS)
+    with killed_after_the_last_epoch():
+        train(config, tmp_path / "run")
+    watch = Watch()
+    _, (stage,) = train(config, tmp_path / "run", watch)
+    assert not watch.weights
+    assert stage.best_of == "checks"
+    assert stage.score == table(tmp_path / "run")["val/acc"].max()
+
+
+def test_without_saved_checkpoints_the_best_epoch_is_the_stages_best(tmp_path, monkeypatch):
+    none = ["callbacks.check_and_adjust.every_epochs=null", "trainer.max_epochs=2",
+            "callbacks.check_and_adjust.levels=[{above: 0.0, gate: 0.99, lr: 0.01}]"]  # fmt: skip
+    monkeypatch.setattr(CheckAndAdjust, "after_step", lambda *_: None)
+    _, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *CHECKS, *none), tmp_path / "run")
+    assert stage.best_of == "epochs"
+    assert table(tmp_path / "run").empty
+    assert (tmp_path / "run" / stage.best).exists()
+
+
+def test_where_gradients_are_accumulated_a_mini_batch_is_all_that_a_step_is_made_of(tmp_path, monkeypatch):
+    images = []
+    monkeypatch.setattr(CheckAndAdjust, "after_step", lambda self, trainer, model, hits: images.append(int(hits[1])))
+    more = ["trainer.accumulate_grad_batches=3", "trainer.max_epochs=1"]
+    train(small_config(tmp_path, *NET, *WHOLE, *CHECKS, *more), tmp_path / "run")
+    assert images == [12, 12, 8]
+
+
+def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning_modules.stages.fit._remove", lambda *_: None)
+    watch = Watch()
+    config = small_config(tmp_path, *NET, *WHOLE, *CHECKS, "callbacks.averaging.enabled=true")
+    _, (stage,) = train(config, tmp_path / "run", watch)
+    assert stage.best_of == "checks"
+    files = sorted((tmp_path / "run").rglob("step-*.ckpt"))
+    assert len(files) >= 2
+    for file in files:
+        step = int(file.stem.removeprefix("step-"))
+        saved = torch.load(file, weights_only=True)["state_dict"]
+        assert saved.keys() == watch.weights[step].keys()
+        equal = torch.equal(saved["backbone.conv1.weight"], watch.weights[step]["backbone.conv1.weight"])
+        assert equal == (step == 1)  # the first average is the first weights
+
+
+# The early break.
+BREAK = ["callbacks.early_break.enabled=true", "callbacks.early_break.validation=0.9"]
+SHORT = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "unfreeze.lr=0.01", "trainer.max_epochs=12"]
+
+
+def early_break():
+    return EarlyBreak(EarlyBreakConfig(enabled=True, validation=0.9, train=0.8, batches=5))
+
+
+def epoch(callback, hundredths, validation):
+    """One epoch of mini-batches and its validation; True where the stage is to end."""
+    trainer = SimpleNamespace(should_stop=False, callback_metrics={"val/acc": torch.tensor(validation)})
+    for correct in hundredths:
+        callback.after_step(trainer, None, torch.tensor([correct, 100]))
+        assert not trainer.should_stop  # never in mid-epoch
+    callback.on_validation_end(trainer, None)
+    return trainer.should_stop
+
+
+@pytest.mark.parametrize(
+    ("hundredths", "validation", "stops"),
+    [
+        pytest.param([81] * 5, 0.91, True, id="both exceeded"),
+        pytest.param([10, 81, 82, 83, 84, 85], 0.91, True, id="only the last five count"),
+        pytest.param([81] * 5, 0.9, False, id="validation met, not exceeded"),
+        pytest.param([81, 81, 80, 81, 81], 0.95, False, id="one mini-batch met, not exceeded"),
+        pytest.param([81] * 5 + [10], 0.95, False, id="five in a row, but not the last"),
+        pytest.param([100] * 4, 0.95, False, id="only four so far"),
+        pytest.param([100] * 5, 0.5, False, id="validation far below"),
+    ],
+)
+def test_a_stage_ends_exactly_when_both_are_exceeded(hundredths, validation, stops):
+    assert epoch(early_break(), hundredths, validation) is stops
+
+
+def test_the_row_may_reach_into_the_epoch_before_and_over_a_resume(tmp_path):
+    callback = early_break()
+    assert not epoch(callback, [90, 90, 90], 0.95)
+    assert not epoch(callback, [90], 0.95)
+    torch.save(callback.state_dict(), tmp_path / "state")
+    assert epoch(callback, [90], 0.95)
+    resumed = early_break()
+    resumed.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert epoch(resumed, [90], 0.95)
+    again, trainer = early_break(), SimpleNamespace(should_stop=False)
+    again.load_state_dict(resumed.state_dict())
+    again.on_train_start(trainer, None)
+    assert trainer.should_stop
+
+
+def test_a_stage_that_broke_early_trains_no_further_epoch_on_a_resume(tmp_path):
+    config = small_config(
+        tmp_path, *SHORT, *BREAK, "callbacks.early_break.train=0.7", "callbacks.early_break.batches=2"
+    )
+    _, (whole,) = train(config, tmp_path / "whole")
+    assert 1 <= whole.epochs < 12
+    with killed_after_the_last_epoch():
+        train(config, tmp_path / "run")
+    _, (resumed,) = train(config, tmp_path / "run")
+    assert (resumed.epochs, resumed.images_seen) == (whole.epochs, whole.images_seen)
+
+
+def test_expectations_that_nothing_exceeds_end_nothing(tmp_path):
+    never = ["callbacks.early_break.validation=1.0", "trainer.max_epochs=3"]
+    _, (stage,) = train(small_config(tmp_path, *SHORT, *BREAK, *never), tmp_path / "run")
+    assert stage.epochs == 3

@@ -1,0 +1,123 @@
+"""Trainings of a second: a data module in memory, a small classifier, and callbacks that watch or end a training."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Callback, LightningDataModule
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from common.config.schema import Config
+from datamodules.samplers import EpochBatchSampler
+from lightning_modules.build import build_classifier
+from lightning_modules.classifier import Classifier
+from lightning_modules.stages.fit import FinishedStage, train_stages
+
+
+class Items(Dataset):
+    """(image, label, index) by (epoch, item) or by item."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key):
+        item = key[1] if isinstance(key, tuple) else key
+        return self.images[item], item % 2, item
+
+
+class MemoryData(LightningDataModule):
+    """32 images of noise of 32 px, whose brightness tells the class: odd items are brighter."""
+
+    def __init__(self, count: int = 32, size: int = 32, batch_size: int = 4, workers: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(0, 150, (count, 3, size, size), generator=generator)
+        self.images = (images + 60 * (torch.arange(count) % 2).view(-1, 1, 1, 1)).to(torch.uint8)
+        self.batch_size = batch_size
+        self.workers = workers
+
+    def train_dataloader(self) -> DataLoader:
+        sampler = EpochBatchSampler(len(self.images), self.batch_size, 0, self._position)
+        return DataLoader(Items(self.images), batch_sampler=sampler, num_workers=self.workers)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(Items(self.images), batch_size=8)
+
+    def predict_dataloader(self) -> DataLoader:
+        return self.val_dataloader()
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return {"image": batch[0].float() / 255, "label": batch[1], "index": batch[2]}
+
+    def _position(self) -> tuple[int, int]:
+        loop = self.trainer.fit_loop
+        progress = loop.epoch_loop.batch_progress
+        return loop.epoch_progress.current.processed, 0 if progress.is_last_batch else progress.current.processed
+
+
+def build(config: Config) -> Classifier:
+    return build_classifier(config, ("hem", "all"), None)[0]
+
+
+def train(
+    config: Config, run: Path, *callbacks: Callback, model: Classifier | None = None, workers: int = 0
+) -> tuple[Classifier, list[FinishedStage]]:
+    """Train all stages, or those that are left."""
+    model = model or build(config)
+    return model, train_stages(model, MemoryData(workers=workers), config, run, callbacks)
+
+
+def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def assert_equal_weights(ours: nn.Module | dict, theirs: nn.Module | dict) -> None:
+    """Check that two models, or their states, are equal bit for bit."""
+    ours, theirs = (each.state_dict() if isinstance(each, nn.Module) else each for each in (ours, theirs))
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+class Watch(Callback):
+    """Keeps the rate of each batch and the weights after each step; may end the training at a step."""
+
+    def __init__(self, kill: int | None = None, validating: bool = False) -> None:
+        self.kill = kill
+        self.validating = validating
+        self.rates: list[float] = []
+        self.weights: dict[int, dict[str, torch.Tensor]] = {}
+        self.validated: list[float] = []
+
+    def on_train_batch_start(self, trainer, *rest):
+        if trainer.global_step == self.kill and not self.validating:
+            raise RuntimeError("killed")
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(self, trainer, pl_module, *rest):
+        if trainer.global_step > max(self.weights, default=0):
+            self.weights[trainer.global_step] = weights_of(pl_module)
+
+    def on_validation_start(self, trainer, *rest):
+        if trainer.global_step == self.kill and self.validating:
+            raise RuntimeError("killed")
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        self.validated.append(float(trainer.callback_metrics["val/loss"]))
+
+
+@contextmanager
+def killed_after_the_last_epoch():
+    """Let a training end right before its stage is recorded as finished."""
+
+    def fail(*_):
+        raise RuntimeError("killed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lightning_modules.stages.fit.write_json", fail)
+        with pytest.raises(RuntimeError, match="killed"):
+            yield
