@@ -1,102 +1,261 @@
-"""Killed and resumed, a run ends with the very weights of one that was never disturbed."""
+"""A run that left or was killed, wherever it was, ends with the very weights of one that was never disturbed."""
 
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from common.paths import ROOT
+from common.config.schema import Config
 from common.predictions import read_predictions
+from common.preemption import Preempted, watched
 from common.runs.history import read_history
-from common.runs.run import Run
+from common.runs.run import Run, RunStatus
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.preprocessing import cache
+from lightning_modules.callbacks.preemption import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config
-from workflows import train
+from tests.workflows.full_disk import small_disk
+from tests.workflows.interrupted_run import Place, preempted, run_process, run_unevaluated
 
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]
-RUN = [*SMALL, *NET, "trainer.max_epochs=3", "unfreeze.stages.finetune.lr=0.001"]
-
-
-def killed(overrides: list[str], stage: int, epoch: int, batch: int) -> None:
-    """Train in a process of its own until it kills itself."""
-    place = [str(number) for number in (stage, epoch, batch)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.workflows.killed_run", *place, *overrides],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+RUN = [*NET, "unfreeze=together", "unfreeze.train=[layer2]", "unfreeze.lr=0.003"]
+AVERAGED = "callbacks.averaging.enabled=true"
+CHECK = "callbacks.check_and_adjust"
+# Name -> what makes the state richer. Six batches make an epoch, by three they make two steps.
+KINDS = {
+    "plain": RUN,
+    "rich": [
+        *RUN,
+        "trainer.accumulate_grad_batches=3",
+        "scheduler=cosine",
+        AVERAGED,
+        "callbacks.early_stopping.enabled=true",
+    ],
+    "checks": [
+        *RUN,
+        "trainer.accumulate_grad_batches=2",
+        AVERAGED,
+        *(f"{CHECK}.{setting}" for setting in ("enabled=true", "every_steps=2", "every_epochs=1")),
+        f"{CHECK}.levels=[{{above: 0.3, gate: 0.05, lr: 0.0005}}]",
+    ],
+    "plateau": [*RUN, "scheduler=plateau", "scheduler.patience=1", "unfreeze.lr=0.05", "trainer.max_epochs=7"],
+    "budget": [*RUN, "trainer.max_images=40"],
+    "workers": [*RUN, "loader.workers=2"],
+    "staged": [*NET, "trainer.max_epochs=3", "unfreeze.stages.finetune.lr=0.001"],
+    "accumulated": [
+        *NET,
+        "trainer.accumulate_grad_batches=2",
+        "callbacks.checkpoint.every_steps=2",
+        "unfreeze=head_only",
+    ],
+}
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(Run(run).best_checkpoint, weights_only=True)["state_dict"]
 
 
+def assert_same(one: Path, other: Path) -> None:
+    mine, theirs = weights(one), weights(other)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
+    assert Run(one).status.images_seen == Run(other).status.images_seen
+    curves = [read_history(run) for run in (one, other)]
+    columns = ["stage", "epoch", "lr", *(name for name in curves[0] if name.startswith("val/"))]
+    pd.testing.assert_frame_equal(*(curve[columns] for curve in curves))
+
+
+def run_of(config: Config) -> Path:
+    return next(Path(config.output_dir).glob("*/*/seed=0"))
+
+
+def steps_saved(run: Path) -> int:
+    (last,) = run.glob("checkpoints/*/last.ckpt")
+    return torch.load(last, weights_only=True)["global_step"]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    """The folder of a run that was never disturbed."""
-    return train.run(small_config(tmp_path_factory.mktemp("undisturbed"), *RUN))
+def undisturbed(tmp_path_factory):
+    """The runs that were never disturbed, made when they are asked for."""
+    made: dict[str, Path] = {}
 
+    def run(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = run_unevaluated(small_config(tmp_path_factory.mktemp(kind), *KINDS[kind]))
+        return made[kind]
 
-def test_with_accumulated_gradients_too_and_killed_twice(tmp_path):
-    accumulate = ["trainer.accumulate_grad_batches=2", "callbacks.checkpoint.every_steps=2", "unfreeze=head_only"]
-    overrides = [*SMALL, *NET, *accumulate]
-    whole = train.run(small_config(tmp_path / "whole", *NET, *accumulate))
-    config = small_config(tmp_path, *NET, *accumulate)
-    places = [f"output_dir={config.output_dir}", f"cache_dir={config.cache_dir}"]
-    killed([*overrides, *places], 0, 1, 4)
-    killed([*overrides, *places], 0, 1, 5)
-    one, other = weights(whole), weights(train.run(config))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    return run
 
 
 @pytest.mark.parametrize(
-    ("stage", "epoch", "batch", "more"),
+    ("kind", "place", "step"),
     [
-        pytest.param(1, 1, 3, [], id="from the last epoch's end"),
-        pytest.param(1, 1, 4, ["callbacks.checkpoint.every_steps=3"], id="from the middle of the epoch"),
-        pytest.param(0, 2, 1, [], id="in the first stage"),
+        pytest.param("plain", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch"),
+        pytest.param("plain", Place("on_train_batch_start", 0, 0, 5), 6, id="in the epoch's last batch"),
+        pytest.param("workers", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, workers too"),
+        pytest.param("plain", Place("on_train_epoch_end", 0, 0), 6, id="when an epoch is saved"),
+        pytest.param("plain", Place("on_train_end", 0, 2), 12, id="when the stage has ended"),
+        pytest.param("rich", Place("on_train_batch_start", 0, 1, 0), 3, id="while gradients are accumulated"),
+        pytest.param("rich", Place("on_validation_batch_end", 0, 0, 0), 2, id="in a validation, averaged"),
+        pytest.param("checks", Place("on_train_batch_end", 0, 0, 1), 1, id="right after a step, with checks"),
+        pytest.param("checks", Place("on_validation_batch_start", 0, 1, 1), 6, id="in a validation, with checks"),
+        pytest.param("plateau", Place("on_train_batch_start", 0, 2, 2), 15, id="in mid-epoch, with a plateau"),
+        pytest.param("plateau", Place("on_train_epoch_end", 0, 2), 18, id="between epochs, with a plateau"),
+        pytest.param("budget", Place("on_validation_batch_start", 0, 1, 0), 10, id="in a validation of mid-epoch"),
     ],
 )
-def test_a_run_killed_in_mid_epoch_and_resumed_is_bit_identical(undisturbed, tmp_path, stage, epoch, batch, more):
-    config = small_config(tmp_path, *RUN, *more)
-    places = [f"output_dir={config.output_dir}", f"cache_dir={config.cache_dir}"]
-    killed([*RUN, *places, *more], stage, epoch, batch)
-    run = next(Path(config.output_dir).glob("*/*/seed=0"))
+def test_it_goes_on_to_the_very_same_weights(undisturbed, tmp_path, kind, place, step):
+    config = small_config(tmp_path, *KINDS[kind])
+    left = preempted(config, place)
+    run = run_of(config)
+    assert (left.signum, left.code) == (signal.SIGTERM, 143)
+    assert Run(run).status == RunStatus("preempted", signal="SIGTERM")
+    assert steps_saved(run) == step
+    assert run_unevaluated(config) == run
+    assert_same(undisturbed(kind), run)
+
+
+def places_of(config: Config) -> list[str]:
+    """The overrides of a process of its own that trains like ``small_config``."""
+    return [*SMALL, f"output_dir={config.output_dir}", f"cache_dir={config.cache_dir}"]
+
+
+def test_slurm_warns_a_process_and_its_workers(undisturbed, tmp_path):
+    config = small_config(tmp_path, *RUN, "loader.workers=1")
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    # So often started again, it is queued once more only because it has got on.
+    slurm = {"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "9"}
+    overrides = [*places_of(config), *RUN, "loader.workers=1"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert run_process("SIGUSR2", Place("on_train_batch_start", 0, 1, 2), overrides, **slurm, PATH=path) == 143
+    assert (tmp_path / "asked").read_text() == "requeue 12_3\n"
+    assert Run(run_of(config)).status == RunStatus("preempted", signal="SIGUSR2")
+    assert steps_saved(run_of(config)) == 9
+    assert_same(undisturbed("plain"), run_unevaluated(config))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "places"),
+    [
+        pytest.param("staged", [], [(1, 1, 3)], id="in a later stage"),
+        pytest.param("staged", ["callbacks.checkpoint.every_steps=3"], [(1, 1, 4)], id="saved within the epoch"),
+        pytest.param("staged", [], [(0, 2, 1)], id="in the first stage"),
+        pytest.param("accumulated", [], [(0, 1, 4), (0, 1, 5)], id="twice, with accumulated gradients"),
+    ],
+)
+def test_a_killed_run_is_resumed_to_the_very_same_weights(undisturbed, tmp_path, kind, more, places):
+    config = small_config(tmp_path, *KINDS[kind], *more)
+    for place in places:
+        overrides = [*places_of(config), *KINDS[kind], *more]
+        assert run_process("SIGKILL", Place("on_train_batch_start", *place), overrides) == -signal.SIGKILL
+    run = run_of(config)
     assert Run(run).status.state == "running"
-    assert not Run(run).is_finished
-
-    assert train.run(config) == run
-    one, other = weights(undisturbed), weights(run)
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    pd.testing.assert_frame_equal(read_predictions(undisturbed).frame, read_predictions(run).frame)
-    assert Run(run).status.images_seen == Run(undisturbed).status.images_seen
-    losses = [read_history(folder)[["stage", "epoch", "val/loss"]] for folder in (undisturbed, run)]
-    pd.testing.assert_frame_equal(*losses)
+    assert run_unevaluated(config) == run
+    assert_same(undisturbed(kind), run)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_the_number_of_workers_changes_nothing(undisturbed, tmp_path, workers):
-    run = train.run(small_config(tmp_path, *RUN, f"loader.workers={workers}"))
-    one, other = weights(undisturbed), weights(run)
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert run.parent.name == undisturbed.parent.name
-
-
-def test_another_seed_is_another_run(undisturbed, tmp_path):
-    run = train.run(small_config(tmp_path, *RUN, "seed=1"))
-    one, other = weights(undisturbed), weights(run)
-    assert not all(torch.equal(one[name], other[name]) for name in one)
+@pytest.mark.parametrize("override", ["loader.workers=1", "loader.workers=3", "seed=1"])
+def test_the_seed_changes_the_weights_and_the_number_of_workers_does_not(undisturbed, tmp_path, override):
+    run = run_unevaluated(small_config(tmp_path, *KINDS["staged"], override))
+    one = weights(undisturbed("staged"))
+    other = weights(run)
+    assert all(torch.equal(one[name], other[name]) for name in one) == (override != "seed=1")
+    assert run.parent.name == undisturbed("staged").parent.name
 
 
 def test_a_finished_run_is_not_trained_again(undisturbed):
-    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.ckpt")}
-    assert train.run(small_config(undisturbed.parents[3], *RUN)) == undisturbed
-    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.ckpt")} == before
+    run = undisturbed("staged")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")}
+    assert run_unevaluated(small_config(run.parents[3], *KINDS["staged"])) == run
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")} == before
+
+
+def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path, monkeypatch):
+    config = small_config(tmp_path, *RUN)
+    prepare, seen = cache.prepare_image, []
+
+    def interrupted(*args):
+        seen.append(args)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return prepare(*args)
+
+    # In the main thread, as the signal is: what is under way in the others is waited for, and the rest dropped.
+    monkeypatch.setattr(cache, "threaded", lambda work, items, *_: map(work, items))
+    monkeypatch.setattr(cache, "prepare_image", interrupted)
+    with pytest.raises(Preempted), watched():
+        run_unevaluated(config)
+    assert len(seen) == 3
+    assert [path.name for path in (tmp_path / "cache" / "prepared").iterdir() if path.suffix != ".lock"] == []
+    assert Run(run_of(config)).status.state == "preempted"
+
+
+def test_in_the_prediction_it_leaves_at_once_and_trains_nothing_again(undisturbed, tmp_path, monkeypatch):
+    config = small_config(tmp_path, *RUN)
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageDataModule, "predict_dataloader", lambda self: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Preempted), watched():
+            run_unevaluated(config)
+    best = next(run_of(config).glob("checkpoints/*/best.ckpt"))
+    written = best.stat().st_mtime_ns
+    assert_same(undisturbed("plain"), run_unevaluated(config))
+    assert best.stat().st_mtime_ns == written
+
+
+def test_a_second_signal_does_not_disturb_the_saving(undisturbed, tmp_path, monkeypatch):
+    config = small_config(tmp_path, *RUN)
+    save = ResumeCheckpoint.save
+
+    def disturbed(self, trainer):
+        leaves = trainer.global_step == 9
+        if leaves:
+            signal.raise_signal(signal.SIGTERM)
+        save(self, trainer)
+        if leaves:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeCheckpoint, "save", disturbed)
+        preempted(config, Place("on_train_batch_start", 0, 1, 2))
+    assert steps_saved(run_of(config)) == 9
+    assert_same(undisturbed("plain"), run_unevaluated(config))
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked to leave", "undisturbed"])
+def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed, tmp_path, monkeypatch, asked):
+    save, at = ResumeCheckpoint.save, []
+
+    def full_at_the_third(self, trainer):
+        at.append(trainer.global_step)
+        if len(at) == 3:
+            kept.append(self.path.read_bytes())
+            disk.fill()
+        save(self, trainer)
+
+    kept: list[bytes] = []
+    with small_disk(tmp_path / "disk", megabytes=64) as disk:
+        config = small_config(tmp_path, *RUN, f"output_dir={disk.folder}", "callbacks.checkpoint.every_steps=4")
+        with monkeypatch.context() as patch:
+            patch.setattr(ResumeCheckpoint, "save", full_at_the_third)
+            if asked:
+                preempted(config, Place("on_train_batch_start", 0, 1, 0))
+            else:
+                with pytest.raises(OSError, match="No space left|File too large"):
+                    run_unevaluated(config)
+        assert at == ([4, 6, 7] if asked else [4, 6, 8])
+        (last,) = disk.folder.glob("*/*/seed=0/checkpoints/*/last.ckpt")
+        assert last.read_bytes() == kept[0]
+        assert not list(last.parent.glob(".*"))
+        disk.free()
+        assert_same(undisturbed("plain"), run_unevaluated(config))
+
+
+def test_the_learning_rate_falls_on_a_plateau(undisturbed):
+    assert read_history(undisturbed("plateau"))["lr"].nunique() > 1

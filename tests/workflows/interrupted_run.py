@@ -1,6 +1,6 @@
 """Runs that get a signal at a given place of their training.
 
-As a process of its own: ``python -m tests.workflows.preempted_run SIGNAL HOOK STAGE EPOCH BATCH OVERRIDE...``.
+As a process of its own: ``python -m tests.workflows.interrupted_run SIGNAL HOOK STAGE EPOCH BATCH OVERRIDE...``.
 """
 
 import multiprocessing
@@ -17,6 +17,7 @@ import pytest
 
 import train
 from common.config.schema import Config
+from common.paths import ROOT
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
 from lightning_modules.callbacks.resumable import StepSeed
@@ -50,26 +51,28 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
         yield
 
 
-def run_unjudged(config: Config) -> Path:
-    """Train and predict; the judgement takes most of the time of a small run, and comes from the predictions alone."""
+def run_unevaluated(config: Config) -> Path:
+    """Train and predict; the evaluation takes most of the time of a small run, and comes from the predictions alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "report", lambda *_: None)
         return training.run(config)
 
 
-def preempted(config: Config, place: Place, signum: int = signal.SIGTERM) -> Preempted:
-    """Run until the signal comes, and return how the run has left."""
-    with pytest.raises(Preempted) as caught, watched(), signalled(place, signum):
-        run_unjudged(config)
+def preempted(config: Config, place: Place) -> Preempted:
+    """Run until SIGTERM comes, and return how the run has left."""
+    with pytest.raises(Preempted) as caught, watched(), signalled(place):
+        run_unevaluated(config)
     return caught.value
 
 
-def main(signum: str, hook: str, stage: str, epoch: str, batch: str, *overrides: str) -> None:
-    """Call train.py's command line, which gets the signal at the place."""
-    sys.argv = ["train.py", *overrides]
-    with signalled(Place(hook, int(stage), int(epoch), int(batch)), signal.Signals[signum]), command_line():
-        train.main()
+def run_process(signum: str, place: Place, overrides: list[str], **environment: str) -> int:
+    """Train in a process of its own until the signal comes; return its exit code."""
+    words = [sys.executable, "-m", "tests.workflows.interrupted_run", signum, *map(str, place), *overrides]
+    return subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True).returncode
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    name, hook, *numbers = sys.argv[1:6]
+    sys.argv = ["train.py", *sys.argv[6:]]
+    with signalled(Place(hook, *map(int, numbers)), signal.Signals[name]), command_line():
+        train.main()
