@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 import scipy
 
-from datamodules.synthesis.bands import ACROCENTRIC, BANDS, LIGHT
-from datamodules.synthesis.ideogram import IDEOGRAM
+from datamodules.synthesis.ideogram import ACROCENTRIC, BANDS, IDEOGRAM, LIGHT
 
 WHITE = 255
 _SAMPLES = 4  # of the bands, per pixel of length

@@ -1,7 +1,12 @@
-"""Lays the chromosomes of one cell out as a karyogram, as a cytogeneticist does, with the truth beside it."""
+"""Lays the chromosomes of one cell out as a karyogram, as a cytogeneticist does, with the truth beside it.
 
-from collections.abc import Sequence
+Lines hold Denver groups, columns pairs; there is one scale for the cell.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import ceil, cos, floor, radians, sin
 from typing import NamedTuple
 
 import cv2
@@ -10,9 +15,19 @@ import numpy as np
 from common.errors import UserError
 from common.karyotype import AUTOSOMES
 from datamodules.synthesis.config import SheetConfig
-from datamodules.synthesis.karyogram_layout import Layout, Place, lay_out
-from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
+from datamodules.synthesis.ideogram import IDEOGRAM
+from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
 
+# The groups of the Denver conference (1960), each in one line: A, B; C; D, E; F, G and the sex chromosomes.
+ROWS = (
+    (("1", "2", "3"), ("4", "5")),
+    (("6", "7", "8", "9", "10", "11", "12"),),
+    (("13", "14", "15"), ("16", "17", "18")),
+    (("19", "20"), ("21", "22"), ("X", "Y")),
+)
+TURN = 6.0  # degrees, either way, by which a chromosome can turn about the middle of its box without leaving it
+_EDGE = 1  # pixels of ground at each side of a box beside that
+_SMALLEST = 0.25  # of the scale that is asked for: below it bands are gone, the sheet is no sheet
 _ALIKE = {"X": "7", "Y": "22"}  # of about the same size: the room of one that is lost and has no homologue
 # pixels high
 _SMALLEST_LETTERS = 5
@@ -20,6 +35,46 @@ _LARGEST_LETTERS = 16
 # pixels of a digit at scale 1
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22.0
+
+
+class Place(NamedTuple):
+    """Where a chromosome lies: a box that holds it alone, on plain ground, in its middle.
+
+    Attributes:
+        chromosome: "1" to "22", "X" or "Y".
+        x: First column, pixels of the sheet.
+        y: First row.
+        width: Columns.
+        height: Rows.
+    """
+
+    chromosome: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Its pixels of the sheet."""
+        return np.s_[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+class Layout(NamedTuple):
+    """Positions on the sheet.
+
+    Attributes:
+        scale: Pixels of the sheet per pixel of the chromosomes' pictures.
+        places: Per class its boxes, from left to right.
+        feet: Per class, whether it has a chromosome or not, the middle of its column and its base line: x and y.
+    """
+
+    scale: float
+    places: dict[str, list[Place]]
+    feet: dict[str, tuple[int, int]]
+
+
+Sizes = Mapping[str, Sequence[tuple[float, float]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +96,6 @@ class Sheet:
     scale: float
 
 
-class _Ink(NamedTuple):
-    """A chromosome, cut to where it is."""
-
-    pixels: np.ndarray
-    mask: np.ndarray
-    changed: np.ndarray | None
-
-
 def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     """Lay a cell out on a sheet.
 
@@ -63,96 +110,75 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     Raises:
         UserError: The sheet is too small, or its gaps are too narrow for labels.
     """
-    _check_room_for_labels(sheet)
-    inks: dict[str, list[_Ink]] = {}
+    letters = min(min(sheet.row_gap, sheet.margin) // 2, _LARGEST_LETTERS)  # half of the gap that holds them
+    if sheet.labels and letters < _SMALLEST_LETTERS:
+        least = 2 * _SMALLEST_LETTERS
+        found = "data.sheet.labels=true writes into data.sheet.row_gap and data.sheet.margin"
+        raise UserError(f"{found}: widen both to {least} pixels or more, or say data.sheet.labels=false")
+    trimmed: dict[str, list[Chromosome]] = {}
     for chromosome in cell.chromosomes:
-        inks.setdefault(chromosome.label, []).append(_cut_out(chromosome))
-    sizes = {name: [ink.mask.shape[::-1] for ink in found] for name, found in inks.items()}
-    for name in AUTOSOMES:  # the second place of a pair stays free
-        sizes |= {name: sizes[name] * 2} if len(sizes.get(name, ())) == 1 else {}
+        trimmed.setdefault(chromosome.label, []).append(trim(chromosome))
+    sizes = {}
+    for name, homologues in trimmed.items():
+        sizes[name] = [one.mask.shape[::-1] for one in homologues]
+        if name in AUTOSOMES and len(homologues) == 1:  # the second place of a pair stays free
+            sizes[name] *= 2
     layout = lay_out(sizes, sheet)
     pixels = np.full(sheet.size, GROUND, np.uint8)
     truth = np.zeros(sheet.size, bool)
     places = []
-    for name, found in inks.items():
-        for ink, place in zip(found, layout.places[name], strict=False):
-            _draw(ink, place, layout.scale, pixels, truth)
+    for name, homologues in trimmed.items():
+        for chromosome, place in zip(homologues, layout.places[name], strict=False):
+            _draw(chromosome, place, layout.scale, pixels, truth)
             places.append(place)
     _mark_counts(cell, layout, sheet.homologue_gap, pixels, truth)
     if sheet.labels:
-        _write_labels(pixels, layout, _letters(sheet))
+        _write_labels(pixels, layout, letters)
     return Sheet(pixels, tuple(places), truth, layout.scale)
 
 
-def _cut_out(chromosome: Chromosome) -> _Ink:
-    rows = np.nonzero(chromosome.mask.any(axis=1))[0]
-    columns = np.nonzero(chromosome.mask.any(axis=0))[0]
-    inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    changed = None if chromosome.changed is None else chromosome.changed[inside]
-    return _Ink(chromosome.pixels[inside], chromosome.mask[inside], changed)
-
-
-def _draw(ink: _Ink, place: Place, scale: float, pixels: np.ndarray, truth: np.ndarray) -> None:
+def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray, truth: np.ndarray) -> None:
     """Draw a chromosome into the middle of its place."""
-    height, width = (max(1, round(side * scale)) for side in ink.mask.shape)
+    height, width = (max(1, round(side * scale)) for side in chromosome.mask.shape)
     left = place.x + (place.width - width) // 2
     top = place.y + (place.height - height) // 2
     inside = np.s_[top : top + height, left : left + width]
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    scaled = cv2.resize(ink.pixels, (width, height), interpolation=interpolation)
+    scaled = cv2.resize(chromosome.pixels, (width, height), interpolation=interpolation)
     # Cubic interpolation rings: what is beyond the outline stays plain ground.
-    covered = cv2.resize(ink.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
+    covered = cv2.resize(chromosome.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
     pixels[inside] = np.where(covered, scaled, GROUND)
-    if ink.changed is not None:
-        changed = cv2.resize(ink.changed.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    if chromosome.changed is not None:
+        changed = cv2.resize(chromosome.changed.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         truth[inside] |= changed > 0
 
 
 def _mark_counts(cell: Metaphase, layout: Layout, gap: int, pixels: np.ndarray, truth: np.ndarray) -> None:
     """Mark what the counts alone tell: the places of missing chromosomes, and the class that has too many."""
-    missing, surplus = _deviations(cell)
-    for name in missing:
-        place = _free_place(name, cell, layout, gap)
-        truth[place.y : place.y + place.height, place.x : place.x + place.width] = True
-    if all(chromosome.changed is None for chromosome in cell.chromosomes):
-        for place in (place for name in surplus for place in layout.places[name]):
-            inside = np.s_[place.y : place.y + place.height, place.x : place.x + place.width]
-            truth[inside] |= pixels[inside] < GROUND
-
-
-def _deviations(cell: Metaphase) -> tuple[Sequence[str], Sequence[str]]:
-    """The missing chromosomes, and the classes with more than they should have (both sexes' where there are three)."""
     counts = cell.counts
     sexes = counts["X"] + counts["Y"]
-    missing = [name for name in AUTOSOMES if counts[name] == 1] + (["X"] if sexes == 1 else [])
-    surplus = [name for name in AUTOSOMES if counts[name] > 2] + (["X", "Y"] if sexes > 2 else [])
-    return cell.lost or missing, surplus
+    missing = [name for name in AUTOSOMES if counts[name] == 1] + ["X"] * (sexes == 1)
+    surplus = [name for name in AUTOSOMES if counts[name] > 2] + ["X", "Y"] * (sexes > 2)
+    for name in cell.lost or missing:
+        truth[_free_place(name, counts[name], layout, gap).box] = True
+    if all(chromosome.changed is None for chromosome in cell.chromosomes):
+        for name in surplus:
+            for place in layout.places[name]:
+                truth[place.box] |= pixels[place.box] < GROUND
 
 
-def _free_place(name: str, cell: Metaphase, layout: Layout, gap: int) -> Place:
+def _free_place(name: str, count: int, layout: Layout, gap: int) -> Place:
     """The place of a missing chromosome: beside its homologue, or where its column is empty."""
-    found = layout.places[name]
-    if len(found) > cell.counts[name]:
-        return found[-1]
-    if found:
-        return found[-1]._replace(x=found[-1].x + found[-1].width + gap)
+    places = layout.places[name]
+    if len(places) > count:
+        return places[-1]
+    if places:
+        return places[-1]._replace(x=places[-1].x + places[-1].width + gap)
     middle, bottom = layout.feet[name]
-    alike = layout.places.get(_ALIKE.get(name, "")) or [place for places in layout.places.values() for place in places]
+    alike = layout.places.get(_ALIKE.get(name, "")) or list(chain(*layout.places.values()))
     left = max(0, middle - alike[0].width // 2)
-    top = bottom - alike[0].height
-    return alike[0]._replace(chromosome=name, x=left, y=max(0, top))
-
-
-def _letters(sheet: SheetConfig) -> int:
-    """The height of the labels in pixels: half of the gap that they stand in."""
-    return min(min(sheet.row_gap, sheet.margin) // 2, _LARGEST_LETTERS)
-
-
-def _check_room_for_labels(sheet: SheetConfig) -> None:
-    if sheet.labels and _letters(sheet) < _SMALLEST_LETTERS:
-        least = 2 * _SMALLEST_LETTERS
-        found = "data.sheet.labels=true writes into data.sheet.row_gap and data.sheet.margin"
-        raise UserError(f"{found}: widen both to {least} pixels or more, or say data.sheet.labels=false")
+    top = max(0, bottom - alike[0].height)
+    return alike[0]._replace(chromosome=name, x=left, y=top)
 
 
 def _write_labels(pixels: np.ndarray, layout: Layout, letters: int) -> None:
@@ -162,3 +188,109 @@ def _write_labels(pixels: np.ndarray, layout: Layout, letters: int) -> None:
         (width, height), _ = cv2.getTextSize(name, _FONT, scale, 1)
         foot = (middle - width // 2, bottom + letters // 2 + height)
         cv2.putText(pixels, name, foot, _FONT, scale, 0, 1, cv2.LINE_AA)
+
+
+def lay_out(sizes: Sizes, sheet: SheetConfig) -> Layout:
+    """Give each chromosome its place.
+
+    Lines and columns are at the same place on each sheet of one configuration. A pair, or a line, that needs more
+    room makes its neighbours give way, by as little as possible. What does not fit even so is scaled down as a whole.
+
+    Args:
+        sizes: Per class ("1" to "22", "X", "Y"; it may be absent) the width and height of each chromosome in pixels of
+            its picture.
+        sheet: Size of the sheet, gaps and the scale that is wished for.
+
+    Raises:
+        UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
+            left.
+    """
+    cosine = cos(radians(TURN))
+    sine = sin(radians(TURN))
+    turned = {}
+    for name, found in sizes.items():  # the room that a chromosome needs so that it can turn
+        turned[name] = [(max(w, w * cosine + h * sine), max(h, h * cosine + w * sine)) for w, h in found]
+    scale = min(sheet.scale, _largest_scale(turned, sheet))
+    if scale < _SMALLEST * sheet.scale:
+        height, width = sheet.size
+        problem = f"data.sheet.size=[{height},{width}] leaves no room for 46 chromosomes"
+        remedy = "enlarge it, or lower scale, margin, homologue_gap, pair_gap or row_gap"
+        raise UserError(f"{problem} at data.sheet.scale={sheet.scale}: {remedy}")
+    boxes = {}
+    for name, found in turned.items():
+        boxes[name] = [(ceil(w * scale) + 2 * _EDGE, ceil(h * scale) + 2 * _EDGE) for w, h in found]
+    layout = Layout(scale, {}, {})
+    for row, bottom in zip(ROWS, _base_lines(boxes, sheet), strict=True):
+        for name, (left, middle) in _columns(row, boxes, sheet).items():
+            layout.feet[name] = (middle, bottom)
+            layout.places[name] = []
+            for width, height in boxes.get(name, ()):
+                layout.places[name].append(Place(name, left, bottom - height, width, height))
+                left += width + sheet.homologue_gap
+    return layout
+
+
+def _largest_scale(sizes: Sizes, sheet: SheetConfig) -> float:
+    """The largest scale at which all lines fit in width, and together in height."""
+    height, width = (side - 2 * sheet.margin for side in sheet.size)
+    extra = 2 * _EDGE + 1  # of a box, at most, over its scaled size
+    scales = []
+    tallest = 0.0
+    for row in ROWS:
+        pairs = [sizes.get(name, ()) for name in chain(*row)]
+        boxes = list(chain(*pairs))
+        if boxes:
+            homologues = len(boxes) - sum(len(pair) > 0 for pair in pairs)
+            gaps = (len(pairs) - 1) * sheet.pair_gap + homologues * sheet.homologue_gap
+            scales.append((width - gaps - extra * len(boxes)) / sum(box[0] for box in boxes))
+            tallest += max(box[1] for box in boxes)
+    gaps = (len(ROWS) - 1) * sheet.row_gap
+    return min(*scales, (height - gaps - extra * len(ROWS)) / tallest)
+
+
+def _base_lines(boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetConfig) -> list[int]:
+    """The lines that the chromosomes stand on; of constant ones each line has room by its largest chromosome."""
+    lengths = []
+    tallest = []
+    for row in ROWS:
+        lengths.append(max(IDEOGRAM[name].length_mb for name in chain(*row)))
+        tallest.append(max((box[1] for name in chain(*row) for box in boxes.get(name, ())), default=0))
+    shares = np.array(lengths)
+    heights = np.array(tallest)
+    room = sheet.size[0] - 2 * sheet.margin - (len(ROWS) - 1) * sheet.row_gap
+    wished = sheet.margin + np.cumsum(shares / shares.sum()) * room + np.arange(len(ROWS)) * sheet.row_gap
+    tops = _give_way(wished - heights, heights, sheet.row_gap, sheet.margin, sheet.size[0] - sheet.margin)
+    return [_whole(top) + height for top, height in zip(tops, tallest, strict=True)]
+
+
+def _columns(
+    row: Sequence[Sequence[str]], boxes: Mapping[str, Sequence[tuple[int, int]]], sheet: SheetConfig
+) -> dict[str, tuple[int, int]]:
+    """The left end and the middle of each pair of one line; its columns are equally wide, its groups stand apart."""
+    names = list(chain(*row))
+    groups = np.repeat(np.arange(len(row)), [len(group) for group in row])
+    room = sheet.size[1] - 2 * sheet.margin - (len(row) - 1) * sheet.pair_gap
+    wished = sheet.margin + (np.arange(len(names)) + 0.5) * room / len(names) + groups * sheet.pair_gap
+    widths = np.zeros(len(names), np.int64)
+    for column, name in enumerate(names):
+        found = [width for width, _ in boxes.get(name, ())]
+        widths[column] = sum(found) + max(len(found) - 1, 0) * sheet.homologue_gap
+    lefts = _give_way(wished - widths / 2, widths, sheet.pair_gap, sheet.margin, sheet.size[1] - sheet.margin)
+    middles = lefts + widths / 2
+    return {name: (_whole(lefts[column]), _whole(middles[column])) for column, name in enumerate(names)}
+
+
+def _give_way(wished: np.ndarray, lengths: np.ndarray, gap: int, low: int, high: int) -> np.ndarray:
+    """Start intervals of whole lengths between two ends, a gap apart, as near the wished starts as can be.
+
+    That is by least squares; with the lengths and gaps before each taken off, "a gap apart" means "not descending".
+    """
+    from sklearn.isotonic import isotonic_regression  # here: slow to import, and not every command line draws
+
+    before = np.concatenate([[0], np.cumsum(lengths + gap)[:-1]])
+    return np.asarray(isotonic_regression(wished - before, y_min=low, y_max=high - lengths[-1] - before[-1]) + before)
+
+
+def _whole(position: float) -> int:
+    """Round down: intervals of whole lengths that do not overlap, do not so either; 1e-6 is above the error of sums."""
+    return floor(position + 1e-6)

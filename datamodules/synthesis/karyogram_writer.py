@@ -3,10 +3,9 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,15 +13,14 @@ import pandas as pd
 
 from common.errors import UserError
 from common.files import sha256_of_value
-from common.karyotype import ABNORMAL, CHROMOSOMES, NORMAL, PREPARATION_LOSS, Karyotype
+from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest, natural_key
-from datamodules.synthesis.aberrations.numerical import derive
+from datamodules.synthesis.aberrations.numerical import Derived, derive
 from datamodules.synthesis.config import CompositionConfig, SheetConfig
-from datamodules.synthesis.karyogram_composer import Sheet, compose
-from datamodules.synthesis.karyogram_layout import Place
-from datamodules.synthesis.metaphase import Chromosome, Metaphase, read_metaphases
+from datamodules.synthesis.karyogram_composer import Place, compose
+from datamodules.synthesis.metaphase import Metaphase, read_metaphase
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"
@@ -32,22 +30,10 @@ DERIVED = "derived"
 _COLUMNS = ("image_id", "path", "label", "kind", "iscn", "subject", "cell", "origin", "scale", "truth", "facts")
 
 
-class _Karyogram(NamedTuple):
-    """What is to be composed."""
-
-    image_id: str
-    label: str
-    kind: str
-    iscn: str
-    origin: str
-    cell: Metaphase
-    facts: dict[str, Any]
-
-
 def write_karyograms(
     data: CompositionConfig,
     chromosomes: Manifest,
-    used: Mapping[str, Karyotype],
+    used: Collection[str],
     folder: Path,
     progress: bool = True,
 ) -> None:
@@ -62,15 +48,25 @@ def write_karyograms(
     Args:
         data: The sheet, and what is derived.
         chromosomes: The manifest of single chromosomes.
-        used: The cells to be composed with their karyotypes.
+        used: The cells to be composed.
         folder: What is there is replaced; the caller holds its lock.
         progress: Whether progress bars may be shown.
 
     Raises:
         UserError: More is to be derived than there are cells fit for it, or the sheet is too small.
     """
-    cells = _read_cells(chromosomes, used, progress)
-    karyograms = [_real(cell) for cell in cells] + list(_derived(cells, data))
+    groups = chromosomes.frame.groupby("cell", sort=False).indices
+    names = sorted((str(name) for name in groups if str(name) in used), key=natural_key)
+
+    def read(name: str) -> Metaphase:
+        return read_metaphase(chromosomes, groups[name])
+
+    cells = list(threaded(read, names, len(names), f"reading {len(names):,} cells", progress))
+    karyograms = []
+    for cell in cells:
+        facts = {"image_id": cell.name, "label": cell.karyotype.label, "kind": cell.karyotype.kind, "origin": REAL}
+        karyograms.append((facts, Derived(cell, cell.karyotype.iscn, {})))
+    karyograms += _derive_all(cells, data)
     with whole_folder(folder) as beside:
         _write_all(karyograms, data.sheet, beside, progress)
 
@@ -88,38 +84,13 @@ def read_karyograms(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / KARYOGRAMS, dtype=str, keep_default_na=False)
 
 
-def _read_cells(chromosomes: Manifest, used: Mapping[str, Karyotype], progress: bool) -> list[Metaphase]:
-    """Read the cells, in natural order of their names, each with its chromosomes in order."""
-    frame = chromosomes.frame.assign(cell=chromosomes.frame["cell"].astype(str))
-    groups = {name: rows for name, rows in frame.groupby("cell", sort=False) if name in used}
-    names = sorted(groups, key=natural_key)
-
-    def read(name: str) -> Metaphase:
-        (cell,) = read_metaphases(replace(chromosomes, frame=groups[name].reset_index(drop=True)))
-        return replace(cell, chromosomes=tuple(sorted(cell.chromosomes, key=_order)))
-
-    return list(threaded(read, names, len(names), f"reading {len(names):,} cells", progress))
-
-
-def _order(chromosome: Chromosome) -> tuple[int, tuple[tuple[int, int | str], ...]]:
-    return CHROMOSOMES.index(chromosome.label), natural_key(chromosome.image_id)
-
-
-def _real(cell: Metaphase) -> _Karyogram:
-    karyotype = cell.karyotype
-    return _Karyogram(cell.name, str(karyotype.label), karyotype.kind, karyotype.iscn, REAL, cell, {})
-
-
-def _derived(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_Karyogram]:
+def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[tuple[dict[str, Any], Derived]]:
     """Derive what is asked for, kind by kind; a normal cell is used once per kind, and all cells about as often.
 
     A kind walks the cells from the least used on, those used alike in an order of its own.
     """
     normal = [cell for cell in cells if cell.karyotype.label == NORMAL]
     uses = np.zeros(len(normal), np.int64)
-    kin: dict[str, list[Metaphase]] = {}
-    for cell in cells:
-        kin.setdefault(cell.subject or cell.name, []).append(cell)
     for kind, count in data.derived.model_dump().items():
         rank = _generator(data.seed, kind).permutation(len(normal))
         made = 0
@@ -127,13 +98,13 @@ def _derived(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_K
             if made == count:
                 break
             parent = normal[number]
-            donors = [cell for cell in kin[parent.subject or parent.name] if cell is not parent]
-            found = derive(parent, kind, donors, data, _generator(data.seed, kind, parent.name))
-            if found is None:
+            derived = derive(parent, kind, cells, data, _generator(data.seed, kind, parent.name))
+            if derived is None:
                 continue
-            made, uses[number] = made + 1, uses[number] + 1
+            made += 1
+            uses[number] += 1
             label = PREPARATION_LOSS if kind == "autosome_loss" else ABNORMAL
-            yield _Karyogram(f"{parent.name}_{kind}", label, kind, found.iscn, DERIVED, found.cell, found.facts)
+            yield {"image_id": f"{parent.name}_{kind}", "label": label, "kind": kind, "origin": DERIVED}, derived
         if made < count:
             fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"
             raise UserError(f"data.derived.{kind}={count}: {fit}, each once: ask for {made:,} at most")
@@ -143,47 +114,42 @@ def _generator(*key: int | str) -> np.random.Generator:
     return np.random.default_rng(int(sha256_of_value(key)[:16], 16))
 
 
-def _write_all(karyograms: Sequence[_Karyogram], sheet: SheetConfig, folder: Path, progress: bool) -> None:
-    for name in {"truth", *(karyogram.label for karyogram in karyograms)}:
-        (folder / name).mkdir()
-    stems = _file_stems([karyogram.image_id for karyogram in karyograms])
+def _write_all(
+    karyograms: Sequence[tuple[dict[str, Any], Derived]], sheet: SheetConfig, folder: Path, progress: bool
+) -> None:
+    stems = []
+    seen: Counter[str] = Counter()
+    for row, _ in karyograms:
+        (folder / row["label"]).mkdir(exist_ok=True)
+        # Whatever a table holds, a file stays within the folder, and apart from the others.
+        stem = re.sub(r"[^\w.-]+", "_", row["image_id"])
+        seen[stem.casefold()] += 1
+        again = seen[stem.casefold()]
+        stems.append(stem if again == 1 else f"{stem}~{again}")
+    (folder / "truth").mkdir()
 
-    def write(number: int) -> tuple[tuple[object, ...], tuple[Place, ...]]:
-        karyogram = karyograms[number]
-        composed = compose(karyograms[number].cell, sheet)
-        path = f"{karyogram.label}/{stems[number]}.png"
-        truth = "" if karyogram.label == NORMAL else f"truth/{stems[number]}.png"
+    def write(number: int) -> tuple[dict[str, Any], list[tuple[object, ...]]]:
+        known, (cell, iscn, facts) = karyograms[number]
+        composed = compose(cell, sheet)
+        path = f"{known['label']}/{stems[number]}.png"
+        truth = "" if known["label"] == NORMAL else f"truth/{stems[number]}.png"
         _write_image(folder / path, composed.pixels)
         if truth:
             _write_image(folder / truth, composed.truth.astype(np.uint8) * 255)
-        return _row(karyogram, path, truth, composed), composed.places
+        row = {**known, "path": path, "iscn": iscn, "subject": cell.subject or "", "cell": cell.name, "truth": truth}
+        row |= {"scale": round(composed.scale, 6), "facts": json.dumps(facts)}
+        return row, [(known["image_id"], *place) for place in composed.places]
 
     count = len(karyograms)
-    rows, places = zip(*threaded(write, range(count), count, f"composing {count:,} karyograms", progress), strict=True)
+    rows = []
+    places = []
+    for row, of_row in threaded(write, range(count), count, f"composing {count:,} karyograms", progress):
+        rows.append(row)
+        places += of_row
     pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(folder / KARYOGRAMS, index=False)
-    pairs = zip(karyograms, places, strict=True)
-    where = [(karyogram.image_id, *place) for karyogram, found in pairs for place in found]
-    pd.DataFrame(where, columns=["image_id", *Place._fields]).to_csv(folder / PLACES, index=False)
-
-
-def _row(karyogram: _Karyogram, path: str, truth: str, composed: Sheet) -> tuple[object, ...]:
-    cell = karyogram.cell
-    known = (karyogram.image_id, path, karyogram.label, karyogram.kind, karyogram.iscn, cell.subject or "", cell.name)
-    return (*known, karyogram.origin, round(composed.scale, 6), truth, json.dumps(karyogram.facts))
+    pd.DataFrame(places, columns=["image_id", *Place._fields]).to_csv(folder / PLACES, index=False)
 
 
 def _write_image(path: Path, pixels: np.ndarray) -> None:
     if not cv2.imwrite(str(path), pixels):
         raise OSError(f"cannot write {path}")
-
-
-def _file_stems(names: Sequence[str]) -> list[str]:
-    """A file's name for each id: whatever a table holds stays within the folder, and apart from the others."""
-    seen: Counter[str] = Counter()
-    stems = []
-    for name in names:
-        stem = re.sub(r"[^\w.-]+", "_", name)
-        seen[stem.casefold()] += 1
-        again = seen[stem.casefold()]
-        stems.append(stem if again == 1 else f"{stem}~{again}")
-    return stems

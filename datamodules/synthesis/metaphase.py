@@ -1,16 +1,16 @@
 """The chromosomes of one cell as pictures: what karyograms are composed of, and what abnormalities are made on."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from common.errors import UserError
-from common.karyotype import Karyotype, name_karyotype
+from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 from datamodules.io.decode import BrokenImageError, read_image
-from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.manifest import Manifest, natural_key
 
 GROUND = 255  # of a G-banded chromosome: dark on white
 _SPECK = 0.03  # of the largest part's area: what is smaller is dirt
@@ -42,14 +42,14 @@ class Metaphase:
     Attributes:
         name: The cell's.
         subject: Whose cell it is; None where unknown.
-        chromosomes: In the order of the source.
+        chromosomes: In the order of the classes.
         lost: Labels of chromosomes that were taken out: their empty places are where the truth lies.
     """
 
     name: str
     subject: str | None
     chromosomes: tuple[Chromosome, ...]
-    lost: tuple[str, ...] = field(default=())
+    lost: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -62,18 +62,28 @@ class Metaphase:
         return name_karyotype(self.counts)
 
 
-def read_metaphases(manifest: Manifest) -> list[Metaphase]:
-    """Read the chromosomes of every cell of a manifest of single chromosomes, in the manifest's order of cells.
+def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
+    """Read the chromosomes of one cell.
+
+    Args:
+        manifest: Of single chromosomes.
+        rows: The cell's.
 
     Raises:
         BrokenImageError: A picture cannot be read; the scan has read each once before.
         UserError: A picture is empty.
     """
-    cells = manifest.frame.groupby("cell", sort=False)
-    return [
-        Metaphase(str(name), _subject(rows["subject"].iloc[0]), tuple(_read(manifest, row) for row in rows.index))
-        for name, rows in cells
-    ]
+    chromosomes = []
+    for row in rows:
+        label, image_id = manifest.frame[["label", "image_id"]].iloc[row]
+        try:
+            gray = cv2.cvtColor(read_image(manifest.file(row)), cv2.COLOR_RGB2GRAY)
+        except BrokenImageError as error:
+            raise BrokenImageError(f"{manifest.file(row)}: {error}") from error
+        chromosomes.append(to_chromosome(gray, label, image_id))
+    chromosomes.sort(key=lambda one: (CHROMOSOMES.index(one.label), natural_key(one.image_id)))
+    name, subject = manifest.frame[["cell", "subject"]].iloc[rows[0]]
+    return Metaphase(str(name), subject if isinstance(subject, str) else None, tuple(chromosomes))
 
 
 def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
@@ -89,7 +99,8 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
     Raises:
         UserError: The picture is empty.
     """
-    if _is_on_black(pixels):
+    edge = np.sort(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]))
+    if np.median(edge) < 128 and np.median(edge[: max(1, len(edge) // 4)]) < 64:
         pixels = 255 - pixels
     mask = np.zeros(pixels.shape, np.uint8)
     contours, _ = cv2.findContours((pixels < GROUND - 10).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -104,21 +115,9 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
     return Chromosome(label, np.where(inside, pixels, GROUND).astype(np.uint8), inside, image_id)
 
 
-def _is_on_black(pixels: np.ndarray) -> bool:
-    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    return bool(np.median(edge) < 128 and np.median(np.sort(edge)[: max(1, len(edge) // 4)]) < 64)
-
-
-def _read(manifest: Manifest, row: int) -> Chromosome:
-    facts = manifest.frame.loc[row]
-    try:
-        gray = cv2.cvtColor(read_image(manifest.file(row)), cv2.COLOR_RGB2GRAY)
-    except BrokenImageError as error:
-        raise BrokenImageError(f"{manifest.file(row)}: {error}") from error
-    return to_chromosome(gray, facts["label"], facts["image_id"])
-
-
-def _subject(value: object) -> str | None:
-    if value is None:
-        return None
-    return str(value)
+def trim(chromosome: Chromosome) -> Chromosome:
+    """Cut a chromosome's picture down to its mask."""
+    x, y, width, height = cv2.boundingRect(chromosome.mask.astype(np.uint8))
+    box = np.s_[y : y + height, x : x + width]
+    changed = None if chromosome.changed is None else chromosome.changed[box]
+    return replace(chromosome, pixels=chromosome.pixels[box], mask=chromosome.mask[box], changed=changed)

@@ -1,22 +1,23 @@
 """Abnormal cells derived from real normal ones: chromosomes gained, lost, cut and joined, with the truth kept."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from common.errors import UserError
-from common.karyotype import AUTOSOMES, NORMAL
-from datamodules.synthesis.aberrations.gains import bent_mirror_image, take_over
+from common.karyotype import AUTOSOMES
 from datamodules.synthesis.aberrations.structural import rearrange
-from datamodules.synthesis.config import CompositionConfig, DerivedConfig
-from datamodules.synthesis.metaphase import Chromosome, Metaphase
+from datamodules.synthesis.config import CompositionConfig
+from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
+
+_BEND = (0.03, 0.06)  # of the height: how far the middle line is pushed aside; more than a pixel, and never a hook
 
 
-@dataclass(frozen=True, eq=False)
-class Derived:
+class Derived(NamedTuple):
     """An abnormal cell made from a normal one.
 
     Attributes:
@@ -43,9 +44,8 @@ def check_changes(data: CompositionConfig) -> None:
     """
     wrong = [name for name in data.gained if name not in AUTOSOMES]
     if wrong or not data.gained:
-        found = ", ".join(wrong) or "empty"
         remedy = "name autosomes, 1 to 22 (data.derived.sex_gain gains an X or a Y)"
-        raise UserError(f"data.gained: {found}: {remedy}")
+        raise UserError(f"data.gained: {', '.join(wrong) or 'empty'}: {remedy}")
     if data.segment[0] >= data.segment[1]:
         raise UserError(f"data.segment: {list(data.segment)}: give the shorter share first, e.g. [0.2, 0.4]")
 
@@ -67,121 +67,101 @@ def derive(
         rng: Draws chromosome, breakpoints and donor.
 
     Returns:
-        None where the cell is not normal or has no chromosome that is fit for this kind.
-
-    Raises:
-        UserError: See `check_changes`.
-        ValueError: An unknown kind.
+        None where the cell has no chromosome that is fit for this kind.
     """
-    if kind not in DerivedConfig.model_fields:
-        raise ValueError(f"no kind {kind}: {', '.join(DerivedConfig.model_fields)}")
-    check_changes(data)
-    if cell.karyotype.label != NORMAL:
+    sex = "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
+    if kind == "gain":
+        return _gain(cell, kind, str(rng.choice(sorted(set(data.gained)))), donors, rng)
+    if kind == "sex_gain":  # XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY
+        return _gain(cell, kind, str(rng.choice(sorted(set(sex)))), donors, rng)
+    if kind == "sex_loss":  # 45,X: XX loses one X, XY the Y
+        return _lose(cell, kind, sex[-1], rng)
+    if kind == "autosome_loss":
+        return _lose(cell, kind, str(rng.choice(AUTOSOMES)), rng)
+    rearranged = rearrange(cell.chromosomes, kind, data.segment, rng)
+    if rearranged is None:
         return None
-    if kind in _NUMERICAL:
-        return _NUMERICAL[kind](cell, donors, data, rng)
-    return _rearranged(cell, kind, data, rng)
-
-
-def _rearranged(cell: Metaphase, kind: str, data: CompositionConfig, rng: np.random.Generator) -> Derived | None:
-    found = rearrange(cell.chromosomes, kind, data.segment, rng)
-    if found is None:
-        return None
-    chromosomes = tuple(found.chromosomes.get(place, one) for place, one in enumerate(cell.chromosomes))
+    changed, change, facts = rearranged
+    chromosomes = list(cell.chromosomes)
+    for place, chromosome in changed.items():
+        chromosomes[place] = chromosome
     # ISCN names a changed sex chromosome in the abnormality alone: 46,Y,del(X)(q0.50).
-    sex = _sex(cell)
-    for fact in found.facts:
+    for fact in facts:
         sex = sex.replace(fact["label"], "", 1)
-    iscn = f"{len(cell.chromosomes)},{sex},{found.iscn}"
-    return Derived(replace(cell, chromosomes=chromosomes), iscn, {"kind": kind, "chromosomes": found.facts})
+    iscn = f"{len(chromosomes)},{sex},{change}"
+    return Derived(replace(cell, chromosomes=tuple(chromosomes)), iscn, {"kind": kind, "chromosomes": facts})
 
 
-def _gain(cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator) -> Derived:
-    return _with_one_more(cell, "gain", str(rng.choice(sorted(set(data.gained)))), donors, rng)
-
-
-def _sex_gain(
-    cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
-) -> Derived:
-    """XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY."""
-    return _with_one_more(cell, "sex_gain", str(rng.choice(sorted(set(_sex(cell))))), donors, rng)
-
-
-def _sex_loss(
-    cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
-) -> Derived:
-    """45,X: XX loses one X, XY the Y."""
-    return _with_one_less(cell, "sex_loss", "Y" if "Y" in _sex(cell) else "X", rng)
-
-
-def _autosome_loss(
-    cell: Metaphase, donors: Sequence[Metaphase], data: CompositionConfig, rng: np.random.Generator
-) -> Derived:
-    return _with_one_less(cell, "autosome_loss", str(rng.choice(AUTOSOMES)), rng)
-
-
-_NUMERICAL: Mapping[str, Callable[..., Derived]] = {
-    "gain": _gain,
-    "sex_gain": _sex_gain,
-    "sex_loss": _sex_loss,
-    "autosome_loss": _autosome_loss,
-}
-
-
-def _with_one_more(
-    cell: Metaphase, kind: str, label: str, donors: Sequence[Metaphase], rng: np.random.Generator
-) -> Derived:
+def _gain(cell: Metaphase, kind: str, label: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived:
     places = _places(cell, label)
     homologue = int(rng.integers(len(places)))
     like = cell.chromosomes[places[homologue]]
-    gained, origin = _gained(cell, like, donors, rng)
+    relatives = []
+    for donor in donors:
+        is_relative = cell.subject is not None and donor.subject == cell.subject and donor.name != cell.name
+        if is_relative and donor.counts[label] > 0:
+            relatives.append(donor)
+    if relatives:
+        donor = relatives[int(rng.integers(len(relatives)))]
+        scale = math.sqrt(_area(cell) / _area(donor))
+        choices = _places(donor, label)
+        gained = _take_over(donor.chromosomes[choices[int(rng.integers(len(choices)))]], scale, like)
+        origin = {"made_from": "donor", "donor_cell": donor.name, "scale": round(scale, 4)}
+    else:
+        gained = _bent_mirror_image(like, rng)
+        origin = {"made_from": "mirror image", "donor_cell": None, "scale": 1.0}
     # Anywhere among its homologues: the last place of the three must not give it away.
     at = int(rng.choice([*places, places[-1] + 1]))
-    chromosomes = (*cell.chromosomes[:at], gained, *cell.chromosomes[at:])
+    larger = replace(cell, chromosomes=(*cell.chromosomes[:at], gained, *cell.chromosomes[at:]))
     fact = {"label": label, "homologue": homologue, "image_id": gained.image_id, **origin}
-    return _counted(replace(cell, chromosomes=chromosomes), kind, fact)
+    return Derived(larger, larger.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
 
 
-def _gained(
-    cell: Metaphase, like: Chromosome, donors: Sequence[Metaphase], rng: np.random.Generator
-) -> tuple[Chromosome, dict[str, Any]]:
-    """The further chromosome, and where it comes from."""
-    same = [donor for donor in donors if _can_give(donor, cell, like.label)]
-    if not same:
-        mirrored = bent_mirror_image(like, rng)
-        return mirrored, {"made_from": "mirror image", "donor_cell": None, "scale": 1.0}
-    donor = same[int(rng.integers(len(same)))]
-    places = _places(donor, like.label)
-    scale = math.sqrt(_area(cell) / _area(donor))
-    taken = take_over(donor.chromosomes[places[int(rng.integers(len(places)))]], scale, like)
-    return taken, {"made_from": "donor", "donor_cell": donor.name, "scale": round(scale, 4)}
-
-
-def _can_give(donor: Metaphase, cell: Metaphase, label: str) -> bool:
-    same_subject = cell.subject is not None and donor.subject == cell.subject
-    return same_subject and donor.name != cell.name and donor.counts[label] > 0
-
-
-def _with_one_less(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> Derived:
+def _lose(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> Derived:
     places = _places(cell, label)
     homologue = int(rng.integers(len(places)))
-    lost = cell.chromosomes[places[homologue]]
-    kept = tuple(one for one in cell.chromosomes if one is not lost)
+    chromosomes = list(cell.chromosomes)
+    lost = chromosomes.pop(places[homologue])
+    smaller = replace(cell, chromosomes=tuple(chromosomes), lost=(*cell.lost, label))
     fact = {"label": label, "homologue": homologue, "image_id": lost.image_id}
-    return _counted(replace(cell, chromosomes=kept, lost=(*cell.lost, label)), kind, fact)
-
-
-def _counted(cell: Metaphase, kind: str, fact: dict[str, Any]) -> Derived:
-    return Derived(cell, cell.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
+    return Derived(smaller, smaller.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
 
 
 def _places(cell: Metaphase, label: str) -> list[int]:
     return [place for place, one in enumerate(cell.chromosomes) if one.label == label]
 
 
-def _sex(cell: Metaphase) -> str:
-    return "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
-
-
 def _area(cell: Metaphase) -> int:
     return sum(int(one.mask.sum()) for one in cell.chromosomes)
+
+
+def _take_over(donor: Chromosome, scale: float, like: Chromosome) -> Chromosome:
+    """Bring a chromosome of another cell to the scale of this one, and to the stain of a homologue."""
+    height, width = donor.mask.shape
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    mask = cv2.resize(donor.mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+    pixels = cv2.resize(donor.pixels, size, interpolation=interpolation).astype(np.float64)
+    here = like.pixels[like.mask].astype(np.float64)
+    there = pixels[mask]
+    stained = (pixels - there.mean()) * (here.std() / max(there.std(), 1.0)) + here.mean()
+    return _all_changed(donor, stained, mask)
+
+
+def _bent_mirror_image(chromosome: Chromosome, rng: np.random.Generator) -> Chromosome:
+    """Mirror a chromosome left to right and bend it a little to one side, drawn: no copy pixel for pixel."""
+    height, width = chromosome.mask.shape
+    reach = max(1.5, rng.uniform(*_BEND) * height)
+    push = rng.choice([-1.0, 1.0]) * reach * np.sin(np.pi * np.arange(height) / max(height - 1, 1))
+    margin = int(np.ceil(reach)) + 1
+    columns = np.arange(width + 2 * margin) - margin
+    x = (width - 1 - columns[None, :] + push[:, None]).astype(np.float32)
+    y = np.repeat(np.arange(height, dtype=np.float32)[:, None], len(columns), axis=1)
+    mask = cv2.remap(chromosome.mask.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0.0) > 0.5
+    pixels = cv2.remap(chromosome.pixels, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT, borderValue=GROUND)
+    return _all_changed(chromosome, pixels.astype(np.float64), mask)
+
+
+def _all_changed(source: Chromosome, pixels: np.ndarray, mask: np.ndarray) -> Chromosome:
+    clean = np.where(mask, np.clip(np.rint(pixels), 0, 255), GROUND).astype(np.uint8)
+    return trim(replace(source, pixels=clean, mask=mask, changed=mask))

@@ -1,12 +1,13 @@
 """Pieces of chromosomes, cut along rows and joined end to end; no pixel is resampled."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from datamodules.synthesis.aberrations.axis import Axis
-from datamodules.synthesis.metaphase import GROUND, Chromosome
+from datamodules.synthesis.metaphase import GROUND
 
 # What two edges may differ by, so that no step or seam is seen where they are joined.
 _WIDTH = 0.15  # of the broader one's width
@@ -16,20 +17,6 @@ _GRAY = 30.0  # gray values of 255, on average over the width
 _CHANGE = 0.8
 _FLAT = 4.0  # gray values per row: below it two edges are within a band
 _KINK = 0.15  # columns per row between the two middle lines: 9 degrees
-
-
-class Cuttable(NamedTuple):
-    """A chromosome that is fit to be cut.
-
-    Attributes:
-        place: Its index in the cell.
-        chromosome: Trimmed to its mask.
-        axis: Its measures.
-    """
-
-    place: int
-    chromosome: Chromosome
-    axis: Axis
 
 
 class Piece(NamedTuple):
@@ -42,7 +29,7 @@ class Piece(NamedTuple):
         flipped: Whether it is turned upside down.
     """
 
-    source: Cuttable
+    source: Axis
     start: int
     stop: int
     flipped: bool = False
@@ -55,100 +42,76 @@ class Piece(NamedTuple):
     @property
     def sense(self) -> int:
         """-1 where what changes from row to row changes the other way round."""
-        if self.flipped:
-            return -1
-        return 1
+        return -1 if self.flipped else 1
 
     @property
     def upper(self) -> int:
         """Row of the source that is its upper edge as it lies."""
-        if self.flipped:
-            return self.stop - 1
-        return self.start
+        return self.stop - 1 if self.flipped else self.start
 
     @property
     def lower(self) -> int:
         """Row of the source that is its lower edge as it lies."""
-        if self.flipped:
-            return self.start
-        return self.stop - 1
+        return self.start if self.flipped else self.stop - 1
 
 
-class Edge(NamedTuple):
-    """What tells whether two edges fit; numbers, or arrays of many edges.
+def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Join pieces from top to bottom, each shifted by whole pixels so that the middles of the edges meet.
 
-    Attributes:
-        width: Pixels.
-        change: Of the gray value per row, downwards as the piece lies.
-        slope: Columns to the right per row, likewise.
-        texture: Gray values from the left to the right, shape (..., `COLUMNS`).
+    Returns:
+        Pixels, uint8 gray (H, W); mask, bool (H, W); the first row of each piece, and H, int64 (pieces + 1,).
     """
+    offsets = [0]
+    for above, below in pairwise(pieces):
+        shift = above.source.middles[above.lower] - below.source.middles[below.upper]
+        offsets.append(offsets[-1] + int(np.rint(shift)))
+    starts = np.cumsum([0, *(piece.rows for piece in pieces)])
+    breadth = 0
+    for piece, offset in zip(pieces, offsets, strict=True):
+        breadth = max(breadth, offset - min(offsets) + piece.source.chromosome.mask.shape[1])
+    pixels = np.full((starts[-1], breadth), GROUND, np.uint8)
+    mask = np.zeros((starts[-1], breadth), bool)
+    for piece, top, offset in zip(pieces, starts, offsets, strict=False):
+        source = piece.source.chromosome
+        left = offset - min(offsets)
+        place = np.s_[top : top + piece.rows, left : left + source.mask.shape[1]]
+        pixels[place] = source.pixels[piece.start : piece.stop][:: piece.sense]
+        mask[place] = source.mask[piece.start : piece.stop][:: piece.sense]
+    columns = np.flatnonzero(mask.any(axis=0))
+    tight = slice(columns[0], columns[-1] + 1)
+    return pixels[:, tight], mask[:, tight], starts
 
-    width: np.ndarray
-    change: np.ndarray
-    slope: np.ndarray
-    texture: np.ndarray
 
+def edge(piece: Piece, row: int) -> np.ndarray:
+    """Measure what tells whether two edges fit: a row of a piece, as the piece lies.
 
-class Joined(NamedTuple):
-    """Pieces joined.
-
-    Attributes:
-        pixels: uint8 gray, shape (H, W).
-        mask: bool, shape (H, W).
-        starts: First row of each piece, and H: int64, shape (pieces + 1,).
+    Returns:
+        Its width, the changes downwards of its gray value and of its middle, and its texture: float64, shape
+        (3 + COLUMNS,).
     """
-
-    pixels: np.ndarray
-    mask: np.ndarray
-    starts: np.ndarray
-
-
-def edge(piece: Piece, row: int) -> Edge:
-    """Measure a row of a piece, as the piece lies."""
-    axis = piece.source.axis
-    return Edge(axis.widths[row], piece.sense * axis.changes[row], piece.sense * axis.slopes[row], axis.textures[row])
+    axis = piece.source
+    downwards = [axis.widths[row], piece.sense * axis.changes[row], piece.sense * axis.slopes[row]]
+    return np.concatenate([downwards, axis.textures[row]])
 
 
 def mismatch(pieces: Sequence[Piece]) -> float:
     """How badly the edges of neighbours fit: 0 for edges alike; above 1 a step, a seam or a kink would be seen."""
-    return max(_mismatch(above, below) for above, below in zip(pieces[:-1], pieces[1:], strict=True))
+    worst = 0.0
+    for above, below in pairwise(pieces):
+        were_neighbours = above.source is below.source and above.stop == below.start
+        if not were_neighbours or above.flipped or below.flipped:
+            worst = max(worst, float(differences(edge(above, above.lower), edge(below, below.upper))))
+    return worst
 
 
-def join(pieces: Sequence[Piece]) -> Joined:
-    """Join pieces from top to bottom, each shifted by whole pixels so that the middles of the edges meet."""
-    offsets = [0.0]
-    for above, below in zip(pieces[:-1], pieces[1:], strict=True):
-        shift = above.source.axis.middles[above.lower] - below.source.axis.middles[below.upper]
-        offsets.append(offsets[-1] + int(np.rint(shift)))
-    left = np.array(offsets, np.int64) - int(min(offsets))
-    starts = np.cumsum([0, *(piece.rows for piece in pieces)])
-    breadth = max(at + piece.source.chromosome.mask.shape[1] for at, piece in zip(left, pieces, strict=True))
-    pixels = np.full((starts[-1], breadth), GROUND, np.uint8)
-    mask = np.zeros((starts[-1], breadth), bool)
-    for piece, top, at in zip(pieces, starts, left, strict=False):
-        rows = slice(piece.start, piece.stop)
-        place = (slice(top, top + piece.rows), slice(at, at + piece.source.chromosome.mask.shape[1]))
-        pixels[place] = piece.source.chromosome.pixels[rows][:: piece.sense]
-        mask[place] = piece.source.chromosome.mask[rows][:: piece.sense]
-    columns = np.flatnonzero(mask.any(axis=0))
-    tight = slice(columns[0], columns[-1] + 1)
-    return Joined(pixels[:, tight], mask[:, tight], starts)
-
-
-def differences(above: Edge, below: Edge) -> np.ndarray:
+def differences(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """How badly edges fit, on the scale of `mismatch`; arrays of edges are broadcast."""
-    steepest = np.maximum(np.abs(above.change), np.abs(below.change))
+    apart = np.abs(above - below)
+    largest = np.maximum(np.abs(above), np.abs(below))
     measures = (
-        np.abs(above.width - below.width) / (_WIDTH * np.maximum(above.width, below.width)),
-        np.abs(above.change - below.change) / np.maximum(_CHANGE * steepest, _FLAT),
-        np.abs(above.slope - below.slope) / _KINK,
-        np.abs(above.texture - below.texture).mean(axis=-1) / _GRAY,
+        apart[..., 0] / (_WIDTH * largest[..., 0]),
+        apart[..., 1] / np.maximum(_CHANGE * largest[..., 1], _FLAT),
+        apart[..., 2] / _KINK,
+        apart[..., 3:].mean(axis=-1) / _GRAY,
     )
     return np.asarray(np.maximum.reduce(measures))
-
-
-def _mismatch(above: Piece, below: Piece) -> float:
-    if above.source is below.source and not above.flipped and not below.flipped and above.stop == below.start:
-        return 0.0  # they were neighbours before
-    return float(differences(edge(above, above.lower), edge(below, below.upper)))

@@ -1,9 +1,10 @@
-"""Lengths and centromeres of human chromosomes."""
+"""Lengths, centromeres and bands of human chromosomes."""
 
+import numpy as np
 import pytest
 
 from common.karyotype import AUTOSOMES, CHROMOSOMES
-from datamodules.synthesis.ideogram import IDEOGRAM
+from datamodules.synthesis.ideogram import BANDS, IDEOGRAM
 
 
 def test_each_chromosome_has_two_arms_the_short_one_first():
@@ -20,3 +21,16 @@ def test_autosomes_are_numbered_by_length_but_for_two_pairs_of_the_smallest():
 @pytest.mark.parametrize(("name", "share"), [("1", 0.50), ("5", 0.27), ("13", 0.16), ("X", 0.39)])
 def test_the_short_arms_share(name, share):
     assert IDEOGRAM[name].short_arm == pytest.approx(share, abs=0.005)
+
+
+def test_bands_lie_within_their_chromosome_in_order():
+    assert tuple(BANDS) == CHROMOSOMES
+    for label, bands in BANDS.items():
+        ends = [end for band in bands for end in (band.start, band.end)]
+        assert ends == sorted(ends)
+        assert ends[-1] <= IDEOGRAM[label].length_mb + 0.05
+        assert all(0.0 < band.dye <= 1.0 for band in bands)
+    # The more there is of a chromosome, the more bands (Y is one block).
+    counts = [len(bands) for bands in BANDS.values()]
+    lengths = [arms.length_mb for arms in IDEOGRAM.values()]
+    assert np.corrcoef(counts, lengths)[0, 1] > 0.85

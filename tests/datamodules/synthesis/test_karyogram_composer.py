@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from common.errors import UserError
 from common.karyotype import AUTOSOMES, CHROMOSOMES
 from datamodules.synthesis.config import SheetConfig
-from datamodules.synthesis.karyogram_composer import Sheet, compose
-from datamodules.synthesis.karyogram_layout import ROWS, TURN
+from datamodules.synthesis.karyogram_composer import ROWS, TURN, Sheet, compose
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
-from tests.datamodules.synthesis.karyotypes import drawn_cells
+from tests.datamodules.synthesis.drawn import drawn_cells
 
 PLAIN = SheetConfig(labels=False)
 LENGTHS = dict(zip(CHROMOSOMES, [*range(120, 32, -4), 75, 34], strict=True))
@@ -34,10 +33,6 @@ def blocks(sex: str = "XX", extra: tuple[str, ...] = (), lost: tuple[str, ...] =
     return Metaphase("c1", "s1", tuple(block(name, number=n) for n, name in enumerate(labels)), **changes)
 
 
-def inside(place):
-    return np.s_[place.y : place.y + place.height, place.x : place.x + place.width]
-
-
 def places_of(sheet: Sheet, label: str) -> list:
     return [place for place in sheet.places if place.chromosome == label]
 
@@ -53,8 +48,8 @@ def check_places(sheet: Sheet) -> None:
     for place in sheet.places:
         assert 0 <= place.x <= place.x + place.width <= sheet.pixels.shape[1]
         assert 0 <= place.y <= place.y + place.height <= sheet.pixels.shape[0]
-        covered[inside(place)] += 1
-        box = sheet.pixels[inside(place)]
+        covered[place.box] += 1
+        box = sheet.pixels[place.box]
         assert (box < GROUND).any()
         assert (np.concatenate([box[0], box[-1], box[:, 0], box[:, -1]]) == GROUND).all()
     assert covered.max() == 1
@@ -96,7 +91,7 @@ def test_one_scale_serves_the_whole_cell(scale):
     sheet = compose(blocks(), PLAIN.model_copy(update={"scale": scale}))
     assert sheet.scale == scale
     for place in sheet.places:
-        rows = (sheet.pixels[inside(place)] < GROUND).any(axis=1).sum()
+        rows = (sheet.pixels[place.box] < GROUND).any(axis=1).sum()
         assert rows == pytest.approx(scale * LENGTHS[place.chromosome], abs=1)
 
 
@@ -104,9 +99,7 @@ def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
     sheet = compose(blocks(), SheetConfig(size=(320, 416)))
     assert sheet.scale < 0.7
     check_places(compose(blocks(), SheetConfig(size=(320, 416), labels=False)))
-    lengths = {
-        name: (sheet.pixels[inside(places_of(sheet, name)[0])] < GROUND).any(axis=1).sum() for name in ("1", "X")
-    }
+    lengths = {name: (sheet.pixels[places_of(sheet, name)[0].box] < GROUND).any(axis=1).sum() for name in ("1", "X")}
     assert lengths["1"] / lengths["X"] == pytest.approx(LENGTHS["1"] / LENGTHS["X"], rel=0.05)
 
 
@@ -159,7 +152,7 @@ def test_a_lone_autosome_leaves_the_second_place_of_its_pair_free():
     pair, lone = compose(blocks(), PLAIN), compose(blocks(lost=("9",), extra=()), PLAIN)
     assert places_of(lone, "9") == places_of(pair, "9")[:1]
     free = np.zeros(pair.pixels.shape, bool)
-    free[inside(places_of(pair, "9")[1])] = True
+    free[places_of(pair, "9")[1].box] = True
     assert np.array_equal(lone.truth, free)
 
 
@@ -167,7 +160,7 @@ def test_labels_say_nothing_of_the_cell_and_touch_no_box():
     labelled, plain = compose(blocks("XX"), SheetConfig()), compose(blocks("XX"), PLAIN)
     assert labelled.places == plain.places
     for place in plain.places:
-        assert np.array_equal(labelled.pixels[inside(place)], plain.pixels[inside(place)])
+        assert np.array_equal(labelled.pixels[place.box], plain.pixels[place.box])
     others = [compose(blocks(*facts), SheetConfig()) for facts in (("XY",), ("XXY", ("21",)), ("X", (), ("14",)))]
     letters = [(sheet.pixels < GROUND) & ~_boxes(sheet) for sheet in (labelled, *others)]
     assert letters[0].any()
@@ -177,7 +170,7 @@ def test_labels_say_nothing_of_the_cell_and_touch_no_box():
 def test_a_chromosome_can_turn_in_its_box():
     sheet = compose(blocks(), PLAIN)
     for place in sheet.places:
-        box = sheet.pixels[inside(place)]
+        box = sheet.pixels[place.box]
         centre = ((place.width - 1) / 2, (place.height - 1) / 2)
         for angle in (-TURN, TURN):
             turn = cv2.getRotationMatrix2D(centre, angle, 1.0)
@@ -193,7 +186,7 @@ def test_what_was_changed_is_true_and_nothing_else():
     sheet = compose(Metaphase("c", None, tuple(chromosomes)), PLAIN)
     place = places_of(sheet, "5")[0]
     ink = np.zeros(sheet.pixels.shape, bool)
-    ink[inside(place)] = sheet.pixels[inside(place)] < GROUND
+    ink[place.box] = sheet.pixels[place.box] < GROUND
     assert sheet.truth.any()
     assert not (sheet.truth & ~ink).any()
     assert sheet.truth.sum() / ink.sum() == pytest.approx(upper.sum() / chromosomes[4].mask.sum(), abs=0.02)
@@ -211,16 +204,16 @@ def test_what_was_changed_is_true_and_nothing_else():
 def test_of_counts_alone_every_chromosome_of_the_class_is_true(cell, labels):
     sheet = compose(cell, PLAIN)
     for place in sheet.places:
-        expected = (sheet.pixels[inside(place)] < GROUND) & (place.chromosome in labels)
-        assert np.array_equal(sheet.truth[inside(place)], expected)
+        expected = (sheet.pixels[place.box] < GROUND) & (place.chromosome in labels)
+        assert np.array_equal(sheet.truth[place.box], expected)
 
 
 def test_a_gained_chromosome_that_is_known_is_true_alone():
     cell = blocks()
     sheet = compose(Metaphase("c", None, (*cell.chromosomes, block("21", number=99, changed=True))), PLAIN)
     third = places_of(sheet, "21")[2]
-    assert sheet.truth[inside(third)].any()
-    assert sheet.truth.sum() == sheet.truth[inside(third)].sum()
+    assert sheet.truth[third.box].any()
+    assert sheet.truth.sum() == sheet.truth[third.box].sum()
 
 
 @pytest.mark.parametrize(("sex", "lost", "beside"), [("X", ("X",), "X"), ("X", ("Y",), "Y"), ("X", (), "X")])
@@ -252,5 +245,5 @@ def test_a_sheet_without_room_is_named(keys, message):
 def _boxes(sheet: Sheet) -> np.ndarray:
     covered = np.zeros(sheet.pixels.shape, bool)
     for place in sheet.places:
-        covered[inside(place)] = True
+        covered[place.box] = True
     return covered

@@ -5,17 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.synthesis.aberrations.axis import measure, trim
-from datamodules.synthesis.aberrations.segments import Cuttable, Piece, join, mismatch
-from tests.datamodules.synthesis.aberrations.banded import banded, lines
+from datamodules.synthesis.aberrations.axis import measure
+from datamodules.synthesis.aberrations.segments import Piece, join, mismatch
+from tests.datamodules.synthesis.drawn import banded, lines
 
 
-def _cuttable(**drawn):
-    trimmed = trim(banded(**drawn))
-    return Cuttable(0, trimmed, measure(trimmed))
+def _axis(**drawn):
+    return measure(banded(**drawn))
 
 
-ONE, OTHER = _cuttable(lean=0.1), _cuttable(label="7", width=15, lean=-0.08)
+ONE, OTHER = _axis(lean=0.1), _axis(label="7", width=15, lean=-0.08)
 
 
 @st.composite
@@ -27,15 +26,17 @@ def _pieces(draw):
 
 @given(st.lists(_pieces(), min_size=1, max_size=4))
 def test_joining_keeps_every_pixel_and_lets_the_middles_meet(pieces):
-    joined = join(pieces)
-    found = lines(joined)
-    expected = [lines(p.source.chromosome)[p.start : p.stop][:: -1 if p.flipped else 1] for p in pieces]
-    assert found == [line for piece in expected for line in piece]
-    assert list(joined.starts) == [0, *np.cumsum([p.rows for p in pieces])]
-    assert (joined.pixels[~joined.mask] == 255).all()
-    assert joined.mask.any(axis=0).all()
-    middles = [np.flatnonzero(row).mean() for row in joined.mask]
-    assert all(abs(middles[start] - middles[start - 1]) <= 0.5 for start in joined.starts[1:-1])
+    pixels, mask, starts = join(pieces)
+    expected = []
+    for piece in pieces:
+        source = piece.source.chromosome
+        expected += lines(source.pixels, source.mask)[piece.start : piece.stop][:: -1 if piece.flipped else 1]
+    assert lines(pixels, mask) == expected
+    assert list(starts) == [0, *np.cumsum([piece.rows for piece in pieces])]
+    assert (pixels[~mask] == 255).all()
+    assert mask.any(axis=0).all()
+    middles = [np.flatnonzero(row).mean() for row in mask]
+    assert all(abs(middles[start] - middles[start - 1]) <= 0.5 for start in starts[1:-1])
 
 
 def test_what_was_one_fits_without_a_mismatch():
@@ -50,9 +51,9 @@ def test_the_worst_join_counts():
 @pytest.mark.parametrize(
     ("why", "above", "below"),
     [
-        ("broader by half", Piece(ONE, 0, 24), Piece(_cuttable(width=21), 24, 80)),
+        ("broader by half", Piece(ONE, 0, 24), Piece(_axis(width=21), 24, 80)),
         ("dark on light", Piece(ONE, 0, 16), Piece(ONE, 30, 80)),
-        ("leaning the other way", Piece(ONE, 0, 44), Piece(_cuttable(lean=-0.1), 44, 80)),
+        ("leaning the other way", Piece(ONE, 0, 44), Piece(_axis(lean=-0.1), 44, 80)),
         # Gray meets gray, but beyond either edge it is dark: a thin light line would be seen.
         ("a border turned back", Piece(ONE, 0, 24), Piece(ONE, 0, 24, flipped=True)),
     ],
@@ -62,7 +63,7 @@ def test_edges_that_do_not_fit(why, above, below):
 
 
 def test_borders_of_the_same_sense_fit():
-    upright, other = _cuttable(), _cuttable(label="7", width=15)
+    upright, other = _axis(), _axis(label="7", width=15)
     # From dark to light at 24 and at 52: without what is between them the border is as it was; at 36 it is not.
     assert mismatch((Piece(upright, 0, 24), Piece(upright, 52, 80))) <= 1
     assert mismatch((Piece(upright, 0, 24), Piece(other, 52, 80))) <= 1

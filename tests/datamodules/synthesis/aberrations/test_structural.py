@@ -7,47 +7,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.synthesis.aberrations.axis import FIT_CLASSES, trim
+from datamodules.synthesis.aberrations.axis import FIT_CLASSES
 from datamodules.synthesis.aberrations.structural import rearrange
 from datamodules.synthesis.ideogram import IDEOGRAM
-from datamodules.synthesis.metaphase import Metaphase
-from tests.datamodules.synthesis.aberrations.banded import banded, lines
-from tests.datamodules.synthesis.aberrations.derived import derived_from, four_cells, of_sex, texts_of
+from datamodules.synthesis.metaphase import Metaphase, trim
+from tests.datamodules.synthesis.drawn import banded, derived_from, drawn_cells, lines, of_sex, texts_of
 
 KINDS = ("terminal_deletion", "interstitial_deletion", "duplication", "translocation", "inversion")
-
-
-def _pairs(cell, derived):
-    """Before and after, of each chromosome that was changed, in the order of the facts."""
-    pairs = {
-        (old.label, old.image_id): (trim(old), new)
-        for old, new in zip(cell.chromosomes, derived.cell.chromosomes, strict=True)
-        if new is not old
-    }
-    return [pairs.pop((fact["label"], fact["image_id"])) for fact in derived.facts["chromosomes"]], pairs
 
 
 def _cuts(fact, rows):
     return sorted(round(share * rows) for share in fact["breakpoints"])
 
 
-derivations = given(number=st.integers(0, 3), seed=st.integers(0, 1000))
+def derivations(test):
+    return settings(max_examples=20, deadline=None)(given(number=st.integers(0, 3), seed=st.integers(0, 1000))(test))
 
 
 def _structural(kind, number, seed):
     """(fact, lines before, lines after, chromosome after) of each changed chromosome; nothing where none is fit."""
-    cell = four_cells()[number]
+    cell = drawn_cells()[number]
     derived = derived_from(cell, kind, seed)
     if derived is None:
         return []
-    pairs, left = _pairs(cell, derived)
-    assert not left
+    changed = {}
+    for old, new in zip(cell.chromosomes, derived.cell.chromosomes, strict=True):
+        if new is not old:
+            old = trim(old)
+            changed[old.label, old.image_id] = (lines(old.pixels, old.mask), lines(new.pixels, new.mask), new)
     facts = derived.facts["chromosomes"]
-    return [(fact, lines(old), lines(new), new) for fact, (old, new) in zip(facts, pairs, strict=True)]
+    found = [(fact, *changed.pop((fact["label"], fact["image_id"]))) for fact in facts]
+    assert not changed
+    return found
 
 
 @derivations
-@settings(max_examples=20, deadline=None)
 def test_a_terminal_deletion_loses_the_end_of_an_arm_but_for_its_tip(number, seed):
     for fact, before, after, new in _structural("terminal_deletion", number, seed):
         (cut,), lost = _cuts(fact, len(before)), round(fact["segment"] * len(before))
@@ -63,7 +57,6 @@ def test_a_terminal_deletion_loses_the_end_of_an_arm_but_for_its_tip(number, see
 
 
 @derivations
-@settings(max_examples=20, deadline=None)
 def test_an_interstitial_deletion_loses_the_segment_and_keeps_the_centromere(number, seed):
     for fact, before, after, new in _structural("interstitial_deletion", number, seed):
         start, stop = _cuts(fact, len(before))
@@ -75,7 +68,6 @@ def test_an_interstitial_deletion_loses_the_segment_and_keeps_the_centromere(num
 
 
 @derivations
-@settings(max_examples=20, deadline=None)
 def test_a_duplication_adds_the_segment_behind_itself(number, seed):
     for fact, before, after, new in _structural("duplication", number, seed):
         start, stop = _cuts(fact, len(before))
@@ -86,7 +78,6 @@ def test_a_duplication_adds_the_segment_behind_itself(number, seed):
 
 
 @derivations
-@settings(max_examples=20, deadline=None)
 def test_an_inverted_segment_turned_back_is_the_original(number, seed):
     for fact, before, after, new in _structural("inversion", number, seed):
         start, stop = _cuts(fact, len(before))
@@ -97,7 +88,6 @@ def test_an_inverted_segment_turned_back_is_the_original(number, seed):
 
 
 @derivations
-@settings(max_examples=20, deadline=None)
 def test_a_translocation_exchanges_ends_of_two_chromosomes(number, seed):
     found = _structural("translocation", number, seed)
     if not found:
@@ -144,7 +134,7 @@ def test_structural_abnormalities_are_named_by_chromosome_and_breakpoints(kind, 
 def test_a_breakpoint_is_told_by_its_share_of_the_arm_from_the_centromere():
     seen = set()
     for seed in range(60):
-        derived = derived_from(four_cells()[seed % 4], "inversion", seed)
+        derived = derived_from(drawn_cells()[seed % 4], "inversion", seed)
         if derived is None:
             continue
         (fact,) = derived.facts["chromosomes"]
@@ -160,7 +150,7 @@ def test_a_breakpoint_is_told_by_its_share_of_the_arm_from_the_centromere():
 
 
 def test_a_cell_without_fit_chromosomes_has_no_structural_abnormality():
-    small = [banded(one.label, rows=20, edges=(8, 14), width=9) for one in four_cells()[0].chromosomes]
+    small = [banded(one.label, rows=20, edges=(8, 14), width=9) for one in drawn_cells()[0].chromosomes]
     cell = Metaphase("small", None, tuple(small))
     assert [derived_from(cell, kind) for kind in KINDS] == [None] * 5
     assert derived_from(cell, "gain") is not None
@@ -175,7 +165,7 @@ def test_chromosomes_of_the_same_class_are_not_translocated():
 
 
 def test_the_length_of_the_segment_is_the_users():
-    found = [derived_from(four_cells()[seed % 4], "duplication", seed, segment=(0.1, 0.15)) for seed in range(20)]
+    found = [derived_from(drawn_cells()[seed % 4], "duplication", seed, segment=(0.1, 0.15)) for seed in range(20)]
     shares = [derived.facts["chromosomes"][0]["segment"] for derived in found if derived is not None]
     assert shares
     assert all(0.1 <= share <= 0.15 for share in shares)

@@ -1,0 +1,77 @@
+"""Cells and chromosomes drawn in memory: whole cells, what is derived from them, and bars whose bands a test knows."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
+from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig, draw_picture, labels_of
+from datamodules.synthesis.aberrations.numerical import Derived, derive
+from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
+
+DATA = ComposedKaryogramsConfig(
+    source="composed_karyograms",
+    positive_class="abnormal",
+    chromosomes=SyntheticChromosomesConfig(source="synthetic_chromosomes"),
+)
+
+
+@cache
+def drawn_cells(cells: int = 4, abnormal: float = 0.0) -> tuple[Metaphase, ...]:
+    """Draw cells (3 or more), each of a case of its own: 46,XX, 46,XY and on by chance.
+
+    With ``abnormal=1.0`` they are 47,XX,+21, 47,XXY, 47,+18, 45,X, 47,+13, 47,XYY and 47,XXX, in this order.
+    """
+    data = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=cells, cases=cells, abnormal=abnormal)
+    drawn = []
+    for cell in range(cells):
+        name = f"case_{cell + 1:03d}"
+        chromosomes = []
+        for number, label in enumerate(labels_of(data, cell)):
+            image_id = f"{name}.1_{number + 1:02d}_{label}"
+            chromosomes.append(to_chromosome(draw_picture(data, cell, number), label, image_id))
+        drawn.append(Metaphase(f"{name}.1", name, tuple(chromosomes)))
+    return tuple(drawn)
+
+
+def of_sex(sex: str) -> Metaphase:
+    """The first drawn cell with "XX" or "XY"."""
+    return next(cell for cell in drawn_cells() if cell.karyotype.iscn == f"46,{sex}")
+
+
+def derived_from(
+    cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = (), **data: object
+) -> Derived | None:
+    """Derive with a seed, and with keys of ``data`` other than the default."""
+    return derive(cell, kind, donors, DATA.model_copy(update=data), np.random.default_rng(seed))
+
+
+def texts_of(sex: str, kind: str, seeds: int = 20) -> set[str]:
+    """What is derived from a cell of that sex over so many seeds."""
+    derived = [derived_from(of_sex(sex), kind, seed) for seed in range(seeds)]
+    return {one.iscn for one in derived if one is not None}
+
+
+def banded(
+    label: str = "5",
+    rows: int = 80,
+    width: int = 14,
+    edges: Sequence[int] = (8, 24, 36, 52, 64),
+    lean: float = 0.0,
+    image_id: str = "a.png",
+) -> Chromosome:
+    """A bar of so many rows whose bands, light and dark by turns, end at ``edges``; ``lean`` in columns per row."""
+    grays = np.where(np.searchsorted(edges, np.arange(rows), side="right") % 2 == 0, 200.0, 80.0)
+    line = np.rint(gaussian_filter1d(grays, 2.5)).astype(np.uint8)
+    left = np.rint(lean * np.arange(rows)).astype(int)
+    left -= left.min()
+    columns = np.arange(width + left.max() + 2)[None, :] - 1 - left[:, None]
+    mask = (columns >= 0) & (columns < width)
+    return Chromosome(label, np.where(mask, line[:, None], GROUND).astype(np.uint8), mask, image_id)
+
+
+def lines(pixels: np.ndarray, mask: np.ndarray) -> list[bytes]:
+    """The gray values of each row within the mask, from top to bottom: what is left when pieces are shifted aside."""
+    return [row[inside].tobytes() for row, inside in zip(pixels, mask, strict=True) if inside.any()]
