@@ -160,11 +160,9 @@ def _intervals(
     """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
     for names, statistic, bounds in _statistics(first, second):
         resamples = Resamples(statistic, first, settings)
-        points = zip(names, resamples.point, strict=True)
-        values = {name: None if np.isnan(point) else float(point) for name, point in points}
         for method in methods:
             chosen = settings.model_copy(update={"interval": method})
-            for name, interval in of_resamples(values, resamples, chosen, bounds).items():
+            for name, interval in of_resamples(names, resamples, chosen, bounds).items():
                 yield method, name, interval
 
 
@@ -190,10 +188,10 @@ def _counted(found: list[Interval], true: float, method: str) -> dict[str, float
         "truth": true,
         "cases": len(found),
         "without": len(found) - len(ends),
-        "covered": covered["hits"],
-        "share": covered["value"],
-        "share_low": covered["low"],
-        "share_high": covered["high"],
+        "covered": covered.hits,
+        "share": covered.value,
+        "share_low": covered.low,
+        "share_high": covered.high,
         "missed_low": below / max(len(ends), 1),
         "missed_high": above / max(len(ends), 1),
         "width": float(np.diff(ends).mean()) if len(ends) else None,

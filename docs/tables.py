@@ -15,7 +15,7 @@ from common.cli import report_user_errors
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
-from evaluation.core.markdown import interval, markdown
+from evaluation.core.formats import interval, markdown
 from evaluation.papers.audit import audit
 from evaluation.papers.confusion import contradictions, printed_confusion, printed_figures
 from evaluation.papers.measured import read_measured

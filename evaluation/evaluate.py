@@ -20,8 +20,9 @@ from evaluation.cytogenetics.cell_metrics import assigned_table, assignment_warn
 from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.folds import fold_mean_intervals
-from evaluation.labelled_runs import LabelledFold, LabelledRuns
-from evaluation.metrics.classification import Threshold, call, confusion, evaluate
+from evaluation.labelled_runs import LabelledRuns
+from evaluation.metrics.classification import Threshold, call, confusion
+from evaluation.metrics.resampled import evaluate
 from evaluation.result import (
     EvaluationResult,
     FoldMeans,
@@ -58,7 +59,10 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
         fold = runs.folds[0]
         validation = evaluate_part(fold.validation.scored, fold.threshold.value, settings)
     else:
-        folds = [_plain_metrics(fold) for fold in runs.folds]
+        folds = []
+        for fold in runs.folds:
+            own = None if fold.threshold.value is None else evaluate(fold.test.scored, fold.threshold.value)
+            folds.append(FoldMetrics(evaluate(fold.test.scored), own))
         fold_means = _fold_means(runs)
     assignment = evaluate_cells(runs)
     groups = subgroups(runs)
@@ -81,7 +85,7 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
         validation=validation,
         folds=folds,
         fold_means=fold_means,
-        per_class=per_class(runs.classes, test.confusion, assignment and assignment.confusion),
+        per_class=per_class(runs.classes, test.confusion, assignment.confusion if assignment else None),
         assignment=assignment,
         per_kind=per_kind(runs),
         by_subject=evaluate_subjects(runs),
@@ -95,12 +99,6 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
 
 def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, settings: EvaluationConfig) -> PartResult:
     """Evaluate the images of one part, at 0.5 and at a threshold (None: there is none)."""
-    if labelled.by_subject:
-        drawn = "subjects"
-    elif labelled.by_cell:
-        drawn = "cells"
-    else:
-        drawn = "images"
     metrics_at_threshold = confusion_at_threshold = None
     if threshold is not None and labelled.positive_index is not None:
         metrics_at_threshold = intervals(labelled, settings, threshold)
@@ -109,7 +107,7 @@ def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, se
         images=len(labelled.labels),
         unlabelled=labelled.unlabelled,
         subjects=labelled.subjects,
-        drawn=drawn,
+        drawn=labelled.unit,
         class_counts=labelled.count_images(),
         class_subjects=labelled.count_clusters() if labelled.by_subject else None,
         metrics=intervals(labelled, settings),
@@ -201,22 +199,13 @@ def _threshold(runs: LabelledRuns) -> OperatingPoint | FoldThresholds:
     if len(points) == 1:
         return points[0]
     reasons = [point.reason for point in points if point.reason]
-    return FoldThresholds(runs.thresholds, runs.settings.threshold, next(iter(reasons), None))
+    return FoldThresholds(runs.thresholds, runs.settings.threshold, reasons[0] if reasons else None)
 
 
 def _confusion(labelled: LabelledPredictions, threshold: Threshold) -> Matrix:
     called = call(labelled.probabilities, labelled.positive_index, threshold)
     matrix: Matrix = confusion(labelled.labels, called, len(labelled.classes)).tolist()
     return matrix
-
-
-def _plain_metrics(fold: LabelledFold) -> FoldMetrics:
-    test = fold.test.scored
-    images = (test.labels, test.probabilities, test.classes, test.positive_index)
-    at_threshold = None
-    if fold.threshold.value is not None:
-        at_threshold = evaluate(*images, fold.threshold.value)
-    return FoldMetrics(evaluate(*images, 0.5), at_threshold)
 
 
 def _fold_means(runs: LabelledRuns) -> FoldMeans:

@@ -19,14 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LabelledFold:
-    """The labelled images of one run.
-
-    Attributes:
-        run: Its predictions.
-        settings: Of the evaluation.
-        validation: Labelled validation images.
-        test: Labelled test images.
-    """
+    """The labelled images of one run: its validation and its test images."""
 
     run: Predictions
     settings: EvaluationConfig
@@ -85,9 +78,7 @@ class LabelledRuns:
     @property
     def about(self) -> dict[str, Any]:
         """Facts of the run, or of all folds (lists where they differ)."""
-        if len(self.folds) == 1:
-            return self.folds[0].run.about
-        return self.pooled.about
+        return self.folds[0].run.about if len(self.folds) == 1 else self.pooled.about
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -116,12 +107,10 @@ class LabelledRuns:
 
     def spread(self, values: Sequence[float | None]) -> np.ndarray | None:
         """Return the value of its fold for each labelled test image, shape (N,); None where a fold has none."""
-        if any(value is None for value in values):
+        if None in values:
             return None
         return np.repeat(np.array(values, dtype=np.float64), self.sizes)
 
     def single_or_list(self, values: list[T]) -> T | list[T]:
         """Return the value of a single run, or the list of the folds' values."""
-        if len(values) > 1:
-            return values
-        return values[0]
+        return values if len(values) > 1 else values[0]

@@ -42,27 +42,34 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as a mapping."""
-        return asdict(self)  # type: ignore[call-overload]
+        return dict(asdict(self))  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
-class Interval(Record):
-    """A value and how far it may be off.
+class Estimate(Record):
+    """A value and the ends of its interval, all None where undefined; ``low`` and ``high`` also where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def columns(self, name: str) -> dict[str, float | None]:
+        """Return cells of a table: ``name``, ``<name>_low`` and ``<name>_high``."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+@dataclass(frozen=True)
+class Interval(Estimate):
+    """The value of a metric on all images, and how far it may be off.
 
     Attributes:
-        value: The metric on all images; None where undefined.
-        low: Lower end of the interval; None where there is none.
-        high: Upper end.
-        method: The method of ``intervals.methods.ends``, "exact" or "binomial" (see ``intervals.bootstrap``); None
-            without an interval.
+        method: The method of ``intervals.methods``, "exact" or "binomial" (``intervals.bootstrap``); None where there
+            is no interval.
         resamples: How many resamples the interval is based on, or would be.
         undefined: On how many of them the metric is undefined; a bootstrap interval leaves them out.
         clusters: The number of subjects (cells or images, where no subject is known).
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
     method: str | None
     resamples: int
     undefined: int
@@ -70,20 +77,9 @@ class Interval(Record):
 
 
 @dataclass(frozen=True)
-class Share(Record):
-    """A share of images with its exact interval.
+class Share(Estimate):
+    """A share of images, ``hits`` of ``total``, with its exact interval."""
 
-    Attributes:
-        value: ``hits`` / ``total``; None where ``total`` is 0.
-        low: Lower end, 0 to 1; None where ``total`` is 0.
-        high: Upper end.
-        hits: How many of them.
-        total: Of how many.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
     hits: int
     total: int
 
@@ -121,8 +117,7 @@ class PartResult(Record):
     """The metrics of the test or the validation images.
 
     Attributes:
-        images: Labelled ones.
-        unlabelled: The others, which are left out.
+        images: Labelled ones; ``unlabelled`` ones are left out.
         subjects: None where none is known.
         drawn: What the intervals take for independent: "subjects", "cells" or "images".
         class_counts: Images by class.
@@ -163,15 +158,9 @@ class FoldMeans(Record):
 
 @dataclass(frozen=True)
 class ClassResult(Record):
-    """One class of more than two.
+    """One class of more than two: its test images, their recall (0 to 1), and the most frequent wrong prediction.
 
-    Attributes:
-        name: The class.
-        images: Labelled test images.
-        recall: 0 to 1; None where there is no image.
-        mistaken_for: The most frequent wrong prediction; None where nothing is wrong.
-        recall_assigned: After the joint assignment; None without.
-        mistaken_for_assigned: Likewise.
+    All but the number of images are None where there is nothing to count; those of the joint assignment also without.
     """
 
     name: Annotated[str, Field(alias="class")]
@@ -192,15 +181,13 @@ class AssignmentCosts(Record):
 
 @dataclass(frozen=True)
 class KaryotypeCounts(Record):
-    """Numbers of cells by what the numbers of their chromosomes say.
+    """Numbers of cells by what the numbers of their chromosomes say; ``..._before``: by the most probable classes.
 
     Attributes:
         abnormal: True counts are not 46,XX or 46,XY.
         recovered: Of these: predicted with exactly these counts by the joint assignment.
-        recovered_before: Likewise, by the most probable classes.
         normal: True counts are 46,XX or 46,XY.
         alarmed: Of these: predicted with other counts by the joint assignment.
-        alarmed_before: Likewise, by the most probable classes.
     """
 
     abnormal: int
@@ -249,12 +236,9 @@ class KindResult(Record):
 
 @dataclass(frozen=True)
 class SubjectRuleResult(Record):
-    """One way to predict a subject from its images.
+    """One way to predict a subject from its images; its intervals draw subjects.
 
-    Attributes:
-        metrics: By name; the intervals draw subjects.
-        confusion: Rows the truth.
-        threshold: That validation chose; None: 0.5, or more than two classes; a list for several folds.
+    ``threshold`` is what validation chose (None: 0.5, or more than two classes), a list for several folds.
     """
 
     metrics: dict[str, Interval]
@@ -273,16 +257,7 @@ class SubjectsResult(Record):
 
 @dataclass(frozen=True)
 class SubgroupResult(Record):
-    """A part of the test images.
-
-    Attributes:
-        by: "fold", "group", "size" or "kind".
-        group: Its name.
-        images: How many.
-        subjects: None where none is known.
-        class_counts: Images by class.
-        metrics: By name, at 0.5 or by the most probable class.
-    """
+    """The test images of one ``group``, as divided ``by`` "fold", "group", "size" or "kind"; metrics are at 0.5."""
 
     by: str
     group: str
@@ -350,7 +325,7 @@ class CalibrationResult(Record):
         bins: How many.
         binning: How they are made.
         temperature: Fitted on validation; a list for several folds; None where none can be fitted.
-        reason: Why there is none, or why it is held at an end; else None.
+        reason: Why there is none, or why it is at an end of its range; else None.
         images: How many.
         before: As trained.
         after: With the temperature; None without.
@@ -505,7 +480,7 @@ def _parsed(value: object) -> object:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult(Record):
-    """The evaluation of one run, or of the folds of one experiment.
+    """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
     Attributes:
         about: Facts of the run; lists of them where folds differ.
@@ -514,17 +489,17 @@ class EvaluationResult(Record):
         settings: The fields of ``EvaluationConfig``.
         threshold: That validation chose; each fold's own.
         test: Metrics of the test images.
-        validation: Metrics of the validation images; None for several folds.
-        folds: Plain test metrics of each fold; None for a single run.
-        fold_means: Means over the folds; None for a single run.
-        per_class: Of more than two classes, else None.
-        assignment: Of whole cells of chromosomes, else None.
-        per_kind: None where no kind is known.
-        by_subject: None where subjects cannot be evaluated, see ``breakdowns.by_subject``.
+        validation: Metrics of the validation images of a single run.
+        folds: Plain test metrics of each of several folds.
+        fold_means: Means over several folds.
+        per_class: Of more than two classes.
+        assignment: Of whole cells of chromosomes.
+        per_kind: Recall of each class and kind.
+        by_subject: See ``breakdowns.by_subject``.
         subgroups: What divides the test images.
-        operating_points: Of two classes, else None.
-        calibration: None without labelled test images.
-        triage: Of two classes, else None.
+        operating_points: Of two classes.
+        calibration: With labelled test images.
+        triage: Of two classes.
         warnings: What limits the results.
     """
 

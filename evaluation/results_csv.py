@@ -8,31 +8,13 @@ import pandas as pd
 
 from common.errors import UserError
 from common.files import write_csv
+from evaluation.comparison.paired import Comparison
+from evaluation.comparison.pairwise import PairwiseComparison
 from evaluation.result import EvaluationResult, Interval
 
-COLUMNS = (
-    "label",
-    "experiment",
-    "source",
-    "tested_on",
-    "synthetic",
-    "protocol",
-    "folds",
-    "seeds",
-    "images",
-    "subjects",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "method",
-    "mean_over_folds",
-    "mean_low",
-    "mean_high",
-    "images_seen",
-    "wall_seconds",
-    "revision",
-)
+FACTS = ("label", "experiment", "source", "tested_on", "synthetic", "protocol", "folds", "seeds", "images", "subjects")
+VALUES = ("metric", "value", "low", "high", "method", "mean_over_folds", "mean_low", "mean_high")
+COLUMNS = (*FACTS, *VALUES, "images_seen", "wall_seconds", "revision")
 ADDED = {"tested_on", "synthetic"}  # older tables lack these columns
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
 IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "seeds", "metric"]
@@ -47,46 +29,66 @@ def rows_of(result: EvaluationResult, label: str) -> list[dict[str, Any]]:
     areas under risk-coverage curves, ``triage_<figure>/<rule>`` is what a rule of triage does.
     """
     test = result.test
-    metrics = dict(test.metrics)
-    means = dict(result.fold_means.metrics) if result.fold_means else {}
-    metrics |= _named("{}@threshold", test.metrics_at_threshold)
+    metrics = test.metrics | _named("{}@threshold", test.metrics_at_threshold)
+    means: dict[str, Interval] = {}
     if result.fold_means:
-        means |= _named("{}@threshold", result.fold_means.metrics_at_threshold)
+        means = result.fold_means.metrics | _named("{}@threshold", result.fold_means.metrics_at_threshold)
     if result.assignment:
         metrics |= result.assignment.metrics
         means |= result.assignment.fold_means or {}
     shared = _shared(result.about, test.images, test.subjects, label)
-    rows = [{**shared, **_ends(name, metric), **_mean_columns(means.get(name))} for name, metric in metrics.items()]
-    return rows + [{**shared, **_ends(name, metric)} for name, metric in _details(result).items()]
+    return _rows(shared, metrics | _details(result), means)
+
+
+def rows_of_comparison(comparison: Comparison, label: str) -> list[dict[str, Any]]:
+    """Turn a comparison into rows: ``difference/<metric>`` and ``mcnemar_p``."""
+    shared = _shared(comparison.first_about, comparison.images, comparison.subjects, label)
+    shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison.second_about.get('name'))}"
+    found = _named("difference/{}", comparison.differences)
+    found["mcnemar_p"] = _plain(comparison.mcnemar.p_value, method="exact")
+    return _rows(shared, found, _named("difference/{}", comparison.fold_mean_differences))
+
+
+def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str, Any]]:
+    """Turn all pairs into rows: ``difference/<metric>``, ``mcnemar_p`` and it corrected."""
+    rows = []
+    for pair in comparison.pairs:
+        shared: dict[str, Any] = {"label": label, "experiment": f"{pair.first} - {pair.second}"}
+        shared |= {"images": pair.images, "subjects": pair.subjects}
+        found = _named("difference/{}", pair.differences)
+        found["mcnemar_p"] = _plain(pair.mcnemar.p_value, method="exact")
+        if comparison.correction != "none":
+            found[f"mcnemar_p_{comparison.correction}"] = _plain(pair.p_corrected, method="exact")
+        rows += _rows(shared, found, {})
+    return rows
+
+
+def _rows(
+    shared: dict[str, Any], metrics: Mapping[str, Interval], means: Mapping[str, Interval]
+) -> list[dict[str, Any]]:
+    rows = []
+    for name, metric in metrics.items():
+        row = shared | {"metric": name, "method": metric.method}
+        row |= {"value": metric.value, "low": metric.low, "high": metric.high}
+        if name in means:
+            mean = means[name]
+            row |= {"mean_over_folds": mean.value, "mean_low": mean.low, "mean_high": mean.high}
+        rows.append(row)
+    return rows
 
 
 def _named(pattern: str, metrics: Mapping[str, Interval] | None) -> dict[str, Interval]:
     return {pattern.format(name): metric for name, metric in (metrics or {}).items()}
 
 
-def rows_of_matrix(matrix: dict, label: str) -> list[dict]:
-    """Turn what ``matrix.compare_groups`` found into rows: ``difference/<metric>``, ``mcnemar_p`` and it corrected."""
-    rows = []
-    for pair in matrix["pairs"]:
-        shared = dict.fromkeys(COLUMNS) | {name: pair[name] for name in ("images", "subjects")}
-        shared |= {"label": label, "experiment": f"{pair['first']} - {pair['second']}"}
-        found = {f"difference/{name}": interval for name, interval in pair["differences"].items()}
-        found |= {"mcnemar_p": _plain(pair["mcnemar"]["p_value"], method="exact")}
-        if matrix["method"] != "none":
-            found |= {f"mcnemar_p_{matrix['method']}": _plain(pair["p_corrected"], method="exact")}
-        rows += [{**shared, **_ends(name, interval)} for name, interval in found.items()]
-    return rows
-
-
 def _details(result: EvaluationResult) -> dict[str, Interval]:
     """Calibration, subjects and triage, as intervals by name."""
     details: dict[str, Interval] = {}
-    if result.calibration:
-        details |= result.calibration.before.intervals
-        if result.calibration.after:
-            details |= _named("{}_scaled", result.calibration.after.intervals)
-        if result.calibration.sampled:
-            details |= _named("{}_sampled", result.calibration.sampled.intervals)
+    calibration = result.calibration
+    if calibration:
+        details |= calibration.before.intervals
+        details |= _named("{}_scaled", calibration.after.intervals if calibration.after else None)
+        details |= _named("{}_sampled", calibration.sampled.intervals if calibration.sampled else None)
     if result.by_subject:
         for rule, subjects in result.by_subject.rules.items():
             details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
@@ -101,18 +103,6 @@ def _details(result: EvaluationResult) -> dict[str, Interval]:
     return details
 
 
-def rows_of_comparison(comparison: dict, label: str) -> list[dict]:
-    """Turn what ``comparison.compare`` found into rows: ``difference/<metric>`` and ``mcnemar_p``."""
-    shared = _shared(comparison["first_about"], comparison["images"], comparison["subjects"], label)
-    shared["experiment"] = f"{_text(shared['experiment'])} - {_text(comparison['second_about'].get('name'))}"
-    p_value = _plain(comparison["mcnemar"]["p_value"], method="exact")
-    found = {f"difference/{name}": interval for name, interval in comparison["differences"].items()}
-    means = comparison.get("fold_mean_differences") or {}
-    of_folds = {f"difference/{name}": _mean_columns(interval) for name, interval in means.items()}
-    rows = {**found, "mcnemar_p": p_value}
-    return [{**shared, **_ends(name, interval), **of_folds.get(name, {})} for name, interval in rows.items()]
-
-
 def read_rows(path: Path) -> pd.DataFrame | None:
     """Read a table of ``append_rows`` as text, None where there is none yet.
 
@@ -123,15 +113,15 @@ def read_rows(path: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
     try:
-        found = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not a readable table: name another file with --csv") from error
-    if not set(found.columns) ^ set(COLUMNS) <= ADDED:
+    if not set(table.columns) ^ set(COLUMNS) <= ADDED:
         raise UserError(f"{path} has other columns than {', '.join(COLUMNS)}: name another file with --csv")
-    return found.reindex(columns=list(COLUMNS), fill_value="")
+    return table.reindex(columns=list(COLUMNS), fill_value="")
 
 
-def append_rows(path: Path, rows: list[dict]) -> None:
+def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Add rows to a CSV table, written whole or not at all; an older measurement of the same thing is replaced.
 
     Raises:
@@ -146,7 +136,7 @@ def append_rows(path: Path, rows: list[dict]) -> None:
     write_csv(path, new)
 
 
-def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
+def _shared(about: dict[str, Any], images: int, subjects: int | None, label: str) -> dict[str, Any]:
     return {
         "label": label,
         "experiment": about.get("name"),
@@ -164,20 +154,10 @@ def _shared(about: dict, images: int, subjects: int | None, label: str) -> dict:
     }
 
 
-def _ends(metric: str, interval: Interval) -> dict[str, Any]:
-    return {"metric": metric} | {key: interval[key] for key in ("value", "low", "high", "method")}
-
-
 def _plain(
     value: float | None, low: float | None = None, high: float | None = None, method: str | None = None
 ) -> Interval:
     return Interval(value, low, high, method, 0, 0, 0)
-
-
-def _mean_columns(interval: Interval | None) -> dict[str, float | None]:
-    if interval is None:
-        return dict.fromkeys(("mean_over_folds", "mean_low", "mean_high"))
-    return {"mean_over_folds": interval["value"], "mean_low": interval["low"], "mean_high": interval["high"]}
 
 
 def _text(value: object) -> str:

@@ -63,22 +63,17 @@ def evaluate_subjects(runs: LabelledRuns) -> SubjectsResult | None:
 def subjects_of(images: Cases) -> Subjects:
     """Gather the labelled images of each subject of one part."""
     scored = images.scored
-    known = images.frame["subject"].notna().to_numpy()
-    subject, names = pd.factorize(images.frame["subject"][known], sort=True)
-    labels = scored.labels[known]
-    counts = np.bincount(subject, minlength=len(names))
     predicted = np.eye(len(scored.classes))[call(scored.probabilities, scored.positive_index)]
-    mean = _means(subject, scored.probabilities[known], counts)
-    share = (1 - TIE) * _means(subject, predicted[known], counts) + TIE * mean
-    # A subject's lowest and highest class are the same where it has one only.
-    low = np.full(len(counts), len(scored.classes))
-    high = np.full(len(counts), -1)
-    np.minimum.at(low, subject, labels)
-    np.maximum.at(high, subject, labels)
-    pure = low == high
-    truth = np.array(scored.classes, dtype=object)[low[pure]]
-    frame = pd.DataFrame({"subject": names[pure], "images": counts[pure], "truth": truth})
-    return Subjects(frame, {"mean": mean[pure], "share": share[pure]}, low[pure], int((~pure).sum()))
+    # Images without subject are left out by groupby.
+    subject = images.frame["subject"]
+    labels = pd.Series(scored.labels).groupby(subject).agg(["min", "max", "size"])
+    mean = pd.DataFrame(scored.probabilities).groupby(subject).mean().to_numpy()
+    share = (1 - TIE) * pd.DataFrame(predicted).groupby(subject).mean().to_numpy() + TIE * mean
+    pure = (labels["min"] == labels["max"]).to_numpy()
+    truth = labels["min"].to_numpy(np.int64)[pure]
+    frame = pd.DataFrame({"subject": labels.index[pure], "images": labels["size"].to_numpy()[pure]})
+    frame["truth"] = np.array(scored.classes, dtype=object)[truth]
+    return Subjects(frame, {"mean": mean[pure], "share": share[pure]}, truth, int((~pure).sum()))
 
 
 def by_subject_table(runs: LabelledRuns, result: SubjectsResult) -> pd.DataFrame:
@@ -90,24 +85,23 @@ def by_subject_table(runs: LabelledRuns, result: SubjectsResult) -> pd.DataFrame
         ``called_by_mean`` and ``called_by_share``.
     """
     tables = []
-    for place, fold in enumerate(runs.folds):
+    classes = np.array(runs.classes, dtype=object)
+    for number, fold in enumerate(runs.folds):
         test = subjects_of(fold.test)
-        classes = np.array(runs.classes, dtype=object)
         table = test.frame.copy()
         if len(runs.folds) > 1:
             table.insert(0, "fold", fold.run.about.get("fold"))
+        called = {}
         for rule, column in zip(RULES, ("probability", "share"), strict=True):
             threshold = result.rules[rule].threshold
             if isinstance(threshold, list):
-                threshold = threshold[place]
+                threshold = threshold[number]
             predicted = call(test.scores[rule], runs.positive_index, _limit(rule, threshold))
             shown = predicted if runs.positive_index is None else runs.positive_index
             table[column] = test.scores[rule][np.arange(len(predicted)), shown].round(6)
-            table[f"called_by_{rule}"] = classes[predicted]
-        tables.append(table)
-    columns = ["probability", "share", "called_by_mean", "called_by_share"]
-    joined = pd.concat(tables, ignore_index=True)
-    return joined[[name for name in joined.columns if name not in columns] + columns]
+            called[f"called_by_{rule}"] = classes[predicted]
+        tables.append(table.assign(**called))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subjects], rule: str) -> SubjectRuleResult:
@@ -152,10 +146,3 @@ def _limit(rule: str, threshold: float | None) -> float:
     if rule == "share":
         return threshold - STEP
     return threshold
-
-
-def _means(subject: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Average the rows of each subject: (S, K) from (N, K)."""
-    sums = np.zeros((len(counts), values.shape[1]))
-    np.add.at(sums, subject, values)
-    return sums / counts[:, None]

@@ -1,8 +1,9 @@
 """Operating points: what a requested sensitivity costs, its threshold chosen on validation and applied to test."""
 
+import numpy as np
 import pandas as pd
 
-from evaluation.intervals.call_metrics import call_intervals
+from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import SensitivityResult
 
@@ -20,14 +21,12 @@ def operating_points(runs: LabelledRuns) -> list[SensitivityResult] | None:
         return None
     results = []
     for sensitivity in REQUESTED:
-        points = [fold.threshold_for(sensitivity) for fold in runs.folds]
-        thresholds = [point.value for point in points]
-        of_images = runs.spread(thresholds)
-        if of_images is None:
+        points = pd.DataFrame([fold.threshold_for(sensitivity) for fold in runs.folds])
+        if points["value"].isna().any():
             return None
-        validation = {name: runs.single_or_list([getattr(point, name) for point in points]) for name in MEASURED}
-        metrics = call_intervals(runs.test, MEASURED, runs.settings, of_images)
-        results.append(SensitivityResult(sensitivity, runs.single_or_list(thresholds), validation, **metrics))
+        of_folds = {name: runs.single_or_list(points[name].tolist()) for name in ("value", *MEASURED)}
+        metrics = intervals(runs.test, runs.settings, np.repeat(points["value"].to_numpy(), runs.sizes), MEASURED)
+        results.append(SensitivityResult(sensitivity, of_folds.pop("value"), of_folds, **metrics))
     return results
 
 
@@ -35,12 +34,9 @@ def operating_points_table(results: list[SensitivityResult]) -> pd.DataFrame:
     """Return the rows as a flat table: the ends of intervals in columns of their own, folds' thresholds in one."""
     rows = []
     for result in results:
-        row = {"wished": result.wished, "threshold": _text(result.threshold)}
-        for name in MEASURED:
-            row[f"validation_{name}"] = _text(result.validation[name])
-        for name, interval in (("sensitivity", result.sensitivity), ("specificity", result.specificity)):
-            row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        rows.append(row)
+        row: dict[str, object] = {"wished": result.wished, "threshold": _text(result.threshold)}
+        row |= {f"validation_{name}": _text(result.validation[name]) for name in MEASURED}
+        rows.append(row | result.sensitivity.columns("sensitivity") | result.specificity.columns("specificity"))
     return pd.DataFrame(rows)
 
 

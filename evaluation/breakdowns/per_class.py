@@ -25,12 +25,9 @@ def per_class(classes: Sequence[str], confusion: Matrix, assigned: Matrix | None
         return None
     results = []
     for index, name in enumerate(classes):
-        recall, mistaken_for = _recall_and_mistake(confusion[index], index, classes)
-        recall_assigned = mistaken_for_assigned = None
-        if assigned is not None:
-            recall_assigned, mistaken_for_assigned = _recall_and_mistake(assigned[index], index, classes)
-        images = sum(confusion[index])
-        results.append(ClassResult(name, images, recall, mistaken_for, recall_assigned, mistaken_for_assigned))
+        after = _recall_and_mistake(assigned[index], index, classes) if assigned else (None, None)
+        before = _recall_and_mistake(confusion[index], index, classes)
+        results.append(ClassResult(name, sum(confusion[index]), *before, *after))
     return results
 
 
@@ -39,14 +36,14 @@ def _recall_and_mistake(row: list[int], index: int, classes: Sequence[str]) -> t
     images = sum(row)
     if not images:
         return None, None
-    wrong = [0 if place == index else count for place, count in enumerate(row)]
-    most = max(wrong)
-    return row[index] / images, classes[wrong.index(most)] if most else None
+    wrong = np.array(row)
+    wrong[index] = 0
+    return row[index] / images, classes[int(wrong.argmax())] if wrong.any() else None
 
 
 def per_class_table(results: list[ClassResult]) -> pd.DataFrame:
     """Return a row per class."""
-    return pd.DataFrame([result.as_dict() for result in results]).rename(columns={"name": "class"})
+    return pd.DataFrame(results).rename(columns={"name": "class"})
 
 
 def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
@@ -55,30 +52,24 @@ def per_kind(runs: LabelledRuns) -> list[KindResult] | None:
     Returns:
         In the order of classes and names, ``recall`` at 0.5 or by the most probable class; None where no kind is known.
     """
-    column = pd.concat([test.frame["kind"] for test in runs.tests]).astype("object")
-    kinds = column.where(column.notna(), "").to_numpy()
-    if not any(kinds):
-        return None
     test = runs.test
-    right = call(test.probabilities, test.positive_index) == test.labels
-    right_at_threshold = None
+    kinds = pd.concat([fold_test.frame["kind"] for fold_test in runs.tests]).astype("object").fillna("")
+    if not kinds.astype(bool).any():
+        return None
+    images = pd.DataFrame({"label": test.labels, "kind": kinds.to_numpy()})
+    images["right"] = call(test.probabilities, test.positive_index) == test.labels
     thresholds = runs.spread(runs.thresholds)
     if thresholds is not None and test.positive_index is not None:
-        right_at_threshold = call(test.probabilities, test.positive_index, thresholds) == test.labels
+        images["right_at_threshold"] = call(test.probabilities, test.positive_index, thresholds) == test.labels
+    confidence = runs.settings.confidence
     results = []
-    for index, name in enumerate(runs.classes):
-        for kind in sorted(set(kinds[test.labels == index])):
-            rows = (test.labels == index) & (kinds == kind)
-            recall = _share(right[rows], runs.settings.confidence)
-            at_threshold = None
-            if right_at_threshold is not None:
-                at_threshold = _share(right_at_threshold[rows], runs.settings.confidence)
-            results.append(KindResult(name, kind or None, recall.total, recall, at_threshold))
+    for (label, kind), rows in images.groupby(["label", "kind"]):
+        at_threshold = None
+        if "right_at_threshold" in rows:
+            at_threshold = share(rows["right_at_threshold"].sum(), len(rows), confidence)
+        recall = share(rows["right"].sum(), len(rows), confidence)
+        results.append(KindResult(runs.classes[label], kind or None, len(rows), recall, at_threshold))
     return results
-
-
-def _share(right: np.ndarray, confidence: float) -> Share:
-    return share(int(right.sum()), len(right), confidence)
 
 
 def per_kind_table(results: list[KindResult]) -> pd.DataFrame:
@@ -86,8 +77,6 @@ def per_kind_table(results: list[KindResult]) -> pd.DataFrame:
     rows = []
     for result in results:
         row: dict[str, object] = {"class": result.name, "kind": result.kind, "images": result.images}
-        recalls = {"recall": result.recall, "recall_at_threshold": result.recall_at_threshold or NO_SHARE}
-        for name, interval in recalls.items():
-            row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        rows.append(row)
+        at_threshold = result.recall_at_threshold or NO_SHARE
+        rows.append(row | result.recall.columns("recall") | at_threshold.columns("recall_at_threshold"))
     return pd.DataFrame(rows)

@@ -1,14 +1,9 @@
 """The same metrics for parts of the test images: folds, given groups such as stainings, sizes, kinds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from common.config.schema import EvaluationConfig
-from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.call_metrics import call_intervals, subset
+from evaluation.intervals.bootstrap import intervals
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.result import EvaluationWarning, SubgroupResult, warnings_about
 
@@ -21,15 +16,6 @@ MORE_CLASSES = ("accuracy", "f1_weighted", "f1_macro")
 ONE_CLASS = ("accuracy",)  # of a kind: the share of it that is predicted right
 
 
-@dataclass(frozen=True)
-class Division:
-    """What divides the images: its name, the subgroup of each image, shape (N,), and the order of the subgroups."""
-
-    by: str
-    groups: np.ndarray
-    order: list[str]
-
-
 def subgroups(runs: LabelledRuns) -> list[SubgroupResult]:
     """Evaluate the test images of each fold, given group, third of sizes and kind.
 
@@ -38,12 +24,15 @@ def subgroups(runs: LabelledRuns) -> list[SubgroupResult]:
     subgroup of their own. Classes are predicted at 0.5, or are the most probable ones.
     """
     results = []
-    for division in _divisions(runs):
-        present = [name for name in division.order if (division.groups == name).any()]
-        if len(present) < 2:
+    every = MORE_CLASSES if runs.positive_index is None else TWO_CLASSES
+    for by, groups in _divisions(runs).items():
+        if len(groups.cat.categories) < 2:
             continue
-        for name in present:
-            results.append(_evaluate(division.by, name, subset(runs.test, division.groups == name), runs.settings))
+        for name in groups.cat.categories:
+            images = runs.test.subset((groups == name).to_numpy())
+            metrics = intervals(images, runs.settings, names=ONE_CLASS if by == "kind" else every)
+            counts = images.count_images()
+            results.append(SubgroupResult(by, name, len(images.labels), images.subjects, counts, metrics))
     return results
 
 
@@ -71,47 +60,39 @@ def subgroups_table(results: list[SubgroupResult]) -> pd.DataFrame:
     """Return the rows as a flat table: the ends of intervals in columns of their own."""
     rows = []
     for result in results:
-        row = {"by": result.by, "group": result.group, "images": result.images, "subjects": result.subjects}
+        row: dict[str, object] = {"by": result.by, "group": result.group}
+        row |= {"images": result.images, "subjects": result.subjects}
         row |= {f"images/{name}": count for name, count in result.class_counts.items()}
         for name, interval in result.metrics.items():
-            row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+            row |= interval.columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _divisions(runs: LabelledRuns) -> Iterator[Division]:
-    folds = [str(run.about.get("fold", place)) for place, run in enumerate(runs.runs)]
-    yield Division("fold", np.repeat(np.array(folds, dtype=object), runs.sizes), folds)
+def _divisions(runs: LabelledRuns) -> dict[str, pd.Series]:
+    """Return the subgroup of each test image by what divides them: categories that occur, in their order."""
     frame = pd.concat([test.frame for test in runs.tests], ignore_index=True)
-    yield _by_name("group", frame["group"])
-    yield _by_size(frame)
-    yield _by_name("kind", frame["kind"])
+    folds = [str(run.about.get("fold", number)) for number, run in enumerate(runs.runs)]
+    of_images = pd.Series(np.repeat(np.array(folds, dtype=object), runs.sizes))
+    return {
+        "fold": _in_order(of_images, folds),
+        "group": _in_order(frame["group"], sorted(frame["group"].dropna().unique())),
+        "size": _by_size(frame),
+        "kind": _in_order(frame["kind"], sorted(frame["kind"].dropna().unique())),
+    }
 
 
-def _by_name(by: str, facts: pd.Series) -> Division:
-    groups = facts.astype(object).where(facts.notna(), UNKNOWN).to_numpy()
-    return Division(by, groups, sorted(set(groups), key=lambda name: (name == UNKNOWN, name)))
+def _in_order(names: pd.Series, order: list[str]) -> pd.Series:
+    categories = pd.CategoricalDtype(list(dict.fromkeys([*order, UNKNOWN])))
+    return names.astype(object).fillna(UNKNOWN).astype(categories).cat.remove_unused_categories()
 
 
-def _by_size(frame: pd.DataFrame) -> Division:
+def _by_size(frame: pd.DataFrame) -> pd.Series:
     """Divide by the third in which each image's longer side is."""
-    sides = frame[["width", "height"]].apply(pd.to_numeric).max(axis=1, skipna=False).to_numpy(np.float64)
-    unknown = np.isnan(sides)
-    if unknown.all():
-        return Division("size", np.full(len(sides), UNKNOWN, dtype=object), [])
-    low, high = np.quantile(sides[~unknown], [1 / 3, 2 / 3], method="lower")
+    sides = frame[["width", "height"]].apply(pd.to_numeric).max(axis=1, skipna=False).astype(float)
+    if sides.isna().all():
+        return _in_order(sides.astype(object), [])
+    low, high = np.quantile(sides.dropna(), [1 / 3, 2 / 3], method="lower")
     names = [f"up to {low:.0f} px", f"{low + 1:.0f} to {high:.0f} px", f"over {high:.0f} px"]
     third = (sides > low).astype(int) + (sides > high)
-    groups = np.where(unknown, UNKNOWN, np.array(names, dtype=object)[third])
-    return Division("size", groups, [*names, UNKNOWN])
-
-
-def _evaluate(by: str, name: str, images: LabelledPredictions, settings: EvaluationConfig) -> SubgroupResult:
-    if by == "kind":
-        names = ONE_CLASS
-    elif images.positive_index is None:
-        names = MORE_CLASSES
-    else:
-        names = TWO_CLASSES
-    metrics = call_intervals(images, names, settings)
-    return SubgroupResult(by, name, len(images.labels), images.subjects, images.count_images(), metrics)
+    return _in_order(pd.Series(np.array(names, dtype=object)[third]).where(sides.notna()), names)

@@ -1,20 +1,21 @@
 """One model inside and outside: its figures on the set that it learned from beside those on another set."""
 
-from collections.abc import Mapping
-from math import hypot, isnan
+from math import hypot
 
 import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
-from evaluation.core.headings import heading
+from evaluation.core.formats import heading
+from evaluation.result import Estimate, EvaluationResult
 from evaluation.terminal import frame_table
 
 SHOWN = ("auc", "accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "sensitivity", "specificity")
-COLUMNS = ("metric", *(f"{side}{end}" for side in ("inside", "outside", "difference") for end in ("", "_low", "_high")))
+SIDES = ("inside", "outside", "difference")
+COLUMNS = ("metric", *(f"{side}{end}" for side in SIDES for end in ("", "_low", "_high")))
 
 
-def beside(inside: dict, outside: dict) -> pd.DataFrame:
+def beside(inside: EvaluationResult, outside: EvaluationResult) -> pd.DataFrame:
     """Compare the evaluations of one model on two data sets.
 
     The difference is outside minus inside. Where the two sets have no image in common, its interval is had from the two
@@ -30,30 +31,25 @@ def beside(inside: dict, outside: dict) -> pd.DataFrame:
         (``<metric>@threshold``) and of joint assignment (``<metric>_assigned``); the columns COLUMNS, NaN where a
         value or a limit is undefined.
     """
-    ours = _metrics(inside)
-    theirs = _metrics(outside)
-    shared = bool((outside["about"].get("external") or {}).get("in_own_test"))
     rows = []
-    for name in [name for name in ours if name in theirs]:
-        gap = difference(ours[name], theirs[name])
-        sides = (ours[name], theirs[name], gap | {"low": None, "high": None} if shared else gap)
-        rows.append((name, *(side[end] for side in sides for end in ("value", "low", "high"))))
+    for name, sides in _estimates(inside, outside).items():
+        row: dict[str, object] = {"metric": name}
+        for side, estimate in zip(SIDES, sides, strict=True):
+            row |= estimate.columns(side)
+        rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[1:], float))
 
 
-def difference(inside: Mapping[str, float | None], outside: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Return ``value``, ``low`` and ``high`` of outside minus inside; None where undefined."""
-    (one, one_low, one_high), (two, two_low, two_high) = (
-        [side[end] for end in ("value", "low", "high")] for side in (inside, outside)
-    )
-    if one is None or two is None:
-        return {"value": None, "low": None, "high": None}
-    gap = two - one
-    if None in (one_low, one_high, two_low, two_high):
-        return {"value": gap, "low": None, "high": None}
-    low = gap - hypot(two - two_low, one_high - one)
-    high = gap + hypot(two_high - two, one - one_low)
-    return {"value": gap, "low": low, "high": high}
+def difference(inside: Estimate, outside: Estimate) -> Estimate:
+    """Return outside minus inside; without ends where one of the two has none."""
+    if inside.value is None or outside.value is None:
+        return Estimate(None, None, None)
+    gap = outside.value - inside.value
+    if inside.low is None or inside.high is None or outside.low is None or outside.high is None:
+        return Estimate(gap, None, None)
+    low = gap - hypot(outside.value - outside.low, inside.high - inside.value)
+    high = gap + hypot(outside.high - outside.value, inside.value - inside.low)
+    return Estimate(gap, low, high)
 
 
 def is_compared(metric: str) -> bool:
@@ -62,39 +58,49 @@ def is_compared(metric: str) -> bool:
     return name in SHOWN and metric != "auc@threshold"  # no threshold moves the AUC
 
 
-def beside_table(inside: dict, outside: dict) -> Group:
+def beside_table(inside: EvaluationResult, outside: EvaluationResult) -> Group:
     """Draw ``beside`` for the terminal: the metrics that are compared most, and what they must not be taken for."""
-    frame = beside(inside, outside)
-    frame = frame[frame["metric"].map(is_compared)]
-    names = [name.replace("@", "\nat the ").replace("_assigned", "\njointly assigned") for name in frame["metric"]]
-    shown = pd.DataFrame({"test metric": names}, frame.index)
-    for side, title, sign in (("inside", "inside", ""), ("outside", "outside", ""), ("difference", "gap", "+")):
-        shown[title] = [_with_limits(*row, sign) for row in frame[[side, f"{side}_low", f"{side}_high"]].to_numpy()]
-    lines = [f"inside:  {heading(inside['about'])}", f"outside: {heading(outside['about'])}", _shares(inside, outside)]
-    return Group(frame_table(shown, "the set it learned from, and another"), *map(Text, lines))
+    rows = []
+    for name, sides in _estimates(inside, outside).items():
+        if is_compared(name):
+            title = name.replace("@", "\nat the ").replace("_assigned", "\njointly assigned")
+            rows.append((title, *sides))
+    frame = pd.DataFrame(rows, columns=["test metric", "inside", "outside", "gap"])
+    return Group(
+        frame_table(frame, "the set it learned from, and another", signed=["gap"]),
+        Text(f"inside:  {heading(inside.about)}"),
+        Text(f"outside: {heading(outside.about)}"),
+        Text(_shares(inside, outside)),
+    )
 
 
-def _metrics(result: dict) -> dict[str, dict]:
-    test = result["test"]
-    assignment = result.get("assignment") or {"metrics": {}}
-    at_threshold = {f"{name}@threshold": one for name, one in (test["metrics_at_threshold"] or {}).items()}
-    return {**test["metrics"], **at_threshold, **assignment["metrics"]}
+def _estimates(inside: EvaluationResult, outside: EvaluationResult) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
+    ours = _metrics(inside)
+    theirs = _metrics(outside)
+    shared = bool((outside.about.get("external") or {}).get("in_own_test"))
+    found = {}
+    for name in ours:
+        if name in theirs:
+            gap = difference(ours[name], theirs[name])
+            found[name] = (ours[name], theirs[name], Estimate(gap.value, None, None) if shared else gap)
+    return found
 
 
-def _with_limits(value: float, low: float, high: float, sign: str) -> str:
-    if isnan(value):
-        return "-"
-    return f"{value:{sign}.3f}" + ("" if isnan(low) or isnan(high) else f"\n{low:{sign}.3f} to {high:{sign}.3f}")
+def _metrics(result: EvaluationResult) -> dict[str, Estimate]:
+    metrics: dict[str, Estimate] = {**result.test.metrics}
+    for name, interval in (result.test.metrics_at_threshold or {}).items():
+        metrics[f"{name}@threshold"] = interval
+    return metrics | (result.assignment.metrics if result.assignment else {})
 
 
-def _shares(inside: dict, outside: dict) -> str:
+def _shares(inside: EvaluationResult, outside: EvaluationResult) -> str:
     """Say how the classes are mixed, which accuracy, precision and weighted F1 depend on."""
-    counts = [result["test"]["class_counts"] for result in (inside, outside)]
-    if not inside["positive_class"]:
-        present = [sum(count > 0 for count in one.values()) for one in counts]
-        return (
-            f"images: {sum(counts[0].values()):,} of {present[0]} classes, {sum(counts[1].values()):,} of {present[1]}"
-        )
-    name = inside["positive_class"]
-    shares = [f"{one[name] / max(sum(one.values()), 1):.0%} of {sum(one.values()):,}" for one in counts]
-    return f"{name}: {shares[0]} images inside, {shares[1]} outside; accuracy, precision and f1_weighted depend on it"
+    counts = pd.DataFrame([inside.test.class_counts, outside.test.class_counts])
+    totals = counts.sum(axis=1)
+    if not inside.positive_class:
+        present = (counts > 0).sum(axis=1)
+        return f"images: {totals[0]:,} of {present[0]} classes, {totals[1]:,} of {present[1]}"
+    name = inside.positive_class
+    shares = counts[name] / totals.clip(lower=1)
+    texts = [f"{share:.0%} of {total:,}" for share, total in zip(shares, totals, strict=True)]
+    return f"{name}: {texts[0]} images inside, {texts[1]} outside; accuracy, precision and f1_weighted depend on it"

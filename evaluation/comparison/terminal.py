@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.core.headings import heading
+from evaluation.comparison.pairwise import PairwiseComparison
+from evaluation.core.formats import heading
 from evaluation.core.warnings import leakage
+from evaluation.result import EvaluationResult, Interval
+from evaluation.terminal import frame_table, warning_lines
 from evaluation.uncertainty.calibration import MEASURED
 
 # Columns of the two tables on the screen; groups.csv has every metric that is not of one class.
@@ -19,153 +21,112 @@ OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")
 SHOWN_PAIRS = 30
 SHOWN_REASONS = 5
+CORRECTIONS = {
+    "holm": "Holm's correction",
+    "fdr_bh": "Benjamini and Hochberg's correction",
+    "none": "no correction",
+}
 
 
-def groups_frame(labels: Sequence[str], results: Sequence[dict]) -> pd.DataFrame:
+def groups_frame(labels: Sequence[str], results: Sequence[EvaluationResult]) -> pd.DataFrame:
     """Return a row per group: its metrics at 0.5, and calibration before and after (``_scaled``), with intervals."""
     rows = []
     for label, result in zip(labels, results, strict=True):
-        test = result["test"]
-        row = {"group": label, "run": heading(result["about"])}
-        row |= {name: test[name] for name in ("images", "subjects")}
+        row: dict[str, object] = {"group": label, "run": heading(result.about)}
+        row |= {"images": result.test.images, "subjects": result.test.subjects}
         for name, interval in measured(result).items():
-            row |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
+            row |= interval.columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def measured(result: dict) -> dict[str, dict]:
-    """Return the test metrics that are of no single class, and those of calibration, as fields of an ``Interval``."""
-    found = {name: one for name, one in result["test"]["metrics"].items() if "/" not in name}
-    calibration = result["calibration"] or {}
-    for key, suffix in (("before", ""), ("after", "_scaled")):
-        ends = (calibration.get(key) or {}).get("intervals", {})
-        found |= {f"{name}{suffix}": one for name, one in ends.items()}
-    return found
+def measured(result: EvaluationResult) -> dict[str, Interval]:
+    """Return the test metrics that are of no single class, and those of calibration before and after scaling."""
+    metrics = {name: interval for name, interval in result.test.metrics.items() if "/" not in name}
+    if result.calibration:
+        metrics |= result.calibration.before.intervals
+    if result.calibration and result.calibration.after:
+        metrics |= {f"{name}_scaled": interval for name, interval in result.calibration.after.intervals.items()}
+    return metrics
 
 
-def pairs_frame(matrix: dict) -> pd.DataFrame:
-    """Return a row per pair that ``matrix.compare_groups`` compared, and one with the reason for each left out."""
-    rows = []
-    for pair in matrix["pairs"]:
-        row = {name: pair[name] for name in ("first", "second", "images", "subjects")}
-        for name, one in pair["differences"].items():
-            row |= {name: one["value"], f"{name}_low": one["low"], f"{name}_high": one["high"]}
-        row |= {name: pair["mcnemar"][name] for name in ("only_first", "only_second", "p_value")}
-        rows.append(row | {"p_corrected": pair["p_corrected"], "correction": matrix["method"]})
-    for pair in matrix["left_out"]:
-        rows.append({"first": pair["first"], "second": pair["second"], "left_out": pair["reason"]})
+def pairs_frame(comparison: PairwiseComparison) -> pd.DataFrame:
+    """Return a row per pair that was compared, and one with the reason for each left out."""
+    rows: list[dict[str, object]] = []
+    for pair in comparison.pairs:
+        row: dict[str, object] = {"first": pair.first, "second": pair.second}
+        row |= {"images": pair.images, "subjects": pair.subjects}
+        for name, interval in pair.differences.items():
+            row |= interval.columns(name)
+        row |= vars(pair.mcnemar)
+        rows.append(row | {"p_corrected": pair.p_corrected, "correction": comparison.correction})
+    for left_out in comparison.left_out:
+        rows.append({"first": left_out.first, "second": left_out.second, "left_out": str(left_out.reason)})
     return pd.DataFrame(rows)
 
 
-def matrix_tables(labels: Sequence[str], results: Sequence[dict], matrix: dict) -> Group:
+def matrix_tables(labels: Sequence[str], results: Sequence[EvaluationResult], comparison: PairwiseComparison) -> Group:
     """Draw the groups, a row each with a number, and the pairs of these numbers.
 
     Args:
         labels: Of the groups.
         results: Each group's result.
-        matrix: What ``matrix.compare_groups`` returns.
+        comparison: Of all pairs of them.
     """
-    two = all(result["positive_class"] for result in results)
-    numbers = {label: str(place + 1) for place, label in enumerate(labels)}
-    first = _groups(labels, results, FIRST, labelled=True)
-    second = _groups(labels, results, (*(OF_TWO if two else OF_MORE), *MEASURED), labelled=False)
+    two = all(result.positive_class for result in results)
+    numbers = {label: str(number) for number, label in enumerate(labels, 1)}
+    first = pd.DataFrame({"": numbers.values(), "experiment": labels})
+    first["images"] = [f"{result.test.images:,}" for result in results]
+    second = first[[""]].copy()
+    metrics = [measured(result) for result in results]
+    for name in FIRST:
+        first[name] = [of_group.get(name) for of_group in metrics]
+    for name in (*(OF_TWO if two else OF_MORE), *MEASURED):
+        second[name.upper() if name in ("ece", "nll") else name] = [of_group.get(name) for of_group in metrics]
+    bins = [result.calibration.bins for result in results if result.calibration]
+    calibration = f"ECE in {bins[0]} equally wide bins" if bins else "no calibration"
+    confidence = f"{100 * comparison.confidence:.4g} % interval"
+    leaks: dict[str, list[str]] = {}
+    for number, result in enumerate(results, 1):
+        for warning in leakage(result.about):
+            leaks.setdefault(str(warning), []).append(str(number))
     return Group(
-        first,
-        second,
-        Text(f"{_confidence(matrix)} below each value; predictions at 0.5 or the likeliest class; {_binning(results)}"),
-        *_pairs(matrix, numbers),
-        *(Text(f"! {line}", style="yellow") for line in _leaks(results) + matrix["warnings"]),
+        frame_table(first, between="-"),
+        frame_table(second, between="-"),
+        Text(f"{confidence} below each value; predictions at 0.5 or the likeliest class; {calibration}"),
+        *_pairs(comparison, numbers, confidence),
+        *_reasons(comparison, numbers),
+        *warning_lines([f"{', '.join(groups)}: {line}" for line, groups in leaks.items()]),
+        *warning_lines(comparison.warnings),
     )
 
 
-def _leaks(results: Sequence[dict]) -> list[str]:
-    """Leaks between the parts of a split, and the groups that have them."""
-    found: dict[str, list[str]] = {}
-    for place, result in enumerate(results):
-        for line in leakage(result["about"]):
-            found.setdefault(line, []).append(str(place + 1))
-    return [f"{', '.join(places)}: {line}" for line, places in found.items()]
-
-
-def _groups(labels: Sequence[str], results: Sequence[dict], names: Sequence[str], labelled: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", justify="right")
-    if labelled:
-        table.add_column("experiment", overflow="fold")
-        table.add_column("images", justify="right", no_wrap=True)
-    for name in names:
-        table.add_column(name.upper() if name in ("ece", "nll") else name, justify="right", no_wrap=True)
-    for place, (label, result) in enumerate(zip(labels, results, strict=True)):
-        found = measured(result)
-        if labelled:
-            cells = [label, f"{result['test']['images']:,}"]
-        else:
-            cells = []
-        cells += [_value(found.get(name), "-") for name in names]
-        table.add_row(*map(Text, [str(place + 1), *cells]))
-    return table
-
-
-def _pairs(matrix: dict, numbers: dict[str, str]) -> list[Table | Text]:
-    """The pairs with the smallest p-values first, and those that cannot be compared, by the reason."""
-    if matrix["pairs"]:
-        found = [_pair_table(matrix, numbers), *map(Text, _notes(matrix))]
-    else:
-        found = []
-    reasons: dict[str, list[str]] = {}
-    for pair in matrix["left_out"]:
-        reasons.setdefault(pair["reason"], []).append(_pair(pair, numbers))
-    lines = [f"left out {', '.join(pairs)}: {reason}" for reason, pairs in reasons.items()]
-    lines[SHOWN_REASONS:] = [f"and {len(lines) - SHOWN_REASONS} more reasons"] * (len(lines) > SHOWN_REASONS)
-    return found + [Text(line, style="yellow") for line in lines]
-
-
-def _pair_table(matrix: dict, numbers: dict[str, str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("pair", "images", *DIFFERENCES, "McNemar p", "corrected"):
-        table.add_column(name, justify="right", no_wrap=True)
-    ordered = sorted(matrix["pairs"], key=lambda pair: pair["mcnemar"]["p_value"])
-    for pair in ordered[:SHOWN_PAIRS]:
-        differences = [_value(pair["differences"][name], " to ", "+") for name in DIFFERENCES]
-        p_values = [f"{one:.3g}" for one in (pair["mcnemar"]["p_value"], pair["p_corrected"])]
-        table.add_row(*map(Text, [_pair(pair, numbers), f"{pair['images']:,}", *differences, *p_values]))
-    return table
-
-
-def _notes(matrix: dict) -> list[str]:
-    names = {"holm": "Holm's correction", "fdr_bh": "Benjamini and Hochberg's correction", "none": "no correction"}
-    many = len(matrix["pairs"])
+def _pairs(comparison: PairwiseComparison, numbers: dict[str, str], confidence: str) -> list[Table | Text]:
+    """The pairs with the smallest p-values first."""
+    if not comparison.pairs:
+        return []
+    rows = []
+    for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value)[:SHOWN_PAIRS]:
+        differences = [pair.differences[name] for name in DIFFERENCES]
+        p_values = (f"{pair.mcnemar.p_value:.3g}", f"{pair.p_corrected:.3g}")
+        rows.append((f"{numbers[pair.first]} - {numbers[pair.second]}", f"{pair.images:,}", *differences, *p_values))
+    frame = pd.DataFrame(rows, columns=["pair", "images", *DIFFERENCES, "McNemar p", "corrected"])
+    many = len(comparison.pairs)
     lines = [
-        f"difference = first - second on the same images, {_confidence(matrix)} below it, not corrected; McNemar's "
-        f"exact test takes images for independent; {names[matrix['method']]} for {many} pair{'s' * (many > 1)}"
+        f"difference = first - second on the same images, {confidence} below it, not corrected; McNemar's exact test "
+        f"takes images for independent; {CORRECTIONS[comparison.correction]} for {many} pair{'s' * (many > 1)}"
     ]
     if many > SHOWN_PAIRS:
         lines.append(f"the {SHOWN_PAIRS} pairs with the smallest p of {many}; --output writes all")
-    return lines
+    return [frame_table(frame, signed=DIFFERENCES), *map(Text, lines)]
 
 
-def _pair(pair: dict, numbers: dict[str, str]) -> str:
-    return f"{numbers[pair['first']]} - {numbers[pair['second']]}"
-
-
-def _binning(results: Sequence[dict]) -> str:
-    bins = [result["calibration"]["bins"] for result in results if result["calibration"]]
-    if bins:
-        return f"ECE in {bins[0]} equally wide bins"
-    return "no calibration"
-
-
-def _confidence(matrix: dict) -> str:
-    return f"{100 * matrix['settings']['confidence']:.4g} % interval"
-
-
-def _value(interval: dict | None, between: str, sign: str = "") -> str:
-    """A value, and below it its interval."""
-    if interval is None or interval["value"] is None:
-        return "-"
-    if interval["low"] is None:
-        ends = ""
-    else:
-        ends = f"{interval['low']:{sign}.3f}{between}{interval['high']:{sign}.3f}"
-    return f"{interval['value']:{sign}.3f}\n{ends}"
+def _reasons(comparison: PairwiseComparison, numbers: dict[str, str]) -> list[Text]:
+    """The pairs that cannot be compared, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for pair in comparison.left_out:
+        reasons.setdefault(str(pair.reason), []).append(f"{numbers[pair.first]} - {numbers[pair.second]}")
+    lines = [f"left out {', '.join(pairs)}: {reason}" for reason, pairs in reasons.items()]
+    if len(lines) > SHOWN_REASONS:
+        lines[SHOWN_REASONS:] = [f"and {len(lines) - SHOWN_REASONS} more reasons"]
+    return [Text(line, style="yellow") for line in lines]

@@ -1,6 +1,7 @@
 """The labelled images of one part as arrays, and which of them belong together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -45,9 +46,20 @@ class LabelledPredictions:
     @property
     def subjects(self) -> int | None:
         """The number of subjects, None where none is known."""
+        return self.cluster_count if self.by_subject else None
+
+    @property
+    def unit(self) -> str:
+        """What the clusters are: "subjects", "cells" or "images"."""
         if self.by_subject:
-            return self.cluster_count
-        return None
+            return "subjects"
+        return "cells" if self.by_cell else "images"
+
+    def subset(self, rows: np.ndarray | slice) -> "LabelledPredictions":
+        """Return some of the images (a mask of shape (N,), or a slice), with their clusters numbered anew."""
+        clusters = np.unique(self.clusters[rows], return_inverse=True)[1].astype(np.int64)
+        labels = self.labels[rows]
+        return replace(self, labels=labels, probabilities=self.probabilities[rows], clusters=clusters, unlabelled=0)
 
     def count_images(self) -> dict[str, int]:
         """Return the number of images of each class."""
@@ -75,36 +87,27 @@ def score(predictions: Predictions) -> LabelledPredictions:
             f"{broken.sum()} images, {first} first, have a probability that is not a number: the training diverged, "
             "lower the learning rate"
         )
-    known = predictions.labels >= 0
-    subjects = predictions.frame["subject"][known]
-    cells = predictions.frame["cell"][known]
+    labelled = predictions.labels >= 0
+    rows = predictions.frame[labelled]
+    subjects = rows["subject"].astype("object")
+    cells = rows["cell"].astype("object")
+    # The prefixes keep a subject from meeting an image that happens to be called the same.
+    clusters = ("image " + rows["image_id"].astype("object")).mask(cells.notna(), "cell " + cells)
+    clusters = clusters.mask(subjects.notna(), "subject " + subjects)
     return LabelledPredictions(
-        labels=predictions.labels[known],
-        probabilities=probabilities[known],
+        labels=predictions.labels[labelled],
+        probabilities=probabilities[labelled],
         classes=predictions.classes,
         positive_index=predictions.positive_index,
-        clusters=_clusters(subjects, cells, predictions.frame["image_id"][known]),
+        clusters=pd.factorize(clusters)[0].astype(np.int64),
         by_subject=bool(subjects.notna().any()),
-        unlabelled=int((~known).sum()),
+        unlabelled=int((~labelled).sum()),
         by_cell=bool(subjects.isna().all() and cells.notna().any()),
     )
 
 
-def _clusters(subjects: pd.Series, cells: pd.Series, image_ids: pd.Series) -> np.ndarray:
-    # The prefixes keep a subject from meeting an image that happens to be called the same.
-    names = ("cell " + cells.astype("object")).where(cells.notna(), "image " + image_ids.astype("object"))
-    names = ("subject " + subjects.astype("object")).where(subjects.notna(), names)
-    return pd.factorize(names)[0].astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """Calls, and how sure each is.
-
-    Attributes:
-        called: Class indices, int64, shape (N,).
-        values: The larger the surer, float64, shape (N,); equal ones are ties.
-    """
+class Confidence(NamedTuple):
+    """Predicted classes, int64, shape (N,), and how sure each is: float64, shape (N,), the larger the surer."""
 
     called: np.ndarray
     values: np.ndarray
@@ -132,56 +135,55 @@ class Cases:
     @property
     def mean_probabilities(self) -> np.ndarray:
         """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
-        return self.frame[[SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]].to_numpy(np.float64)
+        columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
+        return np.asarray(self.frame[columns].to_numpy(np.float64))
 
     @property
     def votes(self) -> Confidence:
-        """What most passes call, and the share of them that does (0 to 1); only where ``sampled``."""
+        """What most passes predict, and the share of them that does (0 to 1); only where ``sampled``."""
         return self._of_majority("votes")
 
     @property
     def joint(self) -> Confidence:
-        """What most passes call, and share times their mean probability (0 to 1); only where ``sampled``."""
+        """What most passes predict, and share times their mean probability (0 to 1); only where ``sampled``."""
         return self._of_majority("confidence")
 
     @property
     def plain(self) -> Confidence:
-        """What the probabilities without sampling call (at 0.5), and the largest of them."""
-        probabilities = self.scored.probabilities
-        return Confidence(call(probabilities, self.scored.positive_index), probabilities.max(axis=1))
+        """What the probabilities without sampling predict (at 0.5), and the largest of them."""
+        return self._of_probabilities(self.scored.probabilities)
 
     @property
     def best(self) -> Confidence:
         """The joint confidence where there is one, else the plain probability."""
-        if self.sampled:
-            return self.joint
-        return self.plain
+        return self.joint if self.sampled else self.plain
 
     def confidences(self) -> dict[str, Confidence]:
         """Return every confidence at hand under its name: ``probability``, and those of sampling."""
         if not self.sampled:
             return {"probability": self.plain}
-        means = self.mean_probabilities
-        agreed = self.frame[SAMPLED_PREFIX + "mutual_information"].to_numpy(np.float64)
+        information = self._of_majority("mutual_information")
         return {
             "probability": self.plain,
             "votes": self.votes,
-            "mean_probability": Confidence(call(means, self.scored.positive_index), means.max(axis=1)),
+            "mean_probability": self._of_probabilities(self.mean_probabilities),
             "joint": self.joint,
-            "mutual_information": Confidence(self.votes.called, -agreed),
+            "mutual_information": Confidence(information.called, -information.values),
         }
 
+    def _of_probabilities(self, probabilities: np.ndarray) -> Confidence:
+        return Confidence(call(probabilities, self.scored.positive_index), probabilities.max(axis=1))
+
     def _of_majority(self, column: str) -> Confidence:
-        index = {name: place for place, name in enumerate(self.scored.classes)}
-        called = self.frame[SAMPLED_PREFIX + "label"].map(index).to_numpy(np.int64)
-        return Confidence(called, self.frame[SAMPLED_PREFIX + column].to_numpy(np.float64))
+        predicted = pd.Index(self.scored.classes).get_indexer(self.frame[SAMPLED_PREFIX + "label"])
+        return Confidence(predicted.astype(np.int64), self.frame[SAMPLED_PREFIX + column].to_numpy(np.float64))
 
 
 def cases(predictions: Predictions) -> Cases:
     """Take the labelled rows of ``predictions`` (all parts that it holds).
 
     Raises:
-        UserError: See ``scored.score``.
+        UserError: See ``score``.
     """
     frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
     return Cases(score(predictions), frame, predictions.sampled)

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from common.files import atomic_path
-from evaluation.core.headings import heading
+from evaluation.core.formats import heading
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.result import EvaluationResult, Interval, Matrix
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
-from evaluation.comparison.paired import mcnemar, paired_difference
+from evaluation.comparison.paired import mcnemar, paired, paired_difference
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.ensembles.methods import Combiner
 from evaluation.intervals.bootstrap import intervals
@@ -102,7 +102,7 @@ def _measure(candidate: Candidate, reference: Candidate, fold: str, settings: Ev
     if candidate.label != reference.label:
         baseline = pool(list(reference.runs))
         difference = paired_difference(tested, baseline, METRICS, settings)
-        p_value = mcnemar(tested, baseline)["p_value"]
+        p_value = mcnemar(*paired(tested, baseline)).p_value
     parts = {"validation": intervals(validation, settings), "nested": nested, "test": intervals(test, settings)}
     rows = []
     for metric in METRICS:

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torchvision.utils import make_grid
 
-from evaluation.core.markdown import interval
+from evaluation.core.formats import interval
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.error_analysis.examples import DPI
 from evaluation.explain.smoothness import MEASURES, mean_smoothness, smoothness, standardised

@@ -15,7 +15,7 @@ from rich.text import Text
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
-from evaluation.core.markdown import interval
+from evaluation.core.formats import interval
 from evaluation.intervals.methods import ends
 from evaluation.terminal import frame_table
 

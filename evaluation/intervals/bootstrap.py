@@ -4,20 +4,17 @@ Images of one subject are alike, so that they count less than as many of differe
 Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 """
 
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 
 import numpy as np
-from scipy import stats
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
 from evaluation.intervals.methods import ROUNDING, SHARE, Bounds, Ends, ends, t_on_scale
-from evaluation.metrics.classification import Threshold, evaluate, metric_bounds, metric_of
-from evaluation.metrics.resampled import Statistic, WeightedMetrics
+from evaluation.metrics.classification import Threshold, metric_of
+from evaluation.metrics.resampled import CostlyStatistic, Statistic, WeightedMetrics, defined
 from evaluation.result import Interval
 
 # Images times resamples in one batch: about 16 MB for each array of weights.
@@ -26,33 +23,33 @@ BATCH_ELEMENTS = 2_000_000
 CELL_SHARES = ("cells_right", "abnormal_recovered", "normal_alarmed")
 
 
-@dataclass(frozen=True)
 class Resamples:
-    """M statistics of all images, without each cluster, and of resamples, which are drawn where they are needed.
+    """M statistics of all images, without each of C clusters, and of R resamples, computed where they are needed.
 
-    Attributes:
+    Args:
         statistic: Of counts of clusters.
         scored: The images.
-        settings: Number of resamples and seed.
+        settings: Number of resamples and seed: the same seed draws the same subjects.
     """
 
-    statistic: Statistic
-    scored: LabelledPredictions
-    settings: EvaluationConfig
+    def __init__(self, statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> None:
+        self.statistic = statistic
+        self.scored = scored
+        self.settings = settings
 
     @cached_property
     def point(self) -> np.ndarray:
-        """Of all images, float64, shape (M,)."""
+        """Of all images, float64, shape (M,); NaN where undefined."""
         return self.statistic(np.ones((1, self.scored.cluster_count)))[:, 0]
 
     @cached_property
     def left_out(self) -> np.ndarray:
-        """Without each of C clusters, float64, shape (M, C)."""
+        """Without each cluster, float64, shape (M, C)."""
         return self._one_by_one(self.statistic, without=True)
 
     @cached_property
     def drawn(self) -> np.ndarray:
-        """Of R resamples of clusters, float64, shape (M, R); NaN where undefined."""
+        """Of resamples of clusters, float64, shape (M, R)."""
         return self._resample(self.statistic)
 
     @cached_property
@@ -60,41 +57,36 @@ class Resamples:
         """On how many resamples each statistic is undefined, int64, shape (M,)."""
         if self.scored.cluster_count <= self.settings.resamples and self._defined_alone.all():
             return np.zeros(len(self.point), dtype=np.int64)
-        if "drawn" in vars(self) or not hasattr(self.statistic, "defined"):
-            return np.isnan(self.drawn).sum(axis=1)
-        return (self._resample(lambda counts: self.statistic.defined(counts).astype(np.float64)) == 0).sum(axis=1)
+        if "drawn" in vars(self) or not isinstance(self.statistic, CostlyStatistic):
+            return np.asarray(np.isnan(self.drawn).sum(axis=1))
+        return np.asarray((~self._resample(self.statistic.defined)).sum(axis=1))
 
     @cached_property
     def settled(self) -> np.ndarray:
         """Which statistics are 0 or 1 on all images and, where defined, without any one cluster, bool, shape (M,)."""
         values = np.column_stack([self.point, self.left_out])
-        settled = np.zeros(len(values), dtype=bool)
-        for end in SHARE:
-            with np.errstate(invalid="ignore"):
-                settled |= ((np.abs(values - end) <= ROUNDING) | np.isnan(values)).all(axis=1)
-        return settled & ~np.isnan(self.point)
+        at_low, at_high = (np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE)
+        return np.asarray((at_low.all(axis=1) | at_high.all(axis=1)) & ~np.isnan(self.point))
 
     @cached_property
     def alone(self) -> np.ndarray:
         """On how many clusters alone each statistic is defined, int64, shape (M,)."""
-        return self._defined_alone.sum(axis=1)
+        return np.asarray(self._defined_alone.sum(axis=1))
 
     @cached_property
     def _defined_alone(self) -> np.ndarray:
-        if hasattr(self.statistic, "defined"):
-            return self._one_by_one(self.statistic.defined, without=False)
-        return ~np.isnan(self._one_by_one(self.statistic, without=False))
+        return self._one_by_one(partial(defined, self.statistic), without=False)
 
-    @property
-    def _batch(self) -> int:
-        return max(1, BATCH_ELEMENTS // len(self.scored.labels))
+    def _batches(self, total: int) -> Iterator[np.ndarray]:
+        size = max(1, BATCH_ELEMENTS // len(self.scored.labels))
+        for start in range(0, total, size):
+            yield np.arange(start, min(start + size, total))
 
     def _one_by_one(self, statistic: Callable[[np.ndarray], np.ndarray], without: bool) -> np.ndarray:
         """Return the statistic without each cluster in turn, or of each alone, shape (M, C)."""
         clusters = self.scored.cluster_count
         values = []
-        for start in range(0, clusters, self._batch):
-            rows = np.arange(start, min(start + self._batch, clusters))
+        for rows in self._batches(clusters):
             counts = np.full((len(rows), clusters), float(without))
             counts[np.arange(len(rows)), rows] = not without
             values.append(statistic(counts))
@@ -103,67 +95,68 @@ class Resamples:
     def _resample(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return the statistic of resamples, shape (M, R)."""
         clusters = self.scored.cluster_count
+        rng = np.random.default_rng(self.settings.seed)
+        values = []
+        for rows in self._batches(self.settings.resamples):
+            drawn = rng.integers(clusters, size=(len(rows), clusters))
+            # How often each cluster was drawn.
+            cells = drawn + clusters * np.arange(len(rows))[:, None]
+            counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
+            values.append(statistic(counts))
+        return np.concatenate(values, axis=1)
 
-        def of_drawn(drawn: np.ndarray, axis: int) -> np.ndarray:
-            return statistic(_count(drawn, clusters))
 
-        with warnings.catch_warnings():
-            # scipy warns where a metric is undefined on a resample; that is counted.
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            return stats.bootstrap(
-                (np.arange(clusters),),
-                of_drawn,
-                n_resamples=self.settings.resamples,
-                batch=self._batch,
-                method="percentile",
-                vectorized=True,
-                rng=np.random.default_rng(self.settings.seed),
-            ).bootstrap_distribution
+class Differences(Resamples):
+    """Resamples of the differences between statistics of the same clusters, whose own resamples are reused."""
+
+    def __init__(self, first: Resamples, second: Resamples) -> None:
+        super().__init__(
+            lambda counts: first.statistic(counts) - second.statistic(counts), first.scored, first.settings
+        )
+        self._first = first
+        self._second = second
+
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """Without each cluster, float64, shape (M, C)."""
+        return np.asarray(self._first.left_out - self._second.left_out)
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """Of resamples of clusters, float64, shape (M, R)."""
+        return np.asarray(self._first.drawn - self._second.drawn)
+
+    @cached_property
+    def undefined(self) -> np.ndarray:
+        """On how many resamples each difference is undefined, int64, shape (M,)."""
+        return np.asarray(np.isnan(self.drawn).sum(axis=1))
 
 
 def intervals(
-    scored: LabelledPredictions, settings: EvaluationConfig, threshold: Threshold = 0.5
+    scored: LabelledPredictions,
+    settings: EvaluationConfig,
+    threshold: Threshold = 0.5,
+    names: tuple[str, ...] | None = None,
 ) -> dict[str, Interval]:
-    """Compute every metric with its interval.
+    """Compute metrics with their intervals.
 
     Args:
         scored: The images.
-        settings: Method of the interval, number of resamples, confidence, seed: the same seed draws the same subjects.
-        threshold: See ``metrics.classification.call``.
-
-    Returns:
-        Intervals under the keys of ``metric_names``.
-    """
-    values = evaluate(scored.labels, scored.probabilities, scored.classes, scored.positive_index, threshold)
-    bounds = {name: metric_bounds(name) for name in values}
-    return bootstrap(values, WeightedMetrics(scored, threshold), scored, settings, bounds)
-
-
-def bootstrap(
-    values: dict[str, float | None],
-    statistic: Statistic,
-    scored: LabelledPredictions,
-    settings: EvaluationConfig,
-    bounds: Bounds | Mapping[str, Bounds] | None = None,
-) -> dict[str, Interval]:
-    """Put intervals around values.
-
-    Args:
-        values: M statistics of all images; None where undefined.
-        statistic: The same statistics, in the same order, for counts of clusters.
-        scored: Whose clusters are left out or drawn; with fewer than two there is no interval.
         settings: Method of the interval, number of resamples, confidence, seed.
-        bounds: Between which all of them are, or each: such as ``methods.SHARE``, DIFFERENCE or POSITIVE. ``logit_t``
-            needs them; without them ``expanded_bca`` takes its place.
+        threshold: See ``metrics.classification.call``.
+        names: Of ``metric_names``, those of scores cost most; None: all of them.
 
     Returns:
-        Intervals under the names of ``values``. With ``logit_t``, shares that are 0 or 1 with and without every subject
-        have an exact end, see ``exact_end``, and those of images that stand for themselves ``binomial_ends``.
+        Intervals under the names; the value is None where a metric is undefined.
     """
-    clusters = scored.cluster_count
-    if clusters < 2:
-        return {name: Interval(value, None, None, None, 0, 0, clusters) for name, value in values.items()}
-    return of_resamples(values, Resamples(statistic, scored, settings), settings, bounds)
+    statistic = WeightedMetrics(scored, threshold, names)
+    return around(statistic, statistic.names, scored, settings, metric_bounds(statistic.names))
+
+
+def metric_bounds(names: tuple[str, ...]) -> dict[str, Bounds]:
+    """Return between which values registered metrics are; SHARE for others."""
+    metrics = {name: metric_of(name) for name in names}
+    return {name: SHARE if metric is None else metric.bounds for name, metric in metrics.items()}
 
 
 def around(
@@ -173,120 +166,89 @@ def around(
     settings: EvaluationConfig,
     bounds: Bounds | Mapping[str, Bounds] | None = None,
 ) -> dict[str, Interval]:
-    """Put intervals around what a statistic is on all images; see ``bootstrap``."""
-    point = Resamples(statistic, scored, settings).point
-    values = {name: None if np.isnan(value) else float(value) for name, value in zip(names, point, strict=True)}
-    return bootstrap(values, statistic, scored, settings, bounds)
+    """Put intervals around what a statistic is on all images.
+
+    Args:
+        statistic: Of counts of clusters.
+        names: Of its M values.
+        scored: Whose clusters are left out or drawn; with fewer than two there is no interval.
+        settings: Method of the interval, number of resamples, confidence, seed.
+        bounds: Between which all values are, or each: such as ``methods.SHARE``, DIFFERENCE or POSITIVE. ``logit_t``
+            needs them; without them ``expanded_bca`` takes its place.
+
+    Returns:
+        Intervals under ``names``, of value None where undefined. With ``logit_t``, shares that are 0 or 1 with and
+        without every subject have an exact end, and those of images that stand for themselves a binomial interval.
+    """
+    return of_resamples(names, Resamples(statistic, scored, settings), settings, bounds)
 
 
 def of_resamples(
-    values: dict[str, float | None],
+    names: tuple[str, ...],
     resamples: Resamples,
     settings: EvaluationConfig,
     bounds: Bounds | Mapping[str, Bounds] | None = None,
 ) -> dict[str, Interval]:
-    """Put intervals around values of which there are resamples; see ``bootstrap``."""
-    intervals = {}
-    for row, (name, value) in enumerate(values.items()):
+    """Put intervals around statistics of which there are resamples; see ``around``."""
+    clusters = resamples.scored.cluster_count
+    found = {}
+    for row, name in enumerate(names):
+        value = float(resamples.point[row]) if clusters else np.nan
+        value_or_none = None if np.isnan(value) else value
+        if clusters < 2:
+            found[name] = Interval(value_or_none, None, None, None, 0, 0, clusters)
+            continue
         of_name = bounds[name] if isinstance(bounds, Mapping) else bounds
-        low, high, method = _ends(row, name, value, resamples, settings, of_name)
+        low, high, method = _ends(row, name, resamples, settings, of_name)
         undefined = int(resamples.undefined[row])
-        clusters = resamples.scored.cluster_count
-        intervals[name] = Interval(value, low, high, method, settings.resamples, undefined, clusters)
-    return intervals
+        found[name] = Interval(value_or_none, low, high, method, settings.resamples, undefined, clusters)
+    return found
 
 
-def _ends(
-    row: int,
-    name: str,
-    value: float | None,
-    resamples: Resamples,
-    settings: EvaluationConfig,
-    bounds: Bounds | None,
-) -> Ends:
+def _ends(row: int, name: str, resamples: Resamples, settings: EvaluationConfig, bounds: Bounds | None) -> Ends:
     """Return low, high and method; the resamples are drawn only where a method needs them."""
-    if settings.interval == "logit_t" and value is not None:
-        interval = None
-        if bounds == SHARE and resamples.settled[row]:
-            interval = exact_end(name, value, int(resamples.alone[row]), resamples.scored, settings)
-        if interval is None and bounds == SHARE and _single(resamples.scored):
-            interval = binomial_ends(name, value, int(resamples.alone[row]), settings.confidence)
+    point = resamples.point[row]
+    if np.isnan(point):
+        return None, None, None
+    method = settings.interval
+    if method == "logit_t":
+        interval = _exact_ends(row, name, resamples, settings.confidence) if bounds == SHARE else None
         if interval is None and settings.resamples - resamples.undefined[row] > 1:
-            interval = t_on_scale(resamples.point[row], resamples.left_out[row], settings.confidence, bounds)
+            interval = t_on_scale(point, resamples.left_out[row], settings.confidence, bounds)
         if interval is not None:
             return interval
-    if np.isnan(resamples.point[row]):
-        return None, None, None
-    point, left_out, drawn = resamples.point[row], resamples.left_out[row], resamples.drawn[row]
-    return ends(point, left_out, drawn, settings.confidence, settings.interval, bounds)
+        method = "expanded_bca"
+    return ends(point, resamples.left_out[row], resamples.drawn[row], settings.confidence, method)
 
 
-def exact_end(
-    name: str, value: float, alone: int, scored: LabelledPredictions, settings: EvaluationConfig
-) -> Ends | None:
-    """Return the interval of a metric of 0 or 1 that no subject changes: no resample says how far it may be off.
+def _exact_ends(row: int, name: str, resamples: Resamples, confidence: float) -> Ends | None:
+    """Return the interval of Clopper and Pearson where one holds; else None.
 
-    Where a share p of images is called rightly, all images of n subjects are with probability p ** n at most, however
-    alike those of one subject are: the bound of Clopper and Pearson for n of n. A share counts the subjects that have
-    such images. What compares classes (AUC) counts those of the rarest class: n pairs of subjects, none of them in two
-    pairs, are in order with probability AUC ** n at most.
+    "exact": of a metric of 0 or 1 that no subject changes no resample says how far it may be off. Where a share p of
+    images is predicted right, all images of n subjects are with probability p ** n at most, however alike those of one
+    subject are: the bound for n of n. A share counts the subjects that have such images. What compares classes (AUC)
+    counts those of the rarest class: n pairs of subjects, none of them in two pairs, are in order with probability
+    AUC ** n at most. A metric that is no share has no interval at 0.
 
-    Args:
-        name: Of the metric.
-        value: 0 or 1 (within rounding).
-        alone: On how many clusters alone it is defined.
-        scored: The images.
-        settings: For the confidence.
-
-    Returns:
-        low, high and "exact"; None for 0 where the metric is not a share.
+    "binomial": the distribution of a share of images that all stand for themselves is known.
     """
-    is_share = _is_share(name)
-    rarest = min(count for count in scored.count_clusters().values() if count)
-    if is_share:
-        number = alone
-    else:
-        number = min(alone or rarest, rarest)
-    if not number or (value < 0.5 and not is_share):
-        return None
-    found = share(number if value > 0.5 else 0, number, settings.confidence)
-    return found.low, found.high, "exact"
-
-
-def binomial_ends(name: str, value: float | None, images: int, confidence: float) -> Ends | None:
-    """Return the interval of a share of images that all stand for themselves: its distribution is known.
-
-    Args:
-        name: Of the metric.
-        value: 0 to 1.
-        images: Of how many it is the share.
-        confidence: 0 to 1.
-
-    Returns:
-        low, high (Clopper and Pearson) and "binomial"; None where the metric is not a share of so many images.
-    """
-    if not images or value is None or not _is_share(name):
-        return None
-    hits = round(value * images)
-    if abs(value * images - hits) > ROUNDING * images:
-        return None
-    found = share(hits, images, confidence)
-    return found.low, found.high, "binomial"
-
-
-def _is_share(name: str) -> bool:
-    name = name.partition("/")[0].removesuffix("_assigned")
-    metric = metric_of(name)
-    return name in CELL_SHARES or (metric is not None and metric.is_share)
-
-
-def _single(scored: LabelledPredictions) -> bool:
-    """Whether every image is a cluster of its own."""
-    return scored.cluster_count == len(scored.labels)
-
-
-def _count(drawn: np.ndarray, clusters: int) -> np.ndarray:
-    """Count how often each cluster was drawn: (B, clusters) from indices (B, clusters) or (clusters,)."""
-    drawn = np.atleast_2d(drawn)
-    offset = clusters * np.arange(len(drawn))[:, None]
-    return np.bincount((drawn + offset).ravel(), minlength=len(drawn) * clusters).reshape(-1, clusters)
+    scored = resamples.scored
+    value = resamples.point[row]
+    number = int(resamples.alone[row])
+    plain_name = name.partition("/")[0].removesuffix("_assigned")
+    metric = metric_of(plain_name)
+    is_share = plain_name in CELL_SHARES or (metric is not None and metric.is_share)
+    images = number
+    if resamples.settled[row]:
+        if not is_share:
+            rarest = min(count for count in scored.count_clusters().values() if count)
+            number = min(number or rarest, rarest)
+        if number and (value > 0.5 or is_share):
+            exact = share(number if value > 0.5 else 0, number, confidence)
+            return exact.low, exact.high, "exact"
+    if is_share and images and scored.cluster_count == len(scored.labels):
+        hits = round(value * images)
+        if abs(value * images - hits) <= ROUNDING * images:
+            binomial = share(hits, images, confidence)
+            return binomial.low, binomial.high, "binomial"
+    return None

@@ -5,15 +5,14 @@ can differ. The mean's interval comes from the same draws of subjects over all f
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import around
-from evaluation.metrics.classification import Threshold, metric_bounds, metric_names
-from evaluation.metrics.resampled import Statistic, WeightedMetrics
+from evaluation.intervals.bootstrap import around, metric_bounds
+from evaluation.metrics.classification import Threshold, metric_names
+from evaluation.metrics.resampled import Statistic, WeightedMetrics, defined
 from evaluation.result import Interval
 
 
@@ -25,26 +24,25 @@ def fold_mean_intervals(
     Args:
         pooled: The labelled test images of all folds, fold after fold.
         sizes: How many of them each fold has.
-        thresholds: Each fold's own; see ``metrics.call``.
+        thresholds: Each fold's own; see ``metrics.classification.call``.
         settings: Number of resamples, confidence, seed.
 
     Returns:
-        Intervals under the keys of ``metrics.metric_names``; the value is None where a fold's is undefined.
+        Intervals under the keys of ``metric_names``; the value is None where a fold's is undefined.
     """
-    statistic = weighted_over_folds(pooled, sizes, thresholds)
     names = metric_names(pooled.classes)
-    return around(statistic, names, pooled, settings, {name: metric_bounds(name) for name in names})
+    return around(weighted_over_folds(pooled, sizes, thresholds, names), names, pooled, settings, metric_bounds(names))
 
 
 def weighted_over_folds(
-    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold]
+    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], names: tuple[str, ...]
 ) -> "MeanOverFolds":
-    """Return the statistic of ``fold_mean_intervals``, with the metrics of ``metrics.metric_names``."""
+    """Return the statistic of ``fold_mean_intervals``, with the metrics ``names``."""
 
     def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> WeightedMetrics:
-        return WeightedMetrics(fold, thresholds[number])
+        return WeightedMetrics(fold, thresholds[number], names)
 
-    return MeanOverFolds(pooled, sizes, len(metric_names(pooled.classes)), of_fold)
+    return MeanOverFolds(pooled, sizes, len(names), of_fold)
 
 
 class MeanOverFolds:
@@ -69,27 +67,20 @@ class MeanOverFolds:
         self._empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none
         self._folds = []
         ends = np.cumsum(sizes)
-        for number, (start, end) in enumerate(zip(ends - np.asarray(sizes), ends, strict=True)):
-            if start == end:
-                continue
-            clusters, own = np.unique(pooled.clusters[start:end], return_inverse=True)
-            labels = pooled.labels[start:end]
-            probabilities = pooled.probabilities[start:end]
-            fold = replace(pooled, labels=labels, probabilities=probabilities, clusters=own.astype(np.int64))
-            self._folds.append((clusters, of_fold(number, slice(start, end), fold)))
+        for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+            if size:
+                rows = slice(end - size, end)
+                self._folds.append((np.unique(pooled.clusters[rows]), of_fold(number, rows, pooled.subset(rows))))
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the mean metrics for counts of clusters."""
         if self._empty:
             return np.full((self._metrics, len(counts)), np.nan)
-        return np.mean([metrics(counts[:, clusters]) for clusters, metrics in self._folds], axis=0)
+        return np.asarray(np.mean([statistic(counts[:, clusters]) for clusters, statistic in self._folds], axis=0))
 
     def defined(self, counts: np.ndarray) -> np.ndarray:
         """Return where the means are defined, bool, shape (M, B): where the metrics of every fold are."""
-        defined = np.full((self._metrics, len(counts)), not self._empty)
-        for clusters, metrics in self._folds:
-            if hasattr(metrics, "defined"):
-                defined &= metrics.defined(counts[:, clusters])
-            else:
-                defined &= ~np.isnan(metrics(counts[:, clusters]))
-        return defined
+        everywhere = np.full((self._metrics, len(counts)), not self._empty)
+        for clusters, statistic in self._folds:
+            everywhere &= defined(statistic, counts[:, clusters])
+        return everywhere

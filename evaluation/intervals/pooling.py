@@ -1,5 +1,7 @@
 """The test images of several folds as one set: every image once, predicted by a model that never saw it."""
 
+from typing import Any
+
 import pandas as pd
 
 from common.errors import UserError
@@ -50,21 +52,21 @@ def pool(runs: list[Predictions]) -> Predictions:
     return Predictions(frame, first.classes, first.positive_class, merge_facts([run.about for run in runs]))
 
 
-def merge_facts(abouts: list[dict]) -> dict:
+def merge_facts(abouts: list[dict[str, Any]]) -> dict[str, Any]:
     """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
-    merged = {}
+    merged: dict[str, Any] = {}
     for key in dict.fromkeys(key for about in abouts for key in about):
-        values = [about.get(key) for about in abouts]
-        different = [value for position, value in enumerate(values) if value not in values[:position]]
-        # As text where kinds are mixed; numbers in their order.
-        merged[key] = (
-            different[0] if len(different) == 1 else sorted(different, key=lambda v: (str(type(v)), _order(v)))
-        )
-    costs = {cost: [about.get(cost) for about in abouts] for cost in COSTS}
-    return merged | {cost: None if None in values else sum(values) for cost, values in costs.items()}
+        different = []
+        for about in abouts:
+            if about.get(key) not in different:
+                different.append(about.get(key))
+        merged[key] = different[0] if len(different) == 1 else sorted(different, key=_order)
+    for cost in COSTS:
+        values = [about[cost] for about in abouts if about.get(cost) is not None]
+        merged[cost] = sum(values) if len(values) == len(abouts) else None
+    return merged
 
 
-def _order(value: object) -> object:
-    if isinstance(value, int | float):
-        return value
-    return str(value)
+def _order(value: object) -> tuple[str, Any]:
+    """Numbers in their order, others as text, by type where types are mixed."""
+    return str(type(value)), value if isinstance(value, int | float) else str(value)

@@ -23,11 +23,10 @@ from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.core.labelled import score
 from evaluation.intervals.folds import fold_mean_intervals
-from evaluation.metrics.classification import evaluate
+from evaluation.metrics.resampled import evaluate
 
 OF_ALL = ("f1_weighted", "auc", "accuracy", "balanced_accuracy", "f1_macro")
 OF_TWO = ("sensitivity", "specificity")
-COLUMNS = ("", "_low", "_high", "_low_with_seeds", "_high_with_seeds", "_sd_seeds", "_sd_folds")
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,14 @@ class Mean:
     value: float | None
     low: float | None
     high: float | None
-    low_with_seeds: float | None
-    high_with_seeds: float | None
-    sd_seeds: float | None
-    sd_folds: float | None
+    low_with_seeds: float | None = None
+    high_with_seeds: float | None = None
+    sd_seeds: float | None = None
+    sd_folds: float | None = None
 
     def columns(self, name: str) -> dict[str, float | None]:
-        """Return the fields as cells: ``name`` the value, the others behind it."""
-        values = (self.value, self.low, self.high, self.low_with_seeds, self.high_with_seeds)
-        return dict(zip((name + end for end in COLUMNS), (*values, self.sd_seeds, self.sd_folds), strict=True))
+        """Return the fields as cells: ``name`` the value, ``<name>_<field>`` the others."""
+        return {name if field == "value" else f"{name}_{field}": value for field, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -89,24 +87,22 @@ def collect(runs: Sequence[Predictions], settings: EvaluationConfig) -> Collecte
     frame = pd.concat([part.frame for part in parts], ignore_index=True)
     first = runs[0]
     pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
-    sizes = [len(one.labels) for one in scored]
-    found = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings)
-    each = [evaluate(one.labels, one.probabilities, one.classes, one.positive_index) for one in scored]
-    places = [(run.about.get("fold"), run.about.get("seed")) for run in runs]
+    sizes = [len(of_run.labels) for of_run in scored]
+    over_subjects = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings)
+    values = pd.DataFrame([evaluate(of_run) for of_run in scored])
+    values["fold"] = [str(run.about.get("fold")) for run in runs]
+    values["seed"] = [str(run.about.get("seed")) for run in runs]
+    values = values.drop_duplicates(["fold", "seed"], keep="last")
     metrics = {}
     for name in OF_ALL + (OF_TWO if len(first.classes) == 2 else ()):
-        values = {place: one[name] for place, one in zip(places, each, strict=True)}
-        over = found[name]
-        metrics[name] = summed_up(over.value, over.low, over.high, values, settings.confidence)
+        interval = over_subjects[name]
+        table = values.pivot(index="fold", columns="seed", values=name)
+        metrics[name] = with_seeds(interval.value, interval.low, interval.high, table, settings.confidence)
     return Collected(frame["image_id"].nunique(), pooled.subjects, metrics)
 
 
-def summed_up(
-    value: float | None,
-    low: float | None,
-    high: float | None,
-    values: dict[tuple[int | None, int | None], float | None],
-    confidence: float,
+def with_seeds(
+    value: float | None, low: float | None, high: float | None, table: pd.DataFrame, confidence: float
 ) -> Mean:
     """Put what seeds and folds say beside the interval over subjects.
 
@@ -114,38 +110,23 @@ def summed_up(
         value: The mean over all runs.
         low: Lower end of its interval over subjects.
         high: Upper end.
-        values: The metric of each run, by fold and seed.
+        table: The metric of each run, a row per fold and a column per seed; NaN where there is no run.
         confidence: How often the interval should hold the truth, 0 to 1.
     """
-    seeds = _means(values, 1)
-    folds = _means(values, 0)
-    spread = _deviation(seeds)
-    ends = (None, None)
-    if spread is not None and None not in (value, low, high):
-        reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * spread / np.sqrt(len(seeds))
-        ends = (
-            max(0.0, value - float(np.hypot(value - low, reach))),
-            min(1.0, value + float(np.hypot(high - value, reach))),
-        )
-    return Mean(value, low, high, *ends, spread, _deviation(folds))
+    if value is None:
+        return Mean(None, None, None)
+    seeds = table.dropna(axis="index").mean(axis="index")
+    folds = table.dropna(axis="columns").mean(axis="columns")
+    sd_seeds = _deviation(seeds)
+    if sd_seeds is None or low is None or high is None:
+        return Mean(value, low, high, None, None, sd_seeds, _deviation(folds))
+    reach = stats.t.ppf((1 + confidence) / 2, len(seeds) - 1) * sd_seeds / np.sqrt(len(seeds))
+    low_with_seeds = max(0.0, value - float(np.hypot(value - low, reach)))
+    high_with_seeds = min(1.0, value + float(np.hypot(high - value, reach)))
+    return Mean(value, low, high, low_with_seeds, high_with_seeds, sd_seeds, _deviation(folds))
 
 
-def _means(values: dict[tuple[int | None, int | None], float | None], of: int) -> list[float]:
-    """The mean of each seed (``of`` = 1) over the folds that all seeds have, or of each fold (0) over such seeds.
-
-    [] where they have none in common, or where a figure is undefined.
-    """
-    own: dict[int | None, dict] = {}
-    for place, value in values.items():
-        own.setdefault(place[of], {})[place[1 - of]] = value
-    common = set.intersection(*(set(one) for one in own.values()))
-    rows = [[one[key] for key in sorted(common, key=str)] for one in own.values()]
-    if not common or any(value is None for row in rows for value in row):
-        return []
-    return [float(np.mean(row)) for row in rows]
-
-
-def _deviation(values: Sequence[float]) -> float | None:
-    if len(values) > 1:
-        return float(np.std(values, ddof=1))
-    return None
+def _deviation(means: pd.Series) -> float | None:
+    """The standard deviation; None for fewer than two means, and where they are undefined."""
+    deviation = means.std()
+    return None if pd.isna(deviation) else float(deviation)

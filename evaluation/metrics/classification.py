@@ -6,11 +6,10 @@ tables, and in the report.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 Threshold = float | np.ndarray
 # Low and high, the latter possibly infinite: between them a statistic must be.
@@ -18,52 +17,32 @@ Bounds = tuple[float, float]
 SHARE: Bounds = (0.0, 1.0)
 
 
-@dataclass(frozen=True)
 class Confusions:
     """B confusion matrices of K classes, and what metrics have in common.
 
     Attributes:
         counts: float64 or int64, shape (B, K, K), rows the truth; an image may count several times, or not at all.
         positive_index: The positive one of two classes; None for K > 2.
+        right: Images of each class that are predicted right, shape (B, K).
+        images: Images of each class, shape (B, K).
+        predicted: Images that are predicted as each class, shape (B, K).
+        total: All images, shape (B,).
+        precision: Of each class, shape (B, K).
+        recall: Of each class, shape (B, K).
+        f1: 2 TP / (2 TP + FP + FN) of each class, shape (B, K): 0 for a class that is never predicted.
     """
 
-    counts: np.ndarray
-    positive_index: int | None
-
-    @cached_property
-    def right(self) -> np.ndarray:
-        """Images of each class that are predicted right, shape (B, K)."""
-        return np.diagonal(self.counts, axis1=1, axis2=2)
-
-    @cached_property
-    def images(self) -> np.ndarray:
-        """Images of each class, shape (B, K)."""
-        return self.counts.sum(axis=2)
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        """Images that are predicted as each class, shape (B, K)."""
-        return self.counts.sum(axis=1)
-
-    @cached_property
-    def total(self) -> np.ndarray:
-        """All images, shape (B,)."""
-        return self.images.sum(axis=1)
-
-    @cached_property
-    def precision(self) -> np.ndarray:
-        """Of each class, shape (B, K)."""
-        return self.right / self.predicted
-
-    @cached_property
-    def recall(self) -> np.ndarray:
-        """Of each class, shape (B, K)."""
-        return self.right / self.images
-
-    @cached_property
-    def f1(self) -> np.ndarray:
-        """2 TP / (2 TP + FP + FN) of each class, shape (B, K): 0 for a class that is never predicted."""
-        return 2 * self.right / (self.images + self.predicted)
+    def __init__(self, counts: np.ndarray, positive_index: int | None) -> None:
+        self.counts = counts
+        self.positive_index = positive_index
+        self.right: np.ndarray = np.diagonal(counts, axis1=1, axis2=2)
+        self.images: np.ndarray = counts.sum(axis=2)
+        self.predicted: np.ndarray = counts.sum(axis=1)
+        self.total: np.ndarray = self.images.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.precision: np.ndarray = self.right / self.predicted
+            self.recall: np.ndarray = self.right / self.images
+            self.f1: np.ndarray = 2 * self.right / (self.images + self.predicted)
 
 
 @dataclass(frozen=True)
@@ -83,36 +62,32 @@ class Scores:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is computed, bounded and named. It has one of the two pairs of functions.
+    """How a metric is computed, bounded and named. It has one of the two functions.
 
     Attributes:
         label: In words, for tables; ``{name}`` is the class.
         meaning: What it is, in a few words; ``{positive}`` and ``{negative}`` are the two classes.
         of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
             (B, K).
-        of_scores: Turns truth (bool) and probabilities of one class, shape (N,), or of K classes, shape (N, K), into
-            the mean over the classes. Undefined where a class has no image.
-        of_weighted_scores: The same for one class and weighted images, shape (B,).
+        of_scores: Turns the scores of one class into values of shape (B,), NaN where a class has no image. Beyond two
+            classes the metric is the mean over the classes, each against the rest.
         classes: "any", "two" (defined for two classes only) or "each" (a value of each class, ``<metric>/<class>``).
         bounds: Between which the values are.
-        higher_is_better: Or lower.
         is_share: Whether it is a share of some images, whose distribution is binomial where images are independent.
     """
 
     label: str
     meaning: str = ""
     of_predictions: Callable[[Confusions], np.ndarray] | None = None
-    of_scores: Callable[[np.ndarray, np.ndarray], float] | None = None
-    of_weighted_scores: Callable[[Scores], np.ndarray] | None = None
+    of_scores: Callable[[Scores], np.ndarray] | None = None
     classes: Literal["any", "two", "each"] = "any"
     bounds: Bounds = SHARE
-    higher_is_better: bool = True
     is_share: bool = False
 
 
 def accuracy(confusions: Confusions) -> np.ndarray:
     """Return the share of the images that are predicted right."""
-    return confusions.right.sum(axis=1) / confusions.total
+    return np.asarray(confusions.right.sum(axis=1) / confusions.total)
 
 
 def balanced_accuracy(confusions: Confusions) -> np.ndarray:
@@ -123,34 +98,36 @@ def balanced_accuracy(confusions: Confusions) -> np.ndarray:
 
 def f1_weighted(confusions: Confusions) -> np.ndarray:
     """Return the mean F1 of the classes, weighted by their images."""
-    return np.nansum(confusions.f1 * confusions.images, axis=1) / confusions.total
+    return np.asarray(np.nansum(confusions.f1 * confusions.images, axis=1) / confusions.total)
 
 
 def f1_macro(confusions: Confusions) -> np.ndarray:
     """Return the mean F1 of the classes that occur in truth or predictions."""
     occurring = (confusions.images + confusions.predicted > 0).sum(axis=1)
-    return np.nansum(confusions.f1, axis=1) / occurring
+    return np.asarray(np.nansum(confusions.f1, axis=1) / occurring)
 
 
 def sensitivity(confusions: Confusions) -> np.ndarray:
     """Return the recall of the positive class."""
+    assert confusions.positive_index is not None
     return confusions.recall[:, confusions.positive_index]
 
 
 def specificity(confusions: Confusions) -> np.ndarray:
     """Return the recall of the negative class."""
+    assert confusions.positive_index is not None
     return confusions.recall[:, 1 - confusions.positive_index]
 
 
-def weighted_auc(scores: Scores) -> np.ndarray:
+def auc(scores: Scores) -> np.ndarray:
     """Return the area under the ROC curve; ties count half."""
     false = scores.negatives.cumsum(axis=1)
     all_false = false[:, -1]
     won = scores.positives * (all_false[:, None] - false + scores.tied / 2)
-    return won.sum(axis=1) / (scores.positives.cumsum(axis=1)[:, -1] * all_false)
+    return np.asarray(won.sum(axis=1) / (scores.positives.sum(axis=1) * all_false))
 
 
-def weighted_average_precision(scores: Scores) -> np.ndarray:
+def average_precision(scores: Scores) -> np.ndarray:
     """Return the average precision."""
     true = scores.positives.cumsum(axis=1)
     false = scores.negatives.cumsum(axis=1)
@@ -166,17 +143,9 @@ METRICS: dict[str, Metric] = {
     ),
     "f1_weighted": Metric("weighted F1", "mean of the classes' F1, weighted by their images", f1_weighted),
     "f1_macro": Metric("macro F1", "mean of the classes' F1: every class weighs the same", f1_macro),
-    "auc": Metric(
-        "AUC",
-        "0.5 is chance, 1 is perfect; it depends on no threshold",
-        of_scores=roc_auc_score,
-        of_weighted_scores=weighted_auc,
-    ),
+    "auc": Metric("AUC", "0.5 is chance, 1 is perfect; it depends on no threshold", of_scores=auc),
     "average_precision": Metric(
-        "average precision",
-        "area under the precision-recall curve",
-        of_scores=average_precision_score,
-        of_weighted_scores=weighted_average_precision,
+        "average precision", "area under the precision-recall curve", of_scores=average_precision
     ),
     "sensitivity": Metric(
         "sensitivity",
@@ -195,20 +164,18 @@ METRICS: dict[str, Metric] = {
     "precision": Metric(
         "precision of “{name}”",
         "of the images predicted “{name}”, the share that is so",
-        lambda confusions: confusions.precision,
+        attrgetter("precision"),
         classes="each",
         is_share=True,
     ),
     "recall": Metric(
         "recall of “{name}”",
         "of the “{name}” images, the share that is predicted so",
-        lambda confusions: confusions.recall,
+        attrgetter("recall"),
         classes="each",
         is_share=True,
     ),
-    "f1": Metric(
-        "F1 of “{name}”", "one figure for its precision and recall", lambda confusions: confusions.f1, classes="each"
-    ),
+    "f1": Metric("F1 of “{name}”", "one figure for its precision and recall", attrgetter("f1"), classes="each"),
 }
 
 
@@ -217,25 +184,14 @@ def metric_of(name: str) -> Metric | None:
     return METRICS.get(name.partition("/")[0])
 
 
-def metric_bounds(name: str) -> Bounds:
-    """Return between which values a registered metric is; SHARE for others."""
-    metric = metric_of(name)
-    if metric is None:
-        return SHARE
-    return metric.bounds
-
-
 def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of ``evaluate`` in their order; some metrics are those of two classes only."""
-    names = []
-    for scope in ("any", "two", "each"):
-        for name, metric in METRICS.items():
-            if metric.classes != scope or (scope == "two" and len(classes) != 2):
-                continue
-            if scope == "each":
-                names += [f"{name}/{label}" for label in classes]
-            else:
-                names.append(name)
+    """Return the names of all metrics in their order; some metrics are those of two classes only."""
+    names = [name for name, metric in METRICS.items() if metric.classes == "any"]
+    if len(classes) == 2:
+        names += [name for name, metric in METRICS.items() if metric.classes == "two"]
+    for name, metric in METRICS.items():
+        if metric.classes == "each":
+            names += [f"{name}/{label}" for label in classes]
     return tuple(names)
 
 
@@ -251,15 +207,15 @@ def call(probabilities: np.ndarray, positive_index: int | None, threshold: Thres
         Class indices, int64, shape (N,).
     """
     if positive_index is None:
-        return probabilities.argmax(axis=1)
+        return np.asarray(probabilities.argmax(axis=1))
     positive = probabilities[:, positive_index] >= threshold
     return np.where(positive, positive_index, 1 - positive_index)
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Count images whose label is not -1, int64, shape (classes, classes): rows the truth, columns the predictions."""
-    known = labels >= 0
-    cells = labels[known] * classes + predicted[known]
+    labelled = labels >= 0
+    cells = labels[labelled] * classes + predicted[labelled]
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -281,42 +237,3 @@ def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index
             else:
                 values[name] = result
     return values
-
-
-def evaluate(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: tuple[str, ...],
-    positive_index: int | None,
-    threshold: Threshold = 0.5,
-) -> dict[str, float | None]:
-    """Compute every metric; images with label -1 (unknown) are left out.
-
-    For more than two classes AUC and average precision are the mean over the classes, each against the rest.
-
-    Args:
-        labels: Class indices, shape (N,); -1 where unknown.
-        probabilities: 0 to 1, shape (N, K).
-        classes: The K class names.
-        positive_index: The positive one of two classes; None for K > 2.
-        threshold: See ``call``.
-
-    Returns:
-        Values under the keys of ``metric_names``; None where undefined (precision of a class never predicted, recall of
-        a class without images, AUC and average precision with a class missing).
-    """
-    known = labels >= 0
-    names = metric_names(classes)
-    if not known.any():
-        return dict.fromkeys(names)
-    matrix = confusion(labels, call(probabilities, positive_index, threshold), len(classes))
-    of_predictions = of_confusions(matrix[None], classes, positive_index)
-    values = {name: float(value[0]) for name, value in of_predictions.items()}
-    truth = labels[known, None] == np.arange(len(classes))
-    columns = slice(None) if positive_index is None else positive_index
-    for name, metric in METRICS.items():
-        if metric.of_scores is not None:
-            every_class = truth.any(axis=0).all()
-            scores = probabilities[known][:, columns]
-            values[name] = float(metric.of_scores(truth[:, columns], scores)) if every_class else np.nan
-    return {name: None if np.isnan(values[name]) else values[name] for name in names}

@@ -1,10 +1,12 @@
 """The metrics for thousands of weightings of the same images at once.
 
 A resample of subjects is a count per subject. scikit-learn takes one weighting at a call (1 to 7 ms each on 2,000
-images); here one matrix product serves them all. The tests hold both equal.
+images); here one matrix product serves them all. The tests compare both.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy import sparse
@@ -12,17 +14,31 @@ from scipy import sparse
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.metrics.classification import METRICS, Scores, Threshold, call, metric_names, of_confusions
 
+# Maps counts of clusters, shape (B, C), to M values, shape (M, B), NaN where undefined.
+Statistic = Callable[[np.ndarray], np.ndarray]
 
-class Statistic(Protocol):
-    """Maps counts of clusters, shape (B, C), to M values, shape (M, B), NaN where undefined.
 
-    A statistic that is costly may have a method ``defined`` of the same argument, which tells where it is defined. What
-    is defined on some clusters must be defined on these and others.
+@runtime_checkable
+class CostlyStatistic(Protocol):
+    """A statistic that tells at less cost than its own where it is defined.
+
+    What is defined on some clusters must be defined on these and others.
     """
 
     def __call__(self, counts: np.ndarray, /) -> np.ndarray:
         """Return the values, float64, shape (M, B)."""
         ...
+
+    def defined(self, counts: np.ndarray, /) -> np.ndarray:
+        """Return where the values are defined, bool, shape (M, B)."""
+        ...
+
+
+def defined(statistic: Statistic, counts: np.ndarray) -> np.ndarray:
+    """Return where a statistic is defined, bool, shape (M, B), for counts of clusters, shape (B, C)."""
+    if isinstance(statistic, CostlyStatistic):
+        return statistic.defined(counts)
+    return ~np.isnan(statistic(counts))
 
 
 class WeightedMetrics:
@@ -35,19 +51,21 @@ class WeightedMetrics:
 
     Attributes:
         names: Those of the M metrics.
-        clusters: C, the number of clusters.
     """
 
     def __init__(
         self, scored: LabelledPredictions, threshold: Threshold = 0.5, names: tuple[str, ...] | None = None
     ) -> None:
         self.names = metric_names(scored.classes) if names is None else names
-        self.clusters = scored.cluster_count
         self._classes = scored.classes
         self._positive = scored.positive_index
         predicted = call(scored.probabilities, scored.positive_index, threshold)
         self._confusions = confusions_of_clusters(scored, predicted)
-        self._of_scores = [name for name in self.names if name in METRICS and METRICS[name].of_weighted_scores]
+        self._of_scores = {}
+        for name in self.names:
+            metric = METRICS.get(name)
+            if metric is not None and metric.of_scores is not None:
+                self._of_scores[name] = metric.of_scores
         self._levels = []
         if self._of_scores:
             ranked = range(len(scored.classes)) if scored.positive_index is None else [scored.positive_index]
@@ -57,13 +75,10 @@ class WeightedMetrics:
         """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
         counts = counts.astype(np.float64)
         values = of_confusions(self._matrices(counts), self._classes, self._positive)
-        of_classes = []
-        for tables in self._levels:
-            scores = Scores(*(counts @ table for table in tables))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                of_classes.append([METRICS[name].of_weighted_scores(scores) for name in self._of_scores])
-        if of_classes:
-            values |= dict(zip(self._of_scores, np.array(of_classes).mean(axis=0), strict=True))
+        scores = [Scores(*(counts @ table for table in tables)) for tables in self._levels]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for name, metric in self._of_scores.items():
+                values[name] = np.mean([metric(of_class) for of_class in scores], axis=0)
         return np.stack([values[name] for name in self.names])
 
     def defined(self, counts: np.ndarray) -> np.ndarray:
@@ -76,7 +91,26 @@ class WeightedMetrics:
 
     def _matrices(self, counts: np.ndarray) -> np.ndarray:
         k = len(self._classes)
-        return (counts @ self._confusions).reshape(-1, k, k)
+        return np.reshape(counts @ self._confusions, (-1, k, k))
+
+
+def evaluate(scored: LabelledPredictions, threshold: Threshold = 0.5) -> dict[str, float | None]:
+    """Compute every metric of some images.
+
+    For more than two classes AUC and average precision are the mean over the classes, each against the rest.
+
+    Args:
+        scored: The images.
+        threshold: See ``metrics.classification.call``.
+
+    Returns:
+        Values under the keys of ``metric_names``; None where undefined (precision of a class never predicted, recall of
+        a class without images, AUC and average precision with a class missing).
+    """
+    together = replace(scored, clusters=np.zeros(len(scored.labels), dtype=np.int64))
+    metrics = WeightedMetrics(together, threshold)
+    values = metrics(np.ones((1, together.cluster_count)))[:, 0]
+    return {name: None if np.isnan(value) else float(value) for name, value in zip(metrics.names, values, strict=True)}
 
 
 def confusions_of_clusters(scored: LabelledPredictions, predicted: np.ndarray) -> np.ndarray:

@@ -50,4 +50,4 @@ def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig
 def _f1(true_rate: np.ndarray, false_rate: np.ndarray, positive: np.ndarray) -> np.ndarray:
     true = true_rate * positive.sum()
     false = false_rate * (~positive).sum()
-    return 2 * true / (true + false + positive.sum())
+    return np.asarray(2 * true / (true + false + positive.sum()))

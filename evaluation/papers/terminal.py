@@ -6,7 +6,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.core.markdown import interval
+from evaluation.core.formats import interval
 from evaluation.papers.reproduction import AS_PAPER, HONEST, NOT_REACHED, OFFICIAL, REACHED, Record
 
 COLOURS = {REACHED: "green", NOT_REACHED: "red"}

@@ -10,7 +10,6 @@ from evaluation.report.blocks import Section, Table, count, interval, metric_tit
 from evaluation.report.plots import forest_figure, misses_figure
 from evaluation.report.results import confidence
 from evaluation.report.sources import Chapter
-from evaluation.result import Interval
 
 OF_TWO = ("auc", "f1_weighted", "accuracy", "sensitivity", "specificity")
 OF_MANY = ("accuracy", "f1_macro", "balanced_accuracy", "auc")
@@ -48,25 +47,24 @@ def _pairs(chapters: list[Chapter], real_names: bool) -> Section:
     """Compare every pair on the same images, the p-values corrected for the number of pairs."""
     comparison = compare_groups([chapter.group for chapter in chapters], chapters[0].settings)
     limits = []
-    for pair in comparison["left_out"]:
-        reason = pair["reason"] if real_names else pair["anonymous"]
-        limits.append(f"{pair['first']} and {pair['second']} are not compared: {reason}")
-    section = Section("Do they differ?", "pairs", intro=limits + comparison["warnings"])
-    pairs = sorted(comparison["pairs"], key=lambda pair: pair["p_corrected"])
+    for left_out in comparison.left_out:
+        reason = str(left_out.reason) if real_names else left_out.reason.anonymous
+        limits.append(f"{left_out.first} and {left_out.second} are not compared: {reason}")
+    section = Section("Do they differ?", "pairs", intro=limits + comparison.warnings)
+    pairs = sorted(comparison.pairs, key=lambda pair: pair.p_corrected)
     rows = []
     for pair in pairs[:FEW_PAIRS]:
-        row = {"pair": f"{pair['first']} − {pair['second']}"}
-        for metric, difference in pair["differences"].items():
-            row[metric_title(metric)] = interval(Interval(**difference), "+")
-        only = pair["mcnemar"]
-        row["right: only first / only second"] = f"{only['only_first']:,} / {only['only_second']:,}"
-        row["p"] = "< 0.001" if pair["p_corrected"] < 0.001 else number(pair["p_corrected"])
+        row = {"pair": f"{pair.first} − {pair.second}"}
+        for metric, difference in pair.differences.items():
+            row[metric_title(metric)] = interval(difference, "+")
+        row["right: only first / only second"] = f"{pair.mcnemar.only_first:,} / {pair.mcnemar.only_second:,}"
+        row["p"] = "< 0.001" if pair.p_corrected < 0.001 else number(pair.p_corrected)
         rows.append(row)
     more = ""
     if len(pairs) > FEW_PAIRS:
         more = f" Of {len(pairs)} pairs those with the smallest p are shown."
     table = Table(
-        f"All pairs, first minus second ({CORRECTIONS[comparison['method']]})",
+        f"All pairs, first minus second ({CORRECTIONS[comparison.correction]})",
         "A range that does not contain 0, and a p below 0.05, speak for a difference. p is McNemar's, of the images "
         f"that only one of the two predicts right, corrected for the number of pairs.{more}",
         rows,

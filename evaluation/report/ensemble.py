@@ -5,7 +5,7 @@ from math import nan
 import pandas as pd
 
 from common.runs.run import Run
-from evaluation.core.markdown import interval
+from evaluation.core.formats import interval
 from evaluation.report.blocks import Section, Table
 from evaluation.report.sources import Chapter
 from evaluation.report.summary import last_part

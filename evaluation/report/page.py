@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from common.files import write_csv, write_text
-from evaluation.core.headings import heading
+from evaluation.core.formats import heading
 from evaluation.report import plots, results, summary
 from evaluation.report.blocks import Section
 from evaluation.report.comparison import comparison_sections

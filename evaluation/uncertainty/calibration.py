@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import bootstrap
+from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
 from evaluation.result import (
@@ -234,7 +234,7 @@ def _intervals(
     """Return intervals within the bounds of each metric, all from the same resamples."""
     largest = 2.0 if scored.positive_index is None else 1.0
     bounds = {"ece": (0.0, 1.0), "brier": (0.0, largest), "nll": (0.0, np.inf)}
-    return bootstrap(dict(values), WeightedCalibration(scored, settings.calibration_bins), scored, settings, bounds)
+    return around(WeightedCalibration(scored, settings.calibration_bins), tuple(values), scored, settings, bounds)
 
 
 def _bin_means(confidences: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from evaluation.core.labelled import score
 from evaluation.explain.activations import layer_maps, layer_shapes, measure, positions
 from evaluation.explain.plots import layer_grid, smoothness_scatter
 from evaluation.explain.smoothness import correlation_table, correlations, smoothness_table
-from evaluation.metrics.classification import evaluate
+from evaluation.metrics.resampled import evaluate
 from lightning_modules.load import load_run
 from workflows.explain.request import ExplainRequest, split_names
 from workflows.explain.selection import facts_of, files_about, model_of, short_name, with_data_dir
@@ -142,7 +142,7 @@ def _measure_run(run: Run, samples: Samples, layers: pd.DataFrame) -> pd.DataFra
     measured = measure(model_of(trained), samples.images, grids)
     predictions = run.predictions.part("test")
     test = score(predictions)
-    metrics = evaluate(test.labels, test.probabilities, test.classes, test.positive_index)
+    metrics = evaluate(test)
     facts: dict[str, Any] = {
         **facts_of(trained, predictions.about),
         "data_set": data_set_of(trained.config),

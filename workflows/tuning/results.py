@@ -49,7 +49,7 @@ class SearchReport:
         search: The search's settings.
         monitor: The metric, such as "val/auc".
         mode: Whether its least ("min") or largest ("max") value is best.
-        facts: For the titles, see :func:`evaluation.core.headings.heading`.
+        facts: For the titles, see :func:`evaluation.core.formats.heading`.
         typed: The overrides that the user typed.
         composed: Their composition by Hydra, without the search.
     """

@@ -8,7 +8,7 @@ from PIL import Image
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from evaluation.core import plots as figures
-from evaluation.core.headings import heading
+from evaluation.core.formats import heading
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
 from tests.evaluation.cytogenetics.cells import make_cells

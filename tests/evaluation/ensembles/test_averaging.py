@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import UserError
 from common.predictions import uncertainty_of
-from evaluation.core.headings import heading
+from evaluation.core.formats import heading
 from evaluation.ensembles.averaging import align, average, combine, stacked
 from evaluation.intervals.pooling import pool
 from tests.helpers.predictions import make_run, with_passes

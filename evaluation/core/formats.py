@@ -1,0 +1,70 @@
+"""How headings, numbers, intervals and tables are written: the same words above every figure and table."""
+
+from typing import Any
+
+import pandas as pd
+
+
+def heading(about: dict[str, Any]) -> str:
+    """Name run, protocol and fold; say SYNTHETIC where the images were drawn.
+
+    Args:
+        about: The facts of a run, or of several pooled (lists where they differ); what is absent is left out.
+    """
+    parts = [_short(_several(about.get("name"))) or "unnamed run"]
+    if about.get("synthetic"):
+        parts.append("SYNTHETIC images")
+    elif about.get("source"):
+        parts.append(f"trained on {_several(about['source'])}" if about.get("on") else _several(about["source"]))
+    if about.get("on"):  # another data set than the run's
+        parts.append(f"tested on {_several(about['on'])}")
+    if about.get("protocol"):
+        parts.append(f"protocol {_several(about['protocol'])}")
+    if about.get("test") not in (None, "fold"):
+        parts.append(f"tested on {_several(about['test'])}")
+    fold = about.get("fold")
+    if fold is not None:
+        word = "folds" if isinstance(fold, list) and len(fold) > 1 else "fold"
+        of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
+        parts.append(f"{word} {_several(fold)}{of_folds}")
+    return " · ".join(parts)
+
+
+def _short(name: str) -> str:
+    """Name the first member of a large ensemble only: no picture is as wide as eleven names."""
+    kind, _, members = name.partition(": ")
+    first, *others = members.split(", ")
+    if len(others) > 1:
+        return f"{kind}: {first} and {len(others)} more"
+    return name
+
+
+def _several(value: object) -> str:
+    values = value if isinstance(value, list) else [value]
+    return ", ".join(str(each) for each in values if each is not None)
+
+
+def number(value: float | None, sign: str = "", undefined: str = "-") -> str:
+    """Write a value with three digits; ``sign`` is "+" for differences."""
+    if value is None or pd.isna(value):
+        return undefined
+    return f"{value:{sign}.3f}"
+
+
+def ends(low: float | None, high: float | None, sign: str = "", between: str = " to ") -> str:
+    """Write the ends of an interval with three digits, a dash where there is none."""
+    if low is None or high is None or pd.isna(low) or pd.isna(high):
+        return "-"
+    return f"{low:{sign}.3f}{between}{high:{sign}.3f}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    """Write a value and its interval with three digits; ``sign`` is "+" for differences."""
+    if low is None or pd.isna(low):
+        return number(value, sign, "undefined")
+    return f"{number(value, sign, 'undefined')} ({ends(low, high, sign)})"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Write a table as Markdown, its numbers as they are."""
+    return str(table.to_markdown(index=False, disable_numparse=True))
