@@ -18,7 +18,7 @@ from benchmarks.interval_coverage import truth_of_pair as true_differences
 from common.config.schema import EvaluationConfig
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.exact import share
-from evaluation.metrics.classification import evaluate
+from evaluation.metrics.resampled import evaluate
 
 QUICK = EvaluationConfig(resamples=50)
 
@@ -26,7 +26,7 @@ QUICK = EvaluationConfig(resamples=50)
 @pytest.mark.parametrize("world", [*WORLDS, World("rare", 0.15, 0.8, 0.5)])
 def test_the_truth_is_what_very_many_subjects_show(world):
     pair = draw_pair(world, 20_000, np.random.default_rng(0))
-    first, second = (evaluate(one.labels, one.probabilities, one.classes, 1) for one in pair)
+    first, second = (evaluate(one) for one in pair)
     for name, value in truth(world).items():
         assert first[name] == pytest.approx(value, abs=0.01), name
     for name, value in true_differences(world).items():

@@ -11,9 +11,10 @@ from rich.console import Console
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.comparison.paired import compare
+from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
-from evaluation.metrics.classification import evaluate
+from evaluation.metrics.resampled import evaluate
 from evaluation.result import EvaluationResult
 from evaluation.terminal import difference_table, table
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
@@ -39,29 +40,29 @@ def test_it_counts_and_measures_each_part():
     run = make_run(images=60, subjects=12)
     run.frame.loc[run.frame["image_id"] == "image_00003", "label"] = None
     judgement = evaluate_runs([run], SETTINGS)
-    test, part = judgement["test"], run.part("test")
-    assert (test["images"], test["unlabelled"], test["subjects"]) == (59, 1, 12)
-    assert test["class_counts"] == {"hem": 30, "all": 29}
-    assert test["class_subjects"] == {"hem": 6, "all": 6}
-    assert np.sum(test["confusion"]) == 59
-    values = {name: interval["value"] for name, interval in test["metrics"].items()}
-    assert values == evaluate(part.labels, part.probabilities, run.classes, 1, 0.5)
-    chosen = {name: interval["value"] for name, interval in test["metrics_at_threshold"].items()}
-    assert chosen == evaluate(part.labels, part.probabilities, run.classes, 1, judgement["threshold"]["value"])
-    assert judgement["validation"]["images"] == 60
+    test, part = judgement.test, score(run.part("test"))
+    assert (test.images, test.unlabelled, test.subjects) == (59, 1, 12)
+    assert test.class_counts == {"hem": 30, "all": 29}
+    assert test.class_subjects == {"hem": 6, "all": 6}
+    assert np.sum(test.confusion) == 59
+    values = {name: interval.value for name, interval in test.metrics.items()}
+    assert values == pytest.approx(evaluate(part))
+    chosen = {name: interval.value for name, interval in test.metrics_at_threshold.items()}
+    assert chosen == pytest.approx(evaluate(part, judgement.threshold.value))
+    assert judgement.validation.images == 60
 
 
 def test_the_threshold_comes_from_validation_alone():
     first, second = make_run(seed=1), make_run(seed=2)
     mixed = join(first.part("validation"), second.part("test"))
-    assert evaluate_runs([mixed], SETTINGS)["threshold"] == evaluate_runs([first], SETTINGS)["threshold"]
+    assert evaluate_runs([mixed], SETTINGS).threshold == evaluate_runs([first], SETTINGS).threshold
 
 
 def test_more_than_two_classes_are_judged_without_threshold():
     judgement = evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS)
-    assert judgement["test"]["metrics_at_threshold"] is None
-    assert judgement["test"]["confusion_at_threshold"] is None
-    assert "more than two classes" in judgement["threshold"]["reason"]
+    assert judgement.test.metrics_at_threshold is None
+    assert judgement.test.confusion_at_threshold is None
+    assert "more than two classes" in judgement.threshold.reason
     assert "recall/b" in printed(table(judgement))
 
 
@@ -86,7 +87,7 @@ def test_undefined_resamples_are_said():
 def test_an_unlabelled_test_part_is_no_error(tmp_path):
     run = join(make_run().part("validation"), with_scores([None] * 5, [0.5] * 5))
     judgement = write_evaluation(tmp_path, run, HISTORY, SETTINGS)
-    assert {interval["value"] for interval in judgement["test"]["metrics"].values()} == {None}
+    assert {interval.value for interval in judgement.test.metrics.values()} == {None}
     assert "test: no labelled image, every metric is undefined" in judgement.to_dict()["warnings"]
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "learning_curves.png"}
     assert "0 test images" in printed(table(judgement))
@@ -94,9 +95,9 @@ def test_an_unlabelled_test_part_is_no_error(tmp_path):
 
 def test_a_run_without_validation_images_has_no_threshold():
     judgement = evaluate_runs([make_predictions()], SETTINGS)
-    assert judgement["threshold"]["reason"] == "no validation image of hem and all"
-    assert judgement["test"]["metrics_at_threshold"] is None
-    assert judgement["test"]["metrics"]["accuracy"]["value"] is not None
+    assert judgement.threshold.reason == "no validation image of hem and all"
+    assert judgement.test.metrics_at_threshold is None
+    assert judgement.test.metrics["accuracy"].value is not None
 
 
 def test_files_are_written(tmp_path):
@@ -129,29 +130,27 @@ def test_folds_are_judged_together_each_at_its_own_threshold():
     judgement = evaluate_runs(runs, SETTINGS)
     assert EvaluationResult.from_dict(json.loads(json.dumps(judgement.to_dict(), allow_nan=False))) == judgement
     single = [evaluate_runs([run], SETTINGS) for run in runs]
-    assert judgement["threshold"]["value"] == [one["threshold"]["value"] for one in single]
-    matrices = np.array([one["test"]["confusion_at_threshold"] for one in single])
-    assert np.array_equal(judgement["test"]["confusion_at_threshold"], matrices.sum(axis=0))
-    mean = np.mean([one["test"]["metrics"]["auc"]["value"] for one in single])
-    assert judgement["fold_means"]["metrics"]["auc"]["value"] == pytest.approx(mean)
-    pooled = pool(runs)
-    auc = evaluate(pooled.labels, pooled.probabilities, pooled.classes, 1)["auc"]
-    assert judgement["test"]["metrics"]["auc"]["value"] == pytest.approx(auc)
+    assert judgement.threshold.value == [one.threshold.value for one in single]
+    matrices = np.array([one.test.confusion_at_threshold for one in single])
+    assert np.array_equal(judgement.test.confusion_at_threshold, matrices.sum(axis=0))
+    mean = np.mean([one.test.metrics["auc"].value for one in single])
+    assert judgement.fold_means.metrics["auc"].value == pytest.approx(mean)
+    assert judgement.test.metrics["auc"].value == pytest.approx(evaluate(score(pool(runs)))["auc"])
 
 
 def test_the_mean_over_folds_is_undefined_where_a_fold_is():
     one_class = join(make_run(1).part("validation"), with_scores([1, 1], [0.2, 0.9]))
     one_class.frame.loc[one_class.frame["part"] == "test", "image_id"] = ["x", "y"]
-    means = evaluate_runs([make_run(0), one_class], SETTINGS)["fold_means"]["metrics"]
-    assert means["auc"]["value"] is None
-    assert means["accuracy"]["value"] is not None
+    means = evaluate_runs([make_run(0), one_class], SETTINGS).fold_means.metrics
+    assert means["auc"].value is None
+    assert means["accuracy"].value is not None
 
 
 def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_folds():
     """Against a plain loop: draw subjects, take each fold's images of them, average the folds' accuracies."""
     runs = [make_run(fold, images=40, subjects=20) for fold in range(3)]
     settings = EvaluationConfig(resamples=2000)
-    found = evaluate_runs(runs, settings)["fold_means"]["metrics"]["accuracy"]
+    found = evaluate_runs(runs, settings).fold_means.metrics["accuracy"]
     tests = [run.part("test") for run in runs]
     right = [(test.probabilities.argmax(1) == test.labels).astype(float) for test in tests]
     subjects = [test.frame["subject"].to_numpy() for test in tests]
@@ -163,8 +162,8 @@ def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_fol
         weights = [np.array([weight.get(name, 0) for name in fold]) for fold in subjects]
         means.append(np.mean([np.average(one, weights=w) for one, w in zip(right, weights, strict=True)]))
     low, high = np.quantile(means, [0.025, 0.975])
-    assert found["low"] == pytest.approx(low, abs=0.02)
-    assert found["high"] == pytest.approx(high, abs=0.02)
+    assert found.low == pytest.approx(low, abs=0.02)
+    assert found.high == pytest.approx(high, abs=0.02)
 
 
 def test_a_class_may_be_called_like_markup():
@@ -192,8 +191,8 @@ def test_subjects_operating_points_and_subgroups_are_judged_and_shown(folds):
         run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
     judgement = evaluate_runs(runs, SETTINGS)
     assert EvaluationResult.from_dict(json.loads(json.dumps(judgement.to_dict(), allow_nan=False))) == judgement
-    assert judgement["by_subject"]["subjects"] == 20 * folds
-    assert {row["by"] for row in judgement["subgroups"]} == ({"fold", "group"} if folds > 1 else {"group"})
+    assert judgement.by_subject.subjects == 20 * folds
+    assert {row.by for row in judgement.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
     text = printed(table(judgement))
     for words in (
         f"{20 * folds} subjects",
@@ -230,7 +229,7 @@ def test_a_leaky_split_says_so_in_every_result():
 def test_means_over_folds_that_are_undefined_on_some_draws_say_so():
     runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
     judgement = evaluate_runs(runs, SETTINGS)
-    undefined = judgement["fold_means"]["metrics"]["auc"]["undefined"]
+    undefined = judgement.fold_means.metrics["auc"].undefined
     assert undefined > 0
     assert any(
         line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in judgement.to_dict()["warnings"]
@@ -240,6 +239,6 @@ def test_means_over_folds_that_are_undefined_on_some_draws_say_so():
 def test_the_thresholds_of_the_fold_means_are_the_folds_own():
     runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
     judgement = evaluate_runs(runs, SETTINGS)
-    single = [evaluate_runs([run], SETTINGS)["test"]["metrics_at_threshold"]["sensitivity"]["value"] for run in runs]
-    assert judgement["fold_means"]["metrics_at_threshold"]["sensitivity"]["value"] == pytest.approx(np.mean(single))
-    assert [fold["metrics_at_threshold"]["sensitivity"] for fold in judgement["folds"]] == pytest.approx(single)
+    single = [evaluate_runs([run], SETTINGS).test.metrics_at_threshold["sensitivity"].value for run in runs]
+    assert judgement.fold_means.metrics_at_threshold["sensitivity"].value == pytest.approx(np.mean(single))
+    assert [fold.metrics_at_threshold["sensitivity"] for fold in judgement.folds] == pytest.approx(single)

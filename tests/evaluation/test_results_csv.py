@@ -26,11 +26,11 @@ def test_a_row_per_metric_at_both_thresholds(tmp_path):
     table = read(tmp_path / "x.csv").set_index("metric")
     assert tuple(table.reset_index()[list(COLUMNS)].columns) == COLUMNS
     auc = table.loc["auc"]
-    assert float(auc["value"]) == pytest.approx(judgement["test"]["metrics"]["auc"]["value"], abs=1e-6)
-    assert float(auc["mean_over_folds"]) == pytest.approx(judgement["fold_means"]["metrics"]["auc"]["value"], abs=1e-6)
-    for column in ("low", "high"):
-        found = judgement["fold_means"]["metrics"]["auc"][column]
-        assert float(auc[f"mean_{column}"]) == pytest.approx(found, abs=1e-6)
+    mean = judgement.fold_means.metrics["auc"]
+    expected = [judgement.test.metrics["auc"].value, mean.value, mean.low, mean.high]
+    assert auc[["value", "mean_over_folds", "mean_low", "mean_high"]].astype(float).tolist() == pytest.approx(
+        expected, abs=1e-6
+    )
     assert (auc["label"], auc["experiment"], auc["folds"], auc["seeds"]) == ("mine", "tiny", "0 1", "0")
     assert (auc["images"], auc["subjects"], auc["source"]) == ("120", "24", "cnmc")
     assert "accuracy@threshold" in table.index
@@ -73,10 +73,10 @@ def test_cells_placed_jointly_have_rows_and_the_budget_of_all_folds_stands_in_ea
         "f1_macro_assigned",
         "recall/X_assigned",
     ):
-        found, mean = judgement["assignment"]["metrics"][metric], judgement["assignment"]["fold_means"][metric]
-        assert float(table.loc[metric, "value"]) == pytest.approx(found["value"], abs=1e-6)
-        assert float(table.loc[metric, "low"]) == pytest.approx(found["low"], abs=1e-6)
-        assert float(table.loc[metric, "mean_over_folds"]) == pytest.approx(mean["value"], abs=1e-6)
+        found, mean = judgement.assignment.metrics[metric], judgement.assignment.fold_means[metric]
+        assert table.loc[metric, ["value", "low", "mean_over_folds"]].astype(float).tolist() == pytest.approx(
+            [found.value, found.low, mean.value], abs=1e-6
+        )
     assert set(table["images_seen"]) == {"2001"}
     assert set(table["wall_seconds"]) == {"21"}
     assert set(table["folds"]) == {"0 1"}
@@ -104,19 +104,18 @@ def test_calibration_subjects_and_triage_have_rows(tmp_path):
     append_rows(tmp_path / "x.csv", rows_of(judgement, ""))
     table = read(tmp_path / "x.csv").set_index("metric")
     assert table.index.is_unique
-    calibration = judgement["calibration"]
     expected = {
-        "ece": calibration["before"]["intervals"]["ece"],
-        "nll_scaled": calibration["after"]["intervals"]["nll"],
-        "auc_by_subject_mean": judgement["by_subject"]["rules"]["mean"]["metrics"]["auc"],
-        "sensitivity_by_subject_share": judgement["by_subject"]["rules"]["share"]["metrics"]["sensitivity"],
-        "aurc": judgement["triage"]["risk_coverage"]["probability"]["interval"],
+        "ece": judgement.calibration.before.intervals["ece"],
+        "nll_scaled": judgement.calibration.after.intervals["nll"],
+        "auc_by_subject_mean": judgement.by_subject.rules["mean"].metrics["auc"],
+        "sensitivity_by_subject_share": judgement.by_subject.rules["share"].metrics["sensitivity"],
+        "aurc": judgement.triage.risk_coverage["probability"].interval,
     }
     for metric, interval in expected.items():
-        for end in ("value", "low", "high"):
-            assert float(table.loc[metric, end]) == pytest.approx(interval[end], abs=1e-6)
-    release = next(row for row in judgement["triage"]["rules"] if row["rule"] == "release")
-    assert float(table.loc["triage_review_share/release", "value"]) == pytest.approx(release["review_share"], abs=1e-6)
+        ends = table.loc[metric, ["value", "low", "high"]].astype(float).tolist()
+        assert ends == pytest.approx([interval.value, interval.low, interval.high], abs=1e-6)
+    release = next(row for row in judgement.triage.rules if row.rule == "release")
+    assert float(table.loc["triage_review_share/release", "value"]) == pytest.approx(release.review_share, abs=1e-6)
     assert table.loc["triage_sensitivity/release", "method"] == "exact"
 
 
@@ -126,12 +125,11 @@ def test_rows_of_all_pairs(tmp_path):
     append_rows(tmp_path / "x.csv", rows_of_matrix(matrix, "three"))
     table = read(tmp_path / "x.csv").set_index(["experiment", "metric"])
     assert len(table) == 3 * 5
-    for pair in matrix["pairs"]:
-        name = f"{pair['first']} - {pair['second']}"
-        assert float(table.loc[(name, "mcnemar_p_holm"), "value"]) == pytest.approx(pair["p_corrected"], abs=1e-6)
-        assert float(table.loc[(name, "difference/auc"), "low"]) == pytest.approx(
-            pair["differences"]["auc"]["low"], abs=1e-6
-        )
+    for pair in matrix.pairs:
+        name = f"{pair.first} - {pair.second}"
+        assert float(table.loc[(name, "mcnemar_p_holm"), "value"]) == pytest.approx(pair.p_corrected, abs=1e-6)
+        low = pair.differences["auc"].low
+        assert float(table.loc[(name, "difference/auc"), "low"]) == pytest.approx(low, abs=1e-6)
 
 
 def test_a_foreign_table_is_not_touched(tmp_path):

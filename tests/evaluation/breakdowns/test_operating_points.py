@@ -22,24 +22,24 @@ def test_the_threshold_keeps_the_wish_on_validation_and_is_applied_to_test():
     run = make_run(images=200, subjects=40, skill=0.8)
     validation, test = (score(run.part(part)) for part in ("validation", "test"))
     rows = points_of(run)
-    assert [row["wished"] for row in rows] == list(REQUESTED)
+    assert [row.wished for row in rows] == list(REQUESTED)
     for row in rows:
-        kept = validation.probabilities[validation.labels == 1, 1] >= row["threshold"]
-        assert row["validation"]["sensitivity"] == pytest.approx(kept.mean())
-        assert kept.mean() >= row["wished"]
-        called = test.probabilities[:, 1] >= row["threshold"]
-        assert row["sensitivity"]["value"] == pytest.approx(called[test.labels == 1].mean())
-        assert row["specificity"]["value"] == pytest.approx(1 - called[test.labels == 0].mean())
-        assert row["specificity"]["low"] <= row["specificity"]["value"] <= row["specificity"]["high"]
-    assert np.diff([row["threshold"] for row in rows]).max() <= 0
+        kept = validation.probabilities[validation.labels == 1, 1] >= row.threshold
+        assert row.validation["sensitivity"] == pytest.approx(kept.mean())
+        assert kept.mean() >= row.wished
+        called = test.probabilities[:, 1] >= row.threshold
+        assert row.sensitivity.value == pytest.approx(called[test.labels == 1].mean())
+        assert row.specificity.value == pytest.approx(1 - called[test.labels == 0].mean())
+        assert row.specificity.low <= row.specificity.value <= row.specificity.high
+    assert np.diff([row.threshold for row in rows]).max() <= 0
 
 
 def test_labels_of_the_test_images_change_no_threshold():
     run = make_run(images=80)
-    before = [row["threshold"] for row in points_of(run)]
+    before = [row.threshold for row in points_of(run)]
     test = run.frame["part"] == "test"
     run.frame.loc[test, "label"] = run.frame.loc[test, "label"].map({"hem": "all", "all": "hem"})
-    assert [row["threshold"] for row in points_of(run)] == before
+    assert [row.threshold for row in points_of(run)] == before
 
 
 def test_each_fold_is_called_at_its_own_threshold():
@@ -52,10 +52,10 @@ def test_each_fold_is_called_at_its_own_threshold():
         runs.append(replace(run, about=run.about | {"fold": fold}))
     pooled = points_of(*runs)
     for row in pooled:
-        assert row["threshold"] == pytest.approx([0.8, 0.4])
-        assert (row["sensitivity"]["value"], row["specificity"]["value"]) == (1.0, 1.0)
+        assert row.threshold == pytest.approx([0.8, 0.4])
+        assert (row.sensitivity.value, row.specificity.value) == (1.0, 1.0)
     table = operating_points_table(pooled)
-    assert len(str(table["threshold"][0]).split()) == 2
+    assert len(str(table.threshold[0]).split()) == 2
     assert table["validation_sensitivity"].tolist() == ["1 1"] * len(REQUESTED)
 
 

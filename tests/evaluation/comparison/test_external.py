@@ -6,6 +6,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from evaluation.comparison.external import beside, beside_table, difference
 from evaluation.evaluate import evaluate_runs
+from evaluation.result import Estimate
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=40)
@@ -14,7 +15,7 @@ ON = {"on": "elsewhere (folder, 60 images)"}
 
 def of_share(right, images):
     low, high = proportion_confint(right, images, method="wilson")
-    return {"value": right / images, "low": low, "high": high}
+    return Estimate(right / images, low, high)
 
 
 @pytest.mark.parametrize("counts", [(56, 70, 48, 80), (9, 10, 3, 10), (5, 56, 0, 29)])
@@ -22,36 +23,24 @@ def test_the_gap_of_two_shares_has_newcombes_interval(counts):
     right, images, other_right, other_images = counts
     found = difference(of_share(right, images), of_share(other_right, other_images))
     wanted = confint_proportions_2indep(other_right, other_images, right, images, method="newcomb")
-    assert found["value"] == pytest.approx(other_right / other_images - right / images)
-    assert (found["low"], found["high"]) == pytest.approx(wanted, abs=1e-9)
+    assert found.value == pytest.approx(other_right / other_images - right / images)
+    assert (found.low, found.high) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_what_is_undefined_stays_so():
-    known, unknown = {"value": 0.5, "low": 0.4, "high": 0.6}, {"value": None, "low": None, "high": None}
+    known, unknown = Estimate(0.5, 0.4, 0.6), Estimate(None, None, None)
     assert difference(known, unknown) == unknown == difference(unknown, known)
-    assert difference(known, {"value": 0.7, "low": None, "high": None}) == {
-        "value": pytest.approx(0.2),
-        "low": None,
-        "high": None,
-    }
+    assert difference(known, Estimate(0.7, None, None)) == Estimate(pytest.approx(0.2), None, None)
 
 
 def test_both_judgements_stand_side_by_side():
     inside = evaluate_runs([make_run(skill=3.0)], SETTINGS)
     outside = evaluate_runs([make_run(fold=1, skill=0.5, about=ON)], SETTINGS)
     frame = beside(inside, outside).set_index("metric")
-    for name, part in (
-        ("auc", "metrics"),
-        ("sensitivity", "metrics"),
-        ("f1_weighted@threshold", "metrics_at_threshold"),
-    ):
-        one, two = (judged["test"][part][name.partition("@")[0]] for judged in (inside, outside))
-        assert frame.loc[name, ["inside", "inside_low", "outside_high"]].tolist() == [
-            one["value"],
-            one["low"],
-            two["high"],
-        ]
-        assert frame.loc[name, "difference"] == pytest.approx(two["value"] - one["value"])
+    for name, part in (("auc", "metrics"), ("f1_weighted@threshold", "metrics_at_threshold")):
+        one, two = (getattr(result.test, part)[name.partition("@")[0]] for result in (inside, outside))
+        assert frame.loc[name, ["inside", "inside_low", "outside_high"]].tolist() == [one.value, one.low, two.high]
+        assert frame.loc[name, "difference"] == pytest.approx(two.value - one.value)
     assert np.isfinite(frame.loc["auc"]).all()
     assert frame.loc["auc", "difference"] < 0
 

@@ -1,14 +1,12 @@
 """Paired differences and McNemar's test."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from evaluation.comparison.paired import compare, mcnemar, paired_difference
+from evaluation.comparison.paired import McNemar, compare, mcnemar, paired, paired_difference
 from evaluation.evaluate import evaluate_runs
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 
@@ -21,7 +19,7 @@ def test_a_run_differs_from_itself_by_nothing():
     found = paired_difference(run, shuffled, ("accuracy", "auc"), SETTINGS)
     for interval in found.values():
         assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
-    assert mcnemar(run, shuffled) == {"only_first": 0, "only_second": 0, "p_value": 1.0}
+    assert mcnemar(*paired(run, shuffled)) == McNemar(0, 0, 1.0)
 
 
 def test_the_difference_is_scipys_paired_bootstrap():
@@ -52,24 +50,23 @@ def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
     first = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1])
     second = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1])
     # Two-sided, 5 against 1 of 6: 2 * (6 + 1) / 64.
-    assert mcnemar(first, second) == {"only_first": 5, "only_second": 1, "p_value": pytest.approx(14 / 64)}
+    assert mcnemar(*paired(first, second)) == McNemar(5, 1, pytest.approx(14 / 64))
 
 
 def test_groups_of_folds_are_pooled():
     first, second = [make_run(fold, skill=2.0) for fold in range(3)], [make_run(fold, skill=0.2) for fold in range(3)]
     found = compare(first, second, SETTINGS)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["images"] == 180
-    assert found["subjects"] == 36
-    assert found["differences"]["auc"]["low"] > 0
-    assert found["differences"]["auc"]["value"] == pytest.approx(found["first"]["auc"] - found["second"]["auc"])
-    assert "fewer than 20 subjects in hem (18), all (18)" in found["warnings"][0]
+    assert found.images == 180
+    assert found.subjects == 36
+    assert found.differences["auc"].low > 0
+    assert found.differences["auc"].value == pytest.approx(found.first["auc"] - found.second["auc"])
+    assert "fewer than 20 subjects in hem (18), all (18)" in found.warnings[0]
 
 
 def test_few_discordant_images_are_said():
     run = make_predictions(100, 100)
     assert any(
-        "0 images are called rightly by one side alone" in line for line in compare([run], [run], SETTINGS)["warnings"]
+        "0 images are called rightly by one side alone" in line for line in compare([run], [run], SETTINGS).warnings
     )
 
 
@@ -102,8 +99,8 @@ def test_an_unknown_metric_names_the_known_ones():
 def test_differences_of_fold_means_pair_the_folds_whatever_their_order():
     first = [make_run(fold, skill=2.0, seed=1) for fold in range(3)]
     second = [make_run(fold, skill=0.5, seed=1) for fold in (2, 0, 1)]
-    found = compare(first, second, SETTINGS)["fold_mean_differences"]["auc"]
-    one, two = (evaluate_runs(runs, SETTINGS)["fold_means"]["metrics"]["auc"]["value"] for runs in (first, second))
-    assert found["value"] == pytest.approx(one - two)
-    assert found["low"] < found["value"] < found["high"]
-    assert compare(first[:1], [second[1]], SETTINGS)["fold_mean_differences"] is None
+    found = compare(first, second, SETTINGS).fold_mean_differences["auc"]
+    one, two = (evaluate_runs(runs, SETTINGS).fold_means.metrics["auc"].value for runs in (first, second))
+    assert found.value == pytest.approx(one - two)
+    assert found.low < found.value < found.high
+    assert compare(first[:1], [second[1]], SETTINGS).fold_mean_differences is None

@@ -90,7 +90,7 @@ def test_confusion_matrix(tmp_path, drawn, classes, panels):
     figures.confusion_matrix(tmp_path / "confusion.png", judgement)
     side = max(3.6, 0.56 * len(classes) + 0.8)
     check_picture(tmp_path / "confusion.png", max(6.4, side * panels + 1.4), side + 1.2)
-    first = judgement["test"]["confusion"][0]
+    first = judgement.test.confusion[0]
     share = 100 * first[0] / sum(first)
     assert (f"{first[0]}\n{share:.1f} %" if panels == 2 else f"{first[0]}\n{share:.0f}%") in texts(drawn[0])
     assert len(drawn[0].axes) == panels + 1
@@ -104,11 +104,11 @@ def test_roc_of_two_classes_marks_both_operating_points(tmp_path, drawn):
     axis = drawn[0].axes[0]
     points = [line.get_xydata()[0] for line in axis.lines if line.get_linestyle() == "None"]
     for point, key in zip(points, ("metrics", "metrics_at_threshold"), strict=True):
-        metrics = judgement["test"][key]
-        assert tuple(point) == pytest.approx((1 - metrics["specificity"]["value"], metrics["sensitivity"]["value"]))
+        metrics = judgement.test[key]
+        assert tuple(point) == pytest.approx((1 - metrics["specificity"].value, metrics["sensitivity"].value))
     curve = axis.lines[1].get_xydata()
-    assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(judgement["test"]["metrics"]["auc"]["value"])
-    auc = judgement["test"]["metrics"]["auc"]
+    assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(judgement.test.metrics["auc"].value)
+    auc = judgement.test.metrics["auc"]
     assert f"all: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})" in texts(axis.get_legend())
 
 
@@ -128,8 +128,8 @@ def test_confusion_of_cells_placed_jointly(tmp_path, drawn):
     figures.assigned_confusion_matrix(tmp_path / "assigned.png", judgement)
     with Image.open(tmp_path / "assigned.png") as image:
         assert image.width == pytest.approx((0.56 * 24 + 2.2) * figures.DPI, rel=0.2)
-    counts = np.array(judgement["assignment"]["confusion"])
-    assert counts.tolist() != judgement["test"]["confusion"]
+    counts = np.array(judgement.assignment.confusion)
+    assert counts.tolist() != judgement.test.confusion
     shown = texts(drawn[0].axes[0])
     assert "joint assignment of the chromosomes of a cell" in shown
     wrong = next(one for one in zip(*np.nonzero(counts), strict=True) if one[0] != one[1])

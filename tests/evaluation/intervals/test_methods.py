@@ -1,12 +1,22 @@
 """The ends of intervals by hand, their fallbacks, and what they keep to."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from evaluation.intervals.methods import DIFFERENCE, FEWEST_DEGREES, POSITIVE, SHARE, degrees_of_freedom, ends
+from evaluation.intervals.methods import (
+    DIFFERENCE,
+    FEWEST_DEGREES,
+    POSITIVE,
+    SHARE,
+    degrees_of_freedom,
+    ends,
+    t_on_scale,
+)
 
 
 def mean_of(values, resamples=300, seed=0):
@@ -18,8 +28,8 @@ def mean_of(values, resamples=300, seed=0):
 
 def test_the_t_interval_of_a_share_by_hand():
     """Ten right of forty: logit(0.25) +- t / sqrt(n p (1 - p)), but for the jackknife's small steps."""
-    point, left_out, drawn = mean_of([1] * 100 + [0] * 300)
-    low, high, method = ends(point, left_out, drawn, 0.95, "logit_t", SHARE)
+    point, left_out, _ = mean_of([1] * 100 + [0] * 300)
+    low, high, method = t_on_scale(point, left_out, 0.95, SHARE)
     # kurtosis of a share: 1 / (p (1 - p)) - 3
     freedom = 2 * 400 / (1 / (0.25 * 0.75) - 4)
     reach = stats.t.ppf(0.975, freedom) / np.sqrt(400 * 0.25 * 0.75)
@@ -48,35 +58,32 @@ def test_degrees_of_freedom_are_those_of_the_subjects_that_count():
     st.sampled_from([SHARE, DIFFERENCE, POSITIVE]),
 )
 def test_t_intervals_keep_to_their_bounds_hold_the_value_and_widen_with_confidence(values, bounds):
-    data = mean_of(values)
-    low, high, method = ends(*data, 0.9, "logit_t", bounds)
-    wide_low, wide_high, _ = ends(*data, 0.99, "logit_t", bounds)
-    assert method == "logit_t"
-    assert bounds[0] <= wide_low < low < data[0] < high < wide_high <= bounds[1]
+    point, left_out, _ = mean_of(values)
+    low, high, _ = t_on_scale(point, left_out, 0.9, bounds)
+    wide_low, wide_high, _ = t_on_scale(point, left_out, 0.99, bounds)
+    assert bounds[0] <= wide_low < low < point < high < wide_high <= bounds[1]
 
 
 @given(st.lists(st.floats(-0.9, 0.9), min_size=3, max_size=40).filter(lambda values: np.ptp(values) > 1e-3))
 def test_the_interval_of_the_opposite_difference_is_the_opposite_one(values):
-    point, left_out, drawn = mean_of(values)
-    low, high, _ = ends(point, left_out, drawn, 0.95, "logit_t", DIFFERENCE)
-    assert ends(-point, -left_out, -drawn, 0.95, "logit_t", DIFFERENCE)[:2] == pytest.approx((-high, -low))
+    point, left_out, _ = mean_of(values)
+    low, high, _ = t_on_scale(point, left_out, 0.95, DIFFERENCE)
+    assert t_on_scale(-point, -left_out, 0.95, DIFFERENCE)[:2] == pytest.approx((-high, -low))
 
 
 def test_what_has_no_upper_bound_scales():
-    point, left_out, drawn = mean_of([0.2, 0.5, 1.4, 3.0, 0.1])
-    low, high, method = ends(point, left_out, drawn, 0.95, "logit_t", POSITIVE)
-    assert method == "logit_t"
-    assert ends(9 * point, 9 * left_out, 9 * drawn, 0.95, "logit_t", POSITIVE)[:2] == pytest.approx((9 * low, 9 * high))
+    point, left_out, _ = mean_of([0.2, 0.5, 1.4, 3.0, 0.1])
+    low, high, _ = t_on_scale(point, left_out, 0.95, POSITIVE)
+    assert t_on_scale(9 * point, 9 * left_out, 0.95, POSITIVE)[:2] == pytest.approx((9 * low, 9 * high))
 
 
 def test_a_single_subject_that_carries_all_errors_makes_it_wide():
     """Without it the value is 1, infinitely far on the logit scale."""
     alone, spread = mean_of([1.0] * 19 + [0.0]), mean_of([0.95] * 20 + [0.94, 0.96])
-    low, high, method = ends(*alone, 0.95, "logit_t", SHARE)
-    assert method == "logit_t"
+    low, high, _ = t_on_scale(*alone[:2], 0.95, SHARE)
     assert low < stats.binomtest(19, 20).proportion_ci(0.95).low  # no narrower than if they were independent images
     assert 0.99 < high < 1
-    assert np.ptp(ends(*spread, 0.95, "logit_t", SHARE)[:2]) < 0.01
+    assert np.ptp(t_on_scale(*spread[:2], 0.95, SHARE)[:2]) < 0.01
 
 
 def test_expanded_is_bca_at_the_quantiles_of_t():
@@ -99,20 +106,33 @@ def test_percentiles_are_quantiles():
     assert ends(point, left_out, holes, 0.9, "percentile")[:2] == pytest.approx(tuple(expected))
 
 
+def test_bca_is_scipys():
+    values = np.random.default_rng(2).exponential(size=25)
+    point, left_out, drawn = mean_of(values)
+    expected = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=0,
+        method="BCa",
+        bootstrap_result=SimpleNamespace(bootstrap_distribution=drawn),
+    ).confidence_interval
+    assert ends(point, left_out, drawn, 0.95)[:2] == pytest.approx(tuple(expected))
+
+
 def test_where_a_method_does_not_hold_another_is_taken_and_named():
     point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
-    assert ends(point, left_out, drawn, 0.95, "logit_t")[2] == "expanded_bca"  # without bounds
-    assert ends(point + 1, left_out + 1, drawn + 1, 0.95, "logit_t", SHARE)[2] == "expanded_bca"  # not a share
     broken = np.append(left_out[1:], np.nan)
-    assert ends(point, broken, drawn, 0.95, "logit_t", SHARE)[2] == "expanded_percentile"
+    same = np.ones(4)
+    assert t_on_scale(point, left_out, 0.95, None) is None
+    for value, without in ((point + 1, left_out + 1), (point, broken), (1.0, same)):
+        assert t_on_scale(value, without, 0.95, SHARE) is None
+    assert ends(point, broken, drawn, 0.95, "expanded_bca")[2] == "expanded_percentile"
     assert ends(point, broken, drawn, 0.95, "bca")[2] == "percentile"
-    same = np.ones(4), np.ones(300)
-    assert ends(1.0, *same, 0.95, "logit_t", SHARE) == (1.0, 1.0, "percentile")
+    assert ends(1.0, same, np.ones(300), 0.95, "expanded_bca") == (1.0, 1.0, "percentile")
 
 
-@pytest.mark.parametrize("method", ["logit_t", "expanded_bca", "bca", "percentile"])
+@pytest.mark.parametrize("method", ["expanded_bca", "bca", "percentile"])
 def test_what_is_undefined_has_no_interval(method):
     point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
-    assert ends(np.nan, left_out, drawn, 0.95, method, SHARE) == (None, None, None)
-    mostly = np.append(np.full(299, np.nan), 0.5)
-    assert ends(point, left_out, mostly, 0.95, method, SHARE) == (None, None, None)
+    assert ends(np.nan, left_out, drawn, 0.95, method) == (None, None, None)
+    assert ends(point, left_out, np.append(np.full(299, np.nan), 0.5), 0.95, method) == (None, None, None)

@@ -1,5 +1,8 @@
 """Means over folds and seeds, against pandas, scipy and the intervals of the folds alone."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from common.config.schema import EvaluationConfig
+from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
-from evaluation.intervals.seeds import collect, summed_up
-from evaluation.metrics.classification import evaluate
+from evaluation.intervals.seeds import collect, with_seeds
+from evaluation.metrics.resampled import evaluate
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=10)
@@ -19,13 +23,11 @@ SETTINGS = EvaluationConfig(resamples=10)
 def runs(folds=3, seeds=1, **facts):
     """Each seed tests the same images of a fold, with another model."""
     found = []
-    for fold in range(folds):
-        for seed in range(seeds):
-            run = make_run(fold, about={"seed": seed}, **facts)
-            rng = np.random.default_rng(seed)
-            frame = run.frame.copy()
-            moved = np.clip(frame["prob_all"] + 0.1 * seed * rng.normal(size=len(frame)), 0.01, 0.99)
-            found.append(type(run)(frame.assign(prob_all=moved, prob_hem=1 - moved), run.classes, "all", run.about))
+    for fold, seed in product(range(folds), range(seeds)):
+        run = make_run(fold, about={"seed": seed}, **facts)
+        noise = np.random.default_rng(seed).normal(size=len(run.frame))
+        moved = np.clip(run.frame["prob_all"] + 0.1 * seed * noise, 0.01, 0.99)
+        found.append(replace(run, frame=run.frame.assign(prob_all=moved, prob_hem=1 - moved)))
     return found
 
 
@@ -33,8 +35,7 @@ def table(found, name):
     """The metric of each run, by fold and seed."""
     rows = []
     for run in found:
-        test = run.part("test")
-        value = evaluate(test.labels, test.probabilities, test.classes, test.positive_index)[name]
+        value = evaluate(score(run.part("test")))[name]
         rows.append({"fold": run.about["fold"], "seed": run.about["seed"], "value": value})
     return pd.DataFrame(rows)
 
@@ -50,19 +51,16 @@ def test_means_and_deviations_are_those_of_pandas(name):
 
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     found = runs(3)
-    judged = evaluate_runs(found, SETTINGS)["fold_means"]["metrics"]
+    judged = evaluate_runs(found, SETTINGS).fold_means.metrics
     for name, mean in collect(found, SETTINGS).metrics.items():
-        assert (mean.value, mean.low, mean.high) == pytest.approx(
-            [judged[name][key] for key in ("value", "low", "high")]
-        )
+        interval = judged[name]
+        assert (mean.value, mean.low, mean.high) == pytest.approx((interval.value, interval.low, interval.high))
         assert mean.low_with_seeds is mean.high_with_seeds is mean.sd_seeds is None
 
 
 def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
-    one, three = collect(runs(2, 1), SETTINGS), None
-    copies = [
-        type(run)(run.frame, run.classes, "all", {**run.about, "seed": seed}) for run in runs(2) for seed in range(3)
-    ]
+    one = collect(runs(2, 1), SETTINGS)
+    copies = [replace(run, about=run.about | {"seed": seed}) for run in runs(2) for seed in range(3)]
     three = collect(copies, SETTINGS)
     assert (three.images, three.subjects) == (one.images, one.subjects) == (120, 24)
     for name, mean in one.metrics.items():
@@ -75,8 +73,7 @@ def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
     st.floats(0.3, 0.7), st.floats(0.0, 0.2), st.floats(0.0, 0.2), st.lists(st.floats(0.3, 0.7), min_size=2, max_size=6)
 )
 def test_the_interval_with_seeds_joins_both_by_their_squares(value, below, above, of_seeds):
-    values = {(0, seed): one for seed, one in enumerate(of_seeds)}
-    mean = summed_up(value, value - below, value + above, values, 0.95)
+    mean = with_seeds(value, value - below, value + above, pd.DataFrame([of_seeds]), 0.95)
     low, high = stats.t.interval(0.95, len(of_seeds) - 1, loc=0.0, scale=max(stats.sem(of_seeds), 1e-300))
     assert mean.low_with_seeds == pytest.approx(max(0.0, value - np.hypot(below, low)), abs=1e-9)
     assert mean.high_with_seeds == pytest.approx(min(1.0, value + np.hypot(above, high)), abs=1e-9)
@@ -85,16 +82,16 @@ def test_the_interval_with_seeds_joins_both_by_their_squares(value, below, above
 
 
 def test_seeds_are_compared_on_the_folds_that_all_of_them_have():
-    values = {(0, 0): 0.5, (1, 0): 0.9, (0, 1): 0.6}  # fold 1 is easier, and seed 1 has not trained it
-    mean = summed_up(0.6, 0.5, 0.7, values, 0.95)
+    values = pd.DataFrame([[0.5, 0.6], [0.9, np.nan]])  # fold 1 is easier, and seed 1 has not trained it
+    mean = with_seeds(0.6, 0.5, 0.7, values, 0.95)
     assert mean.sd_seeds == pytest.approx(np.std([0.5, 0.6], ddof=1))
     assert mean.sd_folds == pytest.approx(np.std([0.5, 0.9], ddof=1))
-    apart = summed_up(0.6, 0.5, 0.7, {(0, 0): 0.5, (1, 1): 0.6}, 0.95)
+    apart = with_seeds(0.6, 0.5, 0.7, pd.DataFrame([[0.5, np.nan], [np.nan, 0.6]]), 0.95)
     assert apart.sd_seeds is apart.sd_folds is apart.low_with_seeds is None
 
 
 def test_what_is_undefined_for_one_run_has_no_mean():
-    mean = summed_up(None, None, None, {(0, 0): 0.5, (0, 1): None}, 0.95)
+    mean = with_seeds(None, None, None, pd.DataFrame([[0.5, np.nan]]), 0.95)
     assert mean.columns("auc") == dict.fromkeys(mean.columns("auc"))
 
 
@@ -103,8 +100,8 @@ def test_the_interval_with_seeds_covers_what_both_kinds_of_chance_move():
     rng, hits, draws = np.random.default_rng(0), 0, 2000
     for _ in range(draws):
         of_subjects, of_seeds = 0.02 * rng.normal(), 0.03 * rng.normal(size=3)
-        values = {(0, seed): 0.6 + of_subjects + one for seed, one in enumerate(of_seeds)}
-        value = float(np.mean(list(values.values())))
-        mean = summed_up(value, value - 1.96 * 0.02, value + 1.96 * 0.02, values, 0.95)
+        values = pd.DataFrame([0.6 + of_subjects + of_seeds])
+        value = float(values.mean(axis=1)[0])
+        mean = with_seeds(value, value - 1.96 * 0.02, value + 1.96 * 0.02, values, 0.95)
         hits += mean.low_with_seeds <= 0.6 <= mean.high_with_seeds
     assert 0.94 < hits / draws < 0.985

@@ -9,167 +9,64 @@ from sklearn import metrics as reference
 from torchmetrics.functional import classification as torch_reference
 
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.metrics.classification import call, confusion, evaluate, metric_names
-from evaluation.metrics.resampled import WeightedMetrics
+from evaluation.metrics.classification import call, confusion, metric_names
+from evaluation.metrics.resampled import WeightedMetrics, evaluate
 
 TWO, THREE = ("hem", "all"), ("A", "B", "C")
 
 
-def draw(images, classes, seed=0, ties=False):
-    rng = np.random.default_rng(seed)
-    probabilities = rng.dirichlet(np.ones(classes), size=images)
-    if ties:
-        probabilities[:, 1:] = probabilities[:, 1:].round(1)
-        probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
-    labels = rng.integers(0, classes, images)
-    labels[:classes] = np.arange(classes)
-    return labels, probabilities
+def scored(labels, probabilities, classes=TWO, positive_index=1):
+    """Images that stand for themselves."""
+    labels = np.asarray(labels, dtype=np.int64)
+    positive_index = positive_index if len(classes) == 2 else None
+    probabilities = np.reshape(probabilities, (-1, len(classes)))
+    return LabelledPredictions(labels, probabilities, classes, positive_index, np.arange(len(labels)), False, 0)
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.2])
-@pytest.mark.parametrize("ties", [False, True])
-def test_two_classes_agree_with_scikit_learn(threshold, ties):
-    labels, probabilities = draw(80, 2, ties=ties)
-    called = (probabilities[:, 1] >= threshold).astype(int)
-    found = evaluate(labels, probabilities, TWO, 1, threshold)
-    expected = {
-        "accuracy": reference.accuracy_score(labels, called),
-        "balanced_accuracy": reference.balanced_accuracy_score(labels, called),
-        "f1_weighted": reference.f1_score(labels, called, average="weighted"),
-        "f1_macro": reference.f1_score(labels, called, average="macro"),
-        "auc": reference.roc_auc_score(labels, probabilities[:, 1]),
-        "average_precision": reference.average_precision_score(labels, probabilities[:, 1]),
-        "sensitivity": reference.recall_score(labels, called, pos_label=1),
-        "specificity": reference.recall_score(labels, called, pos_label=0),
-    }
-    for index, name in enumerate(TWO):
-        expected[f"precision/{name}"] = reference.precision_score(labels, called, pos_label=index)
-        expected[f"recall/{name}"] = reference.recall_score(labels, called, pos_label=index)
-        expected[f"f1/{name}"] = reference.f1_score(labels, called, pos_label=index)
-    assert found == pytest.approx(expected)
+def of_positives(labels, positives):
+    """Two classes by the probability of the second."""
+    return scored(labels, np.column_stack([1 - np.asarray(positives), positives]))
 
 
-def test_more_classes_agree_with_scikit_learn():
-    labels, probabilities = draw(90, 3)
+def undefined_of(values):
+    return {name for name, value in values.items() if value is None}
+
+
+def by_scikit_learn(images, threshold=0.5):
+    """Every metric as scikit-learn says it, NaN where it has no value."""
+    labels, probabilities, classes = images.labels, images.probabilities, images.classes
+    all_labels = np.arange(len(classes))
     called = probabilities.argmax(axis=1)
-    found = evaluate(labels, probabilities, THREE, None)
-    assert found["auc"] == pytest.approx(reference.roc_auc_score(labels, probabilities, multi_class="ovr"))
-    assert found["f1_macro"] == pytest.approx(reference.f1_score(labels, called, average="macro"))
-    assert found["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(labels, called))
-    assert [found[f"recall/{name}"] for name in THREE] == pytest.approx(
-        reference.recall_score(labels, called, average=None).tolist()
-    )
-    assert "sensitivity" not in found
-    assert "specificity" not in found
-
-
-def test_the_threshold_itself_is_positive_and_the_positive_class_may_come_first():
-    probabilities = np.array([[0.5, 0.5], [0.7, 0.3], [0.3, 0.7]])
-    assert call(probabilities, 1).tolist() == [1, 0, 1]
-    assert call(probabilities, 0).tolist() == [0, 0, 1]
-    found = evaluate(np.array([0, 0, 1]), probabilities, ("all", "hem"), 0)
-    assert found["auc"] == 1.0
-    assert found["sensitivity"] == found["specificity"] == 1.0
-
-
-def test_each_image_may_have_its_own_threshold():
-    probabilities = np.array([[0.6, 0.4], [0.6, 0.4]])
-    assert call(probabilities, 1, np.array([0.3, 0.5])).tolist() == [1, 0]
-    found = evaluate(np.array([-1, 1, 0]), np.repeat(probabilities[:1], 3, axis=0), TWO, 1, np.array([0.9, 0.3, 0.5]))
-    assert found["accuracy"] == 1.0
-
-
-def test_images_without_label_are_left_out():
-    labels, probabilities = draw(40, 2)
-    some = np.where(np.arange(40) % 5 == 4, -1, labels)
-    assert evaluate(some, probabilities, TWO, 1) == evaluate(labels[some >= 0], probabilities[some >= 0], TWO, 1)
-    assert confusion(some, call(probabilities, 1), 2).sum() == (some >= 0).sum()
-
-
-def test_one_class_only_leaves_what_needs_two_undefined():
-    found = evaluate(np.ones(4, dtype=int), np.array([[0.2, 0.8]] * 3 + [[0.9, 0.1]]), TWO, 1)
-    undefined = {name for name, value in found.items() if value is None}
-    assert undefined == {"auc", "average_precision", "balanced_accuracy", "specificity", "recall/hem"}
-    assert found["sensitivity"] == 0.75
-    # One image was called hem, wrongly: that precision is 0, not undefined.
-    assert found["precision/hem"] == 0.0
-
-
-def test_no_positive_call_leaves_precision_undefined_and_f1_zero():
-    found = evaluate(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), TWO, 1)
-    assert found["precision/all"] is None
-    assert found["f1/all"] == 0.0
-    assert found["sensitivity"] == 0.0
-
-
-def test_a_class_that_is_neither_true_nor_called_has_no_f1_and_no_part_in_the_macro_mean():
-    labels = np.array([0, 1, 1])
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]])
-    found = evaluate(labels, probabilities, THREE, None)
-    assert found["f1/C"] is None
-    assert found["auc"] is None
-    assert found["f1_macro"] == pytest.approx((2 / 3 + 2 / 3) / 2)
-
-
-@pytest.mark.parametrize("labels", [[], [-1, -1]])
-def test_without_labelled_images_everything_is_undefined(labels):
-    found = evaluate(np.array(labels, dtype=int), np.full((len(labels), 2), 0.5), TWO, 1)
-    assert found == dict.fromkeys(metric_names(TWO))
-
-
-def test_a_single_image():
-    found = evaluate(np.array([1]), np.array([[0.4, 0.6]]), TWO, 1)
-    assert found["accuracy"] == 1.0
-    assert found["auc"] is None
-
-
-@st.composite
-def weighted_images(draw):
-    classes = draw(st.integers(2, 4))
-    images = draw(st.integers(1, 25))
-    labels = np.array(draw(st.lists(st.integers(0, classes - 1), min_size=images, max_size=images)))
-    # Few distinct scores, so that ties are common.
-    scores = np.array(
-        draw(
-            st.lists(st.lists(st.integers(1, 4), min_size=classes, max_size=classes), min_size=images, max_size=images)
-        )
-    )
-    weights = np.array(draw(st.lists(st.integers(0, 3), min_size=images, max_size=images)))
-    return labels, scores / scores.sum(axis=1, keepdims=True), weights
-
-
-def by_scikit_learn(labels, probabilities, classes):
-    """Every metric as scikit-learn says it, NaN where it finds no value."""
-    called, all_labels = probabilities.argmax(axis=1), np.arange(len(classes))
+    columns = slice(None)
     if len(classes) == 2:
-        called = (probabilities[:, 1] >= 0.5).astype(int)
+        called = (probabilities[:, 1] >= threshold).astype(int)
+        columns = 1
     found = {
         "accuracy": reference.accuracy_score(labels, called),
         "f1_weighted": reference.f1_score(labels, called, average="weighted"),
         "f1_macro": reference.f1_score(labels, called, average="macro"),
         **dict.fromkeys(("balanced_accuracy", "auc", "average_precision"), np.nan),
     }
-    if len(np.unique(labels)) > 1:
-        found["balanced_accuracy"] = reference.balanced_accuracy_score(labels, called)
     for kind in ("precision", "recall", "f1"):
         of_class = getattr(reference, f"{kind}_score")
         values = of_class(labels, called, labels=all_labels, average=None, zero_division=np.nan)
         found |= {f"{kind}/{name}": value for name, value in zip(classes, values, strict=True)}
     if len(classes) == 2:
         found |= {"sensitivity": found[f"recall/{classes[1]}"], "specificity": found[f"recall/{classes[0]}"]}
+    if len(np.unique(labels)) > 1:
+        found["balanced_accuracy"] = reference.balanced_accuracy_score(labels, called)
     if len(np.unique(labels)) == len(classes):
-        columns = 1 if len(classes) == 2 else slice(None)
-        ranked = (labels[:, None] == all_labels)[:, columns], probabilities[:, columns]
-        found["auc"] = reference.roc_auc_score(*ranked, average="macro")
-        found["average_precision"] = reference.average_precision_score(*ranked, average="macro")
+        truth = (labels[:, None] == all_labels)[:, columns]
+        found["auc"] = reference.roc_auc_score(truth, probabilities[:, columns], average="macro")
+        found["average_precision"] = reference.average_precision_score(truth, probabilities[:, columns])
     return found
 
 
-def by_torchmetrics(labels, probabilities, classes):
+def by_torchmetrics(images):
     """Every metric as torchmetrics says it: where there is no value it says 0, or leaves a class out."""
-    k = len(classes)
-    called = torch.tensor(probabilities.argmax(axis=1) if k > 2 else (probabilities[:, 1] >= 0.5).astype(int))
-    truth, scores = torch.tensor(labels), torch.tensor(probabilities)
+    k = len(images.classes)
+    called = torch.tensor(call(images.probabilities, images.positive_index))
+    truth, scores = torch.tensor(images.labels), torch.tensor(images.probabilities)
 
     def of_calls(name, average):
         return getattr(torch_reference, f"multiclass_{name}")(called, truth, num_classes=k, average=average)
@@ -181,7 +78,8 @@ def by_torchmetrics(labels, probabilities, classes):
         "f1_macro": of_calls("f1_score", "macro"),
     }
     for kind, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1_score")):
-        found |= {f"{kind}/{one}": value for one, value in zip(classes, of_calls(name, "none"), strict=True)}
+        values = of_calls(name, "none")
+        found |= {f"{kind}/{label}": value for label, value in zip(images.classes, values, strict=True)}
     if k == 2:
         found["sensitivity"] = torch_reference.binary_recall(called, truth)
         found["specificity"] = torch_reference.binary_specificity(called, truth)
@@ -193,17 +91,36 @@ def by_torchmetrics(labels, probabilities, classes):
     return {name: float(value) for name, value in found.items()}
 
 
+@pytest.mark.parametrize("threshold", [0.5, 0.2])
+@pytest.mark.parametrize("digits", [1, 9])
+def test_two_classes_agree_with_scikit_learn_at_any_threshold(threshold, digits):
+    rng = np.random.default_rng(0)
+    images = of_positives(rng.integers(0, 2, 80), rng.random(80).round(digits))
+    assert evaluate(images, threshold) == pytest.approx(by_scikit_learn(images, threshold))
+
+
+@st.composite
+def weighted_images(draw):
+    """Images of 2 to 4 classes with few distinct scores, so that ties are common, and a weight for each."""
+    classes = draw(st.integers(2, 4))
+    images = draw(st.integers(1, 25))
+    labels = draw(st.lists(st.integers(0, classes - 1), min_size=images, max_size=images))
+    of_image = st.lists(st.integers(1, 4), min_size=classes, max_size=classes)
+    scores = np.array(draw(st.lists(of_image, min_size=images, max_size=images)))
+    weights = draw(st.lists(st.integers(0, 3), min_size=images, max_size=images))
+    return scored(labels, scores / scores.sum(axis=1, keepdims=True), tuple("abcd"[:classes])), np.array(weights)
+
+
 @pytest.mark.filterwarnings("ignore")
 @settings(deadline=None, max_examples=60)
 @given(weighted_images())
 def test_all_agree_with_scikit_learn_and_torchmetrics_and_none_is_invented(drawn):
-    """Ties, one class only, a single image: equal where a value exists, and None where scikit-learn finds none."""
-    labels, probabilities, _ = drawn
-    classes = tuple("abcd"[: probabilities.shape[1]])
-    found = evaluate(labels, probabilities, classes, 1 if len(classes) == 2 else None)
-    sklearn, torched = (by(labels, probabilities, classes) for by in (by_scikit_learn, by_torchmetrics))
+    """Ties, one class only, a single image: equal where a value exists, and None where scikit-learn has none."""
+    images, _ = drawn
+    found = evaluate(images)
+    sklearn, torched = by_scikit_learn(images), by_torchmetrics(images)
     assert set(found) == set(sklearn) == set(torched)
-    all_occur = len(np.unique(labels)) == len(classes)
+    all_occur = len(np.unique(images.labels)) == len(images.classes)
     for name, value in found.items():
         assert (value is None) == np.isnan(sklearn[name]), name
         if value is not None:
@@ -211,6 +128,32 @@ def test_all_agree_with_scikit_learn_and_torchmetrics_and_none_is_invented(drawn
             # torchmetrics counts a recall of 0 for a class that is called and never true.
             if name != "balanced_accuracy" or all_occur:
                 assert value == pytest.approx(torched[name], abs=1e-5), name
+
+
+@settings(deadline=None, max_examples=150)
+@given(weighted_images())
+def test_weighting_images_equals_repeating_them(drawn):
+    images, weights = drawn
+    found = dict(zip(metric_names(images.classes), WeightedMetrics(images)(weights[None])[:, 0], strict=True))
+    repeated = scored(np.repeat(images.labels, weights), np.repeat(images.probabilities, weights, 0), images.classes)
+    for name, value in evaluate(repeated).items():
+        assert np.isnan(found[name]) if value is None else found[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_the_threshold_itself_is_positive_and_the_positive_class_may_come_first():
+    probabilities = np.array([[0.5, 0.5], [0.7, 0.3], [0.3, 0.7]])
+    assert call(probabilities, 1).tolist() == [1, 0, 1]
+    assert call(probabilities, 0).tolist() == [0, 0, 1]
+    found = evaluate(scored([0, 0, 1], probabilities, ("all", "hem"), 0))
+    assert found["auc"] == found["sensitivity"] == found["specificity"] == 1.0
+
+
+def test_each_image_may_have_its_own_threshold():
+    assert evaluate(of_positives([1, 0], [0.4, 0.4]), np.array([0.3, 0.5]))["accuracy"] == 1.0
+
+
+def test_images_without_label_are_not_in_the_confusion_matrix():
+    assert confusion(np.array([0, -1, 1]), np.array([1, 1, 1]), 2).tolist() == [[0, 1], [0, 1]]
 
 
 RANKED = {"auc", "average_precision", "balanced_accuracy"}
@@ -225,34 +168,25 @@ RANKED = {"auc", "average_precision", "balanced_accuracy"}
         ([1], [0.9], {*RANKED, "specificity", "recall/hem", "precision/hem", "f1/hem"}),
         ([0, 1], [0.2, 0.3], {"precision/all"}),
         ([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5], {"precision/hem"}),
+        ([], [], set(metric_names(TWO))),
     ],
 )
 def test_for_what_is_undefined_others_give_a_number(labels, positives, undefined):
-    labels, positives = np.array(labels), np.array(positives)
-    probabilities = np.column_stack([1 - positives, positives])
-    found, torched = evaluate(labels, probabilities, TWO, 1), by_torchmetrics(labels, probabilities, TWO)
-    assert {name for name, value in found.items() if value is None} == undefined
-    assert np.isfinite([torched[name] for name in undefined - {"average_precision"}]).all()
-    scored = LabelledPredictions(labels, probabilities, TWO, 1, np.arange(len(labels)), False, 0)
-    weighted = dict(zip(metric_names(TWO), WeightedMetrics(scored)(np.ones((1, len(labels))))[:, 0], strict=True))
-    assert {name for name, value in weighted.items() if np.isnan(value)} == undefined
+    images = of_positives(labels, positives)
+    assert undefined_of(evaluate(images)) == undefined
+    if labels:
+        torched = by_torchmetrics(images)
+        assert np.isfinite([torched[name] for name in undefined - {"average_precision"}]).all()
+
+
+def test_a_class_that_is_neither_true_nor_called_has_no_f1_and_no_part_in_the_macro_mean():
+    found = evaluate(scored([0, 1, 1], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], THREE))
+    assert {"f1/C", "auc"} <= undefined_of(found)
+    assert found["f1_macro"] == pytest.approx((2 / 3 + 2 / 3) / 2)
+    assert not {"sensitivity", "specificity"} & set(found)
 
 
 def test_scores_that_all_tie_have_an_auc_of_one_half():
-    found = evaluate(np.array([0, 1, 1, 0, 0]), np.full((5, 2), 0.5), TWO, 1)
+    found = evaluate(of_positives([0, 1, 1, 0, 0], [0.5] * 5))
     assert found["auc"] == 0.5
     assert found["average_precision"] == pytest.approx(2 / 5)  # the share of positives
-
-
-@settings(deadline=None, max_examples=150)
-@given(weighted_images())
-def test_weighting_images_equals_repeating_them(drawn):
-    """The fast metrics of a resample are scikit-learn's on the images that the resample holds."""
-    labels, probabilities, weights = drawn
-    classes = tuple("abcd"[: probabilities.shape[1]])
-    positive = 1 if len(classes) == 2 else None
-    scored = LabelledPredictions(labels, probabilities, classes, positive, np.arange(len(labels)), False, 0)
-    found = dict(zip(metric_names(classes), WeightedMetrics(scored)(weights[None])[:, 0], strict=True))
-    expected = evaluate(np.repeat(labels, weights), np.repeat(probabilities, weights, axis=0), classes, positive)
-    for name, value in expected.items():
-        assert np.isnan(found[name]) if value is None else found[name] == pytest.approx(value, abs=1e-12), name

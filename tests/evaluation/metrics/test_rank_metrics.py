@@ -27,10 +27,10 @@ def test_the_curve_encloses_the_average_precision_and_marks_both_operating_point
     recall, precision = axis.lines[1].get_xydata().T
     area = -np.sum(np.diff(recall) * precision[:-1])
     assert area == pytest.approx(average_precision_score(test.labels, test.probabilities[:, 1]))
-    found = evaluate_runs([run], SETTINGS)["test"]
+    found = evaluate_runs([run], SETTINGS).test
     points = [line.get_xydata()[0] for line in axis.lines if line.get_linestyle() == "None"]
     for point, key in zip(points, ("metrics", "metrics_at_threshold"), strict=True):
-        expected = (found[key]["sensitivity"]["value"], found[key]["precision/all"]["value"])
+        expected = (found[key]["sensitivity"].value, found[key]["precision/all"].value)
         assert tuple(point) == pytest.approx(expected)
     assert axis.lines[0].get_ydata()[0] == pytest.approx(test.labels.mean())
 

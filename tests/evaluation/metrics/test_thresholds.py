@@ -9,8 +9,9 @@ from sklearn.metrics import f1_score
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import score
-from evaluation.metrics.classification import evaluate
+from evaluation.metrics.resampled import evaluate
 from evaluation.metrics.thresholds import choose_threshold
+from evaluation.result import OperatingPoint
 from tests.helpers.predictions import make_predictions, with_scores
 
 
@@ -55,19 +56,13 @@ def test_no_threshold_is_better(rows, method):
 def test_sensitivity_and_specificity_are_those_of_the_calls(method):
     scored = score(make_predictions(images=90, part="validation", skill=1.0))
     point = choose_threshold(scored, EvaluationConfig(threshold=method))
-    found = evaluate(scored.labels, scored.probabilities, scored.classes, 1, point.value)
+    found = evaluate(scored, point.value)
     assert (found["sensitivity"], found["specificity"]) == pytest.approx((point.sensitivity, point.specificity))
     assert point.reason is None
 
 
 def test_a_class_without_images_leaves_no_threshold_and_says_why():
-    assert choose([1, 1], [0.2, 0.9], "youden").as_dict() == {
-        "value": None,
-        "method": "youden",
-        "reason": "no validation image of hem",
-        "sensitivity": None,
-        "specificity": None,
-    }
+    assert choose([1, 1], [0.2, 0.9], "youden") == OperatingPoint(None, "youden", "no validation image of hem")
     assert choose([], [], "f1").reason == "no validation image of hem and all"
 
 
