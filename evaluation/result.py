@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from common.errors import UserError
+from evaluation.core.formats import interval
 
 Matrix = list[list[int]]
 # What a warning is about; others are about the whole evaluation.
@@ -52,6 +53,10 @@ class Estimate(Record):
     value: float | None
     low: float | None
     high: float | None
+
+    def __str__(self) -> str:
+        """Write the value and the ends with three digits."""
+        return interval(self.value, self.low, self.high)
 
     def columns(self, name: str) -> dict[str, float | None]:
         """Return cells of a table: ``name``, ``<name>_low`` and ``<name>_high``."""

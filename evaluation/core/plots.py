@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,12 +17,12 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from common.files import atomic_path
 from evaluation.core.formats import heading
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.result import EvaluationResult, Interval, Matrix
+from evaluation.result import EvaluationResult, Matrix
 
 DPI = 150
 # Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -45,7 +45,7 @@ BEST = "best epoch of the stage"
 NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
-def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
+def learning_curves(path: Path, history: pd.DataFrame, about: dict[str, Any]) -> None:
     """Draw each logged quantity over the epochs, stage after stage, and mark the best epoch of each stage.
 
     Args:
@@ -61,7 +61,7 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict) -> None:
         draw_curves(figure, history, about, panels)
 
 
-def draw_curves(figure: Figure, history: pd.DataFrame, about: dict, panels: list[str]) -> None:
+def draw_curves(figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str]) -> None:
     """Draw learning curves on a figure.
 
     Args:
@@ -70,19 +70,65 @@ def draw_curves(figure: Figure, history: pd.DataFrame, about: dict, panels: list
         about: See ``learning_curves``.
         panels: What to draw, one below the other: names such as ``loss`` (both parts of it) and ``lr``.
     """
-    epochs = np.arange(1, len(history) + 1)
-    best = _best_rows(history, about.get("monitor", "val/loss"))
+    stages = _stages(history)
+    best = _best_rows(history, stages, about.get("monitor", "val/loss"))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, name in zip(axes, panels, strict=True):
-        _curves(axis, history, epochs, name)
-        _shade_stages(axis, history)
+        _curves(axis, history, stages, name)
+        for start, end, _ in stages[1::2]:
+            axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
+        for start, _, _ in stages[1:]:
+            axis.axvline(start + 0.5, color="#888888", linewidth=1)
         for row in best:
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
-    _name_stages(axes[0], history)
+    for start, end, stage in stages:
+        # Cut to the room that the stage has.
+        room = max(3, int(90 * (end - start) / len(history)))
+        title = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
+        place = ((start + end + 1) / 2, 1.02)
+        axes[0].annotate(title, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
     axes[-1].set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
+
+
+def _stages(history: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Return first row, row after the last, and name of each stage."""
+    names = history["stage"].astype(str)
+    starts = np.flatnonzero(names != names.shift()).tolist()
+    return list(zip(starts, [*starts[1:], len(history)], names.iloc[starts], strict=True))
+
+
+def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monitor: str) -> list[int]:
+    """Return the row of each stage's best epoch; none where the monitored column is absent."""
+    if monitor not in history:
+        return []
+    values = history[monitor].reset_index(drop=True) * (-1 if monitor.endswith("loss") else 1)
+    of_stages = [values.iloc[start:end].dropna() for start, end, _ in stages]
+    return [int(of_stage.idxmax()) for of_stage in of_stages if len(of_stage)]
+
+
+def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
+    columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
+    if name == "lr":
+        columns = {"lr": (NAMES["lr"], "#555555")}
+    columns = {column: style for column, style in columns.items() if column in history}
+    marker = "o" if len(history) <= 30 else None
+    for column, (label, colour) in columns.items():
+        values = history[column].to_numpy(np.float64)
+        # A stage starts anew from the best epoch of the one before: no line leads from one to the other.
+        for start, end, _ in stages:
+            rows = start + np.flatnonzero(np.isfinite(values[start:end]))
+            axis.plot(rows + 1, values[rows], color=colour, label=label, marker=marker, markersize=4)
+    axis.set_ylabel(NAMES.get(name, name))
+    # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
+    drawn = history[list(columns)].to_numpy(np.float64)
+    if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
+        axis.set_yscale("log")
+        if name == "loss":  # 0.5 and 2, not 5 x 10^-1
+            axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+        axis.yaxis.set_major_formatter("{x:g}")
 
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
@@ -101,6 +147,7 @@ def confusion_matrix(path: Path, result: EvaluationResult) -> None:
 
 def assigned_confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test part's confusion matrix of the joint assignment, see ``confusion_matrix``."""
+    assert result.assignment is not None
     _matrices(path, result, {"joint assignment of the chromosomes of a cell": result.assignment.confusion})
 
 
@@ -117,139 +164,6 @@ def _matrices(path: Path, result: EvaluationResult, matrices: dict[str, Matrix])
         figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
 
 
-def roc(path: Path, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
-
-    Args:
-        path: PNG to write.
-        result: Its AUC must be defined.
-        test: The test images.
-    """
-    with canvas(path, (6.2, 5.8), result.about) as figure:
-        draw_roc(figure.subplots(), result, test)
-
-
-def draw_roc(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw on given axes what ``roc`` draws."""
-    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-    if test.positive_index is None:
-        _curves_against_the_rest(axis, result, test)
-    else:
-        _curve_of_two(axis, result, test)
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set(xlabel="1 - specificity", ylabel="sensitivity")
-    axis.legend(loc="lower right")
-
-
-def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
-
-    Args:
-        axis: Where to draw.
-        result: Its average precision must be defined.
-        test: The test images.
-    """
-    if test.positive_index is None:
-        scores = [average_precision_score(test.labels == k, test.probabilities[:, k]) for k in range(len(test.classes))]
-        _each_class(axis, test, scores, _precisions)
-        axis.set_title(f"mean average precision: {with_interval(result.test.metrics['average_precision'])}")
-    else:
-        share = (test.labels == test.positive_index).mean()
-        axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
-        label = f"average precision {with_interval(result.test.metrics['average_precision'])}"
-        axis.plot(*_precisions(test, test.positive_index), color=COLOURS[0], label=label)
-        precision = f"precision/{result.positive_class}"
-        _points(axis, result, lambda values: (values["sensitivity"], values[precision]))
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axis.set(xlabel="sensitivity (recall)", ylabel="precision (positive predictive value)")
-    axis.legend(loc="lower left")
-
-
-@contextmanager
-def canvas(
-    path: Path, size: tuple[float, float], about: dict, layout: str = "constrained", dpi: int = DPI
-) -> Iterator[Figure]:
-    """Yield a figure in the house's style, titled; save it when the block ends well."""
-    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, layout=layout)
-        # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
-        parts = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in heading(about).split(" · ")]
-        title = textwrap.fill("\N{NO-BREAK SPACE}· ".join(parts), width=int(size[0] * 9), break_long_words=False)
-        figure.suptitle(title, fontsize=12, fontweight="bold")
-        yield figure
-        figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)
-
-
-def _curves(axis: Axes, history: pd.DataFrame, epochs: np.ndarray, name: str) -> None:
-    if name == "lr":
-        columns = {"lr": NAMES["lr"]}
-    else:
-        columns = {f"train/{name}": "training", f"val/{name}": "validation"}
-    if name == "lr":
-        colours = ("#555555",)
-    else:
-        colours = COLOURS
-    if len(epochs) <= 30:
-        marker = "o"
-    else:
-        marker = None
-    for (column, label), colour in zip(columns.items(), colours, strict=False):
-        # A stage starts anew from the best epoch of the one before: no line leads from one to the other.
-        for start, end, _ in _spans(history) if column in history else ():
-            values = history[column].to_numpy(np.float64)[start:end]
-            there = np.isfinite(values)
-            style = {"color": colour, "label": label, "marker": marker, "markersize": 4}
-            axis.plot(epochs[start:end][there], values[there], **style)
-    axis.set_ylabel(NAMES.get(name, name))
-    # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
-    drawn = history[[column for column in columns if column in history]].to_numpy(np.float64)
-    if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
-        axis.set_yscale("log")
-        if name == "loss":  # 0.5 and 2, not 5 x 10^-1
-            axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-        axis.yaxis.set_major_formatter("{x:g}")
-
-
-def _spans(history: pd.DataFrame) -> list[tuple[int, int, str]]:
-    """Return first row, row after the last, and name of each stage."""
-    spans: list[tuple[int, int, str]] = []
-    for stage, rows in groupby(history["stage"]):
-        if spans:
-            start = spans[-1][1]
-        else:
-            start = 0
-        spans.append((start, start + len(list(rows)), str(stage)))
-    return spans
-
-
-def _shade_stages(axis: Axes, history: pd.DataFrame) -> None:
-    for start, end, _ in _spans(history)[1::2]:
-        axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
-    for start, _, _ in _spans(history)[1:]:
-        axis.axvline(start + 0.5, color="#888888", linewidth=1)
-
-
-def _name_stages(axis: Axes, history: pd.DataFrame) -> None:
-    """Write each stage's name above the panel, cut to the room that the stage has."""
-    for start, end, stage in _spans(history):
-        room = max(3, int(90 * (end - start) / len(history)))
-        if room > 8:
-            name = textwrap.shorten(f"stage {stage}", room, placeholder="…")
-        else:
-            name = stage[:room]
-        place = ((start + end + 1) / 2, 1.02)
-        axis.annotate(name, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
-
-
-def _best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
-    """Return the row of each stage's best epoch; none where the monitored column is absent."""
-    if monitor not in history:
-        return []
-    values = history[monitor].reset_index(drop=True) * (-1 if monitor.endswith("loss") else 1)
-    groups = values.groupby(history["stage"].to_numpy(), sort=False)
-    return [int(group.idxmax()) for _, group in groups if group.notna().any()]
-
-
 def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
     """Draw a confusion matrix of counts, shape (K, K), rows the truth, on given axes."""
     totals = counts.sum(axis=1, keepdims=True)
@@ -258,24 +172,14 @@ def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.Axes
     few = len(classes) <= 4
     for row, column in np.ndindex(counts.shape):
         if few or counts[row, column]:
-            if few:
-                per_cent = f"{100 * share[row, column]:.1f} %"
-            else:
-                per_cent = _short_per_cent(share[row, column])
-            if totals[row]:
-                text = f"{counts[row, column]:,}\n{per_cent}"
-            else:
-                text = "0"
-            if share[row, column] > 0.55:
-                colour = "white"
-            else:
-                colour = "black"
+            per_cent = f"{100 * share[row, column]:.1f} %" if few else _short_per_cent(share[row, column])
+            text = f"{counts[row, column]:,}\n{per_cent}" if totals[row] else "0"
+            colour = "white" if share[row, column] > 0.55 else "black"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12 if few else 9)
     ticks = range(len(classes))
+    axis.set_xticks(ticks, classes)
     if max(map(len, classes)) > 6:
         axis.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
-    else:
-        axis.set_xticks(ticks, classes)
     axis.set_yticks(ticks, classes)
     axis.set_xlabel("predicted")
     axis.grid(False)
@@ -291,11 +195,56 @@ def _short_per_cent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def _curve_of_two(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    false_rate, true_rate = _rates(test, test.positive_index)
-    name = f"{result.positive_class}: AUC {with_interval(result.test.metrics['auc'])}"
-    axis.plot(false_rate, true_rate, color=COLOURS[0], label=name)
-    _points(axis, result, lambda values: (1 - values["specificity"], values["sensitivity"]))
+def roc(path: Path, result: EvaluationResult, test: LabelledPredictions) -> None:
+    """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
+
+    Args:
+        path: PNG to write.
+        result: Its AUC must be defined.
+        test: The test images.
+    """
+    with canvas(path, (6.2, 5.8), result.about) as figure:
+        draw_roc(figure.subplots(), result, test)
+
+
+def draw_roc(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
+    """Draw on given axes what ``roc`` draws."""
+    auc = result.test.metrics["auc"]
+    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    if test.positive_index is None:
+        _each_class(axis, test, roc_auc_score, _rates)
+        axis.set_title(f"mean AUC, each class against the rest: {auc}")
+    else:
+        rates = _rates(test, test.positive_index)
+        axis.plot(*rates, color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
+        _points(axis, result, lambda values: (1 - values["specificity"], values["sensitivity"]))
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+    axis.legend(loc="lower right")
+
+
+def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
+    """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
+
+    Args:
+        axis: Where to draw.
+        result: Its average precision must be defined.
+        test: The test images.
+    """
+    average_precision = result.test.metrics["average_precision"]
+    if test.positive_index is None:
+        _each_class(axis, test, average_precision_score, _precisions)
+        axis.set_title(f"mean average precision: {average_precision}")
+    else:
+        share = (test.labels == test.positive_index).mean()
+        axis.axhline(share, color="#777777", linewidth=1, linestyle="--", label=f"by guessing: {share:.3f}")
+        precisions = _precisions(test, test.positive_index)
+        axis.plot(*precisions, color=COLOURS[0], label=f"average precision {average_precision}")
+        precision = f"precision/{result.positive_class}"
+        _points(axis, result, lambda values: (values["sensitivity"], values[precision]))
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="sensitivity (recall)", ylabel="precision (positive predictive value)")
+    axis.legend(loc="lower left")
 
 
 def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, float]], tuple[float, float]]) -> None:
@@ -304,7 +253,7 @@ def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, flo
     if result.test.metrics_at_threshold is not None:
         points[f"at {threshold_of(result)}, chosen on validation"] = result.test.metrics_at_threshold
     # A ring and a diamond: both are seen where they meet.
-    marks = (
+    marks: tuple[dict[str, Any], dict[str, Any]] = (
         {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
         {"marker": "D", "markersize": 7, "color": COLOURS[2]},
     )
@@ -314,31 +263,20 @@ def _points(axis: Axes, result: EvaluationResult, place: Callable[[dict[str, flo
         axis.plot(*place(values), linestyle="none", label=label, **mark)
 
 
-def _curves_against_the_rest(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    areas = [roc_auc_score(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
-    _each_class(axis, test, areas, _rates)
-    axis.set_title(f"mean AUC, each class against the rest: {with_interval(result.test.metrics['auc'])}")
-
-
 def _each_class(
     axis: Axes,
     test: LabelledPredictions,
-    areas: list[float],
+    area: Callable[[np.ndarray, np.ndarray], float],
     curve: Callable[[LabelledPredictions, int], tuple[np.ndarray, np.ndarray]],
 ) -> None:
     """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
-    weakest_first = np.argsort(areas)
-    many = len(areas) > CURVES
-    for rank, index in enumerate(weakest_first):
-        if many and rank >= WEAKEST:
-            if rank == WEAKEST:
-                label = "the other classes"
-            else:
-                label = None
+    areas = [area(test.labels == index, test.probabilities[:, index]) for index in range(len(test.classes))]
+    for rank, index in enumerate(np.argsort(areas)):
+        if len(areas) > CURVES and rank >= WEAKEST:
+            label = "the other classes" if rank == WEAKEST else None
             axis.plot(*curve(test, index), color="#C4C4C4", linewidth=1, zorder=1.5, label=label)
         else:
-            label = f"{test.classes[index]}: {areas[index]:.3f}"
-            axis.plot(*curve(test, index), color=COLOURS[rank], label=label)
+            axis.plot(*curve(test, index), color=COLOURS[rank], label=f"{test.classes[index]}: {areas[index]:.3f}")
 
 
 def _rates(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -351,16 +289,22 @@ def _precisions(test: LabelledPredictions, index: int) -> tuple[np.ndarray, np.n
     return recall, precision
 
 
-def with_interval(interval: Interval) -> str:
-    """Write the fields of an ``Interval`` whose value is defined."""
-    if interval.low is None:
-        return f"{interval.value:.3f}"
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
-
-
 def threshold_of(result: EvaluationResult) -> str:
     """Write the threshold that validation chose."""
     value = result.threshold.value
-    if isinstance(value, list):
-        return "own thresholds"
-    return f"{value:.3f}"
+    return "own thresholds" if isinstance(value, list) else f"{value:.3f}"
+
+
+@contextmanager
+def canvas(
+    path: Path, size: tuple[float, float], about: dict[str, Any], layout: str = "constrained", dpi: int = DPI
+) -> Iterator[Figure]:
+    """Yield a figure in the house's style, titled; save it when the block ends well."""
+    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout=layout)  # type: ignore[arg-type]  # it may be "none", too
+        # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
+        parts = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in heading(about).split(" · ")]
+        title = textwrap.fill("\N{NO-BREAK SPACE}· ".join(parts), width=int(size[0] * 9), break_long_words=False)
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+        yield figure
+        figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)
