@@ -31,28 +31,25 @@ def test_an_error_is_one_line_and_an_exit_code(capsys, error, code, line):
     assert capsys.readouterr().err == line
 
 
-def test_the_traceback_is_shown_on_request(monkeypatch):
+def test_other_errors_are_raised_and_the_traceback_on_request(monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError())
     monkeypatch.setenv("KARYOCYTE_TRACEBACK", "1")
     with pytest.raises(UserError):
         fail(UserError("data_dir=/nowhere"))
-
-
-def test_other_errors_are_raised():
-    with pytest.raises(ZeroDivisionError):
-        fail(ZeroDivisionError())
 
 
 @pytest.fixture
 def before_torch(monkeypatch):
     """As in a process that has not imported torch; frozen objects are thawed afterwards."""
     monkeypatch.delitem(sys.modules, "torch", raising=False)
+    gc.unfreeze()
     yield
     gc.enable()
     gc.unfreeze()
 
 
 def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(before_torch):
-    gc.unfreeze()
     with heavy_imports():
         assert not gc.isenabled()
         assert gc.get_freeze_count() == 0
@@ -60,10 +57,14 @@ def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(bef
     assert gc.get_freeze_count() > 10_000
 
 
-def test_the_collector_is_on_after_a_failed_import(before_torch):
+def test_the_collector_is_as_before_after_the_imports(before_torch):
     with pytest.raises(ImportError), heavy_imports():
         raise ImportError
     assert gc.isenabled()
+    gc.disable()
+    with heavy_imports():
+        pass
+    assert not gc.isenabled()
 
 
 def test_nothing_changes_when_torch_is_imported_already(monkeypatch):
@@ -72,10 +73,3 @@ def test_nothing_changes_when_torch_is_imported_already(monkeypatch):
     with heavy_imports():
         assert gc.isenabled()
     assert gc.get_freeze_count() == frozen
-
-
-def test_a_collector_that_was_off_stays_off(before_torch):
-    gc.disable()
-    with heavy_imports():
-        pass
-    assert not gc.isenabled()

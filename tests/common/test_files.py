@@ -17,31 +17,40 @@ from common.files import (
 )
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "table.csv"
-    write_text(path, "old")
-
-    def fail():
-        with atomic_path(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError("disk full")
-
-    with pytest.raises(RuntimeError, match="disk full"):
-        fail()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "file.csv"
 
 
-def test_the_file_is_not_there_before_the_block_ends(tmp_path):
-    path = tmp_path / "deep" / "file.txt"
+def write_half(path, *_, **__):
+    path.write_text("half")
+    raise OSError("disk full")
+
+
+def test_the_file_is_not_there_before_the_block_ends(path):
     with atomic_path(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
 
 
-def test_json_refuses_nan_and_writes_nothing(tmp_path):
-    path = tmp_path / "metrics.json"
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    write_text(path, "old")
+    with pytest.raises(OSError, match="disk full"), atomic_path(path) as temporary:
+        write_half(temporary)
+    monkeypatch.setattr(pd.DataFrame, "to_csv", lambda self, *arguments, **options: write_half(*arguments))
+    with pytest.raises(OSError, match="disk full"):
+        write_csv(path, pd.DataFrame({"a": [2]}))
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_table_is_written_without_its_index(path):
+    write_csv(path, pd.DataFrame({"a": [1.23456], "b": ["x"]}, index=[7]), "%.2f")
+    assert path.read_text() == "a,b\n1.23,x\n"
+
+
+def test_json_refuses_nan_and_writes_nothing(path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"auc": float("nan")})
     assert not path.exists()
@@ -49,35 +58,17 @@ def test_json_refuses_nan_and_writes_nothing(tmp_path):
     assert json.loads(path.read_text()) == {"auc": None}
 
 
-def test_hashes(tmp_path):
-    path = tmp_path / "file.bin"
-    path.write_bytes(b"cell")
-    assert sha256_of_file(path) == hashlib.sha256(b"cell").hexdigest()
-    assert sha256_of_value({"a": 1, "b": [2]}) == sha256_of_value({"b": [2], "a": 1})
-    assert sha256_of_value({"a": 1}) != sha256_of_value({"a": 2})
-
-
-def test_a_table_is_written_without_its_index_and_a_failed_one_leaves_the_old(tmp_path, monkeypatch):
-    path = tmp_path / "table.csv"
-    write_csv(path, pd.DataFrame({"a": [1.23456], "b": ["x"]}, index=[7]), "%.2f")
-    assert path.read_text() == "a,b\n1.23,x\n"
-
-    def fail(self, file, **options):
-        file.write_text("half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_csv(path, pd.DataFrame({"a": [2]}))
-    assert path.read_text() == "a,b\n1.23,x\n"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("text", ["", "{", '{"a": 1', "[1]", "1", None])
-def test_json_that_is_not_whole_or_not_there_is_empty(tmp_path, text):
-    path = tmp_path / "state.json"
+def test_json_that_is_not_whole_or_not_there_is_empty(path, text):
     if text is not None:
-        path.write_text(text)
+        write_text(path, text)
     assert read_whole_json(path) == {}
     write_json(path, {"a": 1})
     assert read_whole_json(path) == {"a": 1}
+
+
+def test_hashes(path):
+    write_text(path, "cell")
+    assert sha256_of_file(path) == hashlib.sha256(b"cell").hexdigest()
+    assert sha256_of_value({"a": 1, "b": [2]}) == sha256_of_value({"b": [2], "a": 1})
+    assert sha256_of_value({"a": 1}) != sha256_of_value({"a": 2})

@@ -18,7 +18,6 @@ MALE = FEMALE - Counter("X") + Counter("Y")
         (FEMALE, "46,XX", "normal", "normal"),
         (MALE, "46,XY", "normal", "normal"),
         (FEMALE + Counter(["21"]), "47,XX,+21", "trisomy", "abnormal"),
-        (MALE + Counter(["13"]), "47,XY,+13", "trisomy", "abnormal"),
         (FEMALE - Counter("X"), "45,X", "sex_aneuploidy", "abnormal"),
         (FEMALE + Counter("X"), "47,XXX", "sex_aneuploidy", "abnormal"),
         (MALE + Counter("X"), "47,XXY", "sex_aneuploidy", "abnormal"),
@@ -26,7 +25,6 @@ MALE = FEMALE - Counter("X") + Counter("Y")
         (MALE - Counter(["15"]), "45,XY,-15", "preparation_loss", "preparation_loss"),
         (MALE - Counter(["15"]) + Counter("Y"), "46,XYY,-15", "unclear", None),
         (FEMALE + Counter(["21", "21"]), "48,XX,+21,+21", "unclear", None),
-        (MALE - Counter("X"), "45,Y", "unclear", None),
         (MALE - Counter("XY"), "44,0", "unclear", None),
     ],
 )
@@ -34,13 +32,8 @@ def test_it_names_what_the_counts_say(counts, iscn, kind, label):
     assert name_karyotype(counts) == (iscn, kind, label)
 
 
-@given(st.sampled_from(CHROMOSOMES), st.sampled_from([FEMALE, MALE]))
-def test_one_deviation_is_never_normal(name, start):
-    for changed in (start + Counter([name]), start - Counter([name])):
-        if changed != start:
-            assert name_karyotype(changed).kind != "normal"
-
-
 @given(st.dictionaries(st.sampled_from(CHROMOSOMES), st.integers(0, 4)))
 def test_every_count_has_a_name_that_begins_with_its_total(counts):
-    assert name_karyotype(counts).iscn.split(",")[0] == str(sum(counts.values()))
+    named = name_karyotype(counts)
+    assert named.iscn.split(",")[0] == str(sum(counts.values()))
+    assert (named.kind == "normal") == (Counter(counts) in (FEMALE, MALE))

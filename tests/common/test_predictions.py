@@ -12,18 +12,22 @@ from common.errors import UserError
 from common.predictions import read_predictions, uncertainty_of, write_predictions
 from tests.helpers.predictions import make_predictions
 
+ADDED = {3: ["kind"], 4: ["width", "height", "group"]}
 
-def test_what_is_written_is_read(tmp_path):
-    written = make_predictions(subjects=None)
-    write_predictions(tmp_path / "predictions.parquet", written)
-    for place in (tmp_path, tmp_path / "predictions.parquet"):
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "predictions.parquet"
+
+
+def test_what_is_written_is_read(path):
+    written = make_predictions(images=3, subjects=None)
+    written.frame["width"], written.frame["group"] = [450, None, 30], ["May-Gruenwald", None, "Wright"]
+    write_predictions(path, written)
+    for place in (path.parent, path):
         read = read_predictions(place)
         pd.testing.assert_frame_equal(read.frame, written.frame, check_dtype=False)
-        assert (read.classes, read.positive_class, read.about) == (
-            written.classes,
-            written.positive_class,
-            written.about,
-        )
+        assert [read.classes, read.positive_class, read.about] == [("hem", "all"), "all", written.about]
 
 
 def test_labels_are_indices_and_minus_one_where_unknown():
@@ -34,69 +38,51 @@ def test_labels_are_indices_and_minus_one_where_unknown():
 
 
 def test_uncertainty_is_the_share_of_the_largest_entropy():
-    found = uncertainty_of(np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1]]))
-    assert found[:2].tolist() == [1.0, 0.0]
-    assert found[2] == pytest.approx(entropy([0.9, 0.1]) / np.log(2))
+    rows = np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1]])
+    assert uncertainty_of(rows) == pytest.approx([1.0, 0.0, entropy([0.9, 0.1]) / np.log(2)])
     assert uncertainty_of(np.full((1, 24), 1 / 24))[0] == pytest.approx(1.0)
 
 
-def test_a_wrong_file_is_a_user_error(tmp_path):
+def test_a_wrong_file_is_a_user_error(path):
     with pytest.raises(UserError, match="no predictions at"):
-        read_predictions(tmp_path)
-    (tmp_path / "predictions.parquet").write_text("no parquet")
+        read_predictions(path.parent)
+    path.write_text("no parquet")
     with pytest.raises(UserError, match="not a readable parquet"):
-        read_predictions(tmp_path)
-    make_predictions().frame.to_parquet(tmp_path / "foreign.parquet")
+        read_predictions(path)
+    make_predictions().frame.to_parquet(path)
     with pytest.raises(UserError, match="schema none"):
-        read_predictions(tmp_path / "foreign.parquet")
+        read_predictions(path)
     lacking = make_predictions()
     del lacking.frame["prob_all"]
-    write_predictions(tmp_path / "predictions.parquet", lacking)
+    write_predictions(path, lacking)
     with pytest.raises(UserError, match="lacks the columns prob_all"):
-        read_predictions(tmp_path)
+        read_predictions(path)
 
 
-ADDED = {3: ["kind"], 4: ["width", "height", "group"]}
-
-
-def rewritten(path, version):
-    """The file as a code of that version left it: without the columns that came later."""
-    absent = [name for added, names in ADDED.items() if added > version for name in names]
-    table = pq.read_table(path).drop(absent)
+def write_as_version(path, version):
+    """Write predictions as the code of that version did: without the columns that came later, which are returned."""
+    later = [name for added, names in ADDED.items() if added > version for name in names]
+    write_predictions(path, make_predictions())
+    table = pq.read_table(path).drop(later)
     meta = {**json.loads(table.schema.metadata[b"karyocyte"]), "schema_version": version}
     pq.write_table(table.replace_schema_metadata({b"karyocyte": json.dumps(meta).encode()}), path)
+    return later
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_what_older_predictions_lack_is_unknown(tmp_path, version):
-    path, written = tmp_path / "predictions.parquet", make_predictions()
-    write_predictions(path, written)
-    rewritten(path, version)
+def test_what_older_predictions_lack_is_unknown(path, version):
+    later = write_as_version(path, version)
     read = read_predictions(path)
-    later = [name for added, names in ADDED.items() if added > version for name in names]
     assert read.frame[later].isna().all(axis=None)
-    known = written.frame.columns.drop([*later, "cell", "kind", "group"], errors="ignore")
-    pd.testing.assert_frame_equal(read.frame[known], written.frame[known], check_dtype=False)
-    # They can be written again, as schema 4.
-    write_predictions(path, read)
+    whole = make_predictions().frame
+    present = whole.columns.drop([*later, "cell", "kind", "group"], errors="ignore")
+    pd.testing.assert_frame_equal(read.frame[present], whole[present], check_dtype=False)
+    write_predictions(path, read)  # as schema 4
     assert read_predictions(path).frame[later].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(("version", "remedy"), [(1, "run it again"), (5, "update the code")])
-def test_predictions_that_cannot_be_read_name_the_remedy(tmp_path, version, remedy):
-    path = tmp_path / "predictions.parquet"
-    write_predictions(path, make_predictions())
-    rewritten(path, version)
-    message = f"has predictions schema {version}, this code reads 2, 3, 4: {remedy}"
-    with pytest.raises(UserError, match=message):
+def test_predictions_that_cannot_be_read_name_the_remedy(path, version, remedy):
+    write_as_version(path, version)
+    with pytest.raises(UserError, match=f"schema {version}, this code reads 2, 3, 4: {remedy}"):
         read_predictions(path)
-
-
-def test_size_and_group_travel_with_the_image(tmp_path):
-    written = make_predictions(images=3)
-    written.frame["width"], written.frame["group"] = [450, None, 30], ["May-Gruenwald", None, "Wright"]
-    write_predictions(tmp_path / "predictions.parquet", written)
-    read = read_predictions(tmp_path).frame
-    assert read["width"].tolist()[::2] == [450, 30]
-    assert read["group"].dropna().to_dict() == {0: "May-Gruenwald", 2: "Wright"}
-    assert read["width"].isna().tolist() == [False, True, False]
