@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,8 @@ ALL = [signal.SIGTERM, *WARNINGS]
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
 
 
-def left(block: Callable[[], None], **how) -> Preempted:
-    """Go through a block that is watched and leaves; return how."""
+def ending(block: Callable[[], None], **how) -> Preempted:
+    """Run a block that is watched and leaves; return its exception."""
     with pytest.raises(Preempted) as caught, watched(**how):
         block()
     return caught.value
@@ -28,49 +27,56 @@ def sigterm() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
+def handlers():
+    return [signal.getsignal(signum) for signum in ALL]
+
+
 @pytest.fixture(autouse=True)
 def outside_slurm(monkeypatch):
     """No Slurm, unless a test says so; the handlers as they were, whatever a job of Slurm leaves."""
     for name in SLURM:
         monkeypatch.delenv(name, raising=False)
-    before = {signum: signal.getsignal(signum) for signum in ALL}
+    before = handlers()
     yield
-    for signum, handler in before.items():
+    for signum, handler in zip(ALL, before, strict=True):
         signal.signal(signum, handler)
 
 
-def _program(path: Path, *lines: str) -> None:
-    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
-    path.chmod(0o755)
+class Slurm:
+    """A Slurm whose scontrol and squeue note what they are asked, and answer as they are told."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.answer("scontrol")
+        self.answer("squeue")
+
+    def answer(self, name: str, text: str = "", error: str = "", code: int = 0) -> None:
+        lines = ["#!/bin/sh", f'echo "$@" >> {self.folder}/{name}.calls', f"printf '{text}'", f"echo '{error}' >&2"]
+        (self.folder / name).write_text("\n".join([*lines, f"exit {code}\n"]))
+        (self.folder / name).chmod(0o755)
+
+    def calls(self, name: str = "scontrol") -> list[str]:
+        path = self.folder / f"{name}.calls"
+        return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.fixture
-def scontrol(monkeypatch, tmp_path):
-    """A Slurm whose scontrol and squeue note what they are asked, and say what they are told to say."""
+def slurm(monkeypatch, tmp_path):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-
-    def make(answer: str = "", code: int = 0, state: str = "", state_code: int = 0):
-        _program(tmp_path / "scontrol", f'echo "$@" >> {tmp_path}/asked', f'echo "{answer}" >&2', f"exit {code}")
-        _program(tmp_path / "squeue", f'echo "$@" >> {tmp_path}/looked', f'printf "{state}"', f"exit {state_code}")
-
-    def asked() -> list[str]:
-        return (tmp_path / "asked").read_text().splitlines() if (tmp_path / "asked").exists() else []
-
-    make()
-    return make, asked
+    return Slurm(tmp_path)
 
 
-def test_sigterm_is_heeded_at_once_and_its_handler_is_back_afterwards():
-    before = [signal.getsignal(signum) for signum in ALL]
+def test_a_signal_leaves_at_once_and_the_handlers_are_restored():
+    before = handlers()
     went = []
-    gone = left(lambda: (sigterm(), went.append("on")))
+    end = ending(lambda: (sigterm(), went.append("on")))
     assert went == []
-    assert (gone.code, gone.status, str(gone)) == (143, "preempted", "SIGTERM")
-    assert [signal.getsignal(signum) for signum in ALL] == before
+    assert (end.code, end.status, str(end)) == (143, "preempted", "SIGTERM")
+    assert handlers() == before
 
 
-def test_it_passes_what_catches_exceptions_and_the_way_between_processes():
+def test_it_passes_what_catches_exceptions_and_can_be_pickled():
     assert issubclass(Preempted, SystemExit)
     assert not issubclass(Preempted, Exception)
     copy = pickle.loads(pickle.dumps(Preempted(signal.SIGUSR2, first=False)))
@@ -87,7 +93,7 @@ def test_in_a_training_it_is_noted_until_the_training_leaves():
             noted.append(pending())
             leave()
 
-    assert left(train).signum == signal.SIGTERM
+    assert ending(train).signum == signal.SIGTERM
     assert noted == [None, signal.SIGTERM]
     assert pending() is None
 
@@ -103,7 +109,7 @@ def test_a_training_that_did_not_leave_by_itself_leaves_at_its_end(error, capsys
                 raise error
         went.append("on")
 
-    left(train)
+    ending(train)
     assert went == []
     assert (str(error) in capsys.readouterr().out) == bool(error)
 
@@ -125,7 +131,7 @@ def test_a_second_signal_does_not_disturb_who_is_leaving():
             sigterm()
             tidied.append(True)
 
-    left(tidy)
+    ending(tidy)
     assert tidied == [True]
 
 
@@ -140,109 +146,77 @@ def test_warnings_mean_nothing_outside_slurm():
 
 
 @pytest.mark.parametrize("signum", WARNINGS)
-def test_a_warning_of_slurm_queues_the_job_again_once_all_is_written(scontrol, signum):
-    _, asked = scontrol
+def test_a_warning_of_slurm_queues_the_job_again_once_all_is_written(slurm, signum):
     before = []
 
     def write() -> None:
         try:
             signal.raise_signal(signum)
         finally:
-            before.append(asked())
+            before.extend(slurm.calls())
 
-    left(write)
-    assert before == [[]]
-    assert asked() == ["requeue 17"]
+    ending(write)
+    assert (before, slurm.calls()) == ([], ["requeue 17"])
     sigterm()  # what Slurm sends then to the process that is leaving
 
 
-def test_a_member_of_an_array_is_queued_again_alone(scontrol, monkeypatch):
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
-    requeue()
-    assert scontrol[1]() == ["requeue 12_0"]
-
-
-def test_a_job_in_the_grace_time_of_a_preemption_is_queued_again_since_slurm_would_count_it_as_done(
-    scontrol, monkeypatch, tmp_path
-):
-    make, asked = scontrol
-    make(state="RUNNING\\n")
+@pytest.mark.parametrize(
+    ("state", "code", "calls"),
+    [
+        pytest.param("RUNNING\\n", 0, ["requeue 12_4"], id="grace time of a preemption: would count as done"),
+        pytest.param("COMPLETING\\n", 0, [], id="cancelled, or requeued by Slurm"),
+        pytest.param("PENDING\\n", 0, [], id="queued again already"),
+        pytest.param("", 0, [], id="squeue knows no such job"),
+        pytest.param("", 1, [], id="squeue fails"),
+    ],
+)
+def test_sigterm_queues_again_only_what_slurm_counts_as_running(slurm, monkeypatch, state, code, calls):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "4")
-    left(sigterm)
-    assert asked() == ["requeue 12_4"]
-    assert "--jobs=12_4" in (tmp_path / "looked").read_text()
+    slurm.answer("squeue", state, code=code)
+    ending(sigterm)
+    assert slurm.calls() == calls
+    assert "--jobs=12_4" in slurm.calls("squeue")[0]
+
+
+def test_without_squeue_a_sigterm_is_taken_for_a_cancellation(slurm, monkeypatch):
+    (slurm.folder / "squeue").unlink()
+    monkeypatch.setenv("PATH", str(slurm.folder))
+    ending(sigterm)
+    assert slurm.calls() == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
+def test_only_the_first_process_queues_the_job_again_and_exits_with_an_error(slurm, signum):
+    slurm.answer("squeue", "RUNNING\\n")
+    assert ending(lambda: signal.raise_signal(signum), first=False).code == 0
+    assert slurm.calls() == slurm.calls("squeue") == []
 
 
 @pytest.mark.parametrize(
-    ("state", "code"),
-    [
-        pytest.param("COMPLETING\\n", 0, id="cancelled, or requeued by Slurm"),
-        pytest.param("CANCELLED\\n", 0, id="cancelled"),
-        pytest.param("PENDING\\n", 0, id="queued again already"),
-        pytest.param("", 0, id="squeue knows no such job"),
-        pytest.param("", 1, id="squeue fails"),
-    ],
+    ("restarts", "saves", "again"), [(1, False, True), (2, False, False), (9, False, False), (9, True, True)]
 )
-def test_a_job_that_slurm_does_not_count_as_running_is_not_queued_again_by_itself(scontrol, state, code):
-    make, asked = scontrol
-    make(state=state, state_code=code)
-    left(sigterm)
-    assert asked() == []
-
-
-def test_without_squeue_a_sigterm_is_taken_for_a_cancellation(scontrol, tmp_path):
-    (tmp_path / "squeue").unlink()
-    (tmp_path / "squeue").mkdir()  # what cannot be run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(tmp_path))
-        left(sigterm)
-    assert scontrol[1]() == []
-
-
-def test_only_the_first_process_looks_and_queues_a_displaced_job_again(scontrol, tmp_path):
-    make, asked = scontrol
-    make(state="RUNNING\\n")
-    left(sigterm, first=False)
-    assert asked() == []
-    assert not (tmp_path / "looked").exists()
-
-
-def test_a_time_limit_too_short_to_save_anything_does_not_queue_the_job_for_ever(scontrol, monkeypatch, capsys):
-    _, asked = scontrol
-
-    def warned() -> None:
+def test_a_time_limit_too_short_to_save_anything_does_not_queue_the_job_for_ever(
+    slurm, monkeypatch, capsys, restarts, saves, again
+):
+    def train() -> None:
+        if saves:
+            note_progress()
         signal.raise_signal(signal.SIGUSR2)
 
-    def saved() -> None:
-        note_progress()
-        warned()
-
-    for restarts, again in [("1", True), ("2", False), ("9", False)]:
-        monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
-        before = len(asked())
-        left(warned)
-        assert len(asked()) == before + again
-    assert "needs more time (cluster.timeout_min)" in " ".join(capsys.readouterr().out.split())
-    left(saved)
-    assert len(asked()) == 2
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
+    ending(train)
+    assert bool(slurm.calls()) == again
+    assert ("more time (cluster.timeout_min)" in " ".join(capsys.readouterr().out.split())) != again
 
 
-def test_only_the_first_process_queues_the_job_again_and_exits_with_an_error(scontrol):
-    assert left(lambda: signal.raise_signal(signal.SIGUSR1), first=False).code == 0
-    assert scontrol[1]() == []
-
-
-def test_a_requeue_that_fails_is_told_unless_another_process_was_first(scontrol, capsys, monkeypatch):
-    make, _ = scontrol
-    make("slurm_requeue error: Requested operation is presently disabled", 1)
+def test_a_requeue_that_fails_is_reported_unless_another_process_was_first(slurm, capsys, monkeypatch):
+    slurm.answer("scontrol", error="slurm_requeue error: Requested operation is presently disabled", code=1)
     requeue()
-    said = " ".join(capsys.readouterr().out.split())
-    assert "scontrol requeue 17 failed" in said
-    assert "presently disabled" in said
-    assert "by hand" in said
-    make("slurm_requeue error: Job is pending execution for job 17", 1)
+    output = " ".join(capsys.readouterr().out.split())
+    for words in ("scontrol requeue 17 failed", "presently disabled", "by hand"):
+        assert words in output
+    slurm.answer("scontrol", error="slurm_requeue error: Job is pending execution for job 17", code=1)
     requeue()
     assert capsys.readouterr().out == ""
     monkeypatch.setenv("PATH", "")
@@ -251,26 +225,26 @@ def test_a_requeue_that_fails_is_told_unless_another_process_was_first(scontrol,
 
 
 def test_within_a_thread_and_within_itself_it_changes_nothing():
-    before = signal.getsignal(signal.SIGTERM)
+    before = handlers()
     went = []
 
     def work():
         with watched(), in_training():
-            went.append(signal.getsignal(signal.SIGTERM))
+            went.append(handlers())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert went == [before]
     with watched():
-        ours = signal.getsignal(signal.SIGTERM)
+        ours = handlers()
         with watched():
-            assert signal.getsignal(signal.SIGTERM) is ours
-        assert signal.getsignal(signal.SIGTERM) is ours
-    assert signal.getsignal(signal.SIGTERM) == before
+            assert handlers() == ours
+        assert handlers() == ours
+    assert handlers() == before
 
 
-def test_a_forked_child_ends_by_sigterm_as_ever_and_leaves_warnings_to_its_parent(scontrol):
+def test_a_forked_child_ends_by_sigterm_as_ever_and_leaves_warnings_to_its_parent(slurm):
     with watched():
         child = os.fork()
         if not child:

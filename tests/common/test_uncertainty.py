@@ -11,6 +11,7 @@ from scipy import stats
 from common.uncertainty import summarise
 
 NAMES = ("a", "b", "c", "d")
+PAIR = ("normal", "abnormal")
 
 
 @st.composite
@@ -21,14 +22,20 @@ def drawn_passes(draw):
     return rng.dirichlet(np.full(shape[2], draw(st.sampled_from([0.05, 1.0, 20.0]))), size=shape[:2])
 
 
+def of_one_image(*passes):
+    """Summarise passes of one image and two classes by their probabilities of the positive class."""
+    positive = np.array(passes, dtype=float)[:, None]
+    return summarise(np.stack([1 - positive, positive], axis=2), PAIR).iloc[0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(drawn_passes())
 def test_it_agrees_with_scipy_and_the_definitions(passes):
     count, images, width = passes.shape
     names = NAMES[:width]
-    found = summarise(passes, names)
-    assert len(found) == images
-    for image, row in enumerate(found.itertuples()):
+    summary = summarise(passes, names)
+    assert len(summary) == images
+    for image, row in enumerate(summary.itertuples()):
         mine = passes[:, image]
         counts = Counter(names[int(np.argmax(single))] for single in mine)
         label = names.index(row.sampled_label)
@@ -53,71 +60,54 @@ def test_the_order_of_the_passes_does_not_matter_and_that_of_the_images_is_kept(
     random.shuffle(order)
     random.shuffle(images)
     names = NAMES[: passes.shape[2]]
-    found = summarise(passes, names).iloc[images].reset_index(drop=True)
+    expected = summarise(passes, names).iloc[images].reset_index(drop=True)
     shuffled = summarise(passes[order][:, images], names)
-    assert found["sampled_label"].tolist() == shuffled["sampled_label"].tolist()
-    numbers = found.columns.drop("sampled_label")
-    np.testing.assert_allclose(found[numbers].to_numpy(float), shuffled[numbers].to_numpy(float), atol=1e-12)
+    assert expected["sampled_label"].tolist() == shuffled["sampled_label"].tolist()
+    numbers = expected.columns.drop("sampled_label")
+    np.testing.assert_allclose(expected[numbers].to_numpy(float), shuffled[numbers].to_numpy(float), atol=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
 @given(drawn_passes())
 def test_two_classes_have_one_variance(passes):
     pair = passes[..., :2] / passes[..., :2].sum(axis=2, keepdims=True)
-    found = summarise(pair, ("normal", "abnormal"))
-    np.testing.assert_allclose(found["sampled_variance"], pair[..., 1].var(axis=0), atol=1e-12)
+    np.testing.assert_allclose(summarise(pair, PAIR)["sampled_variance"], pair[..., 1].var(axis=0), atol=1e-12)
 
 
-def test_passes_that_are_alike_leave_nothing_open():
+def test_passes_that_agree_leave_no_doubt_about_the_weights():
     single = np.array([[0.7, 0.2, 0.1], [0.2, 0.3, 0.5]])
-    found = summarise(np.repeat(single[None], 5, axis=0), NAMES[:3])
-    assert found["sampled_label"].tolist() == ["a", "c"]
-    assert found["sampled_votes"].tolist() == [1.0, 1.0]
-    np.testing.assert_allclose(found["sampled_variance"], 0, atol=1e-12)
-    np.testing.assert_allclose(found["sampled_mutual_information"], 0, atol=1e-9)
-    np.testing.assert_allclose(found["sampled_confidence"], [0.7, 0.5])
+    summary = summarise(np.repeat(single[None], 5, axis=0), NAMES[:3])
+    assert summary["sampled_label"].tolist() == ["a", "c"]
+    assert summary["sampled_votes"].tolist() == [1.0, 1.0]
+    np.testing.assert_allclose(summary[["sampled_variance", "sampled_mutual_information"]], 0, atol=1e-9)
+    np.testing.assert_allclose(summary["sampled_confidence"], [0.7, 0.5])
 
 
-def test_passes_that_contradict_each_other_leave_everything_open():
-    found = summarise(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]), ("normal", "abnormal")).iloc[0]
-    assert found["sampled_votes"] == 0.5
-    assert found["sampled_entropy"] == pytest.approx(1)
-    assert found["sampled_mutual_information"] == pytest.approx(1)
-    assert found["sampled_variance"] == pytest.approx(0.25)
+def test_passes_that_contradict_each_other_are_as_uncertain_as_can_be():
+    row = of_one_image(0, 1)
+    assert [row["sampled_votes"], row["sampled_variance"]] == [0.5, 0.25]
+    assert row[["sampled_entropy", "sampled_mutual_information"]].tolist() == pytest.approx([1, 1])
 
 
-def test_a_tie_of_votes_is_broken_by_the_mean_probability():
-    pair = np.array([[[0.6, 0.4]], [[0.1, 0.9]]])
-    assert summarise(pair, ("normal", "abnormal"))["sampled_label"].tolist() == ["abnormal"]
-    assert summarise(1 - pair, ("normal", "abnormal"))["sampled_label"].tolist() == ["normal"]
+@pytest.mark.parametrize(
+    ("passes", "label"),
+    [
+        pytest.param((0.4, 0.9), "abnormal", id="a tie of votes: the mean decides"),
+        pytest.param((0.6, 0.1), "normal", id="a tie of votes: the mean decides for the negative class"),
+        pytest.param((0.49, 0.49, 1.0), "normal", id="a majority beats a higher mean"),
+        pytest.param((0.5, 0.5, 0.5), "abnormal", id="a half is a vote for the positive class"),
+        pytest.param((0.0, 1.0), "abnormal", id="a tie of votes and means: the positive class"),
+    ],
+)
+def test_the_label_of_two_classes(passes, label):
+    assert of_one_image(*passes)["sampled_label"] == label
 
 
-def test_a_majority_beats_a_higher_mean():
-    passes = np.array([[[0.51, 0.49]], [[0.51, 0.49]], [[0.0, 1.0]]])
-    found = summarise(passes, ("normal", "abnormal")).iloc[0]
-    assert found["sampled_label"] == "normal"
-    assert found["sampled_prob_abnormal"] > 0.5
-    assert found["sampled_confidence"] == pytest.approx(2 * 0.51 / 3)
-
-
-def test_a_half_is_a_vote_for_the_positive_class_as_everywhere():
-    assert summarise(np.full((3, 1, 2), 0.5), ("normal", "abnormal"))["sampled_label"].tolist() == ["abnormal"]
-
-
-def test_a_tie_of_votes_and_means_is_a_call_of_the_positive_class_as_everywhere():
-    contradiction = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    assert summarise(contradiction, ("normal", "abnormal"))["sampled_label"].tolist() == ["abnormal"]
-
-
-def test_votes_just_above_a_half_are_worth_less_than_sure_ones():
-    def score(probability, votes=100):
-        passes = np.full((100, 1, 2), 0.5)
-        passes[:votes, 0], passes[votes:, 0] = (1 - probability, probability), (0.9, 0.1)
-        return summarise(passes, ("normal", "abnormal"))["sampled_confidence"].iloc[0]
-
-    assert score(0.51) == pytest.approx(0.51)
-    assert score(0.99) == pytest.approx(0.99)
-    assert score(0.9, votes=80) == pytest.approx(0.72)
+@pytest.mark.parametrize(
+    ("passes", "confidence"), [([0.51] * 100, 0.51), ([0.99] * 100, 0.99), ([0.9] * 80 + [0.1] * 20, 0.72)]
+)
+def test_votes_just_above_a_half_are_worth_less_than_sure_ones(passes, confidence):
+    assert of_one_image(*passes)["sampled_confidence"] == pytest.approx(confidence)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +122,4 @@ def test_votes_just_above_a_half_are_worth_less_than_sure_ones():
 )
 def test_what_is_no_probability_of_these_classes_is_refused(passes):
     with pytest.raises(ValueError, match="passes"):
-        summarise(passes, ("normal", "abnormal"))
+        summarise(passes, PAIR)
