@@ -1,8 +1,10 @@
 """A small configuration, network and data module to train within a second."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from omegaconf import DictConfig
 from common.config.compose import check_config
 from common.config.schema import Config
 from common.files import write_json
-from common.paths import ROOT
+from common.paths import CONF, ROOT
 from common.runs.run import Run
 from evaluation import evaluate as judge
 from lightning_modules.build import build_classifier
@@ -37,17 +39,30 @@ QUICK = [
 SMALL = [*DRAWN, *QUICK]
 
 
-def composed(overrides: list[str]) -> DictConfig:
-    """Return what Hydra composes from conf/ and ``overrides``."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("train", overrides)
+@cache
+def _compose(overrides: tuple[str, ...]) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """Return what Hydra composes from conf/ and ``overrides``, which takes a second the first time."""
+    return _compose(tuple(overrides)).copy()
+
+
+@cache
+def _checked(overrides: tuple[str, ...], data_dir: str | None) -> Config:
+    return check_config(composed(overrides))
 
 
 def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None, data: Sequence[str] = DRAWN) -> Config:
     """Return the typed configuration of a short run at 32 px, on 40 drawn cells if not said, below ``tmp_path``."""
     chosen = [f"+experiment={experiment}"] if experiment else []
-    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    return check_config(composed([*chosen, *data, *QUICK, *places, *overrides]))
+    config = _checked((*chosen, *data, *QUICK, *overrides), os.environ.get("KARYOCYTE_DATA_DIR"))
+    places = {"output_dir": str(tmp_path / "outputs"), "cache_dir": str(tmp_path / "cache")}
+    for override in overrides:
+        places.pop(override.partition("=")[0], None)
+    return config.model_copy(update=places)
 
 
 def run_undrawn(config: Config) -> Path:

@@ -13,12 +13,21 @@ from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 
 WHOLE = ["data=karyograms", "transform=karyograms"]
+WITHIN = "transform=karyograms_within_places"
 
 
-def test_the_default_composition_is_valid():
+def error_of(config) -> str:
+    with pytest.raises(UserError) as caught:
+        check_config(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_default_composition_is_valid_and_frozen():
     config = compose_config([])
-    assert config.model.name == "resnet50"
-    assert config.weights == "resnet50.tv_in1k"
+    assert (config.model.name, config.weights) == ("resnet50", "resnet50.tv_in1k")
+    with pytest.raises(ValueError, match="frozen"):
+        config.trainer.max_epochs = 3
 
 
 def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
@@ -27,8 +36,7 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
     (conf / "experiment" / "planted.yaml").write_text("# @package _global_\ntrainer: {max_epoch: 3}\n")
     with initialize_config_dir(str(conf), version_base="1.3"):
         planted = compose("train", ["+experiment=planted"])
-    with pytest.raises(UserError, match=r"trainer\.max_epoch.*trainer\.max_epochs"):
-        check_config(planted)
+    assert error_of(planted).startswith("unknown key trainer.max_epoch: did you mean trainer.max_epochs")
 
 
 @pytest.mark.parametrize(
@@ -57,10 +65,7 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(override, words):
-    with pytest.raises(UserError) as caught:
-        check_config(composed([override]))
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert words in error_of(composed([override]))
 
 
 @pytest.mark.parametrize(
@@ -77,82 +82,57 @@ def test_a_wrong_value_is_named_in_one_line(override, words):
     ],
 )
 def test_a_karyogram_is_not_turned_as_a_whole(override):
-    pictures, sheets = composed([*WHOLE, override]), composed_of(override)
-    for config, instead in ((pictures, "transform=karyograms"), (sheets, "transform.within_places")):
-        with pytest.raises(UserError, match=f"use {instead}") as caught:
-            check_config(config)
-        assert str(caught.value).startswith(override.removesuffix("=true").removesuffix("=5").removesuffix("=0.1"))
+    pictures = error_of(composed([*WHOLE, override]))
+    sheets = error_of(composed_of(override))
+    key = override if override.startswith("balance") else override.partition("=")[0]
+    assert pictures.startswith(key)
+    assert "use transform=karyograms" in pictures
+    assert sheets.startswith(key)
+    assert "use transform.within_places" in sheets
 
 
 def test_a_karyogram_is_not_laid_on_a_canvas():
     for config in (composed([*WHOLE, "prepare.fit=canvas"]), composed_of("prepare.fit=canvas")):
-        with pytest.raises(UserError, match=r"prepare\.fit=canvas"):
-            check_config(config)
+        assert "prepare.fit=canvas" in error_of(config)
 
 
 @pytest.mark.parametrize("key", ["stretch", "shift"])
 def test_a_sheet_is_not_moved(key):
-    with pytest.raises(UserError, match=rf"^transform\.{key}"):
-        check_config(composed(["+experiment=karyogram_vgg16", f"transform.{key}=0.1"]))
+    assert error_of(composed(["+experiment=karyogram_vgg16", f"transform.{key}=0.1"])).startswith(f"transform.{key}")
 
 
-@pytest.mark.parametrize("key", ["contrast", "gamma"])
-def test_the_light_of_a_karyogram_may_change(key):
-    config = check_config(composed([*WHOLE, f"transform.{key}=0.2"]))
-    assert getattr(config.transform, key) == 0.2
+def test_the_light_of_a_karyogram_may_change():
+    transform = check_config(composed([*WHOLE, "transform.contrast=0.2", "transform.gamma=0.2"])).transform
+    assert (transform.contrast, transform.gamma) == (0.2, 0.2)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "key"),
-    [
-        (["prepare.compact=true"], "prepare.compact"),
-        (["prepare.fit=square"], "prepare.fit=stretch"),
-        (["prepare.crop=true"], "prepare.crop=false"),
-    ],
-)
-def test_preparation_may_not_move_chromosomes_from_their_places(overrides, key):
-    within = ["transform=karyograms_within_places"]
-    assert check_config(composed_of(*within)).transform.within_places.mirror
-    with pytest.raises(UserError, match=key):
-        check_config(composed_of(*within, *overrides))
-
-
-def test_places_are_unknown_in_pictures_of_whole_karyograms():
-    with pytest.raises(UserError, match="data=composed_karyograms"):
-        check_config(composed(["data=karyograms", "transform=karyograms_within_places"]))
+def test_preparation_may_not_move_chromosomes_from_their_places():
+    assert check_config(composed_of(WITHIN)).transform.within_places.mirror
+    assert "prepare.compact" in error_of(composed_of(WITHIN, "prepare.compact=true"))
+    assert "prepare.fit=stretch" in error_of(composed_of(WITHIN, "prepare.fit=square"))
+    assert "prepare.crop=false" in error_of(composed_of(WITHIN, "prepare.crop=true"))
+    assert "data=composed_karyograms" in error_of(composed(["data=karyograms", WITHIN]))
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("overrides", "words"),
     [
-        ("data_dir=null", "data_dir=<folder or zip>"),
-        ("data_dir=absent", "data_dir=absent"),
-        ("weights=absent.safetensors", "weights=absent.safetensors"),
-        ("init_from=absent", "absent"),
+        (["data_dir=null"], "data_dir=<folder or zip>"),
+        (["data_dir=absent"], "data_dir=absent"),
+        (["data_dir=.", "weights=absent.safetensors"], "weights=absent.safetensors"),
+        (["data_dir=.", "init_from=absent"], "absent"),
+        (["data=mnist", "data_dir=absent", "weights=random"], "absent"),
+        (["data=composed_karyograms", "data_dir=null"], "data_dir"),
     ],
 )
-def test_files_of_a_run_must_exist(tmp_path, override, words):
+def test_files_of_a_run_must_exist(overrides, words):
     with pytest.raises(UserError, match=words):
-        check_files(composed([f"data_dir={tmp_path}", override]))
+        check_files(composed(overrides))
 
 
-def test_a_download_makes_its_folder():
-    absent = ["data=mnist", "data_dir=absent", "weights=random"]
-    with pytest.raises(UserError, match="absent"):
-        check_files(composed(absent))
-    check_files(composed([*absent, "data.download=true"]))
-
-
-def test_drawn_images_need_no_files():
-    with pytest.raises(UserError, match="data_dir"):
-        check_files(composed(["data=composed_karyograms", "data_dir=null"]))
+def test_downloads_and_drawn_images_need_no_folder():
+    check_files(composed(["data=mnist", "data_dir=absent", "weights=random", "data.download=true"]))
     check_files(composed(["data=synthetic_karyograms", "data_dir=null"]))
-
-
-def test_a_configuration_is_frozen():
-    config = check_config(composed([]))
-    with pytest.raises(ValueError, match="frozen"):
-        config.trainer.max_epochs = 3
 
 
 def test_profile_before_experiment_is_an_error():
