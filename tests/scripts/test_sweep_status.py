@@ -2,31 +2,31 @@
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from common import cli as console_module
 from common.files import write_json
 from scripts.sweep_status import app
-from tests.workflows.sweeps.sweep_files import age, grid, here, note, write_finished, write_jobs, write_progress
+from tests.workflows.sweeps.sweep_files import (
+    age,
+    call_app,
+    grid,
+    here,
+    note,
+    write_finished,
+    write_jobs,
+    write_progress,
+)
 from workflows.sweeps import status_table
 from workflows.sweeps.status_table import duration
 
 
 def call(*arguments, width=200):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console_module.console, "_width", width)
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result, " ".join(result.output.split())
+    return call_app(app, *arguments, width=width)
 
 
 @pytest.fixture
 def sweep(tmp_path):
     """Six jobs: finished, running, failed, lost and two that wait."""
-    words = [
-        [f"+experiment={name}", "data=synthetic", f"split.fold={fold}"]
-        for name in ("net", "other")
-        for fold in range(3)
-    ]
+    words = [[f"+experiment={net}", "data=synthetic", f"split.fold={fold}"] for net in "ab" for fold in range(3)]
     folder, jobs = write_jobs(tmp_path, words, "cnmc_grid")
     note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
     write_progress(tmp_path / "run1")
@@ -34,26 +34,27 @@ def sweep(tmp_path):
     note(folder, jobs[2], "failed", error="ValueError: in [red] the middle\nand the last line")
     note(folder, jobs[3], "running", tmp_path / "run3", host="node9")
     age(folder / "jobs" / f"{jobs[3].key}.json", 1200)
+    (tmp_path / "empty").mkdir()
     return folder
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_the_table_says_how_each_job_stands(sweep, tmp_path, width):
+def test_the_table_has_the_status_of_each_job(sweep, tmp_path, width):
     result, output = call("--output-dir", tmp_path, width=width)
     assert result.exit_code == 1  # something failed
     assert max(map(len, result.output.splitlines())) <= width
-    for said in (
+    for words in (
         *("0.900 (0.850 to 0.940)", "finetune (2/2) epoch 3/10", "val/auc", "min left", "and the last line"),
-        *("failed: net, fold 2: and the last line", "lost: other, fold 0: no sign of life since", "(20 min) on node9"),
+        *("failed: a, fold 2: and the last line", "lost: b, fold 0: no sign of life since", "(20 min) on node9"),
         *("1 finished", "1 running", "2 waiting", "1 failed", "1 lost", "6 jobs"),
     ):
-        assert said in output
+        assert words in output
     assert "middle" not in output
     assert "synthetic" not in output  # all share it
     assert ("node7 job 12_1 try 2" in output) == (width == 200)
 
 
-def test_of_the_failed_all_is_said(sweep, tmp_path):
+def test_of_the_failed_the_whole_error_is_shown(sweep, tmp_path):
     result, output = call("--output-dir", tmp_path, "cnmc_grid", "--failed")
     assert result.exit_code == 1
     assert "ValueError: in [red] the middle and the last line" in output
@@ -67,21 +68,9 @@ def test_the_csv_has_every_job_and_column(sweep, tmp_path):
     assert table["state"].tolist() == ["finished", "running", "failed", "lost", "waiting", "waiting"]
     assert table["fold"].tolist() == [0, 1, 2, 0, 1, 2]
     assert table.loc[0, ["f1_weighted", "f1_weighted_low", "f1_weighted_high"]].tolist() == [0.9, 0.85, 0.94]
-    assert table.loc[1, ["stage", "stages", "epoch", "epochs", "step", "images_seen"]].tolist() == [
-        2,
-        2,
-        3,
-        10,
-        25,
-        4000,
-    ]
+    progress = {"stage": 2, "stages": 2, "epoch": 3, "epochs": 10, "step": 25, "images_seen": 4000}
+    assert table.loc[1, list(progress)].to_dict() == progress
     assert table.loc[2, "error"].startswith("ValueError")
-
-
-def test_a_sweep_that_goes_well_ends_with_zero(tmp_path):
-    folder, jobs = write_jobs(tmp_path, grid(2))
-    note(folder, jobs[0], "finished", write_finished(tmp_path / "run"))
-    assert call(folder)[0].exit_code == 0
 
 
 def test_runs_are_named_by_folder_pattern_or_what_holds_them(tmp_path):
@@ -104,25 +93,19 @@ def test_the_newest_of_several_sweeps_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (
-            ["cnmc_gird"],
-            "cnmc_gird is neither a folder nor a sweep's name: name a sweep, its folder, or run folders; the",
-        ),
+        (["cnmc_gird"], "cnmc_gird is neither a folder nor a sweep's name: name a sweep, its folder, or run folders"),
         (["cnmc_gird"], "are called cnmc_grid"),
         (["{}/sweeps/cnmc_grid-*", "{}/run0"], "is a sweep and not named alone"),
         (["{}/empty"], "is no run and holds none"),
         (["--output-dir", "{}/empty"], "no sweep below"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_line(sweep, tmp_path, words, said):
-    (tmp_path / "empty").mkdir()
-    result, output = call(
-        *(word.format(tmp_path) for word in words), *(["--output-dir", tmp_path] * ("--output-dir" not in words))
-    )
+def test_what_is_not_there_is_an_error_of_one_line(sweep, tmp_path, words, message):
+    result, output = call("--output-dir", tmp_path, *(word.format(tmp_path) for word in words))
     assert result.exit_code == 1
-    assert said in output
+    assert message in output
     assert output.count("error:") == 1
 
 
@@ -137,8 +120,7 @@ def test_watching_ends_by_itself_when_all_is_done(tmp_path, monkeypatch):
 
     monkeypatch.setattr(status_table.time, "sleep", finish)
     result, output = call(folder, "--watch", "0.2")
-    assert result.exit_code == 0
-    assert waits == [0.2]
+    assert (result.exit_code, waits) == (0, [0.2])
     assert "1 finished" in output
 
 
@@ -149,21 +131,20 @@ def test_a_large_sweep_fits_the_screen_while_it_is_watched(tmp_path):
     note(folder, jobs[-1], "failed", error="ValueError: the one")
     result, output = call(folder, "--watch", "1")
     assert result.exit_code == 1
-    assert "the one" in output
     assert len(result.output.splitlines()) < 40
+    assert "the one" in output
     assert "and 1" in output
 
 
 def test_a_sweep_without_jobs_is_an_empty_table(tmp_path):
-    folder, _ = write_jobs(tmp_path, [])
-    result, output = call(folder)
+    result, output = call(write_jobs(tmp_path, [])[0])
     assert result.exit_code == 0
     assert "0 jobs" in output
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3570, "1 h 00 min"), (11100, "3 h 05 min"), (187200, "2 d 4 h")],
 )
-def test_durations_are_said_as_people_do(seconds, said):
-    assert duration(seconds) == said
+def test_durations_have_the_units_of_people(seconds, text):
+    assert duration(seconds) == text

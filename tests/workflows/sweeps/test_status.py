@@ -1,4 +1,4 @@
-"""How jobs stand, from files written to disk."""
+"""The status of jobs, from files written to disk."""
 
 import os
 import subprocess
@@ -30,43 +30,51 @@ from workflows.sweeps.status import (
 LONG_AGO = 1000.0
 
 
-def states(folder):
-    return [one.state for one in sweep_statuses(folder)]
+def states(folder, **options):
+    return [status.state for status in sweep_statuses(folder, **options)]
 
 
-def test_every_state_is_read_from_the_files(tmp_path):
-    folder, jobs = write_jobs(tmp_path, grid(7))
-    run = write_finished(tmp_path / "done")
-    note(folder, jobs[0], "finished", run)
+@pytest.fixture
+def sweep(tmp_path):
+    """The folder and the jobs of a sweep of seven seeds."""
+    return write_jobs(tmp_path, grid(7))
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return write_jobs(tmp_path, grid(2))
+
+
+def test_every_state_is_read_from_the_files(tmp_path, sweep):
+    folder, jobs = sweep
+    note(folder, jobs[0], "finished", write_finished(tmp_path / "done"))
     note(folder, jobs[1], "failed", error="UserError: no\nsuch file")
     note(folder, jobs[2], "preempted")
     note(folder, jobs[3], "interrupted")
     note(folder, jobs[4], "running", **here())
     note(folder, jobs[5], "lost", error="its node is gone")
-    found = sweep_statuses(folder)
-    assert [one.state for one in found] == [
-        *("finished", "failed", "preempted", "interrupted", "running", "lost", "waiting")
-    ]
-    assert found[0].metric == {"value": 0.9, "low": 0.85, "high": 0.94}
-    assert found[0].seconds == 90.0  # as its training says, where nothing else is known
-    assert found[1].error == "UserError: no\nsuch file"
-    assert (found[5].error, found[5].note) == (None, "its node is gone")
-    assert found[6].overrides == {"experiment": "scratch_cnn_d128", "weights": "random", "seed": "6"}
+    statuses = sweep_statuses(folder)
+    assert states(folder) == ["finished", "failed", "preempted", "interrupted", "running", "lost", "waiting"]
+    assert statuses[0].metric == {"value": 0.9, "low": 0.85, "high": 0.94}
+    assert statuses[0].seconds == 90.0  # as its training says, where nothing else is measured
+    assert statuses[1].error == "UserError: no\nsuch file"
+    assert (statuses[5].error, statuses[5].note) == (None, "its node is gone")
+    assert statuses[6].overrides == {"experiment": "scratch_cnn_d128", "weights": "random", "seed": "6"}
 
 
-def test_a_run_says_how_far_it_is_and_how_long_it_may_take(tmp_path):
-    folder, jobs = write_jobs(tmp_path, grid(1))
+def test_a_run_says_how_far_it_is_and_how_long_it_may_take(tmp_path, sweep):
+    folder, jobs = sweep
     write_progress(tmp_path / "run", updated=time.time() - 60)
     note(folder, jobs[0], "running", tmp_path / "run")
-    (one,) = sweep_statuses(folder)
-    assert one.state == "running"
-    assert one.seconds_left == pytest.approx(240, abs=60)  # a minute has passed since it said 300
-    assert one.seconds == 100.0
-    assert share_trained(one.progress) == pytest.approx(0.625)
+    status = sweep_statuses(folder)[0]
+    assert status.state == "running"
+    assert status.seconds_left == pytest.approx(240, abs=60)  # a minute has passed since it said 300
+    assert status.seconds == 100.0
+    assert share_trained(status.progress) == pytest.approx(0.625)
 
 
-def test_a_run_elsewhere_is_lost_once_it_is_silent_for_long(tmp_path):
-    folder, jobs = write_jobs(tmp_path, grid(2))
+def test_a_run_elsewhere_is_lost_once_it_is_silent_for_long(tmp_path, pair):
+    folder, jobs = pair
     for number, job in enumerate(jobs):
         write_progress(tmp_path / f"run{number}")
         note(folder, job, "running", tmp_path / f"run{number}")
@@ -76,36 +84,42 @@ def test_a_run_elsewhere_is_lost_once_it_is_silent_for_long(tmp_path):
     assert (lost.state, alive.state) == ("lost", "running")  # what the second writes into its run counts
     assert time.time() - lost.last_change == pytest.approx(LONG_AGO, abs=120)
     assert lost.seconds_left is None
-    assert [one.state for one in sweep_statuses(folder, silence=2 * LONG_AGO)] == ["running", "running"]
+    assert states(folder, silence=2 * LONG_AGO) == ["running", "running"]
 
 
-def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(tmp_path):
-    folder, jobs = write_jobs(tmp_path, grid(2))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    place = {**here(), "pid": gone.pid}
-    note(folder, jobs[0], "running", **place)
+def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(pair):
+    folder, jobs = pair
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    note(folder, jobs[0], "running", **{**here(), "pid": ended.pid})
     note(folder, jobs[1], "running", **here())
     age(folder, LONG_AGO)
-    wait_for(lambda: status_module._process_exists(gone.pid) is False, "the process to end")  # a zombie
+    wait_for(lambda: status_module._process_exists(ended.pid) is False, "the process to end")  # a zombie
     first, second = sweep_statuses(folder)
-    gone.wait()
-    assert (first.state, first.note) == ("lost", f"process {gone.pid} is gone")
+    ended.wait()
+    assert (first.state, first.note) == ("lost", f"process {ended.pid} is gone")
     assert (second.state, second.note) == ("running", status_module.SILENT)
     assert states(folder)[0] == "lost"
 
 
-def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path):
-    folder, jobs = write_jobs(tmp_path, grid(2))
+def test_a_process_of_another_user_exists(monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert status_module._process_exists(1)
+
+
+def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path, pair):
+    folder, jobs = pair
     note(folder, jobs[0], "finished", tmp_path / "moved_away")
     note(folder, jobs[1], "finished", None, kind="search")
-    found = sweep_statuses(folder)
-    assert [one.state for one in found] == ["waiting", "finished"]
-    assert found[0].note == status_module.GONE
+    assert states(folder) == ["waiting", "finished"]
+    assert sweep_statuses(folder)[0].note == status_module.GONE
 
 
 @pytest.mark.parametrize("half", ["", "{", '{"status": ', "[1]", '"running"'])
-def test_files_that_are_just_being_written_do_no_harm(tmp_path, half):
-    folder, jobs = write_jobs(tmp_path, grid(2))
+def test_files_that_are_just_being_written_do_no_harm(tmp_path, pair, half):
+    folder, jobs = pair
     run = tmp_path / "run"
     note(folder, jobs[0], "running", run)
     for name in ("progress.json", "status.json", "usage.json", "metrics.json", "config.yaml"):
@@ -117,45 +131,40 @@ def test_files_that_are_just_being_written_do_no_harm(tmp_path, half):
     assert run_status(run).state == "waiting"
 
 
-@pytest.mark.parametrize("status", ["finished", "failed", "pruned", "interrupted", "preempted"])
-def test_a_run_without_a_sweep_says_what_its_status_says(tmp_path, status):
+@pytest.mark.parametrize("state", ["finished", "failed", "pruned", "interrupted", "preempted"])
+def test_a_run_without_a_sweep_has_the_state_of_its_status_file(tmp_path, state):
     run = write_finished(tmp_path / "net" / "subject-fold2-0a1b2c3d" / "seed=3", fold=2, seed=3)
-    write_json(run / "status.json", {"status": status, "error": "ValueError: x", "reason": "hopeless"})
-    found = run_status(run)
-    assert (found.state, found.error) == (status, "ValueError: x" if status == "failed" else None)
+    write_json(run / "status.json", {"status": state, "error": "ValueError: x", "reason": "hopeless"})
+    status = run_status(run)
+    assert (status.state, status.error) == (state, "ValueError: x" if state == "failed" else None)
     facts = {"experiment": "net", "protocol": "subject", "fold": "2", "seed": "3", "address": "0a1b2c3d"}
-    assert found.overrides == facts
+    assert status.overrides == facts
 
 
 def test_a_run_without_a_sweep_is_lost_when_its_process_is(tmp_path):
     write_json(tmp_path / "status.json", {"status": "running"})
-    write_progress(tmp_path, **here())
-    age(tmp_path, LONG_AGO)
-    assert run_status(tmp_path).state == "running"
-    write_progress(tmp_path)
-    age(tmp_path, LONG_AGO)
-    assert run_status(tmp_path).state == "lost"
+    for place, state in ((here(), "running"), ({}, "lost")):
+        write_progress(tmp_path, **place)
+        age(tmp_path, LONG_AGO)
+        assert run_status(tmp_path).state == state
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy")), min_size=1, max_size=6))
-def test_what_varies_tells_apart_as_well_as_everything(words):
-    jobs = [JobStatus(str(number), one, "waiting") for number, one in enumerate(words)]
-    keys = varying_keys(jobs)
-    assert len({tuple(one.get(key) for key in keys) for one in words}) == len(
-        {tuple(sorted(one.items())) for one in words}
-    )
+def test_what_varies_tells_apart_as_well_as_everything(overrides):
+    keys = varying_keys([JobStatus(str(number), own, "waiting") for number, own in enumerate(overrides)])
+    by_keys = {tuple(own.get(key) for key in keys) for own in overrides}
+    assert len(by_keys) == len({tuple(sorted(own.items())) for own in overrides})
     for key in set("abc") - set(keys):
-        assert len({one.get(key) for one in words}) == 1
+        assert len({own.get(key) for own in overrides}) == 1
 
 
 def test_names_are_as_short_as_they_can_be():
     keys = ["split.fold", "optimizer.lr", "unfreeze.lr", "seed"]
-    short = ["fold", "optimizer.lr", "unfreeze.lr", "seed"]
-    assert list(short_names(keys).values()) == short
+    assert list(short_names(keys).values()) == ["fold", "optimizer.lr", "unfreeze.lr", "seed"]
 
 
-def running(left, seconds=10.0):
-    progress = {"seconds": seconds, "seconds_left": left, "updated": time.time() + LONG_AGO}
+def running(left):
+    progress = {"seconds": 10.0, "seconds_left": left, "updated": time.time() + LONG_AGO}
     return JobStatus("r", {}, "running", progress=progress)
 
 
@@ -175,7 +184,7 @@ WAITING = JobStatus("w", {}, "waiting")
         ([running(30.0), running(10.0), WAITING, finished(50.0), finished(70.0)], (30 + 10 + 60) / 2),
         ([running(30.0), WAITING], 30 + 40),  # as long as the one that runs
         ([running(None)], None),
-        ([WAITING, finished(50.0)], None),  # who knows when it begins
+        ([WAITING, finished(50.0)], None),  # nobody knows when it begins
         ([], 0.0),
     ],
 )
@@ -184,18 +193,10 @@ def test_the_time_left_of_all(jobs, left):
 
 
 @given(st.lists(st.sampled_from(STATES), max_size=20))
-def test_what_is_over_and_how_much_is_done_agree(found):
-    jobs = [JobStatus(str(number), {}, state) for number, state in enumerate(found)]
+def test_what_is_over_and_how_much_is_done_agree(drawn):
+    jobs = [JobStatus(str(number), {}, state) for number, state in enumerate(drawn)]
     share = share_done(jobs)
     assert 0 <= share <= 1
     assert (share == 1) == is_over(jobs)
     assert sum(count_states(jobs).values()) == len(jobs)
-    assert all(count > 0 for count in count_states(jobs).values())
-
-
-def test_a_process_of_another_user_exists(monkeypatch):
-    def forbidden(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", forbidden)
-    assert status_module._process_exists(1)
+    assert 0 not in count_states(jobs).values()
