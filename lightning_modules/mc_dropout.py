@@ -1,4 +1,4 @@
-"""Masks of Monte Carlo dropout: pure functions of (seed, layer, pass), the same for every image."""
+"""Monte Carlo dropout, with masks that are pure functions of (seed, layer, pass), the same for every image."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +20,12 @@ from lightning_modules.compat import is_dropout
 # Bytes of one dropout's masks that stay in memory from batch to batch. The first dropout of paper 001's head sees
 # 512 x 13 x 13 values on a VGG16 at 416 pixels: its 100 masks take 35 MB in float32.
 KEPT_BYTES = 2**28
+# Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
+CHUNK_BYTES = 2**26
+# Dropout as torch has it -> how many of the last axes share one draw.
+KINDS: dict[Any, int] = {F.dropout: 0, F.dropout1d: 1, F.dropout2d: 2, F.dropout3d: 3}
+
+Drop = Callable[[torch.Tensor, float, int], torch.Tensor]
 
 
 def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate: float) -> torch.Tensor:
@@ -38,7 +44,7 @@ def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate:
     masks = torch.empty(len(passes), *shape, dtype=torch.bool)
     for position, number in enumerate(passes):
         generator = torch.Generator().manual_seed(derive_seed("mc_dropout", seed, layer, number))
-        # Not bernoulli_: MKL, where torch has it, draws other numbers than torch itself. The type is said, since
+        # Not bernoulli_: MKL, where torch has it, draws other numbers than torch itself. The type is given, since
         # Lightning makes that of the weights the default one.
         masks[position] = torch.rand(tuple(shape), generator=generator, dtype=torch.float32) >= rate
     return masks
@@ -51,26 +57,16 @@ class SampledDropout:
         seed: The run's.
         layer: Number of the dropout within the head.
         rate: Probability that a value is dropped, above 0 and below 1.
-        passes: How many passes there are.
+        passes: Number of passes.
         pool: The global average pooling that follows, where both are done at once; None for the dropout alone.
-        kept_bytes: Masks that take more are drawn anew whenever they are needed.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        layer: int,
-        rate: float,
-        passes: int,
-        pool: nn.Module | None = None,
-        kept_bytes: int = KEPT_BYTES,
-    ) -> None:
+    def __init__(self, seed: int, layer: int, rate: float, passes: int, pool: nn.Module | None = None) -> None:
         self.seed = seed
         self.layer = layer
         self.rate = rate
         self.passes = passes
         self.pool = pool
-        self.kept_bytes = kept_bytes
         self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def __call__(self, x: torch.Tensor, passes: range) -> torch.Tensor:
@@ -83,56 +79,38 @@ class SampledDropout:
         Returns:
             The same of every pass, shape (passes, B, ...), or (passes, B, C) with a pool.
         """
+        masks = self._masks(x, passes)
         if self.pool is None:
-            return x * self._masks(x, passes).unsqueeze(1)
-        return self._masked_means(x[0], passes)
+            return x * masks.unsqueeze(1)
+        # The mean of x * mask over the positions, of all passes, is one product of matrices per channel,
+        # (B, P) @ (P, passes): no pass needs a copy of the features.
+        positions = pooled_positions(self.pool, x[0])
+        # Scaled before, lest a sum overflow in half precision; the masks, ones and zeros, are exact in it.
+        scaled = positions * (1 / ((1 - self.rate) * positions.shape[1]))
+        with torch.autocast(x.device.type, enabled=False):  # dropout and pooling keep the precision of the features
+            return torch.bmm(scaled.permute(2, 0, 1), masks).permute(2, 1, 0)
 
     def without_masks(self, x: torch.Tensor) -> torch.Tensor:
         """Return x, (B, ...), as the pass without dropout does."""
         if self.pool is None:
             return x
-        return self.pool(x)
-
-    def _masked_means(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        # The mean of x * mask over the positions, of all passes, is one product of matrices per channel,
-        # (B, P) @ (P, passes): no pass needs a copy of the features.
-        positions = pooled_positions(self.pool, x)
-        # Scaled before, lest a sum overflow in half precision; the masks, ones and zeros, are exact in it.
-        scaled = positions * (1 / ((1 - self.rate) * positions.shape[1]))
-        with torch.autocast(x.device.type, enabled=False):  # dropout and pooling keep the precision of the features
-            return torch.bmm(scaled.permute(2, 0, 1), self._masks(x, passes)).permute(2, 1, 0)
+        pooled: torch.Tensor = self.pool(x)
+        return pooled
 
     def _masks(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        """The masks, in the type and at the place of x, arranged as they are used."""
-        if self.pool:
-            shape = tuple(x.shape[1:])
-        else:
-            shape = tuple(x.shape[2:])
-        size = self.passes * torch.Size(shape).numel() * x.element_size()
-        if size > self.kept_bytes:
-            return self._arranged(x, shape, passes)
-        key = (shape, x.dtype, x.device)
+        """The masks, in the type and at the place of x: (passes, ...), or (C, P, passes) with a pool."""
+        key = (tuple(x.shape[2:]), x.dtype, x.device)
+        if self.passes * torch.Size(key[0]).numel() * x.element_size() > KEPT_BYTES:
+            return self._draw(x, passes)
         if key not in self._kept:
-            self._kept = {key: self._arranged(x, shape, range(self.passes))}
-        kept = self._kept[key]
-        if self.pool is None:
-            return kept[passes.start : passes.stop]
-        return kept[..., passes.start : passes.stop]
+            self._kept = {key: self._draw(x, range(self.passes))}
+        return self._kept[key].narrow(0 if self.pool is None else -1, passes.start, len(passes))
 
-    def _arranged(self, x: torch.Tensor, shape: tuple[int, ...], passes: range) -> torch.Tensor:
-        masks = draw_masks(self.seed, self.layer, passes, shape, self.rate)
+    def _draw(self, x: torch.Tensor, passes: range) -> torch.Tensor:
+        masks = draw_masks(self.seed, self.layer, passes, x.shape[2:], self.rate)
         if self.pool is None:
             return masks.to(x.device).to(x.dtype).div_(1 - self.rate)
-        # (passes, P, C) -> (C, P, passes)
         return pooled_positions(self.pool, masks).permute(2, 1, 0).to(x.device).contiguous().to(x.dtype)
-
-
-# Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
-CHUNK_BYTES = 2**26
-# Dropout as torch has it -> how many of the last axes share one draw.
-KINDS: dict[Any, int] = {F.dropout: 0, F.dropout1d: 1, F.dropout2d: 2, F.dropout3d: 3}
-
-Drop = Callable[[torch.Tensor, float, int], torch.Tensor]
 
 
 class McDropout:
@@ -143,7 +121,7 @@ class McDropout:
 
     Args:
         classifier: In eval mode when it is used; its weights may change in between.
-        passes: How many, at least 1.
+        passes: Number of passes, at least 1.
         seed: Of the masks.
     """
 
@@ -151,11 +129,23 @@ class McDropout:
         self.classifier = classifier
         self.passes = passes
         self.seed = seed
-        layers = head_layers(classifier.head)
-        first = next((number for number, layer in enumerate(layers) if _is_active(layer)), len(layers))
-        self._before = nn.Sequential(*layers[:first])
-        self._after = self._sampled_layers(layers, first)
         self._in_backbone: bool | None = None
+        self._before = nn.Sequential()  # the layers of the head that all passes share
+        self._after: list[SampledDropout | nn.Module] = []  # and those from the first active dropout on
+        layers = head_layers(classifier.head)
+        pool: nn.Module | None = None
+        for number, layer in enumerate(layers):
+            if isinstance(layer, nn.Dropout) and layer.p > 0:
+                if not self._after and number + 1 < len(layers) and is_pool(layers[number + 1]):
+                    pool = layers[number + 1]
+                    self._after.append(SampledDropout(seed, number, layer.p, passes, pool))
+                else:
+                    self._after.append(SampledDropout(seed, number, layer.p, passes))
+            elif self._after:
+                if layer is not pool:
+                    self._after.append(layer)
+            else:
+                self._before.append(layer)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (passes, B, K), of images (B, C, H, W), float in [0, 1]."""
@@ -175,48 +165,18 @@ class McDropout:
             self._in_backbone = dropout_in_backbone(self.classifier, image)
         if self._in_backbone:
             return self.classifier(image), self._whole_passes(image)
-        if not has_dropout(self.classifier.head):
-            raise UserError(no_dropout(self.passes))
+        _check_head(self.classifier.head, self.passes)
         x = self._before(self.classifier.features(image))
-        plain, widest = self._without_masks(x)
+        plain = x
+        widest = x[0].numel()  # the most values that one image has on its way through the layers
+        for layer in self._after:
+            plain = layer.without_masks(plain) if isinstance(layer, SampledDropout) else layer(plain)
+            widest = max(widest, plain[0].numel() * len(image))
         if not self._after:
             return plain, plain.repeat(self.passes, 1, 1)
-        chunks = self._chunks(max(widest * len(image), x[0].numel()) * x.element_size())
+        step = max(1, CHUNK_BYTES // (widest * x.element_size()))
+        chunks = [range(self.passes)[start : start + step] for start in range(0, self.passes, step)]
         return plain, torch.cat([self._some_passes(x, chunk) for chunk in chunks])
-
-    def _sampled_layers(self, layers: list[nn.Module], first: int) -> list[SampledDropout | nn.Module]:
-        """The layers from the first active dropout on; the pooling right after that one is done together with it."""
-        if first + 1 < len(layers) and is_pool(layers[first + 1]):
-            pool = layers[first + 1]
-        else:
-            pool = None
-        sampled: list[SampledDropout | nn.Module] = []
-        for number, layer in enumerate(layers[first:], start=first):
-            if _is_active(layer):
-                if number == first:
-                    joined = pool
-                else:
-                    joined = None
-                sampled.append(SampledDropout(self.seed, number, layer.p, self.passes, joined))
-            elif layer is not pool:
-                sampled.append(layer)
-        return sampled
-
-    def _without_masks(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """Return the logits without dropout, and the most values that one image has on the way there."""
-        widest = 1
-        for layer in self._after:
-            if isinstance(layer, SampledDropout):
-                x = layer.without_masks(x)
-            else:
-                x = layer(x)
-            widest = max(widest, x[0].numel())
-        return x, widest
-
-    def _chunks(self, bytes_per_pass: int) -> Iterator[range]:
-        step = max(1, CHUNK_BYTES // bytes_per_pass)
-        for start in range(0, self.passes, step):
-            yield range(start, min(start + step, self.passes))
 
     def _some_passes(self, x: torch.Tensor, passes: range) -> torch.Tensor:
         """Return the logits (passes, B, K) of what all passes share, (B, ...)."""
@@ -246,7 +206,7 @@ class McDropout:
             layer += 1
             if rate == 0:
                 return x
-            # The windows of an image (Swin) stand along the first axis, image after image: each has a mask of its own.
+            # The windows of an image (Swin) lie along the first axis, image after image: each has a mask of its own.
             windows, rest = divmod(len(x), images)
             rows, copies = (len(x), 1) if rest else (windows, images)
             shape = (rows, *x.shape[1 : x.ndim - shared_axes], *[1] * shared_axes)
@@ -257,14 +217,14 @@ class McDropout:
 
 
 def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
-    """Refuse Monte Carlo dropout without any dropout, and say where it will be slow.
+    """Refuse Monte Carlo dropout without any dropout, and warn where it will be slow.
 
     A dropout of the head counts even with rate 0 (the passes are then alike); one of the backbone with rate 0 is what
     timm puts everywhere, and does not.
 
     Args:
         classifier: In any mode, which it keeps.
-        passes: How many are wanted.
+        passes: Number of passes.
         size: Of the images.
 
     Raises:
@@ -277,33 +237,25 @@ def check_dropout(classifier: Classifier, passes: int, size: ImageSize) -> None:
             f"inference.mc_passes={passes}: the backbone itself has dropout (model.args), so every pass runs the whole "
             f"network: predictions take about {passes + 1} times as long; dropout in head.layers alone costs little"
         )
-    elif not has_dropout(classifier.head):
-        raise UserError(no_dropout(passes))
+    else:
+        _check_head(classifier.head, passes)
 
 
 def head_layers(head: nn.Module) -> list[nn.Module]:
     """Return the layers of a head, in their order."""
-    if isinstance(head, nn.Sequential):
-        return list(head)
-    return [head]
+    return list(head) if isinstance(head, nn.Sequential) else [head]
 
 
-def has_dropout(head: nn.Module) -> bool:
-    """Tell whether a head has dropout, of whatever rate."""
-    return any(isinstance(layer, nn.Dropout) for layer in head_layers(head))
-
-
-def no_dropout(passes: int) -> str:
-    """What is said where there is nothing to sample."""
-    return (
-        f"inference.mc_passes={passes}: the model has no dropout: put {{dropout: 0.5}} in head.layers, or set it to 0"
-    )
+def _check_head(head: nn.Module, passes: int) -> None:
+    if not any(isinstance(layer, nn.Dropout) for layer in head_layers(head)):
+        remedy = "put {dropout: 0.5} in head.layers, or set it to 0"
+        raise UserError(f"inference.mc_passes={passes}: the model has no dropout: {remedy}")
 
 
 def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
     """Tell whether the backbone, in eval mode, calls a dropout with a rate above 0 on the way of an image (B, C, H, W).
 
-    It is asked by running it: many of timm's networks drop by a function, without a module to look for.
+    It is found out by running it: many of timm's networks drop by a function, without a module to look for.
     """
     rates = []
 
@@ -323,19 +275,10 @@ def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> to
     The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. What the rest of
     this file is measured against: it misses dropout that is called as a function.
     """
-    modules = [module for module in classifier.modules() if is_dropout(module)]
-    before = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = True
+    with evaluating(classifier):
+        for module in filter(is_dropout, classifier.modules()):
+            module.train()
         return torch.stack([classifier(image) for _ in range(passes)])
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
-
-
-def _is_active(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Dropout) and layer.p > 0
 
 
 class _Interception(TorchFunctionMode):
@@ -358,11 +301,10 @@ class _Interception(TorchFunctionMode):
 @contextmanager
 def _intercepting(classifier: Classifier, drop: Drop) -> Iterator[None]:
     """Let ``drop`` do the dropping, that of attention weights too, which a fused attention does within one function."""
-    fused = [
-        module
-        for module in classifier.modules()
-        if getattr(module, "fused_attn", False) and getattr(getattr(module, "attn_drop", None), "p", 0) > 0
-    ]
+    fused: list[Any] = []
+    for module in classifier.modules():
+        if getattr(module, "fused_attn", False) and getattr(getattr(module, "attn_drop", None), "p", 0) > 0:
+            fused.append(module)
     try:
         for module in fused:
             module.fused_attn = False

@@ -1,5 +1,7 @@
 """Monte Carlo dropout: the same passes as the plain way in distribution, by the masks' arithmetic, and at no rate."""
 
+from typing import Any
+
 import pytest
 import torch
 from scipy.stats import ks_2samp
@@ -8,17 +10,27 @@ from torch import nn
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules import mc_dropout
+from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.backbones.heads import build_head
 from lightning_modules.classifier import Classifier
 from lightning_modules.mc_dropout import McDropout, SampledDropout, check_dropout, draw_masks, naive_passes
-from tests.lightning_modules.sampling import (
-    NETWORKS,
-    PAPER,
-    functional_classifier,
-    images,
-    masked_by_hand,
-    sampling_classifier,
-)
 
+PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
+
+# Name -> (timm's name, its arguments, cut, size): each layout of features, in networks of milliseconds.
+NETWORKS: dict[str, tuple[str, dict[str, Any], str | None, int]] = {
+    "NCHW": ("resnet18", {}, "layer1", 24),
+    "NHWC": (
+        "swin_tiny_patch4_window7_224",
+        {"depths": (1, 1), "embed_dim": 12, "num_heads": (1, 2), "window_size": 4},
+        None,
+        32,
+    ),
+    "tokens": ("vit_tiny_patch16_224", {"depth": 1, "embed_dim": 12, "num_heads": 2}, None, 48),
+    # Drops by a function, if at all: its modules hold no dropout.
+    "functional": ("densenet121", {"block_config": (1, 1), "growth_rate": 8}, None, 32),
+}
+LAYOUTS = ["NCHW", "NHWC", "tokens"]
 HEADS = {
     "the paper's": PAPER,
     "dropout after gap": ["gap", {"dropout": 0.4}, {"dense": 8}],
@@ -28,8 +40,44 @@ HEADS = {
     "none, then some": [{"dropout": 0.0}, "gap", {"dense": 8}, {"dropout": 0.5}],
     "some, then none": [{"dropout": 0.5}, "gap", {"dropout": 0.0}, {"dense": 8}],
 }
-CASES = [(network, PAPER) for network in NETWORKS] + [("NCHW", layers) for layers in HEADS.values()]
-IDS = [*NETWORKS, *HEADS]
+CASES = [(network, PAPER) for network in LAYOUTS] + [("NCHW", layers) for layers in HEADS.values()]
+IDS = [*LAYOUTS, *HEADS]
+
+
+def sampling_classifier(layers: list, network: str = "NCHW", logits: int = 1, **args) -> Classifier:
+    """Return a classifier in eval mode with random weights, and BatchNorm statistics that are not its first ones."""
+    torch.manual_seed(0)
+    name, network_args, cut, size = NETWORKS[network]
+    backbone = build_backbone(name, {**network_args, **args}, cut, size)
+    head = build_head(layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
+    model = Classifier(backbone.module, head, max(logits, 2), ModelFacts([0.5] * 3, [0.3] * 3, {}))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return model.eval()
+
+
+def images(count: int, network: str = "NCHW") -> torch.Tensor:
+    """Return noise of the size of a network."""
+    size = NETWORKS[network][3]
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def masked_by_hand(model: Classifier, image: torch.Tensor, passes: int, seed: int) -> torch.Tensor:
+    """Return logits (passes, B, K): the whole network for each pass, with its masks in place of the head's dropout."""
+    logits = []
+    for number in range(passes):
+        x = model.features(image)
+        for position, layer in enumerate(model.head):
+            if isinstance(layer, nn.Dropout):
+                mask = draw_masks(seed, position, range(number, number + 1), x.shape[1:], layer.p)[0]
+                x = x * mask / (1 - layer.p)
+            else:
+                x = layer(x)
+        logits.append(x)
+    return torch.stack(logits)
 
 
 def same_distribution(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
@@ -98,7 +146,7 @@ def test_passes_and_layers_have_masks_of_their_own():
     assert draw_masks(0, 0, range(1), (100_000,), 0.2).float().mean() == pytest.approx(0.8, abs=0.01)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", LAYOUTS)
 def test_neither_the_size_nor_the_order_of_batches_matters(network):
     model, image = sampling_classifier(PAPER, network), images(6, network)
     sampler = McDropout(model, 8, seed=0)
@@ -115,37 +163,31 @@ def test_masks_are_drawn_once_where_they_are_small_and_never_kept_where_they_are
         drawn.append(arguments)
         return draw_masks(*arguments)
 
-    monkeypatch.setattr("lightning_modules.mc_dropout.draw_masks", counting)
+    monkeypatch.setattr(mc_dropout, "draw_masks", counting)
     x = torch.rand(1, 2, 10)
-    small, large = (SampledDropout(0, 0, 0.5, 4, kept_bytes=bytes_) for bytes_ in (160, 159))
-    for _ in range(3):
-        torch.testing.assert_close(small(x, range(1, 3)), large(x, range(1, 3)))
-    assert [arguments[2] for arguments in drawn] == [range(4), *[range(1, 3)] * 3]
+    results = []
+    for kept_bytes, passes in ((160, [range(4)]), (159, [range(1, 3)] * 3)):
+        monkeypatch.setattr(mc_dropout, "KEPT_BYTES", kept_bytes)
+        drawn.clear()
+        dropout = SampledDropout(0, 0, 0.5, 4)
+        results += [dropout(x, range(1, 3)) for _ in range(3)]
+        assert [arguments[2] for arguments in drawn] == passes
+    assert all(torch.equal(result, results[0]) for result in results)
 
 
-def state(model: nn.Module) -> tuple[dict, dict]:
-    modes = {name: module.training for name, module in model.named_modules()}
-    return {name: value.clone() for name, value in model.state_dict().items()}, modes
-
-
-@pytest.mark.parametrize("build", [lambda: sampling_classifier(PAPER), lambda: functional_classifier(PAPER, 0.2)])
-def test_batchnorm_and_modes_are_left_alone(build):
-    model, image = build(), images(4)
-    # A mode that is not its network's: some module might be left in training on purpose.
-    model.head.relu1.train()
-    weights, modes = state(model)
-    McDropout(model, 5, seed=0)(image)
-    check_dropout(model, 5, 32)
-    naive_passes(model, image, 2)
-    assert state(model)[1] == modes
-    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
-
-
-def test_checking_a_fresh_model_leaves_it_in_training_and_its_batchnorm_alone():
-    model = sampling_classifier(PAPER).train()
-    weights, modes = state(model)
-    check_dropout(model, 5, 24)
-    assert state(model)[1] == modes
+@pytest.mark.parametrize(("network", "args"), [("NCHW", {}), ("functional", {"proj_drop_rate": 0.2})])
+@pytest.mark.parametrize("training", [False, True])
+def test_batchnorm_and_modes_are_left_alone(network, args, training):
+    model, image = sampling_classifier(PAPER, network, **args).train(training), images(4, network)
+    # A mode that is not its network's: some module might be in training on purpose.
+    model.head.relu1.train(not training)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    check_dropout(model, 5, NETWORKS[network][3])
+    if not training:
+        McDropout(model, 5, seed=0)(image)
+        naive_passes(model, image, 2)
+    assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
 
@@ -154,7 +196,7 @@ def test_a_model_in_training_mode_is_refused():
         McDropout(sampling_classifier(PAPER).train(), 2, seed=0)(images(2))
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", LAYOUTS)
 def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(network):
     model = sampling_classifier(["gap"], network)
     for ask in (
@@ -168,45 +210,32 @@ def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(
 def test_dropout_that_the_features_do_not_pass_is_none():
     # ResNet's drop_rate is that of its own classifier, which the backbone lost.
     with pytest.raises(UserError, match="no dropout"):
-        check_dropout(sampling_classifier(["gap"], args={"drop_rate": 0.5}), 10, 24)
+        check_dropout(sampling_classifier(["gap"], drop_rate=0.5), 10, 24)
 
 
-def test_a_dropout_of_rate_0_in_the_head_is_one():
-    check_dropout(sampling_classifier([{"dropout": 0.0}, "gap"]), 10, 24)
-
-
-def test_dropout_by_a_function_in_the_backbone_is_found_and_sampled(capsys):
-    model, image = functional_classifier(PAPER, 0.3), images(2)
-    check_dropout(model, 10, 32)
-    assert "takes" not in capsys.readouterr().out
-    ours = McDropout(model, 250, seed=0)(image)
-    # The plain way, with the mode of the layers that drop: their BatchNorm is in modules of its own.
-    dropping = [module for module in model.modules() if hasattr(module, "drop_rate") or isinstance(module, nn.Dropout)]
-    for module in dropping:
-        module.training = True
-    torch.manual_seed(0)
-    with torch.no_grad():
-        plain = torch.stack([model(image) for _ in range(250)])
-    assert same_distribution(ours, plain)
-
-
-def test_slow_dropout_is_said_and_fast_is_not(capsys):
+def test_only_dropout_in_the_backbone_is_slow(capsys):
     check_dropout(sampling_classifier(PAPER), 10, 24)
+    check_dropout(sampling_classifier([{"dropout": 0.0}, "gap"]), 10, 24)
     assert not capsys.readouterr().out
-    check_dropout(functional_classifier(PAPER, 0.3), 10, 32)
+    check_dropout(sampling_classifier(PAPER, "functional", proj_drop_rate=0.3), 10, 32)
     assert "about 11 times as long" in capsys.readouterr().out
 
 
-ATTENTION = {"proj_drop_rate": 0.2, "attn_drop_rate": 0.3}
-
-
-@pytest.mark.parametrize("network", ["NHWC", "tokens"])
-def test_dropout_of_attention_is_sampled_too(network):
-    """Fused attention drops within one function and never calls its module."""
-    model, image = sampling_classifier(["gap"], network, args=ATTENTION), images(2, network)
+@pytest.mark.parametrize(
+    ("network", "layers", "args"),
+    [
+        ("functional", PAPER, {"proj_drop_rate": 0.3}),
+        # Fused attention drops within one function and never calls its module.
+        ("NHWC", ["gap"], {"proj_drop_rate": 0.2, "attn_drop_rate": 0.3}),
+        ("tokens", ["gap"], {"proj_drop_rate": 0.2, "attn_drop_rate": 0.3}),
+    ],
+)
+def test_dropout_in_the_backbone_is_sampled_too(network, layers, args):
+    model, image = sampling_classifier(layers, network, **args), images(2, network)
     ours = McDropout(model, 250, seed=0)(image)
+    # The plain way, with the mode of the layers that drop: their BatchNorm is in modules of its own.
     for module in model.modules():
-        if hasattr(module, "attn_drop") or isinstance(module, nn.Dropout):
+        if hasattr(module, "drop_rate") or hasattr(module, "attn_drop") or isinstance(module, nn.Dropout):
             module.training = True
     torch.manual_seed(0)
     with torch.no_grad():
@@ -217,7 +246,7 @@ def test_dropout_of_attention_is_sampled_too(network):
 @pytest.mark.parametrize("args", [{"attn_drop_rate": 0.3}, {"proj_drop_rate": 0.3}])
 @pytest.mark.parametrize("network", ["NHWC", "tokens"])
 def test_dropout_in_the_backbone_does_not_depend_on_batches_and_follows_its_seed(network, args):
-    model, image = sampling_classifier(["gap"], network, args=args), images(4, network)
+    model, image = sampling_classifier(["gap"], network, **args), images(4, network)
     fused = [getattr(module, "fused_attn", None) for module in model.modules()]
     sampler = McDropout(model, 3, seed=0)
     whole = sampler(image)
@@ -261,30 +290,24 @@ def test_dropout_of_whole_channels_drops_whole_channels():
 
 
 def test_stochastic_depth_stays_off():
-    model, image = (
-        sampling_classifier([{"dropout": 0.0}, "gap"], "tokens", args={"drop_path_rate": 0.9}),
-        images(2, "tokens"),
-    )
+    model = sampling_classifier([{"dropout": 0.0}, "gap"], "tokens", drop_path_rate=0.9)
+    image = images(2, "tokens")
     assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
 
 
 @pytest.mark.parametrize("layers", [PAPER, HEADS["flatten, dense, dropout"]])
-def test_under_autocast_it_is_the_plain_way_to_the_precision(layers):
+def test_in_another_precision_it_is_the_same_to_rounding(layers):
     model, image = sampling_classifier(layers), images(2)
     exact = McDropout(model, 20, seed=0)(image)
     with torch.autocast("cpu", torch.bfloat16):
-        found = McDropout(model, 20, seed=0)(image)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.float(), exact, atol=0.03, rtol=0.03)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_weights_of_another_precision(dtype):
-    model, image = sampling_classifier(PAPER), images(2)
-    exact = McDropout(model, 5, seed=0)(image)
-    found = McDropout(model.to(dtype), 5, seed=0)(image)
-    assert found.dtype == dtype
-    torch.testing.assert_close(found.float(), exact, atol=0.05, rtol=0.05)
+        mixed = McDropout(model, 20, seed=0)(image)
+    for dtype, passes in (
+        (torch.bfloat16, mixed),
+        (torch.bfloat16, McDropout(model.to(torch.bfloat16), 20, seed=0)(image)),
+        (torch.float64, McDropout(sampling_classifier(layers).double(), 20, seed=0)(image)),
+    ):
+        assert passes.dtype == dtype
+        torch.testing.assert_close(passes.float(), exact, atol=0.05, rtol=0.05)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
