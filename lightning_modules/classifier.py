@@ -8,14 +8,8 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import nn
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import (
-    BinaryAccuracy,
-    BinaryAUROC,
-    MulticlassAccuracy,
-    MulticlassAUROC,
-    MulticlassF1Score,
-)
+from torchmetrics import MetricCollection
+from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score
 
 from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig
 from common.errors import UserError
@@ -23,6 +17,7 @@ from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.truncation import features_of
 from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.optimizers import build_optimizer, build_scheduler
 
@@ -33,7 +28,7 @@ class TrainingSettings:
 
     Attributes:
         loss: The training loss.
-        optimizer: Class and arguments of the optimiser; a stage may name another one.
+        optimizer: The optimiser; a stage may have another one.
         scheduler: The course of the learning rate within a fit.
         class_weights: Weight of each class in the training loss, float, shape (classes,); None weighs all alike.
         lr: Learning rate; a stage has its own.
@@ -63,6 +58,17 @@ class StageSettings:
     train: Sequence[str] = ()
     batchnorm: Literal["train", "frozen"] = "train"
     steps: int | None = None
+
+
+class WeightedF1(MulticlassF1Score):
+    """Weighted F1; of two classes from the positive class's probability, which is predicted at 0.5."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average="weighted")
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
+        super().update((preds >= 0.5).long() if preds.ndim == 1 else preds, target)
 
 
 class Classifier(LightningModule):
@@ -107,8 +113,15 @@ class Classifier(LightningModule):
         self.register_buffer("std", torch.tensor(facts.std).view(1, -1, 1, 1), persistent=False)
         weights = settings.class_weights
         self.register_buffer("class_weights", None if weights is None else weights.float(), persistent=False)
-        self.train_accuracy = _accuracy(num_classes)
-        self.val_metrics = _validation_metrics(num_classes)
+        task: Literal["binary", "multiclass"] = "binary" if num_classes == 2 else "multiclass"
+        self.train_accuracy = Accuracy(task, num_classes=num_classes, average="micro")
+        metrics: dict[str, Any] = {
+            "acc": Accuracy(task, num_classes=num_classes, average="micro"),
+            "auc": AUROC(task, num_classes=num_classes),
+            "f1_weighted": WeightedF1(num_classes),
+        }
+        # Each keeps its own state: sharing it would need an update before the collection is used.
+        self.val_metrics = MetricCollection(metrics, prefix="val/", compute_groups=False)
 
     @classmethod
     def create(
@@ -134,9 +147,8 @@ class Classifier(LightningModule):
         Raises:
             UserError: A name, a weights file or the size does not fit.
         """
-        network, info = build_pretrained(
-            ModelConfig(name=backbone, args={}, cut=cut, weights=weights), weights, image_size
-        )
+        model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
+        network, info = build_pretrained(model, weights, image_size)
         logits = 1 if num_classes == 2 else num_classes
         head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
         facts = ModelFacts(list(info.mean), list(info.std), info.args)
@@ -173,9 +185,7 @@ class Classifier(LightningModule):
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
-        image = (image.to(self.mean.dtype) - self.mean) / self.std
-        backbone: Any = self.backbone
-        features: torch.Tensor = backbone.forward_features(image)
+        features: torch.Tensor = features_of(self.backbone, (image.to(self.mean.dtype) - self.mean) / self.std)
         return features
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
@@ -251,24 +261,16 @@ class Classifier(LightningModule):
         optimizer = build_optimizer(stage.optimizer, trainable, stage.lr)
         if self.settings.scheduler.name == "none":
             return optimizer
-        steps = stage.steps
-        if steps is None:
-            steps = int(self.trainer.estimated_stepping_batches)
+        steps = int(self.trainer.estimated_stepping_batches) if stage.steps is None else stage.steps
         scheduler = build_scheduler(self.settings.scheduler, optimizer, stage.lr, steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _distributed_loss(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return this rank's share of the (weighted) mean loss of the global batch.
+        """Return this rank's share of the (weighted) mean loss of the global batch, and the loss to log.
 
-        The ranks may have different numbers of images, of different weights.
-
-        Args:
-            loss: The (weighted) mean loss of this rank's images, scalar.
-            label: Their labels, int64, shape (B,).
-
-        Returns:
-            A loss whose mean over the ranks is that of the global batch: DDP averages the gradients, and so trains as
-            a single process does. And a loss whose mean over all images of an epoch is the epoch's.
+        The ranks may have different numbers of images, of different weights. The mean of the first over the ranks is
+        that of the global batch: DDP averages the gradients, and so trains as a single process does. The mean of the
+        second over all images of an epoch is the epoch's.
         """
         processes = current_world().size
         if processes == 1:
@@ -285,35 +287,4 @@ class Classifier(LightningModule):
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""
         probability = self.probabilities(logits.float())
-        if self.num_classes == 2:
-            return probability[:, 1]
-        return probability
-
-
-def _accuracy(classes: int) -> Metric:
-    if classes == 2:
-        return BinaryAccuracy()
-    return MulticlassAccuracy(classes, average="micro")
-
-
-class _BinaryWeightedF1(MulticlassF1Score):
-    """Weighted F1 of two classes from the positive class's probability, predicted at 0.5."""
-
-    def __init__(self) -> None:
-        super().__init__(2, average="weighted")
-
-    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        super().update((preds >= 0.5).long(), target)
-
-
-def _validation_metrics(classes: int) -> MetricCollection:
-    if classes == 2:
-        metrics: dict[str, Any] = {"acc": BinaryAccuracy(), "auc": BinaryAUROC(), "f1_weighted": _BinaryWeightedF1()}
-    else:
-        metrics = {
-            "acc": MulticlassAccuracy(classes, average="micro"),
-            "auc": MulticlassAUROC(classes),
-            "f1_weighted": MulticlassF1Score(classes, average="weighted"),
-        }
-    # Each keeps its own state: sharing it would need an update before the collection is used.
-    return MetricCollection(metrics, prefix="val/", compute_groups=False)
+        return probability[:, 1] if self.num_classes == 2 else probability

@@ -1,7 +1,7 @@
 """The ranks of a run: how they join, what they exchange, and how an error on one of them ends all.
 
 Slurm or torchrun starts the processes. What they must agree on, such as the state of a folder, rank zero decides and
-broadcasts. With a single process all functions are free and return its own values.
+broadcasts, before there is a Trainer. With a single process all functions return its own values.
 
 If a process dies in the middle of a training, its connections break. On CPUs (gloo) the other ranks notice at once and
 end. On GPUs (NCCL) they may wait until ``srun --kill-on-bad-exit`` or torchrun, which watch the processes, end them.

@@ -36,9 +36,7 @@ class TrainedRun:
     def network(self) -> str:
         """The name of the network and, where it is cut, the module that it ends with."""
         model = self.config.model
-        if model.cut is None:
-            return model.name
-        return f"{model.name} to {model.cut}"
+        return model.name if model.cut is None else f"{model.name} to {model.cut}"
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the backbone's modules by the names that ``model.cut`` takes, without those that the cut removed."""
@@ -57,18 +55,8 @@ def load_run(folder: Path) -> TrainedRun:
     """
     run = Run.open_finished(folder)
     config = run.config
-    facts = run.model
     # The model with random weights: those of the checkpoint replace every one of them.
-    backbone = build_backbone(config.model.name, facts.args, config.model.cut, config.prepare.size)
-    classifier = assemble(config, backbone, facts, len(run.data.classes))
+    backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)
+    classifier = assemble(config, backbone, run.model, len(run.data.classes))
     load_checkpoint(classifier, run.best_checkpoint)
     return TrainedRun(run.folder, config, classifier.eval(), run.data.classes, run.data.positive_class)
-
-
-def read_config(folder: Path) -> Config:
-    """Read the configuration of a finished run.
-
-    Raises:
-        UserError: The folder is no finished run, or this code knows other keys.
-    """
-    return Run.open_finished(folder).config

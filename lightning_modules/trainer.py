@@ -57,21 +57,19 @@ def build_trainer(
         settings.update(strategy="auto", devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
-    all_callbacks = list(callbacks)
     settings["enable_progress_bar"] &= world.is_first
-    if settings["enable_progress_bar"]:
-        all_callbacks.append(ProgressBar())
+    bar = [ProgressBar()] if settings["enable_progress_bar"] else []
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],
         max_epochs=epochs,
-        callbacks=all_callbacks,
+        callbacks=[*callbacks, *bar],
         logger=list(loggers),
         # The order is ours to choose (EpochBatchSampler), under DDP too.
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         enable_model_summary=False,
-        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in all_callbacks),
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
     )
     disable_signal_handlers(trainer)
     return trainer

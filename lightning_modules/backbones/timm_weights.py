@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from logging.handlers import BufferingHandler
 from pathlib import Path
 
@@ -51,25 +52,48 @@ def find_tag(weights: str, config: PretrainedCfg) -> Path:
     Raises:
         UserError: No cache has the file, and the hub is offline (``HF_HUB_OFFLINE``), out of reach, or without it.
     """
-    if not config.hf_hub_id:
-        return _find_at_url(weights, config)
-    repository, _, revision = config.hf_hub_id.partition("@")
-    names = [config.hf_hub_filename] if config.hf_hub_filename else FILE_NAMES
-    for name in names:
-        cached = try_to_load_from_cache(repository, name, revision=revision or None)
-        if isinstance(cached, str):
-            return Path(cached)
+    if config.hf_hub_id:
+        repository, _, revision = config.hf_hub_id.partition("@")
+        names = [config.hf_hub_filename] if config.hf_hub_filename else FILE_NAMES
+        cached = [try_to_load_from_cache(repository, name, revision=revision or None) for name in names]
+        place = f"{repository} is not in {constants.HF_HUB_CACHE}"
+        url = hf_hub_url(repository, names[0], revision=revision or None)
+        download = partial(_download_from_hub, repository, names, revision or None)
+    else:  # one of the few weights at a plain address, which timm keeps in torch's cache
+        url, name = config.url if isinstance(config.url, tuple) else (str(config.url), str(config.url).split("/")[-1])
+        path = timm_cache_folder() / name
+        cached = [str(path)] if path.is_file() else []
+        place = f"{path} is missing"
+        download = partial(timm_download, url, name)
+    for file in cached:
+        if isinstance(file, str):
+            return Path(file)
     if constants.HF_HUB_OFFLINE:
-        raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {repository} is not in {constants.HF_HUB_CACHE}")
-    _check_reachable(weights, hf_hub_url(repository, names[0], revision=revision or None))
-    for name in names:
-        try:
-            return Path(hf_hub_download(repository, name, revision=revision or None))
-        except EntryNotFoundError:
-            continue
-        except Exception as error:  # the hub's own errors, those of its HTTP library, a full disk
-            raise _no_hub(weights, f"the hub did not give {repository}: {first_line(error)}") from error
-    raise _no_hub(weights, f"{repository} holds none of {', '.join(names)}")
+        raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {place}")
+    try:  # once, for the headers: the download itself would retry for half a minute
+        get_session().head(url, timeout=TIMEOUT_SECONDS)
+    except Exception as error:  # whatever the HTTP library calls an unreachable host
+        host = url.split("/")[2]
+        raise _no_hub(weights, f"not in the caches, and {host} is out of reach ({first_line(error)})") from error
+    try:
+        return download()
+    except Exception as error:  # errors of the hub, of HTTP libraries, of the hash check, of the disk
+        raise _no_hub(weights, f"{url} was not downloaded: {first_line(error)}") from error
+
+
+def _download_from_hub(repository: str, names: list[str], revision: str | None) -> Path:
+    for name in names[:-1]:
+        with suppress(EntryNotFoundError):
+            return Path(hf_hub_download(repository, name, revision=revision))
+    return Path(hf_hub_download(repository, names[-1], revision=revision))
+
+
+def _no_hub(weights: str, reason: str) -> UserError:
+    return UserError(
+        f"weights={weights}: {reason}; bring the weights as a file with its side file, weights=<file>.safetensors "
+        f"and <file>.safetensors.json, or a filled Hugging Face cache in {constants.HF_HUB_CACHE} (HF_HUB_CACHE), "
+        "or train from weights=random"
+    )
 
 
 @contextmanager
@@ -93,39 +117,3 @@ def complete_loading(weights: str) -> Iterator[None]:
     for message in map(logging.LogRecord.getMessage, listener.buffer):
         if message.startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
             raise UserError(f"weights={weights}: the file does not hold the whole network: {message[:160]}")
-
-
-def _find_at_url(weights: str, config: PretrainedCfg) -> Path:
-    """Return the local file of one of the few weights at a plain address: in torch's cache, or downloaded there."""
-    if isinstance(config.url, tuple):
-        url, name = config.url
-    else:
-        url = str(config.url)
-        name = url.rpartition("/")[2]
-    cached = timm_cache_folder() / name
-    if cached.is_file():
-        return cached
-    if constants.HF_HUB_OFFLINE:
-        raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {cached} is missing")
-    _check_reachable(weights, url)
-    try:
-        return timm_download(url, name)
-    except Exception as error:  # errors of urllib, of the hash check, of the disk
-        raise _no_hub(weights, f"{url} was not downloaded: {first_line(error)}") from error
-
-
-def _check_reachable(weights: str, url: str) -> None:
-    """Ask for the headers at ``url`` once; the download itself would retry for half a minute."""
-    try:
-        get_session().head(url, timeout=TIMEOUT_SECONDS)
-    except Exception as error:  # whatever the HTTP library calls an unreachable host
-        host = url.split("/")[2]
-        raise _no_hub(weights, f"not in the caches, and {host} is out of reach ({first_line(error)})") from error
-
-
-def _no_hub(weights: str, reason: str) -> UserError:
-    return UserError(
-        f"weights={weights}: {reason}; bring the weights as a file with its side file, weights=<file>.safetensors "
-        f"and <file>.safetensors.json, or a filled Hugging Face cache in {constants.HF_HUB_CACHE} (HF_HUB_CACHE), "
-        "or train from weights=random"
-    )

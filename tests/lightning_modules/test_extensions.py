@@ -1,14 +1,11 @@
-"""Callbacks, loggers, optimisers and schedules of other packages."""
+"""Callbacks and loggers of other packages."""
 
 import pytest
-import torch
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from common.config.schema import OptimizerConfig, SchedulerConfig
 from common.errors import UserError
 from common.runs.address import run_folder, run_identity
 from lightning_modules.extensions import build_extra_callbacks, build_loggers, check_extensions
-from lightning_modules.optimizers import build_optimizer, build_scheduler
 from tests.helpers.training import small_config
 
 RATE = "+callbacks.extra.rate={_target_: pytorch_lightning.callbacks.LearningRateMonitor, logging_interval: step}"
@@ -57,25 +54,3 @@ def test_a_run_without_extensions_keeps_its_address(tmp_path):
     assert not {"args", "interval"} & identity["scheduler"].keys()
     assert address() == address("logger.csv=false")
     assert address() != address(RATE)
-
-
-def test_optimizers_and_schedules_by_dotted_path():
-    optimizer = build_optimizer(
-        OptimizerConfig(name="timm.optim.Lion", args={}), [torch.nn.Parameter(torch.zeros(1))], 0.1
-    )
-    schedule = SchedulerConfig(
-        name="torch.optim.lr_scheduler.StepLR", args={"step_size": 1, "gamma": 0.5}, interval="epoch"
-    )
-    entry = build_scheduler(schedule, optimizer, 0.1, 10)
-    optimizer.step()
-    entry["scheduler"].step()
-    assert (entry["interval"], entry["scheduler"].get_last_lr()) == ("epoch", [0.05])
-
-
-@pytest.mark.parametrize(
-    ("name", "args", "words"),
-    [("torch.optim.Absent", {}, "torch.optim.Absent"), ("torch.nn.Linear", {}, "no Optimizer")],
-)
-def test_a_wrong_dotted_path_is_a_user_error(name, args, words):
-    with pytest.raises(UserError, match=words):
-        build_optimizer(OptimizerConfig(name=name, args=args), [torch.nn.Parameter(torch.zeros(1))], 0.1)

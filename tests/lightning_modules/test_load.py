@@ -85,7 +85,7 @@ def another_network(folder):
         (unfinished, "not finished .interrupted.*name a finished run"),
         (no_checkpoint, "no checkpoint at .*best.ckpt"),
         (unknown_key, "other code .config.yaml: dice.*train it again"),
-        (older_facts, "other code .*'args'.*train it again"),
+        (older_facts, "other code .*args.*train it again"),
         (another_network, "does not fit the model of this run"),
     ],
 )
