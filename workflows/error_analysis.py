@@ -16,13 +16,10 @@ from evaluation.intervals.grouping import group_runs
 
 @dataclass(frozen=True)
 class ErrorAnalysisRequest:
-    """Options of ``scripts/error_analysis.py``.
+    """Options of ``scripts/error_analysis.py``: runs of at least two experiments, all folds of each.
 
-    Attributes:
-        runs: Runs of at least two experiments, all folds of each.
-        output: The new folder.
-        own_thresholds: Predict at the threshold that each run's validation images choose, not at 0.5.
-        only: Keep the images of these true classes; empty: all.
+    ``own_thresholds`` predicts at the threshold that each run's validation images choose, not at 0.5; ``only`` keeps
+    the images of these true classes (empty: all).
     """
 
     runs: tuple[Run, ...]

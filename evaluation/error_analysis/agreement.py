@@ -1,5 +1,6 @@
 """Errors of several models on the same images: common, different, and of one model alone (paper 004, 3.4.1)."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -55,20 +56,16 @@ def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) ->
     independent = np.ones(1)
     for rate in wrong.mean(axis=1):
         independent = np.convolve(independent, [1 - rate, rate])
-    table = pd.DataFrame([_share(int(hits), total, "share") for hits in counts])
-    table.insert(0, "k", np.arange(len(counts)))
-    table.insert(1, "images", counts)
-    return table.assign(independent=independent * total)
+    lines = []
+    for k, images in enumerate(counts.tolist()):
+        interval = share(images, total, CONFIDENCE)
+        lines.append({"k": k, "images": images, "share": interval.value, "low": interval.low, "high": interval.high})
+    return pd.DataFrame(lines).assign(independent=independent * total)
 
 
 def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:
     """Return ``missed_counts`` for the images of each true class, with ``true_class`` as the first column."""
-    tables = []
-    for name, rows in models.rows_by_class().items():
-        table = missed_counts(models, rows)
-        table.insert(0, "true_class", name)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return _of_classes(models, missed_counts)
 
 
 def alone(models: AlignedPredictions) -> pd.DataFrame:
@@ -82,23 +79,21 @@ def alone(models: AlignedPredictions) -> pd.DataFrame:
     """
     correct = models.correct
     votes = correct.sum(axis=0)
-    only_correct = correct & (votes == 1)
-    only_wrong = ~correct & (votes == len(correct) - 1)
+    of_one = {"right_alone": correct & (votes == 1), "wrong_alone": ~correct & (votes == len(correct) - 1)}
+    rows = np.vstack([correct, votes > 0, majority(models) == models.labels])
+    lines = []
+    for model, right in zip((*models.models, ORACLE, MAJORITY), rows, strict=True):
+        interval = share(right.sum(), len(right), CONFIDENCE)
+        line = {"model": model, "images": interval.total, "right": interval.hits, "accuracy": interval.value}
+        lines.append(line | {"low": interval.low, "high": interval.high})
+    table = pd.DataFrame(lines)
     subsets = {"": np.ones(len(models.labels), bool)}
     if len(models.classes) == 2:
-        subsets |= {f"/{name}": rows for name, rows in models.rows_by_class().items()}
-    lines = []
-    for place, model in enumerate(models.models):
-        line = {"model": model, **_accuracy(correct[place])}
-        for suffix, rows in subsets.items():
-            line[f"right_alone{suffix}"] = int(only_correct[place][rows].sum())
-            line[f"wrong_alone{suffix}"] = int(only_wrong[place][rows].sum())
-        lines.append(line)
-    lines.append({"model": ORACLE, **_accuracy(votes > 0)})
-    lines.append({"model": MAJORITY, **_accuracy(majority(models) == models.labels)})
-    table = pd.DataFrame(lines)
-    counts = [column for column in table if "_alone" in column]
-    return table.astype(dict.fromkeys(counts, "Int64"))
+        subsets |= {f"/{name}": of_class for name, of_class in models.rows_by_class().items()}
+    for suffix, subset in subsets.items():
+        for name, images in of_one.items():
+            table[name + suffix] = pd.Series((images & subset).sum(axis=1), dtype="Int64")
+    return table
 
 
 def majority(models: AlignedPredictions) -> np.ndarray:
@@ -122,39 +117,32 @@ def agreement(models: AlignedPredictions, rows: np.ndarray | None = None) -> pd.
         one and the same class only), ``disagreement`` (share of images that exactly one gets right), ``double_fault``
         (share that both miss), ``only_first``, ``only_second`` (images that only this one gets right), ``images``.
     """
-    predicted = models.predicted
-    correct = models.correct
-    if rows is not None:
-        predicted = predicted[:, rows]
-        correct = correct[:, rows]
-    total = predicted.shape[1]
+    selected = np.ones(len(models.labels), bool) if rows is None else rows
+    names = models.models
+    correct = models.correct[:, selected]
+    predicted = models.predicted[:, selected]
     lines = []
-    for first, second in combinations(range(len(models.models)), 2):
-        only_first = int((correct[first] & ~correct[second]).sum())
-        only_second = int((correct[second] & ~correct[first]).sum())
-        lines.append(
-            {
-                "first": models.models[first],
-                "second": models.models[second],
-                "kappa": _kappa(predicted[first], predicted[second]),
-                "disagreement": (only_first + only_second) / total,
-                "double_fault": float((~correct[first] & ~correct[second]).mean()),
-                "only_first": only_first,
-                "only_second": only_second,
-                "images": total,
-            }
-        )
+    for first, second in combinations(range(len(names)), 2):
+        kappa = np.nan
+        # Chance always agrees on a single class, and scikit-learn would divide by zero.
+        if len(np.unique(predicted[[first, second]])) > 1:
+            kappa = float(cohen_kappa_score(predicted[first], predicted[second]))
+        line = {"first": names[first], "second": names[second], "kappa": kappa}
+        line["disagreement"] = float((correct[first] != correct[second]).mean())
+        line["double_fault"] = float((~correct[first] & ~correct[second]).mean())
+        line["only_first"] = int((correct[first] & ~correct[second]).sum())
+        line["only_second"] = int((correct[second] & ~correct[first]).sum())
+        lines.append({**line, "images": correct.shape[1]})
     return pd.DataFrame(lines)
 
 
 def agreement_by_class(models: AlignedPredictions) -> pd.DataFrame:
     """Return ``agreement`` for all images and, of two classes, for each true class (column ``true_class``)."""
-    tables = {ALL: agreement(models)}
-    if len(models.classes) == 2:
-        tables |= {name: agreement(models, rows) for name, rows in models.rows_by_class().items()}
-    for name, table in tables.items():
-        table.insert(0, "true_class", name)
-    return pd.concat(tables.values(), ignore_index=True)
+    table = agreement(models)
+    table.insert(0, "true_class", ALL)
+    if len(models.classes) != 2:
+        return table
+    return pd.concat([table, _of_classes(models, agreement)], ignore_index=True)
 
 
 def predictions_by_model(models: AlignedPredictions) -> pd.DataFrame:
@@ -167,18 +155,8 @@ def predictions_by_model(models: AlignedPredictions) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _accuracy(correct: np.ndarray) -> dict[str, float | None]:
-    hits = int(correct.sum())
-    return {"images": len(correct), "right": hits, **_share(hits, len(correct), "accuracy")}
-
-
-def _share(hits: int, total: int, name: str) -> dict[str, float | None]:
-    interval = share(hits, total, CONFIDENCE)
-    return {name: interval["value"], "low": interval["low"], "high": interval["high"]}
-
-
-def _kappa(first: np.ndarray, second: np.ndarray) -> float:
-    # Chance always agrees on a single class, and scikit-learn would divide by zero.
-    if len(np.union1d(first, second)) == 1:
-        return float("nan")
-    return float(cohen_kappa_score(first, second))
+def _of_classes(
+    models: AlignedPredictions, measure: Callable[[AlignedPredictions, np.ndarray], pd.DataFrame]
+) -> pd.DataFrame:
+    tables = {name: measure(models, rows) for name, rows in models.rows_by_class().items()}
+    return pd.concat(tables, names=["true_class", "row"]).reset_index("true_class").reset_index(drop=True)

@@ -78,23 +78,22 @@ def gather(groups: Sequence[Group], own_thresholds: bool = False, only: Iterable
         raise UserError("errors are compared between models: name the runs of at least two")
     only = tuple(only)
     models: list[Predictions] = []
-    predicted = []
-    probabilities = []
     for group in groups:
         pooled = pool(list(group.runs))
-        pooled = replace(pooled, frame=pooled.frame.sort_values("image_id", ignore_index=True))
-        models.append(pooled)
+        models.append(replace(pooled, frame=pooled.frame.sort_values("image_id", ignore_index=True)))
         try:
-            paired(models[0], pooled)
+            paired(models[0], models[-1])
         except UserError as error:
             raise UserError(f"{groups[0].label} and {group.label}: {error}") from error
-    selected = [_select_labelled(model, only) for model in models]
-    for group, model in zip(groups, selected, strict=True):
+    models = [_select_labelled(model, only) for model in models]
+    predicted = []
+    probabilities = []
+    for group, model in zip(groups, models, strict=True):
         labelled = score(model)
         threshold = _thresholds(group, model) if own_thresholds else 0.5
         predicted.append(call(labelled.probabilities, labelled.positive_index, threshold).astype(np.int64))
         probabilities.append(labelled.probabilities)
-    first = selected[0]
+    first = models[0]
     subjects = first.frame["subject"].astype("object")
     return AlignedPredictions(
         models=tuple(group.label for group in groups),
@@ -104,7 +103,7 @@ def gather(groups: Sequence[Group], own_thresholds: bool = False, only: Iterable
         labels=first.labels,
         predicted=np.stack(predicted),
         probabilities=np.stack(probabilities),
-        about=merge_facts([model.about for model in selected]) | {"name": f"{len(groups)} models"},
+        about=merge_facts([model.about for model in models]) | {"name": f"{len(groups)} models"},
     )
 
 

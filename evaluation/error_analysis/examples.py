@@ -1,11 +1,11 @@
 """Example images with their predictions: the most certain correct and wrong ones, and the most uncertain."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from common.errors import UserError
 from common.predictions import Predictions
@@ -14,6 +14,8 @@ from evaluation.core.plots import canvas
 from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.metrics.classification import call
 
+# An image, and the lines of text below it with their colours.
+Example = tuple[np.ndarray, Sequence[tuple[str, str]]]
 COLUMNS = 8
 WRONG_COLUMNS = 4  # larger pictures, to see what misled the model
 WRONG_ROWS = 3
@@ -22,12 +24,59 @@ DPI = 100  # photographs make large files
 RIGHT = "#009E73"
 WRONG = "#D55E00"
 PLAIN = "#444444"
+LINE = 13  # points from one line below an image to the next
+HEADING = 0.19  # inches of a line of a heading
+TITLED = 0.02  # share of a figure above its title
 FEW_CLASSES = 4  # up to here each class has its own examples
 OF_MANY = 4  # examples of each kind for more classes
 SUREST_RIGHT = "right"
 SUREST_WRONG = "wrong"
 DOUBTFUL = "doubtful"
 WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
+
+
+def draw_sheet(
+    path: Path, about: dict[str, Any], strips: Mapping[str, Sequence[Example]], columns: int, width: float
+) -> None:
+    """Draw images in rows, with lines of text below each.
+
+    Args:
+        path: PNG to write.
+        about: Facts of the run, for the title.
+        strips: Images by their heading, of one line or more; several strips have one row each.
+        columns: Images in a row.
+        width: Of a column, inches.
+    """
+    examples = [example for strip in strips.values() for example in strip]
+    rows = max(len(strips), -(-len(examples) // columns))
+    tallest = max(image.shape[0] / image.shape[1] for image, _ in examples)
+    picture = 0.96 * width * min(max(tallest, 0.5), 1.4)
+    below = LINE / 72 * max(len(caption) for _, caption in examples) + 0.2
+    headings = HEADING * max(heading.count("\n") + 1 for heading in strips) + 0.1
+    between = below + (headings if len(strips) > 1 else 0)
+    content = rows * picture + (rows - 1) * between + below
+    height = (content + headings + 0.45) / (1 - TITLED)
+    grid = {"left": 0.01, "right": 0.99, "top": content / height, "bottom": below / height}
+    grid |= {"wspace": 0.06, "hspace": between / picture}
+    with canvas(path, (width * columns, height), about, layout="none", dpi=DPI) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for number, (heading, strip) in enumerate(strips.items()):
+            top = axes[number, 0].get_position().y1 + 0.06 / height
+            figure.text(0.01, top, heading, fontsize=10.5, va="bottom", linespacing=1.35)
+            for axis, (image, caption) in zip(axes[number:].flat, strip, strict=False):
+                axis.set_anchor("S")
+                axis.imshow(image)
+                for line, (text, colour) in enumerate(caption):
+                    style = {"ha": "center", "va": "top", "fontsize": 9, "color": colour}
+                    offset = (0, -3 - LINE * line)
+                    axis.annotate(text, (0.5, 0.0), offset, "axes fraction", textcoords="offset points", **style)
+
+
+def end_of(name: str, letters: int) -> str:
+    """Return a name, or so many letters of its end: the end tells files apart."""
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
 def galleries(folder: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
@@ -48,80 +97,42 @@ def examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.
     predicted = call(predictions.probabilities, predictions.positive_index)
     right = ranked(predictions, SUREST_RIGHT)
     wrong = ranked(predictions, SUREST_WRONG)
-    strips = {
+    selected = {
         f"correct, the most certain of {len(right)}": right,
         f"wrong, the most certain of {len(wrong)}": wrong,
         "most uncertain": ranked(predictions, DOUBTFUL),
     }
-    strips = {title: strip[:COLUMNS] for title, strip in strips.items() if strip}
-    height = 0.8 + 2.15 * len(strips)  # inches: the title, and per strip a heading, the images and two lines
-    spaces = {"left": 0.01, "right": 0.99, "top": 1 - 0.8 / height, "bottom": 0.5 / height}
-    spaces |= {"wspace": 0.05, "hspace": 0.6}
-    with canvas(path, (1.35 * COLUMNS, height), predictions.about, layout="none", dpi=DPI) as figure:
-        grid = figure.subplots(len(strips), COLUMNS, squeeze=False, gridspec_kw=spaces)
-        for axis in grid.flat:
-            axis.set_axis_off()
-        for axes, (title, strip) in zip(grid, strips.items(), strict=True):
-            axes[0].set_title(title, fontsize=10.5, loc="left")
-            for axis, row in zip(axes, strip, strict=False):
-                _draw_example(axis, predictions, images[rows[row]], row, int(predicted[row]))
+    strips: dict[str, list[Example]] = {}
+    for title, strip in selected.items():
+        for row in strip[:COLUMNS]:
+            name = predictions.classes[predicted[row]]
+            truth = predictions.frame["label"].iloc[row]
+            line = f"{name} {predictions.probabilities[row, predicted[row]]:.2f}"
+            caption = [(line, RIGHT if name == truth else WRONG), (f"is {truth}", PLAIN)]
+            strips.setdefault(title, []).append((images[rows[row]], caption))
+    draw_sheet(path, predictions.about, strips, COLUMNS, 1.35)
 
 
 def wrong_examples(path: Path, predictions: Predictions, images: np.ndarray, rows: np.ndarray) -> None:
     """Draw the most certain wrong predictions of ``wrong_cases`` with both scores; nothing without one.
 
-    Args:
-        path: PNG to write.
-        predictions: Of the test part.
-        images: See ``examples``.
-        rows: See ``examples``.
+    Below each image: the predicted class with its scores, the true class, and the name. Arguments as ``examples``.
     """
     table = wrong_cases(predictions)
-    cases = list(table.head(WRONG_COLUMNS * WRONG_ROWS).itertuples())
-    if not cases:
-        return
-    lines = -(-len(cases) // WRONG_COLUMNS)
-    height = 1.2 + 3.3 * lines
-    spaces = {"left": 0.01, "right": 0.99, "top": 1 - 1.1 / height, "bottom": 0.75 / height}
-    spaces |= {"wspace": 0.06, "hspace": 0.32}
-    with canvas(path, (2.7 * WRONG_COLUMNS, height), predictions.about, layout="none", dpi=DPI) as figure:
-        grid = figure.subplots(lines, WRONG_COLUMNS, squeeze=False, gridspec_kw=spaces)
-        grid[0, 0].set_title(f"wrong, the most certain {len(cases)} of {len(table)}", fontsize=10.5, loc="left")
-        for axis in grid.flat:
-            axis.set_axis_off()
-        for axis, case in zip(grid.flat, cases, strict=False):
-            axis.imshow(images[rows[case.row]])
-            for place, (text, colour) in enumerate(zip(_caption(case), (WRONG, PLAIN, PLAIN), strict=True)):
-                _write_below(axis, text, -0.02 - 0.075 * place, colour, 9.5)
-
-
-def _caption(case: Any) -> tuple[str, str, str]:
-    """Three lines: the predicted class with its scores, the true class, and the image."""
-    if case.vote_share is None:
-        predicted = f"{case.predicted} {case.probability:.2f}"
-    else:
-        predicted = f"{case.predicted} {case.mean_probability:.2f}, {case.vote_share:.0%} of votes"
-    truth = f"is {case.actual}"
-    if isinstance(case.kind, str):
-        truth += f" ({case.kind.replace('_', ' ')})"
-    image = case.image_id
-    if len(image) > LETTERS:
-        image = f"…{image[1 - LETTERS :]}"  # the end tells images apart
-    return predicted, shorten(truth, LETTERS, placeholder=" …"), image
-
-
-def _draw_example(axis: Axes, predictions: Predictions, image: np.ndarray, row: int, predicted: int) -> None:
-    """Draw an image; below it the predicted class with its probability, and the truth."""
-    axis.imshow(image)
-    truth = predictions.frame["label"].iloc[row]
-    name = predictions.classes[predicted]
-    colour = RIGHT if name == truth else WRONG
-    _write_below(axis, f"{name} {predictions.probabilities[row, predicted]:.2f}", -0.04, colour, 9)
-    _write_below(axis, f"is {truth}", -0.20, PLAIN, 9)
-
-
-def _write_below(axis: Axes, text: str, height: float, colour: str, size: float) -> None:
-    axis.text(0.5, height, text, transform=axis.transAxes, ha="center", va="top", fontsize=size, color=colour)
+    strip: list[Example] = []
+    for case in table.head(WRONG_COLUMNS * WRONG_ROWS).itertuples():
+        scores = f"{case.probability:.2f}"
+        if case.vote_share is not None:
+            scores = f"{case.mean_probability:.2f}, {case.vote_share:.0%} of votes"
+        truth = f"is {case.actual}"
+        if isinstance(case.kind, str):
+            truth += f" ({case.kind.replace('_', ' ')})"
+        truth = shorten(truth, LETTERS, placeholder=" …")
+        caption = [(f"{case.predicted} {scores}", WRONG), (truth, PLAIN), (end_of(case.image_id, LETTERS), PLAIN)]
+        strip.append((images[rows[case.row]], caption))
+    if strip:
+        heading = f"wrong, the most certain {len(strip)} of {len(table)}"
+        draw_sheet(path, predictions.about, {heading: strip}, WRONG_COLUMNS, 2.7)
 
 
 def showcase(test: Predictions) -> list[tuple[int, str]]:
@@ -144,8 +155,12 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
     chosen: dict[int, str] = {}
     if len(test.classes) > FEW_CLASSES:
         for which, words in WORDS.items():
-            rows = [row for row in ranked(test, which) if row not in chosen]
-            chosen |= dict.fromkeys(_different_classes_first(rows, labels)[:OF_MANY], words)
+            rows = np.array([row for row in ranked(test, which) if row not in chosen], dtype=int)
+            _, firsts = np.unique(
+                labels[rows], return_index=True
+            )  # the first row of each class comes before all others
+            order = [*rows[np.sort(firsts)], *np.delete(rows, firsts)]
+            chosen |= dict.fromkeys(map(int, order[:OF_MANY]), words)
         return list(chosen.items())
     for index in range(len(test.classes)):
         for which, words in WORDS.items():
@@ -166,13 +181,6 @@ def ranked(test: Predictions, which: str) -> list[int]:
         correct = call(test.probabilities, test.positive_index) == labels
         selected &= correct == (which == SUREST_RIGHT)
     return [int(row) for row in order if selected[row]]
-
-
-def _different_classes_first(rows: list[int], labels: np.ndarray) -> list[int]:
-    """Put the first row of each class before all others."""
-    firsts = {labels[row]: row for row in reversed(rows)}
-    is_first = set(firsts.values())
-    return sorted(rows, key=lambda row: row not in is_first)
 
 
 def write_thumbnails(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from common.predictions import Predictions
@@ -22,9 +23,9 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
         ``joint_confidence`` (the three None without passes), ``kind``, ``subject``, and ``row`` (in ``predictions``).
     """
     test = cases(predictions)
-    rows = (predictions.labels >= 0).nonzero()[0]
     best = test.best
     wrong = (best.called != test.labels).nonzero()[0]
+    wrong = wrong[np.argsort(-best.values[wrong], kind="stable")]
     predicted = best.called[wrong]
     frame = test.frame.iloc[wrong]
     sampled: dict[str, Any] = dict.fromkeys(("mean_probability", "vote_share", "joint_confidence"))
@@ -32,17 +33,14 @@ def wrong_cases(predictions: Predictions) -> pd.DataFrame:
         sampled["mean_probability"] = test.mean_probabilities[wrong, predicted]
         sampled["vote_share"] = test.votes.values[wrong]
         sampled["joint_confidence"] = best.values[wrong]
-    table = pd.DataFrame(
-        {
-            "image_id": frame["image_id"].to_numpy(),
-            "predicted": [test.scored.classes[index] for index in predicted],
-            "actual": frame["label"].to_numpy(),
-            "probability": test.scored.probabilities[wrong, predicted],
-            **sampled,
-            "kind": frame["kind"].to_numpy(),
-            "subject": frame["subject"].to_numpy(),
-            "row": rows[wrong],
-        }
-    )
-    order = (-pd.Series(best.values[wrong])).sort_values(kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    columns = {
+        "image_id": frame["image_id"].to_numpy(),
+        "predicted": np.array(test.scored.classes, dtype=object)[predicted],
+        "actual": frame["label"].to_numpy(),
+        "probability": test.scored.probabilities[wrong, predicted],
+        **sampled,
+        "kind": frame["kind"].to_numpy(),
+        "subject": frame["subject"].to_numpy(),
+        "row": (predictions.labels >= 0).nonzero()[0][wrong],
+    }
+    return pd.DataFrame(columns)

@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,17 +12,12 @@ from common.thumbnails import decode
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.error_analysis.agreement import missed, missed_by_class, missed_counts
 from evaluation.error_analysis.aligned import AlignedPredictions
-from evaluation.error_analysis.examples import DPI, PLAIN, WRONG
+from evaluation.error_analysis.examples import PLAIN, WRONG, draw_sheet, end_of
 
 COLUMNS = 6  # pictures in a row
 LIMIT = 36  # pictures on a sheet
 LETTERS = 34  # of a line below a picture
 WRAPPED = 118  # letters of a line of the key
-# inches: of a line below a picture, above the first row, of a picture
-LINE = 0.17
-TOP = 0.85
-PICTURE = 2.2
-TITLED = 0.02  # share of a figure above its title
 MAPS = {
     "kappa": ("Cohen's kappa of the predictions\n(1 the same, 0 as by chance)", "Blues"),
     "double_fault": ("double fault\n(share of images that both miss)", "Oranges"),
@@ -80,13 +74,8 @@ def agreement_maps(path: Path, models: AlignedPredictions, pairs: pd.DataFrame) 
 
 def _draw_pairs(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: str) -> None:
     title, colours = MAPS[name]
-    index = {model: place for place, model in enumerate(models)}
-    values = np.full((len(models), len(models)), np.nan)
-    for row in pairs.to_dict("records"):
-        first = index[row["first"]]
-        second = index[row["second"]]
-        values[first, second] = row[name]
-        values[second, first] = row[name]
+    upper = pairs.pivot(index="first", columns="second", values=name).reindex(index=models, columns=models)
+    values = upper.combine_first(upper.T).reindex(index=models, columns=models).to_numpy()
     top = 1.0 if name == "kappa" else max(float(np.nanmax(values)), 0.01)
     axis.imshow(values, cmap=colours, vmin=0, vmax=top)
     for first, second in np.ndindex(values.shape):
@@ -126,27 +115,13 @@ def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, 
     drawn = rows[rows["image_id"].isin(pictures.keys())].head(LIMIT)
     if drawn.empty:
         return 0
-    images = [decode(pictures[image_id]) for image_id in drawn["image_id"]]
-    captions = [_caption(models, row) for row in drawn.itertuples()]
     key = " · ".join(f"{place}\xa0{model}" for place, model in enumerate(models.models, 1))
-    heading = [_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)]
-    lines = -(-len(drawn) // COLUMNS)
-    tallest = max(image.shape[0] / image.shape[1] for image in images)
-    picture_height = PICTURE * min(max(tallest, 0.5), 1.4)
-    caption_height = LINE * max(map(len, captions)) + 0.25
-    below = (picture_height + caption_height) * lines
-    height = (TOP + 0.19 * (len(heading) - 1) + below) / (1 - TITLED)
-    spaces = {"left": 0.01, "right": 0.99, "top": below / height, "bottom": caption_height / height}
-    spaces |= {"wspace": 0.06, "hspace": caption_height / picture_height}
-    with canvas(path, (2.35 * COLUMNS, height), models.about, layout="none", dpi=DPI) as figure:
-        grid = figure.subplots(lines, COLUMNS, squeeze=False, gridspec_kw=spaces)
-        figure.text(0.01, 1 - TITLED - 0.32 / height, "\n".join(heading), fontsize=10, va="top", linespacing=1.35)
-        for axis in grid.flat:
-            axis.set_axis_off()
-        for axis, image, caption in zip(grid.flat, images, captions, strict=False):
-            axis.set_anchor("S")
-            axis.imshow(image)
-            _write_caption(axis, caption)
+    heading = "\n".join([_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)])
+    places = pd.Series(range(len(models.image_ids)), index=models.image_ids)
+    strip = []
+    for row in drawn.itertuples():
+        strip.append((decode(pictures[row.image_id]), _caption(models, places[row.image_id])))
+    draw_sheet(path, models.about, {heading: strip}, COLUMNS, 2.35)
     return len(drawn)
 
 
@@ -162,24 +137,13 @@ def _heading(models: AlignedPredictions, rows: pd.DataFrame, drawn: int) -> str:
     return f"{heading}, {part}, the least probability of the truth first; predictions with their probabilities"
 
 
-def _caption(models: AlignedPredictions, row: Any) -> list[tuple[str, str]]:
+def _caption(models: AlignedPredictions, place: int) -> list[tuple[str, str]]:
     """Lines with their colours: the truth, each model's prediction with its probability, the image."""
-    place = int(np.flatnonzero(models.image_ids == row.image_id)[0])
     predictions = []
     for model, predicted in enumerate(models.predicted[:, place]):
         probability = models.probabilities[model, place, predicted]
         predictions.append(f"{model + 1}:\xa0{models.classes[predicted]}\xa0{probability:.2f}")
-    lines = [(f"is {row.label}", PLAIN)]
+    lines = [(f"is {models.classes[models.labels[place]]}", PLAIN)]
     for line in textwrap.wrap("  ".join(predictions), LETTERS, break_long_words=False):
         lines.append((line, WRONG))
-    image = row.image_id
-    if len(image) > LETTERS:
-        image = f"…{image[1 - LETTERS :]}"
-    return [*lines, (image, "#888888")]
-
-
-def _write_caption(axis: Axes, caption: list[tuple[str, str]]) -> None:
-    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8.5}
-    for place, (text, colour) in enumerate(caption):
-        offset = (0, -3 - 72 * LINE * place)
-        axis.annotate(text, (0.5, 0.0), offset, xycoords="axes fraction", color=colour, **style)
+    return [*lines, (end_of(models.image_ids[place], LETTERS), "#888888")]

@@ -38,10 +38,9 @@ def write_tables(folder: Path, models: AlignedPredictions) -> None:
 
 def missed_table(models: AlignedPredictions) -> Table:
     """Return the number of images that exactly k models miss."""
-    table = Table(title=f"images missed by exactly k of {len(models.models)} models", title_justify="left")
     classes = models.classes if len(models.classes) == 2 else ()
-    for name in ("k", "images", "share (95 %)", "if independent", *(f"is {name}" for name in classes)):
-        table.add_column(name, justify="right")
+    headings = ("k", "images", "share (95 %)", "if independent", *(f"is {name}" for name in classes))
+    table = _table(f"images missed by exactly k of {len(models.models)} models", *headings)
     by_class = missed_by_class(models).set_index(["true_class", "k"])["images"]
     for row in missed_counts(models).itertuples():
         share = f"{row.share:.3f} ({row.low:.3f} to {row.high:.3f})"
@@ -54,11 +53,11 @@ def missed_table(models: AlignedPredictions) -> Table:
 
 def accuracy_table(models: AlignedPredictions) -> Table:
     """Return the accuracy of each model, and the images that it alone gets right or wrong."""
-    table = Table(title=f"each model, of {len(models.labels):,} images", title_justify="left")
-    table.add_column("", justify="right")
-    table.add_column("model", overflow="fold")
-    for name in ("right", "accuracy (95 %)", "right alone", "wrong alone"):
-        table.add_column(name, justify="right", no_wrap=name.startswith("accuracy"))
+    headings = ("", "model", "right", "accuracy (95 %)", "right alone", "wrong alone")
+    table = _table(f"each model, of {len(models.labels):,} images", *headings)
+    table.columns[1].justify = "left"
+    table.columns[1].overflow = "fold"
+    table.columns[3].no_wrap = True
     for place, row in enumerate(alone(models).itertuples(), 1):
         number = str(place) if place <= len(models.models) else ""
         accuracy = f"{row.accuracy:.3f} ({row.low:.3f} to {row.high:.3f})"
@@ -69,13 +68,18 @@ def accuracy_table(models: AlignedPredictions) -> Table:
 
 def pairs_table(models: AlignedPredictions) -> Table:
     """Return the agreement of every pair of models, by their numbers in ``accuracy_table``."""
-    table = Table(title="each pair, by the numbers above", title_justify="left")
-    for name in ("pair", "kappa", "disagreement", "double fault", "only the first right", "only the second right"):
-        table.add_column(name, justify="right")
-    number = {model: place for place, model in enumerate(models.models, 1)}
+    headings = ("pair", "kappa", "disagreement", "double fault", "only the first right", "only the second right")
+    table = _table("each pair, by the numbers above", *headings)
     for row in agreement(models).itertuples():
-        pair = f"{number[row.first]}, {number[row.second]}"
+        pair = f"{models.models.index(row.first) + 1}, {models.models.index(row.second) + 1}"
         kappa = "undefined" if pd.isna(row.kappa) else f"{row.kappa:.3f}"
         shares = (f"{row.disagreement:.3f}", f"{row.double_fault:.3f}")
         table.add_row(pair, kappa, *shares, f"{row.only_first:,}", f"{row.only_second:,}")
+    return table
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right")
     return table

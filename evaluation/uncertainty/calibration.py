@@ -3,23 +3,22 @@
 Expected calibration error and temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special
-from sklearn.metrics import brier_score_loss, log_loss
 
-from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.metrics.classification import call
+from evaluation.metrics.resampled import Statistic
 from evaluation.result import (
     CalibratedError,
     CalibrationMetrics,
     CalibrationResult,
     EvaluationWarning,
-    Interval,
     ReliabilityBin,
     warnings_about,
 )
@@ -33,13 +32,10 @@ MEASURED = ("ece", "brier", "nll")
 BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the predicted class"
 
 
-@dataclass(frozen=True)
-class Temperature:
-    """The divisor of the log-probabilities.
+class Temperature(NamedTuple):
+    """The divisor of the log-probabilities: above 1 for an overconfident model; None where none can be fitted.
 
-    Attributes:
-        value: Above 1 for an overconfident model, below 1 for an underconfident one; None where none can be fitted.
-        reason: Why there is none, or why it is at an end of TEMPERATURES; None otherwise.
+    ``reason`` is why there is none, or why it is at an end of TEMPERATURES; None otherwise.
     """
 
     value: float | None
@@ -73,47 +69,19 @@ def rescale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return scaled
 
 
-def reliability(
-    labels: np.ndarray, probabilities: np.ndarray, positive_index: int | None, bins: int
-) -> list[ReliabilityBin]:
-    """Compare the probabilities of the predicted classes with the accuracy, bin by bin.
-
-    Args:
-        labels: Class indices, shape (N,).
-        probabilities: 0 to 1, shape (N, K).
-        positive_index: See ``classification.call``; predictions at 0.5.
-        bins: Number of bins, see BINNING.
-    """
-    confidences = probabilities.max(axis=1)
-    correct = call(probabilities, positive_index) == labels
-    counts, means = _bin_means(confidences, np.stack([confidences, correct]), bins)
+def reliability(scored: LabelledPredictions, bins: int) -> list[ReliabilityBin]:
+    """Compare the probabilities of the predicted classes (at 0.5) with the accuracy, bin by bin; see BINNING."""
+    confidences = scored.probabilities.max(axis=1)
+    correct = call(scored.probabilities, scored.positive_index) == scored.labels
+    place = _bin_of(confidences, bins)
     edges = _edges(bins).tolist()
     rows = []
-    for place, images in enumerate(counts.tolist()):
-        confidence, accuracy = means[:, place].tolist() if images else (None, None)
-        rows.append(ReliabilityBin(edges[place], edges[place + 1], images, confidence, accuracy))
+    for index in range(bins):
+        of_bin = place == index
+        confidence = float(confidences[of_bin].mean()) if of_bin.any() else None
+        accuracy = float(correct[of_bin].mean()) if of_bin.any() else None
+        rows.append(ReliabilityBin(edges[index], edges[index + 1], int(of_bin.sum()), confidence, accuracy))
     return rows
-
-
-def measure(labels: np.ndarray, probabilities: np.ndarray, positive_index: int | None, bins: int) -> dict[str, float]:
-    """Compute calibration metrics of at least one image; arguments as ``reliability``.
-
-    Returns:
-        ``ece``: expected calibration error, 0 to 1. ``brier``: squared error of the positive class's probability (0 to
-        1), with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth,
-        nats; probabilities below EPSILON count as EPSILON.
-    """
-    gaps = 0.0
-    for row in reliability(labels, probabilities, positive_index, bins):
-        if row.accuracy is not None and row.confidence is not None:
-            gaps += row.images * abs(row.accuracy - row.confidence)
-    classes = list(range(probabilities.shape[1]))
-    if positive_index is None:
-        brier = brier_score_loss(labels, probabilities, labels=classes)
-    else:
-        brier = brier_score_loss(labels == positive_index, probabilities[:, positive_index], labels=[False, True])
-    nll = log_loss(labels, _clip(probabilities), labels=classes)
-    return {"ece": gaps / len(labels), "brier": float(brier), "nll": float(nll)}
 
 
 def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> CalibratedError:
@@ -123,41 +91,39 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Calibr
     """
     confidences = probabilities.max(axis=1)
     correct = np.random.default_rng(seed).random((DRAWS, len(confidences))) < confidences
-    counts, means = _bin_means(confidences, np.vstack([confidences, correct]), bins)
-    errors = np.abs(np.nan_to_num(means[1:] - means[0])) @ counts / len(confidences)
+    gaps = (correct - confidences) @ np.eye(bins)[_bin_of(confidences, bins)]
+    errors = np.abs(gaps).sum(axis=1) / len(confidences)
     return CalibratedError(float(errors.mean()), float(np.quantile(errors, 0.95)))
 
 
-class WeightedCalibration:
-    """Maps counts of clusters, shape (B, C), to the metrics of ``measure`` in the order of MEASURED, shape (3, B).
+def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
+    """Return a function of counts of clusters, shape (B, C), that computes MEASURED, shape (3, B).
+
+    ``ece``: expected calibration error, 0 to 1. ``brier``: squared error of the positive class's probability (0 to 1),
+    with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth, nats;
+    probabilities below EPSILON count as EPSILON. NaN without an image.
 
     The calibration error of a bin is a sum over its images, so that one matrix product serves all resamples.
-
-    Args:
-        scored: The images.
-        bins: Number of bins, see BINNING.
     """
+    probabilities = scored.probabilities
+    images = np.arange(len(scored.labels))
+    brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
+    if scored.positive_index is not None:
+        brier = brier / 2  # both squares are the same, and one of them counts
+    nll = -np.log(_clip(probabilities[images, scored.labels]))
+    losses = np.zeros((scored.cluster_count, 3))
+    np.add.at(losses, scored.clusters, np.column_stack([np.ones(len(images)), brier, nll]))
+    confidences = probabilities.max(axis=1)
+    correct = call(probabilities, scored.positive_index) == scored.labels
+    gaps = np.zeros((scored.cluster_count, bins))
+    np.add.at(gaps, (scored.clusters, _bin_of(confidences, bins)), correct - confidences)
 
-    def __init__(self, scored: LabelledPredictions, bins: int) -> None:
-        probabilities = scored.probabilities
-        images = np.arange(len(scored.labels))
-        brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
-        if scored.positive_index is not None:
-            brier = brier / 2  # both squares are the same, and one of them counts
-        nll = -np.log(_clip(probabilities[images, scored.labels]))
-        self._losses = np.zeros((scored.cluster_count, 3))
-        np.add.at(self._losses, scored.clusters, np.column_stack([np.ones(len(images)), brier, nll]))
-        confidences = probabilities.max(axis=1)
-        correct = call(probabilities, scored.positive_index) == scored.labels
-        self._gaps = np.zeros((scored.cluster_count, bins))
-        np.add.at(self._gaps, (scored.clusters, _bin_of(confidences, bins)), correct - confidences)
-
-    def __call__(self, counts: np.ndarray) -> np.ndarray:
-        """Return the metrics, float64, for counts of clusters."""
-        images, brier, nll = (counts @ self._losses).T
+    def compute(counts: np.ndarray, /) -> np.ndarray:
+        number, brier, nll = (counts @ losses).T
         with np.errstate(invalid="ignore"):
-            metrics: np.ndarray = np.stack([np.abs(counts @ self._gaps).sum(axis=1), brier, nll]) / images
-        return metrics
+            return np.asarray(np.stack([np.abs(counts @ gaps).sum(axis=1), brier, nll]) / number)
+
+    return compute
 
 
 def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
@@ -214,36 +180,23 @@ def calibration_warnings(calibration: CalibrationResult | None) -> list[Evaluati
 def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetrics:
     settings = runs.settings
     bins = settings.calibration_bins
-    values = measure(runs.test.labels, probabilities, runs.positive_index, bins)
-    intervals = _intervals(values, replace(runs.test, probabilities=probabilities), settings)
+    scored = replace(runs.test, probabilities=probabilities)
+    bounds = {"ece": (0.0, 1.0), "brier": (0.0, 2.0 if scored.positive_index is None else 1.0), "nll": (0.0, np.inf)}
+    statistic = weighted_calibration(scored, bins)
+    ece, brier, nll = statistic(np.ones((1, scored.cluster_count)))[:, 0].tolist()
+    intervals = around(statistic, MEASURED, scored, settings, bounds)
     chance = ece_if_calibrated(probabilities, bins, settings.seed)
-    if intervals["ece"].low is not None and values["ece"] <= chance.high:
+    if intervals["ece"].low is not None and ece <= chance.high:
         # Resampling only increases an error that is never negative: no error at all is not ruled out.
         intervals["ece"] = replace(intervals["ece"], low=0.0)
     return CalibrationMetrics(
-        **values,
+        ece=ece,
+        brier=brier,
+        nll=nll,
         intervals=intervals,
         ece_if_calibrated=chance,
-        reliability=reliability(runs.test.labels, probabilities, runs.positive_index, bins),
+        reliability=reliability(scored, bins),
     )
-
-
-def _intervals(
-    values: dict[str, float], scored: LabelledPredictions, settings: EvaluationConfig
-) -> dict[str, Interval]:
-    """Return intervals within the bounds of each metric, all from the same resamples."""
-    largest = 2.0 if scored.positive_index is None else 1.0
-    bounds = {"ece": (0.0, 1.0), "brier": (0.0, largest), "nll": (0.0, np.inf)}
-    return around(WeightedCalibration(scored, settings.calibration_bins), tuple(values), scored, settings, bounds)
-
-
-def _bin_means(confidences: np.ndarray, values: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of images of each bin, (bins,), and the mean of each row of ``values`` (V, N): (V, bins)."""
-    place = _bin_of(confidences, bins)
-    counts = np.bincount(place, minlength=bins)
-    sums = np.stack([np.bincount(place, weights=row, minlength=bins) for row in values])
-    with np.errstate(invalid="ignore"):
-        return counts, sums / counts
 
 
 def _bin_of(confidences: np.ndarray, bins: int) -> np.ndarray:
@@ -256,9 +209,8 @@ def _bin_of(confidences: np.ndarray, bins: int) -> np.ndarray:
 
 
 def _edges(bins: int) -> np.ndarray:
-    edges: np.ndarray = np.round(np.linspace(0, 1, bins + 1), 9)
-    return edges
+    return np.asarray(np.round(np.linspace(0, 1, bins + 1), 9))
 
 
 def _clip(probabilities: np.ndarray) -> np.ndarray:
-    return np.clip(probabilities, EPSILON, 1.0)
+    return np.asarray(np.clip(probabilities, EPSILON, 1.0))

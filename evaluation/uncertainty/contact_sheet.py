@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 
 from common.predictions import PROBABILITY_PREFIX
-from evaluation.core.plots import canvas
-from evaluation.error_analysis.examples import DPI, PLAIN, RIGHT, WRONG
+from evaluation.error_analysis.examples import PLAIN, RIGHT, WRONG, draw_sheet, end_of
 
 COLUMNS = 6
 LIMIT = 48  # images on a sheet
 SIDE = 320  # pixels of the longer side of a thumbnail
 LETTERS = 30  # of a file's name
-TITLE = 0.8  # inches above the first row
-CAPTION = 0.85  # inches below each row
 
 
 def select_rows(table: pd.DataFrame) -> np.ndarray:
@@ -36,25 +33,10 @@ def draw_contact_sheet(
         about: Facts of the run, for the title.
         total: Number of predicted images.
     """
-    lines = -(-len(table) // COLUMNS)
-    tallest = max(image.shape[0] / image.shape[1] for image in images)
-    image_height = 2.3 * min(max(tallest, 0.5), 1.4)  # inches
-    height = TITLE + (image_height + CAPTION) * lines
-    grid = {"left": 0.01, "right": 0.99, "top": 1 - TITLE / height, "bottom": CAPTION / height}
-    grid |= {"wspace": 0.06, "hspace": CAPTION / image_height}
     number = f"{total:,}" if total == len(table) else f"{len(table)} of {total:,}"
-    with canvas(path, (2.35 * COLUMNS, height), about, layout="none", dpi=DPI) as figure:
-        axes = figure.subplots(lines, COLUMNS, squeeze=False, gridspec_kw=grid)
-        axes[0, 0].set_title(f"{number} pictures, those to be reviewed first", fontsize=10.5, loc="left")
-        for axis in axes.flat:
-            axis.set_axis_off()
-        for axis, row, image in zip(axes.flat, table.to_dict("records"), images, strict=False):
-            axis.set_anchor("S")
-            axis.imshow(image)
-            for line, (text, colour) in enumerate(caption(row)):
-                style = {"ha": "center", "va": "top", "fontsize": 9, "color": colour}
-                offset = (0, -3 - 13 * line)
-                axis.annotate(text, (0.5, 0.0), offset, "axes fraction", textcoords="offset points", **style)
+    captions = map(caption, table.to_dict("records"))
+    strips = {f"{number} pictures, those to be reviewed first": list(zip(images, captions, strict=True))}
+    draw_sheet(path, about, strips, COLUMNS, 2.35)
 
 
 def caption(row: dict[str, Any]) -> list[tuple[str, str]]:
@@ -71,7 +53,4 @@ def caption(row: dict[str, Any]) -> list[tuple[str, str]]:
         scores = f"votes {row['sampled_votes']:.0%}, joint {row['sampled_confidence']:.2f}"
         lines.append((f"{row['sampled_label']}: {scores}", PLAIN))
     lines.append(("to be reviewed", WRONG) if row["review"] else ("", PLAIN))
-    file = row["file"]
-    if len(file) > LETTERS:
-        file = f"…{file[1 - LETTERS :]}"  # the end tells files apart
-    return [*lines, (file, PLAIN)]
+    return [*lines, (end_of(row["file"], LETTERS), PLAIN)]

@@ -61,8 +61,7 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
     joint = None
     if result.triage is not None:
         (release,) = result.triage.release.validation
-        cuts = {rule.rule: rule.cut for rule in result.triage.rules}
-        joint = cuts.get("joint")
+        joint = next((rule.cut for rule in result.triage.rules if rule.rule == "joint"), None)
     assert not isinstance(joint, list)
     thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
     return replace(thresholds, joint=joint)
@@ -80,6 +79,27 @@ def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> R
         release = choose_release(fold)
     temperature = fit_temperature(fold.validation.scored)
     return _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+
+
+def _thresholds(
+    point: OperatingPoint,
+    temperature: Temperature,
+    release: Release | None,
+    settings: TriageConfig,
+    positive_class: str | None,
+) -> ReviewThresholds:
+    notes = []
+    if point.value is None:
+        notes.append(f"no threshold of validation: {point.reason}")
+    if temperature.value is not None and temperature.reason:
+        notes.append(f"temperature: {temperature.reason}")
+    if release and release.lower_bound is not None and release.lower_bound < settings.sensitivity:
+        notes.append(
+            f"release: {release.positives} “{positive_class}” validation images guarantee a sensitivity of "
+            f"{release.lower_bound:.3f} only, not of {settings.sensitivity:g}, and none on images of another kind"
+        )
+    threshold = release.threshold if release else None
+    return ReviewThresholds(settings.vote_share, point.value, temperature.value, threshold, notes=tuple(notes))
 
 
 def select_rules(
@@ -137,9 +157,13 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
         table[[CALIBRATED_PREFIX + name for name in classes]] = rescale(probabilities, thresholds.temperature)
     table["uncertainty"] = uncertainty_of(probabilities)
     table = table.join(frame.filter(regex="^sampled_"))
-    reasons = _reasons(predictions, thresholds, rules)
-    table["review"] = np.array([bool(reason) for reason in reasons], dtype=bool)
-    table["reason"] = pd.Series([reason or None for reason in reasons], index=table.index, dtype=object)
+    texts = _texts(thresholds, predictions.positive_class)
+    reasons = pd.Series("" if rules else NO_RULE, index=table.index, dtype=object)
+    for rule in rules:
+        applies = _applies(rule, predictions, thresholds)
+        reasons[applies] += np.where(reasons[applies] == "", "", "; ") + texts[rule]
+    table["review"] = reasons.ne("").to_numpy(bool)
+    table["reason"] = reasons.where(reasons.ne(""), None)
     return table
 
 
@@ -158,58 +182,17 @@ def _texts(thresholds: ReviewThresholds, positive_class: str | None) -> dict[str
     return {name: text.format(**numbers, positive=positive_class) for name, text in RULES.items()}
 
 
-def _reasons(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> list[str]:
-    """Return for each image the joined texts of the rules that apply; empty where none does."""
-    if not rules:
-        return [NO_RULE] * len(predictions.frame)
-    texts = _texts(thresholds, predictions.positive_class)
-    applies = {texts[rule]: _applies(rule, predictions, thresholds) for rule in rules}
-    reasons = []
-    for row in range(len(predictions.frame)):
-        reasons.append("; ".join(text for text, images in applies.items() if images[row]))
-    return reasons
-
-
 def _applies(rule: str, predictions: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
     """Return the images that a rule selects for review, bool, shape (N,)."""
     frame = predictions.frame
     positive = predictions.positive_index
-    review: np.ndarray
     if rule == "votes":
-        review = frame["sampled_votes"].to_numpy(np.float64) < thresholds.vote_share
-    elif rule == "joint":
-        review = frame["sampled_confidence"].to_numpy(np.float64) < thresholds.joint
-    elif rule == "release":
-        review = predictions.probabilities[:, positive] >= thresholds.release
-    else:
-        review = call(predictions.probabilities, positive) == positive
-        if predictions.sampled:
-            review = review | (frame["sampled_label"] == predictions.positive_class).to_numpy()
-    return review
-
-
-def _thresholds(
-    point: OperatingPoint,
-    temperature: Temperature,
-    release: Release | None,
-    settings: TriageConfig,
-    positive_class: str | None,
-) -> ReviewThresholds:
-    notes = []
-    if point.value is None:
-        notes.append(f"no threshold of validation: {point.reason}")
-    if temperature.value is not None and temperature.reason:
-        notes.append(f"temperature: {temperature.reason}")
-    bound = release.lower_bound if release else None
-    if release and bound is not None and bound < settings.sensitivity:
-        notes.append(
-            f"release: {release.positives} “{positive_class}” validation images guarantee a sensitivity of {bound:.3f} "
-            f"only, not of {settings.sensitivity:g}, and none on images of another kind"
-        )
-    return ReviewThresholds(
-        vote_share=settings.vote_share,
-        threshold=point.value,
-        temperature=temperature.value,
-        release=release.threshold if release else None,
-        notes=tuple(notes),
-    )
+        return np.asarray(frame["sampled_votes"] < thresholds.vote_share)
+    if rule == "joint":
+        return np.asarray(frame["sampled_confidence"] < thresholds.joint)
+    if rule == "release":
+        return np.asarray(predictions.probabilities[:, positive] >= thresholds.release)
+    review = call(predictions.probabilities, positive) == positive
+    if predictions.sampled:
+        review = review | (frame["sampled_label"] == predictions.positive_class).to_numpy()
+    return np.asarray(review)

@@ -5,7 +5,7 @@ Classifiers, 2019.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse, special
@@ -15,14 +15,14 @@ from evaluation.intervals.bootstrap import around
 from evaluation.intervals.exact import lower_bound, needed_without_a_miss
 from evaluation.intervals.methods import SHARE
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
+from evaluation.metrics.resampled import Statistic
 from evaluation.result import Release, RiskCoverageResult
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
 DECIMALS = 12
 
 
-@dataclass(frozen=True)
-class RiskCoverage:
+class RiskCoverage(NamedTuple):
     """The error rate of the most confident predictions.
 
     Attributes:
@@ -71,7 +71,7 @@ def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
     for name, (confidence, wrong) in _pool_confidences(runs.tests).items():
         area = risk_coverage(confidence, wrong).area
         best = risk_coverage(-wrong.astype(float), wrong).area
-        statistic = WeightedArea(confidence, wrong, runs.test.clusters)
+        statistic = weighted_area(confidence, wrong, runs.test.clusters)
         results[name] = RiskCoverageResult(
             aurc=area,
             e_aurc=area - best,
@@ -82,27 +82,24 @@ def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
     return results
 
 
-class WeightedArea:
-    """Maps counts of clusters, shape (B, C), to the area under the risk-coverage curve, shape (1, B).
+def weighted_area(confidence: np.ndarray, wrong: np.ndarray, clusters: np.ndarray) -> Statistic:
+    """Return a function of counts of clusters, shape (B, C), that computes the area under the curve, shape (1, B).
 
-    An image that is drawn n times counts as n images of equal confidence.
+    An image that is drawn n times counts as n images of equal confidence. NaN where no image is left.
 
     Args:
         confidence: Shape (N,).
         wrong: Whether the prediction is wrong, bool, shape (N,).
         clusters: The cluster of each image, int64 in 0 to C - 1, shape (N,).
     """
+    levels, tie = np.unique(-np.round(confidence, DECIMALS), return_inverse=True)
+    shape = (int(clusters.max()) + 1, len(levels))
+    images_of_clusters = sparse.csr_array((np.ones(len(wrong)), (clusters, tie)), shape=shape)
+    errors_of_clusters = sparse.csr_array((wrong.astype(np.float64), (clusters, tie)), shape=shape)
 
-    def __init__(self, confidence: np.ndarray, wrong: np.ndarray, clusters: np.ndarray) -> None:
-        levels, tie = np.unique(-np.round(confidence, DECIMALS), return_inverse=True)
-        shape = (int(clusters.max()) + 1, len(levels))
-        self._images = sparse.csr_array((np.ones(len(wrong)), (clusters, tie)), shape=shape)
-        self._errors = sparse.csr_array((wrong.astype(np.float64), (clusters, tie)), shape=shape)
-
-    def __call__(self, counts: np.ndarray) -> np.ndarray:
-        """Return the area for counts of clusters; NaN where no image is left."""
-        images = counts @ self._images
-        errors = counts @ self._errors
+    def compute(counts: np.ndarray, /) -> np.ndarray:
+        images = counts @ images_of_clusters
+        errors = counts @ errors_of_clusters
         taken = images.cumsum(axis=1)
         lost = errors.cumsum(axis=1) - errors
         # A tie of s images with e errors, after n with l: sum over j = 1 ... s of (l + j e / s) / (n + j).
@@ -110,22 +107,24 @@ class WeightedArea:
         harmonic = np.diff(special.digamma(taken + 1), axis=1, prepend=special.digamma(1.0))
         area = rate * images + (lost - rate * (taken - images)) * harmonic
         with np.errstate(invalid="ignore"):
-            means: np.ndarray = area.sum(axis=1) / taken[:, -1]
-        return means[None]
+            return np.asarray(area.sum(axis=1) / taken[:, -1])[None]
+
+    return compute
 
 
 def choose_release(fold: LabelledFold) -> Release:
     """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
     sensitivity = fold.settings.triage.sensitivity
+    confidence = fold.settings.confidence
     threshold = fold.threshold_for(sensitivity).value
-    needed = needed_without_a_miss(sensitivity, fold.settings.confidence)
+    needed = needed_without_a_miss(sensitivity, confidence)
     validation = fold.validation.scored
     positive = validation.labels == validation.positive_index
+    total = int(positive.sum())
     if threshold is None:
-        return Release(None, int(positive.sum()), 0, None, None, needed)
+        return Release(None, total, 0, None, None, needed)
     kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
-    bound = lower_bound(kept, positive.sum(), fold.settings.confidence)
-    return Release(threshold, int(positive.sum()), kept, float(kept / positive.sum()), bound, needed)
+    return Release(threshold, total, kept, kept / total, lower_bound(kept, total, confidence), needed)
 
 
 def _pool_confidences(tests: Sequence[Cases]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -2,15 +2,18 @@
 
 A rule decides the other images alone; the person is assumed to be always right. Paper 001 uses the vote share of Monte
 Carlo passes (section 3.4), and a person reviews every abnormal prediction (section 5.1).
+
+Split-conformal sets hold the classes that an image may have, with a requested coverage: Vovk, Gammerman and Shafer,
+Algorithmic Learning in a Random World, 2005; Angelopoulos and Bates, A Gentle Introduction to Conformal Prediction,
+2021. The score is 1 - probability of the class (LAC: Sadinle, Lei and Wasserman, 2019).
 """
 
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.exact import share
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
 from evaluation.result import (
@@ -24,7 +27,6 @@ from evaluation.result import (
     TriageRuleResult,
     warnings_about,
 )
-from evaluation.uncertainty import conformal
 from evaluation.uncertainty.selective import areas, choose_release
 
 FEW_POSITIVES = 100
@@ -39,10 +41,13 @@ RULES = {
     "conformal": "a person where the conformal set is not one class",
     "conformal_by_class": "a person where the conformal set with a quantile for each class is not one class",
 }
+APPROXIMATE = (
+    "validation also chose the epoch, and images of one subject are alike: the coverage holds approximately, so it is "
+    "measured on test"
+)
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """The decisions of a rule on N test images.
 
     Attributes:
@@ -65,17 +70,24 @@ def evaluate_triage(runs: LabelledRuns) -> TriageResult | None:
     if triage_refusal(runs) is not None:
         return None
     releases = [choose_release(fold) for fold in runs.folds]
-    decisions = [decide(fold, release) for fold, release in zip(runs.folds, releases, strict=True)]
+    folds = [decide(fold, release) for fold, release in zip(runs.folds, releases, strict=True)]
+    rules = []
+    for name in RULES:
+        decisions = [of_fold[name] for of_fold in folds if name in of_fold]
+        if len(decisions) == len(folds):
+            rules.append(evaluate_rule(name, decisions, runs))
+    # What is not released is kept for a person, who misses none: the sensitivity of the rule is that of the release.
+    released = next(rule.sensitivity for rule in rules if rule.rule == "release")
     return TriageResult(
         risk_coverage=areas(runs),
-        release=ReleaseResult(releases, _release_sensitivity(runs, releases)),
+        release=ReleaseResult(releases, released),
         conformal=ConformalResult(
             coverage=runs.settings.triage.coverage,
-            note=conformal.APPROXIMATE,
+            note=APPROXIMATE,
             marginal=_measure_sets(runs, by_class=False),
             by_class=_measure_sets(runs, by_class=True),
         ),
-        rules=_rule_results(runs, decisions),
+        rules=rules,
     )
 
 
@@ -106,9 +118,8 @@ def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[Eva
     name = runs.pooled.positive_class
     positives = triage.release.test.total
     # Without a positive image there is no triage, so every release has a bound.
-    bound, low = min(
-        ((release.lower_bound or 0.0, release) for release in triage.release.validation), key=itemgetter(0)
-    )
+    low = min(triage.release.validation, key=lambda release: release.lower_bound or 0.0)
+    bound = low.lower_bound or 0.0
     if bound < settings.sensitivity:
         advice = f"{low.needed:,} without a miss would"
         if low.positives >= low.needed:
@@ -124,7 +135,7 @@ def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[Eva
         lines.append(f"as few as {min(few)} wrong predictions: areas under risk-coverage curves say little")
     if any(fold.test.scored.by_subject for fold in runs.folds):
         lines.append("exact intervals take images for independent; those of one subject are not")
-    least = conformal.needed_images(settings.coverage)
+    least = needed_images(settings.coverage)
     if triage.conformal.marginal is None:
         lines.append(f"no conformal sets: fewer than {least} validation images")
     if triage.conformal.by_class is None:
@@ -157,9 +168,9 @@ def decide(fold: LabelledFold, release: Release) -> dict[str, Decision]:
     review = test.scored.probabilities[:, positive] >= release.threshold
     decisions["release"] = Decision(np.full(len(predicted), 1 - positive), review, release.threshold)
     for name, by_class in (("conformal", False), ("conformal_by_class", True)):
-        held = _conformal_sets(fold, by_class)
-        if held is not None:
-            decisions[name] = Decision(held.argmax(axis=1), held.sum(axis=1) != 1)
+        sets = conformal_sets(fold, by_class)
+        if sets is not None:
+            decisions[name] = Decision(sets.argmax(axis=1), sets.sum(axis=1) != 1)
     return decisions
 
 
@@ -180,22 +191,32 @@ def matching_cut(confidence: np.ndarray, reviewed: int) -> float:
     return float(candidates[np.flatnonzero(distance == distance.min())[-1]])
 
 
-def count_outcome(decision: Decision, labels: np.ndarray, positive: int, confidence: float) -> dict[str, Any]:
-    """Return the fields of a ``TriageRuleResult`` from ``images`` on."""
-    alone = ~decision.review
-    true = labels == positive
-    missed = int((alone & true & (decision.predicted != positive)).sum())
-    correct = int((alone & (decision.predicted == labels)).sum())
-    return {
-        "images": len(labels),
-        "review": int(decision.review.sum()),
-        "review_share": float(decision.review.mean()),
-        "alone": int(alone.sum()),
-        "accuracy": share(correct, alone.sum(), confidence),
-        "missed": missed,
-        "false_alarms": int((alone & ~true & (decision.predicted == positive)).sum()),
-        "sensitivity": share(true.sum() - missed, true.sum(), confidence),
-    }
+def evaluate_rule(name: str, decisions: list[Decision], runs: LabelledRuns) -> TriageRuleResult:
+    """Count what the decisions of a rule, one per fold, do to the test images of all folds."""
+    triage = runs.settings.triage
+    confidence = runs.settings.confidence
+    text = RULES[name].format(vote_share=triage.vote_share, positive=runs.pooled.positive_class)
+    predicted = np.concatenate([decision.predicted for decision in decisions])
+    review = np.concatenate([decision.review for decision in decisions])
+    cuts = [decision.cut for decision in decisions if decision.cut is not None]
+    labels = runs.test.labels
+    alone = ~review
+    true = labels == runs.positive_index
+    positive = predicted == runs.positive_index
+    missed = int((alone & true & ~positive).sum())
+    return TriageRuleResult(
+        rule=name,
+        text=text,
+        cut=runs.single_or_list(cuts) if cuts else None,
+        images=len(labels),
+        review=int(review.sum()),
+        review_share=float(review.mean()),
+        alone=int(alone.sum()),
+        accuracy=share((alone & (predicted == labels)).sum(), alone.sum(), confidence),
+        missed=missed,
+        false_alarms=int((alone & ~true & positive).sum()),
+        sensitivity=share(true.sum() - missed, true.sum(), confidence),
+    )
 
 
 def triage_table(triage: TriageResult) -> pd.DataFrame:
@@ -214,43 +235,63 @@ def triage_table(triage: TriageResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rule_results(runs: LabelledRuns, decisions: list[dict[str, Decision]]) -> list[TriageRuleResult]:
-    """Evaluate each rule that all folds have."""
-    words = {"vote_share": runs.settings.triage.vote_share, "positive": runs.pooled.positive_class}
-    positive = runs.positive_index
-    assert positive is not None  # see triage_refusal
-    results = []
-    for name, text in RULES.items():
-        folds = [of_fold[name] for of_fold in decisions if name in of_fold]
-        if len(folds) < len(decisions):
-            continue
-        predicted = np.concatenate([fold.predicted for fold in folds])
-        review = np.concatenate([fold.review for fold in folds])
-        cuts = [fold.cut for fold in folds if fold.cut is not None]
-        cut = runs.single_or_list(cuts) if cuts else None
-        counts = count_outcome(Decision(predicted, review), runs.test.labels, positive, runs.settings.confidence)
-        results.append(TriageRuleResult(rule=name, text=text.format(**words), cut=cut, **counts))
-    return results
+def needed_images(coverage: float) -> int:
+    """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
+    return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
 
 
-def _release_sensitivity(runs: LabelledRuns, releases: list[Release]) -> Share:
-    """Return the share of the positive test images that are not released."""
-    thresholds = runs.spread([release.threshold for release in releases])
-    positive = runs.test.labels == runs.positive_index
-    kept = positive & (runs.test.probabilities[:, runs.positive_index] >= thresholds)
-    return share(kept.sum(), positive.sum(), runs.settings.confidence)
+def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:
+    """Return the largest score that each class may have to be in the set.
+
+    Args:
+        validation: Labelled validation images.
+        coverage: How often the set should contain the true class, 0 to 1.
+        by_class: Whether each class has a quantile of its own (Mondrian), so that the coverage holds in each.
+
+    Returns:
+        Float64, shape (K,); None with fewer than ``needed_images`` (of a class, where ``by_class``).
+    """
+    scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
+    limits = []
+    for index in range(len(validation.classes)):
+        group = scores[validation.labels == index] if by_class else scores
+        if len(group) < needed_images(coverage):
+            return None
+        # Of n scores the ceil((n + 1) coverage)-th smallest.
+        rank = int(np.ceil((len(group) + 1) * coverage - 1e-9))
+        limits.append(np.sort(group)[rank - 1])
+    return np.array(limits)
 
 
-def _conformal_sets(fold: LabelledFold, by_class: bool) -> np.ndarray | None:
-    limits = conformal.quantiles(fold.validation.scored, fold.settings.triage.coverage, by_class)
+def conformal_sets(fold: LabelledFold, by_class: bool) -> np.ndarray | None:
+    """Return which classes are in the set of each test image, bool, shape (N, K); None without ``quantiles``."""
+    limits = quantiles(fold.validation.scored, fold.settings.triage.coverage, by_class)
     if limits is None:
         return None
-    return conformal.sets(fold.test.scored.probabilities, limits)
+    return np.asarray(1 - fold.test.scored.probabilities <= limits)
 
 
 def _measure_sets(runs: LabelledRuns, by_class: bool) -> ConformalSets | None:
-    sets = [_conformal_sets(fold, by_class) for fold in runs.folds]
-    held = [of_fold for of_fold in sets if of_fold is not None]
-    if len(held) < len(sets):
-        return None
-    return conformal.measure_sets(runs.test.labels, np.concatenate(held), runs.classes, runs.settings.confidence)
+    """Measure the coverage and the sizes of the sets of at least one image; None where a fold has none."""
+    of_folds = []
+    for fold in runs.folds:
+        of_fold = conformal_sets(fold, by_class)
+        if of_fold is None:
+            return None
+        of_folds.append(of_fold)
+    sets = np.concatenate(of_folds)
+    labels = runs.test.labels
+    covered = sets[np.arange(len(labels)), labels]
+    sizes = sets.sum(axis=1)
+    confidence = runs.settings.confidence
+    per_class = {}
+    for index, name in enumerate(runs.classes):
+        of_class = covered[labels == index]
+        per_class[name] = share(of_class.sum(), len(of_class), confidence)
+    return ConformalSets(
+        coverage=share(covered.sum(), len(covered), confidence),
+        per_class=per_class,
+        one=float((sizes == 1).mean()),
+        several=float((sizes > 1).mean()),
+        none=float((sizes == 0).mean()),
+    )

@@ -1,4 +1,4 @@
-"""Pictures of errors: they are drawn for two classes and for many, and the sheet shows what all models miss."""
+"""Plots of errors for two classes and for many, and the sheet of images that all models miss."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,7 @@ from tests.helpers.predictions import make_run
 
 
 def many_classes():
-    names = tuple(str(number) for number in range(1, 6))
-    runs = [make_run(0, 40, classes=names, seed=seed, skill=0.5, about={"name": f"net_{seed}"}) for seed in range(2)]
-    truth = runs[0].frame["label"]
-    for run in runs[1:]:
-        assert (run.frame["label"] == truth).all()
+    runs = [make_run(0, 40, classes=tuple("12345"), seed=seed, about={"name": f"net_{seed}"}) for seed in range(2)]
     return gather(group_runs(runs, ["a", "b"]))
 
 

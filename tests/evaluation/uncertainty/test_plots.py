@@ -1,4 +1,4 @@
-"""Pictures of calibration and triage, and what the terminal shows of them."""
+"""Plots of calibration and triage, and their tables on the terminal."""
 
 import io
 
@@ -12,7 +12,7 @@ from evaluation.core.labelled import cases
 from evaluation.evaluate import evaluate_runs, write_files
 from evaluation.labelled_runs import LabelledRuns
 from evaluation.terminal import table
-from evaluation.uncertainty import plots as triage_figures
+from evaluation.uncertainty import plots
 from evaluation.uncertainty.selective import curves
 from tests.helpers.predictions import make_run, with_passes
 
@@ -34,24 +34,25 @@ def test_both_are_drawn(tmp_path, folds, passes):
     assert is_drawn(tmp_path / "risk_coverage.png")
 
 
-def test_rules_stand_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
-    run, drawn = with_passes(make_run(images=200), noise=2.0), {}
-    plot = triage_figures.Axes.plot
+def test_rules_are_drawn_on_the_curve_of_their_confidence(tmp_path, monkeypatch):
+    run = with_passes(make_run(images=200), noise=2.0)
+    drawn = {}
+    plot = plots.Axes.plot
 
-    def kept(axis, *arguments, label=None, **style):
+    def record(axis, *arguments, label=None, **style):
         drawn[label] = arguments
         return plot(axis, *arguments, label=label, **style)
 
-    judgement = evaluate_runs([run], SETTINGS)
+    result = evaluate_runs([run], SETTINGS)
     found = curves([cases(run.part("test"))])
-    monkeypatch.setattr(triage_figures.Axes, "plot", kept)
-    triage_figures.risk_coverage(tmp_path / "risk_coverage.png", judgement, found)
-    rows = {row["rule"]: row for row in judgement["triage"]["rules"]}
+    monkeypatch.setattr(plots.Axes, "plot", record)
+    plots.risk_coverage(tmp_path / "risk_coverage.png", result, found)
+    rows = {row.rule: row for row in result.triage.rules}
     for name in ("votes", "joint"):
         coverage, risk, _ = drawn[f"rule {name!r}"]
         assert 0 < coverage < 1
-        assert coverage == pytest.approx(rows[name]["alone"] / 200)
-        assert risk == pytest.approx(found[name].risk[rows[name]["alone"] - 1])
+        assert coverage == pytest.approx(rows[name].alone / 200)
+        assert risk == pytest.approx(found[name].risk[rows[name].alone - 1])
 
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
@@ -64,9 +65,9 @@ def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
 def test_without_a_temperature_one_side_is_drawn(tmp_path):
     run = make_run()
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
-    judgement = evaluate_runs([run], SETTINGS)
-    assert judgement["calibration"]["after"] is None
-    triage_figures.reliability(tmp_path / "reliability.png", judgement)
+    result = evaluate_runs([run], SETTINGS)
+    assert result.calibration.after is None
+    plots.reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
 
 

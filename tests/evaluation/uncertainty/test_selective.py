@@ -10,43 +10,48 @@ from hypothesis import strategies as st
 from common.config.schema import EvaluationConfig, TriageConfig
 from evaluation.intervals.exact import lower_bound
 from evaluation.labelled_runs import LabelledFold, LabelledRuns
-from evaluation.uncertainty.selective import WeightedArea, areas, choose_release, curves, risk_coverage
+from evaluation.uncertainty.selective import areas, choose_release, curves, risk_coverage, weighted_area
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
 few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
 
 
+def arrays_of(rows):
+    confidence, wrong = zip(*rows, strict=True)
+    return np.array(confidence, float), np.array(wrong)
+
+
 def area_of(order, wrong):
-    """The definition: the mean, over how many of the surest are decided, of the share of wrong ones among them."""
+    """The definition: the mean risk over coverages."""
     return np.mean([np.mean([wrong[place] for place in order[:taken]]) for taken in range(1, len(order) + 1)])
 
 
 @settings(deadline=None)
 @given(few_cases)
 def test_ties_are_the_mean_over_all_orders(rows):
-    confidence, wrong = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])
+    confidence, wrong = arrays_of(rows)
     orders = [order for order in permutations(range(len(rows))) if all(np.diff(confidence[list(order)]) <= 0)]
     assert risk_coverage(confidence, wrong).area == pytest.approx(np.mean([area_of(order, wrong) for order in orders]))
 
 
 @settings(deadline=None)
 @given(few_cases)
-def test_nothing_is_below_the_best_order(rows):
-    wrong = np.array([r[1] for r in rows])
+def test_no_area_is_below_that_of_the_best_order(rows):
+    confidence, wrong = arrays_of(rows)
     best = min(area_of(order, wrong) for order in permutations(range(len(rows))))
     assert risk_coverage(-wrong.astype(float), wrong).area == pytest.approx(best)
-    assert risk_coverage(np.array([r[0] for r in rows], float), wrong).area >= best - 1e-12
+    assert risk_coverage(confidence, wrong).area >= best - 1e-12
 
 
 @settings(deadline=None)
 @given(few_cases, st.integers(0, 1000))
 def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
-    confidence, wrong = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])
+    confidence, wrong = arrays_of(rows)
     rng = np.random.default_rng(seed)
     clusters = rng.integers(0, 3, len(rows))
     clusters[0] = 2
     counts = rng.integers(0, 3, (4, 3))
-    found = WeightedArea(confidence, wrong, clusters)(counts)[0]
+    found = weighted_area(confidence, wrong, clusters)(counts)[0]
     for row, area in zip(counts, found, strict=True):
         images = np.repeat(np.arange(len(rows)), row[clusters])
         if len(images):
@@ -63,7 +68,7 @@ def test_every_area_has_an_interval_by_subject():
         assert area.interval.clusters == 20
 
 
-def test_confidence_that_says_nothing_is_a_flat_line():
+def test_a_constant_confidence_gives_a_flat_line():
     curve = risk_coverage(np.full(10, 0.7), np.arange(10) < 3)
     assert curve.risk == pytest.approx(np.full(10, 0.3))
     assert curve.cuts.tolist() == [False] * 9 + [True]
@@ -73,7 +78,7 @@ def test_noise_in_the_last_bits_is_a_tie():
     assert risk_coverage(np.array([0.1 + 0.2, 0.3, 0.3]), np.array([True, False, False])).cuts.sum() == 1
 
 
-def test_each_confidence_counts_the_errors_of_its_own_calls():
+def test_each_confidence_counts_the_errors_of_its_own_predictions():
     run = make_predictions(images=80, skill=0.6)
     assert set(areas(LabelledRuns.of([run], EvaluationConfig(resamples=10)))) == {"probability"}
     with_votes = LabelledRuns.of([with_passes(run, noise=3.0)], EvaluationConfig(resamples=10))
@@ -81,13 +86,13 @@ def test_each_confidence_counts_the_errors_of_its_own_calls():
     found = areas(with_votes)
     assert set(found) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
     plain = run.probabilities.argmax(1) != run.labels
-    assert found["probability"]["wrong"] == plain.sum()
+    assert found["probability"].wrong == plain.sum()
     voted = sampled.frame["sampled_label"].to_numpy() != sampled.frame["label"].to_numpy()
-    assert found["votes"]["wrong"] == found["joint"]["wrong"] == voted.sum()
+    assert found["votes"].wrong == found["joint"].wrong == voted.sum()
     curve = curves([sampled])["votes"]
     assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
     assert curve.risk[-1] == pytest.approx(voted.mean())
-    assert all(row["e_aurc"] >= 0 for row in found.values())
+    assert all(row.e_aurc >= 0 for row in found.values())
 
 
 def release_of(labels, scores, config):
@@ -101,17 +106,17 @@ def release_of(labels, scores, config):
     ),
     st.floats(0.3, 0.99),
 )
-def test_the_release_keeps_the_wish_with_the_highest_threshold(rows, wish):
+def test_the_release_has_the_highest_threshold_of_the_requested_sensitivity(rows, requested):
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 9 for r in rows])
-    config = EvaluationConfig(triage=TriageConfig(sensitivity=wish))
+    config = EvaluationConfig(triage=TriageConfig(sensitivity=requested))
     found = release_of(labels, scores, config)
     assert found.kept == (scores[labels] >= found.threshold).sum()
-    assert found.sensitivity >= wish
-    assert all(np.mean(scores[labels] >= higher) < wish for higher in scores[scores > found.threshold])
+    assert found.sensitivity >= requested
+    assert all(np.mean(scores[labels] >= higher) < requested for higher in scores[scores > found.threshold])
     assert found.lower_bound == lower_bound(found.kept, found.positives, 0.95) <= found.sensitivity
 
 
-def test_the_bound_holds_although_the_threshold_was_chosen_on_the_same_images():
+def test_the_bound_is_valid_for_a_threshold_chosen_on_the_same_images():
     """The true sensitivity lies below the bound in at most 5 % of many draws."""
     rng, below = np.random.default_rng(0), 0
     config = EvaluationConfig(triage=TriageConfig(sensitivity=0.9))

@@ -1,0 +1,111 @@
+"""Which images are shown as examples, and the sheets that show them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from common.errors import UserError
+from common.predictions import Predictions, uncertainty_of
+from evaluation.error_analysis import examples as module
+from evaluation.error_analysis.examples import examples, galleries, ranked, showcase, wrong_examples
+from evaluation.error_analysis.misclassified import wrong_cases
+from tests.helpers.predictions import make_predictions, with_passes
+
+
+@pytest.fixture
+def strips(monkeypatch):
+    """The strips of each sheet that is drawn, instead of the picture."""
+    drawn = []
+    monkeypatch.setattr(module, "draw_sheet", lambda path, about, strips, *layout: drawn.append(strips))
+    return drawn
+
+
+def numbered(count):
+    """Images whose first pixel is their row, and a shuffled index into them."""
+    images = np.zeros((count, 8, 8, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(count)
+    shuffled = np.random.default_rng(3).permutation(count)
+    return images[np.argsort(shuffled)], shuffled
+
+
+def rows_of(strip):
+    return [int(image[0, 0, 0]) for image, _ in strip]
+
+
+def test_strips_hold_certain_and_uncertain_images(strips):
+    predictions = make_predictions(images=60, seed=1)
+    examples("examples.png", predictions, *numbered(60))
+    (drawn,) = strips
+    for strip, which in zip(drawn.values(), ("right", "wrong", "doubtful"), strict=True):
+        assert rows_of(strip) == ranked(predictions, which)[:8]
+    (image, caption), *_ = next(iter(drawn.values()))
+    row = image[0, 0, 0]
+    label = predictions.frame["label"][row]
+    text = f"{label} {predictions.frame[f'prob_{label}'][row]:.2f}"
+    assert caption == [(text, module.RIGHT), (f"is {label}", module.PLAIN)]
+
+
+def test_wrong_predictions_have_both_scores_the_most_certain_first(strips):
+    predictions = with_passes(make_predictions(images=60, seed=1, skill=0.4))
+    predictions.frame["kind"] = "terminal_deletion"
+    wrong_examples("wrong.png", predictions, *numbered(60))
+    table = wrong_cases(predictions)
+    ((heading, strip),) = strips[0].items()
+    assert heading == f"wrong, the most certain 12 of {len(table)}"
+    assert rows_of(strip) == table["row"].tolist()[:12]
+    first = table.iloc[0]
+    assert [text for text, _ in strip[0][1]] == [
+        f"{first['predicted']} {first['mean_probability']:.2f}, {first['vote_share']:.0%} of votes",
+        f"is {first['actual']} (terminal deletion)",
+        first["image_id"],
+    ]
+
+
+def test_galleries_are_drawn_and_without_an_error_only_one(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    galleries(tmp_path / "some", make_predictions(images=60, seed=2), images, np.arange(60))
+    galleries(tmp_path / "none", make_predictions(images=60, skill=50.0), images, np.arange(60))
+    assert {path.name for path in (tmp_path / "some").iterdir()} == {"examples.png", "wrong.png"}
+    assert {path.name for path in (tmp_path / "none").iterdir()} == {"examples.png"}
+    for path in (tmp_path / "some").iterdir():
+        picture = np.asarray(Image.open(path).convert("L"))
+        assert picture.shape[1] > 1000
+        assert picture.std() > 10
+
+
+def two_classes(positive: list[float], labels: list[str | None]) -> Predictions:
+    probabilities = np.stack([1 - np.array(positive), positive], axis=1)
+    frame = pd.DataFrame({"label": labels, "prob_hem": probabilities[:, 0], "prob_all": probabilities[:, 1]})
+    return Predictions(frame.assign(uncertainty=uncertainty_of(probabilities)), ("hem", "all"), "all", {})
+
+
+def test_ranks():
+    test = two_classes([0.9, 0.6, 0.2, 0.4, 0.5], ["all", "hem", "all", "hem", None])
+    assert ranked(test, "right") == [0, 3]
+    assert ranked(test, "wrong") == [2, 1]
+    assert set(ranked(test, "doubtful")[:2]) == {1, 3}
+
+
+def test_the_showcase_of_few_classes_has_three_images_of_each():
+    labels = ["hem", "hem", "hem", "hem", "all", "all", "all", None]
+    assert showcase(two_classes([0.1, 0.02, 0.9, 0.45, 0.7, 0.99, 0.52, 0.001], labels)) == [
+        (1, "surest right"),
+        (2, "surest wrong"),
+        (3, "most doubtful"),
+        (5, "surest right"),
+        (6, "most doubtful"),  # none of this class is wrong
+    ]
+    with pytest.raises(UserError, match="no test image has a label"):
+        showcase(two_classes([0.5], [None]))
+
+
+def test_the_showcase_of_many_classes_has_four_images_of_each_kind_and_of_different_classes():
+    test = make_predictions(images=120, classes=tuple("abcdefgh"), skill=1.0)
+    shown = showcase(test)
+    assert len({row for row, _ in shown}) == len(shown) == 12
+    for which in ("surest right", "surest wrong"):
+        rows = [row for row, reason in shown if reason == which]
+        assert len({test.labels[row] for row in rows}) == 4
+        right = test.probabilities[rows].argmax(axis=1) == test.labels[rows]
+        assert right.all() if which == "surest right" else not right.any()
