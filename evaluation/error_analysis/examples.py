@@ -155,12 +155,11 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
     chosen: dict[int, str] = {}
     if len(test.classes) > FEW_CLASSES:
         for which, words in WORDS.items():
-            rows = np.array([row for row in ranked(test, which) if row not in chosen], dtype=int)
-            _, firsts = np.unique(
-                labels[rows], return_index=True
-            )  # the first row of each class comes before all others
-            order = [*rows[np.sort(firsts)], *np.delete(rows, firsts)]
-            chosen |= dict.fromkeys(map(int, order[:OF_MANY]), words)
+            rows = [row for row in ranked(test, which) if row not in chosen]
+            # The first row of each class comes before all others.
+            _, firsts = np.unique(labels[rows], return_index=True)
+            order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
+            chosen |= dict.fromkeys([rows[place] for place in order[:OF_MANY]], words)
         return list(chosen.items())
     for index in range(len(test.classes)):
         for which, words in WORDS.items():
