@@ -1,9 +1,6 @@
 """scripts/evaluate.py from the outside."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +13,6 @@ from tests.evaluation.cytogenetics.cells import make_cell_run
 from tests.helpers.predictions import make_run
 from workflows.evaluate import folders
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--resamples", "20"]
 
 
@@ -170,12 +166,3 @@ def test_mistakes_are_one_line_before_anything_is_judged(runs, monkeypatch, argu
 @pytest.mark.parametrize("arguments", [["good0", "--against"], ["--against", "--label", "x", "good0"]])
 def test_against_nothing_is_refused(runs, arguments):
     assert call(*(one if one.startswith("-") else runs / one for one in arguments)).exit_code == 2
-
-
-def test_help_from_any_folder_imports_nothing_heavy(tmp_path):
-    heavy = "torch|numpy|pandas|sklearn|scipy|matplotlib|pydantic"
-    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "evaluate.py"), "--help"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"})
-    assert done.returncode == 0, done.stderr[-500:]
-    assert "--against" in done.stdout
-    assert not re.findall(rf"\| +({heavy})$", done.stderr, flags=re.MULTILINE)

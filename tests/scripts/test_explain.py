@@ -1,15 +1,10 @@
 """scripts/explain.py from the outside, on two runs that were trained for it."""
 
-import os
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from common.paths import ROOT
 from common.predictions import read_predictions
 from scripts.explain import app
 from tests.helpers.images import cell_image, write_image
@@ -108,16 +103,3 @@ def test_the_common_grid_is_the_least_of_any_run_that_has_rows_and_columns():
 def test_two_sets_of_one_source_are_two_data_sets(tmp_path, data, folder, name):
     """Smoothness and accuracy are standardised within each: one may be harder than the other."""
     assert data_set_of(small_config(tmp_path, f"data_dir={folder}", data=[f"data={data}"])) == name
-
-
-def test_help_is_quick_and_imports_no_torch():
-    code = (
-        "import sys\n"
-        "from scripts.explain import app\n"
-        "from typer.testing import CliRunner\n"
-        "assert CliRunner().invoke(app, ['layers', '--help']).exit_code == 0\n"
-        "assert 'torch' not in sys.modules"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
