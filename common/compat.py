@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
     from optuna.trial import FrozenTrial
+    from pytorch_lightning import Trainer
 
 
 def run_in_process(
@@ -37,3 +38,12 @@ def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
 def trial_id(trial: "FrozenTrial") -> int:
     """Return the id by which a storage of Optuna knows a trial; its number counts within its study."""
     return trial._trial_id
+
+
+def position_in_epoch(trainer: "Trainer | None") -> tuple[int, int]:
+    """Return the epoch that begins and its first batch, which is not 0 right after a resume in mid-epoch."""
+    if trainer is None:
+        return 0, 0
+    batches = trainer.fit_loop.epoch_loop.batch_progress
+    first = 0 if batches.is_last_batch else batches.current.processed
+    return trainer.fit_loop.epoch_progress.current.processed, first

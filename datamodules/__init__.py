@@ -3,24 +3,23 @@
 from importlib import import_module
 from typing import Any
 
-_MODULES = {
-    "ImageDataModule": "image_datamodule",
-    "CNMCDataModule": "datasets",
-    "HemAllDataModule": "datasets",
-    "ChromosomeDataModule": "datasets",
-    "KaryogramDataModule": "datasets",
-    "ComposedKaryogramDataModule": "datasets",
-    "MNISTDataModule": "datasets",
-    "CIFAR10DataModule": "datasets",
-    "FolderDataModule": "datasets",
-    "TableDataModule": "datasets",
-    "SyntheticCellsDataModule": "datasets",
-}
-__all__ = list(_MODULES)  # noqa: PLE0604 (names only)
+__all__ = [  # noqa: F822 (imported at first use)
+    "ImageDataModule",
+    "CIFAR10DataModule",
+    "CNMCDataModule",
+    "ChromosomeDataModule",
+    "ComposedKaryogramDataModule",
+    "FolderDataModule",
+    "HemAllDataModule",
+    "KaryogramDataModule",
+    "MNISTDataModule",
+    "SyntheticCellsDataModule",
+    "TableDataModule",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import a data module at its first use: it needs torch, the package does not."""
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module("datamodules.datasets"), name)

@@ -12,16 +12,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from common.compat import position_in_epoch
 from common.config.base import StrictModel
 from common.config.compose import typed_section
-from common.config.data import (
-    BalanceConfig,
-    LoaderConfig,
-    PrepareConfig,
-    SourceConfig,
-    SplitConfig,
-    TransformConfig,
-)
+from common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SourceConfig, SplitConfig, TransformConfig
 from common.config.defaults import group_defaults, layered_choice, layered_section, layered_value
 from common.config.schema import Config
 from common.files import sha256_of_value
@@ -47,10 +41,9 @@ Section = TypeVar("Section", bound=StrictModel)
 
 
 class PreparedDataset(Dataset[Item]):
-    """Images of the prepared cache by (epoch, item), augmented where a transform is given.
+    """Images of the prepared cache by (epoch, item), augmented and resized to ``prepare.shape`` where those are given.
 
-    Each item is (image uint8 (C, H, W), label int, manifest row int); H and W are those of ``prepare.shape``, which
-    the augmented image is resized to, or else those of the cache.
+    Each item is (image uint8 (C, H, W), label int, manifest row int).
     """
 
     def __init__(
@@ -87,8 +80,8 @@ class PreparedDataset(Dataset[Item]):
 class ImageDataModule(LightningDataModule):
     """The images of one run, from the files to the batches.
 
-    ``prepare_data`` scans the images and fills the cache of prepared ones; ``setup`` splits them, looks for leaks and
-    plans the class balance. Both may be called in any order and any number of times, and Lightning calls them itself:
+    ``prepare_data`` fills the cache of prepared images; ``setup`` splits them, looks for leaks and plans the class
+    balance. Both may be called in any order and any number of times, and Lightning calls them itself:
 
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
@@ -115,11 +108,11 @@ class ImageDataModule(LightningDataModule):
         **source: Further keys of conf/data/<source>.yaml, such as ``positive_class``.
 
     Attributes:
-        manifest: The images; from ``setup`` on, as all that follow.
+        manifest: The images; from ``setup`` on, like the following attributes.
         parts: "train", "validation", "test" or "unused" by manifest row.
-        leaks: What is in two parts.
+        leaks: Images that are in two parts.
         seen: How many validation and test images ``init_from`` has seen.
-        plan: What an epoch trains on.
+        plan: The images and weights of an epoch.
 
     Raises:
         UserError: A key is unknown or a value does not fit.
@@ -204,13 +197,13 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def expansion(self) -> Expansion:
-        """The images, with the copies of those that are augmented before the split."""
+        """All images, with the copies of those that are augmented before the split."""
         return expand(self.scanned, self.source, self.protocol, self.split_config, self.transform_config)
 
     @cached_property
     def images(self) -> np.ndarray | ExpandedImages:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
-        return self.expansion.images(self._prepared())
+        return self.expansion.images(prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress))
 
     def prepare_data(self) -> None:
         """Fill the cache of prepared images; enough in one process per node.
@@ -218,7 +211,7 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: The images cannot be read or prepared: see the sources and the cache.
         """
-        self._prepared()
+        prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks and plan the balance; nothing is written into a run.
@@ -238,9 +231,7 @@ class ImageDataModule(LightningDataModule):
         train = self.rows("train")
         seed = derive_seed("balance", self.seed, self.split_config.seed, self.split_config.fold)
         # What was evened out before the split is not evened out again.
-        balance = self.balance
-        if balance == "hem_all" and self.expansion.is_balanced:
-            balance = "none"
+        balance = "none" if self.balance == "hem_all" and self.expansion.is_balanced else self.balance
         self.plan = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
@@ -257,12 +248,13 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Batches of the balanced, augmented train part: this process's share of each."""
-        world = self._present_world()
+        plan = self.plan
         # What was done before the split is not done again.
         augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
-        dataset = self._dataset(self.plan.rows, self.plan.copy, augmentation)
+        dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
+        size = self.loader_config.batch_size
         sampler = EpochBatchSampler(
-            len(dataset), self.loader_config.batch_size, self.seed, self._position, self.plan.sample_weights, world
+            len(dataset), size, self.seed, self._position, plan.sample_weights, self._present_world()
         )
         return self._loader(dataset, batch_sampler=sampler)
 
@@ -290,9 +282,8 @@ class ImageDataModule(LightningDataModule):
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
-        lines = [f"data: {manifest.source}, protocol={self.protocol}", *manifest.remarks]
-        if manifest.synthetic:
-            lines[0] = f"data: {manifest.source} (SYNTHETIC: drawn, no patients), protocol={self.protocol}"
+        drawn = " (SYNTHETIC: drawn, no patients)" if manifest.synthetic else ""
+        lines = [f"data: {manifest.source}{drawn}, protocol={self.protocol}", *manifest.remarks]
         for part in ("train", "validation", "test", "unused"):
             labels = manifest.frame["label"].iloc[self.rows(part)]
             if len(labels) or part != "unused":
@@ -329,13 +320,10 @@ class ImageDataModule(LightningDataModule):
         run.write_split(frame)
         run.write_json(RunFile.LEAKS, self.leaks.as_dict())
         manifest = self.manifest
-        remarks = {"notes": manifest.notes, "skipped": manifest.skipped}
-        run.write_data(DataFacts(manifest.classes, manifest.positive_class, **self.facts(), **remarks))
+        facts = {**self.facts(), "notes": manifest.notes, "skipped": manifest.skipped}
+        run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
         if write_contact_sheet(self.leaks, manifest, run.path(RunFile.NEAR_DUPLICATES_SHEET)):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
-
-    def _prepared(self) -> np.ndarray:
-        return prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress)
 
     def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
         return typed_section(model, layered_section(name, self.default_layers), values or {}, name)
@@ -359,13 +347,9 @@ class ImageDataModule(LightningDataModule):
 
     def _in_order(self, *parts: str) -> DataLoader[Item]:
         rows = np.concatenate([self.rows(part) for part in parts])
-        dataset = self._dataset(share_of(rows, self._present_world()))
+        rows = share_of(rows, self._present_world())
+        dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
         return self._loader(dataset, batch_size=self.loader_config.batch_size)
-
-    def _dataset(
-        self, rows: np.ndarray, copies: np.ndarray | None = None, augmentation: Augmentation | None = None
-    ) -> PreparedDataset:
-        return PreparedDataset(self.images, rows, self.labels, copies, augmentation, self.prepare_config)
 
     def _loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Item]:
         return DataLoader(
@@ -378,14 +362,7 @@ class ImageDataModule(LightningDataModule):
         )
 
     def _position(self) -> tuple[int, int]:
-        """The epoch that begins and the first batch of it: not 0 right after a resume in mid-epoch."""
-        if self.trainer is None:
-            return 0, 0
-        loop = self.trainer.fit_loop
-        progress: Any = loop.epoch_loop.batch_progress
-        epochs: Any = loop.epoch_progress
-        first = 0 if progress.is_last_batch else progress.current.processed
-        return epochs.current.processed, first
+        return position_in_epoch(self.trainer)
 
 
 def _set_up_worker(worker: int) -> None:

@@ -17,15 +17,10 @@ def share_of(rows: np.ndarray, world: World) -> np.ndarray:
 
 
 def check_shares(images: int, part: str, world: World) -> None:
-    """Refuse a part that is too small to be shared.
-
-    Args:
-        images: How many it has.
-        part: "train" or "validation": BatchNorm wants two images of each process, a validation one.
-        world: The processes.
+    """Refuse a part ("train", "validation") that has too few images for each process.
 
     Raises:
-        UserError: There are too few for each process.
+        UserError: It has too few: BatchNorm needs two images of the train part, a validation one.
     """
     each = 2 if part == "train" else 1
     if world.size > 1 and images < each * world.size:
@@ -38,19 +33,17 @@ def check_shares(images: int, part: str, world: World) -> None:
 class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
     """Yield batches of (epoch, item): the epoch travels with the item, so workers need no state.
 
-    The processes share each batch of one process that takes as many at once: joined, their shares are that batch. The
-    last one may be uneven, a share an image larger than another; but all have as many batches, or some would wait for
-    ever.
+    The processes share global batches of ``world.size * batch_size`` items. The shares of the last one may differ by an
+    image; but all processes have the same number of batches, or some would wait forever.
 
     Args:
-        length: How many items there are.
+        length: Number of items, at least twice ``world.size``.
         batch_size: Items per batch of one process.
         seed: The run's seed.
         position: Called when an epoch's iteration starts; returns (epoch, first batch). Lightning 2.6 continues its
             batch counter after a resume in mid-epoch but feeds from the epoch's start; so the first batch is asked for.
         weights: Draw with replacement and these weights, float64, shape (length,); None: every item once.
-        world: The processes that share each global batch of ``world.size * batch_size`` items, and which of them this
-            is; ``length`` is at least twice ``world.size``.
+        world: The processes, and which of them this is.
     """
 
     def __init__(

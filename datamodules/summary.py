@@ -16,63 +16,51 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import PARTS, UNUSED
 from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 
+# images side by side; inches: width of an image, height of its title
+_COLUMNS = 3
+_PANEL = 6.2
+_TITLE = 0.6
+_AROUND = 9  # pixels: how far the outline keeps from what it is around, so as to hide nothing
+
 
 def overview(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
-    """Return paper 002's table 1 for one data set: a row with the numbers of images, their sizes and channels.
+    """Return paper 002's table 1 for one data set: a row with the numbers of images, their sizes and channels, as text.
 
-    Args:
-        manifest: The images.
-        parts: The part of each image, as `splits.split` returns it; None where it cannot be split as asked.
-
-    Returns:
-        data, images, train, validation and test (and unused, where any is) where there is a split, size and channels,
-        as text. The size is width x height in pixels: the least of each "to" the largest of each.
+    There are train, validation and test (and unused, where any is) where there are ``parts`` (of `splits.split`). The
+    size is width x height in pixels: the least of each "to" the largest of each.
     """
     frame = manifest.frame
-    if parts is None:
-        counts = {}
-    else:
-        counts = {part: f"{(parts == part).sum():,}" for part in _shown(parts)}
-    ends = [(frame["width"].min(), frame["height"].min()), (frame["width"].max(), frame["height"].max())]
-    sizes = [f"{width} x {height}" for width, height in dict.fromkeys(ends)]
-    channels = ", ".join(map(str, sorted(set(frame["channels"]))))
-    row = {"data": manifest.source, "images": f"{len(frame):,}", **counts}
-    return pd.DataFrame([{**row, "size": " to ".join(sizes), "channels": channels}])
+    row = {"data": manifest.source, "images": f"{len(frame):,}"}
+    for part in _parts(parts):
+        row[part] = f"{(parts == part).sum():,}"
+    width = frame["width"]
+    height = frame["height"]
+    sizes = [f"{width.min()} x {height.min()}", f"{width.max()} x {height.max()}"]
+    row["size"] = " to ".join(dict.fromkeys(sizes))
+    row["channels"] = ", ".join(map(str, sorted(frame["channels"].unique())))
+    return pd.DataFrame([row])
 
 
 def class_counts(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
-    """Return how many images of each class there are in all and in each part, as text.
+    """Return how many images of each class there are in all and in each part of `overview`, as text.
 
-    Args:
-        manifest: The images.
-        parts: The part of each image; None where it cannot be split as asked.
-
-    Returns:
-        class, images, and train, validation and test (and unused, where any is) where there is a split. Images without
-        a label are the class "(no label)"; the last row, "(sum)", is the sum.
+    Images without a label are the class "(no label)"; the last row, "(sum)", is the sum.
     """
     labels = manifest.frame["label"].fillna("(no label)")
-    columns = {"images": pd.Series(True, index=labels.index)}
-    if parts is not None:
-        columns |= {part: parts == part for part in _shown(parts)}
-    counts = pd.DataFrame({name: labels[chosen].value_counts() for name, chosen in columns.items()})
+    counts = labels.value_counts().to_frame("images")
+    for part in _parts(parts):
+        counts[part] = labels[parts == part].value_counts()
     order = [*manifest.classes, *sorted(set(labels) - set(manifest.classes))]
     counts = counts.reindex(order).fillna(0).astype(int)
     counts.loc["(sum)"] = counts.sum()
     return counts.map("{:,}".format).rename_axis("class").reset_index()
 
 
-def _shown(parts: pd.Series) -> tuple[str, ...]:
-    if (parts == UNUSED).any():
-        return (*PARTS, UNUSED)
-    return PARTS
-
-
-# images side by side; inches: width of an image, height of its title
-_COLUMNS = 3
-_PANEL = 6.2
-_TITLE = 0.6
-_AROUND = 9  # pixels: how far the outline keeps from what it is around, so as to hide nothing
+def _parts(parts: pd.Series | None) -> tuple[str, ...]:
+    """The parts that tables show."""
+    if parts is None:
+        return ()
+    return (*PARTS, UNUSED) if (parts == UNUSED).any() else PARTS
 
 
 def write_kind_sheet(manifest: Manifest, path: Path) -> int:
@@ -95,34 +83,35 @@ def write_kind_sheet(manifest: Manifest, path: Path) -> int:
         raise UserError(f"--sheet {path}: a PNG file is written: end its name in .png")
     frame = manifest.frame
     kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
-    rows = kinds.drop_duplicates().index
-    known = read_karyograms(manifest.root) if (manifest.root / KARYOGRAMS).is_file() else None
-    lines = -(-len(rows) // _COLUMNS)
-    columns = min(len(rows), _COLUMNS)
-    tallest = (frame["height"] / frame["width"]).loc[rows].max()
+    shown = frame.loc[kinds.drop_duplicates().index]
+    karyograms = None
+    if (manifest.root / KARYOGRAMS).is_file():
+        karyograms = read_karyograms(manifest.root).set_index("image_id")
+    lines = -(-len(shown) // _COLUMNS)
+    columns = min(len(shown), _COLUMNS)
+    tallest = (shown["height"] / shown["width"]).max()
     figure = Figure(figsize=(_PANEL * columns, (_PANEL * tallest + _TITLE) * lines), layout="constrained")
     FigureCanvasAgg(figure)
-    places = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes in places:
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in panels:
         axes.set_axis_off()
-    for axes, row in zip(places, rows, strict=False):
+    for axes, (row, image_id) in zip(panels, shown["image_id"].items(), strict=False):
         axes.imshow(read_image(manifest.file(row)))
-        title = [f"{kinds[row]}: {frame['image_id'].iloc[row]}"]
-        if known is not None:
-            facts = known.set_index("image_id").loc[frame["image_id"].iloc[row]]
-            title = [f"{facts['kind']} ({facts['origin']}): {facts.name}", facts["iscn"]]
-            _outline(axes, facts, manifest.root)
-        axes.set_title("\n".join(title), fontsize=11, loc="left")
+        title = f"{kinds[row]}: {image_id}"
+        if karyograms is not None:
+            facts = karyograms.loc[image_id]
+            title = f"{facts['kind']} ({facts['origin']}): {image_id}\n{facts['iscn']}"
+            if facts["truth"]:
+                _outline(axes, read_image(manifest.root / facts["truth"]))
+        axes.set_title(title, fontsize=11, loc="left")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
-    return len(rows)
+    return len(shown)
 
 
-def _outline(axes: Axes, facts: pd.Series, root: Path) -> None:
-    if not facts["truth"]:
-        return
-    truth = (read_image(root / facts["truth"])[..., 0] > 0).astype(np.uint8)
-    around = cv2.dilate(truth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_AROUND, _AROUND)))
+def _outline(axes: Axes, truth: np.ndarray) -> None:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_AROUND, _AROUND))
+    around = cv2.dilate((truth[..., 0] > 0).astype(np.uint8), kernel)
     contours, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for contour in contours:
         axes.plot(*np.vstack([contour, contour[:1]])[:, 0].T, color="red", linewidth=0.9)
