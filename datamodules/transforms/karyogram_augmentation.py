@@ -100,11 +100,11 @@ def _changed(patch: np.ndarray, calm: np.ndarray, turn: float, bow: float, mirro
     high = outline.max(axis=0)
     center = (low + high) / 2
     length = float(high[1] - low[1] + 1)
-    share, shift = _fitting(outline - center, center, patch.shape, turn, bow, length, mirror)
-    if share == 0.0 and not mirror:
+    points = (outline - center) * (-1.0 if mirror else 1.0, 1.0)
+    room = np.array([patch.shape[1] - 1, patch.shape[0] - 1])
+    turn, bow, shift = _fitting(points, center, room, turn, bow, length)
+    if not (turn or bow or mirror):
         return patch
-    turn = share * turn
-    bow = share * bow
     # Where each pixel of the changed place comes from: the way back of `_moved`.
     x = np.arange(patch.shape[1]) - (center[0] + shift[0])
     y = (np.arange(patch.shape[0]) - (center[1] + shift[1]))[:, None]
@@ -121,31 +121,23 @@ def _changed(patch: np.ndarray, calm: np.ndarray, turn: float, bow: float, mirro
     return cv2.remap(patch, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=ground.tolist())
 
 
-def _fitting(  # noqa: PLR0913
-    points: np.ndarray,
-    center: np.ndarray,
-    shape: tuple[int, ...],
-    turn: float,
-    bow: float,
-    length: float,
-    mirror: bool,
-) -> tuple[float, np.ndarray]:
-    """The largest share of the change with which the chromosome fits in its place, and by how much it is moved."""
-    room = np.array([shape[1] - 1, shape[0] - 1])
-    for share in _SHARES if turn or bow else ():
-        moved = _moved(points, share * turn, share * bow, length, mirror) + center
+def _fitting(
+    points: np.ndarray, center: np.ndarray, room: np.ndarray, turn: float, bow: float, length: float
+) -> tuple[float, float, np.ndarray]:
+    """The largest share of turn and bow with which the chromosome fits in its place, and by how much it is moved."""
+    for share in _SHARES:
+        moved = _moved(points, share * turn, share * bow, length) + center
         low = moved.min(axis=0)
         high = moved.max(axis=0)
         if (high - low <= room).all():
-            return float(share), np.clip(0.0, -low, room - high)
-    return 0.0, np.zeros(2)
+            return share * turn, share * bow, np.clip(0.0, -low, room - high)
+    return 0.0, 0.0, np.zeros(2)
 
 
-def _moved(points: np.ndarray, turn: float, bow: float, length: float, mirror: bool) -> np.ndarray:
-    """Mirror, bend and turn points (N, 2) around (0, 0); the bow's middle moves, its ends stay."""
-    x = points[:, 0] * (-1.0 if mirror else 1.0)
+def _moved(points: np.ndarray, turn: float, bow: float, length: float) -> np.ndarray:
+    """Bend and turn points (N, 2) around (0, 0); the bow's middle moves, its ends stay."""
     y = points[:, 1]
-    x = x + bow * length * (1.0 - (2.0 * y / length) ** 2)
+    x = points[:, 0] + bow * length * (1.0 - (2.0 * y / length) ** 2)
     cosine = math.cos(turn)
     sine = math.sin(turn)
     return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)

@@ -20,38 +20,32 @@ from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
 from datamodules.sources.karyograms import AugmentedConfig, KaryogramsConfig
 from datamodules.transforms.augmentation import Augmentation
 
-# What a copy is: the image that it is made of (H, W, 3), that image's row, and the number of the copy, from 1.
+# Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
 Change = Callable[[np.ndarray, int, int], np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
 class ExpandedImages:
-    """The images of an expanded manifest: those of the scanned one, changed where a row is a copy.
+    """The images of an expanded manifest by row, uint8, shape (H, W, 3): see `Expansion` for the attributes."""
 
-    Args:
-        images: uint8, shape (M, H, W, 3): of the scanned manifest.
-        origin: Which of them each row shows, int64, shape (N,).
-        copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,).
-        change: What makes a copy.
-    """
+    images: np.ndarray
+    origin: np.ndarray
+    copy: np.ndarray
+    change: Change
 
-    def __init__(self, images: np.ndarray, origin: np.ndarray, copy: np.ndarray, change: Change) -> None:
-        self.images = images
-        self.origin = origin
-        self.copy = copy
-        self.change = change
-        self.shape = (len(origin), *images.shape[1:])
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, 3)."""
+        return (len(self), *self.images.shape[1:])
 
     def __len__(self) -> int:
         return len(self.origin)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Return the image of one row, uint8, shape (H, W, 3)."""
         origin = int(self.origin[row])
         copy = int(self.copy[row])
-        image = self.images[origin]
-        if copy:
-            return self.change(image, origin, copy)
-        return np.asarray(image)
+        image = np.asarray(self.images[origin])
+        return self.change(image, origin, copy) if copy else image
 
 
 @dataclass(frozen=True)
@@ -59,32 +53,30 @@ class Expansion:
     """A manifest with the changed copies of its images; without any where nothing is augmented before the split.
 
     Attributes:
-        scanned: The manifest as it was, row for row what is prepared.
         manifest: The manifest with the copies, and without what was left out: what is split.
         transform: What is left to be done at training.
-        origin: The row of ``scanned`` that each row shows, int64, shape (N,); None: the same row.
-        copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,); None: originals only.
+        origin: The scanned image that each row shows, int64, shape (N,).
+        copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,).
         change: What makes a copy; None: there are no copies.
         warnings: What was done, for the user.
         is_balanced: Whether the classes have been evened out.
     """
 
-    scanned: Manifest
     manifest: Manifest
     transform: TransformConfig
-    origin: np.ndarray | None = None
-    copy: np.ndarray | None = None
+    origin: np.ndarray
+    copy: np.ndarray
     change: Change | None = None
     warnings: tuple[str, ...] = ()
     is_balanced: bool = False
 
-    def images(self, prepared: np.ndarray) -> "np.ndarray | ExpandedImages":
-        """Return the images by the rows of ``manifest``, from those of ``scanned``; nothing is stored twice.
+    def images(self, prepared: np.ndarray) -> np.ndarray | ExpandedImages:
+        """Return the images by the rows of ``manifest``, from the scanned ones; nothing is stored twice.
 
         Raises:
             UserError: The images are to be turned and are not square: a turned one would have another shape.
         """
-        if self.change is None or self.origin is None or self.copy is None:
+        if self.change is None:
             return prepared
         height, width = prepared.shape[1:3]
         if self.change is _quarter_turn and height != width:
@@ -125,17 +117,19 @@ def expand(
             return _turn_and_subsample(manifest, data.images, transform, rng)
         if isinstance(data, KaryogramsConfig | ComposedKaryogramsConfig):
             return _copy_karyograms(manifest, data.augmented, transform, split.seed, rng)
-    return Expansion(manifest, manifest, transform)
+    return _unchanged(manifest, transform)
+
+
+def _unchanged(manifest: Manifest, transform: TransformConfig) -> Expansion:
+    rows = np.arange(len(manifest.frame))
+    return Expansion(manifest, transform, rows, np.zeros_like(rows))
 
 
 def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:
     """The rows of each class that folds are made of, by id, so that a draw does not depend on the order of a folder."""
     frame = manifest.frame.sort_values("image_id", kind="stable")
-    is_dealt = frame["label"].notna() & frame["part"].fillna("fold").str.startswith("fold")
-    rows = {}
-    for name in manifest.classes:
-        rows[name] = frame.index[is_dealt & (frame["label"] == name)].to_numpy()
-    return rows
+    frame = frame[frame["part"].fillna("fold").str.startswith("fold")]
+    return {name: frame.index[frame["label"] == name].to_numpy() for name in manifest.classes}
 
 
 def _turn_and_subsample(
@@ -149,17 +143,15 @@ def _turn_and_subsample(
     except ValueError as error:
         raise UserError(f"data.images={most}: {error}") from error
     turned = draw(rows[smaller], copies, rng)
-    chosen = draw(rows[larger], kept, rng)
-    left_out = np.setdiff1d(rows[larger], chosen)
+    left_out = np.setdiff1d(rows[larger], draw(rows[larger], kept, rng))
     warning = (
         f"augmented BEFORE the split, as paper 003: {copies:,} copies of {smaller} turned by 90 degrees, "
         f"{len(left_out):,} {larger} left out"
     )
     if copies:
         warning += "; copies of one cell lie in several parts"
-    number = np.ones_like(turned)
-    expanded, origin, copy = _with_copies(manifest, left_out, turned, number, ["_turned90"] * len(turned))
-    return Expansion(manifest, expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
+    expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
+    return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
 
 
 def _copy_karyograms(
@@ -167,19 +159,20 @@ def _copy_karyograms(
 ) -> Expansion:
     """Paper 001, section 3.1.2."""
     rows = _rows_by_class(manifest)
-    originals = []
-    numbers = []
+    copied = np.zeros(0, np.int64)
+    number = np.zeros(0, np.int64)
     counts = []
     for name, times in ((NORMAL, augmented.normal), (ABNORMAL, augmented.abnormal)):
-        of_class = rows.get(name, np.zeros(0, np.int64))
-        dealt, number = _deal_evenly(of_class, round(len(of_class) * times) - len(of_class), rng)
-        originals.append(dealt)
-        numbers.append(number)
-        counts.append(f"{len(of_class):,} {name} became {len(of_class) + len(dealt):,}")
-    copied = np.concatenate(originals)
-    copy = np.concatenate(numbers)
+        of_class = rows.get(name, copied[:0])
+        copies = round(len(of_class) * times) - len(of_class)
+        # Dealt evenly: no row has two copies more than another.
+        rounds, rest = divmod(copies, len(of_class)) if len(of_class) else (0, 0)
+        copied = np.concatenate([copied, np.tile(of_class, rounds), draw(of_class, rest, rng)])
+        numbers = np.repeat(np.arange(1, rounds + 1), len(of_class))
+        number = np.concatenate([number, numbers, np.full(rest, rounds + 1)])
+        counts.append(f"{len(of_class):,} {name} became {len(of_class) + copies:,}")
     if not len(copied):
-        return Expansion(manifest, manifest, transform)  # the paper's experiments without augmentation (section 4.1)
+        return _unchanged(manifest, transform)  # the paper's experiments without augmentation (section 4.1)
     light = {"brightness": transform.brightness, "noise": transform.noise, "blur": transform.blur}
     if not any(light.values()):
         raise UserError(
@@ -193,39 +186,31 @@ def _copy_karyograms(
 
     def change(image: np.ndarray, row: int, number: int) -> np.ndarray:
         # In epoch 0 always: a copy is the same in every epoch.
-        return relight(np.asarray(image), 0, row, number)
+        return relight(image, 0, row, number)
 
-    suffixes = [f"_copy{number}" for number in copy]
-    expanded, origin, copy = _with_copies(manifest, np.zeros(0, np.int64), copied, copy, suffixes)
+    suffixes = [f"_copy{copy}" for copy in number]
+    expanded, origin, copy = _with_copies(manifest, copied[:0], copied, number, suffixes)
     remaining = transform.model_copy(update=dict.fromkeys(light, 0.0))
-    return Expansion(manifest, expanded, remaining, origin, copy, change, (warning,))
-
-
-def _deal_evenly(rows: np.ndarray, copies: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The row of each copy, and the copy's number, from 1; no row has two copies more than another."""
-    rounds, rest = divmod(copies, len(rows)) if len(rows) else (0, 0)
-    dealt = np.concatenate([np.tile(rows, rounds), draw(rows, rest, rng)])
-    return dealt, 1 + np.concatenate([np.repeat(np.arange(rounds), len(rows)), np.full(rest, rounds)]).astype(np.int64)
+    return Expansion(expanded, remaining, origin, copy, change, (warning,))
 
 
 def _with_copies(
-    manifest: Manifest, left_out: np.ndarray, copied: np.ndarray, copy: np.ndarray, suffixes: list[str]
+    manifest: Manifest, left_out: np.ndarray, copied: np.ndarray, copy: np.ndarray, suffixes: str | list[str]
 ) -> tuple[Manifest, np.ndarray, np.ndarray]:
     """The manifest without some rows and with copies of others, the row that each shows, and the number of the copy."""
     frame = manifest.frame
     kept = np.setdiff1d(np.arange(len(frame)), left_out)
-    copies = frame.iloc[copied].assign(original=frame["image_id"].iloc[copied])
-    copies["image_id"] = copies["image_id"] + suffixes
-    expanded = pd.concat([frame.iloc[kept], copies.drop(columns="original")], ignore_index=True)
-    origin = np.concatenate([kept, copied]).astype(np.int64)
-    number = np.concatenate([np.zeros(len(kept), np.int64), copy]).astype(np.int64)
+    copies = frame.iloc[copied]
+    names = copies["image_id"] + suffixes
+    expanded = pd.concat([frame.iloc[kept], copies.assign(image_id=names)], ignore_index=True)
     places = manifest.places
     if places is not None:
         # The chromosomes of a copy lie where those of its original do.
-        names = copies[["original", "image_id"]].rename(columns={"image_id": "copy"})
-        of_copies = names.merge(places, left_on="original", right_on="image_id").assign(image_id=lambda t: t["copy"])
+        of_copies = pd.DataFrame({"image_id": copies["image_id"], "copy": names}).merge(places, on="image_id")
+        of_copies = of_copies.drop(columns="image_id").rename(columns={"copy": "image_id"})
         places = pd.concat([places, of_copies[places.columns]], ignore_index=True)
-    return replace(manifest, frame=expanded, places=places), origin, number
+    manifest = replace(manifest, frame=expanded, places=places)
+    return manifest, np.concatenate([kept, copied]), np.concatenate([np.zeros_like(kept), copy])
 
 
 def _quarter_turn(image: np.ndarray, row: int, copy: int) -> np.ndarray:
