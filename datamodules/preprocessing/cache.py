@@ -24,11 +24,10 @@ RECORDS = "images.csv"
 def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> np.memmap:
     """Return the prepared images of a manifest; prepare them if no run has done so before.
 
-    They lie in ``<cache_dir>/prepared/<key>/``: the key is a hash over the settings, the preparation's version and the
-    ids, labels and bytes of the images in their order, so a changed file or setting has a cache of its own; where
-    images are stored larger than the network sees them (``augment_at``), it is one for all networks. The folder is
-    written beside its place under a lock and renamed when it is whole. Beside the array lies a table of the originals
-    (image_id, label, width, height, channels, file).
+    They are in ``<cache_dir>/prepared/<key>/``: the key is a hash over the settings, the preparation's version and the
+    ids, labels and bytes of the images in their order, so a changed file or setting has a cache of its own. The folder
+    is written beside its place under a lock and renamed when it is whole. With the array there is a table of the
+    originals (image_id, label, width, height, channels, file).
 
     Args:
         manifest: The images.
@@ -54,7 +53,7 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
-    """Return where the prepared images of a manifest lie, or will lie."""
+    """Return the folder of the prepared images of a manifest, which may not be there yet."""
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
     scaled_by = ["cell"] if config.scales_by_cell else []
     rows = manifest.rows("image_id", "label", "sha256", *scaled_by)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from common.config.schema import PrepareConfig
 from common.errors import UserError
@@ -20,14 +21,14 @@ class TooLargeError(ValueError):
 
 
 class Extent(NamedTuple):
-    """Where a chromosome lies in its image.
+    """A chromosome in its image.
 
     Attributes:
         area: Pixels that belong to it.
         angle: By how much its long axis leans from the vertical, degrees, over -90 to 90; clockwise is positive.
         center: Middle of its bounding box once it is upright, (x, y) in pixels of the image.
         height: Of that bounding box, pixels.
-        width: Likewise.
+        width: Of that bounding box, pixels.
     """
 
     area: int
@@ -64,15 +65,19 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     Returns:
         Its extent; an image without any such pixel counts as a whole.
     """
-    rows, columns = _largest_patch(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > threshold)
+    mask = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > threshold
+    count, patches, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count > 1:
+        mask = patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
+    rows, columns = np.nonzero(mask if count > 1 else np.ones_like(mask))
     points = np.stack([columns, rows], axis=1).astype(np.float64)
     angle = _lean(points) if align and len(points) > 2 else 0.0
     upright = points @ _rotation(angle).T
     low = upright.min(axis=0)
     high = upright.max(axis=0)
-    center = _rotation(-angle) @ ((low + high) / 2)
+    x, y = _rotation(-angle) @ ((low + high) / 2)
     width, height = high - low + 1
-    return Extent(len(points), angle, (float(center[0]), float(center[1])), float(height), float(width))
+    return Extent(len(points), angle, (float(x), float(y)), float(height), float(width))
 
 
 def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
@@ -121,13 +126,13 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
     """
     if config.canvas.scale_by == "image":
         return np.full(len(areas), config.canvas.scale)
-    unknown = np.flatnonzero([cell is None for cell in cells])
-    if unknown.size:
+    number, _ = pd.factorize(cells)
+    unknown = int((number < 0).sum())
+    if unknown:
         raise UserError(
-            f"prepare.canvas.scale_by=cell, but of {unknown.size:,} images the cell is not known: "
+            f"prepare.canvas.scale_by=cell, but of {unknown:,} images the cell is not known: "
             "name it (data.cell_column or data.cell_regex), or set prepare.canvas.scale_by=image"
         )
-    _, number = np.unique(cells.astype(str), return_inverse=True)
     means = np.bincount(number, weights=areas) / np.bincount(number)
     return np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number]
 
@@ -139,17 +144,6 @@ _FLAGS = {
     "bicubic": cv2.INTER_CUBIC,
     "nearest": cv2.INTER_NEAREST,
 }
-
-
-def _largest_patch(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the pixels of the largest connected patch; of all pixels where the mask is empty."""
-    count, patches, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    if count < 2:
-        patch = np.ones_like(mask)
-    else:
-        patch = patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
-    rows, columns = np.nonzero(patch)
-    return rows, columns
 
 
 def _lean(points: np.ndarray) -> float:

@@ -5,8 +5,6 @@ pixels to the chromosomes. An empty place, where a pair is missing, is closed as
 order and labels alone.
 """
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 
@@ -39,11 +37,7 @@ def compact(image: np.ndarray, gap: int) -> np.ndarray:
     Returns:
         uint8 RGB, shape (h, w, 3) with h <= H and w <= W; the image itself where it has no ink.
     """
-    ground = np.median(_border(image), axis=0).astype(np.uint8)
-    kept = _kept(image, ground, gap)
-    if kept:
-        return _laid(image, kept, ground)
-    return image
+    return _lay_out(image, _kept(image, gap), _ground(image))
 
 
 def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
@@ -57,54 +51,50 @@ def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
     Returns:
         uint8, of the height and width of the compacted image; 0 where that has no pixel of the image's.
     """
-    kept = _kept(image, np.median(_border(image), axis=0).astype(np.uint8), gap)
-    if kept:
-        return _laid(mask, kept, np.zeros((), np.uint8))
-    return mask
+    return _lay_out(mask, _kept(image, gap), np.zeros((), np.uint8))
 
 
-def _kept(image: np.ndarray, ground: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The pixel rows and columns that are kept of each row of chromosomes; none where there is no ink."""
-    ink = _ink(image, ground)
+def _ground(image: np.ndarray) -> np.ndarray:
+    """The median of the border, uint8, shape (3,)."""
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    return np.median(border, axis=0).astype(np.uint8)
+
+
+def _kept(image: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pixel rows and columns that are kept of each row of chromosomes and its labels; empty without ink."""
+    ink = _ink(image)
     if not ink.any():
         return []
+    groups: list[list[tuple[int, int, int]]] = []
+    for run in _runs(ink.any(axis=1), gap):
+        if groups and run[0] < _LABELS * groups[-1][0][0]:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
     kept = []
-    for row in _rows(np.asarray(ink.any(axis=1)), gap):
-        parts = _parts(np.asarray(ink[row].any(axis=0)), gap)
-        kept.append((row, np.concatenate([np.arange(*part.kept) for part in parts])))
+    for group in groups:
+        rows = np.concatenate([np.arange(first, end) for _, first, end in group])
+        columns = np.concatenate([np.arange(first, end) for _, first, end in _runs(ink[rows].any(axis=0), gap)])
+        kept.append((rows, columns))
     return kept
 
 
-def _laid(image: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]], ground: np.ndarray) -> np.ndarray:
-    """Lay what is kept out anew, row below row, flush left."""
+def _lay_out(image: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]], ground: np.ndarray) -> np.ndarray:
+    """Lay what is kept out anew, row below row, flush left; the image itself where there was no ink."""
+    if not kept:
+        return image
     width = max(len(columns) for _, columns in kept)
-    sheet = np.full((sum(len(row) for row, _ in kept), width, *image.shape[2:]), ground, np.uint8)
+    sheet = np.full((sum(len(rows) for rows, _ in kept), width, *image.shape[2:]), ground, np.uint8)
     top = 0
-    for row, columns in kept:
-        sheet[top : top + len(row), : len(columns)] = image[np.ix_(row, columns)]
-        top += len(row)
+    for rows, columns in kept:
+        sheet[top : top + len(rows), : len(columns)] = image[np.ix_(rows, columns)]
+        top += len(rows)
     return sheet
 
 
-class _Part(NamedTuple):
-    """A run of rows or columns with ink, in pixels: how long it is, and what is kept (first, end) with what is around.
-
-    Attributes:
-        length: Of the ink.
-        kept: The ink and up to ``gap`` empty pixels around.
-    """
-
-    length: int
-    kept: tuple[int, int]
-
-
-def _border(image: np.ndarray) -> np.ndarray:
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-
-
-def _ink(image: np.ndarray, ground: np.ndarray) -> np.ndarray:
+def _ink(image: np.ndarray) -> np.ndarray:
     """Where ink is that keeps a gap open, bool, shape (H, W): ruled lines, and what blurs around them, are left out."""
-    ink = (np.abs(image.astype(np.int16) - ground) > _TOLERANCE).any(axis=2).astype(np.uint8)
+    ink = (np.abs(image.astype(np.int16) - _ground(image)) > _TOLERANCE).any(axis=2).astype(np.uint8)
     height, width = ink.shape
     across = _ruled(ink, max(_RULED_LEAST, round(width * _RULED_WIDTH)))
     down = _ruled(ink.T, max(_RULED_LEAST, round(height * _RULED_HEIGHT))).T
@@ -120,19 +110,8 @@ def _ruled(ink: np.ndarray, length: int) -> np.ndarray:
     return np.asarray(cv2.dilate(lines, np.ones((3, 3), np.uint8)) & ink & thin)
 
 
-def _rows(occupied: np.ndarray, gap: int) -> list[np.ndarray]:
-    """The pixel rows that are kept of each row of chromosomes and its labels."""
-    rows: list[list[_Part]] = []
-    for part in _parts(occupied, gap):
-        if rows and part.length < _LABELS * rows[-1][0].length:
-            rows[-1].append(part)
-        else:
-            rows.append([part])
-    return [np.concatenate([np.arange(*part.kept) for part in row]) for row in rows]
-
-
-def _parts(occupied: np.ndarray, gap: int) -> list[_Part]:
-    """The runs of ink, with what is kept of the gaps: the pixels beside the ink, for its edge is a soft one."""
+def _runs(occupied: np.ndarray, gap: int) -> list[tuple[int, int, int]]:
+    """The runs of ink: length of the ink, and first and end of it with up to ``gap`` empty pixels around."""
     places = np.flatnonzero(occupied)
     holes = np.diff(places) - 1
     cuts = np.flatnonzero(holes >= min(_PARTED, gap + 1))
@@ -141,5 +120,4 @@ def _parts(occupied: np.ndarray, gap: int) -> list[_Part]:
     kept = np.minimum(holes[cuts], gap)
     before = np.concatenate([[min(gap, first[0])], kept // 2])
     behind = np.concatenate([kept - kept // 2, [min(gap, len(occupied) - end[-1])]])
-    ranges = zip((first - before).tolist(), (end + behind).tolist(), strict=True)
-    return [_Part(int(length), kept) for length, kept in zip(end - first, ranges, strict=True)]
+    return list(zip((end - first).tolist(), (first - before).tolist(), (end + behind).tolist(), strict=True))

@@ -113,7 +113,7 @@ def test_the_data_module_serves_turned_copies_and_says_so(tmp_path):
     assert (data.plan.copy == 0).all()
     assert len(data.plan.rows) == len(data.rows("train"))
     assert len(data.images) == 54
-    assert len(expansion.scanned.frame) == 45
+    assert len(data.scanned.frame) == 45
     assert data.warnings()[0] == expansion.warnings[0]
     place = {image_id: row for row, image_id in enumerate(frame["image_id"])}
     copies = [image_id for image_id in place if image_id.endswith("_turned90")]
