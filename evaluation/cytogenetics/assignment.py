@@ -84,8 +84,7 @@ def objective(log_probabilities: np.ndarray, classes: np.ndarray, config: Assign
 def is_normal(counts: np.ndarray) -> np.ndarray:
     """Return where counts of CHROMOSOMES, shape (..., 24), are those of 46,XX or 46,XY, bool."""
     female, male = KARYOTYPES.values()
-    normal: np.ndarray = (counts == female).all(axis=-1) | (counts == male).all(axis=-1)
-    return normal
+    return np.asarray((counts == female).all(axis=-1) | (counts == male).all(axis=-1))
 
 
 def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarray:
@@ -112,8 +111,7 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
     for rows in _rows_of_cells(predictions.frame):
         if SMALLEST <= len(rows) <= LARGEST:
             assigned[rows] = assign(logs[rows], config)
-    classes: np.ndarray = order[assigned]
-    return classes
+    return np.asarray(order[assigned])
 
 
 def unassignable(predictions: Predictions) -> int:
@@ -167,8 +165,7 @@ def choose_costs(validation: Predictions, config: AssignmentConfig) -> Assignmen
 
 def numbered_cells(frame: pd.DataFrame) -> np.ndarray:
     """Number the cells of some rows, int64 in 0 to G - 1, shape (rows,); cells of two subjects are never the same."""
-    cells: np.ndarray = frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup().to_numpy(np.int64)
-    return cells
+    return frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup().to_numpy(np.int64)
 
 
 def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarray:
@@ -181,12 +178,8 @@ def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: Assign
     columns = np.concatenate([regular, kinds])
     # Rows come back in their order, since there are never more chromosomes than places.
     _, selected = linear_sum_assignment(log_probabilities[:, columns] + gain, maximize=True)
-    classes: np.ndarray = columns[selected]
-    return classes
+    return np.asarray(columns[selected])
 
 
 def _rows_of_cells(frame: pd.DataFrame) -> Iterator[np.ndarray]:
-    cells = numbered_cells(frame)
-    if len(cells):
-        order = np.argsort(cells, kind="stable")
-        yield from np.split(order, np.cumsum(np.bincount(cells))[:-1])
+    yield from pd.Series(np.arange(len(frame))).groupby(numbered_cells(frame)).indices.values()

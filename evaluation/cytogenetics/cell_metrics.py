@@ -1,5 +1,6 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,11 +53,6 @@ class AssignedCells:
     cells: np.ndarray
     complete: np.ndarray
 
-    @property
-    def predicted(self) -> np.ndarray:
-        """The most probable classes, int64, shape (N,)."""
-        return call(self.scored.probabilities, None)
-
 
 def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
@@ -70,18 +66,30 @@ class CellMetrics:
     """Maps counts of clusters, shape (B, C), to ``cell_metric_names``, shape (M, B); NaN where a metric is undefined.
 
     A cell must not be spread over clusters.
+
+    Attributes:
+        hits: Numerators of SHARES, before and after the assignment, float64, shape (C, 6).
+        bases: Their denominators, likewise.
     """
 
     def __init__(self, cells: AssignedCells) -> None:
         scored = cells.scored
         self._classes = scored.classes
         self._confusions = confusions_of_clusters(scored, cells.assigned)
-        hits_before, bases = _shares(cells, cells.predicted)
-        hits, _ = _shares(cells, cells.assigned)
-        cluster = np.zeros(len(cells.complete), dtype=np.int64)
+        true = _count_chromosomes(cells, scored.labels)
+        normal = is_normal(true)
+        bases = np.stack([np.ones(len(true), dtype=bool), ~normal & cells.complete, normal & cells.complete])
+        hits = []
+        for classes in (call(scored.probabilities, None), cells.assigned):
+            errors = np.bincount(cells.cells, weights=classes != scored.labels, minlength=len(true))
+            predicted = _count_chromosomes(cells, classes)
+            hits += [errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)]
+        cluster = np.zeros(len(true), dtype=np.int64)
         cluster[cells.cells] = scored.clusters
-        self._hits = _sum_by(cluster, np.concatenate([hits_before, hits]), scored.cluster_count)
-        self._bases = _sum_by(cluster, np.concatenate([bases, bases]), scored.cluster_count)
+        self.bases = np.zeros((scored.cluster_count, 2 * len(SHARES)))
+        self.hits = np.zeros_like(self.bases)
+        np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
+        np.add.at(self.hits, cluster, (np.stack(hits) & np.tile(bases, (2, 1))).T)
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
@@ -89,17 +97,13 @@ class CellMetrics:
         k = len(self._classes)
         with np.errstate(divide="ignore", invalid="ignore"):
             metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
-            shares = (counts @ self._hits) / (counts @ self._bases)
+            shares = (counts @ self.hits) / (counts @ self.bases)
         return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
 
 
-def assignment_refusal(runs: list[Predictions]) -> str | None:
+def assignment_refusal(runs: Sequence[Predictions]) -> str | None:
     """Return why the cells of some runs cannot be assigned jointly; None where they can."""
-    for run in runs:
-        reason = refusal(run)
-        if reason:
-            return reason
-    return None
+    return next(filter(None, map(refusal, runs)), None)
 
 
 def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
@@ -109,7 +113,7 @@ def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
     return config
 
 
-def assigned_table(runs: list[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
+def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
     """Return the joint assignment of the test chromosomes.
 
     Args:
@@ -145,7 +149,6 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
     cells = join_assignment(runs, table)
     scored = cells.scored
     names = cell_metric_names(scored.classes)
-    costs = [costs_of(run, settings.assignment) for run in runs.runs]
     fold_means = None
     if len(runs.folds) > 1:
 
@@ -155,15 +158,22 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
 
         statistic = MeanOverFolds(scored, runs.sizes, len(names), of_fold)
         fold_means = around(statistic, names, scored, settings, SHARE)
+    metrics = CellMetrics(cells)
+    _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
+    abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
+    costs = []
+    for run in runs.runs:
+        config = costs_of(run, settings.assignment)
+        costs.append(AssignmentCosts(config.extra_cost, config.missing_cost))
     return AssignmentResult(
-        costs=[AssignmentCosts(cost.extra_cost, cost.missing_cost) for cost in costs],
+        costs=costs,
         chosen=settings.assignment.costs,
         cells=len(cells.complete),
         unplaceable=_count_unassignable(runs),
-        metrics=around(CellMetrics(cells), names, scored, settings, SHARE),
+        metrics=around(metrics, names, scored, settings, SHARE),
         fold_means=fold_means,
         confusion=confusion(scored.labels, cells.assigned, len(scored.classes)).tolist(),
-        karyotypes=count_karyotypes(cells),
+        karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
     )
 
 
@@ -183,31 +193,14 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
 
 def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> AssignedCells:
     """Join the labelled test chromosomes with their rows of ``assigned_table``."""
-    pooled = runs.pooled
-    index = {name: position for position, name in enumerate(pooled.classes)}
-    labelled = pooled.labels >= 0
-    numbers = numbered_cells(pooled.frame)
-    _, cells = np.unique(numbers[labelled], return_inverse=True)
+    labelled = runs.pooled.labels >= 0
+    numbers = numbered_cells(runs.pooled.frame)
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
     return AssignedCells(
         scored=runs.test,
-        assigned=table["assigned"].map(index).to_numpy(np.int64)[labelled],
-        cells=cells,
+        assigned=pd.Index(runs.classes).get_indexer(table["assigned"])[labelled],
+        cells=np.unique(numbers[labelled], return_inverse=True)[1],
         complete=by_cell["all"][by_cell["any"]].to_numpy(),
-    )
-
-
-def count_karyotypes(cells: AssignedCells) -> KaryotypeCounts:
-    """Count cells by their predicted karyotypes; cells with an unlabelled chromosome are left out."""
-    (_, recovered, alarmed), (_, abnormal, normal) = _shares(cells, cells.assigned)
-    (_, recovered_before, alarmed_before), _ = _shares(cells, cells.predicted)
-    return KaryotypeCounts(
-        abnormal=int(abnormal.sum()),
-        recovered=int(recovered.sum()),
-        recovered_before=int(recovered_before.sum()),
-        normal=int(normal.sum()),
-        alarmed=int(alarmed.sum()),
-        alarmed_before=int(alarmed_before.sum()),
     )
 
 
@@ -215,31 +208,11 @@ def _count_unassignable(runs: LabelledRuns) -> int:
     return sum(unassignable(run.part("test")) for run in runs.runs)
 
 
-def _shares(cells: AssignedCells, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return numerators and denominators of SHARES for each cell, bool, shape (len(SHARES), G) each."""
-    errors = np.bincount(cells.cells, weights=classes != cells.scored.labels, minlength=len(cells.complete))
-    true = _chromosome_counts(cells, cells.scored.labels)
-    predicted = _chromosome_counts(cells, classes)
-    normal = is_normal(true)
-    bases = np.stack([np.ones(len(errors), dtype=bool), ~normal & cells.complete, normal & cells.complete])
-    hits = np.stack([errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)])
-    return hits & bases, bases
-
-
-def _chromosome_counts(cells: AssignedCells, classes: np.ndarray) -> np.ndarray:
+def _count_chromosomes(cells: AssignedCells, classes: np.ndarray) -> np.ndarray:
     """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
-    k = len(CHROMOSOMES)
-    flat = np.bincount(cells.cells * k + classes, minlength=len(cells.complete) * k)
-    order = [cells.scored.classes.index(name) for name in CHROMOSOMES]
-    counts: np.ndarray = flat.reshape(-1, k)[:, order]
-    return counts
-
-
-def _sum_by(cluster: np.ndarray, values: np.ndarray, clusters: int) -> np.ndarray:
-    """Sum values of cells, shape (V, G), over the cells of each cluster: float64, shape (clusters, V)."""
-    sums = np.zeros((clusters, len(values)))
-    np.add.at(sums, cluster, values.T)
-    return sums
+    counts = np.zeros((len(cells.complete), len(CHROMOSOMES)), np.int64)
+    np.add.at(counts, (cells.cells, classes), 1)
+    return counts[:, pd.Index(cells.scored.classes).get_indexer(list(CHROMOSOMES))]
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:

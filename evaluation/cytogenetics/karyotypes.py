@@ -14,7 +14,7 @@ import pandas as pd
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
 from common.karyotype import PREPARATION_LOSS, name_karyotype
-from common.predictions import Predictions
+from common.predictions import PROBABILITY_PREFIX, Predictions
 from evaluation.core.labelled import score
 from evaluation.cytogenetics.cell_metrics import assigned_table, assignment_refusal
 from evaluation.intervals.exact import share
@@ -66,18 +66,17 @@ def count_cells(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.Dat
     Raises:
         UserError: The runs are not of whole cells of chromosomes.
     """
-    table = assigned_table(list(runs), config.model_copy(update={"enabled": True}))
+    table = assigned_table(runs, config.model_copy(update={"enabled": True}))
     if table is None:
-        raise UserError(f"these runs cannot be counted: {assignment_refusal(list(runs))}")
+        raise UserError(f"these runs cannot be counted: {assignment_refusal(runs)}")
     rows = []
     for (subject, cell), chromosomes in table.groupby(["subject", "cell"], dropna=False, sort=False):
         if chromosomes["label"].isna().any():
             continue
         row = {"subject": subject, "cell": cell}
-        for column, prefix in (("label", ""), ("argmax", "argmax_"), ("assigned", "assigned_")):
+        for column, prefix in {"label": "", "argmax": "argmax_", "assigned": "assigned_"}.items():
             karyotype = name_karyotype(Counter(chromosomes[column]))
-            row[f"{prefix}kind"] = karyotype.kind
-            row[f"{prefix}iscn"] = karyotype.iscn
+            row |= {f"{prefix}kind": karyotype.kind, f"{prefix}iscn": karyotype.iscn}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -116,23 +115,21 @@ def tabulate_network(
         UserError: The kinds of the karyograms are unknown, or the runs cannot be pooled.
     """
     pooled = _pool_karyograms(runs)
-    present = set(pooled["kind"].dropna())
-    kinds = [kind for kind in REAL if kind in present] + sorted(present - set(REAL))
-    scores = []
-    thresholds: list[float | None] = []
+    thresholds = []
     for run in runs:
-        test = run.part("test")
-        scores.append(test.probabilities[:, run.positive_index])
         threshold = choose_threshold(score(run.part("validation")), settings).value
-        thresholds += [threshold] * len(test.frame)
+        thresholds += [threshold] * len(run.part("test").frame)
+    scores = pooled[f"{PROBABILITY_PREFIX}{runs[0].positive_class}"]
     name = runs[0].about["name"]
-    pooled = pooled.assign(score=np.concatenate(scores))
-    found = {f"{name}, at 0.5": pooled["score"] >= 0.5}
+    found = {f"{name}, at 0.5": scores >= 0.5}
     if None not in thresholds:
-        found[f"{name}, at the threshold"] = pooled["score"] >= np.array(thresholds)
-    included = np.ones(len(pooled), dtype=bool)
+        found[f"{name}, at the threshold"] = scores >= np.array(thresholds)
+    included = pooled["kind"].notna()
     if cells is not None:
-        included = ~pooled["kind"].isin(REAL).to_numpy() | _index_of(pooled).isin(_index_of(cells))
+        keys = ["subject", "cell"]
+        common = pd.MultiIndex.from_frame(pooled[keys]).isin(pd.MultiIndex.from_frame(cells[keys]))
+        included &= ~pooled["kind"].isin(REAL) | common
+    kinds = [*REAL, *sorted(set(pooled["kind"].dropna()) - set(REAL))]
     tables = [_tabulate(pooled.assign(found=rows)[included], method, kinds) for method, rows in found.items()]
     return pd.concat(tables, ignore_index=True)
 
@@ -159,23 +156,20 @@ def _pool_karyograms(runs: Sequence[Predictions]) -> pd.DataFrame:
     return frame
 
 
-def _index_of(cells: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(cells[["subject", "cell"]])
-
-
 def _tabulate(cells: pd.DataFrame, method: str, kinds: Iterable[str]) -> pd.DataFrame:
     """Count the cells of each kind that occurs, and those of them that are ``found``."""
     rows = []
+    by_kind = dict(list(cells.groupby("kind")))
     for kind in kinds:
-        of_kind = cells[cells["kind"] == kind]
-        if not len(of_kind):
+        if kind not in by_kind:
             continue
+        of_kind = by_kind[kind]
         found = of_kind[of_kind["found"]]
-        row = {"method": method, "kind": kind, "cells": len(of_kind), "cases": of_kind["subject"].nunique()}
-        row |= {"found": len(found), "cases_found": found["subject"].nunique()}
         interval = share(len(found), len(of_kind), CONFIDENCE)
-        row |= {"share": interval["value"], "low": interval["low"], "high": interval["high"]}
+        row = {"method": method, "kind": kind, "cells": len(of_kind), "cases": of_kind["subject"].nunique()}
+        row |= {"found": len(found), "share": interval.value, "low": interval.low, "high": interval.high}
+        row["cases_found"] = found["subject"].nunique()
         if "exactly" in of_kind:
-            row["exactly"] = int(of_kind["exactly"].sum())
+            row["exactly"] = of_kind["exactly"].sum()
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"exactly": "Int64"})

@@ -10,7 +10,6 @@ from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.cytogenetics.assignment import (
     CHROMOSOMES,
-    FACTORS,
     KARYOTYPES,
     LARGEST,
     SMALLEST,
@@ -23,7 +22,7 @@ from evaluation.cytogenetics.assignment import (
     refusal,
     unassignable,
 )
-from tests.evaluation.cytogenetics.cells import CLASSES, calibrated, karyotype, make_cells
+from tests.evaluation.cytogenetics.cells import CLASSES, DOUBTFUL, calibrated, doubt, karyotype, make_cells
 
 COSTS = AssignmentConfig(enabled=True)
 QUICK = settings(deadline=None, max_examples=30)
@@ -228,38 +227,39 @@ def test_cell_of_impossible_size_keeps_its_most_probable_classes():
 
 
 def test_costs_are_chosen_on_the_given_cells():
-    """Two cells, 46,XX,+21,-22 to a network that doubts it, of which a cost of 12 makes normal cells."""
-    labels = karyotype("XX", ["21"], ["22"])
-    cells = make_cells([labels, labels])
-    logs = sure(labels)
-    logs[labels == CHROMOSOMES.index("21"), CHROMOSOMES.index("22")] = np.log(0.01)
-    cells.frame[[f"prob_{name}" for name in CLASSES]] = np.tile(np.exp(logs), (2, 1))
+    """A cost of 12 makes normal cells of two that are 46,XX,+21,-22."""
+    cells = doubt(make_cells([DOUBTFUL, DOUBTFUL]))
     assert not np.array_equal(assign_cells(cells, COSTS), cells.labels)
     chosen = choose_costs(cells, COSTS)
     assert chosen.extra_cost / COSTS.extra_cost == chosen.missing_cost / COSTS.missing_cost == 0.25
-    assert chosen.extra_cost / COSTS.extra_cost in FACTORS
     assert np.array_equal(assign_cells(cells, chosen), cells.labels)
     assert choose_costs(make_cells(4, skill=9.0), COSTS) == COSTS
     cells.frame["label"] = None
     assert choose_costs(cells, COSTS) == COSTS
 
 
-@pytest.mark.parametrize("protocol", ["image", "paper"])
-def test_torn_cells_are_refused(protocol):
-    torn = make_cells(2, about={"protocol": protocol})
-    with pytest.raises(UserError, match=f"protocol={protocol}"):
-        assign_cells(torn, COSTS)
-    torn = make_cells(2)
-    torn.frame.loc[0, "part"] = "validation"
-    assert "cell_0000" in refusal(torn)
-    assert refusal(make_cells(2)) is None
-
-
-def test_chromosome_without_cell_is_named():
-    cells = make_cells(2)
+def _without_cell(cells):
     cells.frame.loc[3, "cell"] = None
-    first = cells.frame["image_id"][3]
-    with pytest.raises(UserError, match=f"{first} first"):
+
+
+def _in_two_parts(cells):
+    cells.frame.loc[0, "part"] = "validation"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda cells: cells.about.update(protocol="image"), "protocol=image"),
+        (lambda cells: cells.about.update(protocol="paper"), "protocol=paper"),
+        (_in_two_parts, "cell_0000 is torn"),
+        (_without_cell, "1 images, chromosome_0000_000003 first"),
+    ],
+)
+def test_cells_that_are_torn_or_unknown_are_refused(change, message):
+    cells = make_cells(2)
+    assert refusal(cells) is None
+    change(cells)
+    with pytest.raises(UserError, match=message):
         assign_cells(cells, COSTS)
 
 
