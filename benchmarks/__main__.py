@@ -1,18 +1,16 @@
 """Benchmarks: each compares alternatives within one run, so that the machine does not matter."""
 
-import sys
+import tempfile
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pandas as pd
 import typer
 
-# The packages stand beside scripts/ in the checkout and are not installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.shared import show, write
 from common.cli import report_user_errors
-
-if TYPE_CHECKING:
-    import pandas as pd
+from common.errors import UserError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -48,6 +46,18 @@ def benchmarks() -> None:
     """Compare alternatives within one run, so that the machine does not matter."""
 
 
+def _set_up_torch(threads: int | None) -> dict[str, int | str]:
+    """Set the number of threads; return what a table says of torch."""
+    import torch
+
+    from lightning_modules.trainer import set_up_torch
+
+    set_up_torch()
+    if threads:
+        torch.set_num_threads(threads)
+    return {"threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
 @app.command()
 @report_user_errors()
 def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> None:
@@ -57,30 +67,16 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
 
     [bold]python -m benchmarks overhead[/bold]
     """
-    import pandas as pd
-    import torch
-    from rich.console import Console
-    from rich.table import Table
-
+    facts = _set_up_torch(threads)
     from benchmarks.overhead import CASES, measure
-    from lightning_modules.trainer import set_up_torch
 
-    set_up_torch()
-    if threads:
-        torch.set_num_threads(threads)
-    console = Console()
     rows = []
     for case in CASES:
+        print(f"{case.name} ...")
         rows.append(measure(case, max(20, steps // 4) if case.heavy else steps))
-        row = rows[-1]
-        console.print(f"{row['case']}: {row['bare_ms']:.1f} ms bare, {row['ours_ms']:.1f} ms ours", highlight=False)
-    table = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__)
-    shown = Table("case", "bare step, ms", "(fetch)", "our step, ms", "(fetch)", "bare / ours", title="overhead")
-    for row in rows:
-        times = [f"{row[f'{name}_ms']:.2f}" for name in ("bare", "bare_fetch", "ours", "ours_fetch")]
-        shown.add_row(row["case"], *times, f"{row['ratio']:.3f}")
-    console.print(shown)
-    _write(csv, table)
+    table = pd.DataFrame(rows)
+    show(table, "overhead", ("case", "bare_ms", "bare_fetch_ms", "ours_ms", "ours_fetch_ms", "ratio"))
+    write(table.assign(**facts), csv)
 
 
 @app.command(name="mc_dropout")
@@ -102,36 +98,22 @@ def mc_dropout(
 
     [bold]python -m benchmarks mc_dropout[/bold]
     """
-    import pandas as pd
-    import torch
-    from rich.console import Console
-    from rich.table import Table
-
-    from benchmarks.mc_dropout import CASES, Settings, measure
-    from common.errors import UserError
-    from lightning_modules.trainer import set_up_torch
-
-    set_up_torch()
     if naive_rounds > rounds:
         raise UserError(f"--naive-rounds {naive_rounds}: at most --rounds, which is {rounds}")
-    if threads:
-        torch.set_num_threads(threads)
-    console = Console()
-    rows = []
+    facts = _set_up_torch(threads)
+    from benchmarks.mc_dropout import CASES, Settings, measure
+
     settings = Settings(passes, batch, (first_rate, second_rate), rounds, naive_rounds, naive_passes or passes)
+    rows = []
     for case in CASES:
-        console.print(f"{case.name} ...", highlight=False)
+        print(f"{case.name} ...")
         rows.append(measure(case, settings))
-    table = pd.DataFrame(rows).assign(threads=torch.get_num_threads(), torch=torch.__version__)
-    heads = ("one pass, ms", f"{passes} passes, ms", "ratio to one", "faster than naive", "than repeated batch")
-    shown = Table("case", *heads, "than repeated features", title="mc_dropout")
-    for row in rows:
-        factors = [f"{row[f'over_{name}']:.1f}" for name in ("naive", "repeat", "features")]
-        shown.add_row(row["case"], f"{row['plain_ms']:.0f}", f"{row['ours_ms']:.0f}", f"{row['ratio']:.2f}", *factors)
-    console.print(shown)
+    table = pd.DataFrame(rows)
+    columns = ("case", "plain_ms", "ours_ms", "ratio", "over_naive", "over_repeat", "over_features")
+    show(table, f"mc_dropout, {passes} passes", columns)
     if settings.slow_passes != passes:
-        console.print(f"naive and repeated batch: measured with {settings.slow_passes} passes, scaled up to {passes}")
-    _write(csv, table)
+        print(f"naive and repeated batch: measured with {settings.slow_passes} passes, scaled up to {passes}")
+    write(table.assign(**facts), csv)
 
 
 @app.command()
@@ -151,38 +133,22 @@ def ensemble(
 
     [bold]python -m benchmarks ensemble --csv results/ensemble_benchmark.csv[/bold]
     """
-    import pandas as pd
-    from rich.console import Console
-
-    from benchmarks.ensemble import (
-        CASES,
-        Case,
-        RunCase,
-        Settings,
-        fitness_table,
-        measure_fitness,
-        measure_time,
-        read_case,
-        time_table,
-    )
-    from common.config.ensemble import GeneticConfig
-    from common.errors import UserError
-
     if deap_rounds > rounds:
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
-    console = Console()
+    from benchmarks.ensemble import CASES, Settings, measure_fitness, measure_time, read_case
+    from common.config.ensemble import GeneticConfig
+
     settings = Settings(GeneticConfig(restarts=restarts), rounds, deap_rounds, seeds, evaluations)
-    rows = []
-    cases: list[Case | RunCase] = [*CASES]
-    if runs:
-        cases.append(read_case(runs))
-    for case in cases:
-        console.print(f"{case.name} ...", highlight=False)
+    tables = []
+    for case in [*CASES, *([read_case(runs)] if runs else [])]:
+        print(f"{case.name} ...")
         times = measure_time(case, settings)
         fitness = measure_fitness(case, settings)
-        console.print(time_table(times), fitness_table(fitness))
-        rows += times + fitness
-    _write(csv, pd.DataFrame(rows), 6)
+        # The same genetic algorithm; F1 of one initial population.
+        show(times, case.name, ("way", "cpu_seconds", "cpu_ratio", "seconds", "ratio", "f1_mean", "p"))
+        show(fitness, f"{case.name}, after equal evaluations", ("way", "evaluations", "f1_mean", "gap", "reached"))
+        tables += [times, fitness]
+    write(pd.concat(tables, ignore_index=True), csv, 6)
 
 
 @app.command()
@@ -194,14 +160,13 @@ def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) 
 
     [bold]python -m benchmarks coverage --csv results/coverage.csv[/bold]
     """
-    from rich.console import Console
-
-    from benchmarks.interval_coverage import coverage_table, measure_all
+    from benchmarks.interval_coverage import METHODS, measure_all
 
     table = measure_all(cases, resamples)
-    for world in table["world"].unique():
-        Console().print(coverage_table(table, world))
-    _write(csv, table)
+    for world, rows in table.groupby("world", sort=False):
+        shares = rows.set_index(["subjects", "metric", "method"])["share"].unstack(sort=False).reset_index()
+        show(shares, f"{world}: share of the intervals that cover the truth", ("subjects", "metric", *METHODS))
+    write(table, csv)
 
 
 @app.command()
@@ -213,18 +178,12 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
 
     [bold]python -m benchmarks report --csv results/report.csv[/bold]
     """
-    import tempfile
-
-    import pandas as pd
-    from rich.console import Console
-
     from benchmarks.report import measure
-    from evaluation.terminal import frame_table
 
     with tempfile.TemporaryDirectory() as folder:
         row = measure(Path(folder), images, rounds)
-    Console().print(frame_table(pd.DataFrame(row.items(), columns=["report", "figure"]), "report"))
-    _write(csv, pd.DataFrame([row]).assign(rounds=rounds), 2)
+    show(pd.DataFrame(row.items(), columns=["report", "figure"]), "report", ("report", "figure"))
+    write(pd.DataFrame([row]).assign(rounds=rounds), csv, 2)
 
 
 @app.command()
@@ -237,27 +196,14 @@ def startup(overrides: Overrides = None, rounds: Starts = 5, csv: Csv = None) ->
 
     [bold]python -m benchmarks startup --csv results/startup.csv[/bold]
     """
-    import tempfile
-    from importlib.metadata import version
-
     from benchmarks.startup import USUAL, beyond_libraries, measure
 
     with tempfile.TemporaryDirectory() as folder:
-        table = measure(Path(folder), overrides or USUAL, rounds, print)
-    wide = table.pivot_table("wall_s", "phase", ["case", "bytecode"], sort=False)
-    print(wide.round(2).to_string(na_rep=""))
+        table = measure(Path(folder), overrides or USUAL, rounds)
+    show(table, "startup", ("case", "bytecode", "phase", "wall_s"))
     beyond = [beyond_libraries(table, clock) for clock in ("wall_s", "cpu_s")]
     print(f"beyond the five libraries: {beyond[0]:.1f} s, {beyond[1]:.1f} s of CPU time")
-    _write(csv, table.assign(overrides=" ".join(overrides or USUAL), torch=version("torch")), 3)
-
-
-def _write(csv: Path | None, table: "pd.DataFrame", digits: int = 4) -> None:
-    """Write a table with the revision of the code, where a file is named."""
-    from common.files import write_csv
-    from common.revision import revision
-
-    if csv:
-        write_csv(csv, table.assign(revision=revision()).round(digits))
+    write(table.assign(overrides=" ".join(overrides or USUAL), torch=version("torch")), csv, 3)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def deap_genetic(members: int, evaluate: Evaluate, config: GeneticConfig, seed: 
     random.seed(seed)
     toolbox = build_toolbox(members, evaluate, config)
     bests = [_evolve(toolbox, config) for _ in range(config.restarts)]
-    best = max(bests, key=lambda individual: individual.fitness.values[0])
+    best = tools.selBest(bests, 1)[0]
     return list(best), best.fitness.values[0]
 
 
@@ -45,8 +45,8 @@ def build_toolbox(members: int, evaluate: Evaluate, config: GeneticConfig) -> ba
 
 def numpy_evaluation(problem: Problem) -> Evaluate:
     """Return a fitness of one individual in a few lines of numpy."""
-    images = np.bincount(problem.labels, minlength=len(problem.classes))
     k = len(problem.classes)
+    images = np.bincount(problem.labels, minlength=k)
     predict = _predictor(problem)
 
     def evaluate(weights: Sequence[float]) -> tuple[float]:
@@ -72,28 +72,24 @@ def _predictor(problem: Problem) -> Callable[[Sequence[float]], np.ndarray]:
     return lambda weights: call(np.tensordot(weights, problem.probabilities, axes=1), problem.positive_index)
 
 
-def _evolve(toolbox: base.Toolbox, config: GeneticConfig) -> list[float]:
+def _evolve(toolbox: base.Toolbox, config: GeneticConfig) -> Any:
+    """Return the best individual of one initial population, a list with a fitness."""
     population = toolbox.population(n=config.population)
-    _evaluate(toolbox, population)
+    for individual in population:
+        individual.fitness.values = toolbox.evaluate(individual)
     for _ in range(config.generations):
         elites = tools.selBest(population, config.elites)
-        count = config.population - config.elites
-        first = toolbox.select(population, count)
-        second = toolbox.select(population, count)
+        first = toolbox.select(population, config.population - config.elites)
+        second = toolbox.select(population, config.population - config.elites)
         children = [toolbox.clone(individual) for individual in first]
         for child, other in zip(children, second, strict=True):
             if random.random() < config.crossover:
                 toolbox.mate(child, other)
             if random.random() < config.mutation:
                 toolbox.mutate(child)
-        _evaluate(toolbox, children)
+            child.fitness.values = toolbox.evaluate(child)
         population = elites + children
     return tools.selBest(population, 1)[0]
-
-
-def _evaluate(toolbox: base.Toolbox, individuals: list[Any]) -> None:
-    for individual, fitness in zip(individuals, map(toolbox.evaluate, individuals), strict=True):
-        individual.fitness.values = fitness
 
 
 def _average(child: list[float], other: list[float]) -> list[float]:

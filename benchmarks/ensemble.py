@@ -1,19 +1,18 @@
 """Searches for the weights of an ensemble, by time and by fitness: ``python -m benchmarks ensemble``."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
+import pandas as pd
 from scipy.special import softmax
 from scipy.stats import mannwhitneyu
 from threadpoolctl import threadpool_limits
 
 from benchmarks.deap_genetic import deap_genetic, numpy_evaluation, sklearn_evaluation
+from benchmarks.shared import time_in_turn
 from common.config.ensemble import CmaConfig, DifferentialConfig, GeneticConfig
 from common.predictions import read_predictions
 from evaluation.ensembles.averaging import align
@@ -31,47 +30,52 @@ SLOW = "DEAP, scikit-learn's F1"
 
 @dataclass(frozen=True)
 class Case:
-    """Drawn models of the same validation images.
+    """Validation images and the probabilities of several models, drawn by a seed, or always the same."""
 
-    Attributes:
+    name: str
+    draw: Callable[[int], Problem]
+
+
+def drawn_case(images: int, classes: int, skills: Sequence[float]) -> Case:
+    """Return drawn models of the same validation images.
+
+    Args:
+        images: How many.
+        classes: How many.
         skills: Of each model: how far its logit of the true class is above the others, whose noise has a standard
             deviation of 1.4; half of its variance is shared by all models, since the same images are hard for all.
     """
 
-    name: str
-    images: int
-    classes: int
-    skills: tuple[float, ...]
-
-    def draw(self, seed: int) -> Problem:
-        """Draw the labels and the models' probabilities."""
+    def draw(seed: int) -> Problem:
         rng = np.random.default_rng(seed)
-        labels = rng.integers(self.classes, size=self.images)
-        shape = (len(self.skills), self.images, self.classes)
+        labels = rng.integers(classes, size=images)
+        shape = (len(skills), images, classes)
         noise = rng.normal(size=shape) + rng.normal(size=shape[1:])
-        logits = noise + np.reshape(self.skills, (-1, 1, 1)) * np.eye(self.classes)[labels]
-        positive = 1 if self.classes == 2 else None
-        return Problem(softmax(logits, axis=2), labels, positive, tuple(map(str, range(self.classes))))
+        logits = noise + np.reshape(skills, (-1, 1, 1)) * np.eye(classes)[labels]
+        return Problem(softmax(logits, axis=2), labels, 1 if classes == 2 else None, tuple(map(str, range(classes))))
+
+    return Case(f"{classes} classes, {len(skills)} models, {images:,} images", draw)
 
 
 # The weighted F1 of the models is about 0.90 to 0.94, as in paper 004, which joins four.
 CASES = (
-    Case("2 classes, 4 models, 2,000 images", 2000, 2, (2.6, 2.8, 3.0, 3.2)),
-    Case("2 classes, 11 models, 500 images", 500, 2, tuple(np.linspace(2.0, 3.2, 11))),
-    Case("24 classes, 4 models, 2,000 images", 2000, 24, (4.4, 4.6, 4.8, 5.0)),
+    drawn_case(2000, 2, (2.6, 2.8, 3.0, 3.2)),
+    drawn_case(500, 2, tuple(np.linspace(2.0, 3.2, 11))),
+    drawn_case(2000, 24, (4.4, 4.6, 4.8, 5.0)),
 )
 
 
-@dataclass(frozen=True)
-class RunCase:
-    """The validation images of finished runs, the same for every seed."""
+def read_case(runs: list[Path]) -> Case:
+    """Return the labelled validation images that all runs have as a case.
 
-    name: str
-    problem: Problem
-
-    def draw(self, seed: int) -> Problem:
-        """Return the images; ``seed`` is not used."""
-        return self.problem
+    Raises:
+        UserError: They are not predictions of the same images, or have no labelled validation image.
+    """
+    names = tuple(map(str, runs))
+    aligned = align([read_predictions(run) for run in runs], names, common=True)
+    problem = EnsembleMembers(None, names, names, tuple(aligned)).problem
+    size = f"{len(problem.classes)} classes, {problem.members} models, {len(problem.labels):,} images"
+    return Case(f"named: {size}", lambda _: problem)
 
 
 @dataclass(frozen=True)
@@ -109,20 +113,7 @@ class RecordingProblem(Problem):
         return float(np.concatenate(self.history)[:evaluations].max())
 
 
-def read_case(runs: list[Path]) -> RunCase:
-    """Return the labelled validation images that all runs have as a case.
-
-    Raises:
-        UserError: They are not predictions of the same images, or have no labelled validation image.
-    """
-    names = tuple(map(str, runs))
-    aligned = align([read_predictions(run) for run in runs], names, common=True)
-    problem = EnsembleMembers(None, names, names, tuple(aligned)).problem
-    size = f"{len(problem.classes)} classes, {problem.members} models, {len(problem.labels):,} images"
-    return RunCase(f"named: {size}", problem)
-
-
-def measure_time(case: Case | RunCase, settings: Settings) -> list[dict[str, Any]]:
+def measure_time(case: Case, settings: Settings) -> pd.DataFrame:
     """Time the genetic algorithm, ours and DEAP's, in turn, on one thread.
 
     DEAP's fitness is scikit-learn's F1, or a few lines of numpy. Its restarts run one after another: with
@@ -138,57 +129,47 @@ def measure_time(case: Case | RunCase, settings: Settings) -> list[dict[str, Any
     once = config.model_copy(update={"restarts": 1})
     fast_f1 = numpy_evaluation(problem)
     slow_f1 = sklearn_evaluation(problem)
-    implementations: dict[str, Callable[[int], Any]] = {
+    implementations: dict[str, Callable[[int], object]] = {
         # A new problem has nothing cached.
         OURS: lambda seed: fit_genetic(replace(problem), config, seed),
         DEAP: lambda seed: deap_genetic(problem.members, fast_f1, config, seed),
         SLOW: lambda seed: deap_genetic(problem.members, slow_f1, once, seed),
     }
     with threadpool_limits(1):
-        times = _time_in_turn(implementations, settings)
+        medians = time_in_turn(implementations, (DEAP, SLOW), settings.rounds, settings.slow_rounds)
         comparison = compare_genetic(problem, settings)
-    medians = {name: np.median(seconds, axis=0) for name, seconds in times.items()}
     medians[SLOW] *= config.restarts
     each = config.population + config.generations * (config.population - config.elites)
-    rows = []
-    for name, median in medians.items():
-        ratios = median / medians[OURS]
-        row = {
-            "measured": "time",
-            "case": case.name,
-            "way": name,
-            "evaluations": config.restarts * each,
-            "rounds": len(times[name]),
-            "cpu_seconds": float(median[0]),
-            "seconds": float(median[1]),
-            "cpu_ratio": float(ratios[0]),
-            "ratio": float(ratios[1]),
-        }
-        rows.append(row | comparison.get(name, {}))
-    return rows
+    table = pd.DataFrame({"measured": "time", "case": case.name, "way": list(medians)})
+    table["evaluations"] = config.restarts * each
+    table["rounds"] = [settings.rounds, settings.slow_rounds, settings.slow_rounds]
+    seconds = np.stack(list(medians.values()))
+    table[["cpu_seconds", "seconds"]] = seconds
+    table[["cpu_ratio", "ratio"]] = seconds / medians[OURS]
+    return table.join(comparison, on="way")
 
 
-def compare_genetic(problem: Problem, settings: Settings) -> dict[str, dict[str, Any]]:
+def compare_genetic(problem: Problem, settings: Settings) -> pd.DataFrame:
     """Compare the fitness of ours and DEAP's over seeds.
 
     Each run has one initial population: the best of several would leave little to compare.
 
     Returns:
-        For each: ``f1_mean``, ``f1_min``, ``f1_max``, ``seeds``, and ``p`` of the Mann-Whitney test of both.
+        A row for each: ``f1_mean``, ``f1_min``, ``f1_max``, ``seeds``, and ``p`` of the Mann-Whitney test of both.
     """
     config = settings.genetic.model_copy(update={"restarts": 1})
     evaluate = numpy_evaluation(problem)
-    seeds = range(settings.seeds)
-    scores = {
-        OURS: [fit_genetic(problem, config, seed).score for seed in seeds],
-        DEAP: [deap_genetic(problem.members, evaluate, config, seed)[1] for seed in seeds],
-    }
+    scores = pd.DataFrame(index=range(settings.seeds), columns=[OURS, DEAP], dtype=float)
+    for seed in scores.index:
+        scores.loc[seed, OURS] = fit_genetic(problem, config, seed).score
+        scores.loc[seed, DEAP] = deap_genetic(problem.members, evaluate, config, seed)[1]
     # Equal predictions have the same F1 but for its last digits, which must not break ties.
-    p_value = float(mannwhitneyu(np.round(scores[OURS], 12), np.round(scores[DEAP], 12)).pvalue)
-    return {name: {**_spread(values), "seeds": settings.seeds, "p": p_value} for name, values in scores.items()}
+    test = mannwhitneyu(scores[OURS].round(12), scores[DEAP].round(12))
+    spread = scores.agg(["mean", "min", "max"]).T.add_prefix("f1_")
+    return spread.assign(seeds=settings.seeds, p=float(test.pvalue))
 
 
-def measure_fitness(case: Case | RunCase, settings: Settings) -> list[dict[str, Any]]:
+def measure_fitness(case: Case, settings: Settings) -> pd.DataFrame:
     """Compare searches after equal numbers of evaluations, over seeds; each seed draws its own images and search.
 
     Returns:
@@ -196,50 +177,23 @@ def measure_fitness(case: Case | RunCase, settings: Settings) -> list[dict[str, 
         all searches on the same images in the end) and ``reached`` (the share of seeds where it is 0).
     """
     checkpoints = [max(1, round(share * settings.evaluations)) for share in CHECKPOINTS]
-    f1 = {name: np.zeros((settings.seeds, len(checkpoints))) for name in SEARCHES}
+    rows: list[dict[str, Any]] = []
     for seed in range(settings.seeds):
         problem = case.draw(seed)
         for name, search in SEARCHES.items():
             recording = RecordingProblem(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
             search(recording, settings.evaluations, seed)
-            f1[name][seed] = [recording.best_after(evaluations) for evaluations in checkpoints]
-    best = np.max([values[:, -1] for values in f1.values()], axis=0)
-    rows = []
-    for place, evaluations in enumerate(checkpoints):
-        for name, values in f1.items():
-            gap = best - values[:, place]
-            row = {"measured": "fitness", "case": case.name, "way": name, "evaluations": evaluations}
-            row |= _spread(values[:, place])
-            row |= {"gap": float(gap.mean()), "reached": float((gap < 1e-12).mean()), "seeds": settings.seeds}
-            rows.append(row)
-    return rows
-
-
-def time_table(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows of ``measure_time`` of one case as a table for the terminal."""
-    heads = ("implementation", "CPU, ms", "x ours", "clock, ms", "x ours", "F1, mean", "p")
-    table = Table(*heads, title=rows[0]["case"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.caption = f"the same genetic algorithm, {rows[0]['evaluations']:,} evaluations; F1 of one initial population"
-    for row in rows:
-        times = [f"{1000 * row['cpu_seconds']:,.0f}", f"{row['cpu_ratio']:,.0f}"]
-        times += [f"{1000 * row['seconds']:,.0f}", f"{row['ratio']:,.0f}"]
-        f1 = [f"{row['f1_mean']:.4f}", f"{row['p']:.2f}"] if "p" in row else ["", ""]
-        table.add_row(row["way"], *times, *f1)
-    return table
-
-
-def fitness_table(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows of ``measure_fitness`` of one case as a table for the terminal."""
-    after = sorted({row["evaluations"] for row in rows})
-    heads = ["mean F1 after", *(f"{evaluations:,}" for evaluations in after), "gap to best", "reached it"]
-    table = Table(*heads, title=rows[0]["case"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.caption = "after equal evaluations; gap and share of the seeds without one, at the end"
-    for search in dict.fromkeys(row["way"] for row in rows):
-        by_evaluations = {row["evaluations"]: row for row in rows if row["way"] == search}
-        last = by_evaluations[after[-1]]
-        f1 = [f"{by_evaluations[evaluations]['f1_mean']:.4f}" for evaluations in after]
-        table.add_row(search, *f1, f"{last['gap']:.4f}", f"{last['reached']:.0%}")
-    return table
+            for evaluations in checkpoints:
+                f1 = recording.best_after(evaluations)
+                rows.append({"evaluations": evaluations, "way": name, "seed": seed, "f1": f1})
+    table = pd.DataFrame(rows)
+    table["gap"] = table.groupby("seed")["f1"].transform("max") - table["f1"]
+    table["reached"] = table["gap"] < 1e-12
+    groups = table.groupby(["evaluations", "way"], sort=False)
+    columns = {f"f1_{kind}": ("f1", kind) for kind in ("mean", "min", "max")}
+    spread = groups.agg(**columns, gap=("gap", "mean"), reached=("reached", "mean"), seeds=("seed", "size"))
+    spread = spread.reset_index().sort_values("evaluations", kind="stable")
+    return spread.assign(measured="fitness", case=case.name)
 
 
 def _genetic(problem: Problem, evaluations: int, seed: int) -> None:
@@ -282,28 +236,3 @@ def _one_population(evaluations: int) -> GeneticConfig:
     config = GeneticConfig(restarts=1)
     each = config.population - config.elites
     return config.model_copy(update={"generations": max(0, -(-(evaluations - config.population) // each))})
-
-
-def _spread(values: Any) -> dict[str, float]:
-    return {"f1_mean": float(np.mean(values)), "f1_min": float(np.min(values)), "f1_max": float(np.max(values))}
-
-
-def _time_in_turn(
-    implementations: dict[str, Callable[[int], Any]], settings: Settings
-) -> dict[str, list[tuple[float, float]]]:
-    """Time the first in every round and the others in some, spread evenly, after one of the first to warm up.
-
-    Returns:
-        CPU seconds and seconds by the clock.
-    """
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in implementations}
-    first, *others = implementations
-    implementations[first](0)
-    slow = {number * settings.rounds // settings.slow_rounds for number in range(settings.slow_rounds)}
-    for number in range(settings.rounds):
-        for name in [first, *others] if number in slow else [first]:
-            cpu = time.process_time()
-            clock = time.perf_counter()
-            implementations[name](number)
-            times[name].append((time.process_time() - cpu, time.perf_counter() - clock))
-    return times

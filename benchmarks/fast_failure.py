@@ -7,8 +7,8 @@ importing torch alone takes longer.
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from common.cli import console
 from common.paths import ROOT
@@ -40,16 +40,8 @@ finally:
 """
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How a command line answered.
-
-    Attributes:
-        seconds: Wall time of the process.
-        exit_code: Of the process.
-        imported: Large libraries that it imported.
-        text: The end of what it printed.
-    """
+class Answer(NamedTuple):
+    """How a command line answered: seconds by the clock, the large libraries imported, and the end of its output."""
 
     seconds: float
     exit_code: int
@@ -59,16 +51,16 @@ class Answer:
 
 def command_lines() -> dict[str, Path]:
     """Return the command lines by name: train.py and scripts/*.py."""
-    scripts = [path for path in (ROOT / "scripts").glob("*.py") if not path.name.startswith("_")]
-    return {path.stem: path for path in [ROOT / "train.py", *sorted(scripts)]}
+    scripts = sorted((ROOT / "scripts").glob("[!_]*.py"))
+    return {path.stem: path for path in [ROOT / "train.py", *scripts]}
 
 
 def cases(name: str) -> dict[str, tuple[str, ...]]:
     """Return the arguments of each case of a command line."""
-    found = {"help": ("--help",), "missing": WRONG_ARGUMENTS.get(name, (MISSING,))}
+    arguments = {"help": ("--help",), "missing": WRONG_ARGUMENTS.get(name, (MISSING,))}
     if name not in NO_ARGUMENTS_ARE_FINE:
-        found["none"] = ()
-    return found
+        arguments["none"] = ()
+    return arguments
 
 
 def answer(script: Path, arguments: tuple[str, ...]) -> Answer:
@@ -84,9 +76,8 @@ def answer(script: Path, arguments: tuple[str, ...]) -> Answer:
 
 def main() -> None:
     """Print a line per command line and case."""
-    chosen = sys.argv[1:]
     for name, script in command_lines().items():
-        if chosen and name not in chosen:
+        if name not in (sys.argv[1:] or [name]):
             continue
         for case, arguments in cases(name).items():
             result = answer(script, arguments)

@@ -1,14 +1,15 @@
-"""Operations and operators of a network, counted on torch's meta device: nothing is computed."""
+"""Operations and operators of a network, counted on torch's meta device, and a check of them by real steps."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from common.config.compose import compose_config
 from common.config.schema import Config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -70,6 +71,13 @@ def stage_costs(config: Config) -> list[StageCost]:
     usual.
     """
     model = build_classifier(config, CLASSES, None)[0].to("meta")
+    image = _noise(config, COUNTED_BATCH, "meta")
+    label = torch.zeros(COUNTED_BATCH, dtype=torch.long, device="meta")
+
+    def predict() -> None:
+        with torch.no_grad():
+            model(image)
+
     stopping = config.callbacks.early_stopping
     costs = []
     for name, stage in stages_of(config).items():
@@ -78,28 +86,20 @@ def stage_costs(config: Config) -> list[StageCost]:
         least = most
         if stopping.enabled:
             least = min(most, 1 + (stage.patience or stopping.patience))
-        forward = _count(partial(_forward, model, config))
-        training = _count(partial(_train, model, config))
-        costs.append(StageCost(name, least, most, forward, training))
+        training = _count(lambda: _train(model, image, label))
+        costs.append(StageCost(name, least, most, _count(predict), training))
     return costs
 
 
-def random_images(config: Config, batch: int, device: str) -> torch.Tensor:
+def _noise(config: Config, batch: int, device: str) -> torch.Tensor:
     """Return images of noise, float32 (batch, 3, H, W), of the size of an experiment."""
     size = config.prepare.size
     height, width = (size, size) if isinstance(size, int) else size
     return torch.rand(batch, 3, height, width, device=device)
 
 
-def _forward(model: Classifier, config: Config) -> None:
-    with torch.no_grad():
-        model(random_images(config, COUNTED_BATCH, "meta"))
-
-
-def _train(model: Classifier, config: Config) -> None:
-    logits = model(random_images(config, COUNTED_BATCH, "meta"))
-    labels = torch.zeros(COUNTED_BATCH, dtype=torch.long, device="meta")
-    torch.autograd.backward(model.loss(logits, labels, weighted=True))
+def _train(model: Classifier, image: torch.Tensor, label: torch.Tensor) -> None:
+    torch.autograd.backward(model.loss(model(image), label, weighted=True))
 
 
 def _count(run: Callable[[], None]) -> Cost:
@@ -119,3 +119,56 @@ def backward_flops(grad_out: Any, image: Any, weight: Any, *args: Any, **_: Any)
     transposed: bool = args[4]
     output_mask: Sequence[bool] = args[7]
     return sum(output_mask[:2]) * conv_flop_count(image, weight, grad_out, transposed)
+
+
+def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
+    """Compare the arithmetic with real training steps on one core: seconds of CPU time of a step of the last stage.
+
+    The core's own GFLOP/s are those of a large matrix product, so the prediction is what a network would take that
+    used the core as well as that does.
+    """
+    config = compose_config(
+        [f"+experiment={name}", "weights=random", "trainer.accelerator=cpu", f"loader.batch_size={batch}"]
+    )
+    stage = stage_costs(config)[-1]
+    model = build_classifier(config, CLASSES, None)[0]
+    model.configure_stage(stage_settings(config, list(stages_of(config).values())[-1], steps))
+    configured = model.configure_optimizers()
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    image = _noise(config, batch, "cpu")
+    label = torch.arange(batch) % 2
+
+    def step() -> None:
+        optimizer.zero_grad()
+        _train(model, image, label)
+        optimizer.step()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        left, right = torch.rand(2, 1024, 1024)
+        speed = 2 * 1024**3 / _fastest(lambda: left @ right, 5)  # operations of the matrix product per second
+        measured = _fastest(step, steps + 1)
+    finally:
+        torch.set_num_threads(threads)
+    predicted = batch * stage.training.flops / speed
+    return {
+        "experiment": name,
+        "stage": stage.name,
+        "batch": batch,
+        "gflops_step": batch * stage.training.flops / 1e9,
+        "matrix_gflops_s": speed / 1e9,
+        "predicted_s": predicted,
+        "measured_s": measured,
+        "measured_over_predicted": measured / predicted,
+    }
+
+
+def _fastest(run: Callable[[], object], rounds: int) -> float:
+    """CPU seconds of the fastest of some rounds."""
+    seconds = []
+    for _ in range(rounds):
+        start = time.process_time()
+        run()
+        seconds.append(time.process_time() - start)
+    return min(seconds)

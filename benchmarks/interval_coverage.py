@@ -5,15 +5,14 @@ shift of the logit that all images of a subject share) and unequal numbers of im
 all images of all subjects there could be; it follows from the normal distribution.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.progress import track
 from scipy import integrate, special, stats
 
 from common.config.schema import EvaluationConfig
@@ -30,6 +29,8 @@ MAIN = ("auc", "f1_weighted", "accuracy", "sensitivity", "specificity", "average
 COMPARED = ("auc", "f1_weighted", "accuracy")
 METHODS = ("logit_t", "expanded_bca", "bca", "percentile")
 OF_DIFFERENCE = " difference"
+DIFFERENCES = tuple(name + OF_DIFFERENCE for name in COMPARED)
+SUBJECTS = (14, 42, 100)  # a test fold of the C-NMC sample, all of its subjects, and about as many as in all of C-NMC
 # The second model of a pair: less skill, and so much of the noise in common with the first.
 WORSE_BY = 0.25
 IN_COMMON = 0.7
@@ -69,17 +70,17 @@ def truth(world: World) -> dict[str, float]:
         [[(1 - positive) * right, (1 - positive) * (1 - right)], [positive * (1 - right), positive * right]]
     )
     with np.errstate(invalid="ignore"):
-        found = {name: float(values[0]) for name, values in of_confusions(shares[None], CLASSES, 1).items()}
+        metrics = {name: float(values[0]) for name, values in of_confusions(shares[None], CLASSES, 1).items()}
 
     def precision_of_positives(score: float) -> float:
         above = positive * stats.norm.sf(score, world.skill, scale)
         false = (1 - positive) * stats.norm.sf(score, -world.skill, scale)
-        return above / (above + false) * stats.norm.pdf(score, world.skill, scale)
+        return float(above / (above + false) * stats.norm.pdf(score, world.skill, scale))
 
     reach = (world.skill - 8 * scale, world.skill + 8 * scale)
-    found["auc"] = float(stats.norm.cdf(np.sqrt(2) * world.skill / scale))
-    found["average_precision"] = integrate.quad(precision_of_positives, *reach)[0]
-    return {name: found[name] for name in MAIN}
+    metrics["auc"] = float(stats.norm.cdf(np.sqrt(2) * world.skill / scale))
+    metrics["average_precision"] = integrate.quad(precision_of_positives, *reach)[0]
+    return {name: metrics[name] for name in MAIN}
 
 
 def truth_of_pair(world: World) -> dict[str, float]:
@@ -107,14 +108,9 @@ def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[La
 
 
 def measure(
-    world: World,
-    subjects: int,
-    settings: EvaluationConfig,
-    cases: int,
-    methods: tuple[str, ...] = METHODS,
-    after_each: Callable[[], object] = lambda: None,
+    world: World, subjects: int, settings: EvaluationConfig, cases: int, methods: tuple[str, ...] = METHODS
 ) -> pd.DataFrame:
-    """Draw data sets and count how often each method's interval covers the truth.
+    """Draw data sets and count how often each method's interval covers the truth, with a progress bar on stderr.
 
     Args:
         world: Where they are drawn from.
@@ -122,7 +118,6 @@ def measure(
         settings: Number of resamples, confidence, and the seed of the cases.
         cases: How many data sets.
         methods: Of METHODS.
-        after_each: Called after every case.
 
     Returns:
         A row per metric (MAIN, and differences between two models) and method: ``world``, ``subjects``, ``images`` (of
@@ -133,32 +128,44 @@ def measure(
         ``undefined`` (resamples on which the metric was undefined, of all cases).
     """
     true = truth(world) | truth_of_pair(world)
-    found: dict[tuple[str, str], list[Interval]] = {(name, method): [] for name in true for method in methods}
+    rows: list[dict[str, Any]] = []
     images = 0
-    for case in range(cases):
+    description = f"{world.name}, {subjects} subjects"
+    for case in track(range(cases), description, console=Console(stderr=True)):
         first, second = draw_pair(world, subjects, np.random.default_rng([settings.seed, subjects, case]))
         images += len(first.labels)
-        for method, name, interval in _intervals(first, second, methods, settings.model_copy(update={"seed": case})):
-            found[name, method].append(interval)
-        after_each()
-    facts = {"world": world.name, "subjects": subjects, "images": images / cases}
-    return pd.DataFrame(
-        [
-            {**facts, "metric": name, "method": method, **_counted(of_cases, true[name], method)}
-            for (name, method), of_cases in found.items()
-        ]
-    )
+        for method, metric, interval in _intervals(first, second, methods, settings.model_copy(update={"seed": case})):
+            other = interval.method not in (method, None)
+            rows.append({**asdict(interval), "metric": metric, "method": method, "other": other})
+    found = pd.DataFrame(rows).astype({"low": float, "high": float})
+    groups = found.assign(truth=found["metric"].map(true)).groupby(["metric", "method"])
+    counted = []
+    for metric in true:
+        for method in methods:
+            facts = {"world": world.name, "subjects": subjects, "images": images / cases}
+            counts = _counted(groups.get_group((metric, method)))
+            counted.append({**facts, "metric": metric, "method": method, **counts})
+    return pd.DataFrame(counted)
 
 
 def _noise(world: World, subject: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(0, world.spread, subject.max() + 1)[subject] + rng.normal(size=len(subject))
+    noise: np.ndarray = rng.normal(0, world.spread, subject.max() + 1)[subject] + rng.normal(size=len(subject))
+    return noise
 
 
 def _intervals(
     first: LabelledPredictions, second: LabelledPredictions, methods: tuple[str, ...], settings: EvaluationConfig
 ) -> Iterator[tuple[str, str, Interval]]:
     """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
-    for names, statistic, bounds in _statistics(first, second):
+    ours = WeightedMetrics(first)
+    theirs = WeightedMetrics(second)
+    main = [ours.names.index(name) for name in MAIN]
+    compared = [ours.names.index(name) for name in COMPARED]
+    statistics: dict[tuple[str, ...], tuple[Statistic, Bounds]] = {
+        MAIN: (lambda counts: ours(counts)[main], SHARE),
+        DIFFERENCES: (lambda counts: (ours(counts) - theirs(counts))[compared], DIFFERENCE),
+    }
+    for names, (statistic, bounds) in statistics.items():
         resamples = Resamples(statistic, first, settings)
         for method in methods:
             chosen = settings.model_copy(update={"interval": method})
@@ -166,64 +173,31 @@ def _intervals(
                 yield method, name, interval
 
 
-def _statistics(
-    first: LabelledPredictions, second: LabelledPredictions
-) -> list[tuple[tuple[str, ...], Statistic, Bounds]]:
-    ours = WeightedMetrics(first)
-    theirs = WeightedMetrics(second)
-    main, compared = ([ours.names.index(name) for name in names] for names in (MAIN, COMPARED))
-    names = tuple(name + OF_DIFFERENCE for name in COMPARED)
-    return [
-        (MAIN, lambda counts: ours(counts)[main], SHARE),
-        (names, lambda counts: (ours(counts) - theirs(counts))[compared], DIFFERENCE),
-    ]
-
-
-def _counted(found: list[Interval], true: float, method: str) -> dict[str, float]:
-    ends = np.array([(one.low, one.high) for one in found if one.low is not None]).reshape(-1, 2)
-    below = int((true < ends[:, 0]).sum())
-    above = int((true > ends[:, 1]).sum())
-    covered = share(len(ends) - below - above, len(ends), 0.95)
+def _counted(cases: pd.DataFrame) -> dict[str, float | None]:
+    defined = cases.dropna(subset=["low"])
+    below = int((defined["truth"] < defined["low"]).sum())
+    above = int((defined["truth"] > defined["high"]).sum())
+    covered = share(len(defined) - below - above, len(defined), 0.95)
+    width = defined["high"] - defined["low"]
     return {
-        "truth": true,
-        "cases": len(found),
-        "without": len(found) - len(ends),
+        "truth": cases["truth"].iloc[0],
+        "cases": len(cases),
+        "without": len(cases) - len(defined),
         "covered": covered.hits,
         "share": covered.value,
         "share_low": covered.low,
         "share_high": covered.high,
-        "missed_low": below / max(len(ends), 1),
-        "missed_high": above / max(len(ends), 1),
-        "width": float(np.diff(ends).mean()) if len(ends) else None,
-        "median_width": float(np.median(np.diff(ends))) if len(ends) else None,
-        "other_method": sum(one.method not in (method, None) for one in found),
-        "undefined": sum(one.undefined for one in found),
+        "missed_low": below / max(len(defined), 1),
+        "missed_high": above / max(len(defined), 1),
+        "width": width.mean(),
+        "median_width": width.median(),
+        "other_method": int(cases["other"].sum()),
+        "undefined": int(cases["undefined"].sum()),
     }
 
 
-# A test fold of the C-NMC sample, all of its subjects, and about as many as in the whole of C-NMC.
-SUBJECTS = (14, 42, 100)
-
-
-def measure_all(cases: int, resamples: int, subjects: tuple[int, ...] | None = None) -> pd.DataFrame:
-    """Return the rows of ``coverage.measure`` for every world and number of subjects, with a progress bar on stderr."""
+def measure_all(cases: int, resamples: int) -> pd.DataFrame:
+    """Return the rows of :func:`measure` for every world and number of subjects."""
     settings = EvaluationConfig(resamples=resamples)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    found = []
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        for world in WORLDS:
-            for number in subjects or SUBJECTS:
-                task = bar.add_task(f"{world.name}, {number} subjects", total=cases)
-                found.append(measure(world, number, settings, cases, after_each=lambda task=task: bar.advance(task)))
-    return pd.concat(found, ignore_index=True).assign(resamples=resamples, confidence=settings.confidence)
-
-
-def coverage_table(found: pd.DataFrame, world: str) -> Table:
-    """Show how many of 100 cases of one world are covered: a row per metric and number, a column per method."""
-    heads = [Column(head, no_wrap=True) for head in ("n", "metric", *METHODS)]
-    shown = Table(*heads, title=f"{world}: of 100 intervals cover the truth", caption="n: subjects", box=SIMPLE)
-    for (subjects, metric), group in found[found["world"] == world].groupby(["subjects", "metric"], sort=False):
-        shares = group.set_index("method")["share"]
-        cells = [f"{100 * shares[method]:.1f}" for method in METHODS]
-        shown.add_row(str(subjects), metric, *cells, end_section=metric == found["metric"].iloc[-1])
-    return shown
+    tables = [measure(world, number, settings, cases) for world in WORLDS for number in SUBJECTS]
+    return pd.concat(tables, ignore_index=True).assign(resamples=resamples, confidence=settings.confidence)

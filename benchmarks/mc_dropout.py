@@ -1,13 +1,12 @@
-"""The measurement behind ``benchmark.py mc_dropout``: the passes of Monte Carlo dropout, four ways in turn."""
+"""The passes of Monte Carlo dropout beside other ways to compute them, in turn."""
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from benchmarks.shared import time_in_turn
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
@@ -54,6 +53,7 @@ class Settings:
     slow_passes: int = 100
 
 
+@torch.inference_mode()
 def measure(case: Case, settings: Settings) -> dict[str, Any]:
     """Time all ways in turn, and return the medians in milliseconds with their ratios.
 
@@ -68,31 +68,25 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
     model = build(case, settings.rates)
     image = torch.rand(settings.batch, 3, case.size, case.size, generator=torch.Generator().manual_seed(0))
     sampler = McDropout(model, settings.passes, seed=0)
-    quick: dict[str, Callable[[], Any]] = {
-        "plain": lambda: model(image),
-        "ours": lambda: sampler(image),
-        "features": lambda: repeated_features(model, image, settings.passes),
+    ways: dict[str, Callable[[int], object]] = {
+        "plain": lambda _: model(image),
+        "ours": lambda _: sampler(image),  # has drawn its masks, as from the second batch of a run on
+        "features": lambda _: repeated_features(model, image, settings.passes),
+        "repeat": lambda _: repeated_batch(model, image, settings.slow_passes),
+        "naive": lambda _: naive_passes(model, image, settings.slow_passes),
     }
-    slow: dict[str, Callable[[], Any]] = {
-        "repeat": lambda: repeated_batch(model, image, settings.slow_passes),
-        "naive": lambda: naive_passes(model, image, settings.slow_passes),
-    }
-    times = _in_turn(quick, slow, settings)
-    median = {name: 1000 * statistics.median(seconds) for name, seconds in times.items()}
-    for name in slow:
-        median[name] *= settings.passes / settings.slow_passes
-    return {
-        "case": case.name,
-        "passes": settings.passes,
-        "batch": settings.batch,
-        "rates": " ".join(map(str, settings.rates)),
-        "rounds": settings.rounds,
-        "slow_rounds": settings.slow_rounds,
-        "slow_passes": settings.slow_passes,
-        **{f"{name}_ms": value for name, value in median.items()},
-        "ratio": median["ours"] / median["plain"],
-        **{f"over_{name}": median[name] / median["ours"] for name in ("naive", "repeat", "features")},
-    }
+    slow = ("repeat", "naive")
+    times = time_in_turn(ways, slow, settings.rounds, settings.slow_rounds)
+    row: dict[str, Any] = {"case": case.name, "passes": settings.passes, "batch": settings.batch}
+    row["rates"] = " ".join(map(str, settings.rates))
+    row |= {"rounds": settings.rounds, "slow_rounds": settings.slow_rounds, "slow_passes": settings.slow_passes}
+    for name, (_, seconds) in times.items():
+        factor = settings.passes / settings.slow_passes if name in slow else 1
+        row[f"{name}_ms"] = 1000 * seconds * factor
+    row["ratio"] = row["ours_ms"] / row["plain_ms"]
+    for name in ("naive", "repeat", "features"):
+        row[f"over_{name}"] = row[f"{name}_ms"] / row["ours_ms"]
+    return row
 
 
 def build(case: Case, rates: tuple[float, float]) -> Classifier:
@@ -116,7 +110,8 @@ def repeated_batch(model: Classifier, image: torch.Tensor, passes: int) -> torch
     logits = []
     for start in range(0, passes, step):
         count = min(step, passes - start)
-        logits.append(naive_passes(model, image.repeat(count, 1, 1, 1), 1).unflatten(1, (count, len(image)))[0])
+        several = naive_passes(model, image.repeat(count, 1, 1, 1), 1)[0]
+        logits.append(several.reshape(count, len(image), -1))
     return torch.cat(logits)
 
 
@@ -124,31 +119,12 @@ def repeated_batch(model: Classifier, image: torch.Tensor, passes: int) -> torch
 def repeated_features(model: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
     """Return logits (passes, B, K): the backbone once, its features repeated for the head with its dropout on."""
     features = model.features(image)
-    dropouts = [layer for layer in model.head if isinstance(layer, torch.nn.Dropout)]
+    dropouts = [layer for layer in model.head.modules() if isinstance(layer, torch.nn.Dropout)]
     try:
         for layer in dropouts:
             layer.training = True
-        return model.head(features.repeat(passes, *[1] * (features.ndim - 1))).unflatten(0, (passes, len(image)))
+        logits: torch.Tensor = model.head(features.repeat(passes, *[1] * (features.ndim - 1)))
+        return logits.reshape(passes, len(image), -1)
     finally:
         for layer in dropouts:
             layer.training = False
-
-
-@torch.inference_mode()
-def _in_turn(
-    quick: dict[str, Callable[[], Any]], slow: dict[str, Callable[[], Any]], settings: Settings
-) -> dict[str, list[float]]:
-    """Time each way in every round, the slow ones in some rounds spread evenly, after one round to warm up.
-
-    After it ours has drawn its masks, as it has from the second batch of a run on.
-    """
-    times: dict[str, list[float]] = {name: [] for name in (*quick, *slow)}
-    for way in quick.values():
-        way()
-    slow_rounds = {number * settings.rounds // settings.slow_rounds for number in range(settings.slow_rounds)}
-    for number in range(settings.rounds):
-        for name, way in {**quick, **(slow if number in slow_rounds else {})}.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
-    return times

@@ -1,8 +1,6 @@
-"""The measurement behind ``benchmark.py overhead``: two training loops, step by step in turn."""
+"""The overhead of train.py: its training step and a bare PyTorch loop, step by step in turn."""
 
 import copy
-import itertools
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from common.config.compose import check_config
-from common.paths import ROOT
+from common.config.compose import compose_config
 from datamodules.image_datamodule import ImageDataModule, PreparedDataset
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages
@@ -33,12 +30,6 @@ class Case:
     size: int
     batch: int
     heavy: bool = False
-
-    @property
-    def overrides(self) -> list[str]:
-        """The case as a user would type it."""
-        sizes = [f"prepare.size={self.size}", f"loader.batch_size={self.batch}"]
-        return [f"model={self.model}", f"model.cut={self.cut}", *sizes]
 
 
 CASES = (
@@ -58,6 +49,7 @@ COMMON = (
     "trainer.accelerator=cpu",
     "trainer.enable_progress_bar=false",
     "trainer.limit_val_batches=1",
+    "trainer.max_epochs=1000",
 )
 
 
@@ -65,10 +57,10 @@ class BareLoop:
     """What a user would write by hand: a DataLoader, a forward pass, a loss, a backward pass, a step of Adam."""
 
     def __init__(self, model: LightningModule, dataset: PreparedDataset, batch_size: int, rate: float) -> None:
-        self.batch_size = batch_size
         self.model = copy.deepcopy(model).train()
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=rate)
-        self.batches = self._batches(DataLoader(dataset, batch_size, shuffle=True, drop_last=True))
+        self.loader: DataLoader[Any] = DataLoader(dataset, batch_size, shuffle=True, drop_last=True)
+        self.batches = self._endless_batches()
 
     def step(self) -> dict[str, float]:
         """Train on one batch and return the seconds of the step, and of it those until the batch was there."""
@@ -78,23 +70,24 @@ class BareLoop:
         fetched = time.perf_counter()
         loss = F.binary_cross_entropy_with_logits(self.model(image), label.float().unsqueeze(1))
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
         return {"bare": time.perf_counter() - start, "bare_fetch": fetched - start}
 
-    def _batches(self, loader: DataLoader) -> Iterator[Any]:
-        for _ in itertools.count():
-            yield from loader
+    def _endless_batches(self) -> Iterator[Any]:
+        while True:
+            yield from self.loader
 
 
 class InTurn(Callback):
-    """After each step of ours, run a bare one. Stands last among the callbacks, so that the others count as ours."""
+    """After each step of ours, run a bare one. The last of the callbacks, so that the others count as ours."""
 
     def __init__(self, bare: BareLoop, steps: int) -> None:
         self.bare = bare
         self.steps = steps
         self.times: list[dict[str, float]] = []
-        self._end = self._fetched = 0.0
+        self._end = 0.0
+        self._fetched = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """An epoch's start is no part of a step."""
@@ -109,7 +102,7 @@ class InTurn(Callback):
     ) -> None:
         """Our step ends here; now the bare one's turn. The epoch's last, smaller batch is left out."""
         now = time.perf_counter()
-        if len(batch["label"]) == self.bare.batch_size:
+        if len(batch["label"]) == self.bare.loader.batch_size:
             self.times.append({"ours": now - self._end, "ours_fetch": self._fetched - self._end, **self.bare.step()})
         trainer.should_stop = trainer.should_stop or len(self.times) >= self.steps
         self._end = time.perf_counter()
@@ -121,16 +114,16 @@ def measure(case: Case, steps: int) -> dict[str, Any]:
     ``fetch`` is the way of a batch from the cache to the model; the rest of a step is the network, and with ours the
     logging, the metrics and the callbacks.
     """
-    with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        places = [f"cache_dir={folder}/cache", f"output_dir={folder}/outputs", "trainer.max_epochs=1000"]
-        config = check_config(compose("train", [*COMMON, *case.overrides, *places]))
+    overrides = [f"model={case.model}", f"model.cut={case.cut}"]
+    overrides += [f"prepare.size={case.size}", f"loader.batch_size={case.batch}"]
+    with tempfile.TemporaryDirectory() as folder:
+        config = compose_config([*COMMON, *overrides, f"cache_dir={folder}/cache", f"output_dir={folder}/outputs"])
         data = ImageDataModule.from_config(config, progress=False)
         data.setup()
         model, _ = build_classifier(config, data.manifest.classes, None)
         dataset = PreparedDataset(data.images, data.plan.rows, data.labels, prepare=config.prepare)
-        bare = BareLoop(model, dataset, config.loader.batch_size, config.unfreeze.stages["all"].lr)
-        in_turn = InTurn(bare, steps)
+        in_turn = InTurn(BareLoop(model, dataset, case.batch, config.unfreeze.stages["all"].lr), steps)
         train_stages(model, data, config, Path(folder) / "run", callbacks=[in_turn])
-    counted = in_turn.times[len(in_turn.times) // 10 :]
-    median = {f"{name}_ms": 1000 * statistics.median(row[name] for row in counted) for name in counted[0]}
-    return {"case": case.name, "steps": len(counted), **median, "ratio": median["bare_ms"] / median["ours_ms"]}
+    times = pd.DataFrame(in_turn.times[len(in_turn.times) // 10 :])
+    medians = (1000 * times.median()).add_suffix("_ms").to_dict()
+    return {"case": case.name, "steps": len(times), **medians, "ratio": medians["bare_ms"] / medians["ours_ms"]}

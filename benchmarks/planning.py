@@ -1,24 +1,21 @@
 """How long a sweep takes on GPUs that are not at hand: arithmetic from operations and stated assumptions."""
 
 import heapq
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import pandas as pd
 import typer
+import yaml
 
-# The packages stand beside benchmarks/ in the checkout and are not installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.shared import show, write
 from common.cli import report_user_errors
 from common.errors import UserError
 from common.paths import ROOT
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from benchmarks.flops import Cost, StageCost
 
 SPEEDS = (1.0, 0.5, 2.0)
@@ -86,14 +83,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment before it runs.
-
-    Attributes:
-        name: Of conf/experiment/.
-        size: Of its images, pixels.
-        batch: Images of a batch.
-        stages: Cost of each of its stages.
-    """
+    """An experiment of conf/experiment/ before it runs: size of its images, batch, and cost of each stage."""
 
     name: str
     size: str
@@ -108,14 +98,15 @@ def plan_experiment(experiment: Experiment, images: Images, machine: Machine) ->
     """
     stages = experiment.stages
     predicted = (images.validation + images.test) * machine.seconds(stages[-1].forward, experiment.batch)[0]
-    seconds = {"least": machine.startup_s + predicted, "most": machine.startup_s + predicted}
+    least = machine.startup_s + predicted
+    most = machine.startup_s + predicted
     by_bound = {"operations": 0.0, "operators": 0.0}
     for stage in stages:
         for cost, count in ((stage.training, images.train), (stage.forward, images.validation)):
             per_image, bound = machine.seconds(cost, experiment.batch)
             by_bound[bound] += stage.epochs_most * count * per_image
-            seconds["least"] += stage.epochs_least * count * per_image
-            seconds["most"] += stage.epochs_most * count * per_image
+            least += stage.epochs_least * count * per_image
+            most += stage.epochs_most * count * per_image
     epochs = sum(stage.epochs_most for stage in stages)
     trained = sum(stage.training.flops * stage.epochs_most for stage in stages) / epochs
     return {
@@ -128,14 +119,14 @@ def plan_experiment(experiment: Experiment, images: Images, machine: Machine) ->
         "images_least": images.train * sum(stage.epochs_least for stage in stages),
         "images_most": images.train * epochs,
         "bound_by": max(by_bound, key=lambda bound: by_bound[bound]),
-        "hours_least": seconds["least"] / 3600,
-        "hours_most": seconds["most"] / 3600,
+        "hours_least": least / 3600,
+        "hours_most": most / 3600,
     }
 
 
 def plan_sweep(
     experiments: Sequence[Experiment], images: Images, machine: Machine, jobs: int, gpus: Sequence[int]
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Return the table of a sweep: a row per experiment, then all jobs on each number of GPUs.
 
     The totals are repeated for a machine that is half as fast as assumed, and for one twice as fast.
@@ -147,23 +138,20 @@ def plan_sweep(
         jobs: Jobs of each experiment: folds times seeds.
         gpus: Numbers of GPUs.
     """
-    import pandas as pd
-
-    rows = []
+    tables = []
     for speed in SPEEDS:
-        planned = [plan_experiment(experiment, images, machine.faster(speed)) for experiment in experiments]
+        plans = [plan_experiment(experiment, images, machine.faster(speed)) for experiment in experiments]
+        planned = pd.DataFrame(plans).assign(speed=speed, jobs=jobs, gpus=1)
+        totals = pd.DataFrame({"experiment": "all", "speed": speed, "jobs": jobs * len(experiments), "gpus": gpus})
+        for bound in ("least", "most"):
+            hours = planned[f"hours_{bound}"]
+            planned[f"gpu_hours_{bound}"] = jobs * hours
+            totals[f"hours_{bound}"] = [makespan([*hours] * jobs, count) for count in gpus]
+            totals[f"gpu_hours_{bound}"] = jobs * hours.sum()
         if speed == 1:
-            for row in planned:
-                row |= {"speed": speed, "jobs": jobs, "gpus": 1}
-                row |= {f"gpu_hours_{bound}": jobs * row[f"hours_{bound}"] for bound in ("least", "most")}
-                rows.append(row)
-        for count in gpus:
-            total = {"experiment": "all", "speed": speed, "jobs": jobs * len(experiments), "gpus": count}
-            for bound in ("least", "most"):
-                hours = [row[f"hours_{bound}"] for row in planned] * jobs
-                total |= {f"hours_{bound}": makespan(hours, count), f"gpu_hours_{bound}": sum(hours)}
-            rows.append(total)
-    return pd.DataFrame(rows).assign(**asdict(machine))
+            tables.append(planned)
+        tables.append(totals)
+    return pd.concat(tables, ignore_index=True).assign(**asdict(machine))
 
 
 def makespan(hours: Sequence[float], gpus: int) -> float:
@@ -180,8 +168,6 @@ def experiments_of(sweep: str) -> list[str]:
     Raises:
         UserError: There is no such sweep, or it names no experiments.
     """
-    import yaml
-
     path = ROOT / "conf" / "sweep" / f"{sweep}.yaml"
     if not path.is_file():
         names = sorted(other.stem for other in path.parent.glob("*.yaml"))
@@ -250,7 +236,8 @@ def sweep(  # noqa: PLR0913 - the options of a command line
         costs = tuple(stage_costs(config))
         experiments.append(Experiment(experiment, str(config.prepare.size), config.loader.batch_size, costs))
     table = plan_sweep(experiments, Images(images - 2 * part, part, part), machine, folds * seeds, gpus)
-    _show(table, ["experiment", "speed", "gpus", "bound_by", "hours_least", "hours_most"], csv)
+    show(table, name, ("experiment", "speed", "gpus", "bound_by", "hours_least", "hours_most"))
+    write(table, csv)
 
 
 @app.command()
@@ -263,21 +250,11 @@ def check(experiments: Experiments = None, csv: Csv = None) -> None:
     for name in experiments or CHECKED:
         if not (ROOT / "conf" / "experiment" / f"{name}.yaml").is_file():
             raise UserError(f"no experiment is called {name}: conf/experiment/ holds those that there are")
-    import pandas as pd
-
-    from benchmarks.planning_check import check_on_cpu
+    from benchmarks.flops import check_on_cpu
 
     table = pd.DataFrame([check_on_cpu(name) for name in experiments or CHECKED])
-    _show(table, ["experiment", "gflops_step", "predicted_s", "measured_s", "measured_over_predicted"], csv)
-
-
-def _show(table: "pd.DataFrame", columns: list[str], csv: Path | None) -> None:
-    print(table[columns].round(3).to_string(index=False, na_rep=""))
-    if csv:
-        from common.files import write_csv
-        from common.revision import revision
-
-        write_csv(csv, table.assign(revision=revision()).round(4))
+    show(table, "check", ("experiment", "gflops_step", "predicted_s", "measured_s", "measured_over_predicted"))
+    write(table, csv)
 
 
 if __name__ == "__main__":

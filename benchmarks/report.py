@@ -1,16 +1,15 @@
-"""The measurement behind ``benchmark.py report``: how large a page is, and how soon a browser shows its pictures."""
+"""How large a page of scripts/report.py is, and how soon a browser shows its pictures."""
 
-import statistics
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pandas as pd
-from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.browser import ARGUMENTS, NAMES, find_browser
 from common.errors import UserError
 from common.files import write_json
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of, write_predictions
@@ -18,6 +17,20 @@ from common.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
 from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
 from evaluation.report.page import Options, write_report
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
+# The sandbox needs rights that containers lack, and a test has no use for the browser's own errands.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 SIDE = 160  # pixels, as of the key evaluation.error_analysis.examples
 SUBJECTS = 100
 # The page with its gallery in sight; a picture counts when it is decoded and two frames have passed.
@@ -34,7 +47,12 @@ WATCH = """window.measured = new Promise((done) => addEventListener("load", asyn
 }))"""
 
 
-def measure(folder: Path, images: int, rounds: int) -> dict[str, float | int]:
+def find_browser() -> str | None:
+    """Return the path of the machine's own Chromium or Chrome, None where there is none; none is downloaded."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def measure(folder: Path, images: int, rounds: int) -> dict[str, float]:
     """Write a run of so many drawn cells with heat maps, make its page, and open it so often.
 
     Args:
@@ -51,9 +69,11 @@ def measure(folder: Path, images: int, rounds: int) -> dict[str, float | int]:
     Raises:
         UserError: There is no Chromium.
     """
+    from playwright.sync_api import sync_playwright
+
     browser_path = find_browser()
     if browser_path is None:
-        raise UserError(f"no browser: install one of {', '.join(NAMES)}")
+        raise UserError(f"no browser: install one of {', '.join(BROWSERS)}")
     write_run(folder, images)
     path = folder / "report.html"
     start = time.perf_counter()
@@ -61,18 +81,16 @@ def measure(folder: Path, images: int, rounds: int) -> dict[str, float | int]:
     seconds = time.perf_counter() - start
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=browser_path, args=list(ARGUMENTS))
-        times = [open_page(browser, path) for _ in range(rounds)]
+        times = pd.DataFrame([open_page(browser, path) for _ in range(rounds)])
         browser.close()
-    row: dict[str, float | int] = {"images": len(shown.data["items"]), "pictures": len(shown.pictures)}
-    row["megabytes"] = path.stat().st_size / 1e6
-    row["write_seconds"] = seconds
+    row: dict[str, float] = {"images": len(shown.data["items"]), "pictures": len(shown.pictures)}
+    row |= {"megabytes": path.stat().st_size / 1e6, "write_seconds": seconds}
     for name in ("load", "painted", "thread"):
-        row[f"{name}_ms"] = statistics.median(one[name] for one in times)
-        row[f"{name}_worst_ms"] = max(one[name] for one in times)
+        row |= {f"{name}_ms": times[name].median(), f"{name}_worst_ms": times[name].max()}
     return row
 
 
-def open_page(browser: Browser, path: Path) -> dict[str, float]:
+def open_page(browser: "Browser", path: Path) -> dict[str, float]:
     """Open a page with its gallery in sight.
 
     Returns:
@@ -84,9 +102,9 @@ def open_page(browser: Browser, path: Path) -> dict[str, float]:
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(path.resolve().as_uri() + PLACE)
     measured = page.evaluate("window.measured")
-    work = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
     page.close()
-    return {**measured, "thread": 1000 * work["TaskDuration"]}
+    return {**measured, "thread": 1000 * metrics["TaskDuration"]}
 
 
 def write_run(folder: Path, images: int) -> None:
@@ -108,21 +126,13 @@ def _frame(images: int, part: str, rng: np.random.Generator) -> pd.DataFrame:
     subjects = np.arange(images) % SUBJECTS
     leukaemic = subjects % 2
     share = 1 / (1 + np.exp(-rng.normal(2.0 * (2 * leukaemic - 1), 1.5)))
-    frame = pd.DataFrame(
-        {
-            "image_id": [f"{part}_{number:05d}" for number in range(images)],
-            "path": [f"{part}_{number:05d}.bmp" for number in range(images)],
-            "label": np.where(leukaemic, "all", "hem"),
-            "subject": [f"{part} {subject}" for subject in subjects],
-            "part": part,
-            "cell": None,
-            "kind": None,
-            "width": None,
-            "height": None,
-            "group": None,
-            "uncertainty": uncertainty_of(np.column_stack([1 - share, share])),
-        }
-    )
+    frame = pd.DataFrame({"image_id": [f"{part}_{number:05d}" for number in range(images)]})
+    frame["path"] = frame["image_id"] + ".bmp"
+    frame["label"] = np.where(leukaemic, "all", "hem")
+    frame["subject"] = [f"{part} {subject}" for subject in subjects]
+    frame["part"] = part
+    frame[["cell", "kind", "width", "height", "group"]] = None
+    frame["uncertainty"] = uncertainty_of(np.column_stack([1 - share, share]))
     return frame.assign(**{f"{PROBABILITY_PREFIX}hem": 1 - share, f"{PROBABILITY_PREFIX}all": share})
 
 

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ with command_line():
 }
 
 
-def measure(folder: Path, overrides: Sequence[str], rounds: int, note: Callable[[str], None]) -> pd.DataFrame:
+def measure(folder: Path, overrides: Sequence[str], rounds: int) -> pd.DataFrame:
     """Start both programs in turn, with Python's bytecode and without; return medians, a row per case and phase.
 
     Python itself times the imports (``-X importtime``, which adds some per cent to each); the phase "rest" is what
@@ -61,16 +62,15 @@ def measure(folder: Path, overrides: Sequence[str], rounds: int, note: Callable[
         folder: An empty folder for runs and caches.
         overrides: What is typed after ``train.py``; the images are prepared beforehand.
         rounds: How often.
-        note: Called with a line on each measurement.
     """
-    note("filling the caches ...")
+    print("filling the caches ...")
     first_batch("train.py", folder, overrides)
     rows = []
     for number in range(rounds):
         for case in PROGRAMS:
             for bytecode in (True, False):
                 facts = first_batch(case, folder, overrides, bytecode)
-                note(f"round {number + 1}, {case}, bytecode={bytecode}: {facts['seconds']:.1f} s")
+                print(f"round {number + 1}, {case}, bytecode={bytecode}: {facts['seconds']:.1f} s")
                 phases = imports_by_library(facts["stderr"])
                 phases["rest"] = facts["seconds"] - sum(phases.values())
                 rows += [(case, bytecode, phase, seconds, float("nan")) for phase, seconds in phases.items()]
@@ -108,15 +108,13 @@ def first_batch(case: str, folder: Path, overrides: Sequence[str], bytecode: boo
 
 def imports_by_library(stderr: str) -> dict[str, float]:
     """Return the seconds of imports by library, from what ``-X importtime`` prints; each module counts once."""
-    seconds: dict[str, float] = {}
+    microseconds: Counter[str] = Counter()
     for line in stderr.splitlines():
         own, _, module = line.removeprefix("import time:").partition("|")
-        if not line.startswith("import time:") or not own.strip().isdigit():
-            continue
-        package = module.rpartition("|")[2].strip().partition(".")[0]
-        library = LIBRARIES.get(package, "other libraries")
-        seconds[library] = seconds.get(library, 0.0) + int(own) / 1e6
-    return seconds
+        if line.startswith("import time:") and own.strip().isdigit():
+            package = module.rpartition("|")[2].strip().partition(".")[0]
+            microseconds[LIBRARIES.get(package, "other libraries")] += int(own)
+    return {library: total / 1e6 for library, total in microseconds.items()}
 
 
 def beyond_libraries(table: pd.DataFrame, clock: str = "wall_s") -> float:

@@ -5,6 +5,7 @@ import torch
 
 from benchmarks import mc_dropout
 from benchmarks.overhead import Case, measure
+from benchmarks.shared import time_in_turn
 from lightning_modules.mc_dropout import naive_passes
 
 
@@ -30,12 +31,14 @@ def test_the_passes_of_mc_dropout_are_timed_all_ways():
     assert (row["rates"], row["slow_passes"]) == ("0.5 0.5", 3)
 
 
-def test_a_way_is_timed_in_its_rounds():
+def test_slow_ways_are_timed_in_some_rounds_spread_evenly():
     called = []
-    ways = [{name: lambda name=name: called.append(name)} for name in ("quick", "slow")]
-    times = mc_dropout._in_turn(*ways, mc_dropout.Settings(rounds=4, slow_rounds=2))
-    assert called == ["quick", *["quick", "slow", "quick"] * 2]
-    assert {name: len(seconds) for name, seconds in times.items()} == {"quick": 4, "slow": 2}
+    ways = {name: lambda number, name=name: called.append((name, number)) for name in ("quick", "slow")}
+    times = time_in_turn(ways, ("slow",), rounds=4, slow_rounds=2)
+    warm_up, *rounds = called
+    assert warm_up == ("quick", 0)
+    assert rounds == [("quick", 0), ("slow", 0), ("quick", 1), ("quick", 2), ("slow", 2), ("quick", 3)]
+    assert all(seconds.shape == (2,) and (seconds >= 0).all() for seconds in times.values())
 
 
 @pytest.mark.parametrize("way", [mc_dropout.repeated_batch, mc_dropout.repeated_features])

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from benchmarks import planning, planning_check
+from benchmarks import flops, planning
 from benchmarks.flops import Cost, OperatorCount, StageCost, backward_flops, stage_costs
 from benchmarks.planning import Experiment, Images, Machine
 from common.config.compose import compose_config
@@ -177,7 +177,7 @@ def test_what_cannot_be_planned_is_refused_in_one_line(words, value):
 
 def test_the_arithmetic_is_compared_with_real_steps(monkeypatch):
     small = composed("model=resnet18", "model.cut=layer1", "unfreeze=whole", "prepare.size=32", "loader.batch_size=4")
-    monkeypatch.setattr(planning_check, "compose_config", lambda overrides: small)
-    row = planning_check.check_on_cpu("any", batch=4, steps=1)
+    monkeypatch.setattr(flops, "compose_config", lambda overrides: small)
+    row = flops.check_on_cpu("any", batch=4, steps=1)
     assert row["measured_over_predicted"] == row["measured_s"] / row["predicted_s"] > 0
     assert row["predicted_s"] == pytest.approx(row["gflops_step"] / row["matrix_gflops_s"])

@@ -2,15 +2,13 @@
 
 import pytest
 
-from benchmarks.browser import find_browser
+from benchmarks.report import find_browser, measure
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
 
 
 @pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on this machine")
 def test_the_page_is_opened_and_its_times_are_taken(tmp_path):
-    from benchmarks.report import measure
-
     row = measure(tmp_path, images=30, rounds=2)
     assert (row["images"], row["pictures"]) == (30, 60)
     assert row["megabytes"] == pytest.approx((tmp_path / "report.html").stat().st_size / 1e6)

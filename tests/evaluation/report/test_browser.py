@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks.browser import ARGUMENTS, find_browser
+from benchmarks.report import ARGUMENTS, find_browser
 from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
 from tests.evaluation.report.reports import write_facts, write_run
