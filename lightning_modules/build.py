@@ -15,7 +15,7 @@ from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.classifier import Classifier, StageSettings, TrainingSettings
+from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.optimizers import build_optimizer, build_scheduler
@@ -50,7 +50,9 @@ def build_classifier(
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
         check_modules(backbone.module, stage.train)
-        _check_optimizer(config, stage_settings(config, stage))
+        settings = stage_settings(config, stage)  # of which torch checks the arguments over one number
+        optimizer = build_optimizer(settings.optimizer, [torch.nn.Parameter(torch.zeros(1))], settings.lr)
+        build_scheduler(config.scheduler, optimizer, settings.lr, steps=10)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     model = assemble(config, backbone, facts, len(classes), class_weights)
     if config.inference.mc_passes:
@@ -58,10 +60,10 @@ def build_classifier(
     if config.trainer.channels_last:
         # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
         model.to(memory_format=torch.channels_last)
-    init_from = None
+    contents: dict[str, str | None] = {"weights": info.content_hash(), "init_from": None}
     if config.init_from:
-        init_from = _load_other_run(model, Run(Path(config.init_from)), classes)
-    return model, {"weights": info.content_hash(), "init_from": init_from}
+        contents["init_from"] = _load_other_run(model, Run(Path(config.init_from)), classes)
+    return model, contents
 
 
 def assemble(
@@ -86,8 +88,8 @@ def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
             f"init_from={run.folder} is no finished run: name a folder such as outputs/<name>/<fold>/seed=0"
         )
     if run.data.classes != tuple(classes):
-        given = ", ".join(run.data.classes)
-        raise UserError(f"init_from={run.folder}: its classes are {given}, here they are {', '.join(classes)}")
+        theirs = ", ".join(run.data.classes)
+        raise UserError(f"init_from={run.folder}: its classes are {theirs}, here they are {', '.join(classes)}")
     if run.model != model.facts():
         remedy = "use its weights= and model.args here too"
         raise UserError(
@@ -95,9 +97,3 @@ def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
         )
     load_checkpoint(model, run.best_checkpoint)
     return sha256_of_file(run.best_checkpoint)
-
-
-def _check_optimizer(config: Config, stage: StageSettings) -> None:
-    """Build the stage's optimiser and schedule over one number, for torch to check their arguments."""
-    optimizer = build_optimizer(stage.optimizer, [torch.nn.Parameter(torch.zeros(1))], stage.lr)
-    build_scheduler(config.scheduler, optimizer, stage.lr, steps=10)

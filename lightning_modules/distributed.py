@@ -191,14 +191,10 @@ def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
     """Run the block on rank zero before the other ranks, which find what it has cached; errors are joint."""
-    if not current_world().is_first:
+    for turn_of_first in (True, False):
         with joint_errors():
-            pass  # rank zero is in its block
-    with joint_errors():
-        yield
-    if current_world().is_first:
-        with joint_errors():
-            pass  # the other ranks are in theirs
+            if current_world().is_first is turn_of_first:
+                yield
 
 
 @contextmanager

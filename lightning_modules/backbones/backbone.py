@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import timm
 from timm.layers.helpers import to_2tuple
@@ -128,14 +128,6 @@ def _layout_of_maps(network: nn.Module, shape: tuple[int, ...], input_size: Imag
     return "NHWC" if shape[0] == shape[1] else "NCHW"
 
 
-class ParameterCounts(NamedTuple):
-    """Numbers of parameters; Keras counts the running statistics of BatchNorm among the total, torch does not."""
-
-    total: int
-    trainable: int
-    running_statistics: int
-
-
 def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     """Check the names of modules that a stage trains.
 
@@ -193,17 +185,6 @@ def set_modes(backbone: nn.Module, names: Sequence[str], batchnorm: Literal["tra
 def has_running_statistics(module: nn.Module) -> bool:
     """Tell whether the module itself is a BatchNorm of any kind (torch's, timm's with activation, synchronised)."""
     return is_batchnorm(module) or "running_var" in dict(module.named_buffers(recurse=False))
-
-
-def count_parameters(module: nn.Module) -> ParameterCounts:
-    """Count all parameters, those that take gradients, and the running means and variances beside them."""
-    parameters = list(module.parameters())
-    running = [buffer for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))]
-    return ParameterCounts(
-        total=sum(parameter.numel() for parameter in parameters),
-        trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        running_statistics=sum(buffer.numel() for buffer in running),
-    )
 
 
 def _named(backbone: nn.Module, names: Sequence[str]) -> list[nn.Module]:

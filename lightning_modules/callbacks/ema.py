@@ -37,15 +37,6 @@ class EMA(WeightAveraging):
         counter = average_model(self).n_averaged
         counter.data = counter.to(pl_module.device)
 
-    @contextmanager
-    def averaged(self, pl_module: LightningModule) -> Iterator[None]:
-        """Hold the average in the model, and its own weights aside, while the context lasts."""
-        swap_models(self, pl_module)
-        try:
-            yield
-        finally:
-            swap_models(self, pl_module)
-
     def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
         """Move averages of one number format towards the current values."""
         if torch.is_floating_point(averages[0]):
@@ -71,12 +62,14 @@ class BestCheckpoint(ModelCheckpoint):
 @contextmanager
 def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
     """Hold the averaged weights in the model while the context lasts, where the trainer averages them."""
-    averaging = next((each for each in callbacks_of(trainer) if isinstance(each, EMA)), None)
-    if averaging is None:
+    averaging = [callback for callback in callbacks_of(trainer) if isinstance(callback, EMA)]
+    for callback in averaging:
+        swap_models(callback, pl_module)
+    try:
         yield
-        return
-    with averaging.averaged(pl_module):
-        yield
+    finally:
+        for callback in averaging:
+            swap_models(callback, pl_module)
 
 
 def decay_after(count: int, decay: float) -> float:

@@ -35,8 +35,8 @@ class StepAccuracy(Callback):
     """Calls ``after_step`` with the hits of the mini-batch after each optimiser step.
 
     A mini-batch is what a step is made of: the images of all processes and, where gradients are accumulated, several
-    batches. So every process comes to the same decision. Nothing of a half
-    accumulated step is kept for a resume, since ``ResumeCheckpoint`` saves right after a step.
+    batches. So every process comes to the same decision. Nothing of a half accumulated step is saved for a resume,
+    since ``ResumeCheckpoint`` saves right after a step.
     """
 
     def __init__(self) -> None:
@@ -118,9 +118,9 @@ def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[flo
         levels: Rising.
         rate: The stage's own learning rate.
     """
-    exceeded = [level for level in levels if best > level.above]
-    if exceeded:
-        return exceeded[-1].gate, exceeded[-1].lr
+    for level in reversed(levels):
+        if best > level.above:
+            return level.gate, level.lr
     return 0.0, rate
 
 
@@ -131,15 +131,10 @@ def need_save(accuracy: float, best: float, gate: float) -> bool:
 
 @dataclass(frozen=True)
 class SavedWeights:
-    """A checkpoint of weights that waits for its validation.
+    """A checkpoint of weights in the stage's folder that waits for its validation.
 
-    Attributes:
-        file: Its name in the stage's folder.
-        step: Optimiser steps taken.
-        epoch: The epoch, from 0.
-        reason: "check" (the gate was passed) or "epoch" (it was time).
-        accuracy: Of the mini-batch of this step.
-        lr: The learning rate from this step on.
+    The reason is "check" (the gate was passed) or "epoch" (it was time); the accuracy is that of the mini-batch of its
+    optimiser step, and the learning rate that from this step on.
     """
 
     file: str
@@ -155,8 +150,8 @@ class CheckAndAdjust(StepAccuracy):
 
     Checked are the first step, as in the paper, and every ``every_steps``-th after it. Within a check the order is the
     paper's: the level comes from the best accuracy before this check, then the accuracy may become the best.
-    The checkpoints hold weights alone (the averaged ones where they are averaged); which of them is
-    the stage's best is found out once it has ended, by validating each (see ``lightning_modules.stages.fit``).
+    The checkpoints hold weights alone (the averaged ones where they are averaged); once the stage has ended, each is
+    validated to find the stage's best (see ``lightning_modules.stages.fit``).
 
     Args:
         config: Levels and intervals.
@@ -177,9 +172,9 @@ class CheckAndAdjust(StepAccuracy):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove what an interrupted stretch saved after the state from which this one continues."""
-        known = {each.file for each in self.saved}
+        files = {each.file for each in self.saved}
         for path in self.folder.glob(self.PATTERN):
-            if path.name not in known and trainer.is_global_zero:
+            if path.name not in files and trainer.is_global_zero:
                 path.unlink()
 
     def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:

@@ -8,7 +8,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.cli import say
 from common.errors import UserError
-from lightning_modules.backbones.backbone import count_parameters
 from lightning_modules.classifier import Classifier, StageSettings
 from lightning_modules.compat import callbacks_of
 from lightning_modules.distributed import on_rank_zero
@@ -23,7 +22,7 @@ class StagedUnfreezing(Callback):
 
     Args:
         name: The stage's name.
-        number: Its place in the run, from 0.
+        number: From 0.
         settings: The settings of the stage.
     """
 
@@ -43,13 +42,13 @@ class StagedUnfreezing(Callback):
         assert isinstance(pl_module, Classifier)
         pl_module.configure_stage(self.settings)
         if trainer.is_global_zero:
-            counts = count_parameters(pl_module)
+            total = sum(parameter.numel() for parameter in pl_module.parameters())
+            trainable = sum(parameter.numel() for parameter in pl_module.parameters() if parameter.requires_grad)
             modules = ", ".join(["head", *self.settings.train])
-            budget = f"{counts.trainable:,} of {counts.total:,} parameters train"
-            say(f"stage {self.number + 1}, {self.name}: {modules}; {budget}")
+            say(f"stage {self.number + 1}, {self.name}: {modules}; {trainable:,} of {total:,} parameters train")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock of this stretch of the stage."""
+        """Start the clock."""
         self._since = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

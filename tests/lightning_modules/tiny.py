@@ -72,6 +72,11 @@ def train(
     return model, train_stages(model, MemoryData(workers=workers), config, run, callbacks)
 
 
+def parameter_count(module: nn.Module, trainable: bool = False) -> int:
+    """Return the number of parameters, or of those that take gradients."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad or not trainable)
+
+
 def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 

@@ -7,57 +7,40 @@ BatchNorm behind them makes superfluous), and leaves out the gain of InceptionV3
 import copy
 
 import pytest
-import torch
 from torch import nn
 
-from lightning_modules.backbones.backbone import Backbone, build_backbone, count_parameters, set_trainable
+from lightning_modules.backbones.backbone import Backbone, build_backbone, set_trainable
 from lightning_modules.backbones.heads import build_head
 from tests.helpers.training import composed
+from tests.lightning_modules.tiny import parameter_count
 
 SIZE = 64  # counts do not depend on it, except a flattened head's
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
+def built_once(name: str, cut: str | None = None, size: int = SIZE):
+    """Return a fixture of a network that all tests of this file share."""
+    return pytest.fixture(scope="module")(lambda: build_backbone(name, {}, cut, size))
 
 
-@pytest.fixture(scope="module")
-def vgg16() -> Backbone:
-    return build_backbone("vgg16", {}, None, 224)
-
-
-@pytest.fixture(scope="module")
-def inceptionv3() -> Backbone:
-    return build_backbone("inception_v3", {}, None, 96)
-
-
-@pytest.fixture(scope="module")
-def resnet18_cut() -> nn.Module:
-    return build_backbone("resnet18", {}, "layer3", SIZE).module
-
-
-@pytest.fixture(scope="module")
-def resnet50() -> nn.Module:
-    return build_backbone("resnet50", {}, None, SIZE).module
-
-
-@pytest.fixture(scope="module")
-def resnet50_cut() -> nn.Module:
-    return build_backbone("resnet50", {}, "layer3", SIZE).module
-
-
-@pytest.fixture(scope="module")
-def mobilenetv2() -> nn.Module:
-    return build_backbone("mobilenetv2_100", {}, None, SIZE).module
+vgg16 = built_once("vgg16", size=224)
+inceptionv3 = built_once("inception_v3", size=96)
+resnet18_cut = built_once("resnet18", "layer3")
+resnet50_backbone = built_once("resnet50")
+resnet50_cut_backbone = built_once("resnet50", "layer3")
+mobilenetv2_backbone = built_once("mobilenetv2_100")
 
 
 def count(backbone: nn.Module, train: list[str], head: nn.Module) -> tuple[int, int]:
     """Return (total, trainable) of a backbone of which the modules ``train`` learn, and its head."""
     backbone = copy.deepcopy(backbone)
     set_trainable(backbone, train)
-    counts, of_head = count_parameters(backbone), count_parameters(head)
-    return counts.total + of_head.total, counts.trainable + of_head.trainable
+    both = nn.ModuleList([backbone, head])
+    return parameter_count(both), parameter_count(both, trainable=True)
+
+
+def running_statistics(network: nn.Module) -> int:
+    """Count the running means and variances, which Keras counts among the total."""
+    return sum(value.numel() for name, value in network.named_buffers() if name.endswith(("_mean", "_var")))
 
 
 def head_001(backbone: Backbone) -> nn.Module:
@@ -82,74 +65,74 @@ def test_vgg16_004_3_3_1(vgg16):
 def test_vgg16_cut_004_3_3_1_3_2():
     backbone = build_backbone("vgg16", {}, "features.23", SIZE)
     head = build_head(["gap", {"dense": 256}, {"dropout": 0.5}], backbone.out_shape, 1)
-    assert count_parameters(backbone.module).total == 7_635_264
+    assert parameter_count(backbone.module) == 7_635_264
     blocks_2_to_4 = [f"features.{index}" for index in (5, 7, 10, 12, 14, 17, 19, 21)]
     assert count(backbone.module, blocks_2_to_4, head) == (7_766_849, 7_728_129)
     assert count(backbone.module, [], head) == (7_766_849, 131_328 + 257)
 
 
-def test_mobilenetv2_004_3_3_3(mobilenetv2):
+def test_mobilenetv2_004_3_3_3(mobilenetv2_backbone):
+    mobilenetv2 = mobilenetv2_backbone.module
     head = build_head(["gap"], (1280, 2, 2), 1)
-    counts = count_parameters(mobilenetv2)
-    assert counts.total + counts.running_statistics == 2_257_984
+    assert parameter_count(mobilenetv2) + running_statistics(mobilenetv2) == 2_257_984 == 2_259_265 - 1_281
     assert count(mobilenetv2, [], head)[1] == 1_281
     last1 = ["blocks.6", "conv_head", "bn2"]
     assert count(mobilenetv2, last1, head)[1] == 887_361
     assert count(mobilenetv2, ["blocks.4", "blocks.5", *last1], head)[1] == 1_985_793
-    assert counts.total + counts.running_statistics + 1_281 == 2_259_265
 
 
-def test_resnet50_004_3_3_2(resnet50):
+def test_resnet50_004_3_3_2(resnet50_backbone):
+    resnet50 = resnet50_backbone.module
     head = build_head(["gap"], (2048, 2, 2), 1)
-    counts = count_parameters(resnet50)
-    assert counts.running_statistics == 53_120
+    assert running_statistics(resnet50) == 53_120
     assert conv_biases(resnet50) == 26_560
-    assert counts.total + 53_120 + 26_560 == 23_587_712
+    assert parameter_count(resnet50) + 53_120 + 26_560 == 23_587_712
     assert count(resnet50, [], head) == (23_589_761 - 53_120 - 26_560, 2_049)
     # The last bottleneck, whose three convolutions have 512 + 512 + 2,048 biases in Keras.
     assert conv_biases(resnet50.layer4[2]) == 3_072
     assert count(resnet50, ["layer4.2"], head)[1] == 4_464_641 == 4_467_713 - 3_072
 
 
-def test_resnet50_cut_004_3_3_2_1(resnet50_cut):
-    counts = count_parameters(resnet50_cut)
-    assert (counts.total, counts.running_statistics, conv_biases(resnet50_cut)) == (8_543_296, 30_592, 15_296)
+def test_resnet50_cut_004_3_3_2_1(resnet50_cut_backbone):
+    resnet50_cut = resnet50_cut_backbone.module
+    counts = parameter_count(resnet50_cut), running_statistics(resnet50_cut), conv_biases(resnet50_cut)
+    assert counts == (8_543_296, 30_592, 15_296)
     base = 8_543_296 + 30_592 + 15_296
     assert base == 8_589_184
-    d256 = count_parameters(build_head(["gap", {"dense": 256}, {"dropout": 0.5}], (1024, 4, 4), 1)).total
+    d256 = parameter_count(build_head(["gap", {"dense": 256}, {"dropout": 0.5}], (1024, 4, 4), 1))
     assert (d256, base + d256) == (262_657, 8_851_841)
-    d512 = count_parameters(build_head(["gap", {"dense": 512}], (1024, 4, 4), 1)).total
+    d512 = parameter_count(build_head(["gap", {"dense": 512}], (1024, 4, 4), 1))
     assert base + d512 == 9_114_497
     # What Keras calls untrainable in the fine-tuned network is the running statistics alone.
-    assert counts.total + 15_296 + d512 == 9_083_905
+    assert 8_543_296 + 15_296 + d512 == 9_083_905
 
 
 def test_vgg16_001(vgg16):
     """Figure 3.5: Keras calls untrainable what torch does not count, the running statistics of the head's BatchNorm."""
     head = head_001(vgg16)
-    assert count_parameters(head).running_statistics == 512
+    assert running_statistics(head) == 512
     assert count(vgg16.module, ["all"], head) == (14_847_297 - 512, 14_846_785)
 
 
 def test_inceptionv3_001(inceptionv3):
     """Figure 3.6: Keras' InceptionV3 has no gains in its BatchNorm, and counts the running statistics."""
-    counts, head = count_parameters(inceptionv3.module), head_001(inceptionv3)
-    gains = sum(module.weight.numel() for module in inceptionv3.module.modules() if isinstance(module, nn.BatchNorm2d))
-    assert (counts.total, gains, counts.running_statistics) == (21_785_568, 17_216, 34_432)
-    running = counts.running_statistics + count_parameters(head).running_statistics
+    network, head = inceptionv3.module, head_001(inceptionv3)
+    gains = sum(module.weight.numel() for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    assert (parameter_count(network), gains, running_statistics(network)) == (21_785_568, 17_216, 34_432)
+    running = running_statistics(network) + running_statistics(head)
     assert running == 34_944
-    total, trainable = count(inceptionv3.module, ["all"], head)
+    total, trainable = count(network, ["all"], head)
     assert (total - gains + running, trainable - gains) == (22_328_609, 22_293_665)
 
 
-def test_what_trains_in_the_experiments_of_001(vgg16, inceptionv3, mobilenetv2, resnet18_cut):
+def test_what_trains_in_the_experiments_of_001(vgg16, inceptionv3, mobilenetv2_backbone, resnet18_cut):
     """How many parameters of the backbone train: frozen, from the last block on, from the last two on, all of them."""
     block4, block5 = 1_180_160 + 2 * 2_359_808, 3 * 2_359_808
     expected = {
         "vgg16": (vgg16.module, 0, block5, block4 + block5, 14_714_688),
         "inceptionv3": (inceptionv3.module, 0, 6_076_800, 6_076_800 + 5_044_608, 21_785_568),
-        "mobilenetv2": (mobilenetv2, 0, 886_080, 886_080 + 795_264, 2_223_872),
-        "resnet18": (resnet18_cut, 0, 2_099_712, 2_099_712 + 525_568, 2_782_784),
+        "mobilenetv2": (mobilenetv2_backbone.module, 0, 886_080, 886_080 + 795_264, 2_223_872),
+        "resnet18": (resnet18_cut.module, 0, 2_099_712, 2_099_712 + 525_568, 2_782_784),
     }
     for network, (module, *trainable) in expected.items():
         for suffix, parameters in zip(("", "_last1", "_last2", "_full"), trainable, strict=True):
