@@ -1,41 +1,14 @@
 """Options that several command lines share."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
-
-class AttributionMethod(StrEnum):
-    """Methods of heat maps, see ``evaluation.explain.attribution``."""
-
-    GRADCAM = "gradcam"
-    GRADCAM_PLUS = "gradcam++"
-    HIRESCAM = "hirescam"
-    EIGENCAM = "eigencam"
-    OCCLUSION = "occlusion"
-    INTEGRATED_GRADIENTS = "integrated_gradients"
-
-
-class Which(StrEnum):
-    """Groups of test images."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    DOUBTFUL = "doubtful"
-
-
-class Method(StrEnum):
-    """How validation chooses the operating threshold."""
-
-    YOUDEN = "youden"
-    F1 = "f1"
-    SENSITIVITY = "sensitivity"
-
-
-Threshold = Annotated[Method, typer.Option(help="How validation chooses the threshold.")]
+Threshold = Annotated[
+    Literal["youden", "f1", "sensitivity"], typer.Option(help="How validation chooses the threshold.")
+]
 Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivity that the threshold must keep.")]
 
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
@@ -50,14 +23,19 @@ ImageFiles = Annotated[
 DataDir = Annotated[str | None, typer.Option(help="Where the run's images are now, if not where they were.")]
 
 # Options of scripts/explain.py.
-Attribution = Annotated[AttributionMethod, typer.Option("--method", help="Method of the maps.")]
+Attribution = Annotated[
+    Literal["gradcam", "gradcam++", "hirescam", "eigencam", "occlusion", "integrated_gradients"],
+    typer.Option("--method", help="Method of the maps."),
+]
 AttributionNames = Annotated[str, typer.Option("--methods", help="As heatmaps --method, separated by commas.")]
 LayerName = Annotated[str | None, typer.Option("--layer", help="Name of a module; else the last with maps of 4 x 4.")]
 LayerNames = Annotated[str, typer.Option("--layers", help="Names of modules, separated by commas.")]
 Target = Annotated[str, typer.Option(help="Class of the maps: predicted, true, or a class.")]
 SampleCount = Annotated[int | None, typer.Option(min=1, help="How many, of --which, or of each class or kind in turn.")]
 AllImages = Annotated[bool, typer.Option("--all", help="All images of the test part.")]
-WhichImages = Annotated[Which | None, typer.Option(help="The most certain of these, or the most doubtful.")]
+WhichImages = Annotated[
+    Literal["right", "wrong", "doubtful"] | None, typer.Option(help="The most certain of these, or the most doubtful.")
+]
 Windows = Annotated[int, typer.Option(min=2, help="Occlusion: windows side by side across the width.")]
 Steps = Annotated[int, typer.Option(min=2, help="Integrated gradients: steps from the plain ground to the image.")]
 Figure = Annotated[Path | None, typer.Option(help="PNG of all runs (or the members of ensembles) side by side.")]
@@ -69,22 +47,7 @@ SmoothnessCsv = Annotated[Path, typer.Option(help="Table to write; NAME_correlat
 LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or to add to.")]
 
 
-# Of scripts/evaluate.py alone.
-class Correction(StrEnum):
-    """How McNemar's p-values of many pairs are corrected: Holm, Benjamini and Hochberg, or not at all."""
-
-    HOLM = "holm"
-    FDR_BH = "fdr_bh"
-    NONE = "none"
-
-
-class Source(StrEnum):
-    """Whether costs are as said, or that multiple of them that is best on each run's validation cells."""
-
-    FIXED = "fixed"
-    VALIDATION = "validation"
-
-
+# Options of scripts/evaluate.py.
 Runs = Annotated[
     list[Path],
     typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; folds of one experiment are pooled."),
@@ -101,7 +64,12 @@ Assign = Annotated[
         show_default="where the runs have whole cells",
     ),
 ]
-Costs = Annotated[Source, typer.Option(help="Where the costs of the assignment come from.")]
+Costs = Annotated[
+    Literal["fixed", "validation"],
+    typer.Option(
+        help="Costs of the assignment: as said, or that multiple that is best on each run's validation cells."
+    ),
+]
 Cost = Annotated[float | None, typer.Option(min=0.0, help="Nats, see conf/train.yaml.", show_default=False)]
 Bins = Annotated[int, typer.Option(min=2, help="Bins of the calibration error.")]
 Release = Annotated[float, typer.Option(min=0.01, max=0.999, help="Triage: sensitivity that a release must keep.")]
@@ -122,28 +90,28 @@ Codes = Annotated[
     list[str] | None,
     typer.Option(metavar="CLASS=CODE...", help="What the submission says.", show_default="1 positive, 0 the other"),
 ]
-Corrected = Annotated[Correction, typer.Option(help="Of the p-values of the pairs of several experiments.")]
+Corrected = Annotated[
+    Literal["holm", "fdr_bh", "none"], typer.Option(help="Of the p-values of the pairs of several experiments.")
+]
 
 
 def several(*options: str) -> type[TyperCommand]:
     """Return a kind of command whose ``options`` (such as ``--against``) each take all words up to the next option."""
 
     class Several(TyperCommand):
-        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             """Repeat the option before each of its words, as the parser wants it."""
-            spread = []
-            within = None
-            for position, argument in enumerate(args):
+            spread: list[str] = []
+            option = None
+            for argument, following in zip(args, [*args[1:], "-"], strict=True):
                 if argument in options:
-                    within = argument
-                    if not args[position + 1 :] or args[position + 1].startswith("-"):
+                    option = argument
+                    if following.startswith("-"):
                         raise typer.BadParameter("names nothing", ctx, param_hint=argument)
-                else:
-                    if argument.startswith("-"):
-                        within = None
-                    else:
-                        within = within
-                    spread += [within, argument] if within else [argument]
+                    continue
+                if argument.startswith("-"):
+                    option = None
+                spread += [option, argument] if option else [argument]
             return super().parse_args(ctx, spread)
 
     return Several

@@ -29,23 +29,17 @@ need_root() {
     [ "$(id -u)" = 0 ] || fail "only root can start or stop the dev cluster (slurmd runs jobs as the user who sent them)"
 }
 
-install_packages() {
-    ! has_packages || return 0
-    command -v apt-get >/dev/null || fail "no apt-get here: --install works on Debian and Ubuntu; install Slurm and munge by hand"
-    local log=$dir/log/install.log
-    # RUNLEVEL=1: the packages start no daemons with the machine's own /etc/slurm, this cluster brings its own.
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-        apt-get install -y -qq --no-install-recommends $packages; } >"$log" 2>&1 ||
-        fail "the packages $packages could not be installed: see $log"
-}
-
-has_packages() {
-    local program
-    for program in munged slurmctld slurmd sbatch; do command -v $program >/dev/null || return 1; done
-}
-
-need_packages() {
-    has_packages || fail "Slurm or munge is missing here: apt-get install $packages (or: scripts/dev_cluster.sh start --install)"
+need_packages() { # with --install: installs them, where they are missing
+    local programs="munged slurmctld slurmd sbatch"
+    if ! type $programs >/dev/null 2>&1 && [ "${1:-}" = --install ]; then
+        command -v apt-get >/dev/null || fail "no apt-get here: --install works on Debian and Ubuntu; install Slurm and munge by hand"
+        # RUNLEVEL=1: the packages start no daemons with the machine's own /etc/slurm, this cluster brings its own.
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+            apt-get install -y -qq --no-install-recommends $packages; } >"$dir/log/install.log" 2>&1 ||
+            fail "the packages $packages could not be installed: see $dir/log/install.log"
+    fi
+    type $programs >/dev/null 2>&1 ||
+        fail "Slurm or munge is missing here: apt-get install $packages (or: scripts/dev_cluster.sh start --install)"
     # A Unix socket's path has 107 characters at most; slurmstepd makes the longest below spool/.
     [ ${#dir} -le 60 ] || fail "the folder $dir is too long for the sockets in it: set KARYOCYTE_CLUSTER_DIR to a shorter one"
 }
@@ -53,27 +47,27 @@ need_packages() {
 # --- what is written ---------------------------------------------------------------------------------------------
 
 free_ports() { # print three ports in a row that nobody listens on
-    local base
+    local base port
     for base in $(seq 26817 10 27817); do
-        in_use $base || in_use $((base + 1)) || in_use $((base + 2)) || { echo $base; return; }
+        for port in $base $((base + 1)) $((base + 2)); do
+            ! (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null || continue 2
+        done
+        echo $base
+        return
     done
     fail "no free ports between 26817 and 27817"
 }
 
-in_use() {
-    (exec 3<>/dev/tcp/127.0.0.1/"$1") 2>/dev/null
-}
-
 write_conf() {
-    [ -f "$conf" ] && return
-    local base
+    local base host
+    host=$(hostname -s)
     base=$(free_ports)
     # Two GPUs a node are counted, not real: requests of GPUs are granted and refused as on a real cluster.
     # cred_expire is also how long a requeued job waits: 120 s if not said, 5 at least.
     # GraceTime is what a preempted job has to write its checkpoint, KillWait what it has after its time limit.
     cat >"$conf" <<CONF
 ClusterName=karyocyte
-SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$base
 SlurmUser=root
 SlurmdUser=root
@@ -108,8 +102,8 @@ ReturnToService=2
 SlurmctldTimeout=30
 SlurmdTimeout=15
 MessageTimeout=30
-NodeName=${nodes[0]} NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((base + 1)) CPUs=8 RealMemory=64000 Gres=gpu:2
-NodeName=${nodes[1]} NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((base + 2)) CPUs=8 RealMemory=64000 Gres=gpu:2
+NodeName=${nodes[0]} NodeHostname=$host NodeAddr=127.0.0.1 Port=$((base + 1)) CPUs=8 RealMemory=64000 Gres=gpu:2
+NodeName=${nodes[1]} NodeHostname=$host NodeAddr=127.0.0.1 Port=$((base + 2)) CPUs=8 RealMemory=64000 Gres=gpu:2
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=20 MaxTime=1-0 DefaultTime=30
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF MaxTime=1-0 DefaultTime=30
 CONF
@@ -118,20 +112,10 @@ CONF
     echo 'CgroupPlugin=autodetect' >"$dir/etc/cgroup.conf"
 }
 
-write_key() {
-    [ -f "$dir/etc/munge.key" ] || (umask 077 && head -c 1024 /dev/urandom >"$dir/etc/munge.key")
-}
-
 add_hosts() {
     ! grep -qF "$mark" /etc/hosts || return 0
     [ -z "$(tail -c 1 /etc/hosts)" ] || echo >>/etc/hosts # its last line may be without an end
     echo "127.0.0.1 ${nodes[*]} $mark" >>/etc/hosts
-}
-
-remove_hosts() {
-    local kept
-    kept=$(grep -vF "$mark" /etc/hosts || true)
-    echo "$kept" >/etc/hosts # written in place: in a container the file is a mount, which cannot be replaced
 }
 
 # --- daemons -----------------------------------------------------------------------------------------------------
@@ -142,15 +126,16 @@ running() { # is the process of the pid file $1 there, and ours? A number may ha
         tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$dir/"
 }
 
+start_daemon() { # start_daemon NAME COMMAND...: where it does not run
+    running "$1" || "${@:2}" 2>>"$dir/log/start.log" || fail "$1 does not start: see $dir/log/$1.log and start.log"
+}
+
 start_daemons() {
-    running munged || munged --force --key-file="$dir/etc/munge.key" --socket="$dir/run/munge.socket" \
-        --pid-file="$dir/run/munged.pid" --log-file="$dir/log/munged.log" --seed-file="$dir/run/munged.seed" \
-        2>>"$dir/log/start.log" || fail "munged does not start: see $dir/log/munged.log and start.log"
-    running slurmctld || slurmctld -f "$conf" 2>>"$dir/log/start.log" || fail "slurmctld does not start: see $dir/log/slurmctld.log"
+    start_daemon munged munged --force --key-file="$dir/etc/munge.key" --socket="$dir/run/munge.socket" \
+        --pid-file="$dir/run/munged.pid" --log-file="$dir/log/munged.log" --seed-file="$dir/run/munged.seed"
+    start_daemon slurmctld slurmctld -f "$conf"
     local node
-    for node in "${nodes[@]}"; do
-        running "$node" || slurmd -N "$node" -f "$conf" 2>>"$dir/log/start.log" || fail "slurmd $node does not start: see $dir/log/$node.log"
-    done
+    for node in "${nodes[@]}"; do start_daemon "$node" slurmd -N "$node" -f "$conf"; done
 }
 
 nodes_up() { # how many of the nodes take jobs
@@ -196,10 +181,9 @@ start() {
     need_root
     mkdir -p "$dir"/{etc,log,run,spool,state}
     chmod 755 "$dir" "$dir/run"
-    [ "${1:-}" != --install ] || install_packages
-    need_packages
-    write_key
-    write_conf
+    need_packages "$@"
+    [ -f "$dir/etc/munge.key" ] || (umask 077 && head -c 1024 /dev/urandom >"$dir/etc/munge.key")
+    [ -f "$conf" ] || write_conf
     { add_hosts; } 2>/dev/null || fail "/etc/hosts cannot be written: the nodes ${nodes[*]} must be in it as 127.0.0.1"
     start_daemons
     wait_for_nodes
@@ -212,7 +196,9 @@ stop() {
     end_daemons
     local pid
     for pid in $(left_processes); do kill -KILL "$pid" 2>/dev/null || true; done
-    remove_hosts
+    local hosts
+    hosts=$(grep -vF "$mark" /etc/hosts || true)
+    echo "$hosts" >/etc/hosts # written in place: in a container the file is a mount, which cannot be replaced
     rm -rf "$dir"/{etc,run,spool,state}
     echo "stopped; its logs stay in $dir/log"
 }

@@ -22,7 +22,7 @@ app.add_typer(_explain_measures.app)
 @report_user_errors()
 def heatmaps(
     runs: options.RunPaths,
-    method: options.Attribution = options.AttributionMethod.GRADCAM,
+    method: options.Attribution = "gradcam",
     layer: options.LayerName = None,
     target: options.Target = "predicted",
     images: options.ImageFiles = None,

@@ -9,7 +9,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts._options import Method, Sensitivity, Threshold, several
+from scripts._options import Sensitivity, Threshold, several
 
 Counting = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")
@@ -28,7 +28,7 @@ def karyotypes(
     runs: Counting,
     against: Against = None,
     csv: Csv = None,
-    threshold: Threshold = Method.YOUDEN,
+    threshold: Threshold = "youden",
     sensitivity: Sensitivity = 0.95,
 ) -> None:
     """Tabulate which real aneuploidies are detected, with counts and exact intervals; then derived abnormalities.
@@ -50,7 +50,7 @@ def karyotypes(
     from evaluation.cytogenetics.karyotypes import CAPTION, compare_detection
     from evaluation.terminal import frame_table
 
-    settings = EvaluationConfig(threshold=threshold.value, sensitivity=sensitivity)
+    settings = EvaluationConfig(threshold=threshold, sensitivity=sensitivity)
     chromosomes = [run.predictions for run in chromosome_runs]
     karyograms = [run.predictions for run in karyogram_runs]
     table = compare_detection(chromosomes, karyograms, settings)

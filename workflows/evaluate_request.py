@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from os.path import commonpath, relpath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,18 +28,18 @@ class EvaluateRequest:
     output: Path | None
     resamples: int
     confidence: float
-    threshold: StrEnum
+    threshold: str
     sensitivity: float
     seed: int
     assign: bool | None
-    costs: StrEnum
+    costs: str
     extra_cost: float | None
     missing_cost: float | None
     bins: int
     release_sensitivity: float
     vote_share: float
     coverage: float
-    correction: StrEnum
+    correction: str
     on: list[str] | None
     mapped: list[str] | None
     submission: Path | None
@@ -55,7 +54,7 @@ class EvaluateRequest:
         from common.config.schema import EvaluationConfig
         from evaluation.cytogenetics.cell_metrics import assignment_refusal
 
-        assignment: dict[str, object] = {"enabled": self.assign, "costs": self.costs.value}
+        assignment: dict[str, object] = {"enabled": self.assign, "costs": self.costs}
         if self.extra_cost is not None:
             assignment["extra_cost"] = self.extra_cost
         if self.missing_cost is not None:
@@ -74,11 +73,11 @@ class EvaluateRequest:
         settings = {
             "resamples": self.resamples,
             "confidence": self.confidence,
-            "threshold": self.threshold.value,
+            "threshold": self.threshold,
             "sensitivity": self.sensitivity,
             "seed": self.seed,
             "calibration_bins": self.bins,
-            "correction": self.correction.value,
+            "correction": self.correction,
             "triage": triage,
             "assignment": assignment,
         }
