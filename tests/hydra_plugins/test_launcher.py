@@ -1,4 +1,4 @@
-"""A multirun as a user types it: what runs, what is left out, what is told at the end."""
+"""A multirun as a user types it: what runs, what is left out, what is reported at the end."""
 
 import json
 import signal
@@ -21,116 +21,107 @@ from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
 from tests.cluster.slurm import wait_for
 
 
-def multirun(tmp_path: Path, *overrides: str) -> list[str]:
-    places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-    return [sys.executable, "-m", "tests.hydra_plugins.light_jobs", "-m", "data=synthetic", *places, *overrides]
+class Multirun:
+    """A multirun of light jobs below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def command(self, *overrides: str) -> list[str]:
+        places = [f"output_dir={self.folder / 'outputs'}", f"cache_dir={self.folder / 'cache'}"]
+        return [sys.executable, "-m", "tests.hydra_plugins.light_jobs", "-m", "data=synthetic", *places, *overrides]
+
+    def __call__(self, *overrides: str) -> subprocess.CompletedProcess:
+        return subprocess.run(self.command(*overrides), cwd=ROOT, capture_output=True, text=True, check=False)
+
+    @property
+    def sweep(self) -> Path:
+        (folder,) = (self.folder / "outputs" / "sweeps").iterdir()
+        return folder
+
+    def records(self) -> dict[str, dict]:
+        """The record of each job, by its seed."""
+        records = [json.loads(path.read_text()) for path in self.sweep.glob("jobs/[!.]*.json")]
+        return {next(word for word in record["overrides"] if "seed=" in word)[5:]: record for record in records}
+
+    def statuses(self) -> dict[str, str]:
+        return {seed: record["status"] for seed, record in self.records().items()}
+
+    def calls(self, *seeds: int) -> list[int]:
+        """How often the job of each seed was called."""
+        files = [self.folder / "outputs" / f"seed={seed}" / "calls" for seed in seeds]
+        return [len(file.read_text().splitlines()) for file in files]
 
 
-def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
-    return subprocess.run(multirun(tmp_path, *overrides), cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture
+def multirun(tmp_path):
+    return Multirun(tmp_path)
 
 
-def the_sweep(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
-    return folder
-
-
-def by_seed(folder: Path) -> dict[str, dict]:
-    """The record of each job, by its seed."""
-    records = [json.loads(path.read_text()) for path in folder.glob("jobs/[!.]*.json")]
-    return {next(word for word in record["overrides"] if "seed=" in word)[5:]: record for record in records}
-
-
-def calls(tmp_path: Path, seed: int) -> int:
-    return len((tmp_path / "outputs" / f"seed={seed}" / "calls").read_text().splitlines())
-
-
-def test_one_after_another_a_failure_stops_nothing_and_only_what_is_missing_runs_again(tmp_path):
-    first = call(tmp_path, "seed=0,3,4,1")
+def test_one_after_another_a_failure_stops_nothing_and_only_what_is_missing_runs_again(multirun):
+    first = multirun("seed=0,3,4,1")
     assert first.returncode == 1
     assert first.stderr.splitlines()[-1].startswith("error: 2 of the jobs failed: seed=3: seed=3 is a mistake | seed=4")
     assert "2 of 4 jobs are finished" in first.stdout
-    folder = the_sweep(tmp_path)
-    records = by_seed(folder)
-    assert {seed: record["status"] for seed, record in records.items()} == {
-        "0": "finished",
-        "1": "finished",
-        "3": "failed",
-        "4": "failed",
-    }
-    assert records["4"]["error"] == "ZeroDivisionError: a bug"
+    folder = multirun.sweep
+    assert multirun.statuses() == {"0": "finished", "1": "finished", "3": "failed", "4": "failed"}
+    assert multirun.records()["4"]["error"] == "ZeroDivisionError: a bug"
     assert read_sweep(folder).cluster == "none"
 
-    again = call(tmp_path, "seed=0,3,4,1")
+    again = multirun("seed=0,3,4,1")
     assert again.returncode == 1
     assert "2 of 4 jobs are done already" in again.stdout
-    assert [calls(tmp_path, seed) for seed in (0, 1, 3, 4)] == [1, 1, 2, 2]
-    assert the_sweep(tmp_path) == folder
+    assert multirun.calls(0, 1, 3, 4) == [1, 1, 2, 2]
+    assert multirun.sweep == folder
 
 
-def test_a_second_command_for_the_same_sweep_leaves_it_alone(tmp_path):
-    assert call(tmp_path, "seed=0,1").returncode == 0
+def test_a_second_command_leaves_a_sweep_alone_and_a_later_one_runs_what_was_removed(multirun, tmp_path):
+    assert multirun("seed=0,1").returncode == 0
     (tmp_path / "outputs" / "seed=1" / "status.json").unlink()
-    with locked(the_sweep(tmp_path)):
-        done = call(tmp_path, "seed=0,1")
+    with locked(multirun.sweep):
+        done = multirun("seed=0,1")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert done.stderr.startswith("error: another command runs this very sweep")
-    assert calls(tmp_path, 1) == 1
+    assert multirun.calls(1) == [1]
+    # Where jobs run is no part of what they are.
+    done = multirun("+cluster=local", "cluster.jobs=1", "seed=0,1")
+    assert "1 of 2 jobs are done already" in done.stdout
+    assert multirun.calls(0, 1) == [1, 2]
+    assert read_sweep(multirun.sweep).cluster == "local"
 
 
-def test_a_job_whose_run_was_removed_is_run_again(tmp_path):
-    assert call(tmp_path, "seed=0,1").returncode == 0
-    (tmp_path / "outputs" / "seed=1" / "status.json").unlink()
-    assert call(tmp_path, "seed=0,1").returncode == 0
-    assert (calls(tmp_path, 0), calls(tmp_path, 1)) == (1, 2)
-
-
-def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lost(tmp_path):
-    done = call(tmp_path, "+cluster=local", "seed=0,5,3,1,2")
+def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lost(multirun):
+    done = multirun("+cluster=local", "cluster.retries=1", "seed=0,5,6,3,1")
     assert done.returncode == 1, done.stderr
-    assert "error: 1 of the jobs failed: seed=3: seed=3 is a mistake" in done.stderr
+    assert "error: 2 of the jobs failed: seed=6: its process ended without a word" in done.stderr
+    assert "seed=3: seed=3 is a mistake" in done.stderr
     assert "seed=5: its process ended without a word" in done.stdout
-    records = by_seed(the_sweep(tmp_path))
-    assert {seed for seed, record in records.items() if record["status"] == "finished"} == {"0", "1", "2", "5"}
-    assert calls(tmp_path, 5) == 2
-    assert (the_sweep(tmp_path) / "logs" / f"{records['3']['key']}.log").exists()
+    assert multirun.statuses() == {"0": "finished", "1": "finished", "3": "failed", "5": "finished", "6": "lost"}
+    assert multirun.calls(5, 6) == [2, 2]
+    assert (multirun.sweep / "logs" / f"{multirun.records()['3']['key']}.log").exists()
 
 
-def test_a_job_that_is_killed_each_time_is_given_up_and_said(tmp_path):
-    done = call(tmp_path, "+cluster=local", "cluster.retries=1", "seed=6,0")
+@pytest.mark.parametrize(
+    ("variable", "overrides", "error"),
+    [
+        (
+            "PATH",
+            ["+cluster=slurm"],
+            "error: +cluster=slurm: there is no sbatch on this machine: call it on",
+        ),
+        ("TORCHELASTIC_RUN_ID", [], "error: -m under torchrun"),
+    ],
+)
+def test_where_no_jobs_can_be_started_one_line_says_so(multirun, tmp_path, monkeypatch, variable, overrides, error):
+    monkeypatch.setenv(variable, str(tmp_path))
+    done = multirun(*overrides, "seed=0,1")
     assert done.returncode == 1
-    assert "error: 1 of the jobs failed: seed=6: its process ended without a word" in done.stderr
-    assert calls(tmp_path, 6) == 2
-    assert by_seed(the_sweep(tmp_path))["6"]["status"] == "lost"
-
-
-def test_where_jobs_run_is_no_part_of_what_they_are(tmp_path):
-    assert call(tmp_path, "seed=0,1").returncode == 0
-    done = call(tmp_path, "+cluster=local", "cluster.jobs=1", "seed=0,1")
-    assert "2 of 2 jobs are done already" in done.stdout
-    assert json.loads((the_sweep(tmp_path) / "sweep.json").read_text())["cluster"] == "local"
-
-
-def test_without_slurm_the_error_says_so_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    done = call(tmp_path, "+cluster=slurm", "seed=0,1")
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines() == [
-        "error: +cluster=slurm: there is no sbatch on this machine: call it on a login node of the cluster, "
-        "or take +cluster=local"
-    ]
+    assert done.stderr.startswith(error)
+    assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "outputs").exists()
 
 
-def test_under_torchrun_the_jobs_are_not_started_by_each_of_its_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    done = call(tmp_path, "seed=0,1")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: -m under torchrun")
-    assert not (tmp_path / "outputs").exists()
-
-
-def test_an_older_failure_is_not_the_end_of_a_job_that_left_no_word(tmp_path, monkeypatch):
+def test_an_older_failure_is_not_the_end_of_a_job_whose_process_vanished(tmp_path, monkeypatch):
     runs = []
     monkeypatch.setattr(KaryocyteLauncher, "_run_once", lambda self, cluster, folder, tasks: runs.extend(tasks))
     job = job_of(["seed=0"])
@@ -140,16 +131,15 @@ def test_an_older_failure_is_not_the_end_of_a_job_that_left_no_word(tmp_path, mo
     assert (len(runs), record["status"], record["error"]) == (3, "lost", VANISHED)
 
 
-def test_ctrl_c_ends_the_jobs_of_this_machine_and_they_say_so(tmp_path):
-    command = multirun(tmp_path, "+cluster=local", "seed=7,8,0")
+def test_ctrl_c_ends_the_jobs_of_this_machine_which_record_it(multirun, tmp_path):
+    command = multirun.command("+cluster=local", "seed=7,8,0")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: len(list(tmp_path.glob("outputs/seed=*/calls"))) == 2, "two jobs to run")
         process.send_signal(signal.SIGINT)
         stdout, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted" in stdout
-    statuses = {seed: record["status"] for seed, record in by_seed(the_sweep(tmp_path)).items()}
-    assert statuses == {"7": "interrupted", "8": "interrupted"}
+    assert multirun.statuses() == {"7": "interrupted", "8": "interrupted"}
 
 
 def test_a_damaged_list_of_submitted_jobs_is_not_taken_for_none(tmp_path):
@@ -159,7 +149,7 @@ def test_a_damaged_list_of_submitted_jobs_is_not_taken_for_none(tmp_path):
         read_submitted(tmp_path)
 
 
-def test_needs_are_those_of_the_composed_job(tmp_path):
+def test_needs_are_those_of_the_composed_job():
     """Of an experiment that needs two devices, too: it is composed, not read from what is typed alone."""
     composed_for = []
 

@@ -1,4 +1,4 @@
-"""Who a process is among those of its run: told by what started it, checked against what is asked for."""
+"""Which of its run's processes a process is: by what started it, checked against what is asked for."""
 
 import pytest
 
@@ -11,51 +11,34 @@ SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_
 TORCHRUN = {"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "GROUP_RANK": "1"}
 
 
-def trainer(devices: int, nodes: int = 1) -> TrainerConfig:
-    return TrainerConfig(devices=devices, num_nodes=nodes)
-
-
-def test_slurm_and_torchrun_say_who_a_process_is():
-    assert world_of(trainer(2, 2), SLURM) == World(4, 3, 1, 1, "slurm")
-    assert world_of(trainer(2, 2), TORCHRUN) == World(4, 2, 0, 1, "torchrun")
-    assert [
-        world_of(trainer(2, 2), found).is_first for found in (SLURM, {**TORCHRUN, "RANK": "0", "GROUP_RANK": "0"})
-    ] == [
-        False,
-        True,
-    ]
-
-
-def test_torchrun_within_a_slurm_job_counts():
-    one_task_per_node = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0", "SLURM_NODEID": "1"}
-    assert world_of(trainer(2, 2), one_task_per_node | TORCHRUN).starter == "torchrun"
-
-
-def test_a_run_of_one_process_is_on_its_own_whatever_slurm_counts():
-    assert world_of(trainer(1), SLURM) == world_of(trainer(1), {**TORCHRUN, "WORLD_SIZE": "1"}) == World(1, 0, 0, 0)
-
-
-def test_processes_of_torchrun_that_the_run_does_not_know_of_are_refused():
-    with pytest.raises(UserError, match="is one process, torchrun has started 4: set trainer.devices"):
-        world_of(trainer(1), TORCHRUN)
-
-
-@pytest.mark.parametrize("environment", [{}, BATCH_SCRIPT], ids=["by hand", "by a batch script, without srun"])
-def test_a_process_started_alone_is_told_the_ways_out(environment):
-    with pytest.raises(UserError) as caught:
-        world_of(trainer(2), environment)
-    for way in ("+cluster=slurm", "torchrun --nnodes=1 --nproc-per-node=2 train.py", "srun --nodes=1"):
-        assert way in str(caught.value)
+@pytest.mark.parametrize(
+    ("devices", "nodes", "environment", "world"),
+    [
+        pytest.param(2, 2, SLURM, World(4, 3, 1, 1, "slurm"), id="slurm"),
+        pytest.param(2, 2, TORCHRUN, World(4, 2, 0, 1, "torchrun"), id="torchrun"),
+        pytest.param(2, 2, BATCH_SCRIPT | TORCHRUN, World(4, 2, 0, 1, "torchrun"), id="torchrun in a Slurm job"),
+        pytest.param(1, 1, SLURM, World(), id="one process, whatever Slurm counts"),
+        pytest.param(1, 1, TORCHRUN | {"WORLD_SIZE": "1"}, World(), id="torchrun of one process"),
+    ],
+)
+def test_the_environment_says_which_process_this_is(devices, nodes, environment, world):
+    found = world_of(TrainerConfig(devices=devices, num_nodes=nodes), environment)
+    assert found == world
+    assert found.is_first == (world.rank == 0)
 
 
 @pytest.mark.parametrize(
-    ("devices", "nodes", "fault"),
+    ("devices", "nodes", "environment", "fault"),
     [
-        pytest.param(3, 1, "needs 3 processes, slurm has started 4", id="another number"),
-        pytest.param(4, 1, "process 3 is number 1 on node 1", id="on more nodes"),
-        pytest.param(1, 4, "distributed the processes differently", id="on fewer nodes"),
+        pytest.param(1, 1, TORCHRUN, "is one process, torchrun has started 4: set trainer.devices", id="unwanted"),
+        pytest.param(3, 1, SLURM, "needs 3 processes, slurm has started 4", id="another number"),
+        pytest.param(4, 1, SLURM, "process 3 is number 1 on node 1", id="on more nodes"),
+        pytest.param(1, 4, SLURM, "distributed the processes differently", id="on fewer nodes"),
+        pytest.param(2, 1, {}, r"\+cluster=slurm", id="by hand"),
+        pytest.param(2, 1, {}, "torchrun --nnodes=1 --nproc-per-node=2 train.py", id="the way by torchrun"),
+        pytest.param(2, 1, BATCH_SCRIPT, "srun --nodes=1", id="by a batch script, without srun"),
     ],
 )
-def test_processes_started_otherwise_than_asked_for_are_refused(devices, nodes, fault):
+def test_processes_started_otherwise_than_asked_for_are_refused(devices, nodes, environment, fault):
     with pytest.raises(UserError, match=fault):
-        world_of(trainer(devices, nodes), SLURM)
+        world_of(TrainerConfig(devices=devices, num_nodes=nodes), environment)

@@ -33,22 +33,17 @@ def config(tmp_path):
 def opened(tmp_path, config):
     """A run that was opened, and not trained."""
     open_run(tmp_path / "run", config, run_identity(config, CONTENTS), ["train.py"])
-    return tmp_path / "run"
+    return Run(tmp_path / "run")
 
 
-def test_the_same_run_may_be_opened_again(opened, config):
-    check_run(opened, config, run_identity(config, CONTENTS))
-    assert Run(opened).environment["packages"]["timm"]
-
-
-def test_another_identity_is_refused(opened, config):
+def test_the_same_run_may_be_opened_again_and_no_other(opened, config):
+    identity = run_identity(config, CONTENTS)
+    check_run(opened.folder, config, identity)
+    assert opened.environment["packages"]["timm"]
     with pytest.raises(UserError, match="another configuration"):
-        check_run(opened, config, run_identity(config, {**CONTENTS, "data": "x"}))
-
-
-def test_resume_never_refuses_an_existing_run(opened, config):
+        check_run(opened.folder, config, run_identity(config, {**CONTENTS, "data": "x"}))
     with pytest.raises(UserError, match="resume=never"):
-        check_run(opened, config.model_copy(update={"resume": "never"}), run_identity(config, CONTENTS))
+        check_run(opened.folder, config.model_copy(update={"resume": "never"}), identity)
 
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, config):
@@ -59,18 +54,17 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, config):
 
 
 def test_revisions_of_a_continued_run_are_collected(opened, config):
-    assert other_revisions(opened) == []
-    run = Run(opened)
-    run.write_json(RunFile.ENVIRONMENT, {**run.environment, "revisions": ["0123456789ab"]})
-    assert "0123456789ab" in other_revisions(opened)[0]
-    open_run(opened, config, run_identity(config, CONTENTS), [])
-    assert len(Run(opened).revisions) == 2
+    assert other_revisions(opened.folder) == []
+    opened.write_json(RunFile.ENVIRONMENT, {**opened.environment, "revisions": ["0123456789ab"]})
+    assert "0123456789ab" in other_revisions(opened.folder)[0]
+    open_run(opened.folder, config, run_identity(config, CONTENTS), [])
+    assert len(Run(opened.folder).revisions) == 2
 
 
 def test_new_evaluation_settings_change_that_section_alone(opened, tmp_path):
-    before = Run(opened).raw_config
-    update_evaluation(opened, small_config(tmp_path, "evaluation.resamples=77", "loader.workers=5"))
-    after = Run(opened).raw_config
+    before = opened.raw_config
+    update_evaluation(opened.folder, small_config(tmp_path, "evaluation.resamples=77", "loader.workers=5"))
+    after = Run(opened.folder).raw_config
     assert after["evaluation"]["resamples"] == 77
     assert {**after, "evaluation": before["evaluation"]} == before
 
@@ -97,12 +91,9 @@ def test_status_records_how_a_run_ended(tmp_path, error, state):
 
 
 def test_a_second_process_is_refused_while_the_first_trains(tmp_path):
-    lines = [
-        "from pathlib import Path",
-        "from common.runs.lifecycle import locked",
-        f"with locked(Path({str(tmp_path)!r})): 0",
-    ]
-    command = [sys.executable, "-c", "\n".join(lines)]
+    imports = "from pathlib import Path; from common.runs.lifecycle import locked"
+    code = f"{imports}; locked(Path({str(tmp_path)!r})).__enter__()"
+    command = [sys.executable, "-c", code]
     with locked(tmp_path):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "another process is training" in second.stderr

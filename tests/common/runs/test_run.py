@@ -10,17 +10,6 @@ from common.runs.run import DataFacts, Run, open_runs
 from tests.helpers.predictions import make_predictions
 from tests.helpers.training import small_config
 
-SPLIT = pd.DataFrame(
-    {
-        "image_id": ["007", "8"],
-        "path": ["a/007.png", "b/8.png"],
-        "label": ["NA", None],
-        "subject": ["01", None],
-        "sha256": ["0" * 64, "1" * 64],
-        "part": ["test", "train"],
-    }
-)
-
 
 @pytest.fixture
 def run(tmp_path):
@@ -30,9 +19,10 @@ def run(tmp_path):
     return run
 
 
-def test_open_takes_the_folder_or_a_file_in_it(run):
-    assert Run.open(run.folder) == run
-    assert Run.open(run.folder / "status.json") == run
+def test_open_takes_the_folder_or_a_file_in_it(run, tmp_path):
+    assert Run.open(run.folder) == Run.open(run.folder / "status.json") == run
+    with pytest.raises(UserError, match="twice"):
+        open_runs([run.folder, tmp_path / "." / "seed=0" / "status.json"])
 
 
 @pytest.mark.parametrize("path", ["", "missing", "notes.txt"])
@@ -49,14 +39,8 @@ def test_open_finished_refuses_a_run_that_is_not(run):
         Run.open_finished(run.folder)
 
 
-def test_open_runs_refuses_the_same_run_twice(run, tmp_path):
-    with pytest.raises(UserError, match="twice"):
-        open_runs([run.folder, tmp_path / "." / "seed=0" / "status.json"])
-
-
 def test_find_looks_below_a_folder(run, tmp_path):
-    assert Run.find(tmp_path) == [run]
-    assert Run.find(run.folder) == [run]
+    assert Run.find(tmp_path) == Run.find(run.folder) == [run]
     assert Run.find(tmp_path / "missing") == []
 
 
@@ -64,49 +48,42 @@ def test_status(run):
     assert run.is_finished
     assert run.status.images_seen == 80
     assert run.best_checkpoint == run.folder / "checkpoints" / "1-head" / "best.ckpt"
-    run.write_status("failed", error="ValueError: nan")
+    run.write_status("failed", error="ValueError: nan", mood="of another revision")
     assert not run.is_finished
     assert run.status.error == "ValueError: nan"
     with pytest.raises(UserError, match="failed"):
         _ = run.best_checkpoint
 
 
-def test_status_of_another_version_may_have_unknown_facts(run):
-    run.write_status("finished", mood="sunny")
-    assert run.is_finished
-
-
-def test_config_round_trip(run, tmp_path):
+def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(run, tmp_path):
     config = small_config(tmp_path)
     run.write_config(config)
     assert Run(run.folder).config == config
-
-
-def test_unknown_keys_of_a_configuration_name_the_revision_that_wrote_it(run, tmp_path):
     run.write_json(RunFile.ENVIRONMENT, {"revisions": ["0123456789ab"]})
-    values = small_config(tmp_path).model_dump(mode="json")
-    run.write_raw_config({**values, "trainer": {**values["trainer"], "mystery": 1}})
+    run.write_raw_config({**run.raw_config, "trainer": {**run.raw_config["trainer"], "mystery": 1}})
     with pytest.raises(UserError, match=r"trainer\.mystery.*0123456789ab"):
         _ = run.config
 
 
-def test_data_facts_round_trip(run):
-    facts = DataFacts(("hem", "all"), "all", "cnmc", False, 3, {"subjects": 0}, ("a remark",))
+def test_data_facts_are_read_as_written(run):
+    facts = DataFacts(("hem", "all"), "all", "cnmc", False, 3, {"subjects": 0, "near_pairs": None}, ("a remark",))
     run.write_data(facts)
     assert Run(run.folder).data == facts
     assert "external" not in (run.folder / "data.json").read_text()
 
 
-def test_split_keeps_text_and_marks_unknown_values(run):
-    run.write_split(SPLIT)
-    pd.testing.assert_frame_equal(Run(run.folder).split.astype(object), SPLIT.astype(object), check_dtype=False)
+def test_a_split_keeps_text_and_marks_unknown_values(run):
+    columns = {"image_id": ["007", "8"], "path": ["a/007.png", "b/8.png"], "label": ["NA", None]}
+    columns |= {"subject": ["01", None], "sha256": ["0" * 64, "1" * 64], "part": ["test", "train"]}
+    split = pd.DataFrame(columns)
+    run.write_split(split)
+    pd.testing.assert_frame_equal(Run(run.folder).split.astype(object), split.astype(object), check_dtype=False)
 
 
 def test_predictions_are_read_anew_after_a_write(run):
-    run.write_predictions(make_predictions(images=8, subjects=4))
-    assert len(run.predictions.frame) == 8
-    run.write_predictions(make_predictions(images=12, subjects=4))
-    assert len(run.predictions.frame) == 12
+    for images in (8, 12):
+        run.write_predictions(make_predictions(images=images, subjects=4))
+        assert len(run.predictions.frame) == images
 
 
 def test_ensemble(run):
@@ -123,12 +100,9 @@ def test_missing_files_name_the_folder(run, name):
         getattr(run, name)
 
 
-@pytest.mark.parametrize("name", ["identity", "environment", "progress", "metrics", "raw_config"])
-def test_optional_files_are_empty_when_missing(run, name):
-    assert getattr(run, name) == {}
-
-
-def test_damaged_files_are_named(run):
+def test_optional_files_are_empty_when_missing_and_damaged_ones_are_named(run):
+    for name in ("identity", "environment", "progress", "metrics", "raw_config"):
+        assert getattr(run, name) == {}
     (run.folder / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json"):
-        _ = run.metrics
+        _ = Run(run.folder).metrics

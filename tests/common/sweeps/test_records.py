@@ -10,12 +10,22 @@ from common.preemption import Preempted
 from common.sweeps import records as sweeps
 from common.sweeps.records import Job, Sweep, job_of, names, read_record, recorded, sweep_folder, write_record
 
+KEY = job_of(["seed=0"]).key
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """The folder of the sweep that this process belongs to."""
+    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+    return tmp_path
+
 
 def test_a_job_is_what_it_trains_not_where_or_in_which_order_it_is_typed():
     one = job_of(["seed=0", "+experiment=a", "+cluster=slurm", "cluster.partition=gpu", "hydra.verbose=true"])
     assert one.overrides == ("seed=0", "+experiment=a")
     assert job_of(["+experiment=a", "seed=0"]).key == one.key
     assert job_of(["+experiment=a", "seed=1"]).key != one.key
+    assert job_of(["~transform"]) == Job(job_of(["~transform"]).key, ("~transform",))
 
 
 @given(st.lists(st.sampled_from("abcdef"), unique=True, min_size=2), st.randoms())
@@ -39,7 +49,7 @@ def test_what_is_written_is_read_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "is no sweep"),
         ("{", "cannot be read"),
@@ -48,37 +58,34 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[]", "cannot be read"),
     ],
 )
-def test_a_folder_that_is_no_sweep_is_refused(tmp_path, text, said):
+def test_a_folder_that_is_no_sweep_is_refused(tmp_path, text, message):
     if text is not None:
         (tmp_path / "sweep.json").write_text(text)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         sweeps.read_sweep(tmp_path)
 
 
 @pytest.mark.parametrize("text", ['{"sta', "[]"])
 def test_a_damaged_record_is_not_taken_for_a_job_that_waits(tmp_path, text):
-    key = job_of(["seed=0"]).key
-    write_record(tmp_path, key, status="finished")
-    (tmp_path / "jobs" / f"{key}.json").write_text(text)
-    with pytest.raises(UserError, match=f"{key}.json cannot be read"):
-        read_record(tmp_path, key)
+    write_record(tmp_path, KEY, status="finished")
+    (tmp_path / "jobs" / f"{KEY}.json").write_text(text)
+    with pytest.raises(UserError, match=f"{KEY}.json cannot be read"):
+        read_record(tmp_path, KEY)
 
 
-def test_the_record_of_a_job_tells_how_it_goes(tmp_path, monkeypatch):
-    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
-    key = job_of(["seed=0"]).key
-    assert read_record(tmp_path, key) == {"key": key, "status": "waiting"}
+def test_the_record_of_a_job_that_goes_well(sweep):
+    assert read_record(sweep, KEY) == {"key": KEY, "status": "waiting"}
     with recorded(["seed=0", "+cluster=slurm"], "run", first=True):
-        sweeps.note_run(tmp_path / "run")
-        running = read_record(tmp_path, key)
+        sweeps.note_run(sweep / "run")
+        running = read_record(sweep, KEY)
         assert (running["status"], running["pid"], running["attempts"]) == ("running", os.getpid(), 1)
-    ended = read_record(tmp_path, key)
-    assert (ended["status"], ended["run"]) == ("finished", str(tmp_path / "run"))
+    ended = read_record(sweep, KEY)
+    assert (ended["status"], ended["run"]) == ("finished", str(sweep / "run"))
     assert ended["updated"] >= ended["started"]
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "told"),
+    ("error", "status", "message"),
     [
         (UserError("wrong key"), "failed", "wrong key"),
         (ZeroDivisionError("a bug"), "failed", "ZeroDivisionError: a bug"),
@@ -86,32 +93,23 @@ def test_the_record_of_a_job_tells_how_it_goes(tmp_path, monkeypatch):
         (Preempted(15), "preempted", None),
     ],
 )
-def test_the_record_tells_how_a_job_has_ended(tmp_path, monkeypatch, error, status, told):
-    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
+def test_the_record_of_a_job_that_fails_and_then_goes_well(sweep, error, status, message):
     with pytest.raises(type(error)), recorded(["seed=0"], "run", first=True):
         raise error
-    record = read_record(tmp_path, job_of(["seed=0"]).key)
-    assert (record["status"], record["error"]) == (status, told)
-
-
-def test_attempts_are_counted_and_an_older_error_is_forgotten(tmp_path, monkeypatch):
-    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
-    with pytest.raises(UserError), recorded(["seed=0"], "run", first=True):
-        raise UserError("once")
+    record = read_record(sweep, KEY)
+    assert (record["status"], record["error"]) == (status, message)
     with recorded(["seed=0"], "run", first=True):
         pass
-    record = read_record(tmp_path, job_of(["seed=0"]).key)
+    record = read_record(sweep, KEY)
     assert (record["attempts"], record["status"], record["error"]) == (2, "finished", None)
 
 
-def test_only_the_first_process_of_a_job_writes_and_nobody_outside_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setenv(sweeps.VARIABLE, str(tmp_path))
-    with recorded(["seed=0"], "run", first=False):
-        sweeps.note_run(tmp_path)
-    monkeypatch.delenv(sweeps.VARIABLE)
-    with recorded(["seed=0"], "run", first=True):
-        sweeps.note_run(tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_only_the_first_process_of_a_job_writes_and_none_outside_a_sweep(sweep, monkeypatch):
+    for first in (False, True):
+        with recorded(["seed=0"], "run", first=first):
+            sweeps.note_run(sweep)
+        assert not list(sweep.iterdir())
+        monkeypatch.delenv(sweeps.VARIABLE, raising=False)
 
 
 def test_a_job_is_done_while_its_run_is_there_and_a_search_never(tmp_path):
@@ -120,12 +118,6 @@ def test_a_job_is_done_while_its_run_is_there_and_a_search_never(tmp_path):
     status.write_text(json.dumps({"status": "finished"}))
     write_record(tmp_path, "k", status="finished", kind="run", run=str(tmp_path / "run"))
     write_record(tmp_path, "s", status="finished", kind="search", run=str(tmp_path / "run"))
-    assert sweeps.is_done(tmp_path, "k")
-    assert not sweeps.is_done(tmp_path, "s")
-    assert not sweeps.is_done(tmp_path, "unknown")
+    assert [sweeps.is_done(tmp_path, key) for key in ("k", "s", "unknown")] == [True, False, False]
     status.write_text(json.dumps({"status": "running"}))
     assert not sweeps.is_done(tmp_path, "k")
-
-
-def test_a_job_of_an_unknown_kind_of_override_is_kept_as_it_is():
-    assert job_of(["~transform"]) == Job(job_of(["~transform"]).key, ("~transform",))

@@ -16,13 +16,13 @@ from common.config.cluster import SlurmConfig
 from common.errors import UserError
 from common.sweeps.slurm import (
     Batch,
+    batch_texts,
     check_slurm,
     explain_refusal,
     in_batches,
     jobs_text,
     queued_jobs,
     sbatch_options,
-    script_text,
     submit,
     uninterrupted,
 )
@@ -32,7 +32,8 @@ SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do options="$options $1"; shift; done
 for ((SLURM_PROCID = 0; SLURM_PROCID < ${TASKS:-1}; SLURM_PROCID++)); do export SLURM_PROCID; "$@"; done
 """
-SHOW = ("bash", "-c", "printf '%s\\0' \"$@\"; printf '\\n\\0'", "show")  # a program that prints what it is given
+SHOW = ("bash", "-c", "printf '%s\\0' \"$@\"; printf '\\n\\0'", "show")  # a program that prints its arguments
+FAILED = "sbatch: error: Batch job submission failed: "
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def slurm(tmp_path, monkeypatch):
     return play
 
 
-def test_a_machine_without_slurm_is_refused_and_names_what_is_missing(slurm):
+def test_a_machine_without_slurm_is_refused_and_the_missing_command_named(slurm):
     slurm("sbatch")
     with pytest.raises(UserError, match="there is no srun on this machine"):
         check_slurm()
@@ -57,49 +58,40 @@ def test_a_machine_without_slurm_is_refused_and_names_what_is_missing(slurm):
     check_slurm()
 
 
-def test_the_queue_lists_members_of_arrays_one_by_one(slurm):
-    slurm("squeue", "12_0|RUNNING|None\n12_1|PENDING|Resources\n13|COMPLETING|a|b\n")
-    assert queued_jobs() == {"12_0": "RUNNING", "12_1": "PENDING", "13": "COMPLETING"}
-
-
-def test_what_slurm_has_put_aside_is_told_from_what_waits_and_from_what_its_user_holds(slurm):
-    slurm("squeue", "1|PENDING|launch failed requeued held\n2|PENDING|JobHeldUser\n")
-    assert queued_jobs() == {"1": "HELD", "2": "PENDING"}
-
-
-def test_an_empty_queue_is_not_a_silent_controller(slurm):
-    slurm("squeue")
-    assert queued_jobs() == {}
-    slurm("squeue", code=1)
-    assert queued_jobs() is None
+@pytest.mark.parametrize(
+    ("text", "code", "states"),
+    [
+        ("12_0|RUNNING|None\n13|COMPLETING|a|b\n", 0, {"12_0": "RUNNING", "13": "COMPLETING"}),
+        ("1|PENDING|launch failed requeued held\n2|PENDING|JobHeldUser\n", 0, {"1": "HELD", "2": "PENDING"}),
+        ("", 0, {}),
+        ("", 1, None),  # a silent controller
+    ],
+)
+def test_the_states_of_the_queue(slurm, text, code, states):
+    slurm("squeue", text, code)
+    assert queued_jobs() == states
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "answer"),
     [
-        (
-            "sbatch: error: invalid partition specified: nope\nsbatch: error: Batch job submission failed: Invalid",
-            "cluster.partition=nope: .*there are gpu, cpu",
-        ),
-        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "gpus_per_node"),
-        ("sbatch: error: Batch job submission failed: Node count specification invalid", "trainer.num_nodes"),
-        (
-            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
-            "^cluster.account=None: Invalid account or account/partition combination specified$",
-        ),
-        ("sbatch: error: Batch job submission failed: Invalid node name specified", "^cluster.exclude=None: "),
-        ("sbatch: error: Batch job submission failed: Invalid feature specification", "^cluster.constraint=None: "),
-        ("sbatch: error: Batch job submission failed: More processors requested than permitted", "cpus_per_task"),
+        (f"sbatch: error: invalid partition specified: nope\n{FAILED}Invalid", "cluster.partition=nope: .*gpu, cpu"),
+        (f"{FAILED}Requested node configuration is not available", "gpus_per_node"),
+        (f"{FAILED}Node count specification invalid", "trainer.num_nodes"),
+        (f"{FAILED}Invalid account or account/partition combination", "^cluster.account=None: Invalid account or acc"),
+        (f"{FAILED}Invalid node name specified", "^cluster.exclude=None: "),
+        (f"{FAILED}Invalid feature specification", "^cluster.constraint=None: "),
+        (f"{FAILED}More processors requested than permitted", "cpus_per_task"),
         ("sbatch: unrecognized option '--x'\nTry \"sbatch --help\"", "^cluster.additional_parameters=.*'--x'$"),
-        ("sbatch: error: Batch job submission failed: Access denied", "^sbatch refuses the job: Access denied$"),
+        (f"{FAILED}Access denied", "^sbatch refuses the job: Access denied$"),
         ("", "no reason given"),
     ],
 )
-def test_a_refusal_becomes_one_line_that_names_the_key(slurm, message, said):
+def test_a_refusal_becomes_one_line_that_names_the_key(slurm, message, answer):
     slurm("sinfo", "gpu\ncpu\ngpu")
     error = explain_refusal(message, SlurmConfig(name="slurm", partition="nope"))
     assert len(str(error).splitlines()) == 1
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=answer):
         raise error
 
 
@@ -107,14 +99,14 @@ def test_ctrl_c_waits_for_the_end_of_a_submission_and_spares_its_command():
     program = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('submitted', end='')"
     done = []
 
-    def submit() -> None:
+    def submit_slowly() -> None:
         with uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             done.append(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False))
 
     with pytest.raises(KeyboardInterrupt):
-        submit()
-    assert [(each.returncode, each.stdout) for each in done] == [(0, "submitted")]
+        submit_slowly()
+    assert [(command.returncode, command.stdout) for command in done] == [(0, "submitted")]
     with pytest.raises(KeyboardInterrupt):  # as ever
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -127,8 +119,8 @@ def test_jobs_with_the_same_needs_share_an_array():
 def test_a_submission_keeps_the_lists_of_earlier_ones(slurm, tmp_path):
     jobs = batch(tmp_path, [["a"], ["b"], ["c"]], pack=2)
     slurm("sbatch", "12;cluster")
-    assert submit(jobs) == ["12_0", "12_0", "12_1"]
-    assert submit(jobs) == ["12_0", "12_0", "12_1"]
+    for _ in range(2):
+        assert submit(jobs) == ["12_0", "12_0", "12_1"]
     slurm("sbatch", code=1)
     with pytest.raises(UserError, match="sbatch refuses"):
         submit(jobs)
@@ -151,8 +143,8 @@ def batch(folder, jobs, program=SHOW, **keys):
 
 def run(folder, stand_in, batch, member, tasks=1):
     """Run a member of the array; return the words that each task's program was given."""
-    (folder / "list.jobs").write_text(jobs_text(batch))
-    (folder / "job.sbatch").write_text(script_text(batch, folder / "list.jobs"))
+    for path, text in batch_texts(batch, folder / "job.sbatch").items():
+        path.write_text(text)
     environment = {"PATH": f"{stand_in}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": str(member), "TASKS": str(tasks)}
     done = subprocess.run(["bash", folder / "job.sbatch"], env=environment, capture_output=True, check=True)
     assert done.stderr == b""
@@ -166,8 +158,7 @@ WORDS = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(WORDS, min_size=1, max_size=3), min_size=1, max_size=3), st.data())
 @example(
-    [["+experiment=a", "data_dir='/my data/x=1'", 'a={b: [1, "c d"]}', "$HOME", "`id`", "!!", "\\", "*", "", "\r"]],
-    None,
+    [["+experiment=a", "data_dir='/my data/x=1'", 'a={b: [1, "c d"]}', "$HOME", "`id`", "!!", "\\", "*", ""]], None
 )
 def test_bash_gives_back_the_very_words(tmp_path_factory, stand_in, jobs, data):
     folder = tmp_path_factory.mktemp("a folder's")
@@ -180,19 +171,16 @@ def test_packed_jobs_run_one_per_task_and_the_last_pack_may_be_short(tmp_path, s
     packed = batch(tmp_path, jobs, pack=3)
     assert run(tmp_path, stand_in, packed, 0, tasks=3) == [tuple(job) for job in jobs[:3]]
     assert run(tmp_path, stand_in, packed, 1, tasks=3) == [tuple(job) for job in jobs[3:]]
-    options = sbatch_options(packed)
-    assert {"--array=0-1%256", "--ntasks-per-node=3"} <= set(options)
+    assert {"--array=0-1%256", "--ntasks-per-node=3"} <= set(sbatch_options(packed))
     # One that fails must not end its neighbours; of a group of processes, one that fails must end the others.
-    assert "--kill-on-bad-exit=0" in script_text(packed, tmp_path / "jobs")
-    assert "--kill-on-bad-exit=1" in script_text(batch(tmp_path, jobs), tmp_path / "jobs")
+    for pack, kill in ((3, 0), (1, 1)):
+        script = batch_texts(batch(tmp_path, jobs, pack=pack), tmp_path / "x")[tmp_path / "x"]
+        assert f"--kill-on-bad-exit={kill}" in script
 
 
-def test_a_line_break_is_refused(tmp_path):
+def test_a_line_break_is_refused_and_a_member_beyond_the_list_fails(tmp_path, stand_in):
     with pytest.raises(UserError, match="line break"):
         jobs_text(batch(tmp_path, [["a=1\nb"]]))
-
-
-def test_a_member_beyond_the_list_fails(tmp_path, stand_in):
     with pytest.raises(subprocess.CalledProcessError):
         run(tmp_path, stand_in, batch(tmp_path, [["seed=0"]]), 7)
 
@@ -201,20 +189,10 @@ def test_the_keys_of_the_cluster_become_options_of_sbatch(tmp_path):
     keys = {"partition": "gpu", "qos": "long", "gpus_per_node": 4, "mem_gb": 1.5, "signal_delay_s": 90, "nodes": 2}
     more = {"mail_type": "FAIL", "comment": "two words", "exclusive": True, "overcommit": False}
     asked = batch(tmp_path / "100%", [["a"]], tasks_per_node=4, additional_parameters=more, **keys)
-    options = set(sbatch_options(asked))
-    assert options >= {
-        "--partition=gpu",
-        "--qos=long",
-        "--gpus-per-node=4",
-        "--mem=1536M",
-        "--signal=USR1@90",
-        "--nodes=2",
-    }
-    assert options >= {"--ntasks-per-node=4", "--requeue", "--open-mode=append", "--array=0-0%256", "--time=240"}
-    assert options >= {"--mail-type=FAIL", '--comment="two words"', "--exclusive"}
-    assert not [
-        option for option in options if option.startswith(("--account", "--constraint", "--overcommit", "--cpus"))
-    ]
-    assert f"--output={tmp_path}/100%%/sweep/slurm/%A_%a.log" in options
+    expected = "job-name=sweep partition=gpu qos=long nodes=2 gpus-per-node=4 ntasks-per-node=4 mem=1536M time=240"
+    expected += " array=0-0%256 requeue open-mode=append signal=USR1@90 mail-type=FAIL exclusive"
+    options = {f"--{option}" for option in expected.split()}
+    options |= {'--comment="two words"', f"--output={tmp_path}/100%%/sweep/slurm/%A_%a.log"}
+    assert set(sbatch_options(asked)) == options
     with pytest.raises(UserError, match="takes no quotes"):
         sbatch_options(batch(tmp_path, [["a"]], partition='a"b'))
