@@ -2,7 +2,6 @@
 
 import os
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,73 +12,38 @@ from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages
 from tests.helpers.experiments import tiny_data
-from tests.helpers.training import SMALL, composed, small_config
+from tests.helpers.training import composed, small_config
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
-# One row per experiment of paper 004 that trains a single model (the ensembles join finished runs).
-PAPER_004 = (
-    "scratch_cnn_d256_dropout2",
-    "scratch_cnn_d256",
-    "scratch_cnn_d128",
-    "scratch_cnn_d256x2",
-    "vgg16_features",
-    "vgg16_finetune_last3",
-    "vgg16_cut_block5_features",
-    "vgg16_cut_block5",
-    "resnet50_features",
-    "resnet50_finetune_last3",
-    "resnet50_cut_block5_features",
-    "resnet50_cut_block5_d512_features",
-    "resnet50_cut_block5",
-    "resnet50_cut_block5_d512",
-    "mobilenetv2_features",
-    "mobilenetv2_last1",
-    "mobilenetv2_last7",
-    "mobilenetv2_cut",
-)
+# The experiments of paper 004 that train a single model: its ensembles join finished runs.
+VARIANTS = {
+    "scratch_cnn": "d256_dropout2 d256 d128 d256x2",
+    "vgg16": "features finetune_last3 cut_block5_features cut_block5",
+    "resnet50": "features finetune_last3 cut_block5_features cut_block5_d512_features cut_block5 cut_block5_d512",
+    "mobilenetv2": "features last1 last7 cut",
+}
+PAPER_004 = {f"{network}_{variant}" for network, variants in VARIANTS.items() for variant in variants.split()}
+PAPER_003 = {f"hem_all_cnn_{size}" for size in (32, 64, 256)}
 PAPER_002 = {
     f"{network}_{data}" for network in ("alexnet", "anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")
 }
-PAPER_003 = {f"hem_all_cnn_{size}" for size in (32, 64, 256)}
-PAPER_001 = {
-    f"karyogram_{name}"
-    for name in (
-        "vgg16_original",
-        "inceptionv3_original",
-        "vgg16",
-        "inceptionv3",
-        "vgg16_last1",
-        "vgg16_last2",
-        "inceptionv3_full",
-    )
-}
+NETWORKS = "vgg16_original inceptionv3_original vgg16 inceptionv3 vgg16_last1 vgg16_last2 inceptionv3_full"
+PAPER_001 = {f"karyogram_{name}" for name in NETWORKS.split()}
 UNFROZEN = {
     f"karyogram_{network}{blocks}"
     for network in ("vgg16", "inceptionv3", "mobilenetv2", "resnet18")
     for blocks in ("", "_last1", "_last2", "_full")
 }
 NEWER = {f"karyogram_{network}" for network in ("convnext_tiny", "efficientnetv2_s", "vit")}
-TASKS = sorted((ROOT / "conf" / "task").glob("*.yaml"))
+FILES = [*(ROOT / "conf" / "task").glob("*.yaml"), *(ROOT / "conf" / "experiment").glob("*.yaml")]
 
 
-def test_every_single_model_of_paper_004_is_an_experiment():
-    assert len(PAPER_004) == 18
-    assert set(PAPER_004) <= set(EXPERIMENTS)
-
-
-def test_every_row_of_papers_002_and_003_is_an_experiment():
-    assert len(PAPER_002 | PAPER_003) == 12
-    assert set(EXPERIMENTS) >= PAPER_002 | PAPER_003
-
-
-def test_every_row_of_paper_001_and_every_network_beside_it_is_an_experiment():
-    assert len(PAPER_001) == 7
-    assert set(EXPERIMENTS) >= PAPER_001 | UNFROZEN | NEWER
-
-
-@cache
-def smoke_size():
-    return composed(["+profile=smoke"]).prepare.size
+@pytest.mark.parametrize(
+    ("names", "count"), [(PAPER_004, 18), (PAPER_002, 9), (PAPER_003, 3), (PAPER_001, 7), (UNFROZEN | NEWER, 19)]
+)
+def test_every_row_of_the_papers_and_every_network_beside_it_is_an_experiment(names, count):
+    assert len(names) == count
+    assert set(names) <= set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -88,37 +52,26 @@ def test_it_composes_and_bears_its_file_name(name):
     assert config.name == name
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_value_says_where_it_comes_from(name):
-    """A value is the paper's or ours, and says so on its line; the header names the table and the figure."""
-    text = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text()
-    header = [line for line in text.splitlines() if line.startswith("#")]
-    assert re.search(r"Paper 00\d, (\d|table)|Ours|is ours", " ".join(header))
-    if "Everything is ours" not in " ".join(header):
-        assert unmarked(text) == []
-
-
-@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
-def test_what_experiments_share_says_where_it_comes_from_too(path):
-    assert unmarked(path.read_text()) == []
-
-
-def unmarked(text):
-    """Return the lines that set a value without saying whose it is."""
-    lines = []
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_value_says_where_it_comes_from(path):
+    """A value is the paper's or ours, and says so on its line; the header of an experiment names table and figure."""
+    text = path.read_text()
+    header = " ".join(line for line in text.splitlines() if line.startswith("#"))
+    assert path.parent.name == "task" or re.search(r"Paper 00\d, (\d|table)|Ours|is ours", header)
+    unmarked = []
     for line in text.splitlines():
         opens_a_group = line.rstrip().endswith(":") or line.startswith(("#", "name:", "defaults:"))
         names_a_group = re.match(r"  - override /(task|data|model|unfreeze):", line)
         if line.strip() and not opens_a_group and not names_a_group and not re.search(r"# .*(paper \d|ours)", line):
-            lines.append(line)
-    return lines
+            unmarked.append(line)
+    assert unmarked == [] or "Everything is ours" in header
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     home = tmp_path_factory.getbasetemp()
     source = composed([f"+experiment={name}"]).data.source
-    size = [f"prepare.size={smoke_size()}", "prepare.augment_at=null"]
+    size = [f"prepare.size={composed(['+profile=smoke']).prepare.size}", "prepare.augment_at=null"]
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
     data = tiny_data(source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
@@ -149,20 +102,11 @@ def test_every_profile_fits_every_experiment(name, profile):
     assert config.name == name
     assert config.prepare.size >= (75 if "inceptionv3" in name else 72)
     if profile == "demo":
-        assert config.split.test == "fold"
-        assert drawn(config.data) == drawn_for(name)
-        assert config.weights == "random"
-        assert config.prepare.size == 96
+        # Experiments on chromosomes and karyograms are shown on drawn chromosomes, all others on drawn cells.
+        drawn = "synthetic_chromosomes" if re.search("chromosomes|karyogram", name) else "synthetic"
+        assert getattr(config.data, "chromosomes", config.data).source == drawn
+        assert (config.split.test, config.weights, config.prepare.size) == ("fold", "random", 96)
         assert config.unfreeze.train == ("all",)
-
-
-def drawn(data):
-    return data.chromosomes.source if data.source == "composed_karyograms" else data.source
-
-
-def drawn_for(name):
-    """Experiments on chromosomes and karyograms are shown on drawn chromosomes, all others on drawn cells."""
-    return "synthetic_chromosomes" if re.search("chromosomes|karyogram", name) else "synthetic"
 
 
 @pytest.mark.parametrize("name", sorted(PAPER_002))
@@ -171,7 +115,3 @@ def test_the_cpu_profile_is_small_and_says_its_budget(name):
     assert 64 <= config.prepare.size <= 96
     assert config.trainer.max_images == 20_000
     assert config.callbacks.check_and_adjust.enabled
-
-
-def test_small_overrides_are_all_known():
-    check_config(composed(SMALL))

@@ -1,10 +1,10 @@
 """Writes tiny sets of single chromosomes: bars with bands, long by class, dark on white or bright on black."""
 
-import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from tests.helpers.images import write_image
 
@@ -42,19 +42,13 @@ def write_chromosomes(root: Path, cases: int = 4, cells: int = 1, by_case: bool 
                     pixels = bar(number, seed=100 * case + 10 * cell + copy, white=case % 2 == 0)
                     write_image(root / path, pixels)
                     rows.append({"path": path, "case_id": f"case{case}", "cell_id": name, "class": number})
-    write_table(root / "labels.csv", rows if by_case else [_without(row, "case_id") for row in rows])
+    table = pd.DataFrame(rows)
+    write_table(root / "labels.csv", table if by_case else table.drop(columns="case_id"))
     return root
 
 
-def write_table(file: Path, rows: list[dict]) -> Path:
+def write_table(file: Path, rows: pd.DataFrame | list[dict]) -> Path:
     """Write rows with a header."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as opened:
-        writer = csv.DictWriter(opened, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(file, index=False)
     return file
-
-
-def _without(row: dict, key: str) -> dict:
-    return {name: value for name, value in row.items() if name != key}

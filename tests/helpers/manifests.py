@@ -39,10 +39,6 @@ def make_manifest(
 
 def two_class_manifest(subjects_per_class: int, images_per_subject: int) -> Manifest:
     """Make subjects of one class each: "a" (a0, a1, ...) and "b"."""
-    rows = [
-        (label, f"{label}{subject}")
-        for label in ("a", "b")
-        for subject in range(subjects_per_class)
-        for _ in range(images_per_subject)
-    ]
-    return make_manifest([label for label, _ in rows], [subject for _, subject in rows])
+    labels = np.repeat(["a", "b"], subjects_per_class * images_per_subject)
+    numbers = np.tile(np.repeat(np.arange(subjects_per_class), images_per_subject), 2)
+    return make_manifest(labels.tolist(), [f"{label}{number}" for label, number in zip(labels, numbers, strict=True)])

@@ -23,6 +23,20 @@ ABOUT = {
 }
 
 
+def _predictions(probabilities, labels, subjects, classes, part, first=0, about=None) -> Predictions:
+    """Build predictions of images that are numbered from ``first``; ``subjects=None`` leaves them unknown."""
+    count = len(probabilities)
+    names = [f"image_{first + number:05d}" for number in range(count)]
+    frame = pd.DataFrame({"image_id": names, "path": [f"{name}.bmp" for name in names], "label": labels})
+    frame["subject"] = [None] * count if subjects is None else list(subjects)
+    frame = frame.assign(part=part, cell=None, kind=None, width=300, height=200, group=None)
+    frame["uncertainty"] = uncertainty_of(probabilities)
+    for index, name in enumerate(classes):
+        frame[PROBABILITY_PREFIX + name] = probabilities[:, index]
+    positive = classes[-1] if len(classes) == 2 else None
+    return Predictions(frame, tuple(classes), positive, {**ABOUT, **(about or {})})
+
+
 def make_predictions(
     images=60,
     subjects=12,
@@ -43,26 +57,8 @@ def make_predictions(
     shift = rng.normal(scale=0.5, size=(groups.max() + 1, len(classes)))[groups]
     logits = rng.normal(size=(images, len(classes))) + shift + skill * np.eye(len(classes))[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    names = [f"image_{first + number:05d}" for number in range(images)]
-    frame = pd.DataFrame(
-        {
-            "image_id": names,
-            "path": [f"{name}.bmp" for name in names],
-            "label": np.array(classes, dtype=object)[labels],
-            "subject": [f"subject_{first + group:04d}" for group in groups] if subjects else [None] * images,
-            "part": part,
-            "cell": None,
-            "kind": None,
-            "width": 300,
-            "height": 200,
-            "group": None,
-            "uncertainty": uncertainty_of(probabilities),
-        }
-    )
-    for index, name in enumerate(classes):
-        frame[PROBABILITY_PREFIX + name] = probabilities[:, index]
-    positive = classes[-1] if len(classes) == 2 else None
-    return Predictions(frame, tuple(classes), positive, {**ABOUT, **(about or {})})
+    names = [f"subject_{first + group:04d}" for group in groups] if subjects else None
+    return _predictions(probabilities, np.array(classes, dtype=object)[labels], names, classes, part, first, about)
 
 
 def join(*parts: Predictions) -> Predictions:
@@ -73,41 +69,22 @@ def join(*parts: Predictions) -> Predictions:
 
 def make_run(fold=0, images=60, subjects=12, seed=0, about=None, **keywords) -> Predictions:
     """Draw validation and test rows of one fold; different folds share no test image."""
-    about = {"fold": fold, **(about or {})}
+    options = {**keywords, "about": {"fold": fold, **(about or {})}}
+    first = fold * images
+    seed = 1000 * seed + fold
     validation = make_predictions(
-        images,
-        subjects,
-        part="validation",
-        first=100_000 + fold * images,
-        seed=1000 * seed + fold + 500,
-        about=about,
-        **keywords,
+        images, subjects, part="validation", first=100_000 + first, seed=seed + 500, **options
     )
-    test = make_predictions(images, subjects, first=fold * images, seed=1000 * seed + fold, about=about, **keywords)
-    return join(validation, test)
+    return join(validation, make_predictions(images, subjects, first=first, seed=seed, **options))
 
 
 def with_scores(labels, scores, subjects=None, part="test") -> Predictions:
     """Build two-class predictions (hem, all) from labels (True: all; None: unknown) and probabilities of ``all``."""
-    labels = list(labels)
-    frame = pd.DataFrame(
-        {
-            "image_id": [f"image_{number:05d}" for number in range(len(labels))],
-            "path": [f"image_{number:05d}.bmp" for number in range(len(labels))],
-            "label": [None if label is None else ("all" if label else "hem") for label in labels],
-            "subject": list(subjects) if subjects is not None else [None] * len(labels),
-            "part": part,
-            "cell": None,
-            "kind": None,
-            "width": 300,
-            "height": 200,
-            "group": None,
-            "uncertainty": 0.5,
-            "prob_hem": 1.0 - np.asarray(scores, dtype=np.float64),
-            "prob_all": np.asarray(scores, dtype=np.float64),
-        }
-    )
-    return Predictions(frame, ("hem", "all"), "all", dict(ABOUT))
+    names = [None if label is None else ("all" if label else "hem") for label in labels]
+    positive = np.asarray(scores, dtype=np.float64)
+    made = _predictions(np.stack([1.0 - positive, positive], axis=1), names, subjects, ("hem", "all"), part)
+    made.frame["uncertainty"] = 0.5
+    return made
 
 
 def with_passes(predictions: Predictions, passes=20, noise=1.0, seed=0) -> Predictions:

@@ -40,8 +40,8 @@ def test_a_sweep_becomes_an_array_whose_members_are_its_jobs(tmp_path, write):
     (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
     assert f"\nexport {sweeps.VARIABLE}={folder}\n" in script
     assert (folder / "slurm").is_dir()
-    with grid([*typed, "+cluster=slurm"]) as expanded:  # the keys by which the launcher knows the jobs
-        assert [job.key for job in sweeps.read_sweep(folder).jobs] == [sweeps.job_of(job).key for job in expanded.jobs]
+    with grid([*typed, "+cluster=slurm"]) as expanded:  # the launcher computes the keys of the jobs from the same words
+        assert sweeps.read_sweep(folder).jobs == tuple(sweeps.job_of(job) for job in expanded.jobs)
 
 
 def test_one_job_needs_no_sweep(tmp_path, write):
