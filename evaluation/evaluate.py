@@ -15,7 +15,7 @@ from evaluation.breakdowns.operating_points import operating_points, operating_p
 from evaluation.breakdowns.per_class import per_class, per_class_table, per_kind, per_kind_table
 from evaluation.breakdowns.subgroups import subgroup_warnings, subgroups, subgroups_table
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.core.warnings import cell_warnings, fold_mean_warnings, leakage, part_warnings
+from evaluation.core.warnings import interval_warnings, leakage, part_warnings
 from evaluation.cytogenetics.cell_metrics import assigned_table, assignment_warnings, evaluate_cells
 from evaluation.error_analysis.misclassified import wrong_cases
 from evaluation.intervals.bootstrap import intervals
@@ -72,8 +72,12 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
     if validation:
         warnings += part_warnings("validation", validation)
     if fold_means:
-        warnings += fold_mean_warnings(fold_means)
-    warnings += assignment_warnings(runs) + cell_warnings(assignment)
+        warnings += interval_warnings("fold mean", fold_means.metrics)
+    warnings += assignment_warnings(runs)
+    if assignment:
+        defined = {name: metric for name, metric in assignment.metrics.items() if metric.value is not None}
+        of_cells = {name: metric for name, metric in defined.items() if not name.startswith("recall/")}
+        warnings += interval_warnings("cells", of_cells)
     warnings += subgroup_warnings(groups) + calibration_warnings(calibration) + triage_warnings(runs, triage)
     return EvaluationResult(
         about=runs.about,
@@ -120,13 +124,7 @@ def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, se
 def write_evaluation(
     folder: Path, predictions: Predictions, history: pd.DataFrame | None, settings: EvaluationConfig
 ) -> EvaluationResult:
-    """Evaluate a run and write its files, see ``write_files``.
-
-    Args:
-        folder: Where to write.
-        predictions: Validation and test rows of the run.
-        history: One row per epoch, see ``plots.learning_curves``; None or empty: no learning curves.
-        settings: See ``evaluate_runs``.
+    """Evaluate a run, of which ``predictions`` has validation and test rows, and write its files, see ``write_files``.
 
     Raises:
         UserError: See ``evaluate_runs``.
@@ -146,7 +144,7 @@ def write_files(
         folder: Where to write; each file is whole or absent.
         result: What ``evaluate_labelled`` returned.
         runs: What it evaluated.
-        history: See ``write_evaluation``.
+        history: One row per epoch, see ``plots.learning_curves``; None or empty: no learning curves.
     """
     folder = Path(folder)
     for name, rows in _tables(result, runs).items():

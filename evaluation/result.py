@@ -68,10 +68,9 @@ class Interval(Estimate):
     """The value of a metric on all images, and how far it may be off.
 
     Attributes:
-        method: The method of ``intervals.methods``, "exact" or "binomial" (``intervals.bootstrap``); None where there
-            is no interval.
-        resamples: How many resamples the interval is based on, or would be.
-        undefined: On how many of them the metric is undefined; a bootstrap interval leaves them out.
+        method: See ``intervals.methods``, or "exact" or "binomial"; None where there is no interval.
+        resamples: How many resamples the interval is based on, or would be; on ``undefined`` of them the metric is
+            undefined, and a bootstrap interval leaves them out.
         clusters: The number of subjects (cells or images, where no subject is known).
     """
 
@@ -91,14 +90,10 @@ class Share(Estimate):
 
 @dataclass(frozen=True)
 class OperatingPoint(Record):
-    """A threshold on the probability of the positive class.
+    """A threshold on the probability of the positive class: from ``value`` on (0 to 1) an image is predicted positive.
 
-    Attributes:
-        value: An image is predicted positive where its probability is at least this (0 to 1); None without threshold.
-        method: "youden", "f1" or "sensitivity".
-        reason: Why there is none, else None.
-        sensitivity: On the images that it was chosen on (0 to 1).
-        specificity: On the same images.
+    ``method`` is "youden", "f1" or "sensitivity"; ``reason`` says why there is no value. Sensitivity and specificity
+    (0 to 1) are those of the images that it was chosen on.
     """
 
     value: float | None
@@ -119,18 +114,14 @@ class FoldThresholds(Record):
 
 @dataclass(frozen=True)
 class PartResult(Record):
-    """The metrics of the test or the validation images.
+    """The metrics of the test or the validation images, without the unlabelled ones.
 
     Attributes:
-        images: Labelled ones; ``unlabelled`` ones are left out.
-        subjects: None where none is known.
+        subjects: None where none is known, as ``class_subjects``.
         drawn: What the intervals take for independent: "subjects", "cells" or "images".
-        class_counts: Images by class.
-        class_subjects: Subjects by class; None where no subject is known.
-        metrics: By name; two classes predicted at 0.5, more by the most probable class.
+        metrics: By name; two classes predicted at 0.5, more by the most probable class. Those at the threshold that
+            validation chose are None where there is none.
         confusion: Shape (K, K), rows the truth, in the order of the classes.
-        metrics_at_threshold: At the threshold that validation chose; None where there is none.
-        confusion_at_threshold: Likewise.
     """
 
     images: int
@@ -186,13 +177,10 @@ class AssignmentCosts(Record):
 
 @dataclass(frozen=True)
 class KaryotypeCounts(Record):
-    """Numbers of cells by what the numbers of their chromosomes say; ``..._before``: by the most probable classes.
+    """Numbers of cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY.
 
-    Attributes:
-        abnormal: True counts are not 46,XX or 46,XY.
-        recovered: Of these: predicted with exactly these counts by the joint assignment.
-        normal: True counts are 46,XX or 46,XY.
-        alarmed: Of these: predicted with other counts by the joint assignment.
+    ``recovered`` of the abnormal cells are predicted with exactly their counts, ``alarmed`` of the normal ones with
+    others than 46,XX or 46,XY: by the joint assignment, and ``..._before`` by the most probable classes.
     """
 
     abnormal: int
@@ -210,12 +198,10 @@ class AssignmentResult(Record):
     Attributes:
         costs: Of each run.
         chosen: "fixed" or "validation".
-        cells: How many.
         unplaceable: Cells of a size that no karyotype has, which keep their most probable classes.
         metrics: Under ``cell_metrics.cell_metric_names``.
-        fold_means: The same as means over folds; None for a single run.
+        fold_means: None for a single run.
         confusion: Of the assigned classes, rows the truth.
-        karyotypes: Counts of whole cells.
     """
 
     costs: list[AssignmentCosts]
@@ -274,14 +260,9 @@ class SubgroupResult(Record):
 
 @dataclass(frozen=True)
 class SensitivityResult(Record):
-    """The threshold that keeps a requested sensitivity on validation, and its test metrics.
+    """The threshold that keeps a requested sensitivity (``wished``, 0 to 1) on validation, and its test metrics.
 
-    Attributes:
-        wished: The requested sensitivity, 0 to 1.
-        threshold: A list for several folds.
-        validation: ``sensitivity`` and ``specificity`` there, likewise.
-        sensitivity: On test.
-        specificity: On test.
+    ``validation`` has ``sensitivity`` and ``specificity`` there. Of several folds they and the threshold are lists.
     """
 
     wished: float
@@ -324,16 +305,11 @@ class CalibrationMetrics(Record):
 
 @dataclass(frozen=True)
 class CalibrationResult(Record):
-    """The calibration of the test images.
+    """The calibration of the test images, as trained and with a temperature.
 
     Attributes:
-        bins: How many.
-        binning: How they are made.
         temperature: Fitted on validation; a list for several folds; None where none can be fitted.
         reason: Why there is none, or why it is at an end of its range; else None.
-        images: How many.
-        before: As trained.
-        after: With the temperature; None without.
         sampled: Of the mean of Monte Carlo passes or of the members of an ensemble; None without.
     """
 
@@ -364,10 +340,8 @@ class Release(Record):
 
     Attributes:
         threshold: On the probability of the positive class; None where validation lacks a class.
-        positives: Positive validation images.
-        kept: How many of them are at or above the threshold.
-        sensitivity: The share of it, at least the requested one.
-        lower_bound: Its exact one-sided lower bound.
+        kept: How many of the positive validation images are at or above it: ``sensitivity`` is their share.
+        lower_bound: Exact one-sided lower bound of the sensitivity.
         needed: How many positive validation images, all kept, would bring the bound to the requested one.
     """
 
@@ -413,17 +387,10 @@ class TriageRuleResult(Record):
     """What a rule of triage does, a person being right on every reviewed image.
 
     Attributes:
-        rule: Its name.
-        text: What it says.
         cut: Below which confidence a person looks, or below which probability an image is released; None for others;
             a list for several folds.
-        images: How many.
-        review: How many a person sees.
-        review_share: The share of them.
-        alone: Decided without a person.
-        accuracy: Of those.
-        missed: Positives decided alone as negative.
-        false_alarms: Negatives decided alone as positive.
+        review: How many images a person sees; the others are decided ``alone``.
+        accuracy: Of the images decided alone, among them ``missed`` positives and ``false_alarms``.
         sensitivity: Of person and machine together.
     """
 
@@ -459,9 +426,7 @@ class EvaluationWarning:
 
     def __str__(self) -> str:
         """Return the line of ``metrics.json``."""
-        if self.topic:
-            return f"{self.topic}: {self.text}"
-        return self.text
+        return f"{self.topic}: {self.text}" if self.topic else self.text
 
     @classmethod
     def parse(cls, line: str) -> "EvaluationWarning":
@@ -478,9 +443,7 @@ def warnings_about(topic: str, texts: Iterable[str]) -> list[EvaluationWarning]:
 
 
 def _parsed(value: object) -> object:
-    if isinstance(value, str):
-        return EvaluationWarning.parse(value)
-    return value
+    return EvaluationWarning.parse(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -490,21 +453,11 @@ class EvaluationResult(Record):
     Attributes:
         about: Facts of the run; lists of them where folds differ.
         classes: The K class names.
-        positive_class: Of two classes; None for more.
+        positive_class: Of two classes, as are ``operating_points`` and ``triage``; ``per_class`` is of more.
         settings: The fields of ``EvaluationConfig``.
         threshold: That validation chose; each fold's own.
-        test: Metrics of the test images.
-        validation: Metrics of the validation images of a single run.
-        folds: Plain test metrics of each of several folds.
-        fold_means: Means over several folds.
-        per_class: Of more than two classes.
+        validation: Of a single run; ``folds`` and ``fold_means`` of several folds.
         assignment: Of whole cells of chromosomes.
-        per_kind: Recall of each class and kind.
-        by_subject: See ``breakdowns.by_subject``.
-        subgroups: What divides the test images.
-        operating_points: Of two classes.
-        calibration: With labelled test images.
-        triage: Of two classes.
         warnings: What limits the results.
     """
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from evaluation.comparison.paired import Comparison
 from evaluation.core.formats import ends, heading, number
-from evaluation.result import Estimate, EvaluationResult, Interval, SubgroupResult
+from evaluation.result import Estimate, EvaluationResult
 from evaluation.uncertainty.terminal import calibration_lines, triage_parts
 
 OF_CELLS = ("accuracy", "f1_macro", "cells_right")
@@ -86,19 +86,18 @@ def table(result: EvaluationResult) -> Group:
     """
     metrics = result.test.metrics
     at_threshold = result.test.metrics_at_threshold
-    names = list(metrics)
-    if len(result.classes) > 2:
-        names = [name for name in metrics if not name.startswith(("precision/", "f1/"))]
-    frame = pd.DataFrame({"test metric": names})
-    frame["value" if at_threshold is None else "at 0.5"] = frame["test metric"].map(metrics)
+    frame = pd.DataFrame({"value" if at_threshold is None else "at 0.5": metrics})
     if result.fold_means:
-        frame["fold\nmean"] = frame["test metric"].map(result.fold_means.metrics)
+        frame["fold\nmean"] = pd.Series(result.fold_means.metrics)
     if at_threshold is not None:
         threshold = result.threshold.value
         title = "at own" if isinstance(threshold, list) else f"at {threshold:.3f}"
-        frame[title] = frame["test metric"].map(at_threshold)
+        frame[title] = pd.Series(at_threshold)
         if result.fold_means:  # six columns fit into a terminal of 80 characters
             frame[title] = [interval.value for interval in frame[title]]
+    frame = frame.rename_axis("test metric").reset_index()
+    if len(result.classes) > 2:
+        frame = frame[~frame["test metric"].str.startswith(("precision/", "f1/"))]
     details = [*_of_cells(result), *_subjects(result), *_operating_points(result), *_subgroups(result)]
     return Group(
         Text(heading(result.about), style="bold"),
@@ -117,12 +116,12 @@ def warning_lines(warnings: Sequence[object]) -> list[Text]:
 
 def difference_table(comparison: Comparison) -> Group:
     """Draw the differences of the first group minus the second, with their intervals, and McNemar's test."""
-    rows: list[tuple[str, float | None, float | None, Interval]] = []
-    for name, interval in comparison.differences.items():
-        rows.append((name, comparison.first[name], comparison.second[name], interval))
-    for name, interval in (comparison.fold_mean_differences or {}).items():
-        rows.append((f"{name}, fold means", None, None, interval))
-    frame = pd.DataFrame(rows, columns=["test metric", "first", "second", "difference"])
+    means = {f"{name}, fold means": mean for name, mean in (comparison.fold_mean_differences or {}).items()}
+    differences = comparison.differences | means
+    frame = pd.DataFrame({"test metric": differences.keys()})
+    frame["first"] = frame["test metric"].map(comparison.first)
+    frame["second"] = frame["test metric"].map(comparison.second)
+    frame["difference"] = list(differences.values())
     test = comparison.mcnemar
     return Group(
         Text(f"first:  {heading(comparison.first_about)}", style="bold"),
@@ -237,7 +236,7 @@ def _subgroups(result: EvaluationResult) -> list[Table | Text]:
         shown = list(of_by)
         if len(shown) > SHOWN:
             lines.append(f"by {by}: the {SHOWN} with the lowest accuracy of {len(shown)}; subgroups.csv has all")
-            shown = sorted(shown, key=_accuracy)[:SHOWN]
+            shown = sorted(shown, key=lambda row: row.metrics["accuracy"].value or 0.0)[:SHOWN]
         for row in shown:
             name = f"{by} {row.group.replace('_', ' ')}"
             rows.append((name, f"{row.images:,}", row.metrics["accuracy"], row.metrics.get(second)))
@@ -245,11 +244,6 @@ def _subgroups(result: EvaluationResult) -> list[Table | Text]:
         return []
     frame = pd.DataFrame(rows, columns=["subgroup", "images", "accuracy", second])
     return [frame_table(frame, confidence=result.confidence, between="-"), *map(Text, lines)]
-
-
-def _accuracy(row: SubgroupResult) -> float:
-    value = row.metrics["accuracy"].value
-    return 1.0 if value is None else value
 
 
 def _limits(threshold: float | Sequence[float | None] | None) -> str:

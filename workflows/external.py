@@ -35,8 +35,7 @@ from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
 from datamodules.sources._published import is_incomplete
-from evaluation.comparison.class_mapping import map_classes, parse_map
-from evaluation.comparison.external import beside, beside_table, is_compared
+from evaluation.comparison.external import beside, beside_table, is_compared, map_classes, parse_map
 from evaluation.comparison.submission import image_numbers, parse_codes, submission_lines, write_submission
 from evaluation.core.warnings import leakage
 from evaluation.ensembles.averaging import average
@@ -61,7 +60,7 @@ class ExternalDataset:
         name: The name of its folder, or of its source.
         scanned: Its images under its own labels.
         config: Its ``data``, ``data_dir`` and ``cache_dir``.
-        class_map: The result of ``class_mapping.parse_map``.
+        class_map: The result of ``parse_map``.
         unlabelled: Whether images without label are predicted too.
     """
 

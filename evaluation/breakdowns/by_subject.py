@@ -49,13 +49,13 @@ def evaluate_subjects(runs: LabelledRuns) -> SubjectsResult | None:
     Returns:
         None where no subject is known, where each has a single image, and where most have images of several classes.
     """
-    validations = [subjects_of(fold.validation) for fold in runs.folds]
     tests = [subjects_of(fold.test) for fold in runs.folds]
     subjects = sum(len(test.labels) for test in tests)
     left_out = sum(test.left_out for test in tests)
     single = all((test.frame["images"] == 1).all() for test in tests)
     if single or left_out > subjects:
         return None
+    validations = [subjects_of(fold.validation) for fold in runs.folds]
     rules = {rule: _evaluate(runs, validations, tests, rule) for rule in RULES}
     return SubjectsResult(subjects, left_out, rules)
 
@@ -105,7 +105,14 @@ def by_subject_table(runs: LabelledRuns, result: SubjectsResult) -> pd.DataFrame
 
 
 def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subjects], rule: str) -> SubjectRuleResult:
-    thresholds = [_choose(runs, validation, rule) for validation in validations]
+    thresholds = []
+    for validation in validations:
+        scored = _scored(runs, [validation], rule)
+        if rule == "share":
+            # The threshold is a share, not what decides between equal ones.
+            scored = replace(scored, probabilities=scored.probabilities.round(DECIMALS))
+        threshold = choose_threshold(scored, runs.settings).value
+        thresholds.append(None if rule == "share" and not threshold else threshold)
     limits = [_limit(rule, threshold) for threshold in thresholds]
     of_subjects = np.repeat(limits, [len(test.labels) for test in tests])
     scored = _scored(runs, tests, rule)
@@ -130,19 +137,8 @@ def _scored(runs: LabelledRuns, parts: list[Subjects], rule: str) -> LabelledPre
     )
 
 
-def _choose(runs: LabelledRuns, validation: Subjects, rule: str) -> float | None:
-    """Choose a threshold on validation subjects: on shares, not on what decides between equal ones."""
-    scored = _scored(runs, [validation], rule)
-    if rule == "mean":
-        return choose_threshold(scored, runs.settings).value
-    rounded = replace(scored, probabilities=scored.probabilities.round(DECIMALS))
-    return choose_threshold(rounded, runs.settings).value or None
-
-
 def _limit(rule: str, threshold: float | None) -> float:
     """Where scores are predicted positive: with a chosen share itself, however its ties are decided."""
     if threshold is None:
         return MAJORITY
-    if rule == "share":
-        return threshold - STEP
-    return threshold
+    return threshold - STEP if rule == "share" else threshold

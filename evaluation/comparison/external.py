@@ -1,16 +1,19 @@
-"""One model inside and outside: its figures on the set that it learned from beside those on another set."""
+"""One model inside and outside: its metrics on the set that it learned from beside those on another set."""
 
+from collections.abc import Mapping, Sequence
 from math import hypot
 
 import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
+from common.errors import UserError
 from evaluation.core.formats import heading
 from evaluation.result import Estimate, EvaluationResult
 from evaluation.terminal import frame_table
 
 SHOWN = ("auc", "accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "sensitivity", "specificity")
+FLAG = "--map"
 SIDES = ("inside", "outside", "difference")
 COLUMNS = ("metric", *(f"{side}{end}" for side in SIDES for end in ("", "_low", "_high")))
 
@@ -104,3 +107,60 @@ def _shares(inside: EvaluationResult, outside: EvaluationResult) -> str:
     shares = counts[name] / totals.clip(lower=1)
     texts = [f"{share:.0%} of {total:,}" for share, total in zip(shares, totals, strict=True)]
     return f"{name}: {texts[0]} images inside, {texts[1]} outside; accuracy, precision and f1_weighted depend on it"
+
+
+def parse_map(pairs: Sequence[str]) -> dict[str, str | None]:
+    """Read what a user typed behind ``--map``.
+
+    Args:
+        pairs: Such as "blast_1=all"; "platelet=" leaves a class out.
+
+    Returns:
+        The run's class of each class that is named; None of one that is left out.
+
+    Raises:
+        UserError: There is no "=" or there are several, no class precedes it, or a class is named twice.
+    """
+    mapping: dict[str, str | None] = {}
+    for pair in pairs:
+        theirs, equals, ours = pair.partition("=")
+        if not theirs or not equals or "=" in ours:
+            raise UserError(
+                f"{FLAG} {pair}: write <class of the other set>=<class of the run>, or <class>= to leave out"
+            )
+        if theirs in mapping:
+            raise UserError(f"{FLAG} {pair}: {theirs} is named twice: say once what it is")
+        mapping[theirs] = ours or None
+    return mapping
+
+
+def map_classes(theirs: Sequence[str], ours: Sequence[str], mapping: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the run's class of each class of another set; several may become one.
+
+    Args:
+        theirs: The classes that the other set has images of.
+        ours: The run's.
+        mapping: What ``parse_map`` read; classes that are not named there go by their own name.
+
+    Returns:
+        One entry per class of ``theirs``: a class of ``ours``, or None where its images are left out.
+
+    Raises:
+        UserError: ``mapping`` names a class that one of the two does not have, a class has no counterpart, or all are
+            left out.
+    """
+    listed = ", ".join(theirs)
+    own_listed = ", ".join(ours)
+    for name, own in mapping.items():
+        if name not in theirs:
+            raise UserError(f"{FLAG} {name}=...: the other set has no such class; it has {listed}")
+        if own is not None and own not in ours:
+            raise UserError(f"{FLAG} {name}={own}: the run has no class {own}; it has {own_listed}")
+    lost = [name for name in theirs if name not in mapping and name not in ours]
+    if lost:
+        remedy = f"say what each is, {FLAG} {lost[0]}={ours[0]}, or leave it out, {FLAG} {lost[0]}="
+        raise UserError(f"the run has no class {', '.join(lost)}, it has {own_listed}: {remedy}")
+    mapped = {name: mapping.get(name, name) for name in theirs}
+    if theirs and not any(mapped.values()):
+        raise UserError(f"{FLAG} leaves out every class of the other set: map at least one of {listed}")
+    return mapped

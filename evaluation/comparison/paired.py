@@ -40,20 +40,13 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The metrics of one group of runs, those of another, and the differences, first minus second.
+    """The facts and metrics of two groups of runs, and the differences, first minus second, with their intervals.
 
     Attributes:
-        first_about: Facts of the first group.
-        second_about: Facts of the second one.
-        first: Values by metric; None where undefined.
-        second: Likewise.
-        differences: With their intervals.
         fold_mean_differences: Of the means over folds; None where there are no folds in common.
         mcnemar: Of the predictions at 0.5.
-        images: Labelled test images.
         subjects: None where none is known.
         confidence: Of the intervals, 0 to 1.
-        warnings: What limits the results.
     """
 
     first_about: dict[str, Any]
@@ -87,15 +80,12 @@ def compare(
             f"only {test.discordant} images are called rightly by one side alone: go by McNemar's p, not by intervals "
             "of calls"
         )
-    differences = paired_difference(ours, theirs, names, settings)
-    values = evaluate(one)
-    other_values = evaluate(two)
     return Comparison(
         first_about=ours.about,
         second_about=theirs.about,
-        first={name: values[name] for name in names},
-        second={name: other_values[name] for name in names},
-        differences=differences,
+        first=evaluate(one),
+        second=evaluate(two),
+        differences=paired_difference(ours, theirs, names, settings),
         fold_mean_differences=fold_mean_differences(first, second, names, settings),
         mcnemar=test,
         images=len(one.labels),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import NamedTuple
 
 from statsmodels.stats.multitest import multipletests
 
@@ -24,11 +25,8 @@ class Pair:
     """Two groups, by their labels, on the same images.
 
     Attributes:
-        first: Label.
-        second: Label.
-        images: Labelled test images.
         subjects: None where none is known.
-        differences: First minus second by metric, not corrected.
+        differences: First minus second by metric; their intervals are not corrected.
         mcnemar: Of the predictions at 0.5.
         p_corrected: Its p-value, corrected for the number of pairs.
     """
@@ -42,8 +40,7 @@ class Pair:
     p_corrected: float
 
 
-@dataclass(frozen=True)
-class PairLeftOut:
+class PairLeftOut(NamedTuple):
     """Two groups that cannot be compared, and why: images, labels or classes differ."""
 
     first: str

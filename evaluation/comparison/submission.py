@@ -1,6 +1,5 @@
 """The file that a challenge wants for a test set without labels: one code per line, in the order of the images."""
 
-import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -9,8 +8,7 @@ from common.errors import UserError
 from common.files import atomic_path, write_text
 
 INNER_NAME = "isbi_valid.predict"
-_NUMBER = re.compile(r"\d+")
-_NAMED = 5
+NAMED = 5
 
 
 def parse_codes(pairs: Sequence[str], classes: Sequence[str], positive_class: str | None) -> dict[str, str]:
@@ -47,8 +45,8 @@ def submission_lines(paths: Sequence[str], called: Sequence[str], codes: Mapping
     Raises:
         UserError: See ``image_numbers``.
     """
-    found = dict(zip(image_numbers(paths), called, strict=True))
-    return [codes[found[number]] for number in sorted(found)]
+    by_number = sorted(zip(image_numbers(paths), called, strict=True))
+    return [codes[name] for _, name in by_number]
 
 
 def image_numbers(paths: Sequence[str]) -> list[int]:
@@ -57,24 +55,21 @@ def image_numbers(paths: Sequence[str]) -> list[int]:
     Raises:
         UserError: A name is no number, a number comes twice, or one between 1 and the largest is missing.
     """
-    found: dict[int, str] = {}
+    numbers: list[int] = []
     for path in paths:
         stem = PurePosixPath(path).stem
-        if not _NUMBER.fullmatch(stem):
+        if not stem.isdecimal():
             raise UserError(f"{path}: a submission goes by the numbers of the images, 1.bmp, 2.bmp, ...: name it so")
-        if int(stem) in found:
+        if int(stem) in numbers:
             raise UserError(f"{path}: there are two images of the number {int(stem)}: keep one")
-        found[int(stem)] = path
-    wanted = range(1, max(found, default=0) + 1)
-    missing = [number for number in wanted if number not in found]
-    if missing or 0 in found:
-        few = ", ".join(map(str, missing[:_NAMED])) + ", ..." * (len(missing) > _NAMED)
-        if missing:
-            what = f"image {few} of 1 to {len(wanted)} is missing"
-        else:
-            what = "there is an image 0, the first is 1"
+        numbers.append(int(stem))
+    largest = max(numbers, default=0)
+    missing = sorted(set(range(1, largest + 1)) - set(numbers))
+    if missing or 0 in numbers:
+        few = ", ".join(map(str, missing[:NAMED])) + ", ..." * (len(missing) > NAMED)
+        what = f"image {few} of 1 to {largest} is missing" if missing else "there is an image 0, the first is 1"
         raise UserError(f"{what}: every line of a submission belongs to one image, bring them all")
-    return list(found)
+    return numbers
 
 
 def write_submission(path: Path, lines: Sequence[str]) -> None:

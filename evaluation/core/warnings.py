@@ -1,9 +1,10 @@
 """What a reader of metrics must know before believing them."""
 
+from collections.abc import Mapping
 from math import isclose
 from typing import Any
 
-from evaluation.result import AssignmentResult, EvaluationWarning, FoldMeans, Interval, PartResult, warnings_about
+from evaluation.result import EvaluationWarning, Interval, PartResult, warnings_about
 
 # With 14 subjects, about seven of a class, percentile and BCa intervals were seen to cover the truth in 65 to 89 % of
 # cases instead of 95, those of logit_t in 93 to 99, and in 83 to 95 where two models differ: results/coverage.csv.
@@ -47,10 +48,8 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     lines = []
     for key, description in LEAKS.items():
         most = max((count.get(key) or 0 for count in counts), default=0)
-        if most and len(counts) > 1:
-            lines.append(f"{description}: up to {most} in a fold")
-        elif most:
-            lines.append(f"{description}: {most}")
+        if most:
+            lines.append(f"{description}: " + (f"up to {most} in a fold" if len(counts) > 1 else str(most)))
     notes: dict[str, None] = {}
     for external in _as_list(about.get("external")):
         notes |= dict.fromkeys(external["notes"])
@@ -82,18 +81,9 @@ def too_few_images(images: int, numbers: int) -> bool:
     return images < IMAGES_PER_NUMBER * numbers
 
 
-def fold_mean_warnings(fold_means: FoldMeans) -> list[EvaluationWarning]:
-    """Say which means over folds are undefined on some resamples: a fold with few subjects easily loses a class."""
-    return warnings_about("fold mean", _doubtful(fold_means.metrics))
-
-
-def cell_warnings(assignment: AssignmentResult | None) -> list[EvaluationWarning]:
-    """Say which shares of cells are undefined on some resamples (few cells are abnormal), or the same on all."""
-    if assignment is None:
-        return []
-    defined = {name: value for name, value in assignment.metrics.items() if value.value is not None}
-    shown = {name: value for name, value in defined.items() if not name.startswith("recall/")}
-    return warnings_about("cells", _doubtful(shown))
+def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[EvaluationWarning]:
+    """Say which metrics are undefined on some resamples (few subjects, or cells, easily lack a class), or the same."""
+    return warnings_about(topic, _doubtful(metrics))
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
@@ -109,10 +99,13 @@ def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
     return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
 
 
-def _doubtful(metrics: dict[str, Interval]) -> list[str]:
-    undefined = []
-    constant = []
-    exact = []
+def _doubtful(metrics: Mapping[str, Interval]) -> list[str]:
+    names: dict[str, list[str]] = {
+        "undefined on some resamples": [],
+        "the same on every resample, so that the interval says nothing": [],
+        "0 or 1 whoever is left out, so that the interval is an exact one of their number": [],
+    }
+    undefined, constant, exact = names.values()
     for name, metric in metrics.items():
         if metric.undefined:
             undefined.append(f"{name} ({metric.undefined})")
@@ -120,16 +113,7 @@ def _doubtful(metrics: dict[str, Interval]) -> list[str]:
             constant.append(name)
         if metric.method == "exact":
             exact.append(name)
-    lines = []
-    if undefined:
-        lines.append(f"undefined on some resamples: {', '.join(undefined)}")
-    if constant:
-        lines.append(f"the same on every resample, so that the interval says nothing: {', '.join(constant)}")
-    if exact:
-        lines.append(
-            f"0 or 1 whoever is left out, so that the interval is an exact one of their number: {', '.join(exact)}"
-        )
-    return lines
+    return [f"{text}: {', '.join(of_text)}" for text, of_text in names.items() if of_text]
 
 
 def _as_list(facts: Any) -> list[Any]:

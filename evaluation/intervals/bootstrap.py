@@ -150,13 +150,7 @@ def intervals(
         Intervals under the names; the value is None where a metric is undefined.
     """
     statistic = WeightedMetrics(scored, threshold, names)
-    return around(statistic, statistic.names, scored, settings, metric_bounds(statistic.names))
-
-
-def metric_bounds(names: tuple[str, ...]) -> dict[str, Bounds]:
-    """Return between which values registered metrics are; SHARE for others."""
-    metrics = {name: metric_of(name) for name in names}
-    return {name: SHARE if metric is None else metric.bounds for name, metric in metrics.items()}
+    return around(statistic, statistic.names, scored, settings)
 
 
 def around(
@@ -173,8 +167,8 @@ def around(
         names: Of its M values.
         scored: Whose clusters are left out or drawn; with fewer than two there is no interval.
         settings: Method of the interval, number of resamples, confidence, seed.
-        bounds: Between which all values are, or each: such as ``methods.SHARE``, DIFFERENCE or POSITIVE. ``logit_t``
-            needs them; without them ``expanded_bca`` takes its place.
+        bounds: Between which all values are, or each: such as ``methods.SHARE``, DIFFERENCE or POSITIVE; None: those of
+            the registered metrics.
 
     Returns:
         Intervals under ``names``, of value None where undefined. With ``logit_t``, shares that are 0 or 1 with and
@@ -193,19 +187,18 @@ def of_resamples(
     clusters = resamples.scored.cluster_count
     found = {}
     for row, name in enumerate(names):
-        value = float(resamples.point[row]) if clusters else np.nan
-        value_or_none = None if np.isnan(value) else value
+        value = float(resamples.point[row]) if clusters and not np.isnan(resamples.point[row]) else None
         if clusters < 2:
-            found[name] = Interval(value_or_none, None, None, None, 0, 0, clusters)
+            found[name] = Interval(value, None, None, None, 0, 0, clusters)
             continue
-        of_name = bounds[name] if isinstance(bounds, Mapping) else bounds
-        low, high, method = _ends(row, name, resamples, settings, of_name)
-        undefined = int(resamples.undefined[row])
-        found[name] = Interval(value_or_none, low, high, method, settings.resamples, undefined, clusters)
+        metric = metric_of(name)
+        of_name = bounds[name] if isinstance(bounds, Mapping) else bounds or (metric.bounds if metric else SHARE)
+        ends_and_method = _ends(row, name, resamples, settings, of_name)
+        found[name] = Interval(value, *ends_and_method, settings.resamples, int(resamples.undefined[row]), clusters)
     return found
 
 
-def _ends(row: int, name: str, resamples: Resamples, settings: EvaluationConfig, bounds: Bounds | None) -> Ends:
+def _ends(row: int, name: str, resamples: Resamples, settings: EvaluationConfig, bounds: Bounds) -> Ends:
     """Return low, high and method; the resamples are drawn only where a method needs them."""
     point = resamples.point[row]
     if np.isnan(point):

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import LabelledPredictions
-from evaluation.intervals.bootstrap import around, metric_bounds
+from evaluation.intervals.bootstrap import around
 from evaluation.metrics.classification import Threshold, metric_names
 from evaluation.metrics.resampled import Statistic, WeightedMetrics, defined
 from evaluation.result import Interval
@@ -31,7 +31,7 @@ def fold_mean_intervals(
         Intervals under the keys of ``metric_names``; the value is None where a fold's is undefined.
     """
     names = metric_names(pooled.classes)
-    return around(weighted_over_folds(pooled, sizes, thresholds, names), names, pooled, settings, metric_bounds(names))
+    return around(weighted_over_folds(pooled, sizes, thresholds, names), names, pooled, settings)
 
 
 def weighted_over_folds(

@@ -1,6 +1,9 @@
 """Runs that belong together: the folds of one experiment, of one seed."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import pandas as pd
 
 from common.predictions import Predictions
 
@@ -10,11 +13,11 @@ IDENTITY = ("name", "source", "protocol", "config", "seed", "folds", "ensemble",
 
 @dataclass(frozen=True)
 class Group:
-    """One experiment: a single run, or its folds.
+    """One experiment: a single run, or its folds in their order.
 
     Attributes:
         label: Short and unlike every other group's: the experiment's name, and what else tells it apart.
-        runs: In the order of their folds.
+        runs: The folds.
         names: What messages call them, such as their folders; as many as runs.
     """
 
@@ -37,45 +40,34 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
     Returns:
         Groups in the order in which their first runs come.
     """
-    gathered: dict[str, list[tuple[Predictions, str]]] = {}
+    gathered: dict[tuple[str, int], list[tuple[Predictions, str]]] = {}
+    taken: Counter[tuple[str, object]] = Counter()
     for run, name in zip(runs, names, strict=True):
-        key = _key(run)
-        taken = 0
-        while any(run.about.get("fold") == other.about.get("fold") for other, _ in gathered.get(f"{key}/{taken}", [])):
-            taken += 1
-        gathered.setdefault(f"{key}/{taken}", []).append((run, name))
-    members = [sorted(group, key=lambda pair: _fold(pair[0])) for group in gathered.values()]
-    labels = _labels([[run for run, _ in group] for group in members])
-    return [
-        Group(label, tuple(run for run, _ in group), tuple(name for _, name in group))
-        for label, group in zip(labels, members, strict=True)
-    ]
-
-
-def _key(run: Predictions) -> str:
-    # On another data set all folds predict the same images: there is nothing to pool.
-    if run.about.get("on"):
         fold = run.about.get("fold")
-    else:
-        fold = None
-    return repr([*(run.about.get(fact) for fact in IDENTITY), fold])
+        facts = [run.about.get(fact) for fact in IDENTITY]
+        # On another data set all folds predict the same images: there is nothing to pool.
+        key = repr([*facts, fold if run.about.get("on") else None])
+        gathered.setdefault((key, taken[key, fold]), []).append((run, name))
+        taken[key, fold] += 1
+    groups = []
+    for members in gathered.values():
+        members.sort(key=lambda member: _fold(member[0]))
+        groups.append(Group("", tuple(run for run, _ in members), tuple(name for _, name in members)))
+    labels = _labels([group.runs[0] for group in groups])
+    return [replace(group, label=label) for group, label in zip(groups, labels, strict=True)]
 
 
 def _fold(run: Predictions) -> int:
     fold = run.about.get("fold")
-    if isinstance(fold, int):
-        return fold
-    return -1
+    return fold if isinstance(fold, int) else -1
 
 
-def _labels(groups: list[list[Predictions]]) -> list[str]:
-    """Name each group by its experiment, and by those of IDENTITY that tell groups of one name apart."""
-    firsts = [group[0].about for group in groups]
-    labels = [str(first.get("name") or "run") for first in firsts]
+def _labels(firsts: list[Predictions]) -> list[str]:
+    """Name each group, of which these are the first runs, by its experiment, and by facts that tell it from others."""
+    labels = pd.Series([str(run.about.get("name") or "run") for run in firsts])
     for fact in ("protocol", "on", "seed", "source", "config", "fold"):
-        for name in {label for label in labels if labels.count(label) > 1}:
-            alike = [place for place, label in enumerate(labels) if label == name]
-            if len({repr(firsts[place].get(fact)) for place in alike}) > 1:
-                for place in alike:
-                    labels[place] += f", {fact} {firsts[place].get(fact)}"
-    return [label if labels.count(label) == 1 else f"{label} ({place + 1})" for place, label in enumerate(labels)]
+        values = pd.Series([str(run.about.get(fact)) for run in firsts])
+        different = values.groupby(labels).transform("nunique") > 1
+        labels = labels.mask(different, labels + f", {fact} " + values)
+    numbers = pd.Series(range(1, len(labels) + 1)).astype(str)
+    return list(labels.mask(labels.duplicated(keep=False), labels + " (" + numbers + ")"))

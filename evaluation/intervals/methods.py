@@ -98,7 +98,7 @@ def degrees_of_freedom(contributions: np.ndarray) -> float:
     return float(min(max(freedom, FEWEST_DEGREES), number - 1))
 
 
-def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bounds | None) -> Ends | None:
+def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bounds) -> Ends | None:
     """Return the interval of ``logit_t``, which needs no resamples.
 
     Args:
@@ -108,11 +108,9 @@ def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bo
         bounds: Between which the statistic is; the upper one may be infinite.
 
     Returns:
-        None where the method does not hold: no bounds, a value at a bound or beyond, undefined without some subject, or
-        the same without every subject.
+        None where the method does not hold: a value at a bound or beyond, undefined without some subject, or the same
+        without every subject.
     """
-    if bounds is None:
-        return None
     low, high = bounds
     values = np.append(point, left_out)
     # Comparisons with NaN are false.

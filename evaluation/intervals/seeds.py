@@ -31,14 +31,10 @@ OF_TWO = ("sensitivity", "specificity")
 
 @dataclass(frozen=True)
 class Mean:
-    """A metric over all runs.
+    """The mean of a metric over all runs, None where a run's is undefined, and its interval over subjects.
 
     Attributes:
-        value: The mean; None where a run's is undefined.
-        low: Lower end of the interval over subjects (images where none is known); None where there is none.
-        high: Upper end.
-        low_with_seeds: Lower end of the interval over subjects and seeds; None with a single seed.
-        high_with_seeds: Upper end.
+        low_with_seeds: Lower end of the interval over subjects and seeds; None with a single seed, as the upper end.
         sd_seeds: Standard deviation between the seeds' means over the folds that all of them have.
         sd_folds: Standard deviation between the folds' means over the seeds that all of them have.
     """
@@ -58,13 +54,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Collected:
-    """What several runs of one experiment say together.
-
-    Attributes:
-        images: Different test images.
-        subjects: Different subjects among them; None where unknown.
-        metrics: By name.
-    """
+    """What several runs of one experiment say together: different images and subjects (None: unknown), and metrics."""
 
     images: int
     subjects: int | None

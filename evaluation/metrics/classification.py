@@ -62,11 +62,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is computed, bounded and named. It has one of the two functions.
+    """How a metric is computed and bounded. It has one of the two functions.
 
     Attributes:
-        label: In words, for tables; ``{name}`` is the class.
-        meaning: What it is, in a few words; ``{positive}`` and ``{negative}`` are the two classes.
         of_predictions: Turns confusion matrices into values of shape (B,), NaN where undefined; one of each class into
             (B, K).
         of_scores: Turns the scores of one class into values of shape (B,), NaN where a class has no image. Beyond two
@@ -76,8 +74,6 @@ class Metric:
         is_share: Whether it is a share of some images, whose distribution is binomial where images are independent.
     """
 
-    label: str
-    meaning: str = ""
     of_predictions: Callable[[Confusions], np.ndarray] | None = None
     of_scores: Callable[[Scores], np.ndarray] | None = None
     classes: Literal["any", "two", "each"] = "any"
@@ -137,45 +133,17 @@ def average_precision(scores: Scores) -> np.ndarray:
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", "share of the images that are predicted right", accuracy, is_share=True),
-    "balanced_accuracy": Metric(
-        "balanced accuracy", "mean of the classes' recalls: every class weighs the same", balanced_accuracy
-    ),
-    "f1_weighted": Metric("weighted F1", "mean of the classes' F1, weighted by their images", f1_weighted),
-    "f1_macro": Metric("macro F1", "mean of the classes' F1: every class weighs the same", f1_macro),
-    "auc": Metric("AUC", "0.5 is chance, 1 is perfect; it depends on no threshold", of_scores=auc),
-    "average_precision": Metric(
-        "average precision", "area under the precision-recall curve", of_scores=average_precision
-    ),
-    "sensitivity": Metric(
-        "sensitivity",
-        "of the “{positive}” images, the share that is predicted so",
-        sensitivity,
-        classes="two",
-        is_share=True,
-    ),
-    "specificity": Metric(
-        "specificity",
-        "of the “{negative}” images, the share that is predicted so",
-        specificity,
-        classes="two",
-        is_share=True,
-    ),
-    "precision": Metric(
-        "precision of “{name}”",
-        "of the images predicted “{name}”, the share that is so",
-        attrgetter("precision"),
-        classes="each",
-        is_share=True,
-    ),
-    "recall": Metric(
-        "recall of “{name}”",
-        "of the “{name}” images, the share that is predicted so",
-        attrgetter("recall"),
-        classes="each",
-        is_share=True,
-    ),
-    "f1": Metric("F1 of “{name}”", "one figure for its precision and recall", attrgetter("f1"), classes="each"),
+    "accuracy": Metric(accuracy, is_share=True),
+    "balanced_accuracy": Metric(balanced_accuracy),
+    "f1_weighted": Metric(f1_weighted),
+    "f1_macro": Metric(f1_macro),
+    "auc": Metric(of_scores=auc),
+    "average_precision": Metric(of_scores=average_precision),
+    "sensitivity": Metric(sensitivity, classes="two", is_share=True),
+    "specificity": Metric(specificity, classes="two", is_share=True),
+    "precision": Metric(attrgetter("precision"), classes="each", is_share=True),
+    "recall": Metric(attrgetter("recall"), classes="each", is_share=True),
+    "f1": Metric(attrgetter("f1"), classes="each"),
 }
 
 
@@ -231,9 +199,9 @@ def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index
         for name, metric in METRICS.items():
             if metric.of_predictions is None or (metric.classes == "two" and positive_index is None):
                 continue
-            result = metric.of_predictions(confusions)
+            values[name] = metric.of_predictions(confusions)
             if metric.classes == "each":
-                values |= {f"{name}/{label}": result[:, index] for index, label in enumerate(classes)}
-            else:
-                values[name] = result
+                values |= {
+                    f"{name}/{label}": of_class for label, of_class in zip(classes, values.pop(name).T, strict=True)
+                }
     return values

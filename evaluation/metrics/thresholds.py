@@ -41,13 +41,8 @@ def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig
         if method == "youden":
             gain = true_rate - false_rate
         else:
-            gain = _f1(true_rate, false_rate, positive)
+            true = true_rate * positive.sum()
+            gain = 2 * true / (true + false_rate * (~positive).sum() + positive.sum())
         equal = np.flatnonzero(np.isclose(gain, gain.max(), rtol=0, atol=1e-12))
         best = int(equal[np.argmin(np.abs(thresholds[equal] - 0.5))])
     return OperatingPoint(float(thresholds[best]), method, None, float(true_rate[best]), float(1 - false_rate[best]))
-
-
-def _f1(true_rate: np.ndarray, false_rate: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    true = true_rate * positive.sum()
-    false = false_rate * (~positive).sum()
-    return np.asarray(2 * true / (true + false + positive.sum()))

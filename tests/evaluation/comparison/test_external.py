@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
-from evaluation.comparison.external import beside, beside_table, difference
+from common.errors import UserError
+from evaluation.comparison.external import beside, beside_table, difference, map_classes, parse_map
 from evaluation.evaluate import evaluate_runs
 from evaluation.result import Estimate
 from tests.helpers.predictions import make_run
@@ -66,3 +69,41 @@ def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
     assert "balanced_accuracy -" not in text
     assert text.count("at the threshold") == 6
     assert "…" not in text
+
+
+NAMES = st.lists(st.text("abcdef_0", min_size=1, max_size=6), min_size=1, max_size=5, unique=True)
+
+
+def test_pairs_are_read():
+    assert parse_map(["blast_1=all", "platelet="]) == {"blast_1": "all", "platelet": None}
+
+
+@pytest.mark.parametrize("pairs", [["blast_1"], ["=all"], ["a=b=c"], ["blast=all", "blast=hem"]])
+def test_pairs_that_cannot_be_read_are_an_error(pairs):
+    with pytest.raises(UserError, match=f"--map {pairs[-1]}: "):
+        parse_map(pairs)
+
+
+def test_several_classes_may_become_one_one_may_be_left_out_and_others_keep_their_names():
+    mapping = {"lymphocyte": "hem", "monocyte": "hem", "platelet": None}
+    mapped = map_classes(["lymphocyte", "monocyte", "platelet", "all"], ["hem", "all"], mapping)
+    assert mapped == {**mapping, "all": "all"}
+
+
+@given(NAMES)
+def test_the_same_classes_need_no_map(names):
+    assert map_classes(names, names[::-1], {}) == {name: name for name in names}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "fault"),
+    [
+        ({}, "no class blast, healthy, it has hem, all: .*--map blast=hem"),
+        ({"blast": "leukaemia", "healthy": "hem"}, "--map blast=leukaemia: the run has no class leukaemia"),
+        ({"blasts": "all"}, "--map blasts=...: the other set has no such class; it has blast, healthy"),
+        ({"blast": None, "healthy": None}, "leaves out every class"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_an_error(mapping, fault):
+    with pytest.raises(UserError, match=fault):
+        map_classes(["blast", "healthy"], ["hem", "all"], mapping)

@@ -19,32 +19,23 @@ SETTINGS = EvaluationConfig(resamples=400, seed=3)
 BCA = SETTINGS.model_copy(update={"interval": "bca"})
 
 
-def scipy_interval(statistic, images, method):
-    return stats.bootstrap(
-        (np.arange(images),),
-        statistic,
+@pytest.mark.parametrize("name", ["accuracy", "auc"])
+def test_without_subjects_it_is_scipys_bca_over_images(name):
+    scored = score(make_predictions(images=40, subjects=None, skill=1.0))
+    positive = scored.probabilities[:, 1]
+    statistics = {
+        "accuracy": lambda rows: ((positive >= 0.5) == scored.labels)[rows].mean(),
+        "auc": lambda rows: roc_auc_score(scored.labels[rows], positive[rows]),
+    }
+    expected = stats.bootstrap(
+        (np.arange(40),),
+        statistics[name],
         vectorized=False,
         n_resamples=SETTINGS.resamples,
-        method=method,
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
-
-
-def test_without_subjects_it_is_scipys_bca_over_images():
-    scored = score(make_predictions(images=50, subjects=None, skill=1.0))
-    called = scored.probabilities[:, 1] >= 0.5
-    expected = scipy_interval(lambda rows: (called == scored.labels)[rows].mean(), 50, "BCa")
-    found = intervals(scored, BCA)["accuracy"]
-    assert found.method == "bca"
-    assert found.clusters == 50
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
-
-
-def test_the_auc_too_is_scipys():
-    scored = score(make_predictions(images=40, subjects=None, skill=1.0))
-    expected = scipy_interval(lambda r: roc_auc_score(scored.labels[r], scored.probabilities[r, 1]), 40, "BCa")
-    found = intervals(scored, BCA)["auc"]
-    assert found.undefined == 0
+    found = intervals(scored, BCA)[name]
+    assert (found.method, found.clusters, found.undefined) == ("bca", 40, 0)
     assert (found.low, found.high) == pytest.approx(tuple(expected))
 
 
@@ -78,16 +69,12 @@ def test_images_of_unknown_subject_are_clusters_of_their_own():
     assert scored.by_subject
 
 
-def test_the_seed_alone_decides():
+def test_the_seed_decides_on_resamples_and_not_on_the_default():
     scored = score(make_predictions(images=40, subjects=20))
+    other_seed = {"seed": 4}
     assert intervals(scored, BCA) == intervals(scored, BCA)
-    other = BCA.model_copy(update={"seed": 4})
-    assert intervals(scored, BCA)["auc"] != intervals(scored, other)["auc"]
-
-
-def test_the_default_does_not_hang_on_the_seed():
-    scored = score(make_predictions(images=40, subjects=20))
-    found, other = (intervals(scored, SETTINGS.model_copy(update={"seed": seed}))["auc"] for seed in (3, 4))
+    assert intervals(scored, BCA)["auc"] != intervals(scored, BCA.model_copy(update=other_seed))["auc"]
+    found, other = (intervals(scored, used)["auc"] for used in (SETTINGS, SETTINGS.model_copy(update=other_seed)))
     assert found.method == "logit_t"
     assert (found.low, found.high) == (other.low, other.high)
     assert found.low < found.value < found.high
@@ -159,20 +146,6 @@ def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
     assert (constant.low, constant.high, constant.method) == (0.4, 0.4, "percentile")
 
 
-def test_bounds_that_are_not_said_leave_the_scale_open():
-    """A difference that is positive on every resample must still be able to reach below 0."""
-    rng = np.random.default_rng(0)
-    values = 0.05 + 0.1 * rng.normal(size=20)
-    scored = score(make_predictions(images=20, subjects=None))
-
-    def mean(counts):
-        return (counts @ values / counts.sum(axis=1))[None]
-
-    free = around(mean, ("gain",), scored, SETTINGS)["gain"]
-    assert free.method == "expanded_bca"
-    assert free.low < 0 < around(mean, ("gain",), scored, SETTINGS, SHARE)["gain"].low
-
-
 @pytest.mark.parametrize("labels", [[], [1], [None, None]])
 def test_fewer_than_two_clusters_have_no_interval(labels):
     found = intervals(score(with_scores(labels, [0.7] * len(labels))), SETTINGS)
@@ -199,20 +172,14 @@ def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subje
             assert 0.0 <= interval.low <= interval.high <= 1.0 + 1e-12
 
 
-def test_shares_of_images_that_stand_for_themselves_are_binomial():
+def test_shares_of_images_that_stand_for_themselves_are_binomial_and_those_of_subjects_are_not():
     labels = [True] * 25 + [False] * 15
     scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
     found = intervals(score(with_scores(labels, scores)), SETTINGS)
+    by_subject = intervals(score(with_scores(labels, scores, [f"s{number // 2}" for number in range(40)])), SETTINGS)
     expected = {"accuracy": (34, 40), "sensitivity": (23, 25), "recall/hem": (11, 15), "precision/all": (23, 27)}
     for name, (hits, images) in expected.items():
         ends = stats.binomtest(hits, images).proportion_ci(SETTINGS.confidence, method="exact")
         assert (found[name].low, found[name].high) == pytest.approx((ends.low, ends.high))
-        assert found[name].method == "binomial"
+        assert (found[name].method, by_subject[name].method) == ("binomial", "logit_t")
     assert found["f1_weighted"].method == "logit_t"
-
-
-def test_shares_of_images_of_subjects_are_not_binomial():
-    labels = [True] * 25 + [False] * 15
-    scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
-    found = intervals(score(with_scores(labels, scores, [f"s{number // 2}" for number in range(40)])), SETTINGS)
-    assert {found[name].method for name in ("accuracy", "sensitivity", "recall/hem", "precision/all")} == {"logit_t"}

@@ -123,7 +123,6 @@ def test_where_a_method_does_not_hold_another_is_taken_and_named():
     point, left_out, drawn = mean_of([0.1, 0.4, 0.5, 0.9])
     broken = np.append(left_out[1:], np.nan)
     same = np.ones(4)
-    assert t_on_scale(point, left_out, 0.95, None) is None
     for value, without in ((point + 1, left_out + 1), (point, broken), (1.0, same)):
         assert t_on_scale(value, without, 0.95, SHARE) is None
     assert ends(point, broken, drawn, 0.95, "expanded_bca")[2] == "expanded_percentile"
