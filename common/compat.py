@@ -45,5 +45,6 @@ def position_in_epoch(trainer: "Trainer | None") -> tuple[int, int]:
     if trainer is None:
         return 0, 0
     batches = trainer.fit_loop.epoch_loop.batch_progress
-    first = 0 if batches.is_last_batch else batches.current.processed
-    return trainer.fit_loop.epoch_progress.current.processed, first
+    first = 0 if batches.is_last_batch else batches.current.processed  # type: ignore[attr-defined]  # wrongly declared
+    epoch: int = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # likewise
+    return epoch, first

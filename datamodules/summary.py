@@ -31,8 +31,8 @@ def overview(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
     """
     frame = manifest.frame
     row = {"data": manifest.source, "images": f"{len(frame):,}"}
-    for part in _parts(parts):
-        row[part] = f"{(parts == part).sum():,}"
+    for part, members in _members(parts).items():
+        row[part] = f"{members.sum():,}"
     width = frame["width"]
     height = frame["height"]
     sizes = [f"{width.min()} x {height.min()}", f"{width.max()} x {height.max()}"]
@@ -48,33 +48,26 @@ def class_counts(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
     """
     labels = manifest.frame["label"].fillna("(no label)")
     counts = labels.value_counts().to_frame("images")
-    for part in _parts(parts):
-        counts[part] = labels[parts == part].value_counts()
+    for part, members in _members(parts).items():
+        counts[part] = labels[members].value_counts()
     order = [*manifest.classes, *sorted(set(labels) - set(manifest.classes))]
     counts = counts.reindex(order).fillna(0).astype(int)
     counts.loc["(sum)"] = counts.sum()
     return counts.map("{:,}".format).rename_axis("class").reset_index()
 
 
-def _parts(parts: pd.Series | None) -> tuple[str, ...]:
-    """The parts that tables show."""
+def _members(parts: pd.Series | None) -> dict[str, pd.Series]:
+    """Which images are in each part that tables show."""
     if parts is None:
-        return ()
-    return (*PARTS, UNUSED) if (parts == UNUSED).any() else PARTS
+        return {}
+    names = (*PARTS, UNUSED) if UNUSED in set(parts) else PARTS
+    return {name: parts == name for name in names}
 
 
 def write_kind_sheet(manifest: Manifest, path: Path) -> int:
-    """Draw one image of each kind, or, where kinds are not known, of each class: the first in the manifest.
+    """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
 
-    Of composed karyograms the karyotype stands above each, and the place of the abnormality is outlined in red. That
-    is drawn on the sheet alone: the images stay as they are.
-
-    Args:
-        manifest: The images.
-        path: The PNG file.
-
-    Returns:
-        How many images were drawn.
+    Composed karyograms have their karyotype above and a red outline around the place of the abnormality.
 
     Raises:
         UserError: The file is no PNG by its name.

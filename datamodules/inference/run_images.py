@@ -123,4 +123,4 @@ class RunImages:
         expected = split["sha256"].reindex(image_ids).to_numpy()
         if (rows < 0).any() or (frame["sha256"].iloc[rows].to_numpy() != expected).any():
             raise UserError(f"the images of data_dir={self.data.data_dir} are not those that {run} was tested on")
-        return rows.astype(np.int64)
+        return np.asarray(rows, np.int64)

@@ -28,19 +28,12 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may unpack to.
+    """How much an archive may unpack to: the limit of the ratio to its own size is for large archives alone."""
 
-    Attributes:
-        size: Bytes of all members together.
-        members: How many members there may be, folders included.
-        ratio: Unpacked bytes over the archive's own; real image sets stay below 20.
-        small: Up to so many unpacked bytes the ratio does not matter: a few blank images pack very well.
-    """
-
-    size: int = 64 << 30
-    members: int = 500_000
-    ratio: float = 100.0
-    small: int = 64 << 20
+    size: int = 64 << 30  # bytes of all members together
+    members: int = 500_000  # folders included
+    ratio: float = 100.0  # real image sets stay below 20
+    small: int = 64 << 20  # a few blank images pack very well
 
 
 def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = True) -> str | None:
@@ -67,9 +60,8 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
 def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: bool = True) -> None:
     """Unpack a zip file into a new folder, whole or not at all.
 
-    Names, kinds, sizes, encryption and the headers of all members are checked before the first byte is written; sizes
-    and checksums once more while writing. It is written beside its place and renamed. Rights that the archive notes
-    are not taken over.
+    Names, kinds, sizes and encryption of all members are checked before the first byte is written; their own headers,
+    sizes and checksums while writing, beside the folder's place. Rights that the archive notes are not taken over.
 
     Args:
         archive: The zip file.
@@ -97,11 +89,6 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
                     raise _refused(archive, member, reason)
             _check_places(files, archive)
             _check_sizes(files, archive, limits)
-            for member in files:
-                try:
-                    file.open(member).close()  # reads the member's own header, which may contradict the directory's
-                except _DAMAGE as error:
-                    raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
             size = sum(member.file_size for member in files)
             check_space(folder.parent, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
             with whole_folder(folder) as beside:
@@ -115,15 +102,14 @@ def _objection(member: zipfile.ZipInfo) -> str | None:
     name = member.orig_filename
     parts = name.removesuffix("/").split("/")
     kind = stat.S_IFMT(member.external_attr >> 16)
+    plain = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
+    longest = max(len(part.encode(errors="replace")) for part in parts)
     objections = {
         "has an absolute path": name.startswith(("/", "\\")) or name[1:2] == ":",
         "points outside the folder, or holds a backslash": ".." in parts or "\\" in name,
-        "has a path that no folder can hold": any(
-            part in ("", ".") or len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts
-        ),
+        "has a path that no folder can hold": not {"", "."}.isdisjoint(parts) or longest > _LONGEST_NAME,
         "has control characters in its name": any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name),
-        "is a link, a device or the like, no plain file": kind
-        not in (0, stat.S_IFDIR if member.is_dir() else stat.S_IFREG),
+        "is a link, a device or the like, no plain file": kind not in (0, plain),
         "is encrypted": bool(member.flag_bits & _ENCRYPTED),
         f"is packed by method {member.compress_type}, which is not known": member.compress_type not in _METHODS,
     }
@@ -163,18 +149,17 @@ def _write(
     def extract(member: zipfile.ZipInfo) -> None:
         place = folder.joinpath(*member.filename.split("/"))
         place.parent.mkdir(parents=True, exist_ok=True)
-        with lock:
-            source = file.open(member)
         try:
+            with lock:
+                source = file.open(member)  # its own header may contradict the directory's
             with place.open("xb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)  # stops at the size and checks the sum that it should have
                 if target.tell() != member.file_size:
                     raise zipfile.BadZipFile("it unpacks to less than the archive says")
-        except _DAMAGE as error:
-            raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
-        finally:
             with lock:
                 source.close()
+        except _DAMAGE as error:
+            raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
 
     for _ in threaded(extract, members, len(members), f"unpacking {archive.name}", progress):
         pass

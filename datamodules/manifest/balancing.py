@@ -10,14 +10,13 @@ from common.errors import UserError
 
 @dataclass(frozen=True)
 class BalancePlan:
-    """What an epoch trains on, and with which weights.
+    """The items of an epoch and their weights.
 
     Attributes:
         rows: Manifest rows, int64, shape (items,).
         copy: 0 for an original, n for the n-th extra copy of a row, int64, shape (items,).
-        sample_weights: With which weight each item is drawn, with replacement, float64, shape (items,), mean 1; None
-            where every item is taken once.
-        class_weights: Weight of each class in the loss, float64, shape (classes,); None where all weigh the same.
+        sample_weights: Weights of draws with replacement, float64, shape (items,), mean 1; None: every item once.
+        class_weights: Weight of each class in the loss, float64, shape (classes,); None: all the same.
     """
 
     rows: np.ndarray
@@ -57,7 +56,7 @@ def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: in
         case "paper":
             rng = np.random.default_rng(seed)
             drawn = [_to_count(rows[labels == index], len(rows) // classes, rng) for index in range(classes)]
-            return BalancePlan(*(np.concatenate(pieces) for pieces in zip(*drawn, strict=True)))
+            return BalancePlan(*np.concatenate(drawn, axis=1))
         case "hem_all":
             return _hem_all(labels, rows, np.random.default_rng(seed))
         case "weighted_sampling":
@@ -72,12 +71,8 @@ def even_out(smaller: int, larger: int, most: int | None = None) -> tuple[int, i
     """Return how many images of the smaller class get one copy, and how many of the larger class are kept.
 
     Paper 003, section 2, does not print the two numbers. This is the reading that gives its total: all 3,389 HEM are
-    turned once, and 7,055 of 7,272 ALL are kept: 13,833 images.
-
-    Args:
-        smaller: Images of the smaller class.
-        larger: Images of the larger class, at least as many.
-        most: How many images there may be in all; None: the larger class is cut down to the number of the other.
+    turned once, and 7,055 of 7,272 ALL are kept: 13,833 images. At ``most`` so many images are left in all; without it
+    the larger class is cut down to the number of the other.
 
     Raises:
         ValueError: ``most`` leaves no image of the larger class.
@@ -107,10 +102,10 @@ def _hem_all(labels: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> 
     return BalancePlan(np.concatenate([small, chosen, copied]), copy)
 
 
-def _to_count(rows: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``count`` of the rows of one class, with copies where there are too few, and the number of each copy."""
+def _to_count(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` of the rows of one class, with copies where there are too few, and the number of each: (2, count)."""
     if len(rows) >= count:
-        return draw(rows, count, rng), np.zeros(count, np.int64)
+        return np.stack([draw(rows, count, rng), np.zeros(count, np.int64)])
     rounds = -(-count // len(rows))
-    dealt = [rows, *(rng.permutation(rows) for _ in range(rounds - 1))]
-    return np.concatenate(dealt)[:count], np.repeat(np.arange(rounds), len(rows))[:count]
+    dealt = np.concatenate([rows, *(rng.permutation(rows) for _ in range(rounds - 1))])
+    return np.stack([dealt, np.repeat(np.arange(rounds), len(rows))])[:, :count]

@@ -65,14 +65,13 @@ class LeakReport:
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers, and the first names behind them, as plain values for JSON."""
         columns = ["image_id_left", "image_id_right", "distance"]
-        counts = self.counts()
         return {
             "protocol": self.protocol,
-            "subjects_in_several_parts": counts["subjects"],
+            "subjects_in_several_parts": len(self.subjects),
             "subjects": list(self.subjects[:100]),
-            "identical_pairs": counts["identical_pairs"],
+            "identical_pairs": len(self.identical),
             "identical": self.identical[columns].head(100).to_numpy(object).tolist(),
-            "near_pairs": counts["near_pairs"],
+            "near_pairs": self.counts()["near_pairs"],
             "near_bits": self.near_bits,
             "near": self.near[columns].head(100).to_numpy(object).tolist(),
             "conflicting_labels": [list(group) for group in self.conflicting[:100]],
@@ -140,8 +139,8 @@ def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
         bits: Up to which Hamming distance a pair counts, 0 to 255; None: no pair does.
 
     Returns:
-        Distance, row in the earlier part (train before validation before test) and row in the later one, int64, shape
-        (at most `LISTED_PAIRS`, 3); and the number of all pairs.
+        Distance, row in the earlier part (train, validation, test) and row in the later one of at most `LISTED_PAIRS`,
+        int64, shape (pairs, 3); and the number of all pairs.
     """
     listed = np.empty((0, 3), np.int64)
     if bits is None:
@@ -163,10 +162,10 @@ def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
 
 
 def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
-    """Return pairs with the facts of both sides.
+    """Return pairs of rows of a manifest's frame with the facts of both sides.
 
     Args:
-        frame: ``image_id``, ``label``, ``subject``, ``part`` and ``sha256`` by row.
+        frame: With the column ``part``.
         pairs: Distance and the two rows of each, int64, shape (pairs, 3).
 
     Returns:
@@ -181,16 +180,7 @@ def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
 
 
 def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> bool:
-    """Draw up to 24 pairs of images that are the same, or nearly so, across parts: the closest first.
-
-    Args:
-        report: The leak check's.
-        manifest: The images it looked at.
-        path: The PNG file.
-
-    Returns:
-        Whether there was a pair to draw; without one no file is written.
-    """
+    """Draw up to 24 pairs of a leak report of a manifest, the closest first; return False where there is none."""
     pairs = report.pairs.head(SHOWN_PAIRS)
     if pairs.empty:
         return False
@@ -224,13 +214,13 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
     validation part, validation images that were in its train part.
 
     Args:
-        run: The folder of the earlier run; its split.csv says what it saw.
+        run: The folder of the earlier run.
         manifest: The images of this run.
         parts: Their parts.
         protocol: This run's: "subject", "image" or "paper".
 
     Raises:
-        UserError: There are such images, and the protocol is not ``paper``; or the run has no split.csv.
+        UserError: There are such images, and the protocol is not ``paper``; or the earlier run has no split.csv.
     """
     earlier = Run(run).split
     seen = pd.Series(False, index=parts.index)

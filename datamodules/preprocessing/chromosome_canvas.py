@@ -1,8 +1,7 @@
-"""A single chromosome on a canvas that keeps its scale: found, set upright, scaled alone or with its cell, centred.
+"""A single chromosome on a canvas that keeps its scale: set upright, scaled alone or with its cell, centred.
 
-Of what tells chromosomes apart, resizing each to the same square destroys the first: its length among the others of
-its cell. So nothing is stretched here: one factor scales all images, or all chromosomes of one cell, whose sizes differ
-from cell to cell by how far they were condensed when the cell was fixed.
+Resizing each chromosome to the same square would destroy its length among the others of its cell. So one factor scales
+all images, or all chromosomes of one cell: cells differ by how far their chromosomes were condensed when fixed.
 """
 
 import math
@@ -39,11 +38,7 @@ class Extent(NamedTuple):
 
 
 def on_black(image: np.ndarray) -> np.ndarray:
-    """Return the image with a dark ground: one whose border is mostly light (median gray over 127) is inverted.
-
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-    """
+    """Invert an image (uint8 RGB, shape (H, W, 3)) whose border is mostly light: its median gray exceeds 127."""
     gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
     border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     if np.median(border) > 127:
@@ -81,15 +76,12 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
 
 
 def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
-    """Set a chromosome upright in the middle of a black canvas.
+    """Set a chromosome, uint8 RGB on black (H, W, 3), upright in the middle of a black canvas of ``config.shape``.
 
     Args:
-        image: uint8 RGB on black, shape (H, W, 3).
+        image: The chromosome.
         config: Its ``shape``, ``canvas``, ``crop_threshold`` and ``interpolation`` count.
         scale: Pixels of the canvas per pixel of the image.
-
-    Returns:
-        uint8 RGB, of the height and width of ``config.shape``.
 
     Raises:
         TooLargeError: It is larger than the canvas, and ``config.canvas.oversize`` is "stop".
@@ -134,7 +126,7 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
             "name it (data.cell_column or data.cell_regex), or set prepare.canvas.scale_by=image"
         )
     means = np.bincount(number, weights=areas) / np.bincount(number)
-    return np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number]
+    return np.asarray(np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number])
 
 
 # warpAffine knows no area averaging: linear serves, since scales stay near 1.

@@ -23,12 +23,11 @@ _LABELS = 0.4  # of the height of the row of chromosomes above them: what is low
 def compact(image: np.ndarray, gap: int) -> np.ndarray:
     """Cut every empty gap of a karyogram to ``gap`` pixels: first between its rows, then within each row.
 
-    Rows of the sheet are parted where three rows of pixels or more are empty. A row of less than 2/5 of the height of
-    the one above it is taken for its labels and moves with it, so that they stay below their chromosomes. The rows
-    are laid flush left, on the ground of the sheet (the median of its border). A pixel is ink where a channel
-    differs from the ground by more than 32 gray values. Ruled lines, over a quarter of the width or half of the height
-    and at most 6 pixels thick, do not keep a gap open: they are shortened with it. Every other inked pixel is kept, and
-    a second time changes nothing.
+    Rows of the sheet are separated by three empty rows of pixels or more. A row of less than 2/5 of the height of the
+    one above it counts as its labels and moves with it. The rows are laid flush left, on the ground of the sheet (the
+    median of its border). A pixel is ink where a channel differs from the ground by more than 32 gray values. Ruled
+    lines, over a quarter of the width or half of the height and at most 6 pixels thick, do not keep a gap open: they
+    are shortened with it. Every other inked pixel is kept, and a second time changes nothing.
 
     Args:
         image: uint8 RGB, shape (H, W, 3), on a ground of whatever colour.
@@ -57,7 +56,7 @@ def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
 def _ground(image: np.ndarray) -> np.ndarray:
     """The median of the border, uint8, shape (3,)."""
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    return np.median(border, axis=0).astype(np.uint8)
+    return np.asarray(np.median(border, axis=0), np.uint8)
 
 
 def _kept(image: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -66,7 +65,7 @@ def _kept(image: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
     if not ink.any():
         return []
     groups: list[list[tuple[int, int, int]]] = []
-    for run in _runs(ink.any(axis=1), gap):
+    for run in _runs(np.asarray(ink.any(axis=1)), gap):
         if groups and run[0] < _LABELS * groups[-1][0][0]:
             groups[-1].append(run)
         else:
@@ -74,8 +73,8 @@ def _kept(image: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
     kept = []
     for group in groups:
         rows = np.concatenate([np.arange(first, end) for _, first, end in group])
-        columns = np.concatenate([np.arange(first, end) for _, first, end in _runs(ink[rows].any(axis=0), gap)])
-        kept.append((rows, columns))
+        runs = _runs(np.asarray(ink[rows].any(axis=0)), gap)
+        kept.append((rows, np.concatenate([np.arange(first, end) for _, first, end in runs])))
     return kept
 
 
