@@ -63,12 +63,7 @@ class AbnormalityMasks:
 
 
 def prepare_mask(mask: np.ndarray, image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Transform a mask like ``prepare_image`` and ``to_shape`` transform its image.
-
-    Args:
-        mask: uint8, shape (H, W); 0 outside the marks.
-        image: uint8 RGB, shape (H, W, 3), before the preparation.
-        config: The preparation.
+    """Transform a mask (uint8, shape (H, W)) like ``prepare_image`` and ``to_shape`` transform its image (H, W, 3).
 
     Returns:
         bool, of the height and width of ``config.shape``: the nearest pixels of the mask or, where that leaves nothing

@@ -107,11 +107,7 @@ class SeenImages:
 
 
 def read_seen_images(run: Run, start: str | None) -> SeenImages:
-    """Read which images a run was trained, validated and tested on, and which the runs before it.
-
-    Args:
-        run: The run.
-        start: Its ``init_from``.
+    """Read which images a run was trained, validated and tested on, and those before it, from its ``init_from`` on.
 
     Raises:
         UserError: The run has no split.csv.
@@ -142,7 +138,7 @@ def find_near_duplicates(
     Args:
         seen: The run's images.
         external: The test images: image_id, path, label, subject, sha256 and phash.
-        config: The run's configuration; ``split`` is the setting of the comparison, ``data_dir`` where its images are.
+        config: The run's configuration.
         progress: Whether a progress bar may be shown.
 
     Returns:
@@ -168,7 +164,7 @@ def find_near_duplicates(
 
 
 def assign_parts(labels: pd.Series, seen: pd.Series, unlabelled: bool = False) -> pd.Series:
-    """Return "test" for the images to predict, "unused" for those without label and those that the run learned from.
+    """Return "test" for the images to predict, "unused" for those that the run learned from or that have no label.
 
     Args:
         labels: The run's class of each image, or None.

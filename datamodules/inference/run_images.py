@@ -25,13 +25,9 @@ class Samples:
 
 
 def from_test_part(run: Path, config: Config, count: int, progress: bool = True) -> Samples:
-    """Return images of a run's test part: the first of each class, then the second of each, up to ``count``.
+    """Return images of the test part of a run (a folder): the first of each class, then the second, up to ``count``.
 
-    Args:
-        run: The run's folder.
-        config: Its configuration; ``data_dir`` and ``cache_dir`` are where images and cache are now.
-        count: Number of images; fewer where the test part has fewer.
-        progress: Whether progress bars may be shown.
+    ``data_dir`` and ``cache_dir`` of the configuration are where images and cache are now.
 
     Raises:
         UserError: The images are missing, or differ from those that the run was tested on.
@@ -70,14 +66,9 @@ def from_files(files: list[Path], config: Config) -> Samples:
 
 
 def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Prepare one image, independently of all others, up to the network's input.
+    """Prepare one image (uint8 RGB, shape (H, W, 3)), independently of all others, up to the network's input.
 
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-        config: The preparation, which must not be one that ``scales_by_cell``.
-
-    Returns:
-        uint8 RGB, of the height and width of ``config.shape``.
+    The preparation must not be one that ``scales_by_cell``.
 
     Raises:
         TooLargeError: A chromosome is larger than the canvas.
@@ -108,11 +99,7 @@ class RunImages:
         return to_shape(self.data.images[int(row)], self.data.prepare_config)
 
     def rows(self, run: Path, image_ids: pd.Series) -> np.ndarray:
-        """Return the manifest rows of images of a run, int64, in the order of their ids.
-
-        Args:
-            run: Its folder.
-            image_ids: Ids of its split.
+        """Return the manifest rows, int64, of images of the split of a run (a folder), in the order of their ids.
 
         Raises:
             UserError: A file is missing, or differs from the run's.

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value, write_json
+from datamodules.io.decode import first_line
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 
@@ -94,7 +95,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
             with whole_folder(folder) as beside:
                 _write(file, files, beside, archive, progress)
     except _DAMAGE as error:
-        raise UserError(f"{archive} is no zip file that can be read ({_first_line(error)}): get it anew") from error
+        raise UserError(f"{archive} is no zip file that can be read ({first_line(error)}): get it anew") from error
 
 
 def _objection(member: zipfile.ZipInfo) -> str | None:
@@ -159,7 +160,7 @@ def _write(
             with lock:
                 source.close()
         except _DAMAGE as error:
-            raise _refused(archive, member, f"is damaged ({_first_line(error)})") from error
+            raise _refused(archive, member, f"is damaged ({first_line(error)})") from error
 
     for _ in threaded(extract, members, len(members), f"unpacking {archive.name}", progress):
         pass
@@ -196,7 +197,3 @@ def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:
     if len(name) > 100:
         name = name[:99] + "…"
     return UserError(f"{archive}: member {name!r} {why}: nothing was unpacked; get the archive anew from its source")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -27,12 +27,7 @@ class BrokenImageError(ValueError):
 
 
 class Decoded(NamedTuple):
-    """An image as the project sees it, and how many channels its file has.
-
-    Attributes:
-        pixels: uint8 RGB, shape (H, W, 3).
-        channels: Channels in the file: 1 (gray, palette, 1-bit), 2 (gray and alpha), 3 or 4.
-    """
+    """An image, uint8 RGB, shape (H, W, 3), and the channels of its file: 1 (gray, palette), 2 (with alpha), 3 or 4."""
 
     pixels: np.ndarray
     channels: int
@@ -76,21 +71,19 @@ def decode_image(data: bytes) -> Decoded:
         raise BrokenImageError("not an image that can be decoded") from error
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, Image.DecompressionBombError) as error:
         # Pillow's decoders raise all of these on damaged bytes.
-        raise BrokenImageError((str(error).splitlines() or [type(error).__name__])[0]) from error
+        raise BrokenImageError(first_line(error)) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message; its type where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
-    """Cut away the black border: keep the bounding box of the pixels whose gray value exceeds ``threshold``.
+    """Cut an image to the bounding box of the pixels whose gray value exceeds ``threshold`` (0 to 254).
 
-    Gray is 0.299 R + 0.587 G + 0.114 B, rounded (paper 004, section 3.1: gray threshold). An image without any such
-    pixel stays whole.
-
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-        threshold: 0 to 254.
-
-    Returns:
-        A view of the image, uint8 RGB, shape (h, w, 3).
+    Gray is 0.299 R + 0.587 G + 0.114 B, rounded (paper 004, section 3.1: gray threshold). An image (uint8 RGB, shape
+    (H, W, 3)) without any such pixel stays whole. The result is a view of it.
     """
     return image[content(image, threshold)]
 
@@ -132,37 +125,27 @@ def _tiff_bits_per_sample(data: bytes) -> tuple[int, ...]:
         (directory,) = struct.unpack_from(order + "I", data, 4)
         (entries,) = struct.unpack_from(order + "H", data, directory)
         for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
+            tag, kind, count, place = struct.unpack_from(order + "HHII", data, entry)
             if tag == _BITS_PER_SAMPLE and kind == 3 and 1 <= count <= 8:
-                # Up to two 16-bit values stand in the entry itself, more at the place it names.
-                if count <= 2:
-                    place = entry + 8
-                else:
-                    place = struct.unpack_from(order + "I", data, entry + 8)[0]
-                return struct.unpack_from(order + "H" * count, data, place)
+                # Up to two 16-bit values are in the entry itself, more at the place it names.
+                return struct.unpack_from(order + "H" * count, data, entry + 8 if count <= 2 else place)
     except struct.error:
-        return ()  # cut short: the decoder will say so
+        pass  # cut short: the decoder will say so
     return ()
 
 
 def _decode_sixteen_bit(data: bytes) -> Decoded:
-    _check_whole(data)
+    if data.startswith(_PNG_MAGIC):
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()  # OpenCV fills what is missing of a cut PNG with zeros, in silence
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise BrokenImageError("16-bit image that cannot be decoded, or is cut short")
-    eight = (pixels // 257).astype(np.uint8)
-    channels = 1 if eight.ndim == 2 else eight.shape[2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if channels == 1:
-        return Decoded(np.repeat(eight.reshape(*eight.shape[:2], 1), 3, axis=2), 1)
-    rgb = eight[..., 2::-1]  # OpenCV keeps blue first
+        gray = (pixels // 257).astype(np.uint8).reshape(*pixels.shape[:2], 1)
+        return Decoded(np.repeat(gray, 3, axis=2), 1)
+    rgb = pixels[..., 2::-1].astype(np.uint32)  # OpenCV keeps blue first
     if channels == 4:
-        alpha = pixels[..., 3:].astype(np.uint32)
-        rgb = (pixels[..., 2::-1].astype(np.uint32) * alpha // 65535 // 257).astype(np.uint8)
-    return Decoded(np.ascontiguousarray(rgb), channels)
-
-
-def _check_whole(data: bytes) -> None:
-    """Let Pillow decode a PNG first: OpenCV fills what is missing of a cut one with zeros, in silence."""
-    if data.startswith(_PNG_MAGIC):
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
+        rgb = rgb * pixels[..., 3:].astype(np.uint32) // 65535
+    return Decoded(np.ascontiguousarray((rgb // 257).astype(np.uint8)), channels)

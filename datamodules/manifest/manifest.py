@@ -12,11 +12,7 @@ from common.files import sha256_of_value
 
 
 class PositiveClassUnsaidError(UserError):
-    """There are two classes, and which of them is looked for is not said.
-
-    Attributes:
-        classes: Both, in natural order.
-    """
+    """The positive class of two is not given; ``classes`` holds both in natural order."""
 
     def __init__(self, message: str, classes: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -24,18 +20,17 @@ class PositiveClassUnsaidError(UserError):
 
 
 class Record(NamedTuple):
-    """What a source knows of an image before its file is opened.
+    """An image of a source before its file is opened; None where a fact is unknown.
 
     Attributes:
         image_id: Unique in the source.
         path: POSIX path below the source's root.
-        label: Class name; None where unknown.
-        subject: Whose cell it is; None where unknown.
-        part: The part that the data set itself puts it in ("fold_0", "prelim", ...); None where it says nothing.
-        cell: The cell (metaphase) that a single chromosome or a karyogram comes from; None where unknown, or where an
-            image is a cell.
-        kind: What is known beyond the class, such as the kind of an abnormality; None where nothing is.
-        group: How the image came about: its staining, scanner, site or the like; None where that is unknown.
+        label: Class name.
+        subject: The person.
+        part: The part that the data set itself puts it in ("fold_0", "prelim", ...).
+        cell: The cell (metaphase) that a single chromosome or a karyogram comes from.
+        kind: Further detail of the class, such as the kind of an abnormality.
+        group: Staining, scanner, site or the like.
     """
 
     image_id: str
@@ -141,7 +136,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     """Put class names in the order of their indices: negative then positive, or, if more than two, natural order.
 
     Raises:
-        PositiveClassUnsaidError: The positive class of two is not said.
+        PositiveClassUnsaidError: The positive class of two is not given.
         UserError: There is one class only; the positive class is none of the two; or it is given for more than two.
     """
     classes = tuple(sorted(names, key=natural_key))

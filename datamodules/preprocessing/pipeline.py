@@ -30,7 +30,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     Args:
         image: uint8 RGB, shape (H, W, 3).
         config: The settings.
-        scale: Pixels of the canvas per pixel of the image; counts with ``fit: canvas`` alone (`canvas.scales`).
+        scale: Pixels of the canvas per pixel of the image (`chromosome_canvas.scales`), for ``fit: canvas`` alone.
 
     Returns:
         uint8 RGB, of the height and width of ``config.stored_shape``.
@@ -54,12 +54,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
 
 
 def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Return what the network sees of a stored image, after the augmentation: uint8 RGB, of ``config.shape``.
-
-    Args:
-        image: uint8 RGB, of ``config.stored_shape``.
-        config: Where its ``augment_at`` is null, the image is that already.
-    """
+    """Return an image of ``config.stored_shape``, which may be augmented, at the network's ``config.shape``."""
     if config.augment_at is None:
         return image
     return resize(image, config.shape, "area")
@@ -72,9 +67,6 @@ def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarra
         image: uint8 RGB, shape (H, W, 3).
         clip_limit: OpenCV's clip limit; larger is stronger.
         tiles: Tiles per side.
-
-    Returns:
-        uint8 RGB, shape (H, W, 3).
     """
     yuv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV)
     yuv[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(yuv[..., 0])
@@ -82,15 +74,9 @@ def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarra
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Pad the shorter side with black, the image in the middle (paper 004, section 3.1).
+    """Pad the shorter side of an image (H, W, 3) or a mask (H, W), uint8, with black (paper 004, section 3.1).
 
-    Of an odd number of black rows or columns one more is below or on the right.
-
-    Args:
-        image: uint8 RGB, shape (H, W, 3); or a mask, shape (H, W).
-
-    Returns:
-        uint8, shape (S, S, 3) with S = max(H, W); of a mask (S, S).
+    It is in the middle; of an odd number of black rows or columns one more is below or on the right.
     """
     height, width = image.shape[:2]
     side = max(height, width)
@@ -102,15 +88,10 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
 
 
 def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Resize an image, each side for itself. "area" averages where it shrinks; where it enlarges, it is bilinear.
+    """Resize an image (H, W, 3) to the height and width of ``shape``.
 
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-        shape: The new height and width.
-        interpolation: "area", "bilinear", "bicubic" or "nearest".
-
-    Returns:
-        uint8 RGB, shape (*shape, 3).
+    The interpolation is "bilinear", "bicubic", "nearest" or "area", which averages a side that shrinks and is bilinear
+    for one that grows.
     """
     image = np.ascontiguousarray(image)
     if interpolation == "area":

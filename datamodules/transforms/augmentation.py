@@ -12,7 +12,7 @@ from datamodules.transforms.operations import AUGMENTATIONS, RightAngleRotation,
 
 
 class Augmentation:
-    """Turns, small movements and changes of light, drawn anew for each (seed, epoch, image, copy), for nothing else.
+    """Turns, small movements and changes of light, drawn for each (seed, epoch, image, copy).
 
     So a run does not depend on the number of workers, on their order, or on where it was resumed. Microscopic cells
     have no upright position (paper 004, 3.1); for images that have one, switch the transforms off.
@@ -20,8 +20,8 @@ class Augmentation:
     Args:
         config: Its turns, and the strengths of the `operations`.
         seed: The run's seed.
-        places: Where the chromosomes of each karyogram lie, by manifest row, int64, shape (n, 4)
-            (`within_places.place_boxes`); needed where ``config.within_places`` does anything.
+        places: The boxes of the chromosomes of each karyogram, by manifest row (`karyogram_augmentation.place_boxes`);
+            needed where ``config.within_places`` does anything.
     """
 
     def __init__(self, config: TransformConfig, seed: int, places: Mapping[int, np.ndarray] | None = None) -> None:
@@ -37,16 +37,13 @@ class Augmentation:
         self._copies = _pipeline(config, 1.0, True)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
-        """Return the transformed image; what happens within the places comes first, as long as they are known.
+        """Return the transformed image, uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
 
         Args:
             image: uint8, shape (H, W, 3).
             epoch: The epoch within the stage; without ``each_epoch`` it does not matter.
             row: The image's row in the manifest.
             copy: 0 for the original, n for the n-th added copy.
-
-        Returns:
-            uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
         """
         key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
         if self._within and (copy or self.config.apply_to == "all"):
@@ -62,22 +59,15 @@ class Augmentation:
 
 def _pipeline(config: TransformConfig, probability: float, changes: bool) -> A.Compose | None:
     """The turns with a probability, then, where ``changes``, the operations; None where nothing can happen."""
-    steps = _turns(config, probability)
-    if changes:
-        for operation in AUGMENTATIONS.values():
-            strengths = {key: getattr(config, key, 0.0) for key in operation.keys}
-            if any(strengths.values()):
-                steps.append(operation.build(**strengths))
-    return A.Compose(steps) if steps else None
-
-
-def _turns(config: TransformConfig, probability: float) -> list[Transform]:
-    """One of the allowed turns; each of the (up to) five is as likely as any other."""
+    # Each of the (up to) five turns is as likely as any other.
     turns: list[Transform] = []
     if config.flips:
         turns += [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2)]
     if config.rotations:
         turns.append(RightAngleRotation(p=0.6))
-    if probability == 0.0 or not turns:
-        return []
-    return [A.OneOf(turns, p=probability)]
+    steps = [A.OneOf(turns, p=probability)] if turns and probability else []
+    for operation in AUGMENTATIONS.values() if changes else ():
+        strengths = {key: getattr(config, key, 0.0) for key in operation.keys}
+        if any(strengths.values()):
+            steps.append(operation.build(**strengths))
+    return A.Compose(steps) if steps else None

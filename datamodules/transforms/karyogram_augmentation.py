@@ -24,10 +24,6 @@ _LEAST = 4  # pixels: in a smaller place there is nothing to turn
 def place_boxes(manifest: Manifest, shape: tuple[int, int]) -> dict[int, np.ndarray]:
     """Return where the chromosomes of each karyogram lie once it is resized to ``shape``, aspect ratio not kept.
 
-    Args:
-        manifest: The karyograms.
-        shape: Height and width of the resized images.
-
     Returns:
         Manifest row -> int64, shape (chromosomes, 4): x, y, width, height in pixels of the resized image. A box is
         rounded inwards, so that nothing beside it comes in.

@@ -1,8 +1,7 @@
 """Random changes of an image, each switched on by a strength under ``transform``; a new one is one function here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import albumentations as A
 import numpy as np
@@ -11,8 +10,7 @@ Transform = Any  # of albumentations, which has no types
 Build = Callable[..., Transform]
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """A random change.
 
     Attributes:
@@ -47,10 +45,7 @@ def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
 
 def largest_strengths() -> dict[str, float]:
     """Return the largest strength of each key."""
-    limits = {}
-    for operation in AUGMENTATIONS.values():
-        limits.update(dict.fromkeys(operation.keys, operation.at_most))
-    return limits
+    return {key: operation.at_most for operation in AUGMENTATIONS.values() for key in operation.keys}
 
 
 class RightAngleRotation(A.ImageOnlyTransform):  # type: ignore[misc] # albumentations has no types
@@ -79,12 +74,8 @@ def affine(rotate: float, stretch: float, shift: float) -> Transform:
     """Turn by degrees, and stretch and shift by shares of each side."""
     factor = (1.0 - stretch, 1.0 + stretch)
     offset = (-shift, shift)
-    return A.Affine(
-        scale={"x": factor, "y": factor},
-        translate_percent={"x": offset, "y": offset},
-        rotate=(-rotate, rotate),
-        p=1.0,
-    )
+    scale = {"x": factor, "y": factor}
+    return A.Affine(scale=scale, translate_percent={"x": offset, "y": offset}, rotate=(-rotate, rotate), p=1.0)
 
 
 @augmentation("bend")

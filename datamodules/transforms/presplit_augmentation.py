@@ -101,13 +101,6 @@ def expand(
     original and its own ``image_id``: ``<image_id>_turned90``, ``<image_id>_copy1``. Images without a label, of a part
     with a test of its own, and karyograms that are neither normal nor abnormal, stay as they are.
 
-    Args:
-        manifest: The images.
-        data: The source and its settings.
-        protocol: "subject", "image" or "paper"; only "paper" expands.
-        split: The seed and the fold of the draws.
-        transform: The random transforms.
-
     Raises:
         UserError: ``data.images`` is too small; or ``transform`` would leave the copies of karyograms unchanged.
     """
