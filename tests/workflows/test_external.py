@@ -70,8 +70,9 @@ def folder(home, runs, other):
     return output
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_drawings(monkeypatch):
+    """Leave the drawings out, but for the folder of the fixture ``folder``, which is made before."""
     skip_drawings(monkeypatch)
 
 
@@ -85,17 +86,17 @@ def refused(*arguments):
     return " ".join(call(*arguments, ok=False).split())
 
 
-def test_both_folders_have_the_same_model_and_probabilities(folder, runs):
+def test_copies_of_test_images_have_the_same_probabilities(folder, runs):
     frames = []
     for place in (folder, runs[0]):
-        frame = read_predictions(place).part("test").frame
         hashes = Run(place).split.drop_duplicates("image_id").set_index("image_id")["sha256"]
-        frames.append(frame.assign(sha=hashes[frame["image_id"]].to_numpy()))
-    both = frames[0].merge(frames[1], on="sha", suffixes=("", "_own"))
+        frame = Run(place).predictions.part("test").frame
+        frames.append(frame.assign(sha256=hashes[frame["image_id"]].to_numpy()))
+    both = frames[0].merge(frames[1], on="sha256", suffixes=("", "_own"))
     assert len(both) == 2
     assert both["label"].tolist() == both["label_own"].tolist()
-    assert np.allclose(both[["prob_all", "sampled_prob_all"]], both[["prob_all_own", "sampled_prob_all_own"]], atol=0.2)
     assert np.allclose(both["prob_all"], both["prob_all_own"], atol=1e-5)
+    assert np.allclose(both["sampled_prob_all"], both["sampled_prob_all_own"], atol=0.2)
     model, again = load_run(runs[0]).classifier, load_run(folder).classifier
     assert all(torch.equal(one, two) for one, two in zip(model.parameters(), again.parameters(), strict=True))
 
@@ -155,14 +156,7 @@ def test_metrics_inside_and_outside_are_compared(folder, runs, home):
     assert accuracy["value"].tolist() == pytest.approx(table.loc["accuracy", ["inside", "outside"]].tolist(), abs=1e-6)
 
 
-def test_nothing_is_overwritten(folder, runs, other):
-    before = (folder / "predictions.parquet").read_bytes()
-    text = refused(runs[0], "--on", "data=folder", f"data_dir={other}", *MAP, "--output", folder)
-    assert str(folder) in text
-    assert (folder / "predictions.parquet").read_bytes() == before
-
-
-def test_each_fold_is_evaluated_alone(runs, tmp_path, no_drawings):
+def test_each_fold_is_evaluated_alone(runs, tmp_path):
     root = write_class_folders(tmp_path / "new", {"blast": 8, "healthy": 8, "debris": 3}, size=44)
     output = tmp_path / "out"
     text = call(*runs, "--on", "data=folder", f"data_dir={root}", *MAP, "debris=", "--output", output)
@@ -179,7 +173,7 @@ def test_each_fold_is_evaluated_alone(runs, tmp_path, no_drawings):
     assert float(means[2]) == pytest.approx(np.mean(values), abs=5e-4)
 
 
-def test_ids_of_both_sets_are_distinguished(runs, tmp_path, no_drawings):
+def test_ids_of_both_sets_are_distinguished(runs, tmp_path):
     root = write_class_folders(tmp_path / "same", {"hem": 20, "all": 20}, size=44)
     output = tmp_path / "out"
     call(runs[0], "--on", "data=folder", f"data_dir={root}", "--output", output)
@@ -218,21 +212,24 @@ def test_error_is_one_line(arguments, fault, runs, other, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_unsuitable_runs_and_data_sets_are_refused(runs, folder, other, home, tmp_path):
+def test_unsuitable_runs_and_data_sets_are_errors(runs, folder, other, home, tmp_path):
     on = ["--on", "data=folder", f"data_dir={other}", *MAP]
-    assert "add --output" in refused(runs[0], *on)
-    assert "is named twice" in refused(runs[0], runs[0], *on, "--output", tmp_path / "out")
-    assert "name the run itself" in refused(folder, *on, "--output", tmp_path / "out")
+    output = ["--output", tmp_path / "out"]
     ensemble = tmp_path / "vote"
     ensemble.mkdir()
     Run(ensemble).write_status("finished", members=[str(runs[0])])
-    assert "is an ensemble: name its members" in refused(ensemble, *on, "--output", tmp_path / "out")
     learned = tmp_path / "learned"
     for row in Run(runs[0]).split.query("part == 'train'").itertuples():
         (learned / row.label).mkdir(parents=True, exist_ok=True)
         shutil.copy(home / "cells" / row.path, learned / row.label)
-    text = refused(runs[0], "--on", "data=folder", f"data_dir={learned}", "--output", tmp_path / "out")
-    assert "every image of learned" in text
+    before = (folder / "predictions.parquet").read_bytes()
+    assert "add --output" in refused(runs[0], *on)
+    assert "is named twice" in refused(runs[0], runs[0], *on, *output)
+    assert "name the run itself" in refused(folder, *on, *output)
+    assert "is an ensemble: name its members" in refused(ensemble, *on, *output)
+    assert "every image of learned" in refused(runs[0], "--on", "data=folder", f"data_dir={learned}", *output)
+    assert str(folder) in refused(runs[0], *on, "--output", folder)
+    assert (folder / "predictions.parquet").read_bytes() == before
 
 
 @pytest.fixture
@@ -248,7 +245,7 @@ def on_final(root):
     return ["--on", "data=cnmc", "data.parts=[final]", f"data_dir={root}"]
 
 
-def test_submission_has_a_line_per_image_in_the_order_of_their_numbers(runs, final, tmp_path, no_drawings):
+def test_submission_has_a_line_per_image_in_the_order_of_their_numbers(runs, final, tmp_path):
     text = call(
         runs[0], *on_final(final), "--submission", tmp_path / "isbi_valid.predict", "--output", tmp_path / "out"
     )
@@ -263,7 +260,7 @@ def test_submission_has_a_line_per_image_in_the_order_of_their_numbers(runs, fin
     assert "exists already" in refused(runs[0], *on_final(final), "--submission", tmp_path / "isbi_valid.predict")
 
 
-def test_several_runs_submit_the_mean_of_their_probabilities(runs, final, tmp_path, no_drawings):
+def test_several_runs_submit_the_mean_of_their_probabilities(runs, final, tmp_path):
     for number, run in enumerate(runs):
         call(run, *on_final(final), "--submission", tmp_path / f"{number}.txt", "--output", tmp_path / f"{number}")
     call(*runs, *on_final(final), "--submission", tmp_path / "both.zip", "--codes", "all=A", "hem=H")
@@ -274,28 +271,22 @@ def test_several_runs_submit_the_mean_of_their_probabilities(runs, final, tmp_pa
     assert lines == ["A" if mean[f"{cnmc.FINAL}/{number}.bmp"] >= 0.5 else "H" for number in range(1, 13)]
 
 
-def test_incomplete_submission_is_refused(runs, final, tmp_path):
-    (final / cnmc.FINAL / "7.bmp").unlink()
-    text = refused(runs[0], *on_final(final), "--submission", tmp_path / "s.predict")
-    assert "partial: 11 of 12 final test images" in text
-    assert not (tmp_path / "s.predict").exists()
-
-
-def test_impossible_submission_is_refused_before_the_prediction(runs, final, other, tmp_path, monkeypatch):
+def test_impossible_submissions_are_errors_before_the_prediction(runs, final, other, tmp_path, monkeypatch):
     monkeypatch.setattr("workflows.external.predict_external", lambda *arguments: pytest.fail("predicted"))
     file = tmp_path / "s.predict"
-    named = refused(runs[0], "--on", "data=folder", f"data_dir={other}", *MAP, "--submission", file)
+    submit = ["--submission", file]
+    named = refused(runs[0], "--on", "data=folder", f"data_dir={other}", *MAP, *submit)
     assert "a submission goes by the numbers of the images" in named
-    coded = refused(runs[0], *on_final(final), "--submission", file, "--codes", "all=1", "hem=1")
-    assert "give each class one code of its own" in coded
+    assert "give each class one code of its own" in refused(
+        runs[0], *on_final(final), *submit, "--codes", "all=1", "hem=1"
+    )
+    assert "add --submission FILE" in refused(runs[0], *on_final(final), "--output", tmp_path / "out")
+    (final / cnmc.FINAL / "7.bmp").unlink()
+    assert "partial: 11 of 12 final test images" in refused(runs[0], *on_final(final), *submit)
+    assert not file.exists()
 
 
-def test_unlabelled_set_has_no_metrics(runs, final, tmp_path):
-    text = refused(runs[0], *on_final(final), "--output", tmp_path / "out")
-    assert "add --submission FILE" in text
-
-
-def test_submission_of_a_labelled_test_set(runs, tmp_path, monkeypatch, no_drawings):
+def test_submission_of_a_labelled_test_set(runs, tmp_path, monkeypatch):
     monkeypatch.setitem(cnmc.PUBLISHED, "prelim", (2, 2))
     names = [("UID_50_1_1_all", 1), ("UID_H51_1_1_hem", 0), ("UID_52_1_1_all", 1), ("UID_H53_1_1_hem", 0)]
     rows = [(f"{name}.bmp", f"{number}.bmp", label) for number, (name, label) in enumerate(names, 1)]
