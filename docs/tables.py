@@ -16,10 +16,8 @@ from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
 from evaluation.core.formats import interval, markdown
-from evaluation.papers.audit import audit
-from evaluation.papers.confusion import contradictions, printed_confusion, printed_figures
-from evaluation.papers.measured import read_measured
-from evaluation.papers.reproduction import AS_PAPER, HONEST, compare, read_claims
+from evaluation.papers.audit import audit, contradictions, printed_confusion, printed_figures
+from evaluation.papers.reproduction import AS_PAPER, HONEST, compare, read_claims, read_measured
 from evaluation.papers.terminal import budget, claimed, failure, figure
 
 WIDTH = 110  # letters that fit a page in a browser

@@ -1,22 +1,90 @@
-"""Audit of the claims: printed figures recomputed from others that the paper prints."""
+"""Audit of the claims: printed figures, confusion matrices among them, recomputed from others that the paper prints."""
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from common.errors import UserError
 from evaluation.intervals.exact import share
-from evaluation.papers.confusion import METRICS, Confusion, contradictions, follows, printed_confusion, printed_figures
 from evaluation.papers.reproduction import read_claims
 
 CONFIDENCE = 0.95
+METRICS = ("accuracy", "precision", "recall")
 COLUMNS = ("paper", "section", "what", "kind", "printed", "recomputed", "follows", "remark")
 Row = dict[str, str]  # of a table of printed figures
 Tables = Mapping[str, pd.DataFrame]
+
+
+class Confusion(NamedTuple):
+    """The image counts of a confusion matrix of two classes."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+
+    def __str__(self) -> str:
+        return f"{self.tp:,} TP, {self.fp:,} FP, {self.tn:,} TN, {self.fn:,} FN"
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return sum(self)
+
+    @property
+    def metrics(self) -> dict[str, Fraction]:
+        """Accuracy, precision and recall, exactly; one without a denominator is left out."""
+        parts = {
+            "accuracy": (self.tp + self.tn, self.images),
+            "precision": (self.tp, self.tp + self.fp),
+            "recall": (self.tp, self.tp + self.fn),
+        }
+        return {name: Fraction(*part) for name, part in parts.items() if part[1]}
+
+
+def printed_confusion(claim: Mapping[str, str]) -> Confusion | None:
+    """Return the matrix in the columns tp, fp, tn and fn of a row of results/claims.csv; None where none is printed."""
+    if not claim["tp"]:
+        return None
+    return Confusion(int(claim["tp"]), int(claim["fp"]), int(claim["tn"]), int(claim["fn"]))
+
+
+def printed_figures(claim: Mapping[str, str]) -> dict[str, str]:
+    """Return the accuracy of a row of results/claims.csv and the precision, recall and AUC beside it, as printed."""
+    figures = {"accuracy": claim["claimed"]}
+    for name in ("precision", "recall", "auc"):
+        if claim[name]:
+            figures[name] = claim[name]
+    return figures
+
+
+def follows(figure: str, value: Fraction) -> bool:
+    """Return whether a printed figure is the value, rounded or truncated to the figure's digits."""
+    digits = Decimal(figure)
+    exact = Decimal(value.numerator) / Decimal(value.denominator)
+    return any(exact.quantize(digits, rounding=how) == digits for how in (ROUND_HALF_UP, ROUND_DOWN))
+
+
+def contradictions(figures: Mapping[str, str], confusion: Confusion, images: int) -> list[str]:
+    """Return what does not follow from a confusion matrix, in words; [] where all of it does.
+
+    Args:
+        figures: Printed figures by name; those outside `METRICS` (the AUC) cannot be checked.
+        confusion: The matrix printed beside them.
+        images: The number of test images according to the paper.
+    """
+    wrong = []
+    if confusion.images != images:
+        wrong.append(f"{confusion.images} of {images} test images")
+    for name, value in confusion.metrics.items():
+        if name in figures and not follows(figures[name], value):
+            wrong.append(f"{name} {float(value):.3f}")
+    return wrong
 
 
 def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.ensembles.averaging import ensemble_name
-from evaluation.papers.measured import read_all_measured
+from evaluation.results_csv import COLUMNS
 
 # Our names of the claims' metrics; a validation figure is compared with one of test images.
 METRICS = {"test_weighted_f1": "f1_weighted", "test_accuracy": "accuracy", "val_accuracy": "accuracy"}
@@ -21,6 +21,9 @@ FACTS = ("paper", "experiment", "section", "dataset", "split", "metric", "claime
 AS_PAPER = "as_paper"
 HONEST = "honest"
 Record = dict[str, Any]  # a row of a table, by column
+# Columns of the tables in results/ that ``evaluate.py --csv`` wrote, and those of text.
+NEEDED = {"label", "experiment", "source", "protocol", "folds", "seeds", "images", "subjects", "metric", "value", "low"}
+TEXT = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds")
 
 
 def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -62,7 +65,7 @@ def compare(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     Raises:
         UserError: A table is missing or names what is not there.
     """
-    measured = read_all_measured(results)
+    measured = _read_all_measured(results)
     data = pd.read_csv(Path(results) / "claims" / "data.csv", dtype={"paper": str})
     sizes = {(row["dataset"], row["split"]): row for row in data.to_dict("records")}
     table = pd.read_csv(Path(results) / "claims" / "departures.csv", dtype=str)
@@ -158,3 +161,42 @@ def _other_images(claim: Record, ours: Record, data: Record, split_as_paper: boo
     if same or ours["images"] >= data["total"]:
         return []
     return [f"{ours['images']:,} {whole}"]
+
+
+def read_measured(path: Path) -> pd.DataFrame:
+    """Read a table of results.
+
+    Returns:
+        Its columns; ``runs``, the number of folds (at least 1); ``images_seen`` and ``minutes`` per run; ``compared``,
+        whether the label names a comparison of two groups. Rows of single folds whose label also has a row of several
+        folds pooled are left out.
+    """
+    rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).reindex(columns=list(COLUMNS))
+    rows = rows.fillna(dict.fromkeys(TEXT, ""))
+    rows["runs"] = rows["folds"].str.split().str.len().clip(lower=1)
+    rows = rows[rows["runs"] == rows.groupby("label")["runs"].transform("max")]
+    compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
+    return rows.assign(
+        compared=rows["label"].isin(compared),
+        images_seen=rows["images_seen"] / rows["runs"],
+        minutes=rows["wall_seconds"] / rows["runs"] / 60,
+    )
+
+
+def _read_all_measured(results: Path) -> pd.DataFrame:
+    """Return the measurements on real images of the run's own data set, without comparisons of two groups.
+
+    The column ``data`` is the data set, or the table's name where the source is a mere folder or table of images.
+    """
+    tables = []
+    for path in sorted(Path(results).glob("*.csv")):
+        if NEEDED.issubset(pd.read_csv(path, nrows=0).columns):
+            rows = read_measured(path)
+            external = rows.loc[rows["tested_on"] != "", "label"]
+            rows = rows[~rows["compared"] & ~rows["label"].isin(external)]
+            data = rows["source"].where(~rows["source"].isin(["folder", "table"]), path.stem)
+            tables.append(rows.assign(data=data))
+    if not tables:
+        raise UserError(f"no measured results in {results}: python scripts/evaluate.py RUN... --csv writes them")
+    table = pd.concat(tables, ignore_index=True)
+    return table[table["synthetic"] == ""]
