@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ STATES = {
 STYLES = {"failed": "red", "pruned": "dim", "waiting": "dim"}
 MARK_SIZE = 64  # square points
 FAILED_HEIGHT = 0.985  # of the marks of failed trials, share of the panel's height
+GREY = "#777777"
 LABELS = {**NAMES, "batch_size": "batch size", "loss": "loss", "max_epochs": "epochs"}
 _ABSENT = object()
 
@@ -70,12 +70,10 @@ class SearchReport:
         rows = []
         for trial in trials:
             ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-            row = {"number": trial.number, "state": "repeated" if is_lost(trial) else STATES[trial.state]}
-            row |= {self.monitor: trial.value if ended else None}
-            row |= {key: trial.params.get(key) for key in self.search.space}
-            row |= {name: trial.user_attrs.get(name) for name in ("val_loss", "val_acc")}
-            row |= {"seconds": trial.duration.total_seconds() if trial.duration else None}
-            row |= {name: trial.user_attrs.get(name) for name in ("run", "message")}
+            row = {**trial.params, **trial.user_attrs, "number": trial.number}
+            row["state"] = "repeated" if is_lost(trial) else STATES[trial.state]
+            row[self.monitor] = trial.value if ended else None
+            row["seconds"] = trial.duration.total_seconds() if trial.duration else None
             rows.append(row)
         columns = ["number", "state", self.monitor, *self.search.space, "val_loss", "val_acc", "seconds"]
         # A searched value stays what it is: pandas would make 16 a 16.0 where another trial has none yet.
@@ -95,7 +93,7 @@ class SearchReport:
         for key, dimension in self.search.space.items():
             scatter(self.folder / f"loss_by_{key}.png", table, key, dimension.log, self.monitor, facts)
         if show:
-            console.print(self._terminal_table(table), *_failures(table), sep="\n")
+            self._print(table)
         finished = table[table["state"] == "finished"]
         if not finished.empty:
             values = finished[self.monitor]
@@ -129,8 +127,8 @@ class SearchReport:
             say("command that trains it", command)
             say(f"all of it: {self.folder}")
 
-    def _terminal_table(self, table: pd.DataFrame) -> Table:
-        """The trials for the terminal; 80 characters take two keys."""
+    def _print(self, table: pd.DataFrame) -> None:
+        """Print the trials, 80 characters take two keys, and each reason of a failure with its trials."""
         metrics = {self.monitor: self.monitor, "val/loss": "val_loss", "val/acc": "val_acc"}
         keys = list(self.search.space)
         shown = Table("trial", "state", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -141,7 +139,10 @@ class SearchReport:
             cells += [_number(row[key], ".3g") for key in keys]
             cells += [_number(row["seconds"] / 60, ".1f")]
             shown.add_row(str(row["number"]), row["state"], *map(Text, cells), style=STYLES.get(row["state"]))
-        return shown
+        console.print(shown)
+        failed = table[table["state"] == "failed"]
+        for message, numbers in failed.groupby("message", sort=False, dropna=False)["number"]:
+            console.print(Text(f"! failed: {', '.join(map(str, numbers))}: {message}", "red"))
 
 
 def override(key: str, value: Value, composed: DictConfig | None = None) -> str:
@@ -168,36 +169,29 @@ def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str,
         facts: For the title.
     """
     drawn = trials[trials["state"].isin(["finished", "pruned", "failed"]) & trials[key].notna()]
-    is_number = [isinstance(value, Number) and not isinstance(value, bool) for value in drawn[key]]
-    if all(is_number):
+    if drawn[key].map(lambda value: isinstance(value, int | float) and not isinstance(value, bool)).all():
         drawn = drawn.assign(place=drawn[key].astype(float))
     else:
         names = sorted(drawn[key].unique(), key=str)
         drawn = drawn.assign(place=drawn[key].map(names.index).astype(float))
     failed = drawn[drawn["state"] == "failed"]
     measured = drawn[(drawn["state"] != "failed") & drawn["val_loss"].notna()]
+    finished = measured[(measured["state"] == "finished") & measured[monitor].notna()]
     with canvas(path, (7.4, 5.2), dict(facts)) as figure:
         axis = figure.subplots()
         _scale_places(axis, drawn[key], drawn["place"], log)
         _draw_losses(axis, measured)
-        finished = measured[(measured["state"] == "finished") & measured[monitor].notna()]
         if len(finished):
             values = finished[monitor].astype(float)
             best = finished.loc[values.idxmin() if monitor.endswith("loss") else values.idxmax()]
             style: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.6, "zorder": 5}
-            label = f"best by validation {_label(monitor.split('/')[-1])}"
-            axis.scatter(best["place"], best["val_loss"], 4 * MARK_SIZE, label=label, **style)
+            style["label"] = f"best by validation {_label(monitor.split('/')[-1])}"
+            axis.scatter(best["place"], best["val_loss"], 4 * MARK_SIZE, **style)
         if len(failed):
-            edge: dict[str, Any] = {
-                "marker": "x",
-                "transform": axis.get_xaxis_transform(),
-                "clip_on": False,
-                "zorder": 4,
-                "linewidths": 2,
-            }
+            style = {"marker": "x", "clip_on": False, "zorder": 4, "linewidths": 2, "label": f"failed ({len(failed)})"}
             heights = np.full(len(failed), FAILED_HEIGHT)
-            label = f"failed ({len(failed)})"
-            axis.scatter(failed["place"], heights, MARK_SIZE, COLOURS[1], label=label, **edge)
+            edge = axis.get_xaxis_transform()
+            axis.scatter(failed["place"], heights, MARK_SIZE, COLOURS[1], transform=edge, **style)
         axis.set(xlabel=f"{_label(key)} ({key})", ylabel="validation loss at the best epoch")
         if len(drawn):
             figure.legend(loc="outside lower center", ncols=4)
@@ -209,24 +203,25 @@ def _draw_losses(axis: Axes, trials: pd.DataFrame) -> None:
         return
     accuracy = trials["val_acc"].astype(float)
     limits = (accuracy.min(), accuracy.max()) if accuracy.min() < accuracy.max() else (0, 1)
+    scale = axis.scatter([], [], c=[], vmin=limits[0], vmax=limits[1], cmap="viridis")
+    colours = scale.to_rgba(accuracy)
     losses = trials["val_loss"].astype(float)
-    everything = axis.scatter([], [], c=[], vmin=limits[0], vmax=limits[1], cmap="viridis")
-    colours = everything.to_rgba(accuracy)
     for state in ("finished", "pruned"):
         rows = (trials["state"] == state).to_numpy()
         if rows.any():
-            faces = colours[rows] if state == "finished" else "none"
+            filled = state == "finished"
             style: dict[str, Any] = {"edgecolors": colours[rows], "linewidths": 1.8, "zorder": 3}
+            faces = colours[rows] if filled else "none"
             axis.scatter(trials["place"][rows], losses[rows], MARK_SIZE, facecolors=faces, **style)
-            grey: dict[str, Any] = {"edgecolors": "#777777", "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
-            axis.scatter([], [], MARK_SIZE, facecolors="#777777" if state == "finished" else "none", **grey)
+            legend: dict[str, Any] = {"edgecolors": GREY, "linewidths": 1.8, "label": f"{state} ({rows.sum()})"}
+            axis.scatter([], [], MARK_SIZE, facecolors=GREY if filled else "none", **legend)
     # One bad trial's loss would flatten all others; and the topmost must not meet the crosses.
     if losses.max() > 5 * losses.min() > 0:
         axis.set_yscale("log")
         axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
         axis.yaxis.set_major_formatter("{x:g}")
     axis.margins(y=0.12)
-    axis.figure.colorbar(everything, ax=axis, pad=0.02).set_label("validation accuracy")
+    axis.figure.colorbar(scale, ax=axis, pad=0.02).set_label("validation accuracy")
 
 
 def _scale_places(axis: Axes, values: pd.Series, places: pd.Series, log: bool) -> None:
@@ -246,13 +241,6 @@ def _scale_places(axis: Axes, values: pd.Series, places: pd.Series, log: bool) -
 def _label(key: str) -> str:
     last = key.split(".")[-1]
     return LABELS.get(last, last.replace("_", " "))
-
-
-def _failures(table: pd.DataFrame) -> list[Text]:
-    """Why trials failed: each reason once, with the numbers of the trials."""
-    failed = table[table["state"] == "failed"]
-    groups = failed.groupby("message", sort=False, dropna=False)["number"]
-    return [Text(f"! failed: {', '.join(map(str, numbers))}: {message}", "red") for message, numbers in groups]
 
 
 def _number(value: Any, digits: str) -> str:

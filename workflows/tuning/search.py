@@ -85,9 +85,6 @@ def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
 
     Returns:
         The data, inspected, and the hashes of contents that belong to the identity of a run.
-
-    Raises:
-        UserError: The experiment cannot be trained.
     """
     set_up_torch()
     revision()
@@ -130,11 +127,19 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
     """Train one trial, and record in the study how it ended."""
     values = ", ".join(override(key, value) for key, value in trial.params.items())
     say(f"trial {trial.number}: {values}")
+
+    def watch(folder: Path) -> list[MetricReporter]:
+        trial.set_user_attr("run", str(folder))
+        return [MetricReporter(report.monitor, partial(_report, trial))]
+
     try:
         study.wait_for_twin(trial)
-        with _quiet():
-            config = with_values(report.composed, trial.params)
-            folder = train.run(config, partial(_reporters, trial, report.monitor))
+        config = with_values(report.composed, trial.params)
+        console.quiet = True  # above all its table of the test part: nobody should choose settings by that
+        try:
+            folder = train.run(config, watch)
+        finally:
+            console.quiet = False
         score = read_score(folder)
         study.finish(trial, TrialState.COMPLETE, score, run=str(folder), **_best_epoch(folder, report))
         outcome = f"{report.monitor} {score:.4f}: {folder}"
@@ -164,21 +169,6 @@ def _writing(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".writing"):
         yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence a run, above all its table of the test part: nobody should choose settings by that."""
-    console.quiet = True
-    try:
-        yield
-    finally:
-        console.quiet = False
-
-
-def _reporters(trial: optuna.Trial, monitor: str, folder: Path) -> list[MetricReporter]:
-    trial.set_user_attr("run", str(folder))
-    return [MetricReporter(monitor, partial(_report, trial))]
 
 
 def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:

@@ -34,17 +34,13 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 
 class Heartbeats:
-    """Which processes of a study are alive: each holds the lock of a file of its own, and touches it regularly.
+    """Which processes of a study are alive: each locks a file of its own in ``folder``, and touches it regularly.
 
-    A process of this machine is dead when nobody holds the lock of its file: that shows at once, even if its process id
+    A process of this machine is dead when nobody has the lock of its file: that shows at once, even if its process id
     was given to another. A file system shared by several machines may take long to free the lock of a dead machine, or
     may not pass locks from one machine to another. So a process of another machine is dead when its file has not been
-    touched for a while *and* nobody holds its lock. Times are compared as the file system gives them, never by two
-    clocks.
-
-    Args:
-        folder: Holds the files.
-        patience: Seconds without a touch after which a process of another machine may be dead.
+    touched for ``patience`` seconds *and* nobody has its lock. Times are compared as the file system gives them, never
+    by two clocks.
     """
 
     def __init__(self, folder: Path, patience: float) -> None:
@@ -57,8 +53,8 @@ class Heartbeats:
         self._renewing = Lock()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold this process's file, and touch it from a thread: a step of the training may take long."""
+    def beating(self) -> Iterator[None]:
+        """Lock this process's file, and touch it from a thread: a step of the training may take long."""
         ended = Event()
         with self._lock:
             thread = Thread(target=self._beat, args=(ended,), name="heartbeat", daemon=True)
@@ -81,7 +77,7 @@ class Heartbeats:
                 self._lock.acquire()
 
     def is_dead(self, name: str, elsewhere: bool) -> bool:
-        """Tell whether a process is dead, and remove its file if so; this process never is.
+        """Tell whether the process of a file is dead, and remove the file if so; this process never is.
 
         Args:
             name: Of its file.
@@ -112,17 +108,16 @@ class Heartbeats:
         """Seconds since a file was touched, by the clock of the file system: that of a file touched just now."""
         now = self.folder / f"{self.name}.now"
         now.touch()
+        times = []
         try:
-            return _touched(now) - _touched(file)
+            for path in (now, file):
+                with open(path) as opened:  # a network's file system then asks its server, instead of its cache
+                    times.append(os.fstat(opened.fileno()).st_mtime)
         except FileNotFoundError:  # the process has just ended
             return float("inf")
         finally:
             now.unlink(missing_ok=True)
-
-
-def _touched(path: Path) -> float:
-    with open(path) as file:  # opened: a network's file system then asks its server, instead of its cache
-        return os.fstat(file.fileno()).st_mtime
+        return times[0] - times[1]
 
 
 class SharedStudy:
@@ -139,6 +134,9 @@ class SharedStudy:
         self.distributions = {key: _distribution(dimension) for key, dimension in search.space.items()}
         self.heartbeats = Heartbeats(journal.with_name(f"{journal.name}.workers"), search.heartbeat_seconds)
         self._claims = FileLock(f"{journal}.claims")
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if search.pruner.name != "none":
+            pruner = optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
         with self._claims:
             lock = _RepairingLock(journal)
             backend = JournalFileBackend(str(journal), lock)
@@ -146,11 +144,7 @@ class SharedStudy:
             lock.release()
             self._storage = JournalStorage(backend)
             self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=name,
-                direction=direction,
-                pruner=_pruner(search),
-                load_if_exists=True,
+                storage=self._storage, study_name=name, direction=direction, pruner=pruner, load_if_exists=True
             )
 
     @property
@@ -179,7 +173,10 @@ class SharedStudy:
 
     def wait_for_twin(self, trial: optuna.Trial) -> None:
         """Wait while another process trains the very same values: the one run can then serve both."""
-        while any(_is_twin(other, trial) for other in self.trials):
+        while any(
+            other.state == TrialState.RUNNING and other.number < trial.number and other.params == trial.params
+            for other in self.trials
+        ):
             time.sleep(POLL)
             with self._claims:
                 self._end_orphans()
@@ -210,10 +207,16 @@ class SharedStudy:
     def _end_orphans(self) -> None:
         """End the running trials of dead processes; only while holding the claims."""
         for trial in self.trials:
-            if trial.state == TrialState.RUNNING and self._is_orphan(trial):
-                attempt = trial.user_attrs.get("tries", 1) + 1
-                process = f"{trial.user_attrs.get('pid', 'unknown')} on {trial.user_attrs.get('host', HOST)}"
+            facts = trial.user_attrs
+            host = facts.get("host", HOST)
+            if trial.state != TrialState.RUNNING:
+                continue
+            gone = host != HOST and host in self.search.gone_hosts
+            # Without "worker" its process died before it could write its name.
+            if "worker" not in facts or gone or self.heartbeats.is_dead(facts["worker"], elsewhere=host != HOST):
+                attempt = facts.get("tries", 1) + 1
                 outcome = ": tried again" if attempt <= ATTEMPTS else f" {ATTEMPTS} times: too little memory?"
+                process = f"{facts.get('pid', 'unknown')} on {host}"
                 self._end_lost(trial, f"its process ({process}) died{outcome}", attempt)
 
     def _end_lost(self, trial: FrozenTrial, message: str, attempt: int) -> None:
@@ -224,14 +227,6 @@ class SharedStudy:
         self._study.tell(trial.number, state=TrialState.FAIL)
         if attempt <= ATTEMPTS:
             self._study.enqueue_trial(trial.params, user_attrs={"tries": attempt})
-
-    def _is_orphan(self, trial: FrozenTrial) -> bool:
-        host = trial.user_attrs.get("host", HOST)
-        if "worker" not in trial.user_attrs:  # its process died before it could write its name
-            return True
-        if host != HOST and host in self.search.gone_hosts:
-            return True
-        return self.heartbeats.is_dead(trial.user_attrs["worker"], elsewhere=host != HOST)
 
 
 @contextmanager
@@ -245,7 +240,7 @@ def open_study(journal: Path, name: str, search: SearchConfig, direction: Direct
         direction: "minimize" or "maximize".
 
     Raises:
-        UserError: The file is there and is no journal of Optuna.
+        UserError: The file exists and is no journal of Optuna.
     """
     # Absolute: Optuna's lock is a symbolic link to the file, and a link in another folder that dangles is never freed.
     journal = journal.resolve()
@@ -254,7 +249,7 @@ def open_study(journal: Path, name: str, search: SearchConfig, direction: Direct
         study = SharedStudy(journal, name, search, direction)
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise UserError(f"{journal} is no journal of Optuna, or broken: move it, or set search.storage") from error
-    with study.heartbeats.held():
+    with study.heartbeats.beating():
         yield study
 
 
@@ -274,22 +269,17 @@ class _RepairingLock(JournalFileSymlinkLock):
         """Take the lock, and repair the file."""
         acquired = super().acquire()
         try:
-            self._repair()
+            with open(self._journal, "rb+") as file:
+                file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+                if file.read(1) not in (b"\n", b""):
+                    file.seek(0)
+                    written = file.read()
+                    if written.startswith(b'{"op_code"'):
+                        file.truncate(written.rfind(b"\n") + 1)
         except BaseException:
             self.release()
             raise
         return acquired
-
-    def _repair(self) -> None:
-        with open(self._journal, "rb+") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - 1, 0))
-            if file.read(1) in (b"\n", b""):
-                return
-            file.seek(0)
-            written = file.read()
-            if written.startswith(b'{"op_code"'):
-                file.truncate(written.rfind(b"\n") + 1)
 
 
 def _distribution(dimension: DimensionConfig) -> BaseDistribution:
@@ -308,13 +298,3 @@ def _sampler(search: SearchConfig, trials: int) -> optuna.samplers.BaseSampler:
     if search.sampler == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=search.startup_trials)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=search.startup_trials)
-
-
-def _pruner(search: SearchConfig) -> optuna.pruners.BasePruner:
-    if search.pruner.name == "none":
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
-
-
-def _is_twin(other: FrozenTrial, trial: optuna.Trial) -> bool:
-    return other.state == TrialState.RUNNING and other.number < trial.number and other.params == trial.params

@@ -74,7 +74,7 @@ def test_the_silence_is_measured_by_the_file_system_and_no_clock(tmp_path, monke
 def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "BEAT", 0.02)
     mine = Heartbeats(tmp_path, 60.0)
-    with mine.held():
+    with mine.beating():
         sign = tmp_path / mine.name
         for _ in range(2):
             os.utime(sign, (0, 0))
@@ -86,7 +86,7 @@ def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path,
 def test_a_sign_that_was_removed_is_shown_anew_and_lies_under_its_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "BEAT", 0.02)
     mine, other = Heartbeats(tmp_path, 60.0), Heartbeats(tmp_path, 60.0)
-    with mine.held():
+    with mine.beating():
         sign = tmp_path / mine.name
         sign.unlink()
         assert other.is_dead(mine.name, elsewhere=False)
