@@ -23,8 +23,15 @@ from evaluation.cytogenetics.cell_metrics import assignment_refusal
 from evaluation.ensembles.averaging import align, combine, stacked
 from evaluation.ensembles.membership import EnsembleMembers, group_members
 from evaluation.ensembles.methods import Combiner, fit, inner_folds, predict_folds
-from evaluation.ensembles.overfitting import MEMBER, METHOD, METRICS, Candidate, overfitting, overfitting_table
-from evaluation.ensembles.plots import draw_overfitting
+from evaluation.ensembles.overfitting import (
+    MEMBER,
+    METHOD,
+    METRICS,
+    Candidate,
+    draw_overfitting,
+    overfitting,
+    overfitting_table,
+)
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, rows_of

@@ -7,8 +7,7 @@ from pathlib import Path
 from common.cli import console, say, warn
 from common.runs.run import Run
 from common.thumbnails import read_pictures
-from evaluation.error_analysis.agreement import agreement
-from evaluation.error_analysis.aligned import AlignedPredictions, gather
+from evaluation.error_analysis.agreement import AlignedPredictions, agreement, gather
 from evaluation.error_analysis.plots import LIMIT, agreement_maps, missed_bars, missed_sheet, most_missed
 from evaluation.error_analysis.terminal import accuracy_table, missed_table, pairs_table, write_tables
 from evaluation.intervals.grouping import group_runs
@@ -32,7 +31,7 @@ def analyse_errors(request: ErrorAnalysisRequest) -> None:
     """Write tables and plots, and print the tables.
 
     Raises:
-        UserError: See ``aligned.gather``.
+        UserError: See ``agreement.gather``.
     """
     runs = request.runs
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])

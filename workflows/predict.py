@@ -22,13 +22,15 @@ from evaluation.core.warnings import fitted
 from evaluation.ensembles.averaging import align, average, combine, stacked
 from evaluation.ensembles.methods import Combiner
 from evaluation.result import EvaluationResult
-from evaluation.uncertainty.contact_sheet import SIDE, draw_contact_sheet, select_rows
 from evaluation.uncertainty.flags import (
     BROKEN,
+    SIDE,
     ReviewThresholds,
     choose_thresholds,
+    draw_contact_sheet,
     review_table,
     rule_lines,
+    select_rows,
     select_rules,
     thresholds_of,
 )

@@ -13,21 +13,10 @@ from evaluation.intervals.pooling import merge_facts
 
 
 def average(members: Sequence[Predictions], names: Sequence[str]) -> Predictions:
-    """Average the probabilities of several models on the same images.
+    """Average the probabilities of several models on the same images; see ``align`` and ``combine``.
 
     Of members with Monte Carlo passes only the probabilities without dropout are used: the passes that the
     ``sampled_...`` columns of the result summarise are the members.
-
-    Args:
-        members: Predictions of the same images, in any order.
-        names: Their names in errors, such as their folders.
-
-    Returns:
-        Rows in the order of the first member; ``about`` merges the facts of all, with the number of members in
-        ``name`` and ``ensemble``.
-
-    Raises:
-        UserError: See ``align``.
     """
     aligned = align(members, names)
     return combine(aligned, stacked(aligned).mean(axis=0))

@@ -16,14 +16,11 @@ from evaluation.ensembles.objective import Problem, SearchResult, normalise
 
 
 def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:
-    """Return the index of the fittest of each tournament's entrants, the first of equals.
+    """Return the winners, shape (..., C): the fittest of each tournament's entrants, the first of equals.
 
     Args:
         fitness: Of the population, shape (..., P).
         entrants: Indices into it, shape (..., C, k).
-
-    Returns:
-        Winners, shape (..., C).
     """
     fittest = np.take_along_axis(fitness[..., None, :], entrants, axis=-1).argmax(axis=-1)
     return np.take_along_axis(entrants, fittest[..., None], axis=-1)[..., 0]
@@ -35,13 +32,7 @@ def average_crossover(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def replace_gene(genes: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Return mutants: one gene of each individual replaced, then all normalised.
-
-    Args:
-        genes: Shape (..., M).
-        place: Index of the gene, shape (...).
-        value: Its new value before normalisation, 0 to 1, shape (...).
-    """
+    """Return mutants of genes (..., M): the one at ``place`` (...) gets ``value`` (0 to 1), then all are normalised."""
     mutants = genes.copy()
     np.put_along_axis(mutants, place[..., None], value[..., None], axis=-1)
     return normalise(mutants)
@@ -65,11 +56,9 @@ def breed(
 
 
 def evolve(problem: Problem, config: GeneticConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Run all restarts side by side.
+    """Return the last populations of all restarts, shape (R, P, M), in falling order of fitness.
 
-    Returns:
-        The last populations, shape (R, P, M), in falling order of fitness, and the best fitness of each generation,
-        the initial one included, shape (R, generations + 1).
+    Second, the best fitness of each generation, the initial one included, shape (R, generations + 1).
     """
     elites = config.elites
     restarts = np.arange(config.restarts)[:, None]

@@ -108,10 +108,7 @@ def fit(method: str, problem: Problem, config: EnsembleConfig, seed: int) -> Com
 
 
 def inner_folds(labelled: LabelledPredictions, folds: int, seed: int) -> np.ndarray:
-    """Divide labelled images into folds, no subject in two, each with about the same share of every class.
-
-    Returns:
-        The fold of each image, int64, shape (N,).
+    """Return the fold of each image, int64, shape (N,): no subject in two, about the same share of every class in each.
 
     Raises:
         UserError: There are fewer subjects than folds, or without one of the folds a class has no image left.
@@ -138,16 +135,7 @@ def inner_folds(labelled: LabelledPredictions, folds: int, seed: int) -> np.ndar
 
 
 def predict_folds(problem: Problem, fold_of: np.ndarray, fit: Callable[[Problem], Combiner]) -> np.ndarray:
-    """Predict each fold by a combiner that was fitted on the other folds.
-
-    Args:
-        problem: Labelled validation images.
-        fold_of: The fold of each image, shape (N,), see ``inner_folds``.
-        fit: Fits a combiner.
-
-    Returns:
-        Probabilities, shape (N, K).
-    """
+    """Predict each of the ``inner_folds`` by a combiner that was fitted on the others; probabilities, shape (N, K)."""
     probabilities = np.full(problem.probabilities.shape[1:], np.nan)
     for fold in np.unique(fold_of):
         test = fold_of == fold

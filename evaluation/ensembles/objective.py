@@ -63,10 +63,7 @@ class Problem:
     def score(self, weights: np.ndarray, objective: Objective = "f1_weighted") -> np.ndarray:
         """Return the objective, which is maximised, float64, shape (P,), for weights of shape (P, M).
 
-        Args:
-            weights: Not negative, each row sums to 1.
-            objective: ``f1_weighted``, see ``fitness``; ``nll``: the mean log-probability of the true class, which,
-                unlike F1, changes with every weight.
+        It is ``fitness``, or (``nll``) the mean log-probability of the true class, which changes with every weight.
         """
         if objective == "f1_weighted":
             return self.fitness(weights)
@@ -80,10 +77,8 @@ class Problem:
         """
         weights = np.ascontiguousarray(weights, dtype=np.float64)
         rows = max(1, BLOCK // 64)
-        values = np.zeros(len(weights))
-        for start in range(0, len(weights), rows):
-            values[start : start + rows] = self._fitness(weights[start : start + rows])
-        return values
+        values = [self._fitness(weights[start : start + rows]) for start in range(0, len(weights), rows)]
+        return np.concatenate([np.zeros(0), *values])
 
     def negative_log_likelihood(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean -log of the weighted mean's probability of the true class, nats, shape (P,)."""
@@ -204,22 +199,16 @@ class SearchResult(NamedTuple):
 
 
 def normalise(genes: np.ndarray) -> np.ndarray:
-    """Divide by the sum over the last axis, so that it is 1; equal weights where all genes are 0.
-
-    Args:
-        genes: Not negative, shape (..., M).
-    """
+    """Divide genes, not negative, shape (..., M), by their sum over the last axis; all 0 become equal weights."""
     total = genes.sum(axis=-1, keepdims=True)
     is_zero = total == 0
     return np.where(is_zero, 1 / genes.shape[-1], genes / np.where(is_zero, 1, total))
 
 
 def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Tell where a candidate overtakes the first and all others, int16, shape ((C - 1) D, P).
+    """Tell where a candidate overtakes the first and all others, int16, shape ((C - 1) D, P), by weights (M, P).
 
-    Args:
-        ahead: How far each member puts it ahead of the first, shape (C - 1, D, M).
-        weights: Shape (M, P).
+    ``ahead`` is how far each member puts it ahead of the first, shape (C - 1, D, M).
     """
     best = ahead[0] @ weights
     chosen = (best > 0).view(np.uint8)
@@ -236,14 +225,9 @@ def _overtaken(ahead: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _changes(place: np.ndarray, places: int) -> csr_array:
-    """Return how the counts change when another than the first candidate is predicted.
+    """Return how the counts change when another than the first candidate is predicted, shape (places, (C - 1) D).
 
-    Args:
-        place: Index of the count of each candidate, shape (C, D).
-        places: The number of counts.
-
-    Returns:
-        1 and -1, int16, shape (places, (C - 1) D).
+    ``place`` is the index of the count of each candidate, shape (C, D).
     """
     others = len(place) - 1
     rows = np.concatenate([place[1:].ravel(), np.tile(place[0], others)])

@@ -31,14 +31,10 @@ def fit_greedy(problem: Problem, config: GreedyConfig, seed: int) -> SearchResul
 
 
 def select(problem: Problem, bag: np.ndarray, config: GreedyConfig) -> SearchResult:
-    """Add members until there are ``config.rounds``, each time the one that helps most; return the best on the way.
+    """Add members of a bag (indices), each time the one that helps most; return the best ensemble on the way.
 
-    Of equal scores the member named first, and the smaller ensemble, is taken.
-
-    Args:
-        problem: The labelled images.
-        bag: Indices of the members that may be selected, shape (B,).
-        config: ``start``: the number of best members that are selected at once at the beginning.
+    It begins with the ``config.start`` best members and ends at ``config.rounds``. Of equal scores the member named
+    first, and the smaller ensemble, is taken.
     """
     candidates = np.eye(problem.members)[bag]
     alone = problem.score(candidates, config.objective)

@@ -25,11 +25,9 @@ STEPS = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Stacker:
-    """A fitted regression from the probabilities of M members to those of the ensemble.
+    """A fitted regression from the probabilities of M members, of K classes, to those of the ensemble.
 
     Attributes:
-        members: M.
-        classes: K.
         seen: The S classes with images in the fit, ascending; any other gets probability 0.
         coefficients: Float64. K > 2: shape (M,), shared by all classes, or (S, M * K), member by member. Two classes:
             shape (1, M), for the second one; S is 1.
@@ -83,10 +81,7 @@ class Stacker:
 
 
 def features(probabilities: np.ndarray) -> np.ndarray:
-    """Return the inputs of the regression, float64, from probabilities (M, N, K).
-
-    Two classes: the log-odds of the second one, shape (N, M). More: the log-probabilities, shape (N, M * K).
-    """
+    """Return log-odds of the second of two classes (N, M), or log-probabilities (N, M * K), from probabilities."""
     members, images, classes = probabilities.shape
     if classes == 2:
         second = np.clip(probabilities[:, :, 1], LEAST, 1 - LEAST)
@@ -142,12 +137,9 @@ def fit_stacking(problem: Problem, config: StackingConfig, seed: int) -> tuple[S
 
 
 def subject_folds(labels: np.ndarray, clusters: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Divide images into folds: no cluster is in two, and each class is spread over them.
+    """Return the fold of each image, int64, shape (N,): no cluster is in two, and each class is spread over them.
 
     Subjects often have one class: unless stratified, a fold may train on hardly any image of the other.
-
-    Returns:
-        The fold of each image, int64, shape (N,).
 
     Raises:
         ValueError: Every class has fewer images than there are folds.
@@ -177,12 +169,9 @@ def _fit(problem: Problem, inputs: np.ndarray, rows: np.ndarray, strength: float
 
 
 def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return a coefficient per member and an intercept per class that occurs; both are penalised.
+    """Return a coefficient per member and an intercept per class that occurs, from log-probabilities (N, K, M).
 
-    Args:
-        logs: Log-probabilities, shape (N, K, M).
-        labels: Classes, shape (N,).
-        strength: Factor of the log loss; the penalty is half the sum of squares.
+    ``strength`` is the factor of the log loss; the penalty is half the sum of squares of all of them.
     """
     seen, classes = np.unique(labels, return_inverse=True)
     logs = logs[:, seen]

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 
 from common.thumbnails import decode
 from evaluation.core.plots import COLOURS, canvas
-from evaluation.error_analysis.agreement import missed, missed_by_class, missed_counts
-from evaluation.error_analysis.aligned import AlignedPredictions
+from evaluation.error_analysis.agreement import AlignedPredictions, missed, missed_by_class, missed_counts
 from evaluation.error_analysis.examples import PLAIN, WRONG, draw_sheet, end_of
 
 COLUMNS = 6  # pictures in a row

@@ -9,6 +9,7 @@ from rich.table import Table
 from common.files import write_csv
 from evaluation.error_analysis.agreement import (
     ALL,
+    AlignedPredictions,
     agreement,
     agreement_by_class,
     alone,
@@ -17,7 +18,6 @@ from evaluation.error_analysis.agreement import (
     missed_counts,
     predictions_by_model,
 )
-from evaluation.error_analysis.aligned import AlignedPredictions
 
 
 def write_tables(folder: Path, models: AlignedPredictions) -> None:

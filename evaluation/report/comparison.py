@@ -4,8 +4,7 @@ import pandas as pd
 
 from common.errors import UserError
 from evaluation.comparison.pairwise import compare_groups
-from evaluation.error_analysis.agreement import agreement, missed_counts
-from evaluation.error_analysis.aligned import gather
+from evaluation.error_analysis.agreement import agreement, gather, missed_counts
 from evaluation.report.blocks import Section, Table, count, interval, metric_title, number, per_cent
 from evaluation.report.plots import forest_figure, misses_figure
 from evaluation.report.results import confidence

@@ -1,14 +1,17 @@
-"""Review of new images: rules with the thresholds that a run chose on its labelled validation images."""
+"""Review of new images: rules with the thresholds that a run chose on its validation images, and a contact sheet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from common.config.schema import EvaluationConfig, TriageConfig
 from common.errors import UserError
-from common.predictions import Predictions, uncertainty_of
+from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from evaluation.error_analysis.examples import PLAIN, RIGHT, WRONG, draw_sheet, end_of
 from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
 from evaluation.result import EvaluationResult, OperatingPoint, Release
@@ -26,18 +29,22 @@ RULES = {
 USUAL = ("votes", "release")
 NO_RULE = "no rule of this run could release it"
 BROKEN = "cannot be judged"
+COLUMNS = 6
+LIMIT = 48  # images on a contact sheet
+SIDE = 320  # pixels of the longer side of a thumbnail
+LETTERS = 30  # of a file's name
 
 
 @dataclass(frozen=True)
 class ReviewThresholds:
-    """The thresholds that a run, or an ensemble, chose on validation.
+    """The thresholds that a run, or an ensemble, chose on validation; None where it chose none.
 
     Attributes:
         vote_share: Images with a smaller share of votes are reviewed (configured, not chosen).
-        threshold: Images from this probability of the positive class on are positive; None without one.
-        temperature: Divisor of the log-probabilities; None without one.
-        release: Images below this probability of the positive class are released as negative; None without one.
-        joint: Images below this joint confidence are reviewed; None without one.
+        threshold: Images from this probability of the positive class on are positive.
+        temperature: Divisor of the log-probabilities.
+        release: Images below this probability of the positive class are released as negative.
+        joint: Images below this joint confidence are reviewed.
         notes: What is missing, and limits of the numbers, a line each.
     """
 
@@ -132,11 +139,6 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
 
     An image is reviewed where any rule applies; without rules every image is.
 
-    Args:
-        predictions: One row per image.
-        thresholds: Of the same run.
-        rules: See ``select_rules``.
-
     Returns:
         One row per image: ``called`` (class at 0.5, or the most probable one), ``called_at_threshold`` (at the
         threshold of validation; None without one), ``prob_<class>``, ``calibrated_<class>`` (with a temperature only),
@@ -192,7 +194,45 @@ def _applies(rule: str, predictions: Predictions, thresholds: ReviewThresholds) 
         return np.asarray(frame["sampled_confidence"] < thresholds.joint)
     if rule == "release":
         return np.asarray(predictions.probabilities[:, positive] >= thresholds.release)
-    review = call(predictions.probabilities, positive) == positive
-    if predictions.sampled:
-        review = review | (frame["sampled_label"] == predictions.positive_class).to_numpy()
-    return np.asarray(review)
+    voted = frame["sampled_label"] == predictions.positive_class if predictions.sampled else False
+    return np.asarray((call(predictions.probabilities, positive) == positive) | voted)
+
+
+def select_rows(table: pd.DataFrame) -> np.ndarray:
+    """Return the rows to draw, int64: those to be reviewed first, else in their order, at most LIMIT."""
+    return np.argsort(~table["review"].to_numpy(bool), kind="stable")[:LIMIT]
+
+
+def draw_contact_sheet(
+    path: Path, table: pd.DataFrame, images: Sequence[np.ndarray], about: dict[str, Any], total: int
+) -> None:
+    """Draw images with their predictions and, where known, their true classes.
+
+    Args:
+        path: PNG to write.
+        table: A row per image: ``file``, the columns of ``review_table`` and, where known, ``label``.
+        images: uint8 RGB, (h, w, 3), of any size.
+        about: Facts of the run, for the title.
+        total: Number of predicted images.
+    """
+    number = f"{total:,}" if total == len(table) else f"{len(table)} of {total:,}"
+    captions = map(caption, table.to_dict("records"))
+    strips = {f"{number} pictures, those to be reviewed first": list(zip(images, captions, strict=True))}
+    draw_sheet(path, about, strips, COLUMNS, 2.35)
+
+
+def caption(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines below an image with their colours: prediction and truth, both scores, review, file."""
+    predicted = row["called"]
+    text = f"{predicted} {row[PROBABILITY_PREFIX + predicted]:.2f}"
+    colour = PLAIN
+    label = row.get("label")
+    if label is not None and pd.notna(label):
+        text += f" · is {label}"
+        colour = RIGHT if label == predicted else WRONG
+    lines = [(text, colour)]
+    if "sampled_votes" in row:
+        scores = f"votes {row['sampled_votes']:.0%}, joint {row['sampled_confidence']:.2f}"
+        lines.append((f"{row['sampled_label']}: {scores}", PLAIN))
+    lines.append(("to be reviewed", WRONG) if row["review"] else ("", PLAIN))
+    return [*lines, (end_of(row["file"], LETTERS), PLAIN)]

@@ -31,12 +31,7 @@ MARKS = {"votes": ("s", "votes", 12), "joint": ("D", "joint", 7)}
 
 
 def reliability(path: Path, result: EvaluationResult) -> None:
-    """Draw accuracy against probability, before and after scaling, and the images per bin.
-
-    Args:
-        path: PNG to write.
-        result: The evaluation, which must have a calibration.
-    """
+    """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
     calibration = result.calibration
     assert calibration is not None
     sides = {"as trained": calibration.before}
@@ -57,13 +52,7 @@ def reliability(path: Path, result: EvaluationResult) -> None:
 
 
 def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the error rate of the most confident predictions, by kind of confidence, and the rules of triage.
-
-    Args:
-        path: PNG to write.
-        result: The evaluation, which must have a triage.
-        curves: See ``selective.curves``, of the same images.
-    """
+    """Draw the ``selective.curves`` of the same images, and the rules of triage, to a PNG."""
     triage = result.triage
     assert triage is not None
     images = next(iter(triage.risk_coverage.values())).images

@@ -23,12 +23,9 @@ DECIMALS = 12
 
 
 class RiskCoverage(NamedTuple):
-    """The error rate of the most confident predictions.
+    """The error rate (``risk``) of the most confident share (``coverage``: 1/N, 2/N ... 1) of the images.
 
-    Attributes:
-        coverage: Share of the images that is decided without a person: 1/N, 2/N ... 1, shape (N,).
-        risk: Error rate among them, shape (N,); within a tie the mean over its orders.
-        cuts: The ends of ties, bool, shape (N,): the possible cuts on the confidence.
+    ``cuts`` tells the ends of ties, bool: the possible cuts on the confidence. Each has shape (N,).
     """
 
     coverage: np.ndarray
@@ -42,13 +39,9 @@ class RiskCoverage(NamedTuple):
 
 
 def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
-    """Compute the curve of at least one image.
+    """Compute the curve from the confidence of at least one image and whether it is wrong (bool), shape (N,) each.
 
     Ties have no order: the curve is the mean over all orders, where each image of a tie has the tie's mean error.
-
-    Args:
-        confidence: Shape (N,).
-        wrong: Whether the prediction is wrong, bool, shape (N,).
     """
     _, tie, sizes = np.unique(-np.round(confidence, DECIMALS), return_inverse=True, return_counts=True)
     errors = np.bincount(tie, weights=wrong) / sizes
@@ -85,12 +78,8 @@ def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
 def weighted_area(confidence: np.ndarray, wrong: np.ndarray, clusters: np.ndarray) -> Statistic:
     """Return a function of counts of clusters, shape (B, C), that computes the area under the curve, shape (1, B).
 
-    An image that is drawn n times counts as n images of equal confidence. NaN where no image is left.
-
-    Args:
-        confidence: Shape (N,).
-        wrong: Whether the prediction is wrong, bool, shape (N,).
-        clusters: The cluster of each image, int64 in 0 to C - 1, shape (N,).
+    An image that is drawn n times counts as n images of equal confidence. NaN where no image is left. Arguments as
+    ``risk_coverage``, with the cluster of each image, 0 to C - 1, shape (N,).
     """
     levels, tie = np.unique(-np.round(confidence, DECIMALS), return_inverse=True)
     shape = (int(clusters.max()) + 1, len(levels))

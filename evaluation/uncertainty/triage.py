@@ -48,12 +48,9 @@ APPROXIMATE = (
 
 
 class Decision(NamedTuple):
-    """The decisions of a rule on N test images.
+    """The decisions of a rule on N test images: predicted class indices, and whether a person reviews, shape (N,).
 
-    Attributes:
-        predicted: Classes where no person reviews, as indices, int64, shape (N,).
-        review: Whether a person reviews, bool, shape (N,).
-        cut: Confidence below which a person reviews, or probability below which an image is released; None for others.
+    ``cut`` is the confidence below which a person reviews, or the probability below which an image is released.
     """
 
     predicted: np.ndarray
@@ -62,11 +59,7 @@ class Decision(NamedTuple):
 
 
 def evaluate_triage(runs: LabelledRuns) -> TriageResult | None:
-    """Evaluate every rule on the test images, each fold with the choices of its own validation.
-
-    Returns:
-        None where ``triage_refusal`` has a reason.
-    """
+    """Evaluate every rule on test, each fold with its own choices; None where ``triage_refusal`` has a reason."""
     if triage_refusal(runs) is not None:
         return None
     releases = [choose_release(fold) for fold in runs.folds]
@@ -144,12 +137,7 @@ def triage_warnings(runs: LabelledRuns, triage: TriageResult | None) -> list[Eva
 
 
 def decide(fold: LabelledFold, release: Release) -> dict[str, Decision]:
-    """Apply every rule that can be chosen on validation to the test images; their labels are not used.
-
-    Returns:
-        Decisions under the keys of RULES; those of votes only where both parts have them, those of conformal sets only
-        where validation has enough images.
-    """
+    """Apply the RULES that validation has the votes or images for to the test images; their labels are not used."""
     validation = fold.validation
     test = fold.test
     settings = fold.settings.triage
@@ -177,12 +165,7 @@ def decide(fold: LabelledFold, release: Release) -> dict[str, Decision]:
 def matching_cut(confidence: np.ndarray, reviewed: int) -> float:
     """Return the cut with as close to ``reviewed`` images below it as ties allow; of two, that with more images.
 
-    Args:
-        confidence: Of the validation images, shape (N,).
-        reviewed: Number of images that the other rule selects for review.
-
-    Returns:
-        A confidence that occurs, or the next number above the largest of them (everything is reviewed).
+    It is a confidence that occurs, or the next number above the largest of them (everything is reviewed).
     """
     values, counts = np.unique(confidence, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])
@@ -241,7 +224,7 @@ def needed_images(coverage: float) -> int:
 
 
 def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:
-    """Return the largest score that each class may have to be in the set.
+    """Return the largest score that each class may have to be in the set, float64, shape (K,).
 
     Args:
         validation: Labelled validation images.
@@ -249,7 +232,7 @@ def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) 
         by_class: Whether each class has a quantile of its own (Mondrian), so that the coverage holds in each.
 
     Returns:
-        Float64, shape (K,); None with fewer than ``needed_images`` (of a class, where ``by_class``).
+        None with fewer than ``needed_images`` (of a class, where ``by_class``).
     """
     scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
     limits = []

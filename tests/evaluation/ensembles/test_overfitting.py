@@ -12,8 +12,15 @@ from sklearn.metrics import f1_score, roc_auc_score
 from common.config.schema import EvaluationConfig
 from evaluation.comparison.paired import paired_difference
 from evaluation.ensembles.methods import Combiner
-from evaluation.ensembles.overfitting import MEMBER, METHOD, POOLED, Candidate, overfitting, overfitting_table
-from evaluation.ensembles.plots import draw_overfitting
+from evaluation.ensembles.overfitting import (
+    MEMBER,
+    METHOD,
+    POOLED,
+    Candidate,
+    draw_overfitting,
+    overfitting,
+    overfitting_table,
+)
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=50)

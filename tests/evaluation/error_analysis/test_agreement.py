@@ -16,12 +16,12 @@ from evaluation.error_analysis.agreement import (
     agreement,
     agreement_by_class,
     alone,
+    gather,
     missed,
     missed_by_class,
     missed_counts,
     predictions_by_model,
 )
-from evaluation.error_analysis.aligned import gather
 from evaluation.intervals.exact import share
 from evaluation.intervals.grouping import group_runs
 from tests.helpers.predictions import make_run, with_scores

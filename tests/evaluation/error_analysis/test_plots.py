@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from common.thumbnails import encode
-from evaluation.error_analysis.agreement import agreement
-from evaluation.error_analysis.aligned import gather
+from evaluation.error_analysis.agreement import agreement, gather
 from evaluation.error_analysis.plots import agreement_maps, missed_bars, missed_sheet, most_missed
 from evaluation.intervals.grouping import group_runs
 from tests.evaluation.error_analysis.test_agreement import groups_of
