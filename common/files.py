@@ -27,7 +27,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         # mkstemp makes the file private; a result is as readable as any other file of its writer.
-        temporary.chmod(0o666 & ~_umask())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -53,12 +55,10 @@ def write_json(path: Path, value: Any) -> None:
 def read_whole_json(path: Path) -> dict[str, Any]:
     """Return the mapping that ``path`` holds; {} where there is none, or none that is whole: others write there."""
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if isinstance(found, dict):
-        return found
-    return {}
+    return values if isinstance(values, dict) else {}
 
 
 def sha256_of_file(path: Path) -> str:
@@ -71,9 +71,3 @@ def sha256_of_value(value: Any) -> str:
     """Return the SHA-256 (64 hex digits) of a JSON-able value; the order of a mapping's keys does not matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

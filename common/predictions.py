@@ -119,9 +119,13 @@ def read_predictions(path: Path) -> Predictions:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
     meta = json.loads((table.schema.metadata or {}).get(b"karyocyte", b"{}"))
-    _check_version(path, meta.get("schema_version"))
-    for version, columns in _ADDED.items():
-        if version > meta["schema_version"]:
+    version = meta.get("schema_version")
+    if version not in READABLE:
+        remedy = "update the code" if isinstance(version, int) and version > SCHEMA_VERSION else "run it again"
+        readable = ", ".join(map(str, READABLE))
+        raise UserError(f"{path} has predictions schema {version or 'none'}, this code reads {readable}: {remedy}")
+    for added, columns in _ADDED.items():
+        if added > version:
             for name, kind in columns.items():
                 table = table.append_column(name, pa.nulls(table.num_rows, kind))
     needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
@@ -129,13 +133,3 @@ def read_predictions(path: Path) -> Predictions:
     if absent:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
     return Predictions(table.to_pandas(), tuple(meta["classes"]), meta["positive_class"], meta["about"])
-
-
-def _check_version(path: Path, version: object) -> None:
-    if version in READABLE:
-        return
-    remedy = "run it again"
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        remedy = "update the code"
-    readable = ", ".join(map(str, READABLE))
-    raise UserError(f"{path} has predictions schema {version or 'none'}, this code reads {readable}: {remedy}")

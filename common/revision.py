@@ -23,9 +23,7 @@ def revision() -> str:
         changed = _git("status", "--porcelain", "--", "*.py", "*.yaml")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    if changed:
-        return f"{commit}+changes"
-    return commit
+    return f"{commit}+changes" if changed else commit
 
 
 def environment(command: list[str]) -> dict[str, Any]:

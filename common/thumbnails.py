@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +30,11 @@ def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.nda
         size: Longest side of a picture in pixels; smaller images are left as they are.
     """
     schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
+    remaining = zip(image_ids, images, strict=True)
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="none") as writer:
-        names = []
-        pictures = []
-        for image_id, image in zip(image_ids, images, strict=True):
-            names.append(image_id)
-            pictures.append(image if isinstance(image, bytes) else encode(image, size))
-            if len(names) == BATCH:
-                writer.write_table(pa.table([names, pictures], schema=schema))
-                names = []
-                pictures = []
-        if names:
+        while batch := list(islice(remaining, BATCH)):
+            names = [image_id for image_id, _ in batch]
+            pictures = [image if isinstance(image, bytes) else encode(image, size) for _, image in batch]
             writer.write_table(pa.table([names, pictures], schema=schema))
 
 

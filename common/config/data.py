@@ -107,9 +107,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a prepared image in pixels."""
-        if isinstance(self.size, int):
-            return (self.size, self.size)
-        return self.size
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @property
     def scales_by_cell(self) -> bool:
@@ -119,9 +117,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     @property
     def stored_shape(self) -> tuple[int, int]:
         """Height and width of an image in the cache, where it is augmented, in pixels."""
-        if self.augment_at is None:
-            return self.shape
-        return (self.augment_at, self.augment_at)
+        return self.shape if self.augment_at is None else (self.augment_at, self.augment_at)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PrepareConfig":
@@ -131,15 +127,13 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
             raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
         if self.fit == "canvas" and self.compact:
             raise ValueError("compact closes the gaps of whole karyograms, fit=canvas takes one chromosome: drop one")
-        if self.augment_at is not None:
-            self._is_augmented_larger(self.augment_at)
-        return self
-
-    def _is_augmented_larger(self, side: int) -> None:
-        if self.fit == "canvas":
+        if self.augment_at is not None and self.fit == "canvas":
             raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
-        if side < max(self.shape):
-            raise ValueError(f"augment_at={side} is smaller than size: images would be enlarged again, raise it")
+        if self.augment_at is not None and self.augment_at < max(self.shape):
+            raise ValueError(
+                f"augment_at={self.augment_at} is smaller than size: images would be enlarged again, raise it"
+            )
+        return self
 
 
 class BalanceConfig(StrictModel, defaults="balance/none"):

@@ -194,9 +194,7 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     @property
     def mode(self) -> Literal["min", "max"]:
         """Whether the least or the largest of the monitored metric is best."""
-        if self.monitor == "val/loss":
-            return "min"
-        return "max"
+        return "min" if self.monitor == "val/loss" else "max"
 
 
 class LoggerConfig(StrictModel, defaults="logger/default"):

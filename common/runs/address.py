@@ -8,31 +8,15 @@ from common.files import sha256_of_value
 from common.revision import revision
 
 # Keys that do not change the trained weights, or that the address holds in another way.
+_TOP = ("name", "data_dir", "output_dir", "cache_dir", "protocol", "seed", "resume", "init_from", "weights")
+_TRAINER = "accelerator devices enable_progress_bar log_every_n_steps num_nodes strategy sync_batchnorm"
 UNHASHED: Any = {
-    "name": True,
-    "data_dir": True,
-    "output_dir": True,
-    "cache_dir": True,
-    "protocol": True,
-    "seed": True,
-    "resume": True,
-    "init_from": True,
-    "weights": True,
-    "logger": True,
-    "evaluation": True,
+    **dict.fromkeys([*_TOP, "logger", "evaluation"], True),
     "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
-    "trainer": {
-        "accelerator",
-        "devices",
-        "enable_progress_bar",
-        "log_every_n_steps",
-        "num_nodes",
-        "strategy",
-        "sync_batchnorm",
-    },
+    "trainer": set(_TRAINER.split()),
     "callbacks": {"checkpoint"},
 }
 

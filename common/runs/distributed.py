@@ -56,16 +56,15 @@ def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ
     setting = f"trainer.devices={trainer.devices} on trainer.num_nodes={trainer.num_nodes}"
     if world is None:
         raise UserError(f"{setting} needs {wanted} processes, this one was started alone: {_start_command(trainer)}")
+    started = f"{world.starter} has started {world.size}"
     if wanted == 1:
-        raise UserError(f"{setting} is one process, torchrun has started {world.size}: set trainer.devices to as many")
+        raise UserError(f"{setting} is one process, {started}: set trainer.devices to as many")
     if world.size != wanted:
-        started = f"{world.starter} has started {world.size}"
         raise UserError(f"{setting} needs {wanted} processes, {started}: {_start_command(trainer)}")
     if world.local_rank >= trainer.devices or world.node != world.rank // trainer.devices:
         place = f"process {world.rank} is number {world.local_rank} on node {world.node}"
-        raise UserError(
-            f"{setting}: {world.starter} has distributed the processes differently, {place}: {_start_command(trainer)}"
-        )
+        remedy = _start_command(trainer)
+        raise UserError(f"{setting}: {world.starter} has distributed the processes differently, {place}: {remedy}")
     return world
 
 

@@ -87,9 +87,8 @@ def job_failed(name: str, error: Exception | str) -> None:
 def is_first(composed: DictConfig) -> bool:
     """Whether this is the first of a job's processes, or its only one."""
     trainer = [OmegaConf.select(composed, f"trainer.{key}", default=1) for key in ("devices", "num_nodes")]
-    if all(count == 1 for count in trainer):  # whatever Slurm counts: packed jobs are one process each
-        return True
-    return environment_rank() == 0
+    # Whatever Slurm counts: packed jobs are one process each.
+    return trainer == [1, 1] or environment_rank() == 0
 
 
 @contextmanager

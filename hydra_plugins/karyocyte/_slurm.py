@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,12 +96,9 @@ class SlurmJobs:
                     if absences[task.key] >= ABSENCES or (not state and self._has_ended(task)):
                         left.remove(task)
                         self._conclude(task)
-                line.update(self._describe(left, queue))
-
-    def _describe(self, left: Sequence[Task], queue: dict[str, str]) -> str:
-        states = sorted(queue.get(self.ids[task.key], "ending").lower() for task in left)
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        return f"waiting for {len(left)} jobs: {counts}"
+                states = Counter(queue.get(self.ids[task.key], "ending").lower() for task in left)
+                counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+                line.update(f"waiting for {len(left)} jobs: {counts}")
 
     def _has_ended(self, task: Task) -> bool:
         return sweeps.read_record(self.folder, task.key)["status"] in sweeps.ENDED

@@ -22,6 +22,7 @@ from workflows.sweeps.status_table import distinguishing_keys, job_name
 GIB = 2**30
 SEPARATOR = "; "  # between the remarks of a row of the CSV
 UNNAMED = "custom"  # what conf/train.yaml calls a run that no experiment names
+SELF_EXPLANATORY = ("protocol", "processes", "sync_batchnorm")  # facts whose values need no name
 SEED_AND_FOLD = ("seed", "fold", "split.fold")
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
 SHARED_FACTS = ("name", "protocol", "config", "source", "synthetic", "folds")  # by the runs of a row
@@ -296,57 +297,47 @@ def _label_rows(rows: Sequence[Row]) -> None:
         differs = column.groupby(labels).transform("nunique") > 1
         labels = labels.mask(differs & ran, labels + ", " + column)
     for _, group in labels[ran].groupby(labels[ran]):
-        labels[group.index] += _differences([rows[place] for place in group.index])
-    for place in labels.index[~ran]:
-        labels[place] += _typed_differences(rows[place], rows)
+        labels[group.index] += _configurations([rows[place] for place in group.index])
+    for place in labels.index[~ran]:  # by what was typed
+        row = rows[place]
+        names = short_names(list(row.overrides))
+        keys = _differing([other.overrides for other in rows if other.name == row.name])
+        labels[place] += _facts_text({names[key]: row.overrides[key] for key in keys if key in row.overrides})
     numbers = labels.groupby(labels).cumcount()
     for row, label, number in zip(rows, labels, numbers, strict=True):
         row.label = f"{label} ({number + 1})" if number else label
 
 
-def _differences(rows: Sequence[Row]) -> list[str]:
-    """In what the runs of rows of one experiment, protocol and data differ."""
-    if len(rows) == 1:
-        return [""]
-    table = pd.DataFrame([_flat_identity(row.runs[0].identity) for row in rows], dtype=object)
-    differing = sorted(table.columns[table.astype(str).nunique() > 1])
+def _configurations(rows: Sequence[Row]) -> list[str]:
+    """In what the configurations of rows of one experiment, protocol and data differ."""
+    identities = [_flat_identity(row.runs[0].identity) for row in rows]
+    keys = sorted(_differing(identities))
     texts = []
-    for row, identity in zip(rows, table[differing].to_dict("records"), strict=True):
+    for row, identity in zip(rows, identities, strict=True):
         row.similar = len(rows)
-        if 0 < len(differing) <= DIFFERENCES:
-            texts.append("".join(_difference(str(key), value) for key, value in identity.items()))
-        else:
-            texts.append(f", configuration {row.facts.get('config')}")
+        text = _facts_text({key: identity.get(key) for key in keys})
+        texts.append(
+            text if len(rows) == 1 or 0 < len(keys) <= DIFFERENCES else f", configuration {row.facts['config']}"
+        )
     return texts
 
 
-def _typed_differences(row: Row, rows: Sequence[Row]) -> str:
-    """What tells a row without a finished run from others of its experiment, by what was typed for it."""
-    typed = pd.DataFrame([other.overrides for other in rows if other.name == row.name], dtype=object)
-    names = short_names(list(row.overrides))
-    text = ""
-    for key in typed.columns[typed.nunique(dropna=False) > 1]:
-        if key in row.overrides:
-            name = "" if key == "protocol" else f"{names[key]} "
-            text += f", {name}{row.overrides[key]}"
-    return text
+def _differing(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys whose values are not the same for all."""
+    table = pd.DataFrame(facts, dtype=object)
+    return list(table.columns[table.astype(str).nunique() > 1])
 
 
-def _difference(key: str, value: Any) -> str:
-    """A fact in words; nothing where it is the usual one."""
-    if (key, value) in (("processes", 1), ("sync_batchnorm", False)):
-        return ""
-    if key == "processes":
-        return f", {value} processes"
-    if key == "sync_batchnorm":
-        return ", sync_batchnorm"
-    return f", {key} {value}"
+def _facts_text(facts: Mapping[str, Any]) -> str:
+    texts = [str(value) if key in SELF_EXPLANATORY else f"{key} {value}" for key, value in facts.items()]
+    return "".join(f", {text}" for text in texts if text)
 
 
 def _flat_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What identity.json says of a run's configuration, by dotted keys."""
-    world = identity.get("processes") or {}
-    facts = {"processes": world.get("count", 1), "sync_batchnorm": world.get("sync_batchnorm", False)}
+    """What identity.json says of a run's configuration, by dotted keys; what is usual is empty."""
+    processes = identity.get("processes") or {}
+    facts = {"processes": f"{processes['count']} processes" if processes else ""}
+    facts["sync_batchnorm"] = "sync_batchnorm" if processes.get("sync_batchnorm") else ""
     for name, content in (identity.get("contents") or {}).items():
         if name != "init_from":  # another for each fold
             facts[f"content of {name}"] = str(content)[:8]

@@ -92,12 +92,12 @@ def _newest(folders: Sequence[Path], output_dir: Path) -> Selection:
             f"no sweep below {Path(output_dir) / 'sweeps'}: start one (python train.py -m +sweep=...), name another "
             "--output-dir, or name run folders"
         )
-    newest = max(folders, key=_last_change)
+    changes = {}
+    for folder in folders:
+        files = (folder / "sweep.json", folder, *folder.glob("jobs"))
+        changes[folder] = max(path.stat().st_mtime for path in files)
+    newest = max(folders, key=changes.__getitem__)
     return Selection(newest.resolve().name, newest)
-
-
-def _last_change(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder / "sweep.json", folder, *folder.glob("jobs")))
 
 
 def _name(folder: Path) -> str:
