@@ -16,10 +16,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 
 Steps = Annotated[int, typer.Option(min=20, help="Steps of each loop; the first tenth is not counted.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own choice if not said.")]
-Rounds = Annotated[int, typer.Option(min=1, help="How often one pass, and ours, are measured.")]
-SlowRounds = Annotated[
-    int, typer.Option(min=1, help="In how many of these rounds the slow ways are measured, in turn.")
-]
+Rounds = Annotated[int, typer.Option(min=1, help="How often ours is timed.")]
+SlowRounds = Annotated[int, typer.Option(min=1, help="In how many of these rounds the slow ways are timed, in turn.")]
 Passes = Annotated[int, typer.Option(min=1, help="Passes of Monte Carlo dropout.")]
 NaivePasses = Annotated[int | None, typer.Option(min=1, help="Passes of the slow ways, scaled up; all if not said.")]
 Rate = Annotated[float, typer.Option(min=0.0, max=0.99, help="Rate of a dropout of the head.")]
@@ -28,8 +26,6 @@ Runs = Annotated[
     list[Path] | None, typer.Argument(metavar="[RUN]...", help="Runs on the same images, a case of their own.")
 ]
 Restarts = Annotated[int, typer.Option(min=1, help="Initial populations of the algorithm that is timed.")]
-TimedRounds = Annotated[int, typer.Option(min=1, help="How often ours is timed.")]
-DeapRounds = Annotated[int, typer.Option(min=1, help="In how many of these rounds DEAP is timed, in turn.")]
 Seeds = Annotated[int, typer.Option(min=2, help="Over how many seeds the fitness is compared.")]
 Evaluations = Annotated[int, typer.Option(min=200, help="Of weights, in each search whose fitness is compared.")]
 Cases = Annotated[int, typer.Option(min=1, help="Drawn data sets of each kind and number of subjects.")]
@@ -121,8 +117,8 @@ def mc_dropout(
 def ensemble(
     runs: Runs = None,
     restarts: Restarts = 10,
-    rounds: TimedRounds = 10,
-    deap_rounds: DeapRounds = 3,
+    rounds: Rounds = 10,
+    deap_rounds: SlowRounds = 3,
     seeds: Seeds = 10,
     evaluations: Evaluations = 10_000,
     csv: Csv = None,
@@ -135,15 +131,14 @@ def ensemble(
     """
     if deap_rounds > rounds:
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
-    from benchmarks.ensemble import CASES, Settings, measure_fitness, measure_time, read_case
+    from benchmarks.ensemble import CASES, measure_fitness, measure_time, read_case
     from common.config.ensemble import GeneticConfig
 
-    settings = Settings(GeneticConfig(restarts=restarts), rounds, deap_rounds, seeds, evaluations)
     tables = []
     for case in [*CASES, *([read_case(runs)] if runs else [])]:
         print(f"{case.name} ...")
-        times = measure_time(case, settings)
-        fitness = measure_fitness(case, settings)
+        times = measure_time(case, GeneticConfig(restarts=restarts), rounds, deap_rounds, seeds)
+        fitness = measure_fitness(case, seeds, evaluations)
         # The same genetic algorithm; F1 of one initial population.
         show(times, case.name, ("way", "cpu_seconds", "cpu_ratio", "seconds", "ratio", "f1_mean", "p"))
         show(fitness, f"{case.name}, after equal evaluations", ("way", "evaluations", "f1_mean", "gap", "reached"))

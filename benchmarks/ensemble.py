@@ -78,25 +78,6 @@ def read_case(runs: list[Path]) -> Case:
     return Case(f"named: {size}", lambda _: problem)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Settings of the measurement.
-
-    Attributes:
-        genetic: The timed algorithm.
-        rounds: Number of timings of our implementation.
-        slow_rounds: In how many of these rounds DEAP is timed too.
-        seeds: Number of searches that the fitness is compared over.
-        evaluations: Evaluations of weights in each of these searches.
-    """
-
-    genetic: GeneticConfig = GeneticConfig()
-    rounds: int = 10
-    slow_rounds: int = 2
-    seeds: int = 10
-    evaluations: int = 10_000
-
-
 @dataclass(frozen=True, eq=False)
 class RecordingProblem(Problem):
     """A problem that records every fitness that it computes."""
@@ -113,19 +94,25 @@ class RecordingProblem(Problem):
         return float(np.concatenate(self.history)[:evaluations].max())
 
 
-def measure_time(case: Case, settings: Settings) -> pd.DataFrame:
+def measure_time(case: Case, config: GeneticConfig, rounds: int, slow_rounds: int, seeds: int) -> pd.DataFrame:
     """Time the genetic algorithm, ours and DEAP's, in turn, on one thread.
 
     DEAP's fitness is scikit-learn's F1, or a few lines of numpy. Its restarts run one after another: with
     scikit-learn's F1, one is timed and multiplied. Where other programs share the machine, CPU seconds are fair; the
     seconds by the clock include the others.
 
+    Args:
+        case: What is fitted.
+        config: The timed algorithm.
+        rounds: Number of timings of our implementation.
+        slow_rounds: In how many of these rounds DEAP is timed too.
+        seeds: Number of searches that the fitness is compared over.
+
     Returns:
         A row per implementation: medians of ``cpu_seconds`` and of ``seconds`` by the clock, and ``cpu_ratio`` and
         ``ratio`` to ours. For ours and DEAP's also the columns of ``compare_genetic``.
     """
     problem = case.draw(0)
-    config = settings.genetic
     once = config.model_copy(update={"restarts": 1})
     fast_f1 = numpy_evaluation(problem)
     slow_f1 = sklearn_evaluation(problem)
@@ -136,20 +123,20 @@ def measure_time(case: Case, settings: Settings) -> pd.DataFrame:
         SLOW: lambda seed: deap_genetic(problem.members, slow_f1, once, seed),
     }
     with threadpool_limits(1):
-        medians = time_in_turn(implementations, (DEAP, SLOW), settings.rounds, settings.slow_rounds)
-        comparison = compare_genetic(problem, settings)
+        medians = time_in_turn(implementations, (DEAP, SLOW), rounds, slow_rounds)
+        comparison = compare_genetic(problem, config, seeds)
     medians[SLOW] *= config.restarts
     each = config.population + config.generations * (config.population - config.elites)
     table = pd.DataFrame({"measured": "time", "case": case.name, "way": list(medians)})
     table["evaluations"] = config.restarts * each
-    table["rounds"] = [settings.rounds, settings.slow_rounds, settings.slow_rounds]
+    table["rounds"] = [rounds, slow_rounds, slow_rounds]
     seconds = np.stack(list(medians.values()))
     table[["cpu_seconds", "seconds"]] = seconds
     table[["cpu_ratio", "ratio"]] = seconds / medians[OURS]
     return table.join(comparison, on="way")
 
 
-def compare_genetic(problem: Problem, settings: Settings) -> pd.DataFrame:
+def compare_genetic(problem: Problem, config: GeneticConfig, seeds: int) -> pd.DataFrame:
     """Compare the fitness of ours and DEAP's over seeds.
 
     Each run has one initial population: the best of several would leave little to compare.
@@ -157,35 +144,35 @@ def compare_genetic(problem: Problem, settings: Settings) -> pd.DataFrame:
     Returns:
         A row for each: ``f1_mean``, ``f1_min``, ``f1_max``, ``seeds``, and ``p`` of the Mann-Whitney test of both.
     """
-    config = settings.genetic.model_copy(update={"restarts": 1})
+    config = config.model_copy(update={"restarts": 1})
     evaluate = numpy_evaluation(problem)
-    scores = pd.DataFrame(index=range(settings.seeds), columns=[OURS, DEAP], dtype=float)
+    scores = pd.DataFrame(index=range(seeds), columns=[OURS, DEAP], dtype=float)
     for seed in scores.index:
         scores.loc[seed, OURS] = fit_genetic(problem, config, seed).score
         scores.loc[seed, DEAP] = deap_genetic(problem.members, evaluate, config, seed)[1]
     # Equal predictions have the same F1 but for its last digits, which must not break ties.
     test = mannwhitneyu(scores[OURS].round(12), scores[DEAP].round(12))
     spread = scores.agg(["mean", "min", "max"]).T.add_prefix("f1_")
-    return spread.assign(seeds=settings.seeds, p=float(test.pvalue))
+    return spread.assign(seeds=seeds, p=float(test.pvalue))
 
 
-def measure_fitness(case: Case, settings: Settings) -> pd.DataFrame:
+def measure_fitness(case: Case, seeds: int, evaluations: int) -> pd.DataFrame:
     """Compare searches after equal numbers of evaluations, over seeds; each seed draws its own images and search.
 
     Returns:
         A row per search and checkpoint: ``f1_mean``, ``f1_min``, ``f1_max``; ``gap`` (the mean distance to the best of
         all searches on the same images in the end) and ``reached`` (the share of seeds where it is 0).
     """
-    checkpoints = [max(1, round(share * settings.evaluations)) for share in CHECKPOINTS]
+    checkpoints = [max(1, round(share * evaluations)) for share in CHECKPOINTS]
     rows: list[dict[str, Any]] = []
-    for seed in range(settings.seeds):
+    for seed in range(seeds):
         problem = case.draw(seed)
         for name, search in SEARCHES.items():
             recording = RecordingProblem(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
-            search(recording, settings.evaluations, seed)
-            for evaluations in checkpoints:
-                f1 = recording.best_after(evaluations)
-                rows.append({"evaluations": evaluations, "way": name, "seed": seed, "f1": f1})
+            search(recording, evaluations, seed)
+            for checkpoint in checkpoints:
+                f1 = recording.best_after(checkpoint)
+                rows.append({"evaluations": checkpoint, "way": name, "seed": seed, "f1": f1})
     table = pd.DataFrame(rows)
     table["gap"] = table.groupby("seed")["f1"].transform("max") - table["f1"]
     table["reached"] = table["gap"] < 1e-12
@@ -196,23 +183,11 @@ def measure_fitness(case: Case, settings: Settings) -> pd.DataFrame:
     return spread.assign(measured="fitness", case=case.name)
 
 
-def _genetic(problem: Problem, evaluations: int, seed: int) -> None:
-    fit_genetic(problem, _one_population(evaluations), seed)
-
-
 def _deap(problem: Problem, evaluations: int, seed: int) -> None:
     def evaluate(weights: Sequence[float]) -> tuple[float]:
         return (float(problem.fitness(np.array([weights]))[0]),)
 
     deap_genetic(problem.members, evaluate, _one_population(evaluations), seed)
-
-
-def _cma(problem: Problem, evaluations: int, seed: int) -> None:
-    fit_cma(problem, CmaConfig(evaluations=evaluations), seed)
-
-
-def _differential(problem: Problem, evaluations: int, seed: int) -> None:
-    fit_differential(problem, DifferentialConfig(evaluations=evaluations), seed)
 
 
 def _random(problem: Problem, evaluations: int, seed: int) -> None:
@@ -222,11 +197,13 @@ def _random(problem: Problem, evaluations: int, seed: int) -> None:
         problem.fitness(rng.dirichlet(np.ones(problem.members), size=RANDOM_BATCH))
 
 
-SEARCHES: dict[str, Callable[[Problem, int, int], None]] = {
-    "genetic, ours": _genetic,
+SEARCHES: dict[str, Callable[[Problem, int, int], object]] = {
+    "genetic, ours": lambda problem, number, seed: fit_genetic(problem, _one_population(number), seed),
     "genetic, DEAP": _deap,
-    "CMA-ES": _cma,
-    "differential evolution": _differential,
+    "CMA-ES": lambda problem, number, seed: fit_cma(problem, CmaConfig(evaluations=number), seed),
+    "differential evolution": lambda problem, number, seed: fit_differential(
+        problem, DifferentialConfig(evaluations=number), seed
+    ),
     "random search": _random,
 }
 

@@ -1,8 +1,7 @@
 """The passes of Monte Carlo dropout beside other ways to compute them, in turn."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -17,8 +16,7 @@ from lightning_modules.mc_dropout import McDropout, naive_passes
 REPEATED_IMAGES = 64
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A network and an image size; its weights are random, which takes the same time as any."""
 
     name: str
@@ -32,17 +30,11 @@ CASES = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is measured.
+class Settings(NamedTuple):
+    """What is measured; ``rates`` are those of the two dropouts in the head of paper 001.
 
-    Attributes:
-        passes: Of Monte Carlo dropout.
-        batch: Images per batch.
-        rates: Of the two dropouts in the head of paper 001.
-        rounds: How often the quick ways are measured, in turn.
-        slow_rounds: In how many of these rounds the slow ways are measured too.
-        slow_passes: How many passes the slow ways make; where they are fewer than ``passes``, the times are scaled up.
+    Slow ways are measured in ``slow_rounds`` of the rounds with ``slow_passes``; where these are fewer than ``passes``,
+    the times are scaled up.
     """
 
     passes: int = 100
@@ -77,9 +69,8 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
     }
     slow = ("repeat", "naive")
     times = time_in_turn(ways, slow, settings.rounds, settings.slow_rounds)
-    row: dict[str, Any] = {"case": case.name, "passes": settings.passes, "batch": settings.batch}
+    row: dict[str, Any] = {"case": case.name, **settings._asdict()}
     row["rates"] = " ".join(map(str, settings.rates))
-    row |= {"rounds": settings.rounds, "slow_rounds": settings.slow_rounds, "slow_passes": settings.slow_passes}
     for name, (_, seconds) in times.items():
         factor = settings.passes / settings.slow_passes if name in slow else 1
         row[f"{name}_ms"] = 1000 * seconds * factor

@@ -4,9 +4,8 @@ import copy
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -20,8 +19,7 @@ from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A model and an image size; the step times differ by a factor of about thirty."""
 
     name: str

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from evaluation.core import formats
 from evaluation.result import EvaluationResult, Interval, Share
 
 # Names of the metrics in tables, and what each measures; the last three are of one class.
@@ -89,20 +90,11 @@ def metric_cell(metric: str, result: EvaluationResult) -> str:
     return f"{metric_title(metric)}\n{meaning.replace('{negative}', negatives[0])}"
 
 
-def number(value: float | None, sign: str = "", undefined: str = "undefined") -> str:
-    """Write a number with three digits."""
-    if value is None:
-        return undefined
-    return f"{value:{sign}.3f}"
-
-
 def interval(measured: Interval | Share | None, sign: str = "") -> str:
     """Write a value and, in brackets, the ends of its interval."""
-    if measured is None or measured.value is None:
+    if measured is None:
         return "undefined"
-    if measured.low is None or measured.high is None:
-        return number(measured.value, sign)
-    return f"{number(measured.value, sign)} ({measured.low:{sign}.3f} to {measured.high:{sign}.3f})"
+    return formats.interval(measured.value, measured.low, measured.high, sign)
 
 
 def per_cent(share: float) -> str:

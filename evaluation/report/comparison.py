@@ -1,11 +1,10 @@
 """Several experiments beside one another: what each reaches, whether they differ, and where they err."""
 
-import pandas as pd
-
 from common.errors import UserError
 from evaluation.comparison.pairwise import compare_groups
+from evaluation.core.formats import number
 from evaluation.error_analysis.agreement import agreement, gather, missed_counts
-from evaluation.report.blocks import Section, Table, count, interval, metric_title, number, per_cent
+from evaluation.report.blocks import Section, Table, count, interval, metric_title, per_cent
 from evaluation.report.plots import forest_figure, misses_figure
 from evaluation.report.results import confidence
 from evaluation.report.sources import Chapter
@@ -94,11 +93,9 @@ def _errors(chapters: list[Chapter], real_names: bool) -> Section:
     )
     rows = []
     for row in pairs.sort_values("kappa", kind="stable").head(FEW_PAIRS).itertuples():
-        kappa = number(None if pd.isna(row.kappa) else row.kappa)
-        cells = {"pair": f"{row.first} and {row.second}", "kappa": kappa}
-        rows.append(
-            cells | {"only one is right": per_cent(row.disagreement), "both are wrong": per_cent(row.double_fault)}
-        )
+        cells = {"pair": f"{row.first} and {row.second}", "kappa": number(row.kappa, undefined="undefined")}
+        cells |= {"only one is right": per_cent(row.disagreement), "both are wrong": per_cent(row.double_fault)}
+        rows.append(cells)
     alike = Table(
         "How alike the models are",
         "Kappa is 1 where two models predict everything alike and 0 where they agree as by chance. Models that are "

@@ -2,17 +2,8 @@
 
 import re
 
-from evaluation.report.blocks import (
-    METRICS,
-    Section,
-    Table,
-    count,
-    interval,
-    metric_cell,
-    metric_title,
-    number,
-    per_cent,
-)
+from evaluation.core.formats import number
+from evaluation.report.blocks import METRICS, Section, Table, count, interval, metric_cell, metric_title, per_cent
 from evaluation.result import EvaluationResult, FoldThresholds
 from evaluation.uncertainty.terminal import temperature_of
 
@@ -193,7 +184,7 @@ def _classes(result: EvaluationResult) -> Table:
             row[kind.replace("f1", "F1")] = interval(result.test.metrics.get(f"{kind}/{each.name}"))
         row["most often taken for"] = each.mistaken_for or "-"
         if result.assignment:
-            row["recall, joint assignment"] = number(each.recall_assigned)
+            row["recall, joint assignment"] = number(each.recall_assigned, undefined="undefined")
             row["then taken for"] = each.mistaken_for_assigned or "-"
         rows.append(row)
     return Table(

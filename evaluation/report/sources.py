@@ -16,14 +16,7 @@ from evaluation.result import EvaluationResult
 
 @dataclass(frozen=True)
 class Chapter:
-    """One experiment: a run, an ensemble, or the folds of either.
-
-    Attributes:
-        group: Its predictions and its short name.
-        runs: Their folders, in the order of the predictions.
-        settings: Of the evaluation.
-        result: The evaluation.
-    """
+    """One experiment: a run, an ensemble, or the folds of either; runs are in the order of the group's predictions."""
 
     group: Group
     runs: tuple[Run, ...]
@@ -43,29 +36,20 @@ class Chapter:
 
     def suffix_of(self, run: Run) -> str:
         """Return ", fold <i>", "" where the chapter has a single run."""
-        if len(self.runs) == 1:
-            return ""
-        return f", {self.fold_of(run)}"
+        fold = self.fold_of(run)
+        return fold and f", {fold}"
 
 
 def read_chapters(folders: list[Path]) -> list[Chapter]:
     """Read runs and gather the folds of each experiment; evaluate folds, and runs that have no metrics.json.
 
     Args:
-        folders: Run folders, or files in them.
+        folders: Run folders, or files in them; at least one, each once.
 
     Raises:
-        UserError: No run, a run named twice, or a file that cannot be read.
+        UserError: There is no run, or runs do not belong together.
     """
-    if not folders:
-        raise UserError("name at least one run")
-    runs: dict[str, Run] = {}
-    for folder in folders:
-        run = Run.open(folder)
-        name = str(run.folder.resolve())
-        if name in runs:
-            raise UserError(f"{name} is named twice: name each run once")
-        runs[name] = run
+    runs = {str(folder): Run.open(folder) for folder in folders}
     groups = group_runs([run.predictions for run in runs.values()], list(runs))
     _check_one_task(groups)
     return [_chapter(group, tuple(runs[name] for name in group.names)) for group in groups]

@@ -10,7 +10,8 @@ import yaml
 
 from common.runs.files import RunFile
 from common.runs.run import Run
-from evaluation.report.blocks import Table, count, metric_title, number
+from evaluation.core.formats import number
+from evaluation.report.blocks import Table, count, metric_title
 from evaluation.report.sources import Chapter
 from evaluation.result import EvaluationResult
 
@@ -75,7 +76,7 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     for metric, note in notes.items():
         measured = test.metrics[metric]
         ends = "" if measured.low is None else f"{measured.low:.3f} to {measured.high:.3f}"
-        shown.append(Tile(metric_title(metric), number(measured.value), ends, note))
+        shown.append(Tile(metric_title(metric), number(measured.value, undefined="undefined"), ends, note))
     return shown
 
 

@@ -14,7 +14,6 @@ from benchmarks.deap_genetic import build_toolbox, deap_genetic, numpy_evaluatio
 from benchmarks.ensemble import (
     SEARCHES,
     RecordingProblem,
-    Settings,
     drawn_case,
     measure_fitness,
     measure_time,
@@ -27,7 +26,7 @@ from tests.evaluation.ensembles.problems import make_problem
 from tests.helpers.predictions import make_run
 
 TINY = replace(drawn_case(60, 2, (1.0, 1.5, 2.0)), name="tiny")
-QUICK = Settings(GeneticConfig(population=10, generations=3, restarts=2), 4, 2, seeds=3, evaluations=300)
+QUICK = GeneticConfig(population=10, generations=3, restarts=2)
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -40,7 +39,7 @@ def test_the_baselines_have_the_same_fitness(classes, evaluation):
 
 
 def test_the_baselines_make_as_many_evaluations():
-    problem, config, seen = make_problem(3, images=50), QUICK.genetic, []
+    problem, config, seen = make_problem(3, images=50), QUICK, []
     evaluate = numpy_evaluation(problem)
     deap_genetic(3, lambda weights: seen.append(list(weights)) or evaluate(weights), config, seed=0)
     recording = RecordingProblem(problem.probabilities, problem.labels, problem.positive_index, problem.classes)
@@ -65,7 +64,7 @@ def test_the_operators_of_the_baseline_are_the_papers():
 
 
 def test_both_are_timed_in_turn_and_their_fitness_compared():
-    rows = measure_time(TINY, QUICK).set_index("way")
+    rows = measure_time(TINY, QUICK, 4, 2, seeds=3).set_index("way")
     assert rows["rounds"].tolist() == [4, 2, 2]
     assert (rows["evaluations"] == 74).all()
     for kind in ("", "cpu_"):
@@ -77,15 +76,14 @@ def test_both_are_timed_in_turn_and_their_fitness_compared():
 
 def test_the_fitness_of_ours_and_of_the_baseline_is_alike():
     problem = make_problem(6, images=150)
-    settings = Settings(GeneticConfig(population=20, generations=10), seeds=25)
-    found = ensemble.compare_genetic(problem, settings)
+    found = ensemble.compare_genetic(problem, GeneticConfig(population=20, generations=10), 25)
     assert found["p"].nunique() == 1
     assert found["p"].iloc[0] > 0.01
     assert found.loc["ours", "f1_mean"] == pytest.approx(found.loc[ensemble.DEAP, "f1_mean"], abs=0.004)
 
 
 def test_searches_are_compared_after_equal_evaluations():
-    rows = measure_fitness(TINY, QUICK)
+    rows = measure_fitness(TINY, seeds=3, evaluations=300)
     assert sorted(rows["evaluations"].unique()) == [6, 30, 150, 300]
     assert len(rows) == 4 * len(SEARCHES)
     course = rows.pivot(index="evaluations", columns="way", values="f1_mean")

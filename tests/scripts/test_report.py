@@ -1,30 +1,23 @@
 """scripts/report.py from the outside."""
 
-import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from common.paths import ROOT
 from evaluation.report import plots as figures
 from scripts.report import app
 from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(figures, "as_picture", lambda draw, size: "data:,")
-
 
 @pytest.fixture
-def runs(tmp_path):
-    """Two folds of one experiment, as folders ``run0`` and ``run1``."""
+def runs(tmp_path, monkeypatch):
+    """Two folds of one experiment, as folders ``run0`` and ``run1`` of the working directory; nothing is drawn."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(figures, "as_picture", lambda draw, size: "data:,")
     return [write_run(tmp_path / f"run{fold}", make_run(fold, images=20, subjects=10)) for fold in range(2)]
 
 
@@ -32,15 +25,11 @@ def call(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_a_run_gets_its_page_in_its_folder(runs):
+def test_the_page_of_a_run_is_in_its_folder_and_that_of_several_here_or_at_the_output(runs, tmp_path):
     result = call(runs[0])
     assert result.exit_code == 0, result.output
     assert (runs[0] / "report.html").is_file()
     assert "20 of 20 test images, 20 pictures" in result.output
-
-
-def test_several_runs_get_it_here_or_where_it_is_said(runs, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     assert call(*runs).exit_code == 0
     assert "folds 0, 1" in (tmp_path / "report.html").read_text()
     assert call(runs[0] / "predictions.parquet", "--output", tmp_path / "a" / "b.html").exit_code == 0
@@ -63,21 +52,12 @@ def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
         (["run0", "--real-names", "--key", "key.csv"], "--key"),
     ],
 )
-def test_mistakes_are_one_line(runs, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(tmp_path)
+def test_mistakes_are_one_line(runs, arguments, message):
     result = call(*arguments)
     assert result.exit_code == 1
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: ")
     assert message in line
-
-
-def test_help_imports_nothing_heavy(tmp_path):
-    heavy = "torch|numpy|pandas|sklearn|scipy|matplotlib|pydantic|jinja2"
-    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "report.py"), "--help"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"})
-    assert done.returncode == 0, done.stderr[-500:]
-    assert not re.findall(rf"\| +({heavy})$", done.stderr, flags=re.MULTILINE)
 
 
 def test_a_page_is_made_without_a_model_library(runs):

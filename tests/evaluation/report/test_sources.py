@@ -29,13 +29,6 @@ def test_runs_that_do_not_belong_on_one_page(tmp_path, other, message):
         read_chapters(folders)
 
 
-def test_each_run_is_named_once(tmp_path):
-    with pytest.raises(UserError, match="at least one run"):
-        read_chapters([])
-    with pytest.raises(UserError, match="named twice"):
-        read_chapters([write_run(tmp_path, make_run(), pictures=False), tmp_path / "predictions.parquet"])
-
-
 def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
     write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x", "eigencam-x", "gradcam-old"))
     table = "image_id,target,empty\n007,NA,False\nb,all,True\n"
