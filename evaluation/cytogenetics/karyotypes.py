@@ -6,7 +6,7 @@ abnormality is predicted, and detected exactly where the true one is.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -45,19 +45,22 @@ def compare_detection(
     Raises:
         UserError: See ``count_cells`` and ``tabulate_network``; or the runs have no cell in common.
     """
-    cells = count_cells(chromosome_runs, AssignmentConfig())
+    cells = count_cells(chromosome_runs)
     if not karyogram_runs:
         return tabulate_counts(cells)
-    network = tabulate_network(karyogram_runs, settings, cells)
-    return pd.concat([tabulate_counts(common_cells(cells, karyogram_runs)), network], ignore_index=True)
+    karyograms = _pool_karyograms(karyogram_runs)
+    tested = karyograms.loc[karyograms["kind"].isin(REAL), ["subject", "cell"]].drop_duplicates()
+    common = cells.merge(tested, on=["subject", "cell"])
+    if common.empty:
+        raise UserError("no cell is tested by both: name runs of the same cells, and of all folds")
+    return pd.concat([tabulate_counts(common), tabulate_network(karyogram_runs, settings, cells)], ignore_index=True)
 
 
-def count_cells(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame:
+def count_cells(runs: Sequence[Predictions]) -> pd.DataFrame:
     """Name the karyotype of every whole test cell by its true, its predicted and its jointly assigned classes.
 
     Args:
         runs: Predictions of single chromosomes: one run, or folds of one experiment.
-        config: The costs of the assignment.
 
     Returns:
         A row per cell: ``subject``, ``cell``, ``kind`` and ``iscn`` of the true counts, and ``<method>_kind`` and
@@ -66,7 +69,7 @@ def count_cells(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.Dat
     Raises:
         UserError: The runs are not of whole cells of chromosomes.
     """
-    table = assigned_table(runs, config.model_copy(update={"enabled": True}))
+    table = assigned_table(runs, AssignmentConfig(enabled=True))
     if table is None:
         raise UserError(f"these runs cannot be counted: {assignment_refusal(runs)}")
     rows = []
@@ -97,16 +100,14 @@ def tabulate_counts(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def tabulate_network(
-    runs: Sequence[Predictions], settings: EvaluationConfig, cells: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def tabulate_network(runs: Sequence[Predictions], settings: EvaluationConfig, cells: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the detection by a network on karyograms: at 0.5, and at the threshold of each fold's validation.
 
     Args:
         runs: Predictions of composed karyograms: one run, or folds of one experiment.
         settings: How the threshold is chosen.
         cells: Cells with ``subject`` and ``cell``, to which the kinds of REAL are restricted, so that methods are
-            compared on the same cells; None for all. Derived karyograms are tabulated in any case.
+            compared on the same cells. Derived karyograms are tabulated in any case.
 
     Returns:
         See COLUMNS, ``exactly`` empty: a row per threshold and kind, those of REAL first.
@@ -114,38 +115,24 @@ def tabulate_network(
     Raises:
         UserError: The kinds of the karyograms are unknown, or the runs cannot be pooled.
     """
-    pooled = _pool_karyograms(runs)
+    karyograms = _pool_karyograms(runs)
     thresholds = []
     for run in runs:
         threshold = choose_threshold(score(run.part("validation")), settings).value
         thresholds += [threshold] * len(run.part("test").frame)
-    scores = pooled[f"{PROBABILITY_PREFIX}{runs[0].positive_class}"]
+    scores = karyograms[f"{PROBABILITY_PREFIX}{runs[0].positive_class}"]
     name = runs[0].about["name"]
     found = {f"{name}, at 0.5": scores >= 0.5}
     if None not in thresholds:
         found[f"{name}, at the threshold"] = scores >= np.array(thresholds)
-    included = pooled["kind"].notna()
-    if cells is not None:
-        keys = ["subject", "cell"]
-        common = pd.MultiIndex.from_frame(pooled[keys]).isin(pd.MultiIndex.from_frame(cells[keys]))
-        included &= ~pooled["kind"].isin(REAL) | common
-    kinds = [*REAL, *sorted(set(pooled["kind"].dropna()) - set(REAL))]
-    tables = [_tabulate(pooled.assign(found=rows)[included], method, kinds) for method, rows in found.items()]
+    derived = karyograms["kind"].notna() & ~karyograms["kind"].isin(REAL)
+    keys = ["subject", "cell"]
+    counted = pd.MultiIndex.from_frame(karyograms[keys]).isin(pd.MultiIndex.from_frame(cells[keys]))
+    kinds = (*REAL, *sorted(set(karyograms["kind"][derived])))
+    tables = []
+    for method, rows in found.items():
+        tables.append(_tabulate(karyograms.assign(found=rows)[derived | counted], method, kinds))
     return pd.concat(tables, ignore_index=True)
-
-
-def common_cells(cells: pd.DataFrame, runs: Sequence[Predictions]) -> pd.DataFrame:
-    """Return those counted cells whose own karyogram a network was tested on.
-
-    Raises:
-        UserError: There are none: the runs are of different data, or of different folds. Or see ``tabulate_network``.
-    """
-    pooled = _pool_karyograms(runs)
-    tested = pooled.loc[pooled["kind"].isin(REAL), ["subject", "cell"]].drop_duplicates()
-    common = cells.merge(tested, on=["subject", "cell"])
-    if not len(common):
-        raise UserError("no cell is tested by both: name runs of the same cells, and of all folds")
-    return common
 
 
 def _pool_karyograms(runs: Sequence[Predictions]) -> pd.DataFrame:
@@ -156,7 +143,7 @@ def _pool_karyograms(runs: Sequence[Predictions]) -> pd.DataFrame:
     return frame
 
 
-def _tabulate(cells: pd.DataFrame, method: str, kinds: Iterable[str]) -> pd.DataFrame:
+def _tabulate(cells: pd.DataFrame, method: str, kinds: Sequence[str]) -> pd.DataFrame:
     """Count the cells of each kind that occurs, and those of them that are ``found``."""
     rows = []
     by_kind = dict(list(cells.groupby("kind")))

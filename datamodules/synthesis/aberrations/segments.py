@@ -1,14 +1,30 @@
-"""Pieces of chromosomes, cut along rows and joined end to end; no pixel is resampled."""
+"""Chromosomes measured along their axes, cut along rows and joined end to end; no pixel is resampled.
+
+Pieces of chromosomes can be joined without resampling a pixel only if each is cut along a row of its picture, square
+to its axis. So a chromosome is fit when it is upright; of some fifty in a cell, enough do.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
-from datamodules.synthesis.aberrations.axis import Axis
-from datamodules.synthesis.metaphase import GROUND
+from datamodules.synthesis.ideogram import IDEOGRAM
+from datamodules.synthesis.metaphase import GROUND, Chromosome, trim
 
+TIP = 0.08  # of the length: an end that is rounded, or cleft into its two chromatids, and is never cut
+CENTROMERE = 0.05  # of the length, to either side: it varies from cell to cell by about as much
+# Groups A to E and X: of F, G and Y the segments would be a few pixels long.
+FIT_CLASSES = (*(str(number) for number in range(1, 19)), "X")
+COLUMNS = 16  # about the width of a chromosome in pixels
+_LEAST_ROWS = 36  # so that a fifth of it is 7 rows at least: a band or two
+_LEAST_ASPECT = 2.0  # height by width: below it the two sides are no longer parallel anywhere
+_MOST_DRIFT = 0.10  # of the height, the middle line's: about a third of the width of a long chromosome
+_STEEPEST = 0.15  # columns per row at a cut: a row then leaves the square cut by less than 9 degrees
+_ABOUT = 1  # rows to either side of a border: of several cuts one joins better
+_WEAKEST = 0.2  # of the strongest border between two bands: below it is grain
 # What two edges may differ by, so that no step or seam is seen where they are joined.
 _WIDTH = 0.15  # of the broader one's width
 _GRAY = 30.0  # gray values of 255, on average over the width
@@ -17,6 +33,105 @@ _GRAY = 30.0  # gray values of 255, on average over the width
 _CHANGE = 0.8
 _FLAT = 4.0  # gray values per row: below it two edges are within a band
 _KINK = 0.15  # columns per row between the two middle lines: 9 degrees
+
+
+class Axis(NamedTuple):
+    """A chromosome row by row.
+
+    Attributes:
+        chromosome: Trimmed to its mask.
+        place: Its index in the cell.
+        middles: Column of the middle of each row, float64, shape (rows,).
+        grays: Smoothed mean gray value of each row, float64, shape (rows,), 0 to 255.
+        edges: Of each row its width in pixels, the growth of the gray value to the next row, the columns that the
+            middle line goes to the right, both smoothed, and the gray values at `COLUMNS` places from its left end to
+            its right, float64, shape (rows, 3 + COLUMNS).
+        cuts: Rows at which a dark band meets a light one, give or take a row, ascending; a cut at row r parts r - 1
+            from r. None is in a tip, at the centromere or where the chromosome leans.
+        centromere: Its row, by the mean position in human chromosomes, float.
+    """
+
+    chromosome: Chromosome
+    place: int
+    middles: np.ndarray
+    grays: np.ndarray
+    edges: np.ndarray
+    cuts: list[int]
+    centromere: float
+
+    @property
+    def label(self) -> str:
+        """The class of the chromosome."""
+        return self.chromosome.label
+
+    @property
+    def rows(self) -> int:
+        """Of the whole chromosome."""
+        return len(self.middles)
+
+    @property
+    def tip(self) -> int:
+        """Rows of a tip."""
+        return _tip_rows(self.rows)
+
+
+def measure(chromosome: Chromosome, place: int = 0) -> Axis | None:
+    """Measure a chromosome along its rows.
+
+    Args:
+        chromosome: Upright, short arm up.
+        place: Its index in the cell.
+
+    Returns:
+        Its axis; None where it is not fit to be cut: of a small class or few pixels, broad, bent or leaning, or with
+        rows beyond the tips that its mask does not cross in one run.
+    """
+    chromosome = trim(chromosome)
+    mask = chromosome.mask
+    rows = len(mask)
+    tip = _tip_rows(rows)
+    runs = (np.diff(mask.astype(np.int8), axis=1, prepend=0) == 1).sum(axis=1)
+    in_one_run = (runs[tip:-tip] == 1).all() and (runs >= 1).all()
+    if chromosome.label not in FIT_CLASSES or rows < _LEAST_ROWS or not in_one_run:
+        return None
+    widths = mask.sum(axis=1)
+    middles = (mask * np.arange(mask.shape[1])).sum(axis=1) / widths
+    line = scipy.ndimage.gaussian_filter1d(middles, 0.03 * rows, mode="nearest")
+    if rows < _LEAST_ASPECT * np.median(widths) or np.ptp(line) > _MOST_DRIFT * rows:
+        return None
+    slopes = scipy.signal.savgol_filter(middles, _odd(0.15 * rows), 1, deriv=1)
+    means = np.where(mask, chromosome.pixels, 0).sum(axis=1) / widths
+    changes = scipy.signal.savgol_filter(means, _odd(0.06 * rows), 2, deriv=1)
+    left = mask.argmax(axis=1)
+    right = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+    columns = np.linspace(left, right, COLUMNS, axis=1)
+    at = [np.broadcast_to(np.arange(rows)[:, None], columns.shape), columns]
+    textures = scipy.ndimage.map_coordinates(chromosome.pixels.astype(np.float64), at, order=1)
+    edges = np.column_stack([widths, changes, slopes, textures])
+    grays = scipy.ndimage.gaussian_filter1d(means, 1.0)
+    centromere = IDEOGRAM[chromosome.label].short_arm * rows
+    return Axis(chromosome, place, middles, grays, edges, _cuts(changes, slopes, centromere), centromere)
+
+
+def _tip_rows(rows: int) -> int:
+    return max(2, round(TIP * rows))
+
+
+def _cuts(changes: np.ndarray, slopes: np.ndarray, centromere: float) -> list[int]:
+    """Where the gray value changes fastest along the axis, away from tips and centromere, if it is upright there."""
+    rows = len(changes)
+    inside = slice(_tip_rows(rows), rows - _tip_rows(rows))
+    change = np.abs(changes)
+    peaks, _ = scipy.signal.find_peaks(change, prominence=_WEAKEST * change[inside].max())
+    cuts = np.unique(peaks[:, None] + np.arange(-_ABOUT, _ABOUT + 1))
+    cuts = cuts[(cuts > inside.start) & (cuts < inside.stop) & (np.abs(cuts - centromere) > CENTROMERE * rows)]
+    found: list[int] = cuts[np.abs(slopes[cuts]) <= _STEEPEST].tolist()
+    return found
+
+
+def _odd(rows: float) -> int:
+    """The window of a filter: odd, 5 at least."""
+    return max(5, 2 * round((rows - 1) / 2) + 1)
 
 
 class Piece(NamedTuple):
@@ -65,33 +180,27 @@ def join(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for above, below in pairwise(pieces):
         shift = above.source.middles[above.lower] - below.source.middles[below.upper]
         offsets.append(offsets[-1] + int(np.rint(shift)))
-    starts = np.cumsum([0, *(piece.rows for piece in pieces)])
-    breadth = 0
-    for piece, offset in zip(pieces, offsets, strict=True):
-        breadth = max(breadth, offset - min(offsets) + piece.source.chromosome.mask.shape[1])
-    pixels = np.full((starts[-1], breadth), GROUND, np.uint8)
-    mask = np.zeros((starts[-1], breadth), bool)
-    for piece, top, offset in zip(pieces, starts, offsets, strict=False):
+    lefts = np.array(offsets) - min(offsets)
+    widths = np.array([piece.source.chromosome.mask.shape[1] for piece in pieces])
+    rights = (lefts + widths).max() - lefts - widths
+    pixels = []
+    masks = []
+    for piece, left, right in zip(pieces, lefts, rights, strict=True):
         source = piece.source.chromosome
-        left = offset - min(offsets)
-        place = np.s_[top : top + piece.rows, left : left + source.mask.shape[1]]
-        pixels[place] = source.pixels[piece.start : piece.stop][:: piece.sense]
-        mask[place] = source.mask[piece.start : piece.stop][:: piece.sense]
+        beside = ((0, 0), (left, right))
+        pixels.append(np.pad(source.pixels[piece.start : piece.stop][:: piece.sense], beside, constant_values=GROUND))
+        masks.append(np.pad(source.mask[piece.start : piece.stop][:: piece.sense], beside))
+    mask = np.concatenate(masks)
     columns = np.flatnonzero(mask.any(axis=0))
-    tight = slice(columns[0], columns[-1] + 1)
-    return pixels[:, tight], mask[:, tight], starts
+    tight = np.s_[:, columns[0] : columns[-1] + 1]
+    return np.concatenate(pixels)[tight], mask[tight], np.cumsum([0, *map(len, masks)])
 
 
 def edge(piece: Piece, row: int) -> np.ndarray:
-    """Measure what tells whether two edges fit: a row of a piece, as the piece lies.
-
-    Returns:
-        Its width, the changes downwards of its gray value and of its middle, and its texture: float64, shape
-        (3 + COLUMNS,).
-    """
-    axis = piece.source
-    downwards = [axis.widths[row], piece.sense * axis.changes[row], piece.sense * axis.slopes[row]]
-    return np.concatenate([downwards, axis.textures[row]])
+    """Return what tells whether two edges fit: a row of `Axis.edges`, as the piece lies."""
+    signs = np.ones(3 + COLUMNS)
+    signs[1:3] = piece.sense
+    return np.asarray(piece.source.edges[row] * signs)
 
 
 def mismatch(pieces: Sequence[Piece]) -> float:

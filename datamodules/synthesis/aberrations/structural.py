@@ -1,15 +1,14 @@
 """Structural abnormalities: chromosomes cut at borders of their bands and joined anew."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.synthesis.aberrations.axis import Axis, measure
-from datamodules.synthesis.aberrations.segments import Piece, differences, edge, join, mismatch
+from datamodules.synthesis.aberrations.segments import Axis, Piece, differences, edge, join, measure, mismatch
 from datamodules.synthesis.metaphase import Chromosome
 
 _AS_LONG = 1.25  # times: above it lengths tell two segments apart
@@ -102,7 +101,8 @@ def _is_of_length(piece: Piece, segment: tuple[float, float]) -> bool:
 def _changes(fit: Iterator[Axis], kind: str, segment: tuple[float, float]) -> Iterator[list[_Way]]:
     """The ways to change each chromosome alone."""
     for axis in fit:
-        yield [(plan,) for plan in _WAYS[kind](axis) if _is_of_length(plan.segment, segment)]
+        plans = _terminal_deletions(axis) if kind == "terminal_deletion" else _segment_changes(axis, kind)
+        yield [(plan,) for plan in plans if _is_of_length(plan.segment, segment)]
 
 
 def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_Way]]:
@@ -161,48 +161,22 @@ def _terminal_deletions(axis: Axis) -> Iterator[_Plan]:
                 yield _Plan(kept, (end.start,), Piece(axis, end.start, axis.rows - tip))
 
 
-def _interstitial_deletions(axis: Axis) -> Iterator[_Plan]:
-    for above, segment, below in _within_an_arm(axis):
-        yield _Plan((above, below), _proximal_first(segment), segment)
-
-
-def _duplications(axis: Axis) -> Iterator[_Plan]:
-    for above, segment, below in _within_an_arm(axis):
-        yield _Plan((above, segment, segment, below), _proximal_first(segment), segment, (1, 2))
-
-
-def _inversions(axis: Axis) -> Iterator[_Plan]:
-    """Paracentric within an arm, pericentric around the centromere."""
-    for above, segment, below in _in_three(axis):
-        turned = segment._replace(flipped=True)
-        yield _Plan((above, turned, below), _proximal_first(segment), turned, (1,))
-
-
-_WAYS: Mapping[str, Callable[[Axis], Iterator[_Plan]]] = {
-    "terminal_deletion": _terminal_deletions,
-    "interstitial_deletion": _interstitial_deletions,
-    "duplication": _duplications,
-    "inversion": _inversions,
-}
-
-
-def _in_three(axis: Axis) -> Iterator[tuple[Piece, Piece, Piece]]:
-    """The chromosome parted at each two borders of bands."""
+def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
+    """A segment within an arm is lost or doubled; one within an arm, or around the centromere, is turned."""
     for start, stop in combinations(axis.cuts, 2):
-        yield Piece(axis, 0, start), Piece(axis, start, stop), Piece(axis, stop, axis.rows)
-
-
-def _within_an_arm(axis: Axis) -> Iterator[tuple[Piece, Piece, Piece]]:
-    for above, segment, below in _in_three(axis):
-        if not segment.start < axis.centromere < segment.stop:
-            yield above, segment, below
-
-
-def _proximal_first(segment: Piece) -> tuple[int, ...]:
-    """Breakpoints as ISCN writes them: within an arm the one nearer to the centromere first, else p before q."""
-    if segment.stop < segment.source.centromere:
-        return (segment.stop, segment.start)
-    return (segment.start, segment.stop)
+        above = Piece(axis, 0, start)
+        segment = Piece(axis, start, stop, flipped=kind == "inversion")
+        below = Piece(axis, stop, axis.rows)
+        # As ISCN writes them: within an arm the breakpoint nearer to the centromere first, else p before q.
+        cuts = (stop, start) if stop < axis.centromere else (start, stop)
+        if kind == "inversion":
+            yield _Plan((above, segment, below), cuts, segment, (1,))
+        elif start < axis.centromere < stop:
+            continue
+        elif kind == "duplication":
+            yield _Plan((above, segment, segment, below), cuts, segment, (1, 2))
+        else:
+            yield _Plan((above, below), cuts, segment)
 
 
 def _carry_out(

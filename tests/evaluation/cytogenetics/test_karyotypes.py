@@ -2,13 +2,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.schema import AssignmentConfig, EvaluationConfig
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
-from evaluation.cytogenetics.karyotypes import COLUMNS, common_cells, count_cells, tabulate_counts, tabulate_network
+from evaluation.cytogenetics.karyotypes import (
+    COLUMNS,
+    compare_detection,
+    count_cells,
+    tabulate_counts,
+    tabulate_network,
+)
 from tests.evaluation.cytogenetics.cells import karyotype, make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
+SENSITIVE = EvaluationConfig(threshold="sensitivity", sensitivity=0.95)
 CELLS = [karyotype(), karyotype("XY"), karyotype("XY", ["21"]), karyotype(lost=["X"]), karyotype("XY", lost=["15"])]
 
 
@@ -42,7 +49,7 @@ def row(table, kind, method):
 
 
 def test_perfect_predictions_count_every_cell_exactly():
-    cells = count_cells([make_cells(CELLS, skill=12.0, cells_per_subject=1)], AssignmentConfig())
+    cells = count_cells([make_cells(CELLS, skill=12.0, cells_per_subject=1)])
     assert list(cells["iscn"]) == ["46,XX", "46,XY", "47,XY,+21", "45,X", "45,XY,-15"]
     assert (cells["argmax_iscn"] == cells["iscn"]).all()
     assert (cells["assigned_iscn"] == cells["iscn"]).all()
@@ -73,7 +80,7 @@ def test_lost_autosome_is_not_abnormal_but_unclear_counts_are():
 
 def test_interval_is_exact():
     # Of 10, all found: the lower end is 0.025 ** (1 / 10).
-    many = count_cells([make_cells([karyotype("XY", ["21"])] * 10, skill=12.0)], AssignmentConfig())
+    many = count_cells([make_cells([karyotype("XY", ["21"])] * 10, skill=12.0)])
     found = row(tabulate_counts(many), "trisomy", "counted, joint assignment")
     assert found["low"] == pytest.approx(0.025 ** (1 / 10))
     assert found["high"] == 1.0
@@ -82,9 +89,8 @@ def test_interval_is_exact():
 
 def test_network_is_tabulated_by_kind_at_both_thresholds():
     test = karyograms(["normal", "trisomy", "trisomy", "inversion"], [0.1, 0.9, 0.3, 0.2])
-    validation = karyograms(["normal", "trisomy"], [0.1, 0.25], part="validation")
-    settings = EvaluationConfig(threshold="sensitivity", sensitivity=0.95)
-    table = tabulate_network([run_of(test, validation)], settings)
+    run = run_of(test, karyograms(["normal", "trisomy"], [0.1, 0.25], part="validation"))
+    table = tabulate_network([run], SENSITIVE, test.frame)
     assert table["kind"].tolist() == ["trisomy", "normal", "inversion"] * 2
     assert row(table, "trisomy", "tiny, at 0.5")["found"] == 1
     assert row(table, "trisomy", "tiny, at the threshold")["found"] == 2
@@ -93,21 +99,26 @@ def test_network_is_tabulated_by_kind_at_both_thresholds():
 
 
 def test_each_fold_has_its_own_threshold():
-    first = run_of(
-        karyograms(["trisomy"], [0.3], ["a"]), karyograms(["normal", "trisomy"], [0.1, 0.2], part="validation")
-    )
-    second = karyograms(["trisomy"], [0.3], ["b"], fold=1)
-    second = run_of(second, karyograms(["normal", "trisomy"], [0.1, 0.4], part="validation", fold=1))
-    table = tabulate_network([first, second], EvaluationConfig(threshold="sensitivity", sensitivity=0.95))
-    assert row(table, "trisomy", "tiny, at the threshold")["found"] == 1
+    runs = []
+    for fold, score in enumerate((0.2, 0.4)):
+        test = karyograms(["trisomy"], [0.3], [f"case {fold}"], fold=fold)
+        validation = karyograms(["normal", "trisomy"], [0.1, score], part="validation", fold=fold)
+        runs.append(run_of(test, validation))
+    table = tabulate_network(runs, SENSITIVE, pd.concat([run.frame for run in runs]))
+    assert row(table, "trisomy", "tiny, at the threshold")[["cells", "found"]].tolist() == [2, 1]
 
 
-def test_common_cells():
-    cells = count_cells([make_cells(CELLS, skill=12.0, cells_per_subject=1)], AssignmentConfig())
-    kept = common_cells(cells, [karyograms(["normal", "inversion", "trisomy"], [0.1, 0.1, 0.9])])
-    assert kept["cell"].tolist() == ["cell_0000", "cell_0002"]
+def test_methods_are_compared_on_the_cells_of_both():
+    counted = make_cells(CELLS, skill=12.0, cells_per_subject=1)
+    test = karyograms(["normal", "inversion", "trisomy"], [0.1, 0.1, 0.9])
+    run = run_of(test, karyograms(["normal", "trisomy"], [0.1, 0.25], part="validation"))
+    table = compare_detection([counted], [run], EvaluationConfig())
+    cells = table[table["method"] == "counted one by one"].set_index("kind")["cells"].to_dict()
+    assert cells == {"trisomy": 1, "normal": 1}
+    cells = table[table["method"] == "tiny, at 0.5"].set_index("kind")["cells"].to_dict()
+    assert cells == {"trisomy": 1, "normal": 1, "inversion": 1}
     with pytest.raises(UserError, match="no cell is tested by both"):
-        common_cells(cells, [karyograms(["normal"], [0.1], ["someone else"])])
+        compare_detection([counted], [karyograms(["normal"], [0.1], ["someone else"])], EvaluationConfig())
 
 
 def test_network_is_evaluated_on_counted_cells_and_all_derived_ones():
@@ -121,8 +132,8 @@ def test_network_is_evaluated_on_counted_cells_and_all_derived_ones():
 
 def test_runs_without_cells_or_kinds_are_refused():
     with pytest.raises(UserError, match="all, hem"):
-        count_cells([make_run()], AssignmentConfig())
+        count_cells([make_run()])
     nameless = karyograms(["normal", "trisomy"], [0.1, 0.9])
     nameless.frame["kind"] = None
     with pytest.raises(UserError, match="composed_karyograms"):
-        tabulate_network([nameless], EvaluationConfig())
+        tabulate_network([nameless], EvaluationConfig(), nameless.frame)

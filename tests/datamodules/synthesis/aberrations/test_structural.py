@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.synthesis.aberrations.axis import FIT_CLASSES
+from datamodules.synthesis.aberrations.segments import FIT_CLASSES
 from datamodules.synthesis.aberrations.structural import rearrange
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.synthesis.metaphase import Metaphase, trim
