@@ -20,13 +20,7 @@ from datamodules.sources._files import lone_folder
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What a source is given beside its own settings.
-
-    Attributes:
-        data_dir: The folder of the images, a zip already unpacked; None where none is named.
-        cache_dir: Where drawn, unpacked and converted images are kept.
-        progress: Whether progress bars may be shown.
-    """
+    """What a source is given beside its settings: the folder of the images, unpacked, and one for those it writes."""
 
     data_dir: str | None
     cache_dir: Path

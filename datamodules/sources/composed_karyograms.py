@@ -23,7 +23,7 @@ from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, list_images, source
 from datamodules.sources._files import to_records
 from datamodules.sources.chromosomes import ChromosomesConfig
-from datamodules.sources.karyograms import AugmentedConfig
+from datamodules.sources.folder import AugmentedConfig
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
 from datamodules.synthesis.aberrations.numerical import check_changes
 from datamodules.synthesis.config import CompositionConfig

@@ -1,10 +1,14 @@
-"""Anyone's images: one sub-folder per class."""
+"""Anyone's images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from common.config.base import FROM_YAML
+from pydantic import Field
+
+from common.config.base import FROM_YAML, StrictModel
 from common.config.data import SourceConfig
 from common.errors import UserError
+from common.karyotype import ABNORMAL, NORMAL
 from datamodules.manifest.manifest import Listing, Record, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
@@ -63,3 +67,47 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Listing:
     if loose:
         notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
     return Listing(tuple(records), root, classes, data.positive_class, data.source, tuple(notes))
+
+
+class AugmentedConfig(StrictModel):
+    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
+
+    normal: Annotated[float, Field(ge=1.0)]
+    abnormal: Annotated[float, Field(ge=1.0)]
+
+
+class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
+    """Whole karyograms in two folders, normal and abnormal."""
+
+    source: Literal["karyograms"]
+    subject_regex: str | None = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
+
+
+@source(KaryogramsConfig)
+def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Listing:
+    """List ``<data_dir>/normal/**/<image>`` and ``<data_dir>/abnormal/**/<image>``.
+
+    As with the folder source the image's id is its path below ``data_dir``, and ``data.subject_regex`` finds the
+    subject in the file's name. The positive class is ``abnormal`` unless ``data.positive_class`` says otherwise.
+
+    Raises:
+        UserError: The data folder or one of the two is missing or empty, or there are others; or a file's name does
+            not match ``data.subject_regex``.
+    """
+    root = require_data_dir(context.data_dir)
+    folders = {folder.name: folder for folder in sub_folders(root)}
+    layout = f"karyograms lie in the folders {NORMAL} and {ABNORMAL}"
+    absent = [name for name in (NORMAL, ABNORMAL) if name not in folders]
+    others = ", ".join(name for name in folders if name not in (NORMAL, ABNORMAL))
+    if absent:
+        there = f"there are {others}" if others else f"there are none{hint_at_archives(root)}"
+        raise UserError(f"{root} has no folder {' and no folder '.join(absent)} ({there}): {layout}")
+    if others:  # a class that is misspelt would otherwise go unnoticed
+        raise UserError(f"{root} has other folders too: {others}; {layout}: move the others away")
+    empty = [str(folders[name]) for name in (NORMAL, ABNORMAL) if not image_files(folders[name])]
+    if empty:
+        raise UserError(f"no image in {' and '.join(empty)}: add some, both classes are needed")
+    positive = data.positive_class or ABNORMAL
+    as_folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)
+    return replace(list_folder(as_folders, context), source=data.source)

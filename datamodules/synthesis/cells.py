@@ -66,7 +66,11 @@ def draw_cell(traits: CellTraits, size: int, rng: np.random.Generator) -> np.nda
     cytoplasm = np.clip(cytoplasm * (1.0 + 0.9 * rim - 0.35 * halo), 0.05, None) * cell
     warm = np.array([1.0 - traits.hue, 1.0, 1.0 + 1.2 * traits.hue], np.float32)
     density = chromatin[..., None] * (_CHROMATIN_DYE * warm) + cytoplasm[..., None] * (_CYTOPLASM_DYE * warm)
-    image = traits.light * _lamp(size, rng)[..., None] * np.exp(-density)
+    # The light on the slide slopes a little across the field.
+    slope = rng.normal(0.0, 0.05, 2)
+    field = np.linspace(-1.0, 1.0, size, dtype=np.float32)
+    lamp = (1.0 + slope[0] * field[None, :] + slope[1] * field[:, None]).astype(np.float32)
+    image = traits.light * lamp[..., None] * np.exp(-density)
     image = cv2.GaussianBlur(image, (0, 0), max(traits.blur * size, 0.3))
     image += rng.normal(0.0, 0.008, image.shape).astype(np.float32)
     # Cut out as a segmentation does: black begins at once, and no pixel of the cell is as black as the background.
@@ -130,13 +134,6 @@ def _chromatin(traits: CellTraits, size: int, rng: np.random.Generator) -> np.nd
         # Pale in the middle, with condensed chromatin around.
         dye = dye * (1.0 - 0.6 * spot**2) + 0.5 * spot * (1.0 - spot)
     return np.asarray((traits.stain * np.clip(dye, 0.35, 1.9)).astype(np.float32))
-
-
-def _lamp(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the light on the slide, float32 (size, size): a slight slope across the field."""
-    slope = rng.normal(0.0, 0.05, 2)
-    grid = np.linspace(-1.0, 1.0, size, dtype=np.float32)
-    return np.asarray((1.0 + slope[0] * grid[None, :] + slope[1] * grid[:, None]).astype(np.float32))
 
 
 def _noise(size: int, cells: int, rng: np.random.Generator) -> np.ndarray:

@@ -60,21 +60,15 @@ class Place(NamedTuple):
         return np.s_[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
-class Layout(NamedTuple):
-    """Positions on the sheet.
-
-    Attributes:
-        scale: Pixels of the sheet per pixel of the chromosomes' pictures.
-        places: Per class its boxes, from left to right.
-        feet: Per class, whether it has a chromosome or not, the middle of its column and its base line: x and y.
-    """
+class _Layout(NamedTuple):
+    """The scale; per class its boxes from left to right; and per class, present or not, the x and y of its column."""
 
     scale: float
     places: dict[str, list[Place]]
     feet: dict[str, tuple[int, int]]
 
 
-Sizes = Mapping[str, Sequence[tuple[float, float]]]
+_Sizes = Mapping[str, Sequence[tuple[float, float]]]  # per class the width and height of each chromosome
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +102,8 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
         sheet: Size, scale and gaps.
 
     Raises:
-        UserError: The sheet is too small, or its gaps are too narrow for labels.
+        UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
+            left; or its gaps are too narrow for labels.
     """
     letters = min(min(sheet.row_gap, sheet.margin) // 2, _LARGEST_LETTERS)  # half of the gap that holds them
     if sheet.labels and letters < _SMALLEST_LETTERS:
@@ -123,7 +118,7 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
         sizes[name] = [one.mask.shape[::-1] for one in homologues]
         if name in AUTOSOMES and len(homologues) == 1:  # the second place of a pair stays free
             sizes[name] *= 2
-    layout = lay_out(sizes, sheet)
+    layout = _lay_out(sizes, sheet)
     pixels = np.full(sheet.size, GROUND, np.uint8)
     truth = np.zeros(sheet.size, bool)
     places = []
@@ -153,7 +148,7 @@ def _draw(chromosome: Chromosome, place: Place, scale: float, pixels: np.ndarray
         truth[inside] |= changed > 0
 
 
-def _mark_counts(cell: Metaphase, layout: Layout, gap: int, pixels: np.ndarray, truth: np.ndarray) -> None:
+def _mark_counts(cell: Metaphase, layout: _Layout, gap: int, pixels: np.ndarray, truth: np.ndarray) -> None:
     """Mark what the counts alone tell: the places of missing chromosomes, and the class that has too many."""
     counts = cell.counts
     sexes = counts["X"] + counts["Y"]
@@ -167,7 +162,7 @@ def _mark_counts(cell: Metaphase, layout: Layout, gap: int, pixels: np.ndarray, 
                 truth[place.box] |= pixels[place.box] < GROUND
 
 
-def _free_place(name: str, count: int, layout: Layout, gap: int) -> Place:
+def _free_place(name: str, count: int, layout: _Layout, gap: int) -> Place:
     """The place of a missing chromosome: beside its homologue, or where its column is empty."""
     places = layout.places[name]
     if len(places) > count:
@@ -181,7 +176,7 @@ def _free_place(name: str, count: int, layout: Layout, gap: int) -> Place:
     return alike[0]._replace(chromosome=name, x=left, y=top)
 
 
-def _write_labels(pixels: np.ndarray, layout: Layout, letters: int) -> None:
+def _write_labels(pixels: np.ndarray, layout: _Layout, letters: int) -> None:
     """Write each class below its column, whether it has a chromosome or not: labels tell nothing of the cell."""
     scale = letters / _FONT_HEIGHT
     for name, (middle, bottom) in layout.feet.items():
@@ -190,20 +185,11 @@ def _write_labels(pixels: np.ndarray, layout: Layout, letters: int) -> None:
         cv2.putText(pixels, name, foot, _FONT, scale, 0, 1, cv2.LINE_AA)
 
 
-def lay_out(sizes: Sizes, sheet: SheetConfig) -> Layout:
+def _lay_out(sizes: _Sizes, sheet: SheetConfig) -> _Layout:
     """Give each chromosome its place.
 
     Lines and columns are at the same place on each sheet of one configuration. A pair, or a line, that needs more
     room makes its neighbours give way, by as little as possible. What does not fit even so is scaled down as a whole.
-
-    Args:
-        sizes: Per class ("1" to "22", "X", "Y"; it may be absent) the width and height of each chromosome in pixels of
-            its picture.
-        sheet: Size of the sheet, gaps and the scale that is wished for.
-
-    Raises:
-        UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
-            left.
     """
     cosine = cos(radians(TURN))
     sine = sin(radians(TURN))
@@ -219,7 +205,7 @@ def lay_out(sizes: Sizes, sheet: SheetConfig) -> Layout:
     boxes = {}
     for name, found in turned.items():
         boxes[name] = [(ceil(w * scale) + 2 * _EDGE, ceil(h * scale) + 2 * _EDGE) for w, h in found]
-    layout = Layout(scale, {}, {})
+    layout = _Layout(scale, {}, {})
     for row, bottom in zip(ROWS, _base_lines(boxes, sheet), strict=True):
         for name, (left, middle) in _columns(row, boxes, sheet).items():
             layout.feet[name] = (middle, bottom)
@@ -230,7 +216,7 @@ def lay_out(sizes: Sizes, sheet: SheetConfig) -> Layout:
     return layout
 
 
-def _largest_scale(sizes: Sizes, sheet: SheetConfig) -> float:
+def _largest_scale(sizes: _Sizes, sheet: SheetConfig) -> float:
     """The largest scale at which all lines fit in width, and together in height."""
     height, width = (side - 2 * sheet.margin for side in sheet.size)
     extra = 2 * _EDGE + 1  # of a box, at most, over its scaled size

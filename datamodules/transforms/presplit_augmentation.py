@@ -17,7 +17,7 @@ from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources.cnmc import HemAllConfig
 from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
-from datamodules.sources.karyograms import AugmentedConfig, KaryogramsConfig
+from datamodules.sources.folder import AugmentedConfig, KaryogramsConfig
 from datamodules.transforms.augmentation import Augmentation
 
 # Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.

@@ -165,7 +165,7 @@ def choose_costs(validation: Predictions, config: AssignmentConfig) -> Assignmen
 
 def numbered_cells(frame: pd.DataFrame) -> np.ndarray:
     """Number the cells of some rows, int64 in 0 to G - 1, shape (rows,); cells of two subjects are never the same."""
-    return frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup().to_numpy(np.int64)
+    return np.asarray(frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup(), np.int64)
 
 
 def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarray:

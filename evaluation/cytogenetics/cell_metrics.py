@@ -1,7 +1,6 @@
 """Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -37,23 +36,6 @@ SHARES = (
 SUFFIX = "_assigned"
 
 
-@dataclass(frozen=True)
-class AssignedCells:
-    """The labelled chromosomes of test cells with their joint assignment.
-
-    Attributes:
-        scored: N labelled chromosomes.
-        assigned: Their classes after the joint assignment, int64, shape (N,).
-        cells: The cell of each, int64 in 0 to G - 1, shape (N,).
-        complete: Whether every chromosome of a cell has a label, bool, shape (G,).
-    """
-
-    scored: LabelledPredictions
-    assigned: np.ndarray
-    cells: np.ndarray
-    complete: np.ndarray
-
-
 def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
 
@@ -67,25 +49,35 @@ class CellMetrics:
 
     A cell must not be spread over clusters.
 
+    Args:
+        scored: N labelled chromosomes of test cells.
+        assigned: Their classes after the joint assignment, int64, shape (N,).
+        cells: The cell of each, int64 in 0 to G - 1, shape (N,).
+        complete: Whether every chromosome of a cell has a label, bool, shape (G,).
+
     Attributes:
         hits: Numerators of SHARES, before and after the assignment, float64, shape (C, 6).
         bases: Their denominators, likewise.
     """
 
-    def __init__(self, cells: AssignedCells) -> None:
-        scored = cells.scored
+    def __init__(
+        self, scored: LabelledPredictions, assigned: np.ndarray, cells: np.ndarray, complete: np.ndarray
+    ) -> None:
+        self.assigned = assigned
+        self.cells = cells
+        self.complete = complete
         self._classes = scored.classes
-        self._confusions = confusions_of_clusters(scored, cells.assigned)
-        true = _count_chromosomes(cells, scored.labels)
+        self._confusions = confusions_of_clusters(scored, assigned)
+        true = self._count_chromosomes(scored.labels)
         normal = is_normal(true)
-        bases = np.stack([np.ones(len(true), dtype=bool), ~normal & cells.complete, normal & cells.complete])
+        bases = np.stack([np.ones(len(true), dtype=bool), ~normal & complete, normal & complete])
         hits = []
-        for classes in (call(scored.probabilities, None), cells.assigned):
-            errors = np.bincount(cells.cells, weights=classes != scored.labels, minlength=len(true))
-            predicted = _count_chromosomes(cells, classes)
+        for classes in (call(scored.probabilities, None), assigned):
+            errors = np.bincount(cells, weights=classes != scored.labels, minlength=len(true))
+            predicted = self._count_chromosomes(classes)
             hits += [errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)]
         cluster = np.zeros(len(true), dtype=np.int64)
-        cluster[cells.cells] = scored.clusters
+        cluster[cells] = scored.clusters
         self.bases = np.zeros((scored.cluster_count, 2 * len(SHARES)))
         self.hits = np.zeros_like(self.bases)
         np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
@@ -99,6 +91,12 @@ class CellMetrics:
             metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
             shares = (counts @ self.hits) / (counts @ self.bases)
         return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
+
+    def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:
+        """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
+        counts = np.zeros((len(self.complete), len(CHROMOSOMES)), np.int64)
+        np.add.at(counts, (self.cells, classes), 1)
+        return counts[:, pd.Index(self._classes).get_indexer(list(CHROMOSOMES))]
 
 
 def assignment_refusal(runs: Sequence[Predictions]) -> str | None:
@@ -146,19 +144,17 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
     table = assigned_table(runs.runs, settings.assignment)
     if table is None:
         return None
-    cells = join_assignment(runs, table)
-    scored = cells.scored
-    names = cell_metric_names(scored.classes)
+    metrics = join_assignment(runs, table)
+    names = cell_metric_names(runs.classes)
     fold_means = None
     if len(runs.folds) > 1:
 
         def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
-            numbers, of_row = np.unique(cells.cells[rows], return_inverse=True)
-            return CellMetrics(AssignedCells(fold, cells.assigned[rows], of_row, cells.complete[numbers]))
+            numbers, cells = np.unique(metrics.cells[rows], return_inverse=True)
+            return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
 
-        statistic = MeanOverFolds(scored, runs.sizes, len(names), of_fold)
-        fold_means = around(statistic, names, scored, settings, SHARE)
-    metrics = CellMetrics(cells)
+        statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
+        fold_means = around(statistic, names, runs.test, settings, SHARE)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
     costs = []
@@ -168,11 +164,11 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
     return AssignmentResult(
         costs=costs,
         chosen=settings.assignment.costs,
-        cells=len(cells.complete),
+        cells=len(metrics.complete),
         unplaceable=_count_unassignable(runs),
-        metrics=around(metrics, names, scored, settings, SHARE),
+        metrics=around(metrics, names, runs.test, settings, SHARE),
         fold_means=fold_means,
-        confusion=confusion(scored.labels, cells.assigned, len(scored.classes)).tolist(),
+        confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
         karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
     )
 
@@ -191,28 +187,18 @@ def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
     return warnings_about("assignment", [f"{count} cells of {sizes} keep their most probable classes"])
 
 
-def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> AssignedCells:
+def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
     """Join the labelled test chromosomes with their rows of ``assigned_table``."""
     labelled = runs.pooled.labels >= 0
     numbers = numbered_cells(runs.pooled.frame)
+    _, cells = np.unique(numbers[labelled], return_inverse=True)
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
-    return AssignedCells(
-        scored=runs.test,
-        assigned=pd.Index(runs.classes).get_indexer(table["assigned"])[labelled],
-        cells=np.unique(numbers[labelled], return_inverse=True)[1],
-        complete=by_cell["all"][by_cell["any"]].to_numpy(),
-    )
+    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    return CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
 
 
 def _count_unassignable(runs: LabelledRuns) -> int:
     return sum(unassignable(run.part("test")) for run in runs.runs)
-
-
-def _count_chromosomes(cells: AssignedCells, classes: np.ndarray) -> np.ndarray:
-    """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
-    counts = np.zeros((len(cells.complete), len(CHROMOSOMES)), np.int64)
-    np.add.at(counts, (cells.cells, classes), 1)
-    return counts[:, pd.Index(cells.scored.classes).get_indexer(list(CHROMOSOMES))]
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ _BAND = 0.10  # of the length: what is marked around a place where something is 
 _BEST = 1 / 3  # of the ways to cut a chromosome, by how well the edges match: one of these is drawn
 
 
-class _Plan(NamedTuple):
-    """One way to change one chromosome: its new pieces, the breakpoints, the segment, the pieces to mark.
+_Rearranged = tuple[dict[int, Chromosome], str, list[dict[str, Any]]]
 
-    The outcome has the centromere, and the place, of the segment's source.
-    """
+
+class _Plan(NamedTuple):
+    """One way to change a chromosome, the source of ``segment``: its new pieces, breakpoints and the pieces to mark."""
 
     pieces: tuple[Piece, ...]
     cuts: tuple[int, ...]
@@ -40,7 +40,7 @@ _Way = tuple[_Plan, ...]  # the plans of all chromosomes that change together: o
 
 def rearrange(
     chromosomes: Sequence[Chromosome], kind: str, segment: tuple[float, float], rng: np.random.Generator
-) -> tuple[dict[int, Chromosome], str, list[dict[str, Any]]] | None:
+) -> _Rearranged | None:
     """Rearrange one chromosome of a cell, or two.
 
     Args:
@@ -179,9 +179,7 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
             yield _Plan((above, below), cuts, segment)
 
 
-def _carry_out(
-    chromosomes: Sequence[Chromosome], kind: str, way: _Way
-) -> tuple[dict[int, Chromosome], str, list[dict[str, Any]]]:
+def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rearranged:
     # ISCN names sex chromosomes first, then the autosomes by number.
     plans = sorted(way, key=lambda plan: int(plan.source.label) if plan.source.label.isdecimal() else 0)
     changed = {}

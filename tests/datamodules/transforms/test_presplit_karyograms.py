@@ -13,7 +13,7 @@ from datamodules.inference.run_images import from_test_part
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
 from datamodules.sources.composed_karyograms import ComposedKaryogramsConfig
-from datamodules.sources.karyograms import AugmentedConfig, KaryogramsConfig
+from datamodules.sources.folder import AugmentedConfig, KaryogramsConfig
 from datamodules.transforms.presplit_augmentation import expand
 from tests.helpers.manifests import make_manifest
 from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms

@@ -13,7 +13,6 @@ from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.predictions import Predictions
 from evaluation.cytogenetics.assignment import assign_cells
 from evaluation.cytogenetics.cell_metrics import (
-    CellMetrics,
     assigned_table,
     cell_metric_names,
     evaluate_cells,
@@ -45,9 +44,10 @@ def cells_of(*runs, settings=SETTINGS):
 
 def metrics_of(run, weights=None):
     """The metrics of test cells by name, with a weight per subject."""
-    cells = join_assignment(LabelledRuns.of([run], SETTINGS), assigned_table([run], SETTINGS.assignment))
-    weights = np.ones(cells.scored.cluster_count) if weights is None else weights
-    return dict(zip(cell_metric_names(CLASSES), CellMetrics(cells)(weights[None])[:, 0], strict=True))
+    runs = LabelledRuns.of([run], SETTINGS)
+    metrics = join_assignment(runs, assigned_table([run], SETTINGS.assignment))
+    weights = np.ones(runs.test.cluster_count) if weights is None else weights
+    return dict(zip(cell_metric_names(CLASSES), metrics(weights[None])[:, 0], strict=True))
 
 
 def by_hand(test, calls):
