@@ -65,22 +65,10 @@ class EvaluateRequest:
             assignment["enabled"] = True  # and a warning says so where it is not possible
         elif self.assign is None:
             assignment["enabled"] = assignment_refusal(list(runs)) is None
-        triage = {
-            "sensitivity": self.release_sensitivity,
-            "vote_share": self.vote_share,
-            "coverage": self.coverage,
-        }
-        settings = {
-            "resamples": self.resamples,
-            "confidence": self.confidence,
-            "threshold": self.threshold,
-            "sensitivity": self.sensitivity,
-            "seed": self.seed,
-            "calibration_bins": self.bins,
-            "correction": self.correction,
-            "triage": triage,
-            "assignment": assignment,
-        }
+        same = ("resamples", "confidence", "threshold", "sensitivity", "seed", "correction")
+        triage = {"sensitivity": self.release_sensitivity, "vote_share": self.vote_share, "coverage": self.coverage}
+        settings = {name: getattr(self, name) for name in same} | {"triage": triage, "assignment": assignment}
+        settings["calibration_bins"] = self.bins
         return EvaluationConfig.model_validate(settings)
 
     def folders(self, runs: Sequence[Run]) -> list[Path]:

@@ -73,11 +73,9 @@ class ExternalDataset:
 
 @dataclass(frozen=True)
 class ExternalPredictions:
-    """A run's predictions of another data set.
+    """A run's predictions of the images of another data set.
 
     Attributes:
-        run: The run.
-        data: The images.
         predictions: The run's own validation rows, and those of the data set as the part "test".
         seen: The images that the run has seen.
         leaks: Near-duplicates of images that the run learned from.
@@ -96,10 +94,6 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     Folds of one experiment predict the same images, so each run is evaluated alone; ``scripts/ensemble.py`` combines
     the results.
 
-    Args:
-        runs: Finished runs.
-        request: Checked by ``EvaluateRequest.check``.
-
     Raises:
         UserError: The data set or its classes do not fit, no image is left, or no submission is possible.
     """
@@ -108,9 +102,8 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     dataset = read_dataset(request, runs[0])
     set_up_torch()
     folders = request.folders(runs)
-    results = []
-    for number, run in enumerate(runs):
-        results.append(predict_external(run, folders[number] if folders else run.folder, dataset))
+    named = folders or [run.folder for run in runs]
+    results = [predict_external(run, folder, dataset) for run, folder in zip(runs, named, strict=True)]
     if request.submission:
         _submit(results, request.submission, request.codes or [])
     tables = []
@@ -160,7 +153,7 @@ def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> Extern
 
     Args:
         run: The run.
-        folder: The folder that the predictions name as theirs.
+        folder: What the predictions name as their folder.
         dataset: The data set.
 
     Raises:

@@ -34,10 +34,9 @@ EVALUATIONS = 8  # changed copies of one image per forward pass
 
 @dataclass(frozen=True)
 class Method:
-    """A method of attribution with its settings.
+    """One of METHODS with its settings.
 
     Attributes:
-        name: One of METHODS.
         layer: Name of a module whose output is a map; INPUT for the methods of OF_INPUTS.
         windows: Occlusion: number of windows side by side across width and height; they move by half their size.
         steps: Integrated gradients: number of images between the plain ground and the image.
@@ -57,8 +56,8 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windo
         layer: Name of a module; None: the last with maps of four by four values or more, else of more than one.
         model: Its ``forward`` is a network that returns logits.
         image: uint8 RGB, shape (H, W, 3), the network's input.
-        windows: See ``Method``.
-        steps: See ``Method``.
+        windows: See ``Method``, as ``steps``.
+        steps: Number of images.
 
     Raises:
         UserError: An unknown method; an unknown layer (with the valid ones), or one with maps of a single value; or a
@@ -124,24 +123,14 @@ def heat_maps(
 
 
 def scaled(heat: np.ndarray, method: str) -> np.ndarray:
-    """Scale a map for display, by its greatest value; a map of zeros stays zero.
+    """Scale a map (H, W) for display to 0 to 1, float32, by its greatest value; a map of zeros stays zero.
 
     Integrated gradients are single pixels, which nobody would see: they are blurred first, by one hundredth of the
     longer side.
-
-    Args:
-        heat: float, shape (H, W), 0 and more.
-        method: One of METHODS.
-
-    Returns:
-        float32, shape (H, W), 0 to 1.
     """
     if method == "integrated_gradients":
         heat = cv2.GaussianBlur(heat, (0, 0), max(heat.shape) / 100)
-    top = heat.max()
-    if top > 0:
-        return np.asarray(np.clip(heat / top, 0, 1).astype(np.float32))
-    return np.zeros(heat.shape, np.float32)
+    return np.clip(heat / (heat.max() or 1), 0, 1).astype(np.float32)
 
 
 class _ClassScores(nn.Module):

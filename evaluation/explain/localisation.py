@@ -28,13 +28,7 @@ CORRECT = "called rightly"  # a group in the tables: karyograms that are predict
 # places of other sheets, for a model that always attends to some places.
 HITS = ("pointing", "pointing_near")
 SHARES = ("energy", "area", "area_near", "area_of_chromosomes", "pointing_elsewhere", "energy_elsewhere")
-GAINS = (
-    "pointing_gain",
-    "energy_gain",
-    "pointing_gain_elsewhere",
-    "energy_gain_elsewhere",
-    "energy_gain_chromosomes",
-)
+GAINS = ("pointing_gain", "energy_gain", "pointing_gain_elsewhere", "energy_gain_elsewhere", "energy_gain_chromosomes")
 MEASURES = (*HITS, *SHARES, *GAINS)
 
 
@@ -85,8 +79,8 @@ def elsewhere(
         cells: The cell of each: sheets of the same cell are left out.
 
     Returns:
-        A mapping per map: ``pointing_elsewhere`` and ``energy_elsewhere``, means over the other places; NaN without
-        any, or without heat (the energy).
+        ``pointing_elsewhere`` and ``energy_elsewhere`` of each map, means over the other places; NaN without any, or
+        without heat (the energy).
     """
     measured = []
     for heat, cell in zip(heats, cells, strict=True):
@@ -143,11 +137,8 @@ def _summarise_group(
     # Where none, or all, of the images are hits the interval is exact; ``around`` recognises such shares by their name.
     shares = table[[*HITS, *SHARES]].rename(columns={name: f"recall/{name}" for name in HITS})
     means = _means(shares, labelled, settings, SHARE) | _means(table[list(GAINS)], labelled, settings, DIFFERENCE)
-    row: dict[str, float | None] = {
-        "images": len(table),
-        "subjects": labelled.subjects,
-        "empty": int(table["empty"].sum()),
-    }
+    empty = int(table["empty"].sum())
+    row: dict[str, float | None] = {"images": len(table), "subjects": labelled.subjects, "empty": empty}
     for name in MEASURES:
         interval = means[f"recall/{name}" if name in HITS else name]
         row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
@@ -172,14 +163,10 @@ def _means(
 def _pointing(heat: np.ndarray, place: np.ndarray) -> float:
     """The mean of a place, or of a share in [0, 1], over the hottest pixels; 0 without any heat."""
     top = heat.max()
-    if top > 0:
-        return float(place[heat == top].mean())
-    return 0.0
+    return float(place[heat == top].mean()) if top > 0 else 0.0
 
 
 def _energy(heat: np.ndarray, place: np.ndarray) -> float:
     """The share of the heat that lies in a place, or in pixels weighted by a share; NaN without any heat."""
     total = heat.sum(dtype=np.float64)
-    if total > 0:
-        return float((heat * place).sum(dtype=np.float64) / total)
-    return float("nan")
+    return float((heat * place).sum(dtype=np.float64) / total) if total > 0 else float("nan")

@@ -241,21 +241,18 @@ def _write_files(heatmaps: Heatmaps, run: Run) -> list[Path]:
 
 def _earlier_maps(pictures: Path, table: Path, heatmaps: Heatmaps) -> tuple[pd.DataFrame, list[bytes]]:
     """Read the rows and pictures of an earlier call, of other images, that fit the run's present predictions."""
-    nothing: tuple[pd.DataFrame, list[bytes]] = (heatmaps.table.iloc[:0], [])
-    if not (pictures.is_file() and table.is_file()):
-        return nothing
-    names = dict.fromkeys(("image_id", "label", "called", "target"), str)  # a class may be named 1
-    earlier = pd.read_csv(table, dtype=names)
-    if list(earlier.columns) != TABLE:
-        return nothing
+    earlier = heatmaps.table.iloc[:0]
+    if pictures.is_file() and table.is_file():
+        names = dict.fromkeys(("image_id", "label", "called", "target"), str)  # a class may be named 1
+        earlier = pd.read_csv(table, dtype=names)
+    if list(earlier.columns) != TABLE or earlier.empty:
+        return heatmaps.table.iloc[:0], []
     picture_of = read_pictures(pictures)
-    present = heatmaps.selected.whole.frame.set_index("image_id")
-    earlier = earlier[~earlier["image_id"].isin(heatmaps.table["image_id"])]
-    earlier = earlier[earlier["image_id"].isin(picture_of) & earlier["image_id"].isin(present.index)]
-    fits = []
-    for row in earlier.itertuples():
-        fits.append(abs(present[PROBABILITY_PREFIX + row.target][row.image_id] - row.probability) < 1e-5)
-    earlier = earlier[np.array(fits, bool)]
+    present = heatmaps.selected.whole.frame.melt("image_id", var_name="column", value_name="present")
+    earlier = earlier.assign(column=PROBABILITY_PREFIX + earlier["target"]).merge(present, on=["image_id", "column"])
+    other = earlier["image_id"].isin(picture_of) & ~earlier["image_id"].isin(heatmaps.table["image_id"])
+    same_training = (earlier["present"].astype(float) - earlier["probability"]).abs() < 1e-5
+    earlier = earlier.loc[other & same_training, TABLE]
     return earlier, [picture_of[image_id] for image_id in earlier["image_id"]]
 
 

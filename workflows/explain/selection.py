@@ -78,8 +78,8 @@ def select_images(run: Run, request: ExplainRequest, ids: Sequence[tuple[str, st
 
     Args:
         run: The run.
-        request: Says which images.
-        ids: Image ids of its test part, each with the reason to show it; None: see ``choose``.
+        request: Says which images, where ``ids`` does not: see ``choose``.
+        ids: Image ids of its test part, each with the reason to show it.
 
     Raises:
         UserError: See ``load_run``, ``datamodules.inference.run_images`` and ``choose``.
@@ -113,7 +113,7 @@ def choose(test: Predictions, request: ExplainRequest, run: str) -> list[tuple[i
         run: Name of the run in errors.
 
     Returns:
-        Rows, each with the reason to show it (may be empty).
+        Rows, each with the reason to show it, which may be empty.
 
     Raises:
         UserError: There is no such image.
