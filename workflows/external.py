@@ -30,7 +30,6 @@ from datamodules.inference.external_datamodule import (
     read_seen_images,
     scan_external,
 )
-from datamodules.io.progress import LONG
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
@@ -48,6 +47,7 @@ from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.trainer import set_up_torch
 from workflows.evaluate_request import DATA_KEYS, EvaluateRequest
+from workflows.predict import for_this_machine
 
 MEANS = ("auc", "accuracy", "f1_weighted")
 
@@ -172,7 +172,10 @@ def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> Extern
     if not images:
         raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
 
-    config = _inference_config(trained.config, dataset, images)
+    update = {key: getattr(dataset.config, key) for key in DATA_KEYS}
+    if trained.config.protocol == "paper":
+        update["protocol"] = "image"  # the other would copy images of some sources before the split
+    config = for_this_machine(trained.config, images).model_copy(update=update)
     frame = scanned.frame.assign(label=labels)
     manifest = replace(scanned, frame=frame, classes=trained.classes, positive_class=trained.positive_class)
     data = ExternalDataModule(config, scanned, manifest, parts, console.is_terminal)
@@ -201,16 +204,6 @@ def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> Extern
     }
     predictions = to_predictions(predicted, frame, parts, trained.classes, trained.positive_class, about)
     return ExternalPredictions(run, data, _join_validation(run.predictions, predictions), seen, leaks)
-
-
-def _inference_config(own: Config, dataset: ExternalDataset, images: int) -> Config:
-    """Return the run's configuration with the images of the other data set, for the present machine."""
-    progress = console.is_terminal or images >= LONG
-    trainer = own.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": progress})
-    update = {key: getattr(dataset.config, key) for key in DATA_KEYS}
-    # protocol=paper would copy images of some sources before the split.
-    protocol = "image" if own.protocol == "paper" else own.protocol
-    return own.model_copy(update={**update, "trainer": trainer, "protocol": protocol})
 
 
 def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], images: pd.DataFrame) -> dict[str, Any]:

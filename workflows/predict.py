@@ -138,7 +138,10 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
 
 def _predict_member(member: Run, images: ImageFiles, passes: int | None) -> tuple[Predictions, PredictDataModule]:
     run = load_run(member.folder)
-    config = _inference_config(run.config, passes, len(images.files))
+    config = for_this_machine(run.config, len(images.files))
+    if passes is not None:
+        inference = config.inference.model_copy(update={"mc_passes": passes})
+        config = config.model_copy(update={"inference": inference})
     if passes and config.inference.mc_passes:
         check_dropout(run.classifier, passes, config.prepare.size)
     data = PredictDataModule([file.path for file in images.files], config.prepare, config.loader.batch_size)
@@ -152,14 +155,11 @@ def _predict_member(member: Run, images: ImageFiles, passes: int | None) -> tupl
     return to_predictions(predicted, frame, parts, run.classes, run.positive_class, about), data
 
 
-def _inference_config(config: Config, passes: int | None, files: int) -> Config:
-    """Return a run's configuration with the requested passes, for the present machine."""
-    progress = console.is_terminal or files >= LONG
+def for_this_machine(config: Config, images: int) -> Config:
+    """Return a run's configuration for the prediction of other images on the present machine."""
+    progress = console.is_terminal or images >= LONG
     trainer = config.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": progress})
-    inference = config.inference
-    if passes is not None:
-        inference = inference.model_copy(update={"mc_passes": passes})
-    return config.model_copy(update={"trainer": trainer, "inference": inference})
+    return config.model_copy(update={"trainer": trainer})
 
 
 def _combine(predictions: list[Predictions], request: PredictRequest) -> Predictions:

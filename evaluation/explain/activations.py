@@ -71,7 +71,7 @@ def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterat
     Raises:
         UserError: See :func:`check_names`.
     """
-    check_names(names, model, images[0])
+    check_names(names, model, layer_shapes(model, images[0]))
     modules = {name: model.modules[name] for name in names}
     for start in range(0, len(images), BATCH):
         outputs = _outputs(model, modules, images[start : start + BATCH])
@@ -95,13 +95,12 @@ def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray)
     return outputs
 
 
-def check_names(names: Sequence[str], model: Model, image: np.ndarray) -> None:
-    """Check that every name is that of a module whose output is a map.
+def check_names(names: Sequence[str], model: Model, shapes: Mapping[str, Shape | None]) -> None:
+    """Check that every name is that of a module whose output is a map; ``shapes`` are those of :func:`layer_shapes`.
 
     Raises:
         UserError: There is no such module, the model does not use it, or its output is not a map; with the valid names.
     """
-    shapes = layer_shapes(model, image)
     valid = [name for name, shape in shapes.items() if shape]
     for name in names:
         if name in valid:

@@ -71,19 +71,17 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windo
         return Method(name, INPUT, windows, steps)
     with _unchanged(model.forward):
         shapes = layer_shapes(model, image)
-        if layer is not None:
-            check_names([layer], model, image)
     smaller_side = {place: min(shape[1:]) for place, shape in shapes.items() if shape and max(shape[1:]) > 1}
-    if layer is None:
-        fine = [place for place, side in smaller_side.items() if side >= FINE]
-        layers = fine or list(smaller_side)
-        if not layers:
-            raise UserError(f"method {name}: no layer has maps of more than one value: use {' or '.join(OF_INPUTS)}")
-        layer = layers[-1]
-    elif layer not in smaller_side:
-        last = list(smaller_side)[-1] if smaller_side else "none"
-        raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {last}")
-    return Method(name, layer, windows, steps)
+    if layer is not None:
+        check_names([layer], model, shapes)
+        if layer not in smaller_side:
+            last = list(smaller_side)[-1] if smaller_side else "none"
+            raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {last}")
+        return Method(name, layer, windows, steps)
+    layers = [place for place, side in smaller_side.items() if side >= FINE] or list(smaller_side)
+    if not layers:
+        raise UserError(f"method {name}: no layer has maps of more than one value: use {' or '.join(OF_INPUTS)}")
+    return Method(name, layers[-1], windows, steps)
 
 
 def heat_maps(
