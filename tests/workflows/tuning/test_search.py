@@ -1,4 +1,4 @@
-"""A search over many runs, on formulas that stand for trainings: what it tries, what it leaves, what may break."""
+"""A search over many runs, on formulas instead of trainings: what it tries, what it writes, what may break."""
 
 import errno
 import itertools
@@ -34,20 +34,36 @@ def _formulas(monkeypatch):
     monkeypatch.setattr(trials, "scatter", lambda path, *_: path.touch())
 
 
+def run_first(monkeypatch, first, others=formula_run):
+    """Replace the first run of a search by ``first``, which is called or raised; later ones are ``others``."""
+    calls = []
+
+    def run(config, watch):
+        calls.append(config)
+        if len(calls) > 1:
+            return others(config, watch)
+        if isinstance(first, BaseException):
+            raise first
+        first()
+        return formula_run(config, watch)
+
+    monkeypatch.setattr(train, "run", run)
+
+
 def in_a_process(*arguments) -> multiprocessing.Process:
     process = multiprocessing.get_context("fork").Process(target=tune, args=arguments)
     process.start()
     return process
 
 
-def held(output, *overrides, name="held"):
+def opened(output, *overrides, name="study"):
     """Open a study without running it."""
     settings = search(output, *overrides)[0]
     return open_study(output / "studies" / name / "journal.log", name, settings, "minimize")
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
-def test_a_search_goes_on_to_its_total_and_interruptions_change_nothing(tmp_path, sampler):
+def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp_path, sampler):
     chosen = [f"search.sampler={sampler}", "search.space.loader.batch_size.choices=[8,16,32]"]
     whole = tune(tmp_path / "whole", *chosen, "search.trials=6")
     first = tune(tmp_path / "parts", *chosen, "search.trials=2")
@@ -61,7 +77,7 @@ def test_a_search_goes_on_to_its_total_and_interruptions_change_nothing(tmp_path
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
-def test_the_samplers_learn_from_what_was_found(tmp_path, sampler):
+def test_samplers_learn_from_earlier_trials(tmp_path, sampler):
     chosen = [f"search.sampler={sampler}", "search.trials=16", "search.startup_trials=5"]
     found = tune(tmp_path, *chosen, ONE_SIZE)
     off = (found["unfreeze.lr"].map(math.log10) + 3).abs()
@@ -69,26 +85,19 @@ def test_the_samplers_learn_from_what_was_found(tmp_path, sampler):
     assert off.min() < 0.3
 
 
-def test_another_seed_sampler_space_or_experiment_is_another_search_and_more_trials_are_not(tmp_path):
-    def name(*overrides):
+SAME = ("search.trials=9", "search.timeout_minutes=1", "search.pruner.name=median", "loader.batch_size=2")
+OTHER = ("search.seed=1", "search.sampler=gp", "search.space.unfreeze.lr.high=1.0", "trainer.max_epochs=7", "seed=1")
+
+
+@pytest.mark.parametrize("override", [*SAME, *OTHER, "split.fold=1"])
+def test_the_name_of_a_study_depends_on_all_but_the_searched_keys_and_the_length(tmp_path, override):
+    names = []
+    for overrides in ((), (override,)):
         settings, rest, _ = search(tmp_path, *overrides)
         config = tuning.check_space(settings, rest)
-        contents = {"data": "d" * 64}
-        return tuning.study_name(settings, config, tuning.run_identity(config, contents))
-
-    base = name()
-    assert base.startswith("custom-")
-    for same in ("search.trials=9", "search.timeout_minutes=1", "search.pruner.name=median", "loader.batch_size=2"):
-        assert name(same) == base, same
-    for other in (
-        "search.seed=1",
-        "search.sampler=gp",
-        "search.space.unfreeze.lr.high=1.0",
-        "trainer.max_epochs=7",
-        "seed=1",
-        "split.fold=1",
-    ):
-        assert name(other) != base, other
+        names.append(tuning.study_name(settings, config, tuning.run_identity(config, {"data": "d" * 64})))
+    assert names[0].startswith("custom-")
+    assert (names[0] == names[1]) == (override in SAME)
 
 
 def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
@@ -112,13 +121,7 @@ def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
     ],
 )
 def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words):
-    def run(config, watch):
-        if not calls.append(1) and len(calls) == 1:
-            raise error
-        return formula_run(config, watch)
-
-    calls = []
-    monkeypatch.setattr(train, "run", run)
+    run_first(monkeypatch, error)
     found = tune(tmp_path, ONE_SIZE)
     assert list(found["state"]) == ["failed", "finished", "finished", "finished"]
     assert words in found["message"][0]
@@ -133,7 +136,7 @@ def test_when_every_trial_fails_it_is_an_error_that_names_the_table(tmp_path):
     assert (folder / "loss_by_unfreeze.lr.png").exists()
 
 
-def test_a_bad_trial_is_pruned_and_keeps_what_it_reached(tmp_path):
+def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
     prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
     found = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
     pruned = found[found["state"] == "pruned"]
@@ -145,7 +148,7 @@ def test_a_bad_trial_is_pruned_and_keeps_what_it_reached(tmp_path):
 
 
 def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
-    with held(tmp_path) as study:
+    with opened(tmp_path) as study:
         trial = study.claim()
         tuning._report(trial, 0, 0, math.nan)
         tuning._report(trial, 1, 2, 0.5)
@@ -162,14 +165,15 @@ def test_the_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatc
             "val/acc": [0.9, 0.6, 0.7, 0.1, 0.2],
         }
     )
-    history = history if mode == "max" else history.drop(columns="val/acc")
+    if mode == "min":
+        history = history.drop(columns="val/acc")
     monkeypatch.setattr(tuning, "read_history", lambda folder: history)
-    found = SimpleNamespace(monitor="val/auc", mode=mode)
-    assert tuning._best_epoch(None, found) == values
+    report = SimpleNamespace(monitor="val/auc", mode=mode)
+    assert tuning._best_epoch(None, report) == values
     assert tuning._best_epoch(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
 
 
-def test_best_yaml_says_how_to_train_the_best(tmp_path):
+def test_best_yaml_has_the_command_that_trains_the_best(tmp_path):
     typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.args.momentum={low: 0.1, high: 0.9}"]
     found = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
     best = yaml.safe_load(next((tmp_path / "studies").glob("*/best.yaml")).read_text())
@@ -187,14 +191,7 @@ def test_best_yaml_says_how_to_train_the_best(tmp_path):
 def test_two_processes_share_one_study(tmp_path, monkeypatch):
     both_have_a_trial = multiprocessing.get_context("fork").Barrier(2)
 
-    def run(config, watch):
-        if not calls:
-            both_have_a_trial.wait(120)
-        calls.append(1)
-        return formula_run(config, watch)
-
-    calls = []
-    monkeypatch.setattr(train, "run", run)
+    run_first(monkeypatch, lambda: both_have_a_trial.wait(120))
     space = "search.space.loader.batch_size.choices=[8,16]"
     processes = [in_a_process(tmp_path, space, "search.trials=8") for _ in range(2)]
     for process in processes:
@@ -203,7 +200,7 @@ def test_two_processes_share_one_study(tmp_path, monkeypatch):
     found = tune(tmp_path, space, "search.trials=8")
     assert list(found["state"]) == ["finished"] * 8
     assert found["unfreeze.lr"].nunique() == 8
-    with held(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name) as study:
+    with opened(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name) as study:
         pids = {trial.user_attrs["pid"] for trial in study.trials}
     assert pids == {process.pid for process in processes}
 
@@ -238,31 +235,25 @@ def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatc
     assert len(found) == 3 + studies.ATTEMPTS - 1
 
 
-def test_a_trial_that_another_process_has_ended_is_left_to_it(tmp_path, monkeypatch, capsys):
-    """As when somebody says that a machine is gone which is not."""
+def test_a_trial_that_another_process_has_ended_is_not_ended_again(tmp_path, monkeypatch, capsys):
+    """As when a machine is named as gone and is not."""
 
-    def run(config, watch):
-        if not calls.append(1) and len(calls) == 1:
-            with held(tmp_path, ONE_SIZE, name=next((tmp_path / "studies").iterdir()).name) as other:
-                other.give_back(other.trials[0], "taken for dead")
-        return formula_run(config, watch)
+    def give_back():
+        with opened(tmp_path, ONE_SIZE, name=next((tmp_path / "studies").iterdir()).name) as other:
+            other.give_back(other.trials[0], "taken for dead")
 
-    calls = []
-    monkeypatch.setattr(train, "run", run)
+    run_first(monkeypatch, give_back)
     found = tune(tmp_path, ONE_SIZE)
     assert list(found["state"]) == ["repeated", *["finished"] * 4]
     assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
     assert "trial 0 was ended by another process" in capsys.readouterr().out
 
 
-def test_a_preempted_search_gives_its_trial_back_and_goes_on_with_it(tmp_path, monkeypatch):
+def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
     class Preempted(SystemExit):
         status = "preempted"
 
-    def run(config, watch):
-        raise Preempted(143)
-
-    monkeypatch.setattr(train, "run", run)
+    run_first(monkeypatch, Preempted(143))
     with pytest.raises(Preempted):
         tune(tmp_path, ONE_SIZE, "search.worker=1")
     monkeypatch.setattr(train, "run", formula_run)
@@ -274,7 +265,7 @@ def test_a_preempted_search_gives_its_trial_back_and_goes_on_with_it(tmp_path, m
 
 def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):
     one = [ONE_SIZE, "~search.space.unfreeze", "search.trials=2"]
-    with held(tmp_path, *one) as here, held(tmp_path, *one) as there:
+    with opened(tmp_path, *one) as here, opened(tmp_path, *one) as there:
         theirs, ours = there.claim(), here.claim()
         assert ours.params == theirs.params
         there.wait_for_twin(theirs)  # the earlier one does not wait
@@ -294,15 +285,11 @@ def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOSPC, "No space left on device")]
 )
-def test_ctrl_c_and_a_full_disk_end_the_search_and_it_goes_on_later(tmp_path, monkeypatch, error):
-    def run(config, watch):
-        if len(calls) == 1:
-            raise error
-        calls.append(1)
-        return formula_run(config, watch)
+def test_ctrl_c_and_a_full_disk_end_the_search_which_can_be_continued(tmp_path, monkeypatch, error):
+    def fail(config, watch):
+        raise error
 
-    calls = []
-    monkeypatch.setattr(train, "run", run)
+    run_first(monkeypatch, lambda: None, others=fail)
     with pytest.raises(type(error)):
         tune(tmp_path, ONE_SIZE)
     folder = next((tmp_path / "studies").iterdir())
@@ -329,7 +316,7 @@ def test_a_journal_that_a_full_disk_cut_is_read_up_to_there(tmp_path):
     assert list(tune(tmp_path, ONE_SIZE)["state"]) == ["finished"] * 4
 
 
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path):
+def test_a_file_that_is_no_journal_is_an_error_and_unchanged(tmp_path):
     other = tmp_path / "notes.txt"
     other.write_text("my notes\nwithout an end")
     with pytest.raises(UserError, match=r"notes\.txt is no journal of Optuna"):

@@ -1,4 +1,4 @@
-"""Workers on one or several machines share one study, whoever dies."""
+"""Workers on one or several machines share one study, even if some of them die."""
 
 import multiprocessing
 import os
@@ -20,8 +20,8 @@ QUICK = ["search.startup_trials=1000"]  # drawn at random: nothing to learn from
 
 
 def study(output, *overrides):
-    wished = search(output, *QUICK, *overrides)[0]
-    return open_study(output / "journal.log", "shared", wished, "minimize")
+    settings = search(output, *QUICK, *overrides)[0]
+    return open_study(output / "journal.log", "shared", settings, "minimize")
 
 
 def start(function, *arguments):
@@ -39,39 +39,39 @@ def wait_until(condition, seconds=120.0):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    there=st.booleans(),
-    held=st.booleans(),
+    exists=st.booleans(),
+    locked=st.booleans(),
     elsewhere=st.booleans(),
     patience=st.floats(10.0, 1000.0),
     share=st.floats(0.0, 3.0).filter(lambda share: abs(share - 1) > 0.2),
 )
-def test_a_process_is_dead_when_its_lock_is_free_and_elsewhere_when_it_is_silent_too(
-    tmp_path_factory, there, held, elsewhere, patience, share
+def test_a_process_is_dead_when_its_lock_is_free_and_on_another_machine_when_it_is_silent_too(
+    tmp_path_factory, exists, locked, elsewhere, patience, share
 ):
     folder = tmp_path_factory.mktemp("heartbeats")
     sign = folder / "other"
     with ExitStack() as stack:
-        if there:
+        if exists:
             sign.touch()
-            if held:
+            if locked:
                 stack.enter_context(FileLock(sign))
             touched = time.time() - share * patience
             os.utime(sign, (touched, touched))
         dead = Heartbeats(folder, patience).is_dead("other", elsewhere)
         silent = share > 1 or not elsewhere
-        assert dead == (not there or (not held and silent))
+        assert dead == (not exists or (not locked and silent))
         assert [path.name for path in folder.iterdir()] == ([] if dead else ["other"])
 
 
-def test_the_silence_is_measured_by_the_file_system_and_no_clock(tmp_path, monkeypatch):
-    found = Heartbeats(tmp_path, 60.0)
+def test_silence_is_measured_by_the_file_system_and_not_by_a_clock(tmp_path, monkeypatch):
+    heartbeats = Heartbeats(tmp_path, 60.0)
     (tmp_path / "other").touch()
     for clock in ("time", "monotonic", "time_ns"):
         monkeypatch.setattr(time, clock, lambda: 4e9)
-    assert not found.is_dead("other", elsewhere=True)
+    assert not heartbeats.is_dead("other", elsewhere=True)
 
 
-def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path, monkeypatch):
+def test_a_file_is_touched_while_its_process_works_and_removed_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "BEAT", 0.02)
     mine = Heartbeats(tmp_path, 60.0)
     with mine.beating():
@@ -79,11 +79,10 @@ def test_a_sign_is_touched_while_its_process_works_and_gone_afterwards(tmp_path,
         for _ in range(2):
             os.utime(sign, (0, 0))
             wait_until(lambda: sign.stat().st_mtime > 1)
-        os.kill(os.getpid(), 0)  # no step of a training is needed for it
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sign_that_was_removed_is_shown_anew_and_lies_under_its_lock(tmp_path, monkeypatch):
+def test_a_removed_file_is_made_and_locked_again(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "BEAT", 0.02)
     mine, other = Heartbeats(tmp_path, 60.0), Heartbeats(tmp_path, 60.0)
     with mine.beating():
@@ -96,7 +95,7 @@ def test_a_sign_that_was_removed_is_shown_anew_and_lies_under_its_lock(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-def test_one_that_was_wrongly_taken_for_dead_loses_that_trial_and_no_later_one(tmp_path, monkeypatch):
+def test_a_process_wrongly_taken_for_dead_loses_only_that_trial(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "BEAT", 1e9)  # stopped: it touches nothing
     with study(tmp_path, "search.trials=3") as slow, study(tmp_path, "search.trials=3") as quick:
         theirs = slow.claim()
@@ -110,7 +109,7 @@ def test_one_that_was_wrongly_taken_for_dead_loses_that_trial_and_no_later_one(t
     assert [trial.value for trial in slow.trials if trial.state.name == "COMPLETE"] == [0.2]
 
 
-def test_two_that_ask_at_once_do_not_get_more_trials_than_wished(tmp_path, monkeypatch):
+def test_simultaneous_claims_do_not_exceed_the_number_of_trials(tmp_path, monkeypatch):
     draw = studies._sampler
 
     def slowly(*arguments):  # between the counting and the asking
@@ -125,7 +124,7 @@ def test_two_that_ask_at_once_do_not_get_more_trials_than_wished(tmp_path, monke
     assert sum(trial is not None for trial in claimed) == 1
 
 
-def test_the_trial_of_a_living_process_is_left_alone_until_it_is_gone(tmp_path):
+def test_a_trial_is_repeated_only_after_its_process_has_ended(tmp_path):
     with study(tmp_path) as here:
         with study(tmp_path) as there:
             theirs = there.claim()
@@ -137,26 +136,26 @@ def test_the_trial_of_a_living_process_is_left_alone_until_it_is_gone(tmp_path):
         assert [trial.state.name for trial in here.trials] == ["FAIL", "RUNNING", "RUNNING"]
 
 
-def test_a_trial_that_was_never_signed_for_is_tried_again(tmp_path):
+def test_a_trial_without_a_process_is_repeated(tmp_path):
     with study(tmp_path) as alone:
         alone._study.ask(alone.distributions)
         alone.claim()
         assert [trial.state.name for trial in alone.trials] == ["FAIL", "RUNNING"]
 
 
-def hold_a_trial(output, node, patience):
-    """What a worker on another machine does: claim a trial, and train for ever."""
+def train_forever(output, node, patience):
+    """Do as a worker on another machine: claim a trial, and never end it."""
     studies.HOST = node
-    with study(output, f"search.heartbeat_seconds={patience}") as held:
-        held.claim()
+    with study(output, f"search.heartbeat_seconds={patience}") as worker:
+        worker.claim()
         (output / "claimed").touch()
         time.sleep(60)
 
 
-def test_a_trial_of_another_machine_is_taken_when_its_worker_is_dead_and_never_while_it_lives(tmp_path):
-    """Alive; stopped, so that nothing touches its sign any more; killed."""
+def test_a_trial_of_another_machine_is_repeated_only_when_its_worker_is_dead(tmp_path):
+    """Alive; stopped, so that nothing touches its file any more; killed."""
     patience = 0.5
-    worker = start(hold_a_trial, tmp_path, "node7", patience)
+    worker = start(train_forever, tmp_path, "node7", patience)
     try:
         wait_until((tmp_path / "claimed").exists)
         with study(tmp_path, f"search.heartbeat_seconds={patience}", "search.trials=2") as here:
@@ -177,8 +176,8 @@ def test_a_trial_of_another_machine_is_taken_when_its_worker_is_dead_and_never_w
         worker.kill()
 
 
-def test_a_dead_worker_of_another_machine_is_waited_for_unless_its_machine_is_said_to_be_gone(tmp_path):
-    worker = start(hold_a_trial, tmp_path, "node7", 60)
+def test_a_trial_of_a_machine_that_is_named_as_gone_is_repeated_at_once(tmp_path):
+    worker = start(train_forever, tmp_path, "node7", 60)
     wait_until((tmp_path / "claimed").exists)
     worker.kill()
     worker.join()
@@ -206,7 +205,7 @@ def work(output, node, trials, killed_at):
 
 
 @pytest.mark.parametrize("nodes", [["node1"] * 4, ["node1", "node1", "node2", "node3"]], ids=["one", "three"])
-def test_four_workers_lose_nothing_and_double_nothing_and_a_kill_costs_one_trial(tmp_path, nodes):
+def test_four_workers_finish_every_trial_once_and_a_kill_costs_one_trial(tmp_path, nodes):
     count = 24
     workers = [
         start(work, tmp_path, node, count, 2 if node == nodes[-1] and not number % 3 else None)
@@ -231,7 +230,7 @@ def test_four_workers_lose_nothing_and_double_nothing_and_a_kill_costs_one_trial
     assert len({trial.user_attrs["pid"] for trial in finished}) >= 2
 
 
-def test_a_line_that_a_killed_writer_cut_does_not_break_the_journal_for_those_who_live(tmp_path):
+def test_an_incomplete_line_does_not_break_the_journal_for_other_workers(tmp_path):
     with study(tmp_path, "search.trials=3") as shared:
         shared.finish(shared.claim(), studies.TrialState.COMPLETE, 0.1)
         with open(tmp_path / "journal.log", "a") as file:
