@@ -44,11 +44,11 @@ def errors(runs: Runs, output: Output, threshold: At = Threshold.HALF, only: Onl
     from common.runs.run import open_runs
 
     new_folder(output)
-    opened = tuple(open_runs(runs))
+    opened = open_runs(runs)
     # Only now: the imports of the analysis take seconds.
-    from workflows.error_analysis import ErrorAnalysisRequest, analyse_errors
+    from workflows.error_analysis import analyse_errors
 
-    analyse_errors(ErrorAnalysisRequest(opened, output, threshold is Threshold.OWN, tuple(only or ())))
+    analyse_errors(opened, output, threshold is Threshold.OWN, only or ())
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from common.thumbnails import decode
 from evaluation.core.plots import COLOURS, canvas
-from evaluation.error_analysis.agreement import AlignedPredictions, missed, missed_by_class, missed_counts
+from evaluation.error_analysis.agreement import AlignedPredictions, agreement, missed, missed_by_class, missed_counts
 from evaluation.error_analysis.examples import PLAIN, WRONG, draw_sheet, end_of
 
 COLUMNS = 6  # pictures in a row
@@ -25,69 +24,56 @@ MAPS = {
 
 def missed_bars(path: Path, models: AlignedPredictions) -> None:
     """Draw how many images exactly k models miss, by true class where there are two, and the number by chance."""
-    with canvas(path, (max(6.4, 0.75 * len(models.models) + 2.6), 4.6), models.about) as figure:
-        draw_missed(figure.subplots(), models)
-
-
-def draw_missed(axis: Axes, models: AlignedPredictions) -> None:
-    """Draw the bars of ``missed_bars`` on given axes."""
     counts = missed_counts(models)
-    places = counts["k"] - 0.14
-    below = np.zeros(len(counts))
+    parts = {"observed": counts["images"]}
     if len(models.classes) == 2:
-        for place, (name, rows) in enumerate(missed_by_class(models).groupby("true_class", sort=False)):
-            images = rows["images"].to_numpy()
-            axis.bar(places, images, 0.52, bottom=below, color=COLOURS[place], label=f"is {name}")
-            below += images
-    else:
-        axis.bar(places, counts["images"], 0.52, bottom=below, color=COLOURS[0], label="observed")
-    axis.bar(counts["k"] + 0.26, counts["independent"], 0.2, color="#C4C4C4", label="if they erred independently")
-    for row in counts.itertuples():
-        text = f"{row.images:,}\n{100 * row.share:.1f} %"
-        axis.annotate(text, (row.k - 0.14, row.images), (0, 4), textcoords="offset points", ha="center", fontsize=9.5)
-    axis.set(xlabel=f"missed by exactly k of {len(models.models)} models", ylabel="test images")
-    axis.set_xticks(counts["k"])
-    axis.margins(y=0.18)
-    axis.grid(visible=False, axis="x")
-    axis.legend()
+        by_class = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
+        parts = {f"is {name}": by_class[name] for name in models.rows_by_class()}
+    below = np.zeros(len(counts))
+    with canvas(path, (max(6.4, 0.75 * len(models.models) + 2.6), 4.6), models.about) as figure:
+        axis = figure.subplots()
+        for colour, (label, images) in zip(COLOURS, parts.items(), strict=False):
+            axis.bar(counts["k"] - 0.14, images, 0.52, bottom=below, color=colour, label=label)
+            below += images.to_numpy()
+        axis.bar(counts["k"] + 0.26, counts["independent"], 0.2, color="#C4C4C4", label="if they erred independently")
+        for row in counts.itertuples():
+            text = f"{row.images:,}\n{100 * row.share:.1f} %"
+            place = (row.k - 0.14, row.images)
+            axis.annotate(text, place, (0, 4), textcoords="offset points", ha="center", fontsize=9.5)
+        axis.set(xlabel=f"missed by exactly k of {len(models.models)} models", ylabel="test images")
+        axis.set_xticks(counts["k"])
+        axis.margins(y=0.18)
+        axis.grid(visible=False, axis="x")
+        axis.legend()
 
 
-def agreement_maps(path: Path, models: AlignedPredictions, pairs: pd.DataFrame) -> None:
-    """Draw Cohen's kappa and the double fault of every pair.
-
-    Args:
-        path: PNG to write.
-        models: The models.
-        pairs: See ``agreement.agreement``.
-    """
-    count = len(models.models)
-    side = max(2.6, 0.56 * count)
-    longest = max(map(len, models.models))
-    with canvas(path, (2 * side + 2.6 + 0.09 * longest, side + 1.6), models.about) as figure:
+def agreement_maps(path: Path, models: AlignedPredictions) -> None:
+    """Draw Cohen's kappa and the double fault of every pair."""
+    names = models.models
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    side = max(2.6, 0.56 * len(names))
+    pairs = agreement(models)
+    with canvas(path, (2 * side + 2.6 + 0.09 * max(map(len, names)), side + 1.6), models.about) as figure:
         axes = figure.subplots(1, 2)
-        for axis, name in zip(axes, MAPS, strict=True):
-            _draw_pairs(axis, models.models, pairs, name)
-        axes[0].set_yticks(range(count), [f"{model}  {place}" for place, model in enumerate(models.models, 1)])
-        axes[1].set_yticks(range(count), map(str, range(1, count + 1)))
-
-
-def _draw_pairs(axis: Axes, models: tuple[str, ...], pairs: pd.DataFrame, name: str) -> None:
-    title, colours = MAPS[name]
-    upper = pairs.pivot(index="first", columns="second", values=name).reindex(index=models, columns=models)
-    values = upper.combine_first(upper.T).reindex(index=models, columns=models).to_numpy()
-    top = 1.0 if name == "kappa" else max(float(np.nanmax(values)), 0.01)
-    axis.imshow(values, cmap=colours, vmin=0, vmax=top)
-    for first, second in np.ndindex(values.shape):
-        if first != second:
-            value = values[first, second]
-            text = "-" if np.isnan(value) else f"{value:.2f}"
-            colour = "white" if value > 0.6 * top else "black"
-            axis.text(second, first, text, ha="center", va="center", color=colour, fontsize=9.5)
-    axis.set_xticks(range(len(models)), map(str, range(1, len(models) + 1)))
-    axis.set_title(title)
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0)
+        for axis, (name, (title, colours)) in zip(axes, MAPS.items(), strict=True):
+            upper = pairs.pivot(index="first", columns="second", values=name).reindex(index=names, columns=names)
+            values = upper.combine_first(upper.T).reindex(index=names, columns=names).to_numpy()
+            top = 1.0 if name == "kappa" else max(float(np.nanmax(values)), 0.01)
+            axis.imshow(values, cmap=colours, vmin=0, vmax=top)
+            for first, second in np.argwhere(~np.eye(len(names), dtype=bool)):
+                value = values[first, second]
+                text = "-" if np.isnan(value) else f"{value:.2f}"
+                colour = "white" if value > 0.6 * top else "black"
+                axis.text(second, first, text, ha="center", va="center", color=colour, fontsize=9.5)
+            axis.set_xticks(range(len(names)), numbers)
+            axis.set_yticks(range(len(names)), numbers)
+            axis.set_title(title)
+            axis.grid(visible=False)
+            axis.spines[:].set_visible(False)
+            axis.tick_params(length=0)
+        axes[0].set_yticks(
+            range(len(names)), [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
+        )
 
 
 def most_missed(models: AlignedPredictions) -> pd.DataFrame:
@@ -100,15 +86,9 @@ def most_missed(models: AlignedPredictions) -> pd.DataFrame:
 
 
 def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, bytes]) -> int:
-    """Draw the images of ``most_missed`` with each model's prediction and its probability.
+    """Draw the images of ``most_missed`` with each model's prediction and its probability; return their number.
 
-    Args:
-        path: PNG to write; without a picture of any of them nothing is written.
-        models: The models.
-        pictures: WebP bytes by image_id, see ``common.thumbnails``; others are ignored.
-
-    Returns:
-        The number of pictures drawn.
+    ``pictures`` are WebP bytes by image_id, see ``common.thumbnails``; without one of any image nothing is written.
     """
     rows = most_missed(models)
     drawn = rows[rows["image_id"].isin(pictures.keys())].head(LIMIT)

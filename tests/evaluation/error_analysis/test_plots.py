@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from common.thumbnails import encode
-from evaluation.error_analysis.agreement import agreement, gather
+from evaluation.error_analysis.agreement import gather
 from evaluation.error_analysis.plots import agreement_maps, missed_bars, missed_sheet, most_missed
 from evaluation.intervals.grouping import group_runs
 from tests.evaluation.error_analysis.test_agreement import groups_of
@@ -20,7 +20,7 @@ def many_classes():
 @pytest.mark.parametrize("models", [gather(groups_of()), many_classes()], ids=["two", "many"])
 def test_bars_and_maps_are_drawn(tmp_path, models):
     missed_bars(tmp_path / "missed.png", models)
-    agreement_maps(tmp_path / "agreement.png", models, agreement(models))
+    agreement_maps(tmp_path / "agreement.png", models)
     for name in ("missed.png", "agreement.png"):
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 300
