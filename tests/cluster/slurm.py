@@ -24,8 +24,9 @@ SLURM = ["-m", "+cluster=slurm", "cluster.gpus_per_node=null", "cluster.cpus_per
 
 def script(*words: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
     """Call scripts/dev_cluster.sh, for the cluster in ``folder`` or the default one."""
-    chosen = {"KARYOCYTE_CLUSTER_DIR": str(folder)} if folder else {}
-    environment = {**os.environ, **chosen, **variables}
+    if folder:
+        variables["KARYOCYTE_CLUSTER_DIR"] = str(folder)
+    environment = {**os.environ, **variables}
     return subprocess.run([SCRIPT, *words], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -42,12 +43,7 @@ def why_not() -> str | None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A dev cluster that is up.
-
-    Attributes:
-        folder: Of its state.
-        environment: What a process needs to use it.
-    """
+    """A dev cluster that is up: the folder of its state, and the environment of a process that uses it."""
 
     folder: Path
     environment: dict[str, str]
@@ -55,10 +51,10 @@ class Cluster:
     @classmethod
     def of(cls, folder: Path | None = None) -> "Cluster":
         """Return the one that is up, in ``folder`` or the default one."""
-        told = script("env", folder=folder).stdout.splitlines()
-        found = dict(line.removeprefix("export ").split("=", 1) for line in told)
+        lines = script("env", folder=folder).stdout.splitlines()
+        variables = dict(line.removeprefix("export ").split("=", 1) for line in lines)
         # One thread a process: six of them share the cores, and the same sums come out of every one.
-        return cls(Path(found["KARYOCYTE_CLUSTER_DIR"]), {**os.environ, **found, "OMP_NUM_THREADS": "1"})
+        return cls(Path(variables["KARYOCYTE_CLUSTER_DIR"]), {**os.environ, **variables, "OMP_NUM_THREADS": "1"})
 
     def call(self, *command: str) -> str:
         """Run a command of Slurm's; return what it prints."""

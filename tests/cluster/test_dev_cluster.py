@@ -22,9 +22,8 @@ def test_without_a_cluster_it_says_how_to_start_one(tmp_path):
     status = script("status", folder=tmp_path / "none")
     assert status.returncode == 1
     assert "not up: scripts/dev_cluster.sh start" in status.stdout
-    told = script("env", folder=tmp_path / "none")
-    assert (told.returncode, told.stdout) == (1, "")
-    assert len(told.stderr.splitlines()) == 1
+    env = script("env", folder=tmp_path / "none")
+    assert (env.returncode, env.stdout, len(env.stderr.splitlines())) == (1, "", 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root comes as far as that")

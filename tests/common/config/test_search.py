@@ -18,13 +18,10 @@ def test_nested_and_dotted_keys_are_the_same_space():
     assert list(nested.space) == ["unfreeze.lr", "loader.batch_size"]
 
 
-def test_a_range_of_integers_holds_integers():
+def test_ranges_and_choices_keep_their_types():
     assert DimensionConfig(low=1, high=4).whole
     assert not DimensionConfig(low=1, high=4.0).whole
     assert DimensionConfig(low=1, high=4).extremes == (1, 4)
-
-
-def test_choices_keep_their_types():
     choices = DimensionConfig(choices=[True, 1, 0.5, "adam"]).extremes
     assert [type(choice) for choice in choices] == [bool, int, float, str]
 
