@@ -124,11 +124,6 @@ def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[flo
     return 0.0, rate
 
 
-def need_save(accuracy: float, best: float, gate: float) -> bool:
-    """Tell whether ``accuracy`` beats the best so far by more than the gate (step 3)."""
-    return accuracy - best > gate + ROUNDING
-
-
 @dataclass(frozen=True)
 class SavedWeights:
     """A checkpoint of weights in the stage's folder that waits for its validation.
@@ -186,7 +181,7 @@ class CheckAndAdjust(StepAccuracy):
         gate, rate = adjust(self.best, self.config.levels, self.rate)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
-        if need_save(accuracy, self.best, gate):
+        if accuracy - self.best > gate + ROUNDING:  # step 3
             self.best = accuracy
             self._save(trainer, pl_module, "check", accuracy)
 

@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning import Callback, LightningDataModule
 
-from common.config.schema import CallbacksConfig, Config
+from common.config.schema import Config
 from common.errors import UserError
 from common.files import atomic_path, write_csv, write_json
 from common.preemption import in_training
@@ -20,8 +20,8 @@ from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.ema import EMA, BestCheckpoint
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, SavedWeights
-from lightning_modules.callbacks.preemption import Preemption, ResumeCheckpoint
 from lightning_modules.callbacks.resumable import MaxSteps, PlateauStep, ResumableEarlyStopping, StepSeed
+from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
@@ -126,7 +126,7 @@ def _fit_stage(
         callbacks += [PlateauStep()]
     saving = settings.checkpoint
     last = ResumeCheckpoint(stage.folder / "last.ckpt", saving.every_steps, saving.every_minutes)
-    callbacks += [last, Preemption(last), *extra]
+    callbacks += [last, *extra]
 
     on_rank_zero(_remove, stage.folder, ".*.ckpt")  # of a process that was killed while it saved
     loggers = build_loggers(config, stage.run, stage.folder.name) if current_world().is_first else []
@@ -139,7 +139,7 @@ def _fit_stage(
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
     best_of = "epochs"
     if checks is not None:
-        best_check = _best_check(model, data, config, stage, checks)
+        best_check = best_saved(model, data, config, stage, checks.saved)
         if best_check is not None:
             score = best_check
             best_of = "checks"
@@ -184,47 +184,33 @@ def _optional_callbacks(config: Config, stage: Stage, steps: int, checks: CheckA
     return callbacks
 
 
-def _best_check(
-    model: Classifier, data: LightningDataModule, config: Config, stage: Stage, checks: CheckAndAdjust
+def best_saved(
+    model: Classifier, data: LightningDataModule, config: Config, stage: Stage, saved: Sequence[SavedWeights]
 ) -> float | None:
-    """Copy the best checkpoint of check and adjust to best.ckpt and return its score; None where none has a score."""
+    """Validate every checkpoint that check and adjust has saved (paper 002, 3.2), and copy the best to best.ckpt.
 
-    def validate(checkpoint: Path) -> float:
-        _load_on_all_ranks(model, checkpoint)
-        metrics = build_trainer(config).validate(model, datamodule=data, verbose=False)[0]
-        return float(metrics[config.callbacks.monitor])
-
-    table = stage.run / "logs" / stage.folder.name / "check_and_adjust.csv"
-    best = validate_saved(checks.saved, stage.folder, table, validate, config.callbacks)
-    if best is None:
-        return None
-    on_rank_zero(_copy, best[0], stage.folder / "best.ckpt")
-    return best[1]
-
-
-def validate_saved(
-    saved: Sequence[SavedWeights], folder: Path, table: Path, validate: Callable[[Path], float], config: CallbacksConfig
-) -> tuple[Path, float] | None:
-    """Validate every checkpoint that check and adjust has saved (paper 002, 3.2), and write them into a table.
-
-    Args:
-        saved: What the stage has saved.
-        folder: The folder of the checkpoints.
-        table: The CSV file to write: step, epoch, reason, accuracy (of the mini-batch), lr, the monitored metric.
-        validate: Returns the monitored metric of a checkpoint on the whole validation part.
-        config: Names the monitored metric, and whether the least or the largest is best.
+    The table logs/<stage>/check_and_adjust.csv lists them, with the accuracy of the mini-batch and the monitored metric
+    on the whole validation part.
 
     Returns:
-        The best checkpoint and its metric; of equal ones the earliest. None where no checkpoint has a finite metric.
+        The monitored metric of the best, of equal ones the earliest; None where no checkpoint has a finite metric.
     """
-    scores = np.array([validate(folder / each.file) for each in saved], dtype=np.float64)
-    frame = pd.DataFrame([asdict(each) for each in saved], columns=SAVED_COLUMNS).assign(**{config.monitor: scores})
-    on_rank_zero(write_csv, table, frame)
+    monitor = config.callbacks.monitor
+    scores = np.array([_validate(model, data, config, stage.folder / each.file) for each in saved], dtype=np.float64)
+    frame = pd.DataFrame([asdict(each) for each in saved], columns=SAVED_COLUMNS).assign(**{monitor: scores})
+    on_rank_zero(write_csv, stage.run / "logs" / stage.folder.name / "check_and_adjust.csv", frame)
     if not np.isfinite(scores).any():
         return None
-    losses = scores if config.mode == "min" else -scores
+    losses = scores if config.callbacks.mode == "min" else -scores
     best = int(np.where(np.isfinite(scores), losses, np.inf).argmin())
-    return folder / saved[best].file, float(scores[best])
+    on_rank_zero(_copy, stage.folder / saved[best].file, stage.folder / "best.ckpt")
+    return float(scores[best])
+
+
+def _validate(model: Classifier, data: LightningDataModule, config: Config, checkpoint: Path) -> float:
+    _load_on_all_ranks(model, checkpoint)
+    metrics = build_trainer(config).validate(model, datamodule=data, verbose=False)[0]
+    return float(metrics[config.callbacks.monitor])
 
 
 def _load_on_all_ranks(model: Classifier, path: Path) -> None:

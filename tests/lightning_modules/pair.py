@@ -153,7 +153,7 @@ def second_is_killed(patch: Any, rank: int) -> None:
 
 def first_cannot_save(patch: Any, rank: int) -> None:
     """The disk of the first process is full when it saves the state for a resume."""
-    from lightning_modules.callbacks.preemption import ResumeCheckpoint
+    from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 
     def full(self: ResumeCheckpoint, trainer: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -15,7 +15,7 @@ from common.runs.history import read_history
 from common.runs.run import Run, RunStatus
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
-from lightning_modules.callbacks.preemption import ResumeCheckpoint
+from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from tests.helpers.training import SMALL, small_config
 from tests.workflows.full_disk import small_disk
 from tests.workflows.interrupted_run import Place, preempted, run_process, run_unevaluated

@@ -6,9 +6,9 @@ from pytorch_lightning import Trainer
 
 from common.config.schema import OptimizerConfig
 from common.errors import UserError
-from lightning_modules.callbacks import preemption
-from lightning_modules.callbacks.preemption import Preemption, ResumeCheckpoint
+from lightning_modules.callbacks import resume_checkpoint
 from lightning_modules.callbacks.resumable import StepSeed
+from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.classifier import StageSettings
 from tests.helpers.training import small_config
@@ -84,14 +84,13 @@ def test_the_state_is_saved_every_so_many_steps_or_minutes_into_one_file(model, 
 
     class Save(ResumeCheckpoint):
         def on_train_start(self, trainer, pl_module):
-            monkeypatch.setattr(preemption.time, "monotonic", lambda: 60.0 * trainer.global_step)
+            monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
             super().on_train_start(trainer, pl_module)
 
         def save(self, trainer):
             super().save(trainer)
             saved.append(trainer.global_step)
 
-    saving = Save(tmp_path / "deep" / "last.ckpt", **how)
-    fit(model, saving, Preemption(saving))
+    fit(model, Save(tmp_path / "deep" / "last.ckpt", **how))
     assert saved == steps
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["last.ckpt"]

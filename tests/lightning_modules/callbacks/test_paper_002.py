@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
 from common.errors import UserError
-from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, adjust, need_save
+from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, adjust
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train
 
@@ -94,10 +94,12 @@ def test_the_highest_level_that_the_best_exceeds_rules():
     assert adjust(1.0, LEVELS, OWN) == (0.05, 2e-4)
 
 
-def test_a_rounding_passes_no_gate():
+def test_a_rounding_passes_no_gate(tmp_path):
     assert 0.8 - 0.7 > 0.1
-    assert not need_save(0.8, 0.7, 0.1)
-    assert need_save(0.81, 0.7, 0.1)
+    callback = Checker(tmp_path)
+    for number, hundredths in enumerate((70, 80, 81), start=1):
+        callback.step(number, hundredths)
+    assert [each.accuracy for each in callback.saved] == [0.7, 0.81]
 
 
 def test_it_checks_the_first_step_and_every_so_many_after_it(tmp_path):

@@ -5,18 +5,12 @@ from math import inf, nan
 import pandas as pd
 import pytest
 
-from common.config.schema import CallbacksConfig
+from common.config.schema import CallbacksConfig, Config
 from lightning_modules.callbacks.paper_002 import SavedWeights
-from lightning_modules.stages.fit import validate_saved
+from lightning_modules.stages import fit
+from lightning_modules.stages.plan import Stage
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
-
-
-def choose(tmp_path, scores, monitor):
-    by_path = {tmp_path / each.file: score for each, score in zip(SAVED, scores, strict=True)}
-    table = tmp_path / "logs" / "table.csv"
-    best = validate_saved(SAVED, tmp_path, table, by_path.__getitem__, CallbacksConfig(monitor=monitor))
-    return best, pd.read_csv(table)
 
 
 @pytest.mark.parametrize(
@@ -28,16 +22,24 @@ def choose(tmp_path, scores, monitor):
         pytest.param((0.3, 0.1, 0.1), "val/loss", 1, id="of equal losses the earliest"),
         pytest.param((nan, 0.3, 0.2), "val/loss", 2, id="a loss that is no number is not the least"),
         pytest.param((inf, nan, 0.2), "val/acc", 2, id="what is not finite is not the largest"),
+        pytest.param((nan, inf, -inf), "val/loss", None, id="none where no score is finite"),
     ],
 )
-def test_the_best_of_the_saved(tmp_path, scores, monitor, best):
-    chosen, table = choose(tmp_path, scores, monitor)
-    assert chosen == (tmp_path / SAVED[best].file, scores[best])
+def test_the_best_of_the_saved_is_copied(tmp_path, monkeypatch, scores, monitor, best):
+    stage = Stage(0, "all", None, tmp_path / "checkpoints" / "1-all")
+    stage.folder.mkdir(parents=True)
+    by_file = {each.file: score for each, score in zip(SAVED, scores, strict=True)}
+    for file in by_file:
+        (stage.folder / file).write_text(file)
+    monkeypatch.setattr(fit, "_validate", lambda model, data, config, checkpoint: by_file[checkpoint.name])
+    config = Config.model_construct(callbacks=CallbacksConfig(monitor=monitor))
+    score = fit.best_saved(None, None, config, stage, SAVED)
+    table = pd.read_csv(tmp_path / "logs" / "1-all" / "check_and_adjust.csv")
     assert table["step"].tolist() == [1, 201, 401]
     assert table[monitor].tolist() == pytest.approx(list(scores), nan_ok=True)
-
-
-def test_there_is_none_where_no_score_is_finite(tmp_path):
-    best, table = choose(tmp_path, (nan, inf, -inf), "val/loss")
-    assert best is None
-    assert len(table) == 3
+    if best is None:
+        assert score is None
+        assert not (stage.folder / "best.ckpt").exists()
+    else:
+        assert score == scores[best]
+        assert (stage.folder / "best.ckpt").read_text() == SAVED[best].file

@@ -16,54 +16,11 @@ from lightning_modules.distributed import all_reduce
 
 
 class ResumeCheckpoint(Callback):
-    """Save everything that a resume needs at each epoch's end; ``Preemption`` asks for more, in mid-epoch.
+    """Save everything that a resume needs at each epoch's end and where it is due; leave with it saved after a signal.
 
     ModelCheckpoint's ``save_last`` writes only together with a top-k save (since Lightning 2.6), and two of its
     triggers exclude one another; hence an own, small callback. ``WholeFiles`` sees to it that a kill or a full disk in
     the middle leaves the old file whole.
-
-    Args:
-        path: Path of the checkpoint.
-        every_steps: It is due also after this many optimiser steps, in mid-epoch; None: at the epochs' ends alone.
-        every_minutes: And where the last save, or the start, is so many minutes ago.
-    """
-
-    def __init__(self, path: Path, every_steps: int | None = None, every_minutes: float | None = None) -> None:
-        self.path = path
-        self.every_steps = every_steps
-        self.every_minutes = every_minutes
-        self._saved_at = time.monotonic()
-        self._from_step = 0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, where a resume goes on too."""
-        self._saved_at = time.monotonic()
-        self._from_step = trainer.global_step
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save after the validation of the epoch."""
-        self.save(trainer)
-        preemption.note_progress()
-
-    def is_due(self, step: int) -> bool:
-        """Whether it is time after so many optimiser steps, by this process's own clock."""
-        late = self.every_minutes and time.monotonic() - self._saved_at >= 60 * self.every_minutes
-        return bool(late or (self.every_steps and step % self.every_steps == 0))
-
-    def save(self, trainer: Trainer) -> None:
-        """Save the state as it is; every process must call it, and only the first one writes.
-
-        Raises:
-            OSError: In the first process, when the file cannot be written, such as for a full disk; the old one stays.
-        """
-        self._saved_at = time.monotonic()
-        trainer.save_checkpoint(self.path)
-        if trainer.global_step > self._from_step:
-            preemption.note_progress()
-
-
-class Preemption(Callback):
-    """Save the state in mid-epoch where it is due, and leave with it saved after a signal.
 
     Moments at which a training can leave, and go on to the very same weights:
 
@@ -77,13 +34,30 @@ class Preemption(Callback):
     each of these moments, and the decision is the same in all of them.
 
     Args:
-        checkpoint: What saves; it comes before this callback.
+        path: Path of the checkpoint.
+        every_steps: It is due also after this many optimiser steps, in mid-epoch; None: at the epochs' ends alone.
+        every_minutes: And where the last save, or the start, is so many minutes ago.
     """
 
-    def __init__(self, checkpoint: ResumeCheckpoint) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, path: Path, every_steps: int | None = None, every_minutes: float | None = None) -> None:
+        self.path = path
+        self.every_steps = every_steps
+        self.every_minutes = every_minutes
+        self._saved_at = time.monotonic()
+        self._from_step = 0
         self._step_before = 0
         self._shared_batches = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, where a resume goes on too."""
+        self._saved_at = time.monotonic()
+        self._from_step = trainer.global_step
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave before the epoch; what was before it is saved."""
+        _, signum = _on_any_rank()
+        if signum:
+            preemption.leave(signum, trainer.is_global_zero)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note how many steps the optimiser has taken."""
@@ -99,11 +73,12 @@ class Preemption(Callback):
         step = trainer.global_step
         if step == self._step_before or is_last_batch(trainer) or trainer.should_stop:
             return
-        due, signum = _on_any_rank(self.checkpoint.is_due(step))
+        late = self.every_minutes and time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        due, signum = _on_any_rank(bool(late or (self.every_steps and step % self.every_steps == 0)))
         if signum:
             self._save_and_leave(trainer, signum)
         if due:
-            self.checkpoint.save(trainer)
+            self.save(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find out how many batches all processes have: they can agree before those alone."""
@@ -124,17 +99,27 @@ class Preemption(Callback):
         with averaged_weights(trainer, pl_module):
             self._save_and_leave(trainer, signum)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave before the epoch; what was before it is saved."""
-        _, signum = _on_any_rank()
-        if signum:
-            preemption.leave(signum, trainer.is_global_zero)
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after the validation of the epoch."""
+        self.save(trainer)
+        preemption.note_progress()
+
+    def save(self, trainer: Trainer) -> None:
+        """Save the state as it is; every process must call it, and only the first one writes.
+
+        Raises:
+            OSError: In the first process, when the file cannot be written, such as for a full disk; the old one stays.
+        """
+        self._saved_at = time.monotonic()
+        trainer.save_checkpoint(self.path)
+        if trainer.global_step > self._from_step:
+            preemption.note_progress()
 
     def _save_and_leave(self, trainer: Trainer, signum: int) -> None:
         try:
-            self.checkpoint.save(trainer)
+            self.save(trainer)
         except Exception as error:  # a full disk: the old state is whole, and there is no time to wait for another
-            warn(f"{self.checkpoint.path} could not be saved ({error}): the run goes on from the one before")
+            warn(f"{self.path} could not be saved ({error}): the run goes on from the one before")
         preemption.leave(signum, trainer.is_global_zero)
 
 
