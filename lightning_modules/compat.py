@@ -73,10 +73,7 @@ def is_batchnorm(module: nn.Module) -> bool:
 
 
 def seed_cpu(seed: int) -> None:
-    """Seed torch's generator on the CPU alone.
-
-    ``torch.manual_seed`` also looks for every other kind of device: a tenth of a millisecond.
-    """
+    """Seed the CPU alone: ``torch.manual_seed`` looks for every other kind of device, a tenth of a millisecond."""
     torch.default_generator.manual_seed(seed)
 
 

@@ -35,11 +35,9 @@ class Predictor(LightningModule):
         self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the probabilities of images (B, C, H, W), float in [0, 1].
+        """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
 
-        Returns:
-            {"probability": float32 (B, classes)} and, with Monte Carlo dropout, {"passes": float32 (B, passes,
-            classes)}.
+        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}.
         """
         probabilities = self._probabilities(image)
         if self.mirror:

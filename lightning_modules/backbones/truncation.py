@@ -29,12 +29,12 @@ class Trace:
 
     Attributes:
         entered: Name of a module -> moment at which it was first called.
-        left: Name of a module -> moment at which its last call ended.
+        left: Moment at which the last call of the module at the cut ended.
         output: Output of the module at the cut; without a cut, of ``forward_features``.
     """
 
     entered: dict[str, int] = field(default_factory=dict)
-    left: dict[str, int] = field(default_factory=dict)
+    left: int = 0
     output: Any = None
 
 
@@ -60,11 +60,10 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
     image = random_image(input_size)
     with torch.no_grad(), evaluating(network), _constants_scrambled(network):
         trace = _trace(network, image, cut)
-        _check_output(network, trace, cut)
-        after = [] if cut is None else _remove_after(network, trace, trace.left[cut])
+        after = [] if cut is None else _remove_after(network, trace, trace.left)
         unused = _drop_unused(network, trace, image)
     if unused is None:
-        other = close_names(cut or "", [name for name in trace.left if name != cut])
+        other = close_names(cut or "", [name for name in trace.entered if name != cut])
         raise UserError(
             f"model.cut={cut}: the network does more after it than call modules: cut where a block ends; {other}"
         )
@@ -111,20 +110,20 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     """Run the uncut network and note what ran."""
     trace = Trace()
     clock = count()
-    names = {module: name for name, module in network.named_modules() if name}
+    modules = {name: module for name, module in network.named_modules() if name}
+    names = {module: name for name, module in modules.items()}
 
     def enter(module: nn.Module, _args: Any) -> None:
         trace.entered.setdefault(names[module], next(clock))
 
-    def leave(module: nn.Module, _args: Any, output: Any) -> None:
-        trace.left[names[module]] = next(clock)
-        if names[module] == cut:
-            # A clone, since the next module may work in place.
-            trace.output = output.clone() if isinstance(output, torch.Tensor) else output
+    def leave_cut(_module: nn.Module, _args: Any, output: Any) -> None:
+        trace.left = next(clock)
+        # A clone, since the next module may work in place.
+        trace.output = output.clone() if isinstance(output, torch.Tensor) else output
 
-    handles = []
-    for module in names:
-        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    handles = [module.register_forward_pre_hook(enter) for module in names]
+    if cut in modules:
+        handles.append(modules[cut].register_forward_hook(leave_cut))
     try:
         output = features_of(network, image)
     except Exception as error:  # each network refuses in its own way: assertions, runtime and value errors
@@ -134,25 +133,16 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     finally:
         for handle in handles:
             handle.remove()
+    place = f"model.cut={cut}: the module"
     if cut is None:
         trace.output = output
-    return trace
-
-
-def _check_output(network: nn.Module, trace: Trace, cut: str | None) -> None:
-    """Check that the features are one tensor.
-
-    Raises:
-        UserError: They are not, or the network does not call the module at the cut.
-    """
-    place = "model.name: forward_features" if cut is None else f"model.cut={cut}: the module"
-    if cut is not None and cut not in trace.left:
-        reason = "the network has no such module"
-        if cut in dict(network.named_modules()):
-            reason = "the feature extractor does not call it"
-        raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.left))}")
+        place = "model.name: forward_features"
+    elif cut not in trace.entered:
+        reason = "the feature extractor does not call it" if cut in modules else "the network has no such module"
+        raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.entered))}")
     if not isinstance(trace.output, torch.Tensor):
         raise UserError(f"{place} gives a {type(trace.output).__name__}, not one tensor: cut the network elsewhere")
+    return trace
 
 
 def _remove_after(parent: nn.Module, trace: Trace, moment: int, prefix: str = "") -> list[str]:

@@ -44,8 +44,7 @@ class FinishedStage:
         epochs: Epochs trained; a budget of images may end the last one early.
         images_seen: Training images seen, copies counted, over all epochs.
         seconds: Wall time of the fit without interruptions.
-        best_of: What the best was chosen from: "epochs" (every validated one) or "checks" (the checkpoints of check
-            and adjust; if none of them has a score, the epochs).
+        best_of: What the best was chosen from: "epochs", or "checks", the checkpoints of check and adjust.
     """
 
     name: str
