@@ -13,7 +13,7 @@ from common.config.compose import compose_config
 from common.config.schema import Config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
-from lightning_modules.stages.plan import stage_settings, stages_of
+from lightning_modules.stages.plan import stages_of
 
 COUNTED_BATCH = 2  # BatchNorm needs two images
 CLASSES = ("hem", "all")
@@ -81,7 +81,7 @@ def stage_costs(config: Config) -> list[StageCost]:
     stopping = config.callbacks.early_stopping
     costs = []
     for name, stage in stages_of(config).items():
-        model.configure_stage(stage_settings(config, stage))
+        model.configure_stage(stage)
         most = stage.max_epochs or config.trainer.max_epochs
         least = most
         if stopping.enabled:
@@ -132,7 +132,7 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
     )
     stage = stage_costs(config)[-1]
     model = build_classifier(config, CLASSES, None)[0]
-    model.configure_stage(stage_settings(config, list(stages_of(config).values())[-1], steps))
+    model.configure_stage(list(stages_of(config).values())[-1], steps)
     configured = model.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     image = _noise(config, batch, "cpu")

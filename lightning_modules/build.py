@@ -18,8 +18,8 @@ from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.mc_dropout import check_dropout
-from lightning_modules.optimizers import build_optimizer, build_scheduler
-from lightning_modules.stages.plan import stage_settings, stages_of
+from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.stages.plan import stages_of
 from lightning_modules.trainer import check_trainer
 
 
@@ -50,9 +50,10 @@ def build_classifier(
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
         check_modules(backbone.module, stage.train)
-        settings = stage_settings(config, stage)  # of which torch checks the arguments over one number
-        optimizer = build_optimizer(settings.optimizer, [torch.nn.Parameter(torch.zeros(1))], settings.lr)
-        build_scheduler(config.scheduler, optimizer, settings.lr, steps=10)
+        # torch checks the arguments of optimiser and schedule over one number.
+        number = [torch.nn.Parameter(torch.zeros(1))]
+        optimizer = build_optimizer(stage_optimizer(config.optimizer, stage), number, stage.lr)
+        build_scheduler(config.scheduler, optimizer, stage.lr, steps=10)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     model = assemble(config, backbone, facts, len(classes), class_weights)
     if config.inference.mc_passes:

@@ -1,6 +1,5 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from torch import nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score
 
-from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig
+from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
@@ -19,7 +18,7 @@ from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.distributed import all_reduce, current_world
-from lightning_modules.optimizers import build_optimizer, build_scheduler
+from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 
 
 @dataclass(frozen=True)
@@ -39,25 +38,6 @@ class TrainingSettings:
     scheduler: SchedulerConfig = SchedulerConfig(name="none")
     class_weights: torch.Tensor | None = None
     lr: float = 1e-3
-
-
-@dataclass(frozen=True)
-class StageSettings:
-    """One stage of training, as the classifier needs it.
-
-    Attributes:
-        lr: Learning rate.
-        optimizer: The stage's optimiser.
-        train: Names of the backbone's modules that train, beside the head; "all" is the whole backbone.
-        batchnorm: "frozen" keeps every BatchNorm in eval mode.
-        steps: Number of optimiser steps that the scheduler plans for; None: Lightning's estimate.
-    """
-
-    lr: float
-    optimizer: OptimizerConfig
-    train: Sequence[str] = ()
-    batchnorm: Literal["train", "frozen"] = "train"
-    steps: int | None = None
 
 
 class WeightedF1(MulticlassF1Score):
@@ -103,7 +83,8 @@ class Classifier(LightningModule):
         self.head = head
         self.num_classes = num_classes
         self.settings = settings
-        self.stage: StageSettings | None = None
+        self.stage: StageConfig | None = None
+        self.steps: int | None = None
         # "num_classes": 0 is implied by a backbone.
         self.network_args = {key: value for key, value in facts.args.items() if key != "num_classes"}
         self.mean: torch.Tensor
@@ -154,8 +135,12 @@ class Classifier(LightningModule):
         facts = ModelFacts(list(info.mean), list(info.std), info.args)
         return cls(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
 
-    def configure_stage(self, stage: StageSettings) -> None:
+    def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
+
+        Args:
+            stage: What trains, how and at which rate.
+            steps: Number of optimiser steps that the scheduler plans for; None: Lightning's estimate.
 
         Raises:
             UserError: The backbone has no such module.
@@ -164,6 +149,7 @@ class Classifier(LightningModule):
         set_trainable(self.backbone, stage.train)
         self.head.requires_grad_(True)
         self.stage = stage
+        self.steps = steps
         self.train()
 
     def train(self, mode: bool = True) -> "Classifier":
@@ -257,12 +243,12 @@ class Classifier(LightningModule):
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if not trainable:
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
-        stage = self.stage or StageSettings(self.settings.lr, self.settings.optimizer)
-        optimizer = build_optimizer(stage.optimizer, trainable, stage.lr)
+        rate = self.stage.lr if self.stage else self.settings.lr
+        optimizer = build_optimizer(stage_optimizer(self.settings.optimizer, self.stage), trainable, rate)
         if self.settings.scheduler.name == "none":
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches) if stage.steps is None else stage.steps
-        scheduler = build_scheduler(self.settings.scheduler, optimizer, stage.lr, steps)
+        steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps
+        scheduler = build_scheduler(self.settings.scheduler, optimizer, rate, steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _distributed_loss(self, loss: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,13 +9,20 @@ from hydra.utils import get_class
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from common.config.schema import OptimizerConfig, SchedulerConfig
+from common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from lightning_modules.backbones.truncation import first_line
 
 T = TypeVar("T")
 
 NEVER = sys.maxsize  # by Lightning: the callback PlateauStep steps this scheduler
+
+
+def stage_optimizer(optimizer: OptimizerConfig, stage: StageConfig | None) -> OptimizerConfig:
+    """Return the optimiser of a stage: its own, with the defaults of torch, or that of the run."""
+    if stage is None or stage.optimizer in (None, optimizer.name):
+        return optimizer
+    return OptimizerConfig(name=stage.optimizer, args={})
 
 
 def build_optimizer(config: OptimizerConfig, parameters: list[nn.Parameter], rate: float) -> optim.Optimizer:

@@ -106,8 +106,9 @@ class Heartbeat(Callback):
                 Run(self.run).write_json(RunFile.PROGRESS, self._progress(trainer, over))
 
     def _progress(self, trainer: Trainer, over: bool) -> dict[str, Any]:
-        stage = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
-        spent = stage.state_dict()
+        unfreezing = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
+        stage = unfreezing.stage
+        spent = unfreezing.state_dict()
         checkpoint: Any = trainer.checkpoint_callback
         step = trainer.global_step
         return {

@@ -8,9 +8,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.cli import say
 from common.errors import UserError
-from lightning_modules.classifier import Classifier, StageSettings
+from lightning_modules.classifier import Classifier
 from lightning_modules.compat import callbacks_of
 from lightning_modules.distributed import on_rank_zero
+from lightning_modules.stages.plan import Stage
 
 
 class StagedUnfreezing(Callback):
@@ -21,15 +22,13 @@ class StagedUnfreezing(Callback):
     a pure function of the stage: it is applied at the start of the fit, before the optimiser is built.
 
     Args:
-        name: The stage's name.
-        number: From 0.
-        settings: The settings of the stage.
+        stage: The stage.
+        steps: Its optimiser steps, for the scheduler.
     """
 
-    def __init__(self, name: str, number: int, settings: StageSettings) -> None:
-        self.name = name
-        self.number = number
-        self.settings = settings
+    def __init__(self, stage: Stage, steps: int | None = None) -> None:
+        self.stage = stage
+        self.steps = steps
         self.images_seen = 0
         self.seconds = 0.0
         self._since = time.monotonic()
@@ -40,12 +39,13 @@ class StagedUnfreezing(Callback):
         if stage != "fit":
             return
         assert isinstance(pl_module, Classifier)
-        pl_module.configure_stage(self.settings)
+        pl_module.configure_stage(self.stage.config, self.steps)
         if trainer.is_global_zero:
             total = sum(parameter.numel() for parameter in pl_module.parameters())
             trainable = sum(parameter.numel() for parameter in pl_module.parameters() if parameter.requires_grad)
-            modules = ", ".join(["head", *self.settings.train])
-            say(f"stage {self.number + 1}, {self.name}: {modules}; {trainable:,} of {total:,} parameters train")
+            modules = ", ".join(["head", *self.stage.config.train])
+            name = f"stage {self.stage.number + 1}, {self.stage.name}"
+            say(f"{name}: {modules}; {trainable:,} of {total:,} parameters train")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -70,8 +70,8 @@ class StagedUnfreezing(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the stage and its budget so far, for the checkpoint."""
         return {
-            "name": self.name,
-            "number": self.number,
+            "name": self.stage.name,
+            "number": self.stage.number,
             "images_seen": self.images_seen,
             "seconds": self.seconds + time.monotonic() - self._since,
         }
@@ -82,8 +82,8 @@ class StagedUnfreezing(Callback):
         Raises:
             UserError: The checkpoint belongs to another stage.
         """
-        if (state_dict["name"], state_dict["number"]) != (self.name, self.number):
-            raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.name!r}: remove it")
+        if (state_dict["name"], state_dict["number"]) != (self.stage.name, self.stage.number):
+            raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.stage.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]
         self.seconds = state_dict["seconds"]
 
@@ -105,6 +105,6 @@ class MetricReporter(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the metric of the epoch's validation."""
-        stage = next(each.number for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
+        stage = next(each.stage.number for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
         score = float(trainer.callback_metrics[self.monitor])
         on_rank_zero(self.report, stage, trainer.current_epoch, score)

@@ -27,7 +27,7 @@ from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import broadcast_tensors, current_world, joint_errors, on_rank_zero
 from lightning_modules.extensions import build_extra_callbacks, build_loggers
-from lightning_modules.stages.plan import Stage, batch_sizes, planned_stages, stage_length, stage_settings
+from lightning_modules.stages.plan import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.trainer import build_trainer
 
 SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
@@ -102,7 +102,7 @@ def _fit_stage(
         lengths.append(stage_length(sizes, each.epochs, config.trainer))
     epochs, steps = lengths[0]
 
-    unfreezing = StagedUnfreezing(stage.name, stage.number, stage_settings(config, stage.config, steps))
+    unfreezing = StagedUnfreezing(stage, steps)
     best = BestCheckpoint(
         dirpath=stage.folder,
         filename="best",

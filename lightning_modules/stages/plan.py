@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from common.config.schema import Config, OptimizerConfig, StageConfig, TrainerConfig
+from common.config.schema import Config, StageConfig, TrainerConfig
 from common.errors import UserError
 from common.runs.run import Run
-from lightning_modules.classifier import StageSettings
 
 
 @dataclass(frozen=True)
@@ -61,20 +60,6 @@ def planned_stages(config: Config, run: Path) -> list[Stage]:
     """Return the stages of a run with their folders."""
     stages = stages_of(config).items()
     return [Stage(i, name, stage, Run(run).stage_folder(i, name)) for i, (name, stage) in enumerate(stages)]
-
-
-def stage_settings(config: Config, stage: StageConfig, steps: int | None = None) -> StageSettings:
-    """Return the settings of a stage for the classifier.
-
-    Args:
-        config: The typed configuration.
-        stage: The stage, of :func:`stages_of`; its own optimiser has the defaults of torch.
-        steps: Optimiser steps of the stage; None: Lightning's estimate.
-    """
-    optimizer = config.optimizer
-    if stage.optimizer not in (None, optimizer.name):
-        optimizer = OptimizerConfig(name=stage.optimizer, args={})
-    return StageSettings(stage.lr, optimizer, stage.train, stage.batchnorm, steps)
 
 
 def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:

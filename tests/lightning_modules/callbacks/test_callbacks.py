@@ -4,13 +4,13 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from common.config.schema import OptimizerConfig
+from common.config.schema import StageConfig
 from common.errors import UserError
 from lightning_modules.callbacks import resume_checkpoint
 from lightning_modules.callbacks.resumable import StepSeed
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
-from lightning_modules.classifier import StageSettings
+from lightning_modules.stages.plan import Stage
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build
 
@@ -29,7 +29,7 @@ def fit(model, *callbacks, epochs=1):
 
 
 def test_modes_after_a_validation_are_those_of_the_stage(model):
-    stage = StageSettings(1e-3, OptimizerConfig(), train=("layer2",), batchnorm="frozen")
+    config = StageConfig(lr=1e-3, train=("layer2",), batchnorm="frozen")
     modes = []
 
     class Watch(StagedUnfreezing):
@@ -37,7 +37,7 @@ def test_modes_after_a_validation_are_those_of_the_stage(model):
             super().on_train_batch_end(trainer, pl_module, *rest)
             modes.append({name: module.training for name, module in pl_module.backbone.named_modules()})
 
-    fit(model, Watch("some", 0, stage), epochs=2)
+    fit(model, Watch(Stage(0, "some", config, None)), epochs=2)
     assert len(modes) == 16
     for seen in modes:
         assert seen["layer2.0.conv1"]
@@ -46,10 +46,10 @@ def test_modes_after_a_validation_are_those_of_the_stage(model):
 
 
 def test_a_checkpoint_of_another_stage_is_refused():
-    stage = StageSettings(1e-3, OptimizerConfig())
-    state = StagedUnfreezing("head", 0, stage).state_dict()
+    config = StageConfig(lr=1e-3)
+    state = StagedUnfreezing(Stage(0, "head", config, None)).state_dict()
     with pytest.raises(UserError, match="of stage 'head', not 'finetune'"):
-        StagedUnfreezing("finetune", 1, stage).load_state_dict(state)
+        StagedUnfreezing(Stage(1, "finetune", config, None)).load_state_dict(state)
 
 
 def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
