@@ -30,10 +30,6 @@ def existing_predictions(paths: Sequence[Path]) -> list[Path]:
 
 
 def new_folder(path: Path, option: str = "--output") -> None:
-    """Check a folder that an option names for writing.
-
-    Raises:
-        UserError: It holds something, such as a run, or is a file.
-    """
+    """Check a folder that an option names for writing: a ``UserError`` says that it holds something, or is a file."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{option} {path} exists already: choose another name, or move it away")

@@ -19,11 +19,7 @@ console = Console(highlight=False)
 
 @contextmanager
 def files_explained() -> Iterator[None]:
-    """Turn a system error about a file (a file where a folder is wanted, no right, a full disk) into one line.
-
-    Raises:
-        UserError: In place of an ``OSError`` that names a file, or says that the disk is full.
-    """
+    """Turn a system error about a file, or a full disk, into a ``UserError`` of one line."""
     try:
         yield
     except OSError as error:
@@ -34,13 +30,9 @@ def files_explained() -> Iterator[None]:
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Print a ``UserError``, or a system error about a file, as one line on stderr and exit with code 1.
+    """Print a ``UserError``, or a system error about a file, as one line on stderr; exit with code 1, 130 after Ctrl-C.
 
-    Also a decorator: ``@report_user_errors()``. With ``KARYOCYTE_TRACEBACK=1`` in the environment the error is raised
-    with its traceback.
-
-    Raises:
-        SystemExit: With code 1 in place of the error, with code 130 after Ctrl-C.
+    Also a decorator. With ``KARYOCYTE_TRACEBACK=1`` in the environment the error is raised with its traceback.
     """
     try:
         with files_explained():

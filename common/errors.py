@@ -7,10 +7,8 @@ from collections.abc import Sequence
 class UserError(Exception):
     """A mistake that the user can correct: one line that names the file, key or value, and the remedy.
 
-    ``train.py`` and the scripts print it without a traceback and exit with code 1.
-
-    Attributes:
-        anonymous: The mistake without names of images and subjects, for pages that hide them.
+    ``train.py`` and the scripts print it without a traceback and exit with code 1. ``anonymous`` is the mistake without
+    names of images and subjects, for pages that hide them.
     """
 
     def __init__(self, message: str, anonymous: str = "the reason names images or subjects") -> None:

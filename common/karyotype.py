@@ -25,14 +25,11 @@ class Karyotype(NamedTuple):
 
 
 def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
-    """Name a karyotype by its counts.
+    """Name a karyotype by its counts of each class, "1" to "22", "X", "Y"; an absent class counts 0.
 
     One missing autosome is most often lost when the slide is made: it is a kind of its own, no abnormality. Two
     deviations at once, more than one chromosome too many of a class, or sex chromosomes that nobody lives with, are
     "unclear": such counts come from mistakes more often than from patients.
-
-    Args:
-        counts: How many chromosomes there are of each class, "1" to "22", "X", "Y"; an absent class counts 0.
     """
     sex = "X" * counts.get("X", 0) + "Y" * counts.get("Y", 0)
     deviations = {name: counts.get(name, 0) - 2 for name in AUTOSOMES if counts.get(name, 0) != 2}

@@ -99,9 +99,8 @@ def watched(first: bool = True) -> Iterator[None]:
 def in_training() -> Iterator[None]:
     """Only note signals within the block, which asks ``pending`` when its state can be saved, and then calls ``leave``.
 
-    Raises:
-        Preempted: A signal came and the block did not heed it: it had ended, or it failed. What it failed of is told,
-            and comes again when the job goes on.
+    A signal that the block did not heed, since it had ended or failed, raises ``Preempted`` at its end; an error that
+    is lost by that is printed, and comes again when the job goes on.
     """
     watch = _watch
     watch.training = True

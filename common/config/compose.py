@@ -31,11 +31,7 @@ _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what Omeg
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
-    """Return the configuration that ``python train.py`` would train with these overrides: composed and checked.
-
-    Raises:
-        UserError: See :func:`compose_overrides` and :func:`check_config`.
-    """
+    """Return the configuration that ``python train.py`` would train with these overrides: composed and checked."""
     return check_config(compose_overrides(overrides))
 
 
@@ -97,11 +93,7 @@ def typed_section(
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
-    """Refuse ``+profile`` typed before ``+experiment``: Hydra would let the experiment overrule it silently.
-
-    Raises:
-        UserError: Naming the right order.
-    """
+    """Refuse ``+profile`` typed before ``+experiment``: Hydra would let the experiment overrule it silently."""
     groups = [override.lstrip("+").split("=")[0] for override in overrides]
     if "profile" in groups and "experiment" in groups and groups.index("profile") < groups.index("experiment"):
         profile, experiment = (overrides[groups.index(name)] for name in ("profile", "experiment"))
@@ -110,11 +102,7 @@ def check_override_order(overrides: Sequence[str]) -> None:
 
 @contextmanager
 def explain_composition() -> Iterator[None]:
-    """Turn what Hydra says of a wrong override or a broken YAML file into one line.
-
-    Raises:
-        UserError: In place of Hydra's own errors.
-    """
+    """Turn what Hydra says of a wrong override or a broken YAML file into a ``UserError`` of one line."""
     try:
         yield
     except OverrideParseException as error:

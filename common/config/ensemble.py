@@ -116,9 +116,7 @@ def split_overrides(words: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = None) -> EnsembleConfig:
-    """Read conf/ensemble.yaml with overrides, such as ``genetic.population=200``.
-
-    ``method`` is the group of keys without a dot: ``population=200`` is then ``genetic.population=200``.
+    """Read conf/ensemble.yaml with overrides; ``method`` is the group of keys without a dot.
 
     Raises:
         UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.

@@ -20,11 +20,7 @@ _UNION_MEMBER = re.compile(r"constrained-|tuple\[|function-")  # what pydantic a
 
 
 def resolved(node: Any, name: str) -> dict[str, Any]:
-    """Return a node of a composition as plain values, its interpolations resolved.
-
-    Raises:
-        UserError: One does not resolve, or a value is missing; the line begins with ``name``.
-    """
+    """Return a node of a composition as plain values; a ``UserError`` begins with ``name``."""
     try:
         values: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -109,12 +105,9 @@ def _with_name_of(key: str, choice: str) -> str:
 
 
 def known_keys(schema: type[BaseModel], sources: set[str] | None = None, node: str = "") -> list[str]:
-    """Return the dotted keys of a model and of the models in it.
+    """Return the dotted keys of a model and of the models in it, below ``node``.
 
-    Args:
-        schema: The model.
-        sources: Of the data sources, only those among these; None: all. Without any, their modules are not imported.
-        node: The prefix of the keys.
+    Of the data sources only those among ``sources`` (None: all); without any, their modules are not imported.
     """
     keys = []
     for name, field in schema.model_fields.items():

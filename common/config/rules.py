@@ -17,11 +17,7 @@ DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +pro
 
 
 def check_rules(config: Config) -> None:
-    """Check the rules over several groups.
-
-    Raises:
-        UserError: Two values contradict one another.
-    """
+    """Check the rules over several groups; a ``UserError`` names two values that contradict one another."""
     if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
     within = config.transform.within_places

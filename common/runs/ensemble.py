@@ -17,12 +17,9 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class EnsembleFile:
-    """What an ensemble was made of.
+    """What an ensemble was made of: how its members are joined, and the folders and labels of the runs.
 
     Attributes:
-        method: How its members are joined.
-        members: Folders of the runs, as they were named where the ensemble was made.
-        labels: What tables call the members.
         combiner: ``Combiner.as_dict()`` of evaluation/ensembles/methods.py.
         fitted_on: ``images`` and ``subjects`` (None where unknown) that the weights were fitted on; 0 for none.
         from_here: The members' folders, seen from the ensemble's.
@@ -50,11 +47,7 @@ def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
 
 
 def read_ensemble(folder: Path) -> EnsembleFile:
-    """Read ``ensemble.json``.
-
-    Raises:
-        UserError: It is missing, is none, or was written by other code.
-    """
+    """Read ``ensemble.json``; a ``UserError`` says that it is missing or damaged, or was written by other code."""
     path = Path(folder) / RunFile.ENSEMBLE
     if not path.is_file():
         raise UserError(f"{folder} is no ensemble: it has no {RunFile.ENSEMBLE}")

@@ -38,9 +38,7 @@ class RunStatus:
         best: Path of the best checkpoint, relative to the run's folder.
         images_seen: Training images of all stages, an image of each epoch counted.
         wall_seconds: Duration of the training.
-        error: Type and message of the error of a failed run.
         reason: Why a run was pruned.
-        signal: Name of the signal that preempted the run.
         members: Folders of the members of an ensemble.
         tested: Folder of the run that an external validation evaluates.
     """
@@ -62,12 +60,8 @@ class DataFacts:
 
     Attributes:
         classes: In the order of the probabilities.
-        positive_class: None where there are more than two classes.
-        source: Such as "cnmc".
-        synthetic: Whether the images are drawn.
         folds: None where the parts are given.
         leaks: Counts of what leaks between the parts, by name.
-        notes: Remarks on the data set.
         skipped: Images and cells that were left out; None in files of old revisions, whose notes name them.
         on: The other data set of an external validation, whose facts are in ``external``.
     """
@@ -372,11 +366,7 @@ class Run:
 
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:
-    """Open the runs at folders or files in them.
-
-    Raises:
-        UserError: There is no run at one of the paths, or two paths lead to the same run.
-    """
+    """Open the runs at folders or files in them; none may be named twice."""
     runs = [Run.open(path) for path in paths]
     seen: set[Path] = set()
     for path, run in zip(paths, runs, strict=True):

@@ -56,10 +56,7 @@ def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:
     """Run a job's body: in a multirun its error is recorded, so that the other jobs go on.
 
     Hydra itself would print a page around the error and end the multirun. Yields the overrides that the user typed.
-
-    Args:
-        composed: What Hydra composed for the job.
-        kind: "run", or "search" for one that may be asked for more later.
+    ``kind`` is "run", or "search" for one that may be asked for more later.
     """
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
@@ -93,11 +90,7 @@ def is_first(composed: DictConfig) -> bool:
 
 @contextmanager
 def command_line() -> Iterator[None]:
-    """Call Hydra's main within: every user's error ends as one line on stderr and exit code 1.
-
-    Raises:
-        SystemExit: With code 1, after a user's error in any job.
-    """
+    """Call Hydra's main within: every user's error, in any job, ends as one line on stderr and exit code 1."""
     # Hydra then lets errors through, instead of printing its own page about them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     _failed.clear()

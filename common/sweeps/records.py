@@ -89,11 +89,7 @@ def write_sweep(folder: Path, sweep: Sweep) -> None:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """Read sweep.json.
-
-    Raises:
-        UserError: There is none, or it is damaged or of another version.
-    """
+    """Read sweep.json; a ``UserError`` says that there is none, or that it is damaged or of another version."""
     path = Path(folder) / "sweep.json"
     try:
         values = json.loads(path.read_text())
@@ -107,11 +103,7 @@ def read_sweep(folder: Path) -> Sweep:
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:
-    """Return the record of a job, at least ``{"key", "status"}``; "waiting" where it has not begun.
-
-    Raises:
-        UserError: Its file is damaged.
-    """
+    """Return the record of a job, at least ``{"key", "status"}``; "waiting" where it has not begun."""
     path = Path(folder) / "jobs" / f"{key}.json"
     record = {"key": key, "status": "waiting"}
     if not path.is_file():

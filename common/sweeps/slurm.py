@@ -32,14 +32,9 @@ NODE_MESSAGES = ("node", "gres", "memory", "cpu", "processors")
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs with the same resources, for one batch script.
+    """Jobs with the same resources, for one batch script: a command line each.
 
-    Attributes:
-        cluster: The resources of a job.
-        commands: The command line of each job.
-        work_dir: The folder that the jobs start in: relative paths are below it.
-        sweep: The sweep's folder, absolute; Slurm's logs go into its ``slurm``.
-        written_by: The command line that asked for the script.
+    They start in ``work_dir``; Slurm's logs go into ``slurm`` of the sweep's folder, which is absolute.
     """
 
     cluster: SlurmConfig
@@ -50,22 +45,17 @@ class Batch:
 
 
 def batch_texts(batch: Batch, script: Path) -> dict[Path, str]:
-    """Return the batch script at ``script``, absolute, and the list of jobs beside it: texts by path.
+    """Return the texts of a batch script, absolute, and of the list beside it: a command per line, quoted for bash.
 
     Raises:
         UserError: An argument holds a line break, or a value cannot be written into a batch script.
     """
     jobs_file = script.with_suffix(".jobs")
-    return {jobs_file: jobs_text(batch), script: script_text(batch, jobs_file)}
-
-
-def jobs_text(batch: Batch) -> str:
-    """Return the list of jobs: a command per line, quoted for bash."""
-    lines = [shlex.join(command) for command in batch.commands]
-    for line in lines:
+    jobs = [shlex.join(command) for command in batch.commands]
+    for line in jobs:
         if "\n" in line:
             raise UserError(f"an override holds a line break, which a list of jobs cannot: {line!r}")
-    return "".join(f"{line}\n" for line in lines)
+    return {jobs_file: "".join(f"{line}\n" for line in jobs), script: script_text(batch, jobs_file)}
 
 
 def script_text(batch: Batch, jobs_file: Path) -> str:
@@ -155,11 +145,7 @@ def check_slurm() -> None:
 
 
 def submit(batch: Batch) -> list[str]:
-    """Write a batch script into the sweep's folder, submit it and return the Slurm id of each command.
-
-    Raises:
-        UserError: sbatch refuses it.
-    """
+    """Write a batch script into the sweep's folder, submit it and return the Slurm id of each command."""
     folder = batch.sweep / "slurm"
     folder.mkdir(parents=True, exist_ok=True)  # before any job begins: Slurm cannot make one for its logs
     number = 1 + len(list(folder.glob("*.sbatch")))  # queued jobs read the lists of earlier submissions
@@ -195,11 +181,7 @@ def queued_jobs() -> dict[str, str] | None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Defer Ctrl-C until the block has ended, for this process and for the commands that it starts.
-
-    Raises:
-        KeyboardInterrupt: At the end, where Ctrl-C came meanwhile.
-    """
+    """Defer Ctrl-C until the block has ended, for this process and for the commands that it starts."""
     interrupts: list[int] = []
     before = signal.signal(signal.SIGINT, lambda signum, frame: interrupts.append(signum))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by commands, as a handler is not

@@ -29,16 +29,7 @@ class SlurmJobs:
         self.ids = read_submitted(folder)  # the Slurm id of each job, by its key
 
     def run(self, tasks: Sequence[Task], needs: Sequence[SlurmConfig]) -> None:
-        """Submit the tasks that are not in the queue, and wait for all of them.
-
-        Args:
-            tasks: Jobs that are not done.
-            needs: What each of them asks of the cluster.
-
-        Raises:
-            UserError: Slurm does not answer, or refuses a job.
-            SystemExit: Ctrl-C; the jobs stay in the queue.
-        """
+        """Submit the tasks that are not in the queue, each with its needs, and wait for all; Ctrl-C leaves them."""
         queue = slurm.queued_jobs()
         if queue is None:
             raise UserError("Slurm's controller does not answer (squeue): try again later, or ask the administrators")
@@ -129,11 +120,7 @@ class SlurmJobs:
 
 
 def read_submitted(folder: Path) -> dict[str, str]:
-    """Return the Slurm id of each job that was submitted, by its key.
-
-    Raises:
-        UserError: The file is damaged.
-    """
+    """Return the Slurm id of each job that was submitted, by its key."""
     path = folder / SUBMITTED
     if not path.is_file():
         return {}

@@ -29,11 +29,7 @@ RESOURCES = ("cluster", "trainer", "experiment", "profile")  # keys that may cha
 
 
 class KaryocyteLauncher(Launcher):
-    """Runs the jobs of a sweep that are not done, records how they end, and sums up.
-
-    Args:
-        cluster: The ``cluster`` node of the configuration; None where none was chosen.
-    """
+    """Runs the jobs of a sweep that are not done, on ``cluster`` or one after another; records how they end."""
 
     def __init__(self, cluster: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -49,11 +45,7 @@ class KaryocyteLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run what is left of the sweep; the jobs' results lie in their folders.
-
-        Raises:
-            UserError: A key of the cluster is wrong, or the cluster takes no jobs.
-        """
+        """Run what is left of the sweep; the jobs' results lie in their folders."""
         if "TORCHELASTIC_RUN_ID" in os.environ:
             raise UserError("-m under torchrun: each process would start all jobs: take +cluster=slurm, or no -m")
         cluster = check_cluster(self.cluster)

@@ -49,9 +49,6 @@ def grid(typed: Sequence[str], multirun: bool = False) -> Iterator[Grid]:
     """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed.
 
     ``multirun``: whether ``-m`` is typed; a sweep file asks for many runs by itself.
-
-    Raises:
-        UserError: The command line cannot be read or composed.
     """
     with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()

@@ -35,10 +35,8 @@ class JobStatus:
         key: The job's key; the run's folder where there is no sweep.
         overrides: Values by key, such as {"experiment": "resnet18", "seed": "0"}.
         state: One of ``ORDER``.
-        run: None where it is not known.
         record: The job's record, see :mod:`common.sweeps.records`; {} without a sweep.
         progress: The content of progress.json; {} without.
-        error: Of one that failed.
         note: A remark on its state.
         last_change: When it last wrote a file, seconds since the epoch.
     """
@@ -99,9 +97,6 @@ def sweep_statuses(folder: Path, silence: float = SILENCE) -> list[JobStatus]:
     """Return the status of each job of a sweep, in its order; one silent for longer than ``silence`` seconds is lost.
 
     A process of this machine is lost as soon as it is gone.
-
-    Raises:
-        UserError: It is no sweep.
     """
     return [_job_status(folder, job, silence) for job in read_sweep(folder).jobs]
 

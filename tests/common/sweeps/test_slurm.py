@@ -20,7 +20,6 @@ from common.sweeps.slurm import (
     check_slurm,
     explain_refusal,
     in_batches,
-    jobs_text,
     queued_jobs,
     sbatch_options,
     submit,
@@ -180,7 +179,7 @@ def test_packed_jobs_run_one_per_task_and_the_last_pack_may_be_short(tmp_path, s
 
 def test_a_line_break_is_refused_and_a_member_beyond_the_list_fails(tmp_path, stand_in):
     with pytest.raises(UserError, match="line break"):
-        jobs_text(batch(tmp_path, [["a=1\nb"]]))
+        batch_texts(batch(tmp_path, [["a=1\nb"]]), tmp_path / "job.sbatch")
     with pytest.raises(subprocess.CalledProcessError):
         run(tmp_path, stand_in, batch(tmp_path, [["seed=0"]]), 7)
 
