@@ -53,14 +53,16 @@ def collect(
     from workflows.sweeps.selection import select
 
     selection = select(places or [], output_dir)
-    from workflows.sweeps.collect import collect_rows, default_table, run_rows, write_collected
+    from workflows.sweeps.collect import collect_rows, run_rows, write_collected
     from workflows.sweeps.collect_table import collected_table
 
     with console.status("evaluating the runs"):
         statuses = selection.statuses()
         rows = run_rows(statuses) if each else collect_rows(statuses, confidence)
     console.print(collected_table(rows, console.width, confidence, each))
-    path = csv or default_table(selection, each)
+    path = csv
+    if path is None and selection.folder:
+        path = selection.folder / ("runs.csv" if each else "table.csv")
     if path:
         write_collected(path, rows, overwrite=csv is None)
         say(f"written to {path}")

@@ -1,7 +1,7 @@
 """The folder of a run: the one place that reads and writes its files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -160,12 +160,7 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """The configuration that the run was trained with."""
-        if not self.has(RunFile.CONFIG):
-            raise self._written_by_other_code(f"it has no {RunFile.CONFIG}")
-        try:
-            return Config.model_validate(self.raw_config)
-        except ValidationError as error:
-            raise self._written_by_other_code(f"{RunFile.CONFIG}: {_first_fault(error)}") from error
+        return self._typed(RunFile.CONFIG, self.raw_config, Config.model_validate)
 
     @cached_property
     def status(self) -> RunStatus:
@@ -196,12 +191,12 @@ class Run:
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
-        return self._read_required(RunFile.DATA, _DATA)
+        return self._typed(RunFile.DATA, self._read_json(RunFile.DATA), _DATA.validate_python)
 
     @cached_property
     def model(self) -> ModelFacts:
         """What describes the network beside the configuration."""
-        return self._read_required(RunFile.MODEL, _MODEL)
+        return self._typed(RunFile.MODEL, self._read_json(RunFile.MODEL), _MODEL.validate_python)
 
     @cached_property
     def predictions(self) -> "Predictions":
@@ -332,13 +327,6 @@ class Run:
         write_json(self.path(file), value)
         self._forget()
 
-    def _written_by_other_code(self, fault: str) -> UserError:
-        """The error of a file that another revision of the code wrote, with the remedy."""
-        remedy = "train it again"
-        if self.revisions:
-            remedy += f", or use revision {', '.join(self.revisions)}"
-        return UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
-
     def _read_json(self, file: RunFile) -> dict[str, Any]:
         path = self.path(file)
         if not path.is_file():
@@ -351,13 +339,18 @@ class Run:
             raise UserError(f"{path} holds no mapping: repair or remove it")
         return values
 
-    def _read_required(self, file: RunFile, kind: TypeAdapter[Facts]) -> Facts:
-        if not self.has(file):
-            raise self._written_by_other_code(f"it has no {file}")
-        try:
-            return kind.validate_python(self._read_json(file))
-        except ValidationError as error:
-            raise self._written_by_other_code(f"{file}: {_first_fault(error)}") from error
+    def _typed(self, file: RunFile, values: dict[str, Any], validate: Callable[[Any], Facts]) -> Facts:
+        fault = f"it has no {file}"
+        if self.has(file):
+            try:
+                return validate(values)
+            except ValidationError as error:
+                first = error.errors()[0]
+                fault = f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        remedy = "train it again"
+        if self.revisions:
+            remedy += f", or use revision {', '.join(self.revisions)}"
+        raise UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
 
     def _forget(self) -> None:
         """Read all files anew after a write."""
@@ -374,8 +367,3 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
             raise UserError(f"{path} is named twice: name each run once")
         seen.add(run.folder.resolve())
     return runs
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

@@ -15,7 +15,6 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.usage import CPU
 from evaluation.intervals.seeds import OF_ALL, OF_TWO, collect
-from workflows.sweeps.selection import Selection
 from workflows.sweeps.status import ADDRESS, JobStatus, short_names
 from workflows.sweeps.status_table import distinguishing_keys, job_name
 
@@ -118,13 +117,6 @@ def write_collected(path: Path, rows: Sequence[Mapping[str, Any]], overwrite: bo
         if columns[:6] != list(frame.columns)[:6]:
             raise UserError(f"{path} is there already and no table of collected runs: name another file with --csv")
     write_csv(path, frame, "%.6f")
-
-
-def default_table(selection: Selection, each: bool) -> Path | None:
-    """Return where the table of a sweep is written by default: into the sweep's folder; None for runs."""
-    if selection.folder is None:
-        return None
-    return selection.folder / ("runs.csv" if each else "table.csv")
 
 
 def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
