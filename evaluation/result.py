@@ -5,7 +5,7 @@ its order; fields that were added later have a default, so that older files are 
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
@@ -23,31 +23,8 @@ TOPICS = (
 OPTIONAL = ("validation", "folds", "fold_means")
 
 
-class Record:
-    """Access to the fields by subscript, for code that still takes an evaluation for a mapping."""
-
-    def __getitem__(self, key: str) -> Any:
-        """Return a field."""
-        try:
-            return getattr(self, "name" if key == "class" else key)
-        except (AttributeError, TypeError):
-            raise KeyError(key) from None
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a field, or ``default``."""
-        return getattr(self, key, default)
-
-    def keys(self) -> list[str]:
-        """Return the names of the fields."""
-        return [item.name for item in fields(self)]  # type: ignore[arg-type]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as a mapping."""
-        return dict(asdict(self))  # type: ignore[call-overload]
-
-
 @dataclass(frozen=True)
-class Estimate(Record):
+class Estimate:
     """A value and the ends of its interval, all None where undefined; ``low`` and ``high`` also where there is none."""
 
     value: float | None
@@ -89,7 +66,7 @@ class Share(Estimate):
 
 
 @dataclass(frozen=True)
-class OperatingPoint(Record):
+class OperatingPoint:
     """A threshold on the probability of the positive class: from ``value`` on (0 to 1) an image is predicted positive.
 
     ``method`` is "youden", "f1" or "sensitivity"; ``reason`` says why there is no value. Sensitivity and specificity
@@ -104,7 +81,7 @@ class OperatingPoint(Record):
 
 
 @dataclass(frozen=True)
-class FoldThresholds(Record):
+class FoldThresholds:
     """The thresholds of several folds: their values, the method, and the first reason why there is none."""
 
     value: list[float | None]
@@ -113,7 +90,7 @@ class FoldThresholds(Record):
 
 
 @dataclass(frozen=True)
-class PartResult(Record):
+class PartResult:
     """The metrics of the test or the validation images, without the unlabelled ones.
 
     Attributes:
@@ -137,7 +114,7 @@ class PartResult(Record):
 
 
 @dataclass(frozen=True)
-class FoldMetrics(Record):
+class FoldMetrics:
     """The plain values of one fold's test metrics, at 0.5 and at its own threshold (None where it has none)."""
 
     metrics: dict[str, float | None]
@@ -145,7 +122,7 @@ class FoldMetrics(Record):
 
 
 @dataclass(frozen=True)
-class FoldMeans(Record):
+class FoldMeans:
     """The means over the folds with their intervals, of value None where a fold's is undefined."""
 
     metrics: dict[str, Interval]
@@ -153,7 +130,7 @@ class FoldMeans(Record):
 
 
 @dataclass(frozen=True)
-class ClassResult(Record):
+class ClassResult:
     """One class of more than two: its test images, their recall (0 to 1), and the most frequent wrong prediction.
 
     All but the number of images are None where there is nothing to count; those of the joint assignment also without.
@@ -168,7 +145,7 @@ class ClassResult(Record):
 
 
 @dataclass(frozen=True)
-class AssignmentCosts(Record):
+class AssignmentCosts:
     """What a chromosome too many and too few costs, in nats."""
 
     extra: float
@@ -176,7 +153,7 @@ class AssignmentCosts(Record):
 
 
 @dataclass(frozen=True)
-class KaryotypeCounts(Record):
+class KaryotypeCounts:
     """Numbers of cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY.
 
     ``recovered`` of the abnormal cells are predicted with exactly their counts, ``alarmed`` of the normal ones with
@@ -192,7 +169,7 @@ class KaryotypeCounts(Record):
 
 
 @dataclass(frozen=True)
-class AssignmentResult(Record):
+class AssignmentResult:
     """The test cells before and after the joint assignment.
 
     Attributes:
@@ -215,7 +192,7 @@ class AssignmentResult(Record):
 
 
 @dataclass(frozen=True)
-class KindResult(Record):
+class KindResult:
     """The test images of one class and kind (None where it is unknown): how many are predicted right."""
 
     name: Annotated[str, Field(alias="class")]
@@ -226,7 +203,7 @@ class KindResult(Record):
 
 
 @dataclass(frozen=True)
-class SubjectRuleResult(Record):
+class SubjectRuleResult:
     """One way to predict a subject from its images; its intervals draw subjects.
 
     ``threshold`` is what validation chose (None: 0.5, or more than two classes), a list for several folds.
@@ -238,7 +215,7 @@ class SubjectRuleResult(Record):
 
 
 @dataclass(frozen=True)
-class SubjectsResult(Record):
+class SubjectsResult:
     """Predictions of test subjects: how many, how many with images of several classes are left out, and by rule."""
 
     subjects: int
@@ -247,7 +224,7 @@ class SubjectsResult(Record):
 
 
 @dataclass(frozen=True)
-class SubgroupResult(Record):
+class SubgroupResult:
     """The test images of one ``group``, as divided ``by`` "fold", "group", "size" or "kind"; metrics are at 0.5."""
 
     by: str
@@ -259,7 +236,7 @@ class SubgroupResult(Record):
 
 
 @dataclass(frozen=True)
-class SensitivityResult(Record):
+class SensitivityResult:
     """The threshold that keeps a requested sensitivity (``wished``, 0 to 1) on validation, and its test metrics.
 
     ``validation`` has ``sensitivity`` and ``specificity`` there. Of several folds they and the threshold are lists.
@@ -273,7 +250,7 @@ class SensitivityResult(Record):
 
 
 @dataclass(frozen=True)
-class ReliabilityBin(Record):
+class ReliabilityBin:
     """Probabilities of the predicted class from ``low`` to ``high``: their mean and the accuracy (None where empty)."""
 
     low: float
@@ -284,7 +261,7 @@ class ReliabilityBin(Record):
 
 
 @dataclass(frozen=True)
-class CalibratedError(Record):
+class CalibratedError:
     """The calibration error of so many images if every probability were right: mean and 95 % quantile of draws."""
 
     mean: float
@@ -292,7 +269,7 @@ class CalibratedError(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrationMetrics(Record):
+class CalibrationMetrics:
     """Expected calibration error, Brier score and negative log-likelihood of probabilities, with their intervals."""
 
     ece: float
@@ -304,7 +281,7 @@ class CalibrationMetrics(Record):
 
 
 @dataclass(frozen=True)
-class CalibrationResult(Record):
+class CalibrationResult:
     """The calibration of the test images, as trained and with a temperature.
 
     Attributes:
@@ -324,7 +301,7 @@ class CalibrationResult(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RiskCoverageResult(Record):
+class RiskCoverageResult:
     """The area under a risk-coverage curve, its excess over the best order, and the wrong predictions among images."""
 
     aurc: float
@@ -335,7 +312,7 @@ class RiskCoverageResult(Record):
 
 
 @dataclass(frozen=True)
-class Release(Record):
+class Release:
     """Below ``threshold`` an image is released as negative without a person.
 
     Attributes:
@@ -354,7 +331,7 @@ class Release(Record):
 
 
 @dataclass(frozen=True)
-class ReleaseResult(Record):
+class ReleaseResult:
     """The release of each fold, as chosen on validation, and the sensitivity of all on test."""
 
     validation: list[Release]
@@ -362,7 +339,7 @@ class ReleaseResult(Record):
 
 
 @dataclass(frozen=True)
-class ConformalSets(Record):
+class ConformalSets:
     """How often sets hold the truth, of all and by class, and the shares of images by the size of their set."""
 
     coverage: Share
@@ -373,7 +350,7 @@ class ConformalSets(Record):
 
 
 @dataclass(frozen=True)
-class ConformalResult(Record):
+class ConformalResult:
     """Conformal sets of a requested coverage; None where validation has too few images (of a class)."""
 
     coverage: float
@@ -383,7 +360,7 @@ class ConformalResult(Record):
 
 
 @dataclass(frozen=True)
-class TriageRuleResult(Record):
+class TriageRuleResult:
     """What a rule of triage does, a person being right on every reviewed image.
 
     Attributes:
@@ -408,7 +385,7 @@ class TriageRuleResult(Record):
 
 
 @dataclass(frozen=True)
-class TriageResult(Record):
+class TriageResult:
     """Triage of the test images: areas by confidence, the release, conformal sets, and every rule."""
 
     risk_coverage: dict[str, RiskCoverageResult]
@@ -447,7 +424,7 @@ def _parsed(value: object) -> object:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationResult(Record):
+class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
     Attributes:

@@ -1,7 +1,8 @@
-"""The judgement of a run."""
+"""The evaluation of a run, its files and its tables on the terminal."""
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.resampled import evaluate
-from evaluation.result import EvaluationResult
+from evaluation.result import EvaluationResult, EvaluationWarning
 from evaluation.terminal import difference_table, table
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 
@@ -31,25 +32,26 @@ def printed(renderable, width=80):
     return console.file.getvalue()
 
 
-def test_a_judgement_survives_json():
-    judgement = evaluate_runs([make_run()], SETTINGS)
-    assert EvaluationResult.from_dict(json.loads(json.dumps(judgement.to_dict(), allow_nan=False))) == judgement
+def values_of(metrics):
+    return {name: interval.value for name, interval in metrics.items()}
+
+
+def warnings_of(*runs):
+    return list(map(str, evaluate_runs(list(runs), SETTINGS).warnings))
 
 
 def test_it_counts_and_measures_each_part():
     run = make_run(images=60, subjects=12)
     run.frame.loc[run.frame["image_id"] == "image_00003", "label"] = None
-    judgement = evaluate_runs([run], SETTINGS)
-    test, part = judgement.test, score(run.part("test"))
+    result = evaluate_runs([run], SETTINGS)
+    test, part = result.test, score(run.part("test"))
     assert (test.images, test.unlabelled, test.subjects) == (59, 1, 12)
     assert test.class_counts == {"hem": 30, "all": 29}
     assert test.class_subjects == {"hem": 6, "all": 6}
     assert np.sum(test.confusion) == 59
-    values = {name: interval.value for name, interval in test.metrics.items()}
-    assert values == pytest.approx(evaluate(part))
-    chosen = {name: interval.value for name, interval in test.metrics_at_threshold.items()}
-    assert chosen == pytest.approx(evaluate(part, judgement.threshold.value))
-    assert judgement.validation.images == 60
+    assert values_of(test.metrics) == pytest.approx(evaluate(part))
+    assert values_of(test.metrics_at_threshold) == pytest.approx(evaluate(part, result.threshold.value))
+    assert result.validation.images == 60
 
 
 def test_the_threshold_comes_from_validation_alone():
@@ -58,84 +60,121 @@ def test_the_threshold_comes_from_validation_alone():
     assert evaluate_runs([mixed], SETTINGS).threshold == evaluate_runs([first], SETTINGS).threshold
 
 
-def test_more_than_two_classes_are_judged_without_threshold():
-    judgement = evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS)
-    assert judgement.test.metrics_at_threshold is None
-    assert judgement.test.confusion_at_threshold is None
-    assert "more than two classes" in judgement.threshold.reason
-    assert "recall/b" in printed(table(judgement))
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (make_run(classes=("a", "b", "c")), "more than two classes: the most probable one is predicted"),
+        (make_predictions(), "no validation image of hem and all"),
+    ],
+)
+def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
+    result = evaluate_runs([run], SETTINGS)
+    assert result.threshold.reason == reason
+    assert result.test.metrics_at_threshold is result.test.confusion_at_threshold is None
+    assert result.test.metrics["accuracy"].value is not None
+    assert f"recall/{run.classes[1]}" in printed(table(result))
 
 
-def test_warnings_say_what_limits_the_figures():
-    few = evaluate_runs([make_run(images=60, subjects=12)], SETTINGS).to_dict()["warnings"]
-    assert "test: fewer than 20 subjects in hem (6), all (6): intervals may be too narrow" in few
-    unknown = evaluate_runs([make_run(images=60, subjects=None)], SETTINGS).to_dict()["warnings"]
-    assert any(line.startswith("test: no subject is known") for line in unknown)
-    chance = evaluate_runs([make_run(images=60, subjects=60, skill=0.0)], SETTINGS).to_dict()["warnings"]
-    assert any("AUC contains 0.5" in line for line in chance if line.startswith("test"))
-    perfect = evaluate_runs([make_run(images=60, subjects=60, skill=50.0)], SETTINGS).to_dict()["warnings"]
-    assert any("0 or 1 whoever is left out" in line and "auc" in line for line in perfect)
+@pytest.mark.parametrize(
+    ("facts", "warning"),
+    [
+        ({"subjects": 12}, "test: fewer than 20 subjects in hem (6), all (6): intervals may be too narrow"),
+        ({"subjects": None}, "test: no subject is known: intervals take images for independent"),
+        ({"subjects": 60, "skill": 0.0}, "test: the interval of the AUC contains 0.5"),
+        ({"subjects": 60, "skill": 50.0}, "test: 0 or 1 whoever is left out, so that the interval is an exact one"),
+    ],
+)
+def test_warnings_say_what_limits_the_metrics(facts, warning):
+    assert any(line.startswith(warning) for line in warnings_of(make_run(images=60, **facts)))
 
 
-def test_undefined_resamples_are_said():
+def test_undefined_resamples_are_counted_in_a_warning():
     validation = with_scores([0, 1] * 4, [0.2, 0.8] * 4, part="validation")
     test = with_scores([0, 1, 1, 1], [0.2, 0.8, 0.4, 0.9])
-    warnings = evaluate_runs([join(validation, test)], SETTINGS).to_dict()["warnings"]
-    assert any("undefined on some resamples" in line and "auc (" in line for line in warnings)
+    assert any(
+        "undefined on some resamples" in line and "auc (" in line for line in warnings_of(join(validation, test))
+    )
+    runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
+    undefined = evaluate_runs(runs, SETTINGS).fold_means.metrics["auc"].undefined
+    assert undefined > 0
+    assert any(line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in warnings_of(*runs))
+
+
+def test_a_leaky_split_is_the_first_warning():
+    leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
+    run = make_run(about={"leaks": leaks})
+    assert warnings_of(run)[:2] == [
+        "leak: subjects in more than one part: 19",
+        "leak: pairs of near-same images in more than one part: 2",
+    ]
+    clean = make_run(about={"leaks": dict.fromkeys(leaks, 0)})
+    assert not any(line.startswith("leak") for line in warnings_of(clean))
+    more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
+    assert warnings_of(run, more)[0] == "leak: subjects in more than one part: up to 21 in a fold"
+
+
+@pytest.mark.parametrize(
+    ("line", "topic"),
+    [
+        ("validation: AUC is undefined", "validation"),
+        ("another set: a note: with a colon", "another set"),
+        ("cells are not assigned: no cells", ""),
+        ("the ensemble was fitted on its 8 validation images", ""),
+    ],
+)
+def test_a_warning_is_read_as_it_was_written(line, topic):
+    warning = EvaluationWarning.parse(line)
+    assert (warning.topic, str(warning)) == (topic, line)
+
+
+def test_a_file_without_metrics_is_named_by_its_first_missing_key():
+    with pytest.raises(UserError, match="about"):
+        EvaluationResult.from_dict({})
+
+
+def test_files_are_written_with_learning_curves_where_there_is_a_history(tmp_path):
+    result = write_evaluation(tmp_path / "run", make_run(), HISTORY, SETTINGS)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"metrics.json", *PICTURES, *TABLES}
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result.to_dict()
+    write_evaluation(tmp_path / "without", make_run(), None, SETTINGS)
+    assert not (tmp_path / "without" / "learning_curves.png").exists()
 
 
 def test_an_unlabelled_test_part_is_no_error(tmp_path):
     run = join(make_run().part("validation"), with_scores([None] * 5, [0.5] * 5))
-    judgement = write_evaluation(tmp_path, run, HISTORY, SETTINGS)
-    assert {interval.value for interval in judgement.test.metrics.values()} == {None}
-    assert "test: no labelled image, every metric is undefined" in judgement.to_dict()["warnings"]
+    result = write_evaluation(tmp_path, run, HISTORY, SETTINGS)
+    assert set(values_of(result.test.metrics).values()) == {None}
+    assert "test: no labelled image, every metric is undefined" in warnings_of(run)
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "learning_curves.png"}
-    assert "0 test images" in printed(table(judgement))
-
-
-def test_a_run_without_validation_images_has_no_threshold():
-    judgement = evaluate_runs([make_predictions()], SETTINGS)
-    assert judgement.threshold.reason == "no validation image of hem and all"
-    assert judgement.test.metrics_at_threshold is None
-    assert judgement.test.metrics["accuracy"].value is not None
-
-
-def test_files_are_written(tmp_path):
-    judgement = write_evaluation(tmp_path / "run", make_run(), HISTORY, SETTINGS)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"metrics.json", *PICTURES, *TABLES}
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == judgement.to_dict()
-
-
-def test_without_history_there_are_no_learning_curves(tmp_path):
-    write_evaluation(tmp_path, make_run(), None, SETTINGS)
-    assert not (tmp_path / "learning_curves.png").exists()
+    assert "0 test images" in printed(table(result))
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 def test_a_probability_that_is_no_number_is_refused(broken):
     run = make_run()
     run.frame.loc[run.frame.index[-1], "prob_all"] = broken
-    with pytest.raises(UserError, match="1 images, image_00059 first, have a probability that is not a number"):
+    with pytest.raises(UserError, match="1 images, image_00059 first"):
         evaluate_runs([run], SETTINGS)
 
 
 def test_two_classes_need_a_positive_one():
-    run = make_run()
     with pytest.raises(UserError, match="hem and all name no positive class"):
-        evaluate_runs([type(run)(run.frame, run.classes, None, run.about)], SETTINGS)
+        evaluate_runs([replace(make_run(), positive_class=None)], SETTINGS)
 
 
-def test_folds_are_judged_together_each_at_its_own_threshold():
-    runs = [make_run(fold, images=50, subjects=25) for fold in range(3)]
-    judgement = evaluate_runs(runs, SETTINGS)
-    assert EvaluationResult.from_dict(json.loads(json.dumps(judgement.to_dict(), allow_nan=False))) == judgement
+def test_folds_are_evaluated_together_each_at_its_own_threshold():
+    runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
+    result = evaluate_runs(runs, SETTINGS)
     single = [evaluate_runs([run], SETTINGS) for run in runs]
-    assert judgement.threshold.value == [one.threshold.value for one in single]
-    matrices = np.array([one.test.confusion_at_threshold for one in single])
-    assert np.array_equal(judgement.test.confusion_at_threshold, matrices.sum(axis=0))
-    mean = np.mean([one.test.metrics["auc"].value for one in single])
-    assert judgement.fold_means.metrics["auc"].value == pytest.approx(mean)
-    assert judgement.test.metrics["auc"].value == pytest.approx(evaluate(score(pool(runs)))["auc"])
+    assert result.threshold.value == [of_fold.threshold.value for of_fold in single]
+    matrices = np.array([of_fold.test.confusion_at_threshold for of_fold in single])
+    assert np.array_equal(result.test.confusion_at_threshold, matrices.sum(axis=0))
+    mean = np.mean([of_fold.test.metrics["auc"].value for of_fold in single])
+    assert result.fold_means.metrics["auc"].value == pytest.approx(mean)
+    assert result.test.metrics["auc"].value == pytest.approx(evaluate(score(pool(runs)))["auc"])
+    sensitivities = [of_fold.test.metrics_at_threshold["sensitivity"].value for of_fold in single]
+    assert result.fold_means.metrics_at_threshold["sensitivity"].value == pytest.approx(np.mean(sensitivities))
+    assert [fold.metrics_at_threshold["sensitivity"] for fold in result.folds] == pytest.approx(sensitivities)
 
 
 def test_the_mean_over_folds_is_undefined_where_a_fold_is():
@@ -149,96 +188,44 @@ def test_the_mean_over_folds_is_undefined_where_a_fold_is():
 def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_folds():
     """Against a plain loop: draw subjects, take each fold's images of them, average the folds' accuracies."""
     runs = [make_run(fold, images=40, subjects=20) for fold in range(3)]
-    settings = EvaluationConfig(resamples=2000)
-    found = evaluate_runs(runs, settings).fold_means.metrics["accuracy"]
+    found = evaluate_runs(runs, EvaluationConfig(resamples=2000)).fold_means.metrics["accuracy"]
     tests = [run.part("test") for run in runs]
     right = [(test.probabilities.argmax(1) == test.labels).astype(float) for test in tests]
-    subjects = [test.frame["subject"].to_numpy() for test in tests]
-    everyone = np.unique(np.concatenate(subjects))
+    everyone = np.unique(np.concatenate([test.frame["subject"] for test in tests]))
     rng, means = np.random.default_rng(1), []
     for _ in range(2000):
-        names, counts = np.unique(rng.choice(everyone, len(everyone)), return_counts=True)
-        weight = dict(zip(names, counts, strict=True))
-        weights = [np.array([weight.get(name, 0) for name in fold]) for fold in subjects]
-        means.append(np.mean([np.average(one, weights=w) for one, w in zip(right, weights, strict=True)]))
-    low, high = np.quantile(means, [0.025, 0.975])
-    assert found.low == pytest.approx(low, abs=0.02)
-    assert found.high == pytest.approx(high, abs=0.02)
-
-
-def test_a_class_may_be_called_like_markup():
-    predictions = make_run(classes=("[red]e", "b[/x]"))
-    console = Console(file=io.StringIO(), width=120)
-    console.print(table(evaluate_runs([predictions], SETTINGS)))
-    assert "recall/[red]e" in console.file.getvalue()
-    assert "precision/b[/x]" in console.file.getvalue()
-
-
-def test_the_table_fits_a_terminal_and_says_where_it_comes_from():
-    text = printed(
-        table(evaluate_runs([make_run(0, about={"synthetic": True}), make_run(1, about={"synthetic": True})], SETTINGS))
-    )
-    assert "tiny · SYNTHETIC images · protocol subject · folds 0, 1 of 3" in text
-    assert "120 test images (60 hem, 60 all), 24 subjects; positive: all" in text
-    assert "95 % interval" in text
-    assert "…" not in text
+        weight = pd.Series(rng.choice(everyone, len(everyone))).value_counts()
+        weights = [test.frame["subject"].map(weight).fillna(0) for test in tests]
+        means.append(np.mean([np.average(of_fold, weights=w) for of_fold, w in zip(right, weights, strict=True)]))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
 
 
 @pytest.mark.parametrize("folds", [1, 3])
-def test_subjects_operating_points_and_subgroups_are_judged_and_shown(folds):
-    runs = [make_run(fold, images=60, subjects=20) for fold in range(folds)]
+def test_every_part_of_a_result_is_shown_and_survives_json(folds):
+    about = {"synthetic": True}
+    runs = [make_run(fold, images=60, subjects=20, about=about) for fold in range(folds)]
     for run in runs:
         run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
-    judgement = evaluate_runs(runs, SETTINGS)
-    assert EvaluationResult.from_dict(json.loads(json.dumps(judgement.to_dict(), allow_nan=False))) == judgement
-    assert judgement.by_subject.subjects == 20 * folds
-    assert {row.by for row in judgement.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
-    text = printed(table(judgement))
-    for words in (
-        f"{20 * folds} subjects",
-        "by share",
-        "wished",
-        "0.99",
-        "group Wright",
-        "ECE in 10 equally wide bins",
-    ):
+    result = evaluate_runs(runs, SETTINGS)
+    assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
+    assert result.by_subject.subjects == 20 * folds
+    assert {row.by for row in result.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
+    text = printed(table(result))
+    numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
+    images = f"{60 * folds} test images ({30 * folds} hem, {30 * folds} all), {20 * folds} subjects; positive: all"
+    shown = ("by share", "wished", "0.99", "group Wright", "ECE in 10 equally wide bins", "95 % interval", images)
+    for words in (f"tiny · SYNTHETIC images · protocol subject · {numbers}", *shown):
         assert words in text
     assert "…" not in text
+
+
+def test_a_class_may_be_called_like_markup():
+    text = printed(table(evaluate_runs([make_run(classes=("[red]e", "b[/x]"))], SETTINGS)), width=120)
+    assert "recall/[red]e" in text
+    assert "precision/b[/x]" in text
 
 
 def test_the_table_of_a_difference():
     text = printed(difference_table(compare([make_run(0)], [make_run(0, skill=0.5)], SETTINGS)))
     assert "f1_weighted" in text
     assert "McNemar" in text
-
-
-def test_a_leaky_split_says_so_in_every_result():
-    leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
-    leaky = evaluate_runs([make_run(about={"leaks": leaks})], SETTINGS)
-    assert leaky.to_dict()["warnings"][:2] == [
-        "leak: subjects in more than one part: 19",
-        "leak: pairs of near-same images in more than one part: 2",
-    ]
-    clean = evaluate_runs([make_run(about={"leaks": dict.fromkeys(leaks, 0)})], SETTINGS)
-    assert not any(line.startswith("leak") for line in clean.to_dict()["warnings"])
-    more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
-    pooled = evaluate_runs([make_run(about={"leaks": leaks}), more], SETTINGS)
-    assert pooled.to_dict()["warnings"][0] == "leak: subjects in more than one part: up to 21 in a fold"
-
-
-def test_means_over_folds_that_are_undefined_on_some_draws_say_so():
-    runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
-    judgement = evaluate_runs(runs, SETTINGS)
-    undefined = judgement.fold_means.metrics["auc"].undefined
-    assert undefined > 0
-    assert any(
-        line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in judgement.to_dict()["warnings"]
-    )
-
-
-def test_the_thresholds_of_the_fold_means_are_the_folds_own():
-    runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
-    judgement = evaluate_runs(runs, SETTINGS)
-    single = [evaluate_runs([run], SETTINGS).test.metrics_at_threshold["sensitivity"].value for run in runs]
-    assert judgement.fold_means.metrics_at_threshold["sensitivity"].value == pytest.approx(np.mean(single))
-    assert [fold.metrics_at_threshold["sensitivity"] for fold in judgement.folds] == pytest.approx(single)

@@ -25,115 +25,100 @@ def run_of(test, validation=()):
     return join(*parts)
 
 
-def test_a_subject_is_called_by_mean_and_by_share():
+def evaluated(*runs):
+    """The result, and its table by subject."""
+    labelled = LabelledRuns.of(runs, SETTINGS)
+    result = evaluate_subjects(labelled)
+    return result, None if result is None else by_subject_table(labelled, result).set_index("subject")
+
+
+def test_a_subject_is_predicted_by_mean_and_by_share():
     """p1 has one very sure image among three: the mean says all, most images say hem."""
     run = run_of([("p1", True, [0.99, 0.45, 0.4]), ("p2", False, [0.1, 0.2]), ("p3", False, [0.6, 0.7, 0.1])])
-    found = evaluate_subjects(LabelledRuns.of([run], SETTINGS))
-    assert (found.subjects, found.left_out) == (3, 0)
-    assert found.rules["mean"].confusion == [[2, 0], [0, 1]]
-    assert found.rules["share"].confusion == [[1, 1], [1, 0]]
-    assert found.rules["mean"].threshold is None
-    table = by_subject_table(LabelledRuns.of([run], SETTINGS), found).set_index("subject")
-    assert table.loc["p1", ["images", "truth", "called_by_mean", "called_by_share"]].tolist() == [
-        3,
-        "all",
-        "all",
-        "hem",
-    ]
+    result, table = evaluated(run)
+    assert (result.subjects, result.left_out) == (3, 0)
+    assert result.rules["mean"].confusion == [[2, 0], [0, 1]]
+    assert result.rules["share"].confusion == [[1, 1], [1, 0]]
+    assert result.rules["mean"].threshold is None
+    facts = table.loc["p1", ["images", "truth", "called_by_mean", "called_by_share"]]
+    assert facts.tolist() == [3, "all", "all", "hem"]
     assert table.loc["p1", "probability"] == pytest.approx((0.99 + 0.45 + 0.4) / 3, abs=1e-6)
     assert table.loc["p1", "share"] == pytest.approx(1 / 3, abs=1e-6)
 
 
 def test_half_of_the_images_are_a_majority_only_where_the_mean_agrees():
-    run = run_of([("p1", True, [0.9, 0.4]), ("p2", False, [0.55, 0.1])])
-    table = by_subject_table(LabelledRuns.of([run], SETTINGS), evaluate_subjects(LabelledRuns.of([run], SETTINGS)))
+    _, table = evaluated(run_of([("p1", True, [0.9, 0.4]), ("p2", False, [0.55, 0.1])]))
     assert table["called_by_share"].tolist() == ["all", "hem"]
     assert table["share"].tolist() == [0.5, 0.5]
 
 
-def test_the_threshold_is_that_of_the_validation_subjects():
-    validation = [("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2]), ("v3", True, [0.5, 0.4])]
-    run = run_of([("p1", True, [0.36, 0.36]), ("p2", False, [0.3, 0.1])], validation)
-    mean = evaluate_subjects(LabelledRuns.of([run], SETTINGS)).rules["mean"]
-    assert mean.threshold == pytest.approx(0.35)
-    assert mean.metrics["sensitivity"].value == 1.0
-    assert mean.confusion == [[1, 0], [0, 1]]
-
-
-def test_the_threshold_of_shares_is_a_share_whatever_the_means():
-    validation = [("v1", True, [0.9, 0.1]), ("v2", False, [0.4, 0.4]), ("v3", False, [0.45, 0.1])]
-    run = run_of([("p1", True, [0.8, 0.05]), ("p2", False, [0.49, 0.49])], validation)
-    found = evaluate_subjects(LabelledRuns.of([run], SETTINGS))
-    assert found.rules["share"].threshold == 0.5
-    assert found.rules["share"].confusion == [[1, 0], [0, 1]]  # p1: half of the images, their mean below 0.5
-    assert by_subject_table(LabelledRuns.of([run], SETTINGS), found)["called_by_share"].tolist() == ["all", "hem"]
-
-
-def test_a_share_that_everybody_has_is_no_threshold():
-    """No validation image is called all: a threshold of no image would call everybody so."""
-    validation = [("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])]
-    run = run_of([("p1", True, [0.9, 0.9]), ("p2", False, [0.36, 0.36])], validation)
-    found = evaluate_subjects(LabelledRuns.of([run], SETTINGS)).rules
-    assert found["share"].threshold is None
-    assert found["share"].confusion == [[1, 0], [0, 1]]
-    assert found["mean"].confusion == [[0, 1], [0, 1]]
+@pytest.mark.parametrize(
+    ("validation", "test", "rule", "threshold"),
+    [
+        # That of the validation subjects' means.
+        ([("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])], [[0.36, 0.36], [0.3, 0.1]], "mean", 0.35),
+        # A share of images, whatever the means: p1 has half of its images, and a mean below 0.5.
+        ([("v1", True, [0.9, 0.1]), ("v2", False, [0.45, 0.1])], [[0.8, 0.05], [0.49, 0.49]], "share", 0.5),
+        # No validation image is predicted all: a share of 0, which everybody has, is no threshold.
+        ([("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])], [[0.9, 0.9], [0.36, 0.36]], "share", None),
+    ],
+)
+def test_the_threshold_is_that_of_the_validation_subjects(validation, test, rule, threshold):
+    result, table = evaluated(run_of([("p1", True, test[0]), ("p2", False, test[1])], validation))
+    assert result.rules[rule].threshold == (threshold and pytest.approx(threshold))
+    assert result.rules[rule].metrics["sensitivity"].value == 1.0
+    assert result.rules[rule].confusion == [[1, 0], [0, 1]]
+    assert table[f"called_by_{rule}"].tolist() == ["all", "hem"]
 
 
 def test_metrics_are_those_of_one_score_per_subject():
     run = make_run(images=90, subjects=18, skill=0.4)
-    found = evaluate_subjects(LabelledRuns.of([run], SETTINGS)).rules["mean"].metrics
-    test = run.part("test").frame
-    scores = test.groupby("subject")["prob_all"].mean()
-    truth = test.groupby("subject")["label"].first() == "all"
-    assert found["auc"].value == pytest.approx(roc_auc_score(truth, scores))
-    assert found["auc"].clusters == 18
+    auc = evaluated(run)[0].rules["mean"].metrics["auc"]
+    subjects = run.part("test").frame.groupby("subject")
+    assert auc.value == pytest.approx(roc_auc_score(subjects["label"].first() == "all", subjects["prob_all"].mean()))
+    assert auc.clusters == 18
 
 
-def test_who_has_images_of_both_classes_is_left_out_and_most_such_leave_no_judgement():
+def test_subjects_with_images_of_both_classes_are_left_out():
     run = run_of([("p1", True, [0.9, 0.8]), ("p2", False, [0.2, 0.3]), ("p3", True, [0.4])])
     mixed = run_of([("p3", False, [0.4])])
     mixed.frame["image_id"] = "other"
-    found = evaluate_subjects(LabelledRuns.of([join(run, mixed)], SETTINGS))
-    assert (found.subjects, found.left_out) == (2, 1)
-    crossed = make_run(images=40, subjects=5)
-    crossed.frame["label"] = np.tile(["hem", "all"], 40)
-    assert evaluate_subjects(LabelledRuns.of([crossed], SETTINGS)) is None
+    result, _ = evaluated(join(run, mixed))
+    assert (result.subjects, result.left_out) == (2, 1)
 
 
-@pytest.mark.parametrize("subjects", [None, 60])
-def test_unknown_subjects_and_single_images_leave_no_judgement(subjects):
-    assert evaluate_subjects(LabelledRuns.of([make_run(images=60, subjects=subjects)], SETTINGS)) is None
+@pytest.mark.parametrize("subjects", [None, 60, 5])
+def test_unknown_subjects_single_images_and_mostly_mixed_subjects_have_no_result(subjects):
+    run = make_run(images=60, subjects=subjects)
+    if subjects == 5:
+        run.frame["label"] = np.tile(["hem", "all"], 60)
+    assert evaluated(run)[0] is None
 
 
 def test_images_of_unknown_subject_or_label_are_in_no_subject():
     run = run_of([("p1", True, [0.9, 0.8]), (None, True, [0.1]), ("p1", None, [0.0])]).part("test")
-    found = subjects_of(cases(run))
-    assert found.frame["images"].tolist() == [2]
-    assert found.scores["mean"][0, 1] == pytest.approx(0.85)
+    subjects = subjects_of(cases(run))
+    assert subjects.frame["images"].tolist() == [2]
+    assert subjects.scores["mean"][0, 1] == pytest.approx(0.85)
 
 
-def test_of_more_classes_the_most_probable_and_the_most_frequent_is_called():
+def test_of_more_classes_the_most_frequent_one_is_predicted():
     run = make_run(classes=("a", "b", "c"), images=45, subjects=9, skill=1.0)
-    found = evaluate_subjects(LabelledRuns.of([run], SETTINGS))
+    result, table = evaluated(run)
     test = run.part("test")
     shares = pd.DataFrame(np.eye(3)[test.probabilities.argmax(1)]).groupby(test.frame["subject"]).mean()
-    truth = test.frame.groupby("subject")["label"].first()
-    clear = shares.apply(lambda row: (row == row.max()).sum() == 1, axis=1)
-    table = by_subject_table(LabelledRuns.of([run], SETTINGS), found).set_index("subject")
+    clear = shares.eq(shares.max(axis=1), axis=0).sum(axis=1) == 1
     expected = np.array(["a", "b", "c"])[shares.to_numpy().argmax(axis=1)]
     assert table["called_by_share"][clear].tolist() == expected[clear].tolist()
-    assert table["truth"].tolist() == truth.tolist()
-    assert found.rules["share"].threshold is None
+    assert table["truth"].tolist() == test.frame.groupby("subject")["label"].first().tolist()
+    assert result.rules["share"].threshold is None
 
 
 def test_each_fold_has_its_own_threshold():
     runs = [make_run(fold, images=60, subjects=12, skill=0.5) for fold in range(2)]
-    pooled, single = (
-        evaluate_subjects(LabelledRuns.of(runs, SETTINGS)),
-        [evaluate_subjects(LabelledRuns.of([run], SETTINGS)) for run in runs],
-    )
-    own = [one.rules["mean"].threshold for one in single]
-    assert pooled.rules["mean"].threshold == own
-    matrices = np.array([one.rules["mean"].confusion for one in single])
+    pooled, table = evaluated(*runs)
+    single = [evaluated(run)[0].rules["mean"] for run in runs]
+    assert pooled.rules["mean"].threshold == [of_fold.threshold for of_fold in single]
+    matrices = np.array([of_fold.confusion for of_fold in single])
     assert pooled.rules["mean"].confusion == matrices.sum(axis=0).tolist()
-    assert by_subject_table(LabelledRuns.of(runs, SETTINGS), pooled)["fold"].tolist() == [0] * 12 + [1] * 12
+    assert table["fold"].tolist() == [0] * 12 + [1] * 12
