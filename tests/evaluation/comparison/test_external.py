@@ -1,3 +1,7 @@
+"""One model on two data sets, and the classes of another set in the words of a run."""
+
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from common.config.schema import AssignmentConfig, EvaluationConfig
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.comparison.external import beside, beside_table, difference, map_classes, parse_map
 from evaluation.evaluate import evaluate_runs
@@ -36,7 +40,7 @@ def test_what_is_undefined_stays_so():
     assert difference(known, Estimate(0.7, None, None)) == Estimate(pytest.approx(0.2), None, None)
 
 
-def test_both_judgements_stand_side_by_side():
+def test_both_results_are_side_by_side():
     inside = evaluate_runs([make_run(skill=3.0)], SETTINGS)
     outside = evaluate_runs([make_run(fold=1, skill=0.5, about=ON)], SETTINGS)
     frame = beside(inside, outside).set_index("metric")
@@ -58,12 +62,10 @@ def test_sets_that_share_images_have_a_gap_without_interval():
 
 
 def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=False)})
-    console.print(
-        beside_table(evaluate_runs([make_run()], settings), evaluate_runs([make_run(fold=1, about=ON)], settings))
-    )
-    text = " ".join(console.export_text().split())
+    console = Console(width=80, file=io.StringIO())
+    inside, outside = (evaluate_runs([run], SETTINGS) for run in (make_run(), make_run(fold=1, about=ON)))
+    console.print(beside_table(inside, outside))
+    text = " ".join(console.file.getvalue().split())
     assert "trained on cnmc · tested on elsewhere (folder, 60 images)" in text
     assert "all: 50% of 60 images inside, 50% of 60 outside" in text
     assert "balanced_accuracy -" not in text

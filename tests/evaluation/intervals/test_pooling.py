@@ -6,6 +6,8 @@ from common.errors import UserError
 from evaluation.intervals.pooling import pool
 from tests.helpers.predictions import make_run
 
+FACTS = ("name", "source", "config", "folds")
+
 
 def test_the_pool_holds_the_test_images_of_every_fold():
     pooled = pool([make_run(fold, images=10, subjects=5) for fold in (2, 0, 1)])
@@ -29,19 +31,10 @@ def test_a_pool_of_one_keeps_its_facts():
         ([make_run(0), make_run(1, classes=("all", "hem"))], "different classes"),
         ([make_run(0), make_run(1, about={"synthetic": True})], "synthetic and real"),
         ([make_run(0), make_run(1, about={"protocol": "image"})], "protocol subject and image cannot be pooled"),
+        ([make_run(0), make_run(1, about={"on": "clinic"})], "runs of on None and clinic cannot be pooled"),
+        *[([make_run(0, about={fact: 1}), make_run(1, about={fact: 2})], f"runs of {fact}") for fact in FACTS],
     ],
 )
 def test_what_does_not_belong_together_is_refused(runs, message):
     with pytest.raises(UserError, match=message):
         pool(runs)
-
-
-@pytest.mark.parametrize("fact", ["name", "source", "config", "folds"])
-def test_runs_of_another_experiment_data_set_or_configuration_are_not_pooled(fact):
-    with pytest.raises(UserError, match=f"runs of {fact}"):
-        pool([make_run(0, about={fact: 1}), make_run(1, about={fact: 2})])
-
-
-def test_a_fold_and_another_set_are_not_pooled():
-    with pytest.raises(UserError, match="runs of on None and clinic cannot be pooled"):
-        pool([make_run(0), make_run(1, about={"on": "clinic"})])

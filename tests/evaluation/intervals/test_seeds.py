@@ -31,19 +31,11 @@ def runs(folds=3, seeds=1, **facts):
     return found
 
 
-def table(found, name):
-    """The metric of each run, by fold and seed."""
-    rows = []
-    for run in found:
-        value = evaluate(score(run.part("test")))[name]
-        rows.append({"fold": run.about["fold"], "seed": run.about["seed"], "value": value})
-    return pd.DataFrame(rows)
-
-
 @pytest.mark.parametrize("name", ["f1_weighted", "auc", "accuracy", "sensitivity"])
 def test_means_and_deviations_are_those_of_pandas(name):
     found = runs(3, 2)
-    mean, rows = collect(found, SETTINGS).metrics[name], table(found, name)
+    mean = collect(found, SETTINGS).metrics[name]
+    rows = pd.DataFrame([{**run.about, "value": evaluate(score(run.part("test")))[name]} for run in found])
     assert mean.value == pytest.approx(rows["value"].mean())
     assert mean.sd_seeds == pytest.approx(rows.groupby("seed")["value"].mean().std())
     assert mean.sd_folds == pytest.approx(rows.groupby("fold")["value"].mean().std())
@@ -51,9 +43,9 @@ def test_means_and_deviations_are_those_of_pandas(name):
 
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     found = runs(3)
-    judged = evaluate_runs(found, SETTINGS).fold_means.metrics
+    intervals = evaluate_runs(found, SETTINGS).fold_means.metrics
     for name, mean in collect(found, SETTINGS).metrics.items():
-        interval = judged[name]
+        interval = intervals[name]
         assert (mean.value, mean.low, mean.high) == pytest.approx((interval.value, interval.low, interval.high))
         assert mean.low_with_seeds is mean.high_with_seeds is mean.sd_seeds is None
 
