@@ -280,7 +280,7 @@ def _values(matrix: Confusion) -> dict[str, Fraction]:
 def _with_metrics(matrix: Confusion) -> str:
     values = [f"{name.replace('_', ' ')} {float(value):.4f}" for name, value in _values(matrix).items()]
     right = share(matrix.tp + matrix.tn, matrix.images, CONFIDENCE)
-    accuracy = f"accuracy {right['value']:.4f} ({right['low']:.3f} to {right['high']:.3f})"
+    accuracy = f"accuracy {right.value:.4f} ({right.low:.3f} to {right.high:.3f})"
     return f"{matrix}: {', '.join(values)}, {accuracy}"
 
 

@@ -1,6 +1,7 @@
 """Calibration and temperature scaling."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ def test_scaling_corrects_overconfidence():
     result = evaluate(run_of(3.0, 3.0, 4_000))
     assert result.after.ece < 0.02 < result.before.ece
     assert result.after.nll < result.before.nll
-    assert json.loads(json.dumps(result.as_dict(), allow_nan=False)) == result.as_dict()
+    assert json.loads(json.dumps(asdict(result), allow_nan=False)) == asdict(result)
 
 
 def test_labels_of_the_test_images_do_not_change_the_temperature():

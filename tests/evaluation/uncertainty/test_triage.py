@@ -1,6 +1,7 @@
 """Rules of triage and conformal sets."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def turn_test_labels(run):
 
 def test_the_result_has_a_row_per_rule():
     triage = evaluate(with_passes(make_run()))
-    assert json.loads(json.dumps(triage.as_dict(), allow_nan=False)) == triage.as_dict()
+    assert json.loads(json.dumps(asdict(triage), allow_nan=False)) == asdict(triage)
     assert list(by_rule(triage)) == list(RULES)
     table = triage_table(triage)
     assert table["rule"].tolist() == list(RULES)
