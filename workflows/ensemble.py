@@ -102,16 +102,7 @@ def make_ensembles(request: EnsembleRequest) -> None:
                 results[method].append(_write_run(candidates[method], place, ensemble, request))
             bar.advance(task)
     _write_comparison(ensembles, candidates, request)
-    _write_results(candidates, results, request)
-    if request.several:
-        tables = []
-        for method in request.methods:
-            for ensemble, combiner in zip(ensembles, candidates[method].combiners, strict=True):
-                weights = _weights(ensemble, combiner)
-                weights.insert(0, "fold", ensemble.fold)
-                weights.insert(1, "method", method)
-                tables.append(weights)
-        write_csv(request.output / "weights.csv", pd.concat(tables), "%.6f")
+    _write_results(ensembles, candidates, results, request)
     subfolders = [", ".join(request.methods)] if request.several else []
     folds = ", ".join(f"fold{ensemble.fold}" for ensemble in ensembles if ensemble.fold is not None)
     if folds:
@@ -274,20 +265,31 @@ def _write_comparison(
 
 
 def _write_results(
-    candidates: dict[str, Candidate], results: dict[str, list[EvaluationResult]], request: EnsembleRequest
+    ensembles: Sequence[EnsembleMembers],
+    candidates: dict[str, Candidate],
+    results: dict[str, list[EvaluationResult]],
+    request: EnsembleRequest,
 ) -> None:
-    """Print the result of a single method, and add the rows of all to a table of results."""
+    """Print the result of a single method, add the rows of all to a table of results, and write all weights."""
     rows: list[dict[str, Any]] = []
     for method, of_folds in results.items():
         result = of_folds[0]
         if len(of_folds) > 1:
             runs = list(candidates[method].runs)
             result = evaluate_runs(runs, _evaluation_settings(runs, request))
-        label = request.label
-        if request.several:  # rows of several methods must not replace one another
-            label = ": ".join(filter(None, (label, method)))
-        else:
+        if not request.several:
             console.print(table(result))
+        # Rows of several methods must not replace one another.
+        label = ": ".join(filter(None, (request.label, method))) if request.several else request.label
         rows += rows_of(result, label)
     if request.csv:
         append_rows(request.csv, rows)
+    if request.several:
+        tables = []
+        for method in request.methods:
+            for ensemble, combiner in zip(ensembles, candidates[method].combiners, strict=True):
+                weights = _weights(ensemble, combiner)
+                weights.insert(0, "fold", ensemble.fold)
+                weights.insert(1, "method", method)
+                tables.append(weights)
+        write_csv(request.output / "weights.csv", pd.concat(tables), "%.6f")

@@ -20,6 +20,7 @@ from rich.text import Text
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.comparison.paired import mcnemar, paired, paired_difference
+from evaluation.core.formats import ends, number
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.ensembles.methods import Combiner
@@ -153,11 +154,8 @@ def overfitting_table(table: pd.DataFrame, metric: str) -> Table:
     last_member = rows.loc[rows["kind"] == MEMBER].index.max()
     for index, row in rows.iterrows():
         name = f"{row['model']} ({row['parameters']})" if row["kind"] == METHOD else row["model"]
-        cells = [name]
-        for part in parts:
-            cells.append("-" if pd.isna(row[part]) else f"{row[part]:.3f}")
-        cells.append("-" if pd.isna(row["test_low"]) else f"{row['test_low']:.3f} to {row['test_high']:.3f}")
-        cells.append("-" if pd.isna(row["difference"]) else f"{row['difference']:+.3f}")
+        cells = [name, *(number(row[part]) for part in parts), ends(row["test_low"], row["test_high"])]
+        cells.append(number(row["difference"], "+"))
         # As text: a run may be called [red].
         result.add_row(*map(Text, cells), end_section=index == last_member)
     return result

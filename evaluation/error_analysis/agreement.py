@@ -28,15 +28,12 @@ MAJORITY = "majority vote"
 
 @dataclass(frozen=True)
 class AlignedPredictions:
-    """Predictions of M models for the same N labelled test images.
+    """Predictions of M models for the same N labelled test images, sorted by ``image_ids``; K classes.
 
     Attributes:
-        models: Their M labels.
-        classes: The K class names.
-        image_ids: Object array, shape (N,), sorted.
         subjects: Object array, shape (N,); None where unknown.
         labels: True classes as indices, int64, shape (N,).
-        predicted: Predicted classes, int64, shape (M, N).
+        predicted: Predicted classes as indices, int64, shape (M, N).
         probabilities: Float64 in 0 to 1, shape (M, N, K).
         about: Merged facts of the runs; ``name`` has the number of models.
     """
@@ -165,11 +162,7 @@ def missed(models: AlignedPredictions) -> pd.DataFrame:
 
 
 def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) -> pd.DataFrame:
-    """Count the images that are missed by exactly k of the M models.
-
-    Args:
-        models: The models.
-        rows: Which images, bool, shape (N,); None: all.
+    """Count the images (of ``rows``, bool, shape (N,); None: all) that are missed by exactly k of the M models.
 
     Returns:
         A row per k from 0 to M: ``k``, ``images``, ``share`` (0 to 1), ``low`` and ``high`` (exact, 95 %, for
@@ -236,14 +229,11 @@ def majority(models: AlignedPredictions) -> np.ndarray:
 def agreement(models: AlignedPredictions, rows: np.ndarray | None = None) -> pd.DataFrame:
     """Measure how alike the predictions of each pair of models are (Kuncheva and Whitaker, Machine Learning 51, 2003).
 
-    Args:
-        models: The models.
-        rows: Which images, bool, shape (N,); None: all.
-
     Returns:
-        A row per pair: ``first``, ``second``, ``kappa`` (Cohen's: 1 the same, 0 as by chance; NaN where both predict
-        one and the same class only), ``disagreement`` (share of images that exactly one gets right), ``double_fault``
-        (share that both miss), ``only_first``, ``only_second`` (images that only this one gets right), ``images``.
+        A row per pair, of the images ``rows`` (bool, shape (N,); None: all): ``first``, ``second``, ``kappa`` (Cohen's:
+        1 the same, 0 as by chance; NaN where both predict one and the same class only), ``disagreement`` (share of
+        images that exactly one gets right), ``double_fault`` (share that both miss), ``only_first``, ``only_second``
+        (images that only this one gets right), ``images``.
     """
     selected = np.ones(len(models.labels), bool) if rows is None else rows
     names = models.models

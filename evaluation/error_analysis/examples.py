@@ -140,11 +140,8 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
 
     Of more than four classes: four of each kind over all classes, of different classes as far as there are.
 
-    Args:
-        test: Predictions of one part; rows without a label are left out.
-
     Returns:
-        Row and reason (a value of WORDS), class by class; no row twice.
+        Row and reason (a value of WORDS), class by class; no row twice, none without a label.
 
     Raises:
         UserError: No image has a label.
@@ -183,14 +180,9 @@ def ranked(test: Predictions, which: str) -> list[int]:
 
 
 def write_thumbnails(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray, size: int) -> None:
-    """Write ``thumbnails.parquet`` into a run's folder.
+    """Write ``thumbnails.parquet`` into a run's folder; arguments as ``examples``.
 
-    Args:
-        folder: The run's.
-        predictions: Of the test part.
-        images: Prepared images by index, uint8 RGB, shape (H, W, 3): an array, or an object that reads them.
-        rows: Index into ``images`` of each row of ``predictions``, int64, shape (N,).
-        size: Longest side in pixels; 0 writes nothing.
+    ``images`` may be an object that reads them; ``size`` is the longest side in pixels, 0 writes nothing.
     """
     if size:
         write_pictures(folder / THUMBNAILS, predictions.frame["image_id"], (images[row] for row in rows), size)

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.files import write_csv
+from evaluation.core.formats import interval, number
 from evaluation.error_analysis.agreement import (
     ALL,
     AlignedPredictions,
@@ -43,8 +44,8 @@ def missed_table(models: AlignedPredictions) -> Table:
     table = _table(f"images missed by exactly k of {len(models.models)} models", *headings)
     by_class = missed_by_class(models).set_index(["true_class", "k"])["images"]
     for row in missed_counts(models).itertuples():
-        share = f"{row.share:.3f} ({row.low:.3f} to {row.high:.3f})"
         of_class = [f"{by_class.get((name, row.k), 0):,}" for name in classes]
+        share = interval(row.share, row.low, row.high)
         table.add_row(f"{row.k}", f"{row.images:,}", share, f"{row.independent:,.1f}", *of_class)
     if pd.Series(models.subjects).dropna().duplicated().any():
         table.caption = "exact intervals; images of one subject are not independent, so they are too narrow"
@@ -59,10 +60,10 @@ def accuracy_table(models: AlignedPredictions) -> Table:
     table.columns[1].overflow = "fold"
     table.columns[3].no_wrap = True
     for place, row in enumerate(alone(models).itertuples(), 1):
-        number = str(place) if place <= len(models.models) else ""
-        accuracy = f"{row.accuracy:.3f} ({row.low:.3f} to {row.high:.3f})"
+        place_text = str(place) if place <= len(models.models) else ""
         counts = ["" if pd.isna(count) else f"{count:,}" for count in (row.right_alone, row.wrong_alone)]
-        table.add_row(number, escape(row.model), f"{row.right:,}", accuracy, *counts)
+        accuracy = interval(row.accuracy, row.low, row.high)
+        table.add_row(place_text, escape(row.model), f"{row.right:,}", accuracy, *counts)
     return table
 
 
@@ -72,9 +73,8 @@ def pairs_table(models: AlignedPredictions) -> Table:
     table = _table("each pair, by the numbers above", *headings)
     for row in agreement(models).itertuples():
         pair = f"{models.models.index(row.first) + 1}, {models.models.index(row.second) + 1}"
-        kappa = "undefined" if pd.isna(row.kappa) else f"{row.kappa:.3f}"
-        shares = (f"{row.disagreement:.3f}", f"{row.double_fault:.3f}")
-        table.add_row(pair, kappa, *shares, f"{row.only_first:,}", f"{row.only_second:,}")
+        shares = (number(row.kappa, undefined="undefined"), number(row.disagreement), number(row.double_fault))
+        table.add_row(pair, *shares, f"{row.only_first:,}", f"{row.only_second:,}")
     return table
 
 

@@ -127,11 +127,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
 
 
 def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
-    """Evaluate the calibration of the test images, before and after each fold's own temperature.
-
-    Returns:
-        None without labelled test images.
-    """
+    """Evaluate the test images before and after each fold's own temperature; None without labelled ones."""
     if not len(runs.test.labels):
         return None
     temperatures = [fit_temperature(fold.validation.scored) for fold in runs.folds]
@@ -140,9 +136,7 @@ def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
     for fold, temperature in zip(runs.folds, temperatures, strict=True):
         if temperature.value is not None:
             scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
-    after = None
-    if len(scaled) == len(runs.folds):
-        after = _evaluate(runs, np.concatenate(scaled))
+    after = _evaluate(runs, np.concatenate(scaled)) if len(scaled) == len(runs.folds) else None
     sampled = None
     if all(test.sampled for test in runs.tests):
         sampled = _evaluate(runs, np.concatenate([test.mean_probabilities for test in runs.tests]))

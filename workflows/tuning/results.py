@@ -42,11 +42,9 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class SearchReport:
-    """Writes the tables and pictures of a search.
+    """Writes the tables and pictures of a search into the study's folder.
 
     Attributes:
-        folder: The study's folder.
-        search: The search's settings.
         monitor: The metric, such as "val/auc".
         mode: Whether its least ("min") or largest ("max") value is best.
         facts: For the titles, see :func:`evaluation.core.formats.heading`.

@@ -44,10 +44,7 @@ STAGE = 100_000
 def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Path:
     """Search, or continue the search that is there, up to its number of trials; return the study's folder.
 
-    Args:
-        search: The search's settings.
-        composed: The composition of the rest.
-        typed: The overrides that the user typed, for the command that trains the best.
+    ``composed`` is the composition of all but the search, ``typed`` the overrides that the user typed.
 
     Raises:
         UserError: The search, its space or the experiment itself is wrong, or no trial ended well.
@@ -83,8 +80,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
 def inspect(config: Config) -> tuple[ImageDataModule, dict[str, str | None]]:
     """Read data, weights and network before the first trial: an error there is no trial's fault.
 
-    Returns:
-        The data, inspected, and the hashes of contents that belong to the identity of a run.
+    Second are the hashes of contents that belong to the identity of a run.
     """
     set_up_torch()
     revision()

@@ -77,12 +77,7 @@ class Heartbeats:
                 self._lock.acquire()
 
     def is_dead(self, name: str, elsewhere: bool) -> bool:
-        """Tell whether the process of a file is dead, and remove the file if so; this process never is.
-
-        Args:
-            name: Of its file.
-            elsewhere: Whether it is of another machine.
-        """
+        """Tell whether the process of a file, maybe of another machine, is dead; if so, remove the file."""
         file = self.folder / name
         if name == self.name:
             return False
@@ -231,13 +226,7 @@ class SharedStudy:
 
 @contextmanager
 def open_study(journal: Path, name: str, search: SearchConfig, direction: Direction) -> Iterator[SharedStudy]:
-    """Open a study, or begin it, with the heartbeats of this process.
-
-    Args:
-        journal: Optuna's file; several studies may share it.
-        name: The study's name.
-        search: The search's settings.
-        direction: "minimize" or "maximize".
+    """Open a study in Optuna's ``journal``, which several may share, or begin it, with this process's heartbeats.
 
     Raises:
         UserError: The file exists and is no journal of Optuna.
