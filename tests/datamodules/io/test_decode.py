@@ -13,7 +13,6 @@ from PIL import Image
 from datamodules.io.decode import BrokenImageError, decode_image, read_image
 from tests.helpers.real_data import real_archive
 
-SUFFIXES = (".png", ".bmp", ".tif")
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 GRAY = RGB[..., 0]
 
@@ -23,46 +22,35 @@ def save(image: Image.Image, path: Path, **keys: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_rgb_stays(tmp_path, suffix):
-    assert np.array_equal(read_image(save(Image.fromarray(RGB), tmp_path / f"a{suffix}")), RGB)
+BITS = Image.fromarray(GRAY > 127)
+PALETTE = Image.fromarray(RGB).quantize(8)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_gray_is_replicated(tmp_path, suffix):
-    pixels = read_image(save(Image.fromarray(GRAY), tmp_path / f"a{suffix}"))
-    assert np.array_equal(pixels, np.dstack([GRAY] * 3))
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_one_bit_becomes_black_and_white(tmp_path, suffix):
-    bits = GRAY > 127
-    pixels = read_image(save(Image.fromarray(bits), tmp_path / f"a{suffix}"))
-    assert np.array_equal(pixels, np.dstack([np.where(bits, 255, 0)] * 3))
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_palette_is_looked_up(tmp_path, suffix):
-    image = Image.fromarray(RGB).quantize(8)
-    assert np.array_equal(read_image(save(image, tmp_path / f"a{suffix}")), np.array(image.convert("RGB")))
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+@pytest.mark.parametrize(
+    ("image", "pixels"),
+    [
+        (Image.fromarray(RGB), RGB),
+        (Image.fromarray(GRAY), np.dstack([GRAY] * 3)),
+        (BITS, np.dstack([np.where(BITS, 255, 0)] * 3)),
+        (PALETTE, np.array(PALETTE.convert("RGB"))),
+    ],
+    ids=["rgb", "gray", "one bit", "palette"],
+)
+def test_every_mode_becomes_rgb(tmp_path, image, pixels, suffix):
+    assert np.array_equal(read_image(save(image, tmp_path / f"a{suffix}")), pixels)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_transparency_is_composited_over_black(tmp_path, suffix):
+@pytest.mark.parametrize("colour", [RGB, GRAY])
+def test_transparency_is_composited_over_black(tmp_path, colour, suffix):
     alpha = np.full(GRAY.shape, 255, np.uint8)
     alpha[:4], alpha[4:8] = 0, 128
-    pixels = read_image(save(Image.fromarray(np.dstack([RGB, alpha])), tmp_path / f"a{suffix}"))
+    pixels = read_image(save(Image.fromarray(np.dstack([colour, alpha])), tmp_path / f"a{suffix}"))
+    opaque = colour if colour.ndim == 3 else np.dstack([colour] * 3)
     assert (pixels[:4] == 0).all()
-    assert np.abs(pixels[4:8].astype(int) - RGB[4:8] * (128 / 255)).max() <= 1
-    assert np.array_equal(pixels[8:], RGB[8:])
-
-
-def test_gray_with_alpha_is_composited_over_black(tmp_path):
-    alpha = np.where(np.arange(17) < 5, 0, 255).astype(np.uint8)[None].repeat(12, 0)
-    image = Image.merge("LA", [Image.fromarray(GRAY), Image.fromarray(alpha)])
-    pixels = read_image(save(image, tmp_path / "a.png"))
-    assert (pixels[:, :5] == 0).all()
-    assert np.array_equal(pixels[:, 5:], np.dstack([GRAY] * 3)[:, 5:])
+    assert np.abs(pixels[4:8].astype(int) - opaque[4:8] * (128 / 255)).max() <= 1
+    assert np.array_equal(pixels[8:], opaque[8:])
 
 
 def test_transparent_palette_entry_becomes_black(tmp_path):
@@ -152,10 +140,9 @@ def test_what_is_no_image_or_not_there_is_broken(tmp_path):
         read_image(tmp_path / "none.png")
 
 
-def test_channels_of_the_file_are_told(tmp_path):
-    for mode, channels in (("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4), ("P", 1), ("1", 1)):
-        path = save(Image.new(mode, (4, 4)), tmp_path / f"{mode}.png")
-        assert decode_image(path.read_bytes()).channels == channels
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4), ("P", 1), ("1", 1)])
+def test_channels_are_those_of_the_file(tmp_path, mode, channels):
+    assert decode_image(save(Image.new(mode, (4, 4)), tmp_path / "a.png").read_bytes()).channels == channels
 
 
 def test_real_chromosomes_of_every_mode_are_read_in_silence():

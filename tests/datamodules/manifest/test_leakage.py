@@ -180,40 +180,30 @@ def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(t
 PARTS = ["train", "train", "validation", "test"]
 
 
-def earlier(tmp_path, manifest, parts):
-    frame = manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=parts)
-    frame.to_csv(tmp_path / "split.csv", index=False)
-    return tmp_path
-
-
-@pytest.fixture
-def manifest():
-    return make_manifest(["a", "b", "a", "b"], subjects=["1", "2", "3", "4"])
-
-
-def test_the_same_split_has_seen_nothing(tmp_path, manifest):
-    run = earlier(tmp_path, manifest, PARTS)
-    assert seen_by_start(run, manifest, pd.Series(PARTS), "subject") == 0
-
-
-@pytest.mark.parametrize("part", ["train", "validation"])
-def test_a_test_image_that_was_trained_or_chosen_on_stops_the_run(tmp_path, manifest, part):
-    run = earlier(tmp_path, manifest, ["train", "train", "test", part])
-    for protocol in ("subject", "image"):
+@pytest.mark.parametrize(
+    ("earlier_parts", "changed", "protocol", "seen"),
+    [
+        (PARTS, {}, "subject", 0),
+        (["train", "train", "test", "train"], {}, "image", 1),
+        (["train", "train", "test", "train"], {}, "subject", 1),
+        (["train", "train", "test", "validation"], {}, "subject", 1),
+        # Other pictures of a person who is now tested: a leak by subject alone.
+        (PARTS, {"sha256": list("wxyz"), "subject": ["1", "4", "3", "9"]}, "image", 0),
+        (PARTS, {"sha256": list("wxyz"), "subject": ["1", "4", "3", "9"]}, "subject", 1),
+    ],
+)
+def test_images_that_the_starting_point_has_seen_stop_the_run(tmp_path, earlier_parts, changed, protocol, seen):
+    manifest = make_manifest(["a", "b", "a", "b"], subjects=["1", "2", "3", "4"])
+    frame = manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(**changed)
+    frame.assign(part=earlier_parts).to_csv(tmp_path / "split.csv", index=False)
+    if seen:
         with pytest.raises(UserError, match="on 1 of the images that evaluate this run"):
-            seen_by_start(run, manifest, pd.Series(PARTS), protocol)
-    assert seen_by_start(run, manifest, pd.Series(PARTS), "paper") == 1
+            seen_by_start(tmp_path, manifest, pd.Series(PARTS), protocol)
+        assert seen_by_start(tmp_path, manifest, pd.Series(PARTS), "paper") == ("subject" not in changed)
+    else:
+        assert seen_by_start(tmp_path, manifest, pd.Series(PARTS), protocol) == 0
 
 
-def test_a_subject_counts_under_subject_alone(tmp_path, manifest):
-    other = make_manifest(["a", "b", "a", "b"], subjects=["1", "4", "3", "9"])
-    other.frame["sha256"] = [f"{row:064x}" for row in range(100, 104)]  # other pictures of the same person
-    run = earlier(tmp_path, other, PARTS)
-    assert seen_by_start(run, manifest, pd.Series(PARTS), "image") == 0
-    with pytest.raises(UserError, match="init_from"):
-        seen_by_start(run, manifest, pd.Series(PARTS), "subject")
-
-
-def test_a_folder_without_a_split_is_refused(tmp_path, manifest):
+def test_a_starting_point_without_a_split_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no split\.csv"):
-        seen_by_start(tmp_path, manifest, pd.Series(PARTS), "subject")
+        seen_by_start(tmp_path, five(), SIDES, "subject")

@@ -12,34 +12,31 @@ from datamodules.manifest.manifest import content_hash, natural_key, order_class
 from tests.helpers.manifests import make_manifest
 
 
-def test_the_positive_class_is_last():
-    assert order_classes({"all", "hem"}, "all") == ("hem", "all")
-    assert order_classes({"all", "hem"}, "hem") == ("all", "hem")
+@pytest.mark.parametrize(
+    ("names", "positive_class", "classes"),
+    [
+        ({"all", "hem"}, "all", ("hem", "all")),
+        ({"all", "hem"}, "hem", ("all", "hem")),
+        ({"10", "9", "1", "X"}, None, ("1", "9", "10", "X")),
+    ],
+)
+def test_the_positive_class_is_last_and_many_are_in_natural_order(names, positive_class, classes):
+    assert order_classes(names, positive_class) == classes
 
 
-def test_many_classes_stand_in_natural_order():
-    assert order_classes({"10", "9", "1", "X"}, None) == ("1", "9", "10", "X")
-
-
-def test_a_positive_class_not_said_shows_both_options():
-    with pytest.raises(UserError, match="data.positive_class=all or data.positive_class=hem"):
-        order_classes({"all", "hem"}, None)
-
-
-def test_an_unknown_positive_class_lists_the_right_ones():
-    with pytest.raises(UserError, match="blast is no class.*data.positive_class=all or data.positive_class=hem"):
-        order_classes({"all", "hem"}, "blast")
-
-
-def test_a_positive_class_among_many_is_refused():
-    with pytest.raises(UserError, match="no meaning with 3 classes"):
-        order_classes({"a", "b", "c"}, "a")
-
-
-@pytest.mark.parametrize("names", [set(), {"all"}])
-def test_one_class_is_too_few(names):
-    with pytest.raises(UserError, match="two classes or more"):
-        order_classes(names, None)
+@pytest.mark.parametrize(
+    ("names", "positive_class", "message"),
+    [
+        ({"all", "hem"}, None, "data.positive_class=all or data.positive_class=hem"),
+        ({"all", "hem"}, "blast", "blast is no class.*data.positive_class=all or data.positive_class=hem"),
+        ({"a", "b", "c"}, "a", "no meaning with 3 classes"),
+        (set(), None, "two classes or more"),
+        ({"all"}, None, "two classes or more"),
+    ],
+)
+def test_classes_without_an_order_are_refused(names, positive_class, message):
+    with pytest.raises(UserError, match=message):
+        order_classes(names, positive_class)
 
 
 @given(st.lists(st.text(max_size=8)))

@@ -103,41 +103,40 @@ def test_a_share_may_validate_in_the_next_fold_s_place(protocol, fold):
         assert_disjoint(manifest, by_share)
 
 
-def test_one_subject_less_in_the_rarest_class_is_said():
-    with pytest.raises(UserError, match=r"class b has 4 subjects, 5 are needed for split.folds=5"):
-        split(
-            make_manifest(list("aaaaab" * 4), [f"{n % 6}-{n // 6}" for n in range(24)]), "subject", SplitConfig(), None
-        )
+DIVIDED = [("a", "a0", "fold_1"), ("b", "b0", "fold_1"), ("b", "b1", "fold_1"), ("a", "a1", "fold_1")]
+TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
 
 
-def test_two_subjects_per_class_can_be_divided_and_one_cannot():
-    rest = [("a", f"a{n}", "fold_1") for n in range(2)] + [("b", f"b{n}", "fold_1") for n in range(2)]
-    test = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
-    parts = split(make_manifest(*zip(*(rest + test), strict=True)), "subject", SplitConfig(), None)
+def test_two_subjects_per_class_can_be_divided():
+    parts = split(make_manifest(*zip(*(DIVIDED + TESTED), strict=True)), "subject", SplitConfig(), None)
     assert parts.value_counts().to_dict() == {"train": 2, "validation": 2, "test": 2}
-    with pytest.raises(UserError, match="class b has 1 subjects, 2 are needed for a train and a validation part"):
-        split(make_manifest(*zip(*(rest[:3] + test), strict=True)), "subject", SplitConfig(), None)
 
 
-def test_a_given_fold_without_a_class_is_said():
-    rows = [("a", "x", "fold_0")] + [(label, f"{label}{n}", "fold_1") for label in "ab" for n in range(4)]
-    with pytest.raises(UserError, match="class b is absent from the test part"):
-        split(make_manifest(*zip(*rows, strict=True)), "subject", SplitConfig(), None)
-
-
-def test_a_fold_that_is_not_given_is_named():
-    with pytest.raises(UserError, match=r"split.fold=4 is none of the given folds \(0, 1, 2\)"):
-        split(given_folds(), "subject", SplitConfig(fold=4), None)
-
-
-def test_unknown_subjects_are_an_error_under_subject_only():
-    manifest = make_manifest(list("ab" * 20))
-    with pytest.raises(UserError, match="none are known.*protocol=image"):
-        split(manifest, "subject", SplitConfig(), None)
-    assert split(manifest, "image", SplitConfig(), None).value_counts()["test"] == 8
-    some = make_manifest(list("ab" * 20), ["s"] * 39 + [None])
-    with pytest.raises(UserError, match="1 images have no subject, first i00039"):
-        split(some, "subject", SplitConfig(), None)
+@pytest.mark.parametrize(
+    ("rows", "protocol", "config", "message"),
+    [
+        (DIVIDED[:3] + TESTED, "subject", {}, "class a has 1 subjects, 2 are needed for a train and a validation part"),
+        (DIVIDED + TESTED[:1], "subject", {}, "class b is absent from the test part"),
+        (DIVIDED + TESTED, "subject", {"fold": 4}, r"split.fold=4 is none of the given folds \(0, 1\)"),
+        (DIVIDED + TESTED, "subject", {"test": "prelim"}, r"split.test=prelim.*parts given: fold_0, fold_1\)"),
+        ([*DIVIDED, ("a", "x", None)], "subject", {}, "1 images have no fold while others do, first i00004"),
+        (DIVIDED + TESTED, "paper", {}, "data.paper_split"),
+        (DIVIDED + TESTED, "paper", {"test": "fold_1"}, "say split.test=fold, not fold_1"),
+        (
+            [(*row[:2], None) for row in DIVIDED],
+            "subject",
+            {},
+            "class a has 2 subjects, 5 are needed for split.folds=5",
+        ),
+        ([(*row[:2], None) for row in DIVIDED], "image", {}, "class a has 2 images, 5 are needed for split.folds=5"),
+        ([("a", None, None), ("b", None, None)], "subject", {}, "none are known.*protocol=image"),
+        ([("a", "s", None), ("b", None, None)], "subject", {}, "1 images have no subject, first i00001"),
+    ],
+)
+def test_impossible_splits_are_refused(rows, protocol, config, message):
+    paper = PAPER if "test" in config else None
+    with pytest.raises(UserError, match=message):
+        split(make_manifest(*zip(*rows, strict=True)), protocol, SplitConfig(**config), paper)
 
 
 def test_image_folds_are_stratified_and_cover_everything_once():
@@ -156,11 +155,6 @@ def test_image_ignores_given_folds():
     manifest = given_folds()
     parts = split(manifest, "image", SplitConfig(), None)
     assert manifest.frame["part"][parts == "test"].nunique() == 3
-
-
-def test_too_few_images_for_the_folds_are_said():
-    with pytest.raises(UserError, match="class b has 3 images, 5 are needed for split.folds=5"):
-        split(make_manifest(list("aaaaaaaabbb")), "image", SplitConfig(), None)
 
 
 def test_the_papers_numbers_at_full_size():
@@ -183,14 +177,6 @@ def test_the_papers_draw_depends_on_seed_and_fold_and_rounds_down():
     assert parts.value_counts().to_dict() == {"train": 29, "validation": 57, "test": 14}
 
 
-def test_the_papers_protocol_needs_its_shares_and_its_own_test_part():
-    manifest = given_folds()
-    with pytest.raises(UserError, match="data.paper_split"):
-        split(manifest, "paper", SplitConfig(), None)
-    with pytest.raises(UserError, match="say split.test=fold, not fold_1"):
-        split(manifest, "paper", SplitConfig(test="fold_1"), PAPER)
-
-
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_a_given_part_can_be_the_test_part(protocol):
     extra = [("a", "p1", "prelim"), ("b", "p2", "prelim"), (None, None, "final")]
@@ -209,16 +195,6 @@ def test_other_given_parts_are_unused_where_folds_are_given(protocol):
     parts = split(given_folds(extra=extra), protocol, SplitConfig(), PAPER)
     assert (parts.iloc[-3:] == "unused").all()
     assert (parts.iloc[:-3] != "unused").all()
-
-
-def test_a_test_part_that_is_not_given_is_named():
-    with pytest.raises(UserError, match=r"split.test=prelim.*parts given: fold_0, fold_1, fold_2"):
-        split(given_folds(), "subject", SplitConfig(test="prelim"), None)
-
-
-def test_images_without_a_fold_among_folds_are_named():
-    with pytest.raises(UserError, match="1 images have no fold while others do, first i00180"):
-        split(given_folds(extra=[("a", "x", None)]), "subject", SplitConfig(), None)
 
 
 @pytest.mark.parametrize("protocol", ["subject", "image", "paper"])
