@@ -5,14 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import TransformConfig
+from common.config.schema import TransformConfig, WithinPlacesConfig
 from datamodules.transforms.augmentation import Augmentation
+from tests.helpers.sheets import toy_sheet
 
-TURNED = {"flips": True, "rotations": True, "probability": 1.0}
-EVERY = TransformConfig(**TURNED)
-PAPER = TransformConfig(**TURNED, apply_to="copies", each_epoch=False)
+TURNED = TransformConfig(flips=True, rotations=True, probability=1.0)
+MOVED = TransformConfig(mirror=True, rotate=12, stretch=0.12, shift=0.05, contrast=0.3, gamma=0.25, bend=0.2)
+LIGHT = TransformConfig(brightness=0.25, noise=0.05, blur=1.0)
+WITHIN = LIGHT.model_copy(update={"within_places": WithinPlacesConfig(rotate=5, mirror=True, bend=0.05)})
+
 IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 TURNS = [np.rot90(IMAGE, k) for k in (1, 2, 3)] + [IMAGE[:, ::-1], IMAGE[::-1]]
+BAR = np.zeros((64, 32, 3), np.uint8)
+BAR[12:52, 12:20] = 120
+BAR[12:20, 12:20] = 200
+GRAY = np.full((64, 48, 3), 120, np.uint8)
+SHEET, BOXES = toy_sheet()
+PLACES = dict.fromkeys(range(40), BOXES)
 
 
 def which(image: np.ndarray) -> int:
@@ -22,38 +31,47 @@ def which(image: np.ndarray) -> int:
     return next(index for index, turn in enumerate(TURNS) if np.array_equal(image, turn))
 
 
-@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
-def test_it_is_a_pure_function_of_its_key(seed, epoch, row):
-    one, other = Augmentation(EVERY, seed), Augmentation(EVERY, seed)
-    other(IMAGE, epoch + 1, row + 7, 0)  # what was drawn before does not matter
-    assert np.array_equal(one(IMAGE, epoch, row, 0), other(IMAGE, epoch, row, 0))
+def changed(image: np.ndarray, count: int, **strengths: float) -> list[np.ndarray]:
+    augmentation = Augmentation(TransformConfig(**strengths), 0)
+    return [augmentation(image, 0, row, 0) for row in range(count)]
+
+
+@pytest.mark.parametrize(("config", "image"), [(TURNED, IMAGE), (MOVED, BAR), (LIGHT, BAR), (WITHIN, SHEET)])
+@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 30), copy=st.integers(0, 9))
+@settings(max_examples=20, deadline=None)
+def test_it_is_a_pure_function_of_its_key(config, image, seed, epoch, row, copy):
+    one, other = Augmentation(config, seed, PLACES), Augmentation(config, seed, PLACES)
+    other(image, epoch + 1, row + 7, copy)  # what was drawn before does not matter
+    result = one(image, epoch, row, copy)
+    assert (result.shape, result.dtype) == (image.shape, np.uint8)
+    assert np.array_equal(result, other(image, epoch, row, copy))
 
 
 @pytest.mark.parametrize("varied", ["epoch", "row", "seed", "copy"])
-def test_every_part_of_the_key_matters(varied):
-    drawn = []
-    for value in range(1, 40):
+@pytest.mark.parametrize(("config", "image"), [(TURNED, IMAGE), (WITHIN, SHEET)])
+def test_every_part_of_the_key_matters(config, image, varied):
+    drawn = set()
+    for value in range(1, 20):
         key = {"seed": 0, "epoch": 0, "row": 0, "copy": 1, varied: value}
-        drawn.append(which(Augmentation(EVERY, key["seed"])(IMAGE, key["epoch"], key["row"], key["copy"])))
-    assert len(set(drawn)) > 3
+        augmentation = Augmentation(config, key["seed"], PLACES)
+        drawn.add(augmentation(image, key["epoch"], key["row"], key["copy"]).tobytes())
+    assert len(drawn) > 3
 
 
 def test_the_five_turns_of_the_paper_are_equally_likely_and_nothing_else_happens():
-    augmentation = Augmentation(EVERY, 0)
+    augmentation = Augmentation(TURNED, 0)
     counts = np.bincount([which(augmentation(IMAGE, 0, row, 0)) for row in range(1500)], minlength=5)
     assert len(counts) == 5
     assert np.all(np.abs(counts - 300) < 5 * np.sqrt(300 * 0.8))
 
 
 def test_probability_leaves_that_share_of_the_originals_untouched():
-    augmentation = Augmentation(TransformConfig(**{**TURNED, "probability": 0.5}), 0)
-    untouched = sum(which(augmentation(IMAGE, 0, row, 0)) == -1 for row in range(1000))
-    assert 420 < untouched < 580
+    images = changed(IMAGE, 1000, flips=True, rotations=True, probability=0.5)
+    assert 420 < sum(which(image) == -1 for image in images) < 580
 
 
-def test_the_papers_plan_turns_copies_alone_and_once_and_for_all():
-    augmentation = Augmentation(PAPER, 0)
+def test_the_papers_plan_turns_copies_alone_and_in_every_epoch_alike():
+    augmentation = Augmentation(TURNED.model_copy(update={"apply_to": "copies", "each_epoch": False}), 0)
     assert all(which(augmentation(IMAGE, epoch, row, 0)) == -1 for epoch in range(3) for row in range(20))
     for row in range(20):
         turned = {which(augmentation(IMAGE, epoch, row, 1)) for epoch in range(5)}
@@ -61,86 +79,51 @@ def test_the_papers_plan_turns_copies_alone_and_once_and_for_all():
         assert -1 not in turned
 
 
-def test_switched_off_nothing_happens_to_originals_or_copies():
-    augmentation = Augmentation(TransformConfig(probability=1.0), 0)
-    assert which(augmentation(IMAGE, 0, 0, 0)) == -1
-    assert which(augmentation(IMAGE, 0, 0, 1)) == -1
+@pytest.mark.parametrize(("config", "image"), [(MOVED, BAR), (WITHIN, SHEET)])
+def test_for_copies_alone_the_originals_are_not_changed(config, image):
+    augmentation = Augmentation(config.model_copy(update={"apply_to": "copies"}), 0, PLACES)
+    assert all(np.array_equal(augmentation(image, 0, row, 0), image) for row in range(10))
+    assert any(not np.array_equal(augmentation(image, 0, row, 1), image) for row in range(10))
 
 
-MOVED = TransformConfig(mirror=True, rotate=12, stretch=0.12, shift=0.05, contrast=0.3, gamma=0.25, bend=0.2)
+@pytest.mark.parametrize("copy", [0, 1])
+def test_switched_off_nothing_happens(copy):
+    assert which(Augmentation(TransformConfig(probability=1.0), 0)(IMAGE, 0, 0, copy)) == -1
 
 
-@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
-def test_movements_are_a_pure_function_of_their_key_and_keep_the_size(seed, epoch, row):
-    one, other = Augmentation(MOVED, seed), Augmentation(MOVED, seed)
-    other(BAR, epoch + 1, row + 7, 0)
-    moved = one(BAR, epoch, row, 0)
-    assert moved.shape == BAR.shape
-    assert moved.dtype == np.uint8
-    assert np.array_equal(moved, other(BAR, epoch, row, 0))
-
-
-BAR = np.zeros((64, 32, 3), np.uint8)
-BAR[12:52, 12:20] = 120
-BAR[12:20, 12:20] = 200
+def test_changes_within_places_need_the_places():
+    with pytest.raises(ValueError, match="where the chromosomes lie"):
+        Augmentation(WITHIN, 0)
 
 
 @pytest.mark.parametrize("key", ["mirror", "rotate", "stretch", "shift", "contrast", "gamma", "bend"])
 def test_each_movement_alone_changes_some_image_and_leaves_black_black(key):
-    value = {"mirror": True, "rotate": 20}.get(key, 0.3)
-    augmentation = Augmentation(TransformConfig(**{key: value}), 0)
     wide = BAR.copy()
     wide[20:24, 12:26] = 90  # not the same left and right
-    drawn = [augmentation(wide, 0, row, 0) for row in range(12)]
-    assert any(not np.array_equal(image, wide) for image in drawn)
-    assert all(image[0, 0].max() == 0 for image in drawn)
+    images = changed(wide, 12, **{key: {"mirror": True, "rotate": 20}.get(key, 0.3)})
+    assert any(not np.array_equal(image, wide) for image in images)
+    assert all(image[0, 0].max() == 0 for image in images)
 
 
 def test_movements_never_turn_it_upside_down():
     """The short arm stays up: of what is drawn, the upper half stays the brighter one."""
     augmentation = Augmentation(MOVED, 3)
     for row in range(60):
-        image = augmentation(BAR, 0, row, 0).astype(float)
-        light = image[..., 0].max(axis=1)
+        light = augmentation(BAR, 0, row, 0)[..., 0].astype(float).max(axis=1)
         light = light[light > 0]
         assert light[: len(light) // 2].mean() > light[len(light) // 2 :].mean()
 
 
-def test_contrast_multiplies_within_its_range():
-    augmentation = Augmentation(TransformConfig(contrast=0.3), 0)
-    factors = [augmentation(BAR, 0, row, 0)[30, 15, 0] / 120 for row in range(200)]
-    assert 0.69 < min(factors) < 0.75
-    assert 1.25 < max(factors) < 1.31
-
-
-LIGHT = TransformConfig(brightness=0.25, noise=0.05, blur=1.0)
-GRAY = np.full((64, 48, 3), 120, np.uint8)
-
-
-@given(seed=st.integers(0, 2**31), epoch=st.integers(0, 1000), row=st.integers(0, 10**6), copy=st.integers(0, 9))
-@settings(max_examples=20, deadline=None)
-def test_light_blur_and_noise_are_a_pure_function_of_their_key(seed, epoch, row, copy):
-    one, other = Augmentation(LIGHT, seed), Augmentation(LIGHT, seed)
-    other(BAR, epoch + 1, row, copy)
-    changed = one(BAR, epoch, row, copy)
-    assert changed.dtype == np.uint8
-    assert changed.shape == BAR.shape
-    assert np.array_equal(changed, other(BAR, epoch, row, copy))
-
-
-def test_brightness_multiplies_within_its_range():
-    augmentation = Augmentation(TransformConfig(brightness=0.25), 0)
-    factors = [augmentation(GRAY, 0, row, 0)[0, 0, 0] / 120 for row in range(200)]
-    assert 0.74 < min(factors) < 0.78
-    assert 1.22 < max(factors) < 1.26
+@pytest.mark.parametrize(("key", "strength"), [("contrast", 0.3), ("brightness", 0.25)])
+def test_light_is_multiplied_within_its_range(key, strength):
+    factors = [image[0, 0, 0] / 120 for image in changed(GRAY, 200, **{key: strength})]
+    assert min(factors) == pytest.approx(1 - strength, abs=0.05)
+    assert max(factors) == pytest.approx(1 + strength, abs=0.05)
 
 
 def test_noise_is_salt_and_pepper_on_up_to_its_share():
-    augmentation = Augmentation(TransformConfig(noise=0.05), 0)
     shares = []
-    for row in range(100):
-        image = augmentation(GRAY, 0, row, 0)
+    for image in changed(GRAY, 100, noise=0.05):
         specks = (image != 120).any(axis=2)
         assert set(np.unique(image[specks])) <= {0, 255}
         shares.append(specks.mean())
@@ -151,23 +134,12 @@ def test_noise_is_salt_and_pepper_on_up_to_its_share():
 def test_blur_softens_an_edge_up_to_its_width():
     edge = np.zeros((32, 32, 3), np.uint8)
     edge[:, 16:] = 200
-    augmentation = Augmentation(TransformConfig(blur=1.0), 0)
-    soft = [
-        int(((image[16, :, 0] > 0) & (image[16, :, 0] < 200)).sum())
-        for image in (augmentation(edge, 0, row, 0) for row in range(60))
-    ]
+    rows = [image[16, :, 0] for image in changed(edge, 60, blur=1.0)]
+    soft = [int(((row > 0) & (row < 200)).sum()) for row in rows]
     assert min(soft) == 0  # hardly any blur
     assert 4 <= max(soft) <= 6  # of a kernel of 7 pixels
-    assert (augmentation(GRAY, 0, 0, 0) == 120).all()
 
 
 def test_specks_are_not_blurred():
-    augmentation = Augmentation(TransformConfig(blur=3.0, noise=0.05), 0)
-    for row in range(20):
-        assert set(np.unique(augmentation(GRAY, 0, row, 0))) <= {0, 120, 255}
-
-
-def test_for_copies_alone_the_originals_are_not_moved():
-    augmentation = Augmentation(MOVED.model_copy(update={"apply_to": "copies"}), 0)
-    assert all(np.array_equal(augmentation(BAR, 0, row, 0), BAR) for row in range(10))
-    assert any(not np.array_equal(augmentation(BAR, 0, row, 1), BAR) for row in range(10))
+    for image in changed(GRAY, 20, blur=3.0, noise=0.05):
+        assert set(np.unique(image)) <= {0, 120, 255}
