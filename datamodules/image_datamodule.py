@@ -96,11 +96,11 @@ class ImageDataModule(LightningDataModule):
         protocol: "subject" (no subject in two parts), "image" or "paper" (its leaks included).
         seed: Of the order and of the augmentation.
         init_from: The folder of a run whose weights are started from: what it saw must not be validated or tested on.
-        split: The settings of the split, or those keys that differ from the defaults.
-        prepare: Likewise, of the deterministic preparation.
-        transform: Likewise, of the random transforms; or the name of a file of conf/transform/.
+        split: Settings of the split: typed, or those keys that differ from the defaults; like the following ones.
+        prepare: Deterministic preparation.
+        transform: Random transforms; or the name of a file of conf/transform/.
         balance: "none", "paper", "hem_all", "weighted_sampling" or "class_weights".
-        loader: As ``split``, of the batches.
+        loader: Batches.
         size: Shorthand of ``prepare={"size": ...}``: side of the images in pixels, or height and width.
         batch_size: Shorthand of ``loader={"batch_size": ...}``: images per process.
         progress: Whether progress bars may be shown.
@@ -172,21 +172,9 @@ class ImageDataModule(LightningDataModule):
     @classmethod
     def from_config(cls, config: Config, progress: bool = True, world: World = World()) -> "ImageDataModule":  # noqa: B008
         """Return the data module of a composed configuration."""
-        module = cls(
-            config.data,
-            data_dir=config.data_dir,
-            cache_dir=config.cache_dir,
-            protocol=config.protocol,
-            seed=config.seed,
-            init_from=config.init_from,
-            split=config.split,
-            prepare=config.prepare,
-            transform=config.transform,
-            balance=config.balance.name,
-            loader=config.loader,
-            progress=progress,
-            world=world,
-        )
+        keys = ("data_dir", "cache_dir", "protocol", "seed", "init_from", "split", "prepare", "transform", "loader")
+        settings = {key: getattr(config, key) for key in keys}
+        module = cls(config.data, **settings, balance=config.balance.name, progress=progress, world=world)
         module.data_dir = config.data_dir  # also where it is null: the composition has looked for the default
         return module
 
@@ -209,7 +197,7 @@ class ImageDataModule(LightningDataModule):
         """Fill the cache of prepared images; enough in one process per node.
 
         Raises:
-            UserError: The images cannot be read or prepared: see the sources and the cache.
+            UserError: The images cannot be read or prepared.
         """
         prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress)
 
@@ -271,11 +259,7 @@ class ImageDataModule(LightningDataModule):
         return self._in_order("validation", "test")
 
     def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
-        """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
-
-        Returns:
-            {"image": float32 (B, C, H, W), "label": int64 (B,), "index": int64 (B,) manifest row}
-        """
+        """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer."""
         image, label, index = batch
         return {"image": image.float() / 255, "label": label, "index": index}
 

@@ -21,18 +21,15 @@ _COLUMNS = ["image_id", "path", "label", "subject", "sha256", "part"]
 
 
 def scan_external(config: Config, positive: Sequence[str], progress: bool = True) -> tuple[Manifest, Config]:
-    """Scan a data set whose configuration need not name a positive class, since the run has one.
+    """Scan the data set of a configuration, which need not name a positive class, since the run has one.
 
     Args:
-        config: Its ``data``, ``data_dir`` and ``cache_dir`` name the data set.
+        config: Its ``data``, ``data_dir`` and ``cache_dir``.
         positive: Classes of the data set that correspond to the run's positive one.
         progress: Whether a progress bar may be shown.
 
     Returns:
         The manifest, and the configuration with the positive class.
-
-    Raises:
-        UserError: See ``sources.scan``.
     """
     try:
         return scan(config.data, config.data_dir, Path(config.cache_dir), progress), config
@@ -60,14 +57,8 @@ class ExternalDataModule(ImageDataModule):
     def __init__(
         self, config: Config, scanned: Manifest, manifest: Manifest, parts: pd.Series, progress: bool = True
     ) -> None:
-        super().__init__(
-            config.data,
-            data_dir=config.data_dir,
-            cache_dir=config.cache_dir,
-            prepare=config.prepare,
-            loader=config.loader,
-            progress=progress,
-        )
+        places = {"data_dir": config.data_dir, "cache_dir": config.cache_dir}
+        super().__init__(config.data, **places, prepare=config.prepare, loader=config.loader, progress=progress)
         self.config = config
         self.scanned = scanned
         self.manifest = manifest

@@ -64,12 +64,6 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
     Names, kinds, sizes and encryption of all members are checked before the first byte is written; their own headers,
     sizes and checksums while writing, beside the folder's place. Rights that the archive notes are not taken over.
 
-    Args:
-        archive: The zip file.
-        folder: The folder to make; it must not be there yet.
-        limits: How much it may unpack to; None: the usual limits.
-        progress: Whether a progress bar may be shown.
-
     Raises:
         UserError: The archive cannot be read; a member lies outside the folder, is no plain file (a link, a device), is
             encrypted, damaged or there twice (whatever the case of its letters); it is larger than the limits; or the

@@ -25,8 +25,8 @@ def threaded(
     Args:
         work: What is done to each item.
         items: The items.
-        count: How many there are.
-        description: What the bar says.
+        count: Number of items.
+        description: The text of the bar.
         progress: Whether to show a bar at all; where stderr is no terminal, a short task shows none in any case.
     """
     console = Console(stderr=True)

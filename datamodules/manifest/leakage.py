@@ -103,17 +103,11 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     """Look for leaks between the parts of a split.
 
     Near-same pictures are found by their perceptual hash: a copy that was recompressed, rescaled or stained anew is
-    near, one that was turned or mirrored is not.
-
-    Args:
-        manifest: The images.
-        parts: The part of each image, as `splits.split` returns it; "unused" images are left out.
-        protocol: Under "subject" a shared subject and shared bytes stop the run, under "image" shared bytes do, and
-            near-same pictures where ``split.near_duplicates`` is "stop"; under "paper" nothing does.
-        split: ``near_duplicates`` (report, stop or off) and ``near_duplicate_bits``.
+    near, one that was turned or mirrored is not. "unused" images are left out.
 
     Raises:
-        UserError: The split has a leak that the protocol forbids.
+        UserError: Under the protocol "subject" a subject or the bytes of a file, under "image" the bytes, are in two
+            parts, or near-same pictures are and ``split.near_duplicates`` is "stop"; "paper" forbids nothing.
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]

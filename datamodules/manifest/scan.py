@@ -72,16 +72,10 @@ def scan_listing(
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
-    """Return a perceptual hash of what an image shows, without its black or white border.
+    """Return a perceptual hash of an image (uint8 RGB, shape (H, W, 3)) without its black or white border.
 
-    With the border, the hashes of small things on a plain ground say little but where they lie: hundreds of different
-    chromosomes had the same one.
-
-    Args:
-        pixels: uint8 RGB, shape (H, W, 3).
-
-    Returns:
-        256 bits (the signs of 16 x 16 low frequencies) as 64 hex digits.
+    With the border hundreds of different chromosomes had the same hash. It has 256 bits (the signs of 16 x 16 low
+    frequencies) as 64 hex digits.
     """
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     on_black = 255 - pixels if np.median(edge) > _NEAR_WHITE else pixels
@@ -113,17 +107,8 @@ def _manifest(listing: Listing, frame: pd.DataFrame, facts: list[_Facts | str | 
     notes = listing.notes
     if skipped:
         notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
-    return Manifest(
-        frame,
-        listing.root,
-        listing.classes,
-        listing.positive_class,
-        listing.source,
-        synthetic=listing.synthetic,
-        notes=notes,
-        skipped=listing.skipped + skipped,
-        places=listing.places,
-    )
+    facts = (listing.root, listing.classes, listing.positive_class, listing.source, listing.synthetic)
+    return Manifest(frame, *facts, notes=notes, skipped=listing.skipped + skipped, places=listing.places)
 
 
 def _read_facts(path: Path) -> _Facts | str:

@@ -26,31 +26,24 @@ _FINEST = 20  # a validation share is met to a twentieth where there are enough 
 def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: PaperSplit | None) -> pd.Series:
     """Assign every image to a part.
 
-    ``subject``: no subject in two parts. With given folds (parts ``fold_<n>``) the test part is fold ``split.fold`` and
-    the validation part a subject-disjoint share ``split.validation`` of the rest; without, the subjects are dealt to
-    ``split.folds`` folds, the test part is fold i and the validation part fold i + 1 (mod folds), or, with
-    ``split.drawn_validation: share``, the share ``split.validation`` of the rest: the test parts stay the same.
-    ``image``: the images are dealt to ``split.folds`` stratified folds; given folds and subjects are not looked at.
-    ``paper``: a random draw of the images by ``paper_split``: floor(n * train), floor(n * validation), and the rest.
+    The protocol ``subject`` puts no subject in two parts. With given folds (parts ``fold_<n>``) the test part is fold
+    ``split.fold`` and the validation part a subject-disjoint share ``split.validation`` of the rest; without, the
+    subjects are dealt to ``split.folds`` folds, the test part is fold i and the validation part fold i + 1 (mod folds),
+    or, with ``split.drawn_validation: share``, the share ``split.validation`` of the rest.
+    ``image`` deals the images to ``split.folds`` stratified folds, whatever their given folds and subjects.
+    ``paper`` draws the images at random by ``paper_split``: floor(n * train), floor(n * validation), and the rest.
 
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
     validation, and ``split.fold`` only picks another draw. Every draw depends on ``split.seed`` and ``split.fold``
     alone. Images without a label are unused; so are, where folds are given and the test part is a fold, images of
     other given parts.
 
-    Args:
-        manifest: The images.
-        protocol: "subject", "image" or "paper".
-        split: The settings.
-        paper_split: What the paper did; needed by the protocol "paper".
-
     Returns:
         "train", "validation", "test" or "unused" per image; the index is that of ``manifest.frame``.
 
     Raises:
-        UserError: No image has a label; there are too few subjects or images for the split, a class is absent from a
-            part, a subject is unknown, or a fold or part that is asked for does not exist; or, of karyograms, whose
-            classes one case may have both, all those of a part are of one case.
+        UserError: No image has a label; there are too few subjects or images, or a class or (of karyograms) a second
+            case is absent from a part; a subject is unknown; or a fold or part that is asked for does not exist.
     """
     frame = manifest.frame
     parts = pd.Series(UNUSED, index=frame.index, dtype=object)

@@ -29,12 +29,6 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
     is written beside its place under a lock and renamed when it is whole. With the array there is a table of the
     originals (image_id, label, width, height, channels, file).
 
-    Args:
-        manifest: The images.
-        config: The preparation.
-        cache_dir: The folder of all caches.
-        progress: Whether a progress bar may be shown.
-
     Returns:
         uint8 RGB, shape (N, *config.stored_shape, 3), read-only; row i is ``manifest.frame.iloc[i]``.
 
@@ -120,9 +114,7 @@ def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be read any more ({error.strerror}): run again to look at the folder"
-        ) from error
+        raise UserError(f"{path} cannot be read any more ({error.strerror}): run again to scan the folder") from error
     if hashlib.sha256(data).hexdigest() != manifest.frame["sha256"].iloc[row]:
         raise UserError(f"{path} changed while the run was being prepared: run again")
     try:

@@ -106,12 +106,12 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
 
     ``scale_by: image`` gives all the same, ``canvas.scale``: true scale. ``scale_by: cell`` scales all chromosomes of a
     cell alike, so that they cover ``canvas.area`` pixels of the canvas on average: cells that were fixed at
-    different lengths, or photographed at different resolutions, come out alike. No label is looked at.
+    different lengths, or photographed at different resolutions, come out alike.
 
     Args:
         areas: Pixels of each chromosome, shape (images,).
         cells: The cell of each, str, or None where unknown, shape (images,).
-        config: Its ``canvas`` counts.
+        config: Its ``canvas`` is used.
 
     Raises:
         UserError: ``scale_by: cell`` and an image whose cell is not known.

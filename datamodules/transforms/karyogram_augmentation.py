@@ -59,7 +59,7 @@ def is_on(config: WithinPlacesConfig) -> bool:
 def change_within(
     image: np.ndarray, boxes: np.ndarray, config: WithinPlacesConfig, rng: np.random.Generator
 ) -> np.ndarray:
-    """Turn, mirror and bend each chromosome at its place.
+    """Turn, mirror and bend each chromosome at its place; return a new image that is the same outside the boxes.
 
     A chromosome never leaves its place and is never cut off: it is moved within it, and where that does not help, the
     drawn angle and bow are taken to 3/4, 1/2, 1/4 or nothing, until it fits.
@@ -69,10 +69,7 @@ def change_within(
         boxes: Its places, int64, shape (n, 4): x, y, width, height.
         config: ``rotate`` (degrees, either way), ``mirror`` (with probability 1/2), ``bend`` (bow of up to this share
             of its length, either way).
-        rng: What is drawn from.
-
-    Returns:
-        A new image; outside the boxes it is the same.
+        rng: Source of the draws.
     """
     count = len(boxes)
     turns, bows = rng.uniform(-1.0, 1.0, (2, count)) * np.array([[math.radians(config.rotate)], [config.bend]])

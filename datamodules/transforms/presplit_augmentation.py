@@ -53,12 +53,12 @@ class Expansion:
     """A manifest with the changed copies of its images; without any where nothing is augmented before the split.
 
     Attributes:
-        manifest: The manifest with the copies, and without what was left out: what is split.
-        transform: What is left to be done at training.
+        manifest: With the copies, and without the images that are left out.
+        transform: The remaining transforms of the training.
         origin: The scanned image that each row shows, int64, shape (N,).
         copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,).
-        change: What makes a copy; None: there are no copies.
-        warnings: What was done, for the user.
+        change: Makes a copy; None: there are no copies.
+        warnings: For the user.
         is_balanced: Whether the classes have been evened out.
     """
 
@@ -80,10 +80,8 @@ class Expansion:
             return prepared
         height, width = prepared.shape[1:3]
         if self.change is _quarter_turn and height != width:
-            raise UserError(
-                f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees, as protocol=paper does "
-                "here: give one number"
-            )
+            message = f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees"
+            raise UserError(f"{message}, as protocol=paper does here: give one number")
         return ExpandedImages(prepared, self.origin, self.copy, self.change)
 
 
@@ -137,10 +135,8 @@ def _turn_and_subsample(
         raise UserError(f"data.images={most}: {error}") from error
     turned = draw(rows[smaller], copies, rng)
     left_out = np.setdiff1d(rows[larger], draw(rows[larger], kept, rng))
-    warning = (
-        f"augmented BEFORE the split, as paper 003: {copies:,} copies of {smaller} turned by 90 degrees, "
-        f"{len(left_out):,} {larger} left out"
-    )
+    changes = f"{copies:,} copies of {smaller} turned by 90 degrees, {len(left_out):,} {larger} left out"
+    warning = f"augmented BEFORE the split, as paper 003: {changes}"
     if copies:
         warning += "; copies of one cell lie in several parts"
     expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
@@ -172,9 +168,8 @@ def _copy_karyograms(
             "protocol=paper copies karyograms before the split, and nothing would change the copies: set "
             "transform.brightness, noise or blur (transform=karyograms), or data.augmented.normal=1 and abnormal=1"
         )
-    warning = (
-        f"augmented BEFORE the split, as paper 001: {', '.join(counts)}; copies of one karyogram lie in several parts"
-    )
+    leak = "copies of one karyogram lie in several parts"
+    warning = f"augmented BEFORE the split, as paper 001: {', '.join(counts)}; {leak}"
     relight = Augmentation(TransformConfig.model_validate(light), seed)
 
     def change(image: np.ndarray, row: int, number: int) -> np.ndarray:

@@ -35,20 +35,16 @@ def prepared(monkeypatch):
     return calls
 
 
-def test_rows_are_the_prepared_images_in_the_manifests_order(manifest, tmp_path):
+def test_rows_are_the_prepared_images_in_the_manifests_order_and_a_table_lists_them(manifest, tmp_path):
+    write_image(manifest.root / "a" / "gray.png", cell_image(60)[..., 0])
+    manifest = scan_folder(manifest.root, tmp_path / "cache")
     images = prepared_images(manifest, CONFIG, tmp_path / "cache")
     assert isinstance(images, np.memmap)
-    assert images.shape == (9, 24, 24, 3)
-    for row in range(9):
+    assert images.shape == (10, 24, 24, 3)
+    for row in range(10):
         assert np.array_equal(images[row], prepare_image(read_image(manifest.file(row)), CONFIG))
     with pytest.raises(ValueError, match="read-only"):
         images[0] = 0
-
-
-def test_a_table_of_the_originals_lies_beside(manifest, tmp_path):
-    write_image(manifest.root / "a" / "gray.png", cell_image(60)[..., 0])
-    manifest = scan_folder(manifest.root, tmp_path / "cache")
-    prepared_images(manifest, CONFIG, tmp_path / "cache")
     table = pd.read_csv(cache_folder(manifest, CONFIG, tmp_path / "cache") / "images.csv")
     assert table["image_id"].tolist() == manifest.frame["image_id"].tolist()
     assert table.set_index("file").loc["gray.png"].tolist() == ["a/gray.png", "a", 40, 40, 1]
@@ -65,17 +61,20 @@ def test_a_second_call_prepares_nothing(manifest, tmp_path, prepared):
 
 
 @pytest.mark.parametrize(
-    "change", [{"size": 25}, {"clahe": True}, {"crop": False}, {"crop_threshold": 1}, {"interpolation": "nearest"}]
+    "change", [{"size": 25}, {"clahe": True}, {"crop": False}, {"crop_threshold": 1}, {"interpolation": "nearest"}, {}]
 )
-def test_a_changed_setting_has_a_cache_of_its_own(manifest, tmp_path, prepared, change):
+def test_a_changed_setting_or_file_has_a_cache_of_its_own(manifest, tmp_path, prepared, change):
     prepared_images(manifest, CONFIG, tmp_path / "cache")
     config = CONFIG.model_copy(update=change)
+    if not change:
+        write_image(manifest.file(3), cell_image(500))
+        manifest = scan_folder(manifest.root, tmp_path / "cache")
     images = prepared_images(manifest, config, tmp_path / "cache")
     assert len(prepared) == 18
     assert np.array_equal(images[3], prepare_image(read_image(manifest.file(3)), config))
 
 
-def test_where_images_are_augmented_larger_they_are_stored_so_once_for_all_sizes(manifest, tmp_path, prepared):
+def test_networks_of_all_sizes_share_the_images_that_are_augmented_larger(manifest, tmp_path, prepared):
     sizes = [CONFIG.model_copy(update={"augment_at": 48, "size": size}) for size in (24, 32)]
     images = [prepared_images(manifest, config, tmp_path / "cache") for config in sizes]
     assert images[0].shape == (9, 48, 48, 3)
@@ -83,21 +82,12 @@ def test_where_images_are_augmented_larger_they_are_stored_so_once_for_all_sizes
     assert np.array_equal(*images)
 
 
-def test_a_changed_file_has_a_cache_of_its_own(manifest, tmp_path, prepared):
-    prepared_images(manifest, CONFIG, tmp_path / "cache")
-    write_image(manifest.file(2), cell_image(500))
-    again = scan_folder(manifest.root, tmp_path / "cache")
-    images = prepared_images(again, CONFIG, tmp_path / "cache")
-    assert len(prepared) == 18
-    assert np.array_equal(images[2], prepare_image(cell_image(500), CONFIG))
-
-
 def test_a_changed_version_or_order_has_a_cache_of_its_own(manifest, tmp_path, monkeypatch):
-    known = cache_folder(manifest, CONFIG, tmp_path)
+    folder = cache_folder(manifest, CONFIG, tmp_path)
     turned = replace(manifest, frame=manifest.frame.iloc[::-1].reset_index(drop=True))
-    assert cache_folder(turned, CONFIG, tmp_path) != known
+    assert cache_folder(turned, CONFIG, tmp_path) != folder
     monkeypatch.setattr(cache, "PREPARE_VERSION", 99)
-    assert cache_folder(manifest, CONFIG, tmp_path) != known
+    assert cache_folder(manifest, CONFIG, tmp_path) != folder
 
 
 @pytest.mark.parametrize(("act", "message"), [("remove", "cannot be read any more"), ("change", "changed while")])

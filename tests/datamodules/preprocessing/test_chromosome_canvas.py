@@ -27,9 +27,10 @@ def _box(image):
 
 
 def test_a_light_ground_is_inverted_and_a_dark_one_stays():
-    dark, light = bar(1), bar(1, white=True)
-    assert np.array_equal(on_black(light), dark)
-    assert np.array_equal(on_black(dark), dark)
+    assert np.array_equal(on_black(bar(1, white=True)), bar(1))
+    assert np.array_equal(on_black(bar(1)), bar(1))
+    config = PrepareConfig(size=32, background="detect", crop_threshold=20)
+    assert np.array_equal(prepare_image(bar(5, white=True), config), prepare_image(bar(5), config))
 
 
 @given(lean=st.floats(-80, 80), number=st.integers(1, 16))
@@ -66,13 +67,10 @@ def test_the_end_that_was_up_stays_up():
     assert laid[72:].max() <= 110
 
 
-def test_the_smaller_of_two_patches_is_not_the_chromosome():
+def test_the_extent_is_that_of_the_larger_patch_or_of_an_image_without_any():
     image = bar(1)
     image[0:3, 0:3] = 255
     assert extent_of(image, 20, align=True).area == extent_of(bar(1), 20, align=True).area
-
-
-def test_an_image_without_a_light_pixel_counts_whole():
     extent = extent_of(np.zeros((30, 20, 3), np.uint8), 20, align=False)
     assert (extent.area, extent.height, extent.width) == (600, 30.0, 20.0)
 
@@ -81,13 +79,10 @@ def test_too_large_stops_or_is_shrunk_alone():
     image = bar(1, scale=3)
     with pytest.raises(TooLargeError, match=r"117x24 px at this scale, the canvas 64x32"):
         lay_on_canvas(image, _config(), 1.0)
-    shrunk = lay_on_canvas(image, _config(oversize="shrink"), 1.0)
-    top, bottom, _, _ = _box(shrunk)
+    shrink = _config(oversize="shrink")
+    top, bottom, _, _ = _box(lay_on_canvas(image, shrink, 1.0))
     assert bottom - top + 1 >= 62
-    small = bar(20)
-    assert np.array_equal(
-        lay_on_canvas(small, _config(oversize="shrink"), 1.0), lay_on_canvas(small, _config(oversize="stop"), 1.0)
-    )
+    assert np.array_equal(lay_on_canvas(bar(20), shrink, 1.0), lay_on_canvas(bar(20), _config(), 1.0))
 
 
 @given(st.lists(st.tuples(st.integers(50, 3000), st.sampled_from("abc")), min_size=1, max_size=30), st.floats(100, 4e3))
@@ -101,13 +96,11 @@ def test_a_cell_s_chromosomes_are_scaled_alike_to_the_area(facts, area):
         assert np.mean(areas[cells == cell] * own**2) == pytest.approx(area)
 
 
-def test_by_image_all_have_the_same_scale():
-    assert scales(np.array([1.0, 9.0]), np.array([None, "a"]), _config(scale=0.7)).tolist() == [0.7, 0.7]
-
-
-def test_without_cells_scaling_by_cell_is_refused():
+def test_scales_by_image_are_all_the_same_and_by_cell_need_the_cells():
+    cells = np.array([None, "a"], object)
+    assert scales(np.array([1.0, 9.0]), cells, _config(scale=0.7)).tolist() == [0.7, 0.7]
     with pytest.raises(UserError, match=r"of 1 images the cell is not known: .*data.cell_column"):
-        scales(np.ones(2), np.array([None, "a"], object), _config(scale_by="cell"))
+        scales(np.ones(2), cells, _config(scale_by="cell"))
 
 
 def test_half_the_resolution_comes_out_alike(tmp_path):
@@ -138,31 +131,28 @@ def test_the_cache_tells_cells_apart(tmp_path):
     assert first.filename != second.filename
 
 
-def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("background", "message"),
+    [
+        ("detect", r"01_\d\.png: the chromosome is 39x8 px .* canvas 32x16: .*oversize=shrink"),
+        ("black", r"its ground is light and was taken for it, set prepare.background=detect"),
+    ],
+)
+def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path, background, message):
     root = write_chromosomes(tmp_path / "data", cases=1)
     manifest = scan(_data(), str(root), tmp_path / "cache", progress=False)
-    with pytest.raises(UserError, match=r"01_\d\.png: the chromosome is 39x8 px .* canvas 32x16: .*oversize=shrink"):
-        prepared_images(manifest, _config((32, 16)), tmp_path / "cache", progress=False)
-
-
-def test_a_light_ground_that_is_taken_for_the_chromosome_is_named(tmp_path):
-    root = write_chromosomes(tmp_path / "data", cases=1)
-    manifest = scan(_data(), str(root), tmp_path / "cache", progress=False)
-    config = _config((32, 16)).model_copy(update={"background": "black"})
-    with pytest.raises(UserError, match=r"its ground is light and was taken for it, set prepare.background=detect"):
+    config = _config((32, 16)).model_copy(update={"background": background})
+    with pytest.raises(UserError, match=message):
         prepared_images(manifest, config, tmp_path / "cache", progress=False)
 
 
-def test_a_square_fit_takes_one_size_and_a_canvas_no_clahe():
-    with pytest.raises(ValueError, match="fit=square makes square images"):
-        PrepareConfig(size=(64, 32))
-    with pytest.raises(ValueError, match="clahe lifts the black ground"):
-        PrepareConfig(fit="canvas", clahe=True)
-
-
-def test_detection_serves_the_square_fit_too():
-    config = PrepareConfig(size=32, background="detect", crop_threshold=20)
-    assert np.array_equal(prepare_image(bar(5, white=True), config), prepare_image(bar(5), config))
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [({"size": (64, 32)}, "fit=square makes square images"), ({"fit": "canvas", "clahe": True}, "clahe lifts")],
+)
+def test_settings_that_do_not_fit_together_are_refused(keys, message):
+    with pytest.raises(ValueError, match=message):
+        PrepareConfig(**keys)
 
 
 def _data():
