@@ -15,7 +15,7 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.usage import CPU
 from evaluation.intervals.seeds import OF_ALL, OF_TWO, collect
-from workflows.sweeps.status import ADDRESS, JobStatus, short_names
+from workflows.sweeps.status import ADDRESS, JobStatus, short_names, varying_keys
 from workflows.sweeps.status_table import distinguishing_keys, job_name
 
 GIB = 2**30
@@ -293,7 +293,7 @@ def _label_rows(rows: Sequence[Row]) -> None:
     for place in labels.index[~ran]:  # by what was typed
         row = rows[place]
         names = short_names(list(row.overrides))
-        keys = _differing([other.overrides for other in rows if other.name == row.name])
+        keys = varying_keys([other.overrides for other in rows if other.name == row.name])
         labels[place] += _facts_text({names[key]: row.overrides[key] for key in keys if key in row.overrides})
     numbers = labels.groupby(labels).cumcount()
     for row, label, number in zip(rows, labels, numbers, strict=True):
@@ -303,7 +303,7 @@ def _label_rows(rows: Sequence[Row]) -> None:
 def _configurations(rows: Sequence[Row]) -> list[str]:
     """In what the configurations of rows of one experiment, protocol and data differ."""
     identities = [_flat_identity(row.runs[0].identity) for row in rows]
-    keys = sorted(_differing(identities))
+    keys = sorted(varying_keys(identities))
     texts = []
     for row, identity in zip(rows, identities, strict=True):
         row.similar = len(rows)
@@ -312,12 +312,6 @@ def _configurations(rows: Sequence[Row]) -> list[str]:
             text if len(rows) == 1 or 0 < len(keys) <= DIFFERENCES else f", configuration {row.facts['config']}"
         )
     return texts
-
-
-def _differing(facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys whose values are not the same for all."""
-    table = pd.DataFrame(facts, dtype=object)
-    return list(table.columns[table.astype(str).nunique() > 1])
 
 
 def _facts_text(facts: Mapping[str, Any]) -> str:

@@ -125,12 +125,12 @@ def run_overrides(run: Run) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def varying_keys(statuses: Sequence[JobStatus]) -> list[str]:
-    """Return the keys whose values are not the same for all; a key that only some have varies too."""
+def varying_keys(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys whose values are not the same in all mappings; a key that only some have varies too."""
     import pandas as pd
 
-    table = pd.DataFrame([status.overrides for status in statuses], dtype=object)
-    return list(table.columns[table.nunique(dropna=False) > 1])
+    table = pd.DataFrame(facts, dtype=object)
+    return list(table.columns[table.astype(str).nunique(dropna=False) > 1])
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:

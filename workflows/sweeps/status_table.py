@@ -130,7 +130,7 @@ def distinguishing_keys(statuses: Sequence[JobStatus]) -> list[str]:
 
     Of a single job it is the first key that it has.
     """
-    keys = varying_keys(statuses)
+    keys = varying_keys([status.overrides for status in statuses])
     others = [key for key in keys if key != ADDRESS]
     distinct = {tuple(status.overrides.get(key) for key in others) for status in statuses}
     if len(distinct) == len(statuses) > 1:
