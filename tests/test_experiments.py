@@ -46,12 +46,6 @@ def test_every_row_of_the_papers_and_every_network_beside_it_is_an_experiment(na
     assert set(names) <= set(EXPERIMENTS)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_it_composes_and_bears_its_file_name(name):
-    config = check_config(composed([f"+experiment={name}"]))
-    assert config.name == name
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_value_says_where_it_comes_from(path):
     """A value is the paper's or ours, and says so on its line; the header of an experiment names table and figure."""

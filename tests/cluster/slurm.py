@@ -79,26 +79,26 @@ class Cluster:
         assert script("start", folder=self.folder).returncode == 0
 
     def start(self, *overrides: str, folder: Path) -> subprocess.Popen:
-        """Start a multirun of train.py that writes below ``folder``; what it prints goes to <folder>/said."""
+        """Start a multirun of train.py that writes below ``folder``; what it prints goes to <folder>/output."""
         places = [f"output_dir={folder / 'outputs'}", f"cache_dir={folder.parent / 'cache'}"]
         folder.mkdir(exist_ok=True)
         command = [sys.executable, str(ROOT / "train.py"), *SLURM, *places, *overrides]
-        with open(folder / "said", "w") as said:
-            return subprocess.Popen(command, env=self.environment, cwd=folder, stdout=said, stderr=said)
+        with open(folder / "output", "w") as output:
+            return subprocess.Popen(command, env=self.environment, cwd=folder, stdout=output, stderr=output)
 
     def run(self, *overrides: str, folder: Path) -> tuple[int, str]:
-        """Run a multirun of train.py to its end; return its exit code and what it has said."""
+        """Run a multirun of train.py to its end; return its exit code and what it printed."""
         return end_of(self.start(*overrides, folder=folder), folder)
 
 
 def end_of(process: subprocess.Popen, folder: Path) -> tuple[int, str]:
-    """Wait for a multirun; return its exit code and what it has said."""
+    """Wait for a multirun; return its exit code and what it printed."""
     try:
         process.wait(timeout=240)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise AssertionError(f"it did not end: {(folder / 'said').read_text()}") from None
-    return process.returncode, (folder / "said").read_text()
+        raise AssertionError(f"it did not end: {(folder / 'output').read_text()}") from None
+    return process.returncode, (folder / "output").read_text()
 
 
 def wait_for(found: Callable[[], Found], what: str, seconds: float = 120) -> Found:

@@ -53,8 +53,8 @@ def test_only_root_starts_it(tmp_path):
 
 def test_a_step_runs_on_both_nodes_and_names_resolve(cluster):
     asked = "echo $SLURMD_NODENAME $SLURM_PROCID $(getent hosts $SLURMD_NODENAME | head -n 1 | cut -d ' ' -f 1)"
-    said = cluster.call("srun", "--nodes=2", "--ntasks-per-node=1", "bash", "-c", asked)
-    assert sorted(said.splitlines()) == ["karyo1 0 127.0.0.1", "karyo2 1 127.0.0.1"]
+    printed = cluster.call("srun", "--nodes=2", "--ntasks-per-node=1", "bash", "-c", asked)
+    assert sorted(printed.splitlines()) == ["karyo1 0 127.0.0.1", "karyo2 1 127.0.0.1"]
 
 
 def test_gpus_are_granted_as_far_as_there_are_any(cluster):

@@ -1,4 +1,4 @@
-"""What a cluster does not take is said in one line, before anything is waited for."""
+"""What a cluster does not take is one line, before anything is waited for."""
 
 from pathlib import Path
 

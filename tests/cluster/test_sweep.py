@@ -37,22 +37,22 @@ def sweep(cluster, tmp_path_factory) -> tuple[Path, int, str]:
     command = cluster.start(*overrides, folder=folder)
     wait_for(lambda: len(submitted(folder)) == 4, "four jobs in the queue")
     command.send_signal(signal.SIGINT)
-    code, said = end_of(command, folder)
+    code, output = end_of(command, folder)
     assert code != 0
-    assert "scancel" in said
+    assert "scancel" in output
     cluster.restart_controller()
     assert waiting(cluster, folder) == {"PENDING"}
     command = cluster.start(*overrides, folder=folder)
-    wait_for(lambda: "4 jobs are in the queue already" in (folder / "said").read_text(), "the jobs to be taken up")
+    wait_for(lambda: "4 jobs are in the queue already" in (folder / "output").read_text(), "the jobs to be taken up")
     cluster.call("scancel", block)
     return folder, *end_of(command, folder)
 
 
 def test_an_interrupted_sweep_goes_on_and_ends_with_what_failed(sweep):
-    folder, code, said = sweep
+    folder, code, output = sweep
     assert code == 1
-    assert "2 of 4 jobs are finished" in said
-    assert said.count("failed trainer.num_nodes=1 split.fold=9: split.fold=9 must be below") == 1
+    assert "2 of 4 jobs are finished" in output
+    assert output.count("failed trainer.num_nodes=1 split.fold=9: split.fold=9 must be below") == 1
     found = records(folder)
     assert {name: record["status"] for name, record in found.items()} == {
         f"{fold} {nodes}": "finished" if fold == "split.fold=0" else "failed"
@@ -77,9 +77,9 @@ def test_two_nodes_share_a_run_and_see_each_image_once(sweep):
 def test_the_same_command_runs_only_what_is_missing(cluster, sweep):
     folder, _, _ = sweep
     before = records(folder)
-    code, said = cluster.run(*RUN, "split.fold=0,9", folder=folder)
+    code, output = cluster.run(*RUN, "split.fold=0,9", folder=folder)
     assert code == 1
-    assert "2 of 4 jobs are done already" in said
+    assert "2 of 4 jobs are done already" in output
     after = records(folder)
     for name, record in after.items():
         if record["status"] == "finished":
@@ -104,8 +104,8 @@ def test_jobs_that_are_warned_killed_or_preempted_go_on_to_the_very_same_weights
     os.kill(first[ALONE]["pid"], signal.SIGKILL)
     cluster.submit("--partition=high", "--nodelist=karyo2", "--exclusive", command="sleep 1")
 
-    code, said = end_of(command, folder)
-    assert code == 0, said
+    code, output = end_of(command, folder)
+    assert code == 0, output
     last = records(folder)
     # The one that was displaced was queued again on the cluster; the one that was killed, by the command.
     assert (last[TWO]["attempts"], last[TWO]["slurm_job"]) == (2, first[TWO]["slurm_job"])

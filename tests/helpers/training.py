@@ -18,7 +18,7 @@ from common.config.schema import Config
 from common.files import write_json
 from common.paths import CONF, ROOT
 from common.runs.run import Run
-from evaluation import evaluate as judge
+from evaluation import evaluate as evaluation
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from workflows import train
@@ -56,7 +56,7 @@ def _checked(overrides: tuple[str, ...], data_dir: str | None) -> Config:
 
 
 def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None, data: Sequence[str] = DRAWN) -> Config:
-    """Return the typed configuration of a short run at 32 px, on 40 drawn cells if not said, below ``tmp_path``."""
+    """Return the typed configuration of a short run at 32 px below ``tmp_path``, by default on 40 drawn cells."""
     chosen = [f"+experiment={experiment}"] if experiment else []
     config = _checked((*chosen, *data, *QUICK, *overrides), os.environ.get("KARYOCYTE_DATA_DIR"))
     places = {"output_dir": str(tmp_path / "outputs"), "cache_dir": str(tmp_path / "cache")}
@@ -66,9 +66,9 @@ def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None,
 
 
 def run_undrawn(config: Config) -> Path:
-    """Train, judge and write all that a run leaves but the drawings of its results, which take most of the time."""
+    """Train, evaluate and write all that a run leaves but the drawings of its results, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "draw_figures", lambda *_: None)
+        patch.setattr(evaluation, "draw_figures", lambda *_: None)
         return train.run(config)
 
 

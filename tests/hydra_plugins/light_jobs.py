@@ -1,6 +1,6 @@
 """A script whose jobs train nothing: `python -m tests.hydra_plugins.light_jobs -m seed=0,1,2 output_dir=...`.
 
-What happens to a job is said by its seed: 3 is a user's mistake, 4 a bug, 5 dies of SIGKILL once, 6 each time,
+What happens to a job depends on its seed: 3 is a user's mistake, 4 a bug, 5 dies of SIGKILL once, 6 each time,
 7 and more sleep.
 """
 

@@ -42,9 +42,9 @@ def test_sessions_add_up_and_peaks_are_the_largest(parts):
 def test_what_a_block_costs_is_about_what_it_takes(tmp_path):
     with usage.measured(tmp_path, CPU):
         end = time.process_time() + 0.1
-        held = bytearray(60 * 2**20)
+        buffer = bytearray(60 * 2**20)
         while time.process_time() < end:
-            held[-1] += time.process_time() > 1e9
+            buffer[-1] += time.process_time() > 1e9
     account = usage.read_usage(tmp_path)
     assert account["cpu_seconds"] >= 0.09
     assert 0.09 <= account["wall_seconds"] == account["device_seconds"]
