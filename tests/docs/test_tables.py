@@ -118,7 +118,7 @@ def test_external_results_are_means_over_the_runs(tmp_path):
 
 def test_a_claim_is_shown_with_its_reasons_and_what_was_measured(tmp_path):
     rows = [claim(), claim("other", metric="val_accuracy")]
-    write_results(tmp_path, [[row[0], "004", *row[2:]] for row in rows])
+    write_results(tmp_path, [{**row, "paper": "004"} for row in rows])
     row = measured(protocol="subject", folds="0 1", wall_seconds=240)
     pd.DataFrame([row]).to_csv(tmp_path / "some.csv", index=False)
     text = TABLES["claims"](tmp_path)
