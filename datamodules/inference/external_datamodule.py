@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -57,8 +58,9 @@ class ExternalDataModule(ImageDataModule):
     def __init__(
         self, config: Config, scanned: Manifest, manifest: Manifest, parts: pd.Series, progress: bool = True
     ) -> None:
-        places = {"data_dir": config.data_dir, "cache_dir": config.cache_dir}
-        super().__init__(config.data, **places, prepare=config.prepare, loader=config.loader, progress=progress)
+        keys = ("data_dir", "cache_dir", "prepare", "loader")
+        settings: dict[str, Any] = {key: getattr(config, key) for key in keys}
+        super().__init__(config.data, **settings, progress=progress)
         self.config = config
         self.scanned = scanned
         self.manifest = manifest

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import imagehash
 import numpy as np
@@ -107,8 +107,9 @@ def _manifest(listing: Listing, frame: pd.DataFrame, facts: list[_Facts | str | 
     notes = listing.notes
     if skipped:
         notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
-    facts = (listing.root, listing.classes, listing.positive_class, listing.source, listing.synthetic)
-    return Manifest(frame, *facts, notes=notes, skipped=listing.skipped + skipped, places=listing.places)
+    fields: dict[str, Any] = {**vars(listing), "notes": notes, "skipped": listing.skipped + skipped}
+    del fields["records"]
+    return Manifest(frame, **fields)
 
 
 def _read_facts(path: Path) -> _Facts | str:

@@ -1,4 +1,4 @@
-"""The data module: what reaches a batch, and what the parts are."""
+"""The data module of a configuration: parts, batches, and the files of a run."""
 
 import json
 
@@ -21,10 +21,14 @@ def prepared(config) -> ImageDataModule:
     return data
 
 
+def by_row(loader) -> dict[int, torch.Tensor]:
+    return {int(row): image for images, _, rows in loader for image, row in zip(images, rows, strict=True)}
+
+
 def epoch(data: ImageDataModule, number: int) -> dict[int, torch.Tensor]:
     """The images of one epoch by manifest row."""
     data._position = lambda: (number, 0)
-    return {int(row): image for batch in data.train_dataloader() for image, row in zip(batch[0], batch[2], strict=True)}
+    return by_row(data.train_dataloader())
 
 
 def test_a_batch_is_float_in_0_1_with_labels_and_manifest_rows(tmp_path):
@@ -39,30 +43,21 @@ def test_a_batch_is_float_in_0_1_with_labels_and_manifest_rows(tmp_path):
 
 def test_validation_and_test_images_are_the_prepared_ones_untouched_and_once_each(tmp_path):
     data = prepared(small_config(tmp_path, "transform=flips_rotations"))
-    seen = [
-        (int(row), image) for batch in data.predict_dataloader() for image, row in zip(batch[0], batch[2], strict=True)
-    ]
-    assert [row for row, _ in seen] == [*data.rows("validation"), *data.rows("test")]
-    for row, image in seen:
-        assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row])
+    served = by_row(data.predict_dataloader())
+    assert list(served) == [*data.rows("validation"), *data.rows("test")]
+    assert all(np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row]) for row, image in served.items())
 
 
-def test_epochs_differ_in_augmentation_and_the_same_epoch_does_not(tmp_path):
+def test_augmentation_depends_on_the_epoch_and_not_on_the_workers(tmp_path):
     data = prepared(small_config(tmp_path, "transform=flips_rotations"))
     first, again, second = epoch(data, 0), epoch(data, 0), epoch(data, 1)
     assert all(torch.equal(first[row], again[row]) for row in first)
     assert sum(not torch.equal(first[row], second[row]) for row in first) > len(first) / 3
-    plain = prepared(small_config(tmp_path))
-    one, other = epoch(plain, 0), epoch(plain, 1)
-    assert all(torch.equal(one[row], other[row]) for row in one)
-
-
-def test_worker_processes_draw_what_one_process_draws(tmp_path):
-    alone = epoch(prepared(small_config(tmp_path, "transform=flips_rotations")), 3)
-    shared = epoch(prepared(small_config(tmp_path, "transform=flips_rotations", "loader.workers=2")), 3)
-    assert len(alone) == 24
-    assert alone.keys() == shared.keys()
-    assert all(torch.equal(alone[row], shared[row]) for row in alone)
+    # Worker processes draw what one process draws.
+    shared = epoch(prepared(small_config(tmp_path, "transform=flips_rotations", "loader.workers=2")), 1)
+    assert len(shared) == 24
+    assert second.keys() == shared.keys()
+    assert all(torch.equal(second[row], shared[row]) for row in second)
 
 
 def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
@@ -132,7 +127,6 @@ def test_too_few_images_for_the_processes_are_refused(tmp_path):
     few = ["data.images=10", "data.subjects=10", "split.drawn_validation=share", "split.validation=0.1"]
     config = small_config(tmp_path, *few)  # 6 to train with, 2 to validate
     ImageDataModule.from_config(config, False, World(2)).setup()
-    with pytest.raises(UserError, match="the validation part has 2 images, and each of 3 processes needs 1"):
-        ImageDataModule.from_config(config, False, World(3)).setup()
-    with pytest.raises(UserError, match="the train part has 6 images, and each of 4 processes needs 2"):
-        ImageDataModule.from_config(config, False, World(4)).setup()
+    for size, message in ((3, "validation part has 2 images"), (4, "train part has 6 images")):
+        with pytest.raises(UserError, match=message):
+            ImageDataModule.from_config(config, False, World(size)).setup()

@@ -33,10 +33,9 @@ def test_starting_in_mid_epoch_gives_the_rest_of_the_same_order(length, size, fi
     assert batches(length, size, 3, first) == batches(length, size, 3)[first:]
 
 
-def test_seed_and_epoch_change_the_order():
-    assert items(batches(50, 5, epoch=0)) == items(batches(50, 5, epoch=0))
-    assert items(batches(50, 5, epoch=0)) != items(batches(50, 5, epoch=1))
-    assert items(batches(50, 5, seed=0)) != items(batches(50, 5, seed=1))
+@pytest.mark.parametrize("changed", [{"epoch": 1}, {"seed": 1}])
+def test_seed_and_epoch_change_the_order(changed):
+    assert items(batches(50, 5)) != items(batches(50, 5, **changed))
 
 
 @given(size=st.integers(1, 5), world=st.integers(1, 4), weighted=st.booleans(), data=st.data())
@@ -65,14 +64,12 @@ def test_each_row_is_in_one_share_in_its_order(length, world):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_a_part_too_small_for_the_processes_is_refused():
+@pytest.mark.parametrize(("images", "part", "processes"), [(3, "train", 2), (1, "validation", 2)])
+def test_a_part_too_small_for_the_processes_is_refused(images, part, processes):
     check_shares(1, "train", World())
-    check_shares(4, "train", World(2))
-    check_shares(2, "validation", World(2))
-    with pytest.raises(UserError, match="the train part has 3 images, and each of 2 processes needs 2: lower trainer"):
-        check_shares(3, "train", World(2, 1))
-    with pytest.raises(UserError, match="the validation part has 1 images"):
-        check_shares(1, "validation", World(2))
+    check_shares(images + 1, part, World(processes))
+    with pytest.raises(UserError, match=f"the {part} part has {images} images"):
+        check_shares(images, part, World(processes))
 
 
 def test_weights_draw_with_replacement_and_in_proportion():

@@ -57,17 +57,13 @@ def test_seen_images_include_those_of_earlier_runs(tmp_path):
     assert seen.lost == ()
 
 
-def test_missing_earlier_run_is_noted(tmp_path):
-    run = write_split(tmp_path / "run", [("a", "train")])
-    assert read_seen_images(run, str(tmp_path / "gone")).lost == (str(tmp_path / "gone"),)
+def test_missing_earlier_run_is_noted_and_namesakes_are_those_of_learned_subjects(tmp_path):
+    rows = [("a", "train", "7"), ("b", "validation", "8"), ("c", "test", "9"), ("d", "train", None)]
+    seen = read_seen_images(write_split(tmp_path / "run", rows), str(tmp_path / "gone"))
+    assert seen.lost == (str(tmp_path / "gone"),)
+    assert seen.namesakes(pd.Series(["7", "8", "9", "10", None])) == ["7", "8"]
     with pytest.raises(UserError, match=r"split\.csv"):
         read_seen_images(Run(tmp_path), None)
-
-
-def test_namesakes_are_subjects_with_the_name_of_a_learned_one(tmp_path):
-    rows = [("a", "train", "7"), ("b", "validation", "8"), ("c", "test", "9"), ("d", "train", None)]
-    seen = read_seen_images(write_split(tmp_path / "run", rows), None)
-    assert seen.namesakes(pd.Series(["7", "8", "9", "10", None])) == ["7", "8"]
 
 
 def test_only_new_and_labelled_images_are_tested():

@@ -36,12 +36,15 @@ def test_samples_are_test_images_of_each_class_in_turn(run):
         assert np.array_equal(image, module.images[row])
 
 
-def test_files_are_prepared_like_the_images_of_the_run(run):
+def test_files_are_prepared_like_the_images_of_the_run(run, tmp_path):
     _, config, module = run
     row = int(module.rows("test")[0])
     samples = from_files([module.manifest.file(row)], config)
     assert np.array_equal(samples.images[0], module.images[row])
     assert samples.labels == (None,)
+    (tmp_path / "notes.png").write_text("no image")
+    with pytest.raises(UserError, match="notes.png"):
+        from_files([tmp_path / "notes.png"], config)
 
 
 def test_samples_have_the_size_of_the_network_input(tmp_path):
@@ -62,12 +65,6 @@ def test_changed_images_are_refused(run):
         write_image(module.manifest.file(row), cell_image(9000 + int(row)))
     with pytest.raises(UserError, match="data_dir="):
         from_test_part(folder, config, 2, progress=False)
-
-
-def test_unreadable_file_is_named(run, tmp_path):
-    (tmp_path / "notes.png").write_text("no image")
-    with pytest.raises(UserError, match="notes.png"):
-        from_files([tmp_path / "notes.png"], run[1])
 
 
 def test_copies_made_before_the_split(tmp_path):

@@ -65,18 +65,18 @@ def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):
 @pytest.mark.parametrize(
     ("counts", "images", "expected"),
     [
-        ((7272, 3389), None, {"all": 6778, "hem": 6778}),
-        ((51, 44), 13_833, {"all": 51, "hem": 51}),
-        ((40, 50), None, {"all": 50, "hem": 50}),
-        ((100, 10), None, {"all": 20, "hem": 20}),
-        ((100, 10), 50, {"all": 30, "hem": 20}),
-        ((30, 30), 50, {"all": 30, "hem": 20}),
+        ((7272, 3389), None, [6778, 6778]),
+        ((51, 44), 13_833, [51, 51]),
+        ((40, 50), None, [50, 50]),
+        ((100, 10), None, [20, 20]),
+        ((100, 10), 50, [20, 30]),
+        ((30, 30), 50, [20, 30]),
     ],
 )
 def test_other_numbers(counts, images, expected):
     data = DATA.model_copy(update={"images": images})
     frame = expanded(cnmc_manifest(*counts), data).manifest.frame
-    assert sorted(frame["label"].value_counts()) == sorted(expected.values())
+    assert sorted(frame["label"].value_counts()) == expected
 
 
 def test_too_few_images_in_all_are_refused():
