@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,29 +18,17 @@ COUNTED_BATCH = 2  # BatchNorm needs two images
 CLASSES = ("hem", "all")
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a pass through a network.
-
-    Attributes:
-        flops: Operations of one image; a multiplication and an addition are two.
-        operators: Operators that one batch starts, of whatever size.
-    """
+class Cost(NamedTuple):
+    """Operations of one image (a multiplication and an addition are two); operators that a batch of any size starts."""
 
     flops: float
     operators: int
 
 
-@dataclass(frozen=True)
-class StageCost:
+class StageCost(NamedTuple):
     """Cost of a stage: forward alone, as in validation, and forward with the backward pass of what trains.
 
-    Attributes:
-        name: Of the stage.
-        epochs_least: Where it stops as early as its patience allows.
-        epochs_most: All of its epochs.
-        forward: Of validation.
-        training: Of training.
+    ``epochs_least`` are those of a stage that stops as early as its patience allows.
     """
 
     name: str

@@ -138,13 +138,16 @@ def measure(
             other = interval.method not in (method, None)
             rows.append({**asdict(interval), "metric": metric, "method": method, "other": other})
     found = pd.DataFrame(rows).astype({"low": float, "high": float})
-    groups = found.assign(truth=found["metric"].map(true)).groupby(["metric", "method"])
+    found["missed_low"] = found["metric"].map(true) < found["low"]
+    found["missed_high"] = found["metric"].map(true) > found["high"]
+    found["width"] = found["high"] - found["low"]
+    groups = found.groupby(["metric", "method"])
+    facts = {"world": world.name, "subjects": subjects, "images": images / cases}
     counted = []
-    for metric in true:
+    for metric, value in true.items():
         for method in methods:
-            facts = {"world": world.name, "subjects": subjects, "images": images / cases}
-            counts = _counted(groups.get_group((metric, method)))
-            counted.append({**facts, "metric": metric, "method": method, **counts})
+            row = {**facts, "metric": metric, "method": method, "truth": value}
+            counted.append(row | _count(groups.get_group((metric, method))))
     return pd.DataFrame(counted)
 
 
@@ -173,24 +176,20 @@ def _intervals(
                 yield method, name, interval
 
 
-def _counted(cases: pd.DataFrame) -> dict[str, float | None]:
-    defined = cases.dropna(subset=["low"])
-    below = int((defined["truth"] < defined["low"]).sum())
-    above = int((defined["truth"] > defined["high"]).sum())
-    covered = share(len(defined) - below - above, len(defined), 0.95)
-    width = defined["high"] - defined["low"]
+def _count(cases: pd.DataFrame) -> dict[str, float | None]:
+    defined = int(cases["low"].notna().sum())
+    covered = share(defined - int(cases[["missed_low", "missed_high"]].to_numpy().sum()), defined, 0.95)
     return {
-        "truth": cases["truth"].iloc[0],
         "cases": len(cases),
-        "without": len(cases) - len(defined),
+        "without": len(cases) - defined,
         "covered": covered.hits,
         "share": covered.value,
         "share_low": covered.low,
         "share_high": covered.high,
-        "missed_low": below / max(len(defined), 1),
-        "missed_high": above / max(len(defined), 1),
-        "width": width.mean(),
-        "median_width": width.median(),
+        "missed_low": cases["missed_low"].sum() / max(defined, 1),
+        "missed_high": cases["missed_high"].sum() / max(defined, 1),
+        "width": cases["width"].mean(),
+        "median_width": cases["width"].median(),
         "other_method": int(cases["other"].sum()),
         "undefined": int(cases["undefined"].sum()),
     }

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pandas as pd
 import typer
@@ -72,8 +72,7 @@ class Machine:
         return max((operations, "operations"), (operators, "operators"))
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(NamedTuple):
     """Number of images of each part of one fold."""
 
     train: int
@@ -81,8 +80,7 @@ class Images:
     test: int
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(NamedTuple):
     """An experiment of conf/experiment/ before it runs: size of its images, batch, and cost of each stage."""
 
     name: str
@@ -190,12 +188,9 @@ def machine_with(assumptions: Sequence[str]) -> Machine:
         key, _, value = assumption.partition("=")
         if key not in keys:
             raise UserError(f"--assume {assumption}: the assumptions are {', '.join(keys)}")
-        try:
-            values[key] = float(value)
-        except ValueError as error:
-            raise UserError(f"--assume {assumption}: {value!r} is no number") from error
+        values[key] = pd.to_numeric(value, errors="coerce")
         if not values[key] > 0:
-            raise UserError(f"--assume {assumption}: must be above 0")
+            raise UserError(f"--assume {assumption}: must be a number above 0")
     return Machine(**values)
 
 

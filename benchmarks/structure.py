@@ -31,7 +31,14 @@ def measure(root: Path, files: list[Path]) -> dict[str, float]:
     code: list[str] = []
     comments = 0
     for path, source in sources.items():
-        docstrings = _docstring_lines(trees[path])
+        docstrings: set[int] = set()
+        for node in ast.walk(trees[path]):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         for number, line in enumerate(source.splitlines(), 1):
             if line.lstrip().startswith("#"):
                 comments += 1
@@ -80,14 +87,6 @@ def by_package(files: list[Path]) -> dict[str, list[Path]]:
             groups["all packages"].append(path)
         groups[package].append(path)
     return dict(groups)
-
-
-def _docstring_lines(tree: ast.Module) -> set[int]:
-    lines: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return lines
 
 
 def _is_tuple_assignment(node: ast.AST) -> bool:

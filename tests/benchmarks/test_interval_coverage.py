@@ -5,20 +5,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import interval_coverage
+from benchmarks import interval_coverage as coverage
 from benchmarks.__main__ import app
-from benchmarks.interval_coverage import (
-    DIFFERENCES,
-    MAIN,
-    METHODS,
-    OF_DIFFERENCE,
-    WORLDS,
-    World,
-    draw_pair,
-    measure,
-    truth,
-    truth_of_pair,
-)
 from common.config.schema import EvaluationConfig
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.exact import share
@@ -27,25 +15,25 @@ from evaluation.metrics.resampled import evaluate
 QUICK = EvaluationConfig(resamples=50)
 
 
-@pytest.mark.parametrize("world", [*WORLDS, World("rare", 0.15, 0.8, 0.5)])
+@pytest.mark.parametrize("world", [*coverage.WORLDS, coverage.World("rare", 0.15, 0.8, 0.5)])
 def test_the_truth_is_what_very_many_subjects_show(world):
-    pair = draw_pair(world, 20_000, np.random.default_rng(0))
+    pair = coverage.draw_pair(world, 20_000, np.random.default_rng(0))
     first, second = (evaluate(images) for images in pair)
-    for name, value in truth(world).items():
+    for name, value in coverage.truth(world).items():
         assert first[name] == pytest.approx(value, abs=0.01), name
-    for name, value in truth_of_pair(world).items():
-        metric = name.removesuffix(OF_DIFFERENCE)
+    for name, value in coverage.truth_of_pair(world).items():
+        metric = name.removesuffix(coverage.OF_DIFFERENCE)
         assert first[metric] - second[metric] == pytest.approx(value, abs=0.008), name
 
 
 def test_images_of_a_subject_are_alike_and_unequal_in_number():
-    first, second = draw_pair(WORLDS[0], 3_000, np.random.default_rng(1))
+    first, second = coverage.draw_pair(coverage.WORLDS[0], 3_000, np.random.default_rng(1))
     assert first.cluster_count == 3_000
     assert np.array_equal(first.labels, second.labels)
     numbers = np.bincount(first.clusters)
     assert numbers.min() == 1
     assert numbers.max() > 40
-    assert np.median(numbers) == pytest.approx(WORLDS[0].images, abs=1)
+    assert np.median(numbers) == pytest.approx(coverage.WORLDS[0].images, abs=1)
     right = (first.probabilities[:, 1] >= 0.5) == first.labels
     shares = np.bincount(first.clusters, right)[numbers >= 8] / numbers[numbers >= 8]
     # Of independent images of this accuracy the shares would vary by less than 0.14.
@@ -53,15 +41,15 @@ def test_images_of_a_subject_are_alike_and_unequal_in_number():
 
 
 def test_cases_are_counted_by_hand():
-    table = measure(WORLDS[0], 6, QUICK, 12, METHODS)
-    assert len(table) == (len(MAIN) + len(DIFFERENCES)) * len(METHODS)
+    table = coverage.measure(coverage.WORLDS[0], 6, QUICK, 12, coverage.METHODS)
+    assert len(table) == (len(coverage.MAIN) + len(coverage.DIFFERENCES)) * len(coverage.METHODS)
     row = table.set_index(["metric", "method"]).loc[("sensitivity", "logit_t")]
     found = []
     for case in range(12):
-        images, _ = draw_pair(WORLDS[0], 6, np.random.default_rng([0, 6, case]))
+        images, _ = coverage.draw_pair(coverage.WORLDS[0], 6, np.random.default_rng([0, 6, case]))
         found.append(intervals(images, QUICK.model_copy(update={"seed": case}))["sensitivity"])
     ends = np.array([(each.low, each.high) for each in found if each.low is not None])
-    true = truth(WORLDS[0])["sensitivity"]
+    true = coverage.truth(coverage.WORLDS[0])["sensitivity"]
     covered = int(((ends[:, 0] <= true) & (true <= ends[:, 1])).sum())
     exact = share(covered, len(ends), 0.95)
     assert (row["cases"], row["without"], row["covered"]) == (12, 12 - len(ends), covered)
@@ -72,13 +60,13 @@ def test_cases_are_counted_by_hand():
 
 
 def test_a_metric_that_no_case_defines_has_no_share():
-    table = measure(World("one class", 0.0, 1.0, 1.0), 4, QUICK, 3, ("logit_t",)).set_index("metric")
+    table = coverage.measure(coverage.World("one class", 0.0, 1.0, 1.0), 4, QUICK, 3, ("logit_t",)).set_index("metric")
     assert table.loc["auc", ["without", "undefined"]].tolist() == [3, 3 * 50]
     assert np.isnan(table.loc["auc", "share"])
 
 
 def test_the_command_tabulates_every_world_number_metric_and_method(monkeypatch, tmp_path):
-    monkeypatch.setattr(interval_coverage, "SUBJECTS", (4, 6))
+    monkeypatch.setattr(coverage, "SUBJECTS", (4, 6))
     path = tmp_path / "coverage.csv"
     words = ["coverage", "--cases", "2", "--resamples", "20", "--csv", str(path)]
     result = CliRunner(env={"COLUMNS": "160"}).invoke(app, words)
@@ -86,22 +74,24 @@ def test_the_command_tabulates_every_world_number_metric_and_method(monkeypatch,
     assert "f1_weighted difference" in result.output
     table = pd.read_csv(path)
     keys = table[["world", "subjects", "metric", "method"]]
-    assert len(keys.drop_duplicates()) == len(table) == len(WORLDS) * 2 * 10 * len(METHODS)
+    assert len(keys.drop_duplicates()) == len(table) == len(coverage.WORLDS) * 2 * 10 * len(coverage.METHODS)
     assert set(table["subjects"]) == {4, 6}
     assert ((table["cases"] == 2) & (table["resamples"] == 20) & table["revision"].notna()).all()
 
 
 @pytest.mark.slow
 def test_95_percent_intervals_cover_the_truth_in_93_to_97_percent_of_cases_at_100_subjects():
-    table = measure(WORLDS[0], 100, EvaluationConfig(), 1000, (EvaluationConfig().interval,)).set_index("metric")
-    shares = table.loc[[*MAIN, *DIFFERENCES], "share"]
+    table = coverage.measure(
+        coverage.WORLDS[0], 100, EvaluationConfig(), 1000, (EvaluationConfig().interval,)
+    ).set_index("metric")
+    shares = table.loc[[*coverage.MAIN, *coverage.DIFFERENCES], "share"]
     assert shares.between(0.93, 0.97).all(), shares
     assert (table["without"] == 0).all()
 
 
 @pytest.mark.slow
 def test_few_subjects_fall_short_less_than_with_percentiles():
-    table = measure(WORLDS[0], 14, EvaluationConfig(), 1000, ("logit_t", "percentile"))
-    shares = table.pivot(index="metric", columns="method", values="share").loc[list(MAIN)]
+    table = coverage.measure(coverage.WORLDS[0], 14, EvaluationConfig(), 1000, ("logit_t", "percentile"))
+    shares = table.pivot(index="metric", columns="method", values="share").loc[list(coverage.MAIN)]
     assert (shares["logit_t"] > 0.91).all(), shares
     assert (shares["percentile"] < 0.93).all(), shares

@@ -2,10 +2,11 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,22 +26,13 @@ def composed(*overrides):
     return compose_config([*overrides, "weights=random"])
 
 
-@pytest.fixture(scope="module")
-def features():
-    """ResNet-50 whole, 224 px, with one logit, whose head alone trains."""
-    (stage,) = stage_costs(composed(*RESNET))
-    return stage
-
-
-def test_resnet50_has_the_operations_that_its_makers_print(features):
+def test_a_frozen_resnet50_has_the_operations_that_its_makers_print_and_no_backward_pass():
+    (stage,) = stage_costs(composed(*RESNET))  # whole, 224 px, one logit; the head alone trains
     # torchvision's table: 4.09 G multiplications and additions at 224 px; the head of 1000 classes is 0.05 % of them.
-    assert features.forward.flops == pytest.approx(2 * 4.09e9, rel=0.005)
-
-
-def test_a_frozen_backbone_has_no_backward_pass(features):
-    assert features.training.flops == pytest.approx(features.forward.flops, rel=1e-5)
-    assert features.training.operators < features.forward.operators + 40
-    assert (features.epochs_least, features.epochs_most) == (9, 30)
+    assert stage.forward.flops == pytest.approx(2 * 4.09e9, rel=0.005)
+    assert stage.training.flops == pytest.approx(stage.forward.flops, rel=1e-5)
+    assert stage.training.operators < stage.forward.operators + 40
+    assert (stage.epochs_least, stage.epochs_most) == (9, 30)
 
 
 def test_all_of_a_network_takes_three_times_its_forward_pass_but_for_the_first_layer():
@@ -72,46 +64,36 @@ def test_views_start_nothing():
     assert count.count == 2
 
 
-hours = st.lists(st.integers(1, 30), min_size=1, max_size=7)
-
-
-@given(hours, st.integers(1, 3))
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=7), st.integers(1, 3))
+@example([1, 1, 1, 1, 4], 2)
+@example([2, 3], 8)
 def test_the_schedule_is_near_the_best_of_all(jobs, gpus):
     ways = itertools.product(range(gpus), repeat=len(jobs))
-    best = min(
-        max(sum(job for job, on in zip(jobs, way, strict=True) if on == gpu) for gpu in range(gpus)) for way in ways
-    )
+    best = min(np.bincount(way, jobs).max() for way in ways)
     found = planning.makespan(jobs, gpus)
     assert best <= found <= best * (4 / 3 - 1 / (3 * gpus)) + 1e-9  # Graham's bound of the longest first
 
 
-def test_the_longest_job_goes_first():
-    assert planning.makespan([1, 1, 1, 1, 4], 2) == 4
-    assert planning.makespan([2, 3], 8) == 3
-
-
 @pytest.mark.parametrize(
-    ("cost", "expected"),
-    [
-        (Cost(flops=5e10, operators=1), (1e-3, "operations")),
-        (Cost(flops=1.0, operators=300), ((3e-3 + 1e-3) / 4, "operators")),
-    ],
+    ("cost", "seconds", "bound"),
+    [(Cost(flops=5e10, operators=1), 1e-3, "operations"), (Cost(1.0, operators=300), (3e-3 + 1e-3) / 4, "operators")],
 )
-def test_the_slower_bound_counts(cost, expected):
-    seconds, bound = MACHINE.seconds(cost, batch=4)
-    assert bound == expected[1]
-    assert seconds == pytest.approx(expected[0])
+def test_the_slower_bound_counts(cost, seconds, bound):
+    assert MACHINE.seconds(cost, batch=4) == (pytest.approx(seconds), bound)
 
 
 def two_stages(name="a", factor=1):
     """A millisecond for each image forward, three in training of the second stage."""
-    forward, training = Cost(factor * 5e10, 0), Cost(factor * 15e10, 0)
+    forward = Cost(factor * 5e10, 0)
+    training = Cost(factor * 15e10, 0)
     stages = (StageCost("head", 2, 10, forward, forward), StageCost("finetune", 3, 20, forward, training))
     return Experiment(name, "224", batch=32, stages=stages)
 
 
 IMAGES = Images(600, 200, 100)
-LEAST, MOST = 2 * 0.8 + 3 * 2.0 + 0.3, 10 * (0.6 + 0.2) + 20 * (1.8 + 0.2) + 0.3  # seconds after the start
+# Seconds after the start.
+LEAST = 2 * 0.8 + 3 * 2.0 + 0.3
+MOST = 10 * (0.6 + 0.2) + 20 * (1.8 + 0.2) + 0.3
 
 
 def test_the_hours_of_a_job():
