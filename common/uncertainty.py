@@ -40,7 +40,13 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     Raises:
         ValueError: The array has another shape, or holds what is no probability.
     """
-    passes = _checked(np.asarray(passes, dtype=np.float64), len(classes))
+    passes = np.asarray(passes, dtype=np.float64)
+    if passes.ndim != 3 or passes.shape[0] == 0 or passes.shape[2] != len(classes) or len(classes) < 2:
+        raise ValueError(f"passes of shape {passes.shape}: (passes, images, {len(classes)} classes) are needed")
+    sums = passes.sum(axis=2, keepdims=True)
+    if not (np.isfinite(passes).all() and (passes >= 0).all() and np.allclose(sums, 1.0, atol=1e-3)):
+        raise ValueError("passes: probabilities from 0 to 1 are needed, whose rows sum to 1")
+    passes = passes / sums
     rows = np.arange(passes.shape[1])
     mean = passes.mean(axis=0)
     if len(classes) == 2:
@@ -69,13 +75,3 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     for position, name in enumerate(classes):
         summary[SAMPLED_PROBABILITY_PREFIX + name] = mean[:, position]
     return summary
-
-
-def _checked(passes: np.ndarray, classes: int) -> np.ndarray:
-    if passes.ndim != 3 or passes.shape[0] == 0 or passes.shape[2] != classes or classes < 2:
-        raise ValueError(f"passes of shape {passes.shape}: (passes, images, {classes} classes) are needed")
-    sums = passes.sum(axis=2, keepdims=True)
-    if not (np.isfinite(passes).all() and (passes >= 0).all() and np.allclose(sums, 1.0, atol=1e-3)):
-        raise ValueError("passes: probabilities from 0 to 1 are needed, whose rows sum to 1")
-    scaled: np.ndarray = passes / sums
-    return scaled

@@ -97,9 +97,7 @@ class KaryocyteLauncher(Launcher):
                 os.environ[sweeps.VARIABLE] = before
 
     def _run_once(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
-        if not tasks:
-            return
-        if isinstance(cluster, SlurmConfig):
+        if isinstance(cluster, SlurmConfig) and tasks:
             from hydra_plugins.karyocyte._slurm import SlurmJobs
 
             SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
@@ -152,12 +150,12 @@ def run_local(cluster: LocalConfig, folder: Path, tasks: Sequence[Task]) -> None
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
     """The tasks, each job once: jobs that differ in keys of the cluster alone are one job."""
-    jobs: dict[str, tuple[Job, tuple[str, ...], int]] = {}
-    for number, overrides in enumerate(job_overrides, first):
-        job = sweeps.job_of(overrides)
-        jobs.setdefault(job.key, (job, tuple(overrides), number))
-    names = sweeps.names([job for job, _, _ in jobs.values()])
-    return [Task(job, overrides, number, names[job.key]) for job, overrides, number in jobs.values()]
+    jobs = [sweeps.job_of(overrides) for overrides in job_overrides]
+    names = sweeps.names(list(dict.fromkeys(jobs)))
+    tasks: dict[Job, Task] = {}
+    for number, (job, overrides) in enumerate(zip(jobs, job_overrides, strict=True), first):
+        tasks.setdefault(job, Task(job, tuple(overrides), number, names[job.key]))
+    return list(tasks.values())
 
 
 def _has_ended(folder: Path, task: Task, older: float | None) -> bool:

@@ -46,13 +46,12 @@ def write_batches(root: Path, monkeypatch: pytest.MonkeyPatch, per_batch: int = 
         (folder / name).write_bytes(pickle.dumps(value))
         return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
 
-    def batch() -> dict:
-        labels = [number % 10 for number in range(per_batch)]
-        return {"data": rng.integers(0, 255, (per_batch, 3072), np.uint8), "labels": labels}
-
-    names = [f"data_batch_{number}" for number in range(1, 6)]
-    monkeypatch.setattr(CIFAR10, "train_list", [write(name, batch()) for name in names])
-    monkeypatch.setattr(CIFAR10, "test_list", [write("test_batch", batch())])
-    meta = write("batches.meta", {"label_names": list(CLASSES)})
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": meta[0], "key": "label_names", "md5": meta[1]})
+    labels = [number % 10 for number in range(per_batch)]
+    batches = []
+    for name in [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]:
+        batches.append(write(name, {"data": rng.integers(0, 255, (per_batch, 3072), np.uint8), "labels": labels}))
+    name, md5 = write("batches.meta", {"label_names": list(CLASSES)})
+    monkeypatch.setattr(CIFAR10, "train_list", batches[:-1])
+    monkeypatch.setattr(CIFAR10, "test_list", batches[-1:])
+    monkeypatch.setattr(CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
     return root
