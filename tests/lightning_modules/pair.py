@@ -24,24 +24,24 @@ class Training:
     """One training of both processes.
 
     Attributes:
-        name: What its outcome is found by.
+        name: Key of its outcome.
         overrides: What train.py would be given.
-        fault: A function of this module, by its name, that arranges for what goes wrong; see there.
-        judged: Whether the run is judged at its end, which takes most of the time of a small one.
+        fault: Name of a function of this module that arranges for what goes wrong.
+        evaluated: Whether the run is evaluated at its end, which takes most of the time of a small one.
     """
 
     name: str
     overrides: list[str]
     fault: str | None = None
-    judged: bool = False
+    evaluated: bool = False
 
 
 def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[str, list[dict[str, Any]]]:
     """Let two processes go through the plan.
 
     Returns:
-        For each training what both processes say of it: {"error": its kind and message or None, "run": folder or None,
-        "seconds": float}; and, under "exit", {"code": int, "said": what it printed}.
+        For each training the outcome in both processes: {"error": its kind and message or None, "run": folder or None,
+        "seconds": float}; and, under "exit", {"code": int, "output": str}.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_text(json.dumps([asdict(training) for training in plan]))
@@ -53,18 +53,21 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
     for rank in range(2):
         environment = os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "tests.lightning_modules.pair", str(folder)]
-        with (folder / f"said-{rank}.txt").open("w") as said:
-            started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
-        processes.append(started)
+        with (folder / f"output-{rank}.txt").open("w") as output:
+            processes.append(
+                subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            )
     try:
         codes = [process.wait(seconds) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    told = [json.loads((folder / f"told-{rank}.json").read_text()) for rank in range(2)]
-    found = {training.name: [each.get(training.name, {}) for each in told] for training in plan}
-    said = [(folder / f"said-{rank}.txt").read_text() for rank in range(2)]
-    return {**found, "exit": [{"code": code, "said": text} for code, text in zip(codes, said, strict=True)]}
+    outcomes = [json.loads((folder / f"outcomes-{rank}.json").read_text()) for rank in range(2)]
+    both = {training.name: [each.get(training.name, {}) for each in outcomes] for training in plan}
+    both["exit"] = [
+        {"code": code, "output": (folder / f"output-{rank}.txt").read_text()} for rank, code in enumerate(codes)
+    ]
+    return both
 
 
 def main(folder: Path) -> None:
@@ -73,31 +76,32 @@ def main(folder: Path) -> None:
 
     from common.preemption import Preempted, watched
 
-    rank, told = int(os.environ["RANK"]), {}
+    rank = int(os.environ["RANK"])
+    outcomes = {}
     for training in json.loads((folder / "plan.json").read_text()):
-        began, error, run = time.monotonic(), None, None
+        started = time.monotonic()
+        outcome = {"error": None, "run": None}
         print(f"-- {training['name']}", flush=True)
         with pytest.MonkeyPatch.context() as patch:
             try:
                 if training["fault"]:
                     globals()[training["fault"]](patch, rank)
                 with watched(first=rank == 0):
-                    run = _trained(patch, training["overrides"], training["judged"])
-            except (Exception, Preempted) as raised:
-                error = f"{type(raised).__name__}: {raised}"
-        outcome = {"error": error, "run": run, "seconds": time.monotonic() - began}
-        told[training["name"]] = outcome
-        (folder / f"told-{rank}.json").write_text(json.dumps(told))
+                    outcome["run"] = _trained(patch, training["overrides"], training["evaluated"])
+            except (Exception, Preempted) as error:
+                outcome["error"] = f"{type(error).__name__}: {error}"
+        outcomes[training["name"]] = {**outcome, "seconds": time.monotonic() - started}
+        (folder / f"outcomes-{rank}.json").write_text(json.dumps(outcomes))
 
 
-def _trained(patch: Any, overrides: list[str], judged: bool) -> str:
+def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
     from common.config.compose import check_config
     from evaluation import evaluate
     from tests.helpers.training import composed
     from workflows import train
 
     patch.setattr(evaluate, "draw_figures", lambda *_: None)
-    if not judged:
+    if not evaluated:
         patch.setattr(train, "report", lambda *_: None)
     return str(train.run(check_config(composed(overrides))))
 
@@ -114,30 +118,30 @@ def dies_in_preparing(patch: Any, rank: int) -> None:
         patch.setattr(ImageDataModule, "prepare_data", fail)
 
 
-def second_is_told_in_preparing(patch: Any, rank: int) -> None:
+def second_is_signalled_in_preparing(patch: Any, rank: int) -> None:
     """The second process is asked to leave while the images are prepared, and the first one half a second later."""
     from datamodules.image_datamodule import ImageDataModule
 
     if rank == 1:
-        patch.setattr(ImageDataModule, "prepare_data", lambda self: _ask_to_leave())
+        patch.setattr(ImageDataModule, "prepare_data", lambda self: _signal())
     else:
         later = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
         patch.setattr(ImageDataModule, "prepare_data", lambda self: later.start())
 
 
-def notes_builds(patch: Any, rank: int) -> None:
+def records_builds(patch: Any, rank: int) -> None:
     """Who builds the prepared cache writes a line, slowly enough for the other one to come too."""
     from datamodules.preprocessing import cache
 
     build = cache._build
 
-    def noted(manifest: Any, config: Any, folder: Path, progress: bool) -> None:
+    def recording(manifest: Any, config: Any, folder: Path, progress: bool) -> None:
         with (folder.parent / "built.txt").open("a") as file:
             file.write(f"{rank}\n")
         time.sleep(0.5)
         build(manifest, config, folder, progress)
 
-    patch.setattr(cache, "_build", noted)
+    patch.setattr(cache, "_build", recording)
 
 
 def stops_in_mid_epoch(patch: Any, rank: int) -> None:
@@ -162,23 +166,23 @@ def first_cannot_save(patch: Any, rank: int) -> None:
         patch.setattr(ResumeCheckpoint, "save", full)
 
 
-def second_is_told_first(patch: Any, rank: int) -> None:
+def second_is_signalled_first(patch: Any, rank: int) -> None:
     """The second process is asked to leave in mid-epoch, the first one two batches later."""
-    _at_batch(patch, (1, 1, 1 if rank else 3), _ask_to_leave)
+    _at_batch(patch, (1, 1, 1 if rank else 3), _signal)
 
 
-def first_is_told_in_a_validation(patch: Any, rank: int) -> None:
+def first_is_signalled_in_a_validation(patch: Any, rank: int) -> None:
     """The first process alone is asked to leave, in a validation."""
     from lightning_modules.callbacks.resumable import StepSeed
 
     def ask(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
         if (rank, self.stage, trainer.current_epoch, number) == (0, 1, 0, 0):
-            _ask_to_leave()
+            _signal()
 
     patch.setattr(StepSeed, "on_validation_batch_start", ask)
 
 
-def _ask_to_leave() -> None:
+def _signal() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 

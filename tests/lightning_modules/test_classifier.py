@@ -38,18 +38,18 @@ def test_images_in_0_1_reach_the_backbone_normalised_by_what_its_weights_expect(
 
 
 def test_one_logit_is_the_log_odds_of_class_1():
-    found = classifier(1, 2).probabilities(torch.tensor([[0.0], [torch.logit(torch.tensor(0.8))]]))
-    torch.testing.assert_close(found, torch.tensor([[0.5, 0.5], [0.2, 0.8]]))
+    probabilities = classifier(1, 2).probabilities(torch.tensor([[0.0], [torch.logit(torch.tensor(0.8))]]))
+    torch.testing.assert_close(probabilities, torch.tensor([[0.5, 0.5], [0.2, 0.8]]))
 
 
 @pytest.mark.parametrize(("logits", "classes"), [(1, 2), (2, 2), (8, 8)])
 def test_probabilities_sum_to_one(logits, classes):
-    found = classifier(logits, classes).probabilities(torch.randn(5, logits))
-    assert found.shape == (5, classes)
-    torch.testing.assert_close(found.sum(1), torch.ones(5))
+    probabilities = classifier(logits, classes).probabilities(torch.randn(5, logits))
+    assert probabilities.shape == (5, classes)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(5))
 
 
-def test_one_logit_and_two_say_the_same_loss():
+def test_one_logit_and_two_have_the_same_loss():
     one, two = classifier(1, 2), classifier(2, 2)
     logit, label = torch.randn(6, 1), torch.tensor([0, 1, 1, 0, 1, 0])
     both = torch.cat([torch.zeros(6, 1), logit], dim=1)
@@ -86,11 +86,11 @@ def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
     model.backbone.forward_features = lambda image: image[..., :2].mean((2, 3))
     image, index = torch.rand(4, 3, 4, 4), torch.arange(4)
     predictor = Predictor(model, InferenceConfig(mirror=mirror))
-    found = predictor.predict_step({"image": image, "index": index}, 0)
+    output = predictor.predict_step({"image": image, "index": index}, 0)
     one, other = (model.probabilities(model(view)) for view in (image, image.flip(-1)))
     assert not torch.allclose(one, other)
-    torch.testing.assert_close(found["probability"], (one + other) / 2 if mirror else one)
-    assert torch.equal(found["index"], index)
+    torch.testing.assert_close(output["probability"], (one + other) / 2 if mirror else one)
+    assert torch.equal(output["index"], index)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -1,5 +1,7 @@
 """Each private interface of another library still does what it is used for."""
 
+import signal
+
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
@@ -43,35 +45,19 @@ def fit(*callbacks):
     return trainer, model
 
 
-def test_the_last_batch_and_the_callbacks_of_a_trainer():
-    last = []
+def test_the_state_of_a_trainer():
+    last, handlers = [], []
 
     class Watch(Callback):
         def on_train_batch_end(self, trainer, *rest):
             last.append(compat.is_last_batch(trainer))
-
-    watch = Watch()
-    trainer, _ = fit(watch)
-    assert last == [False, False, True]
-    assert watch in compat.callbacks_of(trainer)
-
-
-def test_signal_handlers_stay():
-    import signal
-
-    handlers = []
-
-    class Watch(Callback):
-        def on_train_start(self, *rest):
             handlers.append(signal.getsignal(signal.SIGTERM))
 
-    before = signal.getsignal(signal.SIGTERM)
-    fit(Watch())
-    assert handlers == [before]
-
-
-def test_a_validation_is_marked_as_begun():
-    trainer, _ = fit()
+    watch, before = Watch(), signal.getsignal(signal.SIGTERM)
+    trainer, _ = fit(watch)
+    assert last == [False, False, True]
+    assert handlers == [before] * 3  # Lightning's own are disabled
+    assert watch in compat.callbacks_of(trainer)
     compat.mark_validation_as_begun(trainer)
     state = trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict()["current"]
     assert (state["ready"], state["started"], state["processed"]) == (1, 1, 0)

@@ -15,6 +15,7 @@ from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from tests.helpers.training import QUICK, run_undrawn, small_config
 from tests.lightning_modules.pair import Training, run_pair
+from tests.lightning_modules.tiny import assert_equal_weights
 
 # 27 images to train with, 9 to validate, 10 to test: by tens, five in each process, a rest of 4 and 3 is left.
 DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]
@@ -73,23 +74,24 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pair(folder):
-    """What both processes say of all trainings."""
+    """The outcomes of all trainings in both processes."""
     plan = [
-        Training(name, given(folder, *overrides), judged=name == "weighted loss") for name, overrides in ALIKE.items()
+        Training(name, given(folder, *overrides), evaluated=name == "weighted loss")
+        for name, overrides in ALIKE.items()
     ]
     plan += [
         Training("undisturbed", given(folder / "undisturbed", *STATEFUL)),
         Training("stopped", given(folder / "resumed", *STATEFUL, *STEPS), "stops_in_mid_epoch"),
         Training("resumed", given(folder / "resumed", *STATEFUL, *STEPS)),
         Training("again", given(folder / "resumed", *STATEFUL, *STEPS, "resume=never")),
-        Training("left", given(folder / "left", *STATEFUL), "second_is_told_first"),
+        Training("left", given(folder / "left", *STATEFUL), "second_is_signalled_first"),
         Training("came back", given(folder / "left", *STATEFUL)),
-        Training("left early", given(folder / "early", *QUICKEST), "second_is_told_in_preparing"),
-        Training("left a validation", given(folder / "validating", *STATEFUL), "first_is_told_in_a_validation"),
+        Training("left early", given(folder / "early", *QUICKEST), "second_is_signalled_in_preparing"),
+        Training("left a validation", given(folder / "validating", *STATEFUL), "first_is_signalled_in_a_validation"),
         Training("validated", given(folder / "validating", *STATEFUL)),
         Training("uneven validation", given(folder / "uneven", *QUICKEST, "loader.batch_size=4")),
         Training("no disk", given(folder / "no_disk", *QUICKEST), "dies_in_preparing"),
-        Training("race", given(folder / "race", *QUICKEST), "notes_builds"),
+        Training("race", given(folder / "race", *QUICKEST), "records_builds"),
         Training("other seeds", given(folder, *QUICKEST, "seed=${oc.env:RANK}")),
         Training("full", given(folder / "full", *QUICKEST), "first_cannot_save"),
         Training("killed", given(folder / "killed", *QUICKEST), "second_is_killed"),
@@ -116,6 +118,13 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(Run(run).best_checkpoint, weights_only=True)["state_dict"]
 
 
+def assert_same_runs(ours: Path, theirs: Path) -> None:
+    """Check that two runs are equal bit for bit."""
+    assert_equal_weights(weights(ours), weights(theirs))
+    pd.testing.assert_frame_equal(read_predictions(ours).frame, read_predictions(theirs).frame)
+    assert records(ours) == records(theirs)
+
+
 def largest_difference(one: Path, other: Path) -> float:
     """Between the weights of two runs; of BatchNorm's counters too."""
     ours, theirs = weights(one), weights(other)
@@ -124,8 +133,8 @@ def largest_difference(one: Path, other: Path) -> float:
 
 
 def records(run: Path) -> list[dict]:
-    found = [json.loads(path.read_text()) for path in sorted(run.glob("checkpoints/*/stage.json"))]
-    return [{key: value for key, value in record.items() if key != "seconds"} for record in found]
+    stages = [json.loads(path.read_text()) for path in sorted(run.glob("checkpoints/*/stage.json"))]
+    return [{**stage, "seconds": None} for stage in stages]
 
 
 @pytest.mark.parametrize("name", [name for name in ALIKE if name != "BatchNorm"])
@@ -164,22 +173,14 @@ def test_where_batchnorm_trains_the_processes_differ_a_little_and_agree_on_its_s
 
 def test_a_resume_in_mid_epoch_is_bit_equal_to_an_undisturbed_run_of_two(pair):
     assert pair["stopped"][0]["error"] == pair["stopped"][1]["error"] == "RuntimeError: stopped by the test"
-    whole, resumed = run_of(pair, "undisturbed"), run_of(pair, "resumed")
-    ours, theirs = weights(resumed), weights(whole)
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    pd.testing.assert_frame_equal(read_predictions(resumed).frame, read_predictions(whole).frame)
-    assert records(resumed) == records(whole)
+    assert_same_runs(run_of(pair, "resumed"), run_of(pair, "undisturbed"))
 
 
 @pytest.mark.parametrize(("left", "resumed"), [("left", "came back"), ("left a validation", "validated")])
 def test_a_signal_that_reaches_one_process_first_makes_both_leave_with_one_state(pair, left, resumed):
     assert [each["error"] for each in pair[left]] == ["Preempted: SIGTERM"] * 2
     assert all(each["seconds"] < 30 for each in pair[left])
-    whole, resumed = run_of(pair, "undisturbed"), run_of(pair, resumed)
-    ours, theirs = weights(resumed), weights(whole)
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    pd.testing.assert_frame_equal(read_predictions(resumed).frame, read_predictions(whole).frame)
-    assert records(resumed) == records(whole)
+    assert_same_runs(run_of(pair, resumed), run_of(pair, "undisturbed"))
 
 
 def test_a_signal_that_reaches_another_process_first_is_no_error_of_the_first(pair, folder):
@@ -205,14 +206,14 @@ def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     pd.testing.assert_frame_equal(ours[sampled], theirs[sampled], rtol=1e-4, atol=1e-6)
 
 
-def test_an_error_of_the_first_process_ends_both_and_is_told_once(pair):
+def test_an_error_of_the_first_process_ends_both_and_is_printed_once(pair):
     first, second = (each["error"] for each in pair["again"])
     assert first.startswith("UserError: ")
     assert "resume=never" in first
     assert second == "RepeatedError: " + first.removeprefix("UserError: ")
 
 
-def test_an_error_of_another_process_ends_both_and_is_told_once(pair, folder):
+def test_an_error_of_another_process_ends_both_and_is_printed_once(pair, folder):
     first, second = (each["error"] for each in pair["no disk"])
     assert second == "UserError: no disk on this node"
     assert first == "RepeatedError: process 1: no disk on this node"
@@ -241,7 +242,6 @@ def test_where_one_process_ends_in_mid_training_the_other_ends_at_once(pair, nam
 
 
 def test_the_first_process_alone_prints(pair):
-    first, second = (each["said"] for each in pair["exit"])
+    first, second = (each["output"] for each in pair["exit"])
     assert "stage 1, head" in first
-    # What is left of the second one's lines are the names of the trainings, which the helper prints.
-    assert {line for line in second.splitlines() if line and not line.startswith("-- ")} == set()
+    assert [line for line in second.splitlines() if line and not line.startswith("-- ")] == []  # the helper's lines
