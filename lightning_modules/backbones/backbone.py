@@ -92,7 +92,7 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
     for key in args:
         if key in OTHER_KEYS:
             raise UserError(f"model.args.{key}: leave it out, it is set by {OTHER_KEYS[key]}")
-    # A ViT is built for one image size, a ResNet refuses to be told any.
+    # A ViT is built for one image size, a ResNet takes no size.
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
         timm_args = {"img_size": input_size, **timm_args}

@@ -86,7 +86,7 @@ def batch_sizes(loader: Any, limit: int | float | None) -> list[int]:
     """Return the images of each batch of an epoch that ``loader`` serves, over all processes.
 
     The loader is not started: Lightning would start it to count its batches, and a loader with workers fetches its
-    first batches at once, before a resume has said which.
+    first batches at once, before a resume has set which.
 
     Args:
         loader: Its batch sampler has ``sizes()``.

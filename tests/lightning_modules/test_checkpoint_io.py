@@ -23,11 +23,11 @@ def test_on_a_full_disk_the_old_one_stays_whole_and_nothing_else_is_left(tmp_pat
             disk.fill()
         with pytest.raises(OSError, match="No space left|File too large"):
             WholeFiles().save_checkpoint(LARGE, path)
-        assert [found.name for found in disk.folder.iterdir()] == ["last.ckpt"]
+        assert [path.name for path in disk.folder.iterdir()] == ["last.ckpt"]
         assert torch.equal(WholeFiles().load_checkpoint(path)["state"], SMALL["state"])
 
 
 def test_nothing_goes_by_way_of_the_folder_for_temporary_files(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "there is none"))
     WholeFiles().save_checkpoint(SMALL, tmp_path / "last.ckpt")
-    assert [found.name for found in tmp_path.iterdir()] == ["last.ckpt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

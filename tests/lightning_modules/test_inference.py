@@ -22,23 +22,25 @@ def sampled_config(tmp_path, *overrides):
 def test_passes_are_those_of_mc_dropout_beside_what_is_predicted_without(tmp_path):
     config = sampled_config(tmp_path, "seed=4")
     model, data = build(config), MemoryData(count=19)
-    found = predict(model, data, config)
+    predictions = predict(model, data, config)
     plain = predict(model, data, small_config(tmp_path, *NET, "seed=4"))
-    assert found.probabilities == pytest.approx(plain.probabilities, abs=1e-7)
+    assert predictions.probabilities == pytest.approx(plain.probabilities, abs=1e-7)
     assert plain.passes is None
-    assert found.passes.shape == (6, 19, 2)
+    assert predictions.passes.shape == (6, 19, 2)
     logits = McDropout(model.eval(), 6, 4)(data.images.float() / 255)
-    assert found.passes[..., 1] == pytest.approx(torch.sigmoid(logits)[..., 0].numpy()[:, found.rows], abs=1e-5)
+    assert predictions.passes[..., 1] == pytest.approx(
+        torch.sigmoid(logits)[..., 0].numpy()[:, predictions.rows], abs=1e-5
+    )
 
 
 def test_a_pass_sees_an_image_and_its_mirror_image_with_the_same_masks(tmp_path):
     config = sampled_config(tmp_path, "inference.mirror=true")
     model, data = build(config), MemoryData(count=5)
-    found = predict(model, data, config)
+    predictions = predict(model, data, config)
     sampler = McDropout(model.eval(), 6, config.seed)
     image = data.images.float() / 255
     views = [torch.sigmoid(sampler(view))[..., 0] for view in (image, image.flip(-1))]
-    assert found.passes[..., 1] == pytest.approx((sum(views) / 2).numpy()[:, found.rows], abs=1e-5)
+    assert predictions.passes[..., 1] == pytest.approx((sum(views) / 2).numpy()[:, predictions.rows], abs=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
@@ -46,8 +48,8 @@ def test_the_masks_are_the_same_in_every_precision(tmp_path, precision):
     config = sampled_config(tmp_path)
     expected = predict(build(config), MemoryData(count=5), config).passes
     other = sampled_config(tmp_path, f"trainer.precision={precision}")
-    found = predict(build(other), MemoryData(count=5), other)
-    assert found.passes == pytest.approx(expected, abs=1e-5 if precision == "64-true" else 0.02)
+    predictions = predict(build(other), MemoryData(count=5), other)
+    assert predictions.passes == pytest.approx(expected, abs=1e-5 if precision == "64-true" else 0.02)
     assert expected.std(axis=0).min() > 0.02
 
 
@@ -57,14 +59,14 @@ def test_predictions_carry_what_the_passes_say_together():
     parts = pd.Series(["validation", "test", "test", "train"])
     predicted = Predicted(np.array([2, 0, 1]), np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]]), passes)
     classes = ("normal", "abnormal")
-    found = to_predictions(predicted, images, parts, classes, "abnormal", {})
-    assert found.sampled
-    assert found.frame["image_id"].tolist() == ["image_id2", "image_id0", "image_id1"]
-    pd.testing.assert_frame_equal(found.frame.filter(like="sampled_"), summarise(passes, classes))
-    assert found.part("test").sampled
+    predictions = to_predictions(predicted, images, parts, classes, "abnormal", {})
+    assert predictions.sampled
+    assert predictions.frame["image_id"].tolist() == ["image_id2", "image_id0", "image_id1"]
+    pd.testing.assert_frame_equal(predictions.frame.filter(like="sampled_"), summarise(passes, classes))
+    assert predictions.part("test").sampled
     without = to_predictions(Predicted(predicted.rows, predicted.probabilities), images, parts, classes, "abnormal", {})
     assert not without.sampled
-    assert list(without.frame.columns) == [*without.frame.columns.intersection(found.frame.columns)]
+    assert list(without.frame.columns) == [*without.frame.columns.intersection(predictions.frame.columns)]
 
 
 def test_collected_batches_come_back_in_their_order_and_keep_their_types():

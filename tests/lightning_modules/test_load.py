@@ -2,9 +2,9 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-import safetensors.torch
 import timm
 import torch
 
@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.runs.run import Run
 from lightning_modules.load import load_run
 from tests.helpers.training import small_config, write_untrained_run
+from tests.lightning_modules.tiny import save_weights
 
 IMAGE = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 CUT = ("model=resnet18", "model.cut=layer2", "unfreeze=head_only")
@@ -40,17 +41,14 @@ def test_what_the_cut_took_is_no_layer(run):
     assert "layer3" not in layers
 
 
-def test_the_arguments_of_a_weights_file_are_known_without_the_file(tmp_path):
+def test_the_arguments_of_a_weights_file_are_saved_with_the_run(tmp_path):
     # Padding of another kind changes every output, and no key or shape of the weights tells of it.
     args = {"num_classes": 0, "pad_type": "same", "bn_eps": 0.1}
-    path = tmp_path / "own.safetensors"
-    safetensors.torch.save_file(timm.create_model("mobilenetv2_035", **args).state_dict(), path)
-    side = {"model": "mobilenetv2_035", "timm_args": args, "mean": [0.1] * 3, "std": [0.2] * 3}
-    side |= {"interpolation": "bilinear", "input_size": [3, 32, 32], "covers": "all", "freeze_batchnorm": False}
-    path.with_name("own.safetensors.json").write_text(json.dumps(side))
-    chosen = ("model=mobilenetv2", "model.name=mobilenetv2_035", f"weights={path}", "unfreeze=head_only")
+    state = timm.create_model("mobilenetv2_035", **args).state_dict()
+    weights = save_weights(tmp_path, state, model="mobilenetv2_035", timm_args=args)
+    chosen = ("model=mobilenetv2", "model.name=mobilenetv2_035", f"weights={weights}", "unfreeze=head_only")
     model = write_untrained_run(tmp_path / "run", small_config(tmp_path, *chosen))
-    path.unlink()
+    Path(weights).unlink()
     with torch.no_grad():
         assert torch.equal(load_run(tmp_path / "run").classifier(IMAGE), model(IMAGE))
 

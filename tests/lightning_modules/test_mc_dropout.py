@@ -276,17 +276,17 @@ def dropped_by(drop, windows):
 
 
 def test_the_windows_of_an_image_have_masks_of_their_own_and_those_of_two_images_the_same():
-    found = dropped_by(torch.nn.functional.dropout, windows=4)
-    assert set(found.unique().tolist()) == {0.0, 2.0}
-    assert torch.equal(found[:, 0], found[:, 1])
-    values = found[:, 0].movedim(1, 0).flatten(1)  # (windows, passes x values)
+    dropped = dropped_by(torch.nn.functional.dropout, windows=4)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(dropped[:, 0], dropped[:, 1])
+    values = dropped[:, 0].movedim(1, 0).flatten(1)  # (windows, passes x values)
     assert torch.allclose(torch.corrcoef(values), torch.eye(4), atol=0.15)
 
 
 def test_dropout_of_whole_channels_drops_whole_channels():
-    found = dropped_by(torch.nn.functional.dropout2d, windows=1)
-    assert (found == found[..., :1]).all()
-    assert 0.3 < (found[..., 0] == 0).float().mean() < 0.7
+    dropped = dropped_by(torch.nn.functional.dropout2d, windows=1)
+    assert (dropped == dropped[..., :1]).all()
+    assert 0.3 < (dropped[..., 0] == 0).float().mean() < 0.7
 
 
 def test_stochastic_depth_stays_off():
@@ -314,5 +314,5 @@ def test_in_another_precision_it_is_the_same_to_rounding(layers):
 def test_a_gpu_gives_the_passes_of_the_cpu():
     model, image = sampling_classifier(PAPER), images(2)
     exact = McDropout(model, 5, seed=0)(image)
-    found = McDropout(model.cuda(), 5, seed=0)(image.cuda()).cpu()
-    torch.testing.assert_close(found, exact, atol=1e-3, rtol=1e-3)
+    dropped = McDropout(model.cuda(), 5, seed=0)(image.cuda()).cpu()
+    torch.testing.assert_close(dropped, exact, atol=1e-3, rtol=1e-3)

@@ -1,9 +1,11 @@
-"""Trainings of a second: a data module in memory, a small classifier, and callbacks that watch or end a training."""
+"""Trainings of a second: data in memory, a small classifier, weights files, callbacks that watch or end a training."""
 
+import json
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from pytorch_lightning import Callback, LightningDataModule
 from torch import nn
@@ -14,6 +16,25 @@ from datamodules.samplers import EpochBatchSampler
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import FinishedStage, train_stages
+
+SIDE = {
+    "model": "scratch_cnn",
+    "timm_args": {"num_classes": 0},
+    "mean": [0.1, 0.2, 0.3],
+    "std": [0.4, 0.5, 0.6],
+    "interpolation": "bilinear",
+    "input_size": [3, 60, 60],
+    "covers": "all modules",
+    "freeze_batchnorm": False,
+}
+
+
+def save_weights(folder: Path, state: dict[str, torch.Tensor], **side) -> str:
+    """Write a weights file with its side file; return its path as a user would type it."""
+    path = folder / "own.safetensors"
+    safetensors.torch.save_file(state, path)
+    path.with_name(path.name + ".json").write_text(json.dumps({**SIDE, **side}))
+    return str(path)
 
 
 class Items(Dataset):

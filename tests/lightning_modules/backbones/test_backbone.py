@@ -33,7 +33,11 @@ CUTS = [
     ("swin_tiny_patch4_window7_224", "layers.2", 64),
     ("densenet121", "features.denseblock3", 64),
     ("scratch_cnn", "pool3", 60),
+    *(("alexnet", cut, 67) for cut in ("norm1", "pool2", "conv4")),
+    *(("anet_c6", cut, 131) for cut in ("pool1", "pool5", "conv6")),
+    *(("hem_all_cnn", cut, 32) for cut in ("conv1", "pool3", "act5")),
 ]
+NARROW = dict.fromkeys(("alexnet", "anet_c6", "hem_all_cnn"), {"units": (8, 8)})
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +71,7 @@ def output_at(network: nn.Module, name: str, image: torch.Tensor) -> torch.Tenso
 
 @pytest.mark.parametrize(("name", "cut", "size"), CUTS)
 def test_the_cut_equals_the_uncut_network_at_that_place(name, cut, size):
-    network = create_network(name, {}, size, num_classes=0).eval()
+    network = create_network(name, NARROW.get(name, {}), size, num_classes=0).eval()
     scramble(network)
     image = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(5))
     expected = output_at(network, cut, image)

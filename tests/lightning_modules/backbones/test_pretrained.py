@@ -16,30 +16,13 @@ from common.errors import UserError
 from common.files import sha256_of_file
 from lightning_modules.backbones import timm_weights
 from lightning_modules.backbones.pretrained import build_pretrained
+from tests.lightning_modules.tiny import SIDE, save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
-SIDE = {
-    "model": "scratch_cnn",
-    "timm_args": {"num_classes": 0},
-    "mean": [0.1, 0.2, 0.3],
-    "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear",
-    "input_size": [3, 60, 60],
-    "covers": "all modules",
-    "freeze_batchnorm": False,
-}
 
 
 def model(name: str = "scratch_cnn", cut: str | None = None, **args) -> SimpleNamespace:
     return SimpleNamespace(name=name, args=args, cut=cut)
-
-
-def save(folder: Path, state: dict[str, torch.Tensor], **side) -> str:
-    """Write a weights file with its side file; return its path as a user would type it."""
-    path = folder / "own.safetensors"
-    safetensors.torch.save_file(state, path)
-    path.with_name(path.name + ".json").write_text(json.dumps({**SIDE, **side}))
-    return str(path)
 
 
 def trained(name: str = "scratch_cnn", **args) -> dict[str, torch.Tensor]:
@@ -80,7 +63,7 @@ def test_random_weights_take_timms_normalisation():
 
 def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
     state = trained()
-    weights = save(tmp_path, state, freeze_batchnorm=True, source="a test")
+    weights = save_weights(tmp_path, state, freeze_batchnorm=True, source="a test")
     backbone, info = build_pretrained(model(), weights, 60)
     assert_filled(backbone.module, state)
     assert (info.mean, info.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
@@ -90,7 +73,7 @@ def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
 
 def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
     state = trained()
-    backbone, _ = build_pretrained(model(cut="pool2"), save(tmp_path, state), 60)
+    backbone, _ = build_pretrained(model(cut="pool2"), save_weights(tmp_path, state), 60)
     assert set(backbone.module.state_dict()) == {f"conv{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
     assert torch.equal(backbone.module.conv2.weight, state["conv2.weight"])
 
@@ -104,12 +87,12 @@ def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
     ],
 )
 def test_wrong_values_are_refused(tmp_path, cut, key, value, words):
-    fails(words, model(cut=cut), save(tmp_path, {**trained(), key: value}))
+    fails(words, model(cut=cut), save_weights(tmp_path, {**trained(), key: value}))
 
 
 def test_missing_keys_name_the_cut_that_the_file_allows(tmp_path):
     state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
-    weights = save(tmp_path, state, covers="conv1, conv2 (cut: pool2)")
+    weights = save_weights(tmp_path, state, covers="conv1, conv2 (cut: pool2)")
     message = fails("no values for conv3.weight, conv3.bias, conv4.weight and 1 more", model(), weights)
     assert "model.cut=pool2" in message
     build_pretrained(model(cut="pool2"), weights, 60)
@@ -117,13 +100,13 @@ def test_missing_keys_name_the_cut_that_the_file_allows(tmp_path):
 
 def test_a_batchnorms_step_counter_may_be_left_out(tmp_path):
     state = {key: value for key, value in trained("test_resnet").items() if "num_batches" not in key}
-    backbone, _ = build_pretrained(model("test_resnet"), save(tmp_path, state, model="test_resnet"), 64)
+    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, state, model="test_resnet"), 64)
     assert torch.equal(backbone.module.conv1[0].weight, state["conv1.0.weight"])
 
 
 def test_arguments_of_the_side_file_build_the_network(tmp_path):
     state = trained("mobilenetv2_035")
-    weights = save(tmp_path, state, model="mobilenetv2_035", timm_args={"bn_eps": 0.001, "pad_type": "same"})
+    weights = save_weights(tmp_path, state, model="mobilenetv2_035", timm_args={"bn_eps": 0.001, "pad_type": "same"})
     backbone, _ = build_pretrained(model("mobilenetv2_035"), weights, 64)
     assert backbone.module.bn1.eps == 0.001
     fails(
@@ -135,12 +118,12 @@ def test_arguments_of_the_side_file_build_the_network(tmp_path):
 
 
 def test_a_file_of_another_model_is_refused(tmp_path):
-    fails("of scratch_cnn .*model.name=resnet18", model("resnet18"), save(tmp_path, trained()))
+    fails("of scratch_cnn .*model.name=resnet18", model("resnet18"), save_weights(tmp_path, trained()))
 
 
 def test_a_missing_file_or_side_file_is_named(tmp_path):
     fails("none.safetensors: no such file", model(), str(tmp_path / "none.safetensors"))
-    weights = save(tmp_path, trained())
+    weights = save_weights(tmp_path, trained())
     Path(weights + ".json").unlink()
     message = fails("own.safetensors.json is missing", model(), weights)
     assert "model, timm_args, mean, std, interpolation, input_size, covers, freeze_batchnorm" in message
@@ -156,13 +139,13 @@ def test_a_missing_file_or_side_file_is_named(tmp_path):
     ],
 )
 def test_a_wrong_side_file_is_named(tmp_path, text, words):
-    weights = save(tmp_path, trained())
+    weights = save_weights(tmp_path, trained())
     Path(weights + ".json").write_text(text)
     fails(f"own.safetensors.json: .*({words})", model(), weights)
 
 
 def test_a_damaged_file_is_refused(tmp_path):
-    weights = save(tmp_path, trained())
+    weights = save_weights(tmp_path, trained())
     Path(weights).write_bytes(Path(weights).read_bytes()[:1000])
     fails("not a readable safetensors file", model(), weights)
 

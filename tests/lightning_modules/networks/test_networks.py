@@ -179,27 +179,6 @@ def test_the_four_heads_of_paper_004_fit_on_the_scratch_cnn(layers, count):
     assert head(torch.zeros(2, 256, 5, 5)).shape == (2, 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "cut"),
-    [
-        ("alexnet", "norm1"), ("alexnet", "pool2"), ("alexnet", "conv4"), ("anet_c6", "pool1"), ("anet_c6", "pool5"),
-        ("anet_c6", "conv6"), ("hem_all_cnn", "conv1"), ("hem_all_cnn", "pool3"), ("hem_all_cnn", "act5"),
-    ],
-)  # fmt: skip
-def test_a_cut_gives_what_the_uncut_network_has_there(name, cut):
-    network, image = create(name), smallest_image(name, 2)
-    _, size, *_ = SMALLEST[name]
-    backbone = build_backbone(name, NARROW, cut, size)
-    own = backbone.module.state_dict()
-    backbone.module.load_state_dict({key: value for key, value in network.state_dict().items() if key in own})
-    outputs = []
-    network.get_submodule(cut).register_forward_hook(lambda _m, _i, output: outputs.append(output))
-    with torch.no_grad():
-        network(image)
-        assert torch.equal(backbone.module.eval().forward_features(image), outputs[0])
-    assert backbone.out_shape == tuple(outputs[0].shape[1:])
-
-
 @pytest.mark.parametrize("name", DENSE_TOP)
 def test_gradients_reach_every_parameter(name):
     network = create(name, units=(64, 64)).train()

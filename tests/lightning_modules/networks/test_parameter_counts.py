@@ -138,5 +138,5 @@ def test_what_trains_in_the_experiments_of_001(vgg16, inceptionv3, mobilenetv2_b
         for suffix, parameters in zip(("", "_last1", "_last2", "_full"), trainable, strict=True):
             stages = composed([f"+experiment=karyogram_{network}{suffix}"]).unfreeze.stages
             assert list(stages) == ["together"]
-            found = count(module, list(stages.together.train), nn.Identity())[1]
-            assert found == parameters, f"karyogram_{network}{suffix}"
+            trainable_count = count(module, list(stages.together.train), nn.Identity())[1]
+            assert trainable_count == parameters, f"karyogram_{network}{suffix}"
