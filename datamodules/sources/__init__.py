@@ -15,7 +15,7 @@ from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import Listing, Manifest
 from datamodules.manifest.scan import scan_listing
-from datamodules.sources._files import lone_folder
+from datamodules.sources._files import is_hidden
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,9 @@ def _unpacked(data: SourceConfig, entry: Source, context: SourceContext) -> str 
         return resolved
     root = Path(resolved)
     table = getattr(data, "file", None)
-    while (inner := lone_folder(root)) is not None and not (table and (root / table).is_file()):
-        root = inner
+    while not (table and (root / table).is_file()):
+        entries = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
+        if len(entries) != 1 or not entries[0].is_dir():
+            break
+        root = entries[0]
     return str(root)

@@ -43,29 +43,27 @@ def image_files(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and below it, in natural order; hidden files and folders are passed over."""
     files = []
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
+        folders[:] = [name for name in folders if not is_hidden(name)]
         files += [Path(place, name) for name in names if is_image(name)]
     return sorted(files, key=lambda path: natural_key(path.as_posix()))
 
 
 def is_image(name: str) -> bool:
     """Tell by the file's name whether it is an image, and not one of the files that systems leave ("._a.png")."""
-    return not _is_hidden(name) and Path(name).suffix.lower() in SUFFIXES
+    return not is_hidden(name) and Path(name).suffix.lower() in SUFFIXES
 
 
 def sub_folders(folder: Path) -> list[Path]:
     """Return the folders directly in ``folder``, in natural order, without hidden ones."""
-    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)]
+    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)]
     return sorted(folders, key=lambda path: natural_key(path.name))
 
 
 def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path], str | None]:
-    """Return a function that finds something in a file's name; without an expression it returns None.
+    """Return a function that finds ``what`` ("subject") in a file's name; without an expression it returns None.
 
-    Args:
-        expression: A regular expression as the user wrote it: its group called ``what``, or else the first, counts.
-        key: The key that it is the value of, e.g. "data.subject_regex".
-        what: What it finds, e.g. "subject".
+    Of the regular expression, the value of ``key`` ("data.subject_regex"), the group called ``what``, or else the
+    first, counts.
 
     Raises:
         UserError: It is no regular expression, or has no group; the function raises where it finds nothing.
@@ -96,14 +94,6 @@ def hint_at_archives(root: Path) -> str:
     if archives:
         return f" (unpack {', '.join(archives[:3])}{' ...' * (len(archives) > 3)} first)"
     return ""
-
-
-def lone_folder(root: Path) -> Path | None:
-    """Return the folder that everything in ``root`` lies in; None where there is more than that, or less."""
-    entries = [entry for entry in root.iterdir() if not _is_hidden(entry.name)]
-    if len(entries) == 1 and entries[0].is_dir():
-        return entries[0]
-    return None
 
 
 def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
@@ -175,9 +165,7 @@ def to_records(table: pd.DataFrame) -> tuple[Record, ...]:
 
 
 def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndarray], progress: bool) -> None:
-    """Write images as PNG (lossless) into ``folder``, unless all are there: whole or absent.
-
-    They are written beside their place under a lock, and renamed.
+    """Write images as PNG (lossless) into ``folder``, unless all are there; under a lock, whole or not at all.
 
     Args:
         folder: The folder to make; its name must change with its content.
@@ -203,5 +191,6 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
                 pass
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder is one that systems leave."""
     return name.startswith(".") or name == "__MACOSX"

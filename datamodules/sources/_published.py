@@ -69,7 +69,7 @@ def list_arrays(
         classes: Names of the labels.
         published: The number of images in each part of the whole set.
         folder: ``<cache_dir>/<source>/<hash>``; the files in it are ``<part>/<class>/<number>.png``.
-        context: Where the cache is.
+        context: Says whether progress is shown.
     """
     records = []
     images: list[np.ndarray] = []
@@ -86,13 +86,7 @@ def list_arrays(
 
 
 def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> str:
-    """Return a sentence that tells whether a part of a data set is complete, or how much of it there is.
-
-    Args:
-        title: The part's name.
-        counts: How many images there are, by class or the like.
-        published: How many there are in the whole set, likewise.
-    """
+    """Return whether a part of a data set has the published numbers of images (by class or the like), as a sentence."""
     whole = sum(published.values())
     if counts == published:
         return f"complete: {whole:,} {title} images"

@@ -80,11 +80,11 @@ def _find(root: Path) -> tuple[Path, bool]:
 
 
 def _list_tree(root: Path) -> Listing:
-    records = []
+    records: list[Record] = []
     notes = []
     for part, whole in PUBLISHED.items():
         folders = {folder.name: folder for folder in sub_folders(root / part)}
-        count = 0
+        before = len(records)
         for name in (*folders, *CLASSES):
             if name not in CLASSES:
                 raise UserError(f"{folders[name]}: no class of CIFAR-10 is called {name}: {', '.join(CLASSES)}")
@@ -94,8 +94,7 @@ def _list_tree(root: Path) -> Listing:
             for file in image_files(folders[name]):
                 path = file.relative_to(root).as_posix()
                 records.append(Record(path, path, name, None, "test" if part == "test" else None))
-                count += 1
-        notes.append(completeness(part, {part: count}, {part: whole}))
+        notes.append(completeness(part, {part: len(records) - before}, {part: whole}))
     if any(record.path.lower().endswith((".jpg", ".jpeg")) for record in records):
         notes.append("JPEG: not the published bits")
     return Listing(tuple(records), root, CLASSES, None, "cifar10", tuple(notes))

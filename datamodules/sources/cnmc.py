@@ -166,11 +166,9 @@ def _completeness(part: str, records: list[Record]) -> str:
                 published |= {f"{name} ALL": leukaemic, f"{name} HEM": healthy}
     counts = Counter(f"{record.part} {(record.label or '').upper()}".strip() for record in records)
     title = {"training": "training", "prelim": "preliminary test", "final": "final test"}[part]
-    sentence = completeness(title, counts, published)
-    if sentence.startswith("complete"):
-        return sentence
     details = []
     for key, whole in published.items():
         name, _, label = key.partition(" ")
         details.append(f"{name} {counts[key]:,}/{whole:,} {label}".strip())
-    return f"{sentence} ({', '.join(details)})"
+    sentence = completeness(title, counts, published)
+    return sentence if counts == published else f"{sentence} ({', '.join(details)})"

@@ -57,10 +57,6 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     What is in that folder, `karyogram_writer.write_karyograms` says. Cells whose counts make no sure karyotype are
     left out; so are those that lack one autosome, unless ``data.preparation_loss=class``: then they are a third class.
 
-    Args:
-        data: The chromosomes, the sheet, and what is derived.
-        context: Where the chromosomes lie and the folder goes.
-
     Raises:
         UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
             it; the positive class does not fit; or the sheet is too small.
@@ -149,11 +145,7 @@ def _classes(data: ComposedKaryogramsConfig, used: Mapping[str, Karyotype]) -> t
 
 
 def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the real karyograms of cells that another was derived from.
-
-    Raises:
-        UserError: A cell would be used twice all the same, or no normal karyogram is left.
-    """
+    """Leave out the real karyograms of cells that another was derived from."""
     derived = table["origin"] == DERIVED
     again = table[derived & table.duplicated(["cell", "origin"])]
     kept = table[derived | ~table["cell"].isin(table.loc[derived, "cell"])]

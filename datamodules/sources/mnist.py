@@ -62,9 +62,9 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Listing:
             raise UserError(f"MNIST in {root}: {found}: get the files anew")
         if len(labels) and labels.max() >= len(CLASSES):
             raise UserError(f"MNIST in {root}: a {part} label is {labels.max()}, above 9: get the files anew")
-        for array in (images, labels):
-            key.update(f"{part} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
         parts[part] = (images, labels)
+        for array in parts[part]:
+            key.update(f"{part} {array.shape} ".encode() + array.tobytes())
     folder = context.cache_dir / data.source / key.hexdigest()[:16]
     return list_arrays(parts, CLASSES, PUBLISHED, folder, context)
 

@@ -122,10 +122,7 @@ def traits_of(data: SyntheticChromosomesConfig, cell: int, label: str, rng: np.r
     width = _WIDTH * math.exp(0.1 * stoutness - 0.07 * contraction + rng.normal(0.0, 0.03))
     width *= 0.84 + 0.16 * min(length / 50.0, 1.0)
     slender = (length / width / 4.0) ** 0.7  # what is long for its width bends
-    if rng.uniform() < 0.6:
-        knee = IDEOGRAM[label].short_arm
-    else:
-        knee = rng.uniform(0.25, 0.75)
+    knee = IDEOGRAM[label].short_arm if rng.uniform() < 0.6 else rng.uniform(0.25, 0.75)
     kinked = rng.uniform() < 0.16 * bendiness * min(slender, 1.3)
     return ChromosomeTraits(
         label=label,

@@ -13,6 +13,7 @@ import scipy
 from datamodules.synthesis.ideogram import ACROCENTRIC, BANDS, IDEOGRAM, LIGHT
 
 WHITE = 255
+_STRETCH = 0.008  # how far bands lie from where they lie in their class, standard deviation, share of the length
 _SAMPLES = 4  # of the bands, per pixel of length
 _EDGE = 238.0  # a pixel is the chromosome's where it is darker, before it is cut out
 _CENTROMERE_DYE = 0.45
@@ -36,7 +37,6 @@ class ChromosomeTraits:
         groove: How pale the line between the chromatids is, 0 to 1.
         stain: Contrast of the dye, about 0.7 to 1.1.
         jitter: How much the dye of each band differs from its class, standard deviation.
-        stretch: How far bands lie from where they lie in their class, standard deviation, share of the length.
         smear: Of the bands along the axis, standard deviation.
         grain: Strength of the texture.
         blur: Out-of-focus blur, standard deviation.
@@ -55,7 +55,6 @@ class ChromosomeTraits:
     groove: float = 0.25
     stain: float = 1.0
     jitter: float = 0.1
-    stretch: float = 0.008
     smear: float = 1.2
     grain: float = 0.1
     blur: float = 0.7
@@ -170,7 +169,7 @@ def _bands(traits: ChromosomeTraits, rng: np.random.Generator) -> np.ndarray:
     arms = IDEOGRAM[traits.label]
     count = round(traits.length * _SAMPLES)
     place = (np.arange(count) + 0.5) / count
-    knots = rng.normal(0.0, traits.stretch, 6)
+    knots = rng.normal(0.0, _STRETCH, 6)
     place = place + np.interp(place, np.linspace(0.0, 1.0, 8), [0.0, *knots, 0.0])
     position = place * arms.length_mb
     dye = np.full(count, LIGHT) + rng.normal(0.0, 0.02)

@@ -11,12 +11,7 @@ import numpy as np
 
 
 class Arms(NamedTuple):
-    """A chromosome's two arms.
-
-    Attributes:
-        length_mb: Of the whole chromosome in million bases.
-        centromere_mb: Where the centromere is, from the end of the short arm, in million bases.
-    """
+    """A chromosome's length, and its centromere's place from the end of the short arm, in million bases."""
 
     length_mb: float
     centromere_mb: float
@@ -30,10 +25,7 @@ class Arms(NamedTuple):
 class Band(NamedTuple):
     """A band that differs from the light ones around it.
 
-    Attributes:
-        start: From the end of the short arm, in million bases.
-        end: Likewise.
-        dye: How much Giemsa it takes, 0 to 1; about 0.2 is a light band, 1 the darkest.
+    Its ends are in million bases from the end of the short arm; ``dye`` is how much Giemsa it takes, 0 to 1.
     """
 
     start: float
@@ -69,7 +61,7 @@ IDEOGRAM = {
     "Y": Arms(59.37, 12.5),
 }
 
-LIGHT = 0.2  # the dye of all that is no band here
+LIGHT = 0.2  # the dye of all that is no band here; 1 is the darkest
 ACROCENTRIC = ("13", "14", "15", "21", "22")  # their short arms are a stalk with a satellite
 # dyes
 _STALK = 0.16

@@ -38,15 +38,7 @@ _FONT_HEIGHT = 22.0
 
 
 class Place(NamedTuple):
-    """Where a chromosome lies: a box that holds it alone, on plain ground, in its middle.
-
-    Attributes:
-        chromosome: "1" to "22", "X" or "Y".
-        x: First column, pixels of the sheet.
-        y: First row.
-        width: Columns.
-        height: Rows.
-    """
+    """Where a chromosome lies, in pixels: a box that holds it alone, on plain ground, in its middle."""
 
     chromosome: str
     x: int
@@ -96,10 +88,6 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     Denver groups, pairs in order, the sex chromosomes last; homologues side by side on one base line, in the order of
     the cell, with their class below them. One factor scales the whole cell. A lone autosome is on the left one of
     its pair's two places.
-
-    Args:
-        cell: Its chromosomes, at least one.
-        sheet: Size, scale and gaps.
 
     Raises:
         UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is

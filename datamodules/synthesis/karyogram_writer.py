@@ -53,7 +53,7 @@ def write_karyograms(
         progress: Whether progress bars may be shown.
 
     Raises:
-        UserError: More is to be derived than there are cells fit for it, or the sheet is too small.
+        UserError: More is to be derived than there are fit cells, or the sheet is too small.
     """
     groups = chromosomes.frame.groupby("cell", sort=False).indices
     names = sorted((str(name) for name in groups if str(name) in used), key=natural_key)

@@ -63,11 +63,7 @@ class Metaphase:
 
 
 def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
-    """Read the chromosomes of one cell.
-
-    Args:
-        manifest: Of single chromosomes.
-        rows: The cell's.
+    """Read one cell: these rows of a manifest of single chromosomes, in the order of the classes.
 
     Raises:
         BrokenImageError: A picture cannot be read; the scan has read each once before.

@@ -14,10 +14,9 @@ rectangular assignment algorithms, 2016, as in scipy); the better of the two is 
 calibrated, and the costs are minus the logarithm of the odds that a class has one too many or too few, this is the most
 probable assignment, but for the number of ways to order equal chromosomes (a nat or so).
 
-Every chromosome is assigned, so extra places taken minus places left empty is always n - 46. One chromosome of 47 takes
-an extra place, and 45 leave one empty, whatever that costs: the costs decide when there is one *more* extra and one
-*more* missing, and there they act as their sum. All classes cost the same: which aneuploidies are likely is left to the
-images.
+Every chromosome is assigned, so extra places taken minus places left empty is always n - 46: the costs decide where
+there is one *more* extra and one *more* missing, and there they act as their sum. All classes cost the same: which
+aneuploidies are likely is left to the images.
 """
 
 from collections.abc import Iterator
@@ -64,13 +63,7 @@ def assign(log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarra
 
 
 def objective(log_probabilities: np.ndarray, classes: np.ndarray, config: AssignmentConfig) -> float:
-    """Return what ``assign`` maximises, in nats, for any classes: -inf where more than one is extra or missing.
-
-    Args:
-        log_probabilities: See ``assign``.
-        classes: Class indices, shape (n,).
-        config: The costs.
-    """
+    """Return what ``assign`` maximises, in nats, for any class indices, shape (n,); -inf where they are not allowed."""
     counts = np.bincount(classes, minlength=len(CHROMOSOMES))
     cost = np.inf
     for places in KARYOTYPES.values():
@@ -120,11 +113,7 @@ def unassignable(predictions: Predictions) -> int:
 
 
 def refusal(predictions: Predictions) -> str | None:
-    """Return why the chromosomes of a run cannot be assigned, with the remedy; None where they can.
-
-    Args:
-        predictions: All the rows of a run, or of a part.
-    """
+    """Return why the chromosomes of a run, or of a part, cannot be assigned, with the remedy; None where they can."""
     classes = set(predictions.classes)
     wrong = sorted(classes - set(CHROMOSOMES)) or sorted(set(CHROMOSOMES) - classes)
     if wrong:

@@ -157,12 +157,9 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
         fold_means = around(statistic, names, runs.test, settings, SHARE)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    costs = []
-    for run in runs.runs:
-        config = costs_of(run, settings.assignment)
-        costs.append(AssignmentCosts(config.extra_cost, config.missing_cost))
+    costs = [costs_of(run, settings.assignment) for run in runs.runs]
     return AssignmentResult(
-        costs=costs,
+        costs=[AssignmentCosts(config.extra_cost, config.missing_cost) for config in costs],
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
         unplaceable=_count_unassignable(runs),

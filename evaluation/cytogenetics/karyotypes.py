@@ -85,12 +85,9 @@ def count_cells(runs: Sequence[Predictions]) -> pd.DataFrame:
 
 
 def tabulate_counts(cells: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate the detection by counting: a row per method of COUNTING and kind of REAL.
+    """Tabulate the detection by counting the cells of ``count_cells``: a row per method of COUNTING and kind of REAL.
 
     A cell counts as abnormal unless its count is normal, or lacks one chromosome as if it was lost in preparation.
-
-    Args:
-        cells: See ``count_cells``.
     """
     tables = []
     for column, method in COUNTING.items():

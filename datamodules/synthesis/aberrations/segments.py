@@ -135,14 +135,7 @@ def _odd(rows: float) -> int:
 
 
 class Piece(NamedTuple):
-    """Some rows of a chromosome.
-
-    Attributes:
-        source: Of which chromosome.
-        start: First row.
-        stop: One past the last row.
-        flipped: Whether it is turned upside down.
-    """
+    """Rows ``start`` to ``stop`` (exclusive) of a chromosome, upside down where ``flipped``."""
 
     source: Axis
     start: int

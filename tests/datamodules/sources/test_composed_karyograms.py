@@ -149,14 +149,6 @@ def test_pictures_truth_and_tables_fit_together(drawn):
         assert json.loads(row["facts"]).get("kind") == (record.kind if row["origin"] == "derived" else None)
 
 
-def test_the_manifest_has_kinds_and_places(bars, tmp_path):
-    manifest = scan(DATA, bars, tmp_path, progress=False)
-    assert set(manifest.frame["kind"]) == {"normal", "trisomy", "gain", "sex_loss"}
-    assert not manifest.synthetic
-    assert manifest.places.columns.tolist() == ["image_id", "chromosome", "x", "y", "width", "height"]
-    assert (read_image(manifest.file(0)) < 255).any()
-
-
 def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tmp_path, monkeypatch):
     first = listed(bars, tmp_path)
     before = files(first.root)
@@ -175,6 +167,8 @@ def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tm
 def test_what_changes_a_picture_has_a_folder_of_its_own(drawn, bars, tmp_path, monkeypatch):
     """As with `drawn`, in its cache: none of these may be served what lies there."""
     cache = drawn.root.parent
+    same = {"augmented": {"normal": 2.0, "abnormal": 2.0}, "on_broken": "skip", "paper_split": None}
+    assert listed(bars, cache, **same).root == drawn.root
     roots = {drawn.root}
     keys = ({"seed": 3}, {"sheet": {"labels": False}}, {"gained": ("21",)}, {"derived": {"gain": 2}})
     for changes in (*keys, {"segment": (0.1, 0.3)}, THREE_CLASSES):
@@ -185,11 +179,6 @@ def test_what_changes_a_picture_has_a_folder_of_its_own(drawn, bars, tmp_path, m
     monkeypatch.setattr(composed_karyograms, "COMPOSER_VERSION", 99)
     roots.add(listed(bars, cache).root)
     assert len(roots) == 9
-
-
-def test_what_does_not_change_a_picture_shares_the_folder(drawn, bars):
-    keys = {"augmented": {"normal": 2.0, "abnormal": 2.0}, "on_broken": "skip", "paper_split": None}
-    assert listed(bars, drawn.root.parent, **keys).root == drawn.root
 
 
 def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
@@ -292,6 +281,8 @@ def test_the_embedded_default_needs_no_data(tmp_path):
     config = check_config(composed(["data=synthetic_karyograms", *small, *none, "data.derived.translocation=2"]))
     manifest = scan(config.data, None, tmp_path, progress=False)
     assert manifest.synthetic
+    assert manifest.places.columns.tolist() == ["image_id", "chromosome", "x", "y", "width", "height"]
+    assert (read_image(manifest.file(0)) < 255).any()
     assert "synthetic: procedurally drawn chromosomes, no patients" in manifest.notes
     assert manifest.frame["kind"].value_counts()["translocation"] == 2
     assert manifest.positive_class == "abnormal"

@@ -16,7 +16,6 @@ from tests.helpers.digits import write_batches, write_mnist
 from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image, write_table
 from tests.helpers.sheets import write_karyograms
 
-CNMC_NOTE = "partial: 12 of 10,661 training images"
 ROWS = [
     {"path": "x/1.png", "label": "01", "who": "p1", "part": "train", "stain": "Wright"},
     {"path": "x/2.png", "label": "NA", "who": "", "part": "train", "stain": ""},
@@ -24,7 +23,11 @@ ROWS = [
     {"path": "4.png", "label": "", "who": "p2", "part": "", "stain": "MGG"},
 ]
 COLUMNS = {"subject_column": "who", "part_column": "part", "group_column": "stain"}
-REGEX = r"^s(?P<subject>\d+)_"
+FOLDS = {"fold_0", "fold_1", "fold_2"}
+
+
+def write_small_cnmc(root):
+    return write_cnmc(root, subjects_per_fold=2, images=1)
 
 
 def write_tree(root):
@@ -35,46 +38,43 @@ def write_tree(root):
     return root
 
 
-# source, its settings, how its images are written; then images, classes, subjects, given parts and how the notes begin
+# By source: settings, how images are written; then images, classes, subjects, given parts and how the notes begin.
 SETS = {
     "folder": (
-        *("folder", {"subject_regex": REGEX}, lambda root: write_class_folders(root, {"b": 2, "a10": 2, "a9": 1})),
+        *(
+            {"subject_regex": r"^s(?P<subject>\d+)_"},
+            lambda root: write_class_folders(root, {"b": 2, "a10": 2, "a9": 1}),
+        ),
         *(5, ("a9", "a10", "b"), 3, {None}, []),
     ),
     "table": (
-        *("table", {"positive_class": "NA", **COLUMNS}, lambda root: write_table(root, ROWS)),
+        *({"positive_class": "NA", **COLUMNS}, lambda root: write_table(root, ROWS)),
         *(4, ("01", "NA"), 2, {"train", "test", None}, ["1 rows of labels.csv have no label"]),
     ),
     "karyograms": (
-        *("karyograms", {}, lambda root: write_karyograms(root, {"normal": 3, "abnormal": 2})),
+        *({}, lambda root: write_karyograms(root, {"normal": 3, "abnormal": 2})),
         *(5, ("normal", "abnormal"), 0, {None}, []),
     ),
     "chromosomes": (
-        *("chromosomes", {}, lambda root: write_chromosomes(root, cases=2, cells=2)),
+        *({}, lambda root: write_chromosomes(root, cases=2, cells=2)),
         *(184, CHROMOSOMES, 2, {None}, ["184 chromosomes of 4 cells and 2 subjects"]),
     ),
-    "cnmc": (
-        *("cnmc", {}, lambda root: write_cnmc(root, subjects_per_fold=2, images=1)),
-        *(12, ("hem", "all"), 12, {"fold_0", "fold_1", "fold_2"}, [CNMC_NOTE]),
-    ),
-    "hem_all": (
-        *("hem_all", {}, lambda root: write_cnmc(root, subjects_per_fold=2, images=1)),
-        *(12, ("hem", "all"), 12, {"fold_0", "fold_1", "fold_2"}, [CNMC_NOTE]),
-    ),
+    "cnmc": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS, ["partial: 12 of 10,661 training images"]),
+    "hem_all": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS, ["partial: 12 of 10,661 training images"]),
     "cifar10": (
-        *("cifar10", {}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
+        *({}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
         ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
     ),
     "mnist": (
-        *("mnist", {}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
+        *({}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
         ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
     ),
     "synthetic": (
-        *("synthetic", {"images": 14, "subjects": 4, "size": 48}, None),
+        *({"images": 14, "subjects": 4, "size": 48}, None),
         *(14, ("hem", "all"), 4, {None}, ["synthetic: procedurally drawn cells"]),
     ),
     "synthetic_chromosomes": (
-        *("synthetic_chromosomes", {"cells": 4, "cases": 3, "abnormal": 0.3}, None),
+        *({"cells": 4, "cases": 3, "abnormal": 0.3}, None),
         *(
             185,
             CHROMOSOMES,
@@ -84,7 +84,7 @@ SETS = {
         ),
     ),
 }
-ON_DISK = [name for name, facts in SETS.items() if facts[2]]
+ON_DISK = [name for name, facts in SETS.items() if facts[1]]
 # Those whose images are written to the cache, and the keys that make another set of images.
 WRITTEN = {"synthetic": {"seed": 1}, "synthetic_chromosomes": {"seed": 1}, "mnist": None, "cifar10": None}
 
@@ -94,33 +94,29 @@ def listed(tmp_path, monkeypatch):
     """Write a set of ``SETS`` and list it: a function of its name and of further keys."""
 
     def list_set(name, **keys):
-        source, settings, write, *_ = SETS[name]
+        write = partial(write_batches, monkeypatch=monkeypatch) if name == "cifar10" else SETS[name][1]
         root = tmp_path / "data"
-        if name == "cifar10":
-            write = partial(write_batches, monkeypatch=monkeypatch)
         if write and not root.exists():
             write(root)
-        data = source_config(source, **{**settings, **keys})
-        return list_images(data, str(root) if write else None, tmp_path / "cache", progress=False)
+        return list_place(name, str(root) if write else None, tmp_path / "cache", **keys)
 
     return list_set
 
 
-def list_place(name, place, cache):
-    source, settings, *_ = SETS[name]
-    return list_images(source_config(source, **settings), place, cache, progress=False)
+def list_place(name, place, cache, **keys):
+    return list_images(source_config(name, **{**SETS[name][0], **keys}), place, cache, progress=False)
 
 
 def test_every_source_is_in_the_table():
-    assert {facts[0] for facts in SETS.values()} == set(sources()) - {"composed_karyograms"}
+    assert set(SETS) == set(sources()) - {"composed_karyograms"}
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_images_classes_subjects_and_parts(tmp_path, name):
-    source, _, write, images, classes, subjects, parts, notes = SETS[name]
+    _, write, images, classes, subjects, parts, notes = SETS[name]
     place = str(write(tmp_path / "data")) if write else None
     listing = list_place(name, place, tmp_path / "cache")
-    assert listing.source == source
+    assert listing.source == name
     assert listing.classes == classes
     assert listing.positive_class == (classes[1] if len(classes) == 2 else None)
     assert listing.synthetic == (write is None)
@@ -137,7 +133,7 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
 
 @pytest.mark.parametrize("name", ON_DISK)
 def test_a_zip_holds_the_same_images(tmp_path, name):
-    root = SETS[name][2](tmp_path / "data")
+    root = SETS[name][1](tmp_path / "data")
     archive = zip_folder(root, tmp_path / "set.zip", "top/")
     expected = list_place(name, str(root), tmp_path / "cache")
     listing = list_place(name, str(archive), tmp_path / "cache")
