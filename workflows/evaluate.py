@@ -22,13 +22,7 @@ from workflows.evaluate_request import EvaluateRequest
 
 
 def evaluate(request: EvaluateRequest) -> None:
-    """Evaluate runs, print the results and write the files.
-
-    The runs are folds of one experiment, or runs of several; ``against``, folds of another experiment whose metrics are
-    subtracted from those of a single one.
-
-    Args:
-        request: Checked by ``EvaluateRequest.check``.
+    """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
         UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments; or see

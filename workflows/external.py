@@ -149,12 +149,8 @@ def read_dataset(request: EvaluateRequest, run: Run) -> ExternalDataset:
 def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> ExternalPredictions:
     """Predict another data set by a run, prepared like the run's own images.
 
-    Images that the run, or one that it started from, was trained or validated on are left out.
-
-    Args:
-        run: The run.
-        folder: What the predictions name as their folder.
-        dataset: The data set.
+    Images that the run, or one that it started from, was trained or validated on are left out. ``folder`` is what the
+    predictions name as theirs.
 
     Raises:
         UserError: The classes do not fit, no image is left, or an image cannot be prepared.

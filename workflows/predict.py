@@ -53,9 +53,6 @@ SYNTHETIC_WARNING = "this run learned from drawn images (SYNTHETIC): its predict
 def predict_images(request: PredictRequest) -> None:
     """Predict the classes of image files; write the table and the contact sheet, and print a summary.
 
-    Args:
-        request: Checked by ``PredictRequest.check``.
-
     Raises:
         UserError: There are no images, or none with a label where labels are wanted; a rule is not possible; or see
             ``load_run`` and ``inference.predict``.

@@ -182,20 +182,20 @@ class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc]  # grad-cam has no t
     def get_cam_image(
         self, _image: object, _layer: object, _targets: object, activations: np.ndarray, *_unused: object
     ) -> np.ndarray:
-        """Project on the first principal component; the library's own code takes gigabytes for an early layer."""
-        return np.stack([_first_component(maps) for maps in activations])
+        """Project on the first principal component; the library's own code takes gigabytes for an early layer.
+
+        The farthest value is positive: the sign that Seg-Eigen-CAM (2025, eq. 13) chooses.
+        """
+        heats = np.zeros((len(activations), *activations.shape[2:]))
+        for heat, maps in zip(heats, activations, strict=True):
+            points = maps.reshape(len(maps), -1).T.astype(np.float64)
+            if np.ptp(points, axis=0).any():  # not the same everywhere
+                component = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(heat.shape)
+                heat[:] = -component if -component.min() > component.max() else component
+        return heats
 
 
 _CAMS = {"gradcam": _GradCAM, "gradcam++": _GradCAMPlusPlus, "hirescam": _HiResCAM, "eigencam": _EigenCAM}
-
-
-def _first_component(maps: np.ndarray) -> np.ndarray:
-    """Maps (C, H, W) -> (H, W), the farthest value positive: the sign that Seg-Eigen-CAM (2025, eq. 13) chooses."""
-    points = maps.reshape(len(maps), -1).T.astype(np.float64)
-    if not np.ptp(points, axis=0).any():  # the same everywhere
-        return np.zeros(maps.shape[1:])
-    component = PCA(1, svd_solver="covariance_eigh").fit_transform(points).reshape(maps.shape[1:])
-    return np.asarray(-component if -component.min() > component.max() else component)
 
 
 def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:

@@ -27,8 +27,7 @@ GRAY = "#444444"
 OUTLINE = "#111111"
 STRONGEST = 0.75  # share of the colour of an overlay at the hottest place
 NO_HEAT = "no support for"
-# inches: width of a panel, its bounds, and the space around panels
-WIDE = 2.5
+WIDE = 2.5  # inches, like the next five: width of a panel, its bounds, and the space around panels
 NARROWEST = 1.6
 TALLEST = 3.6
 ABOVE = 1.0
@@ -63,20 +62,12 @@ class Panel:
 
 
 def coloured(heat: np.ndarray) -> np.ndarray:
-    """Return a map, float in 0 to 1, shape (H, W), in the colours of COLOUR_MAP: uint8 RGB, shape (H, W, 3)."""
+    """Return a map, float in 0 to 1, shape (H, W), in the colours of COLOUR_MAP, uint8 RGB."""
     return np.asarray((mpl.colormaps[COLOUR_MAP](heat)[..., :3] * 255).round().astype(np.uint8))
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay a map over an image: the hotter, the more of its colour; without heat the image is unchanged.
-
-    Args:
-        image: uint8 RGB, shape (H, W, 3).
-        heat: float in 0 to 1, shape (H, W).
-
-    Returns:
-        uint8 RGB, shape (H, W, 3).
-    """
+    """Lay a map, float in 0 to 1, shape (H, W), over an image, uint8 RGB: the hotter, the more of its colour."""
     share = STRONGEST * heat[..., None]
     return (image * (1 - share) + coloured(heat) * share).round().astype(np.uint8)
 

@@ -75,7 +75,7 @@ def contradictions(figures: Mapping[str, str], confusion: Confusion, images: int
 
     Args:
         figures: Printed figures by name; those outside `METRICS` (the AUC) cannot be checked.
-        confusion: The matrix printed beside them.
+        confusion: The matrix.
         images: The number of test images according to the paper.
     """
     wrong = []

@@ -119,8 +119,7 @@ def with_common_grids(layers: pd.DataFrame) -> pd.DataFrame:
     It is as high and as wide as the least high and the least wide map of any run there, of those with more than one row
     and column; a layer with one row or column shares no grid with others, and keeps its own.
 
-    Args:
-        layers: A row per run and layer: position, height, width.
+    The table has a row per run and layer: position, height, width.
     """
     several = layers[(layers["height"] > 1) & (layers["width"] > 1)]
     least = several.groupby("position")[["height", "width"]].transform("min")

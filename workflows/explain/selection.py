@@ -74,12 +74,7 @@ class SelectedImages:
 
 
 def select_images(run: Run, request: ExplainRequest, ids: Sequence[tuple[str, str]] | None = None) -> SelectedImages:
-    """Load a run and select images.
-
-    Args:
-        run: The run.
-        request: Says which images, where ``ids`` does not: see ``choose``.
-        ids: Image ids of its test part, each with the reason to show it.
+    """Load a run and select images: files, test images by their ids with the reason to show each, or see ``choose``.
 
     Raises:
         UserError: See ``load_run``, ``datamodules.inference.run_images`` and ``choose``.
@@ -107,16 +102,11 @@ def select_images(run: Run, request: ExplainRequest, ids: Sequence[tuple[str, st
 def choose(test: Predictions, request: ExplainRequest, run: str) -> list[tuple[int, str]]:
     """Choose rows of a test part: those of ``which``, all, ``samples`` of each class in turn, or a showcase.
 
-    Args:
-        test: The test part.
-        request: Says which images.
-        run: Name of the run in errors.
-
     Returns:
         Rows, each with the reason to show it, which may be empty.
 
     Raises:
-        UserError: There is no such image.
+        UserError: There is no such image; ``run`` is the name of the run in the message.
     """
     if request.which:
         rows = ranked(test, request.which)
