@@ -112,13 +112,6 @@ def measure(
 ) -> pd.DataFrame:
     """Draw data sets and count how often each method's interval covers the truth, with a progress bar on stderr.
 
-    Args:
-        world: Where they are drawn from.
-        subjects: Of each data set.
-        settings: Number of resamples, confidence, and the seed of the cases.
-        cases: How many data sets.
-        methods: Of METHODS.
-
     Returns:
         A row per metric (MAIN, and differences between two models) and method: ``world``, ``subjects``, ``images`` (of
         a case, mean), ``metric``, ``method``, ``truth``, ``cases``, ``without`` (cases without an interval: the metric

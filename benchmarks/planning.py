@@ -127,14 +127,8 @@ def plan_sweep(
 ) -> pd.DataFrame:
     """Return the table of a sweep: a row per experiment, then all jobs on each number of GPUs.
 
-    The totals are repeated for a machine that is half as fast as assumed, and for one twice as fast.
-
-    Args:
-        experiments: Of the sweep.
-        images: Of one fold.
-        machine: Assumptions; in every row.
-        jobs: Jobs of each experiment: folds times seeds.
-        gpus: Numbers of GPUs.
+    ``jobs`` are those of each experiment: folds times seeds. The totals are repeated for a machine that is half as
+    fast as assumed, and for one twice as fast.
     """
     tables = []
     for speed in SPEEDS:

@@ -53,12 +53,7 @@ def find_browser() -> str | None:
 
 
 def measure(folder: Path, images: int, rounds: int) -> dict[str, float]:
-    """Write a run of so many drawn cells with heat maps, make its page, and open it so often.
-
-    Args:
-        folder: An empty one.
-        images: Test images, all of them on the page.
-        rounds: How often the page is opened, each time by a new page of the browser.
+    """Write a run of so many drawn cells with heat maps, make its page, and open it in so many new pages of a browser.
 
     Returns:
         ``images``, ``pictures``, ``megabytes``, ``write_seconds`` (evaluation and drawings included), the medians

@@ -20,10 +20,9 @@ def time_in_turn(
 
     Args:
         ways: Each is called with the number of the round.
-        slow: Those that are timed in ``slow_rounds`` of the rounds only, spread evenly; the others run once before the
-            first round to warm up.
+        slow: Those that are timed in some rounds only, spread evenly; the others run once before to warm up.
         rounds: How often the others are timed.
-        slow_rounds: At most ``rounds``.
+        slow_rounds: How often the slow ones are, at most ``rounds``.
 
     Returns:
         Medians of the CPU seconds and of the seconds by the clock, float64 (2,), by way.

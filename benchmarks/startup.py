@@ -56,12 +56,7 @@ def measure(folder: Path, overrides: Sequence[str], rounds: int) -> pd.DataFrame
     """Start both programs in turn, with Python's bytecode and without; return medians, a row per case and phase.
 
     Python itself times the imports (``-X importtime``, which adds some per cent to each); the phase "rest" is what
-    remains of the total.
-
-    Args:
-        folder: An empty folder for runs and caches.
-        overrides: What is typed after ``train.py``; the images are prepared beforehand.
-        rounds: How often.
+    remains of the total. ``folder``, empty, is for runs and caches; the images are prepared beforehand.
     """
     print("filling the caches ...")
     first_batch("train.py", folder, overrides)
@@ -120,9 +115,7 @@ def imports_by_library(stderr: str) -> dict[str, float]:
 def beyond_libraries(table: pd.DataFrame, clock: str = "wall_s") -> float:
     """Return the median seconds of train.py to its first batch, less those of importing the five libraries.
 
-    Args:
-        table: Of :func:`measure`.
-        clock: "wall_s", or "cpu_s", which other work on the machine disturbs less.
+    Other work on the machine disturbs the clock "cpu_s" less than "wall_s".
     """
     totals = table[(table["phase"] == "total") & table["bytecode"]].set_index("case")[clock]
     return float(totals["train.py"] - totals["five libraries"])

@@ -26,13 +26,9 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table: cells by column, the same columns in each row; the first cell may have a second line, a note.
 
-    Attributes:
-        caption: What it shows.
-        reading: How to read it, in a sentence or two.
-        rows: Cells by column, the same columns in each; the first cell may have a second line, a note.
-        text_columns: Columns of text, aligned left like the first; numbers are aligned right.
+    ``text_columns`` are aligned left like the first; numbers are aligned right.
     """
 
     caption: str
@@ -43,15 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing.
-
-    Attributes:
-        caption: What it shows.
-        reading: How to read it.
-        alt: What it says, for those who cannot see it.
-        source: A data URI.
-        wide: Whether it needs the whole width of a page, and rolls sideways on a phone.
-    """
+    """A drawing, a data URI; a ``wide`` one needs the whole width of a page, and rolls sideways on a phone."""
 
     caption: str
     reading: str

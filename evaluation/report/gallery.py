@@ -42,12 +42,8 @@ class Gallery:
 def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool) -> Gallery:
     """Choose the images and describe them.
 
-    Args:
-        chapters: What is reported.
-        images: At most so many: first those that a chapter predicts wrong, then the doubtful ones, then a sample of the
-            others that is always the same.
-        budget: Bytes that the pictures may take within the page.
-        real_names: Show the names of images and subjects as they are.
+    At most so many ``images``: first those that a chapter predicts wrong, then the doubtful ones, then a sample of the
+    others that is always the same. Their pictures take ``budget`` bytes within the page at most.
     """
     tables = [_describe(chapter) for chapter in chapters]
     everything = pd.concat(tables)

@@ -22,12 +22,9 @@ REST = 4_000_000  # bytes that tables, drawings and facts may take beside the pi
 
 @dataclass(frozen=True)
 class Options:
-    """How a page is made.
+    """A page shows so many test images at most, and is so large at most: pictures are left out beyond.
 
-    Attributes:
-        images: Test images that it shows at most.
-        megabytes: How large it may be; pictures are left out beyond.
-        real_names: Show the names of subjects and images as they are, and folders whole.
+    ``real_names`` shows the names of subjects and images as they are, and folders whole.
     """
 
     images: int = 2000
@@ -36,16 +33,9 @@ class Options:
 
 
 def write_report(folders: list[Path], path: Path, options: Options, key: Path | None = None) -> Gallery:
-    """Write the page of one run, an ensemble, the folds of an experiment, or several experiments.
+    """Write the page of one run, an ensemble, the folds of an experiment, or several experiments; return its images.
 
-    Args:
-        folders: Run folders.
-        path: The file; the same runs give the same bytes.
-        options: How it is made.
-        key: Where to write what leads from the names shown to the true ones; None for nowhere.
-
-    Returns:
-        The images that it shows.
+    The same runs give the same bytes. The file ``key`` leads from the names shown to the true ones.
 
     Raises:
         UserError: A folder is no run, or runs do not belong on one page.

@@ -13,14 +13,7 @@ CLASSLESS = "eigencam"  # a method that knows no class
 
 @dataclass(frozen=True)
 class HeatMaps:
-    """The heat maps of a method and layer, ``label``.
-
-    Attributes:
-        chapter: Its number.
-        label: Name of the files.
-        places: Places of the pictures in the pool, by image_id.
-        words: What a picture speaks for, by image_id.
-    """
+    """The heat maps of a method and layer, ``label``: their places in the pool and what they speak for, by image_id."""
 
     chapter: int
     label: str
@@ -33,12 +26,10 @@ class PicturePool:
     """Pictures, and where each is.
 
     Attributes:
-        budget: Bytes that the pictures may take within the page.
+        budget: Bytes that the pictures may take within the page; ``size`` is what they take.
         pictures: Places by picture, WebP, in the order of the places.
         thumbnails: Of each chapter: places by image_id.
-        maps: Heat maps.
         notes: What is missing or left out, in sentences.
-        size: Bytes that the pictures take within the page.
     """
 
     budget: int
@@ -66,15 +57,10 @@ class PicturePool:
 
 
 def fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[PicturePool, list[str]]:
-    """Gather as many pictures as ``budget`` bytes hold: those of the images first, then heat maps.
-
-    Args:
-        chapters: Whose runs left the pictures.
-        chosen: The image_ids, the most wanted first.
-        budget: Bytes.
+    """Gather as many pictures as ``budget`` bytes hold: those of the chosen images first, then heat maps.
 
     Returns:
-        The pool, and the image_ids that remain: where the pictures are too large, fewer.
+        The pool, and the image_ids that remain: where the pictures are too large, the first of the chosen ones.
     """
     pool = PicturePool(budget, thumbnails=[{} for _ in chapters])
     available: list[dict[str, bytes]] = []

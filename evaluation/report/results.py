@@ -260,13 +260,7 @@ def _triage(result: EvaluationResult) -> Table | None:
 
 
 def warnings_section(result: EvaluationResult, name: str, hidden: str | None) -> Section:
-    """The warnings of the evaluation, metrics named as in the tables, those of the validation images in one line.
-
-    Args:
-        result: The evaluation.
-        name: Of the anchor.
-        hidden: A topic that is left out.
-    """
+    """The warnings but those of a topic, metrics named as in the tables; those of the validation images in one line."""
     warnings = result.warnings_except("validation")
     titles = {metric: metric_title(metric) for metric in result.test.metrics}
     lines = []

@@ -31,14 +31,7 @@ ABSOLUTE_PATH = re.compile(r"^([/~\\]|[A-Za-z]:[/\\])")
 
 @dataclass
 class Notice:
-    """Something that must not be overlooked.
-
-    Attributes:
-        kind: "good", "bad" or "unknown"; shown by a sign and a word too.
-        title: In a few words.
-        lines: Details.
-        labels: The chapters that it is about.
-    """
+    """Something "good", "bad" or "unknown" that must not be overlooked: details, and the chapters that it is about."""
 
     kind: str
     title: str
@@ -101,12 +94,7 @@ def leak_notice(result: EvaluationResult) -> Notice:
 
 
 def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
-    """Return what must not be overlooked, each with the chapters that it is about; alike ones once.
-
-    Args:
-        chapters: All of a page.
-        real_names: Whether notes may name subjects.
-    """
+    """Return what must not be overlooked, alike ones once; notes may name subjects where ``real_names``."""
     unlike: dict[tuple[str, ...], Notice] = {}
     for chapter in chapters:
         about = chapter.result.about
@@ -183,9 +171,7 @@ def parts_table(chapter: Chapter) -> Table:
 def provenance(run: Run, real_names: bool) -> dict[str, str]:
     """Return what a run was made with: code, versions, remarks on the data.
 
-    Args:
-        run: The run.
-        real_names: Whether folders are shown whole, and remarks of revisions that named images in them at all.
+    Without ``real_names`` folders are shortened, and remarks of revisions that named images in them are left out.
     """
     packages = run.environment.get("packages") or {}
     revisions = run.revisions or _listed(run.predictions.about.get("revision"))

@@ -86,13 +86,10 @@ def test_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path
     assert more == list(by_name(make(tmp_path, images=len(wrong | doubtful) + 3)))
 
 
-def test_folds_are_one_gallery_and_each_has_its_own_pictures(make, tmp_path):
-    shown = make(*(write_run(tmp_path / f"{fold}", make_run(fold, images=20, subjects=5)) for fold in range(3)))
-    assert shown.total == 60
-    assert all(item["by"][0]["picture"] is not None for item in shown.data["items"])
-
-
-def test_experiments_share_their_pictures(make, tmp_path):
+def test_experiments_share_their_pictures_and_folds_have_their_own(make, tmp_path):
+    folds = make(*(write_run(tmp_path / f"{fold}", make_run(fold, images=20, subjects=5)) for fold in range(3)))
+    assert folds.total == 60
+    assert all(item["by"][0]["picture"] is not None for item in folds.data["items"])
     runs = [make_run(images=20, subjects=5, skill=skill, about={"name": name}) for skill, name in ((2, "a"), (0, "b"))]
     shown = make(*(write_run(tmp_path / run.about["name"], run) for run in runs))
     assert shown.data["chapters"] == ["a", "b"]
