@@ -1,4 +1,4 @@
-"""scripts/error_analysis.py: what it writes, what it says where thumbnails are missing, and what it refuses."""
+"""scripts/error_analysis.py: its files, its warning where thumbnails are missing, and its errors."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from tests.helpers.predictions import make_run
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two networks of two folds each; the second calls all the other way round, so that each image is missed once."""
+    """Two networks of two folds each; the second predicts the other class: each image is missed once."""
     folders = []
     for fold in range(2):
         run = make_run(fold, 20, about={"name": "net"})
@@ -29,7 +29,7 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_tables_and_pictures_and_how_to_make_thumbnails(runs, tmp_path):
+def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
     result = call(*runs, "--output", tmp_path / "errors")
     assert result.exit_code == 0, result.output
     assert "python scripts/explain.py thumbnails" in " ".join(result.output.split())
@@ -54,9 +54,13 @@ def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
     assert "20 of the 40 images" in " ".join(result.output.split())
 
 
-def test_own_thresholds(runs, tmp_path):
-    result = call(*runs, "--output", tmp_path / "errors", "--threshold", "own")
-    assert result.exit_code == 0, result.output
+def test_own_thresholds_change_the_predictions(runs, tmp_path):
+    counts = []
+    for threshold in ("0.5", "own"):
+        result = call(*runs, "--output", tmp_path / threshold, "--threshold", threshold)
+        assert result.exit_code == 0, result.output
+        counts.append(pd.read_csv(tmp_path / threshold / "missed_counts.csv")["images"].tolist())
+    assert counts[0] != counts[1]
 
 
 @pytest.mark.parametrize(
@@ -69,16 +73,16 @@ def test_own_thresholds(runs, tmp_path):
         (lambda runs, folder: [folder / "nowhere", runs[0]], "nowhere does not exist"),
     ],
 )
-def test_what_is_refused(runs, tmp_path, arguments, fragment):
+def test_errors_write_nothing(runs, tmp_path, arguments, fragment):
     result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors")
     assert result.exit_code == 1
     assert fragment in result.output
     assert not (tmp_path / "errors").exists()
 
 
-def test_a_folder_that_is_there_is_refused(runs, tmp_path):
+def test_an_existing_folder_is_not_overwritten(runs, tmp_path):
     (tmp_path / "errors").mkdir()
-    (tmp_path / "errors" / "mine.txt").write_text("mine")
+    (tmp_path / "errors" / "mine.txt").touch()
     result = call(*runs, "--output", tmp_path / "errors")
     assert result.exit_code == 1
     assert str(tmp_path / "errors") in result.output

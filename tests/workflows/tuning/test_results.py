@@ -1,4 +1,4 @@
-"""Scatter plots of a search: finished, pruned and failed trials each in their way."""
+"""Scatter plots of a search: marks of finished, pruned and failed trials."""
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,10 @@ ABOUT = {"name": "tiny, search (tpe)", "synthetic": True, "protocol": "subject",
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures that were saved."""
-    kept, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (kept.append(self), save(self, *a, **k)))
-    return kept
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
+    return figures
 
 
 def trials(**columns):
@@ -34,8 +35,8 @@ def trials(**columns):
 
 def marks(axis):
     """The offsets, and whether hollow, of everything drawn."""
-    found = [(np.asarray(each.get_offsets()), each.get_facecolors()) for each in axis.collections]
-    return [(offsets, len(faces) == 0) for offsets, faces in found if len(offsets)]
+    drawn = [(np.asarray(each.get_offsets()), each.get_facecolors()) for each in axis.collections]
+    return [(offsets, len(faces) == 0) for offsets, faces in drawn if len(offsets)]
 
 
 def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, drawn):
@@ -56,20 +57,13 @@ def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, drawn):
         assert picture.width > 900
 
 
-def test_the_least_loss_is_the_best_where_the_loss_is_watched(tmp_path, drawn):
+def test_the_least_loss_is_the_best_where_the_loss_is_monitored(tmp_path, drawn):
     scatter(tmp_path / "lr.png", trials(**{"val/loss": trials()["val_loss"]}), "lr", True, "val/loss", ABOUT)
     assert marks(drawn[0].axes[0])[2][0].tolist() == [[1e-2, 0.3]]
 
 
-def test_few_numbers_that_double_stand_evenly_and_words_side_by_side(tmp_path, drawn):
-    scatter(
-        tmp_path / "batch.png",
-        trials(batch=pd.Series(trials()["batch"], dtype=object)),
-        "batch",
-        False,
-        "val/auc",
-        ABOUT,
-    )
+def test_numbers_that_double_are_evenly_spaced_and_words_side_by_side(tmp_path, drawn):
+    scatter(tmp_path / "batch.png", trials().astype({"batch": object}), "batch", False, "val/auc", ABOUT)
     axis = drawn[0].axes[0]
     assert axis.get_xscale() == "log"
     assert [axis.xaxis.get_major_formatter()(tick, 0) for tick in axis.get_xticks()] == ["8", "16", "512"]
@@ -84,7 +78,7 @@ def test_one_diverged_trial_does_not_flatten_the_others(tmp_path, drawn):
 
 
 @pytest.mark.parametrize("rows", [[3], [4], []], ids=["failed alone", "running alone", "nothing"])
-def test_nothing_finished_is_drawn_too(tmp_path, drawn, rows):
+def test_searches_without_finished_trials_are_drawn(tmp_path, drawn, rows):
     scatter(tmp_path / "lr.png", trials().iloc[rows], "lr", True, "val/auc", ABOUT)
     assert len(marks(drawn[0].axes[0])) == (rows == [3])
     assert (tmp_path / "lr.png").exists()
