@@ -210,7 +210,7 @@ def check_equal(value: Any, description: str) -> None:
     """Check that a picklable value is the same on all ranks.
 
     Raises:
-        UserError: The ranks differ in what the description says.
+        UserError: It is not; the message holds the description.
     """
     values = gather(value)
     if any(other != values[0] for other in values):

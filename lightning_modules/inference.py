@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.predictions import FACTS, PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.uncertainty import summarise
 from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import gather_to_rank_zero, on_rank_zero
+from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.trainer import build_trainer
 
@@ -110,8 +110,7 @@ class Predicted:
 def predict(model: Classifier, data: LightningDataModule, config: Config) -> Predicted | None:
     """Return the model's probabilities for every image that the datamodule's ``predict_dataloader`` serves.
 
-    Processes that share the images hand their predictions to the first one; the others get None. Process r of n serves
-    the images r, r + n, r + 2 n, ... of the whole order, which is restored.
+    Processes that share the images hand their predictions to the first one, in the whole order; the others get None.
 
     Args:
         model: The trained classifier.
@@ -128,7 +127,9 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
     trainer.predict(Predictor(model, config.inference, config.seed), datamodule=data, return_predictions=False)
     shares = gather_to_rank_zero(collector.arrays())
     arrays = interleaved(shares or [{}])
-    on_rank_zero(_check_finite, arrays)
+    with joint_errors():
+        if not all(np.isfinite(values).all() for values in arrays.values()):
+            raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
     if shares is None:
         return None
     if not arrays:  # none of the images could be read
@@ -149,11 +150,6 @@ def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray
         for rank, share in enumerate(shares):
             whole[name][rank :: len(shares)] = share[name]
     return whole
-
-
-def _check_finite(arrays: dict[str, np.ndarray]) -> None:
-    if not all(np.isfinite(values).all() for values in arrays.values()):
-        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
 
 
 def to_predictions(

@@ -19,8 +19,6 @@ class TrainedRun:
     """A finished run's model.
 
     Attributes:
-        folder: The run's folder.
-        config: The configuration that it was trained with.
         classifier: With its best weights, in eval mode, on the CPU; it takes images (B, 3, H, W), float32 in [0, 1].
         classes: Class names in the order of the logits; a single logit is that of the last.
         positive_class: None where there are more than two classes.

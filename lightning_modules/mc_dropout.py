@@ -272,8 +272,8 @@ def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
 def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
     """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass.
 
-    The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. What the rest of
-    this file is measured against: it misses dropout that is called as a function.
+    The dropout modules, and no others, are in training mode meanwhile; torch's global generator draws. The rest of
+    this file is measured against it; it misses dropout that is called as a function.
     """
     with evaluating(classifier):
         for module in filter(is_dropout, classifier.modules()):

@@ -102,8 +102,8 @@ def check_trainer(config: Config) -> None:
 def set_up_torch() -> None:
     """Configure torch and Lightning for the whole process, before the first computation.
 
-    Very dark images make denormal numbers, which slow training on a CPU several times: they are flushed to zero.
-    Lightning's notes about devices, and its advice that does not fit here, are silenced; its other warnings stay.
+    Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times. Lightning's
+    notes about devices, and its advice that does not fit here, are silenced.
     """
     torch.set_flush_denormal(True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -42,12 +42,8 @@ def is_pool(layer: nn.Module) -> bool:
 def pooled_positions(pool: nn.Module, features: torch.Tensor) -> torch.Tensor:
     """Arrange features as what ``gap`` takes the mean of.
 
-    Args:
-        pool: The module that ``gap`` became.
-        features: Of the layout that it was built for, any type, shape (B, ...).
-
-    Returns:
-        Shape (B, positions, C): the mean over the positions is ``pool(features)``.
+    Of features of any type, shape (B, ...), in the layout that the module ``pool`` was built for, it returns the shape
+    (B, positions, C): the mean over the positions is ``pool(features)``.
     """
     if isinstance(pool, TokenPool):
         return features[:, pool.prefix_tokens :]

@@ -16,20 +16,16 @@ from lightning_modules.backbones.truncation import first_line
 
 
 class SideFile(StrictModel):
-    """What a weights file holds and how it wants its images; every key but the last two is required.
+    """What a weights file holds and how its images were in training; every key but the last two is required.
 
     Attributes:
         model: timm's name of the network.
         timm_args: Arguments with which timm builds the network that the weights were trained in.
-        mean: Per channel, of images in [0, 1].
-        std: Per channel, likewise.
-        interpolation: How images were resized in the training of the weights.
-        input_size: (channels, height, width) of these images.
+        mean: Per channel, of images in [0, 1], as ``std``.
+        input_size: (channels, height, width) of the images.
         covers: Which modules the file holds, for people; "(cut: <module>)" in it is offered when keys are missing.
         freeze_batchnorm: True where BatchNorm was folded into the convolutions: its statistics are not those of the
             data, so that training must leave them alone.
-        source: Where the weights come from.
-        licence: Their licence.
     """
 
     model: str

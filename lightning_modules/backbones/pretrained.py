@@ -26,8 +26,7 @@ class WeightsInfo:
     """What a backbone's weights are and how they want their images.
 
     Attributes:
-        mean: Per channel, of images in [0, 1].
-        std: Per channel, likewise.
+        mean: Per channel, of images in [0, 1], as ``std``.
         sha256: Of the file's bytes, 64 hex digits; None for random weights.
         freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage.
         args: timm's arguments that the network was built with, the side file's among them.

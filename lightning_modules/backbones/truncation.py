@@ -94,7 +94,7 @@ def features_of(network: nn.Module, image: torch.Tensor) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what a library's error says in one line; a line that only announces the next is joined with it."""
+    """Return a library's error in one line; a line that only announces the next is joined with it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if lines[0].endswith(":"):
         return " ".join(lines[:2])

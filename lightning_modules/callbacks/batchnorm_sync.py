@@ -13,8 +13,8 @@ from lightning_modules.distributed import all_reduce, current_world
 class BatchNormSync(Callback):
     """After every batch, make the running statistics of each BatchNorm that trains their mean over the processes.
 
-    DDP alone would hand out those of the first process, and throw away what the others have seen. With this, what a
-    checkpoint holds is what every process has, in mid-epoch too, and a validation needs nothing of the others.
+    DDP alone would hand out those of the first process, and lose what the others have seen. With this, a checkpoint
+    holds what every process has, in mid-epoch too.
 
     In training each process normalises by the images that it holds, a share of the global batch: that is where a run of
     several processes differs from one of a single process at the same global batch, by more than rounding. The running

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -17,6 +16,7 @@ from common.runs.run import Run
 from common.runs.usage import write_usage
 from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.compat import callbacks_of
+from lightning_modules.stages.plan import Stage
 
 EVERY = 5.0  # seconds between two writes
 
@@ -24,20 +24,17 @@ EVERY = 5.0  # seconds between two writes
 class Heartbeat(Callback):
     """Write progress.json: at the start of a fit, every few seconds, and at each epoch's end.
 
-    It asks the device for nothing while batches run: it reads counters and a clock. ``seconds_left`` is the whole
-    length that this stage and the later ones may still have, at the pace of this stretch, validations included: an
-    upper bound where early stopping or an early break may end a stage sooner, and a guess if a later stage trains
-    more of the network. A disk that is full does not end a training because of it.
+    It asks the device for nothing while batches run. ``seconds_left`` is the whole length that this stage and the later
+    ones may still have, at the pace of this stretch, validations included: an upper bound where a stage may end
+    sooner, and a guess if a later stage trains more of the network. A full disk does not end a training.
 
     Args:
-        run: The run's folder.
-        folder: That of the stage, in a folder with those of the stages before.
+        stage: The stage.
         steps: Optimiser steps of this stage and of each later one.
     """
 
-    def __init__(self, run: Path, folder: Path, steps: Sequence[int]) -> None:
-        self.run = run
-        self.folder = folder
+    def __init__(self, stage: Stage, steps: Sequence[int]) -> None:
+        self.stage = stage
         self.steps = list(steps)
         self.best: float | None = None
         self._before = {"images_seen": 0, "seconds": 0.0}
@@ -46,7 +43,7 @@ class Heartbeat(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
-        records = [json.loads(path.read_text()) for path in self.folder.parent.glob("*/stage.json")]
+        records = [json.loads(path.read_text()) for path in self.stage.folder.parent.glob("*/stage.json")]
         self._before = {name: sum(record[name] for record in records) for name in self._before}
         self._since = time.monotonic()
         self._from_step = trainer.global_step
@@ -101,20 +98,18 @@ class Heartbeat(Callback):
     def _write(self, trainer: Trainer, over: bool = False) -> None:
         self._written_at = time.monotonic()
         with suppress(OSError):
-            write_usage(self.run)
+            write_usage(self.stage.run)
             if trainer.is_global_zero:
-                Run(self.run).write_json(RunFile.PROGRESS, self._progress(trainer, over))
+                Run(self.stage.run).write_json(RunFile.PROGRESS, self._progress(trainer, over))
 
     def _progress(self, trainer: Trainer, over: bool) -> dict[str, Any]:
-        unfreezing = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing))
-        stage = unfreezing.stage
-        spent = unfreezing.state_dict()
+        spent = next(each for each in callbacks_of(trainer) if isinstance(each, StagedUnfreezing)).state_dict()
         checkpoint: Any = trainer.checkpoint_callback
         step = trainer.global_step
         return {
-            "stage": stage.number + 1,
-            "stages": stage.number + len(self.steps),
-            "stage_name": stage.name,
+            "stage": self.stage.number + 1,
+            "stages": self.stage.number + len(self.steps),
+            "stage_name": self.stage.name,
             # The epoch that is going on, from 1; once it has ended, the same.
             "epoch": min(trainer.current_epoch + (0 if over else 1), trainer.max_epochs or 0),
             "epochs": trainer.max_epochs,

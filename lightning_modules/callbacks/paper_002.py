@@ -69,9 +69,6 @@ class EarlyBreak(StepAccuracy):
     that one moment: the validation accuracy just measured must exceed its expectation, and so must the accuracy
     of each of the last five mini-batches before it (which may reach into the epoch before, where epochs are short).
     A lucky row in the middle of an epoch does not count, since the weights have changed since.
-
-    Args:
-        config: The expectations, and how many mini-batches.
     """
 
     def __init__(self, config: EarlyBreakConfig) -> None:
@@ -110,13 +107,8 @@ class EarlyBreak(StepAccuracy):
 def adjust(best: float, levels: Sequence[LevelConfig], rate: float) -> tuple[float, float]:
     """Return the gate and the learning rate of the highest level that ``best`` exceeds (steps 1 and 2).
 
-    Below the first level, of which the paper says nothing, the gate is 0 (any progress is saved) and the rate the
-    stage's own.
-
-    Args:
-        best: The best mini-batch accuracy before this check, in [0, 1].
-        levels: Rising.
-        rate: The stage's own learning rate.
+    ``best`` is the best mini-batch accuracy before this check, in [0, 1]. Below the first level, of which the paper
+    says nothing, the gate is 0 (any progress is saved) and the rate the stage's own, ``rate``.
     """
     for level in reversed(levels):
         if best > level.above:

@@ -13,8 +13,7 @@ from lightning_modules.compat import seed_cpu
 class StepSeed(Callback):
     """Reseed torch before every training batch: dropout is a pure function of (seed, stage, epoch, batch, process).
 
-    A resumed run draws what the undisturbed one would have: Lightning saves no generator state; with this, none is
-    needed. A reseed takes some microseconds.
+    A resumed run draws what the undisturbed one would have; Lightning saves no generator state.
 
     Each process draws for its own images, so a run of several processes drops other values than one of a single process
     at the same global batch: as with another seed, results differ by more than rounding where a network has dropout.

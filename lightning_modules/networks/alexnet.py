@@ -52,12 +52,8 @@ default_cfgs = generate_default_cfgs({"alexnet": default_cfg(227, 67, 6, **PIXEL
 def alexnet_stages(in_chans: int, groups: int) -> list[Layers]:
     """Make AlexNet's five convolutions, each with its ReLU and, the first two, with normalisation; without pools.
 
-    Args:
-        in_chans: Channels of the image.
-        groups: 1: each filter sees all channels. 2: conv2, conv4 and conv5 in two halves, as on two GPUs in 2012.
-
-    Returns:
-        Five lists of names and layers (2012, section 3.5).
+    With ``groups=1`` each filter sees all channels, with 2 those of conv2, conv4 and conv5 see one half, as on two GPUs
+    in 2012 (section 3.5).
 
     Raises:
         UserError: Other groups.

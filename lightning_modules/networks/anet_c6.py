@@ -66,14 +66,9 @@ LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leav
 
 
 class ANetC6(DenseTopCnn):
-    """ANet-c6 (paper 002, section 2); see the top of this file and :class:`DenseTopCnn`.
+    """ANet-c6 (paper 002, section 2) in a reading of its pools; see the top of this file.
 
-    Args:
-        in_chans: Channels of the image.
-        img_size: Of the images, in pixels.
-        pools: How the paper's pools are read: "four", "five" or "six"; "auto" chooses by the size.
-        groups: As in :func:`lightning_modules.networks.alexnet.alexnet_stages`.
-        top: Arguments of :class:`DenseTopCnn`.
+    ``groups`` as in :func:`lightning_modules.networks.alexnet.alexnet_stages`, others as in :class:`DenseTopCnn`.
 
     Raises:
         UserError: No such reading, or images too small for it.

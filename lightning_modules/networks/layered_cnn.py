@@ -22,13 +22,9 @@ BIASES_OF_ONE = ("conv2", "conv4", "conv5", "conv6", "pre_logits.dense1", "pre_l
 
 
 def default_cfg(size: int, least: int, pooled: int, **own: Any) -> dict[str, Any]:
-    """Return timm's facts about a network for square images.
+    """Return timm's facts about a network for square images of ``size`` pixels; ``own`` overrides or adds some.
 
-    Args:
-        size: Side of the paper's images in pixels.
-        least: Side of the smallest images that it takes.
-        pooled: Side of the features of the paper's images.
-        own: Further facts, which override the common ones: pixels in [0, 1], as they are.
+    It takes images from ``least`` pixels; of those of the paper's size, the features have the side ``pooled``.
     """
     return {
         "input_size": (3, size, size),
@@ -116,11 +112,6 @@ class LayeredCnn(nn.Module):
             self.fc = nn.Linear(self.head_hidden_size, num_classes, device=like.device, dtype=like.dtype)
         self.initialise("fc", self.fc)
 
-    def initialise_all(self) -> None:
-        """Draw the first weights of all layers."""
-        for name, module in self.named_modules():
-            self.initialise(name, module)
-
     def initialise(self, name: str, module: nn.Module) -> None:
         """Draw the first weights of a layer; one without weights stays as it is."""
         if not isinstance(module, nn.Conv2d | nn.Linear):
@@ -170,7 +161,8 @@ class DenseTopCnn(LayeredCnn):
         self.pre_logits = nn.Sequential(dense)
         self.head_hidden_size = width
         self.reset_classifier(num_classes, global_pool)
-        self.initialise_all()
+        for name, module in self.named_modules():
+            self.initialise(name, module)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Map features (B, *feature_shape) to logits (B, num_classes); with ``pre_logits``, to the last dense layer's.

@@ -60,7 +60,8 @@ class ScratchCnn(LayeredCnn):
         super().__init__(layers, taps, in_chans, img_size=60, init="xavier")
         self.head_drop = nn.Dropout(drop_rate)
         self.reset_classifier(num_classes, global_pool)
-        self.initialise_all()
+        for name, module in self.named_modules():
+            self.initialise(name, module)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Pool the features (B, 256, h, w) and classify: (B, num_classes), or (B, 256) with ``pre_logits``."""

@@ -38,7 +38,6 @@ class FinishedStage:
     """The record of a finished stage, stage.json.
 
     Attributes:
-        name: The stage's name.
         best: The best checkpoint, below the run's folder.
         score: The monitored metric of the best weights, finite.
         epochs: Epochs trained; a budget of images may end the last one early.
@@ -120,7 +119,7 @@ def _fit_stage(
     callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), BatchNormSync(), best]
     callbacks += _optional_callbacks(config, stage, steps, checks)
     callbacks += build_extra_callbacks(config, stage.run, stage.folder.name)
-    callbacks += [Heartbeat(stage.run, stage.folder, [each[1] for each in lengths])]
+    callbacks += [Heartbeat(stage, [each[1] for each in lengths])]
     if config.scheduler.name == "plateau":
         callbacks += [PlateauStep()]
     saving = settings.checkpoint
@@ -202,7 +201,10 @@ def best_saved(
         return None
     losses = scores if config.callbacks.mode == "min" else -scores
     best = int(np.where(np.isfinite(scores), losses, np.inf).argmin())
-    on_rank_zero(_copy, stage.folder / saved[best].file, stage.folder / "best.ckpt")
+    with joint_errors():
+        if current_world().is_first:
+            with atomic_path(stage.folder / "best.ckpt") as temporary:
+                shutil.copyfile(stage.folder / saved[best].file, temporary)
     return float(scores[best])
 
 
@@ -215,11 +217,6 @@ def _validate(model: Classifier, data: LightningDataModule, config: Config, chec
 def _load_on_all_ranks(model: Classifier, path: Path) -> None:
     on_rank_zero(load_checkpoint, model, path)
     broadcast_tensors(model.state_dict())
-
-
-def _copy(checkpoint: Path, target: Path) -> None:
-    with atomic_path(target) as temporary:
-        shutil.copyfile(checkpoint, temporary)
 
 
 def _remove(folder: Path, pattern: str) -> None:

@@ -19,7 +19,6 @@ class Stage:
 
     Attributes:
         number: From 0.
-        name: Its name in the configuration.
         config: What trains and for how long, with ``trainer.max_epochs`` and ``unfreeze.lr`` applied.
         folder: Holds its checkpoints and, once it is finished, its record.
     """

@@ -13,6 +13,7 @@ from common.runs.run import Run
 from common.runs.usage import read_usage
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
+from lightning_modules.stages.plan import planned_stages
 from tests.helpers.training import run_undrawn, small_config
 from tests.lightning_modules.tiny import Watch, train
 
@@ -69,7 +70,7 @@ def test_seconds_left_are_the_steps_left_at_the_pace_of_this_stretch(steps, data
     first = data.draw(st.integers(0, steps[0]))  # a resume in mid-stage
     now = data.draw(st.integers(first, steps[0]))
     seconds = data.draw(st.floats(0.5, 1e5))
-    beat = Heartbeat(None, None, steps)
+    beat = Heartbeat(None, steps)
     beat._from_step = first
     for over, left in ((False, np.sum(steps) - now), (True, np.sum(steps[1:]))):
         expected = 0.0 if left == 0 else None if now == first else pytest.approx(left * seconds / (now - first))
@@ -120,8 +121,8 @@ def test_no_batch_asks_the_device(tmp_path):
                     patch.setattr(torch.Tensor, name, lambda *_, name=name: asked.append(name))
                 self._write(trainer)
 
-    beat = Asking(tmp_path / "run", tmp_path / "run" / "checkpoints" / "1-all", [8])
-    train(small_config(tmp_path, *WHOLE, "trainer.max_epochs=1"), tmp_path / "run", beat)
+    config = small_config(tmp_path, *WHOLE, "trainer.max_epochs=1")
+    train(config, tmp_path / "run", Asking(planned_stages(config, tmp_path / "run")[0], [8]))
     assert asked == []
 
 

@@ -319,9 +319,3 @@ def test_a_stage_that_broke_early_trains_no_further_epoch_on_a_resume(tmp_path):
         train(config, tmp_path / "run")
     _, (resumed,) = train(config, tmp_path / "run")
     assert (resumed.epochs, resumed.images_seen) == (whole.epochs, whole.images_seen)
-
-
-def test_expectations_that_nothing_exceeds_end_nothing(tmp_path):
-    never = ["callbacks.early_break.validation=1.0", "trainer.max_epochs=3"]
-    _, (stage,) = train(small_config(tmp_path, *SHORT, *BREAK, *never), tmp_path / "run")
-    assert stage.epochs == 3
