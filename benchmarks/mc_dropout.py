@@ -54,8 +54,7 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
     images at a time; ``naive``, the whole network once per pass.
 
     Returns:
-        A row: the settings, ``<way>_ms``, ``ratio`` (ours over one pass), and how many times faster ours is than each
-        other way: ``over_naive``, ``over_repeat``, ``over_features``.
+        The settings, ``<way>_ms``, ``ratio`` (ours over one pass), and by how much ours is faster: ``over_<way>``.
     """
     model = build(case, settings.rates)
     image = torch.rand(settings.batch, 3, case.size, case.size, generator=torch.Generator().manual_seed(0))

@@ -47,15 +47,10 @@ def diagram(name: str) -> str:
     return "\n".join([*lines, "```"])
 
 
-def fill(text: str) -> str:
-    """Return the page with its diagrams made anew."""
-    return BLOCK.sub(lambda block: f"{block[1]}{diagram(block[2])}\n{block[3]}", text)
-
-
 def main() -> None:
     """Write the diagrams into the page; with ``--check`` fail where they are out of date."""
     text = PAGE.read_text(encoding="utf-8")
-    filled = fill(text)
+    filled = BLOCK.sub(lambda block: f"{block[1]}{diagram(block[2])}\n{block[3]}", text)
     if "--check" in sys.argv[1:]:
         sys.exit(filled != text)
     PAGE.write_text(filled, encoding="utf-8")

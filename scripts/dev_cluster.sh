@@ -23,8 +23,6 @@ fail() {
     exit 1
 }
 
-# --- what must be there ------------------------------------------------------------------------------------------
-
 need_root() {
     [ "$(id -u)" = 0 ] || fail "only root can start or stop the dev cluster (slurmd runs jobs as the user who sent them)"
 }
@@ -43,8 +41,6 @@ need_packages() { # with --install: installs them, where they are missing
     # A Unix socket's path has 107 characters at most; slurmstepd makes the longest below spool/.
     [ ${#dir} -le 60 ] || fail "the folder $dir is too long for the sockets in it: set KARYOCYTE_CLUSTER_DIR to a shorter one"
 }
-
-# --- what is written ---------------------------------------------------------------------------------------------
 
 free_ports() { # print three ports in a row that nobody listens on
     local base port
@@ -118,8 +114,6 @@ add_hosts() {
     echo "127.0.0.1 ${nodes[*]} $mark" >>/etc/hosts
 }
 
-# --- daemons -----------------------------------------------------------------------------------------------------
-
 running() { # is the process of the pid file $1 there, and ours? A number may have been given away again.
     local pid
     pid=$(cat "$dir/run/$1.pid" 2>/dev/null) && [ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ] &&
@@ -173,8 +167,6 @@ end_daemons() { # all at once: slurmctld alone may take ten seconds
     done
     for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
 }
-
-# --- commands ----------------------------------------------------------------------------------------------------
 
 start() {
     ! status >/dev/null 2>&1 || { status; return; }

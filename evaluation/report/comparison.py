@@ -48,7 +48,6 @@ def _pairs(chapters: list[Chapter], real_names: bool) -> Section:
     for left_out in comparison.left_out:
         reason = str(left_out.reason) if real_names else left_out.reason.anonymous
         limits.append(f"{left_out.first} and {left_out.second} are not compared: {reason}")
-    section = Section("Do they differ?", "pairs", intro=limits + comparison.warnings)
     pairs = sorted(comparison.pairs, key=lambda pair: pair.p_corrected)
     rows = []
     for pair in pairs[:FEW_PAIRS]:
@@ -67,21 +66,18 @@ def _pairs(chapters: list[Chapter], real_names: bool) -> Section:
         f"that only one of the two predicts right, corrected for the number of pairs.{more}",
         rows,
     )
-    if rows:
-        section.tables.append(table)
-    return section
+    return Section("Do they differ?", "pairs", [table] if rows else [], intro=limits + comparison.warnings)
 
 
 def _errors(chapters: list[Chapter], real_names: bool) -> Section:
     """Show how many images are missed by how many models, and how alike the models are."""
-    section = Section("Where they err", "errors")
     try:
         models = gather([chapter.group for chapter in chapters])
         counts = missed_counts(models)
         pairs = agreement(models)
     except UserError as error:
-        section.intro.append(f"Their errors cannot be compared: {error if real_names else error.anonymous}.")
-        return section
+        reason = f"Their errors cannot be compared: {error if real_names else error.anonymous}."
+        return Section("Where they err", "errors", intro=[reason])
     rows = []
     for row in counts.itertuples():
         rows.append({"missed by": str(row.k), "images": count(row.images), "share": per_cent(row.share)})
@@ -102,6 +98,4 @@ def _errors(chapters: list[Chapter], real_names: bool) -> Section:
         "good and err on different images gain by being joined.",
         rows,
     )
-    section.tables.extend([missed, alike])
-    section.figures.append(misses_figure(counts))
-    return section
+    return Section("Where they err", "errors", [missed, alike], [misses_figure(counts)])

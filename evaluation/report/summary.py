@@ -23,9 +23,6 @@ PROTOCOLS = {
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
 ANOTHER_SET = "another set"  # topic of the notes of an external validation
-GOOD = "good"
-BAD = "bad"
-UNKNOWN = "unknown"
 ABSOLUTE_PATH = re.compile(r"^([/~\\]|[A-Za-z]:[/\\])")
 
 
@@ -77,20 +74,20 @@ def leak_notice(result: EvaluationResult) -> Notice:
     lines = _texts(result, "leak")
     if result.about.get("protocol") == "paper":
         title = "protocol = paper: leaks on purpose; these figures flatter the model"
-        return Notice(BAD, title, lines or ["what it counts as a leak was not found here"])
+        return Notice("bad", title, lines or ["what it counts as a leak was not found here"])
     counts = _listed(result.about.get("leaks"))
     if not lines and not counts:
-        return Notice(UNKNOWN, "Whether the test images leak into the training is not recorded")
+        return Notice("unknown", "Whether the test images leak into the training is not recorded")
     if lines:
         if any(leaks[key] for leaks in counts for key in leaks.keys() - {"near_pairs"}):
-            return Notice(BAD, "Leaks were found: these figures flatter the model", lines)
+            return Notice("bad", "Leaks were found: these figures flatter the model", lines)
         title = "Near-same images on both sides of the split: these figures may flatter the model"
-        return Notice(BAD, title, lines)
+        return Notice("bad", title, lines)
     searched = "were looked for, and none was found"
     if any(leaks.get("near_pairs") is None for leaks in counts):
         searched = "were not looked for"
     both = "no subject and no identical file is on both sides of the split"
-    return Notice(GOOD, "No leak found", [both, f"near-same pictures across the split {searched}"])
+    return Notice("good", "No leak found", [both, f"near-same pictures across the split {searched}"])
 
 
 def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
@@ -100,11 +97,11 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
         about = chapter.result.about
         of_chapter = []
         if about.get("synthetic"):
-            of_chapter.append(Notice(BAD, "SYNTHETIC: the images were drawn; nothing here is about real ones"))
+            of_chapter.append(Notice("bad", "SYNTHETIC: the images were drawn; nothing here is about real ones"))
         if about.get("on"):
             hidden = not real_names and may_name_subjects(chapter.result)
             lines = [] if hidden else _texts(chapter.result, ANOTHER_SET)
-            of_chapter.append(Notice(UNKNOWN, f"Tested on another data set: {_joined(about['on'])}", lines))
+            of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
         of_chapter.append(leak_notice(chapter.result))
         for notice in of_chapter:
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)

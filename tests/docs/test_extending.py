@@ -103,11 +103,7 @@ print(config.model.cut, [type(each).__name__ for each in build_extra_callbacks(c
 @pytest.mark.parametrize(
     ("recipe", "overrides", "output"),
     [
-        (
-            "callback",
-            ["callbacks=timed", "model=resnet18", "weights=random"],
-            "None ['Timer', 'LearningRateMonitor']",
-        ),
+        ("callback", ["callbacks=timed", "model=resnet18", "weights=random"], "None ['Timer', 'LearningRateMonitor']"),
         ("backbone", ["+experiment=resnet34_cut", "weights=random", "prepare.size=64"], "layer3 []"),
     ],
 )
