@@ -5,25 +5,21 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 
+@dataclass
 class SmallDisk:
-    """A folder of its own on a small disk: a real one in memory where one may mount it (root on Linux).
+    """A folder on a small disk: a ``real`` one in memory, or else a limit to the size of files."""
 
-    Elsewhere, a full disk is a limit to the size of files, which fails the writing in the same place.
-    """
-
-    LIMIT = 1000  # bytes
-
-    def __init__(self, folder: Path, real: bool) -> None:
-        self.folder = folder
-        self.real = real
+    folder: Path
+    real: bool
 
     def fill(self) -> None:
         """Let nothing more be written."""
         if not self.real:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.LIMIT, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
             return
         with suppress(OSError), open(self.folder / "filling", "wb", buffering=0) as file:
             while file.write(bytes(4096)):
@@ -31,21 +27,18 @@ class SmallDisk:
 
     def free(self) -> None:
         """Let there be space again."""
-        if self.real:
-            (self.folder / "filling").unlink(missing_ok=True)
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        (self.folder / "filling").unlink(missing_ok=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
-    """Make one at ``folder``, and take it away at the end."""
+    """Make a small disk at ``folder``, a real one where one may mount it (root on Linux), and remove it at the end."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    try:
+    real = False
+    with suppress(FileNotFoundError):
         real = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        real = False
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does: the writing fails instead
     disk = SmallDisk(folder, real)
     try:

@@ -49,9 +49,10 @@ def model_of(net: nn.Module) -> Model:
     return Model(net, {name: module for name, module in net.named_modules() if name})
 
 
-def maps(model, name, layer=None, images=IMAGES, classes=None, **options):
-    method = resolve(name, layer, model, images[0], **{"windows": 4, "steps": 8, **options})
-    return np.stack(list(heat_maps(model, images, [1] * len(images) if classes is None else classes, method)))
+def maps(model, name, layer=None, images=IMAGES, classes=(1,) * 5, steps=8):
+    layer = None if name in OF_INPUTS else layer
+    method = resolve(name, layer, model, images[0], windows=4, steps=steps)
+    return np.stack(list(heat_maps(model, images, classes[: len(images)], method)))
 
 
 def state_of(net: nn.Module) -> dict:
@@ -68,7 +69,7 @@ def state_of(net: nn.Module) -> dict:
 @pytest.mark.parametrize("name", METHODS)
 def test_the_heat_lies_where_the_decision_is_made(name, logits):
     model = corner_net(logits)
-    found = maps(model, name, None if name in OF_INPUTS else "gate")
+    found = maps(model, name, "gate")
     assert found.shape == IMAGES.shape[:3]
     assert found.dtype == np.float32
     reach = 12 if name == "occlusion" else 8  # the last window that hides something of the corner begins at 4
@@ -82,17 +83,16 @@ def test_the_heat_lies_where_the_decision_is_made(name, logits):
 @pytest.mark.parametrize("name", [method for method in METHODS if method != "eigencam"])
 def test_a_single_logit_is_what_speaks_for_class_1_and_its_negative_for_class_0(name):
     one, two = corner_net(1), corner_net(2)
-    layer = None if name in OF_INPUTS else "gate"
     for index in (0, 1):
         classes = [index] * len(IMAGES)
         np.testing.assert_allclose(
-            maps(one, name, layer, classes=classes), maps(two, name, layer, classes=classes), atol=1e-7
+            maps(one, name, "gate", classes=classes), maps(two, name, "gate", classes=classes), atol=1e-7
         )
     # Gray is above zero everywhere: nothing speaks for class 0, and nothing is made of that.
-    against = maps(one, name, layer, classes=[0] * len(IMAGES))
+    against = maps(one, name, "gate", classes=[0] * len(IMAGES))
     assert not against.any()
     assert not scaled(against[0], name).any()
-    mixed = maps(one, name, layer, classes=[1, 0, 1, 0, 1])
+    mixed = maps(one, name, "gate", classes=[1, 0, 1, 0, 1])
     assert [bool(heat.any()) for heat in mixed] == [True, False, True, False, True]
 
 
@@ -107,7 +107,7 @@ def test_frozen_backbones_within_no_grad_leave_no_trace(name, outer):
     model.forward.pool.eval()
     before = state_of(model.forward)
     with outer():
-        found = maps(model, name, None if name in OF_INPUTS else "gate")
+        found = maps(model, name, "gate")
     assert found.any(axis=(1, 2)).all()
     assert state_of(model.forward) == before
 
@@ -152,10 +152,9 @@ def test_a_step_that_works_in_place_spoils_no_map_of_the_layer_before(name, laye
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_do_not_depend_on_the_batch_or_the_time(name):
     model = random_net()
-    layer = None if name in OF_INPUTS else "act2"
-    whole = maps(model, name, layer)
-    assert np.array_equal(whole, maps(model, name, layer))
-    np.testing.assert_allclose(whole[3], maps(model, name, layer, images=IMAGES[3:4])[0], atol=1e-5)
+    whole = maps(model, name, "act2")
+    assert np.array_equal(whole, maps(model, name, "act2"))
+    np.testing.assert_allclose(whole[3], maps(model, name, "act2", images=IMAGES[3:4])[0], atol=1e-5)
 
 
 def test_the_ground_is_the_colour_of_the_border():

@@ -44,12 +44,14 @@ def test_the_chance_levels_are_shares_of_the_sheet_and_of_the_chromosomes():
     assert even["pointing"] == pytest.approx(even["area"])  # all pixels are the hottest
 
 
-def test_a_map_of_zeros_misses_and_has_no_energy():
+def test_a_map_of_zeros_misses_and_has_no_energy_and_no_hottest_point():
     found = measure(np.zeros((100, 50)), PLACE, CHROMOSOMES)
     assert (found["pointing"], found["pointing_near"]) == (0, 0)
     assert np.isnan(found["energy"])
     (other,) = elsewhere([np.zeros((4, 4))], [np.ones((4, 4), bool)], ["a"])
     assert np.isnan(other["energy_elsewhere"])
+    assert hottest(np.zeros((3, 3))) is None
+    assert hottest(spot(7, 9)) == (7, 9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -62,11 +64,6 @@ def test_energy_is_shared_out_and_has_no_unit(heat, place, factor):
         assert inside + outside == pytest.approx(1)
         scaled = measure(heat.astype(np.float64) * factor, place, np.ones((12, 9), bool))["energy"]
         assert scaled == pytest.approx(inside, abs=1e-6)
-
-
-def test_the_hottest_point():
-    assert hottest(spot(7, 9)) == (7, 9)
-    assert hottest(np.zeros((3, 3))) is None
 
 
 def test_elsewhere_holds_heat_to_the_places_of_other_cells():

@@ -69,9 +69,8 @@ def test_reasons_add_up_and_departures_are_named(tmp_path):
 
 def test_private_images_are_never_the_papers(tmp_path):
     data = [["009", "cells", "by image", 1000, 600, 200, "no"]]
-    assert compared(tmp_path, [claim()], [measured()], data=data)["reason"].tolist() == [
-        "the paper's images are not public"
-    ]
+    row = compared(tmp_path, [claim()], [measured()], data=data).iloc[0]
+    assert row["reason"] == "the paper's images are not public"
 
 
 def test_an_official_test_set_is_honest_without_subjects(tmp_path):
@@ -90,11 +89,8 @@ def test_several_measurements_have_a_row_each_and_none_is_lost(tmp_path):
         measured("c", protocol="subject", value=0.6),
         measured("d", source="others", protocol="subject", value=0.5),
     ]
-    table = compared(tmp_path, [claim()], rows)
-    assert table["as_paper_label"].tolist()[:2] == ["a", "b"]
-    assert table["honest_label"].tolist()[0] == "c"
-    assert table["measured_on"].tolist() == ["cells", "cells", "others"]
-    assert table["honest_value"].tolist()[2] == 0.5
+    table = compared(tmp_path, [claim()], rows)[["as_paper_label", "honest_label", "measured_on"]].fillna("")
+    assert table.to_numpy().tolist() == [["a", "c", "cells"], ["b", "", "cells"], ["", "d", "others"]]
 
 
 def test_differences_other_metrics_and_external_evaluations_are_left_out(tmp_path):
