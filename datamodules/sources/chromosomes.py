@@ -63,14 +63,14 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Listing
     if absent:
         raise UserError(f"{root} has no chromosome of class {', '.join(absent)}: all 24 classes are needed")
     # Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up.
-    known = table[table["cell"].notna() & (table["subject"] != "")]
-    first = known.drop_duplicates("cell").set_index("cell")
-    mixed = known[known["subject"] != known["cell"].map(first["subject"])]
+    named = table[table["cell"].notna() & (table["subject"] != "")]
+    first = named.drop_duplicates("cell").set_index("cell")
+    mixed = named[named["subject"] != named["cell"].map(first["subject"])]
     if len(mixed):
         cell, subject, path = mixed[["cell", "subject", "path"]].iloc[0]
-        one = f"{first['subject'][cell]} ({first['path'][cell]})"
+        other = f"{first['subject'][cell]} ({first['path'][cell]})"
         remedy = "give each cell a name that no other case uses, e.g. <case>.<cell>"
-        raise UserError(f"{root}: cell {cell} is of {one} and of {subject} ({path}): {remedy}")
+        raise UserError(f"{root}: cell {cell} is of {other} and of {subject} ({path}): {remedy}")
     return Listing(to_records(table), root, CHROMOSOMES, None, data.source, (_note(table),))
 
 

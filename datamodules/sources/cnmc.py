@@ -105,8 +105,8 @@ def _prelim(root: Path) -> list[Record]:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
         subject, label = _parse(row.Patient_ID.removesuffix(".bmp"), table_path)
         if row.labels != {"all": "1", "hem": "0"}[label]:
-            found = f"{path.name} is labelled {row.labels}, but its Patient_ID is {row.Patient_ID}"
-            raise UserError(f"{table_path}: {found}")
+            problem = f"{path.name} is labelled {row.labels}, but its Patient_ID is {row.Patient_ID}"
+            raise UserError(f"{table_path}: {problem}")
         records.append(Record(f"prelim_{path.stem}", path.relative_to(root).as_posix(), label, subject, "prelim"))
     return records
 
@@ -118,20 +118,22 @@ def _final(root: Path) -> list[Record]:
 
 def _one_folder(root: Path, name: str) -> Path:
     """The folder of this name: ``root``, or one at most two levels below it."""
-    found = []
+    folders = []
     level = [root]
     for _ in range(3):
         below = []
         for folder in level:
             if folder.name == name:
-                found.append(folder)
+                folders.append(folder)
             below += sub_folders(folder)
         level = below
-    if not found:
+    if not folders:
         raise UserError(f"no folder {name} in {root}{hint_at_archives(root)}: set data_dir to the folder that holds it")
-    if len(found) > 1:
-        raise UserError(f"{name} is there twice, {found[0]} and {found[1]}: set data_dir to the folder of one of them")
-    return found[0]
+    if len(folders) > 1:
+        raise UserError(
+            f"{name} is there twice, {folders[0]} and {folders[1]}: set data_dir to the folder of one of them"
+        )
+    return folders[0]
 
 
 def _folds(folder: Path) -> list[Path]:

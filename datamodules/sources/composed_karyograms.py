@@ -130,17 +130,17 @@ def _classes(data: ComposedKaryogramsConfig, used: Mapping[str, Karyotype]) -> t
             present.add(PREPARATION_LOSS if kind == "autosome_loss" else ABNORMAL)
     if data.preparation_loss == "leave_out":
         if PREPARATION_LOSS in present:
-            found = f"data.derived.autosome_loss={data.derived.autosome_loss} makes preparation losses, left out here"
-            raise UserError(f"{found}: say data.preparation_loss=class, or derive none")
+            problem = f"data.derived.autosome_loss={data.derived.autosome_loss} makes preparation losses, left out here"
+            raise UserError(f"{problem}: say data.preparation_loss=class, or derive none")
         return order_classes(present, data.positive_class)
     if data.positive_class is not None:
-        found = f"data.positive_class={data.positive_class} has no meaning with three classes"
-        raise UserError(f"{found} (data.preparation_loss=class): say data.positive_class=null")
+        problem = f"data.positive_class={data.positive_class} has no meaning with three classes"
+        raise UserError(f"{problem} (data.preparation_loss=class): say data.positive_class=null")
     classes = (NORMAL, ABNORMAL, PREPARATION_LOSS)
     absent = sorted(set(classes) - present)
     if absent:
-        found = f"no karyogram of class {', '.join(absent)} among {len(used):,} cells"
-        raise UserError(f"{found}: derive some (data.derived), or say data.preparation_loss=leave_out")
+        problem = f"no karyogram of class {', '.join(absent)} among {len(used):,} cells"
+        raise UserError(f"{problem}: derive some (data.derived), or say data.preparation_loss=leave_out")
     return classes
 
 
@@ -148,13 +148,13 @@ def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out the real karyograms of cells that another was derived from."""
     derived = table["origin"] == DERIVED
     again = table[derived & table.duplicated(["cell", "origin"])]
-    kept = table[derived | ~table["cell"].isin(table.loc[derived, "cell"])]
-    if not (kept["label"] == NORMAL).any():
+    rest = table[derived | ~table["cell"].isin(table.loc[derived, "cell"])]
+    if not (rest["label"] == NORMAL).any():
         raise UserError("data.parents=leave_out leaves no normal karyogram: lower the counts of data.derived")
     if len(again):
-        found = f"data.parents=leave_out: cell {again['cell'].iloc[0]} would be changed more than once"
-        raise UserError(f"{found}: lower the counts of data.derived")
-    return kept
+        problem = f"data.parents=leave_out: cell {again['cell'].iloc[0]} would be changed more than once"
+        raise UserError(f"{problem}: lower the counts of data.derived")
+    return rest
 
 
 def _notes(data: ComposedKaryogramsConfig, table: pd.DataFrame, unused: Mapping[str, int]) -> list[str]:

@@ -58,8 +58,8 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Listing:
     for part, names in FILES.items():
         images, labels = (_read(files[name]) for name in names)
         if len(images) != len(labels):
-            found = f"{len(images):,} {part} images, {len(labels):,} labels"
-            raise UserError(f"MNIST in {root}: {found}: get the files anew")
+            counts = f"{len(images):,} {part} images, {len(labels):,} labels"
+            raise UserError(f"MNIST in {root}: {counts}: get the files anew")
         if len(labels) and labels.max() >= len(CLASSES):
             raise UserError(f"MNIST in {root}: a {part} label is {labels.max()}, above 9: get the files anew")
         parts[part] = (images, labels)

@@ -96,14 +96,14 @@ def compose(cell: Metaphase, sheet: SheetConfig) -> Sheet:
     letters = min(min(sheet.row_gap, sheet.margin) // 2, _LARGEST_LETTERS)  # half of the gap that holds them
     if sheet.labels and letters < _SMALLEST_LETTERS:
         least = 2 * _SMALLEST_LETTERS
-        found = "data.sheet.labels=true writes into data.sheet.row_gap and data.sheet.margin"
-        raise UserError(f"{found}: widen both to {least} pixels or more, or say data.sheet.labels=false")
+        problem = "data.sheet.labels=true writes into data.sheet.row_gap and data.sheet.margin"
+        raise UserError(f"{problem}: widen both to {least} pixels or more, or say data.sheet.labels=false")
     trimmed: dict[str, list[Chromosome]] = {}
     for chromosome in cell.chromosomes:
         trimmed.setdefault(chromosome.label, []).append(trim(chromosome))
     sizes = {}
     for name, homologues in trimmed.items():
-        sizes[name] = [one.mask.shape[::-1] for one in homologues]
+        sizes[name] = [homologue.mask.shape[::-1] for homologue in homologues]
         if name in AUTOSOMES and len(homologues) == 1:  # the second place of a pair stays free
             sizes[name] *= 2
     layout = _lay_out(sizes, sheet)
@@ -182,8 +182,8 @@ def _lay_out(sizes: _Sizes, sheet: SheetConfig) -> _Layout:
     cosine = cos(radians(TURN))
     sine = sin(radians(TURN))
     turned = {}
-    for name, found in sizes.items():  # the room that a chromosome needs so that it can turn
-        turned[name] = [(max(w, w * cosine + h * sine), max(h, h * cosine + w * sine)) for w, h in found]
+    for name, of_class in sizes.items():  # the room that a chromosome needs so that it can turn
+        turned[name] = [(max(w, w * cosine + h * sine), max(h, h * cosine + w * sine)) for w, h in of_class]
     scale = min(sheet.scale, _largest_scale(turned, sheet))
     if scale < _SMALLEST * sheet.scale:
         height, width = sheet.size
@@ -191,8 +191,8 @@ def _lay_out(sizes: _Sizes, sheet: SheetConfig) -> _Layout:
         remedy = "enlarge it, or lower scale, margin, homologue_gap, pair_gap or row_gap"
         raise UserError(f"{problem} at data.sheet.scale={sheet.scale}: {remedy}")
     boxes = {}
-    for name, found in turned.items():
-        boxes[name] = [(ceil(w * scale) + 2 * _EDGE, ceil(h * scale) + 2 * _EDGE) for w, h in found]
+    for name, of_class in turned.items():
+        boxes[name] = [(ceil(w * scale) + 2 * _EDGE, ceil(h * scale) + 2 * _EDGE) for w, h in of_class]
     layout = _Layout(scale, {}, {})
     for row, bottom in zip(ROWS, _base_lines(boxes, sheet), strict=True):
         for name, (left, middle) in _columns(row, boxes, sheet).items():
@@ -247,8 +247,8 @@ def _columns(
     wished = sheet.margin + (np.arange(len(names)) + 0.5) * room / len(names) + groups * sheet.pair_gap
     widths = np.zeros(len(names), np.int64)
     for column, name in enumerate(names):
-        found = [width for width, _ in boxes.get(name, ())]
-        widths[column] = sum(found) + max(len(found) - 1, 0) * sheet.homologue_gap
+        pair = [width for width, _ in boxes.get(name, ())]
+        widths[column] = sum(pair) + max(len(pair) - 1, 0) * sheet.homologue_gap
     lefts = _give_way(wished - widths / 2, widths, sheet.pair_gap, sheet.margin, sheet.size[1] - sheet.margin)
     middles = lefts + widths / 2
     return {name: (_whole(lefts[column]), _whole(middles[column])) for column, name in enumerate(names)}

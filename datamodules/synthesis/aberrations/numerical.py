@@ -128,11 +128,11 @@ def _lose(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> D
 
 
 def _places(cell: Metaphase, label: str) -> list[int]:
-    return [place for place, one in enumerate(cell.chromosomes) if one.label == label]
+    return [place for place, chromosome in enumerate(cell.chromosomes) if chromosome.label == label]
 
 
 def _area(cell: Metaphase) -> int:
-    return sum(int(one.mask.sum()) for one in cell.chromosomes)
+    return sum(int(chromosome.mask.sum()) for chromosome in cell.chromosomes)
 
 
 def _take_over(donor: Chromosome, scale: float, like: Chromosome) -> Chromosome:

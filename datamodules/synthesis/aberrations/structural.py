@@ -125,11 +125,11 @@ def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_
     matching = differences(np.stack(kept)[:, None], np.stack(given)[None]) <= 1
     matching &= matching.T & (labels[:, None] != labels)
     pairs: dict[tuple[int, int], list[_Way]] = {}
-    for first, second in np.argwhere(np.triu(matching)):
-        one = ends[first]
-        other = ends[second]
-        ways = pairs.setdefault((one.source.place, other.source.place), [])
-        ways.append((_exchange(one, other), _exchange(other, one)))
+    for row, column in np.argwhere(np.triu(matching)):
+        first = ends[row]
+        second = ends[column]
+        ways = pairs.setdefault((first.source.place, second.source.place), [])
+        ways.append((_exchange(first, second), _exchange(second, first)))
     yield from pairs.values()
 
 
