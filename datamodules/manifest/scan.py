@@ -57,7 +57,7 @@ def scan_listing(
     started_ns = time.time_ns()
     stamps = [_stamp(path) for path in paths]
     facts: list[_Facts | str | None] = [stored.get(stamp) for stamp in stamps]
-    unread = [row for row, known in enumerate(facts) if known is None]
+    unread = [row for row, stored_facts in enumerate(facts) if stored_facts is None]
     fresh = threaded(
         _read_facts, [paths[row] for row in unread], len(unread), f"reading {len(unread):,} images", progress
     )

@@ -91,8 +91,8 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     fits = min(height / extent.height, width / extent.width)
     if scale > fits:
         if config.canvas.oversize == "stop":
-            found = f"{extent.height * scale:.0f}x{extent.width * scale:.0f} px"
-            raise TooLargeError(f"the chromosome is {found} at this scale, the canvas {height}x{width}")
+            size = f"{extent.height * scale:.0f}x{extent.width * scale:.0f} px"
+            raise TooLargeError(f"the chromosome is {size} at this scale, the canvas {height}x{width}")
         scale = fits
     turn = scale * _rotation(extent.angle)
     # The middle of a canvas of n pixels lies between the pixels, at (n - 1) / 2.

@@ -37,16 +37,16 @@ def place_boxes(manifest: Manifest, shape: tuple[int, int]) -> dict[int, np.ndar
             "use data=composed_karyograms, or transform=karyograms"
         )
     columns = ["x", "y", "width", "height"]
-    known = {name: rows[columns].to_numpy(np.float64) for name, rows in manifest.places.groupby("image_id")}
+    places = {name: rows[columns].to_numpy(np.float64) for name, rows in manifest.places.groupby("image_id")}
     frame = manifest.frame
     boxes = {}
     for row, (name, width, height) in enumerate(zip(frame["image_id"], frame["width"], frame["height"], strict=True)):
-        if name not in known:
+        if name not in places:
             raise UserError(f"transform.within_places: the places of the chromosomes of {name} are not known")
         scale = np.array([shape[1] / width, shape[0] / height])
         # A hair is taken off, or 3 * (1 / 3) would not be whole.
-        first = np.ceil(known[name][:, :2] * scale - 1e-6)
-        end = np.floor((known[name][:, :2] + known[name][:, 2:]) * scale + 1e-6)
+        first = np.ceil(places[name][:, :2] * scale - 1e-6)
+        end = np.floor((places[name][:, :2] + places[name][:, 2:]) * scale + 1e-6)
         boxes[row] = np.concatenate([first, np.maximum(0, end - first)], axis=1).astype(np.int64)
     return boxes
 

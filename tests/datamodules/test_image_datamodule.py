@@ -100,7 +100,7 @@ def test_facts_of_the_run_are_written_beside_it(tmp_path):
     assert any("SYNTHETIC" in line for line in data.describe())
 
 
-def test_under_paper_what_the_starting_point_has_seen_is_counted_and_said(tmp_path):
+def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_path):
     first = prepared(small_config(tmp_path, "protocol=paper"))
     first.write_facts(tmp_path / "first")
     overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']

@@ -78,7 +78,7 @@ def test_titles_name_kind_and_karyotype(tmp_path, monkeypatch):
     assert titles == ["normal (real): case0.0\n46,XY", f"gain (derived): {parent}_gain\n47,XY,+21"]
 
 
-def test_images_of_no_known_kind_are_drawn_by_class(tmp_path):
+def test_images_without_kinds_are_drawn_by_class(tmp_path):
     manifest = scan_folder(write_class_folders(tmp_path / "data", {"a": 3, "b": 3}), tmp_path / "cache")
     assert write_kind_sheet(manifest, tmp_path / "sheet.png") == 2
     with pytest.raises(UserError, match="sheet.pgn: a PNG file is written"):

@@ -82,7 +82,7 @@ def test_a_broken_image_is_named_with_the_number_of_others_and_nothing_is_writte
     assert not (tmp_path / "cache").exists()
 
 
-def test_skipped_broken_images_stand_in_the_notes(root, tmp_path):
+def test_skipped_broken_images_are_in_the_notes(root, tmp_path):
     break_image(root / "all/s0_0.png")
     (root / "hem/s100_1.png").write_bytes(b"")
     manifest = scan_folder(root, tmp_path / "cache", on_broken="skip")

@@ -100,7 +100,7 @@ def test_a_file_that_is_not_as_it_was_scanned_stops_and_leaves_nothing(manifest,
     assert _folders(tmp_path) == []
 
 
-def test_a_full_disk_is_said_before(manifest, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match="set cache_dir, or a smaller prepare.size"):
         prepared_images(manifest, CONFIG, tmp_path / "cache")

@@ -49,7 +49,7 @@ def test_unaligned_it_stays_as_it_lies():
 
 
 @pytest.mark.parametrize("lean", [0.0, 30.0, -50.0])
-def test_it_stands_upright_in_the_middle_at_its_scale(lean):
+def test_it_is_upright_in_the_middle_at_its_scale(lean):
     laid = lay_on_canvas(bar(2, scale=2, lean=lean), _config((128, 48)), 0.5)
     top, bottom, left, right = _box(laid)
     assert laid.shape == (128, 48, 3)
@@ -120,7 +120,7 @@ def test_half_the_resolution_comes_out_alike(tmp_path):
         assert np.allclose(fine, coarse, atol=2)
 
 
-def test_the_cache_tells_cells_apart(tmp_path):
+def test_the_cache_depends_on_the_cells(tmp_path):
     """Other cells, other scales: a cache made for one table must not serve the other."""
     root = write_chromosomes(tmp_path / "data", cases=1, cells=2)
     config = _config(scale_by="cell", area=100, oversize="shrink")

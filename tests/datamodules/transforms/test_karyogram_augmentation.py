@@ -117,7 +117,7 @@ def test_boxes_are_scaled_to_the_stored_image_and_hold_nothing_else():
     assert (half[:, 3] >= full[:, 3] / 2 - 2).all()
 
 
-def test_places_that_are_not_known_are_an_error():
+def test_unknown_places_are_an_error():
     manifest, _ = sheet_manifest()
     nowhere = replace(manifest, places=None, source="karyograms")
     with pytest.raises(UserError, match="data.source=karyograms does not say where .*: use data=composed_karyograms"):

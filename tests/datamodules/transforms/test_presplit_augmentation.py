@@ -92,7 +92,7 @@ def test_images_of_other_parts_stay_as_they_are():
     assert frame["part"].value_counts().to_dict() == {"fold_0": 40, "prelim": 2, "final": 1}
 
 
-def test_the_data_module_serves_turned_copies_and_says_so(tmp_path):
+def test_the_data_module_serves_turned_copies_and_warns(tmp_path):
     root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=6, images=1)
     for path in list(root.rglob("*_all.bmp"))[::2]:
         path.with_name(path.name.replace("UID_", "UID_9")).write_bytes(path.read_bytes()[:-1] + b"\x07")
