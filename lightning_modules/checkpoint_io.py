@@ -16,8 +16,7 @@ from common.files import atomic_path
 class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it: a kill or a full disk in the middle leaves the old one.
 
-    Lightning would write it to the machine's folder for temporary files first, which is small on many nodes of a
-    cluster, and in memory on some; and from there to its place.
+    Lightning would write it to the machine's folder for temporary files first, which is small on many nodes.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:

@@ -32,9 +32,6 @@ SILENCED_WARNINGS = (
 class ProgressBar(RichProgressBar):
     """Lightning's rich bar: one line per epoch that remains, with the losses and without the loggers' version."""
 
-    def __init__(self) -> None:
-        super().__init__(leave=True)
-
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the metrics beside the bar."""
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
@@ -58,7 +55,7 @@ def build_trainer(
     else:
         settings.update(strategy=UnevenDDPStrategy())
     settings["enable_progress_bar"] &= world.is_first
-    bar = [ProgressBar()] if settings["enable_progress_bar"] else []
+    bar = [ProgressBar(leave=True)] if settings["enable_progress_bar"] else []
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],

@@ -75,7 +75,7 @@ def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[N
 def decay_after(count: int, decay: float) -> float:
     """Return the decay of the step that follows ``count`` averaged ones: at most ``decay``, less while they are few.
 
-    The rule is TensorFlow's ``ExponentialMovingAverage(num_updates=...)``: the average spans about a ninth of
-    the steps so far until it spans ``1 / (1 - decay)`` of them, so short runs do not drag their first weights along.
+    The rule is TensorFlow's ``ExponentialMovingAverage(num_updates=...)``: short runs do not drag their first weights
+    along.
     """
     return min(decay, (1 + count) / (10 + count))

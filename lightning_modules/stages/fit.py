@@ -98,7 +98,7 @@ def _fit_stage(
     sizes = batch_sizes(data.train_dataloader(), config.trainer.limit_train_batches)
     lengths = []
     for each in planned_stages(config, stage.run)[stage.number :]:
-        lengths.append(stage_length(sizes, each.epochs, config.trainer))
+        lengths.append(stage_length(sizes, each.config.max_epochs or config.trainer.max_epochs, config.trainer))
     epochs, steps = lengths[0]
 
     unfreezing = StagedUnfreezing(stage, steps)

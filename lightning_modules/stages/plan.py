@@ -29,12 +29,6 @@ class Stage:
     folder: Path
 
     @property
-    def epochs(self) -> int:
-        """Most epochs that the stage may have."""
-        assert self.config.max_epochs is not None  # set by stages_of
-        return self.config.max_epochs
-
-    @property
     def run(self) -> Path:
         """The run's folder."""
         return self.folder.parents[1]

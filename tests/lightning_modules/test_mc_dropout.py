@@ -203,13 +203,10 @@ def test_no_dropout_is_an_error_although_timm_puts_modules_of_rate_0_everywhere(
             ask()
 
 
-def test_dropout_that_the_features_do_not_pass_is_none():
+def test_only_dropout_in_the_backbone_is_slow(capsys):
     # ResNet's drop_rate is that of its own classifier, which the backbone lost.
     with pytest.raises(UserError, match="no dropout"):
         check_dropout(sampling_classifier(["gap"], drop_rate=0.5), 10, 24)
-
-
-def test_only_dropout_in_the_backbone_is_slow(capsys):
     check_dropout(sampling_classifier(PAPER), 10, 24)
     check_dropout(sampling_classifier([{"dropout": 0.0}, "gap"]), 10, 24)
     assert not capsys.readouterr().out

@@ -14,7 +14,7 @@ from lightning_modules.backbones.backbone import (
     set_modes,
     set_trainable,
 )
-from lightning_modules.backbones.truncation import Removed, cut_backbone
+from lightning_modules.backbones.truncation import cut_backbone
 
 # Every family that the experiments use or that was promised; nested names among them. Image sizes are kept small.
 CUTS = [
@@ -221,14 +221,15 @@ def test_a_wrong_name_of_a_stage_lists_the_right_ones(resnet18, name, reason):
     assert "\n" not in str(caught.value)
 
 
-def test_exactly_the_named_modules_take_gradients(resnet18):
+def test_exactly_the_named_modules_take_gradients_and_train(resnet18):
     set_trainable(resnet18, ["layer3.1", "layer1"])
     trainable = {key for key, parameter in resnet18.named_parameters() if parameter.requires_grad}
     assert trainable == {key for key, _ in resnet18.named_parameters() if key.startswith(("layer3.1.", "layer1."))}
-    set_trainable(resnet18, ["all"])
-    assert all(parameter.requires_grad for parameter in resnet18.parameters())
-    set_trainable(resnet18, [])
-    assert not any(parameter.requires_grad for parameter in resnet18.parameters())
+    for names in (["all"], []):
+        set_trainable(resnet18, names)
+        set_modes(resnet18, names, "train")
+        assert {parameter.requires_grad for parameter in resnet18.parameters()} == {bool(names)}
+        assert {module.training for module in resnet18.modules()} == {bool(names)}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])  # plain BatchNorm, and timm's with activation
@@ -253,11 +254,3 @@ def test_frozen_parts_do_not_drop():
     set_modes(network, ["layer4"], "frozen")
     outputs = [network.forward_features(image) for _ in range(8)]
     assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
-
-
-def test_all_trains_all_and_a_second_call_starts_afresh(resnet18):
-    set_modes(resnet18, ["all"], "train")
-    assert all(module.training for module in resnet18.modules())
-    set_modes(resnet18, [], "train")
-    assert not any(module.training for module in resnet18.modules())
-    assert isinstance(resnet18.layer4, Removed)

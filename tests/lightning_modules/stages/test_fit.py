@@ -109,6 +109,7 @@ def test_a_finished_stage_is_not_trained_again(tmp_path):
     again, second = train(config, tmp_path / "run")
     assert [stage.name for stage in second] == ["head", "finetune"]
     assert first == second
+    assert json.loads((tmp_path / "run" / "checkpoints" / "1-head" / "stage.json").read_text()) == asdict(first[0])
     assert_equal_weights(again, model)
     load_checkpoint(model, tmp_path / "run" / first[-1].best)  # weights_only=True inside
     with pytest.raises(UserError, match=r"no checkpoint at .*absent\.ckpt"):
@@ -194,8 +195,3 @@ def test_channels_last_changes_the_layout_and_nothing_else_but_rounding(tmp_path
         assert model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last) == layout
         probabilities[layout] = predict(model, MemoryData(), config).probabilities
     assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-3)
-
-
-def test_the_record_of_a_stage_is_plain_json(tmp_path):
-    _, (stage,) = train(small_config(tmp_path, *HEAD_ONLY), tmp_path / "run")
-    assert json.loads((tmp_path / "run" / "checkpoints" / "1-head" / "stage.json").read_text()) == asdict(stage)
