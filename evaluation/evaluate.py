@@ -40,10 +40,6 @@ from evaluation.uncertainty.triage import evaluate_triage, triage_table, triage_
 def evaluate_runs(runs: Sequence[Predictions], settings: EvaluationConfig) -> EvaluationResult:
     """Evaluate one run, or several folds of one experiment pooled, each at the threshold of its validation images.
 
-    Args:
-        runs: Validation and test rows of each.
-        settings: Method of the intervals and of the threshold, confidence, seed, joint assignment, triage.
-
     Raises:
         UserError: See ``LabelledRuns.of``.
     """
@@ -138,13 +134,9 @@ def write_evaluation(
 def write_files(
     folder: Path, result: EvaluationResult, runs: LabelledRuns, history: pd.DataFrame | None = None
 ) -> None:
-    """Write ``metrics.json``, the tables and the figures; what there is nothing to say of has no file.
+    """Write ``metrics.json``, the tables and the figures, each whole or absent; empty ones have no file.
 
-    Args:
-        folder: Where to write; each file is whole or absent.
-        result: What ``evaluate_labelled`` returned.
-        runs: What it evaluated.
-        history: One row per epoch, see ``plots.learning_curves``; None or empty: no learning curves.
+    ``result`` is that of ``runs``. Learning curves need a ``history``, see ``plots.learning_curves``.
     """
     folder = Path(folder)
     for name, rows in _tables(result, runs).items():

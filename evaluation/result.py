@@ -15,10 +15,8 @@ from evaluation.core.formats import interval
 
 Matrix = list[list[int]]
 # What a warning is about; others are about the whole evaluation.
-TOPICS = (
-    *("test", "validation", "leak", "another set", "fold mean", "cells"),
-    *("assignment", "subgroups", "calibration", "triage"),
-)
+OF_PARTS = ("test", "validation", "fold mean", "cells", "subgroups")
+TOPICS = (*OF_PARTS, "leak", "another set", "assignment", "calibration", "triage")
 # Keys of metrics.json that only one run, or only several folds, have.
 OPTIONAL = ("validation", "folds", "fold_means")
 
@@ -170,14 +168,12 @@ class KaryotypeCounts:
 
 @dataclass(frozen=True)
 class AssignmentResult:
-    """The test cells before and after the joint assignment.
+    """The test cells before and after the joint assignment, at the costs of each run.
 
     Attributes:
-        costs: Of each run.
-        chosen: "fixed" or "validation".
+        chosen: How the costs are chosen: "fixed" or "validation".
         unplaceable: Cells of a size that no karyotype has, which keep their most probable classes.
         metrics: Under ``cell_metrics.cell_metric_names``.
-        fold_means: None for a single run.
         confusion: Of the assigned classes, rows the truth.
     """
 
@@ -282,12 +278,10 @@ class CalibrationMetrics:
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """The calibration of the test images, as trained and with a temperature.
+    """The calibration of the test images, as trained and with a temperature fitted on validation (a list for folds).
 
-    Attributes:
-        temperature: Fitted on validation; a list for several folds; None where none can be fitted.
-        reason: Why there is none, or why it is at an end of its range; else None.
-        sampled: Of the mean of Monte Carlo passes or of the members of an ensemble; None without.
+    ``reason`` says why there is no temperature, or why it is at an end of its range. ``sampled`` is that of the mean of
+    Monte Carlo passes or of the members of an ensemble.
     """
 
     bins: int
@@ -313,13 +307,10 @@ class RiskCoverageResult:
 
 @dataclass(frozen=True)
 class Release:
-    """Below ``threshold`` an image is released as negative without a person.
+    """Below ``threshold`` (None where validation lacks a class) an image is released as negative without a person.
 
-    Attributes:
-        threshold: On the probability of the positive class; None where validation lacks a class.
-        kept: How many of the positive validation images are at or above it: ``sensitivity`` is their share.
-        lower_bound: Exact one-sided lower bound of the sensitivity.
-        needed: How many positive validation images, all kept, would bring the bound to the requested one.
+    ``sensitivity`` is the share of the positive validation images that are kept, ``lower_bound`` its exact one-sided
+    bound; so many (``needed``) positive images, all kept, would bring the bound to the requested sensitivity.
     """
 
     threshold: float | None

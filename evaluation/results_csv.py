@@ -163,11 +163,7 @@ def _plain(
 def _text(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(_text, value))
-    if isinstance(value, float):
-        # Six digits tell any two sets of images apart; more would feign precision.
-        if pd.isna(value):
-            return ""
-        return f"{value:.6f}"
-    if value is None:
+    if value is None or pd.isna(value):
         return ""
-    return str(value)
+    # Six digits tell any two sets of images apart; more would feign precision.
+    return f"{value:.6f}" if isinstance(value, float) else str(value)

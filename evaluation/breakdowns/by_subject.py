@@ -23,14 +23,13 @@ STEP = 1e-6
 
 @dataclass(frozen=True)
 class Subjects:
-    """The subjects of a part that have images of one class.
+    """The S subjects of a part that have images of one class; ``left_out`` others have images of several.
 
     Attributes:
         frame: A row per subject: ``subject``, ``images``, ``truth`` (class name).
         scores: Rule -> probabilities, float64, shape (S, K), rows that sum to 1: ``mean`` of the images' probabilities,
             ``share`` of the images that are predicted so (at 0.5).
         labels: True classes as indices, shape (S,).
-        left_out: How many other subjects have images of several classes.
     """
 
     frame: pd.DataFrame

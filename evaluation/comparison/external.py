@@ -25,10 +25,6 @@ def beside(inside: EvaluationResult, outside: EvaluationResult) -> pd.DataFrame:
     intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008). Where the
     other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
 
-    Args:
-        inside: The evaluation of the run on its own data.
-        outside: That of the same run on another data set.
-
     Returns:
         A row per metric that both have: at 0.5, at the threshold of the run's validation images
         (``<metric>@threshold``) and of joint assignment (``<metric>_assigned``); the columns COLUMNS, NaN where a

@@ -42,11 +42,7 @@ class McNemar:
 class Comparison:
     """The facts and metrics of two groups of runs, and the differences, first minus second, with their intervals.
 
-    Attributes:
-        fold_mean_differences: Of the means over folds; None where there are no folds in common.
-        mcnemar: Of the predictions at 0.5.
-        subjects: None where none is known.
-        confidence: Of the intervals, 0 to 1.
+    ``fold_mean_differences`` are those of the means over folds; None where there are no folds in common.
     """
 
     first_about: dict[str, Any]

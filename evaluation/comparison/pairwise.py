@@ -22,13 +22,9 @@ from evaluation.result import Interval
 
 @dataclass(frozen=True)
 class Pair:
-    """Two groups, by their labels, on the same images.
+    """Two groups, by their labels, on the same images: differences of metrics, first minus second, not corrected.
 
-    Attributes:
-        subjects: None where none is known.
-        differences: First minus second by metric; their intervals are not corrected.
-        mcnemar: Of the predictions at 0.5.
-        p_corrected: Its p-value, corrected for the number of pairs.
+    ``mcnemar`` is of the predictions at 0.5, ``p_corrected`` its p-value corrected for the number of pairs.
     """
 
     first: str

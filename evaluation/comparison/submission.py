@@ -12,12 +12,7 @@ NAMED = 5
 
 
 def parse_codes(pairs: Sequence[str], classes: Sequence[str], positive_class: str | None) -> dict[str, str]:
-    """Return what is written for each class.
-
-    Args:
-        pairs: Such as "all=1", "hem=0"; empty: 1 for the positive class, 0 for the other.
-        classes: The run's.
-        positive_class: Of two classes; None of more.
+    """Return what is written for each class: ``pairs`` are such as "all=1"; without, 1 is that of the positive class.
 
     Raises:
         UserError: A pair cannot be read, a class is unknown or has no code, or two classes have the same one.

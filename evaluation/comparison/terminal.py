@@ -21,11 +21,7 @@ OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")
 SHOWN_PAIRS = 30
 SHOWN_REASONS = 5
-CORRECTIONS = {
-    "holm": "Holm's correction",
-    "fdr_bh": "Benjamini and Hochberg's correction",
-    "none": "no correction",
-}
+CORRECTIONS = {"holm": "Holm's correction", "fdr_bh": "Benjamini and Hochberg's correction", "none": "no correction"}
 
 
 def groups_frame(labels: Sequence[str], results: Sequence[EvaluationResult]) -> pd.DataFrame:
@@ -66,13 +62,7 @@ def pairs_frame(comparison: PairwiseComparison) -> pd.DataFrame:
 
 
 def matrix_tables(labels: Sequence[str], results: Sequence[EvaluationResult], comparison: PairwiseComparison) -> Group:
-    """Draw the groups, a row each with a number, and the pairs of these numbers.
-
-    Args:
-        labels: Of the groups.
-        results: Each group's result.
-        comparison: Of all pairs of them.
-    """
+    """Draw the groups, a row each with a number, and the pairs of these numbers."""
     two = all(result.positive_class for result in results)
     numbers = {label: str(number) for number, label in enumerate(labels, 1)}
     first = pd.DataFrame({"": numbers.values(), "experiment": labels})

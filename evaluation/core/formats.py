@@ -6,11 +6,7 @@ import pandas as pd
 
 
 def heading(about: dict[str, Any]) -> str:
-    """Name run, protocol and fold; say SYNTHETIC where the images were drawn.
-
-    Args:
-        about: The facts of a run, or of several pooled (lists where they differ); what is absent is left out.
-    """
+    """Name run, protocol and fold, where ``about`` has them (or lists of them); say SYNTHETIC of drawn images."""
     parts = [_short(_several(about.get("name"))) or "unnamed run"]
     if about.get("synthetic"):
         parts.append("SYNTHETIC images")

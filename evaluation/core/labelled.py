@@ -39,9 +39,7 @@ class LabelledPredictions:
     @property
     def cluster_count(self) -> int:
         """C, the number of subjects (of cells, or images, where no subject is known)."""
-        if self.clusters.size:
-            return int(self.clusters.max()) + 1
-        return 0
+        return int(self.clusters.max(initial=-1)) + 1
 
     @property
     def subjects(self) -> int | None:

@@ -132,12 +132,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
 
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
-    """Draw the test part's confusion matrix: counts and per cent of the row; two classes also at the chosen threshold.
-
-    Args:
-        path: PNG to write.
-        result: Of the evaluation.
-    """
+    """Draw the test confusion matrix: counts and per cent of the row; two classes also at the chosen threshold."""
     test = result.test
     matrices = {"most probable class" if result.positive_class is None else "at 0.5": test.confusion}
     if test.confusion_at_threshold is not None:
@@ -196,19 +191,13 @@ def _short_per_cent(share: float) -> str:
 
 
 def roc(path: Path, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw the test ROC with AUC, interval and operating points; of more than two classes each against the rest.
-
-    Args:
-        path: PNG to write.
-        result: Its AUC must be defined.
-        test: The test images.
-    """
+    """Draw the test ROC, see ``draw_roc``."""
     with canvas(path, (6.2, 5.8), result.about) as figure:
         draw_roc(figure.subplots(), result, test)
 
 
 def draw_roc(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw on given axes what ``roc`` draws."""
+    """Draw the ROC with its AUC (defined) and operating points; of more than two classes each against the rest."""
     auc = result.test.metrics["auc"]
     axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     if test.positive_index is None:
@@ -224,13 +213,7 @@ def draw_roc(axis: Axes, result: EvaluationResult, test: LabelledPredictions) ->
 
 
 def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw precision against sensitivity with the operating points; of more than two classes each against the rest.
-
-    Args:
-        axis: Where to draw.
-        result: Its average precision must be defined.
-        test: The test images.
-    """
+    """Draw precision against sensitivity, like ``draw_roc``; the average precision must be defined."""
     average_precision = result.test.metrics["average_precision"]
     if test.positive_index is None:
         _each_class(axis, test, average_precision_score, _precisions)

@@ -40,9 +40,7 @@ def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
 def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     """Say what is on more than one side of the split, which flatters the model, and what else ``about`` warns of.
 
-    Args:
-        about: The facts of a run, or of several pooled. ``leaks`` holds counts, ``external`` the notes of an evaluation
-            on another data set, ``fitted`` see ``fitted``; each may be a list.
+    Of it, ``leaks`` holds counts, ``external`` notes on another data set; each may be a list, as may ``fitted``.
     """
     counts = _as_list(about.get("leaks"))
     lines = []
@@ -87,11 +85,7 @@ def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[Evalu
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
-    """Warn of classes with so few subjects (images where subjects are unknown) that intervals may come out too narrow.
-
-    Returns:
-        One line or none.
-    """
+    """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
     if not few:
         return []

@@ -55,26 +55,15 @@ class Resamples:
     @cached_property
     def undefined(self) -> np.ndarray:
         """On how many resamples each statistic is undefined, int64, shape (M,)."""
-        if self.scored.cluster_count <= self.settings.resamples and self._defined_alone.all():
+        if self.scored.cluster_count <= self.settings.resamples and self.defined_alone.all():
             return np.zeros(len(self.point), dtype=np.int64)
         if "drawn" in vars(self) or not isinstance(self.statistic, CostlyStatistic):
             return np.asarray(np.isnan(self.drawn).sum(axis=1))
         return np.asarray((~self._resample(self.statistic.defined)).sum(axis=1))
 
     @cached_property
-    def settled(self) -> np.ndarray:
-        """Which statistics are 0 or 1 on all images and, where defined, without any one cluster, bool, shape (M,)."""
-        values = np.column_stack([self.point, self.left_out])
-        at_low, at_high = (np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE)
-        return np.asarray((at_low.all(axis=1) | at_high.all(axis=1)) & ~np.isnan(self.point))
-
-    @cached_property
-    def alone(self) -> np.ndarray:
-        """On how many clusters alone each statistic is defined, int64, shape (M,)."""
-        return np.asarray(self._defined_alone.sum(axis=1))
-
-    @cached_property
-    def _defined_alone(self) -> np.ndarray:
+    def defined_alone(self) -> np.ndarray:
+        """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
         return self._one_by_one(partial(defined, self.statistic), without=False)
 
     def _batches(self, total: int) -> Iterator[np.ndarray]:
@@ -145,9 +134,6 @@ def intervals(
         settings: Method of the interval, number of resamples, confidence, seed.
         threshold: See ``metrics.classification.call``.
         names: Of ``metric_names``, those of scores cost most; None: all of them.
-
-    Returns:
-        Intervals under the names; the value is None where a metric is undefined.
     """
     statistic = WeightedMetrics(scored, threshold, names)
     return around(statistic, statistic.names, scored, settings)
@@ -227,12 +213,13 @@ def _exact_ends(row: int, name: str, resamples: Resamples, confidence: float) ->
     """
     scored = resamples.scored
     value = resamples.point[row]
-    number = int(resamples.alone[row])
+    images = number = int(resamples.defined_alone[row].sum())
     plain_name = name.partition("/")[0].removesuffix("_assigned")
     metric = metric_of(plain_name)
     is_share = plain_name in CELL_SHARES or (metric is not None and metric.is_share)
-    images = number
-    if resamples.settled[row]:
+    values = np.append(value, resamples.left_out[row])
+    at_ends = [np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE]
+    if at_ends[0].all() or at_ends[1].all():
         if not is_share:
             rarest = min(count for count in scored.count_clusters().values() if count)
             number = min(number or rarest, rarest)

@@ -7,13 +7,7 @@ from evaluation.result import Share
 
 
 def share(hits: int, total: int, confidence: float) -> Share:
-    """Return a share with its exact two-sided interval, which takes images for independent.
-
-    Args:
-        hits: How many of them.
-        total: Of how many.
-        confidence: 0 to 1.
-    """
+    """Return a share with its exact two-sided interval of a confidence (0 to 1), which takes images for independent."""
     hits = int(hits)
     total = int(total)
     if not total:

@@ -13,12 +13,9 @@ IDENTITY = ("name", "source", "protocol", "config", "seed", "folds", "ensemble",
 
 @dataclass(frozen=True)
 class Group:
-    """One experiment: a single run, or its folds in their order.
+    """One experiment: a single run, or its folds in their order, and what messages call them, such as their folders.
 
-    Attributes:
-        label: Short and unlike every other group's: the experiment's name, and what else tells it apart.
-        runs: The folds.
-        names: What messages call them, such as their folders; as many as runs.
+    ``label`` is short and unlike every other group's: the experiment's name, and what else tells it apart.
     """
 
     label: str
@@ -30,12 +27,7 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
     """Gather the folds of each experiment; what differs in anything but the fold is another group.
 
     On another data set than their own (``on``) the folds of an experiment are a group each.
-
     A second run of a fold that a group has already begins another group, so that nothing is pooled twice.
-
-    Args:
-        runs: Any runs.
-        names: One per run.
 
     Returns:
         Groups in the order in which their first runs come.

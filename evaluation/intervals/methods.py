@@ -129,8 +129,9 @@ def t_on_scale(point: float, left_out: np.ndarray, confidence: float, bounds: Bo
     contributions = contributions - contributions.mean()
     error = np.sqrt((1 - 1 / len(left_out)) * (contributions**2).sum())
     reach = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom(contributions)) * error
+    scaled = np.array([centre - reach, centre + reach])
     with np.errstate(over="ignore"):
-        found = _from_scale(np.array([centre - reach, centre + reach]), bounds)
+        found = low + (np.exp(scaled) if np.isinf(high) else (high - low) * special.expit(scaled))
     return float(found[0]), float(found[1]), "logit_t"
 
 
@@ -140,10 +141,3 @@ def _to_scale(values: np.ndarray, bounds: Bounds) -> np.ndarray:
     if np.isinf(high):
         return np.asarray(np.log(values - low))
     return np.asarray(special.logit((values - low) / (high - low)))
-
-
-def _from_scale(values: np.ndarray, bounds: Bounds) -> np.ndarray:
-    low, high = bounds
-    if np.isinf(high):
-        return np.asarray(low + np.exp(values))
-    return np.asarray(low + (high - low) * special.expit(values))

@@ -62,12 +62,9 @@ class Collected:
 
 
 def collect(runs: Sequence[Predictions], settings: EvaluationConfig) -> Collected:
-    """Join the runs of one experiment, of any folds and seeds.
+    """Join the runs of one experiment, of any folds and seeds, as ``about`` names them.
 
-    Args:
-        runs: Of the same classes; ``about`` says each one's "fold" and "seed". Runs weigh alike, so that a fold which
-            fewer seeds have weighs less.
-        settings: How the intervals are made.
+    Runs weigh alike, so that a fold which fewer seeds have weighs less.
 
     Raises:
         UserError: A probability is not a number, or two classes are without a positive one.

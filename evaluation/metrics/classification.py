@@ -23,13 +23,10 @@ class Confusions:
     Attributes:
         counts: float64 or int64, shape (B, K, K), rows the truth; an image may count several times, or not at all.
         positive_index: The positive one of two classes; None for K > 2.
-        right: Images of each class that are predicted right, shape (B, K).
-        images: Images of each class, shape (B, K).
-        predicted: Images that are predicted as each class, shape (B, K).
-        total: All images, shape (B,).
-        precision: Of each class, shape (B, K).
-        recall: Of each class, shape (B, K).
-        f1: 2 TP / (2 TP + FP + FN) of each class, shape (B, K): 0 for a class that is never predicted.
+        right: Images of each class that are predicted right, shape (B, K), as all that follow but ``total`` (B,).
+        images: Images of each class.
+        predicted: Images that are predicted as each class.
+        f1: 2 TP / (2 TP + FP + FN): 0 for a class that is never predicted.
     """
 
     def __init__(self, counts: np.ndarray, positive_index: int | None) -> None:
@@ -164,15 +161,12 @@ def metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def call(probabilities: np.ndarray, positive_index: int | None, threshold: Threshold = 0.5) -> np.ndarray:
-    """Turn probabilities into predicted classes.
+    """Turn probabilities into predicted classes: indices, int64, shape (N,).
 
     Args:
         probabilities: 0 to 1, shape (N, K).
         positive_index: The positive one of two classes; None: the most probable class is predicted.
         threshold: Two classes: positive where its probability is at least this; one number, or one per image (N,).
-
-    Returns:
-        Class indices, int64, shape (N,).
     """
     if positive_index is None:
         return np.asarray(probabilities.argmax(axis=1))

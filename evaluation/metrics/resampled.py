@@ -25,10 +25,6 @@ class CostlyStatistic(Protocol):
     What is defined on some clusters must be defined on these and others.
     """
 
-    def __call__(self, counts: np.ndarray, /) -> np.ndarray:
-        """Return the values, float64, shape (M, B)."""
-        ...
-
     def defined(self, counts: np.ndarray, /) -> np.ndarray:
         """Return where the values are defined, bool, shape (M, B)."""
         ...

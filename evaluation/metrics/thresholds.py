@@ -9,15 +9,11 @@ from evaluation.result import OperatingPoint
 
 
 def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig) -> OperatingPoint:
-    """Choose the threshold on validation images.
+    """Choose the threshold on validation images by the method ``settings.threshold``.
 
     ``youden``: the largest sensitivity + specificity - 1 (Youden, Cancer, 1950). ``f1``: the largest F1 of the positive
     class. ``sensitivity``: the highest threshold with at least ``settings.sensitivity``. Among equals the one nearest
     to 0.5. Thresholds are probabilities that occur.
-
-    Args:
-        validation: The validation images.
-        settings: ``threshold`` names the method, ``sensitivity`` is the one wished.
 
     Returns:
         The operating point; without value for more than two classes and where a class has no validation image.

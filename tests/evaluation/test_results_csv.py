@@ -69,12 +69,8 @@ def test_what_is_undefined_or_unknown_is_an_empty_cell(path):
     del run.about["images_seen"], run.about["wall_seconds"]
     table = added(path, rows_of(evaluate_runs([run], SETTINGS), ""))
     assert table.loc["auc", "value"] == ""
-    assert table.loc["accuracy", ["source", "synthetic", "images_seen", "wall_seconds"]].tolist() == [
-        "synthetic",
-        "True",
-        "",
-        "",
-    ]
+    facts = table.loc["accuracy", ["source", "synthetic", "images_seen", "wall_seconds"]]
+    assert facts.tolist() == ["synthetic", "True", "", ""]
 
 
 def test_cells_assigned_jointly_have_rows_with_the_costs_of_all_folds(path):

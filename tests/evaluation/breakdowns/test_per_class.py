@@ -18,12 +18,8 @@ def test_each_kind_is_counted_at_one_half_and_at_the_threshold():
     test.frame["kind"] = ["trisomy", "trisomy", "deletion", None, None, None]
     validation = with_scores([1, 0], [0.3, 0.15], part="validation")  # the threshold is 0.3
     rows = per_kind(LabelledRuns.of([join(validation, test)], SETTINGS))
-    assert [(row.name, row.kind, row.images) for row in rows] == [
-        ("hem", None, 2),
-        ("all", None, 1),
-        ("all", "deletion", 1),
-        ("all", "trisomy", 2),
-    ]
+    kinds = [("hem", None, 2), ("all", None, 1), ("all", "deletion", 1), ("all", "trisomy", 2)]
+    assert [(row.name, row.kind, row.images) for row in rows] == kinds
     assert [row.recall.value for row in rows[:3]] == [0.5, 1.0, 0.0]
     assert (rows[3].recall, rows[3].recall_at_threshold) == (share(1, 2, 0.95), share(2, 2, 0.95))
     table = per_kind_table(rows)

@@ -41,11 +41,8 @@ def test_folds_are_evaluated_apart():
 def test_given_groups_are_in_their_order_and_unknown_ones_last():
     run = make_run(images=60)
     rows = subgroups_of(run, group=np.repeat(["Wright", None, "MGG"], 20))
-    assert [(row.by, row.group, row.images) for row in rows] == [
-        ("group", "MGG", 20),
-        ("group", "Wright", 20),
-        ("group", "unknown", 20),
-    ]
+    names = ["MGG", "Wright", "unknown"]
+    assert [(row.by, row.group, row.images) for row in rows] == [("group", name, 20) for name in names]
     right = run.part("test").probabilities.argmax(axis=1) == run.part("test").labels
     assert rows[1].metrics["accuracy"].value == pytest.approx(right[:20].mean())
 

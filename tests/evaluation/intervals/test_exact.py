@@ -27,6 +27,7 @@ def test_published_values():
     assert (found.low, found.high) == pytest.approx((0.55498, 0.99747), abs=1e-5)
     assert share(0, 3, 0.95).high == pytest.approx(0.70760, abs=1e-5)
     assert lower_bound(30, 30, 0.95) == pytest.approx(0.05 ** (1 / 30))
+    assert needed_without_a_miss(0.99, 0.95) == 299
 
 
 def test_of_nothing_there_is_no_share():
@@ -40,7 +41,3 @@ def test_so_many_without_a_miss_reach_the_wish(wish, confidence):
     assert lower_bound(needed, needed, confidence) >= wish - 1e-9
     if needed > 1:
         assert lower_bound(needed - 1, needed - 1, confidence) < wish + 1e-9
-
-
-def test_the_usual_wish_needs_299():
-    assert needed_without_a_miss(0.99, 0.95) == 299
