@@ -62,11 +62,13 @@ def _command(*methods: str) -> Callable[..., None]:
         new_folder(output)
         paths, overrides = split_overrides(words)
         config = load_ensemble_config(overrides, methods[0] if len(methods) == 1 else None)
+        runs = tuple(open_runs(paths))
         evaluation = EvaluationConfig(resamples=resamples, confidence=confidence)
         from workflows.ensemble import EnsembleRequest, make_ensembles  # takes seconds: after the checks
 
-        options = (seed, nested, common, name, csv, label)
-        make_ensembles(EnsembleRequest(tuple(open_runs(paths)), methods, output, config, evaluation, *options))
+        make_ensembles(
+            EnsembleRequest(runs, methods, output, config, evaluation, seed, nested, common, name, csv, label)
+        )
 
     return command
 
