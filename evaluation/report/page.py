@@ -13,7 +13,6 @@ from evaluation.core.formats import heading
 from evaluation.report import plots, results, summary
 from evaluation.report.blocks import Section
 from evaluation.report.comparison import comparison_sections
-from evaluation.report.ensemble import members_section
 from evaluation.report.gallery import Gallery, gallery
 from evaluation.report.sources import Chapter, read_chapters
 
@@ -104,7 +103,7 @@ def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
         hidden = summary.ANOTHER_SET
     sections = [
         results.warnings_section(result, f"limits{suffix}", hidden),
-        members_section(chapter, f"ensemble{suffix}"),
+        results.members_section(chapter, f"ensemble{suffix}"),
         Section("Results on the test images", f"results{suffix}", results.result_tables(result)),
         Section(
             "Right and wrong predictions",
