@@ -62,13 +62,11 @@ def _command(*methods: str) -> Callable[..., None]:
         new_folder(output)
         paths, overrides = split_overrides(words)
         config = load_ensemble_config(overrides, methods[0] if len(methods) == 1 else None)
+        options = (config, EvaluationConfig(resamples=resamples, confidence=confidence), seed, nested, common, name)
         runs = tuple(open_runs(paths))
-        evaluation = EvaluationConfig(resamples=resamples, confidence=confidence)
         from workflows.ensemble import EnsembleRequest, make_ensembles  # takes seconds: after the checks
 
-        make_ensembles(
-            EnsembleRequest(runs, methods, output, config, evaluation, seed, nested, common, name, csv, label)
-        )
+        make_ensembles(EnsembleRequest(runs, methods, output, *options, csv, label))
 
     return command
 
