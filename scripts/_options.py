@@ -103,7 +103,7 @@ def several(*options: str) -> type[TyperCommand]:
             """Repeat the option before each of its words, as the parser wants it."""
             spread: list[str] = []
             option = None
-            for argument, following in zip(args, [*args[1:], "-"], strict=True):
+            for argument, following in zip(args, [*args, "-"][1:], strict=True):
                 if argument in options:
                     option = argument
                     if following.startswith("-"):
