@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-cluster lint types format bench coverage lock tables clean
+.PHONY: help setup demo test test-all test-slow test-cluster lint format bench coverage lock tables clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,11 +41,9 @@ test-cluster: setup ## the tests on a Slurm of two virtual nodes on this machine
 	scripts/dev_cluster.sh start --install
 	$(PYTEST) tests/cluster $(PYTEST_ARGS); code=$$?; scripts/dev_cluster.sh stop; exit $$code
 
-lint: setup ## style and formatting
+lint: setup ## style, formatting and static types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-
-types: setup ## static types
 	$(RUN) -m mypy
 
 format: setup ## fix style and formatting

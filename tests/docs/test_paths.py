@@ -1,0 +1,28 @@
+"""The paths of docs/architecture.md name files and functions that exist, and are short."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "architecture.md"
+HOPS = re.findall(r"^\| \d+ \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+PLACES = sorted({place for hop in HOPS for place in re.findall(r"`([^`]+)`", hop)} - {"report.html"})
+
+
+def test_a_path_has_at_most_20_hops():
+    numbers = re.findall(r"^\| (\d+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(PLACES) > 20
+    assert max(int(number) for number in numbers) <= 20
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_hop_names_code_that_exists(place):
+    path, _, name = place.partition(": ")
+    pattern = f"**/{path.rstrip('/')}" if path.endswith((".py", "/")) else f"**/{path}/__init__.py"
+    files = [file for file in ROOT.glob(pattern) if not {"tests", ".venv"} & set(file.relative_to(ROOT).parts)]
+    assert files, place
+    if name:
+        definition = re.compile(rf"^\s*(def|class) {name.split('.')[-1]}\b", re.MULTILINE)
+        assert any(definition.search(file.read_text(encoding="utf-8")) for file in files), place
