@@ -92,6 +92,7 @@ def test_headers_that_are_not_supported_or_false_are_refused(tmp_path, offset, v
         (NOISE[20_000:20_010], bytes(10), "'x.bin' is damaged"),
         (b"PK\x03\x04", b"PK\x03\x05", "'innocent.txt' is damaged"),
     ],
+    ids=["name", "content", "signature"],  # NOISE is another one in each test process
 )
 def test_damaged_bytes_are_refused(tmp_path, old, new, message):
     archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
