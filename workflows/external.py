@@ -33,7 +33,6 @@ from datamodules.inference.external_datamodule import (
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
-from datamodules.sources._published import is_incomplete
 from evaluation.comparison.external import beside, beside_table, is_compared, map_classes, parse_map
 from evaluation.comparison.submission import image_numbers, parse_codes, submission_lines, write_submission
 from evaluation.core.warnings import leakage
@@ -133,9 +132,10 @@ def read_dataset(request: EvaluateRequest, run: Run) -> ExternalDataset:
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     if request.submission:
         # Whether a submission is possible is checked before the prediction, which takes long.
-        incomplete = [note for note in scanned.notes if is_incomplete(note)]
-        if incomplete:
-            raise UserError(f"{request.submission}: {incomplete[0]}: a submission has a line per image, add them all")
+        if scanned.incomplete:
+            raise UserError(
+                f"{request.submission}: {scanned.incomplete[0]}: a submission has a line per image, add them all"
+            )
         image_numbers(scanned.frame["path"])
         parse_codes(request.codes or [], run.data.classes, run.data.positive_class)
     elif scanned.frame["label"].isna().all():

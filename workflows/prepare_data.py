@@ -11,7 +11,6 @@ from common.errors import UserError
 from datamodules.manifest.splits import split
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.sources import scan, sources
-from datamodules.sources._published import is_incomplete
 from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.presplit_augmentation import expand
 
@@ -31,7 +30,7 @@ def prepare_data(config: Config, images: bool = True, sheet: Path | None = None)
     scanned = scan(config.data, config.data_dir, cache)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     home = sources()[config.data.source].home
-    if home and any(is_incomplete(note) for note in scanned.notes):
+    if home and scanned.incomplete:
         warn(f"not the whole set: the rest can be had at {home}")
     if sheet is not None:
         say(f"{write_kind_sheet(scanned, sheet)} images, one of each kind or class: {sheet}")

@@ -13,7 +13,7 @@ from common.revision import revision
 from common.runs import usage
 from common.runs.address import run_facts, run_folder, run_identity
 from common.runs.files import RunFile
-from common.runs.lifecycle import Watch, begin, check_run, locked, no_callbacks, recorded
+from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.run import Run
 from common.sweeps.records import note_run
 from datamodules.image_datamodule import ImageDataModule
@@ -35,7 +35,7 @@ from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 
 
-def run(config: Config, callbacks_of: Watch = no_callbacks) -> Path:
+def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     """Check everything, train what is not trained yet and evaluate it.
 
     Args:
@@ -65,7 +65,8 @@ def run(config: Config, callbacks_of: Watch = no_callbacks) -> Path:
         with rank_zero_context(locked(folder)):
             if on_rank_zero(begin, folder, config, identity, data.describe(), data.warnings()):
                 with rank_zero_context(recorded(folder)), usage.measured(folder, config.trainer):
-                    fit_and_predict(model, data, config, Run(folder), callbacks_of(folder))
+                    callbacks = callbacks_of(folder) if callbacks_of else []
+                    fit_and_predict(model, data, config, Run(folder), callbacks)
             on_rank_zero(report, folder, config)
     return folder
 

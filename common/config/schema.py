@@ -1,7 +1,6 @@
 """The typed schema of conf/: one frozen model per config group, unknown keys forbidden.
 
-The comments that a user reads stand in conf/*.yaml; here stand types, ranges and what must hold together. What concerns
-images before the batch is in `common.config.data`, and can be imported from here.
+The comments for users are in conf/*.yaml; types, ranges and rules are here, those of images in `common.config.data`.
 """
 
 from typing import Annotated, Any, Literal
@@ -9,16 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
-from common.config.data import BalanceConfig as BalanceConfig
-from common.config.data import CanvasConfig as CanvasConfig
-from common.config.data import DataConfig as DataConfig
-from common.config.data import LoaderConfig as LoaderConfig
-from common.config.data import PaperSplit as PaperSplit
-from common.config.data import PrepareConfig as PrepareConfig
-from common.config.data import SourceConfig as SourceConfig
-from common.config.data import SplitConfig as SplitConfig
-from common.config.data import TransformConfig as TransformConfig
-from common.config.data import WithinPlacesConfig as WithinPlacesConfig
+from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 
 
 class ModelConfig(StrictModel):

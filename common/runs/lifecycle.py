@@ -24,11 +24,6 @@ class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unprom
     """Raised by a callback to end a training early; the same run can be continued later."""
 
 
-def no_callbacks(folder: Path) -> list[Any]:
-    """Add no callbacks."""
-    return []
-
-
 def check_run(folder: Path, config: Config, identity: dict[str, Any]) -> None:
     """Check that the folder is free, or holds this very run.
 

@@ -224,10 +224,22 @@ class Run:
 
     @cached_property
     def history(self) -> "pd.DataFrame":
-        """The learning curves: a row per stage and epoch, empty where nothing was logged."""
-        from common.runs.history import read_history
+        """The learning curves: a row per epoch of each stage, columns stage, epoch and the logged metrics.
 
-        return read_history(self.folder)
+        Empty where nothing was logged. An epoch that was trained twice counts once, by its later record.
+        """
+        import pandas as pd
+
+        tables = [pd.DataFrame()]
+        for folder in sorted((self.folder / RunFolder.LOGS).glob("*-*"), key=lambda path: int(path.name.split("-")[0])):
+            versions = sorted(
+                folder.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1])
+            )
+            rows = pd.concat([pd.DataFrame(), *map(pd.read_csv, versions)])
+            if not rows.empty:
+                rows = rows.groupby("epoch", as_index=False).last()
+                tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
+        return pd.concat(tables, ignore_index=True)
 
     @cached_property
     def progress(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.config.schema import Config, PrepareConfig
+from common.config.data import PrepareConfig
+from common.config.schema import Config
 from common.errors import UserError
 from datamodules.io.decode import content, read_image
 from datamodules.manifest.manifest import Manifest

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from datamodules.inference.run_images import prepare_single
 from datamodules.io.decode import BrokenImageError, decode_image, read_image
 from datamodules.preprocessing.chromosome_canvas import TooLargeError

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.config.schema import Config, PrepareConfig
+from common.config.data import PrepareConfig
+from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from common.config.schema import SplitConfig
+from common.config.data import SplitConfig
 from common.errors import UserError
 from common.files import atomic_path, write_csv
 from common.runs.run import Run

@@ -60,6 +60,7 @@ class Listing:
     synthetic: bool = False
     places: pd.DataFrame | None = None
     skipped: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Manifest:
         synthetic: Whether the images are drawn, not taken.
         notes: Statements for the user, such as what is missing or was left out; they name no image and no subject.
         skipped: Names of the broken images and cells that were left out.
+        incomplete: Those of the notes that say that a part is not as it was published.
         places: Of karyograms, one row per chromosome: ``image_id``, ``chromosome`` ("1" to "22", "X", "Y"), ``x``,
             ``y``, ``width``, ``height`` (int, pixels of the file): a box that holds this chromosome alone on plain
             ground. None where that is not known.
@@ -90,6 +92,7 @@ class Manifest:
     synthetic: bool = False
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
     places: pd.DataFrame | None = None
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from common.config.schema import PaperSplit, SplitConfig
+from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from datamodules.manifest.manifest import Manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from datamodules.io.archives import check_space

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from common.errors import UserError
 
 

@@ -6,7 +6,7 @@ An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shap
 import cv2
 import numpy as np
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.chromosome_canvas import lay_on_canvas, on_black
 from datamodules.preprocessing.karyogram_compaction import compact

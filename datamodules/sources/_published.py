@@ -80,21 +80,25 @@ def list_arrays(
             records.append(Record(path, path, classes[label], None, "test" if part == "test" else None))
     write_once(folder, [record.path for record in records], images.__getitem__, context.progress)
     notes = []
+    incomplete = []
     for part, (_, labels) in parts.items():
-        notes.append(completeness(part, {part: len(labels)}, {part: published[part]}))
-    return Listing(tuple(records), folder, classes, None, folder.parent.name, tuple(notes))
+        note, is_whole = completeness(part, {part: len(labels)}, {part: published[part]})
+        notes.append(note)
+        if not is_whole:
+            incomplete.append(note)
+    source = folder.parent.name
+    return Listing(tuple(records), folder, classes, None, source, tuple(notes), incomplete=tuple(incomplete))
 
 
-def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> str:
-    """Return whether a part of a data set has the published numbers of images (by class or the like), as a sentence."""
+def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> tuple[str, bool]:
+    """Compare a part of a data set with the published numbers of images, by class or the like.
+
+    Returns:
+        A sentence, and whether the part has exactly these numbers.
+    """
     whole = sum(published.values())
     if counts == published:
-        return f"complete: {whole:,} {title} images"
+        return f"complete: {whole:,} {title} images", True
     is_partial = all(count <= published.get(key, 0) for key, count in counts.items())
     kind = "partial" if is_partial else "not the published set"
-    return f"{kind}: {sum(counts.values()):,} of {whole:,} {title} images"
-
-
-def is_incomplete(note: str) -> bool:
-    """Tell whether a source's note says that something of the published set is missing, or does not belong to it."""
-    return note.startswith(("partial:", "not the published set:"))
+    return f"{kind}: {sum(counts.values()):,} of {whole:,} {title} images", False

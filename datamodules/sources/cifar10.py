@@ -82,6 +82,7 @@ def _find(root: Path) -> tuple[Path, bool]:
 def _list_tree(root: Path) -> Listing:
     records: list[Record] = []
     notes = []
+    incomplete = []
     for part, whole in PUBLISHED.items():
         folders = {folder.name: folder for folder in sub_folders(root / part)}
         before = len(records)
@@ -94,7 +95,10 @@ def _list_tree(root: Path) -> Listing:
             for file in image_files(folders[name]):
                 path = file.relative_to(root).as_posix()
                 records.append(Record(path, path, name, None, "test" if part == "test" else None))
-        notes.append(completeness(part, {part: len(records) - before}, {part: whole}))
+        note, is_whole = completeness(part, {part: len(records) - before}, {part: whole})
+        notes.append(note)
+        if not is_whole:
+            incomplete.append(note)
     if any(record.path.lower().endswith((".jpg", ".jpeg")) for record in records):
         notes.append("JPEG: not the published bits")
-    return Listing(tuple(records), root, CLASSES, None, "cifar10", tuple(notes))
+    return Listing(tuple(records), root, CLASSES, None, "cifar10", tuple(notes), incomplete=tuple(incomplete))

@@ -65,16 +65,21 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listin
     listers = {"training": _training, "prelim": _prelim, "final": _final}
     records: list[Record] = []
     notes = []
+    incomplete = []
     for part in data.parts:
         of_part = listers[part](root)
         records += of_part
-        notes.append(_completeness(part, of_part))
+        note, is_whole = _completeness(part, of_part)
+        notes.append(note)
+        if not is_whole:
+            incomplete.append(note)
     classes = order_classes(set(CLASSES), data.positive_class)
     absent = set(CLASSES) - {record.label for record in records}
     # The final test has no labels: it can be predicted, not trained on.
     if absent and set(data.parts) != {"final"}:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
-    return Listing(tuple(records), root, classes, data.positive_class, data.source, tuple(notes))
+    facts = (root, classes, data.positive_class, data.source)
+    return Listing(tuple(records), *facts, notes=tuple(notes), incomplete=tuple(incomplete))
 
 
 def _training(root: Path) -> list[Record]:
@@ -159,7 +164,7 @@ def _parse(name: str, where: Path) -> tuple[str, str]:
     return match["subject"].upper(), match["label"].lower()
 
 
-def _completeness(part: str, records: list[Record]) -> str:
+def _completeness(part: str, records: list[Record]) -> tuple[str, bool]:
     published = {"final": PUBLISHED_FINAL}
     if part != "final":
         published = {}
@@ -172,5 +177,7 @@ def _completeness(part: str, records: list[Record]) -> str:
     for key, whole in published.items():
         name, _, label = key.partition(" ")
         details.append(f"{name} {counts[key]:,}/{whole:,} {label}".strip())
-    sentence = completeness(title, counts, published)
-    return sentence if counts == published else f"{sentence} ({', '.join(details)})"
+    sentence, is_whole = completeness(title, counts, published)
+    if not is_whole:
+        sentence += f" ({', '.join(details)})"
+    return sentence, is_whole

@@ -10,7 +10,7 @@ import math
 import cv2
 import numpy as np
 
-from common.config.schema import WithinPlacesConfig
+from common.config.data import WithinPlacesConfig
 from common.errors import UserError
 from datamodules.manifest.manifest import Manifest
 

@@ -12,7 +12,6 @@ import torch
 
 from common.paths import ROOT
 from common.predictions import read_predictions
-from common.runs.history import read_history
 from common.runs.run import Run
 from tests.cluster.slurm import Cluster, end_of, records, submitted, wait_for
 from tests.helpers.training import SMALL
@@ -139,5 +138,5 @@ def assert_same(one: Path, other: Path) -> None:
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
-    losses = [read_history(run)[["stage", "epoch", "val/loss"]] for run in (one, other)]
+    losses = [Run(run).history[["stage", "epoch", "val/loss"]] for run in (one, other)]
     pd.testing.assert_frame_equal(*losses)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from common.config.schema import TransformConfig, WithinPlacesConfig
+from common.config.data import TransformConfig, WithinPlacesConfig
 from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule

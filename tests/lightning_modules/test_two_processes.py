@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from common.predictions import read_predictions
-from common.runs.history import read_history
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.inference import predict, to_predictions
@@ -141,7 +140,7 @@ def records(run: Path) -> list[dict]:
 def test_two_processes_train_what_one_does(pair, alone, name):
     two, one = run_of(pair, name), alone[name]
     assert largest_difference(two, one) < 1e-5
-    ours, theirs = read_history(two), read_history(one)
+    ours, theirs = Run(two).history, Run(one).history
     pd.testing.assert_frame_equal(ours, theirs, check_like=True, rtol=1e-4, atol=1e-6)
     for mine, other in zip(records(two), records(one), strict=True):
         assert mine.pop("score") == pytest.approx(other.pop("score"), rel=1e-4)

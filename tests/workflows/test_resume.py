@@ -11,7 +11,6 @@ import torch
 from common.config.schema import Config
 from common.predictions import read_predictions
 from common.preemption import Preempted, watched
-from common.runs.history import read_history
 from common.runs.run import Run, RunStatus
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
@@ -52,7 +51,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     pd.testing.assert_frame_equal(read_predictions(one).frame, read_predictions(other).frame)
     assert Run(one).status.images_seen == Run(other).status.images_seen
-    curves = [read_history(run) for run in (one, other)]
+    curves = [Run(run).history for run in (one, other)]
     columns = ["stage", "epoch", "lr", *(name for name in curves[0] if name.startswith("val/"))]
     pd.testing.assert_frame_equal(*(curve[columns] for curve in curves))
 
@@ -244,4 +243,4 @@ def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed
 
 
 def test_the_learning_rate_falls_on_a_plateau(undisturbed):
-    assert read_history(undisturbed("plateau"))["lr"].nunique() > 1
+    assert Run(undisturbed("plateau")).history["lr"].nunique() > 1

@@ -24,8 +24,8 @@ from common.errors import UserError
 from common.files import sha256_of_value
 from common.revision import revision
 from common.runs.address import run_facts, run_identity
-from common.runs.history import read_history
 from common.runs.lifecycle import Pruned
+from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.callbacks.staged_unfreezing import MetricReporter
@@ -181,7 +181,7 @@ def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
 
 def _best_epoch(folder: Path, report: SearchReport) -> dict[str, float]:
     """The validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
-    history = read_history(folder)
+    history = Run(folder).history
     if report.monitor not in history:
         return {}
     last = history[history["stage"] == history["stage"].iloc[-1]].dropna(subset=[report.monitor])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from common.errors import UserError
 from datamodules.inference.abnormality_masks import AbnormalityMasks, prepare_mask
 from datamodules.io.decode import read_image

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.schema import CanvasConfig, PrepareConfig
+from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
 from common.files import write_text
 from common.runs.run import Run

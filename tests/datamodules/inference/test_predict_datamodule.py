@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from datamodules.inference.image_files import HIDDEN, find_image_files
 from datamodules.inference.predict_datamodule import ImageFileBatches, PredictDataModule, read_thumbnail
 from datamodules.preprocessing.pipeline import prepare_image

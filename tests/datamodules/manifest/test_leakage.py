@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from common.config.schema import SplitConfig
+from common.config.data import SplitConfig
 from common.errors import UserError
 from datamodules.manifest import leakage
 from datamodules.manifest.leakage import check_leaks, seen_by_start, write_contact_sheet

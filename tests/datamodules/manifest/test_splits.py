@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import PaperSplit, SplitConfig
+from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
 from datamodules.manifest.splits import _nearest_share, split
 from tests.helpers.manifests import make_manifest, two_class_manifest

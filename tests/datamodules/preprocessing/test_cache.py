@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.preprocessing import cache

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config.compose import check_config
-from common.config.schema import CanvasConfig, PrepareConfig
+from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, on_black, scales

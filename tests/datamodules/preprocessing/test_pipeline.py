@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import PrepareConfig
+from common.config.data import PrepareConfig
 from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.karyogram_compaction import compact
 from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, to_shape

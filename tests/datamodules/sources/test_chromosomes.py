@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config.schema import SplitConfig
+from common.config.data import SplitConfig
 from common.errors import UserError
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split

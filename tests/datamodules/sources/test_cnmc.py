@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from common.config.schema import SplitConfig
+from common.config.data import SplitConfig
 from common.errors import UserError
 from datamodules.manifest.splits import split
 from datamodules.sources.cnmc import FINAL, PRELIM, PUBLISHED, TRAINING

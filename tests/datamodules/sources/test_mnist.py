@@ -5,7 +5,7 @@ import urllib.error
 import numpy as np
 import pytest
 
-from common.config.schema import SplitConfig
+from common.config.data import SplitConfig
 from common.errors import UserError
 from datamodules.io.decode import read_image
 from datamodules.manifest.splits import split

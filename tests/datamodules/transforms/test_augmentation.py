@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import TransformConfig, WithinPlacesConfig
+from common.config.data import TransformConfig, WithinPlacesConfig
 from datamodules.transforms.augmentation import Augmentation
 from tests.helpers.sheets import toy_sheet
 

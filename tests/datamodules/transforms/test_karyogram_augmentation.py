@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import WithinPlacesConfig
+from common.config.data import WithinPlacesConfig
 from common.errors import UserError
 from datamodules.transforms.karyogram_augmentation import change_within, place_boxes
 from tests.helpers.sheets import sheet_manifest, toy_sheet

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.config.schema import PaperSplit, SplitConfig, TransformConfig
+from common.config.data import PaperSplit, SplitConfig, TransformConfig
 from common.errors import UserError
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import check_leaks

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.config.schema import SplitConfig, TransformConfig, WithinPlacesConfig
+from common.config.data import SplitConfig, TransformConfig, WithinPlacesConfig
 from common.errors import UserError
 from datamodules import image_datamodule
 from datamodules.image_datamodule import ImageDataModule

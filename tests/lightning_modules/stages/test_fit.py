@@ -9,7 +9,6 @@ from pytorch_lightning import Callback
 
 from common.errors import UserError
 from common.files import write_json
-from common.runs.history import read_history
 from common.runs.run import Run
 from lightning_modules.build import build_classifier
 from lightning_modules.checkpoint_io import load_checkpoint
@@ -96,7 +95,7 @@ def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_
     more = ["trainer.max_epochs=3", "unfreeze.stages.head.lr=0.3"]
     model, stages = train(small_config(tmp_path, *SMALL_NET, *more), tmp_path / "run", Start())
     assert len(starts) == 2
-    history = read_history(tmp_path / "run")
+    history = Run(tmp_path / "run").history
     for stage in stages:
         assert stage.score == pytest.approx(history[history.stage == stage.name]["val/loss"].min(), rel=1e-5)
     assert_equal_weights(model, saved("2-finetune"))
@@ -129,9 +128,9 @@ def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume
     config = small_config(tmp_path, *HEAD_ONLY, *patient, *never_better)
     with killed_after_the_last_epoch():
         train(config, tmp_path / "run")
-    assert len(read_history(tmp_path / "run")) == 3
+    assert len(Run(tmp_path / "run").history) == 3
     _, (stage,) = train(config, tmp_path / "run")
-    assert stage.epochs == len(read_history(tmp_path / "run")) == 3
+    assert stage.epochs == len(Run(tmp_path / "run").history) == 3
 
 
 def test_a_diverged_stage_is_a_user_error_and_no_result(tmp_path):

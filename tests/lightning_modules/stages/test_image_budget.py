@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from common.runs.history import read_history
+from common.runs.run import Run
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import Watch, assert_equal_weights, killed_after_the_last_epoch, train
 
@@ -22,7 +22,7 @@ def test_the_images_seen_are_the_budget_rounded_up_and_every_epoch_is_validated(
     more = [f"trainer.max_images={images}", f"trainer.accumulate_grad_batches={accumulate}"]
     _, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run")
     assert (stage.images_seen, stage.epochs) == (seen, epochs)
-    history = read_history(tmp_path / "run")
+    history = Run(tmp_path / "run").history
     assert len(history) == epochs
     assert stage.score == pytest.approx(history["val/loss"].min(), rel=1e-5)
     assert (tmp_path / "run" / stage.best).exists()
@@ -86,7 +86,7 @@ def test_a_resume_in_mid_epoch_reaches_the_same_end(tmp_path, undisturbed, kill,
     )  # fmt: skip
     last = max(rest.weights)
     assert_equal_weights(rest.weights[last], whole.watch.weights[last])
-    losses = [read_history(run)["val/loss"].tolist() for run in (whole.run, tmp_path / "run")]
+    losses = [Run(run).history["val/loss"].tolist() for run in (whole.run, tmp_path / "run")]
     assert losses[0] == losses[1]
 
 

@@ -161,7 +161,7 @@ def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatch, m
     history["val/auc"] = [0.99 if mode == "max" else 0.01, 0.6, 0.8, 0.5, math.nan]
     if mode == "max":
         history["val/acc"] = [0.9, 0.6, 0.7, 0.1, 0.2]
-    monkeypatch.setattr(tuning, "read_history", lambda folder: history)
+    monkeypatch.setattr(tuning, "Run", lambda folder: SimpleNamespace(history=history))
     assert tuning._best_epoch(None, SimpleNamespace(monitor="val/auc", mode=mode)) == values
     assert tuning._best_epoch(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
 
