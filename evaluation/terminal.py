@@ -1,5 +1,6 @@
 """Results for the terminal."""
 
+import textwrap
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
@@ -10,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.comparison.paired import Comparison
-from evaluation.core.formats import ends, heading, number
-from evaluation.result import Estimate, EvaluationResult
-from evaluation.uncertainty.terminal import calibration_lines, triage_parts
+from evaluation.core.formats import ends, heading, number, temperature_of
+from evaluation.result import CalibrationMetrics, Estimate, EvaluationResult
 
 OF_CELLS = ("accuracy", "f1_macro", "cells_right")
 BY_SUBJECT = ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity")
 SHOWN = 6  # subgroups of one kind; subgroups.csv has the others
+HEADING = 10  # letters of a column's heading that are never folded
 MANY_CLASSES = 8  # beyond, the caption counts them
 
 
@@ -29,6 +30,8 @@ def frame_table(
 ) -> Table:
     """Draw a data frame for the terminal; numbers with three digits, what is not known as a dash.
 
+    Long headings that are wider than the numbers below them are folded.
+
     Args:
         frame: Its cells may be of type ``Estimate``.
         title: Above the table.
@@ -36,8 +39,9 @@ def frame_table(
         signed: Columns of differences.
         between: Of the ends of an interval.
     """
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title, style="bold") if title else None)
-    result.title_justify = "left"
+    result = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    # As text, here and below: a class may be called [red].
+    result.title = Text(title, style="bold") if title else None
     columns = []
     for name in frame.columns:
         sign = "+" if name in signed else ""
@@ -46,15 +50,18 @@ def frame_table(
         texts = [_text(cell, sign, between if confidence is None else None) for cell in cells]
         # A column of nothing but numbers, which begin with a digit, a sign or a dash.
         if all(text[:1] in "0123456789+-" for text in texts):
-            result.add_column(name, justify="right", no_wrap=True, style="bold" if estimates else None)
+            width = max([HEADING, *(len(line) for text in texts for line in text.split("\n"))])
+            if len(name) > width:
+                name = textwrap.fill(name.replace("_", " "), width, break_long_words=False)
+            style = "bold" if estimates else ""
+            result.add_column(Text(name), justify="right", no_wrap=True, style=style)
         else:
-            result.add_column(name, overflow="fold")
+            result.add_column(Text(name), overflow="fold")
         columns.append(texts)
         if estimates and confidence is not None:
             result.add_column(f"{100 * confidence:.4g} % interval", justify="center", no_wrap=True)
             columns.append([_ends(cell, sign, between) for cell in cells])
     for row in zip(*columns, strict=True):
-        # As text: a class may be called [red].
         result.add_row(*map(Text, row))
     return result
 
@@ -72,6 +79,8 @@ def _text(cell: object, sign: str, below: str | None) -> str:
         return "-"
     if isinstance(cell, float):
         return f"{cell:.0f}" if cell == int(cell) and abs(cell) > 1 else number(cell, sign)
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
     return str(cell)
 
 
@@ -104,7 +113,7 @@ def table(result: EvaluationResult) -> Group:
         frame_table(frame, confidence=result.confidence),
         *map(Text, _captions(result)),
         *details,
-        *triage_parts(result),
+        *_triage(result),
         *warning_lines(result.warnings_except("validation")),
     )
 
@@ -156,7 +165,7 @@ def _captions(result: EvaluationResult) -> list[str]:
     elif test.metrics_at_threshold is not None:
         own = "each fold's own, " if isinstance(result.threshold.value, list) else ""
         lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
-    lines += calibration_lines(result.calibration)
+    lines += _calibration(result)
     if result.folds:
         at_half = " at 0.5" if result.positive_class else ""
         lines.append(
@@ -239,11 +248,61 @@ def _subgroups(result: EvaluationResult) -> list[Table | Text]:
             shown = sorted(shown, key=lambda row: row.metrics["accuracy"].value or 0.0)[:SHOWN]
         for row in shown:
             name = f"{by} {row.group.replace('_', ' ')}"
-            rows.append((name, f"{row.images:,}", row.metrics["accuracy"], row.metrics.get(second)))
+            rows.append((name, row.images, row.metrics["accuracy"], row.metrics.get(second)))
     if not rows:
         return []
     frame = pd.DataFrame(rows, columns=["subgroup", "images", "accuracy", second])
     return [frame_table(frame, confidence=result.confidence, between="-"), *map(Text, lines)]
+
+
+def _calibration(result: EvaluationResult) -> list[str]:
+    """The calibration before and after scaling, a line each."""
+    calibration = result.calibration
+    if calibration is None:
+        return []
+    lines = [f"calibration: {_errors(calibration.before)}; ECE in {calibration.bins} equally wide bins"]
+    if calibration.after:
+        temperature = temperature_of(calibration.temperature)
+        lines.append(f"after scaling, temperature {temperature}: {_errors(calibration.after)}")
+    return lines
+
+
+def _errors(side: CalibrationMetrics) -> str:
+    texts = []
+    for title, value in (("ECE", side.ece), ("Brier", side.brier), ("NLL", side.nll)):
+        estimate = side.intervals.get(title.lower())  # absent in old results
+        texts.append(f"{title} {estimate or number(value)}")
+    return ", ".join(texts)
+
+
+def _triage(result: EvaluationResult) -> list[Table | Text]:
+    """The rules of triage, the release and the conformal sets."""
+    triage = result.triage
+    if triage is None:
+        return []
+    rows = []
+    for rule in triage.rules:
+        reviewed = f"{rule.review:,} ({rule.review_share:.0%})"
+        rows.append((rule.rule, reviewed, rule.alone, rule.accuracy.value, rule.missed, rule.sensitivity.value))
+    frame = pd.DataFrame(rows, columns=["triage rule", "reviewed", "alone", "accuracy", "missed", "sensitivity"])
+    name = result.positive_class
+    thresholds = [release.threshold for release in triage.release.validation if release.threshold is not None]
+    text = f"{thresholds[0]:.4g}"
+    if len(thresholds) > 1:
+        text = f"each fold's own ({min(thresholds):.4g} to {max(thresholds):.4g})"
+    test = triage.release.test
+    lines = [
+        "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review",
+        f"release below {name} = {text}, chosen on validation: sensitivity {test} on {test.total:,} {name} test images",
+    ]
+    conformal = triage.conformal
+    for title, sets in (("conformal sets", conformal.marginal), ("conformal sets by class", conformal.by_class)):
+        if sets is not None:
+            by_class = ", ".join(f"{name} {number(share.value)}" for name, share in sets.per_class.items())
+            sizes = f"one class {sets.one:.2f}, both {sets.several:.2f}, none {sets.none:.2f}"
+            coverage = f"coverage {number(sets.coverage.value)} ({by_class})"
+            lines.append(f"{title}, requested {conformal.coverage:g}: {coverage}; {sizes}")
+    return [frame_table(frame), *map(Text, lines)]
 
 
 def _limits(threshold: float | Sequence[float | None] | None) -> str:

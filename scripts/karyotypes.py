@@ -54,7 +54,9 @@ def karyotypes(
     chromosomes = [run.predictions for run in chromosome_runs]
     karyograms = [run.predictions for run in karyogram_runs]
     table = compare_detection(chromosomes, karyograms, settings)
-    console.print(frame_table(table, "cells predicted abnormal"), CAPTION, sep="\n")
+    for method, rows in table.groupby("method", sort=False):
+        console.print(frame_table(rows.drop(columns="method"), f"cells predicted abnormal, {method}"))
+    console.print(CAPTION)
     if csv:
         write_csv(csv, table, "%.4f")
 

@@ -66,7 +66,7 @@ def matrix_tables(labels: Sequence[str], results: Sequence[EvaluationResult], co
     two = all(result.positive_class for result in results)
     numbers = {label: str(number) for number, label in enumerate(labels, 1)}
     first = pd.DataFrame({"": numbers.values(), "experiment": labels})
-    first["images"] = [f"{result.test.images:,}" for result in results]
+    first["images"] = [result.test.images for result in results]
     second = first[[""]].copy()
     metrics = [measured(result) for result in results]
     for name in FIRST:
@@ -99,7 +99,7 @@ def _pairs(comparison: PairwiseComparison, numbers: dict[str, str], confidence: 
     for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value)[:SHOWN_PAIRS]:
         differences = [pair.differences[name] for name in DIFFERENCES]
         p_values = (f"{pair.mcnemar.p_value:.3g}", f"{pair.p_corrected:.3g}")
-        rows.append((f"{numbers[pair.first]} - {numbers[pair.second]}", f"{pair.images:,}", *differences, *p_values))
+        rows.append((f"{numbers[pair.first]} - {numbers[pair.second]}", pair.images, *differences, *p_values))
     frame = pd.DataFrame(rows, columns=["pair", "images", *DIFFERENCES, "McNemar p", "corrected"])
     many = len(comparison.pairs)
     lines = [

@@ -61,6 +61,13 @@ def interval(value: float | None, low: float | None, high: float | None, sign: s
     return f"{number(value, sign, 'undefined')} ({ends(low, high, sign)})"
 
 
+def temperature_of(value: float | None | list[float | None]) -> str:
+    """Write a temperature, or the range of those of several folds."""
+    values = value if isinstance(value, list) else [value]
+    numbers = [temperature for temperature in values if temperature is not None]
+    return " to ".join(dict.fromkeys(f"{temperature:.2f}" for temperature in (min(numbers), max(numbers))))
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Write a table as Markdown, its numbers as they are."""
     return str(table.to_markdown(index=False, disable_numparse=True))

@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from common.config.schema import EvaluationConfig
 from common.predictions import Predictions
 from evaluation.comparison.paired import mcnemar, paired, paired_difference
-from evaluation.core.formats import ends, number
+from evaluation.core.formats import ends
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.ensembles.methods import Combiner
 from evaluation.intervals.bootstrap import intervals
 from evaluation.intervals.pooling import pool
+from evaluation.result import Estimate
+from evaluation.terminal import frame_table
 
 METRICS = ("f1_weighted", "auc")
 MEMBER = "member"
@@ -120,10 +121,7 @@ def _measure(candidate: Candidate, reference: Candidate, fold: str, settings: Ev
         row: dict[str, Any] = {"model": candidate.label, "kind": candidate.kind, "parameters": candidate.parameters}
         row |= {"fold": fold, "metric": metric}
         for name, of_part in {**parts, "difference": difference}.items():
-            interval = of_part.get(metric)
-            row[name] = interval and interval.value
-            row[f"{name}_low"] = interval and interval.low
-            row[f"{name}_high"] = interval and interval.high
+            row |= of_part.get(metric, Estimate(None, None, None)).columns(name)
         row["mcnemar_p"] = p_value
         row |= {"validation_images": len(validation.labels), "validation_subjects": validation.subjects}
         row |= {"test_images": len(test.labels), "test_subjects": test.subjects}
@@ -140,24 +138,20 @@ def _score_validation(runs: Sequence[Predictions]) -> LabelledPredictions:
 def overfitting_table(table: pd.DataFrame, metric: str) -> Table:
     """Return the pooled rows of one metric for the terminal, members first; the numbers fitted are in brackets."""
     rows = table[(table["fold"] == POOLED) & (table["metric"] == metric)]
-    parts = ["validation", "test"]
+    fitted = " (" + rows["parameters"].astype(str) + ")"
+    is_member = rows["kind"] == MEMBER
+    frame = pd.DataFrame({METRIC_LABELS[metric]: rows["model"].where(is_member, rows["model"] + fitted)})
+    frame["validation"] = rows["validation"]
     if rows.loc[rows["parameters"] > 0, "nested"].notna().any():
-        parts.insert(1, "nested")
-    caption = "gain: over the average, on test"
-    # Six columns beside a long name fit into a terminal of 80 characters.
-    result = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
-    result.add_column(METRIC_LABELS[metric], no_wrap=True, style="bold")
-    for part in parts:
-        result.add_column(part, justify="right")
-    result.add_column("interval", justify="center", no_wrap=True)
-    result.add_column("gain", justify="right")
-    last_member = rows.loc[rows["kind"] == MEMBER].index.max()
-    for index, row in rows.iterrows():
-        name = f"{row['model']} ({row['parameters']})" if row["kind"] == METHOD else row["model"]
-        cells = [name, *(number(row[part]) for part in parts), ends(row["test_low"], row["test_high"])]
-        cells.append(number(row["difference"], "+"))
-        # As text: a run may be called [red].
-        result.add_row(*map(Text, cells), end_section=index == last_member)
+        frame["nested"] = rows["nested"]
+    frame["test"] = rows["test"]
+    frame["interval"] = [ends(low, high) for low, high in zip(rows["test_low"], rows["test_high"], strict=True)]
+    frame["gain"] = rows["difference"]
+    result = frame_table(frame, signed=["gain"])
+    result.caption = Text("gain: over the average, on test")
+    result.caption_justify = "left"
+    if is_member.any():
+        result.rows[is_member.sum() - 1].end_section = True
     return result
 
 

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from rich.markup import escape
 from rich.table import Table
 
 from common.files import write_csv
-from evaluation.core.formats import interval, number
+from evaluation.core.formats import interval
 from evaluation.error_analysis.agreement import (
     ALL,
     AlignedPredictions,
@@ -19,6 +18,9 @@ from evaluation.error_analysis.agreement import (
     missed_counts,
     predictions_by_model,
 )
+from evaluation.terminal import frame_table
+
+PAIRS = {"only_first": "only the first right", "only_second": "only the second right"}
 
 
 def write_tables(folder: Path, models: AlignedPredictions) -> None:
@@ -39,14 +41,15 @@ def write_tables(folder: Path, models: AlignedPredictions) -> None:
 
 def missed_table(models: AlignedPredictions) -> Table:
     """Return the number of images that exactly k models miss."""
-    classes = models.classes if len(models.classes) == 2 else ()
-    headings = ("k", "images", "share (95 %)", "if independent", *(f"is {name}" for name in classes))
-    table = _table(f"images missed by exactly k of {len(models.models)} models", *headings)
-    by_class = missed_by_class(models).set_index(["true_class", "k"])["images"]
-    for row in missed_counts(models).itertuples():
-        of_class = [f"{by_class.get((name, row.k), 0):,}" for name in classes]
-        share = interval(row.share, row.low, row.high)
-        table.add_row(f"{row.k}", f"{row.images:,}", share, f"{row.independent:,.1f}", *of_class)
+    counts = missed_counts(models)
+    frame = counts[["k", "images"]].copy()
+    frame["share (95 %)"] = _intervals(counts, "share")
+    frame["if independent"] = counts["independent"].map("{:,.1f}".format)
+    if len(models.classes) == 2:
+        by_class = missed_by_class(models).pivot(index="k", columns="true_class", values="images")
+        for name in by_class:
+            frame[f"is {name}"] = by_class[name]
+    table = frame_table(frame, f"images missed by exactly k of {len(models.models)} models")
     if pd.Series(models.subjects).dropna().duplicated().any():
         table.caption = "exact intervals; images of one subject are not independent, so they are too narrow"
     return table
@@ -54,32 +57,23 @@ def missed_table(models: AlignedPredictions) -> Table:
 
 def accuracy_table(models: AlignedPredictions) -> Table:
     """Return the accuracy of each model, and the images that it alone gets right or wrong."""
-    headings = ("", "model", "right", "accuracy (95 %)", "right alone", "wrong alone")
-    table = _table(f"each model, of {len(models.labels):,} images", *headings)
-    table.columns[1].justify = "left"
-    table.columns[1].overflow = "fold"
-    table.columns[3].no_wrap = True
-    for place, row in enumerate(alone(models).itertuples(), 1):
-        place_text = str(place) if place <= len(models.models) else ""
-        counts = ["" if pd.isna(count) else f"{count:,}" for count in (row.right_alone, row.wrong_alone)]
-        accuracy = interval(row.accuracy, row.low, row.high)
-        table.add_row(place_text, escape(row.model), f"{row.right:,}", accuracy, *counts)
-    return table
+    rows = alone(models)
+    frame = rows[["model", "right"]].copy()
+    frame.insert(0, "", pd.Series(range(1, len(models.models) + 1), dtype=object))
+    frame["accuracy (95 %)"] = _intervals(rows, "accuracy")
+    frame["right alone"] = rows["right_alone"]
+    frame["wrong alone"] = rows["wrong_alone"]
+    return frame_table(frame, f"each model, of {len(models.labels):,} images")
 
 
 def pairs_table(models: AlignedPredictions) -> Table:
     """Return the agreement of every pair of models, by their numbers in ``accuracy_table``."""
-    headings = ("pair", "kappa", "disagreement", "double fault", "only the first right", "only the second right")
-    table = _table("each pair, by the numbers above", *headings)
-    for row in agreement(models).itertuples():
-        pair = f"{models.models.index(row.first) + 1}, {models.models.index(row.second) + 1}"
-        shares = (number(row.kappa, undefined="undefined"), number(row.disagreement), number(row.double_fault))
-        table.add_row(pair, *shares, f"{row.only_first:,}", f"{row.only_second:,}")
-    return table
+    pairs = agreement(models)
+    numbers = {name: str(number) for number, name in enumerate(models.models, 1)}
+    frame = pairs[["kappa", "disagreement", "double_fault", "only_first", "only_second"]].rename(columns=PAIRS)
+    frame.insert(0, "pair", pairs["first"].map(numbers) + ", " + pairs["second"].map(numbers))
+    return frame_table(frame, "each pair, by the numbers above")
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
+def _intervals(rows: pd.DataFrame, value: str) -> list[str]:
+    return [interval(*row) for row in rows[[value, "low", "high"]].itertuples(index=False)]

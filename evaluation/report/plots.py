@@ -14,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from evaluation.core import plots as figures
+from evaluation.core.formats import temperature_of
 from evaluation.core.labelled import cases, score
 from evaluation.core.plots import COLOURS, STYLE
 from evaluation.intervals.pooling import pool
@@ -22,7 +23,6 @@ from evaluation.report.sources import Chapter
 from evaluation.result import CalibrationMetrics, EvaluationResult, Matrix
 from evaluation.uncertainty import plots as triage_figures
 from evaluation.uncertainty.selective import curves
-from evaluation.uncertainty.terminal import temperature_of
 
 WIDTH = 5.0  # inches
 MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out

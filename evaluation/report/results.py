@@ -7,12 +7,11 @@ import pandas as pd
 
 from common.runs.run import Run
 from evaluation.core import formats
-from evaluation.core.formats import number
+from evaluation.core.formats import number, temperature_of
 from evaluation.report.blocks import METRICS, Section, Table, count, interval, metric_cell, metric_title, per_cent
 from evaluation.report.sources import Chapter
 from evaluation.report.summary import last_part
 from evaluation.result import EvaluationResult, FoldThresholds
-from evaluation.uncertainty.terminal import temperature_of
 
 METHODS = {
     "youden": "the largest sum of sensitivity and specificity",

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from evaluation.core.formats import temperature_of
 from evaluation.core.plots import COLOURS, canvas
 from evaluation.result import CalibrationMetrics, EvaluationResult, TriageResult
 from evaluation.uncertainty.selective import RiskCoverage
-from evaluation.uncertainty.terminal import temperature_of
 
 CONFIDENCES = {
     "probability": "probability",

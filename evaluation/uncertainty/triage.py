@@ -209,7 +209,7 @@ def triage_table(triage: TriageResult) -> pd.DataFrame:
         row: dict[str, object] = {}
         for name, value in vars(rule).items():
             if isinstance(value, Share):
-                row |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+                row |= value.columns(name)
             elif isinstance(value, list):
                 row[name] = " ".join(f"{number:.6g}" for number in value)
             else:
