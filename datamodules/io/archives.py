@@ -12,13 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
-
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value, write_json
 from datamodules.io.decode import first_line
 from datamodules.io.progress import threaded
-from datamodules.io.whole_folder import whole_folder
+from datamodules.io.whole_folder import make_once, whole_folder
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED = 0x1 | 0x40  # flag bits: encrypted, strongly encrypted
@@ -50,11 +48,7 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
         return data_dir
     home = Path(cache_dir) / "unpacked"
     folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
-    if not folder.is_dir():
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / f"{folder.name}.lock"):
-            if not folder.is_dir():  # another process may have unpacked it while this one waited
-                unpack(archive, folder, progress=progress)
+    make_once(folder, lambda place: unpack(archive, place, progress=progress))
     return str(folder)
 
 

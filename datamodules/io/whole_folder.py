@@ -3,9 +3,21 @@
 import glob
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
+
+
+def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
+    """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done."""
+    if is_whole(folder):
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f"{folder.name}.lock"):
+        if not is_whole(folder):
+            make(folder)
 
 
 @contextmanager

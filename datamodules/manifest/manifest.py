@@ -1,14 +1,17 @@
 """The table of the images, before anything is split or decoded for training."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from common.errors import UserError
 from common.files import sha256_of_value
+
+COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
 
 
 class PositiveClassUnsaidError(UserError):
@@ -19,64 +22,20 @@ class PositiveClassUnsaidError(UserError):
         self.classes = classes
 
 
-class Record(NamedTuple):
-    """An image of a source before its file is opened; None where a fact is unknown.
-
-    Attributes:
-        image_id: Unique in the source.
-        path: POSIX path below the source's root.
-        label: Class name.
-        subject: The person.
-        part: The part that the data set itself puts it in ("fold_0", "prelim", ...).
-        cell: The cell (metaphase) that a single chromosome or a karyogram comes from.
-        kind: Further detail of the class, such as the kind of an abnormality.
-        group: Staining, scanner, site or the like.
-    """
-
-    image_id: str
-    path: str
-    label: str | None = None
-    subject: str | None = None
-    part: str | None = None
-    cell: str | None = None
-    kind: str | None = None
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The images of a source on disk, before `scan.scan_listing` opens them and makes a `Manifest`.
-
-    Attributes:
-        records: One per image, in an order that does not depend on the file system; the rest as in `Manifest`.
-    """
-
-    records: tuple[Record, ...]
-    root: Path
-    classes: tuple[str, ...]
-    positive_class: str | None
-    source: str
-    notes: tuple[str, ...] = ()
-    synthetic: bool = False
-    places: pd.DataFrame | None = None
-    skipped: tuple[str, ...] = ()
-    incomplete: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class Manifest:
     """One row per image of a source.
 
     Attributes:
-        frame: The fields of `Record`, ``width`` and ``height`` (pixels, as decoded), ``channels`` (of the file),
-            ``sha256`` (of the file's bytes, 64 hex digits) and ``phash`` (perceptual hash, 256 bits as 64 hex digits).
-            The index is 0, 1, 2, ...
+        frame: The columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height``
+            (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits) and
+            ``phash`` (perceptual hash, 256 bits as 64 hex digits). The index is 0, 1, 2, ...
         root: The folder that the paths are below.
         classes: The order is the class index; with two classes the positive one has index 1.
         positive_class: None with more than two classes.
         source: The source's name ("cnmc", ...).
-        synthetic: Whether the images are drawn, not taken.
         notes: Statements for the user, such as what is missing or was left out; they name no image and no subject.
+        synthetic: Whether the images are drawn, not taken.
         skipped: Names of the broken images and cells that were left out.
         incomplete: Those of the notes that say that a part is not as it was published.
         places: Of karyograms, one row per chromosome: ``image_id``, ``chromosome`` ("1" to "22", "X", "Y"), ``x``,
@@ -89,8 +48,8 @@ class Manifest:
     classes: tuple[str, ...]
     positive_class: str | None
     source: str
-    synthetic: bool = False
     notes: tuple[str, ...] = ()
+    synthetic: bool = False
     skipped: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     places: pd.DataFrame | None = None
@@ -117,6 +76,17 @@ class Manifest:
         rows = self.frame[list(columns)].astype(object)
         values: list[list[Any]] = rows.where(rows.notna(), None).to_numpy().tolist()
         return values
+
+
+def listed(rows: pd.DataFrame | Sequence[Mapping[str, str | None]]) -> pd.DataFrame:
+    """Return the frame of a manifest whose files were not opened yet; a fact that is empty or missing becomes None.
+
+    Its columns are ``image_id`` (unique in the source), ``path`` (POSIX, below the source's root), ``label`` (class),
+    ``subject`` (person), ``part`` (of the data set: "fold_0", "prelim", ...), ``cell`` (metaphase of a chromosome
+    or a karyogram), ``kind`` (detail of the class, such as that of an abnormality), ``group`` (staining, site, ...).
+    """
+    frame = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(object)
+    return frame.where(frame.notna() & (frame != ""), None).reset_index(drop=True)
 
 
 def content_hash(manifest: Manifest) -> str:

@@ -2,8 +2,9 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import imagehash
 import numpy as np
@@ -16,7 +17,7 @@ from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
 from datamodules.io.decode import BrokenImageError, crop_to_content, decode_image
 from datamodules.io.progress import threaded
-from datamodules.manifest.manifest import Listing, Manifest, Record
+from datamodules.manifest.manifest import Manifest
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
 SCAN_VERSION = 2  # raise it when the facts of an unchanged file would come out differently
@@ -32,15 +33,15 @@ _Facts = tuple[int, int, int, str, str]  # see _FACTS
 
 
 def scan_listing(
-    listing: Listing, on_broken: Literal["stop", "skip"], cache_dir: Path, progress: bool = True
+    listing: Manifest, on_broken: Literal["stop", "skip"], cache_dir: Path, progress: bool = True
 ) -> Manifest:
-    """Open every image of a listing and return the manifest.
+    """Open every image of a source and return its manifest with what the files are.
 
     A file whose path, size and times are those of an earlier scan is not read again. The facts of a file that changed
     within the two seconds before the scan are not stored: it might change once more without its time showing it.
 
     Args:
-        listing: The images of the source.
+        listing: The images, as the source lists them.
         on_broken: "stop", or "skip" to leave broken images out and list them in the notes.
         cache_dir: Where facts are stored, in ``scan/``; untouched when an error is raised.
         progress: Whether a progress bar may be shown.
@@ -49,7 +50,7 @@ def scan_listing(
         UserError: Two images have the same id; an image is broken and ``on_broken`` is "stop"; or a class has no
             image that can be read.
     """
-    frame = pd.DataFrame(listing.records, columns=Record._fields, dtype=object)
+    frame = listing.frame
     _check_unique(frame)
     paths = [listing.root / path for path in frame["path"]]
     store = _store(cache_dir, listing.root)
@@ -66,7 +67,7 @@ def scan_listing(
         facts[row] = result
         if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
             new[stamps[row]] = result
-    manifest = _manifest(listing, frame, facts, on_broken)
+    manifest = _manifest(listing, facts, on_broken)
     _save(store, new)
     return manifest
 
@@ -83,7 +84,8 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE))
 
 
-def _manifest(listing: Listing, frame: pd.DataFrame, facts: list[_Facts | str | None], on_broken: str) -> Manifest:
+def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: str) -> Manifest:
+    frame = listing.frame
     is_broken = pd.Series([isinstance(fact, str) for fact in facts], frame.index, dtype=bool)
     skipped = tuple(frame.loc[is_broken, "path"])
     if skipped and on_broken == "stop":
@@ -97,19 +99,16 @@ def _manifest(listing: Listing, frame: pd.DataFrame, facts: list[_Facts | str | 
     # As objects, so that an unknown label, subject or part is None and not a NaN.
     columns = pd.DataFrame(readable, columns=_FACTS, dtype=object).astype(dict.fromkeys(_FACTS[:3], "int64"))
     frame = pd.concat([frame[~is_broken].reset_index(drop=True), columns], axis=1)
-    present = set(frame["label"])
     # A test set that comes without any label can still be predicted.
-    if any(record.label is not None for record in listing.records):
+    if listing.frame["label"].notna().any():
         for name in listing.classes:
-            if name not in present:
+            if name not in set(frame["label"]):
                 remedy = "add some, or leave it out"
                 raise UserError(f"class {name} has no image that can be read in {listing.root}: {remedy}")
     notes = listing.notes
     if skipped:
         notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
-    fields: dict[str, Any] = {**vars(listing), "notes": notes, "skipped": listing.skipped + skipped}
-    del fields["records"]
-    return Manifest(frame, **fields)
+    return replace(listing, frame=frame, notes=notes, skipped=listing.skipped + skipped)
 
 
 def _read_facts(path: Path) -> _Facts | str:

@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from common.config.data import PrepareConfig
 from common.errors import UserError
@@ -12,7 +11,7 @@ from common.files import sha256_of_value
 from datamodules.io.archives import check_space
 from datamodules.io.decode import BrokenImageError, decode_image
 from datamodules.io.progress import threaded
-from datamodules.io.whole_folder import whole_folder
+from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, on_black, scales
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, prepare_image
@@ -37,11 +36,7 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
             not known; or there is too little space on the disk.
     """
     folder = cache_folder(manifest, config, cache_dir)
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not folder.is_dir():  # another process may have made it while this one waited
-                _build(manifest, config, folder, progress)
+    make_once(folder, lambda place: _build(manifest, config, place, progress))
     prepared: np.memmap = np.load(folder / IMAGES, mmap_mode="r")
     return prepared
 

@@ -13,7 +13,7 @@ from common.config.data import SourceConfig
 from common.config.defaults import group_defaults
 from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
-from datamodules.manifest.manifest import Listing, Manifest
+from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources._files import is_hidden
 
@@ -27,7 +27,7 @@ class SourceContext:
     progress: bool = True
 
 
-Lister = Callable[[Any, SourceContext], Listing]
+Lister = Callable[[Any, SourceContext], Manifest]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progr
     return scan_listing(list_images(data, data_dir, cache_dir, progress), data.on_broken, cache_dir, progress)
 
 
-def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Listing:
+def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
     """List the images of a source without opening them; arguments and errors are those of `scan`."""
     entry = sources()[data.source]
     context = SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress)

@@ -8,15 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from common.config.data import SourceConfig
 from common.config.rules import DATA_DIR_HINT
 from common.errors import UserError
 from datamodules.io.decode import SUFFIXES
 from datamodules.io.progress import threaded
-from datamodules.io.whole_folder import whole_folder
-from datamodules.manifest.manifest import Record, natural_key
+from datamodules.io.whole_folder import make_once, whole_folder
+from datamodules.manifest.manifest import natural_key
 
 
 def require_data_dir(data_dir: str | None) -> Path:
@@ -157,13 +156,6 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     return [path.removeprefix(base).replace(os.sep, "/") for path in rows]
 
 
-def to_records(table: pd.DataFrame) -> tuple[Record, ...]:
-    """Return a record per row; columns are fields of `Record`, and what is empty or has no column becomes None."""
-    fields = table.reindex(columns=list(Record._fields)).astype(object)
-    fields = fields.where(fields.notna() & (fields != ""), None)
-    return tuple(map(Record._make, fields.itertuples(index=False, name=None)))
-
-
 def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndarray], progress: bool) -> None:
     """Write images as PNG (lossless) into ``folder``, unless all are there; under a lock, whole or not at all.
 
@@ -173,10 +165,11 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
         draw: Returns an image by its number: a uint8 array of shape (H, W) or, as RGB, (H, W, 3).
         progress: Whether a progress bar may be shown.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f"{folder.name}.lock"):
-        if all(os.path.isfile(f"{folder}/{path}") for path in paths):  # noqa: PTH113 (as above)
-            return
+
+    def is_whole(folder: Path) -> bool:
+        return all(os.path.isfile(f"{folder}/{path}") for path in paths)  # noqa: PTH113 (as above)
+
+    def write_all(folder: Path) -> None:
         with whole_folder(folder) as beside:
             for parent in {Path(path).parent for path in paths}:
                 (beside / parent).mkdir(parents=True)
@@ -189,6 +182,8 @@ def write_once(folder: Path, paths: Sequence[str], draw: Callable[[int], np.ndar
 
             for _ in threaded(write, range(len(paths)), len(paths), f"writing {len(paths):,} images as PNG", progress):
                 pass
+
+    make_once(folder, write_all, is_whole)
 
 
 def is_hidden(name: str) -> bool:

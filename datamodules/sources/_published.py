@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
-from datamodules.manifest.manifest import Listing, Record
+from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
 from datamodules.sources._files import require_data_dir, write_once
 
@@ -61,7 +61,7 @@ def list_arrays(
     published: Mapping[str, int],
     folder: Path,
     context: SourceContext,
-) -> Listing:
+) -> Manifest:
     """Write the images of a data set that comes as arrays, once, and list them: all else reads image files.
 
     Args:
@@ -71,14 +71,15 @@ def list_arrays(
         folder: ``<cache_dir>/<source>/<hash>``; the files in it are ``<part>/<class>/<number>.png``.
         context: Says whether progress is shown.
     """
-    records = []
+    rows = []
     images: list[np.ndarray] = []
     for part, (images_of_part, labels) in parts.items():
         images += list(images_of_part)
         for number, label in enumerate(labels):
             path = f"{part}/{classes[label]}/{number:05d}.png"
-            records.append(Record(path, path, classes[label], None, "test" if part == "test" else None))
-    write_once(folder, [record.path for record in records], images.__getitem__, context.progress)
+            given = "test" if part == "test" else None
+            rows.append({"image_id": path, "path": path, "label": classes[label], "part": given})
+    write_once(folder, [str(row["path"]) for row in rows], images.__getitem__, context.progress)
     notes = []
     incomplete = []
     for part, (_, labels) in parts.items():
@@ -87,7 +88,7 @@ def list_arrays(
         if not is_whole:
             incomplete.append(note)
     source = folder.parent.name
-    return Listing(tuple(records), folder, classes, None, source, tuple(notes), incomplete=tuple(incomplete))
+    return Manifest(listed(rows), folder, classes, None, source, tuple(notes), incomplete=tuple(incomplete))
 
 
 def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> tuple[str, bool]:

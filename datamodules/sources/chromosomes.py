@@ -10,7 +10,7 @@ from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
-from datamodules.manifest.manifest import Listing, Record
+from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
@@ -19,7 +19,6 @@ from datamodules.sources._files import (
     read_table,
     require_data_dir,
     sub_folders,
-    to_records,
 )
 
 CASES = "case_id"  # the usual column of data.subject_column
@@ -39,7 +38,7 @@ class ChromosomesConfig(SourceConfig, defaults="data/chromosomes"):
 
 
 @source(ChromosomesConfig)
-def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Listing:
+def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifest:
     """List single chromosomes; the classes are 1 to 22, X and Y, in this order.
 
     With ``data.file`` (labels.csv) a row is a chromosome: its path, class and cell, and, in ``data.subject_column``,
@@ -71,7 +70,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Listing
         other = f"{first['subject'][cell]} ({first['path'][cell]})"
         remedy = "give each cell a name that no other case uses, e.g. <case>.<cell>"
         raise UserError(f"{root}: cell {cell} is of {other} and of {subject} ({path}): {remedy}")
-    return Listing(to_records(table), root, CHROMOSOMES, None, data.source, (_note(table),))
+    return Manifest(listed(table), root, CHROMOSOMES, None, data.source, (_note(table),))
 
 
 def class_of(text: str) -> str | None:
@@ -111,7 +110,7 @@ def _read_folders(data: ChromosomesConfig, root: Path) -> pd.DataFrame:
     folders = sub_folders(root)
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: one per class, 1 to 22, X and Y")
-    records = []
+    rows = []
     for folder in folders:
         label = class_of(folder.name)
         if label is None:
@@ -119,8 +118,8 @@ def _read_folders(data: ChromosomesConfig, root: Path) -> pd.DataFrame:
         for path in image_files(folder):
             below = path.relative_to(root).as_posix()
             cell = parse_cell(path)
-            records.append(Record(below, below, label, cell, None, cell))
-    return pd.DataFrame(records, columns=list(Record._fields))
+            rows.append({"image_id": below, "path": below, "label": label, "subject": cell, "cell": cell})
+    return pd.DataFrame(rows, columns=["image_id", "path", "label", "subject", "cell"])
 
 
 def _note(table: pd.DataFrame) -> str:

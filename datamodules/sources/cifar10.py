@@ -9,7 +9,7 @@ import numpy as np
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import Listing, Record
+from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
 from datamodules.sources._published import completeness, download, list_arrays
@@ -30,7 +30,7 @@ class Cifar10Config(SourceConfig, defaults="data/cifar10"):
 
 
 @source(Cifar10Config, home=HOME)
-def list_cifar10(data: Cifar10Config, context: SourceContext) -> Listing:
+def list_cifar10(data: Cifar10Config, context: SourceContext) -> Manifest:
     """List the photographs; the official test set is the given part "test", the train set has no given part.
 
     A tree ``{train,test}/<class>/`` of image files in ``data_dir`` (or in its folder ``cifar10``) is used in place.
@@ -79,13 +79,13 @@ def _find(root: Path) -> tuple[Path, bool]:
     return folder.parent, False
 
 
-def _list_tree(root: Path) -> Listing:
-    records: list[Record] = []
+def _list_tree(root: Path) -> Manifest:
+    rows: list[dict[str, str | None]] = []
     notes = []
     incomplete = []
     for part, whole in PUBLISHED.items():
         folders = {folder.name: folder for folder in sub_folders(root / part)}
-        before = len(records)
+        before = len(rows)
         for name in (*folders, *CLASSES):
             if name not in CLASSES:
                 raise UserError(f"{folders[name]}: no class of CIFAR-10 is called {name}: {', '.join(CLASSES)}")
@@ -94,11 +94,13 @@ def _list_tree(root: Path) -> Listing:
         for name in CLASSES:
             for file in image_files(folders[name]):
                 path = file.relative_to(root).as_posix()
-                records.append(Record(path, path, name, None, "test" if part == "test" else None))
-        note, is_whole = completeness(part, {part: len(records) - before}, {part: whole})
+                given = "test" if part == "test" else None
+                rows.append({"image_id": path, "path": path, "label": name, "part": given})
+        note, is_whole = completeness(part, {part: len(rows) - before}, {part: whole})
         notes.append(note)
         if not is_whole:
             incomplete.append(note)
-    if any(record.path.lower().endswith((".jpg", ".jpeg")) for record in records):
+    frame = listed(rows)
+    if frame["path"].str.lower().str.endswith((".jpg", ".jpeg")).any():
         notes.append("JPEG: not the published bits")
-    return Listing(tuple(records), root, CLASSES, None, "cifar10", tuple(notes), incomplete=tuple(incomplete))
+    return Manifest(frame, root, CLASSES, None, "cifar10", tuple(notes), incomplete=tuple(incomplete))

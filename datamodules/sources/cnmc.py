@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
 from datamodules.sources._published import completeness
@@ -28,6 +28,7 @@ PUBLISHED_FINAL = 2586
 
 _NAME = re.compile(r"UID_(?P<subject>H?\d+)_(?P<image>\d+)_(?P<cell>\d+)_(?P<label>all|hem)", re.IGNORECASE)
 _FOLD = re.compile(r"fold_\d+")
+Row = dict[str, str | None]  # of an image: the columns of `listed`
 _LABEL_COLUMNS = ("Patient_ID", "new_names", "labels")
 
 
@@ -50,7 +51,7 @@ class HemAllConfig(_ChallengeConfig, defaults="data/hem_all"):
 
 @source(CnmcConfig, finds_folders=True, home=HOME)
 @source(HemAllConfig, finds_folders=True, home=HOME)
-def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listing:
+def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 
     The training folder may be ``data_dir`` itself or lie up to two levels below it. The subject is read from the
@@ -63,28 +64,29 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Listin
     """
     root = require_data_dir(context.data_dir)
     listers = {"training": _training, "prelim": _prelim, "final": _final}
-    records: list[Record] = []
+    images: list[Row] = []
     notes = []
     incomplete = []
     for part in data.parts:
         of_part = listers[part](root)
-        records += of_part
+        images += of_part
         note, is_whole = _completeness(part, of_part)
         notes.append(note)
         if not is_whole:
             incomplete.append(note)
     classes = order_classes(set(CLASSES), data.positive_class)
-    absent = set(CLASSES) - {record.label for record in records}
+    frame = listed(images)
+    absent = set(CLASSES) - set(frame["label"])
     # The final test has no labels: it can be predicted, not trained on.
     if absent and set(data.parts) != {"final"}:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
     facts = (root, classes, data.positive_class, data.source)
-    return Listing(tuple(records), *facts, notes=tuple(notes), incomplete=tuple(incomplete))
+    return Manifest(frame, *facts, notes=tuple(notes), incomplete=tuple(incomplete))
 
 
-def _training(root: Path) -> list[Record]:
+def _training(root: Path) -> list[Row]:
     training = root if _folds(root) else _one_folder(root, TRAINING)
-    records = []
+    images: list[Row] = []
     for fold in _folds(training):
         for path in image_files(fold):
             # An archive may unpack to fold_0/fold_0/all: the nearest folder that names a class counts.
@@ -95,15 +97,15 @@ def _training(root: Path) -> list[Record]:
             if label != above[-1]:
                 remedy = "put it in the right folder"
                 raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
-            records.append(Record(path.stem, path.relative_to(root).as_posix(), label, subject, fold.name))
-    return records
+            images.append(_row(path.stem, path.relative_to(root), label, subject, fold.name))
+    return images
 
 
-def _prelim(root: Path) -> list[Record]:
+def _prelim(root: Path) -> list[Row]:
     folder = _one_folder(root, PRELIM)
     table_path, table = _label_table(root)
     rows = {row.new_names: row for row in table.itertuples(index=False)}
-    records = []
+    images: list[Row] = []
     for path in image_files(folder):
         row = rows.get(path.name)
         if row is None:
@@ -112,13 +114,17 @@ def _prelim(root: Path) -> list[Record]:
         if row.labels != {"all": "1", "hem": "0"}[label]:
             problem = f"{path.name} is labelled {row.labels}, but its Patient_ID is {row.Patient_ID}"
             raise UserError(f"{table_path}: {problem}")
-        records.append(Record(f"prelim_{path.stem}", path.relative_to(root).as_posix(), label, subject, "prelim"))
-    return records
+        images.append(_row(f"prelim_{path.stem}", path.relative_to(root), label, subject, "prelim"))
+    return images
 
 
-def _final(root: Path) -> list[Record]:
+def _final(root: Path) -> list[Row]:
     files = image_files(_one_folder(root, FINAL))
-    return [Record(f"final_{path.stem}", path.relative_to(root).as_posix(), part="final") for path in files]
+    return [_row(f"final_{path.stem}", path.relative_to(root), None, None, "final") for path in files]
+
+
+def _row(image_id: str, path: Path, label: str | None, subject: str | None, part: str) -> Row:
+    return {"image_id": image_id, "path": path.as_posix(), "label": label, "subject": subject, "part": part}
 
 
 def _one_folder(root: Path, name: str) -> Path:
@@ -164,14 +170,14 @@ def _parse(name: str, where: Path) -> tuple[str, str]:
     return match["subject"].upper(), match["label"].lower()
 
 
-def _completeness(part: str, records: list[Record]) -> tuple[str, bool]:
+def _completeness(part: str, images: list[Row]) -> tuple[str, bool]:
     published = {"final": PUBLISHED_FINAL}
     if part != "final":
         published = {}
         for name, (leukaemic, healthy) in PUBLISHED.items():
             if (name == "prelim") == (part == "prelim"):
                 published |= {f"{name} ALL": leukaemic, f"{name} HEM": healthy}
-    counts = Counter(f"{record.part} {(record.label or '').upper()}".strip() for record in records)
+    counts = Counter(f"{row['part']} {(row['label'] or '').upper()}".strip() for row in images)
     title = {"training": "training", "prelim": "preliminary test", "final": "final test"}[part]
     details = []
     for key, whole in published.items():

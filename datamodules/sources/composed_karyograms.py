@@ -11,17 +11,16 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import pandas as pd
-from filelock import FileLock
 from pydantic import Field
 
 from common.config.base import FROM_YAML
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS, Karyotype, name_karyotype
-from datamodules.manifest.manifest import Listing, Manifest, content_hash, natural_key, order_classes
+from datamodules.io.whole_folder import make_once
+from datamodules.manifest.manifest import Manifest, content_hash, listed, natural_key, order_classes
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, list_images, source
-from datamodules.sources._files import to_records
 from datamodules.sources.chromosomes import ChromosomesConfig
 from datamodules.sources.folder import AugmentedConfig
 from datamodules.sources.synthetic_chromosomes import SyntheticChromosomesConfig
@@ -51,7 +50,7 @@ class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyog
 
 
 @source(ComposedKaryogramsConfig, reads_data_dir=False)
-def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceContext) -> Listing:
+def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceContext) -> Manifest:
     """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, unless they are there, and list them.
 
     What is in that folder, `karyogram_writer.write_karyograms` says. Cells whose counts make no sure karyotype are
@@ -78,15 +77,12 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     classes = _classes(data, used)
     facts = {**data.model_dump(mode="json", include=_DRAWN_BY), "chromosomes": content_hash(chromosomes)}
     folder = context.cache_dir / f"composed-{sha256_of_value({**facts, 'version': COMPOSER_VERSION})[:8]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not is_whole(folder):
-            write_karyograms(data, chromosomes, used, folder, context.progress)
+    make_once(folder, lambda place: write_karyograms(data, chromosomes, used, place, context.progress), is_whole)
     table = read_karyograms(folder)
     if data.parents == "leave_out":
         table = _without_parents(table)
-    return Listing(
-        to_records(table.rename(columns={"origin": "group"})),
+    return Manifest(
+        listed(table.rename(columns={"origin": "group"})),
         folder,
         classes,
         data.positive_class,
@@ -108,8 +104,8 @@ def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, cont
         first = frame["image_id"][nameless].iloc[0]
         remedy = "set data.cell_column, or data.cell_regex"
         raise UserError(f"{chromosomes.root}: {first} has no cell, and karyograms are composed by cell: {remedy}")
-    readable = set(frame["image_id"])
-    broken = {str(record.cell) for record in listing.records if record.image_id not in readable}
+    unreadable = ~listing.frame["image_id"].isin(frame["image_id"])
+    broken = set(listing.frame.loc[unreadable, "cell"].astype(str))
     if not broken:
         return chromosomes
     names = [f"cell {name}" for name in sorted(broken, key=natural_key)]

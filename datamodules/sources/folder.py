@@ -9,7 +9,7 @@ from common.config.base import FROM_YAML, StrictModel
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
-from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
@@ -30,7 +30,7 @@ class FolderConfig(SourceConfig, defaults="data/folder"):
 
 
 @source(FolderConfig)
-def list_folder(data: FolderConfig, context: SourceContext) -> Listing:
+def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     """List ``<data_dir>/<class>/**/<image>``; the image's id is its path below ``data_dir``.
 
     ``data.classes`` picks class folders (and orders them, where there are more than two). ``data.subject_regex`` is
@@ -52,7 +52,7 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Listing:
     if data.classes and len(classes) > 2:
         classes = data.classes
     parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
-    records = []
+    rows = []
     for name in names:
         files = image_files(folders[name])
         if not files:
@@ -61,12 +61,12 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Listing:
             )
         for path in files:
             below = path.relative_to(root).as_posix()
-            records.append(Record(below, below, name, parse_subject(path)))
+            rows.append({"image_id": below, "path": below, "label": name, "subject": parse_subject(path)})
     notes = []
     loose = [entry for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
     if loose:
         notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
-    return Listing(tuple(records), root, classes, data.positive_class, data.source, tuple(notes))
+    return Manifest(listed(rows), root, classes, data.positive_class, data.source, tuple(notes))
 
 
 class AugmentedConfig(StrictModel):
@@ -85,7 +85,7 @@ class KaryogramsConfig(SourceConfig, defaults="data/karyograms"):
 
 
 @source(KaryogramsConfig)
-def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Listing:
+def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
     """List ``<data_dir>/normal/**/<image>`` and ``<data_dir>/abnormal/**/<image>``.
 
     As with the folder source the image's id is its path below ``data_dir``, and ``data.subject_regex`` finds the

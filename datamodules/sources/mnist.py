@@ -11,7 +11,7 @@ import numpy as np
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import Listing
+from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import require_data_dir
 from datamodules.sources._published import download, list_arrays
@@ -37,7 +37,7 @@ class MnistConfig(SourceConfig, defaults="data/mnist"):
 
 
 @source(MnistConfig, home=HOME)
-def list_mnist(data: MnistConfig, context: SourceContext) -> Listing:
+def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
     """List the digits; they are written once as PNG to ``<cache_dir>/mnist/<hash>/<part>/<class>/<number>.png``.
 
     The IDX files, plain or gzipped, lie in ``data_dir``, in its folder ``mnist``, or in ``MNIST/raw``. The official

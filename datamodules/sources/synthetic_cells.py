@@ -14,7 +14,7 @@ from common.config.base import FROM_YAML, Probability
 from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
-from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import write_once
 from datamodules.synthesis.cells import CellTraits, draw_cell
@@ -38,7 +38,7 @@ class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
 
 
 @source(SyntheticConfig, reads_data_dir=False)
-def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Listing:
+def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
     """Draw the images of these settings into ``<cache_dir>/synthetic-<hash>/``, unless they are there, and list them.
 
     Half of the subjects have the class "all", half "hem" (names as in C-NMC: an H marks a healthy subject); the
@@ -52,15 +52,16 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Listing:
     classes = order_classes(set(CLASSES), data.positive_class)
     facts = data.model_dump(include={"images", "subjects", "size", "ambiguous", "seed"})
     folder = context.cache_dir / f"synthetic-{sha256_of_value({**facts, 'version': SYNTHETIC_VERSION})[:8]}"
-    records = []
+    rows = []
     for number in range(data.images):
         image, subject = divmod(number, data.subjects)
         label = CLASSES[subject % 2]
         name = f"{'H' if label == 'hem' else ''}{subject // 2 + 1}"
         image_id = f"UID_{name}_{image + 1}_1_{label}"
-        records.append(Record(image_id, f"{label}/{image_id}.png", label, name))
-    write_once(folder, [record.path for record in records], partial(draw_image, data), context.progress)
-    return Listing(tuple(records), folder, classes, data.positive_class, data.source, (NOTE,), synthetic=True)
+        path = f"{label}/{image_id}.png"
+        rows.append({"image_id": image_id, "path": path, "label": label, "subject": name})
+    write_once(folder, [row["path"] for row in rows], partial(draw_image, data), context.progress)
+    return Manifest(listed(rows), folder, classes, data.positive_class, data.source, (NOTE,), synthetic=True)
 
 
 def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:

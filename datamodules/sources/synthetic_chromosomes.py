@@ -15,7 +15,7 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from common.karyotype import AUTOSOMES, CHROMOSOMES
-from datamodules.manifest.manifest import Listing, Record, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import write_once
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
@@ -45,7 +45,7 @@ class SyntheticChromosomesConfig(SourceConfig, defaults="data/synthetic_chromoso
 
 
 @source(SyntheticChromosomesConfig, reads_data_dir=False)
-def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: SourceContext) -> Listing:
+def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
     """Draw the chromosomes of these settings into ``<cache_dir>/synthetic-chromosomes-<hash>/``, once, and list them.
 
     The cells go round the cases; the classes are 1 to 22, X and Y, in this order.
@@ -59,22 +59,23 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
     facts = data.model_dump(include={"cells", "cases", "abnormal", "seed"})
     digest = sha256_of_value({**facts, "version": DRAWING_VERSION})
     folder = context.cache_dir / f"synthetic-chromosomes-{digest[:8]}"
-    records = []
+    rows = []
     places = []
     for number in range(data.cells):
         case = f"case_{number % data.cases + 1:03d}"
         cell = f"{case}.{number // data.cases + 1}"
         for position, label in enumerate(labels_of(data, number)):
             image_id = f"{cell}_{position + 1:02d}_{label}"
-            records.append(Record(image_id, f"{label}/{image_id}.png", label, case, None, cell))
+            path = f"{label}/{image_id}.png"
+            rows.append({"image_id": image_id, "path": path, "label": label, "subject": case, "cell": cell})
             places.append((number, position))
 
     def draw(row: int) -> np.ndarray:
         return draw_picture(data, *places[row])
 
-    write_once(folder, [record.path for record in records], draw, context.progress)
-    notes = (NOTE, f"{len(records):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
-    return Listing(tuple(records), folder, classes, None, data.source, notes, synthetic=True)
+    write_once(folder, [row["path"] for row in rows], draw, context.progress)
+    notes = (NOTE, f"{len(rows):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
+    return Manifest(listed(rows), folder, classes, None, data.source, notes, synthetic=True)
 
 
 def labels_of(data: SyntheticChromosomesConfig, cell: int) -> tuple[str, ...]:

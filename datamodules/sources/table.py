@@ -6,9 +6,9 @@ from typing import Literal
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import Listing, order_classes
+from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._files import hint_at_archives, read_table, require_data_dir, to_records
+from datamodules.sources._files import hint_at_archives, read_table, require_data_dir
 
 
 class TableConfig(SourceConfig, defaults="data/table"):
@@ -24,7 +24,7 @@ class TableConfig(SourceConfig, defaults="data/table"):
 
 
 @source(TableConfig)
-def list_table(data: TableConfig, context: SourceContext) -> Listing:
+def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     """List the images that a CSV file names; the image's id is its path as the table writes it.
 
     Paths are relative to the folder of the table. An empty label, subject, part or group is unknown; an image without
@@ -47,4 +47,4 @@ def list_table(data: TableConfig, context: SourceContext) -> Listing:
     notes = []
     if unlabelled:
         notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
-    return Listing(to_records(table), root, classes, data.positive_class, data.source, tuple(notes))
+    return Manifest(listed(table), root, classes, data.positive_class, data.source, tuple(notes))

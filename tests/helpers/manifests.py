@@ -2,11 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.manifest import COLUMNS, Manifest
+
+
+def rows_of(manifest: Manifest) -> list[Any]:
+    """The images as the source lists them: a named tuple each."""
+    return list(manifest.frame[COLUMNS].itertuples(index=False, name="Image"))
+
+
+def facts_of(manifest: Manifest) -> dict[str, Any]:
+    """All of a manifest but the places, for comparisons."""
+    return {**vars(manifest), "frame": rows_of(manifest), "places": None}
 
 
 def make_manifest(

@@ -16,6 +16,7 @@ from datamodules.sources.folder import FolderConfig
 from datamodules.sources.table import TableConfig
 from tests.helpers.archives import patch, write_zip, zip_folder
 from tests.helpers.images import write_class_folders, write_cnmc, write_table
+from tests.helpers.manifests import rows_of
 
 NOISE = os.urandom(50_000)
 
@@ -178,5 +179,5 @@ def test_every_layout_is_found_in_a_zip(tmp_path, below):
     ):
         archive = zip_folder(folder, tmp_path / f"{folder.name}.zip", below)
         listing = list_images(config, str(archive), tmp_path / "cache", progress=False)
-        assert len(listing.records) == count
-        assert all((listing.root / record.path).is_file() for record in listing.records)
+        assert len(rows_of(listing)) == count
+        assert all((listing.root / record.path).is_file() for record in rows_of(listing))

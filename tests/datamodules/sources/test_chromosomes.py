@@ -12,6 +12,7 @@ from datamodules.sources import list_images, scan, source_config
 from datamodules.sources.chromosomes import class_of
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import write_image
+from tests.helpers.manifests import rows_of
 from tests.helpers.real_data import real_data
 
 FOLDERS = {"file": None, "cell_regex": r"^(.+)_\d+_\d+\."}
@@ -34,7 +35,7 @@ def replace_once(root, old, new):
 
 def test_a_table_gives_class_case_and_cell(tmp_path):
     listing = listed(write_chromosomes(tmp_path / "data", cases=2, cells=2))
-    by_id = {record.image_id: record for record in listing.records}
+    by_id = {record.image_id: record for record in rows_of(listing)}
     last = by_id["24/case1.0_24_0.png"]
     assert (last.label, last.subject, last.cell) == ("Y", "case1", "case1.0")
 
@@ -45,17 +46,17 @@ def test_without_cases_the_cell_is_the_subject_by_a_table_and_by_folders(tmp_pat
     by_folder = listed(root, **FOLDERS)
     by_table = listed(write_chromosomes(tmp_path / "again", cases=2, by_case=False))
     for listing in (by_folder, by_table):
-        assert {record.subject for record in listing.records} == {"case0.0", "case1.0"}
-        assert all(record.subject == record.cell for record in listing.records)
+        assert {record.subject for record in rows_of(listing)} == {"case0.0", "case1.0"}
+        assert all(record.subject == record.cell for record in rows_of(listing))
         assert "cases are not known: each cell counts as a subject" in listing.notes[0]
-    facts = [{record[2:] for record in listing.records} for listing in (by_folder, by_table)]
+    facts = [{record[2:] for record in rows_of(listing)} for listing in (by_folder, by_table)]
     assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize("keys", [{"file": None}, {"cell_column": None, "subject_column": None}])
 def test_cells_may_be_unknown(root, keys):
     listing = listed(root, **keys)
-    assert {(record.subject, record.cell) for record in listing.records} == {(None, None)}
+    assert {(record.subject, record.cell) for record in rows_of(listing)} == {(None, None)}
     assert "cells are not known" in listing.notes[0]
 
 
@@ -135,6 +136,6 @@ def test_no_case_and_so_no_cell_is_on_two_sides(tmp_path):
 )
 def test_the_real_sets_are_listed_whole(name, images, cells, subjects, tmp_path):
     listing = list_images(source_config("chromosomes"), real_data(name), tmp_path, progress=False)
-    assert len(listing.records) == images
-    assert len({record.cell for record in listing.records}) == cells
-    assert len({record.subject for record in listing.records}) == subjects
+    assert len(rows_of(listing)) == images
+    assert len({record.cell for record in rows_of(listing)}) == cells
+    assert len({record.subject for record in rows_of(listing)}) == subjects

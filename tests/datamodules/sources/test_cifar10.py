@@ -11,6 +11,7 @@ from datamodules.sources import list_images, source_config
 from datamodules.sources.cifar10 import BATCHES, CLASSES
 from tests.datamodules.sources.test_sources import write_tree
 from tests.helpers.digits import write_batches
+from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.real_data import real_archive
 
 
@@ -24,12 +25,12 @@ def test_batches_become_lossless_files(tmp_path, monkeypatch):
     root = write_batches(tmp_path / "data", monkeypatch)
     listing = listed(root, tmp_path)
     assert listing.notes == ("partial: 50 of 50,000 train images", "partial: 10 of 10,000 test images")
-    assert [record.part for record in listing.records] == [None] * 50 + ["test"] * 10
+    assert [record.part for record in rows_of(listing)] == [None] * 50 + ["test"] * 10
     batch = CIFAR10(str(root), train=True)
-    for record, (image, label) in zip(listing.records[:50], batch, strict=True):
+    for record, (image, label) in zip(rows_of(listing)[:50], batch, strict=True):
         assert record.label == CLASSES[label]
         assert np.array_equal(read_image(listing.root / record.path), np.asarray(image))
-    assert listed(root / BATCHES, tmp_path) == listing
+    assert facts_of(listed(root / BATCHES, tmp_path)) == facts_of(listing)
 
 
 def test_a_batch_that_is_not_the_published_one_is_never_unpickled(tmp_path, monkeypatch):
@@ -46,8 +47,8 @@ def test_a_tree_is_used_in_place(tmp_path, below):
     root = write_tree(tmp_path / "data" / below)
     listing = listed(tmp_path / "data", tmp_path)
     assert listing.root == root
-    assert listing.records[0][:3] == ("train/airplane/0000.jpg", "train/airplane/0000.jpg", "airplane")
-    assert sum(record.part == "test" for record in listing.records) == 20
+    assert rows_of(listing)[0][:3] == ("train/airplane/0000.jpg", "train/airplane/0000.jpg", "airplane")
+    assert sum(record.part == "test" for record in rows_of(listing)) == 20
     assert listing.notes[2] == "JPEG: not the published bits"
 
 

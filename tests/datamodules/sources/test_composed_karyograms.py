@@ -21,6 +21,7 @@ from datamodules.synthesis.config import DerivedConfig
 from datamodules.synthesis.karyogram_writer import read_karyograms
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image
+from tests.helpers.manifests import rows_of
 from tests.helpers.real_data import real_data
 from tests.helpers.training import composed
 
@@ -76,7 +77,7 @@ def composed_folders(cache):
 
 
 def test_counts_give_the_class_and_the_kind_of_real_cells(drawn):
-    real = {record.image_id: record for record in drawn.records if record.image_id == record.cell}
+    real = {record.image_id: record for record in rows_of(drawn) if record.image_id == record.cell}
     assert drawn.classes == ("normal", "abnormal")
     assert sorted(real) == ["case0.0", "case3.0", "case4.0", "case5.0", "case6.0"]
     assert real["case0.0"][1:7] == ("abnormal/case0.0.png", "abnormal", "case0", None, "case0.0", "trisomy")
@@ -91,14 +92,14 @@ def test_counts_give_the_class_and_the_kind_of_real_cells(drawn):
 
 
 def test_derived_karyograms_keep_cell_and_subject_of_their_parents(drawn, bars, tmp_path):
-    derived = [record for record in drawn.records if record.image_id != record.cell]
+    derived = [record for record in rows_of(drawn) if record.image_id != record.cell]
     assert [record.kind for record in derived] == ["gain"] * 3 + ["sex_loss"] * 2
     for record in derived:
         assert record.image_id == f"{record.cell}_{record.kind}"
         assert record.path == f"abnormal/{record.image_id}.png"
         assert (record.label, record.group) == ("abnormal", "derived")
         assert record.subject == record.cell.removesuffix(".0")
-    normal = [record.cell for record in drawn.records if record.kind == "normal"]
+    normal = [record.cell for record in rows_of(drawn) if record.kind == "normal"]
     uses = [sum(record.cell == cell for record in derived) for cell in normal]
     assert (sum(uses), max(uses) - min(uses)) == (5, 1)
     table = read_karyograms(drawn.root)
@@ -108,8 +109,8 @@ def test_derived_karyograms_keep_cell_and_subject_of_their_parents(drawn, bars, 
 
 def test_each_cell_may_be_used_once(bars, tmp_path):
     once = listed(bars, tmp_path, parents="leave_out", derived={"gain": 1, "sex_loss": 2})
-    assert len({record.cell for record in once.records}) == len(once.records) == 5
-    assert [record.label for record in once.records].count("normal") == 1
+    assert len({record.cell for record in rows_of(once)}) == len(rows_of(once)) == 5
+    assert [record.label for record in rows_of(once)].count("normal") == 1
     assert any("each cell is used once" in note for note in once.notes)
     with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram"):
         listed(bars, tmp_path, parents="leave_out")
@@ -134,7 +135,7 @@ def test_an_empty_picture_of_a_chromosome_is_named(tmp_path, derived):
 def test_pictures_truth_and_tables_fit_together(drawn):
     table = read_karyograms(drawn.root).set_index("image_id")
     iscn = {"gain": r"47,XY,\+(13|18|21)", "sex_loss": "45,X", "trisomy": r"47,XY,\+21", "normal": "46,XY"}
-    for record in drawn.records:
+    for record in rows_of(drawn):
         row = table.loc[record.image_id]
         pixels = cv2.imread(str(drawn.root / record.path), cv2.IMREAD_UNCHANGED)
         assert (pixels.shape, pixels.dtype) == (DATA.sheet.size, np.uint8)
@@ -155,7 +156,7 @@ def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tm
     with monkeypatch.context() as patch:
         patch.setattr(karyogram_writer, "compose", lambda *_: pytest.fail("composed again"))
         second = listed(bars, tmp_path)
-    assert (second.records, second.notes) == (first.records, first.notes)
+    assert (rows_of(second), second.notes) == (rows_of(first), first.notes)
     assert second.places.equals(first.places)
     (first.root / "truth" / "case0.0.png").unlink()
     (tmp_path / f".{first.root.name}-killed").mkdir()
@@ -187,7 +188,7 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
     np.random.default_rng(0).shuffle(rows)
     write_table(root / "labels.csv", rows)
     again = listed(root, tmp_path / "cache")
-    assert again.records == drawn.records
+    assert rows_of(again) == rows_of(drawn)
     assert files(again.root) == files(drawn.root)
 
 
@@ -208,7 +209,7 @@ def test_a_run_that_is_stopped_half_way_leaves_nothing(bars, tmp_path, monkeypat
 def test_preparation_losses_are_a_class_of_their_own_when_asked_for(bars, tmp_path):
     listing = listed(bars, tmp_path, derived={"autosome_loss": 2, "gain": 1}, **THREE_CLASSES)
     assert listing.classes == ("normal", "abnormal", "preparation_loss")
-    lost = [record for record in listing.records if record.label == "preparation_loss"]
+    lost = [record for record in rows_of(listing) if record.label == "preparation_loss"]
     assert [record.kind for record in lost] == ["preparation_loss", "autosome_loss", "autosome_loss"]
     assert lost[0].cell == "case1.0"
     assert listing.notes[-1] == "cells left out: 1 unclear (their counts make no sure karyotype)"
@@ -260,7 +261,7 @@ def test_a_cell_with_a_broken_chromosome_is_left_out_whole(tmp_path):
     with pytest.raises(UserError, match=r"broken image .*21_0.png.* data.chromosomes.on_broken=skip"):
         listed(root, tmp_path / "cache")
     listing = listed(root, tmp_path / "cache", chromosomes={**TABLE.model_dump(), "on_broken": "skip"})
-    assert "case2.0" not in {record.cell for record in listing.records}
+    assert "case2.0" not in {record.cell for record in rows_of(listing)}
     assert "1 cells left out, since a chromosome of theirs is broken" in listing.notes
     assert "cell case2.0" in listing.skipped
 
@@ -269,8 +270,8 @@ def test_a_cell_may_have_any_name_and_no_file_leaves_the_folder(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=3)
     replace_in_table(root, (",case0.0,", ",../../évil,"), (",case1.0,", ",a b,"), (",case2.0,", ",a_b,"))
     listing = listed(root, tmp_path / "cache", derived={"gain": 3})
-    assert {record.cell for record in listing.records} == {"../../évil", "a b", "a_b"}
-    paths = {(listing.root / record.path).resolve() for record in listing.records}
+    assert {record.cell for record in rows_of(listing)} == {"../../évil", "a b", "a_b"}
+    paths = {(listing.root / record.path).resolve() for record in rows_of(listing)}
     assert len(paths) == 6
     assert all(path.is_relative_to(listing.root.resolve()) and path.is_file() for path in paths)
 
@@ -302,6 +303,6 @@ def test_the_612_real_cells_give_as_many_abnormal_as_normal_karyograms(tmp_path)
     listing = list_images(config.data, real_data("chromosomes_612cells"), tmp_path, progress=False)
     assert "490 real karyograms: 472 normal, 8 sex_aneuploidy, 10 trisomy" in listing.notes
     assert "cells left out: 19 preparation_loss, 4 unclear (" in listing.notes[3]
-    assert sum(record.label == "abnormal" for record in listing.records) == 478
+    assert sum(record.label == "abnormal" for record in rows_of(listing)) == 478
     scales = read_karyograms(listing.root)["scale"].astype(float)
     assert (scales < config.data.sheet.scale).mean() < 0.01

@@ -12,6 +12,7 @@ from datamodules.manifest.splits import split
 from datamodules.sources import list_images, mnist, scan, source_config
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_idx, write_mnist
+from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.real_data import real_data
 
 
@@ -26,8 +27,8 @@ def listed(root, tmp_path, source="mnist", **keys):
 
 def test_images_labels_and_parts_are_those_of_the_files(root, tmp_path):
     listing = listed(root, tmp_path)
-    assert [record.part for record in listing.records] == [None] * 40 + ["test"] * 20
-    for seed, records in enumerate((listing.records[:40], listing.records[40:])):
+    assert [record.part for record in rows_of(listing)] == [None] * 40 + ["test"] * 20
+    for seed, records in enumerate((rows_of(listing)[:40], rows_of(listing)[40:])):
         images, labels = digit_arrays(len(records), seed)
         for record, image, label in zip(records, images, labels, strict=True):
             assert record.label == str(label)
@@ -38,7 +39,7 @@ def test_images_labels_and_parts_are_those_of_the_files(root, tmp_path):
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_every_place_and_form_gives_the_same_images(root, tmp_path, below, ending):
     write_mnist(tmp_path / "other" / below, ending=ending)
-    assert listed(tmp_path / "other", tmp_path) == listed(root, tmp_path)
+    assert facts_of(listed(tmp_path / "other", tmp_path)) == facts_of(listed(root, tmp_path))
 
 
 def test_the_official_test_set_stays_apart(tmp_path):
@@ -89,7 +90,7 @@ def test_a_download_that_fails_says_what_to_bring(tmp_path, monkeypatch, source,
 
 
 def test_what_is_there_is_not_downloaded(root, tmp_path):
-    assert len(listed(root, tmp_path, download=True).records) == 60
+    assert len(rows_of(listed(root, tmp_path, download=True))) == 60
 
 
 def test_nothing_is_downloaded_into_what_a_zip_unpacks_to(root, tmp_path):

@@ -14,6 +14,7 @@ from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_batches, write_mnist
 from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image, write_table
+from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.sheets import write_karyograms
 
 ROWS = [
@@ -120,15 +121,15 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
     assert listing.classes == classes
     assert listing.positive_class == (classes[1] if len(classes) == 2 else None)
     assert listing.synthetic == (write is None)
-    assert len(listing.records) == len({record.image_id for record in listing.records}) == images
-    assert {record.label for record in listing.records} - {None} == set(classes)
-    assert len({record.subject for record in listing.records} - {None}) == subjects
-    assert {record.part for record in listing.records} == parts
+    assert len(rows_of(listing)) == len({record.image_id for record in rows_of(listing)}) == images
+    assert {record.label for record in rows_of(listing)} - {None} == set(classes)
+    assert len({record.subject for record in rows_of(listing)} - {None}) == subjects
+    assert {record.part for record in rows_of(listing)} == parts
     assert len(listing.notes) == len(notes)
     assert all(note.startswith(start) for note, start in zip(listing.notes, notes, strict=True))
-    assert read_image(listing.root / listing.records[-1].path).any()
+    assert read_image(listing.root / rows_of(listing)[-1].path).any()
     again = list_place(name, place, tmp_path / "other")
-    assert (again.records, again.notes) == (listing.records, listing.notes)
+    assert (rows_of(again), again.notes) == (rows_of(listing), listing.notes)
 
 
 @pytest.mark.parametrize("name", ON_DISK)
@@ -138,8 +139,8 @@ def test_a_zip_holds_the_same_images(tmp_path, name):
     expected = list_place(name, str(root), tmp_path / "cache")
     listing = list_place(name, str(archive), tmp_path / "cache")
     prefix = "top/" if name in ("cnmc", "hem_all") else ""
-    assert [record.path.removeprefix(prefix) for record in listing.records] == [
-        record.path for record in expected.records
+    assert [record.path.removeprefix(prefix) for record in rows_of(listing)] == [
+        record.path for record in rows_of(expected)
     ]
 
 
@@ -166,14 +167,14 @@ def test_archives_that_are_not_unpacked_are_named(tmp_path, name):
 def test_images_are_written_once_and_again_where_one_is_missing(listed, name, monkeypatch):
     first = listed(name)
     (lost, *_) = written = sorted(first.root.rglob("*.png"))
-    assert len(written) == len(first.records)
+    assert len(written) == len(rows_of(first))
     contents = [path.read_bytes() for path in written]
     with monkeypatch.context() as patch:
         patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("written again"))
-        assert listed(name) == first
-        assert listed(name, on_broken="skip") == first
+        assert facts_of(listed(name)) == facts_of(first)
+        assert facts_of(listed(name, on_broken="skip")) == facts_of(first)
     lost.unlink()
-    assert listed(name) == first
+    assert facts_of(listed(name)) == facts_of(first)
     assert [path.read_bytes() for path in written] == contents
     if WRITTEN[name]:
         assert listed(name, **WRITTEN[name]).root != first.root
@@ -200,8 +201,8 @@ def test_two_runs_at_once_share_one_drawing(listed, name):
         thread.start()
     for thread in threads:
         thread.join()
-    assert found[0] == found[1] == found[2]
-    assert len(list(found[0].root.rglob("*.png"))) == len(found[0].records)
+    assert facts_of(found[0]) == facts_of(found[1]) == facts_of(found[2])
+    assert len(list(found[0].root.rglob("*.png"))) == len(rows_of(found[0]))
 
 
 @pytest.mark.parametrize(
