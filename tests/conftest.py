@@ -18,3 +18,22 @@ def keep_subnormal_floats():
     """Undo what a training before has set for the whole process: hypothesis draws no floats where they are flushed."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+
+
+@pytest.fixture
+def saved_figures(monkeypatch):
+    """The figures that are saved to files, so that a test can ask for what is on them."""
+    from matplotlib.figure import Figure
+
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
+    return figures
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """Leave saved figures empty: their own tests look at them, and drawing takes most of the time."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda *arguments, **options: None)

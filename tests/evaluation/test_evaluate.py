@@ -1,13 +1,11 @@
 """The evaluation of a run, its files and its tables on the terminal."""
 
-import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
@@ -18,18 +16,13 @@ from evaluation.intervals.pooling import pool
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import EvaluationResult, EvaluationWarning
 from evaluation.terminal import difference_table, table
-from tests.helpers.predictions import join, make_predictions, make_run, with_scores
+from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
+from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=50)
 PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
 TABLES = {"wrong.csv", "triage.csv", "by_subject.csv", "operating_points.csv"}
 HISTORY = pd.DataFrame({"stage": ["head"], "epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
-
-
-def printed(renderable, width=80):
-    console = Console(width=width, file=io.StringIO())
-    console.print(renderable)
-    return console.file.getvalue()
 
 
 def values_of(metrics):
@@ -188,7 +181,7 @@ def test_the_mean_over_folds_is_undefined_where_a_fold_is():
 def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_folds():
     """Against a plain loop: draw subjects, take each fold's images of them, average the folds' accuracies."""
     runs = [make_run(fold, images=40, subjects=20) for fold in range(3)]
-    found = evaluate_runs(runs, EvaluationConfig(resamples=2000)).fold_means.metrics["accuracy"]
+    actual = evaluate_runs(runs, EvaluationConfig(resamples=2000)).fold_means.metrics["accuracy"]
     tests = [run.part("test") for run in runs]
     right = [(test.probabilities.argmax(1) == test.labels).astype(float) for test in tests]
     everyone = np.unique(np.concatenate([test.frame["subject"] for test in tests]))
@@ -197,13 +190,13 @@ def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_fol
         weight = pd.Series(rng.choice(everyone, len(everyone))).value_counts()
         weights = [test.frame["subject"].map(weight).fillna(0) for test in tests]
         means.append(np.mean([np.average(of_fold, weights=w) for of_fold, w in zip(right, weights, strict=True)]))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
+    assert (actual.low, actual.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
 
 
 @pytest.mark.parametrize("folds", [1, 3])
 def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     about = {"synthetic": True}
-    runs = [make_run(fold, images=60, subjects=20, about=about) for fold in range(folds)]
+    runs = [with_passes(make_run(fold, images=60, subjects=20, about=about)) for fold in range(folds)]
     for run in runs:
         run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
     result = evaluate_runs(runs, SETTINGS)
@@ -214,7 +207,8 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
     images = f"{60 * folds} test images ({30 * folds} hem, {30 * folds} all), {20 * folds} subjects; positive: all"
     shown = ("by share", "wished", "0.99", "group Wright", "ECE in 10 equally wide bins", "95 % interval", images)
-    for words in (f"tiny · SYNTHETIC images · protocol subject · {numbers}", *shown):
+    rules = ("conformal_by_class", "votes_positive", "sensitivity", "calibration: ECE", "release below all =")
+    for words in (f"tiny · SYNTHETIC images · protocol subject · {numbers}", *shown, *rules):
         assert words in text
     assert "…" not in text
 

@@ -42,9 +42,7 @@ def sheet_manifest(count: int = 2, seed: int = 0) -> tuple[Manifest, np.ndarray]
     manifest = make_manifest(["normal", "abnormal"] * (count // 2) + ["normal"] * (count % 2))
     height, width = sheets[0].shape[:2]
     frame = manifest.frame.assign(width=width, height=height)
-    places = [
-        (name, "1", *map(int, box)) for name, found in zip(frame["image_id"], boxes, strict=True) for box in found
-    ]
+    places = [(name, "1", *map(int, box)) for name, own in zip(frame["image_id"], boxes, strict=True) for box in own]
     table = pd.DataFrame(places, columns=["image_id", "chromosome", "x", "y", "width", "height"])
     facts = {"classes": ("normal", "abnormal"), "positive_class": "abnormal", "source": "composed_karyograms"}
     return Manifest(frame, manifest.root, **facts, places=table), np.stack(sheets)

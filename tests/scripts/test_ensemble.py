@@ -1,17 +1,13 @@
 """scripts/ensemble.py from the outside."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from common.predictions import Predictions, read_predictions, write_predictions
@@ -22,13 +18,7 @@ from scripts.ensemble import COMMANDS, app
 from scripts.evaluate import app as evaluate
 from tests.helpers.predictions import make_run, with_passes
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    """Leave the pictures empty: their own tests look at them, and drawing them takes most of the time."""
-    monkeypatch.setattr(Figure, "savefig", lambda *arguments, **options: None)
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 @pytest.fixture
@@ -120,11 +110,11 @@ def test_all_methods_side_by_side(tmp_path, monkeypatch):
     assert {path.name for path in home.iterdir()} == {*METHODS, "overfitting.csv", "overfitting.png", "weights.csv"}
     stack = np.stack([read_predictions(run).probabilities for run in members])
     for method in METHODS:
-        found, facts = read_predictions(home / method), read_ensemble(home / method)
-        assert found.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
+        actual, facts = read_predictions(home / method), read_ensemble(home / method)
+        assert actual.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
         assert facts.labels == ("a", "b", "c")
         assert facts.fitted_on["images"] == (0 if method == "average" else 48)
-        assert (found.about.get("fitted") is None) == (method == "average")
+        assert (actual.about.get("fitted") is None) == (method == "average")
         assert list(read_pictures(home / method / THUMBNAILS)) == ["x"]
         assert json.loads((home / method / "status.json").read_text())["members"] == list(map(str, members))
     weights = pd.read_csv(home / "weights.csv")
@@ -252,12 +242,3 @@ def test_a_file_of_an_older_schema_is_an_error(runs):
     result = call(runs / "seed0", runs / "seed1", "--output", runs / "new", method="best")
     assert "has predictions schema 1" in result.stderr
     assert not (runs / "new").exists()
-
-
-def test_help_imports_nothing_heavy(tmp_path):
-    heavy = "torch|numpy|pandas|sklearn|scipy|matplotlib"  # typer itself takes pydantic where there are subcommands
-    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "ensemble.py"), "average", "--help"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"})
-    assert done.returncode == 0, done.stderr[-500:]
-    assert "--output" in done.stdout
-    assert not re.findall(rf"\| +({heavy})$", done.stderr, flags=re.MULTILINE)

@@ -13,6 +13,8 @@ from tests.evaluation.cytogenetics.cells import make_cell_run
 from tests.helpers.predictions import make_run
 from workflows.evaluate import folders
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def runs(tmp_path):

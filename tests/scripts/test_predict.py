@@ -22,8 +22,7 @@ from scripts.predict import app
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.predictions import make_run
 from tests.helpers.sheets import karyogram_config, write_karyograms
-from tests.helpers.training import small_config, write_untrained_run
-from workflows import train
+from tests.helpers.training import run_undrawn, small_config, write_untrained_run
 
 TINY = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]
 PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
@@ -40,7 +39,7 @@ def cell_runs(cell_images):
     """Two runs of one fold on ``cell_images``, without passes, with mirrored images."""
     data = ["data=folder", "data.positive_class=all", f"data_dir={cell_images}", "inference.mirror=true"]
     configs = [small_config(cell_images.parent, *TINY, f"seed={seed}", "name=cells", data=data) for seed in range(2)]
-    return [train.run(config) for config in configs]
+    return [run_undrawn(config) for config in configs]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def sheet_images(tmp_path_factory):
 def sheet_run(sheet_images):
     """A run with passes on whole karyograms that are compacted and augmented at a larger size."""
     prepared = ["prepare.augment_at=48", "prepare.compact=true"]
-    return train.run(karyogram_config(sheet_images.parent, sheet_images, *TINY, *PASSES, *prepared, "name=sheets"))
+    return run_undrawn(karyogram_config(sheet_images.parent, sheet_images, *TINY, *PASSES, *prepared, "name=sheets"))
 
 
 @pytest.fixture(scope="module")

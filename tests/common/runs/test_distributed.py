@@ -22,9 +22,9 @@ TORCHRUN = {"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "GROUP_RANK": "1"
     ],
 )
 def test_the_environment_says_which_process_this_is(devices, nodes, environment, world):
-    found = world_of(TrainerConfig(devices=devices, num_nodes=nodes), environment)
-    assert found == world
-    assert found.is_first == (world.rank == 0)
+    actual = world_of(TrainerConfig(devices=devices, num_nodes=nodes), environment)
+    assert actual == world
+    assert actual.is_first == (world.rank == 0)
 
 
 @pytest.mark.parametrize(

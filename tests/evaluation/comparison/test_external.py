@@ -1,12 +1,9 @@
 """One model on two data sets, and the classes of another set in the words of a run."""
 
-import io
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from common.config.schema import EvaluationConfig
@@ -15,6 +12,7 @@ from evaluation.comparison.external import beside, beside_table, difference, map
 from evaluation.evaluate import evaluate_runs
 from evaluation.result import Estimate
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=40)
 ON = {"on": "elsewhere (folder, 60 images)"}
@@ -28,10 +26,10 @@ def of_share(right, images):
 @pytest.mark.parametrize("counts", [(56, 70, 48, 80), (9, 10, 3, 10), (5, 56, 0, 29)])
 def test_the_gap_of_two_shares_has_newcombes_interval(counts):
     right, images, other_right, other_images = counts
-    found = difference(of_share(right, images), of_share(other_right, other_images))
+    actual = difference(of_share(right, images), of_share(other_right, other_images))
     wanted = confint_proportions_2indep(other_right, other_images, right, images, method="newcomb")
-    assert found.value == pytest.approx(other_right / other_images - right / images)
-    assert (found.low, found.high) == pytest.approx(wanted, abs=1e-9)
+    assert actual.value == pytest.approx(other_right / other_images - right / images)
+    assert (actual.low, actual.high) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_what_is_undefined_stays_so():
@@ -62,10 +60,8 @@ def test_sets_that_share_images_have_a_gap_without_interval():
 
 
 def test_the_table_says_which_sets_and_how_their_classes_are_mixed():
-    console = Console(width=80, file=io.StringIO())
     inside, outside = (evaluate_runs([run], SETTINGS) for run in (make_run(), make_run(fold=1, about=ON)))
-    console.print(beside_table(inside, outside))
-    text = " ".join(console.file.getvalue().split())
+    text = " ".join(printed(beside_table(inside, outside)).split())
     assert "trained on cnmc · tested on elsewhere (folder, 60 images)" in text
     assert "all: 50% of 60 images inside, 50% of 60 outside" in text
     assert "balanced_accuracy -" not in text

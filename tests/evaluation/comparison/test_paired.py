@@ -18,8 +18,8 @@ SETTINGS = EvaluationConfig(resamples=300)
 def test_a_run_differs_from_itself_by_nothing():
     run = make_predictions()
     shuffled = replace(run, frame=run.frame.sample(frac=1, random_state=0))
-    found = paired_difference(run, shuffled, ("accuracy", "auc"), SETTINGS)
-    for interval in found.values():
+    actual = paired_difference(run, shuffled, ("accuracy", "auc"), SETTINGS)
+    for interval in actual.values():
         assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
     assert mcnemar(*paired(run, shuffled)) == McNemar(0, 0, 1.0)
 
@@ -35,9 +35,9 @@ def test_the_difference_is_scipys_paired_bootstrap():
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
     settings = SETTINGS.model_copy(update={"interval": "bca"})
-    found = paired_difference(first, second, ("accuracy",), settings)["accuracy"]
-    assert found.value == pytest.approx(right[0].mean() - right[1].mean())
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    actual = paired_difference(first, second, ("accuracy",), settings)["accuracy"]
+    assert actual.value == pytest.approx(right[0].mean() - right[1].mean())
+    assert (actual.low, actual.high) == pytest.approx(tuple(expected))
 
 
 def test_swapping_the_sides_changes_the_sign():
@@ -57,11 +57,11 @@ def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
 
 def test_groups_of_folds_are_pooled():
     first, second = ([make_run(fold, skill=skill) for fold in range(3)] for skill in (2.0, 0.2))
-    found = compare(first, second, SETTINGS)
-    assert (found.images, found.subjects) == (180, 36)
-    assert found.differences["auc"].low > 0
-    assert found.differences["auc"].value == pytest.approx(found.first["auc"] - found.second["auc"])
-    assert "fewer than 20 subjects in hem (18), all (18)" in found.warnings[0]
+    actual = compare(first, second, SETTINGS)
+    assert (actual.images, actual.subjects) == (180, 36)
+    assert actual.differences["auc"].low > 0
+    assert actual.differences["auc"].value == pytest.approx(actual.first["auc"] - actual.second["auc"])
+    assert "fewer than 20 subjects in hem (18), all (18)" in actual.warnings[0]
 
 
 def test_few_discordant_images_are_a_warning():
@@ -97,8 +97,8 @@ def test_an_unknown_metric_names_the_known_ones():
 def test_differences_of_fold_means_pair_the_folds_whatever_their_order():
     first = [make_run(fold, skill=2.0, seed=1) for fold in range(3)]
     second = [make_run(fold, skill=0.5, seed=1) for fold in (2, 0, 1)]
-    found = compare(first, second, SETTINGS).fold_mean_differences["auc"]
+    actual = compare(first, second, SETTINGS).fold_mean_differences["auc"]
     one, two = (evaluate_runs(runs, SETTINGS).fold_means.metrics["auc"].value for runs in (first, second))
-    assert found.value == pytest.approx(one - two)
-    assert found.low < found.value < found.high
+    assert actual.value == pytest.approx(one - two)
+    assert actual.low < actual.value < actual.high
     assert compare(first[:1], [second[1]], SETTINGS).fold_mean_differences is None

@@ -1,10 +1,7 @@
 """All pairs of several experiments."""
 
-import io
-
 import numpy as np
 import pytest
-from rich.console import Console
 from statsmodels.stats.multitest import multipletests
 
 from common.config.schema import EvaluationConfig
@@ -14,6 +11,7 @@ from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_fr
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import group_runs
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=40)
 SKILLS = {"good": 2.0, "fair": 0.7, "poor": 0.1}
@@ -69,9 +67,7 @@ def test_tables_fit_the_terminal_and_the_csv_has_every_interval():
     results = [evaluate_runs(list(group.runs), SETTINGS) for group in groups]
     labels, comparison = [group.label for group in groups], compare_groups(groups, SETTINGS)
     for width in (80, 120):
-        console = Console(width=width, file=io.StringIO())
-        console.print(matrix_tables(labels, results, comparison))
-        text = console.file.getvalue()
+        text = printed(matrix_tables(labels, results, comparison), width)
         assert "…" not in text
         assert "Holm's correction for 3 pairs" in " ".join(text.split())
         assert "left out 1 - 4, 2 - 4, 3 - 4: the images differ" in text

@@ -30,18 +30,10 @@ HISTORY = pd.DataFrame(
 )
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were saved, so that a test can ask for what is on them."""
-    saved, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k)))
-    return saved
-
-
 def check_picture(path, width, height):
     with Image.open(path) as image:
         assert image.format == "PNG"
-        # The margins are cut to what is drawn.
+        # The margins are cut to what is saved_figures.
         assert image.size == pytest.approx((width * plots.DPI, height * plots.DPI), rel=0.2)
         pixels = np.asarray(image.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
@@ -65,41 +57,41 @@ def many_classes(count):
     return make_run(images=240, subjects=None, classes=tuple(f"chr{number}" for number in range(1, count + 1)))
 
 
-def test_learning_curves(tmp_path, drawn):
+def test_learning_curves(tmp_path, saved_figures):
     plots.learning_curves(tmp_path / "curves.png", HISTORY, {**ABOUT, "synthetic": True})
     check_picture(tmp_path / "curves.png", 8.0, 1.3 + 2.0 * 3)
-    axes = drawn[0].axes
+    axes = saved_figures[0].axes
     assert [axis.get_ylabel() for axis in axes] == ["loss", "AUC", "learning rate"]
     assert axes[-1].get_yscale() == "log"
     assert {"stage head", "stage all"} <= set(texts(axes[0]))
-    assert "SYNTHETIC" in drawn[0].get_suptitle()
+    assert "SYNTHETIC" in saved_figures[0].get_suptitle()
 
 
 @pytest.mark.parametrize(("monitor", "rows"), [({}, [3, 6]), ({"monitor": "val/auc"}, [2, 5])])
-def test_the_best_epoch_of_each_stage_is_marked(tmp_path, drawn, monitor, rows):
+def test_the_best_epoch_of_each_stage_is_marked(tmp_path, saved_figures, monitor, rows):
     plots.learning_curves(tmp_path / "curves.png", HISTORY, {**ABOUT, **monitor})
-    assert [line.get_xdata()[0] for line in drawn[0].axes[0].lines if line.get_label() == plots.BEST] == rows
+    assert [line.get_xdata()[0] for line in saved_figures[0].axes[0].lines if line.get_label() == plots.BEST] == rows
 
 
-def test_one_epoch_and_an_unmonitored_quantity_are_drawn_too(tmp_path, drawn):
+def test_one_epoch_and_an_unmonitored_quantity_are_drawn_too(tmp_path, saved_figures):
     plots.learning_curves(tmp_path / "short.png", HISTORY.iloc[[0]][["stage", "epoch", "train/loss"]], ABOUT)
     check_picture(tmp_path / "short.png", 8.0, 3.3)
-    assert drawn[0].axes[0].lines[0].get_marker() == "o"
+    assert saved_figures[0].axes[0].lines[0].get_marker() == "o"
 
 
 @pytest.mark.parametrize(("classes", "panels"), [(("hem", "all"), 2), (FIVE, 1)])
-def test_confusion_matrix(tmp_path, drawn, classes, panels):
+def test_confusion_matrix(tmp_path, saved_figures, classes, panels):
     result = evaluate_runs([make_run(images=100, subjects=25, classes=classes)], SETTINGS)
     plots.confusion_matrix(tmp_path / "confusion.png", result)
     side = max(3.6, 0.56 * len(classes) + 0.8)
     check_picture(tmp_path / "confusion.png", max(6.4, side * panels + 1.4), side + 1.2)
     first = result.test.confusion[0]
     share = 100 * first[0] / sum(first)
-    assert (f"{first[0]}\n{share:.1f} %" if panels == 2 else f"{first[0]}\n{share:.0f}%") in texts(drawn[0])
-    assert len(drawn[0].axes) == panels + 1
+    assert (f"{first[0]}\n{share:.1f} %" if panels == 2 else f"{first[0]}\n{share:.0f}%") in texts(saved_figures[0])
+    assert len(saved_figures[0].axes) == panels + 1
 
 
-def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, drawn):
+def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, saved_figures):
     settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
     result = evaluate_runs([make_cells(150, skill=4.0)], settings)
     plots.assigned_confusion_matrix(tmp_path / "assigned.png", result)
@@ -107,20 +99,20 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, draw
         assert image.width == pytest.approx((0.56 * 24 + 2.2) * plots.DPI, rel=0.2)
     counts = np.array(result.assignment.confusion)
     assert counts.tolist() != result.test.confusion
-    shown = texts(drawn[0].axes[0])
+    shown = texts(saved_figures[0].axes[0])
     assert "joint assignment of the chromosomes of a cell" in shown
     wrong = next(cell for cell in zip(*np.nonzero(counts), strict=True) if cell[0] != cell[1])
     assert f"{counts[wrong]}\n{100 * counts[wrong] / counts[wrong[0]].sum():.1f}%" in shown
     assert not any(text.endswith("\n0%") for text in shown)
-    assert smallest_font(drawn[0]) >= 9
+    assert smallest_font(saved_figures[0]) >= 9
 
 
-def test_the_curves_of_two_classes_mark_both_operating_points(tmp_path, drawn):
+def test_the_curves_of_two_classes_mark_both_operating_points(tmp_path, saved_figures):
     run = make_run(images=100, subjects=25)
     result, test = evaluate_runs([run], SETTINGS), score(run.part("test"))
     plots.roc(tmp_path / "roc.png", result, test)
     check_picture(tmp_path / "roc.png", 6.2, 5.8)
-    roc, ranked = drawn[0].axes[0], Figure().subplots()
+    roc, ranked = saved_figures[0].axes[0], Figure().subplots()
     plots.draw_precision_recall(ranked, result, test)
     for number, metrics in enumerate((result.test.metrics, result.test.metrics_at_threshold)):
         sensitivity, specificity = metrics["sensitivity"].value, metrics["specificity"].value

@@ -1,12 +1,10 @@
 """Whole cells before and after their chromosomes are assigned jointly."""
 
-import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 from sklearn import metrics as reference
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
@@ -25,6 +23,7 @@ from evaluation.result import EvaluationResult
 from evaluation.terminal import table
 from tests.evaluation.cytogenetics.cells import CLASSES, DOUBTFUL, doubt, karyotype, make_cell_run, make_cells
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True))
 MIXED = [karyotype("XX"), karyotype("XY"), karyotype("XY", ["21"]), karyotype("XX", [], ["X"]), karyotype("XX", ["Y"])]
@@ -55,8 +54,8 @@ def by_hand(test, calls):
     normal = [np.bincount(karyotype(sex), minlength=24).tolist() for sex in ("XX", "XY")]
     rows = []
     for _, cell in test.frame.assign(call=calls, true=test.labels).groupby("cell"):
-        true, found = (np.bincount(cell[column], minlength=24).tolist() for column in ("true", "call"))
-        rows.append(((cell["true"] == cell["call"]).all(), true not in normal, true == found, found not in normal))
+        true, actual = (np.bincount(cell[column], minlength=24).tolist() for column in ("true", "call"))
+        rows.append(((cell["true"] == cell["call"]).all(), true not in normal, true == actual, actual not in normal))
     return np.array(rows).T
 
 
@@ -228,9 +227,7 @@ def test_shares_of_few_abnormal_cells_are_doubtful():
 
 
 def test_the_table_has_a_second_line():
-    console = Console(width=80, file=io.StringIO())
-    console.print(table(evaluate_runs([make_cell_run(fold, cells=8, skill=3.0) for fold in range(2)], SETTINGS)))
-    text = console.file.getvalue()
+    text = printed(table(evaluate_runs([make_cell_run(fold, cells=8, skill=3.0) for fold in range(2)], SETTINGS)))
     for words in (
         *("16 cells", "one by one", "joint assignment", "cells_right", "8 and 4 nats", "200 images seen in 2 s"),
         "fold means, one by one and by the joint assignment: accuracy 0.",

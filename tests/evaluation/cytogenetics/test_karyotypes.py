@@ -74,17 +74,17 @@ def test_lost_autosome_is_not_abnormal_but_unclear_counts_are():
             "assigned_iscn": "46,XX",
         }
     )
-    found = row(tabulate_counts(cells), "normal", "counted one by one")
-    assert (found["found"], found["cells"], found["cases_found"], found["exactly"]) == (1, 3, 1, 1)
+    actual = row(tabulate_counts(cells), "normal", "counted one by one")
+    assert (actual["found"], actual["cells"], actual["cases_found"], actual["exactly"]) == (1, 3, 1, 1)
 
 
 def test_interval_is_exact():
     # Of 10, all found: the lower end is 0.025 ** (1 / 10).
     many = count_cells([make_cells([karyotype("XY", ["21"])] * 10, skill=12.0)])
-    found = row(tabulate_counts(many), "trisomy", "counted, joint assignment")
-    assert found["low"] == pytest.approx(0.025 ** (1 / 10))
-    assert found["high"] == 1.0
-    assert found["cases"] == 5
+    actual = row(tabulate_counts(many), "trisomy", "counted, joint assignment")
+    assert actual["low"] == pytest.approx(0.025 ** (1 / 10))
+    assert actual["high"] == 1.0
+    assert actual["cases"] == 5
 
 
 def test_network_is_tabulated_by_kind_at_both_thresholds():
@@ -126,8 +126,8 @@ def test_network_is_evaluated_on_counted_cells_and_all_derived_ones():
     run = run_of(test, karyograms(["normal", "trisomy"], [0.1, 0.25], part="validation"))
     cells = pd.DataFrame({"subject": ["case_0000", "case_0002", "case_0004"], "cell": ["cell_0000", "cell_0002", "x"]})
     table = tabulate_network([run], EvaluationConfig(), cells)
-    found = {kind: row(table, kind, "tiny, at 0.5")[["cells", "found"]].tolist() for kind in table["kind"].unique()}
-    assert found == {"trisomy": [1, 0], "normal": [1, 1], "inversion": [1, 1]}
+    actual = {kind: row(table, kind, "tiny, at 0.5")[["cells", "found"]].tolist() for kind in table["kind"].unique()}
+    assert actual == {"trisomy": [1, 0], "normal": [1, 1], "inversion": [1, 1]}
 
 
 def test_runs_without_cells_or_kinds_are_refused():

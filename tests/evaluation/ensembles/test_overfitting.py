@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from rich.console import Console
 from sklearn.metrics import f1_score, roc_auc_score
 
 from common.config.schema import EvaluationConfig
@@ -22,6 +21,7 @@ from evaluation.ensembles.overfitting import (
     overfitting_table,
 )
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=50)
 
@@ -90,29 +90,17 @@ def test_folds_are_measured_together_and_one_by_one():
     assert pd.isna(row(table, "genetic")["nested"])
 
 
-def printed(table, metric="f1_weighted"):
-    console = Console(width=100)
-    with console.capture() as capture:
-        console.print(overfitting_table(table, metric))
-    return capture.get()
-
-
 def test_the_terminal_shows_members_and_how_many_numbers_were_fitted(table):
-    text = printed(table)
+    text = printed(overfitting_table(table, "f1_weighted"), width=100)
     for words in ("[red]", "genetic (3)", "nested", f"{row(table, 'genetic')['difference']:+.3f}"):
         assert words in text
-    assert "nested" not in printed(table.assign(nested=np.nan))
+    assert "nested" not in printed(overfitting_table(table.assign(nested=np.nan), "f1_weighted"), width=100)
 
 
-def test_the_plot_separates_fitted_metrics_from_others(table, tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    figures = []
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
+def test_the_plot_separates_fitted_metrics_from_others(table, tmp_path, saved_figures):
     draw_overfitting(tmp_path / "o.png", table, make_run().about)
     assert min(Image.open(tmp_path / "o.png").size) > 300
-    lines = {line.get_label(): line.get_xdata() for line in figures[0].axes[0].get_lines()}
+    lines = {line.get_label(): line.get_xdata() for line in saved_figures[0].axes[0].get_lines()}
     assert np.isfinite(lines["validation, fitted on these images"]).tolist() == [False, False, True]
     expected = [row(table, "[red]")["validation"], row(table, "average")["validation"], row(table, "genetic")["nested"]]
     assert lines["validation, not fitted on these images"].tolist() == pytest.approx(expected)
@@ -125,4 +113,4 @@ def test_undefined_metrics_are_left_out(tmp_path):
     table = overfitting([average], average, SETTINGS)
     assert pd.isna(row(table, "average", "auc")["test"])
     draw_overfitting(tmp_path / "o.png", table, run.about)
-    assert "-" in printed(table, "auc")
+    assert "-" in printed(overfitting_table(table, "auc"), width=100)

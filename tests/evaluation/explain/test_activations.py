@@ -105,8 +105,8 @@ def test_vectors_and_tuples_are_no_maps():
 def test_measured_smoothness_is_the_mean_over_all_images_and_channels():
     _, model = small_net()
     maps = np.concatenate([batch["pool1"] for batch in layer_maps(model, IMAGES, ["pool1"])])
-    found = measure(model, IMAGES, {"pool1": (8, 8)}).iloc[0]
-    assert found["smoothness"] == pytest.approx(mean_smoothness(smoothness(maps))[0])
-    assert found["maps"] == 5 * 4
+    actual = measure(model, IMAGES, {"pool1": (8, 8)}).iloc[0]
+    assert actual["smoothness"] == pytest.approx(mean_smoothness(smoothness(maps))[0])
+    assert actual["maps"] == 5 * 4
     means = maps.reshape(5, 4, 8, 4, 8, 4).mean(axis=(3, 5))
-    assert found["smoothness_common"] == pytest.approx(mean_smoothness(smoothness(means))[0], abs=1e-5)
+    assert actual["smoothness_common"] == pytest.approx(mean_smoothness(smoothness(means))[0], abs=1e-5)

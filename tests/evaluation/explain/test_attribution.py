@@ -69,13 +69,13 @@ def state_of(net: nn.Module) -> dict:
 @pytest.mark.parametrize("name", METHODS)
 def test_the_heat_lies_where_the_decision_is_made(name, logits):
     model = corner_net(logits)
-    found = maps(model, name, "gate")
-    assert found.shape == IMAGES.shape[:3]
-    assert found.dtype == np.float32
+    actual = maps(model, name, "gate")
+    assert actual.shape == IMAGES.shape[:3]
+    assert actual.dtype == np.float32
     reach = 12 if name == "occlusion" else 8  # the last window that hides something of the corner begins at 4
-    inside = found[:, :reach, :reach].sum(axis=(1, 2)) / found.sum(axis=(1, 2))
+    inside = actual[:, :reach, :reach].sum(axis=(1, 2)) / actual.sum(axis=(1, 2))
     assert (inside > 0.999).all()
-    tops = np.stack([scaled(one, name) for one in found])
+    tops = np.stack([scaled(one, name) for one in actual])
     assert (tops >= 0).all()
     assert tops.max(axis=(1, 2)) == pytest.approx(1)
 
@@ -107,8 +107,8 @@ def test_frozen_backbones_within_no_grad_leave_no_trace(name, outer):
     model.forward.pool.eval()
     before = state_of(model.forward)
     with outer():
-        found = maps(model, name, "gate")
-    assert found.any(axis=(1, 2)).all()
+        actual = maps(model, name, "gate")
+    assert actual.any(axis=(1, 2)).all()
     assert state_of(model.forward) == before
 
 
@@ -124,22 +124,22 @@ def random_net(inplace: bool = False) -> Model:
 )
 def test_the_maps_are_the_library_s_but_for_its_stretching(name, cam):
     model = random_net()
-    found = maps(model, name, "act2", classes=[0, 1, 2, 0, 1])
+    actual = maps(model, name, "act2", classes=[0, 1, 2, 0, 1])
     image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
     theirs = cam(model.forward, [model.modules["act2"]])(image, [ClassifierOutputTarget(k) for k in (0, 1, 2, 0, 1)])
-    assert found.any(axis=(1, 2)).sum() >= 3
+    assert actual.any(axis=(1, 2)).sum() >= 3
     # Theirs is stretched before it is enlarged; both times from the least value, which is 0 once something is cut off.
-    np.testing.assert_allclose(scale_cam_image(found), theirs, atol=2e-2)
+    np.testing.assert_allclose(scale_cam_image(actual), theirs, atol=2e-2)
 
 
 def test_eigencam_is_the_first_principal_component():
     model = random_net()
-    found = maps(model, "eigencam", "act2")
+    actual = maps(model, "eigencam", "act2")
     with torch.no_grad():
         activations = model.forward[:4](torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255).numpy()
     theirs = np.maximum(get_2d_projection_with_sign_correction(activations), 0)
-    np.testing.assert_allclose(found, [cv2.resize(one, (32, 32)) for one in theirs], atol=1e-5)
-    assert found.any(axis=(1, 2)).all()
+    np.testing.assert_allclose(actual, [cv2.resize(one, (32, 32)) for one in theirs], atol=1e-5)
+    assert actual.any(axis=(1, 2)).all()
     assert not maps(corner_net(), "eigencam", "gate", images=np.zeros_like(IMAGES)).any()
 
 
@@ -164,9 +164,9 @@ def test_the_ground_is_the_colour_of_the_border():
     model = corner_net()
     model.modules["gate"].mask.fill_(1)
     for name in OF_INPUTS:
-        found = maps(model, name, images=sheet, classes=[0])[0]  # dark speaks for class 0
-        assert found[12:20, 12:20].sum() > 0.3 * found.sum() > 0
-        assert not found[:8].any()
+        actual = maps(model, name, images=sheet, classes=[0])[0]  # dark speaks for class 0
+        assert actual[12:20, 12:20].sum() > 0.3 * actual.sum() > 0
+        assert not actual[:8].any()
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
     images = np.random.default_rng(1).integers(0, 255, (2, size, size, 3), dtype=np.uint8)
     before = state_of(classifier)
     for name in ("gradcam", "hirescam", "eigencam", "integrated_gradients"):
-        found = maps(model, name, images=images, classes=[0, 1], steps=2)
-        assert found.shape == (2, size, size)
-        for heat in found:
+        actual = maps(model, name, images=images, classes=[0, 1], steps=2)
+        assert actual.shape == (2, size, size)
+        for heat in actual:
             assert 0 <= scaled(heat, name).min() <= scaled(heat, name).max() <= 1
     assert state_of(classifier) == before

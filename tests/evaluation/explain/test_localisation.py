@@ -29,25 +29,25 @@ def spot(row: int, column: int, value: float = 1.0) -> np.ndarray:
 )
 def test_the_pointing_game_allows_fifteen_pixels_of_five_hundred(row, column, hit, near):
     """Of 100 pixels those are 3: as the crow flies, from the place's last pixel."""
-    found = measure(spot(row, column), PLACE, CHROMOSOMES)
-    assert (found["pointing"], found["pointing_near"]) == (hit, near)
+    actual = measure(spot(row, column), PLACE, CHROMOSOMES)
+    assert (actual["pointing"], actual["pointing_near"]) == (hit, near)
     assert measure(spot(row, column), PLACE, CHROMOSOMES, tolerance=0.0)["pointing_near"] == hit
 
 
 def test_the_chance_levels_are_shares_of_the_sheet_and_of_the_chromosomes():
-    found = measure(spot(0, 0), PLACE, CHROMOSOMES)
-    assert found["area"] == pytest.approx(100 / 5000)
-    assert found["area_of_chromosomes"] == pytest.approx(100 / 400)
-    assert found["area_near"] == pytest.approx(widened(PLACE, 0.03).sum() / 5000)
+    actual = measure(spot(0, 0), PLACE, CHROMOSOMES)
+    assert actual["area"] == pytest.approx(100 / 5000)
+    assert actual["area_of_chromosomes"] == pytest.approx(100 / 400)
+    assert actual["area_near"] == pytest.approx(widened(PLACE, 0.03).sum() / 5000)
     even = measure(np.ones((100, 50)), PLACE, CHROMOSOMES)
     assert even["energy"] == pytest.approx(even["area"])
     assert even["pointing"] == pytest.approx(even["area"])  # all pixels are the hottest
 
 
 def test_a_map_of_zeros_misses_and_has_no_energy_and_no_hottest_point():
-    found = measure(np.zeros((100, 50)), PLACE, CHROMOSOMES)
-    assert (found["pointing"], found["pointing_near"]) == (0, 0)
-    assert np.isnan(found["energy"])
+    actual = measure(np.zeros((100, 50)), PLACE, CHROMOSOMES)
+    assert (actual["pointing"], actual["pointing_near"]) == (0, 0)
+    assert np.isnan(actual["energy"])
     (other,) = elsewhere([np.zeros((4, 4))], [np.ones((4, 4), bool)], ["a"])
     assert np.isnan(other["energy_elsewhere"])
     assert hottest(np.zeros((3, 3))) is None
@@ -71,10 +71,13 @@ def test_elsewhere_holds_heat_to_the_places_of_other_cells():
     places[0][0, 0] = places[1][0, 1] = places[2][0, :2] = True
     heat = np.zeros((4, 4))
     heat[0, :2] = (3.0, 1.0)
-    found = elsewhere([heat] * 3, places, ["a", "a", "b"])
-    assert found[0] == {"pointing_elsewhere": 1.0, "energy_elsewhere": 1.0}  # the third's alone: the second is its cell
-    assert found[2]["pointing_elsewhere"] == pytest.approx(0.5)
-    assert found[2]["energy_elsewhere"] == pytest.approx((0.75 + 0.25) / 2)
+    actual = elsewhere([heat] * 3, places, ["a", "a", "b"])
+    assert actual[0] == {
+        "pointing_elsewhere": 1.0,
+        "energy_elsewhere": 1.0,
+    }  # the third's alone: the second is its cell
+    assert actual[2]["pointing_elsewhere"] == pytest.approx(0.5)
+    assert actual[2]["energy_elsewhere"] == pytest.approx((0.75 + 0.25) / 2)
 
 
 def table_for(predictions, **columns) -> pd.DataFrame:
@@ -94,13 +97,13 @@ def test_groups_are_averaged_with_intervals_by_subject():
         predictions, energy=energy, kind=kinds, area=0.25, called=np.arange(40) < 20, energy_elsewhere=0.1
     )
     shuffled = table.sample(frac=1, random_state=0)
-    found = summarise(shuffled, predictions, EvaluationConfig(resamples=400)).set_index("group")
-    assert list(found.index) == ["all", "called rightly", "gain", "loss"]
-    assert found["images"].tolist() == [40, 20, 30, 10]
-    assert (found["subjects"] == 8).all()
-    whole = found.loc["all"]
+    actual = summarise(shuffled, predictions, EvaluationConfig(resamples=400)).set_index("group")
+    assert list(actual.index) == ["all", "called rightly", "gain", "loss"]
+    assert actual["images"].tolist() == [40, 20, 30, 10]
+    assert (actual["subjects"] == 8).all()
+    whole = actual.loc["all"]
     assert whole["energy"] == pytest.approx(np.nanmean(energy))
-    assert found.loc["loss", "energy"] == pytest.approx(np.nanmean(energy[:10]))
+    assert actual.loc["loss", "energy"] == pytest.approx(np.nanmean(energy[:10]))
     assert whole["energy_gain"] == pytest.approx(np.nanmean(energy) - 0.25)
     assert whole["energy_gain_elsewhere"] == pytest.approx(np.nanmean(energy) - 0.1)
     assert whole["energy_low"] < whole["energy"] < whole["energy_high"]

@@ -69,8 +69,8 @@ def test_neither_scale_nor_offset_counts(maps, factor, offset, sign):
 
 @given(maps=MAPS)
 def test_the_range_that_the_docstring_gives(maps):
-    found = smoothness(maps)
-    assert np.all(np.isnan(found) | ((found > -0.9) & (found <= 1)))
+    actual = smoothness(maps)
+    assert np.all(np.isnan(actual) | ((actual > -0.9) & (actual <= 1)))
 
 
 @pytest.mark.parametrize(("name", "reference"), [("spearman", stats.spearmanr), ("pearson", stats.pearsonr)])
@@ -92,17 +92,17 @@ def test_a_data_set_that_is_harder_and_smoother_makes_no_correlation_by_itself()
     hard = [("a", "hard", 0.7, 0.50), ("b", "hard", 0.8, 0.55), ("c", "hard", 0.9, 0.58)]
     table = make_table(easy + hard)
     assert table["smoothness"].corr(table["accuracy"]) < -0.8
-    found = correlations(table, QUICK).set_index(["grid", "coefficient"])
-    assert found.loc[("own", "pearson"), "value"] > 0.9
-    assert found.loc[("own", "spearman"), ["runs", "data_sets"]].tolist() == [6, 2]
+    actual = correlations(table, QUICK).set_index(["grid", "coefficient"])
+    assert actual.loc[("own", "pearson"), "value"] > 0.9
+    assert actual.loc[("own", "spearman"), ["runs", "data_sets"]].tolist() == [6, 2]
 
 
 def test_the_claim_shows_as_a_negative_correlation_with_an_interval_below_zero():
     rng = np.random.default_rng(0)
     rows = [(str(i), "one", i / 10, 0.9 - i / 20 + rng.normal(scale=0.01)) for i in range(9)]
-    found = correlations(make_table(rows), QUICK).iloc[0]
-    assert found["value"] < -0.9
-    assert found["high"] < 0
+    actual = correlations(make_table(rows), QUICK).iloc[0]
+    assert actual["value"] < -0.9
+    assert actual["high"] < 0
 
 
 def test_a_data_set_with_one_run_or_two_or_equal_runs_says_nothing():
@@ -116,6 +116,6 @@ def test_a_data_set_with_one_run_or_two_or_equal_runs_says_nothing():
         ("a", "undefined", np.nan, 0.9),
     ]
     assert standardised(make_table(rows), "smoothness").empty
-    found = correlations(make_table(rows), QUICK)
-    assert found["value"].isna().all()
-    assert found["low"].isna().all()
+    actual = correlations(make_table(rows), QUICK)
+    assert actual["value"].isna().all()
+    assert actual["low"].isna().all()

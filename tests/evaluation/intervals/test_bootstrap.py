@@ -34,9 +34,9 @@ def test_without_subjects_it_is_scipys_bca_over_images(name):
         n_resamples=SETTINGS.resamples,
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
-    found = intervals(scored, BCA)[name]
-    assert (found.method, found.clusters, found.undefined) == ("bca", 40, 0)
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    actual = intervals(scored, BCA)[name]
+    assert (actual.method, actual.clusters, actual.undefined) == ("bca", 40, 0)
+    assert (actual.low, actual.high) == pytest.approx(tuple(expected))
 
 
 @pytest.mark.parametrize("method", ["logit_t", "expanded_bca", "bca", "percentile"])
@@ -48,15 +48,15 @@ def test_more_images_of_the_same_subject_teach_nothing(method):
     frame = one.frame.iloc[rows].reset_index(drop=True)
     frame["image_id"] = [f"copy_{number}" for number in range(len(frame))]
     six = type(one)(frame, one.classes, one.positive_class, one.about)
-    expected, found = intervals(score(one), settings), intervals(score(six), settings)
+    expected, actual = intervals(score(one), settings), intervals(score(six), settings)
     for name, interval in expected.items():
-        assert found[name].clusters == 30
+        assert actual[name].clusters == 30
         if interval.method == "binomial":  # one image each: shares have a distribution of their own
             continue
-        assert (found[name].low, found[name].high) == pytest.approx((interval.low, interval.high)), name
+        assert (actual[name].low, actual[name].high) == pytest.approx((interval.low, interval.high)), name
     frame["subject"] = None
     by_image = intervals(score(six), settings)["accuracy"]
-    assert by_image.high - by_image.low < 0.6 * (found["accuracy"].high - found["accuracy"].low)
+    assert by_image.high - by_image.low < 0.6 * (actual["accuracy"].high - actual["accuracy"].low)
 
 
 def test_images_of_unknown_subject_are_clusters_of_their_own():
@@ -74,10 +74,10 @@ def test_the_seed_decides_on_resamples_and_not_on_the_default():
     other_seed = {"seed": 4}
     assert intervals(scored, BCA) == intervals(scored, BCA)
     assert intervals(scored, BCA)["auc"] != intervals(scored, BCA.model_copy(update=other_seed))["auc"]
-    found, other = (intervals(scored, used)["auc"] for used in (SETTINGS, SETTINGS.model_copy(update=other_seed)))
-    assert found.method == "logit_t"
-    assert (found.low, found.high) == (other.low, other.high)
-    assert found.low < found.value < found.high
+    actual, other = (intervals(scored, used)["auc"] for used in (SETTINGS, SETTINGS.model_copy(update=other_seed)))
+    assert actual.method == "logit_t"
+    assert (actual.low, actual.high) == (other.low, other.high)
+    assert actual.low < actual.value < actual.high
 
 
 def test_an_interval_of_higher_confidence_is_wider():
@@ -90,12 +90,12 @@ def test_an_interval_of_higher_confidence_is_wider():
 def test_resamples_on_which_a_metric_is_undefined_are_counted():
     # Two subjects have the only negatives: (1 - 2/6)^6, about 9 % of the resamples, hold none.
     labels = [0, 0, 1, 1, 1, 1]
-    found = intervals(score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9], "abcdef")), SETTINGS)
-    assert found["accuracy"].undefined == 0
-    assert 15 < found["auc"].undefined < 60
+    actual = intervals(score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9], "abcdef")), SETTINGS)
+    assert actual["accuracy"].undefined == 0
+    assert 15 < actual["auc"].undefined < 60
     # The AUC needs positives too.
-    assert 15 < found["specificity"].undefined <= found["auc"].undefined
-    assert found["auc"].low is not None
+    assert 15 < actual["specificity"].undefined <= actual["auc"].undefined
+    assert actual["auc"].low is not None
 
 
 @pytest.mark.parametrize(("settings", "method"), [(BCA, "percentile"), (SETTINGS, "expanded_percentile")])
@@ -103,21 +103,21 @@ def test_percentile_where_the_jackknife_is_undefined(settings, method):
     # Without its one negative subject the specificity does not exist, so neither BCa nor the jackknife holds.
     labels = [0, 0, 1, 1, 1, 1, 1, 1]
     scored = score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9, 0.3, 0.6], "aabcdefg"))
-    found = intervals(scored, settings)
-    assert found["specificity"].method == "percentile"  # of one subject all resamples agree
-    assert found["auc"].method == method
-    assert found["sensitivity"].method == settings.interval
+    actual = intervals(scored, settings)
+    assert actual["specificity"].method == "percentile"  # of one subject all resamples agree
+    assert actual["auc"].method == method
+    assert actual["sensitivity"].method == settings.interval
 
 
 def test_without_an_error_the_ends_are_those_of_so_many_subjects():
     """Clopper and Pearson's, of subjects: 12 subjects of two images each, four of them positive."""
     subjects = np.repeat([f"s{number}" for number in range(12)], 2)
     labels = np.repeat([1] * 4 + [0] * 8, 2)
-    found = intervals(score(with_scores(labels, np.where(labels, 0.8, 0.1), subjects)), SETTINGS)
+    actual = intervals(score(with_scores(labels, np.where(labels, 0.8, 0.1), subjects)), SETTINGS)
     expected = {"accuracy": 12, "sensitivity": 4, "specificity": 8, "precision/all": 4, "recall/hem": 8}
     expected |= {"auc": 4, "average_precision": 4, "balanced_accuracy": 4, "f1_macro": 4, "f1_weighted": 4}
     for name, number in expected.items():
-        interval = found[name]
+        interval = actual[name]
         assert (interval.value, interval.high, interval.method) == (1.0, 1.0, "exact"), name
         assert interval.low == pytest.approx(stats.beta.ppf(0.025, number, 1)), name
     reversed_calls = intervals(score(with_scores(1 - labels, np.where(labels, 0.8, 0.1), subjects)), SETTINGS)
@@ -127,9 +127,9 @@ def test_without_an_error_the_ends_are_those_of_so_many_subjects():
 
 
 def test_a_single_subject_predicted_right_says_nearly_nothing():
-    found = intervals(score(with_scores([1, 1, 0, 0, 0], [0.9, 0.8, 0.1, 0.2, 0.7], "aabcd")), SETTINGS)
-    assert found["sensitivity"].low == pytest.approx(0.025)
-    assert found["specificity"].method == "logit_t"
+    actual = intervals(score(with_scores([1, 1, 0, 0, 0], [0.9, 0.8, 0.1, 0.2, 0.7], "aabcd")), SETTINGS)
+    assert actual["sensitivity"].low == pytest.approx(0.025)
+    assert actual["specificity"].method == "logit_t"
 
 
 def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
@@ -144,9 +144,9 @@ def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
 
 @pytest.mark.parametrize("labels", [[], [1], [None, None]])
 def test_fewer_than_two_clusters_have_no_interval(labels):
-    found = intervals(score(with_scores(labels, [0.7] * len(labels))), SETTINGS)
-    assert {(one.low, one.high, one.method, one.resamples) for one in found.values()} == {(None, None, None, 0)}
-    assert found["accuracy"].value == (1.0 if labels == [1] else None)
+    actual = intervals(score(with_scores(labels, [0.7] * len(labels))), SETTINGS)
+    assert {(one.low, one.high, one.method, one.resamples) for one in actual.values()} == {(None, None, None, 0)}
+    assert actual["accuracy"].value == (1.0 if labels == [1] else None)
 
 
 @budget(deadline=None, max_examples=40)
@@ -159,9 +159,9 @@ def test_fewer_than_two_clusters_have_no_interval(labels):
 )
 def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subjects, seed, classes, method):
     scored = score(make_predictions(images, min(images, subjects), classes, seed=seed))
-    found = intervals(scored, EvaluationConfig(resamples=50, seed=seed, interval=method))
-    assert tuple(found) == metric_names(classes)
-    for interval in found.values():
+    actual = intervals(scored, EvaluationConfig(resamples=50, seed=seed, interval=method))
+    assert tuple(actual) == metric_names(classes)
+    for interval in actual.values():
         assert (interval.low is None) == (interval.method is None)
         assert 0 <= interval.undefined <= interval.resamples
         if interval.low is not None:
@@ -171,11 +171,11 @@ def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subje
 def test_shares_of_images_that_stand_for_themselves_are_binomial_and_those_of_subjects_are_not():
     labels = [True] * 25 + [False] * 15
     scores = [0.9] * 23 + [0.1] * 2 + [0.2] * 11 + [0.8] * 4
-    found = intervals(score(with_scores(labels, scores)), SETTINGS)
+    actual = intervals(score(with_scores(labels, scores)), SETTINGS)
     by_subject = intervals(score(with_scores(labels, scores, [f"s{number // 2}" for number in range(40)])), SETTINGS)
     expected = {"accuracy": (34, 40), "sensitivity": (23, 25), "recall/hem": (11, 15), "precision/all": (23, 27)}
     for name, (hits, images) in expected.items():
         ends = stats.binomtest(hits, images).proportion_ci(SETTINGS.confidence, method="exact")
-        assert (found[name].low, found[name].high) == pytest.approx((ends.low, ends.high))
-        assert (found[name].method, by_subject[name].method) == ("binomial", "logit_t")
-    assert found["f1_weighted"].method == "logit_t"
+        assert (actual[name].low, actual[name].high) == pytest.approx((ends.low, ends.high))
+        assert (actual[name].method, by_subject[name].method) == ("binomial", "logit_t")
+    assert actual["f1_weighted"].method == "logit_t"

@@ -16,15 +16,15 @@ def test_the_ends_are_quantiles_of_beta_distributions(counts, confidence):
     tail = (1 - confidence) / 2
     low = stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
     high = stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
-    found = share(hits, total, confidence)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
-    assert found.value == hits / total
+    actual = share(hits, total, confidence)
+    assert (actual.low, actual.high) == pytest.approx((low, high), abs=1e-9)
+    assert actual.value == hits / total
 
 
 def test_published_values():
     # statsmodels.stats.proportion.proportion_confint(9, 10, 0.05, "beta")
-    found = share(9, 10, 0.95)
-    assert (found.low, found.high) == pytest.approx((0.55498, 0.99747), abs=1e-5)
+    actual = share(9, 10, 0.95)
+    assert (actual.low, actual.high) == pytest.approx((0.55498, 0.99747), abs=1e-5)
     assert share(0, 3, 0.95).high == pytest.approx(0.70760, abs=1e-5)
     assert lower_bound(30, 30, 0.95) == pytest.approx(0.05 ** (1 / 30))
     assert needed_without_a_miss(0.99, 0.95) == 299

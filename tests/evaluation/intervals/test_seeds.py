@@ -22,29 +22,29 @@ SETTINGS = EvaluationConfig(resamples=10)
 
 def runs(folds=3, seeds=1, **facts):
     """Each seed tests the same images of a fold, with another model."""
-    found = []
+    drawn = []
     for fold, seed in product(range(folds), range(seeds)):
         run = make_run(fold, about={"seed": seed}, **facts)
         noise = np.random.default_rng(seed).normal(size=len(run.frame))
         moved = np.clip(run.frame["prob_all"] + 0.1 * seed * noise, 0.01, 0.99)
-        found.append(replace(run, frame=run.frame.assign(prob_all=moved, prob_hem=1 - moved)))
-    return found
+        drawn.append(replace(run, frame=run.frame.assign(prob_all=moved, prob_hem=1 - moved)))
+    return drawn
 
 
 @pytest.mark.parametrize("name", ["f1_weighted", "auc", "accuracy", "sensitivity"])
 def test_means_and_deviations_are_those_of_pandas(name):
-    found = runs(3, 2)
-    mean = collect(found, SETTINGS).metrics[name]
-    rows = pd.DataFrame([{**run.about, "value": evaluate(score(run.part("test")))[name]} for run in found])
+    drawn = runs(3, 2)
+    mean = collect(drawn, SETTINGS).metrics[name]
+    rows = pd.DataFrame([{**run.about, "value": evaluate(score(run.part("test")))[name]} for run in drawn])
     assert mean.value == pytest.approx(rows["value"].mean())
     assert mean.sd_seeds == pytest.approx(rows.groupby("seed")["value"].mean().std())
     assert mean.sd_folds == pytest.approx(rows.groupby("fold")["value"].mean().std())
 
 
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
-    found = runs(3)
-    intervals = evaluate_runs(found, SETTINGS).fold_means.metrics
-    for name, mean in collect(found, SETTINGS).metrics.items():
+    drawn = runs(3)
+    intervals = evaluate_runs(drawn, SETTINGS).fold_means.metrics
+    for name, mean in collect(drawn, SETTINGS).metrics.items():
         interval = intervals[name]
         assert (mean.value, mean.low, mean.high) == pytest.approx((interval.value, interval.low, interval.high))
         assert mean.low_with_seeds is mean.high_with_seeds is mean.sd_seeds is None

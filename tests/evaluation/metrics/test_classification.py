@@ -41,7 +41,7 @@ def by_scikit_learn(images, threshold=0.5):
     if len(classes) == 2:
         called = (probabilities[:, 1] >= threshold).astype(int)
         columns = 1
-    found = {
+    actual = {
         "accuracy": reference.accuracy_score(labels, called),
         "f1_weighted": reference.f1_score(labels, called, average="weighted"),
         "f1_macro": reference.f1_score(labels, called, average="macro"),
@@ -50,16 +50,16 @@ def by_scikit_learn(images, threshold=0.5):
     for kind in ("precision", "recall", "f1"):
         of_class = getattr(reference, f"{kind}_score")
         values = of_class(labels, called, labels=all_labels, average=None, zero_division=np.nan)
-        found |= {f"{kind}/{name}": value for name, value in zip(classes, values, strict=True)}
+        actual |= {f"{kind}/{name}": value for name, value in zip(classes, values, strict=True)}
     if len(classes) == 2:
-        found |= {"sensitivity": found[f"recall/{classes[1]}"], "specificity": found[f"recall/{classes[0]}"]}
+        actual |= {"sensitivity": actual[f"recall/{classes[1]}"], "specificity": actual[f"recall/{classes[0]}"]}
     if len(np.unique(labels)) > 1:
-        found["balanced_accuracy"] = reference.balanced_accuracy_score(labels, called)
+        actual["balanced_accuracy"] = reference.balanced_accuracy_score(labels, called)
     if len(np.unique(labels)) == len(classes):
         truth = (labels[:, None] == all_labels)[:, columns]
-        found["auc"] = reference.roc_auc_score(truth, probabilities[:, columns], average="macro")
-        found["average_precision"] = reference.average_precision_score(truth, probabilities[:, columns])
-    return found
+        actual["auc"] = reference.roc_auc_score(truth, probabilities[:, columns], average="macro")
+        actual["average_precision"] = reference.average_precision_score(truth, probabilities[:, columns])
+    return actual
 
 
 def by_torchmetrics(images):
@@ -71,7 +71,7 @@ def by_torchmetrics(images):
     def of_calls(name, average):
         return getattr(torch_reference, f"multiclass_{name}")(called, truth, num_classes=k, average=average)
 
-    found = {
+    actual = {
         "accuracy": of_calls("accuracy", "micro"),
         "balanced_accuracy": of_calls("recall", "macro"),
         "f1_weighted": of_calls("f1_score", "weighted"),
@@ -79,16 +79,16 @@ def by_torchmetrics(images):
     }
     for kind, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1_score")):
         values = of_calls(name, "none")
-        found |= {f"{kind}/{label}": value for label, value in zip(images.classes, values, strict=True)}
+        actual |= {f"{kind}/{label}": value for label, value in zip(images.classes, values, strict=True)}
     if k == 2:
-        found["sensitivity"] = torch_reference.binary_recall(called, truth)
-        found["specificity"] = torch_reference.binary_specificity(called, truth)
-        found["auc"] = torch_reference.binary_auroc(scores[:, 1], truth)
-        found["average_precision"] = torch_reference.binary_average_precision(scores[:, 1], truth)
+        actual["sensitivity"] = torch_reference.binary_recall(called, truth)
+        actual["specificity"] = torch_reference.binary_specificity(called, truth)
+        actual["auc"] = torch_reference.binary_auroc(scores[:, 1], truth)
+        actual["average_precision"] = torch_reference.binary_average_precision(scores[:, 1], truth)
     else:
-        found["auc"] = torch_reference.multiclass_auroc(scores, truth, num_classes=k)
-        found["average_precision"] = torch_reference.multiclass_average_precision(scores, truth, num_classes=k)
-    return {name: float(value) for name, value in found.items()}
+        actual["auc"] = torch_reference.multiclass_auroc(scores, truth, num_classes=k)
+        actual["average_precision"] = torch_reference.multiclass_average_precision(scores, truth, num_classes=k)
+    return {name: float(value) for name, value in actual.items()}
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.2])
@@ -117,11 +117,11 @@ def weighted_images(draw):
 def test_all_agree_with_scikit_learn_and_torchmetrics_and_none_is_invented(drawn):
     """Ties, one class only, a single image: equal where a value exists, and None where scikit-learn has none."""
     images, _ = drawn
-    found = evaluate(images)
+    actual = evaluate(images)
     sklearn, torched = by_scikit_learn(images), by_torchmetrics(images)
-    assert set(found) == set(sklearn) == set(torched)
+    assert set(actual) == set(sklearn) == set(torched)
     all_occur = len(np.unique(images.labels)) == len(images.classes)
-    for name, value in found.items():
+    for name, value in actual.items():
         assert (value is None) == np.isnan(sklearn[name]), name
         if value is not None:
             assert value == pytest.approx(sklearn[name], abs=1e-12), name
@@ -134,18 +134,18 @@ def test_all_agree_with_scikit_learn_and_torchmetrics_and_none_is_invented(drawn
 @given(weighted_images())
 def test_weighting_images_equals_repeating_them(drawn):
     images, weights = drawn
-    found = dict(zip(metric_names(images.classes), WeightedMetrics(images)(weights[None])[:, 0], strict=True))
+    actual = dict(zip(metric_names(images.classes), WeightedMetrics(images)(weights[None])[:, 0], strict=True))
     repeated = scored(np.repeat(images.labels, weights), np.repeat(images.probabilities, weights, 0), images.classes)
     for name, value in evaluate(repeated).items():
-        assert np.isnan(found[name]) if value is None else found[name] == pytest.approx(value, abs=1e-12), name
+        assert np.isnan(actual[name]) if value is None else actual[name] == pytest.approx(value, abs=1e-12), name
 
 
 def test_the_threshold_itself_is_positive_and_the_positive_class_may_come_first():
     probabilities = np.array([[0.5, 0.5], [0.7, 0.3], [0.3, 0.7]])
     assert call(probabilities, 1).tolist() == [1, 0, 1]
     assert call(probabilities, 0).tolist() == [0, 0, 1]
-    found = evaluate(scored([0, 0, 1], probabilities, ("all", "hem"), 0))
-    assert found["auc"] == found["sensitivity"] == found["specificity"] == 1.0
+    actual = evaluate(scored([0, 0, 1], probabilities, ("all", "hem"), 0))
+    assert actual["auc"] == actual["sensitivity"] == actual["specificity"] == 1.0
 
 
 def test_each_image_may_have_its_own_threshold():
@@ -180,13 +180,13 @@ def test_for_what_is_undefined_others_give_a_number(labels, positives, undefined
 
 
 def test_a_class_that_is_neither_true_nor_called_has_no_f1_and_no_part_in_the_macro_mean():
-    found = evaluate(scored([0, 1, 1], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], THREE))
-    assert {"f1/C", "auc"} <= undefined_of(found)
-    assert found["f1_macro"] == pytest.approx((2 / 3 + 2 / 3) / 2)
-    assert not {"sensitivity", "specificity"} & set(found)
+    actual = evaluate(scored([0, 1, 1], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], THREE))
+    assert {"f1/C", "auc"} <= undefined_of(actual)
+    assert actual["f1_macro"] == pytest.approx((2 / 3 + 2 / 3) / 2)
+    assert not {"sensitivity", "specificity"} & set(actual)
 
 
 def test_scores_that_all_tie_have_an_auc_of_one_half():
-    found = evaluate(of_positives([0, 1, 1, 0, 0], [0.5] * 5))
-    assert found["auc"] == 0.5
-    assert found["average_precision"] == pytest.approx(2 / 5)  # the share of positives
+    actual = evaluate(of_positives([0, 1, 1, 0, 0], [0.5] * 5))
+    assert actual["auc"] == 0.5
+    assert actual["average_precision"] == pytest.approx(2 / 5)  # the share of positives

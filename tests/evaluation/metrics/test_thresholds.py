@@ -56,8 +56,8 @@ def test_no_threshold_is_better(rows, method):
 def test_sensitivity_and_specificity_are_those_of_the_calls(method):
     scored = score(make_predictions(images=90, part="validation", skill=1.0))
     point = choose_threshold(scored, EvaluationConfig(threshold=method))
-    found = evaluate(scored, point.value)
-    assert (found["sensitivity"], found["specificity"]) == pytest.approx((point.sensitivity, point.specificity))
+    actual = evaluate(scored, point.value)
+    assert (actual["sensitivity"], actual["specificity"]) == pytest.approx((point.sensitivity, point.specificity))
     assert point.reason is None
 
 

@@ -65,8 +65,8 @@ def test_contradictions_are_named():
 @given(st.integers(1, 400), st.integers(1, 400), st.data())
 def test_a_matrix_is_found_again_in_its_recalls(negatives, positives, data):
     tn, tp = data.draw(st.integers(0, negatives)), data.draw(st.integers(0, positives))
-    found = reconstruct(f"{tn / negatives:.4f}", f"{tp / positives:.4f}", negatives, positives)
-    assert found == [Confusion(tp, negatives - tn, tn, positives - tp)]  # four digits tell 400 images apart
+    actual = reconstruct(f"{tn / negatives:.4f}", f"{tp / positives:.4f}", negatives, positives)
+    assert actual == [Confusion(tp, negatives - tn, tn, positives - tp)]  # four digits tell 400 images apart
 
 
 def test_recalls_that_no_matrix_has():
@@ -81,7 +81,7 @@ def test_weighted_f1_is_scikit_learns():
     assert weighted_f1(Confusion(0, 0, 3, 0)) == 1
 
 
-def said(folder, **tables):
+def followed(folder, **tables):
     """Return whether each check follows, by what is checked."""
     claims = tables.pop("claims", [claim()])
     table = audit(write_results(folder, claims, **tables))
@@ -89,19 +89,19 @@ def said(folder, **tables):
 
 
 def test_sums_shares_and_figures_printed_twice(tmp_path):
-    found = said(
+    actual = followed(
         tmp_path,
         sums=[["009", "1", "right", "1 2 3", 6], ["009", "1", "wrong", "1 2 3", 7]],
         shares=[["009", "1", "whole", "0.33", 3], ["009", "1", "no whole", "0.40", 3]],
         twice=[["009", "same", "1", "0.90", "2", "0.9", ""], ["009", "other", "1", "0.90", "2", "0.91", ""]],
     )
-    assert found == {"right": True, "wrong": False, "whole": True, "no whole": False, "same": True, "other": False}
+    assert actual == {"right": True, "wrong": False, "whole": True, "no whole": False, "same": True, "other": False}
 
 
-def test_precision_and_f1_are_held_against_the_matrix_of_the_recalls(tmp_path):
+def test_precision_and_f1_are_compared_with_the_matrix_of_the_recalls(tmp_path):
     # 8 of 10 negatives and 15 of 20 positives: precision 8 / 13 and 15 / 17.
     good = ["009", "1", "good", 10, 20, "0.6154", "0.8824", "0.8000", "0.7500", "0.7724"]
-    found = said(
+    actual = followed(
         tmp_path,
         per_class=[
             good,
@@ -109,16 +109,16 @@ def test_precision_and_f1_are_held_against_the_matrix_of_the_recalls(tmp_path):
             [*good[:2], "bad", *good[3:9], "0.78"],
         ],
     )
-    assert found == {"good": True, "bad precision": False, "bad": False}
+    assert actual == {"good": True, "bad precision": False, "bad": False}
 
 
 def test_wrong_cases_are_looked_for_in_every_matrix_of_the_network(tmp_path):
     claims = [claim("big_net", claimed="0.90", tp=10, fp=2, tn=187, fn=1)]
     listed = {"big": (2, 1), "ig_n": (1, 0), "net": (1, 2), "t": (3, 0)}  # a paper may list some of its wrong cases
     cases = [["009", "2", network, *counts, ""] for network, counts in listed.items()]
-    found = said(tmp_path, claims=claims, wrong_cases=cases)
-    assert found.pop("big_net") is False  # accuracy 0.985
-    assert found == {f"wrong cases of {network}": network in ("big", "ig_n") for network in listed}
+    actual = followed(tmp_path, claims=claims, wrong_cases=cases)
+    assert actual.pop("big_net") is False  # accuracy 0.985
+    assert actual == {f"wrong cases of {network}": network in ("big", "ig_n") for network in listed}
 
 
 @pytest.mark.parametrize(("missed_by_one", "fits"), [(6, True), (7, True), (9, False), (20, False)])
@@ -132,8 +132,8 @@ def test_images_missed_by_k_models_fit_the_errors_of_each(tmp_path, missed_by_on
     rows = [
         ["009", "1", name, 100, 100, "1", "1", f"{1 - wrong / 100:.2f}", "1.00", "1"] for name, wrong in errors.items()
     ]
-    found = said(tmp_path, per_class=rows, missed=[["009", "2", "a b c d", missed_by_one, 1, 0, 1]])
-    assert found["four models with 2, 4, 4, 4 errors"] is fits
+    actual = followed(tmp_path, per_class=rows, missed=[["009", "2", "a b c d", missed_by_one, 1, 0, 1]])
+    assert actual["four models with 2, 4, 4, 4 errors"] is fits
 
 
 def test_only_papers_that_there_are(tmp_path):

@@ -1,17 +1,13 @@
-"""Plots of calibration and triage, and their tables on the terminal."""
-
-import io
+"""Plots of calibration and triage."""
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from common.config.schema import EvaluationConfig
 from evaluation.core.labelled import cases
 from evaluation.evaluate import evaluate_runs, write_files
 from evaluation.labelled_runs import LabelledRuns
-from evaluation.terminal import table
 from evaluation.uncertainty import plots
 from evaluation.uncertainty.selective import curves
 from tests.helpers.predictions import make_run, with_passes
@@ -44,15 +40,15 @@ def test_rules_are_drawn_on_the_curve_of_their_confidence(tmp_path, monkeypatch)
         return plot(axis, *arguments, label=label, **style)
 
     result = evaluate_runs([run], SETTINGS)
-    found = curves([cases(run.part("test"))])
+    actual = curves([cases(run.part("test"))])
     monkeypatch.setattr(plots.Axes, "plot", record)
-    plots.risk_coverage(tmp_path / "risk_coverage.png", result, found)
+    plots.risk_coverage(tmp_path / "risk_coverage.png", result, actual)
     rows = {row.rule: row for row in result.triage.rules}
     for name in ("votes", "joint"):
         coverage, risk, _ = drawn[f"rule {name!r}"]
         assert 0 < coverage < 1
         assert coverage == pytest.approx(rows[name].alone / 200)
-        assert risk == pytest.approx(found[name].risk[rows[name].alone - 1])
+        assert risk == pytest.approx(actual[name].risk[rows[name].alone - 1])
 
 
 def test_many_classes_have_a_reliability_diagram_alone(tmp_path):
@@ -69,14 +65,3 @@ def test_without_a_temperature_one_side_is_drawn(tmp_path):
     assert result.calibration.after is None
     plots.reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
-
-
-@pytest.mark.parametrize("folds", [1, 3])
-def test_the_terminal_shows_every_rule_within_80_characters(folds):
-    runs = [with_passes(make_run(fold)) for fold in range(folds)]
-    console = Console(width=80, file=io.StringIO())
-    console.print(table(evaluate_runs(runs, SETTINGS)))
-    text = console.file.getvalue()
-    for words in ("conformal_by_class", "votes_positive", "sensitivity", "calibration: ECE", "release below all ="):
-        assert words in text
-    assert "…" not in text

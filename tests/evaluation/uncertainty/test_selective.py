@@ -51,8 +51,8 @@ def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
     clusters = rng.integers(0, 3, len(rows))
     clusters[0] = 2
     counts = rng.integers(0, 3, (4, 3))
-    found = weighted_area(confidence, wrong, clusters)(counts)[0]
-    for row, area in zip(counts, found, strict=True):
+    actual = weighted_area(confidence, wrong, clusters)(counts)[0]
+    for row, area in zip(counts, actual, strict=True):
         images = np.repeat(np.arange(len(rows)), row[clusters])
         if len(images):
             assert area == pytest.approx(risk_coverage(confidence[images], wrong[images]).area)
@@ -83,16 +83,16 @@ def test_each_confidence_counts_the_errors_of_its_own_predictions():
     assert set(areas(LabelledRuns.of([run], EvaluationConfig(resamples=10)))) == {"probability"}
     with_votes = LabelledRuns.of([with_passes(run, noise=3.0)], EvaluationConfig(resamples=10))
     sampled = with_votes.folds[0].test
-    found = areas(with_votes)
-    assert set(found) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
+    actual = areas(with_votes)
+    assert set(actual) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
     plain = run.probabilities.argmax(1) != run.labels
-    assert found["probability"].wrong == plain.sum()
+    assert actual["probability"].wrong == plain.sum()
     voted = sampled.frame["sampled_label"].to_numpy() != sampled.frame["label"].to_numpy()
-    assert found["votes"].wrong == found["joint"].wrong == voted.sum()
+    assert actual["votes"].wrong == actual["joint"].wrong == voted.sum()
     curve = curves([sampled])["votes"]
     assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
     assert curve.risk[-1] == pytest.approx(voted.mean())
-    assert all(row.e_aurc >= 0 for row in found.values())
+    assert all(row.e_aurc >= 0 for row in actual.values())
 
 
 def release_of(labels, scores, config):
@@ -109,11 +109,11 @@ def release_of(labels, scores, config):
 def test_the_release_has_the_highest_threshold_of_the_requested_sensitivity(rows, requested):
     labels, scores = np.array([r[0] for r in rows]), np.array([r[1] / 9 for r in rows])
     config = EvaluationConfig(triage=TriageConfig(sensitivity=requested))
-    found = release_of(labels, scores, config)
-    assert found.kept == (scores[labels] >= found.threshold).sum()
-    assert found.sensitivity >= requested
-    assert all(np.mean(scores[labels] >= higher) < requested for higher in scores[scores > found.threshold])
-    assert found.lower_bound == lower_bound(found.kept, found.positives, 0.95) <= found.sensitivity
+    actual = release_of(labels, scores, config)
+    assert actual.kept == (scores[labels] >= actual.threshold).sum()
+    assert actual.sensitivity >= requested
+    assert all(np.mean(scores[labels] >= higher) < requested for higher in scores[scores > actual.threshold])
+    assert actual.lower_bound == lower_bound(actual.kept, actual.positives, 0.95) <= actual.sensitivity
 
 
 def test_the_bound_is_valid_for_a_threshold_chosen_on_the_same_images():
@@ -122,8 +122,8 @@ def test_the_bound_is_valid_for_a_threshold_chosen_on_the_same_images():
     config = EvaluationConfig(triage=TriageConfig(sensitivity=0.9))
     for _ in range(400):
         scores = np.concatenate([rng.random(50), rng.random(20)])  # of positives uniform: sensitivity is 1 - threshold
-        found = release_of([1] * 50 + [0] * 20, scores, config)
-        below += 1 - found.threshold < found.lower_bound
+        actual = release_of([1] * 50 + [0] * 20, scores, config)
+        below += 1 - actual.threshold < actual.lower_bound
     assert below / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 

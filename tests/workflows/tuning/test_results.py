@@ -3,21 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from workflows.tuning.results import FAILED_HEIGHT, scatter
 
 ABOUT = {"name": "tiny, search (tpe)", "synthetic": True, "protocol": "subject", "fold": 0, "folds": 5}
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were saved."""
-    figures = []
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
-    return figures
 
 
 def trials(**columns):
@@ -39,9 +29,9 @@ def marks(axis):
     return [(offsets, len(faces) == 0) for offsets, faces in drawn if len(offsets)]
 
 
-def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, drawn):
+def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, saved_figures):
     scatter(tmp_path / "lr.png", trials(), "lr", True, "val/auc", ABOUT)
-    axis = drawn[0].axes[0]
+    axis = saved_figures[0].axes[0]
     (finished, full), (pruned, hollow), (ring, _), (failed, _) = marks(axis)
     assert finished.tolist() == [[1e-3, 0.5], [1e-2, 0.3]]
     assert not full
@@ -50,35 +40,35 @@ def test_each_state_has_its_mark_and_the_others_are_left_out(tmp_path, drawn):
     assert ring.tolist() == [[1e-3, 0.5]]  # the best AUC, not the least loss
     assert failed.tolist() == [[1e-1, FAILED_HEIGHT]]
     assert axis.get_xscale() == "log"
-    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    labels = [text.get_text() for text in saved_figures[0].legends[0].get_texts()]
     assert labels == ["finished (2)", "pruned (1)", "best by validation AUC", "failed (1)"]
-    assert drawn[0].axes[1].get_ylabel() == "validation accuracy"
+    assert saved_figures[0].axes[1].get_ylabel() == "validation accuracy"
     with Image.open(tmp_path / "lr.png") as picture:
         assert picture.width > 900
 
 
-def test_the_least_loss_is_the_best_where_the_loss_is_monitored(tmp_path, drawn):
+def test_the_least_loss_is_the_best_where_the_loss_is_monitored(tmp_path, saved_figures):
     scatter(tmp_path / "lr.png", trials(**{"val/loss": trials()["val_loss"]}), "lr", True, "val/loss", ABOUT)
-    assert marks(drawn[0].axes[0])[2][0].tolist() == [[1e-2, 0.3]]
+    assert marks(saved_figures[0].axes[0])[2][0].tolist() == [[1e-2, 0.3]]
 
 
-def test_numbers_that_double_are_evenly_spaced_and_words_side_by_side(tmp_path, drawn):
+def test_numbers_that_double_are_evenly_spaced_and_words_side_by_side(tmp_path, saved_figures):
     scatter(tmp_path / "batch.png", trials().astype({"batch": object}), "batch", False, "val/auc", ABOUT)
-    axis = drawn[0].axes[0]
+    axis = saved_figures[0].axes[0]
     assert axis.get_xscale() == "log"
     assert [axis.xaxis.get_major_formatter()(tick, 0) for tick in axis.get_xticks()] == ["8", "16", "512"]
     scatter(tmp_path / "optimizer.png", trials(), "optimizer", False, "val/auc", ABOUT)
-    axis = drawn[1].axes[0]
+    axis = saved_figures[1].axes[0]
     assert [axis.xaxis.get_major_formatter()(tick, 0) for tick in axis.get_xticks()] == ["Adam", "SGD"]
 
 
-def test_one_diverged_trial_does_not_flatten_the_others(tmp_path, drawn):
+def test_one_diverged_trial_does_not_flatten_the_others(tmp_path, saved_figures):
     scatter(tmp_path / "lr.png", trials(val_loss=[0.5, 0.3, 900.0, None, None, None]), "lr", True, "val/auc", ABOUT)
-    assert drawn[0].axes[0].get_yscale() == "log"
+    assert saved_figures[0].axes[0].get_yscale() == "log"
 
 
 @pytest.mark.parametrize("rows", [[3], [4], []], ids=["failed alone", "running alone", "nothing"])
-def test_searches_without_finished_trials_are_drawn(tmp_path, drawn, rows):
+def test_searches_without_finished_trials_are_drawn(tmp_path, saved_figures, rows):
     scatter(tmp_path / "lr.png", trials().iloc[rows], "lr", True, "val/auc", ABOUT)
-    assert len(marks(drawn[0].axes[0])) == (rows == [3])
+    assert len(marks(saved_figures[0].axes[0])) == (rows == [3])
     assert (tmp_path / "lr.png").exists()

@@ -15,7 +15,7 @@ import yaml
 from common.errors import UserError
 from tests.workflows.tuning.searches import NoData, formula_run, search, table, tune
 from workflows import train
-from workflows.tuning import results as trials
+from workflows.tuning import results
 from workflows.tuning import search as tuning
 from workflows.tuning import study as studies
 from workflows.tuning.study import open_study
@@ -31,7 +31,7 @@ def _formulas(monkeypatch):
     monkeypatch.setattr(studies, "POLL", 0.02)
     # Both take a second, and are not what is tested here.
     monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
-    monkeypatch.setattr(trials, "scatter", lambda path, *_: path.touch())
+    monkeypatch.setattr(results, "scatter", lambda path, *_: path.touch())
 
 
 def run_first(monkeypatch, first, others=formula_run):
@@ -79,8 +79,8 @@ def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_samplers_learn_from_earlier_trials(tmp_path, sampler):
     chosen = [f"search.sampler={sampler}", "search.trials=16", "search.startup_trials=5"]
-    found = tune(tmp_path, *chosen, ONE_SIZE)
-    off = (found["unfreeze.lr"].map(math.log10) + 3).abs()
+    trials = tune(tmp_path, *chosen, ONE_SIZE)
+    off = (trials["unfreeze.lr"].map(math.log10) + 3).abs()
     assert off[5:].median() < off[:5].median()
     assert off.min() < 0.3
 
@@ -102,13 +102,13 @@ def test_the_name_of_a_study_depends_on_all_but_the_searched_keys_and_the_length
 
 def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
     space = "search.space.loader.batch_size.choices=[16,64]"
-    found = tune(tmp_path, space, "search.trials=6")
-    large = found["loader.batch_size"] == 64
+    trials = tune(tmp_path, space, "search.trials=6")
+    large = trials["loader.batch_size"] == 64
     assert 0 < large.sum() < 6
-    assert set(found[large]["state"]) == {"failed"}
-    assert found[large]["message"].str.startswith("out of memory: CUDA out of memory").all()
-    assert found[large]["run"].notna().all()
-    assert set(found[~large]["state"]) == {"finished"}
+    assert set(trials[large]["state"]) == {"failed"}
+    assert trials[large]["message"].str.startswith("out of memory: CUDA out of memory").all()
+    assert trials[large]["run"].notna().all()
+    assert set(trials[~large]["state"]) == {"finished"}
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_a_trial_out_of_memory_is_failed_and_the_others_go_on(tmp_path):
 )
 def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words):
     run_first(monkeypatch, error)
-    found = tune(tmp_path, ONE_SIZE)
-    assert list(found["state"]) == ["failed", "finished", "finished", "finished"]
-    assert words in found["message"][0]
+    trials = tune(tmp_path, ONE_SIZE)
+    assert list(trials["state"]) == ["failed", "finished", "finished", "finished"]
+    assert words in trials["message"][0]
 
 
 def test_when_every_trial_fails_it_is_an_error_that_names_the_table(tmp_path):
@@ -138,13 +138,13 @@ def test_when_every_trial_fails_it_is_an_error_that_names_the_table(tmp_path):
 
 def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
     prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
-    found = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
-    pruned = found[found["state"] == "pruned"]
+    trials = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
+    pruned = trials[trials["state"] == "pruned"]
     assert 0 < len(pruned) < 10
     assert not set(pruned["number"]) & {0, 1}
     assert pruned["message"].str.contains("median of earlier trials at epoch [23] of stage 1").all()
     assert pruned["val_loss"].notna().all()
-    assert pruned["val_loss"].min() > found["val_loss"].min()
+    assert pruned["val_loss"].min() > trials["val_loss"].min()
 
 
 def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
@@ -168,9 +168,9 @@ def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatch, m
 
 def test_best_yaml_has_the_command_that_trains_the_best(tmp_path):
     typed = ["search.trials=5", "loader.batch_size=2", "+search.space.optimizer.args.momentum={low: 0.1, high: 0.9}"]
-    found = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
+    trials = tune(tmp_path, *typed, "search.space.loader.batch_size.choices=[8,16]", "optimizer=sgd")
     best = yaml.safe_load(next((tmp_path / "studies").glob("*/best.yaml")).read_text())
-    row = found.loc[found["val/loss"].idxmin()]
+    row = trials.loc[trials["val/loss"].idxmin()]
     assert best["trial"] == row["number"]
     assert best["value"] == row["val/loss"]
     assert best["run"] == row["run"]
@@ -190,9 +190,9 @@ def test_two_processes_share_one_study(tmp_path, monkeypatch):
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    found = tune(tmp_path, space, "search.trials=8")
-    assert list(found["state"]) == ["finished"] * 8
-    assert found["unfreeze.lr"].nunique() == 8
+    trials = tune(tmp_path, space, "search.trials=8")
+    assert list(trials["state"]) == ["finished"] * 8
+    assert trials["unfreeze.lr"].nunique() == 8
     with opened(tmp_path, space, name=next((tmp_path / "studies").iterdir()).name) as study:
         pids = {trial.user_attrs["pid"] for trial in study.trials}
     assert pids == {process.pid for process in processes}
@@ -208,12 +208,12 @@ def test_a_trial_whose_process_died_is_tried_again(tmp_path, monkeypatch):
     process.join()
     assert process.exitcode == -signal.SIGKILL
     monkeypatch.setattr(train, "run", formula_run)
-    found = tune(tmp_path, ONE_SIZE)
-    assert list(found["state"]) == ["repeated", *["finished"] * 4]
-    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
-    assert f"its process ({process.pid} on" in found["message"][0]
+    trials = tune(tmp_path, ONE_SIZE)
+    assert list(trials["state"]) == ["repeated", *["finished"] * 4]
+    assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
+    assert f"its process ({process.pid} on" in trials["message"][0]
     undisturbed = tune(tmp_path / "undisturbed", ONE_SIZE)
-    assert list(found["unfreeze.lr"][1:]) == list(undisturbed["unfreeze.lr"])
+    assert list(trials["unfreeze.lr"][1:]) == list(undisturbed["unfreeze.lr"])
 
 
 def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatch):
@@ -221,11 +221,11 @@ def test_a_trial_that_kills_its_process_each_time_is_failed(tmp_path, monkeypatc
     for _ in range(studies.ATTEMPTS):
         in_a_process(tmp_path).join()
     monkeypatch.setattr(train, "run", formula_run)
-    found = tune(tmp_path, "search.trials=3")
-    assert list(found["state"][: studies.ATTEMPTS]) == ["repeated"] * (studies.ATTEMPTS - 1) + ["failed"]
-    assert found["unfreeze.lr"][: studies.ATTEMPTS].nunique() == 1
-    assert f"died {studies.ATTEMPTS} times" in found["message"][studies.ATTEMPTS - 1]
-    assert len(found) == 3 + studies.ATTEMPTS - 1
+    trials = tune(tmp_path, "search.trials=3")
+    assert list(trials["state"][: studies.ATTEMPTS]) == ["repeated"] * (studies.ATTEMPTS - 1) + ["failed"]
+    assert trials["unfreeze.lr"][: studies.ATTEMPTS].nunique() == 1
+    assert f"died {studies.ATTEMPTS} times" in trials["message"][studies.ATTEMPTS - 1]
+    assert len(trials) == 3 + studies.ATTEMPTS - 1
 
 
 def test_a_trial_that_another_process_has_ended_is_not_ended_again(tmp_path, monkeypatch, capsys):
@@ -236,9 +236,9 @@ def test_a_trial_that_another_process_has_ended_is_not_ended_again(tmp_path, mon
             other.give_back(other.trials[0], "taken for dead")
 
     run_first(monkeypatch, give_back)
-    found = tune(tmp_path, ONE_SIZE)
-    assert list(found["state"]) == ["repeated", *["finished"] * 4]
-    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
+    trials = tune(tmp_path, ONE_SIZE)
+    assert list(trials["state"]) == ["repeated", *["finished"] * 4]
+    assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
     assert "trial 0 was ended by another process" in capsys.readouterr().out
 
 
@@ -250,10 +250,10 @@ def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
     with pytest.raises(Preempted):
         tune(tmp_path, ONE_SIZE, "search.worker=1")
     monkeypatch.setattr(train, "run", formula_run)
-    found = tune(tmp_path, ONE_SIZE, "search.worker=2", "search.heartbeat_seconds=30")
-    assert list(found["state"]) == ["repeated", *["finished"] * 4]
-    assert found["message"][0] == "preempted"
-    assert found["unfreeze.lr"][0] == found["unfreeze.lr"][1]
+    trials = tune(tmp_path, ONE_SIZE, "search.worker=2", "search.heartbeat_seconds=30")
+    assert list(trials["state"]) == ["repeated", *["finished"] * 4]
+    assert trials["message"][0] == "preempted"
+    assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
 
 
 def test_the_same_values_are_not_trained_by_two_processes_at_once(tmp_path):
@@ -289,9 +289,9 @@ def test_ctrl_c_and_a_full_disk_end_the_search_which_can_be_continued(tmp_path, 
     assert list(table(folder)["state"]) == ["finished", "repeated", "waiting"]
     assert (folder / "best.yaml").exists()
     monkeypatch.setattr(train, "run", formula_run)
-    found = tune(tmp_path, ONE_SIZE)
-    assert list(found["state"]) == ["finished", "repeated", *["finished"] * 3]
-    assert found["unfreeze.lr"][1] == found["unfreeze.lr"][2]
+    trials = tune(tmp_path, ONE_SIZE)
+    assert list(trials["state"]) == ["finished", "repeated", *["finished"] * 3]
+    assert trials["unfreeze.lr"][1] == trials["unfreeze.lr"][2]
 
 
 def test_no_trial_begins_after_the_time_is_up(tmp_path, monkeypatch):
@@ -312,6 +312,6 @@ def test_a_file_that_is_no_journal_is_an_error_and_unchanged(tmp_path):
 def test_a_journal_elsewhere_holds_several_studies(tmp_path):
     storage = f"search.storage={tmp_path / 'shared' / 'journal.log'}"
     for seed in (0, 1):
-        found = tune(tmp_path / str(seed), storage, f"search.seed={seed}", "search.trials=2")
-        assert len(found) == 2
+        trials = tune(tmp_path / str(seed), storage, f"search.seed={seed}", "search.trials=2")
+        assert len(trials) == 2
     assert not list(tmp_path.glob("*/studies/*/journal.log"))
