@@ -16,9 +16,9 @@ from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
 from evaluation.core.formats import interval, markdown
+from evaluation.papers import terminal
 from evaluation.papers.audit import audit, contradictions, printed_confusion, printed_figures
-from evaluation.papers.reproduction import AS_PAPER, HONEST, compare, read_claims, read_measured
-from evaluation.papers.terminal import budget, claimed, failure, figure
+from evaluation.papers.reproduction import compare, read_claims, read_measured
 
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -219,13 +219,10 @@ def claims(papers: tuple[str, ...], results: Path) -> str:
     numbers: dict[str, int] = {}
     for row in compare(results, papers).to_dict("records"):
         name = f"`{row['experiment']}`"
-        marks = sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])
-        verdict = ", ".join([row["verdict"], *map(str, marks)])
-        lines.append({"experiment": name, "section": row["section"], "claimed": claimed(row), "verdict": verdict})
-        ours = []
-        for role, words in ((AS_PAPER, "as the paper"), (HONEST, "honest")):
-            if pd.notna(row[f"{role}_value"]):
-                ours.append(f"{words}, {row['measured_on']}: {figure(row, role)}; {budget(row, role)}")
+        verdict = ", ".join([row["verdict"], *terminal.reason_numbers(row, numbers)])
+        line = {"experiment": name, "section": row["section"], "claimed": terminal.claimed(row), "verdict": verdict}
+        lines.append(line)
+        ours = terminal.measurements(row, "as the paper", "honest")
         if ours:
             measured.append(f"- {name}: {'. '.join(ours)}")
     reasons = [f"{number}. {reason}" for reason, number in numbers.items()]
@@ -255,7 +252,7 @@ def audit_failures(results: Path) -> str:
     lines = []
     for row in audit(results).query("~follows").to_dict("records"):
         recomputed = f"recomputed {row['recomputed']}" if row["recomputed"] else ""
-        parts = [f"printed {row['printed']}", recomputed, failure(row["kind"]), row["remark"]]
+        parts = [f"printed {row['printed']}", recomputed, terminal.failure(row["kind"]), row["remark"]]
         lines.append(f"- Paper {row['paper']}, {row['section']}, {row['what']}: {'; '.join(filter(None, parts))}")
     return "\n".join(lines)
 

@@ -133,11 +133,16 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test confusion matrix: counts and per cent of the row; two classes also at the chosen threshold."""
+    _matrices(path, result, confusion_matrices(result))
+
+
+def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
+    """Return the confusion matrices of the test images by title; those of two classes also at the chosen threshold."""
     test = result.test
     matrices = {"most probable class" if result.positive_class is None else "at 0.5": test.confusion}
     if test.confusion_at_threshold is not None:
         matrices[f"at {threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
-    _matrices(path, result, matrices)
+    return matrices
 
 
 def assigned_confusion_matrix(path: Path, result: EvaluationResult) -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from math import isqrt, log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,15 +21,11 @@ POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 Shape = tuple[int, int, int]  # channels, height and width of maps
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model and its layers.
+class Model(NamedTuple):
+    """A network that takes images, float32, shape (B, 3, H, W), in [0, 1], with its modules to choose from by name.
 
-    Attributes:
-        forward: Takes images, float32, shape (B, 3, H, W), in [0, 1], and runs the modules.
-        modules: The modules to choose from, by name.
-        feature_info: timm's list of a network's stages, each with the name of its "module"; may be empty.
-        prefix_tokens: Number of class and register tokens that a transformer puts before those of the patches.
+    ``feature_info`` is timm's list of its stages, each with the name of its "module"; a transformer puts
+    ``prefix_tokens`` class and register tokens before those of the patches.
     """
 
     forward: nn.Module
@@ -40,15 +35,10 @@ class Model:
 
 
 def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape | None]:
-    """Return the shape (C, H, W) of every module's maps, in the order in which the modules end.
+    """Return the shape (C, H, W) of every module's maps for an image, uint8 RGB, shape (H, W, 3).
 
-    Args:
-        model: The model.
-        image: uint8 RGB, shape (H, W, 3).
-
-    Returns:
-        None as the shape of modules whose output is not a map, such as a dense layer's. Modules that the model does
-        not use are left out.
+    The modules are in the order in which they end, those that the model does not use left out; None is the shape of
+    those whose output is not a map, such as a dense layer's.
     """
     shapes: dict[str, Shape | None] = {}
     for name, maps in _outputs(model, model.modules, image[None]).items():
@@ -57,12 +47,9 @@ def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape | None]:
 
 
 def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the maps of the named modules, a few images at a time.
+    """Yield the maps of the named modules for images, uint8 RGB, shape (N, H, W, 3), a few at a time.
 
-    Args:
-        model: The model.
-        images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
-        names: Names of modules; of a module that runs more than once, the last output counts.
+    Of a module that runs more than once, the last output counts.
 
     Yields:
         name -> float32, shape (B, C, H, W); all batches together have N images, in their order. Tokens of a transformer
@@ -116,10 +103,6 @@ def check_names(names: Sequence[str], model: Model, shapes: Mapping[str, Shape |
 def positions(model: Model, shapes: Mapping[str, Shape | None]) -> dict[str, str]:
     """Choose the layers to show by default: those of paper 002 (figure 4), or the stages that timm lists.
 
-    Args:
-        model: The model.
-        shapes: See :func:`layer_shapes`.
-
     Returns:
         Position -> name of the module. In networks of three pools or more: the first convolution before its activation
         (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever their names. Else up to four
@@ -139,12 +122,7 @@ def positions(model: Model, shapes: Mapping[str, Shape | None]) -> dict[str, str
 
 
 def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> torch.Tensor | None:
-    """Return a module's output as maps over the image, shape (B, C, H, W).
-
-    Args:
-        output: Output of the module.
-        size: Height and width of the images, pixels.
-        prefix_tokens: Tokens before those of the patches.
+    """Return a module's output as maps over images of a size (height, width), shape (B, C, H, W).
 
     Returns:
         None where the output is not a map: no single tensor, a vector, or tokens that fill no grid. Of the two layouts
@@ -176,7 +154,7 @@ def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int
     Args:
         model: The model.
         images: uint8 RGB, shape (N, H, W, 3), prepared as for the training.
-        grids: Name of a layer -> height and width of the grid that several models share, no larger than its maps.
+        grids: Name of a layer -> size of the grid that several models share, no larger than its maps.
 
     Returns:
         A row per ``layer``: ``smoothness``, the mean over channels and images, and ``smoothness_common``, that of the

@@ -6,9 +6,8 @@ take gradients meanwhile, the model stays unchanged, and no map is stretched: wi
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,14 +31,11 @@ BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for
 EVALUATIONS = 8  # changed copies of one image per forward pass
 
 
-@dataclass(frozen=True)
-class Method:
-    """One of METHODS with its settings.
+class Method(NamedTuple):
+    """One of METHODS at the output of a module, ``layer`` (INPUT for the methods of OF_INPUTS).
 
-    Attributes:
-        layer: Name of a module whose output is a map; INPUT for the methods of OF_INPUTS.
-        windows: Occlusion: number of windows side by side across width and height; they move by half their size.
-        steps: Integrated gradients: number of images between the plain ground and the image.
+    Occlusion covers ``windows`` side by side across width and height, which move by half their size; integrated
+    gradients pass ``steps`` images between the plain ground and the image.
     """
 
     name: str
@@ -56,8 +52,8 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windo
         layer: Name of a module; None: the last with maps of four by four values or more, else of more than one.
         model: Its ``forward`` is a network that returns logits.
         image: uint8 RGB, shape (H, W, 3), the network's input.
-        windows: See ``Method``, as ``steps``.
-        steps: Number of images.
+        windows: See ``Method``.
+        steps: See ``Method``.
 
     Raises:
         UserError: An unknown method; an unknown layer (with the valid ones), or one with maps of a single value; or a
@@ -166,18 +162,6 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
         return cam_per_target_layer
 
 
-class _GradCAM(_Unscaled, GradCAM):  # type: ignore[misc]  # grad-cam has no types
-    pass
-
-
-class _GradCAMPlusPlus(_Unscaled, GradCAMPlusPlus):  # type: ignore[misc]  # grad-cam has no types
-    pass
-
-
-class _HiResCAM(_Unscaled, HiResCAM):  # type: ignore[misc]  # grad-cam has no types
-    pass
-
-
 class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc]  # grad-cam has no types
     def get_cam_image(
         self, _image: object, _layer: object, _targets: object, activations: np.ndarray, *_unused: object
@@ -195,7 +179,9 @@ class _EigenCAM(_Unscaled, EigenCAM):  # type: ignore[misc]  # grad-cam has no t
         return heats
 
 
-_CAMS = {"gradcam": _GradCAM, "gradcam++": _GradCAMPlusPlus, "hirescam": _HiResCAM, "eigencam": _EigenCAM}
+_CAMS: dict[str, type[BaseCAM]] = {"eigencam": _EigenCAM}
+for _name, _cam in (("gradcam", GradCAM), ("gradcam++", GradCAMPlusPlus), ("hirescam", HiResCAM)):
+    _CAMS[_name] = type(_cam.__name__, (_Unscaled, _cam), {})
 
 
 def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:

@@ -71,12 +71,9 @@ def hottest(heat: np.ndarray) -> tuple[int, int] | None:
 def elsewhere(
     heats: Sequence[np.ndarray], places: Sequence[np.ndarray], cells: Sequence[str]
 ) -> list[dict[str, float]]:
-    """Measure each heat map on the places of the others: the level of a model that always attends to some places.
+    """Measure each heat map, float, shape (H, W), on the true places of the others, bool, shape (H, W).
 
-    Args:
-        heats: N maps, float, shape (H, W), 0 and more.
-        places: N true places, bool, shape (H, W).
-        cells: The cell of each: sheets of the same cell are left out.
+    That is the level of a model that always attends to some places. Sheets of the same cell are left out.
 
     Returns:
         ``pointing_elsewhere`` and ``energy_elsewhere`` of each map, means over the other places; NaN without any, or
@@ -84,14 +81,12 @@ def elsewhere(
     """
     measured = []
     for heat, cell in zip(heats, cells, strict=True):
-        pointing = np.nan
-        energy = np.nan
         others = [place for place, other in zip(places, cells, strict=True) if other != cell]
+        row = {"pointing_elsewhere": np.nan, "energy_elsewhere": np.nan}
         if others:
             share = np.mean(others, axis=0)
-            pointing = _pointing(heat, share)
-            energy = _energy(heat, share)
-        measured.append({"pointing_elsewhere": pointing, "energy_elsewhere": energy})
+            row = {"pointing_elsewhere": _pointing(heat, share), "energy_elsewhere": _energy(heat, share)}
+        measured.append(row)
     return measured
 
 

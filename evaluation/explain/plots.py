@@ -44,13 +44,10 @@ LAYERS_NOTE = (
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One image of a figure, uint8 RGB, shape (H, W, 3), with its caption of one line or more.
+    """One image of a figure, uint8 RGB, shape (H, W, 3), with a caption of one line or more in a colour.
 
-    Attributes:
-        colour: Of the caption.
-        heat: float in 0 to 1, shape (H, W), laid over the image.
-        place: bool, shape (H, W), outlined.
-        point: Row and column of a cross.
+    On the image are ``heat`` (float in 0 to 1, shape (H, W)), the outline of a ``place`` (bool, shape (H, W)), and a
+    cross at a ``point`` (row and column).
     """
 
     image: np.ndarray
@@ -80,15 +77,10 @@ def panel_grid(  # noqa: PLR0913 - a figure has this many parts
     note: str,
     wide: float = WIDE,
 ) -> None:
-    """Draw panels in rows.
+    """Draw panels in rows, with a title (empty, or of several lines) above each column and a note below.
 
-    Args:
-        path: PNG to write.
-        rows: Panels, as many in each row as there are titles; None leaves a place empty.
-        titles: Above each column; may be empty, or have several lines.
-        about: Facts of the run, for the title.
-        note: Below the panels.
-        wide: Width of a panel, inches; less where it would be too tall.
+    In a row are as many panels as there are titles; None leaves a place empty. They are ``wide`` inches wide, less
+    where they would be too tall.
     """
     panels = [panel for panel in chain.from_iterable(rows) if panel is not None]
     aspect = panels[0].image.shape[0] / panels[0].image.shape[1]
@@ -139,15 +131,15 @@ def layer_grid(  # noqa: PLR0913 - a figure has this many parts
 ) -> None:
     """Draw a row per image: the image, then for each layer a mosaic of its channels, with its shape and smoothness.
 
-    Each channel is scaled to its own range, from black (its least value) to white. The channels are those whose values
-    vary most, the same for all images of a layer, in this order.
+    Each channel is scaled to its own range, from black (its least value) to white. Drawn are at most ``channels``,
+    those whose values vary most, the same for all images of a layer, in this order.
 
     Args:
         path: PNG to write.
         images: uint8 RGB, shape (N, H, W, 3), the network's inputs.
         captions: Below each image.
         layers: Title, such as "last pool: pool5" -> maps, float, shape (N, C, H, W).
-        channels: Largest number of channels per layer.
+        channels: Their largest number per layer.
         about: Facts of the run.
     """
     shades = mpl.colormaps["gray"].with_extremes(bad=CHANNEL_BORDER)
@@ -207,11 +199,7 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
 def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict[str, Any]) -> None:
     """Draw accuracy over smoothness, both standardised within their data set: a column per position, a row per grid.
 
-    Args:
-        path: PNG to write.
-        table: A row per run and layer, as :func:`evaluation.explain.smoothness.correlations` takes it.
-        coefficients: See that function.
-        about: Facts for the title.
+    ``table`` and ``coefficients`` are what :func:`evaluation.explain.smoothness.correlations` takes and returns.
     """
     positions = list(dict.fromkeys(table["position"]))
     colours = dict(zip(table["network"].unique(), cycle(COLOURS), strict=False))

@@ -31,9 +31,8 @@ def total_variation(maps: np.ndarray) -> np.ndarray:
     """Return each map's total variation per pair of neighbours, in units of the map's standard deviation.
 
     It is the anisotropic total variation (Rudin, Osher and Fatemi 1992; the sum of absolute differences of vertical
-    and horizontal neighbours) over the number of these pairs, so that a map's size does not count, over
-    the standard deviation of the map's values, so that neither their scale nor their offset counts: two networks, or
-    two layers, whose values differ a thousandfold can be compared.
+    and horizontal neighbours) over the number of these pairs and the standard deviation of the map's values: neither a
+    map's size nor the scale and offset of its values count.
 
     Args:
         maps: float, shape (..., H, W).
@@ -56,9 +55,8 @@ def total_variation(maps: np.ndarray) -> np.ndarray:
 def smoothness(maps: np.ndarray) -> np.ndarray:
     """Return 1 - total variation / (2 / sqrt(pi)): how much more alike neighbours are than in noise.
 
-    The larger, the smoother. A finer map of the same picture is the smoother one, since its neighbours lie closer
-    together. So layers are compared at the same place in their networks, and, where their maps differ in size, once
-    more after the larger are averaged down to the smallest (``smoothness_common`` of the tables).
+    A finer map of the same picture is the smoother one, since its neighbours lie closer together: where maps differ in
+    size, the tables also compare them averaged down to the smallest (``smoothness_common``).
 
     Args:
         maps: float, shape (..., H, W).
@@ -80,13 +78,9 @@ def mean_smoothness(values: np.ndarray) -> tuple[float, int]:
 def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFrame:
     """Correlate smoothness with accuracy over runs, at each position of the layers.
 
-    Data sets differ in difficulty and in detail, whatever the network. So smoothness and accuracy are first
-    standardised within each data set (mean 0, standard deviation 1, over its runs); a data set with fewer than three
-    runs is left out (of two, one is always at +1 and the other at -1), and so is one whose runs do not differ. Then
-    the coefficients over all runs that are left.
-
-    Intervals: BCa bootstrap that draws runs (pairs, standardised once, before). A handful of runs leaves them wide,
-    and runs that share a network or data are not independent, so they are rather too narrow than too wide.
+    Data sets differ in difficulty and in detail. So smoothness and accuracy are first standardised within each data
+    set; one with fewer than three runs, or whose runs do not differ, is left out. Intervals: BCa bootstrap that draws
+    runs; runs that share a network or data are not independent, so they are rather too narrow.
 
     Args:
         table: A row per run and layer: position, data_set, run, accuracy, smoothness and smoothness_common (NaN where
@@ -121,13 +115,9 @@ def standardised(table: pd.DataFrame, measure: str) -> pd.DataFrame:
 def correlation(
     x: np.ndarray, y: np.ndarray, name: str, settings: EvaluationConfig
 ) -> tuple[float, float | None, float | None, str | None]:
-    """Return a coefficient with the ends and the method of its interval (None without one).
+    """Return the "spearman" or "pearson" coefficient of x and y, float64, shape (N,), with its interval.
 
-    Args:
-        x: float64, shape (N,).
-        y: float64, shape (N,).
-        name: "spearman" or "pearson".
-        settings: Resamples, confidence and seed.
+    The ends of the interval and its method are None with fewer than four points.
     """
     value = _coefficient(x, y, name)
     if len(x) < FEWEST:
@@ -147,19 +137,13 @@ def _coefficient(x: np.ndarray, y: np.ndarray, name: str) -> float:
 
 
 def smoothness_table(table: pd.DataFrame) -> Table:
-    """Draw for the terminal a row per run, with its test accuracy and the smoothness of its layers (own grid).
-
-    Args:
-        table: A row per run and layer: experiment, data_set, fold, seed, position, smoothness, accuracy, run.
-    """
-    rows = []
-    for _, layers in table.groupby("run", sort=False):
-        first = layers.iloc[0]
-        fold = "-" if pd.isna(first["fold"]) else f"{first['fold']:g}"
-        row = {"run (fold, seed)": f"{first['experiment']} ({fold}, {first['seed']})", "data set": first["data_set"]}
-        smoothness_at = dict(zip(layers["position"], layers["smoothness"], strict=True))
-        rows.append({**row, "accuracy": first["accuracy"], **smoothness_at})
-    return frame_table(pd.DataFrame(rows), "smoothness of layers")
+    """Draw for the terminal a row per run, with its test accuracy and the smoothness of its layers (own grid)."""
+    runs = table.groupby("run", sort=False).first()
+    layers = table.pivot(index="run", columns="position", values="smoothness")
+    folds = runs["fold"].map("{:g}".format, na_action="ignore").fillna("-")
+    names = runs["experiment"] + " (" + folds + ", " + runs["seed"].astype(str) + ")"
+    shown = pd.DataFrame({"run (fold, seed)": names, "data set": runs["data_set"], "accuracy": runs["accuracy"]})
+    return frame_table(shown.join(layers[table["position"].unique()]), "smoothness of layers")
 
 
 def correlation_table(coefficients: pd.DataFrame, confidence: float) -> Group:

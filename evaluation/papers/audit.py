@@ -126,14 +126,7 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
 
 
 def reconstruct(recall_negative: str, recall_positive: str, negatives: int, positives: int) -> list[Confusion]:
-    """Return every confusion matrix that has two printed recalls, rounded or truncated; [] where there is none.
-
-    Args:
-        recall_negative: As printed, such as "0.8376".
-        recall_positive: As printed.
-        negatives: Images of the negative class.
-        positives: Images of the positive class.
-    """
+    """Return every confusion matrix of so many images that has two printed recalls, rounded or truncated."""
     both = product(_whole(recall_negative, negatives), _whole(recall_positive, positives))
     return [Confusion(tp, negatives - tn, tn, positives - tp) for tn, tp in both]
 
@@ -172,8 +165,11 @@ def _precision_and_recall(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]
         if all(follows(row[name], value) for name, value in _values(matrix).items()):
             fitting.append(matrix)
     recomputed = "no matrix has these recalls"
-    if matrices:
-        recomputed = _with_metrics((fitting or matrices)[0])
+    for matrix in (fitting or matrices)[:1]:
+        right = share(matrix.tp + matrix.tn, matrix.images, CONFIDENCE)
+        values = [f"{name.replace('_', ' ')} {float(value):.4f}" for name, value in _values(matrix).items()]
+        values.append(f"accuracy {right.value:.4f} ({right.low:.3f} to {right.high:.3f})")
+        recomputed = f"{matrix}: {', '.join(values)}"
     yield {
         "what": row["model"],
         "printed": f"precision {row['precision_negative']} and {row['precision_positive']}, recall "
@@ -275,13 +271,6 @@ def _values(matrix: Confusion) -> dict[str, Fraction]:
         if right + wrong:
             values[name] = Fraction(right, right + wrong)
     return {**values, "f1_weighted": weighted_f1(matrix)}
-
-
-def _with_metrics(matrix: Confusion) -> str:
-    values = [f"{name.replace('_', ' ')} {float(value):.4f}" for name, value in _values(matrix).items()]
-    right = share(matrix.tp + matrix.tn, matrix.images, CONFIDENCE)
-    accuracy = f"accuracy {right.value:.4f} ({right.low:.3f} to {right.high:.3f})"
-    return f"{matrix}: {', '.join(values)}, {accuracy}"
 
 
 def _whole(figure: str, images: int) -> list[int]:

@@ -7,10 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.core.formats import interval
-from evaluation.papers.reproduction import AS_PAPER, HONEST, NOT_REACHED, OFFICIAL, REACHED, Record
+from evaluation.papers.reproduction import AS_PAPER, COPIED, HONEST, NOT_REACHED, OFFICIAL, REACHED, Record
 
 COLOURS = {REACHED: "green", NOT_REACHED: "red"}
-ROLES = {AS_PAPER: "split as the paper", HONEST: "honest split"}
 METRIC_WORDS = {"test_weighted_f1": "weighted F1", "test_accuracy": "accuracy", "val_accuracy": "val. accuracy"}
 
 
@@ -24,15 +23,13 @@ def claims_text(table: pd.DataFrame) -> Group:
         blocks.append(Text(f"paper {paper}", style="bold"))
         numbers: dict[str, int] = {}
         for row in rows.to_dict("records"):
-            marks = sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])
             line = Text(f"{row['experiment']}  {claimed(row)}  ")
             line.append(row["verdict"], style=COLOURS.get(row["verdict"], ""))
-            line.append(f" ({', '.join(map(str, marks))})" if marks else "")
+            marks = ", ".join(reason_numbers(row, numbers))
+            line.append(f" ({marks})" if marks else "")
             blocks.append(line)
-            for role, words in ROLES.items():
-                if pd.notna(row[f"{role}_value"]):
-                    text = f"{words}, {row['measured_on']}: {figure(row, role)}; {budget(row, role)}"
-                    blocks.append(Padding(Text(text), (0, 0, 0, 4)))
+            for text in measurements(row, "split as the paper", "honest split"):
+                blocks.append(Padding(Text(text), (0, 0, 0, 4)))
         reasons = Table.grid(padding=(0, 1))
         for reason, number in numbers.items():
             reasons.add_row(Text(f"  {number:>2}"), Text(reason))
@@ -72,29 +69,33 @@ def claimed(row: Record) -> str:
     return f"{row['claimed'] or 'no'} {METRIC_WORDS[row['metric']]}"
 
 
-def figure(row: Record, role: str) -> str:
-    """Return our value with its interval and the number of images; of a split by images also their kind."""
-    value = interval(row[f"{role}_value"], row[f"{role}_low"], row[f"{role}_high"])
-    if row[f"{role}_protocol"] != "image":
+def reason_numbers(row: Record, numbers: dict[str, int]) -> list[str]:
+    """Return the numbers of a claim's reasons; new ones are added to ``numbers``, the numbers by reason."""
+    return [str(number) for number in sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])]
+
+
+def measurements(row: Record, as_paper: str, honest: str) -> list[str]:
+    """Return our measurements of a claim, of either split that was measured: value, images and cost of the runs."""
+    lines = []
+    for role, words in ((AS_PAPER, as_paper), (HONEST, honest)):
+        ours = {name: row[f"{role}_{name}"] for name in COPIED}
+        if pd.isna(ours["value"]):
+            continue
         images = "images"
-    elif row["measured_on"] in OFFICIAL:
-        images = "official test images"
-    else:
-        images = "images of unknown subjects"
-    return f"{value}, {row[f'{role}_images']:,.0f} {images}"
+        if ours["protocol"] == "image":
+            images = "official test images" if row["measured_on"] in OFFICIAL else "images of unknown subjects"
+        parts = [f"{ours['images']:,.0f} {images}; {_count(ours['folds'], 'fold')}", _count(ours["seeds"], "seed")]
+        cost = "cost not recorded"
+        if pd.notna(ours["images_seen"]):
+            cost = f"{ours['images_seen']:,.0f} images seen, {ours['minutes']:.1f} min"
+        value = interval(ours["value"], ours["low"], ours["high"])
+        lines.append(", ".join([words, f"{row['measured_on']}: {value}", *parts, cost]))
+    return lines
 
 
-def budget(row: Record, role: str) -> str:
-    """Return folds and seeds, and the images and minutes of a run."""
-    parts = []
-    for name in ("fold", "seed"):
-        count = max(len(row[f"{role}_{name}s"].split()), 1)
-        parts.append(f"{count} {name}{'s' if count > 1 else ''}")
-    if pd.isna(row[f"{role}_images_seen"]):
-        parts.append("cost not recorded")
-    else:
-        parts.append(f"{row[f'{role}_images_seen']:,.0f} images seen, {row[f'{role}_minutes']:.1f} min")
-    return ", ".join(parts)
+def _count(names: str, what: str) -> str:
+    count = max(len(names.split()), 1)
+    return f"{count} {what}{'s' if count > 1 else ''}"
 
 
 def counts_text(verdicts: pd.Series, what: str) -> str:

@@ -25,7 +25,6 @@ def comparison_sections(chapters: list[Chapter], real_names: bool) -> list[Secti
 
 
 def _overview(chapters: list[Chapter]) -> Section:
-    """Put the test metrics of all chapters into one table and one drawing."""
     two = all(chapter.result.positive_class is not None for chapter in chapters)
     metrics = OF_TWO if two else OF_MANY
     rows = []
@@ -42,7 +41,6 @@ def _overview(chapters: list[Chapter]) -> Section:
 
 
 def _pairs(chapters: list[Chapter], real_names: bool) -> Section:
-    """Compare every pair on the same images, the p-values corrected for the number of pairs."""
     comparison = compare_groups([chapter.group for chapter in chapters], chapters[0].settings)
     limits = []
     for left_out in comparison.left_out:
@@ -70,7 +68,6 @@ def _pairs(chapters: list[Chapter], real_names: bool) -> Section:
 
 
 def _errors(chapters: list[Chapter], real_names: bool) -> Section:
-    """Show how many images are missed by how many models, and how alike the models are."""
     try:
         models = gather([chapter.group for chapter in chapters])
         counts = missed_counts(models)

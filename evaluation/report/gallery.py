@@ -28,8 +28,7 @@ class Gallery:
         pictures: WebP, each once; items hold their places.
         notes: What is left out or missing, in sentences.
         total: The number of test images.
-        key: Columns ``shown`` and ``image_id``: what leads from the names shown to the true ones; to be kept where the
-            images are. Empty where the true ones are shown.
+        key: Columns ``shown`` and ``image_id``: leads from the names shown to the true ones; else empty.
     """
 
     data: dict[str, Any]
@@ -91,9 +90,8 @@ def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool)
 def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
     """Name images and their subjects so that the names lead back to nobody: S001-01, S001-02, ... of S001.
 
-    Numbers are given in the order of a shuffle whose seed is fixed: the same images have the same names in every
-    report of theirs, and sorting by a name says nothing of the true one. A file's name often holds the subject's, and
-    sometimes a person's: so images are always renamed, those of no known subject to I0001, I0002, ...
+    The order is that of a shuffle whose seed is fixed: the same images have the same names in every report of theirs,
+    and sorting by a name says nothing of the true one. Images of no known subject are I0001, I0002, ...
 
     Args:
         subjects: None where unknown; the image_ids, each once, are the index.
@@ -117,7 +115,6 @@ def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
 
 
 def _describe(chapter: Chapter) -> pd.DataFrame:
-    """Describe a chapter's test images by image_id, fold after fold."""
     table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs])
     if not any(run.sampled for run in chapter.group.runs):
         # Of equal ones all: at least the share that is said.

@@ -1,6 +1,7 @@
 """The pictures within a page: each once, however many experiments show it, and no more than the page may hold."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,8 +12,7 @@ from evaluation.report.sources import Chapter
 CLASSLESS = "eigencam"  # a method that knows no class
 
 
-@dataclass(frozen=True)
-class HeatMaps:
+class HeatMaps(NamedTuple):
     """The heat maps of a method and layer, ``label``: their places in the pool and what they speak for, by image_id."""
 
     chapter: int
@@ -23,13 +23,9 @@ class HeatMaps:
 
 @dataclass
 class PicturePool:
-    """Pictures, and where each is.
+    """Pictures, WebP, and where each is: ``thumbnails`` are the places by image_id, of each chapter.
 
-    Attributes:
-        budget: Bytes that the pictures may take within the page; ``size`` is what they take.
-        pictures: Places by picture, WebP, in the order of the places.
-        thumbnails: Of each chapter: places by image_id.
-        notes: What is missing or left out, in sentences.
+    They take ``size`` bytes within the page, at most ``budget``; ``notes`` say what is missing or left out.
     """
 
     budget: int
@@ -63,12 +59,11 @@ def fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[
         The pool, and the image_ids that remain: where the pictures are too large, the first of the chosen ones.
     """
     pool = PicturePool(budget, thumbnails=[{} for _ in chapters])
-    available: list[dict[str, bytes]] = []
-    for chapter in chapters:
-        available.append({})
+    available: list[dict[str, bytes]] = [{} for _ in chapters]
+    for pictures, chapter in zip(available, chapters, strict=True):
         for run in chapter.runs:
             if run.thumbnails.is_file():
-                available[-1] |= read_pictures(run.thumbnails)
+                pictures |= read_pictures(run.thumbnails)
     remaining: list[str] = []
     missing = 0
     for image_id in chosen:

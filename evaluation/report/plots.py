@@ -53,7 +53,7 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
         draw = partial(figures.draw_curves, history=run.history, about=run.predictions.about, panels=panels)
         drawn.append(
             Figure(
-                f"Learning curves{chapter.suffix_of(run)}",
+                f"Learning curves{chapter.fold_of(run, ', ')}",
                 "Where training goes on to improve and validation does not, the model learns its pictures by heart.",
                 f"{' and '.join(panels)} of training and validation over {len(run.history)} epochs",
                 as_picture(draw, (WIDTH, 0.9 + 1.8 * len(panels))),
@@ -64,12 +64,9 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
 
 def confusion_figures(result: EvaluationResult) -> list[Figure]:
     """Draw the confusion matrix; of two classes also at the chosen threshold; of cells also by joint assignment."""
-    test = result.test
-    if not test.images:
+    if not result.test.images:
         return []
-    matrices = {"most probable class" if result.positive_class is None else "at 0.5": test.confusion}
-    if test.confusion_at_threshold is not None:
-        matrices[f"at {figures.threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
+    matrices = figures.confusion_matrices(result)
     if result.assignment:
         matrices["joint assignment of the chromosomes of a cell"] = result.assignment.confusion
     names = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in result.classes]
@@ -131,29 +128,30 @@ def reliability_figures(result: EvaluationResult) -> list[Figure]:
     if not calibration:
         return []
     lowest = 0.5 if len(result.classes) == 2 else 0.0
-    drawn = [_reliability("as trained", calibration.before, lowest)]
+    sides = {"as trained": calibration.before}
     if calibration.after:
-        title = f"after scaling, temperature {temperature_of(calibration.temperature)}"
-        drawn.append(_reliability(title, calibration.after, lowest))
+        sides[f"after scaling, temperature {temperature_of(calibration.temperature)}"] = calibration.after
+    drawn = []
+    for title, side in sides.items():
+
+        def draw(canvas: Canvas, side: CalibrationMetrics = side) -> None:
+            upper, lower = canvas.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+            triage_figures.diagram(upper, side, lowest)
+            triage_figures.bin_counts(lower, side)
+            upper.set_ylabel("share of right predictions")
+            upper.legend(loc="upper left")
+            lower.set(xlabel="probability of the predicted class", ylabel="images", xlim=(lowest - 0.01, 1.01))
+
+        drawn.append(
+            Figure(
+                f"Reliability, {title}",
+                "Of the predictions that are 80 % sure, 80 % should be right: bars below the dashed line are too sure "
+                "of themselves, bars above it not sure enough.",
+                f"Share of right predictions against the stated probability; expected calibration error {side.ece:.3f}",
+                as_picture(draw, (WIDTH, 5.2)),
+            )
+        )
     return drawn
-
-
-def _reliability(title: str, side: CalibrationMetrics, lowest: float) -> Figure:
-    def draw(canvas: Canvas) -> None:
-        upper, lower = canvas.subplots(2, 1, height_ratios=(3, 1), sharex=True)
-        triage_figures.diagram(upper, side, lowest)
-        triage_figures.bin_counts(lower, side)
-        upper.set_ylabel("share of right predictions")
-        upper.legend(loc="upper left")
-        lower.set(xlabel="probability of the predicted class", ylabel="images", xlim=(lowest - 0.01, 1.01))
-
-    return Figure(
-        f"Reliability, {title}",
-        "Of the predictions that are 80 % sure, 80 % should be right: bars below the dashed line are too sure of "
-        "themselves, bars above it not sure enough.",
-        f"Share of right predictions against the stated probability; expected calibration error {side.ece:.3f}",
-        as_picture(draw, (WIDTH, 5.2)),
-    )
 
 
 def risk_figures(chapter: Chapter) -> list[Figure]:
@@ -185,37 +183,36 @@ def risk_figures(chapter: Chapter) -> list[Figure]:
 
 def forest_figure(chapters: list[Chapter], metric: str) -> list[Figure]:
     """Draw one metric of all chapters with its intervals, the best on top; nothing where it is undefined for all."""
-    measured = []
-    for chapter in chapters:
-        value = chapter.result.test.metrics[metric]
-        if value.value is not None:
-            measured.append((value.value, chapter.label, value))
-    if not measured:
+    measured = {chapter.label: chapter.result.test.metrics[metric] for chapter in chapters}
+    values = pd.Series({label: each.value for label, each in measured.items()}, dtype=float)
+    values = values.dropna().sort_values(kind="stable")
+    if values.empty:
         return []
-    measured.sort(key=lambda row: row[0])
     title = metric_title(metric)
-    names = [textwrap.fill(label, LINES) for _, label, _ in measured]
+    names = [textwrap.fill(label, LINES) for label in values.index]
     # A name of many lines takes their room.
     rooms = np.array([1.2 + 0.8 * name.count("\n") for name in names])
     places = rooms.cumsum() - rooms / 2
 
     def draw(canvas: Canvas) -> None:
         axis = canvas.subplots()
-        for place, (value, _, ends) in zip(places, measured, strict=True):
+        for place, (label, value) in zip(places, values.items(), strict=True):
+            ends = measured[str(label)]
             if ends.low is not None and ends.high is not None:
                 axis.plot([ends.low, ends.high], [place, place], color=COLOURS[0])
             axis.plot(value, place, "o", color=COLOURS[0])
         axis.set_yticks(places, names)
         axis.set(xlabel=title, ylim=(0, rooms.sum()))
 
-    _, lowest, lowest_value = measured[0]
-    _, highest, highest_value = measured[-1]
+    lowest = str(values.index[0])
+    highest = str(values.index[-1])
+    read_out = f"{highest} is highest, {interval(measured[highest])}; {lowest} is lowest, {interval(measured[lowest])}"
     heading = f"{title} of all experiments"
     return [
         Figure(
             heading.capitalize() if title.islower() else heading,
             "Dots are what was measured, lines the range of each.",
-            f"{title}: {highest} is highest, {interval(highest_value)}; {lowest} is lowest, {interval(lowest_value)}",
+            f"{title}: {read_out}",
             as_picture(draw, (WIDTH, 0.7 + 0.3 * float(rooms.sum()))),
         )
     ]

@@ -37,15 +37,8 @@ def confidence(result: EvaluationResult) -> str:
 
 def result_tables(result: EvaluationResult) -> list[Table]:
     """Return the tables of how good a model is, those with rows."""
-    tables = [
-        _metrics(result),
-        _operating_points(result),
-        _subjects(result),
-        _classes(result),
-        _cells(result),
-        _subgroups(result),
-        _kinds(result),
-    ]
+    makers = (_metrics, _operating_points, _subjects, _classes, _cells, _subgroups, _kinds)
+    tables = [make(result) for make in makers]
     return [table for table in tables if table and table.rows]
 
 
@@ -55,7 +48,6 @@ def confidence_tables(result: EvaluationResult) -> list[Table]:
 
 
 def _metrics(result: EvaluationResult) -> Table:
-    """All metrics at 0.5 (or of the most probable class), at the chosen threshold, and the means over folds."""
     test = result.test
     two = result.positive_class is not None
     rows = []
@@ -79,7 +71,6 @@ def _metrics(result: EvaluationResult) -> Table:
 
 
 def _operating_points(result: EvaluationResult) -> Table | None:
-    """The thresholds, what they were on validation and what they are on test; None for many classes."""
     positive = result.positive_class
     if positive is None:
         return None
@@ -109,8 +100,7 @@ def _operating_points(result: EvaluationResult) -> Table | None:
             validation = f"{wish.validation['sensitivity']:.3f} / {wish.validation['specificity']:.3f}"
         row = {"threshold": f"{threshold}\nsensitivity of {wish.wished:g} requested, on validation"}
         row |= {on_validation: validation, **dict.fromkeys(metrics, "-")}
-        row |= {"sensitivity": interval(wish.sensitivity), "specificity": interval(wish.specificity)}
-        rows.append(row)
+        rows.append(row | {name: interval(getattr(wish, name)) for name in ("sensitivity", "specificity")})
     return Table(
         "Operating points",
         f"An image is predicted “{positive}” where its probability is at least the threshold. A lower one finds more "
@@ -121,7 +111,6 @@ def _operating_points(result: EvaluationResult) -> Table | None:
 
 
 def _subjects(result: EvaluationResult) -> Table | None:
-    """Metrics of whole subjects; None where there are none."""
     by_subject = result.by_subject
     if not by_subject:
         return None
@@ -144,7 +133,6 @@ def _subjects(result: EvaluationResult) -> Table | None:
 
 
 def _subgroups(result: EvaluationResult) -> Table:
-    """Metrics of parts of the test images."""
     # Kinds have a table of their own.
     groups = [group for group in result.subgroups if group.by != "kind"]
     rows = []
@@ -164,7 +152,6 @@ def _subgroups(result: EvaluationResult) -> Table:
 
 
 def _kinds(result: EvaluationResult) -> Table:
-    """How many images of each kind are predicted right."""
     kinds = result.per_kind or []
     at_threshold = any(kind.recall_at_threshold for kind in kinds)
     rows = []
@@ -183,7 +170,6 @@ def _kinds(result: EvaluationResult) -> Table:
 
 
 def _classes(result: EvaluationResult) -> Table:
-    """Class by class, of more than two."""
     rows = []
     for each in result.per_class or ():
         row = {"class": each.name, "images": count(each.images)}
@@ -204,7 +190,6 @@ def _classes(result: EvaluationResult) -> Table:
 
 
 def _cells(result: EvaluationResult) -> Table | None:
-    """Chromosomes predicted one by one and by joint assignment; None where there are no cells."""
     assignment = result.assignment
     if not assignment:
         return None
@@ -221,7 +206,6 @@ def _cells(result: EvaluationResult) -> Table | None:
 
 
 def _calibration(result: EvaluationResult) -> Table | None:
-    """How well the probabilities hold, before and after scaling; None without labelled images."""
     calibration = result.calibration
     if not calibration:
         return None
@@ -246,7 +230,6 @@ def _calibration(result: EvaluationResult) -> Table | None:
 
 
 def _triage(result: EvaluationResult) -> Table | None:
-    """What happens if the doubtful images go to a person; None without triage."""
     if not result.triage:
         return None
     rows = []
@@ -285,10 +268,10 @@ def members_section(chapter: Chapter, name: str) -> Section:
     tables = []
     for run in chapter.runs:
         if run.is_ensemble:
-            tables.append(_members(run, chapter.suffix_of(run)))
+            tables.append(_members(run, chapter.fold_of(run, ", ")))
             path = run.folder / "overfitting.csv"
             if path.is_file():
-                tables.append(_overfitting(pd.read_csv(path), chapter.suffix_of(run)))
+                tables.append(_overfitting(pd.read_csv(path), chapter.fold_of(run, ", ")))
     return Section("The ensemble", name, tables=tables)
 
 

@@ -28,16 +28,11 @@ class Chapter:
         """Its short name, unlike every other chapter's."""
         return self.group.label
 
-    def fold_of(self, run: Run) -> str:
-        """Return which fold a run is, "" where the chapter has a single run."""
+    def fold_of(self, run: Run, before: str = "") -> str:
+        """Return which fold a run is, after the text ``before``; "" where the chapter has a single run."""
         if len(self.runs) == 1:
             return ""
-        return f"fold {run.predictions.about.get('fold')}"
-
-    def suffix_of(self, run: Run) -> str:
-        """Return ", fold <i>", "" where the chapter has a single run."""
-        fold = self.fold_of(run)
-        return fold and f", {fold}"
+        return f"{before}fold {run.predictions.about.get('fold')}"
 
 
 def read_chapters(folders: list[Path]) -> list[Chapter]:

@@ -69,8 +69,7 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     return shown
 
 
-def leak_notice(result: EvaluationResult) -> Notice:
-    """Return whether anything is on both sides of the split."""
+def _leak_notice(result: EvaluationResult) -> Notice:
     lines = _texts(result, "leak")
     if result.about.get("protocol") == "paper":
         title = "protocol = paper: leaks on purpose; these figures flatter the model"
@@ -102,7 +101,7 @@ def notices(chapters: Sequence[Chapter], real_names: bool) -> list[Notice]:
             hidden = not real_names and may_name_subjects(chapter.result)
             lines = [] if hidden else _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
-        of_chapter.append(leak_notice(chapter.result))
+        of_chapter.append(_leak_notice(chapter.result))
         for notice in of_chapter:
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
     return list(unlike.values())
@@ -156,7 +155,7 @@ def parts_table(chapter: Chapter) -> Table:
             images = frame[frame["part"] == part]
             if images.empty:
                 continue
-            row = {"part": part + chapter.suffix_of(run), "images": count(len(images))}
+            row = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
             row["subjects"] = count(images["subject"].nunique() or None)
             counts = images["label"].value_counts().reindex(classes, fill_value=0)
             if len(classes) > FEW_CLASSES:
