@@ -79,7 +79,6 @@ def stage_costs(config: Config) -> list[StageCost]:
 
 
 def _noise(config: Config, batch: int, device: str) -> torch.Tensor:
-    """Return images of noise, float32 (batch, 3, H, W), of the size of an experiment."""
     size = config.prepare.size
     height, width = (size, size) if isinstance(size, int) else size
     return torch.rand(batch, 3, height, width, device=device)
@@ -100,8 +99,8 @@ def _count(run: Callable[[], None]) -> Cost:
 def backward_flops(grad_out: Any, image: Any, weight: Any, *args: Any, **_: Any) -> int:
     """Return the operations of a convolution's backward pass, of shapes: the arguments of aten.convolution_backward.
 
-    Each of the two gradients takes as many operations as the convolution itself. torch's own count takes the
-    convolutions of depthwise networks for full ones: MobileNetV2's come out sevenfold.
+    Each of the two gradients takes as many as the convolution itself; torch's own count takes depthwise convolutions
+    for full ones.
     """
     transposed: bool = args[4]
     output_mask: Sequence[bool] = args[7]
@@ -152,7 +151,6 @@ def check_on_cpu(name: str, batch: int = 8, steps: int = 3) -> dict[str, Any]:
 
 
 def _fastest(run: Callable[[], object], rounds: int) -> float:
-    """CPU seconds of the fastest of some rounds."""
     seconds = []
     for _ in range(rounds):
         start = time.process_time()

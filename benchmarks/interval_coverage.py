@@ -40,13 +40,8 @@ IN_COMMON = 0.7
 class World:
     """Where data sets are drawn from: the logit of an image is +-skill + the subject's shift + N(0, 1).
 
-    Attributes:
-        name: What tables call it.
-        prevalence: Probability that a subject is positive, 0 to 1.
-        skill: Mean logit of positive images, and of negative ones the opposite.
-        spread: Standard deviation of the subjects' shifts.
-        images: Median number of images of a subject; at least 1.
-        unequal: Standard deviation of that number's logarithm.
+    A subject is positive with the probability ``prevalence``; ``spread`` is the standard deviation of the subjects'
+    shifts, ``images`` the median number of images of a subject, ``unequal`` the standard deviation of its logarithm.
     """
 
     name: str
@@ -113,12 +108,10 @@ def measure(
     """Draw data sets and count how often each method's interval covers the truth, with a progress bar on stderr.
 
     Returns:
-        A row per metric (MAIN, and differences between two models) and method: ``world``, ``subjects``, ``images`` (of
-        a case, mean), ``metric``, ``method``, ``truth``, ``cases``, ``without`` (cases without an interval: the metric
-        is undefined), ``covered``, ``share`` of the cases with an interval, its exact 95 % ``share_low`` and
-        ``share_high``, ``missed_low`` and ``missed_high`` (shares: the truth lies below, above), ``width`` (mean),
-        ``median_width``, ``other_method`` (cases in which the method did not hold and another was taken) and
-        ``undefined`` (resamples on which the metric was undefined, of all cases).
+        A row per metric (MAIN, and differences between two models) and method. ``images`` is the mean of a case,
+        ``without`` the number of cases without an interval, ``share`` that of the others that cover the truth (with an
+        exact 95 % interval); it lies below or above in ``missed_low`` and ``missed_high`` of them. In ``other_method``
+        cases another method was taken, and on ``undefined`` resamples of all cases the metric was undefined.
     """
     true = truth(world) | truth_of_pair(world)
     rows: list[dict[str, Any]] = []

@@ -82,13 +82,8 @@ def measure(case: Case, settings: Settings) -> dict[str, Any]:
 def build(case: Case, rates: tuple[float, float]) -> Classifier:
     """Return a network with random weights and the head of paper 001 (Figure 3.5), in eval mode."""
     backbone = build_backbone(case.model, {}, None, case.size)
-    layers: list[str | dict[str, Any]] = [
-        {"dropout": rates[0]},
-        "gap",
-        {"dense": 256},
-        "batchnorm",
-        {"dropout": rates[1]},
-    ]
+    first, second = rates
+    layers: list[str | dict[str, Any]] = [{"dropout": first}, "gap", {"dense": 256}, "batchnorm", {"dropout": second}]
     head = build_head(layers, backbone.out_shape, 1, backbone.layout, backbone.prefix_tokens)
     return Classifier(backbone.module, head, 2, ModelFacts([0.5] * 3, [0.5] * 3, {})).eval()
 

@@ -2,7 +2,6 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -35,8 +34,7 @@ Csv = Annotated[Path | None, typer.Option(help="Write the table with all its col
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """Assumptions on one GPU: by default an H100 in TF32, as train.py computes convolutions there.
 
     NVIDIA: 494.5 TFLOP/s dense, of which 15 % are reached, as NVIDIA's own ResNet-50 reaches of an A100 (938 images
@@ -58,12 +56,8 @@ class Machine:
 
     def faster(self, factor: float) -> "Machine":
         """Return the same machine with all but the start so many times as fast."""
-        return replace(
-            self,
-            peak_tflops=self.peak_tflops * factor,
-            operator_us=self.operator_us / factor,
-            step_ms=self.step_ms / factor,
-        )
+        peak_tflops, utilisation, operator_us, step_ms, startup_s = self
+        return Machine(peak_tflops * factor, utilisation, operator_us / factor, step_ms / factor, startup_s)
 
     def seconds(self, cost: "Cost", batch: int) -> tuple[float, str]:
         """Return the seconds of one image, and which of the two bounds is the slower one."""
@@ -97,7 +91,7 @@ def plan_experiment(experiment: Experiment, images: Images, machine: Machine) ->
     stages = experiment.stages
     predicted = (images.validation + images.test) * machine.seconds(stages[-1].forward, experiment.batch)[0]
     least = machine.startup_s + predicted
-    most = machine.startup_s + predicted
+    most = least
     by_bound = {"operations": 0.0, "operators": 0.0}
     for stage in stages:
         for cost, count in ((stage.training, images.train), (stage.forward, images.validation)):
@@ -143,7 +137,7 @@ def plan_sweep(
         if speed == 1:
             tables.append(planned)
         tables.append(totals)
-    return pd.concat(tables, ignore_index=True).assign(**asdict(machine))
+    return pd.concat(tables, ignore_index=True).assign(**machine._asdict())
 
 
 def makespan(hours: Sequence[float], gpus: int) -> float:
@@ -177,7 +171,7 @@ def machine_with(assumptions: Sequence[str]) -> Machine:
         UserError: A key is unknown, or a value is no positive number.
     """
     values = {}
-    keys = [field.name for field in fields(Machine)]
+    keys = Machine._fields
     for assumption in assumptions:
         key, _, value = assumption.partition("=")
         if key not in keys:

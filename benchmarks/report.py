@@ -49,7 +49,7 @@ WATCH = """window.measured = new Promise((done) => addEventListener("load", asyn
 
 def find_browser() -> str | None:
     """Return the path of the machine's own Chromium or Chrome, None where there is none; none is downloaded."""
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def measure(folder: Path, images: int, rounds: int) -> dict[str, float]:
@@ -86,11 +86,7 @@ def measure(folder: Path, images: int, rounds: int) -> dict[str, float]:
 
 
 def open_page(browser: "Browser", path: Path) -> dict[str, float]:
-    """Open a page with its gallery in sight.
-
-    Returns:
-        ``load``, ``painted`` and ``thread`` in ms, see ``measure``, and ``images`` of the first row.
-    """
+    """Open a page with its gallery in sight; return ``load``, ``painted`` and ``thread`` in ms, see ``measure``."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.add_init_script(WATCH)
     session = page.context.new_cdp_session(page)
@@ -132,7 +128,6 @@ def _frame(images: int, part: str, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _heat(images: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Smooth noise in the colours of heat maps, uint8 RGB, shape (SIDE, SIDE, 3)."""
     for _ in range(images):
         heat = cv2.resize(rng.random((7, 7), dtype=np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         coloured = cv2.applyColorMap((255 * heat.clip(0, 1)).astype(np.uint8), cv2.COLORMAP_JET)

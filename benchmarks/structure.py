@@ -98,12 +98,8 @@ def _lines(first: ast.stmt, last: ast.stmt) -> int:
 
 
 def _body_lines(function: ast.FunctionDef) -> int:
-    body = function.body
-    if ast.get_docstring(function) is not None:
-        body = body[1:]
-    if not body:
-        return 0
-    return _lines(body[0], body[-1])
+    body = function.body[ast.get_docstring(function) is not None :]
+    return _lines(body[0], body[-1]) if body else 0
 
 
 def _complexity(function: ast.FunctionDef) -> int:

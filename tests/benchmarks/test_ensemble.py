@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from benchmarks import ensemble
 from benchmarks.__main__ import app
-from benchmarks.deap_genetic import build_toolbox, deap_genetic, numpy_evaluation, sklearn_evaluation
+from benchmarks.ensemble import build_toolbox, deap_genetic, numpy_evaluation, sklearn_evaluation
 from common.config.ensemble import GeneticConfig
 from common.predictions import write_predictions
 from evaluation.ensembles.genetic import evolve
