@@ -1,7 +1,6 @@
-"""What an evaluation says, as dataclasses: the content of ``metrics.json``.
+"""The results of an evaluation as dataclasses, whose fields are the keys of ``metrics.json``, in its order.
 
-``EvaluationResult.to_dict`` and ``from_dict`` are the one way to JSON and back. The fields are the keys of the file, in
-its order; fields that were added later have a default, so that older files are readable.
+Fields that were added later have a default, so that older files are readable.
 """
 
 from collections.abc import Iterable
@@ -42,11 +41,8 @@ class Estimate:
 class Interval(Estimate):
     """The value of a metric on all images, and how far it may be off.
 
-    Attributes:
-        method: See ``intervals.methods``, or "exact" or "binomial"; None where there is no interval.
-        resamples: How many resamples the interval is based on, or would be; on ``undefined`` of them the metric is
-            undefined, and a bootstrap interval leaves them out.
-        clusters: The number of subjects (cells or images, where no subject is known).
+    ``method`` is one of ``intervals.methods``, "exact", "binomial", or None without interval. On ``undefined`` of the
+    resamples of the ``clusters`` (subjects; cells or images, where these are unknown) the metric has no value.
     """
 
     method: str | None
@@ -89,14 +85,11 @@ class FoldThresholds:
 
 @dataclass(frozen=True)
 class PartResult:
-    """The metrics of the test or the validation images, without the unlabelled ones.
+    """The metrics by name of the test or the validation images, without the unlabelled ones.
 
-    Attributes:
-        subjects: None where none is known, as ``class_subjects``.
-        drawn: What the intervals take for independent: "subjects", "cells" or "images".
-        metrics: By name; two classes predicted at 0.5, more by the most probable class. Those at the threshold that
-            validation chose are None where there is none.
-        confusion: Shape (K, K), rows the truth, in the order of the classes.
+    Two classes are predicted at 0.5 and at the threshold of validation (None: there is none), of more the most probable
+    one. Confusions have shape (K, K), rows the truth. Numbers of subjects are None where none is known; ``drawn`` is
+    what intervals take for independent: "subjects", "cells" or "images".
     """
 
     images: int
@@ -170,11 +163,9 @@ class KaryotypeCounts:
 class AssignmentResult:
     """The test cells before and after the joint assignment, at the costs of each run.
 
-    Attributes:
-        chosen: How the costs are chosen: "fixed" or "validation".
-        unplaceable: Cells of a size that no karyotype has, which keep their most probable classes.
-        metrics: Under ``cell_metrics.cell_metric_names``.
-        confusion: Of the assigned classes, rows the truth.
+    Costs are ``chosen`` as "fixed" or by "validation".
+    Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
+    ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """
 
     costs: list[AssignmentCosts]
@@ -352,14 +343,11 @@ class ConformalResult:
 
 @dataclass(frozen=True)
 class TriageRuleResult:
-    """What a rule of triage does, a person being right on every reviewed image.
+    """What a rule of triage does, a person being right on every image of ``review``.
 
-    Attributes:
-        cut: Below which confidence a person looks, or below which probability an image is released; None for others;
-            a list for several folds.
-        review: How many images a person sees; the others are decided ``alone``.
-        accuracy: Of the images decided alone, among them ``missed`` positives and ``false_alarms``.
-        sensitivity: Of person and machine together.
+    ``cut`` is the confidence below which a person looks, or the probability below which an image is released; None for
+    other rules, a list for several folds. The accuracy is that of images decided ``alone``, with ``missed`` positives
+    and ``false_alarms``, the sensitivity that of person and machine together.
     """
 
     rule: str
@@ -418,15 +406,9 @@ def _parsed(value: object) -> object:
 class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
-    Attributes:
-        about: Facts of the run; lists of them where folds differ.
-        classes: The K class names.
-        positive_class: Of two classes, as are ``operating_points`` and ``triage``; ``per_class`` is of more.
-        settings: The fields of ``EvaluationConfig``.
-        threshold: That validation chose; each fold's own.
-        validation: Of a single run; ``folds`` and ``fold_means`` of several folds.
-        assignment: Of whole cells of chromosomes.
-        warnings: What limits the results.
+    ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``. A
+    single run has ``validation``, several folds ``folds`` and ``fold_means``; two classes have ``positive_class``,
+    ``operating_points`` and ``triage``, more ``per_class``; whole cells of chromosomes ``assignment``.
     """
 
     about: dict[str, Any]

@@ -96,14 +96,8 @@ def paired_difference(
 ) -> dict[str, Interval]:
     """Compute metrics of ``first`` minus those of ``second`` on the same images, with the same subjects drawn for both.
 
-    Args:
-        first: Predictions of one part, or folds pooled; classes are predicted at 0.5.
-        second: Predictions of the same images, in any order.
-        names: Keys of ``metric_names``.
-        settings: Number of resamples, confidence, seed.
-
     Returns:
-        Under each name the difference (-1 to 1) and its interval.
+        Under each of ``names`` (keys of ``metric_names``) the difference (-1 to 1) and its interval, predicted at 0.5.
 
     Raises:
         UserError: Images, labels, subjects or classes differ, or a name is none of a metric.

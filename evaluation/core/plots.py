@@ -62,14 +62,7 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict[str, Any]) ->
 
 
 def draw_curves(figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str]) -> None:
-    """Draw learning curves on a figure.
-
-    Args:
-        figure: Empty, of constrained layout.
-        history: See ``learning_curves``.
-        about: See ``learning_curves``.
-        panels: What to draw, one below the other: names such as ``loss`` (both parts of it) and ``lr``.
-    """
+    """Draw ``learning_curves`` on an empty figure, one of ``panels`` below the other: ``loss`` (both parts), ``lr``."""
     stages = _stages(history)
     best = _best_rows(history, stages, about.get("monitor", "val/loss"))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]

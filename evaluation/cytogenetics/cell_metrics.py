@@ -19,7 +19,7 @@ from evaluation.cytogenetics.assignment import (
     refusal,
     unassignable,
 )
-from evaluation.intervals.bootstrap import around
+from evaluation.intervals.bootstrap import CELL_SHARES, around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.intervals.methods import SHARE
 from evaluation.labelled_runs import LabelledRuns
@@ -27,21 +27,15 @@ from evaluation.metrics.classification import call, confusion, of_confusions
 from evaluation.metrics.resampled import confusions_of_clusters
 from evaluation.result import AssignmentCosts, AssignmentResult, EvaluationWarning, KaryotypeCounts, warnings_about
 
-# Shares of cells, each with its own denominator.
-SHARES = (
-    "cells_right",  # of all cells: every chromosome is predicted correctly
-    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts are predicted
-    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts are predicted
-)
 SUFFIX = "_assigned"
 
 
 def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
+    """Return the names of CELL_SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
 
     Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
     """
-    return (*SHARES, *(name + SUFFIX for name in (*SHARES, *_class_metric_names(classes))))
+    return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
 
 
 class CellMetrics:
@@ -56,7 +50,7 @@ class CellMetrics:
         complete: Whether every chromosome of a cell has a label, bool, shape (G,).
 
     Attributes:
-        hits: Numerators of SHARES, before and after the assignment, float64, shape (C, 6).
+        hits: Numerators of CELL_SHARES, before and after the assignment, float64, shape (C, 6).
         bases: Their denominators, likewise.
     """
 
@@ -78,7 +72,7 @@ class CellMetrics:
             hits += [errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)]
         cluster = np.zeros(len(true), dtype=np.int64)
         cluster[cells] = scored.clusters
-        self.bases = np.zeros((scored.cluster_count, 2 * len(SHARES)))
+        self.bases = np.zeros((scored.cluster_count, 2 * len(CELL_SHARES)))
         self.hits = np.zeros_like(self.bases)
         np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
         np.add.at(self.hits, cluster, (np.stack(hits) & np.tile(bases, (2, 1))).T)
@@ -112,11 +106,7 @@ def costs_of(run: Predictions, config: AssignmentConfig) -> AssignmentConfig:
 
 
 def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.DataFrame | None:
-    """Return the joint assignment of the test chromosomes.
-
-    Args:
-        runs: One run, or folds of one experiment.
-        config: Whether there is an assignment, and its costs.
+    """Return the joint assignment of the test chromosomes of one run, or of folds of one experiment.
 
     Returns:
         A row per test image, fold after fold, with ``image_id``, ``subject``, ``cell``, ``label``, ``argmax`` and
@@ -135,11 +125,7 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
 
 
 def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
-    """Evaluate the test cells before and after the joint assignment.
-
-    Returns:
-        None where the assignment is disabled or impossible.
-    """
+    """Evaluate the test cells before and after the joint assignment; None where it is disabled or impossible."""
     settings = runs.settings
     table = assigned_table(runs.runs, settings.assignment)
     if table is None:

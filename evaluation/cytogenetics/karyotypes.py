@@ -34,13 +34,7 @@ def compare_detection(
 ) -> pd.DataFrame:
     """Tabulate the detection of abnormal cells by counting and, with ``karyogram_runs``, by a network on these cells.
 
-    Args:
-        chromosome_runs: Predictions of single chromosomes: one run, or folds of one experiment.
-        karyogram_runs: Predictions of composed karyograms: likewise, or none.
-        settings: How the threshold of the network is chosen.
-
-    Returns:
-        See COLUMNS: a row per method and kind.
+    Both are one run or the folds of one experiment; a row per method and kind, with COLUMNS.
 
     Raises:
         UserError: See ``count_cells`` and ``tabulate_network``; or the runs have no cell in common.
@@ -58,9 +52,6 @@ def compare_detection(
 
 def count_cells(runs: Sequence[Predictions]) -> pd.DataFrame:
     """Name the karyotype of every whole test cell by its true, its predicted and its jointly assigned classes.
-
-    Args:
-        runs: Predictions of single chromosomes: one run, or folds of one experiment.
 
     Returns:
         A row per cell: ``subject``, ``cell``, ``kind`` and ``iscn`` of the true counts, and ``<method>_kind`` and
@@ -100,14 +91,11 @@ def tabulate_counts(cells: pd.DataFrame) -> pd.DataFrame:
 def tabulate_network(runs: Sequence[Predictions], settings: EvaluationConfig, cells: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the detection by a network on karyograms: at 0.5, and at the threshold of each fold's validation.
 
-    Args:
-        runs: Predictions of composed karyograms: one run, or folds of one experiment.
-        settings: How the threshold is chosen.
-        cells: Cells with ``subject`` and ``cell``, to which the kinds of REAL are restricted, so that methods are
-            compared on the same cells. Derived karyograms are tabulated in any case.
+    The kinds of REAL are restricted to ``cells`` (with ``subject`` and ``cell``), so that methods are compared on the
+    same ones; derived karyograms are tabulated in any case.
 
     Returns:
-        See COLUMNS, ``exactly`` empty: a row per threshold and kind, those of REAL first.
+        COLUMNS, ``exactly`` empty: a row per threshold and kind, those of REAL first.
 
     Raises:
         UserError: The kinds of the karyograms are unknown, or the runs cannot be pooled.

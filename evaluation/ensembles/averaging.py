@@ -25,11 +25,8 @@ def average(members: Sequence[Predictions], names: Sequence[str]) -> Predictions
 def align(members: Sequence[Predictions], names: Sequence[str], common: bool = False) -> list[Predictions]:
     """Bring several models' predictions of the same images into the order of the first.
 
-    Args:
-        members: Predictions of the same images, in any order.
-        names: Their names in errors, such as their folders.
-        common: Keep only the validation images that all members have, since each of the others may have trained a
-            member. Test images must be the same in any case.
+    ``names`` are those of errors, such as folders. With ``common`` only the validation images that all members have are
+    kept, since each of the others may have trained a member; test images must be the same in any case.
 
     Raises:
         UserError: Fewer than two members, a run that is named twice, or other classes, images, parts or labels.

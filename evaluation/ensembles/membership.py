@@ -16,15 +16,10 @@ from evaluation.intervals.grouping import group_runs
 
 @dataclass(frozen=True)
 class EnsembleMembers:
-    """The members of one ensemble.
+    """The members of one ensemble: labels in tables, the same in every fold, folders (``names``) and predictions.
 
-    Attributes:
-        fold: The fold that all of them test; None where there is one ensemble only.
-        labels: Names of the members in tables; the same in every fold.
-        names: Their folders.
-        members: Their predictions; in one order after ``averaging.align``.
-        inner_folds: The inner fold of each labelled validation image, shape (N,), for nested cross-validation; None
-            without.
+    ``fold`` is tested by all of them, None where there is one ensemble only; ``inner_folds`` is that of each labelled
+    validation image, shape (N,), None without nested cross-validation.
     """
 
     fold: int | None
@@ -67,11 +62,7 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
 
     Seeds and experiments are members. Where several of them have the same folds, each fold has an ensemble of its own.
     Folds become members of one ensemble only where they test the same images (a given test part, another data set), or
-    where there is nothing else: then ``averaging.align`` reports the difference.
-
-    Args:
-        runs: Any runs.
-        names: Their folders.
+    where there is nothing else: then ``averaging.align`` reports the difference. ``names`` are the runs' folders.
 
     Raises:
         UserError: Fewer than two runs, one that is named twice, or experiments with other folds than the first.

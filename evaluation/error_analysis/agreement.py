@@ -71,10 +71,8 @@ class AlignedPredictions:
 def gather(groups: Sequence[Group], own_thresholds: bool = False, only: Iterable[str] = ()) -> AlignedPredictions:
     """Bring the test images of several experiments, each a run or its folds pooled, into one order.
 
-    Args:
-        groups: See ``grouping.group_runs``.
-        own_thresholds: Predict at the threshold that each run's own validation images choose (Youden), not at 0.5.
-        only: Keep the images of these true classes; empty: all.
+    ``own_thresholds`` predicts at the threshold that each run's own validation images choose (Youden), not at 0.5;
+    ``only`` keeps the images of these true classes.
 
     Raises:
         UserError: Fewer than two models; images, labels, subjects or classes that differ; an unknown class; no image

@@ -19,17 +19,18 @@ from evaluation.result import Interval
 
 # Images times resamples in one batch: about 16 MB for each array of weights.
 BATCH_ELEMENTS = 2_000_000
-# Beside the registered metrics: shares of some cells.
-CELL_SHARES = ("cells_right", "abnormal_recovered", "normal_alarmed")
+# Shares of cells, beside the registered metrics, each with its own denominator.
+CELL_SHARES = (
+    "cells_right",  # of all cells: every chromosome is predicted correctly
+    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts are predicted
+    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts are predicted
+)
 
 
 class Resamples:
     """M statistics of all images, without each of C clusters, and of R resamples, computed where they are needed.
 
-    Args:
-        statistic: Of counts of clusters.
-        scored: The images.
-        settings: Number of resamples and seed: the same seed draws the same subjects.
+    The same seed of the settings draws the same subjects.
     """
 
     def __init__(self, statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> None:
@@ -127,13 +128,9 @@ def intervals(
     threshold: Threshold = 0.5,
     names: tuple[str, ...] | None = None,
 ) -> dict[str, Interval]:
-    """Compute metrics with their intervals.
+    """Compute some metrics (None: all of ``metric_names``; AUC and average precision cost most) with their intervals.
 
-    Args:
-        scored: The images.
-        settings: Method of the interval, number of resamples, confidence, seed.
-        threshold: See ``metrics.classification.call``.
-        names: Of ``metric_names``, those of scores cost most; None: all of them.
+    ``threshold``: see ``metrics.classification.call``.
     """
     statistic = WeightedMetrics(scored, threshold, names)
     return around(statistic, statistic.names, scored, settings)

@@ -40,13 +40,7 @@ def defined(statistic: Statistic, counts: np.ndarray) -> np.ndarray:
 class WeightedMetrics:
     """Maps counts of clusters, shape (B, C), to metrics, shape (M, B); NaN where a metric is undefined.
 
-    Args:
-        scored: The images.
-        threshold: See ``metrics.classification.call``.
-        names: M keys of ``metric_names``; None: all of them.
-
-    Attributes:
-        names: Those of the M metrics.
+    ``names``: M keys of ``metric_names``; None: all of them. ``threshold``: see ``metrics.classification.call``.
     """
 
     def __init__(
@@ -94,10 +88,6 @@ def evaluate(scored: LabelledPredictions, threshold: Threshold = 0.5) -> dict[st
     """Compute every metric of some images.
 
     For more than two classes AUC and average precision are the mean over the classes, each against the rest.
-
-    Args:
-        scored: The images.
-        threshold: See ``metrics.classification.call``.
 
     Returns:
         Values under the keys of ``metric_names``; None where undefined (precision of a class never predicted, recall of
