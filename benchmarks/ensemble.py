@@ -17,9 +17,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.shared import time_in_turn
 from common.config.ensemble import CmaConfig, DifferentialConfig, GeneticConfig
 from common.predictions import read_predictions
-from evaluation.ensembles.averaging import align
+from evaluation.ensembles.averaging import EnsembleMembers, align
 from evaluation.ensembles.genetic import fit_genetic
-from evaluation.ensembles.membership import EnsembleMembers
 from evaluation.ensembles.objective import Problem
 from evaluation.ensembles.optimisers import fit_cma, fit_differential
 from evaluation.metrics.classification import call

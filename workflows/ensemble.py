@@ -20,8 +20,7 @@ from common.runs.ensemble import EnsembleFile
 from common.runs.run import Run
 from evaluation.core.warnings import IMAGES_PER_NUMBER, too_few_images
 from evaluation.cytogenetics.cell_metrics import assignment_refusal
-from evaluation.ensembles.averaging import align, combine, stacked
-from evaluation.ensembles.membership import EnsembleMembers, group_members
+from evaluation.ensembles.averaging import EnsembleMembers, align, combine, group_members, stacked
 from evaluation.ensembles.methods import Combiner, fit, inner_folds, predict_folds
 from evaluation.ensembles.overfitting import (
     MEMBER,

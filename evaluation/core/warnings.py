@@ -34,7 +34,7 @@ def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
         lines.append("AUC is undefined: a class has no image")
     elif auc.low is not None and auc.high is not None and auc.low <= 0.5 <= auc.high:
         lines.append("the interval of the AUC contains 0.5: no better than chance is not ruled out")
-    return warnings_about(name, [*lines, *_doubtful(part.metrics)])
+    return warnings_about(name, lines) + interval_warnings(name, part.metrics)
 
 
 def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
@@ -81,19 +81,6 @@ def too_few_images(images: int, numbers: int) -> bool:
 
 def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[EvaluationWarning]:
     """Say which metrics are undefined on some resamples (few subjects, or cells, easily lack a class), or the same."""
-    return warnings_about(topic, _doubtful(metrics))
-
-
-def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
-    """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
-    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
-    if not few:
-        return []
-    unit = "subjects" if by_subject else "images"
-    return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
-
-
-def _doubtful(metrics: Mapping[str, Interval]) -> list[str]:
     names: dict[str, list[str]] = {
         "undefined on some resamples": [],
         "the same on every resample, so that the interval says nothing": [],
@@ -107,7 +94,16 @@ def _doubtful(metrics: Mapping[str, Interval]) -> list[str]:
             constant.append(name)
         if metric.method == "exact":
             exact.append(name)
-    return [f"{text}: {', '.join(of_text)}" for text, of_text in names.items() if of_text]
+    return warnings_about(topic, [f"{text}: {', '.join(of_text)}" for text, of_text in names.items() if of_text])
+
+
+def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
+    """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
+    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
+    if not few:
+        return []
+    unit = "subjects" if by_subject else "images"
+    return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
 
 
 def _as_list(facts: Any) -> list[Any]:

@@ -113,13 +113,10 @@ def inner_folds(labelled: LabelledPredictions, folds: int, seed: int) -> np.ndar
     Raises:
         UserError: There are fewer subjects than folds, or without one of the folds a class has no image left.
     """
-    unit = "images"
-    if labelled.by_subject:
-        unit = "subjects"
-    elif labelled.by_cell:
-        unit = "cells"
     if labelled.cluster_count < folds:
-        raise UserError(f"--nested {folds}: validation has {labelled.cluster_count} {unit}: name a smaller number")
+        raise UserError(
+            f"--nested {folds}: validation has {labelled.cluster_count} {labelled.unit}: name a smaller number"
+        )
     try:
         fold_of = subject_folds(labelled.labels, labelled.clusters, folds, seed)
     except ValueError as error:
@@ -129,7 +126,7 @@ def inner_folds(labelled: LabelledPredictions, folds: int, seed: int) -> np.ndar
         if len(missing):
             raise UserError(
                 f"--nested {folds}: without one of the folds validation has no {labelled.classes[missing[0]]}, which "
-                f"too few {unit} have: name another number, or leave it out"
+                f"too few {labelled.unit} have: name another number, or leave it out"
             )
     return fold_of
 
