@@ -16,17 +16,11 @@ HIDDEN = "hidden"
 
 
 class ImageFile(NamedTuple):
-    """A file that is an image by its suffix, or that was named individually.
+    """A file that is an image by its suffix, or that was named individually."""
 
-    Attributes:
-        path: The path of the file; of a zip file, where it was unpacked.
-        name: A unique name: the path below the folder or zip file where one was named, else the path as named.
-        folders: The names of the folders that contain the file, from the named folder on.
-    """
-
-    path: Path
-    name: str
-    folders: tuple[str, ...]
+    path: Path  # of a zip file, where it was unpacked
+    name: str  # unique: the path below the folder or zip file where one was named, else the path as named
+    folders: tuple[str, ...]  # names of the folders that contain the file, from the named folder on
 
 
 @dataclass(frozen=True)

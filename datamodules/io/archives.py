@@ -44,7 +44,8 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
     """
     archive = Path(data_dir or "").expanduser()
-    if not data_dir or not _is_zip(archive):
+    is_zip = archive.is_file() and (archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive))
+    if not data_dir or not is_zip:
         return data_dir
     home = Path(cache_dir) / "unpacked"
     folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
@@ -174,10 +175,6 @@ def _digest(archive: Path, home: Path) -> str:
     if not memory.is_file():
         write_json(memory, {"archive": stamp[0], "sha256": sha256_of_file(archive)})
     return str(json.loads(memory.read_text())["sha256"])
-
-
-def _is_zip(path: Path) -> bool:
-    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
 
 
 def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:

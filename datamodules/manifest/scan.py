@@ -51,9 +51,15 @@ def scan_listing(
             image that can be read.
     """
     frame = listing.frame
-    _check_unique(frame)
+    twice = frame[frame["image_id"].duplicated(keep=False)]
+    if len(twice):
+        image_id = twice["image_id"].iloc[0]
+        one, other = twice.loc[twice["image_id"] == image_id, "path"].iloc[:2]
+        raise UserError(f"two images have the id {image_id}: {one} and {other}: remove or rename one")
     paths = [listing.root / path for path in frame["path"]]
-    store = _store(cache_dir, listing.root)
+    root = str(listing.root.absolute())
+    key = sha256_of_value({"root": root, "version": SCAN_VERSION, "imagehash": imagehash.__version__})
+    store = Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
     stored = _load(store)
     started_ns = time.time_ns()
     stamps = [_stamp(path) for path in paths]
@@ -124,25 +130,12 @@ def _read_facts(path: Path) -> _Facts | str:
     return width, height, channels, hashlib.sha256(data).hexdigest(), perceptual_hash(pixels)
 
 
-def _check_unique(frame: pd.DataFrame) -> None:
-    twice = frame[frame["image_id"].duplicated(keep=False)]
-    if len(twice):
-        image_id = twice["image_id"].iloc[0]
-        paths = twice.loc[twice["image_id"] == image_id, "path"].tolist()
-        raise UserError(f"two images have the id {image_id}: {paths[0]} and {paths[1]}: remove or rename one")
-
-
 def _stamp(path: Path) -> _Stamp:
     try:
         status = path.stat()
     except OSError:
         return str(path), -1, -1, -1  # never stored: the file cannot be read either
     return str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _store(cache_dir: Path, root: Path) -> Path:
-    key = sha256_of_value({"root": str(root.absolute()), "version": SCAN_VERSION, "imagehash": imagehash.__version__})
-    return Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
 
 
 def _load(store: Path) -> dict[_Stamp, _Facts]:

@@ -20,21 +20,13 @@ class TooLargeError(ValueError):
 
 
 class Extent(NamedTuple):
-    """A chromosome in its image.
+    """A chromosome in its image."""
 
-    Attributes:
-        area: Pixels that belong to it.
-        angle: By how much its long axis leans from the vertical, degrees, over -90 to 90; clockwise is positive.
-        center: Middle of its bounding box once it is upright, (x, y) in pixels of the image.
-        height: Of that bounding box, pixels.
-        width: Of that bounding box, pixels.
-    """
-
-    area: int
-    angle: float
-    center: tuple[float, float]
-    height: float
-    width: float
+    area: int  # pixels that belong to it
+    angle: float  # by how much its long axis leans from the vertical, degrees, over -90 to 90; clockwise is positive
+    center: tuple[float, float]  # middle of its bounding box once it is upright, (x, y) in pixels of the image
+    height: float  # of that bounding box, pixels
+    width: float  # of that bounding box, pixels
 
 
 def on_black(image: np.ndarray) -> np.ndarray:

@@ -32,21 +32,13 @@ Lister = Callable[[Any, SourceContext], Manifest]
 
 @dataclass(frozen=True)
 class Source:
-    """A data source.
+    """A data source."""
 
-    Attributes:
-        config: Its settings; their key ``source`` is its name.
-        list_images: Lists the images without opening them.
-        reads_data_dir: Whether it reads ``data_dir``; a drawn source does not.
-        finds_folders: Whether it finds its folders by their names wherever they lie in ``data_dir``.
-        home: Where the published set can be had.
-    """
-
-    config: type[SourceConfig]
-    list_images: Lister
-    reads_data_dir: bool = True
-    finds_folders: bool = False
-    home: str | None = None
+    config: type[SourceConfig]  # its settings; their key ``source`` is its name
+    list_images: Lister  # lists the images without opening them
+    reads_data_dir: bool = True  # whether it reads ``data_dir``; a drawn source does not
+    finds_folders: bool = False  # whether it finds its folders by their names wherever they lie in ``data_dir``
+    home: str | None = None  # where the published set can be had
 
 
 _SOURCES: dict[str, Source] = {}

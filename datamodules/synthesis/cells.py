@@ -17,37 +17,21 @@ _CYTOPLASM_DYE = np.array([0.62, 0.52, 0.16], np.float32)
 
 @dataclass(frozen=True)
 class CellTraits:
-    """What a cell looks like. Lengths are shares of the image's side or of the part said.
+    """What a cell looks like. Lengths are shares of the image's side or of the part said."""
 
-    Attributes:
-        radius: Mean radius of the cell, share of the image's side.
-        elongation: Long axis over short axis, 1 or more.
-        nucleus: Radius of the nucleus over that of the cell, 0 to 1.
-        irregularity: Relative roughness of the nucleus' border, 0 to about 0.1.
-        cleft: Depth of the cleft in the nucleus, share of its radius; 0 for none.
-        clumps: Strength of the coarse chromatin clumps, 0 to 1.
-        fineness: Strength of the fine chromatin network, 0 to 1.
-        nucleoli: How many nucleoli.
-        basophilia: Amount of blue dye in the cytoplasm.
-        stain: Amount of dye in the chromatin.
-        hue: Shift of the dyes towards red (positive) or blue (negative), about -0.2 to 0.2.
-        light: Brightness of the lamp, about 0.8 to 1.1.
-        blur: Out-of-focus blur, standard deviation as a share of the image's side.
-    """
-
-    radius: float
-    elongation: float
-    nucleus: float
-    irregularity: float
-    cleft: float
-    clumps: float
-    fineness: float
-    nucleoli: int
-    basophilia: float
-    stain: float
-    hue: float
-    light: float
-    blur: float
+    radius: float  # mean radius of the cell, share of the image's side
+    elongation: float  # long axis over short axis, 1 or more
+    nucleus: float  # radius of the nucleus over that of the cell, 0 to 1
+    irregularity: float  # relative roughness of the nucleus' border, 0 to about 0.1
+    cleft: float  # depth of the cleft in the nucleus, share of its radius; 0 for none
+    clumps: float  # strength of the coarse chromatin clumps, 0 to 1
+    fineness: float  # strength of the fine chromatin network, 0 to 1
+    nucleoli: int  # how many nucleoli
+    basophilia: float  # amount of blue dye in the cytoplasm
+    stain: float  # amount of dye in the chromatin
+    hue: float  # shift of the dyes towards red (positive) or blue (negative), about -0.2 to 0.2
+    light: float  # brightness of the lamp, about 0.8 to 1.1
+    blur: float  # out-of-focus blur, standard deviation as a share of the image's side
 
 
 def draw_cell(traits: CellTraits, size: int, rng: np.random.Generator) -> np.ndarray:

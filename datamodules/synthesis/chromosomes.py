@@ -22,43 +22,24 @@ _TOE = 0.2
 
 @dataclass(frozen=True)
 class ChromosomeTraits:
-    """What a chromosome looks like. Lengths are in pixels, angles in radians, positive ones clockwise.
+    """What a chromosome looks like. Lengths are in pixels, angles in radians, positive ones clockwise."""
 
-    Attributes:
-        label: "1" to "22", "X" or "Y": it gives the bands and the centromere.
-        length: Along the axis.
-        width: Of both chromatids.
-        bow: By how much the axis turns, evenly over its length.
-        kink: By how much it turns at the knee.
-        knee: Where the knee is, share of the length.
-        tilt: Of the upright axis.
-        waist: How much narrower it is at the centromere, share of the width.
-        splay: How far the chromatids part at the ends, 0 (not at all) to 1.
-        groove: How pale the line between the chromatids is, 0 to 1.
-        stain: Contrast of the dye, about 0.7 to 1.1.
-        jitter: How much the dye of each band differs from its class, standard deviation.
-        smear: Of the bands along the axis, standard deviation.
-        grain: Strength of the texture.
-        blur: Out-of-focus blur, standard deviation.
-        light: Brightness of the undyed chromosome, 0 to 1.
-    """
-
-    label: str
-    length: float
-    width: float
-    bow: float = 0.0
-    kink: float = 0.0
-    knee: float = 0.5
-    tilt: float = 0.0
-    waist: float = 0.35
-    splay: float = 0.2
-    groove: float = 0.25
-    stain: float = 1.0
-    jitter: float = 0.1
-    smear: float = 1.2
-    grain: float = 0.1
-    blur: float = 0.7
-    light: float = 0.97
+    label: str  # "1" to "22", "X" or "Y": it gives the bands and the centromere
+    length: float  # along the axis
+    width: float  # of both chromatids
+    bow: float = 0.0  # by how much the axis turns, evenly over its length
+    kink: float = 0.0  # by how much it turns at the knee
+    knee: float = 0.5  # where the knee is, share of the length
+    tilt: float = 0.0  # of the upright axis
+    waist: float = 0.35  # how much narrower it is at the centromere, share of the width
+    splay: float = 0.2  # how far the chromatids part at the ends, 0 (not at all) to 1
+    groove: float = 0.25  # how pale the line between the chromatids is, 0 to 1
+    stain: float = 1.0  # contrast of the dye, about 0.7 to 1.1
+    jitter: float = 0.1  # how much the dye of each band differs from its class, standard deviation
+    smear: float = 1.2  # of the bands along the axis, standard deviation
+    grain: float = 0.1  # strength of the texture
+    blur: float = 0.7  # out-of-focus blur, standard deviation
+    light: float = 0.97  # brightness of the undyed chromosome, 0 to 1
 
 
 def draw_chromosome(traits: ChromosomeTraits, rng: np.random.Generator) -> np.ndarray:

@@ -18,38 +18,23 @@ _SPECK = 0.03  # of the largest part's area: what is smaller is dirt
 
 @dataclass(frozen=True, eq=False)
 class Chromosome:
-    """One chromosome, upright as its source has it: the short arm up.
+    """One chromosome, upright as its source has it: the short arm up."""
 
-    Attributes:
-        label: "1" to "22", "X" or "Y".
-        pixels: uint8 gray, shape (H, W), dark on light; `GROUND` outside the mask.
-        mask: bool, shape (H, W): where the chromosome is.
-        image_id: Of the picture that it comes from.
-        changed: bool, shape (H, W): where an abnormality was made; None where it is as it was.
-    """
-
-    label: str
-    pixels: np.ndarray
-    mask: np.ndarray
-    image_id: str
-    changed: np.ndarray | None = None
+    label: str  # "1" to "22", "X" or "Y"
+    pixels: np.ndarray  # uint8 gray, shape (H, W), dark on light; `GROUND` outside the mask
+    mask: np.ndarray  # bool, shape (H, W): where the chromosome is
+    image_id: str  # of the picture that it comes from
+    changed: np.ndarray | None = None  # bool, shape (H, W): where an abnormality was made; None where it is as it was
 
 
 @dataclass(frozen=True, eq=False)
 class Metaphase:
-    """The chromosomes of one cell.
+    """The chromosomes of one cell."""
 
-    Attributes:
-        name: The cell's.
-        subject: Whose cell it is; None where unknown.
-        chromosomes: In the order of the classes.
-        lost: Labels of chromosomes that were taken out: their empty places are where the truth lies.
-    """
-
-    name: str
-    subject: str | None
-    chromosomes: tuple[Chromosome, ...]
-    lost: tuple[str, ...] = ()
+    name: str  # the cell's
+    subject: str | None  # whose cell it is; None where unknown
+    chromosomes: tuple[Chromosome, ...]  # in the order of the classes
+    lost: tuple[str, ...] = ()  # labels of chromosomes that were taken out: their empty places are where the truth lies
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -11,17 +11,11 @@ Build = Callable[..., Transform]
 
 
 class Operation(NamedTuple):
-    """A random change.
+    """A random change."""
 
-    Attributes:
-        keys: Its strengths under ``transform``; where all are 0 nothing happens.
-        at_most: The largest strength of a key that the schema does not know.
-        build: Makes the transform; its arguments are the keys.
-    """
-
-    keys: tuple[str, ...]
-    at_most: float
-    build: Build
+    keys: tuple[str, ...]  # its strengths under ``transform``; where all are 0 nothing happens
+    at_most: float  # the largest strength of a key that the schema does not know
+    build: Build  # makes the transform; its arguments are the keys
 
 
 AUGMENTATIONS: dict[str, Operation] = {}

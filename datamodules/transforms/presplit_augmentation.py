@@ -50,25 +50,15 @@ class ExpandedImages:
 
 @dataclass(frozen=True)
 class Expansion:
-    """A manifest with the changed copies of its images; without any where nothing is augmented before the split.
+    """A manifest with the changed copies of its images; without any where nothing is augmented before the split."""
 
-    Attributes:
-        manifest: With the copies, and without the images that are left out.
-        transform: The remaining transforms of the training.
-        origin: The scanned image that each row shows, int64, shape (N,).
-        copy: 0 for an original, n for the n-th copy of an image, int64, shape (N,).
-        change: Makes a copy; None: there are no copies.
-        warnings: For the user.
-        is_balanced: Whether the classes have been evened out.
-    """
-
-    manifest: Manifest
-    transform: TransformConfig
-    origin: np.ndarray
-    copy: np.ndarray
-    change: Change | None = None
-    warnings: tuple[str, ...] = ()
-    is_balanced: bool = False
+    manifest: Manifest  # with the copies, and without the images that are left out
+    transform: TransformConfig  # the remaining transforms of the training
+    origin: np.ndarray  # the scanned image that each row shows, int64, shape (N,)
+    copy: np.ndarray  # 0 for an original, n for the n-th copy of an image, int64, shape (N,)
+    change: Change | None = None  # makes a copy; None: there are no copies
+    warnings: tuple[str, ...] = ()  # for the user
+    is_balanced: bool = False  # whether the classes have been evened out
 
     def images(self, prepared: np.ndarray) -> np.ndarray | ExpandedImages:
         """Return the images by the rows of ``manifest``, from the scanned ones; nothing is stored twice.

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import UserError
 from common.runs.distributed import World
-from datamodules.samplers import EpochBatchSampler, check_shares, share_of
+from datamodules.samplers import EpochBatchSampler
 
 
 def batches(length, size, epoch=0, first=0, seed=0, **more):
@@ -53,23 +52,6 @@ def test_processes_share_the_global_batches_of_one_process(size, world, weighted
         assert max(each) - min(each) <= 1
         assert min(each) >= min(2, size)
         assert sorted(item for share in shares for item in share[number]) == sorted(whole[number])
-
-
-@given(length=st.integers(1, 40), world=st.integers(1, 5))
-def test_each_row_is_in_one_share_in_its_order(length, world):
-    rows = np.arange(length) * 3
-    shares = [share_of(rows, World(world, rank)) for rank in range(world)]
-    assert sorted(np.concatenate(shares)) == list(rows)
-    assert all(list(share) == sorted(share) for share in shares)
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-@pytest.mark.parametrize(("images", "part", "processes"), [(3, "train", 2), (1, "validation", 2)])
-def test_a_part_too_small_for_the_processes_is_refused(images, part, processes):
-    check_shares(1, "train", World())
-    check_shares(images + 1, part, World(processes))
-    with pytest.raises(UserError, match=f"the {part} part has {images} images"):
-        check_shares(images, part, World(processes))
 
 
 def test_weights_draw_with_replacement_and_in_proportion():

@@ -1,6 +1,5 @@
 """Zip files: an honest one becomes a folder once, a hostile or damaged one leaves nothing behind."""
 
-import multiprocessing
 import os
 import stat
 import struct
@@ -150,20 +149,6 @@ def test_an_archive_is_read_and_unpacked_once_and_again_when_it_changes(tmp_path
     assert first == str(tmp_path / "cache" / "unpacked" / name)
     write_zip(archive, ("more.txt", b"y"))
     assert resolve_data_dir(str(archive), tmp_path / "cache", progress=False) != first
-
-
-def test_two_processes_at_once_end_with_one_folder(tmp_path):
-    archive = write_zip(tmp_path / "a.zip", *((f"{number}.bin", os.urandom(2000)) for number in range(200)))
-    context = multiprocessing.get_context("spawn")
-    arguments = (str(archive), tmp_path / "cache", False)
-    workers = [context.Process(target=resolve_data_dir, args=arguments) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    (folder,) = (path for path in (tmp_path / "cache/unpacked").iterdir() if path.is_dir())
-    assert len(list(folder.iterdir())) == 201
 
 
 @pytest.mark.parametrize("below", ["", "top/"])

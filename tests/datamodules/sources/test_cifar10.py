@@ -1,7 +1,5 @@
 """CIFAR-10 as torchvision's batches and as a tree of image files."""
 
-import zipfile
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,6 @@ from datamodules.sources.cifar10 import BATCHES, CLASSES
 from tests.datamodules.sources.test_sources import write_tree
 from tests.helpers.digits import write_batches
 from tests.helpers.manifests import facts_of, rows_of
-from tests.helpers.real_data import real_archive
 
 
 def listed(root, tmp_path):
@@ -61,11 +58,3 @@ def test_an_unknown_or_missing_class_folder_is_named(tmp_path):
     (root / "test" / "frog").rename(tmp_path / "frog")
     with pytest.raises(UserError, match="no folder frog"):
         listed(root, tmp_path)
-
-
-def test_the_real_archive_holds_half_the_train_and_the_whole_test_set():
-    with zipfile.ZipFile(real_archive("cifar10_jpeg")) as archive:
-        names = [name.split("/") for name in archive.namelist() if name.endswith(".jpg")]
-    assert {name[1] for name in names} == set(CLASSES)
-    assert sum(name[0] == "train" for name in names) == 25_000
-    assert sum(name[0] == "test" for name in names) == 10_000

@@ -192,20 +192,6 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
     assert files(again.root) == files(drawn.root)
 
 
-def test_a_run_that_is_stopped_half_way_leaves_nothing(bars, tmp_path, monkeypatch):
-    compose = karyogram_writer.compose
-
-    def stop(cell, sheet):
-        if cell.name == "case5.0":
-            raise KeyboardInterrupt
-        return compose(cell, sheet)
-
-    monkeypatch.setattr(karyogram_writer, "compose", stop)
-    with pytest.raises(KeyboardInterrupt):
-        listed(bars, tmp_path)
-    assert composed_folders(tmp_path) == []
-
-
 def test_preparation_losses_are_a_class_of_their_own_when_asked_for(bars, tmp_path):
     listing = listed(bars, tmp_path, derived={"autosome_loss": 2, "gain": 1}, **THREE_CLASSES)
     assert listing.classes == ("normal", "abnormal", "preparation_loss")

@@ -1,6 +1,5 @@
 """What all sources have in common, on tiny data sets on disk."""
 
-import threading
 from functools import partial
 
 import cv2
@@ -191,18 +190,6 @@ def test_a_writing_that_fails_leaves_nothing_and_what_a_killed_one_left_is_remov
     left_over = folder.rename(folder.parent / f".{folder.name}-killed")
     listed(name)
     assert not left_over.exists()
-
-
-@pytest.mark.parametrize("name", ["synthetic", "synthetic_chromosomes"])
-def test_two_runs_at_once_share_one_drawing(listed, name):
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(listed(name))) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert facts_of(found[0]) == facts_of(found[1]) == facts_of(found[2])
-    assert len(list(found[0].root.rglob("*.png"))) == len(rows_of(found[0]))
 
 
 @pytest.mark.parametrize(
