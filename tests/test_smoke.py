@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import train
 from common.sweeps.jobs import command_line
 from docs.tables import app as tables
+from tests.helpers.terminal import run_app
 
 TINY = (
     "data.images=48",
@@ -54,10 +54,7 @@ def other_seed(home, run) -> Path:
 
 
 def call(script: str, *arguments: str | Path) -> str:
-    app = importlib.import_module(f"scripts.{script}").app
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
+    return run_app(importlib.import_module(f"scripts.{script}").app, *arguments).output
 
 
 def test_a_run_is_trained_predicted_and_evaluated(run):
@@ -95,8 +92,7 @@ def test_a_sweep_lists_its_jobs_and_skips_finished_ones(run, other_seed, home, c
 
 
 def test_the_tables_of_the_documentation_are_up_to_date():
-    result = CliRunner().invoke(tables, ["--check"])
-    assert result.exit_code == 0, result.output
+    run_app(tables, "--check")
 
 
 def test_an_unknown_key_names_the_nearest(home, capsys):

@@ -239,10 +239,10 @@ def test_passes_of_monte_carlo_dropout_are_beside_the_predictions(tmp_path, call
     ("text", "words"),
     [("# @package _global_\nheads: {logits: 1}\n", "head"), ("# @package _global_\na: [1\n", "YAML")],
 )
-def test_a_typo_in_a_yaml_file_is_one_line(tmp_path, text, words):
+def test_a_typo_in_a_yaml_file_is_one_line(tmp_path, call_here, text, words):
     conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (conf / "experiment" / "broken.yaml").write_text(text)
-    done = call(tmp_path, "--config-dir", str(conf), "+experiment=broken")
-    assert done.returncode == 1
-    assert done.stderr.strip().count("\n") == 0, done.stderr
-    assert words in done.stderr
+    code, error = call_here("--config-dir", str(conf), "+experiment=broken")
+    assert code == 1
+    assert "\n" not in error
+    assert words in error

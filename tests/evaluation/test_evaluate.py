@@ -9,13 +9,12 @@ import pytest
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from evaluation.comparison.paired import compare
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.intervals.pooling import pool
 from evaluation.metrics.resampled import evaluate
 from evaluation.result import EvaluationResult, EvaluationWarning
-from evaluation.terminal import difference_table, table
+from evaluation.terminal import table
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 from tests.helpers.terminal import printed
 
@@ -47,10 +46,22 @@ def test_it_counts_and_measures_each_part():
     assert result.validation.images == 60
 
 
-def test_the_threshold_comes_from_validation_alone():
-    first, second = make_run(seed=1), make_run(seed=2)
-    mixed = join(first.part("validation"), second.part("test"))
-    assert evaluate_runs([mixed], SETTINGS).threshold == evaluate_runs([first], SETTINGS).threshold
+def test_labels_of_the_test_images_change_no_choice():
+    run = with_passes(make_run(images=90, skill=0.7))
+    swapped = run.frame["label"].map({"hem": "all", "all": "hem"})
+    labels = swapped.where(run.frame["part"] == "test", run.frame["label"])
+    before, after = (
+        evaluate_runs([case], SETTINGS) for case in (run, replace(run, frame=run.frame.assign(label=labels)))
+    )
+    assert before.threshold == after.threshold
+    assert before.calibration.temperature == after.calibration.temperature
+    assert before.triage.release.validation == after.triage.release.validation
+    for first, second in zip(before.triage.rules, after.triage.rules, strict=True):
+        assert (first.rule, first.cut, first.review) == (second.rule, second.cut, second.review)
+    for first, second in zip(before.operating_points, after.operating_points, strict=True):
+        assert first.threshold == second.threshold
+        assert first.sensitivity != second.sensitivity
+    assert values_of(before.test.metrics) != values_of(after.test.metrics)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +228,3 @@ def test_a_class_may_be_called_like_markup():
     text = printed(table(evaluate_runs([make_run(classes=("[red]e", "b[/x]"))], SETTINGS)), width=120)
     assert "recall/[red]e" in text
     assert "precision/b[/x]" in text
-
-
-def test_the_table_of_a_difference():
-    text = printed(difference_table(compare([make_run(0)], [make_run(0, skill=0.5)], SETTINGS)))
-    assert "f1_weighted" in text
-    assert "McNemar" in text

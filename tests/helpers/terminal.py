@@ -1,6 +1,8 @@
-"""What a command prints on a terminal."""
+"""Command lines called in this process, and what they print on a terminal."""
 
+import typer
 from rich.console import Console, RenderableType
+from typer.testing import CliRunner, Result
 
 
 def printed(renderable: RenderableType, width: int = 80) -> str:
@@ -9,3 +11,17 @@ def printed(renderable: RenderableType, width: int = 80) -> str:
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
+
+
+def run_app(app: typer.Typer, *arguments: object, code: int = 0, **environment: str) -> Result:
+    """Call a command line, which must end with this exit code."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def error_of(result: Result) -> str:
+    """Return the error of a command line, which must be all that it wrote to stderr, in one line."""
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line

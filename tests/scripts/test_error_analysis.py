@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from common.thumbnails import THUMBNAILS, write_pictures
 from scripts.error_analysis import app
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import run_app
 
 
 @pytest.fixture
@@ -19,19 +19,18 @@ def runs(tmp_path):
         run = make_run(fold, 20, about={"name": "net"})
         turned = run.frame.assign(prob_hem=run.frame["prob_all"], prob_all=run.frame["prob_hem"])
         other = type(run)(turned, run.classes, run.positive_class, {**run.about, "name": "turned"})
-        for one in (run, other):
-            folders.append(tmp_path / f"{one.about['name']}-{fold}")
-            write_predictions(folders[-1] / "predictions.parquet", one)
+        for case in (run, other):
+            folders.append(tmp_path / f"{case.about['name']}-{fold}")
+            write_predictions(folders[-1] / "predictions.parquet", case)
     return folders
 
 
-def call(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+def call(*arguments, code=0):
+    return run_app(app, *arguments, code=code)
 
 
 def test_tables_plots_and_the_command_that_makes_thumbnails(runs, tmp_path):
     result = call(*runs, "--output", tmp_path / "errors")
-    assert result.exit_code == 0, result.output
     assert "python scripts/explain.py thumbnails" in " ".join(result.output.split())
     names = {path.name for path in (tmp_path / "errors").iterdir()}
     tables = {"missed.csv", "missed_counts.csv", "alone.csv", "agreement.csv"}
@@ -49,7 +48,6 @@ def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
         ids = [f"image_{number:05d}" for number in range(20)]
         write_pictures(folder / THUMBNAILS, ids, [np.zeros((8, 8, 3), dtype=np.uint8)] * 20, 160)
     result = call(*runs, "--output", tmp_path / "errors")
-    assert result.exit_code == 0, result.output
     assert (tmp_path / "errors" / "missed_by_all.png").is_file()
     assert "20 of the 40 images" in " ".join(result.output.split())
 
@@ -57,8 +55,7 @@ def test_the_sheet_is_drawn_from_the_runs_thumbnails(runs, tmp_path):
 def test_own_thresholds_change_the_predictions(runs, tmp_path):
     counts = []
     for threshold in ("0.5", "own"):
-        result = call(*runs, "--output", tmp_path / threshold, "--threshold", threshold)
-        assert result.exit_code == 0, result.output
+        call(*runs, "--output", tmp_path / threshold, "--threshold", threshold)
         counts.append(pd.read_csv(tmp_path / threshold / "missed_counts.csv")["images"].tolist())
     assert counts[0] != counts[1]
 
@@ -74,8 +71,7 @@ def test_own_thresholds_change_the_predictions(runs, tmp_path):
     ],
 )
 def test_errors_write_nothing(runs, tmp_path, arguments, fragment):
-    result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors")
-    assert result.exit_code == 1
+    result = call(*arguments(runs, tmp_path), "--output", tmp_path / "errors", code=1)
     assert fragment in result.output
     assert not (tmp_path / "errors").exists()
 
@@ -83,7 +79,6 @@ def test_errors_write_nothing(runs, tmp_path, arguments, fragment):
 def test_an_existing_folder_is_not_overwritten(runs, tmp_path):
     (tmp_path / "errors").mkdir()
     (tmp_path / "errors" / "mine.txt").touch()
-    result = call(*runs, "--output", tmp_path / "errors")
-    assert result.exit_code == 1
+    result = call(*runs, "--output", tmp_path / "errors", code=1)
     assert str(tmp_path / "errors") in result.output
     assert [path.name for path in (tmp_path / "errors").iterdir()] == ["mine.txt"]

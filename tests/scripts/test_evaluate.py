@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
 from tests.evaluation.cytogenetics.cells import make_cell_run
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import error_of, run_app
 from workflows.evaluate import folders
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -35,9 +35,7 @@ def cells(tmp_path):
 
 
 def call(*arguments, code=0):
-    result = CliRunner().invoke(app, [*map(str, arguments), "--resamples", "20"])
-    assert result.exit_code == code, result.output
-    return result
+    return run_app(app, *arguments, "--resamples", 20, code=code)
 
 
 def test_one_run(runs):
@@ -136,9 +134,7 @@ def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments
     Path("other.csv").write_text("a,b\n")
     result = call(*(word if word.startswith("-") else runs / word for word in arguments), code=1)
     assert not result.stdout
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    assert message in line
+    assert message in error_of(result)
 
 
 @pytest.mark.parametrize("arguments", [["RUN", "--against"], ["--against", "--label", "x", "RUN"]])

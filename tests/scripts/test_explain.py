@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from common.predictions import read_predictions, write_predictions
 from common.runs.ensemble import EnsembleFile, write_ensemble
@@ -16,6 +15,7 @@ from common.thumbnails import decode, read_pictures
 from scripts.explain import app
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_image
+from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 from workflows.explain.activations import data_set_of, with_common_grids
 from workflows.explain.request import ExplainRequest
@@ -71,9 +71,7 @@ def ensemble(runs, tmp_path):
 
 
 def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(map(str, arguments)), env=PLAIN)
-    assert result.exit_code == code, result.output + result.stderr
-    return result
+    return run_app(app, *arguments, code=code, **PLAIN)
 
 
 def test_each_run_gets_pictures_a_table_and_a_figure(runs):
@@ -236,6 +234,5 @@ def test_an_error_is_one_line_and_leaves_nothing(trained, arguments, words):
     before = sorted(trained[0].rglob("*"))
     words_of_call = [trained[1] if word == "OTHER" else word for word in arguments[1:]]
     result = call(arguments[0], trained[0], *words_of_call, code=1)
-    assert words in result.stderr
-    assert result.stderr.strip().count("\n") == 0
+    assert words in error_of(result)
     assert sorted(trained[0].rglob("*")) == before

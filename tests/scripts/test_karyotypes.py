@@ -1,11 +1,11 @@
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from common.predictions import write_predictions
 from scripts.karyotypes import app
 from tests.evaluation.cytogenetics.cells import karyotype, make_cells
 from tests.helpers.predictions import join, make_run
+from tests.helpers.terminal import error_of, run_app
 
 
 @pytest.fixture
@@ -26,14 +26,13 @@ def runs(tmp_path):
     return tmp_path
 
 
-def call(*arguments):
-    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "160"})
+def call(*arguments, code=0):
+    return run_app(app, *arguments, code=code, COLUMNS="160")
 
 
 def test_methods_are_compared_on_the_same_cells(runs):
-    assert call(runs / "cells").exit_code == 0  # counting alone
+    call(runs / "cells")  # counting alone
     result = call(runs / "cells", "--against", runs / "net", "--csv", runs / "found.csv")
-    assert result.exit_code == 0, result.output
     assert "takes cells for independent" in result.output
     table = pd.read_csv(runs / "found.csv").set_index(["method", "kind"])
     methods = ["counted one by one", "counted, joint assignment", "tiny, at 0.5", "tiny, at the threshold"]
@@ -53,8 +52,5 @@ def test_methods_are_compared_on_the_same_cells(runs):
     ],
 )
 def test_errors_are_one_line(runs, arguments, message):
-    result = call(*(word if word.startswith("--") else runs / word for word in arguments))
-    assert result.exit_code == 1
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1
-    assert message in lines[0]
+    result = call(*(word if word.startswith("--") else runs / word for word in arguments), code=1)
+    assert message in error_of(result)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from common.files import sha256_of_file
 from common.runs.run import Run
@@ -22,6 +21,7 @@ from scripts.predict import app
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.predictions import make_run
 from tests.helpers.sheets import karyogram_config, write_karyograms
+from tests.helpers.terminal import run_app
 from tests.helpers.training import run_undrawn, small_config, write_untrained_run
 
 TINY = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]
@@ -58,22 +58,17 @@ def sheet_run(sheet_images):
 def fitted(cell_runs, tmp_path_factory):
     """An ensemble of the two runs with fitted weights."""
     folder = tmp_path_factory.mktemp("ensemble") / "fitted"
-    words = ["stacking", *map(str, cell_runs), "strengths=[0.1]", "--output", str(folder), "--resamples", "20"]
-    result = CliRunner().invoke(ensemble, words)
-    assert result.exit_code == 0, result.output
+    run_app(ensemble, "stacking", *cell_runs, "strengths=[0.1]", "--output", folder, "--resamples", 20)
     return folder
 
 
-def run_predict(*arguments):
-    env = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
-    return CliRunner().invoke(app, list(map(str, arguments)), env=env)
+def call(*arguments, code=0):
+    return run_app(app, *arguments, code=code, NO_COLOR="1", TERM="dumb", COLUMNS="100")
 
 
 def failed(tmp_path, *arguments):
     """Run with wrong arguments; return what is written to stderr."""
-    result = run_predict(*arguments, "--output", tmp_path / "p.csv")
-    assert result.exit_code == 1, result.output
-    return result.stderr
+    return call(*arguments, "--output", tmp_path / "p.csv", code=1).stderr
 
 
 @pytest.fixture
@@ -82,8 +77,7 @@ def predict_table(tmp_path):
 
     def run(*arguments, name="p"):
         output = tmp_path / f"{name}.csv"
-        result = run_predict(*arguments, "--output", output)
-        assert result.exit_code == 0, result.output
+        result = call(*arguments, "--output", output)
         return pd.read_parquet(output.with_suffix(".parquet")), result.output
 
     return run

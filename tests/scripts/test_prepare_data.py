@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from common.config.compose import check_config
 from datamodules.image_datamodule import ImageDataModule
@@ -10,14 +9,14 @@ from scripts.prepare_data import app
 from tests.helpers.archives import write_zip, zip_folder
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc
+from tests.helpers.terminal import run_app
 from tests.helpers.training import composed
 
 
 @pytest.fixture
 def call(tmp_path):
     def prepare_data(*arguments, code=0):
-        result = CliRunner().invoke(app, [*arguments, f"cache_dir={tmp_path / 'cache'}", "prepare.size=32"])
-        assert result.exit_code == code, result.output
+        result = run_app(app, *arguments, f"cache_dir={tmp_path / 'cache'}", "prepare.size=32", code=code)
         return result.stderr if code else result.output
 
     return prepare_data

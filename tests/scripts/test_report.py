@@ -4,13 +4,13 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
 
 from common.paths import ROOT
 from evaluation.report import plots as figures
 from scripts.report import app
 from tests.evaluation.report.reports import write_run
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import error_of, run_app
 
 
 @pytest.fixture
@@ -21,18 +21,17 @@ def runs(tmp_path, monkeypatch):
     return [write_run(tmp_path / f"run{fold}", make_run(fold, images=20, subjects=10)) for fold in range(2)]
 
 
-def call(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
+def call(*arguments, code=0):
+    return run_app(app, *arguments, code=code)
 
 
 def test_the_page_of_a_run_is_in_its_folder_and_that_of_several_here_or_at_the_output(runs, tmp_path):
     result = call(runs[0])
-    assert result.exit_code == 0, result.output
     assert (runs[0] / "report.html").is_file()
     assert "20 of 20 test images, 20 pictures" in result.output
-    assert call(*runs).exit_code == 0
+    call(*runs)
     assert "folds 0, 1" in (tmp_path / "report.html").read_text()
-    assert call(runs[0] / "predictions.parquet", "--output", tmp_path / "a" / "b.html").exit_code == 0
+    call(runs[0] / "predictions.parquet", "--output", tmp_path / "a" / "b.html")
     assert (tmp_path / "a" / "b.html").is_file()
 
 
@@ -40,7 +39,7 @@ def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
     result = call(runs[0], "--images", 5, "--real-names")
     assert "5 of 20 test images" in result.output
     assert "handle it as patient data" in result.output
-    assert call(runs[0], "--key", tmp_path / "key.csv").exit_code == 0
+    call(runs[0], "--key", tmp_path / "key.csv")
     assert len((tmp_path / "key.csv").read_text().splitlines()) == 21
 
 
@@ -53,11 +52,7 @@ def test_images_are_limited_and_names_are_shown_where_asked(runs, tmp_path):
     ],
 )
 def test_mistakes_are_one_line(runs, arguments, message):
-    result = call(*arguments)
-    assert result.exit_code == 1
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    assert message in line
+    assert message in error_of(call(*arguments, code=1))
 
 
 def test_a_page_is_made_without_a_model_library(runs):

@@ -147,7 +147,7 @@ def test_a_killed_run_is_resumed_to_the_very_same_weights(undisturbed, tmp_path,
     assert_same(undisturbed(kind), run)
 
 
-@pytest.mark.parametrize("override", ["loader.workers=1", "loader.workers=3", "seed=1"])
+@pytest.mark.parametrize("override", ["loader.workers=3", "seed=1"])
 def test_the_seed_changes_the_weights_and_the_number_of_workers_does_not(undisturbed, tmp_path, override):
     run = run_unevaluated(small_config(tmp_path, *KINDS["staged"], override))
     one = weights(undisturbed("staged"))

@@ -70,14 +70,6 @@ def test_blocks_change_nothing(monkeypatch, classes):
         assert problem.score(weights, objective) == pytest.approx(before, abs=1e-13)
 
 
-@pytest.mark.parametrize(("label", "right"), [(0, [1, 0, 0, 0, 0]), (1, [0, 0, 1, 1, 0]), (2, [0, 1, 0, 0, 1])])
-def test_the_most_probable_of_several_classes_is_predicted(label, right):
-    # As the weight moves from the first member to the second, the second class, then the last, takes over.
-    probabilities = np.array([[[0.5, 0.4, 0.1]], [[0.1, 0.4, 0.5]], [[0.05, 0.9, 0.05]]])
-    weights = np.array([[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2], [0.5, 0.4, 0.1], [0.1, 0.9, 0.0]])
-    assert Problem(probabilities, np.array([label]), None, ("a", "b", "c")).fitness(weights).tolist() == right
-
-
 def test_negative_log_likelihood_is_that_of_scikit_learn():
     problem = make_problem(classes=3)
     weights = np.random.default_rng(0).dirichlet(np.ones(4), size=5)

@@ -105,11 +105,6 @@ def test_greedy_starts_with_the_best_members(skills, config, weights):
     assert fit_greedy(make_problem(skills=skills), GreedyConfig(**config), 0).weights.tolist() == weights
 
 
-def test_greedy_takes_no_harmful_member():
-    problem = make_problem(skills=[2.0, -3.0, 2.0], images=400)
-    assert fit_greedy(problem, GreedyConfig(), 0).weights[1] == 0
-
-
 def test_greedy_does_not_depend_on_the_order_of_members():
     problem = make_problem(skills=[0.5, 1.0, 1.5, 2.0])
     order = np.array([3, 1, 0, 2])

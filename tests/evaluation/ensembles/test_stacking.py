@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.special import expit, logit, softmax
+from scipy.special import logit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, log_loss
 
@@ -78,13 +78,6 @@ def test_with_many_classes_the_shared_kind_generalises_and_the_full_kind_does_no
         ]
     assert f1["full"][0] - f1["full"][1] > 0.1 > 0.05 > f1["shared"][0] - f1["shared"][1]
     assert f1["shared"][1] > max(f1["full"][1], *parts[1].fitness(np.eye(3)))
-
-
-def test_two_classes_are_one_logistic_curve():
-    problem = make_problem(2)
-    stacker, _ = fit_stacking(problem, ONE, 0)
-    odds = features(problem.probabilities) @ stacker.coefficients[0] + stacker.intercepts[0]
-    assert stacker.combine(problem.probabilities)[:, 1] == pytest.approx(expit(odds))
 
 
 @pytest.mark.parametrize("positive", [0, 1])

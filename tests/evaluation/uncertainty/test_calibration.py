@@ -171,14 +171,6 @@ def test_scaling_corrects_overconfidence():
     assert json.loads(json.dumps(asdict(result), allow_nan=False)) == asdict(result)
 
 
-def test_labels_of_the_test_images_do_not_change_the_temperature():
-    run = make_run(images=80)
-    before = evaluate(run).temperature
-    test = run.frame["part"] == "test"
-    run.frame.loc[test, "label"] = run.frame.loc[test, "label"].map({"hem": "all", "all": "hem"})
-    assert evaluate(run).temperature == before
-
-
 def test_each_fold_has_its_own_temperature():
     runs = [make_run(fold, images=60, skill=skill) for fold, skill in enumerate((0.5, 1.5))]
     pooled = evaluate(*runs)

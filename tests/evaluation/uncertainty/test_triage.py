@@ -45,11 +45,6 @@ def by_rule(triage):
     return {row.rule: row for row in triage.rules}
 
 
-def turn_test_labels(run):
-    test = run.frame["part"] == "test"
-    run.frame.loc[test, "label"] = run.frame.loc[test, "label"].map({"hem": "all", "all": "hem"})
-
-
 def test_the_result_has_a_row_per_rule():
     triage = evaluate(with_passes(make_run()))
     assert json.loads(json.dumps(asdict(triage), allow_nan=False)) == asdict(triage)
@@ -183,22 +178,6 @@ def test_the_outcome_of_a_rule_is_counted(review, expected):
     assert expected.items() <= vars(outcome).items()
     assert outcome.accuracy.value == (0.5 if outcome.alone else None)
     assert (outcome.sensitivity.hits, outcome.sensitivity.total) == (3 - outcome.missed, 3)
-
-
-def test_labels_of_the_test_images_do_not_change_choices():
-    run = with_passes(make_run(images=90, skill=0.7))
-    before = decisions(run)
-    result = evaluate(run)
-    turn_test_labels(run)
-    after = decisions(run)
-    assert set(before) == set(after) == set(RULES)
-    for name in RULES:
-        assert np.array_equal(before[name].predicted, after[name].predicted)
-        assert np.array_equal(before[name].review, after[name].review)
-        assert before[name].cut == after[name].cut
-    turned = evaluate(run)
-    assert turned.release.validation == result.release.validation
-    assert turned.rules != result.rules
 
 
 def test_folds_choose_for_themselves_and_are_counted_together():
