@@ -191,8 +191,7 @@ def measure_time(case: Case, config: GeneticConfig, rounds: int, slow_rounds: in
     """Time the genetic algorithm, ours and DEAP's, in turn, on one thread.
 
     DEAP's fitness is scikit-learn's F1, or a few lines of numpy. Its restarts run one after another: with
-    scikit-learn's F1, one is timed and multiplied. Where other programs share the machine, CPU seconds are fair; the
-    seconds by the clock include the others. DEAP is timed in ``slow_rounds`` of the rounds.
+    scikit-learn's F1, one is timed and multiplied. DEAP is timed in ``slow_rounds`` of the rounds.
 
     Returns:
         A row per implementation: medians of ``cpu_seconds`` and of ``seconds`` by the clock, and ``cpu_ratio`` and

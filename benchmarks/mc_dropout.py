@@ -33,8 +33,7 @@ CASES = (
 class Settings(NamedTuple):
     """What is measured; ``rates`` are those of the two dropouts in the head of paper 001.
 
-    Slow ways are measured in ``slow_rounds`` of the rounds with ``slow_passes``; where these are fewer than ``passes``,
-    the times are scaled up.
+    Slow ways are measured in ``slow_rounds`` of the rounds, with ``slow_passes``, and scaled up to ``passes``.
     """
 
     passes: int = 100
@@ -104,12 +103,9 @@ def repeated_batch(model: Classifier, image: torch.Tensor, passes: int) -> torch
 def repeated_features(model: Classifier, image: torch.Tensor, passes: int) -> torch.Tensor:
     """Return logits (passes, B, K): the backbone once, its features repeated for the head with its dropout on."""
     features = model.features(image)
-    dropouts = [layer for layer in model.head.modules() if isinstance(layer, torch.nn.Dropout)]
-    try:
-        for layer in dropouts:
-            layer.training = True
-        logits: torch.Tensor = model.head(features.repeat(passes, *[1] * (features.ndim - 1)))
-        return logits.reshape(passes, len(image), -1)
-    finally:
-        for layer in dropouts:
-            layer.training = False
+    for layer in model.head.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.train()
+    logits: torch.Tensor = model.head(features.repeat(passes, *[1] * (features.ndim - 1)))
+    model.eval()
+    return logits.reshape(passes, len(image), -1)

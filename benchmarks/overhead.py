@@ -4,6 +4,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +59,7 @@ class BareLoop:
         self.model = copy.deepcopy(model).train()
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=rate)
         self.loader: DataLoader[Any] = DataLoader(dataset, batch_size, shuffle=True, drop_last=True)
-        self.batches = self._endless_batches()
+        self.batches: Iterator[Any] = chain.from_iterable(repeat(self.loader))  # endless
 
     def step(self) -> dict[str, float]:
         """Train on one batch and return the seconds of the step, and of it those until the batch was there."""
@@ -71,10 +72,6 @@ class BareLoop:
         torch.autograd.backward(loss)
         self.optimizer.step()
         return {"bare": time.perf_counter() - start, "bare_fetch": fetched - start}
-
-    def _endless_batches(self) -> Iterator[Any]:
-        while True:
-            yield from self.loader
 
 
 class InTurn(Callback):
@@ -112,10 +109,10 @@ def measure(case: Case, steps: int) -> dict[str, Any]:
     ``fetch`` is the way of a batch from the cache to the model; the rest of a step is the network, and with ours the
     logging, the metrics and the callbacks.
     """
-    overrides = [f"model={case.model}", f"model.cut={case.cut}"]
-    overrides += [f"prepare.size={case.size}", f"loader.batch_size={case.batch}"]
+    network = [f"model={case.model}", f"model.cut={case.cut}", f"prepare.size={case.size}"]
     with tempfile.TemporaryDirectory() as folder:
-        config = compose_config([*COMMON, *overrides, f"cache_dir={folder}/cache", f"output_dir={folder}/outputs"])
+        folders = [f"cache_dir={folder}/cache", f"output_dir={folder}/outputs"]
+        config = compose_config([*COMMON, *network, f"loader.batch_size={case.batch}", *folders])
         data = ImageDataModule.from_config(config, progress=False)
         data.setup()
         model, _ = build_classifier(config, data.manifest.classes, None)

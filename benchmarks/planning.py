@@ -37,8 +37,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 class Machine(NamedTuple):
     """Assumptions on one GPU: by default an H100 in TF32, as train.py computes convolutions there.
 
-    NVIDIA: 494.5 TFLOP/s dense, of which 15 % are reached, as NVIDIA's own ResNet-50 reaches of an A100 (938 images
-    per second).
+    NVIDIA: 494.5 TFLOP/s dense, of which 15 % are reached, as its own ResNet-50 reaches of an A100 (938 images per s).
 
     Attributes:
         peak_tflops: The vendor's figure for dense matrices in the precision of the training, TFLOP/s.
@@ -89,8 +88,8 @@ def plan_experiment(experiment: Experiment, images: Images, machine: Machine) ->
     At least: every stage stops as early as its patience allows; at most: it trains all of its epochs.
     """
     stages = experiment.stages
-    predicted = (images.validation + images.test) * machine.seconds(stages[-1].forward, experiment.batch)[0]
-    least = machine.startup_s + predicted
+    per_image, _ = machine.seconds(stages[-1].forward, experiment.batch)
+    least = machine.startup_s + (images.validation + images.test) * per_image
     most = least
     by_bound = {"operations": 0.0, "operators": 0.0}
     for stage in stages:

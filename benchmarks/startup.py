@@ -76,10 +76,7 @@ def measure(folder: Path, overrides: Sequence[str], rounds: int) -> pd.DataFrame
 
 
 def first_batch(case: str, folder: Path, overrides: Sequence[str], bytecode: bool = True) -> dict[str, Any]:
-    """Start a program of ``PROGRAMS`` and wait until its first training batch, where it ends.
-
-    Returns:
-        Seconds of wall ("seconds") and of CPU time ("cpu"), the imported "modules", and "stderr".
+    """Start a program of ``PROGRAMS``; return what it reports at its first training batch, "seconds" and "stderr".
 
     Raises:
         UserError: It ended before.
@@ -112,10 +109,7 @@ def imports_by_library(stderr: str) -> dict[str, float]:
     return {library: total / 1e6 for library, total in microseconds.items()}
 
 
-def beyond_libraries(table: pd.DataFrame, clock: str = "wall_s") -> float:
-    """Return the median seconds of train.py to its first batch, less those of importing the five libraries.
-
-    Other work on the machine disturbs the clock "cpu_s" less than "wall_s".
-    """
+def beyond_libraries(table: pd.DataFrame, clock: str) -> float:
+    """Return the median seconds of train.py to its first batch, less those of importing the five libraries."""
     totals = table[(table["phase"] == "total") & table["bytecode"]].set_index("case")[clock]
     return float(totals["train.py"] - totals["five libraries"])

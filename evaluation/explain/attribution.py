@@ -45,15 +45,9 @@ class Method(NamedTuple):
 
 
 def resolve(name: str, layer: str | None, model: Model, image: np.ndarray, windows: int = 8, steps: int = 32) -> Method:
-    """Check a method and its layer for a model.
+    """Check a method and its layer for a model whose input is such as ``image``, uint8 RGB, shape (H, W, 3).
 
-    Args:
-        name: One of METHODS.
-        layer: Name of a module; None: the last with maps of four by four values or more, else of more than one.
-        model: Its ``forward`` is a network that returns logits.
-        image: uint8 RGB, shape (H, W, 3), the network's input.
-        windows: See ``Method``.
-        steps: See ``Method``.
+    Without a ``layer`` it is the last with maps of four by four values or more, else of more than one.
 
     Raises:
         UserError: An unknown method; an unknown layer (with the valid ones), or one with maps of a single value; or a
@@ -91,8 +85,7 @@ def heat_maps(
     the image's border.
 
     Args:
-        model: Its ``forward`` is an ``nn.Module`` that returns logits (B, K). It is in eval mode meanwhile; afterwards
-            weights, gradients, ``requires_grad`` and modes are as before.
+        model: Returns logits (B, K). It is in eval mode meanwhile; afterwards its state is as before.
         images: uint8 RGB, shape (H, W, 3), the network's inputs; read a few at a time.
         targets: The class of each image, an index.
         method: See ``resolve``.

@@ -35,19 +35,13 @@ MEASURES = (*HITS, *SHARES, *GAINS)
 def measure(
     heat: np.ndarray, place: np.ndarray, chromosomes: np.ndarray, tolerance: float = TOLERANCE
 ) -> dict[str, Any]:
-    """Measure how much of a heat map lies in the true place.
-
-    Args:
-        heat: float, shape (H, W), 0 and more.
-        place: bool, shape (H, W), the true place, not empty.
-        chromosomes: bool, shape (H, W), all chromosomes with the true place.
-        tolerance: Largest distance of ``pointing_near``, as a share of the image's longer side.
+    """Measure how much of a heat map, float, shape (H, W), 0 and more, lies in the true place, bool, not empty.
 
     Returns:
         ``pointing`` (the share of the hottest pixels, mostly one, in the place; 0 without any heat), ``pointing_near``
-        (those within the tolerance), ``energy`` (NaN without any heat), ``area`` (the place's share of the image: the
-        chance level of the first and the third), ``area_near`` (that of the second) and ``area_of_chromosomes`` (the
-        place's share of the chromosomes: the chance level of a map on these alone).
+        (those within ``tolerance`` times the longer side of it), ``energy`` (NaN without any heat), and their levels by
+        chance: ``area`` (the place's share of the image), ``area_near`` and, of a map on the ``chromosomes`` alone,
+        ``area_of_chromosomes``.
     """
     near = widened(place, tolerance)
     return {

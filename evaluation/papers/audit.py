@@ -71,13 +71,7 @@ def follows(figure: str, value: Fraction) -> bool:
 
 
 def contradictions(figures: Mapping[str, str], confusion: Confusion, images: int) -> list[str]:
-    """Return what does not follow from a confusion matrix, in words; [] where all of it does.
-
-    Args:
-        figures: Printed figures by name; those outside `METRICS` (the AUC) cannot be checked.
-        confusion: The matrix.
-        images: The number of test images according to the paper.
-    """
+    """Return, in words, which printed ``figures`` and number of test images do not follow from a confusion matrix."""
     wrong = []
     if confusion.images != images:
         wrong.append(f"{confusion.images} of {images} test images")
@@ -101,8 +95,7 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
         papers: Such as ("004",); empty: all.
 
     Returns:
-        A row per check, COLUMNS: the place in the paper, what is checked, ``printed``, ``recomputed``, ``follows``
-        (bool) and a ``remark``.
+        A row per check, in COLUMNS; ``follows`` is bool, the others are text.
 
     Raises:
         UserError: A table is missing, or no claim is of a paper that is named.

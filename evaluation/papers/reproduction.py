@@ -57,10 +57,9 @@ def compare(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
         papers: Such as ("004",); empty: all.
 
     Returns:
-        A row per claim and data set that it was measured on, more where there are several measurements: the FACTS,
-        ``measured_on``, COPIED of ours as ``as_paper_...`` and as ``honest_...`` (None where there is none),
-        ``verdict``, ``reasons``, and as text ``reason``. "reached": the 95 % interval of ours, split as the
-        paper did on the paper's data, holds the figure or lies above it.
+        A row per claim and measurement of it: the FACTS, ``measured_on``, COPIED of ours as ``as_paper_...`` and as
+        ``honest_...`` (None where there is none), ``verdict``, ``reasons``, and as text ``reason``. "reached": the 95 %
+        interval of ours, split as the paper did on the paper's data, holds the figure or lies above it.
 
     Raises:
         UserError: A table is missing or names what is not there.
@@ -113,12 +112,9 @@ def _line(claim: Record, as_paper: Record | None, honest: Record | None, reasons
     line = {name: claim[name] for name in FACTS} | {"measured_on": ours and ours["data"]}
     for role, row in ((AS_PAPER, as_paper), (HONEST, honest)):
         line |= {f"{role}_{name}": row and row[name] for name in COPIED}
-    if reasons or not as_paper:
-        verdict = NOT_COMPARABLE
-    elif as_paper["high"] >= float(claim["claimed"]):
-        verdict = REACHED
-    else:
-        verdict = NOT_REACHED
+    verdict = NOT_COMPARABLE
+    if as_paper and not reasons:
+        verdict = REACHED if as_paper["high"] >= float(claim["claimed"]) else NOT_REACHED
     return line | {"verdict": verdict, "reason": "; ".join(reasons), "reasons": reasons}
 
 
@@ -164,12 +160,10 @@ def _other_images(claim: Record, ours: Record, data: Record, split_as_paper: boo
 
 
 def read_measured(path: Path) -> pd.DataFrame:
-    """Read a table of results.
+    """Read a table of results, without single folds whose label also has a row of several folds pooled.
 
-    Returns:
-        Its columns; ``runs``, the number of folds (at least 1); ``images_seen`` and ``minutes`` per run; ``compared``,
-        whether the label names a comparison of two groups. Rows of single folds whose label also has a row of several
-        folds pooled are left out.
+    New columns: ``runs``, the number of folds (at least 1); ``images_seen`` and ``minutes`` per run; ``compared``,
+    whether the label names a comparison of two groups.
     """
     rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).reindex(columns=list(COLUMNS))
     rows = rows.fillna(dict.fromkeys(TEXT, ""))

@@ -1,21 +1,23 @@
-"""The test images with the predictions of each experiment: what a page sorts, filters and shows."""
+"""The test images with the predictions of each experiment, and their pictures: each once, within a page's size."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from common.predictions import Predictions
+from common.thumbnails import read_pictures
 from evaluation.core.labelled import score
 from evaluation.metrics.classification import call
 from evaluation.metrics.thresholds import choose_threshold
-from evaluation.report.pictures import PicturePool, fill_pool
 from evaluation.report.sources import Chapter
 
 SEED = 0
 TOP = 3  # so many of the most probable classes are shown with an enlarged picture
 DOUBTFUL_SHARE = 0.1
+CLASSLESS = "eigencam"  # a method that knows no class
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,46 @@ class Gallery:
     key: pd.DataFrame
 
 
+class HeatMaps(NamedTuple):
+    """The heat maps of a method and layer, ``label``: their places in the pool and what they speak for, by image_id."""
+
+    chapter: int
+    label: str
+    places: dict[str, int]
+    words: dict[str, str]
+
+
+@dataclass
+class PicturePool:
+    """Pictures, WebP, and where each is: ``thumbnails`` are the places by image_id, of each chapter.
+
+    They take ``size`` bytes within the page, at most ``budget``; ``notes`` say what is missing or left out.
+    """
+
+    budget: int
+    pictures: dict[bytes, int] = field(default_factory=dict)
+    thumbnails: list[dict[str, int]] = field(default_factory=list)
+    maps: list[HeatMaps] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, pictures: dict[str, bytes]) -> dict[str, int] | None:
+        """Put pictures in, those that are not there, and return their places; None where they are too large."""
+        # As lines of base64.
+        more = sum(-(-len(picture) // 3) * 4 + 1 for picture in set(pictures.values()) - self.pictures.keys())
+        if self.size + more > self.budget:
+            return None
+        self.size += more
+        return {name: self.pictures.setdefault(picture, len(self.pictures)) for name, picture in pictures.items()}
+
+    def place_of(self, chapter: int, image_id: str) -> int | None:
+        """Return where the picture of an image is: the chapter's own, else that of the first which has it."""
+        for places in (self.thumbnails[chapter], *self.thumbnails):
+            if image_id in places:
+                return places[image_id]
+        return None
+
+
 def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool) -> Gallery:
     """Choose the images and describe them.
 
@@ -48,7 +90,7 @@ def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool)
     everything = pd.concat(tables)
     everything = everything[~everything.index.duplicated()]
     names = everything.assign(name=everything.index) if real_names else pseudonyms(everything["subject"])
-    pool, chosen = fill_pool(chapters, _choose(tables, images), budget)
+    pool, chosen = _fill_pool(chapters, _choose(tables, images), budget)
     notes = pool.notes
     if len(chosen) < len(everything):
         shown = f"{len(chosen):,} of {len(everything):,} test images are shown"
@@ -188,3 +230,75 @@ def _definition_of_doubt(chapter: Chapter) -> str:
 
 def _rounded(value: float) -> float:
     return round(float(value), 4)
+
+
+def _fill_pool(chapters: list[Chapter], chosen: list[str], budget: int) -> tuple[PicturePool, list[str]]:
+    """Gather as many pictures as ``budget`` bytes hold: those of the chosen images first, then heat maps.
+
+    Returns:
+        The pool, and the image_ids that remain: where the pictures are too large, the first of the chosen ones.
+    """
+    pool = PicturePool(budget, thumbnails=[{} for _ in chapters])
+    available: list[dict[str, bytes]] = [{} for _ in chapters]
+    for pictures, chapter in zip(available, chapters, strict=True):
+        for run in chapter.runs:
+            if run.thumbnails.is_file():
+                pictures |= read_pictures(run.thumbnails)
+    remaining: list[str] = []
+    missing = 0
+    for image_id in chosen:
+        own = {str(number): pictures[image_id] for number, pictures in enumerate(available) if image_id in pictures}
+        places = pool.add(own)
+        if places is None:
+            pool.notes.append(
+                f"The page would be too large with more than {len(remaining):,} pictures: see --megabytes."
+            )
+            break
+        remaining.append(image_id)
+        missing += not own
+        for number, place in places.items():
+            pool.thumbnails[int(number)][image_id] = place
+    command = "python scripts/explain.py thumbnails RUN makes them."
+    if not any(available):
+        pool.notes.insert(0, f"The runs left no pictures: {command}")
+    elif missing:
+        pool.notes.append(f"{missing:,} images have no picture: {command}")
+    _add_maps(pool, chapters, set(remaining))
+    return pool, remaining
+
+
+def _add_maps(pool: PicturePool, chapters: list[Chapter], wanted: set[str]) -> None:
+    left_out = []
+    for number, chapter in enumerate(chapters):
+        kinds: dict[str, dict[str, bytes]] = {}
+        words: dict[str, dict[str, str]] = {}
+        for run in chapter.runs:
+            for path in run.heatmaps:
+                pictures = kinds.setdefault(path.stem, {})
+                pictures |= {name: picture for name, picture in read_pictures(path).items() if name in wanted}
+                words[path.stem] = words.get(path.stem, {}) | heat_words(path)
+        for label, pictures in kinds.items():
+            places = pool.add(pictures)
+            if places is None:
+                left_out.append(label)
+            elif places:
+                pool.maps.append(HeatMaps(number, label, places, words[label]))
+    if left_out:
+        pool.notes.append(f"Left out, since the page would be too large: heat maps {', '.join(left_out)}.")
+    elif not pool.maps:
+        pool.notes.append("The runs left no heat maps: python scripts/explain.py heatmaps RUN makes them.")
+
+
+def heat_words(maps: Path) -> dict[str, str]:
+    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
+    table = maps.with_suffix(".csv")
+    if not table.is_file():
+        return {}
+    frame = pd.read_csv(table, dtype=str, keep_default_na=False)
+    if not {"image_id", "target", "empty"} <= set(frame.columns):
+        return {}
+    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
+    words = verbs + " for “" + frame["target"] + "”"
+    if maps.stem.startswith(CLASSLESS):
+        words[:] = "whatever the class"
+    return dict(zip(frame["image_id"], words, strict=True))

@@ -37,7 +37,7 @@ class Notice:
 
 
 class Tile(NamedTuple):
-    """A figure that a reader sees first: its name, value, interval (or "") and what it counts, in words."""
+    """A figure that a reader sees first: its name, value, interval (or "") and what it counts."""
 
     label: str
     value: str

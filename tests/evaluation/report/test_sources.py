@@ -8,7 +8,7 @@ from common.files import write_text
 from common.runs.run import Run
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group
-from evaluation.report.pictures import heat_words
+from evaluation.report.gallery import heat_words
 from evaluation.report.sources import Chapter, read_chapters
 from evaluation.report.summary import about_rows, notices
 from tests.evaluation.report.reports import LEAKS, NO_LEAKS, write_run
@@ -35,10 +35,10 @@ def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
     write_text(tmp_path / "heatmaps" / "gradcam-x.csv", table)
     write_text(tmp_path / "heatmaps" / "eigencam-x.csv", table)
     write_text(tmp_path / "heatmaps" / "gradcam-old.csv", "image_id,target\na,b\n")
-    run = Run(tmp_path)
-    assert heat_words(run, "gradcam-x") == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
-    assert set(heat_words(run, "eigencam-x").values()) == {"whatever the class"}
-    assert heat_words(run, "gradcam-old") == {}
+    words = {path.stem: heat_words(path) for path in Run(tmp_path).heatmaps}
+    assert words["gradcam-x"] == {"007": "what speaks for “NA”", "b": "nothing speaks for “all”"}
+    assert set(words["eigencam-x"].values()) == {"whatever the class"}
+    assert words["gradcam-old"] == {}
 
 
 @pytest.mark.parametrize(
