@@ -14,12 +14,9 @@ NO_SHARE = Share(None, None, None, 0, 0)
 
 
 def per_class(classes: Sequence[str], confusion: Matrix, assigned: Matrix | None) -> list[ClassResult] | None:
-    """Read a result per class off confusion matrices, rows the truth; None for two classes.
+    """Read a result per class off confusion matrices, shape (K, K), rows the truth; None for two classes.
 
-    Args:
-        classes: The K class names.
-        confusion: Most probable classes, shape (K, K).
-        assigned: The same after the joint assignment, None without.
+    ``confusion`` is that of the most probable classes, ``assigned`` that of the joint assignment, None without.
     """
     if len(classes) <= 2:
         return None

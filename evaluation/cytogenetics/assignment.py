@@ -81,13 +81,9 @@ def is_normal(counts: np.ndarray) -> np.ndarray:
 
 
 def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarray:
-    """Assign the chromosomes of every cell of one part.
+    """Assign the chromosomes of every cell of one part, also those without a label.
 
     A cell of an impossible size keeps its most probable classes, see ``unassignable``.
-
-    Args:
-        predictions: The rows of one part; those without a label are assigned as well.
-        config: The costs.
 
     Returns:
         Indices into ``predictions.classes``, int64, shape (images,).
@@ -135,12 +131,7 @@ def refusal(predictions: Predictions) -> str | None:
 def choose_costs(validation: Predictions, config: AssignmentConfig) -> AssignmentConfig:
     """Choose the multiple of the configured costs with which most validation images are assigned correctly.
 
-    Args:
-        validation: The validation rows of a run; never its test rows.
-        config: The costs to start from; they stay where none of FACTORS is better, or no row has a label.
-
-    Returns:
-        The configuration with the chosen costs.
+    The configured costs stay where none of FACTORS is better, or no row has a label.
 
     Raises:
         UserError: See ``refusal``.

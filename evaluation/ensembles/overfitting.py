@@ -43,15 +43,10 @@ MARKS: dict[str, tuple[str, float, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """A member, or an ensemble of all members by one method.
+    """A member, or an ensemble of all members by one method (``kind``: MEMBER or METHOD), with the rows of each fold.
 
-    Attributes:
-        label: Its name in tables.
-        kind: MEMBER or METHOD.
-        runs: Validation and test rows, of each fold.
-        nested: Validation rows predicted by combiners that were fitted on the others, of each fold; None without nested
-            cross-validation. Where nothing is fitted they are the validation rows.
-        combiners: Of each fold; none of a member.
+    ``nested`` holds validation rows predicted by combiners that were fitted on the others, or, where nothing is fitted,
+    the validation rows; None without nested cross-validation. A member has no ``combiners``.
     """
 
     label: str
@@ -74,10 +69,7 @@ class Candidate:
 def overfitting(candidates: Sequence[Candidate], reference: Candidate, settings: EvaluationConfig) -> pd.DataFrame:
     """Measure each candidate on validation (where it was fitted), on held-out validation images, and on test.
 
-    Args:
-        candidates: Members and methods, all of the same folds and images.
-        reference: Their baseline on the test images, such as the average.
-        settings: Settings of the intervals.
+    All are of the same folds and images; ``reference`` is the baseline on the test images, such as the average.
 
     Returns:
         A row per candidate, fold (POOLED first; single folds where there are several) and metric of METRICS:

@@ -12,10 +12,8 @@ from evaluation.core.labelled import cases
 def wrong_cases(predictions: Predictions) -> pd.DataFrame:
     """List the wrong predictions.
 
-    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5.
-
-    Args:
-        predictions: Test rows; those without a label are left out.
+    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5. Rows
+    without a label are left out.
 
     Returns:
         A row per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability``

@@ -91,14 +91,9 @@ def collect(runs: Sequence[Predictions], settings: EvaluationConfig) -> Collecte
 def with_seeds(
     value: float | None, low: float | None, high: float | None, table: pd.DataFrame, confidence: float
 ) -> Mean:
-    """Put what seeds and folds say beside the interval over subjects.
+    """Put what seeds and folds say beside the mean over all runs and its interval over subjects.
 
-    Args:
-        value: The mean over all runs.
-        low: Lower end of its interval over subjects.
-        high: Upper end.
-        table: The metric of each run, a row per fold and a column per seed; NaN where there is no run.
-        confidence: How often the interval should hold the truth, 0 to 1.
+    ``table`` holds the metric of each run, a row per fold and a column per seed; NaN where there is no run.
     """
     if value is None:
         return Mean(None, None, None)

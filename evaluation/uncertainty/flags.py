@@ -39,13 +39,9 @@ LETTERS = 30  # of a file's name
 class ReviewThresholds:
     """The thresholds that a run, or an ensemble, chose on validation; None where it chose none.
 
-    Attributes:
-        vote_share: Images with a smaller share of votes are reviewed (configured, not chosen).
-        threshold: Images from this probability of the positive class on are positive.
-        temperature: Divisor of the log-probabilities.
-        release: Images below this probability of the positive class are released as negative.
-        joint: Images below this joint confidence are reviewed.
-        notes: What is missing, and limits of the numbers, a line each.
+    Images with a smaller ``vote_share`` (configured) or a ``joint`` confidence below the cut are reviewed. On the
+    probability of the positive class, ``threshold`` is the least of positive images, and below ``release`` images are
+    released as negative. ``notes`` say what is missing, and the limits of the numbers.
     """
 
     vote_share: float
@@ -206,14 +202,9 @@ def select_rows(table: pd.DataFrame) -> np.ndarray:
 def draw_contact_sheet(
     path: Path, table: pd.DataFrame, images: Sequence[np.ndarray], about: dict[str, Any], total: int
 ) -> None:
-    """Draw images with their predictions and, where known, their true classes.
+    """Draw some of ``total`` images (uint8 RGB, (h, w, 3), of any size) with their predictions to a PNG.
 
-    Args:
-        path: PNG to write.
-        table: A row per image: ``file``, the columns of ``review_table`` and, where known, ``label``.
-        images: uint8 RGB, (h, w, 3), of any size.
-        about: Facts of the run, for the title.
-        total: Number of predicted images.
+    ``table`` has a row per image: ``file``, the columns of ``review_table`` and, where known, ``label``.
     """
     number = f"{total:,}" if total == len(table) else f"{len(table)} of {total:,}"
     captions = map(caption, table.to_dict("records"))

@@ -226,13 +226,8 @@ def needed_images(coverage: float) -> int:
 def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:
     """Return the largest score that each class may have to be in the set, float64, shape (K,).
 
-    Args:
-        validation: Labelled validation images.
-        coverage: How often the set should contain the true class, 0 to 1.
-        by_class: Whether each class has a quantile of its own (Mondrian), so that the coverage holds in each.
-
-    Returns:
-        None with fewer than ``needed_images`` (of a class, where ``by_class``).
+    With ``by_class`` each class has a quantile of its own (Mondrian), so that the coverage (0 to 1) holds in each. None
+    with fewer than ``needed_images`` (of a class, where ``by_class``).
     """
     scores = 1 - validation.probabilities[np.arange(len(validation.labels)), validation.labels]
     limits = []
