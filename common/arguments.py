@@ -9,11 +9,7 @@ from common.runs.run import EXAMPLE
 
 
 def existing_predictions(paths: Sequence[Path]) -> list[Path]:
-    """Return the predictions of runs, each named by its folder or by the file itself.
-
-    Raises:
-        UserError: A file does not exist or is not parquet, or two paths lead to the same file.
-    """
+    """Return the predictions of runs, named by folder or file; a ``UserError`` says which is missing or named twice."""
     files = []
     seen = set()
     for path in paths:

@@ -53,11 +53,7 @@ def decode(picture: bytes) -> np.ndarray:
 
 
 def read_pictures(path: Path) -> dict[str, bytes]:
-    """Return the WebP bytes of each image_id.
-
-    Raises:
-        UserError: The file is missing or is none of pictures.
-    """
+    """Return the WebP bytes of each image_id; a ``UserError``: the file is missing or is none of pictures."""
     if not Path(path).is_file():
         raise UserError(f"no pictures at {path}: scripts/explain.py thumbnails makes those of a run")
     try:

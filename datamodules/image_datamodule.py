@@ -16,7 +16,7 @@ from common.compat import position_in_epoch
 from common.config.base import StrictModel
 from common.config.compose import typed_section
 from common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SourceConfig, SplitConfig, TransformConfig
-from common.config.defaults import group_defaults, layered_choice, layered_section, layered_value
+from common.config.defaults import group_defaults, layered_choice, layered_value
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
@@ -310,7 +310,7 @@ class ImageDataModule(LightningDataModule):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
     def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
-        return typed_section(model, layered_section(name, self.default_layers), values or {}, name)
+        return typed_section(model, layered_value(name, self.default_layers), values or {}, name)
 
     def _transform(self, transform: TransformConfig | Mapping[str, Any] | str | None) -> TransformConfig:
         if transform is None:

@@ -1,30 +1,22 @@
 """Where do several models err together, apart, and alone? The error analysis of paper 004 (3.4.1) for any runs."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-# The packages stand beside scripts/ in the checkout and are not installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
-
-
-class Threshold(StrEnum):
-    """Probability from which the positive one of two classes is predicted."""
-
-    HALF = "0.5"
-    OWN = "own"
-
 
 Runs = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; folds are pooled.")
 ]
 Output = Annotated[Path, typer.Option(help="Folder of the tables and pictures; it must be empty or missing.")]
-At = Annotated[Threshold, typer.Option(help="0.5, or the one that each run's validation images choose (Youden).")]
+At = Annotated[
+    Literal["0.5", "own"], typer.Option(help="0.5, or the one that each run's validation images choose (Youden).")
+]
 Only = Annotated[list[str] | None, typer.Option(metavar="CLASS", help="Only images of this true class; repeatable.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -32,7 +24,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 
 @app.command()
 @report_user_errors()
-def errors(runs: Runs, output: Output, threshold: At = Threshold.HALF, only: Only = None) -> None:
+def errors(runs: Runs, output: Output, threshold: At = "0.5", only: Only = None) -> None:
     """Count the test images that exactly k of n models miss, and what each model alone gets right or wrong.
 
     Folds of one experiment are one model. Every pair is compared by Cohen's kappa, disagreement and double fault;
@@ -48,7 +40,7 @@ def errors(runs: Runs, output: Output, threshold: At = Threshold.HALF, only: Onl
     # Only now: the imports of the analysis take seconds.
     from workflows.error_analysis import analyse_errors
 
-    analyse_errors(opened, output, threshold is Threshold.OWN, only or ())
+    analyse_errors(opened, output, threshold == "own", only or ())
 
 
 if __name__ == "__main__":

@@ -1,22 +1,14 @@
 """Predict images that are not part of a data set, by a finished run or by several as an ensemble."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
-
-
-class Labels(StrEnum):
-    """Source of the true classes of the images."""
-
-    FOLDERS = "folders"
-
 
 Paths = Annotated[
     list[Path],
@@ -27,7 +19,7 @@ Passes = Annotated[
     int | None, typer.Option(min=0, help="Passes of Monte Carlo dropout.", show_default="the run's inference.mc_passes")
 ]
 Truth = Annotated[
-    Labels | None, typer.Option(help="folders: the images are in folders with the names of their classes.")
+    Literal["folders"] | None, typer.Option(help="folders: the images are in folders with the names of their classes.")
 ]
 Rules = Annotated[
     str | None,

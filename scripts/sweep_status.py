@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-# The packages stand beside scripts/ in the checkout and are not installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
 

@@ -23,8 +23,7 @@ conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
 import sys
 from pathlib import Path
 
-# The packages stand beside scripts/ in the checkout and are not installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 import hydra
 from omegaconf import DictConfig

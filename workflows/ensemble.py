@@ -77,10 +77,8 @@ class EnsembleRequest:
 def make_ensembles(request: EnsembleRequest) -> None:
     """Fit the methods on the validation images, evaluate each once on the test images, write runs and comparison.
 
-    The average, the baseline of all, is made in any case. Nothing is written before all is fitted.
-
-    Raises:
-        UserError: See ``group_members``, ``align``, ``EnsembleMembers.problem`` and ``inner_folds``.
+    The average, the baseline of all, is made in any case. Nothing is written before all is fitted. A ``UserError`` says
+    why members cannot be combined.
     """
     ensembles = read_members(request)
     methods = list(dict.fromkeys([*request.methods, AVERAGE]))

@@ -20,9 +20,6 @@ def analyse_errors(runs: Sequence[Run], output: Path, own_thresholds: bool, only
         output: The new folder.
         own_thresholds: Predict at the threshold that each run's validation images choose, not at 0.5.
         only: Keep the images of these true classes; empty: all.
-
-    Raises:
-        UserError: See ``agreement.gather``.
     """
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
     models = gather(groups, own_thresholds, only)

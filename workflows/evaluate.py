@@ -25,8 +25,7 @@ def evaluate(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
-        UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments; or see
-            ``evaluate_runs`` and ``evaluate_external``.
+        UserError: ``csv`` is no table of results; ``against`` is of other images, or beside several experiments.
     """
     if request.is_external:
         with heavy_imports():

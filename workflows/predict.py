@@ -54,8 +54,7 @@ def predict_images(request: PredictRequest) -> None:
     """Predict the classes of image files; write the table and the contact sheet, and print a summary.
 
     Raises:
-        UserError: There are no images, or none with a label where labels are wanted; a rule is not possible; or see
-            ``load_run`` and ``inference.predict``.
+        UserError: There are no images, or none with a label where labels are wanted; or a rule is not possible.
     """
     members = request.members
     data = members[0].data
@@ -98,9 +97,6 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
         A row per readable file, in their order, whose ``image_id`` is the file's name; and a row per file: ``file``,
         ``status`` ("judged" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that holds the
         same file; None in none) and ``sha256``.
-
-    Raises:
-        UserError: See ``load_run`` and ``inference.predict``.
     """
     members = request.members
     passes = 0 if len(members) > 1 else request.passes

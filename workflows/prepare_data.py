@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-from rich.table import Table
-
 from common.cli import console, say, warn
 from common.config.schema import Config
 from common.errors import UserError
@@ -13,6 +10,7 @@ from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_imag
 from datamodules.sources import scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.presplit_augmentation import expand
+from evaluation.terminal import frame_table
 
 
 def prepare_data(config: Config, images: bool = True, sheet: Path | None = None) -> None:
@@ -43,20 +41,10 @@ def prepare_data(config: Config, images: bool = True, sheet: Path | None = None)
         warn(f"no split: {error}")
     title = f"protocol={config.protocol}, fold {config.split.fold}"
     counts = class_counts(expansion.manifest, parts)
-    console.print(_table(overview(expansion.manifest, parts), title), _table(counts, "classes"))
+    console.print(frame_table(overview(expansion.manifest, parts), title), frame_table(counts, "classes"))
     if images:
         prepared = prepared_images(scanned, config.prepare, cache)
         height, width = prepared.shape[1:3]
         folder = cache_folder(scanned, config.prepare, cache)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         say(f"prepared: {len(prepared):,} images of {width} x {height} pixels in {folder}", originals)
-
-
-def _table(frame: pd.DataFrame, title: str) -> Table:
-    """A data frame as a table: the first column on the left, numbers on the right."""
-    table = Table(title=title, title_justify="left")
-    for position, column in enumerate(frame.columns):
-        table.add_column(column, justify="right" if position else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*map(str, row))
-    return table

@@ -55,11 +55,7 @@ _MODELS: dict[Any, type[ClusterConfig]] = {"none": HereConfig, "local": LocalCon
 
 
 def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
-    """Return the typed settings of the ``cluster`` node; None: one job after another.
-
-    Raises:
-        UserError: A key is unknown, or a value has the wrong type or range.
-    """
+    """Return the typed settings of the ``cluster`` node, checked; None: one job after another."""
     if node is None:
         return HereConfig()
     values = resolved(node, "cluster") if isinstance(node, DictConfig) else dict(node)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +17,6 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 from yaml import YAMLError
 
-import common.config.resolvers  # noqa: F401 - what conf/sweep/folds.yaml counts with
 from common.config.cluster import LocalConfig, SlurmConfig, check_cluster
 from common.config.data import SourceConfig
 from common.config.explain import NEAREST, Model, known_keys, nearest, resolved, unknown_key, validated
@@ -28,6 +28,9 @@ from common.paths import CONF
 from common.sweeps.records import VARIABLE
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
+GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
+_DECISIVE_KEYS = ("experiment", "profile", "data", "protocol", "split")  # the number of folds depends on these
+_REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
@@ -72,16 +75,9 @@ def check_config(composed: DictConfig) -> Config:
 def typed_section(
     model: type[Model], defaults: Mapping[str, Any], values: Model | Mapping[str, Any], section: str
 ) -> Model:
-    """Return a section as its typed model.
+    """Return a section as its typed model; ``values``: the section itself, or the keys that differ from the defaults.
 
-    Args:
-        model: Its type.
-        defaults: The keys of the YAML.
-        values: The section itself, or the keys that differ from the defaults.
-        section: What error messages call it.
-
-    Raises:
-        UserError: A key is unknown or a value does not fit.
+    A ``UserError`` names ``section`` and the key that is unknown or does not fit.
     """
     if isinstance(values, model):
         return values
@@ -145,3 +141,31 @@ def _not_composed(key: str) -> str:
     if stages and f"unfreeze.stages.<name>.{stages.group(2)}" in known:
         return f"unknown key {key}: this configuration has no stage {stages.group(1)} (see conf/unfreeze/)"
     return unknown_key(key, known)
+
+
+def all_folds(*, _root_: DictConfig) -> int:
+    """Return the number of folds of the one data set that all jobs of a sweep share: ``${all_folds:}`` in conf/sweep.
+
+    Raises:
+        UserError: The jobs may differ in it, the images must be read to know it, or there are no folds.
+    """
+    overrides = OverridesParser.create().parse_overrides(list(_root_.hydra.overrides.task))
+    if any(override.key_or_group == "split.fold" for override in overrides):
+        return 1  # it is overridden
+    swept = [override.get_key_element() for override in overrides if override.is_sweep_override()]
+    for key in (*swept, *_root_.hydra.sweeper.params):
+        name = key.lstrip("+~")
+        if name != "split.fold" and name.split(".")[0] in _DECISIVE_KEYS:
+            raise UserError(f"{key} may change the number of folds from job to job: {_REMEDY}")
+    data = _root_.data
+    if _root_.split.test != "fold":
+        raise UserError(f"split.test={_root_.split.test} is one given part without folds: set split.test=fold")
+    if _root_.protocol == "subject" and data.get("part_column"):
+        raise UserError(f"only the table knows its folds (data.part_column={data.part_column}): {_REMEDY}")
+    folds = int(_root_.split.folds)
+    if _root_.protocol == "subject":
+        return GIVEN_FOLDS.get(data.source, folds)
+    return folds
+
+
+OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)

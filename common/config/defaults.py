@@ -33,13 +33,8 @@ def section_defaults(section: str) -> dict[str, Any]:
     return _resolved(node)
 
 
-def layered_section(section: str, layers: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the keys of a section of conf/train.yaml, such as ``prepare``, as the layers change it."""
-    return dict(layered_value(section, layers))
-
-
 def layered_value(key: str, layers: Sequence[str] = ()) -> Any:
-    """Return the value of a key of conf/train.yaml, such as ``cache_dir``.
+    """Return the value of a key of conf/train.yaml, such as ``cache_dir``, or the keys of a section.
 
     ``layers`` are files of conf/ that change it, such as "task/chromosomes"; the last one counts.
     """

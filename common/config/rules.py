@@ -35,11 +35,7 @@ def check_rules(config: Config) -> None:
 
 
 def check_data_dir(composed: DictConfig) -> None:
-    """Check that the data folder exists: a quick answer, before the configuration is validated.
-
-    Raises:
-        UserError: ``data_dir`` is not named, or does not exist where nothing is drawn or downloaded into it.
-    """
+    """Check that the data folder exists, where nothing is drawn or downloaded; needs no validated configuration."""
     source = composed.data.get("chromosomes", composed.data).get("source")
     if source in DRAWN:
         return
@@ -51,12 +47,7 @@ def check_data_dir(composed: DictConfig) -> None:
 
 
 def check_files(composed: DictConfig) -> None:
-    """Check that the files that a run reads exist.
-
-    Raises:
-        UserError: ``data_dir`` (see ``check_data_dir``), ``weights`` or ``init_from`` names something that does not
-            exist.
-    """
+    """Check that what ``data_dir``, ``weights`` and ``init_from`` name exists."""
     check_data_dir(composed)
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():

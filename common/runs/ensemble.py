@@ -63,11 +63,7 @@ def read_ensemble(folder: Path) -> EnsembleFile:
 
 
 def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
-    """Find the members' folders: as they were named, or else as they lie from the ensemble's.
-
-    Raises:
-        UserError: One is not there, or its predictions are others than when the ensemble was made.
-    """
+    """Find the members' folders, as they were named or as they lie from the ensemble's, with unchanged predictions."""
     folders = []
     members = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
     for member, from_here, sha256 in members:

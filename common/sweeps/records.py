@@ -130,12 +130,9 @@ def is_done(folder: Path, key: str) -> bool:
 
 @contextmanager
 def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]:
-    """Record how the job of this process goes, where it is one of a sweep.
+    """Record how the job of this process goes, where it is one of a sweep; only the first of its processes writes.
 
-    Args:
-        overrides: Those of the job.
-        kind: "run" or "search".
-        first: Whether this is the first of the job's processes: the others write nothing.
+    ``kind`` is "run" or "search".
     """
     folder = os.environ.get(VARIABLE)
     if not folder or not first:

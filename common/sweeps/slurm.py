@@ -45,11 +45,7 @@ class Batch:
 
 
 def batch_texts(batch: Batch, script: Path) -> dict[Path, str]:
-    """Return the texts of a batch script, absolute, and of the list beside it: a command per line, quoted for bash.
-
-    Raises:
-        UserError: An argument holds a line break, or a value cannot be written into a batch script.
-    """
+    """Return the texts of a batch script, absolute, and of the list beside it: a command per line, quoted for bash."""
     jobs_file = script.with_suffix(".jobs")
     jobs = [shlex.join(command) for command in batch.commands]
     for line in jobs:

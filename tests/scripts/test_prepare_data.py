@@ -1,5 +1,7 @@
 """scripts/prepare_data.py from the outside."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -24,7 +26,7 @@ def call(tmp_path):
 
 def cells(output):
     """The rows of the printed tables."""
-    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in output.splitlines()]
+    return [re.split(r"\s{2,}", line.strip()) for line in output.splitlines()]
 
 
 def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call, tmp_path, monkeypatch):

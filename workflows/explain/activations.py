@@ -34,12 +34,7 @@ COLUMNS = [
 
 
 def draw_all_layers(request: ExplainRequest) -> None:
-    """Draw the layers of each run.
-
-    Raises:
-        UserError: One file is named for several runs; or see ``load_run``, ``run_images`` and
-            ``evaluation.explain.activations.check_names``.
-    """
+    """Draw the layers of each run; a ``UserError`` says that one file is named for several runs."""
     count = len(request.opened)
     if request.out is not None and count > 1:
         raise UserError(f"--out {request.out}: one file for {count} runs: without it each gets layers/layers.png")
@@ -79,9 +74,6 @@ def measure_smoothness(request: ExplainRequest) -> None:
 
     The table has a row per run and layer, in the columns of ``COLUMNS``; beside it are the correlations,
     ``<name>_correlation.csv``, and a plot, ``<name>.png``.
-
-    Raises:
-        UserError: See ``load_run`` and ``datamodules.inference.run_images``.
     """
     assert request.csv is not None  # it has a default
     samples = [from_test_part(run.folder, run.config, request.samples or 1) for run in request.opened]

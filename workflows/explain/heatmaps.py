@@ -76,8 +76,7 @@ def explain_runs(request: ExplainRequest) -> None:
     """Explain runs, each by itself, or side by side: those of an ensemble, and all where a figure is named.
 
     Raises:
-        UserError: See ``select_images``, ``target_classes`` and ``evaluation.explain.attribution``; or the runs side by
-            side share no test images, or have other classes or labels.
+        UserError: The runs side by side share no test images, or have other classes or labels.
     """
     written = []
     if request.out is not None:
@@ -101,11 +100,7 @@ def members(run: Run) -> list[Run]:
 
 
 def write_missing_thumbnails(request: ExplainRequest) -> None:
-    """Write the pictures of test images that older code did not leave; an ensemble's are made like its members'.
-
-    Raises:
-        UserError: The images are missing, or the configuration of a run wants no thumbnails.
-    """
+    """Write the pictures of test images that older code did not leave; an ensemble's are made like its members'."""
     for run in request.opened:
         first = members(run)[0]
         config = with_data_dir(first.config, request.data_dir)

@@ -29,8 +29,7 @@ def localise_runs(request: ExplainRequest) -> None:
     """Measure the localisation of each run, print the summaries, write ``<run>/localisation/<method>-<layer>.*``.
 
     Raises:
-        UserError: See ``select_images`` and ``evaluation.explain.attribution``; or the place of the abnormality is
-            unknown for all test images.
+        UserError: The place of the abnormality is unknown for all test images.
     """
     for run in request.opened:
         selected = select_images(run, request, _abnormal_images(run, request.samples))

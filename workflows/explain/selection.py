@@ -74,11 +74,7 @@ class SelectedImages:
 
 
 def select_images(run: Run, request: ExplainRequest, ids: Sequence[tuple[str, str]] | None = None) -> SelectedImages:
-    """Load a run and select images: files, test images by their ids with the reason to show each, or see ``choose``.
-
-    Raises:
-        UserError: See ``load_run``, ``datamodules.inference.run_images`` and ``choose``.
-    """
+    """Load a run and select images: files, test images by their ids with the reason to show each, or see ``choose``."""
     trained = load_run(run.folder)
     config = with_data_dir(trained.config, request.data_dir)
     whole = run.predictions.part("test")

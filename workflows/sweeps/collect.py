@@ -101,11 +101,7 @@ def run_rows(statuses: Sequence[JobStatus]) -> list[dict[str, Any]]:
 
 
 def write_collected(path: Path, rows: Sequence[Mapping[str, Any]], overwrite: bool) -> None:
-    """Write rows as CSV; without ``overwrite`` only over another table of collected runs.
-
-    Raises:
-        UserError: Another table is there.
-    """
+    """Write rows as CSV; without ``overwrite`` only over another table of collected runs, else a ``UserError``."""
     frame = pd.DataFrame(rows).convert_dtypes()
     if "remarks" in frame:
         frame["remarks"] = frame["remarks"].map(SEPARATOR.join)
@@ -120,11 +116,7 @@ def write_collected(path: Path, rows: Sequence[Mapping[str, Any]], overwrite: bo
 
 
 def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
-    """Group runs that differ in fold and seed alone; unfinished ones go where their overrides or address belong.
-
-    Raises:
-        UserError: Two runs are of the same fold and seed.
-    """
+    """Group runs that differ in fold and seed alone; unfinished ones go where their overrides or address belong."""
     rows: dict[Key, Row] = {}
     by_overrides: dict[Key, Key] = {}
     unfinished = []
@@ -304,13 +296,14 @@ def _configurations(rows: Sequence[Row]) -> list[str]:
     """In what the configurations of rows of one experiment, protocol and data differ."""
     identities = [_flat_identity(row.runs[0].identity) for row in rows]
     keys = sorted(varying_keys(identities))
+    named = len(rows) == 1 or 0 < len(keys) <= DIFFERENCES
     texts = []
     for row, identity in zip(rows, identities, strict=True):
         row.similar = len(rows)
-        text = _facts_text({key: identity.get(key) for key in keys})
-        texts.append(
-            text if len(rows) == 1 or 0 < len(keys) <= DIFFERENCES else f", configuration {row.facts['config']}"
-        )
+        text = f", configuration {row.facts['config']}"
+        if named:
+            text = _facts_text({key: identity.get(key) for key in keys})
+        texts.append(text)
     return texts
 
 

@@ -21,11 +21,7 @@ MEMORY = {"GiB": ("peak_memory_gib", ".1f"), "GPU GiB": ("peak_device_memory_gib
 def collected_table(rows: Sequence[Mapping[str, Any]], width: int, confidence: float, each: bool = False) -> Group:
     """Draw a row per experiment, or per run with ``each``; what there is no room for is in the CSV.
 
-    Args:
-        rows: Of :func:`workflows.sweeps.collect.collect_rows`, or ``run_rows``.
-        width: Characters of the terminal.
-        confidence: Of the intervals.
-        each: Whether each row is a run.
+    ``rows`` are those of ``collect_rows`` or ``run_rows``, ``width`` the characters of the terminal.
     """
     columns = {"label": [row["label"] for row in rows]}
     if each:

@@ -52,14 +52,10 @@ PROGRESS_COLUMNS += ["monitor", "best"]
 def status_report(
     name: str, statuses: Sequence[JobStatus], width: int, rows: int | None = None, bad: bool = False
 ) -> Group:
-    """Draw the status of all jobs: a row each, the reasons of failures, and a line that sums up.
+    """Draw the status of a sweep's jobs: a row each, the reasons of failures, and a line that sums up.
 
-    Args:
-        name: The sweep's name.
-        statuses: Of its jobs.
-        width: Characters of the terminal.
-        rows: Show so many rows at most, failed and running ones first; None: all, in the sweep's order.
-        bad: Show only what failed or was lost, and the whole of each error.
+    At most ``rows`` are shown, failed and running ones first; None: all, in the sweep's order. With ``bad`` only what
+    failed or was lost, with the whole of each error. ``width``: characters of the terminal.
     """
     keys = distinguishing_keys(statuses)
     shown = [status for status in statuses if status.is_bad or not bad]
@@ -146,13 +142,9 @@ def draw_table(
     folded: Sequence[str] = (),
     min_width: int | None = None,
 ) -> Table:
-    """Lay out a table.
+    """Lay out the cells of each column, by its heading, aligned to the right except those in ``left``.
 
-    Args:
-        columns: The cells of each column, by its heading.
-        left: Columns that are aligned to the left; the others have figures.
-        folded: Columns that are folded where the terminal is narrow.
-        min_width: Of the folded ones, characters.
+    Columns in ``folded`` are folded where the terminal is narrow, to ``min_width`` characters at least.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:

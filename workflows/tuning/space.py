@@ -39,11 +39,7 @@ def check_space(search: SearchConfig, composed: DictConfig) -> Config:
 
 
 def with_values(composed: DictConfig, values: Mapping[str, Value]) -> Config:
-    """Return the typed configuration with some keys set.
-
-    Raises:
-        UserError: A key or value is wrong.
-    """
+    """Return the typed configuration with some keys set; a ``UserError`` says that a key or value is wrong."""
     changed = composed.copy()
     for key, value in values.items():
         try:

@@ -226,11 +226,7 @@ class SharedStudy:
 
 @contextmanager
 def open_study(journal: Path, name: str, search: SearchConfig, direction: Direction) -> Iterator[SharedStudy]:
-    """Open a study in Optuna's ``journal``, which several may share, or begin it, with this process's heartbeats.
-
-    Raises:
-        UserError: The file exists and is no journal of Optuna.
-    """
+    """Open or begin a study in Optuna's ``journal``, which several may share; a ``UserError``: it is no journal."""
     # Absolute: Optuna's lock is a symbolic link to the file, and a link in another folder that dangles is never freed.
     journal = journal.resolve()
     journal.parent.mkdir(parents=True, exist_ok=True)
