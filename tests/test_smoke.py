@@ -1,15 +1,14 @@
 """The main job from the configuration to the report, and each package once: `make test`."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import pytest
 
 import train
-from common.sweeps.jobs import command_line
 from docs.tables import app as tables
 from tests.helpers.terminal import run_app
+from tests.helpers.training import call_main
 
 TINY = (
     "data.images=48",
@@ -32,12 +31,8 @@ def home(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("smoke")
 
 
-def run_train(home: Path, *overrides: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        places = [f"output_dir={home / 'outputs'}", f"cache_dir={home / 'cache'}"]
-        patch.setattr(sys, "argv", ["train.py", *overrides, *places])
-        with command_line():
-            train.main()
+def run_train(home: Path, *overrides: str, code: int = 0) -> None:
+    assert call_main(train.main, home, *overrides) == code
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +91,5 @@ def test_the_tables_of_the_documentation_are_up_to_date():
 
 
 def test_an_unknown_key_names_the_nearest(home, capsys):
-    with pytest.raises(SystemExit):
-        run_train(home, "loader.batch_sise=8")
+    run_train(home, "loader.batch_sise=8", code=1)
     assert "loader.batch_size" in capsys.readouterr().err

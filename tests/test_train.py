@@ -13,8 +13,7 @@ from common.config.overrides import quote_path
 from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.run import Run
-from common.sweeps.jobs import command_line
-from tests.helpers.training import SMALL, command
+from tests.helpers.training import SMALL, call_main, command, typed_places
 
 FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
 learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
@@ -23,13 +22,9 @@ TINY = [*RESNET18, "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs
 CUT = ["+experiment=resnet18_cut_block5", *SMALL]
 
 
-def places(tmp_path: Path) -> list[str]:
-    return [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-
-
 def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
     """Run train.py in a process of its own, its outputs and cache below ``tmp_path``."""
-    arguments = command(*overrides, *places(tmp_path))
+    arguments = command(*overrides, *typed_places(tmp_path))
     return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -38,20 +33,9 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def call_here(tmp_path, monkeypatch, capsys):
-    """The same within this process, which spares the ten seconds of imports; returns exit code and stderr."""
-
-    def call_here(*overrides: str) -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["train.py", *overrides, *places(tmp_path)])
-        code = 0
-        try:
-            with command_line():
-                train.main()
-        except SystemExit as ended:
-            code = ended.code
-        return code, capsys.readouterr().err.strip()
-
-    return call_here
+def call_here(tmp_path, capsys):
+    """The same within this process; returns exit code and stderr."""
+    return lambda *overrides: (call_main(train.main, tmp_path, *overrides), capsys.readouterr().err.strip())
 
 
 @pytest.fixture(scope="module")

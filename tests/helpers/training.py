@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from common.config.schema import Config
 from common.files import write_json
 from common.paths import CONF, ROOT
 from common.runs.run import Run
+from common.sweeps.jobs import command_line
 from evaluation import evaluate as evaluation
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -71,6 +72,23 @@ def run_undrawn(config: Config) -> Path:
         patch.setattr(evaluation, "draw_figures", lambda *_: None)
         patch.setattr(train, "galleries", lambda *_: None)
         return train.run(config)
+
+
+def typed_places(tmp_path: Path) -> list[str]:
+    """Return the overrides that put outputs and cache below ``tmp_path``."""
+    return [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
+
+
+def call_main(main: Callable[[], None], tmp_path: Path, *overrides: str) -> int | str | None:
+    """Call a script of Hydra in this process, which spares the seconds of imports; return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["script.py", *overrides, *typed_places(tmp_path)])
+        try:
+            with command_line():
+                main()
+        except SystemExit as end:
+            return end.code
+    return 0
 
 
 def command(*overrides: str, script: str = "train.py") -> list[str]:

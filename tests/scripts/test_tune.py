@@ -10,18 +10,13 @@ from PIL import Image
 
 from common.config.compose import check_config
 from common.runs.run import Run, RunStatus
-from common.sweeps.jobs import command_line
 from scripts import tune
-from tests.helpers.training import SMALL, command, composed
+from tests.helpers.training import SMALL, call_main, command, composed, typed_places
 from tests.workflows.tuning.searches import table
 from workflows import train as workflows_train
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
 SEARCH = ["+search=lr_batch", "search.startup_trials=2", "search.space.loader.batch_size.choices=[4,8]"]
-
-
-def places(tmp_path):
-    return [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
 
 
 @pytest.fixture
@@ -31,13 +26,7 @@ def call(tmp_path, monkeypatch, capsys):
     def call(*overrides: str) -> tuple[int, str, str]:
         monkeypatch.setattr("evaluation.evaluate.draw_figures", lambda *_: None)
         monkeypatch.setattr(workflows_train, "galleries", lambda *_: None)
-        monkeypatch.setattr("sys.argv", ["tune.py", *overrides, *places(tmp_path)])
-        code = 0
-        try:
-            with command_line():
-                tune.main()
-        except SystemExit as ended:
-            code = ended.code
+        code = call_main(tune.main, tmp_path, *overrides)
         printed = capsys.readouterr()
         return code, printed.out, printed.err.strip()
 
@@ -83,7 +72,7 @@ def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
     assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
 
     typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
-    folder = workflows_train.run(check_config(composed([*SMALL, *NET, *typed, *places(tmp_path)])))
+    folder = workflows_train.run(check_config(composed([*SMALL, *NET, *typed, *typed_places(tmp_path)])))
     assert str(folder) == pruned["run"]
     assert Run(folder).status.state == "finished"
 

@@ -57,9 +57,9 @@ def maps(model, name, layer=None, images=IMAGES, classes=(1,) * 5, steps=8):
 
 def state_of(net: nn.Module) -> dict:
     """Weights, gradients, modes and numbers of hooks, in a form that can be compared."""
-    state = {name: value.tolist() for name, value in net.state_dict().items()}
+    state = {name: value.numpy().tobytes() for name, value in net.state_dict().items()}
     for name, weight in net.named_parameters():
-        state[f"{name} grad"] = (weight.requires_grad, None if weight.grad is None else weight.grad.tolist())
+        state[f"{name} grad"] = (weight.requires_grad, None if weight.grad is None else weight.grad.numpy().tobytes())
     for name, module in net.named_modules():
         state[f"{name} mode"] = (module.training, len(module._forward_hooks))
     return state

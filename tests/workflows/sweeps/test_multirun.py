@@ -9,8 +9,8 @@ import train
 from common.config.compose import check_config, check_override_order
 from common.errors import UserError
 from common.paths import ROOT
-from common.sweeps.jobs import command_line
 from lightning_modules.build import build_classifier
+from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
 from workflows.sweeps.sbatch import grid
 
@@ -135,10 +135,7 @@ def call(tmp_path, monkeypatch):
     def call(*typed):
         trained = []
         monkeypatch.setattr("workflows.train.run", trained.append)
-        places = [f"output_dir={tmp_path / 'outputs'}", f"cache_dir={tmp_path / 'cache'}"]
-        monkeypatch.setattr("sys.argv", ["train.py", *typed, *places])
-        with command_line():
-            train.main()
+        assert call_main(train.main, tmp_path, *typed) == 0
         return trained
 
     return call
