@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -101,11 +102,8 @@ def first_batch(case: str, folder: Path, overrides: Sequence[str], bytecode: boo
 def imports_by_library(stderr: str) -> dict[str, float]:
     """Return the seconds of imports by library, from what ``-X importtime`` prints; each module counts once."""
     microseconds: Counter[str] = Counter()
-    for line in stderr.splitlines():
-        own, _, module = line.removeprefix("import time:").partition("|")
-        if line.startswith("import time:") and own.strip().isdigit():
-            package = module.rpartition("|")[2].strip().partition(".")[0]
-            microseconds[LIBRARIES.get(package, "other libraries")] += int(own)
+    for own, package in re.findall(r"^import time: +(\d+) \| +\d+ \| +([^.\s]+)", stderr, re.MULTILINE):
+        microseconds[LIBRARIES.get(package, "other libraries")] += int(own)
     return {library: total / 1e6 for library, total in microseconds.items()}
 
 

@@ -100,9 +100,9 @@ def summarise(table: pd.DataFrame, predictions: Predictions, settings: Evaluatio
         settings: Number of resamples, confidence, seed.
 
     Returns:
-        A row per group: ``group``, ``images``, ``subjects`` (NaN where unknown), ``empty`` (images without heat), and
-        each of MEASURES with ``_low`` and ``_high``. The gains are differences, image by image, to ``area``, to
-        ``area_of_chromosomes``, and to the same heat elsewhere; undefined values (NaN) are left out of the mean.
+        A row per group: ``images``, ``subjects`` (NaN where unknown), ``empty`` (images without heat), and each of
+        MEASURES with ``_low`` and ``_high``. The gains are differences, image by image, to the levels by chance;
+        undefined values (NaN) are left out of the mean.
     """
     table = table.reset_index(drop=True)
     table["energy_gain_chromosomes"] = table["energy"] - table["area_of_chromosomes"]

@@ -173,10 +173,7 @@ def most_varied(maps: np.ndarray, count: int) -> np.ndarray:
 
 
 def mosaic(maps: np.ndarray) -> np.ndarray:
-    """Tile channels row by row, each scaled to its own range and set off by lines.
-
-    Args:
-        maps: float, shape (C, H, W).
+    """Tile channels, float, shape (C, H, W), row by row, each scaled to its own range and set off by lines.
 
     Returns:
         float32 in [0, 1], as square as the number of channels allows; NaN on the lines and where no channel is left.

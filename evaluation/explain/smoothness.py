@@ -53,13 +53,10 @@ def total_variation(maps: np.ndarray) -> np.ndarray:
 
 
 def smoothness(maps: np.ndarray) -> np.ndarray:
-    """Return 1 - total variation / (2 / sqrt(pi)): how much more alike neighbours are than in noise.
+    """Return 1 - total variation / (2 / sqrt(pi)) of maps (..., H, W): how much more alike neighbours are than noise.
 
     A finer map of the same picture is the smoother one, since its neighbours lie closer together: where maps differ in
     size, the tables also compare them averaged down to the smallest (``smoothness_common``).
-
-    Args:
-        maps: float, shape (..., H, W).
 
     Returns:
         float64, shape (...): 1 (neighbours are alike), 0 (as in independent noise), -0.77 (a checkerboard), never below
