@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from scripts.compare import app
 from tests.evaluation.papers.claims import claim, measured, write_results
+from tests.helpers.terminal import run_app
 
 
 @pytest.fixture
@@ -20,9 +20,7 @@ def results(tmp_path):
 
 
 def call(*arguments, code=0):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], terminal_width=200)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
+    return " ".join(run_app(app, *arguments, code=code).output.split())
 
 
 def test_every_claim_has_a_verdict(results, tmp_path):

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from common.sweeps import records as sweeps
 from scripts.sbatch import app
+from tests.helpers.terminal import error_of, run_app
 from workflows.sweeps.sbatch import grid
 
 TINY = ["data=synthetic", "weights=random", "model=resnet18"]
@@ -18,14 +18,7 @@ def fail(tmp_path, monkeypatch):
     """Call the script in an empty folder where it fails; returns its error."""
     monkeypatch.chdir(tmp_path)
 
-    def fail(*arguments):
-        result = CliRunner().invoke(app, arguments, terminal_width=200)
-        assert result.exit_code == 1
-        assert result.output.count("\n") == 1
-        assert result.output.startswith("error: ")
-        return result.output
-
-    return fail
+    return lambda *arguments: error_of(run_app(app, *arguments, code=1))
 
 
 @pytest.fixture
@@ -33,12 +26,7 @@ def write(tmp_path, monkeypatch):
     """Call the script in an empty folder; returns what it printed."""
     monkeypatch.chdir(tmp_path)
 
-    def write(*arguments):
-        result = CliRunner().invoke(app, arguments, terminal_width=200)
-        assert result.exit_code == 0, result.output
-        return " ".join(result.output.split())
-
-    return write
+    return lambda *arguments: " ".join(run_app(app, *arguments).output.split())
 
 
 def jobs(folder, name="job"):
