@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
-# The sandbox needs rights that containers lack, and a test has no use for the browser's own errands.
+# The sandbox needs rights that containers lack, and a test has no use for background requests of the browser.
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -9,7 +9,7 @@ NORMAL: Final = "normal"
 ABNORMAL: Final = "abnormal"
 PREPARATION_LOSS: Final = "preparation_loss"
 KARYOGRAM_SOURCES = ("karyograms", "composed_karyograms")  # data sources of whole sheets
-# Complements of sex chromosomes that people live with, beside XX and XY.
+# Complements of sex chromosomes that are viable, beside XX and XY.
 _SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
 
 
@@ -28,7 +28,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     """Name a karyotype by its counts of each class, "1" to "22", "X", "Y"; an absent class counts 0.
 
     One missing autosome is most often lost when the slide is made: it is a kind of its own, no abnormality. Two
-    deviations at once, more than one chromosome too many of a class, or sex chromosomes that nobody lives with, are
+    deviations at once, more than one chromosome too many of a class, or sex chromosomes that are not viable, are
     "unclear": such counts come from mistakes more often than from patients.
     """
     sex = "X" * counts.get("X", 0) + "Y" * counts.get("Y", 0)

@@ -1,4 +1,4 @@
-"""What a cluster tells a job by a signal: leave, with your state saved.
+"""Preemption: a cluster's signal ends the job after it has saved its state.
 
 SIGTERM says so anywhere: Slurm sends it to a job that another one displaces, that is cancelled, or whose time is over.
 SIGUSR1 and SIGUSR2 are what one asks Slurm to send some time before that (``--signal``); outside Slurm they mean

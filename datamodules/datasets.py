@@ -54,13 +54,13 @@ class CIFAR10DataModule(ImageDataModule):
 
 
 class FolderDataModule(ImageDataModule):
-    """Anyone's images: one folder per class; two classes need ``positive_class``."""
+    """Images of your own: one folder per class; two classes need ``positive_class``."""
 
     default_source = "folder"
 
 
 class TableDataModule(ImageDataModule):
-    """Anyone's images by a CSV file with a row per image; two classes need ``positive_class``."""
+    """Images of your own by a CSV file with a row per image; two classes need ``positive_class``."""
 
     default_source = "table"
 

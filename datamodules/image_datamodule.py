@@ -350,7 +350,7 @@ class ImageDataModule(LightningDataModule):
 
 
 def _set_up_worker(worker: int) -> None:
-    """OpenCV's own threads times the workers would be more than the cores; and signals are the parent's business."""
+    """OpenCV's own threads times the workers would be more than the cores; and the parent handles signals."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     ignore_in_worker()

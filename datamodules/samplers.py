@@ -66,7 +66,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
     def __len__(self) -> int:
         """The batches of a whole epoch, wherever it starts."""
         whole, rest = divmod(self.length, self.step)
-        # BatchNorm cannot normalise a single image: such a rest waits for another epoch, when the order differs.
+        # BatchNorm cannot normalise a single image: a last batch of one image is dropped, when the order differs.
         return whole + (rest >= 2 * self.world.size or (rest > 0 and not whole))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:

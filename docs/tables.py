@@ -45,7 +45,7 @@ def pages() -> list[Path]:
 
 
 def fill(text: str, results: Path) -> str:
-    """Return ``text`` with the content of its table blocks made anew from ``results``.
+    """Return ``text`` with the content of its table blocks made again from ``results``.
 
     Raises:
         UserError: A block names an unknown table.

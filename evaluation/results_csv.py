@@ -128,7 +128,7 @@ def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         UserError: What is there is none of its tables.
     """
     path = Path(path)
-    # Text throughout: figures that were written once are never rounded anew.
+    # Text throughout: figures that were written once are never rounded again.
     new = pd.DataFrame(rows, columns=list(COLUMNS)).map(_text)
     old = read_rows(path)
     if old is not None:

@@ -91,7 +91,7 @@ def process_group(trainer: TrainerConfig) -> Iterator[World]:
             yield world
             dist.barrier()
     except BaseException:
-        # An orderly end would wait for the other ranks, which see the connections break.
+        # A graceful shutdown would wait for the other ranks, which see the connections break.
         with suppress(Exception):
             abort_process_group()
         raise

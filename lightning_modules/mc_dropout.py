@@ -85,7 +85,7 @@ class SampledDropout:
         # The mean of x * mask over the positions, of all passes, is one product of matrices per channel,
         # (B, P) @ (P, passes): no pass needs a copy of the features.
         positions = pooled_positions(self.pool, x[0])
-        # Scaled before, lest a sum overflow in half precision; the masks, ones and zeros, are exact in it.
+        # Scaled first, so that sums cannot overflow in half precision; the masks, ones and zeros, are exact in it.
         scaled = positions * (1 / ((1 - self.rate) * positions.shape[1]))
         with torch.autocast(x.device.type, enabled=False):  # dropout and pooling keep the precision of the features
             return torch.bmm(scaled.permute(2, 0, 1), masks).permute(2, 1, 0)
@@ -255,7 +255,7 @@ def _check_head(head: nn.Module, passes: int) -> None:
 def dropout_in_backbone(classifier: Classifier, image: torch.Tensor) -> bool:
     """Tell whether the backbone, in eval mode, calls a dropout with a rate above 0 on the way of an image (B, C, H, W).
 
-    It is found out by running it: many of timm's networks drop by a function, without a module to look for.
+    Determined by a forward pass: many of timm's networks drop by a function, without a module to look for.
     """
     rates = []
 

@@ -29,7 +29,7 @@ if [ -n "$uv" ]; then
     # The pins of constraints.txt carry no build tag such as +cpu, so another backend may choose its own build of them.
     "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt \
         ${backend:+--torch-backend "$backend"} --requirements pyproject.toml --group dev || {
-        [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend cannot be had from here: leave it empty for the platform's default" >&2
+        [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend is unavailable: leave it empty for the platform's default" >&2
         exit 1
     }
 else
@@ -47,7 +47,7 @@ PY
         echo "error: pip could not install the packages of constraints.txt: see above" >&2
         exit 1
     }
-    # pip knows no overrides (see pyproject.toml): take away the OpenCV that needs a screen, and what it overwrote.
+    # pip knows no overrides (see pyproject.toml): take away opencv-python, not headless, and what it overwrote.
     "$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
         --constraint constraints.txt opencv-python-headless

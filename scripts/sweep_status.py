@@ -20,7 +20,7 @@ Places = Annotated[
 ]
 OutputDir = Annotated[Path, typer.Option(help="Where train.py writes; its sweeps are looked through for a name.")]
 Watch = Annotated[
-    float | None, typer.Option(min=0.2, metavar="SECONDS", help="Show it anew in this interval, until all ends.")
+    float | None, typer.Option(min=0.2, metavar="SECONDS", help="Show it again in this interval, until all ends.")
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Only what failed or was lost, with the whole error.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]

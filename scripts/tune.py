@@ -3,7 +3,7 @@
   python scripts/tune.py +search=lr_batch +experiment=<name> [+profile=...] [key=value ...]
 
 The same command again goes on up to search.trials; several processes may run it at once and share the work.
-What is best is said by callbacks.monitor, on the validation part. In the study's folder, which is printed:
+The objective is callbacks.monitor, on the validation part. In the study's folder, which is printed:
 trials.csv, a picture per searched key, and best.yaml with the command that trains the best.
 
   search.trials=40 search.sampler=gp search.seed=1 search.timeout_minutes=60 search.pruner.name=none

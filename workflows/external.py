@@ -278,7 +278,7 @@ def _report(result: ExternalPredictions, folder: Path, request: EvaluateRequest)
     console.print(beside_table(inside, outside))
     warn(*map(str, outside.warnings_except("validation")))
     counts = f"{facts['images']:,} images: {facts['tested']:,} evaluated, {left_out:,} left out"
-    say(f"everything is in {folder}", counts)
+    say(f"results in {folder}", counts)
     if request.csv:
         rows = rows_of(inside, request.label) + rows_of(outside, request.label)
         append_rows(request.csv, [row for row in rows if is_compared(row["metric"])])

@@ -116,4 +116,4 @@ def report(folder: Path, config: Config) -> None:
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, run.history, config.evaluation)
     console.print(table(result))
-    say(f"all of it: {folder}")
+    say(f"results in {folder}")

@@ -93,7 +93,7 @@ def check_override_order(overrides: Sequence[str]) -> None:
     groups = [override.lstrip("+").split("=")[0] for override in overrides]
     if "profile" in groups and "experiment" in groups and groups.index("profile") < groups.index("experiment"):
         profile, experiment = (overrides[groups.index(name)] for name in ("profile", "experiment"))
-        raise UserError(f"{profile} precedes {experiment} and would be overruled: type `{experiment} {profile}`")
+        raise UserError(f"{profile} precedes {experiment} and would be overridden: type `{experiment} {profile}`")
 
 
 @contextmanager

@@ -203,7 +203,7 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
-    """Which images go to a person: the wishes, of two-class tasks."""
+    """Which images Referral targets (two classes only)."""
 
     enabled: bool = FROM_YAML
     sensitivity: Share = FROM_YAML

@@ -365,7 +365,7 @@ class Run:
         raise UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
 
     def _forget(self) -> None:
-        """Read all files anew after a write."""
+        """Read all files again after a write."""
         for name in self.__dict__.keys() - {"folder"}:
             del self.__dict__[name]
 

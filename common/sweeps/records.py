@@ -20,7 +20,7 @@ from common.runs.run import Run
 
 SCHEMA = 1
 VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
-# "waiting" has no record yet, "lost" ended without a word (killed, a node that is gone).
+# "waiting" has no record yet, "lost" ended without a status (killed, a node that is gone).
 STATES = ("waiting", "running", "finished", "failed", "preempted", "interrupted", "lost")
 ENDED = ("finished", "failed")
 
@@ -94,12 +94,12 @@ def read_sweep(folder: Path) -> Sweep:
     try:
         values = json.loads(path.read_text())
         if values["schema"] != SCHEMA:
-            raise UserError(f"{path} is of another version: start the sweep again, it is written anew")
+            raise UserError(f"{path} is of another version: start the sweep again, it is written again")
         return TypeAdapter(Sweep).validate_python(values)
     except FileNotFoundError as error:
         raise UserError(f"{folder} is no sweep: there is no sweep.json in it") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: start the sweep again, it is written anew") from error
+        raise UserError(f"{path} cannot be read: start the sweep again, it is written again") from error
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: 
             with whole_folder(folder) as beside:
                 _write(file, files, beside, archive, progress)
     except _DAMAGE as error:
-        raise UserError(f"{archive} is no zip file that can be read ({first_line(error)}): get it anew") from error
+        raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): download it again") from error
 
 
 def _objection(member: zipfile.ZipInfo) -> str | None:
@@ -181,4 +181,4 @@ def _refused(archive: Path, member: zipfile.ZipInfo, why: str) -> UserError:
     name = member.orig_filename
     if len(name) > 100:
         name = name[:99] + "…"
-    return UserError(f"{archive}: member {name!r} {why}: nothing was unpacked; get the archive anew from its source")
+    return UserError(f"{archive}: member {name!r} {why}: nothing was unpacked; download the archive again")

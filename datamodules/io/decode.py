@@ -137,7 +137,7 @@ def _tiff_bits_per_sample(data: bytes) -> tuple[int, ...]:
 def _decode_sixteen_bit(data: bytes) -> Decoded:
     if data.startswith(_PNG_MAGIC):
         with Image.open(io.BytesIO(data)) as image:
-            image.load()  # OpenCV fills what is missing of a cut PNG with zeros, in silence
+            image.load()  # OpenCV fills what is missing of a cut PNG with zeros, silently
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise BrokenImageError("16-bit image that cannot be decoded, or is cut short")

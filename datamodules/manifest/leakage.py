@@ -102,7 +102,7 @@ class LeakReport:
 def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: SplitConfig) -> LeakReport:
     """Look for leaks between the parts of a split.
 
-    Near-same pictures are found by their perceptual hash: a copy that was recompressed, rescaled or stained anew is
+    Near-same pictures are found by their perceptual hash: a copy that was recompressed, rescaled or stained again is
     near, one that was turned or mirrored is not. "unused" images are left out.
 
     Raises:

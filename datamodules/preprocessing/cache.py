@@ -83,7 +83,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
 def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
     """What to do about a chromosome that is larger than the canvas."""
     if config.background == "black" and on_black(pixels) is not pixels:
-        return "its ground is light and was taken for it, set prepare.background=detect"
+        return "the background is light and was mistaken for the chromosome, set prepare.background=detect"
     smaller = "prepare.canvas.scale" if config.canvas.scale_by == "image" else "prepare.canvas.area"
     return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 

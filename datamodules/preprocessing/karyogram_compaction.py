@@ -79,7 +79,7 @@ def _kept(image: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _lay_out(image: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]], ground: np.ndarray) -> np.ndarray:
-    """Lay what is kept out anew, row below row, flush left; the image itself where there was no ink."""
+    """Arrange what is kept, row below row, flush left; the image itself where there was no ink."""
     if not kept:
         return image
     width = max(len(columns) for _, columns in kept)

@@ -78,7 +78,7 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path],
         match = pattern.search(path.name)
         text = match and match.group(what if what in pattern.groupindex else 1)
         if expression is not None and not text:
-            raise UserError(f"{path}: no {what} found by {key}={expression}: mend the expression")
+            raise UserError(f"{path}: no {what} found by {key}={expression}: fix the regular expression")
         return text or None
 
     return parse

@@ -75,7 +75,7 @@ def _find(root: Path) -> tuple[Path, bool]:
     files = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
     wrong = [name for name, md5 in files if not check_integrity(str(folder / name), md5)]
     if wrong:
-        raise UserError(f"{folder}: {', '.join(wrong)} missing or not as published: unpack {ARCHIVE} anew")
+        raise UserError(f"{folder}: {', '.join(wrong)} missing or not as published: unpack {ARCHIVE} again")
     return folder.parent, False
 
 

@@ -1,4 +1,4 @@
-"""Anyone's images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
+"""Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
 from dataclasses import replace
 from typing import Annotated, Literal

@@ -59,9 +59,9 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
         images, labels = (_read(files[name]) for name in names)
         if len(images) != len(labels):
             counts = f"{len(images):,} {part} images, {len(labels):,} labels"
-            raise UserError(f"MNIST in {root}: {counts}: get the files anew")
+            raise UserError(f"MNIST in {root}: {counts}: download them again")
         if len(labels) and labels.max() >= len(CLASSES):
-            raise UserError(f"MNIST in {root}: a {part} label is {labels.max()}, above 9: get the files anew")
+            raise UserError(f"MNIST in {root}: a {part} label is {labels.max()}, above 9: download them again")
         parts[part] = (images, labels)
         for array in parts[part]:
             key.update(f"{part} {array.shape} ".encode() + array.tobytes())
@@ -105,4 +105,4 @@ def _read(path: Path) -> np.ndarray:
             return np.asarray(read(str(plain)).numpy())
     except (OSError, EOFError, zlib.error, AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
         cause = (str(error).splitlines() or ["not of the IDX form"])[0]
-        raise UserError(f"{path} is no IDX file of {kind}s that can be read ({cause}): get it anew") from error
+        raise UserError(f"{path} is not a readable IDX file of {kind}s ({cause}): download it again") from error

@@ -2,7 +2,7 @@
 
 Turning or mirroring the whole sheet would destroy what it says: which chromosome stands where (paper 001, 3.1.2). The
 single chromosomes lay on the slide at any angle, bent, and either side up, and were set upright by hand: changing them
-a little within their places says nothing false.
+a little within their places keeps the label valid.
 """
 
 import math
@@ -44,7 +44,7 @@ def place_boxes(manifest: Manifest, shape: tuple[int, int]) -> dict[int, np.ndar
         if name not in places:
             raise UserError(f"transform.within_places: the places of the chromosomes of {name} are not known")
         scale = np.array([shape[1] / width, shape[0] / height])
-        # A hair is taken off, or 3 * (1 / 3) would not be whole.
+        # Tolerance for the rounding of 3 * (1 / 3).
         first = np.ceil(places[name][:, :2] * scale - 1e-6)
         end = np.floor((places[name][:, :2] + places[name][:, 2:]) * scale + 1e-6)
         boxes[row] = np.concatenate([first, np.maximum(0, end - first)], axis=1).astype(np.int64)

@@ -21,9 +21,9 @@ COLUMNS = ("metric", *(f"{side}{end}" for side in SIDES for end in ("", "_low", 
 def beside(inside: EvaluationResult, outside: EvaluationResult) -> pd.DataFrame:
     """Compare the evaluations of one model on two data sets.
 
-    The difference is outside minus inside. Where the two sets have no image in common, its interval is had from the two
-    intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008). Where the
-    other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
+    The difference is outside minus inside. Where the two sets have no image in common, its interval follows from the
+    two intervals, whatever made them: the square-and-add limits (Newcombe 1998, method 10; Zou and Donner 2008).
+    Where the other set holds test images of the run (``about["external"]["in_own_test"]``) it has none.
 
     Returns:
         A row per metric that both have: at 0.5, at the threshold of the run's validation images

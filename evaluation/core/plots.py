@@ -110,7 +110,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
     marker = "o" if len(history) <= 30 else None
     for column, (label, colour) in columns.items():
         values = history[column].to_numpy(np.float64)
-        # A stage starts anew from the best epoch of the one before: no line leads from one to the other.
+        # A stage starts again from the best epoch of the one before: no line leads from one to the other.
         for start, end, _ in stages:
             rows = start + np.flatnonzero(np.isfinite(values[start:end]))
             axis.plot(rows + 1, values[rows], color=colour, label=label, marker=marker, markersize=4)

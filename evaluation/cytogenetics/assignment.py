@@ -121,10 +121,10 @@ def refusal(predictions: Predictions) -> str | None:
         return f"{nameless.sum()} images, {first} first, name no cell: set data.cell_column or data.cell_regex"
     protocol = predictions.about.get("protocol")
     if protocol in ("image", "paper"):
-        return f"protocol={protocol} tears the cells over the parts: split by subject"
+        return f"protocol={protocol} splits cells across parts: split by subject"
     parts = frame.groupby(["subject", "cell"], dropna=False)["part"].nunique()
     if (parts > 1).any():
-        return f"cell {parts[parts > 1].index[0][1]} is torn over the parts: split by subject"
+        return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
     return None
 
 

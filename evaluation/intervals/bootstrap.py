@@ -1,4 +1,4 @@
-"""Intervals that take the subject for the unit: it is left out, or drawn anew, with all of its images.
+"""Intervals that take the subject for the unit: it is left out, or drawn again, with all of its images.
 
 Images of one subject are alike, so that they count less than as many of different subjects (the cluster bootstrap:
 Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).

@@ -52,7 +52,7 @@ class MeanOverFolds:
         pooled: The labelled test images of all folds, fold after fold.
         sizes: How many of them each fold has.
         metrics: M.
-        of_fold: Given a fold's number, its rows in the pool and its images, with clusters numbered anew: the statistic
+        of_fold: Given a fold's number, its rows in the pool and its images, with clusters renumbered: the statistic
             of that fold alone.
     """
 

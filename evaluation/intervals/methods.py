@@ -23,7 +23,7 @@ POSITIVE: Bounds = (0.0, np.inf)
 # Sums in different order may differ by so much.
 ROUNDING = 1e-12
 # Where one or two subjects carry all errors, their kurtosis says 2 to 4 degrees: intervals become far wider, also of
-# independent images, where the binomial distribution is known, and cover hardly more.
+# independent images, where the binomial distribution is known, and gain little coverage.
 FEWEST_DEGREES = 8
 
 Ends = tuple[float | None, float | None, str | None]

@@ -1,1 +1,1 @@
-"""One page for people: what runs were trained on, what they reach, and every test picture with its prediction."""
+"""The HTML report: what runs were trained on, what they reach, and every test picture with its prediction."""

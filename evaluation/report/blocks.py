@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, a data URI; a ``wide`` one needs the whole width of a page, and rolls sideways on a phone."""
+    """A drawing, a data URI; a ``wide`` one needs the whole width of a page, and scrolls horizontally on a phone."""
 
     caption: str
     reading: str

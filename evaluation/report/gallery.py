@@ -130,7 +130,7 @@ def gallery(chapters: list[Chapter], images: int, budget: int, real_names: bool)
 
 
 def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
-    """Name images and their subjects so that the names lead back to nobody: S001-01, S001-02, ... of S001.
+    """Name images and their subjects so that names identify nobody: S001-01, S001-02, ... of S001.
 
     The order is that of a shuffle whose seed is fixed: the same images have the same names in every report of theirs,
     and sorting by a name says nothing of the true one. Images of no known subject are I0001, I0002, ...

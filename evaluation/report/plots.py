@@ -1,4 +1,4 @@
-"""The drawings of a page, as pictures within it; narrow enough to be read on a phone, and the same at every making."""
+"""The drawings of a page, as pictures within it; narrow enough to be read on a phone, and deterministic."""
 
 import base64
 import textwrap

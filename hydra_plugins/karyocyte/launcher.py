@@ -23,7 +23,7 @@ from common.sweeps import records as sweeps
 from common.sweeps.jobs import Task, job_failed
 from common.sweeps.records import Job, Sweep
 
-VANISHED = "its process ended without a word (killed, out of memory, or its node is gone)"
+VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
 POLL_SECONDS = 0.1
 RESOURCES = ("cluster", "trainer", "experiment", "profile")  # keys that may change what a job asks of the cluster
 
@@ -71,7 +71,7 @@ class KaryocyteLauncher(Launcher):
         return []
 
     def _run(self, cluster: ClusterConfig, folder: Path, tasks: Sequence[Task]) -> None:
-        """Run tasks, and those again whose process died without a word, up to ``cluster.retries`` times."""
+        """Run tasks, and those again whose process died without a status, up to ``cluster.retries`` times."""
         older = {task: sweeps.read_record(folder, task.key).get("updated") for task in tasks}
         left = list(tasks)
         before = os.environ.get(sweeps.VARIABLE)

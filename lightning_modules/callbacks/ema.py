@@ -15,7 +15,7 @@ class EMA(WeightAveraging):
     """Lightning's weight averaging, with a warm-up, exact for what is frozen, and on the device of the model.
 
     After every optimiser step the average moves towards the weights by ``1 - decay``; the statistics of BatchNorm are
-    averaged likewise, so that they belong to the averaged weights, and counters are copied. What does not train
+    averaged too, so that they belong to the averaged weights, and counters are copied. What does not train
     stays bit for bit (a weighted sum, Lightning's default, would round it at every step). A full checkpoint
     holds both the average and the weights, so a resume goes on exactly.
 

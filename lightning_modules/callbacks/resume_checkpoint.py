@@ -24,10 +24,10 @@ class ResumeCheckpoint(Callback):
 
     Moments at which a training can leave, and go on to the very same weights:
 
-    - after an optimiser step (no gradient is half accumulated then), the epoch's last one aside;
+    - after an optimiser step (no gradient is partially accumulated then), the epoch's last one aside;
     - before any batch of the validation that follows the last step: what is saved is the state before the
-      validation, which a resume begins anew. The validation that ends a stage in mid-epoch (``MaxSteps``) cannot be
-      begun anew: it is finished, and the end of its epoch saves;
+      validation, which a resume repeats. The validation that ends a stage in mid-epoch (``MaxSteps``) cannot be
+      repeated: it is finished, and the end of its epoch saves;
     - before an epoch, when the one before it is saved.
 
     Processes that train together get the signal at different moments, and their clocks differ: they exchange both at

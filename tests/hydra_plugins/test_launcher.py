@@ -93,9 +93,9 @@ def test_a_second_command_leaves_a_sweep_alone_and_a_later_one_runs_what_was_rem
 def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lost(multirun):
     done = multirun("+cluster=local", "cluster.retries=1", "seed=0,5,6,3,1")
     assert done.returncode == 1, done.stderr
-    assert "error: 2 of the jobs failed: seed=6: its process ended without a word" in done.stderr
+    assert "error: 2 of the jobs failed: seed=6: its process ended without a status" in done.stderr
     assert "seed=3: seed=3 is a mistake" in done.stderr
-    assert "seed=5: its process ended without a word" in done.stdout
+    assert "seed=5: its process ended without a status" in done.stdout
     assert multirun.statuses() == {"0": "finished", "1": "finished", "3": "failed", "5": "finished", "6": "lost"}
     assert multirun.calls(5, 6) == [2, 2]
     assert (multirun.sweep / "logs" / f"{multirun.records()['3']['key']}.log").exists()

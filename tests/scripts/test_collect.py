@@ -193,7 +193,7 @@ def test_a_file_of_something_else_is_not_overwritten(sweep, tmp_path):
     assert result.exit_code == 1
     assert str(path) in "".join(result.output.split("\n"))
     assert path.read_text().startswith("label,experiment,metric")
-    for _ in range(2):  # its own table is written anew
+    for _ in range(2):  # its own table is written again
         assert call(sweep, "--csv", tmp_path / "other.csv")[0].exit_code == 0
 
 

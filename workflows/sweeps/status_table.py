@@ -75,7 +75,7 @@ def status_report(
 
 
 def watch_status(selection: Selection, seconds: float, silence: float) -> list[JobStatus]:
-    """Show the table anew every so many seconds until all is over; Ctrl-C ends the watching, not the jobs."""
+    """Show the table again every so many seconds until all is over; Ctrl-C ends the watching, not the jobs."""
     statuses = selection.statuses(silence)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         try:

@@ -98,7 +98,7 @@ class SearchReport:
             best = values.idxmin() if self.mode == "min" else values.idxmax()
             self._write_best(finished.loc[best], show)
         elif show and "running" not in set(table["state"]):
-            warn(f"all of it: {self.folder}")
+            warn(f"results in {self.folder}")
             messages = table["message"].dropna()
             last = f": {messages.iloc[-1]}" if len(messages) else ""
             raise UserError(f"none of {len(table)} trials ended well, see {self.folder / 'trials.csv'}; the last{last}")
@@ -123,7 +123,7 @@ class SearchReport:
         if show:
             say(f"best: trial {facts['trial']}, {self.monitor} {facts['value']:.4f}", str(best["run"]))
             say("command that trains it", command)
-            say(f"all of it: {self.folder}")
+            say(f"results in {self.folder}")
 
     def _print(self, table: pd.DataFrame) -> None:
         """Print the trials, 80 characters take two keys, and each reason of a failure with its trials."""

@@ -1,4 +1,4 @@
-"""Structural abnormalities: chromosomes cut at borders of their bands and joined anew."""
+"""Structural abnormalities: chromosomes cut at borders of their bands and rejoined."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ def rearrange(
 
 
 def _is_seen(way: _Way) -> bool:
-    """No exchange of segments that look alike, no turn of one that reads alike both ways; lengths are always seen."""
+    """No exchange of segments that look alike, no turn of one that is palindromic; lengths are always seen."""
     if len(way) == 2:
         return not _look_alike(way[0].segment, way[1].segment)
     turned = way[0].segment

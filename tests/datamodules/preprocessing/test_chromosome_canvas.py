@@ -135,7 +135,7 @@ def test_the_cache_depends_on_the_cells(tmp_path):
     ("background", "message"),
     [
         ("detect", r"01_\d\.png: the chromosome is 39x8 px .* canvas 32x16: .*oversize=shrink"),
-        ("black", r"its ground is light and was taken for it, set prepare.background=detect"),
+        ("black", r"the background is light and was mistaken for the chromosome, set prepare.background=detect"),
     ],
 )
 def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path, background, message):

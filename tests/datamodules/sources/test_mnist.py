@@ -61,7 +61,7 @@ def test_missing_files_are_named(root, tmp_path):
 def test_a_damaged_file_is_named(tmp_path, ending, left):
     path = write_mnist(tmp_path / "data", ending=ending) / f"train-images-idx3-ubyte{ending}"
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(UserError, match="train-images-idx3-ubyte.* is no IDX file of images"):
+    with pytest.raises(UserError, match="train-images-idx3-ubyte.* is not a readable IDX file of images"):
         listed(path.parent, tmp_path)
 
 

@@ -87,7 +87,7 @@ def test_coefficients_are_those_of_scipy(name, reference):
 
 
 def test_a_data_set_that_is_harder_and_smoother_makes_no_correlation_by_itself():
-    # Within each data set the smoother run is the better one; taken together, without a thought, it is the worse one.
+    # Within each data set the smoother run is the better one; naively pooled, it is the worse one.
     easy = [("a", "easy", 0.1, 0.90), ("b", "easy", 0.2, 0.95), ("c", "easy", 0.3, 0.98)]
     hard = [("a", "hard", 0.7, 0.50), ("b", "hard", 0.8, 0.55), ("c", "hard", 0.9, 0.58)]
     table = make_table(easy + hard)

@@ -69,7 +69,7 @@ def test_one_rate_for_all_stages_and_a_bound_on_their_length(tmp_path):
     assert [(stage.lr, stage.max_epochs) for stage in stages] == [(0.02, 1), (0.02, 2)]
 
 
-def test_what_the_last_stage_trains_can_be_overruled(tmp_path):
+def test_what_the_last_stage_trains_can_be_overridden(tmp_path):
     stages = stages_of(small_config(tmp_path, *NET, "unfreeze.train=[layer2]"))
     assert [stage.train for stage in stages.values()] == [(), ("layer2",)]
     with pytest.raises(UserError, match="layer9"):

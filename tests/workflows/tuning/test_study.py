@@ -200,7 +200,7 @@ def work(output, node, trials, killed_at):
             trial.report(0.5, 0)
             if done == killed_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(0.06)  # longer than a lock is asked for anew: the others have their turn
+            time.sleep(0.06)  # longer than a lock is asked for again: the others have their turn
             shared.finish(trial, studies.TrialState.COMPLETE, trial.params["unfreeze.lr"], run=str(done))
 
 

@@ -1,4 +1,4 @@
-"""Chromosomes cut and joined anew: each kind's rule, and how it is named."""
+"""Chromosomes cut and joined again: each kind's rule, and how it is named."""
 
 import re
 
