@@ -46,11 +46,7 @@ class EvaluateRequest:
     codes: list[str] | None
 
     def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
-        """Return the settings for these runs, which decide on the joint assignment where no option does.
-
-        Raises:
-            UserError: Costs beside --no-assign.
-        """
+        """Return the settings for these runs, which decide on the joint assignment where no option does."""
         from common.config.schema import EvaluationConfig
         from evaluation.cytogenetics.cell_metrics import assignment_refusal
 

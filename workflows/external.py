@@ -205,11 +205,8 @@ def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> Extern
 def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], images: pd.DataFrame) -> dict[str, Any]:
     """Return the numbers of images that were predicted or left out, and why.
 
-    Args:
-        run: The run.
-        dataset: The data set.
-        classes: The run's class of each class of the data set; None where its images are left out.
-        images: The run's class of each image (``label``), the part of the run that holds it (``seen``) and ``part``.
+    ``classes``: the run's class of each class of the data set, None where its images are left out. ``images``: the
+    run's class of each image (``label``), the part of the run that holds it (``seen``) and its ``part``.
     """
     names = dataset.scanned.frame["label"]
     tested = images["part"] == TEST
@@ -251,10 +248,7 @@ def _notes(seen: SeenImages, seen_in: pd.Series, tested: pd.Series, namesakes: i
 
 
 def _join_validation(own: Predictions, external: Predictions) -> Predictions:
-    """Add a run's own validation rows to those of another data set: they choose threshold, temperature and release.
-
-    Validation images that have the id of an external image are renamed.
-    """
+    """Add a run's own validation rows, which choose the thresholds; an id of an external image is changed."""
     validation = own.part("validation").frame
     test = external.frame
     taken = set(test["image_id"])
@@ -290,9 +284,8 @@ def _write_folder(
 ) -> tuple[EvaluationResult, pd.DataFrame]:
     """Write the files of a finished run's folder, as far as they are not about training; return the evaluation.
 
-    ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds the images of the other set and
-    those that the run learned from; ``predictions.parquet`` has the run's validation rows; the best weights are the
-    original ones.
+    ``config.yaml`` is the run's with the data of the other set; ``split.csv`` holds its images and those that the run
+    learned from; the best weights are the original ones.
     """
     run = Run(folder)
     own = result.run

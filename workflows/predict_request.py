@@ -37,11 +37,7 @@ class PredictRequest:
 
     @cached_property
     def members(self) -> list[Run]:
-        """The runs, with the members of an ensemble in place of its folder.
-
-        Raises:
-            UserError: An ensemble lacks a member, or a member is itself an ensemble.
-        """
+        """The runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
         members: list[Run] = []
         for run in self.runs:
             if run.has(RunFile.ENSEMBLE):

@@ -45,8 +45,7 @@ def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ
     within a Slurm job, torchrun counts; its processes always belong to one run.
 
     Raises:
-        UserError: The run asks for several processes, and this one was started alone or among another number of them,
-            or the processes are distributed over the nodes differently.
+        UserError: The run asks for another number of processes than were started, or another place of them on nodes.
     """
     wanted = trainer.devices * trainer.num_nodes
     world = _started_world(environment)

@@ -128,11 +128,7 @@ def choose(test: Predictions, request: ExplainRequest, run: str) -> list[tuple[i
 
 
 def target_classes(selected: SelectedImages, target: str) -> list[int]:
-    """Return the class, as an index, that each image's map is for.
-
-    Raises:
-        UserError: There is no such class, or the true class of an image is unknown.
-    """
+    """Return the class, as an index, that each image's map is for; it must exist and be known of each image."""
     classes = selected.test.classes
     if target in classes:
         return [classes.index(target)] * len(selected)

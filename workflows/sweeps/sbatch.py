@@ -69,13 +69,8 @@ def write_scripts(
 
     Jobs that need different nodes or devices get a script each.
 
-    Args:
-        overrides: As train.py takes them; without a cluster, ``+cluster=slurm`` is added.
-        multirun: Whether ``-m`` is typed beside them.
-        output: The script.
-        python: The Python that runs the jobs.
-        written_by: The command line, for the script's head.
-        force: Write over files that are there.
+    ``overrides`` are those of train.py, with ``+cluster=slurm`` where they name no cluster, ``multirun`` says if ``-m``
+    is typed beside them. ``python`` runs the jobs; ``written_by`` is the command line, for the script's head.
 
     Raises:
         UserError: A job would be refused, the cluster is not one of Slurm, or a file is there.

@@ -83,8 +83,7 @@ class SearchReport:
     def write(self, trials: Sequence[FrozenTrial], show: bool = False) -> None:
         """Write the table, a picture per searched key, and best.yaml; with ``show`` print the table and the best.
 
-        Raises:
-            UserError: With ``show``, when no trial ended well.
+        With ``show`` a ``UserError`` says that no trial ended well.
         """
         table = self.write_table(trials)
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
@@ -158,13 +157,8 @@ def scatter(path: Path, trials: pd.DataFrame, key: str, log: bool, monitor: str,
     Finished trials are filled and pruned ones hollow, both at their best epoch and coloured by the validation accuracy;
     failed ones, which have no loss, are crosses at the top edge. A ring marks the best trial.
 
-    Args:
-        path: PNG to write.
-        trials: Of ``SearchReport.write_table``; states other than these three are not drawn.
-        key: The searched key.
-        log: Whether its values were drawn on a logarithmic scale.
-        monitor: The metric that decides: of a loss the lowest is best, of anything else the highest.
-        facts: For the title.
+    ``trials`` are those of ``SearchReport.write_table``; ``log`` says whether the values were drawn on a logarithmic
+    scale. Of a ``monitor`` that is a loss the lowest is best, of anything else the highest.
     """
     drawn = trials[trials["state"].isin(["finished", "pruned", "failed"]) & trials[key].notna()]
     if drawn[key].map(lambda value: isinstance(value, int | float) and not isinstance(value, bool)).all():
