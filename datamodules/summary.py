@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.errors import UserError
@@ -84,7 +83,6 @@ def write_kind_sheet(manifest: Manifest, path: Path) -> int:
     columns = min(len(shown), _COLUMNS)
     tallest = (shown["height"] / shown["width"]).max()
     figure = Figure(figsize=(_PANEL * columns, (_PANEL * tallest + _TITLE) * lines), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()

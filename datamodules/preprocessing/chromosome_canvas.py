@@ -14,6 +14,14 @@ import pandas as pd
 from common.config.data import PrepareConfig
 from common.errors import UserError
 
+# For "area" in warpAffine, which knows no area averaging: linear serves, since scales stay near 1.
+INTERPOLATIONS = {
+    "area": cv2.INTER_LINEAR,
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST,
+}
+
 
 class TooLargeError(ValueError):
     """A chromosome that is larger than the canvas."""
@@ -90,7 +98,8 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     # The middle of a canvas of n pixels lies between the pixels, at (n - 1) / 2.
     shift = np.array([(width - 1) / 2, (height - 1) / 2]) - turn @ np.array(extent.center)
     matrix = np.hstack([turn, shift[:, None]])
-    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (width, height), flags=_FLAGS[config.interpolation])
+    method = INTERPOLATIONS[config.interpolation]
+    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (width, height), flags=method)
 
 
 def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.ndarray:
@@ -119,15 +128,6 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
         )
     means = np.bincount(number, weights=areas) / np.bincount(number)
     return np.asarray(np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number])
-
-
-# warpAffine knows no area averaging: linear serves, since scales stay near 1.
-_FLAGS = {
-    "area": cv2.INTER_LINEAR,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "nearest": cv2.INTER_NEAREST,
-}
 
 
 def _lean(points: np.ndarray) -> float:

@@ -8,16 +8,10 @@ import numpy as np
 
 from common.config.data import PrepareConfig
 from datamodules.io.decode import crop_to_content
-from datamodules.preprocessing.chromosome_canvas import lay_on_canvas, on_black
+from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas, on_black
 from datamodules.preprocessing.karyogram_compaction import compact
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
-
-_INTERPOLATIONS = {
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "nearest": cv2.INTER_NEAREST,
-}
 
 
 def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) -> np.ndarray:
@@ -98,7 +92,7 @@ def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.
         # OpenCV's own area enlargement repeats pixels in blocks: a side that shrinks is averaged first.
         image = _to(image, (min(image.shape[0], shape[0]), min(image.shape[1], shape[1])), cv2.INTER_AREA)
         return _to(image, shape, cv2.INTER_LINEAR)
-    return _to(image, shape, _INTERPOLATIONS[interpolation])
+    return _to(image, shape, INTERPOLATIONS[interpolation])
 
 
 def _to(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:

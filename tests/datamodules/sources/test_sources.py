@@ -131,16 +131,22 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
     assert (rows_of(again), again.notes) == (rows_of(listing), listing.notes)
 
 
+@pytest.mark.parametrize("top", ["", "top/"])
 @pytest.mark.parametrize("name", ON_DISK)
-def test_a_zip_holds_the_same_images(tmp_path, name):
+def test_a_zip_holds_the_same_images(tmp_path, name, top):
     root = SETS[name][1](tmp_path / "data")
-    archive = zip_folder(root, tmp_path / "set.zip", "top/")
+    archive = zip_folder(root, tmp_path / "set.zip", top)
     expected = list_place(name, str(root), tmp_path / "cache")
     listing = list_place(name, str(archive), tmp_path / "cache")
-    prefix = "top/" if name in ("cnmc", "hem_all") else ""
-    assert [record.path.removeprefix(prefix) for record in rows_of(listing)] == [
-        record.path for record in rows_of(expected)
-    ]
+    prefix = top if name in ("cnmc", "hem_all") else ""
+    assert listing.frame["path"].str.removeprefix(prefix).tolist() == expected.frame["path"].tolist()
+    assert all(listing.file(row).is_file() for row in range(len(listing.frame)))
+
+
+def test_a_table_may_be_named_below_the_only_folder_of_a_zip(tmp_path):
+    archive = zip_folder(write_table(tmp_path / "data", ROWS), tmp_path / "set.zip", "top/")
+    listing = list_place("table", str(archive), tmp_path / "cache", file="top/labels.csv")
+    assert all(listing.file(row).is_file() for row in range(len(ROWS)))
 
 
 @pytest.mark.parametrize("name", ON_DISK)

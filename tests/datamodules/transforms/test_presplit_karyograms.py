@@ -78,16 +78,6 @@ def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal,
     assert frame["image_id"].is_unique
 
 
-def test_the_draw_depends_on_the_seed_and_the_fold_of_the_split():
-    manifest = manifest_of(30, 20)
-    drawn = []
-    for seed, fold in ((0, 0), (0, 0), (1, 0), (0, 1)):
-        frame = expanded(manifest, split_config=SplitConfig(seed=seed, fold=fold)).manifest.frame
-        drawn.append(set(frame["image_id"]))
-    assert drawn[0] == drawn[1]
-    assert drawn[0] not in drawn[2:]
-
-
 def composed_data(**keys):
     return ComposedKaryogramsConfig(
         source="composed_karyograms", chromosomes={"source": "synthetic_chromosomes"}, **keys
@@ -98,11 +88,6 @@ def test_a_lost_chromosome_is_no_class_of_the_paper_and_is_not_copied():
     data = composed_data(augmented=AugmentedConfig(normal=2, abnormal=3))
     counts = expanded(manifest_of(6, 4, lost=5), data).manifest.frame["label"].value_counts()
     assert counts.to_dict() == {"normal": 12, "abnormal": 12, "preparation_loss": 5}
-
-
-@pytest.mark.parametrize("protocol", ["subject", "image"])
-def test_no_other_protocol_copies(protocol):
-    assert expand(manifest_of(9, 9), DATA, protocol, SplitConfig(), LIGHT).change is None
 
 
 def test_copies_that_equal_their_originals_are_refused():
