@@ -81,7 +81,8 @@ class ImageDataModule(LightningDataModule):
     """The images of one run, from the files to the batches.
 
     ``prepare_data`` fills the cache of prepared images; ``setup`` splits them, looks for leaks and plans the class
-    balance. Both may be called in any order and any number of times, and Lightning calls them itself:
+    balance. Both may be called in any order and any number of times, and Lightning calls them itself; an attribute
+    that is needed before is computed at its first use:
 
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
@@ -107,13 +108,6 @@ class ImageDataModule(LightningDataModule):
         world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
         **source: Further keys of conf/data/<source>.yaml, such as ``positive_class``.
 
-    Attributes:
-        manifest: The images; from ``setup`` on, like the following attributes.
-        parts: "train", "validation", "test" or "unused" by manifest row.
-        leaks: Images that are in two parts.
-        seen: How many validation and test images ``init_from`` has seen.
-        plan: The images and weights of an epoch.
-
     Raises:
         UserError: A key is unknown or a value does not fit.
     """
@@ -121,11 +115,6 @@ class ImageDataModule(LightningDataModule):
     # What the defaults are: a file of conf/data/, and files of conf/ that change those of conf/train.yaml.
     default_source: ClassVar[str] = "cnmc"
     default_layers: ClassVar[tuple[str, ...]] = ()
-
-    manifest: Manifest
-    parts: pd.Series
-    leaks: LeakReport
-    plan: BalancePlan
 
     def __init__(  # noqa: PLR0913 (all but the first are keywords)
         self,
@@ -165,9 +154,6 @@ class ImageDataModule(LightningDataModule):
         self.balance = self._balance(balance)
         self.progress = progress and world.is_first
         self.world = world
-        self.places: dict[int, np.ndarray] | None = None
-        self.seen = 0
-        self._is_set_up = False
 
     @classmethod
     def from_config(cls, config: Config, progress: bool = True, world: World = World()) -> "ImageDataModule":  # noqa: B008
@@ -207,23 +193,48 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: The data cannot be used as configured: see the sources, splits and leaks.
         """
-        if self._is_set_up:
-            return
-        self.manifest = self.expansion.manifest
+        for name in ("places", "parts", "leaks", "seen", "plan"):
+            getattr(self, name)  # each is computed at its first use
+        check_shares(len(self.plan.rows), "train", self.world)
+        check_shares(len(self.rows("validation")), "validation", self.world)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The images, and what is known of them."""
+        return self.expansion.manifest
+
+    @cached_property
+    def places(self) -> dict[int, np.ndarray] | None:
+        """The boxes of the chromosomes by manifest row, where chromosomes are transformed within their places."""
         if is_on(self.transform_config.within_places):
-            self.places = place_boxes(self.manifest, self.prepare_config.stored_shape)
-        self.parts = split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
-        self.leaks = check_leaks(self.manifest, self.parts, self.protocol, self.split_config)
-        if self.init_from:
-            self.seen = seen_by_start(Path(self.init_from), self.manifest, self.parts, self.protocol)
+            return place_boxes(self.manifest, self.prepare_config.stored_shape)
+        return None
+
+    @cached_property
+    def parts(self) -> pd.Series:
+        """The part of each manifest row: "train", "validation", "test" or "unused"."""
+        return split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
+
+    @cached_property
+    def leaks(self) -> LeakReport:
+        """The images that are in two parts."""
+        return check_leaks(self.manifest, self.parts, self.protocol, self.split_config)
+
+    @cached_property
+    def seen(self) -> int:
+        """How many validation and test images ``init_from`` has seen."""
+        if not self.init_from:
+            return 0
+        return seen_by_start(Path(self.init_from), self.manifest, self.parts, self.protocol)
+
+    @cached_property
+    def plan(self) -> BalancePlan:
+        """The images of an epoch and their weights."""
         train = self.rows("train")
         seed = derive_seed("balance", self.seed, self.split_config.seed, self.split_config.fold)
         # What was evened out before the split is not evened out again.
         balance = "none" if self.balance == "hem_all" and self.expansion.is_balanced else self.balance
-        self.plan = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
-        check_shares(len(self.plan.rows), "train", self.world)
-        check_shares(len(self.rows("validation")), "validation", self.world)
-        self._is_set_up = True
+        return plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -34,6 +34,19 @@ class WholeFiles(TorchCheckpointIO):
             os.fsync(file.fileno())
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, on the CPU.
+
+    Raises:
+        UserError: The file is missing.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"no checkpoint at {path}") from error
+    return content
+
+
 def load_checkpoint(model: nn.Module, path: Path) -> None:
     """Load the weights of a checkpoint into ``model``, every key of it.
 
@@ -41,10 +54,7 @@ def load_checkpoint(model: nn.Module, path: Path) -> None:
         UserError: The file is missing, or of another network.
     """
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        model.load_state_dict(weights, strict=True)
-    except FileNotFoundError as error:
-        raise UserError(f"no checkpoint at {path}") from error
+        model.load_state_dict(read_checkpoint(path)["state_dict"], strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error

@@ -1,6 +1,7 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,10 +14,11 @@ from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score
 from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
-from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
+from lightning_modules.backbones.backbone import Backbone, build_backbone, check_modules, set_modes, set_trainable
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
+from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 
@@ -103,6 +105,7 @@ class Classifier(LightningModule):
         }
         # Each keeps its own state: sharing it would need an update before the collection is used.
         self.val_metrics = MetricCollection(metrics, prefix="val/", compute_groups=False)
+        self.test_metrics = self.val_metrics.clone(prefix="test/")
 
     @classmethod
     def create(
@@ -130,10 +133,38 @@ class Classifier(LightningModule):
         """
         model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
         network, info = build_pretrained(model, weights, image_size)
-        logits = 1 if num_classes == 2 else num_classes
-        head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
         facts = ModelFacts(list(info.mean), list(info.std), info.args)
-        return cls(network.module, head, num_classes, facts, TrainingSettings(lr=lr))
+        built = {"backbone": backbone, "num_classes": num_classes, "cut": cut, "image_size": image_size, "lr": lr}
+        return cls._from_hyperparameters(network, {**built, "facts": asdict(facts)})
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path) -> "Classifier":  # type: ignore[override]  # no options
+        """Load a classifier that :meth:`create` has built from a checkpoint of Lightning, on the CPU, in training mode.
+
+        The file is enough: the weights that the training began with are not needed.
+
+        Raises:
+            UserError: The file is missing, or :meth:`create` did not build its classifier.
+        """
+        path = Path(checkpoint_path)
+        settings = read_checkpoint(path).get(cls.CHECKPOINT_HYPER_PARAMS_KEY)
+        if not settings:
+            remedy = "a run of train.py is loaded by lightning_modules.load.load_run(<its folder>).classifier"
+            raise UserError(f"{path} is of no classifier that Classifier.create has built; {remedy}")
+        arguments = settings["facts"]["args"]
+        network = build_backbone(settings["backbone"], arguments, settings["cut"], settings["image_size"])
+        model = cls._from_hyperparameters(network, settings)
+        load_checkpoint(model, path)
+        return model
+
+    @classmethod
+    def _from_hyperparameters(cls, network: Backbone, settings: dict[str, Any]) -> "Classifier":
+        classes = settings["num_classes"]
+        logits = 1 if classes == 2 else classes
+        head = build_head(["gap"], network.out_shape, logits, network.layout, network.prefix_tokens)
+        model = cls(network.module, head, classes, ModelFacts(**settings["facts"]), TrainingSettings(lr=settings["lr"]))
+        model.save_hyperparameters(settings)
+        return model
 
     def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
@@ -206,14 +237,14 @@ class Classifier(LightningModule):
         """
         logits = self(batch["image"])
         label = batch["label"]
-        loss, share = self._distributed_loss(self.loss(logits, label, weighted=True), label)
+        share, loss = self._distributed_loss(self.loss(logits, label, weighted=True), label)
         scores = self._scores(logits.detach())
         self.train_accuracy.update(scores, label)
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
         per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
-        self.log("train/loss", share, prog_bar=True, sync_dist=True, **per_epoch)
+        self.log("train/loss", loss, prog_bar=True, sync_dist=True, **per_epoch)
         self.log("train/acc", self.train_accuracy, **per_epoch)
-        return {"loss": loss, "correct": predicted == label}
+        return {"loss": share, "correct": predicted == label}
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
@@ -229,6 +260,14 @@ class Classifier(LightningModule):
             self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
+
+    def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Log the loss and the metrics of the test part, ``test/...``; train.py does not call it."""
+        logits = self(batch["image"])
+        label = batch["label"]
+        self.test_metrics.update(self._scores(logits), label)
+        self.log("test/loss", self.loss(logits, label, weighted=False), batch_size=len(label), sync_dist=True)
+        self.log_dict(self.test_metrics, batch_size=len(label))
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""

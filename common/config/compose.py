@@ -19,7 +19,16 @@ from yaml import YAMLError
 
 from common.config.cluster import LocalConfig, SlurmConfig, check_cluster
 from common.config.data import SourceConfig
-from common.config.explain import NEAREST, Model, known_keys, nearest, resolved, unknown_key, validated
+from common.config.explain import (
+    NEAREST,
+    Model,
+    known_keys,
+    nearest,
+    operation_keys,
+    resolved,
+    unknown_key,
+    validated,
+)
 from common.config.overrides import check_words, quote_path
 from common.config.rules import check_rules
 from common.config.schema import Config
@@ -131,7 +140,7 @@ def _explain_hydra(error: Exception) -> str:
 def _not_composed(key: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be added."""
     known = [*known_keys(LocalConfig, node="cluster"), *known_keys(SlurmConfig, node="cluster")]
-    known += known_keys(Config, sources=set())
+    known += known_keys(Config, sources=set()) + operation_keys(key)
     if key.startswith("data.") or not (key in known or nearest(key, known)):
         known += known_keys(Config)
     if key in known:

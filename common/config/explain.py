@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, TypeVar, get_args
 
 from omegaconf import OmegaConf
@@ -47,7 +48,7 @@ def _explain(error: ValidationError, schema: type[BaseModel], section: str) -> s
     key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
     if fault["type"] == "extra_forbidden":
         sources = set(map(str, fault["loc"])) if key.startswith("data.") else set()
-        text = unknown_key(key, known_keys(schema, sources, section))
+        text = unknown_key(key, known_keys(schema, sources, section) + operation_keys(key))
     elif fault["type"] == "union_tag_invalid":
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
     elif fault["type"] == "missing":
@@ -121,6 +122,14 @@ def known_keys(schema: type[BaseModel], sources: set[str] | None = None, node: s
             if sources is None or name_field is None or sources.intersection(get_args(name_field.annotation)):
                 keys += known_keys(model, sources, below)
     return list(dict.fromkeys(keys))
+
+
+def operation_keys(key: str) -> list[str]:
+    """Return the keys of the registered random transforms, for a key below ``transform``: the schema has no list."""
+    if not key.startswith("transform."):
+        return []
+    operations = import_module("datamodules.transforms.operations")  # as TransformConfig does
+    return [f"transform.{name}" for name in operations.largest_strengths()]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -15,7 +15,20 @@ from common.errors import UserError
 from datamodules.io.archives import resolve_data_dir
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.scan import scan_listing
-from datamodules.sources._files import is_hidden
+from datamodules.sources._files import image_files, is_hidden, require_data_dir
+
+__all__ = [  # what a module of a source needs is imported from here
+    "Source",
+    "SourceContext",
+    "image_files",
+    "list_images",
+    "require_data_dir",
+    "scan",
+    "source",
+    "source_config",
+    "source_models",
+    "sources",
+]
 
 
 @dataclass(frozen=True)

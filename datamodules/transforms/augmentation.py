@@ -67,7 +67,7 @@ def _pipeline(config: TransformConfig, probability: float, changes: bool) -> A.C
         turns.append(RightAngleRotation(p=0.6))
     steps = [A.OneOf(turns, p=probability)] if turns and probability else []
     for operation in AUGMENTATIONS.values() if changes else ():
-        strengths = {key: getattr(config, key, 0.0) for key in operation.keys}
-        if any(strengths.values()):
-            steps.append(operation.build(**strengths))
+        strengths = [getattr(config, key, 0.0) for key in operation.keys]
+        if any(strengths):
+            steps.append(operation.build(*strengths))
     return A.Compose(steps) if steps else None

@@ -15,7 +15,7 @@ class Operation(NamedTuple):
 
     keys: tuple[str, ...]  # its strengths under ``transform``; where all are 0 nothing happens
     at_most: float  # the largest strength of a key that the schema does not know
-    build: Build  # makes the transform; its arguments are the keys
+    build: Build  # makes the transform of the strengths, in the order of the keys
 
 
 AUGMENTATIONS: dict[str, Operation] = {}
@@ -25,8 +25,9 @@ def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
     """Register a function that makes a transform of its strengths; images pass the operations in their order here.
 
     Args:
-        *keys: The arguments of the function. One that conf/transform/none.yaml does not have is set with
-            ``+transform.<key>=<strength>``, or in a file of conf/transform/.
+        *keys: The names of the function's arguments under ``transform``, in their order. One that
+            conf/transform/none.yaml does not have is set with ``+transform.<key>=<strength>``, or in a file of
+            conf/transform/.
         at_most: The largest strength of such a key.
     """
 

@@ -45,8 +45,9 @@ def test_each_data_set_has_defaults_of_its_own(name, write, keys, shape, tmp_pat
 
 def test_setup_needs_no_order_and_runs_once(tmp_path):
     data = datamodules.SyntheticCellsDataModule(**DRAWN, cache_dir=tmp_path)
-    data.setup("fit")
+    assert len(data.manifest.frame) == len(data.parts) == 40
     parts = data.parts
+    data.setup("fit")
     data.prepare_data()
     data.setup("test")
     assert data.parts is parts

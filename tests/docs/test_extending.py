@@ -44,8 +44,9 @@ def test_a_source(checkout, tmp_path):
     follow("data source", checkout)
     for number in range(10):
         for label in ("blast", "normal"):
-            write_image(tmp_path / "cells" / f"{label}_{number}.png", cell_image(number + 100 * (label == "blast")))
-    keys = ("data=by_prefix", f"data_dir={tmp_path / 'cells'}", "data.positive_class=blast", "protocol=image")
+            path = tmp_path / "cells" / f"{label}_P{number}_1.png"
+            write_image(path, cell_image(number + 100 * (label == "blast")))
+    keys = ("data=by_prefix", f"data_dir={tmp_path / 'cells'}", "data.positive_class=blast")
     result = run(checkout, "scripts/prepare_data.py", *keys, "--no-images")
     assert result.returncode == 0, result.stderr
     assert "by_prefix: 20 images" in result.stdout
@@ -58,15 +59,22 @@ def test_an_augmentation(checkout):
     program = """
 import numpy as np
 from common.config.compose import compose_config
+from common.errors import UserError
 from datamodules.transforms.augmentation import Augmentation
 config = compose_config(["+transform.sharpen=0.4"])
 image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
 print((Augmentation(config.transform, 0)(image, 0, 0, 0) != image).any())
-compose_config(["+transform.sharpen=4"])
+for override in ("+transform.sharpen=4", "transform.sharpn=0.4", "transform.sharpen=0.4"):
+    try:
+        compose_config([override])
+    except UserError as error:
+        print(error)
 """
-    result = run(checkout, "-c", program)
-    assert result.stdout.strip() == "True"
-    assert "transform: sharpen: a number from 0 to 1 is needed" in result.stderr
+    output = run(checkout, "-c", program).stdout.splitlines()
+    assert output[0] == "True"
+    assert "transform: sharpen: a number from 0 to 1 is needed" in output[1]
+    assert "did you mean transform.sharpen" in output[2]
+    assert "+transform.sharpen=" in output[3]
 
 
 def test_a_metric(checkout):
@@ -112,3 +120,14 @@ def test_a_recipe_of_one_yaml(checkout, recipe, overrides, output):
     follow(recipe, checkout)
     result = run(checkout, "-c", COMPOSE, *overrides, "trainer.accelerator=cpu")
     assert result.stdout.strip() == output, result.stderr
+
+
+def test_a_notebook(tmp_path):
+    page = (ROOT / "docs" / "extending.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    check = "print(len(batches), 'test/auc' in trainer.callback_metrics, model.num_classes)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", program + check]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].split()[1:] == ["False", "2"]

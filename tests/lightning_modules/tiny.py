@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningDataModule
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from common.compat import position_in_epoch
 from common.config.schema import Config
 from datamodules.samplers import EpochBatchSampler
 from lightning_modules.build import build_classifier
@@ -63,7 +64,7 @@ class MemoryData(LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader:
-        sampler = EpochBatchSampler(len(self.images), self.batch_size, 0, self._position)
+        sampler = EpochBatchSampler(len(self.images), self.batch_size, 0, lambda: position_in_epoch(self.trainer))
         return DataLoader(Items(self.images), batch_sampler=sampler, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader:
@@ -74,11 +75,6 @@ class MemoryData(LightningDataModule):
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
         return {"image": batch[0].float() / 255, "label": batch[1], "index": batch[2]}
-
-    def _position(self) -> tuple[int, int]:
-        loop = self.trainer.fit_loop
-        progress = loop.epoch_loop.batch_progress
-        return loop.epoch_progress.current.processed, 0 if progress.is_last_batch else progress.current.processed
 
 
 def build(config: Config) -> Classifier:
