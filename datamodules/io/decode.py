@@ -79,6 +79,11 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def border(image: np.ndarray) -> np.ndarray:
+    """Return the first and last row and column of an image, shape (H, W) or (H, W, 3), one after another."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+
+
 def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
     """Cut an image to the bounding box of the pixels whose gray value exceeds ``threshold`` (0 to 254).
 

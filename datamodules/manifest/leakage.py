@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.config.data import SplitConfig
@@ -181,7 +180,6 @@ def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> b
     rows = -(-len(pairs) // _PAIRS_PER_ROW)
     columns = min(len(pairs), _PAIRS_PER_ROW)
     figure = Figure(figsize=(3.5 * columns, 0.4 + 2.35 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subfigures(rows, columns, squeeze=False, wspace=0.02)
     for pair, panel in zip(pairs.to_dict("records"), panels.flat, strict=False):
         same = pair["kind"] == "identical"

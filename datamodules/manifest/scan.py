@@ -15,7 +15,7 @@ from PIL import Image
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
-from datamodules.io.decode import BrokenImageError, crop_to_content, decode_image
+from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
 
@@ -84,8 +84,7 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     With the border hundreds of different chromosomes had the same hash. It has 256 bits (the signs of 16 x 16 low
     frequencies) as 64 hex digits.
     """
-    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    on_black = 255 - pixels if np.median(edge) > _NEAR_WHITE else pixels
+    on_black = 255 - pixels if np.median(border(pixels)) > _NEAR_WHITE else pixels
     shown = crop_to_content(on_black, _NEAR_BLACK)
     return str(imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE))
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from common.config.data import PrepareConfig
 from common.errors import UserError
+from datamodules.io.decode import border
 
 # For "area" in warpAffine, which knows no area averaging: linear serves, since scales stay near 1.
 INTERPOLATIONS = {
@@ -40,8 +41,7 @@ class Extent(NamedTuple):
 def on_black(image: np.ndarray) -> np.ndarray:
     """Invert an image (uint8 RGB, shape (H, W, 3)) whose border is mostly light: its median gray exceeds 127."""
     gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
-    if np.median(border) > 127:
+    if np.median(border(gray)) > 127:
         return 255 - image
     return image
 

@@ -8,6 +8,8 @@ order and labels alone.
 import cv2
 import numpy as np
 
+from datamodules.io.decode import border
+
 # Gray values by which ink differs from the ground at least. JPEG leaves up to about 20 around ink.
 _TOLERANCE = 32
 # A straight run of ink of such a share of the width (height), but of so many pixels at least, and so thin, is a ruled
@@ -55,8 +57,7 @@ def compact_like(mask: np.ndarray, image: np.ndarray, gap: int) -> np.ndarray:
 
 def _ground(image: np.ndarray) -> np.ndarray:
     """The median of the border, uint8, shape (3,)."""
-    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    return np.asarray(np.median(border, axis=0), np.uint8)
+    return np.asarray(np.median(border(image), axis=0), np.uint8)
 
 
 def _kept(image: np.ndarray, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
-from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.io.decode import BrokenImageError, border, read_image
 from datamodules.manifest.manifest import Manifest, natural_key
 
 GROUND = 255  # of a G-banded chromosome: dark on white
@@ -80,7 +80,7 @@ def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:
     Raises:
         UserError: The picture is empty.
     """
-    edge = np.sort(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]))
+    edge = np.sort(border(pixels))
     if np.median(edge) < 128 and np.median(edge[: max(1, len(edge) // 4)]) < 64:
         pixels = 255 - pixels
     mask = np.zeros(pixels.shape, np.uint8)

@@ -12,6 +12,7 @@ import numpy as np
 
 from common.config.data import WithinPlacesConfig
 from common.errors import UserError
+from datamodules.io.decode import border
 from datamodules.manifest.manifest import Manifest
 
 # Gray values by which a chromosome differs from its ground: it decides how far one may be turned, nothing else.
@@ -109,8 +110,8 @@ def _changed(patch: np.ndarray, calm: np.ndarray, turn: float, bow: float, mirro
     if mirror:
         from_x = -from_x
     maps = (from_x + center[0]).astype(np.float32), (from_y + center[1]).astype(np.float32)
-    border = np.sort(_border(patch), axis=0)
-    ground = border[len(border) // 2]
+    edge = np.sort(border(patch), axis=0)
+    ground = edge[len(edge) // 2]
     return cv2.remap(patch, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=ground.tolist())
 
 
@@ -138,8 +139,8 @@ def _moved(points: np.ndarray, turn: float, bow: float, length: float) -> np.nda
 
 def _outline(calm: np.ndarray) -> np.ndarray | None:
     """The first and the last inked pixel (x, y) of each row of a place, float64, shape (N, 2); None without ink."""
-    border = _border(calm)
-    ground = int(np.sort(border)[len(border) // 2])
+    edge = border(calm)
+    ground = int(np.sort(edge)[len(edge) // 2])
     ink = cv2.absdiff(calm, np.full_like(calm, ground)) > _TOLERANCE
     rows = np.flatnonzero(ink.any(axis=1))
     if rows.size == 0:
@@ -148,7 +149,3 @@ def _outline(calm: np.ndarray) -> np.ndarray | None:
     first = ink.argmax(axis=1)
     last = ink.shape[1] - 1 - ink[:, ::-1].argmax(axis=1)
     return np.stack([np.concatenate([first, last]), np.concatenate([rows, rows])], axis=1).astype(np.float64)
-
-
-def _border(patch: np.ndarray) -> np.ndarray:
-    return np.concatenate([patch[0], patch[-1], patch[:, 0], patch[:, -1]])

@@ -9,13 +9,7 @@ import pytest
 from common.errors import UserError
 from datamodules.io import archives
 from datamodules.io.archives import Limits, resolve_data_dir, unpack
-from datamodules.sources import list_images
-from datamodules.sources.cnmc import CnmcConfig
-from datamodules.sources.folder import FolderConfig
-from datamodules.sources.table import TableConfig
-from tests.helpers.archives import patch, write_zip, zip_folder
-from tests.helpers.images import write_class_folders, write_cnmc, write_table
-from tests.helpers.manifests import rows_of
+from tests.helpers.archives import patch, write_zip
 
 NOISE = os.urandom(50_000)
 
@@ -149,20 +143,3 @@ def test_an_archive_is_read_and_unpacked_once_and_again_when_it_changes(tmp_path
     assert first == str(tmp_path / "cache" / "unpacked" / name)
     write_zip(archive, ("more.txt", b"y"))
     assert resolve_data_dir(str(archive), tmp_path / "cache", progress=False) != first
-
-
-@pytest.mark.parametrize("below", ["", "top/"])
-def test_every_layout_is_found_in_a_zip(tmp_path, below):
-    images = write_class_folders(tmp_path / "images", {"a": 2, "b": 2})
-    cnmc = write_cnmc(tmp_path / "cnmc", subjects_per_fold=1, images=1)
-    table = write_table(tmp_path / "table", [{"path": f"x/{n}.png", "label": "ab"[n % 2]} for n in range(4)])
-    for folder, config, count in (
-        (images, FolderConfig(source="folder", positive_class="b"), 4),
-        (cnmc, CnmcConfig(source="cnmc", positive_class="all"), 6),
-        (table, TableConfig(source="table", positive_class="b"), 4),
-        (table, TableConfig(source="table", positive_class="b", file=f"{below}labels.csv"), 4),
-    ):
-        archive = zip_folder(folder, tmp_path / f"{folder.name}.zip", below)
-        listing = list_images(config, str(archive), tmp_path / "cache", progress=False)
-        assert len(rows_of(listing)) == count
-        assert all((listing.root / record.path).is_file() for record in rows_of(listing))
