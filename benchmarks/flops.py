@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from common.config.compose import compose_config
 from common.config.schema import Config
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
+from lightning_modules.compat import TorchDispatchMode
 from lightning_modules.stages.plan import stages_of
 
 COUNTED_BATCH = 2  # BatchNorm needs two images

@@ -105,10 +105,8 @@ def _body_lines(function: ast.FunctionDef) -> int:
 def _complexity(function: ast.FunctionDef) -> int:
     count = 1
     for node in ast.walk(function):
-        if isinstance(node, ast.If | ast.For | ast.While | ast.ExceptHandler | ast.IfExp | ast.comprehension):
+        if isinstance(node, ast.If | ast.For | ast.While | ast.ExceptHandler):
             count += 1
-        elif isinstance(node, ast.BoolOp):
-            count += len(node.values) - 1
         elif isinstance(node, ast.Match):
             count += len(node.cases)
     return count

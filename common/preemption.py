@@ -28,7 +28,7 @@ REQUEUED = ("Job is pending execution", "can not be altered now", "already compl
 class Preempted(SystemExit):
     """The job has to leave its place; what a resume needs is saved.
 
-    A ``SystemExit``, so that it goes through whatever catches ``Exception``: Hydra, submitit, joblib. The exit code
+    A ``SystemExit``, so that it goes through whatever catches ``Exception``: Hydra, joblib. The exit code
     is that of a process ended by SIGTERM; only the first of several processes has it: one that exits with an error
     makes srun end the others, and the first one is still busy.
     """
@@ -65,12 +65,12 @@ _watch = _Watch()
 
 @contextmanager
 def watched(first: bool = True) -> Iterator[None]:
-    """Heed the signals within the block: they raise ``Preempted`` at once, in a training when its state is saved.
+    """Handle the signals within the block: they raise ``Preempted`` at once, in a training when its state is saved.
 
-    Where a warning before the time limit was heeded, Slurm is asked at the end to queue the job again; but not for
-    ever, where the limit is too short to save anything. Handlers that are there (submitit's would exit in the middle of
-    a step) are back afterwards; but in a job of Slurm that is leaving, what else comes stays unheeded. Outside the main
-    thread, and within another ``watched``, nothing happens. ``first``: whether this is the job's first process.
+    After a warning before the time limit, Slurm is asked at the end to queue the job again, unless the limit has been
+    too short to save anything. The earlier handlers are restored afterwards; a job of Slurm that is leaving ignores
+    further signals. Outside the main thread, and within another ``watched``, nothing happens. ``first``: whether this
+    is the job's first process.
     """
     global _watch
     if _watch.process is not None or threading.current_thread() is not threading.main_thread():
@@ -79,7 +79,7 @@ def watched(first: bool = True) -> Iterator[None]:
     _watch = _Watch(os.getpid(), first)
     # Outside Slurm the warnings mean nothing.
     signals = (signal.SIGTERM, *WARNINGS) if slurm_job() else (signal.SIGTERM,)
-    before = {signum: signal.signal(signum, _heed) for signum in signals}
+    before = {signum: signal.signal(signum, _on_signal) for signum in signals}
     leaves = False
     try:
         yield
@@ -189,7 +189,7 @@ def ignore_in_worker() -> None:
         signal.signal(signum, signal.SIG_IGN)
 
 
-def _heed(signum: int, frame: FrameType | None) -> None:
+def _on_signal(signum: int, frame: FrameType | None) -> None:
     """Note the signal and, outside a training, raise ``Preempted``; a second one says nothing new."""
     if _watch.process == os.getpid():
         _watch.noted = _watch.noted or signum

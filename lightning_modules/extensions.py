@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from common.config.schema import Config
 from common.errors import UserError
+from common.runs.files import RunFolder
 from lightning_modules.backbones.truncation import first_line
 
 
@@ -22,9 +23,9 @@ def build_loggers(config: Config, run: Path, stage: str) -> list[Logger]:
     """
     loggers: list[Logger] = []
     if config.logger.csv:
-        loggers.append(CSVLogger(run / "logs", name=stage))
+        loggers.append(CSVLogger(run / RunFolder.LOGS, name=stage))
     if config.logger.tensorboard:
-        loggers.append(TensorBoardLogger(run / "tensorboard", name=stage, version=""))
+        loggers.append(TensorBoardLogger(run / RunFolder.TENSORBOARD, name=stage, version=""))
     loggers += _instantiate_all(config.logger.extra, "logger.extra", Logger, run, stage)
     return loggers
 

@@ -106,7 +106,7 @@ def test_evaluation_never_loads_a_model_library():
 
 
 def test_only_run_knows_the_names_of_its_files():
-    names = {str(name) for name in RunFile if name not in (RunFile.LOCK, RunFile.ENSEMBLE_WEIGHTS)}
+    names = {str(name) for name in RunFile if name != RunFile.LOCK}
     offenders = {str(path) for path in tracked("*.py") if path.parts[0] in PACKAGES and names & text_literals(path)}
     assert offenders == {"common/runs/files.py"}
 

@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.files import atomic_path, write_csv
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.runs.ensemble import EnsembleFile
+from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.warnings import IMAGES_PER_NUMBER, too_few_images
 from evaluation.cytogenetics.cell_metrics import assignment_refusal
@@ -217,7 +218,7 @@ def _write_run(
     run.write_predictions(predictions)
     fitted_on = _fitted_on(method, ensemble)
     run.write_ensemble(EnsembleFile(method, ensemble.names, ensemble.labels, combiner.as_dict(), fitted_on))
-    write_csv(run.folder / "weights.csv", _weights(ensemble, combiner), "%.6f")
+    write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), _weights(ensemble, combiner), "%.6f")
     thumbnails = [Run(Path(name)).thumbnails for name in ensemble.names]
     source = next(filter(Path.is_file, thumbnails), None)
     if source is not None:
@@ -289,4 +290,4 @@ def _write_results(
                 weights.insert(0, "fold", ensemble.fold)
                 weights.insert(1, "method", method)
                 tables.append(weights)
-        write_csv(request.output / "weights.csv", pd.concat(tables), "%.6f")
+        write_csv(request.output / RunFile.ENSEMBLE_WEIGHTS, pd.concat(tables), "%.6f")

@@ -76,7 +76,7 @@ def predict_images(request: PredictRequest) -> None:
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
     if request.sheet and len(predictions.frame):
-        predicted = table[table["status"] == "judged"].reset_index(drop=True)
+        predicted = table[table["status"] == "predicted"].reset_index(drop=True)
         shown = predicted.iloc[select_rows(predicted)]
         paths = {file.name: file.path for file in images.files}
         thumbnails = [read_thumbnail(paths[name], SIDE) for name in shown["file"]]
@@ -95,8 +95,8 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
 
     Returns:
         A row per readable file, in their order, whose ``image_id`` is the file's name; and a row per file: ``file``,
-        ``status`` ("judged" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that holds the
-        same file; None in none) and ``sha256``.
+        ``status`` ("predicted" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that
+        holds the same file; None in none) and ``sha256``.
     """
     members = request.members
     passes = 0 if len(members) > 1 else request.passes
@@ -113,7 +113,7 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     names = pd.Series([file.name for file in images.files], dtype=object)
     cause = pd.Series(causes, names.index, dtype=object)
     sha256 = pd.Series(hashes, names.index, dtype=object)
-    files = pd.DataFrame({"file": names, "status": "judged", "cause": cause, "seen": None, "sha256": sha256})
+    files = pd.DataFrame({"file": names, "status": "predicted", "cause": cause, "seen": None, "sha256": sha256})
     files = files.astype(object).where(files.notna(), None)
     files.loc[cause.notna(), "status"] = "broken"
     for part in reversed(PARTS):
@@ -198,7 +198,7 @@ def join_review(files: pd.DataFrame, review: pd.DataFrame) -> pd.DataFrame:
 
 def summary_lines(table: pd.DataFrame, images: ImageFiles) -> list[str]:
     """Account for every file, in a few lines."""
-    predicted = table[table["status"] == "judged"]
+    predicted = table[table["status"] == "predicted"]
     broken = table[table["status"] == "broken"]
     classes = ", ".join(f"{count:,} {name}" for name, count in predicted["called"].value_counts().items()) or "none"
     files = len(table) + sum(images.others.values())

@@ -27,7 +27,7 @@ class LocalConfig(StrictModel):
 
 
 class SlurmConfig(StrictModel):
-    """Jobs of a Slurm cluster; the names are those of sbatch and submitit."""
+    """Jobs of a Slurm cluster; the names are those of sbatch."""
 
     name: Literal["slurm"]
     partition: str | None = None
@@ -38,10 +38,10 @@ class SlurmConfig(StrictModel):
     nodes: PositiveInt = 1
     tasks_per_node: PositiveInt = 1
     gpus_per_node: PositiveInt | None = None
-    cpus_per_task: PositiveInt | None = None
+    cpus_per_task: PositiveInt | None = 4
     mem_gb: PositiveFloat | None = None
     timeout_min: PositiveInt = 240
-    array_parallelism: PositiveInt = 256
+    array_parallelism: PositiveInt = 64
     signal_delay_s: PositiveInt = 120
     setup: tuple[str, ...] = ()
     additional_parameters: dict[str, str | int | bool] = {}

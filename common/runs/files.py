@@ -24,6 +24,7 @@ class RunFile(StrEnum):
     ENSEMBLE = "ensemble.json"
     ENSEMBLE_WEIGHTS = "weights.csv"
     LOCK = ".lock"
+    STAGE = "stage.json"  # in the checkpoint folder of each finished stage
 
 
 class RunFolder(StrEnum):

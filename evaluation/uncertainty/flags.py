@@ -28,7 +28,7 @@ RULES = {
 }
 USUAL = ("votes", "release")
 NO_RULE = "no rule of this run could release it"
-BROKEN = "cannot be judged"
+BROKEN = "cannot be read"
 COLUMNS = 6
 LIMIT = 48  # images on a contact sheet
 SIDE = 320  # pixels of the longer side of a thumbnail

@@ -43,7 +43,7 @@ class Heartbeat(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
-        records = [json.loads(path.read_text()) for path in self.stage.folder.parent.glob("*/stage.json")]
+        records = [json.loads(path.read_text()) for path in self.stage.folder.parent.glob(f"*/{RunFile.STAGE}")]
         self._before = {name: sum(record[name] for record in records) for name in self._before}
         self._since = time.monotonic()
         self._from_step = trainer.global_step

@@ -15,6 +15,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.files import atomic_path, write_csv, write_json
 from common.preemption import in_training
+from common.runs.files import RunFile, RunFolder
 from common.runs.run import Run
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.ema import EMA, BestCheckpoint
@@ -57,7 +58,7 @@ class FinishedStage:
     @classmethod
     def read(cls, folder: Path) -> "FinishedStage":
         """Read the record in the folder of a stage."""
-        return cls(**json.loads((folder / "stage.json").read_text()))
+        return cls(**json.loads((folder / RunFile.STAGE).read_text()))
 
 
 def train_stages(
@@ -76,7 +77,7 @@ def train_stages(
     """
     finished: list[FinishedStage] = []
     for stage in planned_stages(config, run):
-        if not on_rank_zero((stage.folder / "stage.json").exists):
+        if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
                 _load_on_all_ranks(model, run / finished[-1].best)
             _fit_stage(model, data, config, stage, callbacks)
@@ -154,7 +155,7 @@ def _fit_stage(
         seconds=seconds,
         best_of=best_of,
     )
-    on_rank_zero(write_json, stage.folder / "stage.json", asdict(record))
+    on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
 
 
 def _optional_callbacks(config: Config, stage: Stage, steps: int, checks: CheckAndAdjust | None) -> list[Callback]:
@@ -196,7 +197,7 @@ def best_saved(
     monitor = config.callbacks.monitor
     scores = np.array([_validate(model, data, config, stage.folder / each.file) for each in saved], dtype=np.float64)
     frame = pd.DataFrame([asdict(each) for each in saved], columns=SAVED_COLUMNS).assign(**{monitor: scores})
-    on_rank_zero(write_csv, stage.run / "logs" / stage.folder.name / "check_and_adjust.csv", frame)
+    on_rank_zero(write_csv, stage.run / RunFolder.LOGS / stage.folder.name / "check_and_adjust.csv", frame)
     if not np.isfinite(scores).any():
         return None
     losses = scores if config.callbacks.mode == "min" else -scores

@@ -16,7 +16,6 @@ NEEDLESS = {
     "pytorch_grad_cam",
     "scripts",
     "statsmodels",
-    "submitit",
     "tensorboard",
     "typer",
 }

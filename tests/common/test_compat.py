@@ -1,6 +1,28 @@
 """The private interfaces of other libraries still do what is asked of them."""
 
-from common.compat import expand_sweep
+import optuna
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from torch import nn, optim
+from torch.utils.data import DataLoader
+
+from common.compat import expand_sweep, position_in_epoch, trial_id
+
+
+class Positions(LightningModule):
+    """Notes the position in the epoch before each training batch of two images."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.epochs = []
+
+    def training_step(self, batch, batch_idx):
+        self.epochs.append((position_in_epoch(self.trainer)[0], batch_idx))
+        return self.layer(batch[:, None]).sum()
+
+    def configure_optimizers(self):
+        return optim.SGD(self.parameters(), lr=0.1)
 
 
 def test_a_sweep_is_every_combination_in_order():
@@ -10,3 +32,26 @@ def test_a_sweep_is_every_combination_in_order():
         ("a=2", "b=x", "c=0"),
         ("a=2", "b=x", "c=1"),
     ]
+
+
+def test_a_trial_has_the_id_of_its_storage():
+    studies = [optuna.create_study(storage=optuna.storages.InMemoryStorage()) for _ in range(2)]
+    trials = [study.ask() for study in studies for _ in range(2)]
+    for trial in trials:
+        stored = trial.storage.get_trial(trial_id(trial))
+        assert stored.number == trial.number
+
+
+def test_position_in_epoch_is_that_of_the_trainer(tmp_path):
+    assert position_in_epoch(None) == (0, 0)
+    model = Positions()
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = Trainer(max_epochs=2, accelerator="cpu", default_root_dir=tmp_path, **quiet)
+    trainer.fit(model, DataLoader(torch.ones(4), batch_size=2))
+    assert model.epochs == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert position_in_epoch(trainer) == (2, 0)

@@ -180,7 +180,7 @@ def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
         writer.write(folder / "a" / "s0_0.png", "b/s0_0.png")
     places = [folder, file, folder / "a" / ".." / "a" / "s0_1.png", not_utf8, no_suffix, archive]
     table, _ = predict_table(cell_runs[0], *places, "--cache-dir", tmp_path / "cache")
-    assert (table["status"] == "judged").all()
+    assert (table["status"] == "predicted").all()
     first, in_zip = folder / "a" / "s0_0.png", archive / "b" / "s0_0.png"
     names = {first, folder / "a" / "s0_1.png", file, no_suffix, in_zip, tmp_path / "caf\\xe9.png"}
     assert set(table["file"]) == set(map(str, names))
@@ -241,7 +241,7 @@ def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images
     (root / "broken.png").write_text("no image")
     table, output = predict_table(fitted, root)
     assert list(table["file"][table["status"] == "broken"]) == ["broken.png"]
-    table = table[table["status"] == "judged"]
+    table = table[table["status"] == "predicted"]
     rows = assert_same_probabilities(table, Run(fitted).predictions)
     assert not np.allclose(rows["prob_all"], rows["sampled_prob_all"], atol=1e-3)
     assert_evaluated(table, Run(fitted).metrics)

@@ -170,7 +170,7 @@ def test_packed_jobs_run_one_per_task_and_the_last_pack_may_be_short(tmp_path, s
     packed = batch(tmp_path, jobs, pack=3)
     assert run(tmp_path, stand_in, packed, 0, tasks=3) == [tuple(job) for job in jobs[:3]]
     assert run(tmp_path, stand_in, packed, 1, tasks=3) == [tuple(job) for job in jobs[3:]]
-    assert {"--array=0-1%256", "--ntasks-per-node=3"} <= set(sbatch_options(packed))
+    assert {"--array=0-1%64", "--ntasks-per-node=3"} <= set(sbatch_options(packed))
     # One that fails must not end its neighbours; of a group of processes, one that fails must end the others.
     for pack, kill in ((3, 0), (1, 1)):
         script = batch_texts(batch(tmp_path, jobs, pack=pack), tmp_path / "x")[tmp_path / "x"]
@@ -188,8 +188,9 @@ def test_the_keys_of_the_cluster_become_options_of_sbatch(tmp_path):
     keys = {"partition": "gpu", "qos": "long", "gpus_per_node": 4, "mem_gb": 1.5, "signal_delay_s": 90, "nodes": 2}
     more = {"mail_type": "FAIL", "comment": "two words", "exclusive": True, "overcommit": False}
     asked = batch(tmp_path / "100%", [["a"]], tasks_per_node=4, additional_parameters=more, **keys)
-    expected = "job-name=sweep partition=gpu qos=long nodes=2 gpus-per-node=4 ntasks-per-node=4 mem=1536M time=240"
-    expected += " array=0-0%256 requeue open-mode=append signal=USR1@90 mail-type=FAIL exclusive"
+    expected = "job-name=sweep partition=gpu qos=long nodes=2 gpus-per-node=4 ntasks-per-node=4"
+    expected += " cpus-per-task=4 mem=1536M time=240 array=0-0%64 requeue open-mode=append"
+    expected += " signal=USR1@90 mail-type=FAIL exclusive"
     options = {f"--{option}" for option in expected.split()}
     options |= {'--comment="two words"', f"--output={tmp_path}/100%%/sweep/slurm/%A_%a.log"}
     assert set(sbatch_options(asked)) == options

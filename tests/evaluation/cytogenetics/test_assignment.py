@@ -250,11 +250,11 @@ def _in_two_parts(cells):
     [
         (lambda cells: cells.about.update(protocol="image"), "protocol=image"),
         (lambda cells: cells.about.update(protocol="paper"), "protocol=paper"),
-        (_in_two_parts, "cell_0000 is torn"),
+        (_in_two_parts, "cell_0000 is split"),
         (_without_cell, "1 images, chromosome_0000_000003 first"),
     ],
 )
-def test_cells_that_are_torn_or_unknown_are_refused(change, message):
+def test_cells_that_are_split_or_unknown_are_refused(change, message):
     cells = make_cells(2)
     assert refusal(cells) is None
     change(cells)
