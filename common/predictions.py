@@ -90,7 +90,7 @@ def uncertainty_of(probabilities: np.ndarray) -> np.ndarray:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the predictions as parquet, whole or not at all; classes and facts stand in the file's metadata."""
+    """Write the predictions as parquet, whole or not at all; classes and facts are in the file's metadata."""
     meta = {
         "schema_version": SCHEMA_VERSION,
         "classes": list(predictions.classes),

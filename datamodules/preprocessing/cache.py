@@ -70,7 +70,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
             try:
                 array[row] = prepare_image(pixels, config, scale[row])
             except TooLargeError as error:
-                raise UserError(f"{manifest.file(row)}: {error}: {_way_out(pixels, config)}") from error
+                raise UserError(f"{manifest.file(row)}: {error}: {_suggest_fix(pixels, config)}") from error
             return channels
 
         channels = list(threaded(fill, range(count), count, f"preparing {count:,} images", progress))
@@ -80,7 +80,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         originals.assign(channels=channels, file=names).to_csv(beside / RECORDS, index=False)
 
 
-def _way_out(pixels: np.ndarray, config: PrepareConfig) -> str:
+def _suggest_fix(pixels: np.ndarray, config: PrepareConfig) -> str:
     """What to do about a chromosome that is larger than the canvas."""
     if config.background == "black" and on_black(pixels) is not pixels:
         return "the background is light and was mistaken for the chromosome, set prepare.background=detect"

@@ -280,7 +280,7 @@ def threshold_of(result: EvaluationResult) -> str:
 def canvas(
     path: Path, size: tuple[float, float], about: dict[str, Any], layout: str = "constrained", dpi: int = DPI
 ) -> Iterator[Figure]:
-    """Yield a figure in the house's style, titled; save it when the block ends well."""
+    """Yield a figure in the common style, titled; save it when the block ends well."""
     with atomic_path(path) as temporary, mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)  # type: ignore[arg-type]  # it may be "none", too
         # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.

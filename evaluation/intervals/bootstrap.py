@@ -155,7 +155,7 @@ def around(
 
     Returns:
         Intervals under ``names``, of value None where undefined. With ``logit_t``, shares that are 0 or 1 with and
-        without every subject have an exact end, and those of images that stand for themselves a binomial interval.
+        without every subject have an exact end, and those of independent images a binomial interval.
     """
     return of_resamples(names, Resamples(statistic, scored, settings), settings, bounds)
 
@@ -206,7 +206,7 @@ def _exact_ends(row: int, name: str, resamples: Resamples, confidence: float) ->
     counts those of the rarest class: n pairs of subjects, none of them in two pairs, are in order with probability
     AUC ** n at most. A metric that is no share has no interval at 0.
 
-    "binomial": the distribution of a share of images that all stand for themselves is known.
+    "binomial": the distribution of a share of independent images is known.
     """
     scored = resamples.scored
     value = resamples.point[row]
