@@ -10,7 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts._options import Confidence, Resamples, ResultsCsv, RowLabel
+from scripts.shared._options import Confidence, Resamples, ResultsCsv, RowLabel
 
 FITTED = "Fitted on the validation images that the members share, evaluated once on their test images."
 COMMANDS = {

@@ -8,7 +8,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
-from scripts import _options as options
+from scripts.shared import _options as options
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 

@@ -8,8 +8,8 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
-from scripts import _explain_measures
-from scripts import _options as options
+from scripts.shared import _explain_measures
+from scripts.shared import _options as options
 from workflows.explain.request import ExplainRequest
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts._options import Sensitivity, Threshold, several
+from scripts.shared._options import Sensitivity, Threshold, several
 
 Counting = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from common.cli import report_user_errors
-from scripts import _options as options
+from scripts.shared import _options as options
 from workflows.explain.request import ExplainRequest
 
 app = typer.Typer(rich_markup_mode="rich")
