@@ -23,6 +23,7 @@ COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "widt
 # What is known of an image before any model sees it, apart from its part.
 FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
 PROBABILITY_PREFIX = "prob_"
+UPSIDE_DOWN = "upside_down"
 SAMPLED_PREFIX = "sampled_"
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
 
@@ -38,8 +39,9 @@ class Predictions:
             known beyond the class, or None), ``width`` and ``height`` (pixels of the original image; missing where
             unknown), ``group`` (staining, scanner, site or the like, or None), one column ``prob_<class>`` per
             class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the probabilities over its
-            maximum). Where there were many predictions of each image (Monte Carlo dropout, the members of an
-            ensemble), further columns ``sampled_...`` say what they have in common, see
+            maximum). Of a model that estimates the orientation also ``upside_down`` (0 to 1): the probability that the
+            image is turned by 180 degrees. Where there were many predictions of each image (Monte Carlo dropout, the
+            members of an ensemble), further columns ``sampled_...`` say what they have in common, see
             :func:`common.uncertainty.summarise`; the columns above are then those of the one prediction without
             dropout, or of the ensemble's mean.
         classes: The class names; the order of the probabilities.

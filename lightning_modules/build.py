@@ -76,10 +76,12 @@ def assemble(
         UserError: The head does not fit the backbone's features.
     """
     logits = config.head.logits or num_classes
+    if config.head.orientation:
+        logits = 2 * num_classes
     head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
     weights = None if class_weights is None else torch.as_tensor(class_weights)
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, weights)
-    return Classifier(backbone.module, head, num_classes, facts, settings)
+    return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
 
 
 def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
 from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
+from lightning_modules.orientation import marginal_logits, turn_half
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Classifier(LightningModule):
         num_classes: Number of classes.
         facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
         settings: Loss, optimiser, schedule and learning rate.
+        orientation: The head has two outputs per class, (B, 2K): K upright, then K upside down. The training images are
+            upright; every second one is turned by 180 degrees (:mod:`lightning_modules.orientation`).
     """
 
     def __init__(
@@ -79,11 +82,13 @@ class Classifier(LightningModule):
         num_classes: int,
         facts: ModelFacts,
         settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
+        orientation: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.num_classes = num_classes
+        self.orientation = orientation
         self.settings = settings
         self.stage: StageConfig | None = None
         self.steps: int | None = None
@@ -195,9 +200,17 @@ class Classifier(LightningModule):
         return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]."""
+        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation."""
+        return self.class_logits(self.head_logits(image))
+
+    def head_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the head gives, (B, 2K) with orientation, else (B, K), of images (B, C, H, W), as ``forward``."""
         logits: torch.Tensor = self.head(self.features(image))
         return logits
+
+    def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
+        return marginal_logits(logits) if self.orientation else logits
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
@@ -216,8 +229,8 @@ class Classifier(LightningModule):
         """Return the (weighted) mean loss: binary cross-entropy for one logit, cross-entropy for more.
 
         Args:
-            logits: float, shape (B, K).
-            label: int64, shape (B,), class indices.
+            logits: float, shape (B, K), or (B, 2K) with orientation.
+            label: int64, shape (B,), indices of the logits.
             weighted: Use the class weights and the label smoothing (training), or neither (validation).
         """
         weights = self.class_weights if weighted else None
@@ -226,6 +239,8 @@ class Classifier(LightningModule):
             per_image = torch.ones_like(target) if weights is None else weights[label].unsqueeze(1)
             losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
             return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
+        if weights is not None and logits.shape[1] == 2 * len(weights):
+            weights = weights.repeat(2)
         smoothing = self.settings.loss.label_smoothing if weighted else 0.0
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 
@@ -235,10 +250,15 @@ class Classifier(LightningModule):
         Returns:
             {"loss": float, scalar, "correct": bool (B,)}
         """
-        logits = self(batch["image"])
+        image = batch["image"]
         label = batch["label"]
-        share, loss = self._distributed_loss(self.loss(logits, label, weighted=True), label)
-        scores = self._scores(logits.detach())
+        target = label
+        if self.orientation:
+            image, turned = turn_half(image, batch["index"], self.current_epoch)
+            target = label + self.num_classes * turned
+        logits = self.head_logits(image)
+        share, loss = self._distributed_loss(self.loss(logits, target, weighted=True), label)
+        scores = self._scores(self.class_logits(logits.detach()))
         self.train_accuracy.update(scores, label)
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
         per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}

@@ -11,11 +11,12 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 
 from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
-from common.predictions import FACTS, PROBABILITY_PREFIX, Predictions, uncertainty_of
+from common.predictions import FACTS, PROBABILITY_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from common.uncertainty import summarise
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.mc_dropout import McDropout
+from lightning_modules.orientation import turn
 from lightning_modules.trainer import build_trainer
 
 
@@ -24,7 +25,9 @@ class Predictor(LightningModule):
 
     Args:
         classifier: The trained model.
-        inference: ``mirror`` averages over each image and its mirror image; ``mc_passes`` adds passes with dropout.
+        inference: ``mirror`` averages over each image and its mirror image; ``mc_passes`` adds passes with dropout. Of
+            a classifier with orientation, ``orientation`` is "any", which averages over each image and the same turned
+            by 180 degrees, so that both are predicted alike, or "upright", which conditions on that.
         seed: Seed of the dropout masks.
     """
 
@@ -32,30 +35,52 @@ class Predictor(LightningModule):
         super().__init__()
         self.classifier = classifier
         self.mirror = inference.mirror
+        self.turns = classifier.orientation and inference.orientation == "any"
         self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
 
-        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}.
+        With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}, and, where the orientation is unknown,
+        {"upside_down": float32 (B,)}, the probability that it is upside down.
         """
-        probabilities = self._probabilities(image)
-        if self.mirror:
-            mirrored = self._probabilities(image.flip(-1))
-            probabilities = {key: (values + mirrored[key]) / 2 for key, values in probabilities.items()}
+        oriented = self._over_mirrored(image)
+        if self.turns:
+            # What is upright in the turned image is upside down in the image.
+            turned = {key: values.flip(-2) for key, values in self._over_mirrored(turn(image)).items()}
+            oriented = _mean(oriented, turned)
+        probabilities = {key: values.sum(-2) for key, values in oriented.items()}
+        if self.turns:
+            probabilities[UPSIDE_DOWN] = oriented["probability"][:, 1].sum(-1)
         return probabilities
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return what ``forward`` computes, with the batch's {"index": int64 (B,)}."""
         return {"index": batch["index"], **self(batch["image"])}
 
-    def _probabilities(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        classifier = self.classifier
+    def _over_mirrored(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        oriented = self._oriented(image)
+        return _mean(oriented, self._oriented(image.flip(-1))) if self.mirror else oriented
+
+    def _oriented(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images."""
         if self.mc_dropout is None:
-            return {"probability": classifier.probabilities(classifier(image).float())}
+            return {"probability": self._by_orientation(self.classifier.head_logits(image).float())}
         logits, passes = self.mc_dropout.plain_and_passes(image)
-        sampled = classifier.probabilities(passes.float().flatten(0, 1)).view(*passes.shape[:2], -1)
-        return {"probability": classifier.probabilities(logits.float()), "passes": sampled.transpose(0, 1)}
+        sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
+        return {"probability": self._by_orientation(logits.float()), "passes": sampled.transpose(0, 1)}
+
+    def _by_orientation(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, shape (B, orientations, classes), of what the head gives; one orientation if known."""
+        if self.turns:
+            return torch.unflatten(torch.softmax(logits, dim=1), 1, (2, -1))
+        if self.classifier.orientation:
+            logits = logits[:, : self.classifier.num_classes]
+        return self.classifier.probabilities(logits).unsqueeze(1)
+
+
+def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: (values + second[key]) / 2 for key, values in first.items()}
 
 
 class PredictionCollector(Callback):
@@ -100,11 +125,13 @@ class Predicted:
         rows: Their manifest rows, int64, shape (N,).
         probabilities: Without dropout, float64, shape (N, classes).
         passes: Of each pass of Monte Carlo dropout, float32, shape (passes, N, classes); None without passes.
+        upside_down: Probability that an image is upside down, float64, shape (N,); None where it is not estimated.
     """
 
     rows: np.ndarray
     probabilities: np.ndarray
     passes: np.ndarray | None = None
+    upside_down: np.ndarray | None = None
 
 
 def predict(model: Classifier, data: LightningDataModule, config: Config) -> Predicted | None:
@@ -136,7 +163,8 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
         shape = (0, model.num_classes)
         return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
     sampled = arrays["passes"].swapaxes(0, 1) if passes else None
-    return Predicted(arrays["index"], arrays["probability"].astype(np.float64), sampled)
+    upside_down = arrays[UPSIDE_DOWN].astype(np.float64) if UPSIDE_DOWN in arrays else None
+    return Predicted(arrays["index"], arrays["probability"].astype(np.float64), sampled, upside_down)
 
 
 def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -181,6 +209,8 @@ def to_predictions(
     for position, name in enumerate(classes):
         frame[PROBABILITY_PREFIX + name] = probabilities[:, position]
     frame["uncertainty"] = uncertainty_of(probabilities)
+    if predicted.upside_down is not None:
+        frame[UPSIDE_DOWN] = predicted.upside_down
     if predicted.passes is not None:
         frame = frame.join(summarise(predicted.passes, classes))
     return Predictions(frame, classes, positive_class, about)

@@ -148,7 +148,7 @@ class McDropout:
                 self._before.append(layer)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits, float, shape (passes, B, K), of images (B, C, H, W), float in [0, 1]."""
+        """Return what the head gives, float, shape (passes, B, K), of images (B, C, H, W), float in [0, 1]."""
         return self.plain_and_passes(image)[1]
 
     @torch.no_grad()
@@ -164,7 +164,7 @@ class McDropout:
         if self._in_backbone is None:
             self._in_backbone = dropout_in_backbone(self.classifier, image)
         if self._in_backbone:
-            return self.classifier(image), self._whole_passes(image)
+            return self.classifier.head_logits(image), self._whole_passes(image)
         _check_head(self.classifier.head, self.passes)
         x = self._before(self.classifier.features(image))
         plain = x
@@ -194,7 +194,7 @@ class McDropout:
         logits = []
         for number in range(self.passes):
             with _intercepting(self.classifier, self._dropped(number, len(image))):
-                logits.append(self.classifier(image))
+                logits.append(self.classifier.head_logits(image))
         return torch.stack(logits)
 
     def _dropped(self, number: int, images: int) -> Drop:
@@ -278,7 +278,7 @@ def naive_passes(classifier: Classifier, image: torch.Tensor, passes: int) -> to
     with evaluating(classifier):
         for module in filter(is_dropout, classifier.modules()):
             module.train()
-        return torch.stack([classifier(image) for _ in range(passes)])
+        return torch.stack([classifier.head_logits(image) for _ in range(passes)])
 
 
 class _Interception(TorchFunctionMode):

@@ -28,6 +28,11 @@ def check_rules(config: Config) -> None:
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
     if config.head.logits == 1 and config.loss.label_smoothing > 0:
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+    if config.head.orientation:
+        _check_orientation(config)
+    elif config.inference.orientation != "any":
+        orientation = f"inference.orientation={config.inference.orientation}"
+        raise UserError(f"{orientation} is of networks with head.orientation=true: set that too, or leave this out")
     if config.callbacks.check_and_adjust.enabled and config.scheduler.name != "none":
         raise UserError("callbacks.check_and_adjust sets the learning rate: set scheduler=none beside it")
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
@@ -56,6 +61,17 @@ def check_files(composed: DictConfig) -> None:
         Run.open_finished(Path(composed.init_from))
 
 
+def _check_orientation(config: Config) -> None:
+    """The training images are upright, and every second one is turned: no transform may turn them over as well."""
+    if config.head.logits == 1:
+        raise UserError("head.orientation=true needs a logit per class, not head.logits=1: set head.logits=null")
+    over = _enabled(config.transform, ("flips", "rotations"))
+    if config.transform.rotate > 90:
+        over.append(f"transform.rotate={config.transform.rotate:g}")
+    if over:
+        raise UserError(f"{', '.join(over)}: such images are not upright, as head.orientation=true needs: leave it out")
+
+
 def _check_karyograms(config: Config) -> None:
     """Whole karyograms are neither turned as a whole nor moved."""
     source = config.data.source
@@ -65,6 +81,8 @@ def _check_karyograms(config: Config) -> None:
     turned = _enabled(config.transform, MOVING)
     if config.inference.mirror:
         turned.append("inference.mirror")
+    if config.head.orientation:
+        turned.append("head.orientation")
     if config.balance.name in TURNED_COPIES:
         turned.append(f"balance={config.balance.name}")
     if turned:

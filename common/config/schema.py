@@ -41,6 +41,7 @@ class HeadConfig(StrictModel, defaults="train:head"):
 
     layers: tuple[str | dict[str, Any], ...] = FROM_YAML
     logits: PositiveInt | None = FROM_YAML
+    orientation: Annotated[bool, Field(exclude_if=lambda value: not value)] = FROM_YAML
 
 
 class StageConfig(StrictModel):
@@ -199,6 +200,7 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
     """How an image becomes a probability, once trained."""
 
     mirror: bool = FROM_YAML
+    orientation: Annotated[Literal["any", "upright"], Field(exclude_if=lambda value: value == "any")] = FROM_YAML
     mc_passes: Annotated[int, Field(ge=0)] = FROM_YAML
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig, TriageConfig
 from common.errors import UserError
-from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from common.predictions import PROBABILITY_PREFIX, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from evaluation.error_analysis.examples import PLAIN, RIGHT, WRONG, draw_sheet, end_of
 from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
@@ -138,8 +138,8 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     Returns:
         One row per image: ``called`` (class at 0.5, or the most probable one), ``called_at_threshold`` (at the
         threshold of validation; None without one), ``prob_<class>``, ``calibrated_<class>`` (with a temperature only),
-        ``uncertainty``, ``sampled_...`` (with votes only), ``review`` (bool) and ``reason`` (texts of the rules that
-        apply; None without review).
+        ``uncertainty``, ``upside_down`` (where estimated), ``sampled_...`` (with votes only), ``review`` (bool) and
+        ``reason`` (texts of the rules that apply; None without review).
     """
     classes = np.array(predictions.classes)
     positive = predictions.positive_index
@@ -154,7 +154,7 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     if thresholds.temperature is not None:
         table[[CALIBRATED_PREFIX + name for name in classes]] = rescale(probabilities, thresholds.temperature)
     table["uncertainty"] = uncertainty_of(probabilities)
-    table = table.join(frame.filter(regex="^sampled_"))
+    table = table.join(frame.filter(regex=f"^({UPSIDE_DOWN}$|{SAMPLED_PREFIX})"))
     texts = _texts(thresholds, predictions.positive_class)
     reasons = pd.Series("" if rules else NO_RULE, index=table.index, dtype=object)
     for rule in rules:

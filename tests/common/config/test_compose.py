@@ -77,6 +77,7 @@ def test_a_wrong_value_is_named_in_one_line(override, words):
         "transform.rotate=5",
         "transform.bend=0.1",
         "inference.mirror=true",
+        "head.orientation=true",
         "balance=paper",
         "balance=hem_all",
     ],
@@ -89,6 +90,20 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
     assert "use transform=karyograms" in pictures
     assert sheets.startswith(key)
     assert "use transform.within_places" in sheets
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["head.orientation=true", "head.logits=1", "loss.label_smoothing=0"], "head.logits=1"),
+        (["head.orientation=true", "transform.flips=true"], "transform.flips"),
+        (["head.orientation=true", "transform.rotate=91"], "transform.rotate=91"),
+        (["inference.orientation=upright"], "inference.orientation=upright"),
+    ],
+)
+def test_an_orientation_is_learned_from_upright_images_alone(overrides, named):
+    assert named in error_of(composed(["+experiment=chromosomes_best", *overrides]))
+    check_config(composed(["+experiment=chromosomes_best", "head.orientation=true", "inference.orientation=upright"]))
 
 
 def test_a_karyogram_is_not_laid_on_a_canvas():

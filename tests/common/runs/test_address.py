@@ -40,6 +40,16 @@ def test_address_changes_with_keys_that_change_the_result_alone(tmp_path, overri
     assert (address(small_config(tmp_path)) != address(small_config(tmp_path, override))) == matters
 
 
+def test_keys_that_were_added_later_leave_the_addresses_of_earlier_runs(tmp_path):
+    identity = run_identity(small_config(tmp_path), CONTENTS)["config"]
+    assert set(identity["head"]) == {"layers", "logits"}
+    assert set(identity["inference"]) == {"mirror", "mc_passes"}
+    changed = small_config(tmp_path, "head.logits=null", "head.orientation=true", "inference.orientation=upright")
+    identity = run_identity(changed, CONTENTS)["config"]
+    assert identity["head"]["orientation"]
+    assert identity["inference"]["orientation"] == "upright"
+
+
 def test_group_column_is_no_part_of_the_identity(tmp_path):
     table = ["data=table", "data.positive_class=all"]
     plain, grouped = (small_config(tmp_path, *words, data=table) for words in ([], ["data.group_column=stain"]))

@@ -51,6 +51,13 @@ def test_the_order_and_the_passes_of_a_member_do_not_matter(change):
     assert same.frame.equals(average(runs, NAMES).frame)
 
 
+def test_the_orientation_is_averaged_where_all_members_estimate_it():
+    first, second, third = members()
+    runs = [changed(first, upside_down=0.25), changed(second, upside_down=0.75)]
+    assert average(runs, NAMES[:2]).frame["upside_down"].to_numpy() == pytest.approx(0.5)
+    assert "upside_down" not in average([*runs, third], NAMES).frame
+
+
 def test_ensembles_of_several_folds_are_pooled():
     pooled = pool([average(members(fold=fold), NAMES) for fold in range(2)])
     assert len(pooled.frame) == 120

@@ -1,0 +1,34 @@
+"""The orientation of an image that has an upright position: training images turned by 180 degrees, and two-fold heads.
+
+A head with orientation has 2K outputs for K classes: those of the classes upright, then those upside down.
+"""
+
+import torch
+
+
+def turn_half(image: torch.Tensor, index: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn every second image by 180 degrees; each is turned in every second epoch.
+
+    It depends on no random state, so that a training resumed in mid-epoch turns the same images.
+
+    Args:
+        image: Shape (B, C, H, W).
+        index: The manifest row of each image, int64, shape (B,).
+        epoch: The epoch within the stage, from 0.
+
+    Returns:
+        The images, and which of them are turned, bool, shape (B,): those with an odd sum of row and epoch.
+    """
+    turned = (index + epoch) % 2 == 1
+    return torch.where(turned.view(-1, 1, 1, 1), turn(image), image), turned
+
+
+def turn(image: torch.Tensor) -> torch.Tensor:
+    """Return images (B, C, H, W) turned by 180 degrees."""
+    return image.flip((-2, -1))
+
+
+def marginal_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits (..., K) whose softmax is the sum of that of (..., 2K) over the two orientations."""
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return torch.unflatten(precise, -1, (2, -1)).logsumexp(-2)

@@ -1,0 +1,137 @@
+"""A head with orientation: what is turned, what is trained on it, and predictions that do not depend on it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from common.config.schema import InferenceConfig, LossConfig
+from common.predictions import COLUMNS
+from common.runs.run import ModelFacts
+from lightning_modules.classifier import Classifier, TrainingSettings
+from lightning_modules.inference import Predictor, predict, to_predictions
+from lightning_modules.load import load_run
+from lightning_modules.orientation import marginal_logits, turn, turn_half
+from tests.helpers.training import small_config, write_untrained_run
+from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train
+
+NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "head.orientation=true", "head.logits=null"]
+PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=3"]
+
+
+class Pixels(nn.Module):
+    """A backbone whose features are the pixels, so that nothing is symmetric."""
+
+    def forward_features(self, image):
+        return image.flatten(1)
+
+
+def oriented(classes=3, weights=None):
+    torch.manual_seed(0)
+    settings = TrainingSettings(LossConfig(label_smoothing=0.1), class_weights=weights)
+    facts = ModelFacts([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], {})
+    return Classifier(Pixels(), nn.Linear(3 * 6 * 4, 2 * classes), classes, facts, settings, orientation=True)
+
+
+def images(count=5):
+    return torch.rand(count, 3, 6, 4, generator=torch.Generator().manual_seed(1))
+
+
+def test_an_image_is_turned_in_every_second_epoch_and_half_of_them_in_each():
+    image, index = images(6), torch.tensor([4, 7, 8, 9, 0, 3])
+    first, turned = turn_half(image, index, 0)
+    second, others = turn_half(image, index, 1)
+    assert turned.tolist() == [False, True, False, True, False, True]
+    assert torch.equal(others, ~turned)
+    assert torch.equal(first[turned], image[turned].rot90(2, (2, 3)))
+    assert torch.equal(first[~turned], image[~turned])
+    assert torch.equal(turn(second), first)
+
+
+def test_the_classes_probabilities_are_summed_over_the_orientation():
+    logits = torch.randn(7, 10, generator=torch.Generator().manual_seed(0)) * 5
+    joint = logits.softmax(1)
+    torch.testing.assert_close(marginal_logits(logits).softmax(1), joint[:, :5] + joint[:, 5:])
+
+
+def test_forward_gives_a_logit_per_class_and_predict_step_their_probabilities():
+    model, image = oriented(), images()
+    joint = model.head_logits(image).softmax(1)
+    assert model(image).shape == (5, 3)
+    output = model.predict_step({"image": image, "index": torch.arange(5)}, 0)
+    torch.testing.assert_close(output["probability"], joint[:, :3] + joint[:, 3:])
+
+
+def test_the_training_loss_is_that_of_class_and_orientation():
+    weights = torch.tensor([1.0, 2.0, 4.0])
+    model, image = oriented(weights=weights), images()
+    model.log = lambda *_, **__: None
+    label, index = torch.tensor([0, 1, 2, 1, 0]), torch.arange(5)
+    step = model.training_step({"image": image, "label": label, "index": index}, 0)
+    shown = torch.stack([turn(image[i : i + 1])[0] if i % 2 else image[i] for i in range(5)])
+    target = label + 3 * (index % 2)
+    expected = nn.functional.cross_entropy(
+        model.head_logits(shown), target, weight=torch.cat([weights, weights]), label_smoothing=0.1
+    )
+    torch.testing.assert_close(step["loss"], expected)
+    assert torch.equal(step["correct"], model(shown).argmax(1) == label)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_an_image_and_the_same_turned_are_predicted_alike(mirror):
+    predictor, image = Predictor(oriented(), InferenceConfig(mirror=mirror)), images()
+    upright, turned = predictor(image), predictor(turn(image))
+    torch.testing.assert_close(turned["probability"], upright["probability"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(turned["upside_down"], 1 - upright["upside_down"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(upright["probability"].sum(1), torch.ones(5))
+    assert not torch.allclose(upright["upside_down"], turned["upside_down"], atol=0.05)
+
+
+def test_views_count_alike():
+    model, image = oriented(), images()
+    output = Predictor(model, InferenceConfig(mirror=True))(image)
+    views = [image, image.flip(-1), turn(image), turn(image.flip(-1))]
+    joint = [model.head_logits(view).softmax(1).unflatten(1, (2, 3)) for view in views]
+    upside_down = (joint[0] + joint[1])[:, 1].sum(1) + (joint[2] + joint[3])[:, 0].sum(1)
+    torch.testing.assert_close(output["probability"], sum(joint).sum(1) / 4)
+    torch.testing.assert_close(output["upside_down"], upside_down / 4)
+
+
+def test_of_upright_images_only_the_upright_half_counts():
+    model, image = oriented(), images()
+    output = Predictor(model, InferenceConfig(orientation="upright"))(image)
+    assert output.keys() == {"probability"}
+    torch.testing.assert_close(output["probability"], model.head_logits(image)[:, :3].softmax(1))
+
+
+def test_a_training_resumed_in_mid_epoch_turns_the_same_images(tmp_path):
+    config = small_config(tmp_path, *NET, "callbacks.checkpoint.every_steps=1")
+    whole, _ = train(config, tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(config, tmp_path / "resumed", Watch(kill=11))
+    resumed, _ = train(config, tmp_path / "resumed")
+    assert_equal_weights(resumed, whole)
+
+
+@pytest.mark.parametrize("passes", [[], PASSES], ids=["plain", "mc_dropout"])
+def test_predictions_of_a_run_say_which_images_are_upside_down(tmp_path, passes):
+    config = small_config(tmp_path, *NET, *passes)
+    written = write_untrained_run(tmp_path / "run", config)
+    model, data = load_run(tmp_path / "run").classifier, MemoryData(count=6)
+    image = data.images.float() / 255
+    with torch.no_grad():
+        assert torch.equal(model(image), written(image))
+    predicted = predict(model, data, config)
+    frame = pd.DataFrame({name: [f"{name}{row}" for row in range(6)] for name in COLUMNS[:-1]})
+    table = to_predictions(predicted, frame, pd.Series(["test"] * 6), ("hem", "all"), "all", {})
+    assert table.frame["upside_down"].between(0, 1).all()
+    assert predicted.probabilities.shape == (6, 2)
+    if passes:
+        assert predicted.passes.shape == (3, 6, 2)
+        assert predicted.passes.sum(axis=2) == pytest.approx(np.ones((3, 6)), abs=1e-5)
+
+
+def test_without_the_head_nothing_is_said_of_the_orientation(tmp_path):
+    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1")
+    assert predict(build(config), MemoryData(count=3), config).upside_down is None
