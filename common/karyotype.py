@@ -10,7 +10,7 @@ ABNORMAL: Final = "abnormal"
 PREPARATION_LOSS: Final = "preparation_loss"
 KARYOGRAM_SOURCES = ("karyograms", "composed_karyograms")  # data sources of whole sheets
 # Complements of sex chromosomes that are viable, beside XX and XY.
-_SEX_ANEUPLOIDIES = {"X", "XXX", "XXY", "XYY"}
+SEX_ANEUPLOIDIES = ("X", "XXX", "XXY", "XYY")
 
 
 class Karyotype(NamedTuple):
@@ -38,7 +38,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     iscn = ",".join([str(total), sex or "0", *changes])
     if not deviations and sex in ("XX", "XY"):
         return Karyotype(iscn, "normal", NORMAL)
-    if not deviations and sex in _SEX_ANEUPLOIDIES:
+    if not deviations and sex in SEX_ANEUPLOIDIES:
         return Karyotype(iscn, "sex_aneuploidy", ABNORMAL)
     if sex in ("XX", "XY") and list(deviations.values()) == [1]:
         return Karyotype(iscn, "trisomy", ABNORMAL)

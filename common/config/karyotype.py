@@ -1,0 +1,35 @@
+"""The typed schema of conf/karyotype.yaml: how frequent karyotypes are."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from common.config.base import FROM_YAML, Share, StrictModel
+from common.karyotype import AUTOSOMES, SEX_ANEUPLOIDIES
+
+
+class KaryotypePriors(StrictModel, defaults="karyotype"):
+    """What is known of a karyotype before its chromosomes are looked at; shares, see conf/karyotype.yaml."""
+
+    male: Share = FROM_YAML
+    trisomy: dict[str, Share] = FROM_YAML
+    rare_trisomy: Share = FROM_YAML
+    sex_chromosomes: dict[str, Share] = FROM_YAML
+    referral: Annotated[float, Field(ge=1.0)] = FROM_YAML
+    loss: Share = FROM_YAML
+    gain: Share = FROM_YAML
+
+    @field_validator("trisomy")
+    @classmethod
+    def _of_autosomes(cls, trisomy: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(trisomy) - set(AUTOSOMES))
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no autosome: the keys are 1 to 22")
+        return trisomy
+
+    @field_validator("sex_chromosomes")
+    @classmethod
+    def _of_viable_complements(cls, shares: dict[str, float]) -> dict[str, float]:
+        if set(shares) != set(SEX_ANEUPLOIDIES):
+            raise ValueError(f"the keys are {', '.join(SEX_ANEUPLOIDIES)}")
+        return shares

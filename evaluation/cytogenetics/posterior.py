@@ -1,0 +1,186 @@
+"""The probability of a cell's karyotype from the class probabilities of its chromosomes.
+
+A cell shows n chromosomes in random order. With the counts N[k] of a karyotype, the prior P(N) of
+`evaluation.cytogenetics.prior` and the likelihood q[i, k] of chromosome i in class k,
+
+    P(N | images)  ~  P(N) * product over k of N[k]!  *  Z(N),    Z(N) = sum over classes c with counts N of
+                                                                  the product over i of q[i, c[i]]
+
+q is the network's probability over the share of the class in normal cells, which the network has learned with it.
+
+Exact: the prior; the best assignment to given counts, a rectangular linear sum assignment. Approximate: Z and the
+probability of each class for each chromosome, by belief propagation (`evaluation.cytogenetics.permanent`); and the
+karyotypes that are considered. Those begin with the best of every constitution, solved exactly, and go on, from the
+best to the worst, with all that differ in one chromosome, as long as they are within WINDOW of the best. One move is
+exact too: the cost of a chromosome less in class a and one more in b is the shortest path from a to b, where a step
+changes the class of one chromosome (successive shortest paths of minimum-cost flow; Ahuja, Magnanti and Orlin, Network
+Flows, 1993).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.special import gammaln, logsumexp
+
+from common.config.karyotype import KaryotypePriors
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
+from evaluation.cytogenetics.assignment import FLOOR, LARGEST, SMALLEST
+from evaluation.cytogenetics.permanent import sum_over_assignments
+from evaluation.cytogenetics.prior import COMPLETE, KaryotypePrior, expected_counts
+
+# Karyotypes less probable than the best by more than this many nats (1 in 22,000) are not considered.
+WINDOW = 10.0
+# The most karyotypes that are considered, of a cell about which little is sure.
+CANDIDATES = 40
+# The most chromosomes of one class, but for those that an expert has fixed.
+MOST = 4
+# A class that an expert has ruled out, in nats: less than any sum of log-probabilities, and finite for the solver.
+RULED_OUT = -1e5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One karyotype of a cell.
+
+    Attributes:
+        karyotype: Its name and kind.
+        classes: The best assignment to its counts: indices into CHROMOSOMES, int64, shape (n,).
+        probability: Of this karyotype, 0 to 1; the candidates of a cell sum to 1.
+    """
+
+    karyotype: Karyotype
+    classes: np.ndarray
+    probability: float
+
+
+@dataclass(frozen=True)
+class KaryotypePosterior:
+    """The karyotypes of a cell and the classes of its chromosomes.
+
+    Attributes:
+        candidates: One or more, the most probable first.
+        marginals: The probability of each class over all candidates and assignments, float64, shape (n, 24), in the
+            order of CHROMOSOMES; rows sum to 1.
+    """
+
+    candidates: tuple[Candidate, ...]
+    marginals: np.ndarray
+
+    @property
+    def best(self) -> Candidate:
+        """The most probable karyotype."""
+        return self.candidates[0]
+
+
+def size_refusal(chromosomes: int) -> str | None:
+    """Return why a cell of this size has no karyotype; None where it has."""
+    if chromosomes < SMALLEST:
+        return f"{chromosomes} chromosomes are too few for a karyotype (at least {SMALLEST}): the cell is incomplete"
+    if chromosomes > LARGEST:
+        return f"{chromosomes} chromosomes are too many for a karyotype (at most {LARGEST}): several cells in one?"
+    return None
+
+
+def karyotype_posterior(
+    log_probabilities: np.ndarray, priors: KaryotypePriors, fixed: Mapping[int, int] = MappingProxyType({})
+) -> KaryotypePosterior:
+    """Compute the probabilities of a cell's karyotypes.
+
+    Args:
+        log_probabilities: Calibrated natural logarithms, float64, shape (n, 24), in the order of CHROMOSOMES; n from
+            22 to 70. Values below log(FLOOR) count as that.
+        priors: How frequent karyotypes, losses and gains are.
+        fixed: The class, as an index into CHROMOSOMES, of chromosomes that an expert has named, by their row.
+
+    Raises:
+        UserError: The cell has too few or too many chromosomes, see ``size_refusal``.
+    """
+    refusal = size_refusal(len(log_probabilities))
+    if refusal:
+        raise UserError(refusal)
+    shares = expected_counts(priors) / COMPLETE
+    logs = np.maximum(log_probabilities, np.log(FLOOR)) - np.log(shares)
+    for row, kind in fixed.items():
+        logs[row, np.arange(len(CHROMOSOMES)) != kind] = RULED_OUT
+    most = int(np.bincount([*fixed.values()], minlength=1).max(initial=MOST))
+    prior = KaryotypePrior.of(priors, len(logs), most)
+    found = _search(logs, prior)
+    counts = np.array([np.bincount(classes, minlength=len(CHROMOSOMES)) for classes in found])
+    log_sums, marginals = sum_over_assignments(logs, counts)
+    log_priors = np.array([prior.log_probability(each) for each in counts])
+    weights = log_sums + log_priors + gammaln(counts + 1).sum(axis=1)
+    probabilities = np.exp(weights - logsumexp(weights))
+    candidates = []
+    for index in np.argsort(-probabilities, kind="stable"):
+        named = name_karyotype(dict(zip(CHROMOSOMES, counts[index].tolist(), strict=True)))
+        candidates.append(Candidate(named, found[index], float(probabilities[index])))
+    return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals))
+
+
+def _search(logs: np.ndarray, prior: KaryotypePrior) -> list[np.ndarray]:
+    """Return the best assignments to the most promising counts, each int64, shape (n,)."""
+    scores = {}
+    for constitution in range(len(prior.constitutions)):
+        counts = np.bincount(_assign_to_constitution(logs, prior.tables[constitution]), minlength=len(CHROMOSOMES))
+        if tuple(counts) not in scores:
+            classes = _assign_to_counts(logs, counts)
+            scores[tuple(counts)] = _likelihood(logs, classes, counts) + prior.log_probability(counts)
+    solved: dict[tuple[int, ...], np.ndarray] = {}
+    while len(solved) < CANDIDATES:
+        waiting = [counts for counts in scores if counts not in solved]
+        if not waiting:
+            break
+        best = max(waiting, key=scores.__getitem__)
+        if scores[best] < max(scores.values()) - WINDOW:
+            break
+        counts = np.array(best)
+        solved[best] = _assign_to_counts(logs, counts)
+        moved = _scores_of_moves(logs, solved[best], counts, prior)
+        for less, more in np.argwhere(moved > max(scores.values()) - WINDOW):
+            neighbour = counts.copy()
+            neighbour[less] -= 1
+            neighbour[more] += 1
+            scores.setdefault(tuple(neighbour), float(moved[less, more]))
+    return list(solved.values())
+
+
+def _assign_to_constitution(logs: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Maximise the sum of ``logs`` and the log-probability of the counts in one constitution, shape (24, M).
+
+    The j-th place of a class gains what its j-th chromosome adds to the log-probability; that decreases with j.
+    """
+    gains = np.diff(table, axis=1)
+    kinds = np.repeat(np.arange(len(CHROMOSOMES)), gains.shape[1])
+    _, selected = linear_sum_assignment(logs[:, kinds] + gains.ravel(), maximize=True)
+    return np.asarray(kinds[selected])
+
+
+def _assign_to_counts(logs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    kinds = np.repeat(np.arange(len(CHROMOSOMES)), counts)
+    _, selected = linear_sum_assignment(logs[:, kinds], maximize=True)
+    return np.asarray(kinds[selected])
+
+
+def _likelihood(logs: np.ndarray, classes: np.ndarray, counts: np.ndarray) -> float:
+    """Return the log-likelihood of the best assignment: of the images, and of its order among those of its counts."""
+    return float(logs[np.arange(len(classes)), classes].sum() + gammaln(counts + 1).sum())
+
+
+def _scores_of_moves(logs: np.ndarray, classes: np.ndarray, counts: np.ndarray, prior: KaryotypePrior) -> np.ndarray:
+    """Return the score of the counts with one chromosome of class a less and one of b more, shape (24 a, 24 b)."""
+    size = len(CHROMOSOMES)
+    paths = np.full((size, size), np.inf)
+    for kind in np.flatnonzero(counts):
+        rows = classes == kind
+        paths[kind] = (logs[rows, kind, None] - logs[rows]).min(axis=0)
+    np.fill_diagonal(paths, 0.0)
+    for middle in range(size):
+        paths = np.minimum(paths, paths[:, middle, None] + paths[middle])
+    factorials = np.log(counts + 1.0) - np.log(np.maximum(counts, 1.0))[:, None]
+    moved = _likelihood(logs, classes, counts) - paths + factorials + prior.of_moves(counts)
+    np.fill_diagonal(moved, -np.inf)
+    return np.asarray(moved)
