@@ -18,6 +18,7 @@ from common.config.compose import typed_section
 from common.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SourceConfig, SplitConfig, TransformConfig
 from common.config.defaults import group_defaults, layered_choice, layered_value
 from common.config.schema import Config
+from common.errors import UserError
 from common.files import sha256_of_value
 from common.preemption import ignore_in_worker
 from common.runs.distributed import World
@@ -30,20 +31,22 @@ from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import number_of_folds, split
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
-from datamodules.samplers import EpochBatchSampler, check_shares, share_of
+from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
 from datamodules.sources import scan, source_config
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 
-Item = tuple[torch.Tensor, int, int]
+# Image, label, row and, in batches of whole cells, the number of the cell within the batch.
+Item = tuple[torch.Tensor, *tuple[int, ...]]
 Section = TypeVar("Section", bound=StrictModel)
 
 
 class PreparedDataset(Dataset[Item]):
     """Images of the prepared cache by (epoch, item), augmented and resized to ``prepare.shape`` where those are given.
 
-    Each item is (image uint8 (C, H, W), label int, manifest row int).
+    Each item is (image uint8 (C, H, W), label int, manifest row int). The third number of a key (epoch, item, cell of
+    the batch) is passed on as the fourth of the item.
     """
 
     def __init__(
@@ -65,8 +68,8 @@ class PreparedDataset(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: tuple[int, int] | int) -> Item:
-        epoch, item = key if isinstance(key, tuple) else (0, key)
+    def __getitem__(self, key: tuple[int, ...] | int) -> Item:
+        epoch, item, *cell = key if isinstance(key, tuple) else (0, key)
         row = int(self.rows[item])
         image = np.asarray(self.images[row])
         if self.augmentation is not None:
@@ -74,7 +77,9 @@ class PreparedDataset(Dataset[Item]):
         if self.prepare is not None:
             image = to_shape(image, self.prepare)
         # The cache is read-only and torch wants to own its memory: one small copy, made in the worker.
-        return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C")), int(self.labels[row]), row
+        pixels = torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
+        numbers: tuple[int, ...] = (int(self.labels[row]), row, *cell)
+        return pixels, *numbers
 
 
 class ImageDataModule(LightningDataModule):
@@ -87,8 +92,9 @@ class ImageDataModule(LightningDataModule):
         data = ImageDataModule("folder", data_dir="cells", positive_class="blast", protocol="image", size=96)
         Trainer(use_distributed_sampler=False).fit(model, data)
 
-    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}. What is
-    not given has the default of conf/train.yaml, which the data modules of `datamodules.datasets` change.
+    A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}; with
+    ``loader.batch_by=cell`` also {"cell": int64 (B,) number of the cell within the batch}. What is not given has the
+    default of conf/train.yaml, which the data modules of `datamodules.datasets` change.
 
     Args:
         data: The source: the name of a file of conf/data/ ("cnmc", "folder", ...), or its typed settings.
@@ -195,6 +201,8 @@ class ImageDataModule(LightningDataModule):
         """
         for name in ("places", "parts", "leaks", "seen", "plan"):
             getattr(self, name)  # each is computed at its first use
+        if self.loader_config.batch_by == "cell":
+            self.cells  # noqa: B018 (refuses unknown cells)
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
 
@@ -241,6 +249,22 @@ class ImageDataModule(LightningDataModule):
         """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
         return np.asarray(self.manifest.class_indices, np.int64)
 
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """The number of the cell of every manifest row, int64, shape (images,); two subjects share no cell.
+
+        Raises:
+            UserError: The cell of an image is not known.
+        """
+        frame = self.manifest.frame
+        unknown = int(frame["cell"].isna().sum())
+        if unknown:
+            raise UserError(
+                f"loader.batch_by=cell, but of {unknown:,} images the cell is not known: "
+                "name it (data.cell_column or data.cell_regex), or set loader.batch_by=image"
+            )
+        return np.asarray(frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup(), np.int64)
+
     def rows(self, part: str) -> np.ndarray:
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
@@ -252,6 +276,9 @@ class ImageDataModule(LightningDataModule):
         augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
         size = self.loader_config.batch_size
+        if self.loader_config.batch_by == "cell":
+            cells = items_by_cell(self.cells[plan.rows])
+            return self._loader(dataset, batch_sampler=CellBatchSampler(cells, size, self.seed, self._position))
         sampler = EpochBatchSampler(
             len(dataset), size, self.seed, self._position, plan.sample_weights, self._present_world()
         )
@@ -271,8 +298,11 @@ class ImageDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer."""
-        image, label, index = batch
-        return {"image": image.float() / 255, "label": label, "index": index}
+        image, label, index, *cell = batch
+        named = {"image": image.float() / 255, "label": label, "index": index}
+        if cell:
+            named["cell"] = cell[0]
+        return named
 
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
@@ -344,7 +374,10 @@ class ImageDataModule(LightningDataModule):
         rows = np.concatenate([self.rows(part) for part in parts])
         rows = share_of(rows, self._present_world())
         dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
-        return self._loader(dataset, batch_size=self.loader_config.batch_size)
+        size = self.loader_config.batch_size
+        if self.loader_config.batch_by == "cell":
+            return self._loader(dataset, batch_sampler=CellBatchSampler(items_by_cell(self.cells[rows]), size))
+        return self._loader(dataset, batch_size=size)
 
     def _loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Item]:
         return DataLoader(

@@ -81,7 +81,10 @@ def assemble(
     head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
     weights = None if class_weights is None else torch.as_tensor(class_weights)
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, weights)
-    return Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
+    model = Classifier(backbone.module, head, num_classes, facts, settings, config.head.orientation)
+    if config.context.enabled:
+        model.add_context(config.context)
+    return model
 
 
 def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:

@@ -2,16 +2,16 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score
 
-from common.config.schema import LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
+from common.config.schema import ContextConfig, LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, build_backbone, check_modules, set_modes, set_trainable
@@ -20,6 +20,7 @@ from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.networks.set_transformer import SetTransformer, measure
 from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turn_half
 
@@ -41,6 +42,18 @@ class TrainingSettings:
     scheduler: SchedulerConfig = SchedulerConfig(name="none")
     class_weights: torch.Tensor | None = None
     lr: float = 1e-3
+
+
+class BothLogits(NamedTuple):
+    """What the head gives for images, float, shape (B, K) each, or (B, 2K) with orientation.
+
+    Attributes:
+        corrected: By the other chromosomes of the cell, where the classifier has a context and the cell is known.
+        alone: As the network has them of the image alone.
+    """
+
+    corrected: torch.Tensor
+    alone: torch.Tensor
 
 
 class WeightedF1(MulticlassF1Score):
@@ -87,6 +100,7 @@ class Classifier(LightningModule):
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.context: SetTransformer | None = None
         self.num_classes = num_classes
         self.orientation = orientation
         self.settings = settings
@@ -103,6 +117,10 @@ class Classifier(LightningModule):
         self.register_buffer("class_weights", None if weights is None else weights.float(), persistent=False)
         task: Literal["binary", "multiclass"] = "binary" if num_classes == 2 else "multiclass"
         self.train_accuracy = Accuracy(task, num_classes=num_classes, average="micro")
+        # Of the network alone, where there is a context.
+        self.train_alone = Accuracy(task, num_classes=num_classes, average="micro")
+        self.val_alone = self.train_alone.clone()
+        self.test_alone = self.train_alone.clone()
         metrics: dict[str, Any] = {
             "acc": Accuracy(task, num_classes=num_classes, average="micro"),
             "auc": AUROC(task, num_classes=num_classes),
@@ -195,18 +213,60 @@ class Classifier(LightningModule):
             set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
         return self
 
+    def add_context(self, config: ContextConfig) -> None:
+        """Add a set transformer that corrects the logits of the chromosomes of a cell by one another.
+
+        Batches then have {"cell": int64 (B,)}, the number of each image's cell from 0; without it, an image has the
+        logits of the network alone.
+
+        Args:
+            config: Its ``detach`` and ``alone_weight`` are of the training.
+
+        Raises:
+            UserError: The head has one logit for two classes.
+        """
+        assert isinstance(self.head, nn.Sequential)
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        if last.out_features == 1:
+            raise UserError("context.enabled needs a logit per class: set head.logits=null")
+        self.context = SetTransformer(last.in_features, self.num_classes, config)
+
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""
         return ModelFacts(self.mean.flatten().tolist(), self.std.flatten().tolist(), self.network_args)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation."""
-        return self.class_logits(self.head_logits(image))
+    def forward(self, image: torch.Tensor, cell: torch.Tensor | None = None) -> torch.Tensor:
+        """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation.
 
-    def head_logits(self, image: torch.Tensor) -> torch.Tensor:
-        """Return what the head gives, (B, 2K) with orientation, else (B, K), of images (B, C, H, W), as ``forward``."""
-        logits: torch.Tensor = self.head(self.features(image))
-        return logits
+        Args:
+            image: The images.
+            cell: Number of the cell of each, int64 from 0, shape (B,): a classifier with a context corrects the logits
+                by the other images of the cell. None: each image alone.
+        """
+        return self.class_logits(self.head_logits(image, cell))
+
+    def head_logits(self, image: torch.Tensor, cell: torch.Tensor | None = None) -> torch.Tensor:
+        """Return what the head gives, (B, 2K) with orientation, else (B, K), corrected; arguments as ``forward``."""
+        return self.both_logits(image, cell).corrected
+
+    def both_logits(self, image: torch.Tensor, cell: torch.Tensor | None) -> BothLogits:
+        """Return what the head gives, with and without the context of the cell; arguments as ``forward``."""
+        features = self.features(image)
+        if self.context is None or cell is None:
+            alone = self.head(features)
+            return BothLogits(alone, alone)
+        assert isinstance(self.head, nn.Sequential)
+        embedding = self.head[:-1](features)
+        alone = self.head[-1](embedding)
+        start = alone
+        if self.context.config.detach:
+            start = alone.detach()
+            embedding = embedding.detach()
+        correction = self.context(embedding, self.class_logits(start), measure(image), cell)
+        # Of a class, upright and upside down alike: the orientation is the image's own business.
+        correction = correction.repeat(1, start.shape[1] // correction.shape[1])
+        return BothLogits(start + correction.to(torch.promote_types(start.dtype, torch.float32)), alone)
 
     def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
@@ -256,21 +316,26 @@ class Classifier(LightningModule):
         if self.orientation:
             image, turned = turn_half(image, batch["index"], self.current_epoch)
             target = label + self.num_classes * turned
-        logits = self.head_logits(image)
-        share, loss = self._distributed_loss(self.loss(logits, target, weighted=True), label)
+        logits, alone = self.both_logits(image, batch.get("cell"))
+        mean_loss = self.loss(logits, target, weighted=True)
+        if self.context is not None:
+            mean_loss = mean_loss + self.context.config.alone_weight * self.loss(alone, target, weighted=True)
+        share, loss = self._distributed_loss(mean_loss, label)
         scores = self._scores(self.class_logits(logits.detach()))
         self.train_accuracy.update(scores, label)
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
         per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
         self.log("train/loss", loss, prog_bar=True, sync_dist=True, **per_epoch)
         self.log("train/acc", self.train_accuracy, **per_epoch)
+        self._log_alone("train", self.train_alone, self.class_logits(alone.detach()), label)
         return {"loss": share, "correct": predicted == label}
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
-        logits = self(batch["image"])
+        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell")))
         label = batch["label"]
         loss = self.loss(logits, label, weighted=False)
+        self._log_alone("val", self.val_alone, alone, label)
         self.val_metrics.update(self._scores(logits), label)
         self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
@@ -283,15 +348,19 @@ class Classifier(LightningModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the loss and the metrics of the test part, ``test/...``; train.py does not call it."""
-        logits = self(batch["image"])
+        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell")))
         label = batch["label"]
+        self._log_alone("test", self.test_alone, alone, label)
         self.test_metrics.update(self._scores(logits), label)
         self.log("test/loss", self.loss(logits, label, weighted=False), batch_size=len(label), sync_dist=True)
         self.log_dict(self.test_metrics, batch_size=len(label))
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
-        return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
+        return {
+            "index": batch["index"],
+            "probability": self.probabilities(self(batch["image"], batch.get("cell")).float()),
+        }
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains in the present stage, with its scheduler.
@@ -328,6 +397,12 @@ class Classifier(LightningModule):
         total_weight, total_images = all_reduce(torch.stack([weight, images]))
         share = loss * (weight * processes / total_weight).to(loss.dtype)
         return share, share.detach() * (total_images / (processes * len(label))).to(loss.dtype)
+
+    def _log_alone(self, part: str, accuracy: Metric, logits: torch.Tensor, label: torch.Tensor) -> None:
+        """Log the accuracy of the network without its context, over an epoch."""
+        if self.context is not None:
+            accuracy.update(self._scores(logits), label)
+            self.log(f"{part}/acc_alone", accuracy, on_step=False, on_epoch=True, batch_size=len(label))
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""

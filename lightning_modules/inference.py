@@ -38,16 +38,17 @@ class Predictor(LightningModule):
         self.turns = classifier.orientation and inference.orientation == "any"
         self.mc_dropout = McDropout(classifier, inference.mc_passes, seed) if inference.mc_passes else None
 
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, image: torch.Tensor, cell: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
 
         With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}, and, where the orientation is unknown,
-        {"upside_down": float32 (B,)}, the probability that it is upside down.
+        {"upside_down": float32 (B,)}, the probability that it is upside down. ``cell`` is the number of the cell of
+        each image, int64 (B,): a classifier with a context takes whole cells into account, others leave it aside.
         """
-        oriented = self._over_mirrored(image)
+        oriented = self._over_mirrored(image, cell)
         if self.turns:
             # What is upright in the turned image is upside down in the image.
-            turned = {key: values.flip(-2) for key, values in self._over_mirrored(turn(image)).items()}
+            turned = {key: values.flip(-2) for key, values in self._over_mirrored(turn(image), cell).items()}
             oriented = _mean(oriented, turned)
         probabilities = {key: values.sum(-2) for key, values in oriented.items()}
         if self.turns:
@@ -56,16 +57,16 @@ class Predictor(LightningModule):
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return what ``forward`` computes, with the batch's {"index": int64 (B,)}."""
-        return {"index": batch["index"], **self(batch["image"])}
+        return {"index": batch["index"], **self(batch["image"], batch.get("cell"))}
 
-    def _over_mirrored(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        oriented = self._oriented(image)
-        return _mean(oriented, self._oriented(image.flip(-1))) if self.mirror else oriented
+    def _over_mirrored(self, image: torch.Tensor, cell: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        oriented = self._oriented(image, cell)
+        return _mean(oriented, self._oriented(image.flip(-1), cell)) if self.mirror else oriented
 
-    def _oriented(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _oriented(self, image: torch.Tensor, cell: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images."""
         if self.mc_dropout is None:
-            return {"probability": self._by_orientation(self.classifier.head_logits(image).float())}
+            return {"probability": self._by_orientation(self.classifier.head_logits(image, cell).float())}
         logits, passes = self.mc_dropout.plain_and_passes(image)
         sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
         return {"probability": self._by_orientation(logits.float()), "passes": sampled.transpose(0, 1)}

@@ -104,7 +104,8 @@ def write_results(
     )
     run.write_predictions(predictions)
     test = predictions.part("test")
-    rows = data.rows("test")
+    # In the order of the predictions, which is not the manifest's where whole cells were predicted.
+    rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]
     images: Any = data.images  # an array, or images that are indexed like one
     galleries(run.folder, test, images, rows)
     write_thumbnails(run.folder, test, images, rows, config.evaluation.thumbnails)

@@ -191,5 +191,7 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
     """How batches reach the model."""
 
     batch_size: PositiveInt = FROM_YAML
+    # Left out of a dump at its default, so that the address of a run of single images stays.
+    batch_by: Annotated[Literal["image", "cell"], Field(exclude_if=lambda value: value == "image")] = FROM_YAML
     workers: Annotated[int, Field(ge=0)] = FROM_YAML
     pin_memory: bool = FROM_YAML

@@ -23,6 +23,7 @@ def check_rules(config: Config) -> None:
     within = config.transform.within_places
     if within.rotate or within.mirror or within.bend:
         _check_within_places(config.data, config.prepare)
+    _check_cells(config)
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
@@ -70,6 +71,25 @@ def _check_orientation(config: Config) -> None:
         over.append(f"transform.rotate={config.transform.rotate:g}")
     if over:
         raise UserError(f"{', '.join(over)}: such images are not upright, as head.orientation=true needs: leave it out")
+
+
+def _check_cells(config: Config) -> None:
+    """Whole cells stay together: in one part of the split, in one process, and no image is drawn by itself."""
+    if config.loader.batch_by == "image":
+        if config.context.enabled:
+            raise UserError("context.enabled needs batches of whole cells: set loader.batch_by=cell beside it")
+        return
+    if config.protocol != "subject":
+        raise UserError(f"loader.batch_by=cell, but protocol={config.protocol} splits cells: set protocol=subject")
+    if config.balance.name not in ("none", "class_weights"):
+        raise UserError(
+            f"loader.batch_by=cell, but balance={config.balance.name} draws single images: set balance=none"
+        )
+    processes = config.trainer.devices * config.trainer.num_nodes
+    if processes > 1:
+        raise UserError(
+            f"loader.batch_by=cell is for one process, not {processes}: set trainer.devices=1 and trainer.num_nodes=1"
+        )
 
 
 def _check_karyograms(config: Config) -> None:

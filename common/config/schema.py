@@ -44,6 +44,24 @@ class HeadConfig(StrictModel, defaults="train:head"):
     orientation: Annotated[bool, Field(exclude_if=lambda value: not value)] = FROM_YAML
 
 
+class ContextConfig(StrictModel, defaults="train:context"):
+    """A set transformer over the chromosomes of a cell, which corrects the logits that the network gives each."""
+
+    enabled: bool = FROM_YAML
+    width: PositiveInt = FROM_YAML
+    layers: PositiveInt = FROM_YAML
+    heads: PositiveInt = FROM_YAML
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+    detach: bool = FROM_YAML
+    alone_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "ContextConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width={self.width} is no multiple of heads={self.heads}: change one of them")
+        return self
+
+
 class StageConfig(StrictModel):
     """One stage of training: what trains, how and for how long."""
 
@@ -258,6 +276,8 @@ class Config(StrictModel, defaults="train"):
     loader: LoaderConfig = FROM_YAML
     model: ModelConfig
     head: HeadConfig = FROM_YAML
+    # Left out of a dump while disabled, so that the address of a run without it stays.
+    context: Annotated[ContextConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
     unfreeze: UnfreezeConfig
     optimizer: OptimizerConfig = FROM_YAML
     scheduler: SchedulerConfig = FROM_YAML

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import timm
+import torch
 
 from common.errors import UserError
 from common.runs.address import run_folder, run_identity
@@ -38,4 +39,27 @@ def test_another_side_file_is_another_run(tmp_path, change):
 def test_the_number_of_logits_fits_the_classes(tmp_path):
     config = small_config(tmp_path, "head.logits=3")
     with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes"):
+        build_classifier(config, ("hem", "all"), None)
+
+
+@pytest.mark.parametrize("orientation", [[], ["head.orientation=true"]])
+def test_a_new_context_changes_no_logit_and_no_address_while_disabled(tmp_path, orientation):
+    cells = ["head.logits=null", "loader.batch_by=cell", "context.enabled=true", "context.width=8", "context.heads=2"]
+    plain = small_config(tmp_path, "head.logits=null", *orientation)
+    config = small_config(tmp_path, *cells, *orientation)
+    model, contents = build_classifier(config, ("hem", "all"), None)
+    model.eval()
+    image = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        together = model(image, torch.tensor([0, 1, 0, 1, 1]))
+        assert torch.equal(together, model(image))
+        assert torch.equal(together, build_classifier(plain, ("hem", "all"), None)[0].eval()(image))
+    for key in ("context", "batch_by"):
+        assert key not in str(run_identity(plain, contents))
+        assert key in str(run_identity(config, contents))
+
+
+def test_a_context_needs_a_logit_for_each_class(tmp_path):
+    config = small_config(tmp_path, "loader.batch_by=cell", "context.enabled=true", "head.logits=1")
+    with pytest.raises(UserError, match=r"head\.logits"):
         build_classifier(config, ("hem", "all"), None)

@@ -1,0 +1,95 @@
+"""A run on batches of whole cells: resumed bit for bit, predicted cell by cell, usable without cells."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from common.errors import UserError
+from common.predictions import read_predictions
+from common.runs.run import Run
+from datamodules.image_datamodule import ImageDataModule
+from lightning_modules.inference import Predictor
+from lightning_modules.load import load_run
+from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.training import small_config
+from tests.workflows.interrupted_run import Place, preempted, run_unevaluated
+
+NET = ["model=resnet18", "model.cut=layer1", "unfreeze.stages.all.lr=0.003", "context.width=16"]
+CANVAS = ["prepare.size=[48,16]", "prepare.canvas.area=120"]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory) -> Path:
+    return write_chromosomes(tmp_path_factory.mktemp("cells") / "data", cases=6, cells=2, copies=1)
+
+
+def config_of(cells: Path, home: Path, *overrides: str):
+    chosen = [*NET, *CANVAS, "loader.batch_size=2", *overrides]
+    return small_config(home, *chosen, experiment="chromosomes_cell", data=[f"data_dir={cells}"])
+
+
+@pytest.fixture(scope="module")
+def run(cells, tmp_path_factory) -> Run:
+    return Run(run_unevaluated(config_of(cells, tmp_path_factory.mktemp("whole"))))
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return torch.load(run.best_checkpoint, weights_only=True)["state_dict"]
+
+
+def test_it_goes_on_in_mid_epoch_to_the_very_same_weights(run, cells, tmp_path):
+    config = config_of(cells, tmp_path)
+    preempted(config, Place("on_train_batch_start", 0, 1, 2))
+    resumed = Run(run_unevaluated(config))
+    mine, theirs = weights(run), weights(resumed)
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    pd.testing.assert_frame_equal(run.predictions.frame, resumed.predictions.frame)
+
+
+def test_the_accuracy_of_the_network_alone_is_logged_beside_that_in_the_cell(run):
+    assert {"val/acc", "val/acc_alone", "train/acc", "train/acc_alone"} <= set(run.history.columns)
+
+
+def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path):
+    trained = load_run(run.folder)
+    data = ImageDataModule.from_config(trained.config, progress=False)
+    frame = read_predictions(run.folder).frame
+    predictor = Predictor(trained.classifier, trained.config.inference)
+    for _, rows in data.manifest.frame[data.parts == "test"].groupby("cell"):
+        images = torch.from_numpy(np.stack([data.images[row] for row in rows.index])).permute(0, 3, 1, 2) / 255
+        with torch.no_grad():
+            alone = predictor(images)["probability"]
+            together = predictor(images, torch.zeros(len(rows), dtype=torch.int64))["probability"]
+        saved = frame.set_index("image_id").loc[rows["image_id"]].filter(like="prob_").to_numpy()
+        assert together.numpy() == pytest.approx(saved, abs=0.01)  # trained and predicted in 16 bit
+        assert not torch.allclose(alone, together, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("loader.batch_by=image", "loader.batch_by=cell"),
+        ("protocol=image", "protocol=image"),
+        ("trainer.devices=2", "trainer.devices=1"),
+        ("balance=weighted_sampling", "balance=weighted_sampling"),
+        ("context.heads=3", "heads=3"),
+    ],
+)
+def test_what_would_split_cells_or_does_not_fit_is_refused(cells, tmp_path, override, named):
+    with pytest.raises(UserError, match=named):
+        config_of(cells, tmp_path, override)
+
+
+def test_images_without_cells_are_refused(cells, tmp_path):
+    config = config_of(cells, tmp_path, "data.cell_column=null", "prepare.canvas.scale_by=image")
+    with pytest.raises(UserError, match=r"data\.cell_column"):
+        ImageDataModule.from_config(config, progress=False).setup()
+
+
+def test_passes_of_monte_carlo_dropout_are_refused(cells, tmp_path):
+    with pytest.raises(UserError, match=r"inference\.mc_passes=3"):
+        run_unevaluated(config_of(cells, tmp_path, "inference.mc_passes=3", "head.layers=[gap,{dropout: 0.5}]"))
