@@ -6,9 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from common.errors import UserError
-from common.runs.ensemble import member_folders
-from common.runs.files import RunFile
 from common.runs.run import Run
+from workflows.members import check_members, members_of
 
 RULES = ("votes", "joint", "release", "positive")
 
@@ -38,19 +37,7 @@ class PredictRequest:
     @cached_property
     def members(self) -> list[Run]:
         """The runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
-        members: list[Run] = []
-        for run in self.runs:
-            if run.has(RunFile.ENSEMBLE):
-                folders = member_folders(run.folder, run.ensemble)
-            else:
-                folders = [Path(member) for member in run.status.members]
-            for folder in folders:
-                if Run(folder).is_ensemble:
-                    raise UserError(
-                        f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs"
-                    )
-            members += [Run(folder) for folder in folders] or [run]
-        return members
+        return members_of(self.runs)
 
     @property
     def parquet(self) -> Path:
@@ -97,28 +84,13 @@ class PredictRequest:
                 raise UserError(f"{place} is missing: name a folder, a zip or files of images")
 
     def _check_members(self) -> None:
-        for run in self.runs:
-            if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
-                raise UserError(
-                    f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
-                )
-        first = self.members[0]
-        resolved: set[Path] = set()
+        check_members(self.runs, self.members)
         for member in self.members:
-            folder = member.folder
-            if folder.resolve() in resolved:
-                raise UserError(f"{folder} is named twice: name each member of the ensemble once")
-            resolved.add(folder.resolve())
-            Run.open_finished(folder)
             if member.config.prepare.scales_by_cell:
                 raise UserError(
-                    f"{folder} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell), which is "
-                    "unknown for single files: name another run"
-                )
-            if member.data.classes != first.data.classes:
-                raise UserError(
-                    f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
-                    f"{', '.join(member.data.classes)}: name runs of one task"
+                    f"{member.folder} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell), which "
+                    "is unknown for single files: put the images of each cell into a folder and run python "
+                    f"scripts/karyotype.py {member.folder} <folder of cells> --output <new folder>"
                 )
         if self.passes and len(self.members) > 1:
             raise UserError(

@@ -59,14 +59,9 @@ class ImageFileBatches:
     def _prepared(self, row: int) -> np.ndarray | None:
         path = self.files[row]
         try:
-            # Opening a pipe with the name of an image would wait forever.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise BrokenImageError("no plain file")
-            data = path.read_bytes()
+            data = read_plain_file(path)
             self.hashes[row] = hashlib.sha256(data).hexdigest()
             return prepare_single(decode_image(data).pixels, self.prepare)
-        except OSError as error:
-            self.causes[row] = f"cannot be read ({error.strerror})"
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
         except (cv2.error, MemoryError) as error:
@@ -89,6 +84,21 @@ class PredictDataModule(LightningDataModule):
         """Return {"image": float32 (B, C, H, W) in [0, 1], "index": int64 (B,)}, scaled as in training."""
         image, index = batch
         return {"image": image.float() / 255, "index": index}
+
+
+def read_plain_file(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        BrokenImageError: It cannot be read, or is no plain file; the message does not repeat the path.
+    """
+    try:
+        # Opening a pipe with the name of an image would wait forever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BrokenImageError("no plain file")
+        return path.read_bytes()
+    except OSError as error:
+        raise BrokenImageError(f"cannot be read ({error.strerror})") from error
 
 
 def read_thumbnail(path: Path, side: int) -> np.ndarray:

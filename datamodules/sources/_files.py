@@ -14,6 +14,7 @@ from common.config.rules import DATA_DIR_HINT
 from common.errors import UserError
 from datamodules.io.decode import SUFFIXES
 from datamodules.io.progress import threaded
+from datamodules.io.tables import read_text_table
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import natural_key
 
@@ -112,16 +113,7 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
         UserError: The file cannot be read, has no rows or lacks a column; or a path is empty, given twice, missing on
             disk or outside ``root``.
     """
-    try:
-        # As text: a class called "01", "NA" or "None" stays what it is.
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
-    except (ValueError, OSError) as error:  # pandas' parser errors and decoding errors are ValueErrors
-        raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
-    table.index += 2  # the index counts blank lines too
-    table = table.apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)]
-    if table.empty:
-        raise UserError(f"{file} has no rows: it needs one per image")
+    table = read_text_table(file)
     columns = {}
     for key, column in data.model_dump().items():
         if not key.endswith("_column") or column is None:

@@ -1,0 +1,29 @@
+"""CSV files with a row per image."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from common.errors import UserError
+
+
+def read_text_table(file: Path) -> pd.DataFrame:
+    """Read a CSV file as text without blank rows; a class called "01", "NA" or "None" stays what it is.
+
+    Returns:
+        Its columns, stripped, empty where there is nothing. The index counts rows as a spreadsheet does: the header is
+        row 1.
+
+    Raises:
+        UserError: The file cannot be read, or has no rows.
+    """
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
+    except (ValueError, OSError) as error:  # pandas' parser errors and decoding errors are ValueErrors
+        raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
+    table.index += 2  # the index counts blank lines too
+    table = table.apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        raise UserError(f"{file} has no rows: it needs one per image")
+    return table

@@ -1,0 +1,49 @@
+"""The runs that a command line names for prediction, and the members of ensembles among them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import UserError
+from common.runs.ensemble import member_folders
+from common.runs.files import RunFile
+from common.runs.run import Run
+
+
+def members_of(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
+    members: list[Run] = []
+    for run in runs:
+        if run.has(RunFile.ENSEMBLE):
+            folders = member_folders(run.folder, run.ensemble)
+        else:
+            folders = [Path(member) for member in run.status.members]
+        for folder in folders:
+            if Run(folder).is_ensemble:
+                raise UserError(f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs")
+        members += [Run(folder) for folder in folders] or [run]
+    return members
+
+
+def check_members(runs: Sequence[Run], members: Sequence[Run]) -> None:
+    """Check that the ``members`` of ``runs`` form one ensemble.
+
+    Raises:
+        UserError: A member is named twice, is not finished or has other classes than the first; or an ensemble with
+            fitted weights is named together with other runs.
+    """
+    for run in runs:
+        if len(runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
+            raise UserError(f"{run.folder} has fitted weights, which hold for its own members alone: name no other run")
+    first = members[0]
+    resolved: set[Path] = set()
+    for member in members:
+        folder = member.folder
+        if folder.resolve() in resolved:
+            raise UserError(f"{folder} is named twice: name each member of the ensemble once")
+        resolved.add(folder.resolve())
+        Run.open_finished(folder)
+        if member.data.classes != first.data.classes:
+            raise UserError(
+                f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
+                f"{', '.join(member.data.classes)}: name runs of one task"
+            )
