@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +52,18 @@ def write_csv(path: Path, table: "pd.DataFrame", float_format: str | None = None
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON to ``path``, whole or not at all. NaN is refused: say ``None``."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def safe_stems(names: Iterable[str]) -> list[str]:
+    """Return a stem of a file for each name, whatever it holds: no two are equal, capitals aside, none has a folder."""
+    stems = []
+    seen: Counter[str] = Counter()
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "_", name)
+        seen[stem.casefold()] += 1
+        again = seen[stem.casefold()]
+        stems.append(stem if again == 1 else f"{stem}~{again}")
+    return stems
 
 
 def read_whole_json(path: Path) -> dict[str, Any]:

@@ -6,7 +6,16 @@ from pathlib import Path
 from common.errors import UserError
 from common.runs.ensemble import member_folders
 from common.runs.files import RunFile
+from common.runs.lifecycle import other_revisions
 from common.runs.run import Run
+
+# A file in several parts belongs to the first of these.
+PARTS = ("train", "validation", "test", "unused")
+COMPOSED_WARNING = (
+    "this run learned from karyograms composed of single chromosomes (data.source=composed_karyograms): images from "
+    "other sources differ in layout, background and marks, and the run's figures do not hold for them"
+)
+SYNTHETIC_WARNING = "this run learned from drawn images (SYNTHETIC): its predictions of real ones mean nothing"
 
 
 def members_of(runs: Sequence[Run]) -> list[Run]:
@@ -47,3 +56,26 @@ def check_members(runs: Sequence[Run], members: Sequence[Run]) -> None:
                 f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
                 f"{', '.join(member.data.classes)}: name runs of one task"
             )
+
+
+def run_warnings(members: Sequence[Run]) -> list[str]:
+    """Return warnings of runs that learned from other kinds of images, or were made by other revisions."""
+    lines = []
+    if any(member.data.source == "composed_karyograms" for member in members):
+        lines.append(COMPOSED_WARNING)
+    if any(member.data.synthetic for member in members):
+        lines.append(SYNTHETIC_WARNING)
+    for member in members:
+        lines += other_revisions(member.folder)
+    return list(dict.fromkeys(lines))
+
+
+def seen_parts(members: Sequence[Run]) -> dict[str, str]:
+    """Return the part of each file of the splits, by its SHA-256; the first of PARTS where it is in several."""
+    parts: dict[str, str] = {}
+    for part in reversed(PARTS):
+        for member in members:
+            if member.has(RunFile.SPLIT):
+                of_part = member.split.loc[member.split["part"] == part, "sha256"]
+                parts |= dict.fromkeys(of_part, part)
+    return parts

@@ -1,6 +1,5 @@
 """Prediction of image files that are not part of a data set, by a run or by several as an ensemble."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from common.errors import UserError
 from common.files import atomic_path
 from common.predictions import FACTS, Predictions
 from common.runs.files import RunFile
-from common.runs.lifecycle import other_revisions
 from common.runs.run import Run
 from datamodules.inference.image_files import ImageFiles, describe_others, find_image_files
 from datamodules.inference.predict_datamodule import PredictDataModule, read_thumbnail
@@ -38,16 +36,10 @@ from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.trainer import set_up_torch
+from workflows.members import run_warnings, seen_parts
 from workflows.predict_request import PredictRequest
 
-# A file in several parts belongs to the first of these.
-PARTS = ("train", "validation", "test", "unused")
 LISTED = 5  # broken files that are listed on the terminal
-COMPOSED_WARNING = (
-    "this run learned from karyograms composed of single chromosomes (data.source=composed_karyograms): images from "
-    "other sources differ in layout, background and marks, and the run's figures do not hold for them"
-)
-SYNTHETIC_WARNING = "this run learned from drawn images (SYNTHETIC): its predictions of real ones mean nothing"
 
 
 def predict_images(request: PredictRequest) -> None:
@@ -62,7 +54,7 @@ def predict_images(request: PredictRequest) -> None:
         request.places, request.cache_dir or Path(members[0].config.cache_dir), console.is_terminal
     )
     labels = images.labels(data.classes) if request.labels else None
-    _warn_of_runs(members)
+    warn(*run_warnings(members))
     thresholds = review_thresholds(request)
     passes = members[0].config.inference.mc_passes if request.passes is None else request.passes
     rules = select_rules(thresholds, passes > 0 or len(members) > 1, data.positive_class, request.rule_names)
@@ -116,11 +108,8 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     files = pd.DataFrame({"file": names, "status": "predicted", "cause": cause, "seen": None, "sha256": sha256})
     files = files.astype(object).where(files.notna(), None)
     files.loc[cause.notna(), "status"] = "broken"
-    for part in reversed(PARTS):
-        for member in members:
-            if member.has(RunFile.SPLIT):
-                in_part = member.split.loc[member.split["part"] == part, "sha256"]
-                files.loc[sha256.isin(in_part), "seen"] = part
+    parts = seen_parts(members)
+    files["seen"] = [parts.get(digest) for digest in files["sha256"]]
 
     readable = []
     for of_member in predictions:
@@ -220,15 +209,3 @@ def summary_lines(table: pd.DataFrame, images: ImageFiles) -> list[str]:
     if len(labelled) < len(predicted):
         lines.append(f"{len(predicted) - len(labelled):,} of the predicted are in no folder with the name of a class")
     return lines
-
-
-def _warn_of_runs(members: Sequence[Run]) -> None:
-    """Warn of runs that learned from other kinds of images, or were made by other revisions."""
-    lines = []
-    if any(member.data.source == "composed_karyograms" for member in members):
-        lines.append(COMPOSED_WARNING)
-    if any(member.data.synthetic for member in members):
-        lines.append(SYNTHETIC_WARNING)
-    for member in members:
-        lines += other_revisions(member.folder)
-    warn(*dict.fromkeys(lines))

@@ -44,13 +44,17 @@ def resolve_data_dir(data_dir: str | None, cache_dir: Path, progress: bool = Tru
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
     """
     archive = Path(data_dir or "").expanduser()
-    is_zip = archive.is_file() and (archive.suffix.lower() == ".zip" or zipfile.is_zipfile(archive))
-    if not data_dir or not is_zip:
+    if not data_dir or not is_zip(archive):
         return data_dir
     home = Path(cache_dir) / "unpacked"
     folder = home / f"{archive.stem}-{_digest(archive, home)[:8]}"
     make_once(folder, lambda place: unpack(archive, place, progress=progress))
     return str(folder)
+
+
+def is_zip(path: Path) -> bool:
+    """Tell whether a path is a zip file, by its name or its content."""
+    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
 
 
 def unpack(archive: Path, folder: Path, limits: Limits | None = None, progress: bool = True) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -29,16 +30,23 @@ def threaded(
         description: The text of the bar.
         progress: Whether to show a bar at all; where stderr is no terminal, a short task shows none in any case.
     """
-    console = Console(stderr=True)
-    shown = progress and count > 0 and (console.is_terminal or count >= LONG)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not shown) as bar:
-        task = bar.add_task(description, total=count)
+    with progress_bar(count, description, progress) as advance:
         # On a cluster the process may use fewer processors than the machine has.
         pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
         try:
             for result in pool.map(work, items):
                 yield result
-                bar.advance(task)
+                advance()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def progress_bar(count: int, description: str, progress: bool) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on stderr, as ``threaded`` says, and yield a function that advances it by one."""
+    console = Console(stderr=True)
+    shown = progress and count > 0 and (console.is_terminal or count >= LONG)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not shown) as bar:
+        task = bar.add_task(description, total=count)
+        yield lambda: bar.advance(task)

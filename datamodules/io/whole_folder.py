@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from common.arguments import new_folder
+
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
     """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done."""
@@ -36,3 +38,18 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def new_whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; once the block ends well, it takes the place of ``folder``, which must be free.
+
+    Raises:
+        UserError: In the meantime another process has written there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.parent / f".{folder.name}.lock"
+    with FileLock(lock), whole_folder(folder) as beside:
+        yield beside
+        new_folder(folder)
+    lock.unlink(missing_ok=True)

@@ -1,8 +1,6 @@
 """Writes composed karyograms to a folder: pictures, truth, the table of what they are, and where everything lies."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.files import sha256_of_value
+from common.files import safe_stems, sha256_of_value
 from common.karyotype import ABNORMAL, NORMAL, PREPARATION_LOSS
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
@@ -117,15 +115,10 @@ def _generator(*key: int | str) -> np.random.Generator:
 def _write_all(
     karyograms: Sequence[tuple[dict[str, Any], Derived]], sheet: SheetConfig, folder: Path, progress: bool
 ) -> None:
-    stems = []
-    seen: Counter[str] = Counter()
     for row, _ in karyograms:
         (folder / row["label"]).mkdir(exist_ok=True)
-        # Whatever a table holds, a file stays within the folder, and apart from the others.
-        stem = re.sub(r"[^\w.-]+", "_", row["image_id"])
-        seen[stem.casefold()] += 1
-        again = seen[stem.casefold()]
-        stems.append(stem if again == 1 else f"{stem}~{again}")
+    # Whatever a table holds, a file stays within the folder, and apart from the others.
+    stems = safe_stems(row["image_id"] for row, _ in karyograms)
     (folder / "truth").mkdir()
 
     def write(number: int) -> tuple[dict[str, Any], list[tuple[object, ...]]]:

@@ -1,0 +1,138 @@
+"""The pictures of one cell: each file read once, what is no chromosome told apart, the others at the cell's scale."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import cv2
+import numpy as np
+
+from common.config.data import PrepareConfig
+from datamodules.inference.cells import Cell
+from datamodules.inference.foreign_images import LARGEST_IMAGE, Outline, outline_of, why_far_from_size, why_foreign
+from datamodules.inference.image_files import ImageFile
+from datamodules.inference.predict_datamodule import read_plain_file
+from datamodules.io.decode import BrokenImageError, decode_image
+from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
+from datamodules.preprocessing.pipeline import prepare_image, to_shape
+
+
+class FileStatus(StrEnum):
+    """What becomes of a file."""
+
+    USED = "used"
+    BROKEN = "broken"  # it cannot be read
+    FOREIGN = "foreign"  # it shows no single chromosome
+    DUPLICATE = "duplicate"  # another file of the cell has the same bytes
+
+
+@dataclass(frozen=True, eq=False)
+class CellFile:
+    """A file of a cell as it was read.
+
+    Attributes:
+        file: Its name and path.
+        status: Whether it is used.
+        cause: Why it is not; None of those used.
+        sha256: Of its bytes; None where they cannot be read.
+        pixels: uint8 RGB, shape (H, W, 3), of those used; else None.
+        area: Pixels of the chromosome, of those used.
+    """
+
+    file: ImageFile
+    status: FileStatus
+    cause: str | None = None
+    sha256: str | None = None
+    pixels: np.ndarray | None = None
+    area: int = 0
+
+    def left_out(self, status: FileStatus, cause: str) -> "CellFile":
+        """Return the file with another status and without its pixels."""
+        return replace(self, status=status, cause=cause, pixels=None)
+
+
+def read_cell(cell: Cell, config: PrepareConfig, kept: Collection[str], pool: Executor) -> list[CellFile]:
+    """Read the files of a cell, in their order, and tell apart what is no chromosome.
+
+    Args:
+        cell: Its files.
+        config: The preparation of a run: it says where the ground of a picture is.
+        kept: Names of files that an expert has named chromosomes: they are never foreign.
+        pool: Threads; decoding releases the interpreter's lock.
+    """
+
+    def read(file: ImageFile) -> tuple[CellFile, Outline]:
+        return _read(file, config, file.name in kept)
+
+    files = []
+    first: dict[str | None, str] = {}
+    for file, outline in pool.map(read, cell.files):
+        if file.status is FileStatus.USED and file.sha256 in first:
+            file = file.left_out(FileStatus.DUPLICATE, f"the same file as {first[file.sha256]}")
+        elif file.status is FileStatus.USED:
+            first[file.sha256] = file.file.name
+            file = replace(file, area=outline.area)
+        files.append(file)
+    return _without_other_sizes(files, kept)
+
+
+def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
+    """Return by how much each used file of a cell is scaled, float64, shape (N,).
+
+    Where ``config.scales_by_cell``, the scale is that of the used files alone: no other changes it.
+    """
+    areas = np.array([file.area for file in files], np.float64)
+    return scales(areas, np.zeros(len(files), object), config)
+
+
+def prepare_files(files: Sequence[CellFile], factors: np.ndarray, config: PrepareConfig, pool: Executor) -> np.ndarray:
+    """Prepare used files as a run prepares its own images: uint8 RGB, shape (N, H, W, 3).
+
+    A chromosome that is larger than the canvas is shrunk to it. ``factors`` are those of ``cell_scales``.
+    """
+
+    def prepare(file: CellFile, factor: float) -> np.ndarray:
+        assert file.pixels is not None
+        try:
+            image = prepare_image(file.pixels, config, factor)
+        except TooLargeError:
+            canvas = config.canvas.model_copy(update={"oversize": "shrink"})
+            image = prepare_image(file.pixels, config.model_copy(update={"canvas": canvas}), factor)
+        return to_shape(image, config)
+
+    return np.stack(list(pool.map(prepare, files, factors)))
+
+
+def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> tuple[CellFile, Outline]:
+    nothing = Outline(0, 0, 0.0)
+    sha256 = None
+    try:
+        data = read_plain_file(file.path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        pixels = decode_image(data).pixels
+        outline = outline_of(pixels, config)
+    except (BrokenImageError, cv2.error, MemoryError) as error:
+        cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"
+        return CellFile(file, FileStatus.BROKEN, cause, sha256), nothing
+    height, width = pixels.shape[:2]
+    reason = why_foreign(outline)
+    if height * width > LARGEST_IMAGE:
+        reason = f"{width} x {height} pixels, far more than a single chromosome"
+    if reason and not kept:
+        return CellFile(file, FileStatus.FOREIGN, reason, sha256), nothing
+    return CellFile(file, FileStatus.USED, None, sha256, pixels), outline
+
+
+def _without_other_sizes(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
+    """Leave out the pictures that are far from the size of the cell's chromosomes."""
+    used = [file for file in files if file.status is FileStatus.USED]
+    reasons = dict(zip(map(id, used), why_far_from_size([file.area for file in used]), strict=True))
+    result = []
+    for file in files:
+        reason = reasons.get(id(file))
+        if reason and file.file.name not in kept:
+            file = file.left_out(FileStatus.FOREIGN, reason)
+        result.append(file)
+    return result

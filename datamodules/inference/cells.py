@@ -1,0 +1,122 @@
+"""Cells of single chromosomes without labels: in folders, in a zip file, or in a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from common.errors import UserError
+from common.karyotype import AUTOSOMES
+from datamodules.inference.image_files import ImageFile, find_image_files
+from datamodules.io.archives import is_zip
+from datamodules.io.tables import read_text_table
+from datamodules.manifest.manifest import natural_key
+from datamodules.sources.chromosomes import class_of
+
+TABLE_SUFFIX = ".csv"
+
+
+@dataclass(frozen=True)
+class CellColumns:
+    """The columns of a table of cells; ``case`` may be missing in the table."""
+
+    path: str = "path"
+    cell: str = "cell_id"
+    case: str = "case_id"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The files of one cell; ``case`` is None where it is unknown."""
+
+    name: str
+    case: str | None
+    files: tuple[ImageFile, ...]
+
+    @property
+    def title(self) -> str:
+        """The case, where it is known, and the cell."""
+        return self.name if self.case is None else f"{self.case} / {self.name}"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells in natural order, and how many other files there are of each kind (`ImageFiles.others`)."""
+
+    cells: tuple[Cell, ...]
+    others: dict[str, int]
+
+
+def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: bool = True) -> Cells:
+    """Find the cells of a folder, a zip file or a table.
+
+    In a folder, each sub-folder with images is a cell, and the folders above it are its case; images that lie directly
+    in the folder are one cell, which has its name. In a table (CSV), whose paths are relative to its folder, a column
+    names the cell of each image; a file that is missing is a file that cannot be read.
+
+    Args:
+        place: The folder, zip file or table.
+        columns: Of a table.
+        cache_dir: The folder below which a zip file is unpacked.
+        progress: Whether a progress bar may be shown.
+
+    Raises:
+        UserError: There is no image; the sub-folders are those of classes; the table is unfit; or the zip file is
+            unsafe or damaged.
+    """
+    if place.suffix.lower() == TABLE_SUFFIX:
+        return Cells(_cells_of_table(place, columns), {})
+    if not place.is_dir() and not is_zip(place):
+        raise UserError(f"{place} is a single file: name a folder, a zip or a table (.csv) of single chromosomes")
+    images = find_image_files([place], cache_dir, progress)
+    return Cells(_cells_of_folders(images.files, place), images.others)
+
+
+def _cells_of_folders(files: Sequence[ImageFile], place: Path) -> tuple[Cell, ...]:
+    grouped: dict[tuple[str, ...], list[ImageFile]] = {}
+    for file in files:
+        below = file.folders[1:]  # the first one is the named folder
+        # A zip file often holds one folder with its own name.
+        if is_zip(place) and below[:1] == (place.stem,):
+            below = below[1:]
+        grouped.setdefault(below, []).append(file)
+    names = {folders[-1] for folders in grouped if folders}
+    if len(names) >= len(AUTOSOMES) and all(class_of(name) for name in names):
+        raise UserError(
+            f"{place} has a folder per class (1 to 22, X, Y): cells are wanted, a folder for each or a table with the "
+            "columns path and cell_id"
+        )
+    cells = []
+    for folders, of_cell in grouped.items():
+        case = "/".join(folders[:-1]) or None
+        cells.append(Cell(folders[-1] if folders else place.resolve().stem, case, tuple(of_cell)))
+    return tuple(cells)
+
+
+def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
+    table = read_text_table(file)
+    paths = _filled(table, columns.path, file, "--path-column")
+    names = _filled(table, columns.cell, file, "--cell-column")
+    if columns.case == CellColumns.case and columns.case not in table:
+        cases = pd.Series("", table.index)
+    else:
+        cases = _column(table, columns.case, file, "--case-column")
+    grouped: dict[tuple[str, str], list[ImageFile]] = {}
+    for case, cell, path in zip(cases, names, paths, strict=True):
+        grouped.setdefault((case, cell), []).append(ImageFile(file.parent / path, path, (cell,)))
+    cells = [Cell(cell, case or None, tuple(files)) for (case, cell), files in grouped.items()]
+    return tuple(sorted(cells, key=lambda cell: natural_key(cell.title)))
+
+
+def _filled(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Series:
+    column = _column(table, name, file, option)
+    if (column == "").any():
+        raise UserError(f"{file}, row {column.index[column == ''][0]}: {name} is empty: write it, or delete the row")
+    return column
+
+
+def _column(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Series:
+    if name not in table:
+        raise UserError(f"{file} has no column {name}: set {option} to one of {', '.join(table.columns)}")
+    return table[name]

@@ -1,0 +1,72 @@
+"""The karyogram of a cell whose chromosomes were assigned: in the customary rows, doubtful ones outlined."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from math import ceil
+
+import cv2
+import numpy as np
+
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES
+from datamodules.synthesis.config import SheetConfig
+from datamodules.synthesis.karyogram_composer import ROWS, Sheet, compose
+from datamodules.synthesis.metaphase import Metaphase, to_chromosome, trim
+
+SCALE = 2.0  # pixels of the sheet per pixel of the canvas
+WIDTH = 1100  # pixels, more where a row needs it
+MARGIN = 32
+GAP = 8
+ROW_GAP = 54
+DOUBT = (213, 94, 0)  # RGB of outlines and names
+LETTERS = 0.55  # scale of OpenCV's font
+
+
+def draw_karyogram(images: np.ndarray, classes: Sequence[str], doubts: Mapping[int, str]) -> np.ndarray:
+    """Draw the karyogram of a cell: pairs in the rows A, B; C; D, E; F, G and the sex chromosomes.
+
+    Args:
+        images: Upright chromosomes at one scale, uint8 RGB on black, shape (N, H, W, 3), N at least 1.
+        classes: "1" to "22", "X" or "Y" of each.
+        doubts: The next most probable class of those in doubt, by their number; it is written above their outline.
+
+    Returns:
+        uint8 RGB, dark on white.
+    """
+    chromosomes = []
+    order = sorted(range(len(images)), key=lambda number: CHROMOSOMES.index(classes[number]))
+    drawn = []
+    for number in order:
+        gray = 255 - cv2.cvtColor(np.ascontiguousarray(images[number]), cv2.COLOR_RGB2GRAY)
+        try:
+            chromosomes.append(trim(to_chromosome(gray, classes[number], str(number))))
+        except UserError:  # darker than what an outline can be found of
+            continue
+        drawn.append(number)
+    sheet = _compose(Metaphase("", None, tuple(chromosomes)))
+    picture = np.repeat(sheet.pixels[..., None], 3, axis=2)
+    for number, place in zip(drawn, sheet.places, strict=True):
+        if number in doubts:
+            corner = (place.x + place.width, place.y + place.height)
+            cv2.rectangle(picture, (place.x, place.y), corner, DOUBT, 2)
+            name = f"{doubts[number]}?"
+            cv2.putText(picture, name, (place.x, place.y - 5), cv2.FONT_HERSHEY_SIMPLEX, LETTERS, DOUBT, 1, cv2.LINE_AA)
+    return picture
+
+
+def _compose(cell: Metaphase) -> Sheet:
+    """Lay the chromosomes out on a sheet that is as large as they need at SCALE."""
+    width = 0.0
+    height = 0.0
+    for row in ROWS:
+        names = list(chain(*row))
+        of_row = [chromosome.mask.shape for chromosome in cell.chromosomes if chromosome.label in names]
+        # The composer gives each chromosome room to turn a little.
+        width = max(width, sum(SCALE * (w + 0.11 * h) + GAP for h, w in of_row))
+        height += max((SCALE * (h + 0.11 * w) for h, w in of_row), default=0.0) + ROW_GAP
+    # Between pairs, and for the empty place of a lone homologue, there is room as well.
+    size = (ceil(height) + 2 * MARGIN, max(WIDTH, ceil(1.3 * width) + 2 * MARGIN))
+    settings = SheetConfig(
+        size=size, scale=SCALE, margin=MARGIN, homologue_gap=GAP, pair_gap=2 * GAP, row_gap=ROW_GAP, labels=True
+    )
+    return compose(cell, settings)

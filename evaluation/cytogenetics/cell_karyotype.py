@@ -1,0 +1,205 @@
+"""What is reported of one cell: its karyotype, its chromosomes with their doubts, and whether an expert should look."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
+from evaluation.cytogenetics.assignment import LARGEST, SMALLEST
+from evaluation.cytogenetics.posterior import KaryotypePriors, karyotype_posterior
+
+COMPLETE = 46
+DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
+IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
+MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
+
+
+@dataclass(frozen=True)
+class ChromosomeCall:
+    """The class of one chromosome.
+
+    Attributes:
+        assigned: Its class in the most probable karyotype; where there is none, its most probable class alone.
+        probability: Of this class, given all chromosomes of the cell; where there is no karyotype, alone.
+        runner_up: The next most probable class, likewise.
+        runner_up_probability: Its probability.
+        alone: The most probable class of the image alone.
+        alone_probability: Its probability.
+        fixed: Whether an expert has fixed the class.
+    """
+
+    assigned: str
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+    alone: str
+    alone_probability: float
+    fixed: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether another class is possible: the probability is below DOUBTFUL, and no expert has fixed it."""
+        return not self.fixed and self.probability < DOUBTFUL
+
+
+@dataclass(frozen=True)
+class CellKaryotype:
+    """The karyotype of one cell.
+
+    Attributes:
+        candidates: Karyotypes with their probabilities, the most probable first; empty where none can be named.
+        calls: Of each chromosome, in the order of the images.
+        reasons: Why an expert should look; empty where nothing is in doubt.
+        notes: What is to be known beyond: which chromosomes are missing, and what that can mean.
+    """
+
+    candidates: tuple[tuple[Karyotype, float], ...]
+    calls: tuple[ChromosomeCall, ...]
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def karyotype(self) -> Karyotype | None:
+        """The most probable karyotype."""
+        return self.candidates[0][0] if self.candidates else None
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the most probable karyotype."""
+        return self.candidates[0][1] if self.candidates else None
+
+    @property
+    def doubtful(self) -> int:
+        """The number of chromosomes in doubt."""
+        return sum(call.doubtful for call in self.calls)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" of sex chromosomes."""
+        if self.karyotype is None:
+            return ()
+        counts = self._counts
+        sexes = counts["X"] + counts["Y"]
+        missing = [name for name in AUTOSOMES for _ in range(2 - counts[name])]
+        return (*missing, *["X or Y"] * (2 - sexes))
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The classes that have a chromosome too many, each as often."""
+        if self.karyotype is None:
+            return ()
+        counts = self._counts
+        extra = [name for name in AUTOSOMES for _ in range(counts[name] - 2)]
+        # Of three sex chromosomes that which is there twice or more: XXY is one X too many.
+        surplus = counts["X"] + counts["Y"] - 2
+        return (*extra, *["X" if counts["X"] >= counts["Y"] else "Y"] * surplus)
+
+    @property
+    def _counts(self) -> Counter[str]:
+        return Counter(call.assigned for call in self.calls)
+
+
+def karyotype_of_cell(
+    log_probabilities: np.ndarray, priors: KaryotypePriors, fixed: Mapping[int, int], refer_below: float
+) -> CellKaryotype:
+    """Name the karyotype of a cell.
+
+    Args:
+        log_probabilities: Calibrated, of each chromosome alone, natural logarithms, float64, shape (n, 24), in the
+            order of CHROMOSOMES; any number of chromosomes, also none.
+        priors: Of karyotypes.
+        fixed: Classes (index into CHROMOSOMES) that an expert has fixed, by the number of the chromosome.
+        refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
+    """
+    count = len(log_probabilities)
+    alone = np.exp(log_probabilities)
+    if not SMALLEST <= count <= LARGEST:
+        assigned = log_probabilities.argmax(axis=1)
+        for row, kind in fixed.items():
+            assigned[row] = kind
+        return CellKaryotype((), _calls(assigned, alone, alone, fixed), (_why_no_karyotype(count),), ())
+    posterior = karyotype_posterior(log_probabilities, priors, fixed)
+    candidates = tuple((candidate.karyotype, candidate.probability) for candidate in posterior.candidates)
+    calls = _calls(posterior.candidates[0].classes, posterior.marginals, alone, fixed)
+    cell = CellKaryotype(candidates, calls, (), ())
+    return CellKaryotype(candidates, calls, _reasons(cell, refer_below), _notes(cell))
+
+
+def implausible(log_probabilities: np.ndarray) -> np.ndarray:
+    """Return which images, bool, shape (n,), no class is plausible of: they hardly show a chromosome.
+
+    None where this is so of many: then it says something of the model, not of the images.
+    """
+    unlikely: np.ndarray = log_probabilities.max(axis=1, initial=-np.inf) < np.log(IMPLAUSIBLE)
+    if unlikely.sum() > MOST_IMPLAUSIBLE * len(unlikely):
+        return np.zeros_like(unlikely)
+    return unlikely
+
+
+def _calls(
+    assigned: np.ndarray, joint: np.ndarray, alone: np.ndarray, fixed: Mapping[int, int]
+) -> tuple[ChromosomeCall, ...]:
+    calls = []
+    for row, kind in enumerate(assigned):
+        others = joint[row].copy()
+        others[kind] = -1.0
+        runner_up = int(others.argmax())
+        most = int(alone[row].argmax())
+        call = ChromosomeCall(
+            CHROMOSOMES[kind],
+            float(joint[row, kind]),
+            CHROMOSOMES[runner_up],
+            float(joint[row, runner_up]),
+            CHROMOSOMES[most],
+            float(alone[row, most]),
+            row in fixed,
+        )
+        calls.append(call)
+    return tuple(calls)
+
+
+def _why_no_karyotype(count: int) -> str:
+    if count == 0:
+        return "no karyotype: no chromosome can be read"
+    alone = "the classes are those of each image alone"
+    if count < SMALLEST:
+        return f"no karyotype: {_chromosomes(count)} of 46, too few; {alone}, and their scale is uncertain"
+    return f"no karyotype: {_chromosomes(count)}, more than a cell has: put each cell into a folder of its own; {alone}"
+
+
+def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
+    reasons = []
+    assert cell.karyotype is not None
+    assert cell.probability is not None
+    if cell.probability < refer_below:
+        reasons.append(f"karyotype probability {cell.probability:.2f}, below {refer_below:g}")
+    if len(cell.calls) < COMPLETE and cell.missing:
+        reasons.append(f"incomplete: {_chromosomes(len(cell.calls))}")
+    if cell.karyotype.kind == "unclear":
+        reasons.append(f"{cell.karyotype.iscn} is not viable, or several changes at once")
+    return tuple(reasons)
+
+
+def _notes(cell: CellKaryotype) -> tuple[str, ...]:
+    notes = []
+    autosomes = [name for name in cell.missing if name in AUTOSOMES]
+    if cell.missing:
+        notes.append(f"{len(cell.missing)} missing: {', '.join(cell.missing)}")
+    if autosomes:
+        notes.append(
+            "a missing autosome is most often lost when the slide is prepared; a monosomy of the patient would show in "
+            "other cells of the case, too"
+        )
+    if len(autosomes) < len(cell.missing):
+        notes.append(
+            "a single X is Turner syndrome where other cells of the case show it, else an X or Y that was lost"
+        )
+    if cell.extra:
+        notes.append(f"{len(cell.extra)} too many: {', '.join(cell.extra)}")
+    return tuple(notes)
+
+
+def _chromosomes(count: int) -> str:
+    return f"{count:,} chromosome{'s' * (count != 1)}"

@@ -1,0 +1,153 @@
+"""The page of the karyotypes of new cells: one file, the most doubtful cell first."""
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from common.files import write_text
+from common.karyotype import NORMAL
+from common.thumbnails import encode
+from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall
+from evaluation.report.blocks import Table
+from evaluation.report.summary import Tile
+
+PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are files beside it
+SHOWN = 30  # files in a table of a cell
+SIDE = 1400  # pixels of the longer side of a karyogram within the page
+ALTERNATIVES = 3  # karyotypes that are shown of a cell
+
+
+@dataclass(frozen=True)
+class CellEntry:
+    """A cell on the page.
+
+    Attributes:
+        title: Case and cell.
+        anchor: Unique on the page: letters, digits, ".", "-", "_" and "~".
+        karyotype: Its karyotype.
+        reasons: Why an expert should look; empty where nothing is in doubt.
+        counts: Number of files by what became of them, with the total.
+        calls: Names of the used files with their classes.
+        left_out: Names of the others, with what became of them and why.
+        picture: The karyogram, a PNG below the page's folder; None without.
+    """
+
+    title: str
+    anchor: str
+    karyotype: CellKaryotype
+    reasons: Sequence[str]
+    counts: dict[str, int]
+    calls: Sequence[tuple[str, ChromosomeCall]]
+    left_out: Sequence[tuple[str, str, str]]
+    picture: str | None
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What the page says of all cells: ``title``, a line of text below it, warnings and further tables."""
+
+    title: str
+    subtitle: str
+    warnings: Sequence[str]
+    refer_below: float
+    tables: Sequence[Table] = field(default_factory=list)
+
+
+def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFacts) -> int:
+    """Write the page of some cells in their order; return how many karyograms are files beside it, not within."""
+    loader = PackageLoader("evaluation.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    budget = PICTURES
+    beside = 0
+    cells = []
+    for entry in entries:
+        source = None
+        if entry.picture is not None:
+            data = _picture(path.parent / entry.picture)
+            budget -= len(data)
+            source = data if budget >= 0 else entry.picture
+            beside += budget < 0
+        cells.append(_cell(entry, source))
+    page = environment.get_template("karyotypes.html.j2").render(
+        facts=facts,
+        cells=cells,
+        tiles=_tiles(entries),
+        beside=beside,
+        style=Markup(loader.get_source(environment, "style.css")[0]),
+        more_style=Markup(loader.get_source(environment, "karyotypes.css")[0]),
+    )
+    write_text(path, page)
+    return beside
+
+
+def _picture(file: Path) -> str:
+    """A karyogram as a data URI."""
+    pixels = np.asarray(Image.open(file).convert("RGB"))
+    webp = encode(pixels, SIDE)
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+
+
+def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
+    karyotype = entry.karyotype
+    alternatives = []
+    for other, probability in karyotype.candidates[:ALTERNATIVES]:
+        alternatives.append((other.iscn, _probability(probability)))
+    # Without a karyotype the classes are hardly worth a doubt.
+    doubts = _doubts(entry.calls) if alternatives else []
+    return {
+        "title": entry.title,
+        "anchor": entry.anchor,
+        "karyotypes": alternatives,
+        "kind": karyotype.karyotype.kind.replace("_", " ") if karyotype.karyotype else "",
+        "reasons": entry.reasons,
+        "notes": karyotype.notes,
+        "counts": ", ".join(f"{count:,} {name}" for name, count in entry.counts.items() if count),
+        "source": source,
+        "doubts": doubts[:SHOWN],
+        "more_doubts": max(0, len(doubts) - SHOWN),
+        "left_out": entry.left_out[:SHOWN],
+        "more_left_out": max(0, len(entry.left_out) - SHOWN),
+    }
+
+
+def _doubts(calls: Sequence[tuple[str, ChromosomeCall]]) -> list[dict[str, str]]:
+    rows = []
+    for file, call in sorted(calls, key=lambda item: item[1].probability):
+        if call.doubtful:
+            row = {
+                "file": file,
+                "class": f"{call.assigned} ({_probability(call.probability)})",
+                "or": f"{call.runner_up} ({_probability(call.runner_up_probability)})",
+                "alone": f"{call.alone} ({_probability(call.alone_probability)})",
+            }
+            rows.append(row)
+    return rows
+
+
+def _probability(value: float) -> str:
+    """Write a probability with two digits, or three where two would say 1.00 or 0.00 of what is not certain."""
+    if 0.005 <= value < 0.995:
+        return f"{value:.2f}"
+    return "> 0.99" if value > 0.5 else "< 0.01"
+
+
+def _tiles(entries: Sequence[CellEntry]) -> list[Tile]:
+    kinds = Counter(entry.karyotype.karyotype.label if entry.karyotype.karyotype else None for entry in entries)
+    referred = sum(bool(entry.reasons) for entry in entries)
+    chromosomes = sum(len(entry.calls) for entry in entries)
+    return [
+        Tile("cells", f"{len(entries):,}", note=f"of {chromosomes:,} chromosomes"),
+        Tile("normal", f"{kinds[NORMAL]:,}", note="46,XX or 46,XY"),
+        Tile("other karyotypes", f"{len(entries) - kinds[NORMAL]:,}", note="or none that can be named"),
+        Tile("to be referred to an expert", f"{referred:,}", note="the first ones below"),
+    ]

@@ -1,0 +1,70 @@
+"""Name the karyotypes of new cells from pictures of their single chromosomes, by a finished run or several."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common.cli import heavy_imports, report_user_errors
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN... CELLS", help="Run folders, then a folder, a zip or a table (.csv) of cells."),
+]
+Output = Annotated[Path, typer.Option(help="New folder for tables, karyograms and index.html.")]
+Fixed = Annotated[
+    Path | None, typer.Option(help="Table of classes that an expert has fixed: file and class, or a chromosomes.csv.")
+]
+ReferBelow = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Refer cells whose karyotype is less probable to an expert.")
+]
+PathColumn = Annotated[str, typer.Option(help="Column of a table: paths, relative to its folder.")]
+CellColumn = Annotated[str, typer.Option(help="Column of a table: the cell.")]
+CaseColumn = Annotated[str, typer.Option(help="Column of a table: the case; it may be missing.")]
+CacheDir = Annotated[
+    Path | None, typer.Option(help="Zip files are unpacked below it.", show_default="the run's cache_dir")
+]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command()
+@report_user_errors()
+def karyotype(
+    paths: Paths,
+    output: Output,
+    fixed: Fixed = None,
+    refer_below: ReferBelow = 0.95,
+    path_column: PathColumn = "path",
+    cell_column: CellColumn = "cell_id",
+    case_column: CaseColumn = "case_id",
+    cache_dir: CacheDir = None,
+) -> None:
+    """Name the karyotypes of new cells from pictures of their single chromosomes, without labels.
+
+    Each sub-folder of CELLS is a cell, and the folders above it are its case; images directly in CELLS are one cell.
+    Several runs are an ensemble. The output folder holds karyotypes.csv (a row per cell), chromosomes.csv (a row per
+    file), cases.csv where a case has several cells, a karyogram per cell, and all of it on one page, index.html.
+
+    [bold]python scripts/karyotype.py outputs/chromosomes_best/subject-fold0-1a2b3c4d/seed=0 cells --output out[/bold]
+
+    To correct a chromosome, write its class into the column fixed of chromosomes.csv (or "none" for what is no
+    chromosome), and run again: the others are assigned around it.
+
+    [bold]python scripts/karyotype.py RUN cells --fixed out/chromosomes.csv --output corrected[/bold]
+    """
+    options = locals()
+    from workflows.karyotype.request import KaryotypeRequest
+
+    request = KaryotypeRequest(**options)
+    request.check()
+    with heavy_imports():  # after the check: torch takes seconds
+        from workflows.karyotype.karyotype import karyotype_cells
+    karyotype_cells(request)
+
+
+if __name__ == "__main__":
+    app()

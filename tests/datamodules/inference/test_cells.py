@@ -1,0 +1,91 @@
+"""Cells of unlabelled chromosomes: folders, zip files, tables."""
+
+import shutil
+
+import pytest
+
+from common.errors import UserError
+from datamodules.inference.cells import CellColumns, find_cells
+from tests.helpers.chromosomes import bar, write_table
+from tests.helpers.images import write_image
+
+
+def write_files(root, *paths):
+    for number, path in enumerate(paths):
+        write_image(root / path, bar(1 + number % 24))
+    return root
+
+
+def found(place, tmp_path, **columns):
+    """Return {(case, cell): names of the files} and the number of other files."""
+    cells = find_cells(place, CellColumns(**columns), tmp_path / "cache", progress=False)
+    return {(cell.case, cell.name): [file.name for file in cell.files] for cell in cells.cells}
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["b.png", "a.png"], {(None, "root"): ["a.png", "b.png"]}),
+        (
+            ["cell2/a.png", "cell10/a.png", "cell2/b.png"],
+            {(None, "cell2"): ["cell2/a.png", "cell2/b.png"], (None, "cell10"): ["cell10/a.png"]},
+        ),
+        (["p/c1/a.png", "q/c1/a.png"], {("p", "c1"): ["p/c1/a.png"], ("q", "c1"): ["q/c1/a.png"]}),
+        (["x/p/c/a.png"], {("x/p", "c"): ["x/p/c/a.png"]}),
+        (["a.png", "c/a.png"], {(None, "root"): ["a.png"], (None, "c"): ["c/a.png"]}),
+    ],
+)
+def test_folders_are_cells_and_those_above_are_cases(tmp_path, paths, expected):
+    assert found(write_files(tmp_path / "root", *paths), tmp_path) == expected
+
+
+def test_other_files_are_counted(tmp_path):
+    root = write_files(tmp_path / "root", "c/a.png", "c/.hidden.png")
+    (root / "c" / "notes.txt").write_text("x")
+    cells = find_cells(root, CellColumns(), tmp_path / "cache", progress=False)
+    assert cells.others == {".txt": 1, "hidden": 1}
+    assert [len(cell.files) for cell in cells.cells] == [1]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_folder_with_the_name_of_the_zip_is_no_case(tmp_path, wrapped):
+    root = write_files(tmp_path / "packed", "c1/a.png", "c2/a.png")
+    base = {"root_dir": tmp_path, "base_dir": "packed"} if wrapped else {"root_dir": root}
+    shutil.make_archive(tmp_path / "packed", "zip", **base)
+    assert list(found(tmp_path / "packed.zip", tmp_path)) == [(None, "c1"), (None, "c2")]
+
+
+def test_table_names_cells_and_cases(tmp_path):
+    rows = [{"path": "a.png", "cell_id": "2", "case_id": ""}, {"path": "no/b.png", "cell_id": "10", "case_id": "p"}]
+    table = write_table(tmp_path / "t.csv", rows)
+    assert found(table, tmp_path) == {(None, "2"): ["a.png"], ("p", "10"): ["no/b.png"]}
+    renamed = write_table(tmp_path / "u.csv", [{"file": "a.png", "metaphase": "m"}])
+    assert found(renamed, tmp_path, path="file", cell="metaphase") == {(None, "m"): ["a.png"]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "value"),
+    [
+        ([{"file": "a.png", "cell_id": "1"}], {}, "path"),
+        ([{"path": "a.png"}], {}, "cell_id"),
+        ([{"path": "a.png", "cell_id": "1"}], {"case": "patient"}, "patient"),
+        ([{"path": "a.png", "cell_id": "1"}, {"path": "b.png", "cell_id": ""}], {}, "row 3"),
+        ([{"path": "", "cell_id": "1"}], {}, "row 2"),
+    ],
+)
+def test_unfit_table_is_an_error(tmp_path, rows, columns, value):
+    with pytest.raises(UserError, match=value):
+        found(write_table(tmp_path / "t.csv", rows), tmp_path, **columns)
+
+
+def test_class_folders_are_no_cells(tmp_path):
+    root = write_files(tmp_path / "root", *[f"{number:02d}/a.png" for number in range(1, 25)])
+    with pytest.raises(UserError, match="folder per class"):
+        found(root, tmp_path)
+
+
+def test_no_image_and_a_single_file_are_errors(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "empty", write_image(tmp_path / "a.png", bar(1))):
+        with pytest.raises(UserError, match=place.name):
+            found(place, tmp_path)

@@ -1,0 +1,61 @@
+"""The karyogram of an assigned cell."""
+
+import numpy as np
+import pytest
+
+from common.karyotype import CHROMOSOMES
+from datamodules.synthesis.assigned_karyogram import DOUBT, draw_karyogram
+from tests.helpers.chromosomes import NUMBERS, bar
+
+CANVAS = (64, 24)
+
+
+def upright(number):
+    """A bar on a canvas of 64 x 24."""
+    canvas = np.zeros((*CANVAS, 3), np.uint8)
+    pixels = bar(number)
+    rows, columns = np.nonzero(pixels[..., 0])
+    pixels = pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    canvas[2 : 2 + pixels.shape[0], 8 : 8 + pixels.shape[1]] = pixels
+    return canvas
+
+
+def coloured(picture):
+    return (picture == DOUBT).all(axis=-1).any()
+
+
+@pytest.mark.parametrize("classes", [CHROMOSOMES, ["21"], ["1"] * 70, ["X"], [*CHROMOSOMES, "Y", "Y"]])
+def test_any_cell_is_drawn(classes):
+    images = np.stack([upright(1 + CHROMOSOMES.index(name)) for name in classes])
+    picture = draw_karyogram(images, classes, {})
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 3
+    assert (picture[0] == 255).all()
+    dark = (picture[..., 0] < 200).sum()
+    ink = (images[..., 0] > 60).sum()
+    assert dark > 2 * ink  # at twice the scale
+    assert not coloured(picture)
+
+
+def test_doubtful_chromosomes_are_outlined():
+    images = np.stack([upright(number) for number in NUMBERS])
+    plain = draw_karyogram(images, CHROMOSOMES, {})
+    marked = draw_karyogram(images, CHROMOSOMES, {20: "22"})
+    rows, columns = np.nonzero((plain != marked).any(axis=-1))
+    assert coloured(marked)
+    # In the last row and right of the 19 and 20.
+    assert rows.min() > 0.6 * len(plain)
+    assert columns.min() > 0.3 * plain.shape[1]
+
+
+def test_order_of_the_images_does_not_matter():
+    images = np.stack([upright(number) for number in NUMBERS])
+    order = np.random.default_rng(0).permutation(len(images))
+    names = [CHROMOSOMES[place] for place in order]
+    shuffled = draw_karyogram(images[order], names, {names.index("4"): "5"})
+    assert np.array_equal(shuffled, draw_karyogram(images, CHROMOSOMES, {3: "5"}))
+
+
+def test_empty_picture_is_passed_over():
+    images = np.stack([upright(1), np.zeros((*CANVAS, 3), np.uint8)])
+    assert np.array_equal(draw_karyogram(images, ["1", "2"], {1: "3"}), draw_karyogram(images[:1], ["1"], {}))

@@ -1,0 +1,1 @@
+"""Karyotypes of new cells from the pictures of their chromosomes."""

@@ -1,0 +1,124 @@
+"""A cell from its files to its karyotype."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from datamodules.inference.cell_images import CellFile, FileStatus, read_cell
+from datamodules.inference.cells import Cell
+from datamodules.synthesis.assigned_karyogram import draw_karyogram
+from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
+from evaluation.cytogenetics.posterior import KaryotypePriors
+from workflows.karyotype.fixed import FixedClasses
+from workflows.karyotype.predictor import CellPrediction, CellPredictor
+
+IMPROBABLE = "no class is probable for the network"
+LEFT_OUT = "left out by the expert (--fixed)"
+
+
+@dataclass(frozen=True)
+class KaryotypeSettings:
+    """How karyotypes are named, whatever the cell."""
+
+    priors: KaryotypePriors
+    refer_below: float
+
+
+@dataclass(frozen=True, eq=False)
+class CellResult:
+    """A cell with its karyotype.
+
+    Attributes:
+        cell: Its name, case and files.
+        files: What became of each file, without pixels.
+        karyotype: Karyotype and chromosomes, in the order of the used files.
+        stem: Name of its files and its anchor on the page.
+        drawn: Whether there is a karyogram.
+    """
+
+    cell: Cell
+    files: tuple[CellFile, ...]
+    karyotype: CellKaryotype
+    stem: str
+    drawn: bool
+
+    def count(self, status: FileStatus) -> int:
+        """Return the number of files of a status."""
+        return sum(file.status is status for file in self.files)
+
+    @property
+    def calls(self) -> list[tuple[CellFile, ChromosomeCall | None]]:
+        """Each file with its class; None of those that are not used."""
+        calls = iter(self.karyotype.calls)
+        return [(file, next(calls) if file.status is FileStatus.USED else None) for file in self.files]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why an expert should look at the cell: the reasons of its karyotype, and files that are not used."""
+        reasons = list(self.karyotype.reasons)
+        for status, text in ((FileStatus.BROKEN, "that cannot be read"), (FileStatus.FOREIGN, "left out as foreign")):
+            count = self.count(status)
+            if count:
+                reasons.append(f"{count:,} file{'s' * (count != 1)} {text}")
+        return tuple(reasons)
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """A sort key by which the most doubtful cell is first."""
+        probability = self.karyotype.probability
+        return (not self.reasons, -1.0 if probability is None else probability)
+
+
+def name_cell(
+    cell: Cell, fixed: FixedClasses, predictor: CellPredictor, settings: KaryotypeSettings, pool: Executor
+) -> tuple[list[CellFile], CellKaryotype, np.ndarray | None]:
+    """Read, predict and name one cell.
+
+    Returns:
+        Its files, its karyotype, and its karyogram, uint8 RGB; None where no karyotype can be named.
+    """
+    kept = {name for name, kind in fixed.items() if kind is not None}
+    files = read_cell(cell, predictor.prepare, kept, pool)
+    files = _leave_out(files, {name for name, kind in fixed.items() if kind is None}, LEFT_OUT)
+    prediction = _predict(files, predictor, pool)
+    used = [file for file in files if file.status is FileStatus.USED]
+    if prediction is not None:
+        unlikely = implausible(prediction.log_probabilities)
+        names = {file.file.name for file, is_unlikely in zip(used, unlikely, strict=True) if is_unlikely} - kept
+        if names:  # the scale of the others must not depend on them: predict again
+            files = _leave_out(files, names, IMPROBABLE)
+            prediction = _predict(files, predictor, pool)
+            used = [file for file in files if file.status is FileStatus.USED]
+    classes: dict[int, int] = {}
+    for number, file in enumerate(used):
+        kind = fixed.get(file.file.name)
+        if kind is not None:
+            classes[number] = kind
+    logs = np.zeros((0, 24)) if prediction is None else prediction.log_probabilities
+    karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below)
+    karyogram = None
+    if prediction is not None and karyotype.candidates:
+        karyogram = _draw(predictor.pictures(used, prediction.upside_down, pool), karyotype)
+    return [replace(file, pixels=None) for file in files], karyotype, karyogram
+
+
+def _predict(files: Sequence[CellFile], predictor: CellPredictor, pool: Executor) -> CellPrediction | None:
+    used = [file for file in files if file.status is FileStatus.USED]
+    return predictor.predict(used, pool) if used else None
+
+
+def _leave_out(files: Sequence[CellFile], names: set[str], cause: str) -> list[CellFile]:
+    left = []
+    for file in files:
+        if file.file.name in names and file.status is FileStatus.USED:
+            file = file.left_out(FileStatus.FOREIGN, cause)
+        left.append(file)
+    return left
+
+
+def _draw(images: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
+    classes = [call.assigned for call in karyotype.calls]
+    doubts = {number: call.runner_up for number, call in enumerate(karyotype.calls) if call.doubtful}
+    return draw_karyogram(images, classes, doubts)

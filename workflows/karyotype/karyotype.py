@@ -1,0 +1,83 @@
+"""Karyotypes of new cells: the work of scripts/karyotype.py."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.cli import console, warn
+from common.files import safe_stems, write_csv
+from datamodules.inference.cells import Cell, CellColumns, find_cells
+from datamodules.io.progress import progress_bar
+from datamodules.io.whole_folder import new_whole_folder
+from evaluation.cytogenetics.posterior import KaryotypePriors
+from evaluation.report.karyotypes import PageFacts, write_karyotype_page
+from lightning_modules.trainer import set_up_torch
+from workflows.karyotype.cell_result import CellResult, KaryotypeSettings, name_cell
+from workflows.karyotype.fixed import FixedClasses, read_fixed
+from workflows.karyotype.predictor import CellPredictor
+from workflows.karyotype.request import KaryotypeRequest
+from workflows.karyotype.summary import data_warnings, page_entry, summarise
+from workflows.karyotype.tables import cell_table, chromosome_table
+from workflows.members import run_warnings, seen_parts
+
+
+def karyotype_cells(request: KaryotypeRequest) -> None:
+    """Name the karyotypes of cells; write tables, karyograms and a page, and print a summary.
+
+    Raises:
+        UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
+    """
+    columns = CellColumns(request.path_column, request.cell_column, request.case_column)
+    cache_dir = request.cache_dir or Path(request.members[0].config.cache_dir)
+    cells = find_cells(request.cells, columns, cache_dir, console.is_terminal)
+    fixed = read_fixed(request.fixed, cells.cells)
+    set_up_torch()
+    predictor = CellPredictor(request.runs, request.members)
+    warnings = [*run_warnings(request.members), *predictor.notes]
+    warn(*warnings)
+    seen = seen_parts(request.members)
+    settings = KaryotypeSettings(KaryotypePriors(), request.refer_below)
+    with new_whole_folder(request.output) as folder:
+        results = list(_results(cells.cells, fixed, predictor, settings, folder))
+        table = cell_table(results)
+        chromosomes = chromosome_table(results, seen)
+        warnings += data_warnings(chromosomes)
+        write_csv(folder / "karyotypes.csv", table, "%.6f")
+        write_csv(folder / "chromosomes.csv", chromosomes, "%.6f")
+        entries = [page_entry(result) for result in sorted(results, key=lambda result: result.order)]
+        about = f"{len(results):,} cells, {', '.join(str(run.folder) for run in request.runs)}"
+        facts = PageFacts(f"Karyotypes of {request.cells.name}", about, warnings, request.refer_below)
+        beside = write_karyotype_page(folder / "index.html", entries, facts)
+    warn(*data_warnings(chromosomes))
+    summarise(request.output, table, chromosomes, cells.others, beside)
+
+
+def _results(
+    cells: Sequence[Cell],
+    fixed: Sequence[FixedClasses],
+    predictor: CellPredictor,
+    settings: KaryotypeSettings,
+    folder: Path,
+) -> Iterator[CellResult]:
+    """Name cell after cell, and write their karyograms."""
+    (folder / "karyograms").mkdir()
+    stems = safe_stems(cell.title.replace(" / ", ".") for cell in cells)
+    with (
+        progress_bar(len(cells), f"naming {len(cells):,} karyotypes", True) as advance,
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+    ):
+        for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
+            files, karyotype, karyogram = name_cell(cell, of_cell, predictor, settings, pool)
+            if karyogram is not None:
+                _write_picture(folder / "karyograms" / f"{stem}.png", karyogram)
+            yield CellResult(cell, tuple(files), karyotype, stem, karyogram is not None)
+            advance()
+
+
+def _write_picture(path: Path, pixels: np.ndarray) -> None:
+    if not cv2.imwrite(str(path), pixels[..., ::-1]):
+        raise OSError(f"cannot write {path}")

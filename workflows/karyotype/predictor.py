@@ -1,0 +1,145 @@
+"""Calibrated probabilities of the chromosomes of one cell, by a run or by several as an ensemble."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from common.config.data import CanvasConfig, PrepareConfig
+from common.karyotype import CHROMOSOMES
+from common.predictions import UPSIDE_DOWN
+from common.runs.files import RunFile
+from common.runs.run import Run
+from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
+from evaluation.ensembles.methods import Combiner
+from evaluation.uncertainty.calibration import EPSILON, rescale
+from lightning_modules.inference import Predictor
+from lightning_modules.load import load_run
+from workflows.karyotype.calibration import fit_temperatures
+
+# Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
+PICTURE = (128, 48)
+PICTURE_AREA = 800.0
+PREPARED = 500  # files of a cell that are prepared at a time
+# The precision of a run in which its own images were predicted; float32 else.
+AUTOCAST = {"bf16-mixed": torch.bfloat16}
+
+
+class MemberPredictor:
+    """The probabilities of one run, without Monte Carlo passes."""
+
+    def __init__(self, run: Run, device: torch.device) -> None:
+        trained = load_run(run.folder)
+        inference = trained.config.inference.model_copy(update={"mc_passes": 0})
+        self.prepare = trained.config.prepare
+        self.batch_size = trained.config.loader.batch_size
+        self.device = device
+        # As the run itself predicted its test images.
+        trainer = trained.config.trainer
+        layout = torch.channels_last if trainer.channels_last else torch.contiguous_format
+        self._predictor = Predictor(trained.classifier, inference).eval().to(device, memory_format=layout)
+        self._layout = layout
+        self._autocast = AUTOCAST.get(str(trainer.precision))
+        # A run's classes are those of CHROMOSOMES in any order.
+        self._order = [trained.classes.index(name) for name in CHROMOSOMES]
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Predict prepared images, uint8 RGB, shape (N, H, W, 3).
+
+        Returns:
+            {"probability": float64, shape (N, 24)} and, of a model with orientation, {"upside_down": (N,)}.
+        """
+        batches: list[dict[str, np.ndarray]] = []
+        autocast = torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None)
+        with torch.inference_mode(), autocast:
+            for first in range(0, len(images), self.batch_size):
+                batch = torch.from_numpy(images[first : first + self.batch_size].transpose(0, 3, 1, 2).copy())
+                batch = batch.to(self.device, memory_format=self._layout).float() / 255
+                predicted = self._predictor(batch)
+                batches.append({name: values.float().cpu().numpy() for name, values in predicted.items()})
+        whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        probabilities = whole["probability"].astype(np.float64)[:, self._order]
+        return {**whole, "probability": probabilities / probabilities.sum(axis=1, keepdims=True)}
+
+
+class CellPrediction(NamedTuple):
+    """Predictions of the N used files of a cell.
+
+    Attributes:
+        log_probabilities: Calibrated, natural logarithms, float64, shape (N, 24), in the order of CHROMOSOMES.
+        upside_down: Bool, shape (N,); False where the model does not know.
+    """
+
+    log_probabilities: np.ndarray
+    upside_down: np.ndarray
+
+
+class CellPredictor:
+    """Calibrated predictions of whole cells, by a run or by several as an ensemble.
+
+    Args:
+        runs: Runs and ensembles, as they were named.
+        members: The runs that they stand for.
+
+    Attributes:
+        notes: What limits the probabilities, in sentences.
+        prepare: The preparation of the first member.
+    """
+
+    def __init__(self, runs: Sequence[Run], members: Sequence[Run]) -> None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._temperatures = fit_temperatures(runs, members)
+        self._members = [MemberPredictor(member, device) for member in members]
+        self._combiner = None
+        if len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE):
+            self._combiner = Combiner.from_dict(runs[0].ensemble.combiner)
+        self.notes = self._temperatures.notes
+        self.prepare = self._members[0].prepare
+
+    def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
+        """Predict the used files of a cell, at least one, prepared like each member's own images."""
+        factors = [cell_scales(files, member.prepare) for member in self._members]
+        parts = []
+        for first in range(0, len(files), PREPARED):
+            part = slice(first, first + PREPARED)
+            parts.append(self._predict_part(files[part], [factor[part] for factor in factors], pool))
+        return CellPrediction(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def pictures(self, files: Sequence[CellFile], upside_down: np.ndarray, pool: Executor) -> np.ndarray:
+        """Return the used files of a cell upright and at one scale: uint8 RGB on black, shape (N, H, W, 3)."""
+        prepare = on_canvas(self.prepare)
+        images = prepare_files(files, cell_scales(files, prepare), prepare, pool)
+        images[upside_down] = images[upside_down, ::-1, ::-1]
+        return images
+
+    def _predict_part(
+        self, files: Sequence[CellFile], factors: Sequence[np.ndarray], pool: Executor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        prepared: dict[str, np.ndarray] = {}
+        probabilities = []
+        upside_down = [np.zeros(len(files))]
+        temperatures = self._temperatures
+        for member, of_member, temperature in zip(self._members, factors, temperatures.members, strict=True):
+            key = member.prepare.model_dump_json()
+            if key not in prepared:
+                prepared[key] = prepare_files(files, of_member, member.prepare, pool)
+            predicted = member.predict(prepared[key])
+            probabilities.append(rescale(predicted["probability"], temperature))
+            if UPSIDE_DOWN in predicted:
+                upside_down.append(predicted[UPSIDE_DOWN])
+        stacked = np.stack(probabilities)
+        combined = stacked.mean(axis=0) if self._combiner is None else self._combiner.combine(stacked)
+        logs = np.log(np.maximum(rescale(combined, temperatures.combined), EPSILON))
+        # The first one stands for members that do not know.
+        return logs, np.mean(upside_down[1:] or upside_down, axis=0) > 0.5
+
+
+def on_canvas(prepare: PrepareConfig) -> PrepareConfig:
+    """Return a preparation that keeps the scale of a cell's chromosomes, for pictures of them."""
+    if prepare.fit == "canvas":
+        return prepare
+    canvas = CanvasConfig(align=True, scale_by="cell", area=PICTURE_AREA, oversize="shrink")
+    without = {"clahe": False, "compact": False, "augment_at": None}
+    return prepare.model_copy(update={"fit": "canvas", "size": PICTURE, "canvas": canvas, **without})

@@ -1,0 +1,70 @@
+"""The options of scripts/karyotype.py and their check, without the imports of models and images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from common.arguments import new_folder
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES
+from common.runs.run import Run
+from workflows.members import check_members, members_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaryotypeRequest:
+    """The options of scripts/karyotype.py, which explains them."""
+
+    paths: Sequence[Path]
+    output: Path
+    fixed: Path | None
+    refer_below: float
+    path_column: str
+    cell_column: str
+    case_column: str
+    cache_dir: Path | None
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The runs and ensembles."""
+        return [Run(path) for path in self.paths[:-1]]
+
+    @property
+    def cells(self) -> Path:
+        """The folder, zip file or table of chromosomes."""
+        return self.paths[-1]
+
+    @cached_property
+    def members(self) -> list[Run]:
+        """The runs, with the members of an ensemble in place of its folder."""
+        return members_of(self.runs)
+
+    def check(self) -> None:
+        """Check the options as far as this is possible without a model and without the images.
+
+        Raises:
+            UserError: Runs or cells are missing, or in another order; the runs do not form an ensemble, or are not of
+                the 24 chromosomes; the folder to write exists, or the file of fixed classes does not.
+        """
+        if Run.is_run(self.cells):
+            raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
+        if not self.runs:
+            raise UserError(f"no run is named: name a finished run's folder before {self.cells}")
+        for path in self.paths[:-1]:
+            if not Run.is_run(path):
+                raise UserError(
+                    f"{path} is not a run of Karyocyte: name runs first, then one folder, zip or table of cells"
+                )
+        if not self.cells.exists():
+            raise UserError(f"{self.cells} is missing: name a folder, a zip or a table (.csv) of single chromosomes")
+        if self.fixed is not None and not self.fixed.is_file():
+            raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
+        new_folder(self.output)
+        check_members(self.runs, self.members)
+        classes = self.members[0].data.classes
+        if set(classes) != set(CHROMOSOMES):
+            raise UserError(
+                f"{self.members[0].folder} has the classes {', '.join(classes[:3])}, ...: karyotypes need a run on "
+                "single chromosomes, 1 to 22, X and Y"
+            )

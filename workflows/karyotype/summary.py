@@ -1,0 +1,93 @@
+"""What scripts/karyotype.py says of its cells: on the terminal and on the page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from common.cli import console, say
+from datamodules.inference.cell_images import FileStatus
+from datamodules.inference.image_files import describe_others
+from evaluation.report.karyotypes import CellEntry
+from evaluation.terminal import frame_table
+from workflows.karyotype.cell_result import CellResult
+
+LISTED = 10  # cells on the terminal
+LETTERS = 24  # of a cell's name and of a karyotype in the table: with two numbers it fits 80 columns
+
+
+def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
+    """Warn of images that the runs were trained on, and of files that are in several cells."""
+    lines = []
+    trained_on = chromosomes[chromosomes["seen"] == "train"]
+    if len(trained_on):
+        cells = trained_on[["case", "cell"]].drop_duplicates()
+        lines.append(f"{len(trained_on):,} of the images of {_counted(len(cells), 'cell')} are among those trained on")
+    used = chromosomes[chromosomes["status"] == FileStatus.USED]
+    again = int(used["sha256"].duplicated(keep=False).sum())
+    if again:
+        lines.append(f"{again:,} images are in several cells: see equal values of sha256 in chromosomes.csv")
+    return lines
+
+
+def page_entry(result: CellResult) -> CellEntry:
+    """Return what the page shows of a cell."""
+    calls = []
+    left_out = []
+    for file, call in result.calls:
+        if call is None:
+            left_out.append((file.file.name, str(file.status), file.cause or ""))
+        else:
+            calls.append((file.file.name, call))
+    counts = {"files": len(result.files)}
+    counts |= {str(status): result.count(status) for status in FileStatus}
+    picture = f"karyograms/{result.stem}.png" if result.drawn else None
+    return CellEntry(result.cell.title, result.stem, result.karyotype, result.reasons, counts, calls, left_out, picture)
+
+
+def summarise(
+    output: Path, cells: pd.DataFrame, chromosomes: pd.DataFrame, others: Mapping[str, int], beside: int
+) -> None:
+    """Account for every file and print the most doubtful cells.
+
+    Args:
+        output: The folder that was written.
+        cells: karyotypes.csv.
+        chromosomes: chromosomes.csv.
+        others: Number of files that are no images, by kind.
+        beside: Number of karyograms that the page does not contain.
+    """
+    kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
+    statuses = chromosomes["status"].value_counts()
+    numbers = [f"{statuses.get(str(status), 0):,} {status}" for status in FileStatus]
+    referred = cells[cells["refer"] == "yes"]
+    lines = [
+        f"{_counted(len(cells), 'cell')}: {', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}",
+        f"{_counted(len(chromosomes), 'image')}: {', '.join(numbers)}; {describe_others(dict(others))}",
+        f"to be referred to an expert: {len(referred):,}",
+    ]
+    if beside:
+        lines.append(f"index.html contains the karyograms of all but {beside:,} cells, which are in karyograms/")
+    say(str(output / "index.html"), *lines)
+    if len(referred):
+        _print_doubtful(referred)
+
+
+def _print_doubtful(referred: pd.DataFrame) -> None:
+    shown = referred.sort_values("probability", na_position="first").head(LISTED)
+    frame = pd.DataFrame(
+        {
+            "cell": shown["cell"].str[-LETTERS:],
+            "karyotype": shown["karyotype"].fillna("none").str[:LETTERS],
+            "probability": shown["probability"],
+            "second": shown["second_karyotype"].str[:LETTERS],
+        }
+    )
+    title = "to be referred"
+    if len(shown) < len(referred):
+        title = f"to be referred: the {len(shown)} least probable of {len(referred):,}; karyotypes.csv has all"
+    console.print(frame_table(frame, title))
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
