@@ -10,9 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
 
-Paths = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN... CELLS", help="Run folders, then a folder, a zip or a table (.csv) of cells."),
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN... CELLS [KEY=VALUE...]",
+        help="Run folders, then a folder, a zip or a table (.csv) of cells; keys of conf/karyotype.yaml.",
+    ),
 ]
 Output = Annotated[Path, typer.Option(help="New folder for tables, karyograms and index.html.")]
 Fixed = Annotated[
@@ -34,7 +37,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 @app.command()
 @report_user_errors()
 def karyotype(
-    paths: Paths,
+    words: Words,
     output: Output,
     fixed: Fixed = None,
     refer_below: ReferBelow = 0.95,

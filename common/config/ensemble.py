@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -19,7 +19,7 @@ Objective = Literal["f1_weighted", "nll"]
 Kind = Literal["shared", "full"]
 Count = Annotated[int, Field(ge=0)]
 FILE = ROOT / "conf" / "ensemble.yaml"
-_OVERRIDE = re.compile(r"[A-Za-z_.]+=[^/]*")
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=[^/]*")
 
 
 class GeneticConfig(StrictModel):
@@ -127,8 +127,17 @@ def load_ensemble_config(overrides: Sequence[str] = (), method: str | None = Non
         key = override.split("=")[0]
         of_method = method in groups and "." not in key and key not in groups
         complete.append(f"{method}.{override}" if of_method else override)
+    return validated(EnsembleConfig, load_yaml(FILE, complete, "ensemble"))
+
+
+def load_yaml(file: Path, overrides: Sequence[str], name: str) -> dict[str, Any]:
+    """Return the values of a file of conf/ with overrides (``key.key=value``).
+
+    Raises:
+        UserError: An override or the file cannot be read; it begins with ``name``.
+    """
     try:
-        merged = OmegaConf.merge(OmegaConf.load(FILE), OmegaConf.from_dotlist(complete))
+        merged = OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist(list(overrides)))
     except (OmegaConfBaseException, YAMLError) as error:
-        raise UserError(f"ensemble: {' '.join(str(error).splitlines()[:2])}") from error
-    return validated(EnsembleConfig, resolved(merged, "ensemble"))
+        raise UserError(f"{name}: {' '.join(str(error).splitlines()[:2])}") from error
+    return resolved(merged, name)

@@ -1,11 +1,17 @@
 """The typed schema of conf/karyotype.yaml: how frequent karyotypes are."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from common.config.base import FROM_YAML, Share, StrictModel
+from common.config.ensemble import load_yaml
+from common.config.explain import validated
 from common.karyotype import AUTOSOMES, SEX_ANEUPLOIDIES
+from common.paths import ROOT
+
+FILE = ROOT / "conf" / "karyotype.yaml"
 
 
 class KaryotypePriors(StrictModel, defaults="karyotype"):
@@ -33,3 +39,12 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
         if set(shares) != set(SEX_ANEUPLOIDIES):
             raise ValueError(f"the keys are {', '.join(SEX_ANEUPLOIDIES)}")
         return shares
+
+
+def load_priors(overrides: Sequence[str] = ()) -> KaryotypePriors:
+    """Read conf/karyotype.yaml with overrides such as ``loss=0.01`` or ``trisomy.21=0.002``.
+
+    Raises:
+        UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
+    """
+    return validated(KaryotypePriors, load_yaml(FILE, overrides, "karyotype"))

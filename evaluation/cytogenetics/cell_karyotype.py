@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.config.karyotype import KaryotypePriors
 from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
 from evaluation.cytogenetics.assignment import LARGEST, SMALLEST
-from evaluation.cytogenetics.posterior import KaryotypePriors, karyotype_posterior
+from evaluation.cytogenetics.posterior import karyotype_posterior
 
-COMPLETE = 46
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
 MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
@@ -175,8 +175,10 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     assert cell.probability is not None
     if cell.probability < refer_below:
         reasons.append(f"karyotype probability {cell.probability:.2f}, below {refer_below:g}")
-    if len(cell.calls) < COMPLETE and cell.missing:
+    if any(name in AUTOSOMES for name in cell.missing):
         reasons.append(f"incomplete: {_chromosomes(len(cell.calls))}")
+    elif cell.missing:
+        reasons.append("a single X: Turner syndrome, or an X or Y was lost")
     if cell.karyotype.kind == "unclear":
         reasons.append(f"{cell.karyotype.iscn} is not viable, or several changes at once")
     return tuple(reasons)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from common.config.karyotype import KaryotypePriors
 from datamodules.inference.cell_images import CellFile, FileStatus, read_cell
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
-from evaluation.cytogenetics.posterior import KaryotypePriors
 from workflows.karyotype.fixed import FixedClasses
 from workflows.karyotype.predictor import CellPrediction, CellPredictor
 

@@ -13,7 +13,6 @@ from common.files import safe_stems, write_csv
 from datamodules.inference.cells import Cell, CellColumns, find_cells
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
-from evaluation.cytogenetics.posterior import KaryotypePriors
 from evaluation.report.karyotypes import PageFacts, write_karyotype_page
 from lightning_modules.trainer import set_up_torch
 from workflows.karyotype.cell_result import CellResult, KaryotypeSettings, name_cell
@@ -40,7 +39,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     warnings = [*run_warnings(request.members), *predictor.notes]
     warn(*warnings)
     seen = seen_parts(request.members)
-    settings = KaryotypeSettings(KaryotypePriors(), request.refer_below)
+    settings = KaryotypeSettings(request.priors, request.refer_below)
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, settings, folder))
         table = cell_table(results)

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from common.arguments import new_folder
+from common.config.ensemble import split_overrides
+from common.config.karyotype import KaryotypePriors, load_priors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.runs.run import Run
@@ -16,7 +18,7 @@ from workflows.members import check_members, members_of
 class KaryotypeRequest:
     """The options of scripts/karyotype.py, which explains them."""
 
-    paths: Sequence[Path]
+    words: Sequence[str]
     output: Path
     fixed: Path | None
     refer_below: float
@@ -24,6 +26,16 @@ class KaryotypeRequest:
     cell_column: str
     case_column: str
     cache_dir: Path | None
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The runs and, last, the cells."""
+        return split_overrides(self.words)[0]
+
+    @cached_property
+    def priors(self) -> KaryotypePriors:
+        """The priors of conf/karyotype.yaml, with the keys among the words."""
+        return load_priors(split_overrides(self.words)[1])
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -44,9 +56,12 @@ class KaryotypeRequest:
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: Runs or cells are missing, or in another order; the runs do not form an ensemble, or are not of
-                the 24 chromosomes; the folder to write exists, or the file of fixed classes does not.
+            UserError: A key of the priors is wrong; runs or cells are missing, or in another order; the runs do not
+                form an ensemble, or are not of the 24 chromosomes; the folder to write exists, or the file of fixed
+                classes does not.
         """
+        if not self.paths:
+            raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
         if Run.is_run(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if not self.runs:
@@ -61,6 +76,7 @@ class KaryotypeRequest:
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.output)
+        _ = self.priors  # read and checked
         check_members(self.runs, self.members)
         classes = self.members[0].data.classes
         if set(classes) != set(CHROMOSOMES):
