@@ -163,7 +163,7 @@ class KaryotypeCounts:
 class AssignmentResult:
     """The test cells before and after the joint assignment, at the costs of each run.
 
-    Costs are ``chosen`` as "fixed" or by "validation".
+    Costs are ``chosen`` as "fixed" or by "validation"; "karyotype" has none, but the priors of conf/karyotype.yaml.
     Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from evaluation.comparison.paired import Comparison
 from evaluation.core.formats import ends, heading, number, temperature_of
-from evaluation.result import CalibrationMetrics, Estimate, EvaluationResult
+from evaluation.result import AssignmentResult, CalibrationMetrics, Estimate, EvaluationResult
 
 OF_CELLS = ("accuracy", "f1_macro", "cells_right")
 BY_SUBJECT = ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity")
@@ -201,10 +201,16 @@ def _of_cells(result: EvaluationResult) -> list[Table | Text]:
         f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
+    lines.append(_how_assigned(assignment))
+    return [frame_table(frame, confidence=result.confidence), *map(Text, lines)]
+
+
+def _how_assigned(assignment: AssignmentResult) -> str:
+    if assignment.chosen == "karyotype":
+        return "each cell has its most probable karyotype by the priors of conf/karyotype.yaml"
     costs = dict.fromkeys(f"{cost.extra:g} and {cost.missing:g}" for cost in assignment.costs)
     chosen = ", chosen on validation" if assignment.chosen == "validation" else ""
-    lines.append(f"cost of a chromosome too many and too few: {' / '.join(costs)} nats{chosen}")
-    return [frame_table(frame, confidence=result.confidence), *map(Text, lines)]
+    return f"cost of a chromosome too many and too few: {' / '.join(costs)} nats{chosen}"
 
 
 def _subjects(result: EvaluationResult) -> list[Table | Text]:

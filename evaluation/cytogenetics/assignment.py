@@ -16,7 +16,7 @@ probable assignment, but for the number of ways to order equal chromosomes (a na
 
 Every chromosome is assigned, so extra places taken minus places left empty is always n - 46: the costs decide where
 there is one *more* extra and one *more* missing, and there they act as their sum. All classes cost the same: which
-aneuploidies are likely is left to the images.
+aneuploidies are likely is left to the images, or to the priors of `evaluation.cytogenetics.posterior`.
 """
 
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
     order = np.array([predictions.classes.index(name) for name in CHROMOSOMES])
     logs = np.log(np.maximum(predictions.probabilities[:, order], FLOOR))
     assigned = logs.argmax(axis=1)
-    for rows in _rows_of_cells(predictions.frame):
+    for rows in rows_of_cells(predictions.frame):
         if SMALLEST <= len(rows) <= LARGEST:
             assigned[rows] = assign(logs[rows], config)
     return np.asarray(order[assigned])
@@ -105,7 +105,7 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
 
 def unassignable(predictions: Predictions) -> int:
     """Count the cells of one part with fewer or more chromosomes than ``assign`` takes."""
-    return sum(not SMALLEST <= len(rows) <= LARGEST for rows in _rows_of_cells(predictions.frame))
+    return sum(not SMALLEST <= len(rows) <= LARGEST for rows in rows_of_cells(predictions.frame))
 
 
 def refusal(predictions: Predictions) -> str | None:
@@ -148,6 +148,11 @@ def numbered_cells(frame: pd.DataFrame) -> np.ndarray:
     return np.asarray(frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup(), np.int64)
 
 
+def rows_of_cells(frame: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Yield the positions of the rows of each cell, int64."""
+    yield from pd.Series(np.arange(len(frame))).groupby(numbered_cells(frame)).indices.values()
+
+
 def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarray:
     """Solve the assignment to one karyotype's 46 places and an extra one of each class."""
     kinds = np.arange(len(CHROMOSOMES))
@@ -159,7 +164,3 @@ def _assign_to(places: np.ndarray, log_probabilities: np.ndarray, config: Assign
     # Rows come back in their order, since there are never more chromosomes than places.
     _, selected = linear_sum_assignment(log_probabilities[:, columns] + gain, maximize=True)
     return np.asarray(columns[selected])
-
-
-def _rows_of_cells(frame: pd.DataFrame) -> Iterator[np.ndarray]:
-    yield from pd.Series(np.arange(len(frame))).groupby(numbered_cells(frame)).indices.values()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from common.config.karyotype import KaryotypePriors
 from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
@@ -19,6 +20,7 @@ from evaluation.cytogenetics.assignment import (
     refusal,
     unassignable,
 )
+from evaluation.cytogenetics.cell_posteriors import assign_by_karyotype
 from evaluation.intervals.bootstrap import CELL_SHARES, around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.intervals.methods import SHARE
@@ -118,7 +120,7 @@ def assigned_table(runs: Sequence[Predictions], config: AssignmentConfig) -> pd.
     for run in runs:
         test = run.part("test")
         names = np.array(run.classes, dtype=object)
-        assigned = names[assign_cells(test, costs_of(run, config))]
+        assigned = names[_assign_test(run, config)]
         argmax = names[call(test.probabilities, None)]
         frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
     return pd.concat(frames, ignore_index=True)
@@ -143,9 +145,13 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
         fold_means = around(statistic, names, runs.test, settings, SHARE)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    costs = [costs_of(run, settings.assignment) for run in runs.runs]
+    costs = []
+    if settings.assignment.costs != "karyotype":
+        for run in runs.runs:
+            config = costs_of(run, settings.assignment)
+            costs.append(AssignmentCosts(config.extra_cost, config.missing_cost))
     return AssignmentResult(
-        costs=[AssignmentCosts(config.extra_cost, config.missing_cost) for config in costs],
+        costs=costs,
         chosen=settings.assignment.costs,
         cells=len(metrics.complete),
         unplaceable=_count_unassignable(runs),
@@ -178,6 +184,13 @@ def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
     assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
     return CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
+
+
+def _assign_test(run: Predictions, config: AssignmentConfig) -> np.ndarray:
+    """Assign the test chromosomes of a run as configured: indices into its classes, int64, shape (images,)."""
+    if config.costs == "karyotype":
+        return assign_by_karyotype(run, KaryotypePriors())
+    return assign_cells(run.part("test"), costs_of(run, config))
 
 
 def _count_unassignable(runs: LabelledRuns) -> int:

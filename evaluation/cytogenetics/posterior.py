@@ -8,13 +8,11 @@ A cell shows n chromosomes in random order. With the counts N[k] of a karyotype,
 
 q is the network's probability over the share of the class in normal cells, which the network has learned with it.
 
-Exact: the prior; the best assignment to given counts, a rectangular linear sum assignment. Approximate: Z and the
-probability of each class for each chromosome, by belief propagation (`evaluation.cytogenetics.permanent`); and the
-karyotypes that are considered. Those begin with the best of every constitution, solved exactly, and go on, from the
-best to the worst, with all that differ in one chromosome, as long as they are within WINDOW of the best. One move is
-exact too: the cost of a chromosome less in class a and one more in b is the shortest path from a to b, where a step
-changes the class of one chromosome (successive shortest paths of minimum-cost flow; Ahuja, Magnanti and Orlin, Network
-Flows, 1993).
+Exact: the prior; the best assignment to given counts, a rectangular linear sum assignment, and what it loses where one
+chromosome changes its class. Approximate: Z and the probability of each class for each chromosome, exact but for
+exchanges of little weight (`evaluation.cytogenetics.exchanges`); and the karyotypes that are considered. Those begin
+with the best of every constitution, solved exactly, and go on, from the best to the worst, with all that differ in one
+chromosome, as long as they are within WINDOW of the best.
 """
 
 from collections.abc import Mapping
@@ -29,7 +27,7 @@ from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
 from evaluation.cytogenetics.assignment import FLOOR, LARGEST, SMALLEST
-from evaluation.cytogenetics.permanent import sum_over_assignments
+from evaluation.cytogenetics.exchanges import path_costs, step_costs, sum_over_assignments
 from evaluation.cytogenetics.prior import COMPLETE, KaryotypePrior, expected_counts
 
 # Karyotypes less probable than the best by more than this many nats (1 in 22,000) are not considered.
@@ -110,14 +108,15 @@ def karyotype_posterior(
     prior = KaryotypePrior.of(priors, len(logs), most)
     found = _search(logs, prior)
     counts = np.array([np.bincount(classes, minlength=len(CHROMOSOMES)) for classes in found])
-    log_sums, marginals = sum_over_assignments(logs, counts)
-    log_priors = np.array([prior.log_probability(each) for each in counts])
-    weights = log_sums + log_priors + gammaln(counts + 1).sum(axis=1)
+    sums = [sum_over_assignments(logs, classes) for classes in found]
+    weights = np.array([each.log_sum for each in sums]) + gammaln(counts + 1).sum(axis=1)
+    weights += [prior.log_probability(each) for each in counts]
     probabilities = np.exp(weights - logsumexp(weights))
     candidates = []
     for index in np.argsort(-probabilities, kind="stable"):
         named = name_karyotype(dict(zip(CHROMOSOMES, counts[index].tolist(), strict=True)))
         candidates.append(Candidate(named, found[index], float(probabilities[index])))
+    marginals = np.array([each.marginals for each in sums])
     return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals))
 
 
@@ -172,14 +171,7 @@ def _likelihood(logs: np.ndarray, classes: np.ndarray, counts: np.ndarray) -> fl
 
 def _scores_of_moves(logs: np.ndarray, classes: np.ndarray, counts: np.ndarray, prior: KaryotypePrior) -> np.ndarray:
     """Return the score of the counts with one chromosome of class a less and one of b more, shape (24 a, 24 b)."""
-    size = len(CHROMOSOMES)
-    paths = np.full((size, size), np.inf)
-    for kind in np.flatnonzero(counts):
-        rows = classes == kind
-        paths[kind] = (logs[rows, kind, None] - logs[rows]).min(axis=0)
-    np.fill_diagonal(paths, 0.0)
-    for middle in range(size):
-        paths = np.minimum(paths, paths[:, middle, None] + paths[middle])
+    paths = path_costs(step_costs(logs, classes))
     factorials = np.log(counts + 1.0) - np.log(np.maximum(counts, 1.0))[:, None]
     moved = _likelihood(logs, classes, counts) - paths + factorials + prior.of_moves(counts)
     np.fill_diagonal(moved, -np.inf)

@@ -65,9 +65,10 @@ Assign = Annotated[
     ),
 ]
 Costs = Annotated[
-    Literal["fixed", "validation"],
+    Literal["fixed", "validation", "karyotype"],
     typer.Option(
-        help="Costs of the assignment: as said, or that multiple that is best on each run's validation cells."
+        help="Costs of the assignment: as given, the multiple that is best on each run's validation cells, or none: "
+        "the most probable karyotype by the priors of conf/karyotype.yaml."
     ),
 ]
 Cost = Annotated[float | None, typer.Option(min=0.0, help="Nats, see conf/train.yaml.", show_default=False)]

@@ -1,0 +1,96 @@
+"""The karyotypes of the cells of a run and their probabilities, calibrated on its validation cells.
+
+One temperature per run makes the labels of the validation chromosomes most probable: training with smoothed labels
+leaves a network less confident than it is right, and a karyotype multiplies 46 such probabilities.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from common.config.karyotype import KaryotypePriors
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES
+from common.predictions import Predictions
+from evaluation.core.labelled import score
+from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells
+from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior, size_refusal
+from evaluation.uncertainty.calibration import fit_temperature, rescale
+
+
+@dataclass(frozen=True)
+class CellPosterior:
+    """One cell of a part: its rows, int64, shape (n,), and its karyotypes; None where ``reason`` says why."""
+
+    rows: np.ndarray
+    posterior: KaryotypePosterior | None
+    reason: str | None = None
+
+
+def chromosome_temperature(run: Predictions) -> float:
+    """Fit the temperature of a run's class probabilities on its labelled validation chromosomes.
+
+    Raises:
+        UserError: It has too few of them.
+    """
+    temperature = fit_temperature(score(run.part("validation")))
+    if temperature.value is None:
+        raise UserError(f"the probabilities of chromosomes cannot be calibrated: {temperature.reason}")
+    return temperature.value
+
+
+def log_probabilities(members: Sequence[Predictions], temperatures: Sequence[float]) -> np.ndarray:
+    """Return the logarithms of the calibrated probabilities of the same images, averaged over runs.
+
+    Args:
+        members: The same rows of one run or of several.
+        temperatures: That of each, see ``chromosome_temperature``.
+
+    Returns:
+        float64, shape (n, 24), in the order of CHROMOSOMES; at least log(FLOOR).
+    """
+    calibrated = []
+    for member, temperature in zip(members, temperatures, strict=True):
+        order = [member.classes.index(name) for name in CHROMOSOMES]
+        calibrated.append(rescale(member.probabilities[:, order], temperature))
+    return np.asarray(np.log(np.maximum(np.mean(calibrated, axis=0), FLOOR)))
+
+
+def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test") -> list[CellPosterior]:
+    """Compute the karyotypes of the cells of one part of a run, also those without labels, in order of appearance.
+
+    Raises:
+        UserError: See ``assignment.refusal`` and ``chromosome_temperature``.
+    """
+    reason = refusal(run)
+    if reason:
+        raise UserError(f"the karyotypes of cells are not computed: {reason}")
+    predictions = run.part(part)
+    logs = log_probabilities([predictions], [chromosome_temperature(run)])
+    cells = []
+    for rows in rows_of_cells(predictions.frame):
+        too_few_or_many = size_refusal(len(rows))
+        posterior = None if too_few_or_many else karyotype_posterior(logs[rows], priors)
+        cells.append(CellPosterior(rows, posterior, too_few_or_many))
+    return cells
+
+
+def assign_by_karyotype(run: Predictions, priors: KaryotypePriors) -> np.ndarray:
+    """Assign each test chromosome of a run to its class in the most probable karyotype of its cell.
+
+    A cell of an impossible size keeps its most probable classes.
+
+    Returns:
+        Indices into ``run.classes``, int64, shape (images,).
+
+    Raises:
+        UserError: See ``cell_posteriors``.
+    """
+    order = pd.Index(run.classes).get_indexer(list(CHROMOSOMES))
+    assigned = run.part("test").probabilities.argmax(axis=1)
+    for cell in cell_posteriors(run, priors):
+        if cell.posterior:
+            assigned[cell.rows] = order[cell.posterior.best.classes]
+    return np.asarray(assigned)

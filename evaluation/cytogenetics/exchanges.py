@@ -1,0 +1,131 @@
+"""The sum over all assignments of chromosomes to classes with given counts, around the best of them.
+
+Every assignment with the same counts comes from the best one by exchanges: cycles of classes, each of which passes a
+chromosome on to the next. The cost of an exchange, in nats, is what the sum of log-weights loses by it. Classes between
+which exchanges cost little form groups; within a group the sum is exact, by dynamic programming over its chromosomes
+with the counts as the state. Between groups only exchanges of two chromosomes count, to first order. The whole sum is a
+permanent, for which no polynomial algorithm is known; belief propagation, its usual approximation (Vontobel, The Bethe
+permanent of a nonnegative matrix, 2013), is of no use here, since it ignores a single exchange of two.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# An exchange up to this cost, in nats, joins its classes in a group: it has at least 1/1,100 of the best's weight.
+JOINING = 7.0
+# The most vectors of counts within a group, as those of 8 classes with two chromosomes each.
+STATES = 3**8
+
+
+@dataclass(frozen=True)
+class AssignmentSum:
+    """The logarithm of the sum, and the probability of each class for each chromosome, shape (n, K), 0 to 1."""
+
+    log_sum: float
+    marginals: np.ndarray
+
+
+def step_costs(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the least cost of changing one chromosome from class a to class b, float64, shape (K a, K b).
+
+    Args:
+        log_weights: Shape (n, K).
+        classes: The best assignment to its counts, int64, shape (n,).
+    """
+    size = log_weights.shape[1]
+    costs = np.full((size, size), np.inf)
+    for kind in np.unique(classes):
+        rows = classes == kind
+        costs[kind] = (log_weights[rows, kind, None] - log_weights[rows]).min(axis=0)
+    np.fill_diagonal(costs, 0.0)
+    return costs
+
+
+def path_costs(steps: np.ndarray) -> np.ndarray:
+    """Return the least cost of a chromosome less in class a and one more in class b, over any steps between.
+
+    This is the shortest path (Floyd and Warshall), and exact where the steps are those of a best assignment
+    (successive shortest paths of minimum-cost flow; Ahuja, Magnanti and Orlin, Network Flows, 1993).
+    """
+    paths = steps.copy()
+    for middle in range(len(paths)):
+        paths = np.minimum(paths, paths[:, middle, None] + paths[middle])
+    return paths
+
+
+def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
+    """Sum the weights of all assignments with the counts of the best one.
+
+    Args:
+        log_weights: float64, shape (n, K), finite.
+        classes: The best assignment to its counts, int64, shape (n,).
+    """
+    rows = np.arange(len(classes))
+    best = log_weights[rows, classes]
+    relative = log_weights - best[:, None]
+    group_of = _groups(relative, classes)
+    log_sum = best.sum()
+    marginals = np.zeros_like(log_weights)
+    for group in np.unique(group_of[classes]):
+        members = np.flatnonzero(group_of[classes] == group)
+        kinds = np.unique(classes[members])
+        within = _sum_within(relative[np.ix_(members, kinds)], np.searchsorted(kinds, classes[members]))
+        log_sum += within.log_sum
+        marginals[np.ix_(members, kinds)] = within.marginals
+    exchanged = relative[:, classes]
+    apart = group_of[classes][:, None] != group_of[classes]
+    swaps = np.where(apart, np.exp(np.minimum(exchanged + exchanged.T, 0.0)), 0.0)
+    log_sum += np.log1p(swaps).sum() / 2
+    np.add.at(marginals.T, classes, swaps)
+    return AssignmentSum(float(log_sum), marginals / marginals.sum(axis=1, keepdims=True))
+
+
+def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the group of each class, int64, shape (K,): those joined by cheap exchanges, the cheapest first."""
+    steps = step_costs(log_weights, classes)
+    exchanges = steps + path_costs(steps).T
+    places = np.bincount(classes, minlength=len(steps)) + 1
+    group_of = np.arange(len(steps))
+    cheap = np.argwhere((exchanges <= JOINING) & ~np.eye(len(steps), dtype=bool))
+    for one, other in cheap[np.argsort(exchanges[tuple(cheap.T)], kind="stable")]:
+        joined = (group_of == group_of[one]) | (group_of == group_of[other])
+        if np.prod(places[joined]) <= STATES:
+            group_of[joined] = group_of[one]
+    return group_of
+
+
+def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
+    """Sum over all assignments with the counts of ``classes``, exactly.
+
+    ``before[i][m]`` is the sum over the assignments of the first i chromosomes with counts m, ``after[i][m]`` that over
+    those of the others which complete m to the wanted counts.
+    """
+    chromosomes, size = log_weights.shape
+    if size == 1:
+        return AssignmentSum(float(log_weights.sum()), np.ones_like(log_weights))
+    weights = np.exp(log_weights)
+    counts = np.bincount(classes, minlength=size)
+    before = [np.zeros(counts + 1)]
+    before[0].flat[0] = 1.0
+    after = [np.zeros(counts + 1)]
+    after[0].flat[-1] = 1.0
+    # One more of a class: from all vectors of counts but the fullest of that class, to all but the emptiest.
+    emptier = [(slice(None),) * axis + (slice(None, -1),) for axis in range(size)]
+    fuller = [(slice(None),) * axis + (slice(1, None),) for axis in range(size)]
+    for row in range(chromosomes):
+        added = np.zeros(counts + 1)
+        removed = np.zeros(counts + 1)
+        for kind in range(size):
+            added[fuller[kind]] += weights[row, kind] * before[-1][emptier[kind]]
+            removed[emptier[kind]] += weights[-1 - row, kind] * after[-1][fuller[kind]]
+        before.append(added)
+        after.append(removed)
+    total = before[-1].flat[-1]
+    marginals = np.empty_like(weights)
+    for row in range(chromosomes):
+        rest = after[chromosomes - row - 1]
+        for kind in range(size):
+            complete = (before[row][emptier[kind]] * rest[fuller[kind]]).sum()
+            marginals[row, kind] = weights[row, kind] * complete / total
+    return AssignmentSum(float(np.log(total)), marginals)
