@@ -75,6 +75,27 @@ def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> No
     write(table.assign(**facts), csv)
 
 
+@app.command()
+@report_user_errors()
+def augmentation(batch: Batch = 64, rounds: Rounds = 10, threads: Threads = None, csv: Csv = None) -> None:
+    """Compare transforms of a whole batch (transform.batched=true) with those of each image by albumentations.
+
+    The ratio is the images per second of the former over those of the latter in this process, from the prepared images
+    to a batch on the device of the network: the CPU, and a GPU where there is one.
+
+    [bold]python -m benchmarks augmentation --threads 1[/bold]
+    """
+    facts = _set_up_torch(threads)
+    import torch
+
+    from benchmarks.augmentation import CASES, measure
+
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    table = pd.DataFrame([measure(case, batch, rounds, device) for device in devices for case in CASES])
+    show(table, "augmentation", table.columns)
+    write(table.assign(**facts), csv)
+
+
 @app.command(name="mc_dropout")
 @report_user_errors()
 def mc_dropout(

@@ -34,8 +34,10 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
 from datamodules.sources import scan, source_config
 from datamodules.transforms.augmentation import Augmentation
+from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
+from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 
 # Image, label, row and, in batches of whole cells, the number of the cell within the batch.
 Item = tuple[torch.Tensor, *tuple[int, ...]]
@@ -269,19 +271,16 @@ class ImageDataModule(LightningDataModule):
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
 
-    def train_dataloader(self) -> DataLoader[Item]:
+    def train_dataloader(self) -> DataLoader[Item] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
         plan = self.plan
+        sampler = self._train_sampler()
+        if self.transform_config.batched:
+            keys = KeyDataset(plan.rows, plan.copy, self.labels)
+            return DataLoader(keys, batch_sampler=sampler, collate_fn=ImageKeys.collate)
         # What was done before the split is not done again.
         augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
-        size = self.loader_config.batch_size
-        if self.loader_config.batch_by == "cell":
-            cells = items_by_cell(self.cells[plan.rows])
-            return self._loader(dataset, batch_sampler=CellBatchSampler(cells, size, self.seed, self._position))
-        sampler = EpochBatchSampler(
-            len(dataset), size, self.seed, self._position, plan.sample_weights, self._present_world()
-        )
         return self._loader(dataset, batch_sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Item]:
@@ -296,8 +295,15 @@ class ImageDataModule(LightningDataModule):
         """This process's share of the validation and the test part: what predictions are written for."""
         return self._in_order("validation", "test")
 
-    def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
-        """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer."""
+    def on_after_batch_transfer(
+        self, batch: list[torch.Tensor] | ImageKeys, dataloader_idx: int
+    ) -> dict[str, torch.Tensor]:
+        """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
+
+        With ``transform.batched`` a training batch has the keys of images alone: they are taken and transformed here.
+        """
+        if isinstance(batch, ImageKeys):
+            return self._transformed(batch)
         image, label, index, *cell = batch
         named = {"image": image.float() / 255, "label": label, "index": index}
         if cell:
@@ -349,6 +355,28 @@ class ImageDataModule(LightningDataModule):
         run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
         if write_contact_sheet(self.leaks, manifest, run.path(RunFile.NEAR_DUPLICATES_SHEET)):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+
+    def _train_sampler(self) -> EpochBatchSampler | CellBatchSampler:
+        plan = self.plan
+        size = self.loader_config.batch_size
+        if self.loader_config.batch_by == "cell":
+            return CellBatchSampler(items_by_cell(self.cells[plan.rows]), size, self.seed, self._position)
+        return EpochBatchSampler(
+            len(plan.rows), size, self.seed, self._position, plan.sample_weights, self._present_world()
+        )
+
+    @cached_property
+    def _resident(self) -> ResidentImages:
+        return ResidentImages.load(self.images, self.plan.rows)
+
+    def _transformed(self, keys: ImageKeys) -> dict[str, torch.Tensor]:
+        self._resident = self._resident.to(keys.row.device)
+        augmentation = BatchedAugmentation(self.expansion.transform, self.seed)
+        image = augmentation(self._resident.take(keys.row), keys.epoch, keys.row, keys.copy)
+        named = {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
+        if keys.cell is not None:
+            named["cell"] = keys.cell
+        return named
 
     def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
         return typed_section(model, layered_value(name, self.default_layers), values or {}, name)

@@ -150,6 +150,15 @@ class WithinPlacesConfig(StrictModel, defaults="transform/none:within_places"):
     bend: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
 
 
+NOT_BATCHED = ("flips", "rotations", "brightness", "noise")  # transforms that batched=true does not have
+ONLY_BATCHED = ("scale", "uneven")
+
+
+def _is_off(value: float) -> bool:
+    # A key that was added later is part of a run's address where it is given alone.
+    return not value
+
+
 class TransformConfig(StrictModel, defaults="transform/none"):
     """The random transforms of training images; besides these keys, the strengths of further registered operations."""
 
@@ -171,6 +180,9 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     noise: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
     within_places: WithinPlacesConfig = FROM_YAML
+    batched: Annotated[bool, Field(exclude_if=_is_off)] = FROM_YAML
+    scale: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
+    uneven: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":
@@ -184,6 +196,23 @@ class TransformConfig(StrictModel, defaults="transform/none"):
                 raise ValidationError.from_exception_data("TransformConfig", [fault])
             if not isinstance(strength, int | float) or not 0 <= strength <= limits[key]:
                 raise ValueError(f"{key}: a number from 0 to {limits[key]:g} is needed, not {strength!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _batched_or_not(self) -> "TransformConfig":
+        if not self.batched:
+            absent = [key for key in ONLY_BATCHED if getattr(self, key)]
+            if absent:
+                raise ValueError(f"{', '.join(absent)}: only of transform.batched=true: set it, or leave this out")
+            return self
+        within = self.within_places
+        absent = [key for key in (*NOT_BATCHED, *(self.model_extra or {})) if getattr(self, key)]
+        if within.rotate or within.mirror or within.bend:
+            absent.append("within_places")
+        if self.apply_to != "all":
+            absent.append(f"apply_to={self.apply_to}")
+        if absent:
+            raise ValueError(f"{', '.join(absent)}: not of transform.batched=true: leave this out, or set it to false")
         return self
 
 

@@ -10,7 +10,14 @@ from common.errors import UserError
 from common.karyotype import KARYOGRAM_SOURCES
 from common.runs.run import Run
 
-MOVING = ("flips", "rotations", "mirror", "rotate", "bend")  # transforms that move a chromosome to another place
+MOVING = (
+    "flips",
+    "rotations",
+    "mirror",
+    "rotate",
+    "bend",
+    "uneven",
+)  # transforms that move a chromosome to another place
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
 DRAWN = ("synthetic", "synthetic_chromosomes")  # sources that read no files
 DATA_DIR_HINT = "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or use +profile=demo, which needs no data"
@@ -29,6 +36,8 @@ def check_rules(config: Config) -> None:
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
     if config.head.logits == 1 and config.loss.label_smoothing > 0:
         raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+    if config.transform.batched:
+        _check_batched(config)
     if config.head.orientation:
         _check_orientation(config)
     elif config.inference.orientation != "any":
@@ -60,6 +69,13 @@ def check_files(composed: DictConfig) -> None:
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
     if composed.init_from is not None:
         Run.open_finished(Path(composed.init_from))
+
+
+def _check_batched(config: Config) -> None:
+    """Batched transforms make no turned copies, and images are not resized after them."""
+    if config.prepare.augment_at is not None:
+        resized = f"prepare.augment_at={config.prepare.augment_at}"
+        raise UserError(f"{resized} resizes images after their transforms: set it to null or transform.batched=false")
 
 
 def _check_orientation(config: Config) -> None:
@@ -111,7 +127,7 @@ def _check_karyograms(config: Config) -> None:
             f"{', '.join(turned)}: in a karyogram the place of each chromosome carries meaning (paper 001, 3.1.2), "
             f"so the sheet is not turned, mirrored or bent: use {instead}, and leave this out"
         )
-    moved = _enabled(config.transform, ("stretch", "shift"))
+    moved = _enabled(config.transform, ("stretch", "shift", "scale"))
     if moved:
         raise UserError(f"{', '.join(moved)} would lay black borders around the white sheet: leave this out")
 

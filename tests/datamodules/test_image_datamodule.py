@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.images import write_class_folders
-from tests.helpers.training import small_config
+from tests.helpers.training import DRAWN, small_config
 
 
 def prepared(config) -> ImageDataModule:
@@ -58,6 +58,44 @@ def test_augmentation_depends_on_the_epoch_and_not_on_the_workers(tmp_path):
     assert len(shared) == 24
     assert second.keys() == shared.keys()
     assert all(torch.equal(second[row], shared[row]) for row in second)
+
+
+def batched_epoch(data: ImageDataModule, number: int, first: int = 0) -> list[dict[str, torch.Tensor]]:
+    """The batches of one epoch from one of them on, as the model gets them."""
+    data._position = lambda: (number, first)
+    return [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
+
+
+def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(tmp_path):
+    words = ["transform=chromosomes", "transform.batched=true", "transform.uneven=0.1"]
+    data = prepared(small_config(tmp_path, *words))
+    first, second = batched_epoch(data, 0), batched_epoch(data, 1)
+    resumed = batched_epoch(prepared(small_config(tmp_path, *words, "loader.workers=2")), 1, first=2)
+    assert len(resumed) == len(second) - 2
+    for batch, again in zip(second[2:], resumed, strict=True):
+        assert batch.keys() == again.keys()
+        assert all(torch.equal(batch[name], again[name]) for name in batch)
+    images = [torch.cat([batch["image"] for batch in batches]) for batches in (first, second)]
+    order = [torch.cat([batch["index"] for batch in batches]).argsort() for batches in (first, second)]
+    assert (images[0][order[0]] != images[1][order[1]]).flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "channels"),
+    [(DRAWN, 3), (["data=synthetic_chromosomes", "data.cells=6", "data.cases=6", "head.logits=null"], 1)],
+    ids=["colour", "gray"],
+)
+def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
+    data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
+    batches = batched_epoch(data, 0)
+    assert data._resident.pixels.shape[1] == channels
+    served = torch.cat([batch["index"] for batch in batches]).tolist()
+    assert len(served) >= len(data.plan.rows) - 1  # no batch of one image
+    assert len(set(served)) == len(served)
+    for batch in batches:
+        for image, label, row in zip(batch["image"], batch["label"], batch["index"], strict=True):
+            assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[int(row)].astype(np.float32) / 255)
+            assert label == data.labels[row]
 
 
 def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):

@@ -62,10 +62,16 @@ def test_a_misspelt_key_in_a_yaml_file_is_an_error(tmp_path):
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
         ("prepare={compact: true, fit: canvas}", "compact"),
         ("transform.within_places.rotate=5", "data.source=cnmc"),
+        ("transform={batched: true, noise: 0.1}", "noise"),
+        ("transform.uneven=0.1", "uneven"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(override, words):
     assert words in error_of(composed([override]))
+
+
+def test_batched_images_are_not_resized_afterwards():
+    assert "prepare.augment_at=300" in error_of(composed(["transform.batched=true", "prepare.augment_at=300"]))
 
 
 @pytest.mark.parametrize(

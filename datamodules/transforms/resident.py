@@ -1,0 +1,100 @@
+"""Training images in memory or on a device, whole: a batch of them is one indexing operation."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from datamodules.transforms.presplit_augmentation import ExpandedImages
+
+Images = np.ndarray | ExpandedImages | list[np.ndarray]
+Key = tuple[int, ...]
+
+
+class ImageKeys(NamedTuple):
+    """What determines the transformed images of a training batch, and their classes: each int64, shape (B,).
+
+    Of batches of whole cells also the number of each image's cell within the batch.
+    """
+
+    epoch: torch.Tensor
+    row: torch.Tensor
+    copy: torch.Tensor
+    label: torch.Tensor
+    cell: torch.Tensor | None = None
+
+    @classmethod
+    def collate(cls, keys: list[Key]) -> "ImageKeys":
+        """Make a batch of items of `KeyDataset`."""
+        return cls(*torch.tensor(keys).T.contiguous())
+
+
+class KeyDataset(Dataset[Key]):
+    """The keys of training images by (epoch, item): epoch, manifest row, copy and class index.
+
+    The third number of (epoch, item, cell of the batch) is passed on as the fifth.
+
+    Args:
+        rows: The manifest row of each item, int64, shape (items,).
+        copies: 0 for an original, n for the n-th added copy of a row, int64, shape (items,).
+        labels: The class index of each manifest row, int64.
+    """
+
+    def __init__(self, rows: np.ndarray, copies: np.ndarray, labels: np.ndarray) -> None:
+        self.rows = rows
+        self.copies = copies
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: tuple[int, ...] | int) -> Key:
+        epoch, item, *cell = key if isinstance(key, tuple) else (0, key)
+        row = int(self.rows[item])
+        return epoch, row, int(self.copies[item]), int(self.labels[row]), *cell
+
+
+@dataclass(frozen=True)
+class ResidentImages:
+    """Some rows of the prepared images.
+
+    Attributes:
+        rows: Their manifest rows, int64, ascending, shape (N,).
+        pixels: uint8, shape (N, C, H, W); C = 1 where the three channels of every image are equal.
+    """
+
+    rows: torch.Tensor
+    pixels: torch.Tensor
+
+    @classmethod
+    def load(cls, images: Images, rows: np.ndarray) -> "ResidentImages":
+        """Copy the images of some rows into memory.
+
+        Args:
+            images: By manifest row, uint8, each of shape (H, W, 3).
+            rows: Manifest rows, in any order; a row that is named twice is kept once.
+        """
+        rows = np.unique(rows)
+        gray = all(_is_gray(np.asarray(images[row])) for row in rows.tolist())
+        height, width, channels = np.asarray(images[int(rows[0])]).shape
+        pixels = np.empty((len(rows), 1 if gray else channels, height, width), np.uint8)
+        for position, row in enumerate(rows.tolist()):
+            pixels[position] = np.asarray(images[row]).transpose(2, 0, 1)[: pixels.shape[1]]
+        return cls(torch.from_numpy(rows), torch.from_numpy(pixels))
+
+    def to(self, device: torch.device) -> "ResidentImages":
+        """Return the images on a device: these themselves, where they are there."""
+        if self.pixels.device == device:
+            return self
+        return replace(self, rows=self.rows.to(device), pixels=self.pixels.to(device))
+
+    def take(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the images of manifest rows (B,), each of which must be there: uint8, shape (B, C, H, W)."""
+        return self.pixels[torch.searchsorted(self.rows, rows)]
+
+
+def _is_gray(image: np.ndarray) -> bool:
+    first = image[..., :1]
+    return bool((first == image).all())
