@@ -14,6 +14,8 @@ from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.images import write_class_folders
 from tests.helpers.training import DRAWN, small_config
 
+CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "split.folds=3", "head.logits=null"]
+
 
 def prepared(config) -> ImageDataModule:
     data = ImageDataModule.from_config(config, progress=False)
@@ -82,20 +84,23 @@ def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(t
 
 @pytest.mark.parametrize(
     ("words", "channels"),
-    [(DRAWN, 3), (["data=synthetic_chromosomes", "data.cells=6", "data.cases=6", "head.logits=null"], 1)],
-    ids=["colour", "gray"],
+    [(DRAWN, 3), (CHROMOSOMES, 1), ([*CHROMOSOMES, "loader.batch_by=cell", "loader.batch_size=2"], 1)],
+    ids=["colour", "gray", "cells"],
 )
 def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
     data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
     batches = batched_epoch(data, 0)
     assert data._resident.pixels.shape[1] == channels
     served = torch.cat([batch["index"] for batch in batches]).tolist()
-    assert len(served) >= len(data.plan.rows) - 1  # no batch of one image
     assert len(set(served)) == len(served)
     for batch in batches:
         for image, label, row in zip(batch["image"], batch["label"], batch["index"], strict=True):
             assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[int(row)].astype(np.float32) / 255)
             assert label == data.labels[row]
+        if data.loader_config.batch_by == "cell":
+            numbers = pd.unique(data.cells[batch["index"].numpy()])
+            assert np.array_equal(numbers[batch["cell"]], data.cells[batch["index"].numpy()])
+            assert len(numbers) == 2
 
 
 def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
