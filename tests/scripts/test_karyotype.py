@@ -1,0 +1,252 @@
+"""scripts/karyotype.py on runs that are trained here, on drawn cells."""
+
+import shutil
+from collections import Counter
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.karyotype import CHROMOSOMES, name_karyotype
+from common.runs.run import Run
+from evaluation.core.labelled import score
+from evaluation.uncertainty.calibration import EPSILON, fit_temperature, rescale
+from scripts.karyotype import app
+from scripts.predict import app as predict_app
+from tests.helpers.chromosomes import bar, write_chromosomes, write_table
+from tests.helpers.images import break_image, cell_image, write_image
+from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import run_undrawn, small_config, write_untrained_run
+
+NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
+CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
+KINDS = {
+    "plain": ["+experiment=chromosomes_best"],
+    "orientation": ["+experiment=chromosomes_best", "head.orientation=true"],
+    "context": ["+experiment=chromosomes_cell", "loader.batch_size=2", "context.width=16"],
+}
+OUTPUTS = ["chromosomes.csv", "index.html", "karyograms", "karyotypes.csv"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Six drawn cells of six cases, with labels.csv."""
+    return write_chromosomes(tmp_path_factory.mktemp("karyotype") / "data", cases=6)
+
+
+def trained(data, kind, *overrides):
+    experiment, *keys = KINDS[kind]
+    name = experiment.partition("=")[2]
+    config = small_config(data.parent, *NET, *CANVAS, *keys, *overrides, experiment=name, data=[f"data_dir={data}"])
+    return Run(run_undrawn(config))
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    return trained(data, "plain")
+
+
+@pytest.fixture
+def cells(data, tmp_path):
+    """Two cells of one case in folders, ``case/c0`` and ``case/c1``, under neutral names."""
+    table = pd.read_csv(data / "labels.csv")
+    for number, (_, rows) in enumerate(list(table.groupby("cell_id"))[:2]):
+        for place, path in enumerate(rows["path"]):
+            target = tmp_path / "cells" / "case" / f"c{number}" / f"{place:02d}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(data / path, target)
+    return tmp_path / "cells"
+
+
+@pytest.fixture
+def karyotype(tmp_path):
+    """A function that calls the script and returns both tables and the terminal's text."""
+
+    def call(*arguments, output="out"):
+        folder = tmp_path / output
+        result = run_app(app, *arguments, "--output", folder, NO_COLOR="1", TERM="dumb", COLUMNS="80")
+        lines = result.stdout[result.stdout.find("to be referred\n") :].splitlines()
+        assert max(map(len, lines), default=0) <= 80
+        classes = dict.fromkeys(["class", "runner_up", "alone", "fixed", "cause", "case"], object)
+        chromosomes = pd.read_csv(folder / "chromosomes.csv", dtype=classes)
+        return pd.read_csv(folder / "karyotypes.csv"), chromosomes, result.output
+
+    return call
+
+
+def assert_consistent(cells, chromosomes):
+    """Assert that the karyotypes are those of the classes, and that each file is accounted for."""
+    for _, row in cells.iterrows():
+        of_cell = chromosomes[chromosomes["cell"] == row["cell"]]
+        assert len(of_cell) == row["files"]
+        assert of_cell["status"].value_counts().to_dict() == {
+            name: row[name] for name in ("used", "broken", "foreign", "duplicate") if row[name]
+        }
+        used = of_cell[of_cell["status"] == "used"]
+        assert used["class"].isin(CHROMOSOMES).all()
+        assert (of_cell["class"].notna() == (of_cell["status"] == "used")).all()
+        assert (of_cell["cause"].isna() == (of_cell["status"] == "used")).all()
+        if pd.notna(row["karyotype"]):
+            assert name_karyotype(Counter(used["class"])).iscn == row["karyotype"]
+            assert row["probability"] >= row[["second_probability", "third_probability"]].fillna(0).max()
+        assert (row["refer"] == "yes") == pd.notna(row["reason"])
+
+
+def test_cells_of_a_folder(run, cells, karyotype, tmp_path):
+    (cells / "notes.txt").write_text("x")
+    table, chromosomes, output = karyotype(run.folder, cells)
+    assert table[["case", "cell", "used"]].to_numpy().tolist() == [["case", "c0", 46], ["case", "c1", 46]]
+    assert_consistent(table, chromosomes)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix != "") == OUTPUTS[:2] + OUTPUTS[3:]
+    for picture in table["karyogram"]:
+        assert cv2.imread(str(tmp_path / "out" / picture)).min() < 200
+    page = (tmp_path / "out" / "index.html").read_text()
+    for text in [*table["cell"], *table["karyotype"]]:
+        assert text in page
+    assert "1 .txt" in output
+    assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_cells_get_the_probabilities_of_the_run(data, karyotype, kind):
+    run = trained(data, kind)
+    table, chromosomes, output = karyotype(run.folder, data / "labels.csv")
+    assert len(table) == 6
+    assert_consistent(table, chromosomes)
+    predictions = run.predictions
+    temperature = fit_temperature(score(predictions.part("validation"))).value
+    test = predictions.part("test")
+    expected = np.maximum(rescale(test.probabilities, temperature), EPSILON)
+    rows = chromosomes.set_index("file").loc[test.frame["path"]]
+    assert rows["alone_probability"].to_numpy() == pytest.approx(expected.max(axis=1), abs=1e-4)
+    assert (rows["seen"] == "test").all()
+    seen = chromosomes["seen"].value_counts()
+    assert seen.to_dict() == run.split["part"].value_counts().to_dict()
+    assert f"{seen['train']} of the images" in output
+
+
+def test_bad_files_are_reported_and_left_out(run, cells, karyotype):
+    before = karyotype(run.folder, cells, output="before")[1].set_index("file")
+    folder = cells / "case" / "c0"
+    write_image(folder / "photo.png", cell_image(3, border=1)[1:-1, 1:-1])
+    write_image(folder / "sheet.png", np.concatenate([bar(5)] * 5, axis=1))
+    shutil.copy(folder / "00.png", folder / "copy.png")
+    break_image(write_image(folder / "torn.png", bar(2)))
+    for number in range(3):
+        (folder / f"{40 + number}.png").unlink()
+    table, chromosomes, output = karyotype(run.folder, cells, output="after")
+    assert_consistent(table, chromosomes)
+    first = table.iloc[0]
+    assert first[["files", "used", "broken", "foreign", "duplicate"]].tolist() == [47, 43, 1, 2, 1]
+    assert first["refer"] == "yes"
+    assert len(first["missing"].split(", ")) == 3 + (0 if pd.isna(first["extra"]) else len(first["extra"].split(", ")))
+    assert "1 broken, 2 foreign, 1 duplicate" in output
+    # The other cell is what it was.
+    rows = chromosomes[chromosomes["cell"] == "c1"].set_index("file")
+    pd.testing.assert_frame_equal(rows, before[before["cell"] == "c1"], check_exact=False, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 92])
+def test_what_is_no_cell_is_told(run, data, karyotype, tmp_path, count):
+    paths = pd.read_csv(data / "labels.csv")["path"].head(count)
+    for number, path in enumerate(paths):
+        (tmp_path / "flat").mkdir(exist_ok=True)
+        shutil.copy(data / path, tmp_path / "flat" / f"{number}.png")
+    table, chromosomes, _ = karyotype(run.folder, tmp_path / "flat")
+    assert_consistent(table, chromosomes)
+    assert table["cell"].tolist() == ["flat"]
+    assert table["karyotype"].isna().all()
+    assert f"{count} chromosome" in table["reason"][0]
+    assert (chromosomes["class"] == chromosomes["alone"]).all()
+
+
+def test_no_readable_file_is_told(run, karyotype, tmp_path):
+    (tmp_path / "cell").mkdir()
+    (tmp_path / "cell" / "a.png").write_text("no image")
+    table, chromosomes, _ = karyotype(run.folder, tmp_path / "cell")
+    assert_consistent(table, chromosomes)
+    assert table[["used", "broken", "refer"]].to_numpy().tolist() == [[0, 1, "yes"]]
+
+
+def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run, cells, karyotype, tmp_path):
+    _, chromosomes, _ = karyotype(run.folder, cells)
+    other = {name: CHROMOSOMES[(CHROMOSOMES.index(name) + 3) % 22] for name in CHROMOSOMES}
+    corrected = other[chromosomes.loc[5, "class"]]
+    chromosomes.loc[5, "fixed"] = corrected
+    chromosomes.loc[6, "fixed"] = "none"
+    chromosomes.to_csv(tmp_path / "edited.csv", index=False)
+    table, after, _ = karyotype(run.folder, cells, "--fixed", tmp_path / "edited.csv", output="corrected")
+    assert_consistent(table, after)
+    assert after.loc[5, ["class", "fixed", "doubtful"]].tolist() == [corrected, corrected, "no"]
+    assert after.loc[6, ["status", "fixed"]].tolist() == ["foreign", "none"]
+    assert table["used"].tolist() == [45, 46]
+    # Given back as it is, the result is the same.
+    fixed = tmp_path / "corrected" / "chromosomes.csv"
+    again, _, _ = karyotype(run.folder, cells, "--fixed", fixed, output="again")
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
+    second = trained(data, "plain", "seed=1")
+    each = [karyotype(one.folder, cells, output=one.folder.name)[1] for one in (run, second)]
+    table, both, _ = karyotype(run.folder, second.folder, cells, output="both")
+    assert_consistent(table, both)
+    assert not np.allclose(both["alone_probability"], each[0]["alone_probability"], atol=1e-3)
+    assert not np.allclose(both["alone_probability"], each[1]["alone_probability"], atol=1e-3)
+
+
+def test_priors_are_keys(run, cells, karyotype):
+    plain, _, _ = karyotype(run.folder, cells)
+    other, _, _ = karyotype(run.folder, cells, "loss=0.3", "trisomy.21=0.1", output="other")
+    assert plain["probability"].tolist() != other["probability"].tolist()
+
+
+def test_predict_names_this_command_for_models_that_scale_by_cell(run, cells, tmp_path):
+    result = run_app(predict_app, run.folder, cells, "--output", tmp_path / "p.csv", code=1)
+    assert f"scripts/karyotype.py {run.folder}" in error_of(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("{cells}", "no run is named"),
+        ("{run}", "no cells are named"),
+        ("{cells} {run} {cells}", "{cells} is not a run"),
+        ("{run} {cells}/nowhere", "{cells}/nowhere is missing"),
+        ("{run} {run} {cells}", "named twice"),
+        ("{run} {unfinished} {cells}", "{unfinished} is not finished"),
+        ("{two_classes} {cells}", "hem, all"),
+        ("{run} {cells} --fixed {cells}/f.csv", "{cells}/f.csv is missing"),
+        ("{run} {cells} --fixed {fixed}", "nobody.png"),
+        ("{run} {cells} los=0.1", "loss"),
+        ("{run} {empty}", "no image in {empty}"),
+        ("{run} {classes}", "folder per class"),
+        ("{run} {table}", "--cell-column"),
+    ],
+)
+def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, arguments, words):
+    places = {"run": run.folder, "cells": cells, "classes": data}
+    for name in ("empty", "unfinished"):
+        places[name] = tmp_path / name
+        places[name].mkdir()
+    Run(places["unfinished"]).write_status("running")
+    places["fixed"] = write_table(tmp_path / "fixed.csv", [{"file": "nobody.png", "class": "1"}])
+    places["table"] = write_table(tmp_path / "table.csv", [{"path": "a.png", "class": "1"}])
+    if "two_classes" in arguments:
+        places["two_classes"] = tmp_path / "two"
+        write_untrained_run(places["two_classes"], small_config(tmp_path, "model=resnet18", "model.cut=layer1"))
+    before = sorted(tmp_path.rglob("*"))
+    result = run_app(app, *arguments.format(**places).split(), "--output", tmp_path / "out", code=1)
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert words.format(**places) in errors[0]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nothing_is_overwritten(run, cells, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    result = run_app(app, run.folder, cells, "--output", tmp_path / "out", code=1)
+    assert str(tmp_path / "out") in error_of(result)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
