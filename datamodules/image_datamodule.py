@@ -1,6 +1,6 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -35,6 +35,7 @@ from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shar
 from datamodules.sources import scan, source_config
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
+from datamodules.transforms.cell_changes import CellChanges, Cells
 from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
@@ -360,7 +361,8 @@ class ImageDataModule(LightningDataModule):
         plan = self.plan
         size = self.loader_config.batch_size
         if self.loader_config.batch_by == "cell":
-            return CellBatchSampler(items_by_cell(self.cells[plan.rows]), size, self.seed, self._position)
+            cells = items_by_cell(self.cells[plan.rows])
+            return CellBatchSampler(cells, size, self.seed, self._position, self._cell_changes(cells))
         return EpochBatchSampler(
             len(plan.rows), size, self.seed, self._position, plan.sample_weights, self._present_world()
         )
@@ -397,6 +399,14 @@ class ImageDataModule(LightningDataModule):
         if self.trainer is not None and self.trainer.world_size > 1:
             return World(self.trainer.world_size, self.trainer.global_rank)
         return self.world
+
+    def _cell_changes(self, cells: Sequence[np.ndarray]) -> CellChanges | None:
+        """What changes the cells of items of the balance plan, where it does anything."""
+        if not self.transform_config.cells.enabled:
+            return None
+        frame = self.manifest.frame.iloc[self.plan.rows]
+        labels = frame["label"].to_numpy(object)
+        return CellChanges(self.transform_config.cells, Cells(cells, labels, frame["subject"].to_numpy()), self.seed)
 
     def _in_order(self, *parts: str) -> DataLoader[Item]:
         rows = np.concatenate([self.rows(part) for part in parts])

@@ -99,6 +99,7 @@ class CellBatchSampler(Sampler[list[tuple[int, int, int]]]):
         batch_size: Cells per batch.
         seed: The run's seed; None: in the given order, with the incomplete last batch, as validation and test need.
         position: As of :class:`EpochBatchSampler`.
+        changes: Returns the items of a cell in an epoch by (epoch, cell); None: always its own.
     """
 
     def __init__(
@@ -107,11 +108,13 @@ class CellBatchSampler(Sampler[list[tuple[int, int, int]]]):
         batch_size: int,
         seed: int | None = None,
         position: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        changes: Callable[[int, int], np.ndarray] | None = None,
     ) -> None:
         self.cells = cells
         self.batch_size = batch_size
         self.seed = seed
         self.position = position
+        self.changes = changes
 
     def __len__(self) -> int:
         """The batches of a whole epoch, wherever it starts."""
@@ -123,12 +126,12 @@ class CellBatchSampler(Sampler[list[tuple[int, int, int]]]):
         for batch in self._batches(epoch)[first:]:
             keys = []
             for number, cell in enumerate(batch):
-                keys += [(epoch, int(item), number) for item in self.cells[cell]]
+                keys += [(epoch, int(item), number) for item in self._items(epoch, int(cell))]
             yield keys
 
     def sizes(self) -> list[int]:
         """Return how many images each batch of the first epoch holds; those of another one differ by a few."""
-        return [sum(len(self.cells[cell]) for cell in batch) for batch in self._batches(0)]
+        return [sum(len(self._items(0, int(cell))) for cell in batch) for batch in self._batches(0)]
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the cells in the order of ``epoch``, int64, shape (cells,)."""
@@ -136,6 +139,9 @@ class CellBatchSampler(Sampler[list[tuple[int, int, int]]]):
             return np.arange(len(self.cells))
         generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
         return torch.randperm(len(self.cells), generator=generator).numpy()
+
+    def _items(self, epoch: int, cell: int) -> np.ndarray:
+        return self.cells[cell] if self.changes is None else self.changes(epoch, cell)
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         order = self.order(epoch)

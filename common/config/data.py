@@ -159,6 +159,19 @@ def _is_off(value: float) -> bool:
     return not value
 
 
+class CellChangesConfig(StrictModel, defaults="transform/none:cells"):
+    """How often the chromosomes of a training cell are others than its own."""
+
+    drop: Probability = FROM_YAML
+    add: Probability = FROM_YAML
+    aneuploidy: Probability = FROM_YAML
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is to be changed."""
+        return bool(self.drop or self.add or self.aneuploidy)
+
+
 class TransformConfig(StrictModel, defaults="transform/none"):
     """The random transforms of training images; besides these keys, the strengths of further registered operations."""
 
@@ -183,6 +196,8 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     batched: Annotated[bool, Field(exclude_if=_is_off)] = FROM_YAML
     scale: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
     uneven: Annotated[float, Field(ge=0.0, lt=1.0, exclude_if=_is_off)] = FROM_YAML
+    # Left out of a dump while disabled, so that the address of a run without it stays.
+    cells: Annotated[CellChangesConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
 
     @model_validator(mode="after")
     def _strengths_of_operations(self) -> "TransformConfig":

@@ -94,6 +94,8 @@ def _check_cells(config: Config) -> None:
     if config.loader.batch_by == "image":
         if config.context.enabled:
             raise UserError("context.enabled needs batches of whole cells: set loader.batch_by=cell beside it")
+        if config.transform.cells.enabled:
+            raise UserError("transform.cells changes whole cells: set loader.batch_by=cell beside it")
         return
     if config.protocol != "subject":
         raise UserError(f"loader.batch_by=cell, but protocol={config.protocol} splits cells: set protocol=subject")

@@ -77,11 +77,29 @@ def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path)
         ("trainer.devices=2", "trainer.devices=1"),
         ("balance=weighted_sampling", "balance=weighted_sampling"),
         ("context.heads=3", "heads=3"),
+        ("context.enabled=false loader.batch_by=image transform.cells.drop=0.1", "transform.cells"),
     ],
 )
 def test_what_would_split_cells_or_does_not_fit_is_refused(cells, tmp_path, override, named):
     with pytest.raises(UserError, match=named):
-        config_of(cells, tmp_path, override)
+        config_of(cells, tmp_path, *override.split())
+
+
+def test_training_cells_are_changed_anew_in_each_epoch_and_validation_cells_never(cells, tmp_path):
+    config = config_of(cells, tmp_path, "transform.cells={drop: 0.3, add: 0.5, aneuploidy: 0.5}")
+    data = ImageDataModule.from_config(config, progress=False)
+
+    def served(epoch: int) -> list[tuple[int, int]]:
+        data._position = lambda: (epoch, 0)
+        batches = [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
+        rows = torch.cat([batch["index"] for batch in batches]).tolist()
+        return list(zip(rows, torch.cat([batch["cell"] for batch in batches]).tolist(), strict=True))
+
+    assert served(0) == served(0)
+    assert sorted(served(0)) != sorted(served(1))
+    assert {row for row, _ in served(0)} <= set(data.rows("train"))
+    rows = np.concatenate([batch[2].numpy() for batch in data.val_dataloader()])
+    assert sorted(rows) == list(data.rows("validation"))
 
 
 def test_images_without_cells_are_refused(cells, tmp_path):
