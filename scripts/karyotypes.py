@@ -8,6 +8,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from common.arguments import new_folder
 from common.cli import report_user_errors
 from scripts.shared._options import Sensitivity, Threshold, several
 
@@ -16,6 +17,13 @@ Counting = Annotated[
 ]
 Against = Annotated[
     list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
+]
+Referral = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Write the most probable karyotype of each cell, its probability, and which cells to refer by it.",
+    ),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
@@ -28,6 +36,7 @@ def karyotypes(
     runs: Counting,
     against: Against = None,
     csv: Csv = None,
+    referral: Referral = None,
     threshold: Threshold = "youden",
     sensitivity: Sensitivity = 0.95,
 ) -> None:
@@ -40,14 +49,18 @@ def karyotypes(
     """
     from common.runs.run import Run
 
-    # Opened before the heavy imports, so that a wrong path is reported at once.
+    # Checked before the heavy imports, so that a wrong path is reported at once.
+    if referral:
+        new_folder(referral, "--referral")
     chromosome_runs = [Run.open(path) for path in runs]
     karyogram_runs = [Run.open(path) for path in against or []]
 
     from common.cli import console
+    from common.config.karyotype import KaryotypePriors
     from common.config.schema import EvaluationConfig
     from common.files import write_csv
     from evaluation.cytogenetics.karyotypes import CAPTION, compare_detection
+    from evaluation.cytogenetics.referral import write_referral
     from evaluation.terminal import frame_table
 
     settings = EvaluationConfig(threshold=threshold, sensitivity=sensitivity)
@@ -59,6 +72,9 @@ def karyotypes(
     console.print(CAPTION)
     if csv:
         write_csv(csv, table, "%.4f")
+    if referral:
+        rows = write_referral(referral, chromosomes, KaryotypePriors())
+        console.print(frame_table(rows, "wrong karyotypes where the least probable cells are referred"))
 
 
 if __name__ == "__main__":

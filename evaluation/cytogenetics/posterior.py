@@ -54,6 +54,11 @@ class Candidate:
     classes: np.ndarray
     probability: float
 
+    @property
+    def names(self) -> np.ndarray:
+        """The names of ``classes``, such as "21" or "X", object, shape (n,)."""
+        return np.asarray(np.array(CHROMOSOMES, dtype=object)[self.classes])
+
 
 @dataclass(frozen=True)
 class KaryotypePosterior:

@@ -54,3 +54,8 @@ def test_methods_are_compared_on_the_same_cells(runs):
 def test_errors_are_one_line(runs, arguments, message):
     result = call(*(word if word.startswith("--") else runs / word for word in arguments), code=1)
     assert message in error_of(result)
+
+
+def test_a_referral_folder_is_not_written_over(runs):
+    result = call(runs / "cells", "--referral", runs / "net", code=1)
+    assert "--referral" in error_of(result)

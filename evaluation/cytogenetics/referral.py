@@ -1,0 +1,121 @@
+"""Whether the probabilities of karyotypes are right, and which cells to refer to an expert by them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.config.karyotype import KaryotypePriors
+from common.files import write_csv
+from common.karyotype import name_karyotype
+from common.predictions import Predictions
+from evaluation.cytogenetics.cell_posteriors import CellPosterior, cell_posteriors
+from evaluation.intervals.exact import share
+from evaluation.intervals.pooling import pool
+
+CONFIDENCE = 0.95
+# Shares of the cells that are referred: those of the table.
+REFERRED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+# Ends of the bins of the probability, finer where most cells are.
+EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
+
+
+def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataFrame:
+    """Name the most probable karyotypes of every test cell whose chromosomes all have a label.
+
+    The runs are one or the folds of one experiment, each calibrated on its own validation cells.
+
+    Returns:
+        A row per cell, fold after fold: ``subject``, ``cell``, ``chromosomes``, ``iscn`` (of the labels),
+        ``predicted`` (the most probable karyotype), ``probability`` (0 to 1), ``next`` and ``next_probability``,
+        ``correct`` (bool) and ``errors`` (chromosomes of a wrong class). A cell without a karyotype has neither
+        ``predicted`` nor ``errors``, and a probability of 0: it is referred first.
+
+    Raises:
+        UserError: See ``cell_posteriors``; or the runs cannot be pooled.
+    """
+    pool(list(runs))
+    rows = []
+    for run in runs:
+        frame = run.part("test").frame
+        for cell in cell_posteriors(run, priors):
+            chromosomes = frame.iloc[cell.rows]
+            if not chromosomes["label"].isna().any():
+                rows.append(_row(chromosomes, cell))
+    return pd.DataFrame(rows)
+
+
+def referral_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate the wrong karyotypes among the cells that are left when the least probable ones are referred.
+
+    Returns:
+        A row per share of REFERRED, and one for the least share that leaves no wrong karyotype: ``referred`` (share)
+        and ``referred_cells``, ``threshold`` (the least probability that is left), ``cells`` (left), ``wrong`` among
+        them, ``share`` and its exact interval ``low``, ``high``, which takes cells for independent.
+    """
+    ordered = cells.sort_values("probability", kind="stable")
+    wrong = ~ordered["correct"].to_numpy(bool)
+    numbers = {int(np.ceil(each * len(cells))) for each in REFERRED}
+    numbers.add(int(np.flatnonzero(wrong).max(initial=-1)) + 1)
+    rows = []
+    for number in sorted(numbers):
+        left = wrong[number:]
+        interval = share(int(left.sum()), len(left), CONFIDENCE)
+        threshold = ordered["probability"].iloc[number] if len(left) else None
+        row = {"referred": number / len(cells), "referred_cells": number, "threshold": threshold, "cells": len(left)}
+        row |= {"wrong": int(left.sum()), "share": interval.value, "low": interval.low, "high": interval.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def reliability_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Compare the probabilities of karyotypes with the share that is correct, in bins between EDGES.
+
+    Returns:
+        A row per bin with cells: ``above`` and ``up_to`` (its ends), ``cells``, ``probability`` (mean), ``correct``
+        (share) and its exact interval ``low``, ``high``.
+    """
+    place = np.clip(np.searchsorted(EDGES, cells["probability"], side="left") - 1, 0, len(EDGES) - 2)
+    rows = []
+    for index, of_bin in cells.groupby(place):
+        interval = share(int(of_bin["correct"].sum()), len(of_bin), CONFIDENCE)
+        row: dict[str, float | None] = {"above": EDGES[index], "up_to": EDGES[index + 1], "cells": len(of_bin)}
+        row |= {"probability": of_bin["probability"].mean(), "correct": interval.value}
+        rows.append(row | {"low": interval.low, "high": interval.high})
+    return pd.DataFrame(rows)
+
+
+def write_referral(folder: Path, runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataFrame:
+    """Write ``cells.csv``, ``referral.csv``, ``reliability.csv`` and ``referral.png``; return the table of referral.
+
+    Raises:
+        UserError: See ``cell_table``.
+    """
+    from evaluation.cytogenetics.plots import draw_referral  # matplotlib costs seconds that errors need not wait for
+
+    cells = cell_table(runs, priors)
+    referral = referral_table(cells)
+    reliability = reliability_table(cells)
+    for name, table in {"cells": cells, "referral": referral, "reliability": reliability}.items():
+        write_csv(folder / f"{name}.csv", table, "%.6f")
+    about = runs[0].about if len(runs) == 1 else pool(list(runs)).about
+    draw_referral(folder / "referral.png", cells, reliability, about)
+    return referral
+
+
+def _row(chromosomes: pd.DataFrame, cell: CellPosterior) -> dict[str, object]:
+    truth = name_karyotype(Counter(chromosomes["label"])).iscn
+    row = {"subject": chromosomes["subject"].iloc[0], "cell": chromosomes["cell"].iloc[0]}
+    row |= {"chromosomes": len(chromosomes), "iscn": truth, "predicted": None, "probability": 0.0}
+    row |= {"next": None, "next_probability": None, "correct": False, "errors": None}
+    if cell.posterior is None:
+        return row
+    best = cell.posterior.best
+    row |= {"predicted": best.karyotype.iscn, "probability": best.probability}
+    row |= {"correct": best.karyotype.iscn == truth, "errors": int((best.names != chromosomes["label"]).sum())}
+    if len(cell.posterior.candidates) > 1:
+        second = cell.posterior.candidates[1]
+        row |= {"next": second.karyotype.iscn, "next_probability": second.probability}
+    return row

@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.config.karyotype import KaryotypePriors
+from common.errors import UserError
+from evaluation.cytogenetics.referral import cell_table, referral_table, reliability_table, write_referral
+from tests.evaluation.cytogenetics.cells import karyotype, make_cell_run, make_cells
+from tests.evaluation.cytogenetics.test_karyotypes import run_of
+from tests.helpers.predictions import make_run
+
+PRIORS = KaryotypePriors()
+
+
+def cells_with(probabilities, correct):
+    return pd.DataFrame({"probability": probabilities, "correct": correct})
+
+
+def test_a_row_per_cell_of_all_folds_with_the_karyotype_of_its_labels():
+    validation = make_cells(6, 4.0, part="validation", first=5000)
+    truth = [karyotype("XY", ["21"]), karyotype(), karyotype("XY")[:20]]
+    cells = cell_table([run_of(make_cells(truth, 6.0), validation), make_cell_run(1, cells=3, skill=6.0)], PRIORS)
+    assert cells["iscn"].tolist()[:2] == cells["predicted"].tolist()[:2] == ["47,XY,+21", "46,XX"]
+    assert cells["correct"].tolist() == [True, True, False, True, True, True]
+    assert cells["chromosomes"].tolist() == [47, 46, 20, 46, 46, 46]
+    assert cells["predicted"].isna().tolist() == [False, False, True, False, False, False]
+    assert cells["probability"][2] == 0
+
+
+def test_the_least_probable_cells_are_referred_first():
+    probabilities = np.linspace(1, 0.01, 100)
+    correct = np.ones(100, bool)
+    correct[[97, 90]] = False
+    table = referral_table(cells_with(probabilities, correct)).set_index("referred_cells")
+    assert table["wrong"].to_dict() == {0: 2, 1: 2, 2: 2, 5: 1, 10: 0, 20: 0}
+    assert table.loc[10, "threshold"] == pytest.approx(probabilities[89])
+    assert table.loc[10, "high"] == pytest.approx(1 - 0.025 ** (1 / 90))
+
+
+def test_without_a_wrong_karyotype_none_is_referred():
+    table = referral_table(cells_with([0.9] * 10, [True] * 10))
+    assert (table["wrong"] == 0).all()
+
+
+def test_reliability_counts_each_cell_once():
+    table = reliability_table(cells_with([0.0, 0.4, 0.995, 1.0, 1.0], [False, True, True, True, False]))
+    assert table["cells"].tolist() == [2, 1, 2]
+    assert table["up_to"].tolist() == [0.5, 0.999, 1.0]
+    assert table["correct"].tolist() == [0.5, 1.0, 0.5]
+
+
+def test_the_tables_and_the_figure_are_written(tmp_path):
+    write_referral(tmp_path / "referral", [make_cell_run(cells=4)], PRIORS)
+    assert len(pd.read_csv(tmp_path / "referral" / "cells.csv")) == 4
+    assert {path.name for path in (tmp_path / "referral").iterdir()} == {
+        "cells.csv",
+        "referral.csv",
+        "referral.png",
+        "reliability.csv",
+    }
+
+
+def test_what_has_no_cells_is_refused():
+    with pytest.raises(UserError, match="1 to 22"):
+        cell_table([make_run()], PRIORS)
+    unlabelled = make_cells(3, part="validation", first=5000)
+    unlabelled.frame["label"] = None
+    with pytest.raises(UserError, match="calibrated"):
+        cell_table([run_of(make_cells(2), unlabelled)], PRIORS)
