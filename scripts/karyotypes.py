@@ -20,10 +20,7 @@ Against = Annotated[
 ]
 Referral = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        help="Write the most probable karyotype of each cell, its probability, and which cells to refer by it.",
-    ),
+    typer.Option(metavar="FOLDER", help="Write the karyotype of each cell, its probability, and which to refer by it."),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
