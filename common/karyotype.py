@@ -45,3 +45,15 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     if sex in ("XX", "XY") and list(deviations.values()) == [-1]:
         return Karyotype(iscn, "preparation_loss", PREPARATION_LOSS)
     return Karyotype(iscn, "unclear", None)
+
+
+def name_clones(clones: Mapping[str, int]) -> str:
+    """Name the karyotype of a case by its clones and their numbers of cells, as ISCN does: "47,XX,+21[3]/46,XX[2]".
+
+    The largest clone is first, the normal one last; a single clone has no number.
+    """
+    if len(clones) == 1:
+        return next(iter(clones))
+    normal = ("46,XX", "46,XY")
+    ordered = sorted(clones, key=lambda iscn: (iscn in normal, -clones[iscn], iscn))
+    return "/".join(f"{iscn}[{clones[iscn]}]" for iscn in ordered)
