@@ -272,6 +272,17 @@ class ImageDataModule(LightningDataModule):
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
 
+    def training_sample(self, count: int) -> torch.Tensor:
+        """Return at most ``count`` prepared training images, evenly spaced in the manifest, not augmented.
+
+        Returns:
+            float32 in [0, 1], shape (images, 3, H, W).
+        """
+        rows = self.rows("train")
+        spaced = rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)]
+        images = [to_shape(np.asarray(self.images[int(row)]), self.prepare_config) for row in spaced]
+        return torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()).float() / 255
+
     def train_dataloader(self) -> DataLoader[Item] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
         plan = self.plan

@@ -45,10 +45,16 @@ def build_classifier(
     if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
         raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     torch.manual_seed(derive_seed("weights", config.seed))
-    backbone, info = build_pretrained(config.model, config.weights, config.prepare.size)
+    backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained)
+    restored = config.pretrained.batchnorm == "restored"
+    if restored and not info.folded:
+        raise UserError(f"weights={config.weights} has no folded BatchNorm: leave pretrained.batchnorm=restored out")
     for name, stage in stages_of(config).items():
-        if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
-            raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
+        if info.freeze_batchnorm and not restored and stage.train and stage.batchnorm == "train":
+            raise UserError(
+                f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen, "
+                "or pretrained.batchnorm=restored"
+            )
         check_modules(backbone.module, stage.train)
         # torch checks the arguments of optimiser and schedule over one number.
         number = [torch.nn.Parameter(torch.zeros(1))]
@@ -56,6 +62,7 @@ def build_classifier(
         build_scheduler(config.scheduler, optimizer, stage.lr, steps=10)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     model = assemble(config, backbone, facts, len(classes), class_weights)
+    model.folded_batchnorm = info.folded if restored else ()
     if config.inference.mc_passes:
         check_dropout(model, config.inference.mc_passes, config.prepare.size)
     if config.trainer.channels_last:

@@ -15,6 +15,7 @@ from common.config.schema import ContextConfig, LossConfig, ModelConfig, Optimiz
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, build_backbone, check_modules, set_modes, set_trainable
+from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
@@ -101,6 +102,7 @@ class Classifier(LightningModule):
         self.backbone = backbone
         self.head = head
         self.context: SetTransformer | None = None
+        self.folded_batchnorm: tuple[str, ...] = ()
         self.num_classes = num_classes
         self.orientation = orientation
         self.settings = settings
@@ -231,6 +233,14 @@ class Classifier(LightningModule):
         if last.out_features == 1:
             raise UserError("context.enabled needs a logit per class: set head.logits=null")
         self.context = SetTransformer(last.in_features, self.num_classes, config)
+
+    def restore_batchnorm(self, image: torch.Tensor) -> None:
+        """Let BatchNorm train that a weights file has folded into its convolutions; see `batchnorm_restoration`.
+
+        Args:
+            image: Training images, float in [0, 1], shape (N, C, H, W).
+        """
+        restore_batchnorm(self.backbone, self.folded_batchnorm, (image - self.mean) / self.std)
 
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""

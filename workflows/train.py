@@ -34,6 +34,9 @@ from lightning_modules.inference import Predicted, predict, to_predictions
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 
+# Training images that the statistics of a folded BatchNorm are measured on.
+SAMPLE = 512
+
 
 def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     """Check everything, train what is not trained yet and evaluate it.
@@ -79,6 +82,8 @@ def fit_and_predict(
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
+    if model.folded_batchnorm:
+        model.restore_batchnorm(data.training_sample(SAMPLE))
     stages = train_stages(model, data, config, run.folder, callbacks)
     predicted = predict(model, data, config)
     on_rank_zero(write_results, run, config, data, predicted, stages)

@@ -20,6 +20,18 @@ class ModelConfig(StrictModel):
     weights: str
 
 
+class PretrainedConfig(StrictModel, defaults="train:pretrained"):
+    """How a weights file is used that ends before the network does, or whose BatchNorm is folded."""
+
+    missing: Literal["stop", "random"] = FROM_YAML
+    batchnorm: Literal["frozen", "restored"] = FROM_YAML
+
+    @property
+    def is_default(self) -> bool:
+        """Whether a file must be complete and folded BatchNorm stays frozen."""
+        return self.missing == "stop" and self.batchnorm == "frozen"
+
+
 # The path of a class of another package, such as torch.optim.lr_scheduler.StepLR.
 DottedPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
 # Left out of a dump while empty, so that the address of a run without it stays.
@@ -268,6 +280,8 @@ class Config(StrictModel, defaults="train"):
     resume: Literal["auto", "never"] = FROM_YAML
     init_from: str | None = FROM_YAML
     weights: str
+    # Left out of a dump where it is the default, so that the address of an older run stays.
+    pretrained: Annotated[PretrainedConfig, Field(exclude_if=lambda value: value.is_default)] = FROM_YAML
     data: DataConfig
     split: SplitConfig = FROM_YAML
     prepare: PrepareConfig = FROM_YAML

@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
+from torch import nn
 
 from common.config.base import StrictModel
 from common.errors import UserError
@@ -74,8 +75,17 @@ def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[st
     return {**side.timm_args, **user}
 
 
-def load_file(backbone: Backbone, path: Path, side: SideFile) -> None:
+def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> set[str]:
     """Load a weights file into a backbone, every key of it; the file may hold more below what the cut removed.
+
+    Args:
+        backbone: The network.
+        path: The file.
+        side: Its side file.
+        may_lack: Whether the file may lack whole children of the network, which keep their random weights.
+
+    Returns:
+        The keys that were loaded.
 
     Raises:
         UserError: The file is not readable safetensors; a key is missing, surplus, of another shape, or not finite.
@@ -87,9 +97,13 @@ def load_file(backbone: Backbone, path: Path, side: SideFile) -> None:
     own = backbone.module.state_dict()
     # The number of batches that a BatchNorm has seen matters to nothing here; many conversions leave it out.
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    if may_lack:
+        children = {key.partition(".")[0] for key in state}
+        missing = [key for key in missing if key.partition(".")[0] in children]
     if missing:
         cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
         remedy = f"say model.cut={cut[1]}" if cut else "cut the model where the file ends"
+        remedy += ", or pretrained.missing=random"
         raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
     below_removed = tuple(f"{name}." for name in backbone.removed)
     surplus = [key for key in state if key not in own and not key.startswith(below_removed)]
@@ -106,6 +120,13 @@ def load_file(backbone: Backbone, path: Path, side: SideFile) -> None:
     if damaged:
         raise UserError(f"weights={path}: infinite or undefined values in {_some(damaged)}: the file is damaged")
     backbone.module.load_state_dict(loaded, strict=True)
+    return own.keys() & state.keys()
+
+
+def loaded_batchnorm(network: nn.Module, loaded: set[str]) -> tuple[str, ...]:
+    """Return the names of the BatchNorm layers of a network whose running mean is among the keys of a file."""
+    names = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    return tuple(name for name in names if f"{name}.running_mean" in loaded)
 
 
 def _some(keys: list[str]) -> str:

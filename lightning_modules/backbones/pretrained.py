@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.config.schema import ModelConfig
+from common.config.schema import ModelConfig, PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
 from lightning_modules.backbones.backbone import (
@@ -14,7 +14,7 @@ from lightning_modules.backbones.backbone import (
     create_network,
     finish_backbone,
 )
-from lightning_modules.backbones.local_weights import load_file, merge_arguments, read_side_file
+from lightning_modules.backbones.local_weights import load_file, loaded_batchnorm, merge_arguments, read_side_file
 from lightning_modules.backbones.timm_weights import check_tag, complete_loading, find_tag
 from lightning_modules.backbones.truncation import ImageSize
 
@@ -28,8 +28,9 @@ class WeightsInfo:
     Attributes:
         mean: Per channel, of images in [0, 1], as ``std``.
         sha256: Of the file's bytes, 64 hex digits; None for random weights.
-        freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage.
+        freeze_batchnorm: True where BatchNorm must stay in eval mode in every stage, unless it is restored.
         args: timm's arguments that the network was built with, the side file's among them.
+        folded: Names of the BatchNorm layers that the file has folded into the convolutions.
     """
 
     mean: tuple[float, ...]
@@ -37,13 +38,19 @@ class WeightsInfo:
     sha256: str | None
     freeze_batchnorm: bool
     args: dict[str, Any]
+    folded: tuple[str, ...] = ()
 
     def content_hash(self) -> str:
         """Return a SHA-256 (64 hex digits) over all that changes what the network computes, wherever the file lies."""
         return sha256_of_value([self.sha256, self.mean, self.std, self.freeze_batchnorm, self.args])
 
 
-def build_pretrained(model: ModelConfig, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
+def build_pretrained(
+    model: ModelConfig,
+    weights: str,
+    input_size: ImageSize,
+    pretrained: PretrainedConfig = PretrainedConfig(),  # noqa: B008 (frozen)
+) -> tuple[Backbone, WeightsInfo]:
     """Build the backbone that ``model`` describes, with its weights.
 
     Args:
@@ -51,6 +58,7 @@ def build_pretrained(model: ModelConfig, weights: str, input_size: ImageSize) ->
         weights: ``random``, one of timm's tags for this network (``resnet50.tv_in1k``), or the path of a
             ``.safetensors`` file (relative to the working directory) with its side file.
         input_size: Side of the images, or height and width, in pixels.
+        pretrained: What becomes of modules that a file lacks.
 
     Raises:
         UserError: Anything about the model or its weights that the user must correct.
@@ -61,20 +69,23 @@ def build_pretrained(model: ModelConfig, weights: str, input_size: ImageSize) ->
         return backbone, WeightsInfo(tuple(config["mean"]), tuple(config["std"]), None, False, model.args)
     check_model_name(model.name)
     if weights.endswith(".safetensors"):
-        return _from_file(model, Path(weights).expanduser(), input_size)
+        return _from_file(model, Path(weights).expanduser(), input_size, pretrained)
     if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
         raise UserError(f"weights={weights}: save the weights as .safetensors, with their side file beside them")
     return _from_tag(model, weights, input_size)
 
 
-def _from_file(model: ModelConfig, path: Path, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
+def _from_file(
+    model: ModelConfig, path: Path, input_size: ImageSize, pretrained: PretrainedConfig
+) -> tuple[Backbone, WeightsInfo]:
     side = read_side_file(path)
     if side.model != model.name:
         raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={model.name}")
     args = merge_arguments(model.args, side, path)
     backbone = build_backbone(model.name, args, model.cut, input_size)
-    load_file(backbone, path, side)
-    return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args)
+    loaded = load_file(backbone, path, side, pretrained.missing == "random")
+    folded = loaded_batchnorm(backbone.module, loaded) if side.freeze_batchnorm else ()
+    return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args, folded)
 
 
 def _from_tag(model: ModelConfig, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:

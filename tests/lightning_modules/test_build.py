@@ -63,3 +63,26 @@ def test_a_context_needs_a_logit_for_each_class(tmp_path):
     config = small_config(tmp_path, "loader.batch_by=cell", "context.enabled=true", "head.logits=1")
     with pytest.raises(UserError, match=r"head\.logits"):
         build_classifier(config, ("hem", "all"), None)
+
+
+def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
+    state = timm.create_model("mobilenetv3_small_050", num_classes=0).state_dict()
+    side = {"model": "mobilenetv3_small_050", "freeze_batchnorm": True, "input_size": [3, 32, 32]}
+    words = ["model.name=mobilenetv3_small_050", f"weights={save_weights(tmp_path, state, **side)}", "unfreeze=whole"]
+    with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
+        build_classifier(small_config(tmp_path, *words), ("hem", "all"), None)
+    config = small_config(tmp_path, *words, "pretrained.batchnorm=restored")
+    model, contents = build_classifier(config, ("hem", "all"), None)
+    assert "bn1" in model.folded_batchnorm
+    assert "pretrained" in run_identity(config, contents)["config"]
+    assert "pretrained" not in run_identity(small_config(tmp_path), contents)["config"]
+    images = torch.rand(8, 3, 32, 32)
+    before = model.eval()(images)
+    model.restore_batchnorm(images)
+    assert torch.allclose(model(images), before, atol=1e-4)
+    assert model.backbone.bn1.running_mean.abs().sum() > 0
+
+
+def test_what_is_not_folded_cannot_be_restored(tmp_path):
+    with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
+        build_classifier(small_config(tmp_path, "pretrained.batchnorm=restored"), ("hem", "all"), None)

@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
 
+from common.config.schema import PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file
 from lightning_modules.backbones import timm_weights
@@ -88,6 +89,28 @@ def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
 )
 def test_wrong_values_are_refused(tmp_path, cut, key, value, words):
     fails(words, model(cut=cut), save_weights(tmp_path, {**trained(), key: value}))
+
+
+def test_a_trunk_leaves_the_rest_random_where_that_is_wanted(tmp_path):
+    whole = trained("mobilenetv3_small_050", num_classes=0)
+    trunk = {key: value for key, value in whole.items() if not key.startswith("conv_head")}
+    weights = save_weights(tmp_path, trunk, model="mobilenetv3_small_050", freeze_batchnorm=True)
+    choice = model("mobilenetv3_small_050")
+    assert "pretrained.missing=random" in fails("no values for conv_head.weight", choice, weights)
+    backbone, info = build_pretrained(choice, weights, 60, PretrainedConfig(missing="random"))
+    for key, value in backbone.module.state_dict().items():
+        if key in trunk:
+            assert torch.equal(value, trunk[key])
+    assert backbone.module.conv_head.weight.std() > 0
+    assert {"bn1", "blocks.0.0.bn1"} < set(info.folded)
+
+
+def test_a_file_may_lack_whole_modules_only(tmp_path):
+    state = trained()
+    del state["conv3.bias"]
+    weights = save_weights(tmp_path, state)
+    with pytest.raises(UserError, match=r"no values for conv3\.bias"):
+        build_pretrained(model(), weights, 60, PretrainedConfig(missing="random"))
 
 
 def test_missing_keys_name_the_cut_that_the_file_allows(tmp_path):
