@@ -23,6 +23,7 @@ from workflows.karyotype.calibration import fit_temperatures
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
 PICTURE_AREA = 800.0
+UPRIGHT = "this model needs upright chromosomes, short arm on top (head.orientation=true trains one for any)"
 PREPARED = 500  # files of a cell that are prepared at a time
 # The precision of a run in which its own images were predicted; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16}
@@ -43,6 +44,7 @@ class MemberPredictor:
         self._predictor = Predictor(trained.classifier, inference).eval().to(device, memory_format=layout)
         self._layout = layout
         self._autocast = AUTOCAST.get(str(trainer.precision))
+        self.turns = self._predictor.turns
         self._has_context = trained.classifier.context is not None
         # A run's classes are those of CHROMOSOMES in any order.
         self._order = [trained.classes.index(name) for name in CHROMOSOMES]
@@ -102,7 +104,9 @@ class CellPredictor:
         self._combiner = None
         if len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE):
             self._combiner = Combiner.from_dict(runs[0].ensemble.combiner)
-        self.notes = self._temperatures.notes
+        self.notes = list(self._temperatures.notes)
+        if not all(member.turns for member in self._members):
+            self.notes.append(UPRIGHT)
         self.prepare = self._members[0].prepare
 
     def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
