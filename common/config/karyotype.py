@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from common.config.base import FROM_YAML, Share, StrictModel
 from common.config.ensemble import load_yaml
@@ -39,6 +39,15 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
         if set(shares) != set(SEX_ANEUPLOIDIES):
             raise ValueError(f"the keys are {', '.join(SEX_ANEUPLOIDIES)}")
         return shares
+
+    @model_validator(mode="after")
+    def _leaves_room_for_normal_karyotypes(self) -> "KaryotypePriors":
+        autosomes = len(AUTOSOMES) - len(self.trisomy)
+        of_autosomes = sum(self.trisomy.values()) + autosomes * self.rare_trisomy
+        abnormal = self.referral * (of_autosomes + max(self.sex_chromosomes.values()))
+        if abnormal >= 1:
+            raise ValueError(f"referral={self.referral:g} leaves no share for normal karyotypes: set it lower")
+        return self
 
 
 def load_priors(overrides: Sequence[str] = ()) -> KaryotypePriors:

@@ -57,8 +57,8 @@ def case_karyotype(cells: Sequence[Counter[str]]) -> CaseKaryotype:
     Args:
         cells: The number of chromosomes of each class, "1" to "22", "X" and "Y", of one cell or more.
     """
-    male = 2 * sum(counts["Y"] > 0 for counts in cells) > len(cells)
-    regular = Counter(dict.fromkeys(AUTOSOMES, 2)) + Counter("XY" if male else "XX")
+    male, female = (Counter(dict.fromkeys(AUTOSOMES, 2)) + Counter(sex) for sex in ("XY", "XX"))
+    regular = min(male, female, key=lambda normal: sum(len(_changes(counts, normal)) for counts in cells))
     changes = [_changes(counts, regular) for counts in cells]
     frequency: Counter[tuple[str, int]] = Counter()
     for of_cell in changes:

@@ -4,7 +4,6 @@ One temperature per run makes the labels of the validation chromosomes most prob
 leaves a network less confident than it is right, and a karyotype multiplies 46 such probabilities.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,21 +40,11 @@ def chromosome_temperature(run: Predictions) -> float:
     return temperature.value
 
 
-def log_probabilities(members: Sequence[Predictions], temperatures: Sequence[float]) -> np.ndarray:
-    """Return the logarithms of the calibrated probabilities of the same images, averaged over runs.
-
-    Args:
-        members: The same rows of one run or of several.
-        temperatures: That of each, see ``chromosome_temperature``.
-
-    Returns:
-        float64, shape (n, 24), in the order of CHROMOSOMES; at least log(FLOOR).
-    """
-    calibrated = []
-    for member, temperature in zip(members, temperatures, strict=True):
-        order = [member.classes.index(name) for name in CHROMOSOMES]
-        calibrated.append(rescale(member.probabilities[:, order], temperature))
-    return np.asarray(np.log(np.maximum(np.mean(calibrated, axis=0), FLOOR)))
+def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:
+    """Return the logarithms of calibrated class probabilities, shape (n, 24), in the order of CHROMOSOMES."""
+    order = [predictions.classes.index(name) for name in CHROMOSOMES]
+    calibrated = rescale(predictions.probabilities[:, order], temperature)
+    return np.asarray(np.log(np.maximum(calibrated, FLOOR)))
 
 
 def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test") -> list[CellPosterior]:
@@ -68,7 +57,7 @@ def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test
     if reason:
         raise UserError(f"the karyotypes of cells are not computed: {reason}")
     predictions = run.part(part)
-    logs = log_probabilities([predictions], [chromosome_temperature(run)])
+    logs = log_probabilities(predictions, chromosome_temperature(run))
     cells = []
     for rows in rows_of_cells(predictions.frame):
         too_few_or_many = size_refusal(len(rows))

@@ -36,6 +36,8 @@ def counted(*cells):
         ([DOWN, DOWN, karyotype("XX", ["21"], ["8"])], "47,XX,+21", 1, {"-8": 1}),
         ([NORMAL, LOST], "46,XX", 1, {"-8": 1}),
         ([karyotype("XY"), karyotype("XY"), NORMAL], "46,XY", 1, {"+X": 1, "-Y": 1}),
+        ([TURNER, karyotype("XY")], "46,XY", 1, {"-Y": 1}),
+        ([TURNER, TURNER, TURNER, karyotype("XY")], "45,X[3]/46,XY[1]", 0.75, {}),
         ([karyotype("XXY"), karyotype("XXY"), karyotype("XY")], "47,XXY[2]/46,XY[1]", 2 / 3, {}),
     ],
 )
