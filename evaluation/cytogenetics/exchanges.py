@@ -67,7 +67,8 @@ def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> Assign
     group_of = _groups(relative, classes)
     log_sum = best.sum()
     marginals = np.zeros_like(log_weights)
-    for group in np.unique(group_of[classes]):
+    marginals[rows, classes] = 1.0
+    for group in np.flatnonzero(np.bincount(group_of) > 1):
         members = np.flatnonzero(group_of[classes] == group)
         kinds = np.unique(classes[members])
         within = _sum_within(relative[np.ix_(members, kinds)], np.searchsorted(kinds, classes[members]))
@@ -102,8 +103,6 @@ def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
     those of the others which complete m to the wanted counts.
     """
     chromosomes, size = log_weights.shape
-    if size == 1:
-        return AssignmentSum(float(log_weights.sum()), np.ones_like(log_weights))
     weights = np.exp(log_weights)
     counts = np.bincount(classes, minlength=size)
     before = [np.zeros(counts + 1)]
