@@ -9,7 +9,7 @@ import numpy as np
 from common.config.karyotype import KaryotypePriors
 from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
 from evaluation.cytogenetics.assignment import LARGEST, SMALLEST
-from evaluation.cytogenetics.posterior import karyotype_posterior
+from evaluation.cytogenetics.posterior import Candidate, karyotype_posterior
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
@@ -55,7 +55,7 @@ class CellKaryotype:
         notes: What is to be known beyond: which chromosomes are missing, and what that can mean.
     """
 
-    candidates: tuple[tuple[Karyotype, float], ...]
+    candidates: tuple[Candidate, ...]
     calls: tuple[ChromosomeCall, ...]
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
@@ -63,12 +63,12 @@ class CellKaryotype:
     @property
     def karyotype(self) -> Karyotype | None:
         """The most probable karyotype."""
-        return self.candidates[0][0] if self.candidates else None
+        return self.candidates[0].karyotype if self.candidates else None
 
     @property
     def probability(self) -> float | None:
         """The probability of the most probable karyotype."""
-        return self.candidates[0][1] if self.candidates else None
+        return self.candidates[0].probability if self.candidates else None
 
     @property
     def doubtful(self) -> int:
@@ -121,10 +121,9 @@ def karyotype_of_cell(
             assigned[row] = kind
         return CellKaryotype((), _calls(assigned, alone, alone, fixed), (_why_no_karyotype(count),), ())
     posterior = karyotype_posterior(log_probabilities, priors, fixed)
-    candidates = tuple((candidate.karyotype, candidate.probability) for candidate in posterior.candidates)
-    calls = _calls(posterior.candidates[0].classes, posterior.marginals, alone, fixed)
-    cell = CellKaryotype(candidates, calls, (), ())
-    return CellKaryotype(candidates, calls, _reasons(cell, refer_below), _notes(cell))
+    calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
+    cell = CellKaryotype(posterior.candidates, calls, (), ())
+    return CellKaryotype(posterior.candidates, calls, _reasons(cell, refer_below), _notes(cell))
 
 
 def implausible(log_probabilities: np.ndarray) -> np.ndarray:

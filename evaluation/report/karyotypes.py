@@ -100,8 +100,8 @@ def _picture(file: Path) -> str:
 def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
     karyotype = entry.karyotype
     alternatives = []
-    for other, probability in karyotype.candidates[:ALTERNATIVES]:
-        alternatives.append((other.iscn, _probability(probability)))
+    for candidate in karyotype.candidates[:ALTERNATIVES]:
+        alternatives.append((candidate.karyotype.iscn, _probability(candidate.probability)))
     # Without a karyotype the classes are hardly worth a doubt.
     doubts = _doubts(entry.calls) if alternatives else []
     return {

@@ -26,7 +26,7 @@ KINDS = {
     "orientation": ["+experiment=chromosomes_best", "head.orientation=true"],
     "context": ["+experiment=chromosomes_cell", "loader.batch_size=2", "context.width=16"],
 }
-OUTPUTS = ["chromosomes.csv", "index.html", "karyograms", "karyotypes.csv"]
+OUTPUTS = ["cases.csv", "chromosomes.csv", "index.html", "karyotypes.csv"]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,9 @@ def test_cells_of_a_folder(run, cells, karyotype, tmp_path):
     table, chromosomes, output = karyotype(run.folder, cells)
     assert table[["case", "cell", "used"]].to_numpy().tolist() == [["case", "c0", 46], ["case", "c1", 46]]
     assert_consistent(table, chromosomes)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix != "") == OUTPUTS[:2] + OUTPUTS[3:]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix != "") == OUTPUTS
+    cases = pd.read_csv(tmp_path / "out" / "cases.csv")
+    assert cases[["case", "cells"]].to_numpy().tolist() == [["case", 2]]
     for picture in table["karyogram"]:
         assert cv2.imread(str(tmp_path / "out" / picture)).min() < 200
     page = (tmp_path / "out" / "index.html").read_text()

@@ -19,8 +19,8 @@ from workflows.karyotype.cell_result import CellResult, KaryotypeSettings, name_
 from workflows.karyotype.fixed import FixedClasses, read_fixed
 from workflows.karyotype.predictor import CellPredictor
 from workflows.karyotype.request import KaryotypeRequest
-from workflows.karyotype.summary import data_warnings, page_entry, summarise
-from workflows.karyotype.tables import cell_table, chromosome_table
+from workflows.karyotype.summary import Tables, case_tables, data_warnings, page_entry, summarise
+from workflows.karyotype.tables import case_table, cell_table, chromosome_table
 from workflows.members import run_warnings, seen_parts
 
 
@@ -42,17 +42,26 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     settings = KaryotypeSettings(request.priors, request.refer_below)
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, settings, folder))
-        table = cell_table(results)
-        chromosomes = chromosome_table(results, seen)
-        warnings += data_warnings(chromosomes)
-        write_csv(folder / "karyotypes.csv", table, "%.6f")
-        write_csv(folder / "chromosomes.csv", chromosomes, "%.6f")
-        entries = [page_entry(result) for result in sorted(results, key=lambda result: result.order)]
+        tables = Tables(cell_table(results), chromosome_table(results, seen), case_table(results, request.priors))
+        new_warnings = data_warnings(tables.chromosomes)
         about = f"{len(results):,} cells, {', '.join(str(run.folder) for run in request.runs)}"
-        facts = PageFacts(f"Karyotypes of {request.cells.name}", about, warnings, request.refer_below)
-        beside = write_karyotype_page(folder / "index.html", entries, facts)
-    warn(*data_warnings(chromosomes))
-    summarise(request.output, table, chromosomes, cells.others, beside)
+        notices = [*warnings, *new_warnings]
+        facts = PageFacts(
+            f"Karyotypes of {request.cells.name}", about, notices, request.refer_below, case_tables(tables.cases)
+        )
+        beside = _write(folder, results, tables, facts)
+    warn(*new_warnings)
+    summarise(tables, request.output, cells.others, beside)
+
+
+def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: PageFacts) -> int:
+    """Write tables and page; return the number of karyograms that the page does not contain."""
+    write_csv(folder / "karyotypes.csv", tables.cells, "%.6f")
+    write_csv(folder / "chromosomes.csv", tables.chromosomes, "%.6f")
+    if len(tables.cases):
+        write_csv(folder / "cases.csv", tables.cases, "%.6f")
+    entries = [page_entry(result) for result in sorted(results, key=lambda result: result.order)]
+    return write_karyotype_page(folder / "index.html", entries, facts)
 
 
 def _results(

@@ -2,18 +2,32 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from common.cli import console, say
 from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.image_files import describe_others
+from evaluation.report.blocks import Table
 from evaluation.report.karyotypes import CellEntry
 from evaluation.terminal import frame_table
 from workflows.karyotype.cell_result import CellResult
 
+CASES = (
+    "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
+    "(or in all of a case with fewer); other changes are those of single cells."
+)
 LISTED = 10  # cells on the terminal
 LETTERS = 24  # of a cell's name and of a karyotype in the table: with two numbers it fits 80 columns
+
+
+class Tables(NamedTuple):
+    """karyotypes.csv, chromosomes.csv and cases.csv, which may be empty."""
+
+    cells: pd.DataFrame
+    chromosomes: pd.DataFrame
+    cases: pd.DataFrame
 
 
 def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
@@ -45,18 +59,27 @@ def page_entry(result: CellResult) -> CellEntry:
     return CellEntry(result.cell.title, result.stem, result.karyotype, result.reasons, counts, calls, left_out, picture)
 
 
-def summarise(
-    output: Path, cells: pd.DataFrame, chromosomes: pd.DataFrame, others: Mapping[str, int], beside: int
-) -> None:
+def case_tables(cases: pd.DataFrame) -> list[Table]:
+    """Return the table of cases for the page, if there is any."""
+    rows = []
+    for case in cases.fillna("").to_dict("records"):
+        row = {"case": str(case["case"]), "karyotype": str(case["karyotype"]), "cells": f"{case['cells']:,}"}
+        row |= {"share of the largest clone": f"{case['share']:.2f}"}
+        rows.append(row | {"in single cells": str(case["left_out"]), "other than alone": str(case["changed"])})
+    text = ("karyotype", "in single cells", "other than alone")
+    return [Table("Cases", CASES, rows, text)] if rows else []
+
+
+def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: int) -> None:
     """Account for every file and print the most doubtful cells.
 
     Args:
+        tables: What was written.
         output: The folder that was written.
-        cells: karyotypes.csv.
-        chromosomes: chromosomes.csv.
         others: Number of files that are no images, by kind.
         beside: Number of karyograms that the page does not contain.
     """
+    cells, chromosomes, cases = tables
     kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
     statuses = chromosomes["status"].value_counts()
     numbers = [f"{statuses.get(str(status), 0):,} {status}" for status in FileStatus]
@@ -68,6 +91,8 @@ def summarise(
     ]
     if beside:
         lines.append(f"index.html contains the karyograms of all but {beside:,} cells, which are in karyograms/")
+    if len(cases):
+        lines.append(f"{_counted(len(cases), 'case')} of several cells: see cases.csv")
     say(str(output / "index.html"), *lines)
     if len(referred):
         _print_doubtful(referred)

@@ -1,15 +1,19 @@
-"""The tables of scripts/karyotype.py: a row per cell, and a row per file."""
+"""The tables of scripts/karyotype.py: rows of cells, files and cases."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from common.config.karyotype import KaryotypePriors
 from datamodules.inference.cell_images import CellFile, FileStatus
+from evaluation.cytogenetics.cases import case_karyotype, share_constitution
 from evaluation.cytogenetics.cell_karyotype import ChromosomeCall
 from workflows.karyotype.cell_result import LEFT_OUT, CellResult
 from workflows.karyotype.fixed import NO_CHROMOSOME
 
+CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
 
 
@@ -27,15 +31,46 @@ def chromosome_table(results: Sequence[CellResult], seen: Mapping[str, str]) -> 
     return pd.DataFrame(rows)
 
 
+def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.DataFrame:
+    """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
+
+    The cells of a case decide together which constitution it has; ``changed`` names those that have another karyotype
+    then than alone.
+    """
+    cases: dict[str, list[CellResult]] = {}
+    for result in results:
+        if result.cell.case is not None and result.karyotype.candidates:
+            cases.setdefault(result.cell.case, []).append(result)
+    rows = []
+    for case, of_case in cases.items():
+        if len(of_case) > 1:
+            rows.append(_case_row(case, of_case, priors))
+    return pd.DataFrame(rows, columns=list(CASE_COLUMNS))
+
+
+def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
+    shared = share_constitution([result.karyotype.candidates for result in results], priors)
+    named = case_karyotype([Counter(candidates[0].names) for candidates in shared])
+    changed = []
+    for result, candidates in zip(results, shared, strict=True):
+        iscn = candidates[0].karyotype.iscn
+        if result.karyotype.karyotype and result.karyotype.karyotype.iscn != iscn:
+            changed.append(f"{result.cell.name}: {iscn}")
+    clones = [f"{name}[{cells}]" for name, cells in named.clones.items()]
+    left_out = [f"{change} in {cells}" for change, cells in named.left_out.items()]
+    values = (case, named.cells, named.iscn, named.share, " ".join(clones), ", ".join(left_out), "; ".join(changed))
+    return {name: value or None for name, value in zip(CASE_COLUMNS, values, strict=True)}
+
+
 def _cell_row(result: CellResult) -> dict[str, Any]:
     karyotype = result.karyotype
     row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
     for status in FileStatus:
         row[str(status)] = result.count(status)
     for place, prefix in enumerate(RANKS):
-        known = karyotype.candidates[place] if place < len(karyotype.candidates) else None
-        row[f"{prefix}karyotype"] = known[0].iscn if known else None
-        row[f"{prefix}probability"] = known[1] if known else None
+        candidate = karyotype.candidates[place] if place < len(karyotype.candidates) else None
+        row[f"{prefix}karyotype"] = candidate.karyotype.iscn if candidate else None
+        row[f"{prefix}probability"] = candidate.probability if candidate else None
     row["kind"] = karyotype.karyotype.kind if karyotype.karyotype else None
     row["missing"] = ", ".join(karyotype.missing) or None
     row["extra"] = ", ".join(karyotype.extra) or None

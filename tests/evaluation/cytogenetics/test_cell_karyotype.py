@@ -68,7 +68,7 @@ def test_a_divided_chromosome_is_doubtful_and_the_cell_is_referred():
     assert call.alone_probability == pytest.approx(0.7, abs=0.01)
     assert cell.probability < 0.999
     assert "0.999" in cell.reasons[0]
-    assert [candidate.iscn for candidate, _ in cell.candidates[:2]] == ["47,XY,+18", "47,XY,+4"]
+    assert [candidate.karyotype.iscn for candidate in cell.candidates[:2]] == ["47,XY,+18", "47,XY,+4"]
 
 
 def test_fixed_classes_stay_and_are_no_doubt():
