@@ -59,6 +59,11 @@ class Predictions:
         rows = self.frame[self.frame["part"] == part].reset_index(drop=True)
         return Predictions(rows, self.classes, self.positive_class, self.about)
 
+    def validation_as_test(self) -> "Predictions":
+        """Return the rows of the validation part as a test part, to choose settings by; ``about`` tells it."""
+        rows = self.part("validation").frame.assign(part="test")
+        return Predictions(rows, self.classes, self.positive_class, {**self.about, "on": "validation"})
+
     @property
     def sampled(self) -> bool:
         """Whether the columns ``sampled_...`` are there."""

@@ -18,6 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def evaluate(
     runs: options.Runs,
     against: options.Against = None,
+    part: options.Part = "test",
     csv: options.ResultsCsv = None,
     label: options.RowLabel = "",
     output: options.Output = None,
@@ -46,6 +47,7 @@ def evaluate(
     protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
+    Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
 
     [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
 

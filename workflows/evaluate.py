@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from common.arguments import existing_predictions
 from common.cli import console, heavy_imports
@@ -35,8 +36,8 @@ def evaluate(request: EvaluateRequest) -> None:
     if request.csv:
         read_rows(request.csv)
     files = existing_predictions(request.runs)
-    groups = group_runs([read_predictions(file) for file in files], [str(file.parent) for file in files])
-    against = [read_predictions(file) for file in existing_predictions(request.against or [])]
+    groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
+    against = [_read_part(file, request) for file in existing_predictions(request.against or [])]
     if len(groups) == 1:
         _evaluate_one(groups[0], against, request)
     elif against:
@@ -46,6 +47,16 @@ def evaluate(request: EvaluateRequest) -> None:
         )
     else:
         _evaluate_many(groups, request)
+
+
+def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
+    predictions = read_predictions(file)
+    if request.part == "test":
+        return predictions
+    validation = predictions.validation_as_test()
+    if not len(validation.frame):
+        raise UserError(f"{file} has no validation images: leave --part validation out")
+    return validation
 
 
 def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateRequest) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import commonpath, relpath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from common.arguments import existing_predictions, new_folder
 from common.errors import UserError
@@ -23,6 +23,7 @@ class EvaluateRequest:
 
     runs: list[Path]
     against: list[Path] | None
+    part: Literal["test", "validation"]
     csv: Path | None
     label: str
     output: Path | None
@@ -97,6 +98,8 @@ class EvaluateRequest:
         if self.is_external and self.against:
             raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
         if self.is_external:
+            if self.part == "validation":
+                raise UserError("--part validation beside --on: all images of another data set are test images")
             self._check_external()
             return
         existing_predictions(self.runs)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from common.predictions import write_predictions
 from scripts.evaluate import app
@@ -42,6 +43,18 @@ def test_one_run(runs):
     output = call(runs / "good1").output
     assert "good · cnmc · protocol subject · fold 1 of 3" in output
     assert "sensitivity" in output
+
+
+def test_settings_are_chosen_on_the_validation_part(runs):
+    csv = runs / "validation.csv"
+    call(runs / "good0", "--part", "validation", "--csv", csv)
+    run = make_run(0, images=30, subjects=10, skill=2.0, about={"name": "good"}).part("validation")
+    row = pd.read_csv(csv).set_index("metric").loc["auc"]
+    assert row["tested_on"] == "validation"
+    assert row["images"] == len(run.frame)
+    assert row["value"] == pytest.approx(
+        roc_auc_score(run.labels == run.positive_index, run.probabilities[:, run.positive_index]), abs=1e-6
+    )
 
 
 def test_several_runs_are_pooled_and_compared_with_a_baseline(runs):
