@@ -21,6 +21,7 @@ from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.losses import soft_cross_entropy, supervised_contrast
 from lightning_modules.networks.set_transformer import SetTransformer, measure
 from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
 from lightning_modules.orientation import marginal_logits, turn_half
@@ -51,10 +52,12 @@ class BothLogits(NamedTuple):
     Attributes:
         corrected: By the other chromosomes of the cell, where the classifier has a context and the cell is known.
         alone: As the network has them of the image alone.
+        embedding: What the last layer takes, float, shape (B, D).
     """
 
     corrected: torch.Tensor
     alone: torch.Tensor
+    embedding: torch.Tensor
 
 
 class WeightedF1(MulticlassF1Score):
@@ -103,6 +106,8 @@ class Classifier(LightningModule):
         self.head = head
         self.context: SetTransformer | None = None
         self.folded_batchnorm: tuple[str, ...] = ()
+        # In eval mode; in a tuple, so that they are no part of this classifier's weights.
+        self.teachers: tuple[Classifier, ...] = ()
         self.num_classes = num_classes
         self.orientation = orientation
         self.settings = settings
@@ -263,20 +268,24 @@ class Classifier(LightningModule):
     def both_logits(self, image: torch.Tensor, cell: torch.Tensor | None) -> BothLogits:
         """Return what the head gives, with and without the context of the cell; arguments as ``forward``."""
         features = self.features(image)
+        embedding = features
+        last = self.head
+        if isinstance(self.head, nn.Sequential):
+            embedding = self.head[:-1](features)
+            last = self.head[-1]
+        alone = last(embedding)
         if self.context is None or cell is None:
-            alone = self.head(features)
-            return BothLogits(alone, alone)
-        assert isinstance(self.head, nn.Sequential)
-        embedding = self.head[:-1](features)
-        alone = self.head[-1](embedding)
+            return BothLogits(alone, alone, embedding)
         start = alone
+        start_embedding = embedding
         if self.context.config.detach:
             start = alone.detach()
-            embedding = embedding.detach()
-        correction = self.context(embedding, self.class_logits(start), measure(image), cell)
+            start_embedding = embedding.detach()
+        correction = self.context(start_embedding, self.class_logits(start), measure(image), cell)
         # Of a class, upright and upside down alike: the orientation is the image's own business.
         correction = correction.repeat(1, start.shape[1] // correction.shape[1])
-        return BothLogits(start + correction.to(torch.promote_types(start.dtype, torch.float32)), alone)
+        corrected = start + correction.to(torch.promote_types(start.dtype, torch.float32))
+        return BothLogits(corrected, alone, embedding)
 
     def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
@@ -323,13 +332,16 @@ class Classifier(LightningModule):
         image = batch["image"]
         label = batch["label"]
         target = label
+        taught = self._taught(image, batch.get("cell"))
         if self.orientation:
             image, turned = turn_half(image, batch["index"], self.current_epoch)
             target = label + self.num_classes * turned
-        logits, alone = self.both_logits(image, batch.get("cell"))
-        mean_loss = self.loss(logits, target, weighted=True)
-        if self.context is not None:
-            mean_loss = mean_loss + self.context.config.alone_weight * self.loss(alone, target, weighted=True)
+            if taught is not None:
+                upside_down = turned.unsqueeze(1)
+                taught = torch.cat([taught * ~upside_down, taught * upside_down], dim=1)
+        given = self.both_logits(image, batch.get("cell"))
+        logits = given.corrected
+        mean_loss = self._training_loss(given, target, taught)
         share, loss = self._distributed_loss(mean_loss, label)
         scores = self._scores(self.class_logits(logits.detach()))
         self.train_accuracy.update(scores, label)
@@ -337,12 +349,17 @@ class Classifier(LightningModule):
         per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
         self.log("train/loss", loss, prog_bar=True, sync_dist=True, **per_epoch)
         self.log("train/acc", self.train_accuracy, **per_epoch)
-        self._log_alone("train", self.train_alone, self.class_logits(alone.detach()), label)
+        self._log_alone("train", self.train_alone, self.class_logits(given.alone.detach()), label)
         return {"loss": share, "correct": predicted == label}
+
+    def on_fit_start(self) -> None:
+        """Move the teachers to the device of the training."""
+        for teacher in self.teachers:
+            teacher.to(self.device)
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the validation loss and metrics of the epoch."""
-        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell")))
+        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell"))[:2])
         label = batch["label"]
         loss = self.loss(logits, label, weighted=False)
         self._log_alone("val", self.val_alone, alone, label)
@@ -358,7 +375,7 @@ class Classifier(LightningModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Log the loss and the metrics of the test part, ``test/...``; train.py does not call it."""
-        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell")))
+        logits, alone = map(self.class_logits, self.both_logits(batch["image"], batch.get("cell"))[:2])
         label = batch["label"]
         self._log_alone("test", self.test_alone, alone, label)
         self.test_metrics.update(self._scores(logits), label)
@@ -407,6 +424,38 @@ class Classifier(LightningModule):
         total_weight, total_images = all_reduce(torch.stack([weight, images]))
         share = loss * (weight * processes / total_weight).to(loss.dtype)
         return share, share.detach() * (total_images / (processes * len(label))).to(loss.dtype)
+
+    @torch.no_grad()
+    def _taught(self, image: torch.Tensor, cell: torch.Tensor | None) -> torch.Tensor | None:
+        """Return the teachers' mean probabilities of upright images, float32, (B, classes); None without teachers."""
+        if not self.teachers:
+            return None
+        probabilities = [teacher.probabilities(teacher(image, cell).float()) for teacher in self.teachers]
+        return torch.stack(probabilities).mean(0)
+
+    def _training_loss(self, given: BothLogits, target: torch.Tensor, taught: torch.Tensor | None) -> torch.Tensor:
+        """Return the loss of a batch: of the classes, of the image alone where there is a context, and the contrast.
+
+        Args:
+            given: By the network.
+            target: Index of the true logit of each image, int64, shape (B,).
+            taught: Probabilities of the logits by the teachers, float32, of the shape of the logits.
+        """
+        settings = self.settings.loss
+        loss = self._loss_to_targets(given.corrected, target, taught)
+        if self.context is not None:
+            loss = loss + self.context.config.alone_weight * self._loss_to_targets(given.alone, target, taught)
+        if settings.contrastive:
+            contrast = supervised_contrast(given.embedding.flatten(1), target, settings.temperature)
+            loss = loss + settings.contrastive * contrast
+        return loss
+
+    def _loss_to_targets(self, logits: torch.Tensor, target: torch.Tensor, taught: torch.Tensor | None) -> torch.Tensor:
+        loss = self.loss(logits, target, weighted=True)
+        if taught is None:
+            return loss
+        weight = self.settings.loss.teacher_weight
+        return (1 - weight) * loss + weight * soft_cross_entropy(logits, taught)
 
     def _log_alone(self, part: str, accuracy: Metric, logits: torch.Tensor, label: torch.Tensor) -> None:
         """Log the accuracy of the network without its context, over an epoch."""

@@ -33,6 +33,7 @@ from lightning_modules.distributed import (
 from lightning_modules.inference import Predicted, predict, to_predictions
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
+from workflows.distillation import load_teachers, teachers_content
 
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
@@ -59,6 +60,8 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
             data.setup()
         with joint_errors():
             model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+            contents |= teachers_content(config)
+            model.teachers = tuple(load_teachers(config, data))
 
         identity = run_identity(config, {"data": data.content_hash(), **contents})
         folder = run_folder(config, identity)

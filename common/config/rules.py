@@ -34,8 +34,7 @@ def check_rules(config: Config) -> None:
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set transform.flips=true or transform.rotations=true")
-    if config.head.logits == 1 and config.loss.label_smoothing > 0:
-        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+    _check_loss(config)
     if config.transform.batched:
         _check_batched(config)
     if config.head.orientation:
@@ -69,6 +68,18 @@ def check_files(composed: DictConfig) -> None:
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or weights=random")
     if composed.init_from is not None:
         Run.open_finished(Path(composed.init_from))
+    for teacher in composed.loss.get("teachers") or ():
+        Run.open_finished(Path(str(teacher)))
+
+
+def _check_loss(config: Config) -> None:
+    """One logit has neither smoothed targets nor those of teachers."""
+    if config.head.logits != 1:
+        return
+    if config.loss.label_smoothing > 0:
+        raise UserError("loss.label_smoothing needs head.logits=2 (one output has no smoothed target): set one of them")
+    if config.loss.teachers:
+        raise UserError("loss.teachers needs a logit per class, not head.logits=1: set head.logits=null")
 
 
 def _check_batched(config: Config) -> None:

@@ -16,6 +16,7 @@ UNHASHED: Any = {
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
+    "loss": {"teachers"},
     "trainer": set(_TRAINER.split()),
     "callbacks": {"checkpoint"},
 }
@@ -24,7 +25,8 @@ UNHASHED: Any = {
 def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
-    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none.
+    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none; "teachers", where
+    there are any.
     """
     identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
     trainer = config.trainer

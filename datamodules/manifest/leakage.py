@@ -199,7 +199,7 @@ def write_contact_sheet(report: LeakReport, manifest: Manifest, path: Path) -> b
     return True
 
 
-def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str) -> int:
+def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str, key: str = "init_from") -> int:
     """Count the validation and test images that the run to start from was trained or chosen on.
 
     An image counts by its bytes and, under ``subject``, by its subject: test images that were in the earlier train or
@@ -210,6 +210,7 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
         manifest: The images of this run.
         parts: Their parts.
         protocol: This run's: "subject", "image" or "paper".
+        key: The key of the configuration that names the earlier run.
 
     Raises:
         UserError: There are such images, and the protocol is not ``paper``; or the earlier run has no split.csv.
@@ -226,8 +227,8 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
     if count and protocol != "paper":
         first = manifest.frame.loc[seen, "image_id"].iloc[0]
         raise UserError(
-            f"init_from={run} was trained or chosen on {count} of the images that evaluate this run, {first} first: "
-            "start from a run of the same fold, split and protocol"
+            f"{key}={run} was trained or chosen on {count} of the images that evaluate this run, {first} first: "
+            "name a run of the same fold, split and protocol"
         )
     return count
 

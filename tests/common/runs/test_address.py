@@ -44,6 +44,7 @@ def test_keys_that_were_added_later_leave_the_addresses_of_earlier_runs(tmp_path
     identity = run_identity(small_config(tmp_path), CONTENTS)["config"]
     assert set(identity["head"]) == {"layers", "logits"}
     assert set(identity["inference"]) == {"mirror", "mc_passes"}
+    assert set(identity["loss"]) == {"label_smoothing"}
     assert identity["transform"].keys().isdisjoint({"batched", "scale", "uneven"})
     changed = small_config(tmp_path, "head.logits=null", "head.orientation=true", "inference.orientation=upright")
     identity = run_identity(changed, CONTENTS)["config"]
