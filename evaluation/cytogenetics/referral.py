@@ -11,7 +11,9 @@ from common.config.karyotype import KaryotypePriors
 from common.files import write_csv
 from common.karyotype import name_karyotype
 from common.predictions import Predictions
+from evaluation.cytogenetics.cases import share_constitution
 from evaluation.cytogenetics.cell_posteriors import CellPosterior, cell_posteriors
+from evaluation.cytogenetics.posterior import Candidate
 from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import pool
 
@@ -30,7 +32,8 @@ def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataF
     Returns:
         A row per cell, fold after fold: ``subject``, ``cell``, ``chromosomes``, ``iscn`` (of the labels),
         ``predicted`` (the most probable karyotype), ``probability`` (0 to 1), ``next`` and ``next_probability``,
-        ``correct`` (bool) and ``errors`` (chromosomes of a wrong class). A cell without a karyotype has neither
+        ``correct`` (bool) and ``errors`` (chromosomes of a wrong class); ``with_case`` and ``with_case_probability``,
+        the karyotype where the test cells of a subject share its constitution. A cell without a karyotype has neither
         ``predicted`` nor ``errors``, and a probability of 0: it is referred first.
 
     Raises:
@@ -40,10 +43,12 @@ def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataF
     rows = []
     for run in runs:
         frame = run.part("test").frame
-        for cell in cell_posteriors(run, priors):
+        cells = cell_posteriors(run, priors)
+        with_case = _share_constitutions(frame, cells, priors)
+        for cell, best in zip(cells, with_case, strict=True):
             chromosomes = frame.iloc[cell.rows]
             if not chromosomes["label"].isna().any():
-                rows.append(_row(chromosomes, cell))
+                rows.append(_row(chromosomes, cell, best))
     return pd.DataFrame(rows)
 
 
@@ -105,13 +110,33 @@ def write_referral(folder: Path, runs: Sequence[Predictions], priors: KaryotypeP
     return referral
 
 
-def _row(chromosomes: pd.DataFrame, cell: CellPosterior) -> dict[str, object]:
+def _share_constitutions(
+    frame: pd.DataFrame, cells: Sequence[CellPosterior], priors: KaryotypePriors
+) -> list[Candidate | None]:
+    """Return the most probable karyotype of each cell, given the other cells of its subject, where that is known."""
+    of_subjects: dict[object, list[int]] = {}
+    for number, cell in enumerate(cells):
+        subject = frame["subject"].iloc[cell.rows[0]]
+        of_subjects.setdefault(number if pd.isna(subject) else str(subject), []).append(number)
+    best: list[Candidate | None] = [None] * len(cells)
+    for numbers in of_subjects.values():
+        named = [number for number in numbers if cells[number].posterior]
+        posteriors = [cells[number].posterior for number in named]
+        shared = share_constitution([each.candidates for each in posteriors if each], priors)
+        for number, candidates in zip(named, shared, strict=True):
+            best[number] = candidates[0]
+    return best
+
+
+def _row(chromosomes: pd.DataFrame, cell: CellPosterior, with_case: Candidate | None) -> dict[str, object]:
     truth = name_karyotype(Counter(chromosomes["label"])).iscn
     row = {"subject": chromosomes["subject"].iloc[0], "cell": chromosomes["cell"].iloc[0]}
     row |= {"chromosomes": len(chromosomes), "iscn": truth, "predicted": None, "probability": 0.0}
     row |= {"next": None, "next_probability": None, "correct": False, "errors": None}
-    if cell.posterior is None:
+    row |= {"with_case": None, "with_case_probability": None}
+    if cell.posterior is None or with_case is None:
         return row
+    row |= {"with_case": with_case.karyotype.iscn, "with_case_probability": with_case.probability}
     best = cell.posterior.best
     row |= {"predicted": best.karyotype.iscn, "probability": best.probability}
     row |= {"correct": best.karyotype.iscn == truth, "errors": int((best.names != chromosomes["label"]).sum())}

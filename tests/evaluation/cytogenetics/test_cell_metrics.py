@@ -235,3 +235,15 @@ def test_the_table_has_a_second_line():
     ):
         assert words in text
     assert "…" not in text
+
+
+def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):
+    settings = SETTINGS.model_copy(update={"assignment": AssignmentConfig(enabled=True, costs="karyotype")})
+    run = make_cell_run(cells=4, skill=6.0)
+    result = write_evaluation(tmp_path, run, None, settings)
+    assigned = pd.read_csv(tmp_path / "assigned.csv", dtype=str)
+    assert (assigned["assigned"] == assigned["label"]).all()
+    assert result.assignment.chosen == "karyotype"
+    assert result.assignment.costs == []
+    assert "most probable karyotype" in printed(table(result))
+    assert EvaluationResult.from_dict(json.loads((tmp_path / "metrics.json").read_text())).assignment.costs == []

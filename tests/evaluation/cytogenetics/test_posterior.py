@@ -65,3 +65,17 @@ def test_the_rest_is_assigned_around_what_an_expert_fixed():
 def test_no_karyotype_of_a_cell_of_an_impossible_size(size):
     with pytest.raises(UserError, match=str(size)):
         karyotype_posterior(np.zeros((size, 24)), PRIORS)
+
+
+def test_two_chromosomes_that_could_be_exchanged_are_both_in_doubt():
+    truth = karyotype("XY")
+    four, five = (int(np.flatnonzero(truth == CLASSES.index(name))[0]) for name in ("4", "5"))
+    logs = sure(truth, wrong=1e-6)
+    logs[four, CLASSES.index("5")] = logs[five, CLASSES.index("4")] = np.log(0.5)
+    posterior = karyotype_posterior(logs, PRIORS)
+    assert posterior.best.karyotype.iscn == "46,XY"
+    for row, other in ((four, "5"), (five, "4")):
+        assert posterior.marginals[row, posterior.best.classes[row]] == pytest.approx(0.8, abs=0.01)
+        assert posterior.marginals[row, CLASSES.index(other)] == pytest.approx(0.2, abs=0.01)
+    others = np.setdiff1d(np.arange(len(truth)), [four, five])
+    assert posterior.marginals[others, truth[others]].min() > 0.99

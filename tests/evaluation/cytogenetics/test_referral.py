@@ -18,13 +18,14 @@ def cells_with(probabilities, correct):
 
 def test_a_row_per_cell_of_all_folds_with_the_karyotype_of_its_labels():
     validation = make_cells(6, 4.0, part="validation", first=5000)
-    truth = [karyotype("XY", ["21"]), karyotype(), karyotype("XY")[:20]]
+    truth = [karyotype("XX", ["21"]), karyotype(), karyotype("XY")[:20]]
     cells = cell_table([run_of(make_cells(truth, 6.0), validation), make_cell_run(1, cells=3, skill=6.0)], PRIORS)
-    assert cells["iscn"].tolist()[:2] == cells["predicted"].tolist()[:2] == ["47,XY,+21", "46,XX"]
+    assert cells["iscn"].tolist()[:2] == cells["predicted"].tolist()[:2] == ["47,XX,+21", "46,XX"]
     assert cells["correct"].tolist() == [True, True, False, True, True, True]
     assert cells["chromosomes"].tolist() == [47, 46, 20, 46, 46, 46]
     assert cells["predicted"].isna().tolist() == [False, False, True, False, False, False]
     assert cells["probability"][2] == 0
+    assert (cells["with_case"].dropna() == cells["predicted"].dropna()).all()  # sure, and each of its own subject
 
 
 def test_the_least_probable_cells_are_referred_first():
