@@ -173,7 +173,7 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     assert cell.karyotype is not None
     assert cell.probability is not None
     if cell.probability < refer_below:
-        reasons.append(f"karyotype probability {cell.probability:.2f}, below {refer_below:g}")
+        reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
     if any(name in AUTOSOMES for name in cell.missing):
         reasons.append(f"incomplete: {_chromosomes(len(cell.calls))}")
     elif cell.missing:
