@@ -12,7 +12,8 @@ Exact: the prior; the best assignment to given counts, a rectangular linear sum 
 chromosome changes its class. Approximate: Z and the probability of each class for each chromosome, exact but for
 exchanges of little weight (`evaluation.cytogenetics.exchanges`); and the karyotypes that are considered. Those begin
 with the best of every constitution, solved exactly, and go on, from the best to the worst, with all that differ in one
-chromosome, as long as they are within WINDOW of the best.
+chromosome, as long as they are within WINDOW of the best. Probabilities are relative to those considered: where
+CANDIDATES ends the search, as in cells of which many chromosomes are missing, they are too high.
 """
 
 from collections.abc import Mapping
