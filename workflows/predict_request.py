@@ -85,13 +85,6 @@ class PredictRequest:
 
     def _check_members(self) -> None:
         check_members(self.runs, self.members)
-        for member in self.members:
-            if member.config.prepare.scales_by_cell:
-                raise UserError(
-                    f"{member.folder} scales each chromosome with its whole cell (prepare.canvas.scale_by=cell), which "
-                    "is unknown for single files: put the images of each cell into a folder and run python "
-                    f"scripts/karyotype.py {member.folder} <folder of cells> --output <new folder>"
-                )
         if self.passes and len(self.members) > 1:
             raise UserError(
                 f"--passes {self.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "

@@ -81,9 +81,12 @@ class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
     """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
 
     align: bool = FROM_YAML
-    scale_by: Literal["image", "cell"] = FROM_YAML
+    scale_by: Literal["image", "cell", "width"] = FROM_YAML
     scale: PositiveFloat = FROM_YAML
     area: PositiveFloat = FROM_YAML
+    # Left out of a dump at their defaults, so that the address of a run without them stays.
+    width: Annotated[PositiveFloat, Field(exclude_if=lambda value: value == 0.49)] = FROM_YAML
+    unknown_cell: Annotated[Literal["stop", "width"], Field(exclude_if=lambda value: value == "stop")] = FROM_YAML
     oversize: Literal["stop", "shrink"] = FROM_YAML
 
 
@@ -113,6 +116,11 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     def scales_by_cell(self) -> bool:
         """Whether the scale of a chromosome depends on the other images of its cell."""
         return self.fit == "canvas" and self.canvas.scale_by == "cell"
+
+    def for_single_images(self) -> "PrepareConfig":
+        """Return the preparation of images whose cells are not known: they are scaled by the width instead."""
+        canvas = self.canvas.model_copy(update={"unknown_cell": "width"})
+        return self.model_copy(update={"canvas": canvas})
 
     @property
     def stored_shape(self) -> tuple[int, int]:

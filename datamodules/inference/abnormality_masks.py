@@ -10,7 +10,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from datamodules.io.decode import content, read_image
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.chromosome_canvas import on_black
+from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.karyogram_compaction import compact, compact_like
 from datamodules.preprocessing.pipeline import pad_to_square, resize
 from datamodules.synthesis.karyogram_writer import read_karyograms

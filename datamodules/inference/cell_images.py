@@ -111,7 +111,7 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> tuple[CellFile,
     try:
         data = read_plain_file(file.path)
         sha256 = hashlib.sha256(data).hexdigest()
-        pixels = decode_image(data).pixels
+        pixels = decode_image(data, config.background).pixels
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"

@@ -27,7 +27,7 @@ class ImageFileBatches:
 
     Args:
         files: The paths.
-        prepare: The preparation, which must not be one that ``scales_by_cell``.
+        prepare: The preparation; one that ``scales_by_cell`` takes the scale from the width of each chromosome.
         batch_size: Size of a batch without broken files.
 
     Attributes:
@@ -61,7 +61,7 @@ class ImageFileBatches:
         try:
             data = read_plain_file(path)
             self.hashes[row] = hashlib.sha256(data).hexdigest()
-            return prepare_single(decode_image(data).pixels, self.prepare)
+            return prepare_single(decode_image(data, self.prepare.background).pixels, self.prepare)
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
         except (cv2.error, MemoryError) as error:

@@ -50,17 +50,12 @@ def from_files(files: list[Path], config: Config) -> Samples:
     """Read image files and prepare them like the images of a run.
 
     Raises:
-        UserError: A file is not a readable image; it does not fit on the canvas; or its scale depends on other images.
+        UserError: A file is not a readable image, or does not fit on the canvas.
     """
-    if config.prepare.scales_by_cell:
-        raise UserError(
-            "this run scales each chromosome with its whole cell (prepare.canvas.scale_by=cell): leave --images out to "
-            "use its test part"
-        )
     images = []
     for file in files:
         try:
-            images.append(prepare_single(read_image(file), config.prepare))
+            images.append(prepare_single(read_image(file, config.prepare.background), config.prepare))
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))
@@ -69,12 +64,13 @@ def from_files(files: list[Path], config: Config) -> Samples:
 def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     """Prepare one image (uint8 RGB, shape (H, W, 3)), independently of all others, up to the network's input.
 
-    The preparation must not be one that ``scales_by_cell``.
+    Its cell is not known: where the preparation ``scales_by_cell``, the width of the chromosome gives the scale.
 
     Raises:
         TooLargeError: A chromosome is larger than the canvas.
     """
-    (scale,) = scales(np.zeros(1), np.zeros(1), config)
+    config = config.for_single_images()
+    (scale,) = scales(np.zeros(1), np.array([None]), config)
     return to_shape(prepare_image(image, config, scale), config)
 
 

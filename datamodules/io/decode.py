@@ -4,7 +4,7 @@ import io
 import struct
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +16,9 @@ _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*")
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
 _BITS_PER_SAMPLE = 258  # TIFF tag
+_FULL_RANGES = (1, 255, 1023, 4095, 16383, 65535)  # what cameras and programs write: floats, 8, 10, 12, 14, 16 bits
+
+Background = Literal["black", "detect"]
 
 # What these two mutter about a damaged file is said once, by BrokenImageError.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -33,7 +36,7 @@ class Decoded(NamedTuple):
     channels: int
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, background: Background = "black") -> np.ndarray:
     """Read a BMP, PNG, TIFF or JPEG file as uint8 RGB, shape (H, W, 3); the rules are those of `decode_image`.
 
     Raises:
@@ -43,28 +46,41 @@ def read_image(path: Path) -> np.ndarray:
         data = Path(path).read_bytes()
     except OSError as error:
         raise BrokenImageError(f"cannot be read ({error.strerror})") from error
-    return decode_image(data).pixels
+    return decode_image(data, background).pixels
 
 
-def decode_image(data: bytes) -> Decoded:
+def decode_image(data: bytes, background: Background = "black") -> Decoded:
     """Decode the bytes of a BMP, PNG, TIFF or JPEG file to 8-bit RGB.
 
-    Gray is replicated to three channels and 1-bit becomes 0 or 255. A palette is looked up; transparency (RGBA, gray
-    with alpha, palette) is composited over black, the background of segmented cells. CMYK and YCbCr are
-    converted. 16-bit values become ``value // 257``: the full range 0-65535 is mapped linearly to 0-255, whatever
-    values the image uses. The orientation that a camera noted (EXIF; the same tag in TIFF) is applied.
-    Of several pages or frames the first is read.
+    Gray is replicated to three channels and 1-bit becomes 0 or 255. A palette is looked up. CMYK and YCbCr are
+    converted. The orientation that a camera noted (EXIF; the same tag in TIFF) is applied. Of several pages or frames
+    the first is read.
+
+    =============  ======================================  =============================================
+    background     black                                   detect
+    =============  ======================================  =============================================
+    transparency   over black, as around segmented cells   over white where the outline is lighter than
+                                                           the inside, else over black
+    16-bit values  ``value // 257``: the full range,       the least of 8, 10, 12, 14 and 16 bits that
+                   whatever values the image uses          holds all values is mapped to 0-255
+    =============  ======================================  =============================================
+
+    Floating-point and 32-bit values in TIFF are mapped from the least of 0-1 and these ranges that holds them.
+
+    Args:
+        data: The bytes of the file.
+        background: The key ``prepare.background``.
 
     Raises:
-        BrokenImageError: The bytes are no image, are cut short, or hold 32-bit or floating-point values, which have no
-            defined full range.
+        BrokenImageError: The bytes are no image, are cut short, or hold floating-point or 32-bit values that are
+            negative, not finite or above 65535.
     """
     try:
-        if _is_sixteen_bit(data):
-            return _decode_sixteen_bit(data)
+        if _has_deep_pixels(data):
+            return _decode_deep(data, background)
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-            return _from_pil(image)
+            return _from_pil(image, background)
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
@@ -103,23 +119,41 @@ def content(image: np.ndarray, threshold: int) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _from_pil(image: Image.Image) -> Decoded:
+def _from_pil(image: Image.Image, background: Background) -> Decoded:
     if image.mode not in _EIGHT_BIT_MODES:
         raise BrokenImageError(f"pixels of mode {image.mode} are not defined here: save it as 8-bit or 16-bit integers")
     channels = len(image.getbands())
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+        level = 0
+        if background == "detect":
+            level = _level_below(np.array(rgba.convert("RGB")), np.array(rgba.getchannel("A")))
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (level, level, level, 255)), rgba)
     return Decoded(np.array(image.convert("RGB")), channels)
 
 
-def _is_sixteen_bit(data: bytes) -> bool:
-    """Tell whether the file stores 16 bits per sample. Pillow would cut 16-bit RGB PNG to 8 and refuse such TIFF."""
+def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:
+    """Return the gray value that belongs below a cut-out: 255 where its outline is lighter than its inside, else 0.
+
+    Args:
+        rgb: uint8, shape (H, W, 3).
+        alpha: uint8, shape (H, W).
+    """
+    opaque = (alpha > 127).astype(np.uint8)
+    inside = cv2.erode(opaque, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+    outline = (opaque > 0) & ~inside
+    if not outline.any() or not inside.any():
+        return 0
+    return 255 if rgb[outline].mean() > rgb[inside].mean() else 0
+
+
+def _has_deep_pixels(data: bytes) -> bool:
+    """Tell whether a file has more than 8 bits per sample: Pillow cuts 16-bit RGB PNG to 8 and refuses such TIFF."""
     if data.startswith(_PNG_MAGIC):
         return len(data) > 24 and data[24] == 16  # the bit depth in the IHDR chunk
     if data.startswith(_TIFF_MAGIC):
-        return 16 in _tiff_bits_per_sample(data)
+        return max(_tiff_bits_per_sample(data), default=8) >= 16
     return False
 
 
@@ -139,18 +173,38 @@ def _tiff_bits_per_sample(data: bytes) -> tuple[int, ...]:
     return ()
 
 
-def _decode_sixteen_bit(data: bytes) -> Decoded:
+def _decode_deep(data: bytes, background: Background) -> Decoded:
     if data.startswith(_PNG_MAGIC):
         with Image.open(io.BytesIO(data)) as image:
             image.load()  # OpenCV fills what is missing of a cut PNG with zeros, silently
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16:
-        raise BrokenImageError("16-bit image that cannot be decoded, or is cut short")
+    if pixels is None or pixels.dtype == np.uint8:
+        raise BrokenImageError("image of more than 8 bits that cannot be decoded, or is cut short")
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if channels == 1:
-        gray = (pixels // 257).astype(np.uint8).reshape(*pixels.shape[:2], 1)
-        return Decoded(np.repeat(gray, 3, axis=2), 1)
-    rgb = pixels[..., 2::-1].astype(np.uint32)  # OpenCV keeps blue first
-    if channels == 4:
-        rgb = rgb * pixels[..., 3:].astype(np.uint32) // 65535
-    return Decoded(np.ascontiguousarray((rgb // 257).astype(np.uint8)), channels)
+    pixels = pixels.reshape(*pixels.shape[:2], channels)
+    colours = pixels[..., :1] if channels < 3 else pixels[..., 2::-1]  # OpenCV keeps blue first
+    values = _to_sixteen_bits(colours, background)
+    if channels in (2, 4):
+        alpha = _to_sixteen_bits(pixels[..., -1:], "black")
+        level = 0
+        if background == "detect":
+            rgb = np.repeat(values // 257, 3 // colours.shape[2], axis=2)
+            level = 257 * _level_below(rgb, alpha[..., 0] // 257)
+        values = (values * alpha + level * (65535 - alpha)) // 65535
+    rgb = np.repeat((values // 257).astype(np.uint8), 3 // colours.shape[2], axis=2)
+    return Decoded(np.ascontiguousarray(rgb), channels)
+
+
+def _to_sixteen_bits(values: np.ndarray, background: Background) -> np.ndarray:
+    """Map values of any type from their full range to 0-65535, uint32."""
+    if values.dtype == np.uint16 and background == "black":
+        return values.astype(np.uint32)
+    high = float(values.max())
+    if not (np.isfinite(values).all() and values.min() >= 0 and high <= _FULL_RANGES[-1]):
+        raise BrokenImageError(
+            f"pixels of type {values.dtype} that are negative, not finite or above 65535: save it as 8-bit or 16-bit "
+            "integers"
+        )
+    ranges = _FULL_RANGES[1:] if values.dtype.kind in "iu" else _FULL_RANGES
+    full = next(limit for limit in ranges if high <= limit)
+    return np.rint(values.astype(np.float64) * (65535 / full)).astype(np.uint32)

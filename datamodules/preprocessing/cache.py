@@ -13,7 +13,8 @@ from datamodules.io.decode import BrokenImageError, decode_image
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, on_black, scales
+from datamodules.preprocessing.background import is_light, on_black
+from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, scales
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, prepare_image
 
 IMAGES = "images.npy"
@@ -66,7 +67,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
 
         def fill(row: int) -> int:
-            pixels, channels = _read_unchanged(manifest, row)
+            pixels, channels = _read_unchanged(manifest, row, config)
             try:
                 array[row] = prepare_image(pixels, config, scale[row])
             except TooLargeError as error:
@@ -82,20 +83,21 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
 
 def _suggest_fix(pixels: np.ndarray, config: PrepareConfig) -> str:
     """What to do about a chromosome that is larger than the canvas."""
-    if config.background == "black" and on_black(pixels) is not pixels:
+    if config.background == "black" and is_light(pixels):
         return "the background is light and was mistaken for the chromosome, set prepare.background=detect"
-    smaller = "prepare.canvas.scale" if config.canvas.scale_by == "image" else "prepare.canvas.area"
+    keys = {"image": "scale", "cell": "area", "width": "width"}
+    smaller = f"prepare.canvas.{keys[config.canvas.scale_by]}"
     return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
 def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:
     """By how much each image is scaled on a canvas; to know a cell's scale, all of its images are looked at."""
     count = len(manifest.frame)
-    if config.fit != "canvas" or config.canvas.scale_by == "image":
+    if not config.scales_by_cell:
         return scales(np.zeros(count), np.zeros(count), config)
 
     def area(row: int) -> int:
-        pixels = _read_unchanged(manifest, row)[0]
+        pixels = _read_unchanged(manifest, row, config)[0]
         if config.background == "detect":
             pixels = on_black(pixels)
         return extent_of(pixels, config.crop_threshold, align=False).area
@@ -104,7 +106,7 @@ def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.nda
     return scales(np.array(areas, np.float64), manifest.frame["cell"].to_numpy(object), config)
 
 
-def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:
+def _read_unchanged(manifest: Manifest, row: int, config: PrepareConfig) -> tuple[np.ndarray, int]:
     path = manifest.file(row)
     try:
         data = path.read_bytes()
@@ -113,6 +115,6 @@ def _read_unchanged(manifest: Manifest, row: int) -> tuple[np.ndarray, int]:
     if hashlib.sha256(data).hexdigest() != manifest.frame["sha256"].iloc[row]:
         raise UserError(f"{path} changed while the run was being prepared: run again")
     try:
-        return decode_image(data)
+        return decode_image(data, config.background)
     except BrokenImageError as error:
         raise UserError(f"{path}: {error}") from error

@@ -13,7 +13,7 @@ import pandas as pd
 
 from common.config.data import PrepareConfig
 from common.errors import UserError
-from datamodules.io.decode import border
+from datamodules.preprocessing.background import to_gray
 
 # For "area" in warpAffine, which knows no area averaging: linear serves, since scales stay near 1.
 INTERPOLATIONS = {
@@ -22,6 +22,8 @@ INTERPOLATIONS = {
     "bicubic": cv2.INTER_CUBIC,
     "nearest": cv2.INTER_NEAREST,
 }
+
+_FINER = 4  # times enlarged where the width is measured
 
 
 class TooLargeError(ValueError):
@@ -38,14 +40,6 @@ class Extent(NamedTuple):
     width: float  # of that bounding box, pixels
 
 
-def on_black(image: np.ndarray) -> np.ndarray:
-    """Invert an image (uint8 RGB, shape (H, W, 3)) whose border is mostly light: its median gray exceeds 127."""
-    gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    if np.median(border(gray)) > 127:
-        return 255 - image
-    return image
-
-
 def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     """Find the chromosome, the largest connected patch lighter than ``threshold``, and how it lies.
 
@@ -60,11 +54,7 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     Returns:
         Its extent; an image without any such pixel counts as a whole.
     """
-    mask = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > threshold
-    count, patches, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    if count > 1:
-        mask = patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
-    rows, columns = np.nonzero(mask if count > 1 else np.ones_like(mask))
+    rows, columns = np.nonzero(_largest_patch(image, threshold))
     points = np.stack([columns, rows], axis=1).astype(np.float64)
     angle = _lean(points) if align and len(points) > 2 else 0.0
     upright = points @ _rotation(angle).T
@@ -75,19 +65,40 @@ def extent_of(image: np.ndarray, threshold: int, align: bool) -> Extent:
     return Extent(len(points), angle, (float(x), float(y)), float(height), float(width))
 
 
+def width_of(image: np.ndarray, threshold: int) -> float:
+    """Measure the width of the chromosome of an image (uint8 RGB on black, shape (H, W, 3)) in pixels.
+
+    It follows from the mean distance d of its pixels from its outline and its area A: a long band of width w has
+    d = w / 4, and a band that is not long ``w = 4 d (1 + 8 d^2 / A)``, to first order and with round ends. So it does
+    not depend on the angle, and little on bends and on where the chromosome is narrow.
+    """
+    outline, _ = cv2.findContours(np.pad(_largest_patch(image, threshold), 2), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    height, width = image.shape[:2]
+    filled = np.zeros((height + 4, width + 4), np.uint8)
+    cv2.drawContours(filled, outline, -1, 255, cv2.FILLED)
+    # Enlarged, so that the outline of a small chromosome has no steps.
+    fine = cv2.resize(filled, None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_CUBIC) > 127
+    distance = cv2.distanceTransform(fine.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[fine].mean() / _FINER
+    area = np.count_nonzero(fine) / _FINER**2
+    return float(4 * distance * (1 + 8 * distance**2 / area))
+
+
 def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.ndarray:
     """Set a chromosome, uint8 RGB on black (H, W, 3), upright in the middle of a black canvas of ``config.shape``.
 
     Args:
         image: The chromosome.
         config: Its ``shape``, ``canvas``, ``crop_threshold`` and ``interpolation`` count.
-        scale: Pixels of the canvas per pixel of the image.
+        scale: Pixels of the canvas per pixel of the image; nan: as the width of the chromosome says.
 
     Raises:
         TooLargeError: It is larger than the canvas, and ``config.canvas.oversize`` is "stop".
     """
     height, width = config.shape
+    image = cv2.cvtColor(to_gray(image), cv2.COLOR_GRAY2RGB)
     extent = extent_of(image, config.crop_threshold, config.canvas.align)
+    if math.isnan(scale):
+        scale = config.canvas.width * math.sqrt(config.canvas.area) / width_of(image, config.crop_threshold)
     fits = min(height / extent.height, width / extent.width)
     if scale > fits:
         if config.canvas.oversize == "stop":
@@ -99,7 +110,7 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     shift = np.array([(width - 1) / 2, (height - 1) / 2]) - turn @ np.array(extent.center)
     matrix = np.hstack([turn, shift[:, None]])
     method = INTERPOLATIONS[config.interpolation]
-    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (width, height), flags=method)
+    return cv2.warpAffine(image, matrix, (width, height), flags=method)
 
 
 def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.ndarray:
@@ -107,7 +118,8 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
 
     ``scale_by: image`` gives all the same, ``canvas.scale``: true scale. ``scale_by: cell`` scales all chromosomes of a
     cell alike, so that they cover ``canvas.area`` pixels of the canvas on average: cells that were fixed at
-    different lengths, or photographed at different resolutions, come out alike.
+    different lengths, or photographed at different resolutions, come out alike. ``scale_by: width``, and
+    ``unknown_cell: width`` where the cell is not known, give nan: ``lay_on_canvas`` measures the width.
 
     Args:
         areas: Pixels of each chromosome, shape (images,).
@@ -115,19 +127,33 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
         config: Its ``canvas`` is used.
 
     Raises:
-        UserError: ``scale_by: cell`` and an image whose cell is not known.
+        UserError: ``scale_by: cell``, ``unknown_cell: stop`` and an image whose cell is not known.
     """
     if config.canvas.scale_by == "image":
         return np.full(len(areas), config.canvas.scale)
+    if config.canvas.scale_by == "width":
+        return np.full(len(areas), np.nan)
     number, _ = pd.factorize(cells)
-    unknown = int((number < 0).sum())
-    if unknown:
+    known = number >= 0
+    if config.canvas.unknown_cell == "stop" and not known.all():
         raise UserError(
-            f"prepare.canvas.scale_by=cell, but of {unknown:,} images the cell is not known: "
-            "name it (data.cell_column or data.cell_regex), or set prepare.canvas.scale_by=image"
+            f"prepare.canvas.scale_by=cell, but of {int((~known).sum()):,} images the cell is not known: name it "
+            "(data.cell_column or data.cell_regex), or set prepare.canvas.unknown_cell=width"
         )
-    means = np.bincount(number, weights=areas) / np.bincount(number)
-    return np.asarray(np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number])
+    means = np.bincount(number[known], weights=areas[known]) / np.bincount(number[known])
+    factors = np.full(len(areas), np.nan)
+    factors[known] = np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number[known]]
+    return factors
+
+
+def _largest_patch(image: np.ndarray, threshold: int) -> np.ndarray:
+    """Return 1 where the largest patch lighter than ``threshold`` is, uint8, shape (H, W); everywhere without any."""
+    mask = (to_gray(image) > threshold).astype(np.uint8)
+    count, patches, facts, _ = cv2.connectedComponentsWithStats(mask)
+    if count == 1:
+        return np.ones_like(mask)
+    largest = patches == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
+    return np.asarray(largest, np.uint8)
 
 
 def _lean(points: np.ndarray) -> float:

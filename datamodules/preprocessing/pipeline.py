@@ -8,7 +8,8 @@ import numpy as np
 
 from common.config.data import PrepareConfig
 from datamodules.io.decode import crop_to_content
-from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas, on_black
+from datamodules.preprocessing.background import on_black
+from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas
 from datamodules.preprocessing.karyogram_compaction import compact
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
@@ -24,7 +25,8 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     Args:
         image: uint8 RGB, shape (H, W, 3).
         config: The settings.
-        scale: Pixels of the canvas per pixel of the image (`chromosome_canvas.scales`), for ``fit: canvas`` alone.
+        scale: Pixels of the canvas per pixel of the image (`chromosome_canvas.scales`), for ``fit: canvas`` alone;
+            nan: as the width of the chromosome says.
 
     Returns:
         uint8 RGB, of the height and width of ``config.stored_shape``.

@@ -18,6 +18,7 @@ from evaluation.ensembles.averaging import average
 from evaluation.evaluate import evaluate_runs, write_evaluation
 from scripts.ensemble import app as ensemble
 from scripts.predict import app
+from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.predictions import make_run
 from tests.helpers.sheets import karyogram_config, write_karyograms
@@ -222,6 +223,21 @@ def test_every_image_is_reviewed_without_rules(tmp_path, predict_table):
     assert np.allclose(table[["prob_a", "prob_b", "prob_c"]].sum(axis=1), 1)
 
 
+def test_single_images_of_a_run_scaled_by_cells_are_scaled_by_their_width(tmp_path, predict_table):
+    run, classes = tmp_path / "run", ("a", "b", "c")
+    canvas = ["prepare.fit=canvas", "prepare.background=detect", "prepare.canvas={scale_by: cell, area: 100}"]
+    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3", *canvas)
+    write_untrained_run(run, config, classes)
+    (run / "data.json").write_text(json.dumps({"classes": classes, "positive_class": None}))
+    result = evaluate_runs([make_run(classes=classes)], config.evaluation)
+    (run / "metrics.json").write_text(json.dumps(result.to_dict()))
+    for scale in (2.0, 4.0):
+        write_image(tmp_path / "images" / f"{scale}.png", bar(3, scale=scale))
+    table, output = predict_table(run, tmp_path / "images")
+    assert "scripts/karyotype.py" in " ".join(output.split())
+    assert table["status"].tolist() == ["predicted", "predicted"]
+
+
 def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_table):
     table, _ = predict_table(*cell_runs, cell_images)
     expected = average([Run(run).predictions for run in cell_runs], list("ab"))
@@ -305,7 +321,6 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {run} {images}", "{run} is named twice"),
         ("{run} {unfinished} {images}", "{unfinished} is not finished"),
         ("{run} {sheets} {images}", "{sheets} normal, abnormal"),
-        ("{by_cell} {images}", "prepare.canvas.scale_by=cell"),
         ("{run} {images} --passes 5", "the model has no dropout"),
         ("{run} {other} {images} --passes 5", "--passes 5"),
         ("{run} {images} --rules votes", "--rules votes"),
@@ -315,16 +330,13 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
     ],
 )
 def test_error_is_one_line_and_writes_nothing(cell_runs, sheet_run, tmp_path, arguments, words):
-    places = {"run": cell_runs[0], "other": cell_runs[1], "sheets": sheet_run, "by_cell": tmp_path / "by_cell"}
+    places = {"run": cell_runs[0], "other": cell_runs[1], "sheets": sheet_run}
     for name in ("images", "empty", "text", "unfinished"):
         places[name] = tmp_path / name
         places[name].mkdir()
     write_image(places["images"] / "a.png", cell_image(0))
     (places["text"] / "a.txt").write_text("x")
     Run(places["unfinished"]).write_status("running")
-    canvas = ["prepare.fit=canvas", "prepare.canvas.scale_by=cell"]
-    if "{by_cell}" in arguments:
-        write_untrained_run(places["by_cell"], small_config(tmp_path, "model=resnet18", *canvas))
     before = sorted(tmp_path.rglob("*"))
     lines = failed(tmp_path, *arguments.format(**places).split()).strip().splitlines()
     errors = [line for line in lines if line.startswith("error: ")]

@@ -101,10 +101,49 @@ def test_cut_sixteen_bit_tiff_whose_directory_is_whole_is_broken():
         decode_image(tiff16(values, "<")[:-2000])
 
 
-def test_thirty_two_bits_and_floats_are_refused(tmp_path):
-    for mode in ("F", "I"):
-        with pytest.raises(BrokenImageError, match="8-bit or 16-bit"):
-            read_image(save(Image.new(mode, (4, 4)), tmp_path / "a.tif"))
+@pytest.mark.parametrize(
+    ("values", "full"),
+    [
+        (np.linspace(0, 1, 12, dtype=np.float32), 1),
+        (np.arange(12, dtype=np.float64) * 20, 255),
+        (np.arange(12, dtype=np.int32) * 300, 4095),
+        (np.arange(12, dtype=np.float32) * 5000, 65535),
+    ],
+)
+def test_floats_and_thirty_two_bits_have_the_least_range_that_holds_them(tmp_path, values, full):
+    cv2.imwrite(str(tmp_path / "a.tif"), values.reshape(3, 4))
+    pixels = read_image(tmp_path / "a.tif")[..., 0].ravel()
+    assert np.abs(pixels - values * (255 / full)).max() <= 1
+
+
+@pytest.mark.parametrize("value", [-1.0, 70000.0, np.nan, np.inf])
+def test_floats_without_a_range_are_broken(tmp_path, value):
+    cv2.imwrite(str(tmp_path / "a.tif"), np.array([[0.5, value]], np.float32))
+    with pytest.raises(BrokenImageError, match="float32"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_bits_that_are_not_used_are_detected(tmp_path, bits, suffix):
+    values = np.linspace(0, 2**bits - 1, 60).astype(np.uint16).reshape(6, 10)
+    cv2.imwrite(str(tmp_path / f"a{suffix}"), values)
+    pixels = read_image(tmp_path / f"a{suffix}", "detect")[..., 0]
+    assert np.abs(pixels - values * (255 / (2**bits - 1))).max() <= 1
+    assert np.array_equal(read_image(tmp_path / f"a{suffix}")[..., 0], values // 257)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("outline", "inside", "ground"), [(220, 90, 255), (40, 200, 0)])
+def test_a_cut_out_lies_on_the_ground_that_its_outline_shows(tmp_path, outline, inside, ground, depth):
+    factor = np.iinfo(depth).max // 255
+    values = np.zeros((20, 20, 4), depth)
+    values[4:16, 4:16] = [outline * factor] * 3 + [255 * factor]
+    values[6:14, 6:14, :3] = inside * factor
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    pixels = read_image(tmp_path / "a.png", "detect")
+    assert (pixels[:4] == ground).all()
+    assert (pixels[8:12, 8:12] == inside).all()
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])

@@ -1,5 +1,6 @@
 """Chromosomes on a canvas: upright, in scale, in the middle."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
+from datamodules.inference.run_images import prepare_single
+from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import prepared_images
-from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, on_black, scales
+from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, scales, width_of
 from datamodules.preprocessing.pipeline import prepare_image
 from datamodules.sources import scan
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
@@ -157,3 +160,55 @@ def test_settings_that_do_not_fit_together_are_refused(keys, message):
 
 def _data():
     return check_config(composed(["data=chromosomes", "weights=random"])).data
+
+
+def _prepared(image):
+    config = _config((96, 48), align=True, area=250, oversize="shrink").for_single_images()
+    by_width = config.canvas.model_copy(update={"scale_by": "cell"})
+    return prepare_single(image, config.model_copy(update={"canvas": by_width}))[..., 0].astype(float)
+
+
+def _soft(number, **keys):
+    return cv2.GaussianBlur(bar(number, **keys), (0, 0), 1.5)
+
+
+def _agreement(image, other):
+    """The correlation of two canvases, of which either end may be up."""
+    return max(np.corrcoef(image.ravel(), turned.ravel())[0, 1] for turned in (other, other[::-1, ::-1]))
+
+
+@given(number=st.integers(1, 18), angle=st.floats(-180, 180), scale=st.floats(1.5, 6.0), invert=st.booleans())
+def test_one_chromosome_has_one_canvas_at_any_angle_and_scale(number, angle, scale, invert):
+    image = _soft(number, scale=scale, lean=angle)
+    assert _agreement(_prepared(_soft(number, scale=3.0)), _prepared(255 - image if invert else image)) > 0.85
+
+
+@given(number=st.integers(1, 20), scale=st.floats(2.0, 6.0), lean=st.floats(-90, 90))
+def test_the_width_is_measured_at_any_angle_and_scale(number, scale, lean):
+    assert width_of(bar(number, scale=scale, lean=lean), 20) == pytest.approx(8 * scale, rel=0.15)
+
+
+def test_a_mirrored_chromosome_has_the_mirrored_canvas():
+    image = _soft(5, scale=2.0, lean=20.0)
+    assert _agreement(_prepared(image)[:, ::-1], _prepared(image[:, ::-1])) > 0.99
+
+
+@pytest.mark.parametrize("number", [1, 8, 20])
+def test_the_width_gives_each_chromosome_the_same_canvas_width(number):
+    config = _config((128, 64), scale_by="width", area=800)
+    (scale,) = scales(np.zeros(1), np.zeros(1), config)
+    _, _, left, right = _box(lay_on_canvas(bar(number, scale=3), config, scale))
+    assert right - left + 1 == pytest.approx(0.49 * 800**0.5, rel=0.15)
+
+
+def test_an_image_without_cell_does_not_change_the_scale_of_a_cell():
+    config = _config(scale_by="cell", area=100).for_single_images()
+    factors = scales(np.array([100.0, 400.0, 9.0]), np.array(["a", None, "a"], object), config)
+    assert np.isnan(factors).tolist() == [False, True, False]
+    assert factors[0] == factors[2] == pytest.approx((100 / 54.5) ** 0.5)
+
+
+def test_colours_become_gray():
+    image = bar(2) // [[[1, 2, 3]]]
+    laid = lay_on_canvas(image.astype(np.uint8), _config(), 1.0)
+    assert (laid == laid[..., :1]).all()
