@@ -1,5 +1,6 @@
 """Prediction of image files that are not part of a data set, by a run or by several as an ensemble."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def predict_images(request: PredictRequest) -> None:
         request.places, request.cache_dir or Path(members[0].config.cache_dir), console.is_terminal
     )
     labels = images.labels(data.classes) if request.labels else None
-    warn(*run_warnings(members))
+    warn(*run_warnings(members), *_scale_warnings(members))
     thresholds = review_thresholds(request)
     passes = members[0].config.inference.mc_passes if request.passes is None else request.passes
     rules = select_rules(thresholds, passes > 0 or len(members) > 1, data.positive_class, request.rule_names)
@@ -80,6 +81,18 @@ def predict_images(request: PredictRequest) -> None:
         table.to_parquet(parquet, index=False)
     title = f"{request.output} and {request.parquet.name}"
     say(title, *rule_lines(thresholds, rules, data.positive_class), *summary_lines(table, images))
+
+
+def _scale_warnings(members: Sequence[Run]) -> list[str]:
+    """Return a warning where the scale of a chromosome should come from its cell."""
+    folders = [str(member.folder) for member in members if member.config.prepare.scales_by_cell]
+    if not folders:
+        return []
+    return [
+        "prepare.canvas.scale_by=cell: the cell of single files is unknown, so each chromosome is scaled by its own "
+        "width, which is less accurate; with a folder per cell use "
+        f"python scripts/karyotype.py {folders[0]} <folder of cells> --output <new folder>"
+    ]
 
 
 def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predictions, pd.DataFrame]:
