@@ -49,7 +49,9 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.parent / f".{folder.name}.lock"
-    with FileLock(lock), whole_folder(folder) as beside:
-        yield beside
-        new_folder(folder)
-    lock.unlink(missing_ok=True)
+    try:
+        with FileLock(lock), whole_folder(folder) as beside:
+            yield beside
+            new_folder(folder)
+    finally:
+        lock.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import pytest
 from common.files import (
     atomic_path,
     read_whole_json,
+    safe_stems,
     sha256_of_file,
     sha256_of_value,
     write_csv,
@@ -72,3 +73,13 @@ def test_hashes(path):
     assert sha256_of_file(path) == hashlib.sha256(b"cell").hexdigest()
     assert sha256_of_value({"a": 1, "b": [2]}) == sha256_of_value({"b": [2], "a": 1})
     assert sha256_of_value({"a": 1}) != sha256_of_value({"a": 2})
+
+
+def test_stems_stay_in_their_folder_and_apart():
+    assert safe_stems(["../a b/c", "A_B", "a_b", ".. a b c", "x.y-z~1"]) == [
+        ".._a_b_c",
+        "A_B",
+        "a_b~2",
+        ".._a_b_c~2",
+        "x.y-z_1",
+    ]
