@@ -123,7 +123,11 @@ def karyotype_of_cell(
     posterior = karyotype_posterior(log_probabilities, priors, fixed)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
     cell = CellKaryotype(posterior.candidates, calls, (), ())
-    return CellKaryotype(posterior.candidates, calls, _reasons(cell, refer_below), _notes(cell))
+    reasons = _reasons(cell, refer_below)
+    unlikely = int(_unlikely(log_probabilities).sum())
+    if unlikely > MOST_IMPLAUSIBLE * count:
+        reasons = (f"no class is probable for {unlikely} of {count} images: the model does not fit them", *reasons)
+    return CellKaryotype(posterior.candidates, calls, reasons, _notes(cell))
 
 
 def implausible(log_probabilities: np.ndarray) -> np.ndarray:
@@ -131,10 +135,14 @@ def implausible(log_probabilities: np.ndarray) -> np.ndarray:
 
     None where this is so of many: then it says something of the model, not of the images.
     """
-    unlikely: np.ndarray = log_probabilities.max(axis=1, initial=-np.inf) < np.log(IMPLAUSIBLE)
+    unlikely = _unlikely(log_probabilities)
     if unlikely.sum() > MOST_IMPLAUSIBLE * len(unlikely):
         return np.zeros_like(unlikely)
     return unlikely
+
+
+def _unlikely(log_probabilities: np.ndarray) -> np.ndarray:
+    return np.asarray(log_probabilities.max(axis=1, initial=-np.inf) < np.log(IMPLAUSIBLE))
 
 
 def _calls(

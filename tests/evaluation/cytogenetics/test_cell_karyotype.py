@@ -95,6 +95,11 @@ def test_impossible_sizes_have_no_karyotype_but_classes_alone(count):
     assert [call.assigned for call in cell.calls] == (["6", *expected[1:]] if count else [])
 
 
+def test_a_cell_that_the_model_does_not_fit_is_referred():
+    cell = karyotype_of_cell(np.full((46, 24), np.log(1 / 24)), PRIORS, {}, 0.0)
+    assert "46 of 46 images" in cell.reasons[0]
+
+
 def test_implausible_images():
     logs = sure(karyotype("XX"))
     logs[3] = np.log(1 / 24)
