@@ -66,6 +66,7 @@ class ContextConfig(StrictModel, defaults="train:context"):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
     detach: bool = FROM_YAML
     alone_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
+    counts: Annotated[bool, Field(exclude_if=lambda value: value)] = FROM_YAML
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "ContextConfig":

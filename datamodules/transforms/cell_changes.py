@@ -23,8 +23,6 @@ ANEUPLOIDIES: tuple[dict[str, int], ...] = (
     {"X": 2, "Y": 1},
     {"X": 1, "Y": 2},
 )
-# The most chromosomes of another cell that one is given by ``add``.
-MOST_ADDED = 3
 
 
 @dataclass(frozen=True)
@@ -74,12 +72,12 @@ class CellChanges:
         items = own
         if rng.random() < self.config.aneuploidy:
             items = self._with_counts(items, ANEUPLOIDIES[rng.integers(len(ANEUPLOIDIES))], rng)
-        if rng.random() < self.config.add:
+        added = round(rng.uniform(0, self.config.add) * len(own))
+        dropped = rng.random(len(items)) < rng.uniform(0, self.config.drop)
+        if added:
             others = self._others(items, np.ones(len(self.cells.labels), bool))
-            items = np.concatenate([items, _draw(others, int(rng.integers(1, MOST_ADDED + 1)), rng)])
-        if self.config.drop and rng.random() < 0.5:
-            items = items[rng.random(len(items)) >= self.config.drop]
-        return items if len(items) else own
+            return np.concatenate([items[~dropped], _draw(others, added, rng)])
+        return own if dropped.all() else items[~dropped]
 
     def _with_counts(self, items: np.ndarray, counts: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
         """Return the items with as many of each class as ``counts`` says, as far as other cells have them."""

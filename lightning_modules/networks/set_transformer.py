@@ -143,9 +143,13 @@ class Block(nn.Module):
 class SetTransformer(nn.Module):
     """Corrects the logits of the chromosomes of a cell by one another.
 
-    The token of a chromosome is made of its features, its log-probabilities, the number of chromosomes of each class
-    that the network expects among the *others* of the cell (the sum of their probabilities), and what it measures
-    relative to the mean of the cell.
+    The token of a chromosome is made of its features, its log-probabilities, what it measures relative to the mean of
+    the cell and, with ``config.counts``, the number of chromosomes of each class that the network expects among the
+    *others* of the cell (the sum of their probabilities).
+
+    Corrections that count chromosomes make each prediction more accurate. A joint assignment, which counts by itself,
+    would count twice: before it, a correction should compare appearances alone. So without ``config.counts``, and with
+    training cells of random composition (``transform.cells``).
 
     Args:
         features: Width of the network's features of a chromosome.
@@ -159,7 +163,7 @@ class SetTransformer(nn.Module):
         self.config = config
         width = config.width
         self.features = nn.Sequential(nn.LayerNorm(features), nn.Dropout(config.dropout), nn.Linear(features, width))
-        self.facts = nn.Linear(2 * classes + MEASURES, width)
+        self.facts = nn.Linear((2 if config.counts else 1) * classes + MEASURES, width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.correction = nn.Linear(width, classes)
@@ -179,10 +183,11 @@ class SetTransformer(nn.Module):
         """
         index = CellIndex(cell)
         logs = F.log_softmax(logits.float(), dim=1)
-        chances = logs.exp()
-        others = index.total(chances) - chances
-        facts = torch.cat([logs.clamp(min=LEAST_LOG), others, index.relative(measures)], dim=1)
-        tokens = index.pad(self.features(features) + self.facts(facts))
+        facts = [logs.clamp(min=LEAST_LOG), index.relative(measures)]
+        if self.config.counts:
+            chances = logs.exp()
+            facts.append(index.total(chances) - chances)
+        tokens = index.pad(self.features(features) + self.facts(torch.cat(facts, dim=1)))
         look = F.normalize(index.pad(index.relative(features.float())), dim=2)
         similarity = look @ look.transpose(1, 2)
         for block in self.blocks:

@@ -13,10 +13,10 @@ FEATURES = 6
 CLASSES = 5
 
 
-def trained() -> SetTransformer:
+def trained(counts: bool = True) -> SetTransformer:
     """A module whose every weight counts, in eval mode."""
     torch.manual_seed(0)
-    module = SetTransformer(FEATURES, CLASSES, ContextConfig(width=8, layers=2, heads=2, dropout=0.5))
+    module = SetTransformer(FEATURES, CLASSES, ContextConfig(width=8, layers=2, heads=2, dropout=0.5, counts=counts))
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)
     return module.eval()
@@ -34,9 +34,9 @@ SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=4)
 
 
 @settings(deadline=None, max_examples=30)
-@given(sizes=SIZES, seed=st.integers(0, 99))
-def test_corrections_move_with_the_chromosomes(sizes, seed):
-    module = trained()
+@given(sizes=SIZES, seed=st.integers(0, 99), counts=st.booleans())
+def test_corrections_move_with_the_chromosomes(sizes, seed, counts):
+    module = trained(counts)
     values = batch(sizes, seed)
     order = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
