@@ -19,6 +19,8 @@ from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
 from lightning_modules.trainer import build_trainer
 
+ALONE = "alone"
+
 
 class Predictor(LightningModule):
     """Computes a classifier's probabilities by ``config.inference``; the classifier itself does not change.
@@ -43,7 +45,8 @@ class Predictor(LightningModule):
 
         With Monte Carlo dropout also {"passes": float32 (B, passes, classes)}, and, where the orientation is unknown,
         {"upside_down": float32 (B,)}, the probability that it is upside down. ``cell`` is the number of the cell of
-        each image, int64 (B,): a classifier with a context takes whole cells into account, others leave it aside.
+        each image, int64 (B,): a classifier with a context takes whole cells into account, and there is {"alone":
+        float32 (B, classes)} of each image without its cell; others leave it aside.
         """
         oriented = self._over_mirrored(image, cell)
         if self.turns:
@@ -66,7 +69,11 @@ class Predictor(LightningModule):
     def _oriented(self, image: torch.Tensor, cell: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images."""
         if self.mc_dropout is None:
-            return {"probability": self._by_orientation(self.classifier.head_logits(image, cell).float())}
+            corrected, alone = self.classifier.both_logits(image, cell)
+            probabilities = {"probability": self._by_orientation(corrected.float())}
+            if self.classifier.context is not None and cell is not None:
+                probabilities[ALONE] = self._by_orientation(alone.float())
+            return probabilities
         logits, passes = self.mc_dropout.plain_and_passes(image)
         sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
         return {"probability": self._by_orientation(logits.float()), "passes": sampled.transpose(0, 1)}
@@ -127,12 +134,14 @@ class Predicted:
         probabilities: Without dropout, float64, shape (N, classes).
         passes: Of each pass of Monte Carlo dropout, float32, shape (passes, N, classes); None without passes.
         upside_down: Probability that an image is upside down, float64, shape (N,); None where it is not estimated.
+        alone: The probabilities without the context of the cell; None where there is none.
     """
 
     rows: np.ndarray
     probabilities: np.ndarray
     passes: np.ndarray | None = None
     upside_down: np.ndarray | None = None
+    alone: np.ndarray | None = None
 
 
 def predict(model: Classifier, data: LightningDataModule, config: Config) -> Predicted | None:
@@ -165,7 +174,8 @@ def predict(model: Classifier, data: LightningDataModule, config: Config) -> Pre
         return Predicted(np.zeros(0, np.int64), np.zeros(shape), np.zeros((passes, *shape)) if passes else None)
     sampled = arrays["passes"].swapaxes(0, 1) if passes else None
     upside_down = arrays[UPSIDE_DOWN].astype(np.float64) if UPSIDE_DOWN in arrays else None
-    return Predicted(arrays["index"], arrays["probability"].astype(np.float64), sampled, upside_down)
+    alone = arrays[ALONE].astype(np.float64) if ALONE in arrays else None
+    return Predicted(arrays["index"], arrays["probability"].astype(np.float64), sampled, upside_down, alone)
 
 
 def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

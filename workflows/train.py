@@ -1,7 +1,7 @@
 """Train and evaluate one run: data module, model, fit, predict, evaluate."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +107,13 @@ def write_results(
         "wall_seconds": seconds,
         "run": str(run.folder),
     }
-    predictions = to_predictions(
-        predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, facts
-    )
+    about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
+    predictions = to_predictions(predicted, *about_images, facts)
     run.write_predictions(predictions)
+    if predicted.alone is not None:
+        alone = replace(predicted, probabilities=predicted.alone)
+        facts_alone = {**facts, "name": f"{facts['name']}, without context"}
+        run.write_predictions_alone(to_predictions(alone, *about_images, facts_alone))
     test = predictions.part("test")
     # In the order of the predictions, which is not the manifest's where whole cells were predicted.
     rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]

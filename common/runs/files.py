@@ -19,6 +19,7 @@ class RunFile(StrEnum):
     NEAR_DUPLICATES_SHEET = "near_duplicates.png"
     MODEL = "model.json"
     PREDICTIONS = "predictions.parquet"
+    PREDICTIONS_ALONE = "predictions_alone.parquet"  # of the network without the context of the cell
     METRICS = "metrics.json"
     THUMBNAILS = "thumbnails.parquet"
     ENSEMBLE = "ensemble.json"

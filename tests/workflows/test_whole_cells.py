@@ -9,6 +9,7 @@ import torch
 
 from common.errors import UserError
 from common.predictions import read_predictions
+from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.inference import Predictor
@@ -58,6 +59,7 @@ def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path)
     trained = load_run(run.folder)
     data = ImageDataModule.from_config(trained.config, progress=False)
     frame = read_predictions(run.folder).frame
+    frame_alone = read_predictions(run.path(RunFile.PREDICTIONS_ALONE)).frame
     predictor = Predictor(trained.classifier, trained.config.inference)
     for _, rows in data.manifest.frame[data.parts == "test"].groupby("cell"):
         images = torch.from_numpy(np.stack([data.images[row] for row in rows.index])).permute(0, 3, 1, 2) / 255
@@ -66,6 +68,8 @@ def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path)
             together = predictor(images, torch.zeros(len(rows), dtype=torch.int64))["probability"]
         saved = frame.set_index("image_id").loc[rows["image_id"]].filter(like="prob_").to_numpy()
         assert together.numpy() == pytest.approx(saved, abs=0.01)  # trained and predicted in 16 bit
+        saved = frame_alone.set_index("image_id").loc[rows["image_id"]].filter(like="prob_").to_numpy()
+        assert alone.numpy() == pytest.approx(saved, abs=0.01)
         assert not torch.allclose(alone, together, atol=1e-6)
 
 
