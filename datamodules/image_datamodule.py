@@ -1,6 +1,6 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
@@ -285,8 +286,10 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Item] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
+        return self._train_loader(self._train_sampler())
+
+    def _train_loader(self, sampler: EpochBatchSampler | CellBatchSampler) -> DataLoader[Item] | DataLoader[Key]:
         plan = self.plan
-        sampler = self._train_sampler()
         if self.transform_config.batched:
             keys = KeyDataset(plan.rows, plan.copy, self.labels)
             return DataLoader(keys, batch_sampler=sampler, collate_fn=ImageKeys.collate)
@@ -294,6 +297,13 @@ class ImageDataModule(LightningDataModule):
         augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
         return self._loader(dataset, batch_sampler=sampler)
+
+    def train_batches(self, epoch: int, device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield the training batches of any epoch on a device, without a trainer."""
+        sampler = self._train_sampler()
+        sampler.position = lambda: (epoch, 0)
+        for batch in self._train_loader(sampler):
+            yield self.on_after_batch_transfer(move_data_to_device(batch, device), 0)
 
     def val_dataloader(self) -> DataLoader[Item]:
         """This process's share of the validation part, in the manifest's order, not augmented."""

@@ -108,5 +108,5 @@ def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
         raise UserError(
             f"init_from={run.folder}: its network has other arguments, or images of another mean and std: {remedy}"
         )
-    load_checkpoint(model, run.best_checkpoint)
+    load_checkpoint(model, run.best_checkpoint, added="context.")
     return sha256_of_file(run.best_checkpoint)

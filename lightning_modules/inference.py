@@ -69,10 +69,10 @@ class Predictor(LightningModule):
     def _oriented(self, image: torch.Tensor, cell: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images."""
         if self.mc_dropout is None:
-            corrected, alone = self.classifier.both_logits(image, cell)
-            probabilities = {"probability": self._by_orientation(corrected.float())}
+            both = self.classifier.both_logits(image, cell)
+            probabilities = {"probability": self._by_orientation(both.corrected.float())}
             if self.classifier.context is not None and cell is not None:
-                probabilities[ALONE] = self._by_orientation(alone.float())
+                probabilities[ALONE] = self._by_orientation(both.alone.float())
             return probabilities
         logits, passes = self.mc_dropout.plain_and_passes(image)
         sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])

@@ -31,6 +31,7 @@ from lightning_modules.distributed import (
     rank_zero_first,
 )
 from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.stages.context_fit import fit_context
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
@@ -87,7 +88,10 @@ def fit_and_predict(
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
     if model.folded_batchnorm:
         model.restore_batchnorm(data.training_sample(SAMPLE))
-    stages = train_stages(model, data, config, run.folder, callbacks)
+    if config.context.enabled and config.context.fit.draws:
+        stages = [fit_context(model, data, data.train_batches, config, run.folder)]
+    else:
+        stages = train_stages(model, data, config, run.folder, callbacks)
     predicted = predict(model, data, config)
     on_rank_zero(write_results, run, config, data, predicted, stages)
 

@@ -108,6 +108,9 @@ def _check_cells(config: Config) -> None:
         if config.transform.cells.enabled:
             raise UserError("transform.cells changes whole cells: set loader.batch_by=cell beside it")
         return
+    draws = config.context.fit.draws
+    if config.context.enabled and draws and not config.init_from:
+        raise UserError(f"context.fit.draws={draws} takes a finished network: set init_from=<folder of its run>")
     if config.protocol != "subject":
         raise UserError(f"loader.batch_by=cell, but protocol={config.protocol} splits cells: set protocol=subject")
     if config.balance.name not in ("none", "class_weights"):

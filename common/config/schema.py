@@ -56,6 +56,16 @@ class HeadConfig(StrictModel, defaults="train:head"):
     orientation: Annotated[bool, Field(exclude_if=lambda value: not value)] = FROM_YAML
 
 
+class ContextFitConfig(StrictModel, defaults="train:context.fit"):
+    """How the context alone is trained, on kept features of the training images of a finished network."""
+
+    draws: Annotated[int, Field(ge=0)] = FROM_YAML
+    epochs: PositiveInt = FROM_YAML
+    cells: PositiveInt = FROM_YAML
+    lr: PositiveFloat = FROM_YAML
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = FROM_YAML
+
+
 class ContextConfig(StrictModel, defaults="train:context"):
     """A set transformer over the chromosomes of a cell, which corrects the logits that the network gives each."""
 
@@ -67,6 +77,7 @@ class ContextConfig(StrictModel, defaults="train:context"):
     detach: bool = FROM_YAML
     alone_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
     counts: Annotated[bool, Field(exclude_if=lambda value: value)] = FROM_YAML
+    fit: Annotated[ContextFitConfig, Field(exclude_if=lambda value: not value.draws)] = FROM_YAML
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "ContextConfig":

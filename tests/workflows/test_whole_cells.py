@@ -12,6 +12,7 @@ from common.predictions import read_predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
+from lightning_modules.build import build_classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.load import load_run
 from tests.helpers.chromosomes import write_chromosomes
@@ -81,6 +82,7 @@ def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path)
         ("trainer.devices=2", "trainer.devices=1"),
         ("balance=weighted_sampling", "balance=weighted_sampling"),
         ("context.heads=3", "heads=3"),
+        ("context.fit.draws=2", "init_from"),
         ("context.enabled=false loader.batch_by=image transform.cells.drop=0.1", "transform.cells"),
     ],
 )
@@ -104,6 +106,27 @@ def test_training_cells_are_changed_anew_in_each_epoch_and_validation_cells_neve
     assert {row for row, _ in served(0)} <= set(data.rows("train"))
     rows = np.concatenate([batch[2].numpy() for batch in data.val_dataloader()])
     assert sorted(rows) == list(data.rows("validation"))
+
+
+def test_the_context_alone_is_trained_on_kept_features_of_a_finished_network(run, cells, tmp_path):
+    fit = ["context.fit={draws: 2, epochs: 3, cells: 3}", f'init_from="{run.folder}"']
+    fitted = Run(run_unevaluated(config_of(cells, tmp_path, *fit)))
+    before, after = weights(run), weights(fitted)
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"context"}
+    assert fitted.status.images_seen == 3 * 6 * 24  # epochs, training cells, their chromosomes
+    assert load_run(fitted.folder).config.context.fit.draws == 2
+    again = Run(run_unevaluated(config_of(cells, tmp_path / "again", *fit)))
+    assert all(torch.equal(after[name], weights(again)[name]) for name in after)
+
+
+def test_the_context_of_a_network_that_had_none_starts_at_zero(cells, tmp_path):
+    plain = Run(run_unevaluated(config_of(cells, tmp_path, "context.enabled=false", "loader.batch_by=image")))
+    config = config_of(cells, tmp_path, f'init_from="{plain.folder}"')
+    model, _ = build_classifier(config, plain.data.classes, None)
+    assert not model.context.correction.weight.any()
+    before = weights(plain)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
 
 
 def test_images_without_cells_are_refused(cells, tmp_path):
