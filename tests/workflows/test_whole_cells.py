@@ -122,7 +122,7 @@ def test_the_context_alone_is_trained_on_kept_features_of_a_finished_network(run
 
 
 def test_the_context_of_a_network_that_had_none_starts_at_zero(cells, tmp_path):
-    plain = Run(run_unevaluated(config_of(cells, tmp_path, "context.enabled=false", "loader.batch_by=image")))
+    plain = Run(run_unevaluated(config_of(cells, tmp_path, "context.enabled=false")))
     config = config_of(cells, tmp_path, f'init_from="{plain.folder}"')
     model, _ = build_classifier(config, plain.data.classes, None)
     assert not model.context.correction.weight.any()
