@@ -32,7 +32,7 @@ def restore_batchnorm(network: nn.Module, names: Sequence[str], images: torch.Te
     hooks = [layer.register_forward_pre_hook(collect) for layer in layers]
     network.eval()
     with torch.no_grad():
-        for batch in torch.split(images, BATCH):  # type: ignore[no-untyped-call]  # of torch
+        for batch in torch.split(images, BATCH):
             network(batch)
         for hook in hooks:
             hook.remove()
