@@ -1,5 +1,6 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,8 @@ from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, Resident
 # Image, label, row and, in batches of whole cells, the number of the cell within the batch.
 Item = tuple[torch.Tensor, *tuple[int, ...]]
 Section = TypeVar("Section", bound=StrictModel)
+
+CHROMOSOMES_OF_A_CELL = 46
 
 
 class PreparedDataset(Dataset[Item]):
@@ -164,6 +167,7 @@ class ImageDataModule(LightningDataModule):
         self.balance = self._balance(balance)
         self.progress = progress and world.is_first
         self.world = world
+        self.needs_cells = self.loader_config.batch_by == "cell"
 
     @classmethod
     def from_config(cls, config: Config, progress: bool = True, world: World = World()) -> "ImageDataModule":  # noqa: B008
@@ -172,6 +176,7 @@ class ImageDataModule(LightningDataModule):
         settings = {key: getattr(config, key) for key in keys}
         module = cls(config.data, **settings, balance=config.balance.name, progress=progress, world=world)
         module.data_dir = config.data_dir  # also where it is null: the composition has looked for the default
+        module.needs_cells |= config.context.enabled
         return module
 
     @cached_property
@@ -205,8 +210,8 @@ class ImageDataModule(LightningDataModule):
         """
         for name in ("places", "parts", "leaks", "seen", "plan"):
             getattr(self, name)  # each is computed at its first use
-        if self.loader_config.batch_by == "cell":
-            self.cells  # noqa: B018 (refuses unknown cells)
+        if self.needs_cells:
+            self._cell_changes(self._training_cells())  # refuses unknown cells, and classes that it does not know
         check_shares(len(self.plan.rows), "train", self.world)
         check_shares(len(self.rows("validation")), "validation", self.world)
 
@@ -264,8 +269,8 @@ class ImageDataModule(LightningDataModule):
         unknown = int(frame["cell"].isna().sum())
         if unknown:
             raise UserError(
-                f"loader.batch_by=cell, but of {unknown:,} images the cell is not known: "
-                "name it (data.cell_column or data.cell_regex), or set loader.batch_by=image"
+                f"loader.batch_by=cell or context.enabled=true, but of {unknown:,} images the cell is not known: "
+                "name it (data.cell_column or data.cell_regex), or set loader.batch_by=image and context.enabled=false"
             )
         return np.asarray(frame.groupby(["subject", "cell"], dropna=False, sort=False).ngroup(), np.int64)
 
@@ -298,10 +303,22 @@ class ImageDataModule(LightningDataModule):
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
         return self._loader(dataset, batch_sampler=sampler)
 
-    def train_batches(self, epoch: int, device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield the training batches of any epoch on a device, without a trainer."""
-        sampler = self._train_sampler()
-        sampler.position = lambda: (epoch, 0)
+    def of_whole_cells(self) -> "ImageDataModule":
+        """Return this data module with batches of whole cells, of about as many images; it shares what is computed."""
+        if self.loader_config.batch_by == "cell":
+            return self
+        size = max(self.loader_config.batch_size // CHROMOSOMES_OF_A_CELL, 1)
+        module = copy.copy(self)
+        module.trainer = None
+        module.loader_config = self.loader_config.model_copy(update={"batch_by": "cell", "batch_size": size})
+        return module
+
+    def train_cells(self, epoch: int, device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield every training cell as any epoch has it, in batches of whole cells on a device, without a trainer."""
+        cells = self._training_cells()
+        changes = self._cell_changes(cells)
+        size = self.of_whole_cells().loader_config.batch_size
+        sampler = CellBatchSampler(cells, size, position=lambda: (epoch, 0), changes=changes)
         for batch in self._train_loader(sampler):
             yield self.on_after_batch_transfer(move_data_to_device(batch, device), 0)
 
@@ -382,11 +399,15 @@ class ImageDataModule(LightningDataModule):
         plan = self.plan
         size = self.loader_config.batch_size
         if self.loader_config.batch_by == "cell":
-            cells = items_by_cell(self.cells[plan.rows])
+            cells = self._training_cells()
             return CellBatchSampler(cells, size, self.seed, self._position, self._cell_changes(cells))
         return EpochBatchSampler(
             len(plan.rows), size, self.seed, self._position, plan.sample_weights, self._present_world()
         )
+
+    def _training_cells(self) -> list[np.ndarray]:
+        """The items of the balance plan by their cells."""
+        return items_by_cell(self.cells[self.plan.rows])
 
     @cached_property
     def _resident(self) -> ResidentImages:

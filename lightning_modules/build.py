@@ -108,5 +108,9 @@ def _load_other_run(model: Classifier, run: Run, classes: Sequence[str]) -> str:
         raise UserError(
             f"init_from={run.folder}: its network has other arguments, or images of another mean and std: {remedy}"
         )
+    orientation = bool(run.raw_config.get("head", {}).get("orientation", False))
+    if orientation != model.orientation:
+        key = f"head.orientation={str(orientation).lower()}"
+        raise UserError(f"init_from={run.folder} was trained with {key}: set {key} here too")
     load_checkpoint(model, run.best_checkpoint, added="context.")
     return sha256_of_file(run.best_checkpoint)

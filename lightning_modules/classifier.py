@@ -1,5 +1,7 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -238,6 +240,16 @@ class Classifier(LightningModule):
         if last.out_features == 1:
             raise UserError("context.enabled needs a logit per class: set head.logits=null")
         self.context = SetTransformer(last.in_features, self.num_classes, config)
+
+    @contextmanager
+    def without_context(self) -> Iterator[None]:
+        """Be a classifier without a context for the length of the block: without its weights, loss and metrics."""
+        context = self.context
+        self.context = None
+        try:
+            yield
+        finally:
+            self.context = context
 
     def restore_batchnorm(self, image: torch.Tensor) -> None:
         """Let BatchNorm train that a weights file has folded into its convolutions; see `batchnorm_restoration`.

@@ -177,7 +177,8 @@ def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> Extern
     data = ExternalDataModule(config, scanned, manifest, parts, console.is_terminal)
     tested = frame[parts == TEST]
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
-    predicted = predict(trained.classifier, data, config)
+    batches = data.of_whole_cells() if config.context.enabled else data
+    predicted = predict(trained.classifier, batches, config)
     assert predicted is not None  # there is one process
 
     facts = _facts(run, dataset, classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))

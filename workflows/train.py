@@ -31,7 +31,7 @@ from lightning_modules.distributed import (
     rank_zero_first,
 )
 from lightning_modules.inference import Predicted, predict, to_predictions
-from lightning_modules.stages.context_fit import fit_context
+from lightning_modules.stages.context_fit import ContextData, train_network_then_context
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
@@ -86,13 +86,18 @@ def fit_and_predict(
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    if model.folded_batchnorm:
+    follows = config.context.follows_network
+    network_is_trained = follows and config.init_from
+    if model.folded_batchnorm and not network_is_trained:
         model.restore_batchnorm(data.training_sample(SAMPLE))
-    if config.context.enabled and config.context.fit.draws:
-        stages = [fit_context(model, data, data.train_batches, config, run.folder)]
+    evaluated = data
+    if follows:
+        evaluated = data.of_whole_cells()
+        of_both = ContextData(data, evaluated, evaluated.train_cells)
+        stages = train_network_then_context(model, of_both, config, run.folder, callbacks)
     else:
         stages = train_stages(model, data, config, run.folder, callbacks)
-    predicted = predict(model, data, config)
+    predicted = predict(model, evaluated, config)
     on_rank_zero(write_results, run, config, data, predicted, stages)
 
 

@@ -102,25 +102,39 @@ def _check_orientation(config: Config) -> None:
 
 def _check_cells(config: Config) -> None:
     """Whole cells stay together: in one part of the split, in one process, and no image is drawn by itself."""
-    if config.loader.batch_by == "image":
-        if config.context.enabled:
-            raise UserError("context.enabled needs batches of whole cells: set loader.batch_by=cell beside it")
+    by_cell = config.loader.batch_by == "cell"
+    if config.context.enabled:
+        _check_context(config)
+    elif not by_cell:
         if config.transform.cells.enabled:
-            raise UserError("transform.cells changes whole cells: set loader.batch_by=cell beside it")
+            raise UserError("transform.cells changes whole cells: set loader.batch_by=cell or context.enabled=true too")
         return
-    draws = config.context.fit.draws
-    if config.context.enabled and draws and not config.init_from:
-        raise UserError(f"context.fit.draws={draws} takes a finished network: set init_from=<folder of its run>")
+    whole = "loader.batch_by=cell" if by_cell else "context.enabled=true"
     if config.protocol != "subject":
-        raise UserError(f"loader.batch_by=cell, but protocol={config.protocol} splits cells: set protocol=subject")
+        raise UserError(f"{whole}, but protocol={config.protocol} splits cells: set protocol=subject")
     if config.balance.name not in ("none", "class_weights"):
-        raise UserError(
-            f"loader.batch_by=cell, but balance={config.balance.name} draws single images: set balance=none"
-        )
+        raise UserError(f"{whole}, but balance={config.balance.name} draws single images: set balance=none")
     processes = config.trainer.devices * config.trainer.num_nodes
     if processes > 1:
+        remedy = "set trainer.devices=1 and trainer.num_nodes=1"
+        if config.context.follows_network:
+            remedy += ", or train the network with context.enabled=false, and the context then with init_from=<its run>"
+        raise UserError(f"{whole} is for one process, not {processes}: {remedy}")
+
+
+def _check_context(config: Config) -> None:
+    """The context is trained with the network, on batches of whole cells, or after it, which sees single images."""
+    draws = config.context.fit.draws
+    by_cell = config.loader.batch_by == "cell"
+    if draws and by_cell:
         raise UserError(
-            f"loader.batch_by=cell is for one process, not {processes}: set trainer.devices=1 and trainer.num_nodes=1"
+            f"context.fit.draws={draws} trains the network on single images and the context after it: "
+            "set loader.batch_by=image, or context.fit.draws=0, which trains both together on whole cells"
+        )
+    if not draws and not by_cell:
+        raise UserError(
+            "context.enabled with context.fit.draws=0 is trained together with the network, on whole cells: "
+            "set loader.batch_by=cell, or context.fit.draws=5, which trains it after the network"
         )
 
 

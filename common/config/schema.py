@@ -57,7 +57,7 @@ class HeadConfig(StrictModel, defaults="train:head"):
 
 
 class ContextFitConfig(StrictModel, defaults="train:context.fit"):
-    """How the context alone is trained, on kept features of the training images of a finished network."""
+    """How the context is trained after the network, on kept features of the training images."""
 
     draws: Annotated[int, Field(ge=0)] = FROM_YAML
     epochs: PositiveInt = FROM_YAML
@@ -78,6 +78,11 @@ class ContextConfig(StrictModel, defaults="train:context"):
     alone_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
     counts: Annotated[bool, Field(exclude_if=lambda value: value)] = FROM_YAML
     fit: Annotated[ContextFitConfig, Field(exclude_if=lambda value: not value.draws)] = FROM_YAML
+
+    @property
+    def follows_network(self) -> bool:
+        """Whether it is trained after the network, in a last stage of its own, and not with it."""
+        return self.enabled and self.fit.draws > 0
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "ContextConfig":

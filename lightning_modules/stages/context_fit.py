@@ -1,36 +1,48 @@
-"""The context of a finished network alone, trained on kept features: minutes, where training end to end takes hours.
+"""The context of a network, trained after it in a last stage, on kept features: minutes, where end to end takes hours.
 
-The network does not change, so its features of a training image can be computed once for each of a few draws of the
-augmentation. Under a strong augmentation a network is no surer of training images than of new ones, which is what the
-context must learn from; without it, features of training images are over-confident.
+The network does not change any more, so its features of a training image can be computed once for each of a few draws
+of the augmentation. Under a strong augmentation a network is no surer of training images than of new ones, which is
+what the context must learn from; without it, features of training images are over-confident. The draws are none that
+the network was trained with.
+
+An interrupted stage starts again: features, order and dropout are functions of the seed alone.
 """
 
+import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pytorch_lightning import LightningDataModule
+from pytorch_lightning import Callback, LightningDataModule
 
 from common.cli import say
-from common.config.schema import Config
+from common.config.schema import Config, StageConfig
+from common.errors import UserError
 from common.files import atomic_path, write_json
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.seeds import derive_seed
+from lightning_modules.callbacks.heartbeat import StageProgress
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.classifier import Classifier
+from lightning_modules.extensions import build_loggers
 from lightning_modules.networks.set_transformer import measure
 from lightning_modules.orientation import turn_half
-from lightning_modules.stages.fit import FinishedStage
+from lightning_modules.stages.fit import FinishedStage, train_stages
+from lightning_modules.stages.plan import Stage, planned_stages
 from lightning_modules.trainer import build_trainer
 
+NAME = "context"
 WARMUP = 0.2  # share of the steps in which the rate rises
 LARGEST_GRADIENT = 1.0
+# The epoch of the first draw of the augmentation, beyond those of any network's training.
+FIRST_EPOCH = 1_000_000
+SAID_EVERY = 5  # epochs
 
 
 class CellFeatures(NamedTuple):
@@ -42,63 +54,113 @@ class CellFeatures(NamedTuple):
     label: torch.Tensor
 
 
-# Returns the training batches of whole cells of an epoch, on a device: image, label, index and cell.
-Batches = Callable[[int, torch.device], Iterator[dict[str, torch.Tensor]]]
+# Returns all training cells as an epoch has them, in batches on a device: image, label, index and cell.
+TrainCells = Callable[[int, torch.device], Iterator[dict[str, torch.Tensor]]]
 
 
-def fit_context(
-    model: Classifier, data: LightningDataModule, batches: Batches, config: Config, run: Path
-) -> FinishedStage:
-    """Train the context of a classifier by ``config.context.fit``, the rest of it as it is, and save it as a stage.
+class ContextData(NamedTuple):
+    """The data of a network and of the context that is trained after it.
+
+    Attributes:
+        images: The network's train and validation batches.
+        cells: Validates network and context together, on batches of whole cells.
+        train_cells: The training cells.
+    """
+
+    images: LightningDataModule
+    cells: LightningDataModule
+    train_cells: TrainCells
+
+
+def train_network_then_context(
+    model: Classifier, data: ContextData, config: Config, run: Path, callbacks: Sequence[Callback] = ()
+) -> list[FinishedStage]:
+    """Train the stages of the network, which ``init_from`` replaces, without the context, then the context alone.
+
+    Args:
+        model: The classifier, with a context; it has the trained weights of both in the end.
+        data: Of the images and of their cells.
+        config: The typed configuration.
+        run: The run's folder.
+        callbacks: Callbacks of the network's stages.
+    """
+    of_network = [] if config.init_from else planned_stages(config, run)
+    number = len(of_network)
+    stage = Stage(number, NAME, StageConfig(lr=config.context.fit.lr), Run(run).stage_folder(number, NAME))
+    if (stage.folder / RunFile.STAGE).exists():
+        load_checkpoint(model, stage.folder / "best.ckpt")
+        finished = [FinishedStage.read(each.folder) for each in of_network]
+    else:
+        finished = []
+        if of_network:
+            with model.without_context():
+                finished = train_stages(model, data.images, config, run, callbacks)
+        fit_context(model, data, config, stage)
+    for each in finished:  # the weights of the network are in those of the context's stage
+        (run / each.best).unlink(missing_ok=True)
+    return [*finished, FinishedStage.read(stage.folder)]
+
+
+def fit_context(model: Classifier, data: ContextData, config: Config, stage: Stage) -> None:
+    """Train the context of a classifier by ``config.context.fit``, the rest of it as it is, and record the stage.
 
     Args:
         model: Has a context; its network was trained before.
-        data: Validates the model.
-        batches: The training batches.
+        data: Of the cells.
         config: The typed configuration.
-        run: The run's folder.
+        stage: The stage to record.
+
+    Raises:
+        UserError: The network gives no numbers, or the training of the context diverges.
     """
-    folder = Run(run).stage_folder(0, "context")
-    if (folder / RunFile.STAGE).exists():
-        load_checkpoint(model, folder / "best.ckpt")
-        return FinishedStage.read(folder)
+    settings = config.context.fit
     start = time.monotonic()
     device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
+    say(f"stage {stage.number + 1}, {NAME}: {_count(model.context):,} of {_count(model):,} parameters train")
+    progress = StageProgress(stage, config.callbacks.monitor, settings.epochs, settings.draws + settings.epochs)
     model.to(device).eval()
-    draws = [keep_features(model, batches(epoch, device), config, epoch) for epoch in range(config.context.fit.draws)]
-    images_seen = _train(model, draws, config)
+    draws = []
+    for draw in range(settings.draws):
+        draws.append(keep_features(model, data.train_cells(FIRST_EPOCH + draw, device), config, draw))
+        progress.write(0, draw + 1, 0)
+        say(f"{NAME}: features of draw {draw + 1} of {settings.draws}, {time.monotonic() - start:.0f} s")
+    images_seen = _train(model, draws, config, progress)
     model.to("cpu")
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / "best.ckpt") as temporary:
+
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(stage.folder / "best.ckpt") as temporary:
         torch.save({"state_dict": model.state_dict()}, temporary)
-    metrics = build_trainer(config).validate(model, datamodule=data, verbose=False)[0]
-    say(f"context: val/acc {metrics['val/acc']:.4f}, without it {metrics['val/acc_alone']:.4f}")
-    record = FinishedStage(
-        name="context",
-        best=str((folder / "best.ckpt").relative_to(run)),
-        score=float(metrics[config.callbacks.monitor]),
-        epochs=config.context.fit.epochs,
-        images_seen=images_seen,
-        seconds=time.monotonic() - start,
-    )
-    write_json(folder / RunFile.STAGE, asdict(record))
-    return record
+    trainer = build_trainer(config, loggers=build_loggers(config, stage.run, stage.folder.name))
+    metrics = trainer.validate(model, datamodule=data.cells, verbose=False)[0]
+    score = float(metrics[config.callbacks.monitor])
+    _check_finite(score, f"{config.callbacks.monitor} is {score}")
+    say(f"{NAME}: val/acc {metrics['val/acc']:.4f}, without it {metrics['val/acc_alone']:.4f}")
+    best = str((stage.folder / "best.ckpt").relative_to(stage.run))
+    record = FinishedStage(NAME, best, score, settings.epochs, images_seen, time.monotonic() - start)
+    write_json(stage.folder / RunFile.STAGE, asdict(record))
 
 
 @torch.no_grad()
 def keep_features(
-    model: Classifier, batches: Iterator[dict[str, torch.Tensor]], config: Config, epoch: int
+    model: Classifier, batches: Iterator[dict[str, torch.Tensor]], config: Config, draw: int
 ) -> list[CellFeatures]:
-    """Return what the context sees of every training cell, whose batches are those of ``epoch``."""
+    """Return what the context sees of every training cell, whose batches are those of the n-th draw from 0.
+
+    Raises:
+        UserError: The network gives no numbers.
+    """
     cells = []
+    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(config.trainer.precision)
     for batch in batches:
         image = batch["image"]
         if model.orientation:
-            image, _ = turn_half(image, batch["index"], epoch)
-        mixed = config.trainer.precision == "bf16-mixed"
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=mixed):
+            image, _ = turn_half(image, batch["index"], draw)
+        with torch.autocast(image.device.type, mixed, enabled=mixed is not None):
             logits = model.both_logits(image, None)
         alone = model.class_logits(logits.alone).float()
+        if not torch.isfinite(alone).all():
+            remedy = "name another run" if config.init_from else "lower the learning rates of unfreeze.stages"
+            raise UserError(f"the trained network gives no numbers (NaN) for training images: {remedy}")
         seen = (logits.embedding.float(), alone, measure(image), batch["label"])
         for number in range(int(batch["cell"].max()) + 1):
             of_cell = batch["cell"] == number
@@ -106,7 +168,7 @@ def keep_features(
     return cells
 
 
-def _train(model: Classifier, draws: list[list[CellFeatures]], config: Config) -> int:
+def _train(model: Classifier, draws: list[list[CellFeatures]], config: Config, progress: StageProgress) -> int:
     """Train the context over the draws by turns; return how many images it has seen."""
     settings = config.context.fit
     context = model.context
@@ -120,10 +182,8 @@ def _train(model: Classifier, draws: list[list[CellFeatures]], config: Config) -
     )
     images_seen = 0
     for epoch in range(settings.epochs):
-        cells = list(draws[epoch % len(draws)])
-        random.Random(derive_seed("context_order", config.seed, epoch)).shuffle(cells)
-        for first in range(0, max(len(cells) - settings.cells + 1, 1), settings.cells):
-            chosen = cells[first : first + settings.cells]
+        losses = []
+        for chosen in _batches(draws[epoch % len(draws)], settings.cells, derive_seed(NAME, config.seed, epoch)):
             features, logits, measures, label = map(torch.cat, zip(*chosen, strict=True))
             sizes = torch.tensor([len(each.label) for each in chosen], device=label.device)
             cell = torch.repeat_interleave(torch.arange(len(chosen), device=label.device), sizes)
@@ -134,6 +194,30 @@ def _train(model: Classifier, draws: list[list[CellFeatures]], config: Config) -
             torch.nn.utils.clip_grad_norm_(context.parameters(), LARGEST_GRADIENT)
             optimizer.step()
             scheduler.step()
+            losses.append(loss.detach())
             images_seen += len(label)
+        mean_loss = float(torch.stack(losses).mean())
+        _check_finite(mean_loss, f"its loss is {mean_loss}")
+        progress.write(epoch + 1, len(draws) + epoch + 1, images_seen)
+        if (epoch + 1) % SAID_EVERY == 0 or epoch + 1 == settings.epochs:
+            say(f"{NAME}: epoch {epoch + 1} of {settings.epochs}, loss {mean_loss:.4f}")
     context.eval()
     return images_seen
+
+
+def _batches(cells: list[CellFeatures], size: int, seed: int) -> Iterator[list[CellFeatures]]:
+    """Yield batches of cells in random order, without an incomplete last one where there is another."""
+    shuffled = list(cells)
+    random.Random(seed).shuffle(shuffled)
+    for first in range(0, max(len(shuffled) - size + 1, 1), size):
+        yield shuffled[first : first + size]
+
+
+def _count(module: torch.nn.Module | None) -> int:
+    assert module is not None
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _check_finite(value: float, description: str) -> None:
+    if not math.isfinite(value):
+        raise UserError(f"stage {NAME} diverged ({description}): lower context.fit.lr")
