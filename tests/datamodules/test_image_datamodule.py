@@ -103,6 +103,20 @@ def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words,
             assert len(numbers) == 4
 
 
+@pytest.mark.parametrize("batched", ["true", "false"])
+def test_of_single_images_it_serves_whole_cells_beside(tmp_path, batched):
+    data = prepared(small_config(tmp_path, f"transform.batched={batched}", data=CHROMOSOMES))
+    whole = data.of_whole_cells()
+    served = list(whole.train_cells(7, torch.device("cpu")))
+    rows = torch.cat([batch["index"] for batch in served])
+    assert sorted(rows.tolist()) == list(data.rows("train"))
+    for batch in [*served, *(whole.on_after_batch_transfer(each, 0) for each in whole.val_dataloader())]:
+        assert len(set(data.cells[batch["index"].numpy()])) == 1  # of 46 images, more than a batch of images
+        assert not batch["cell"].any()
+    assert all("cell" not in batch for batch in batched_epoch(data, 0))
+    assert whole.of_whole_cells() is whole
+
+
 def test_balanced_sampling_draws_each_class_about_equally_often(tmp_path):
     write_class_folders(tmp_path / "images", {"blast": 40, "normal": 10})
     folder = ["data=folder", f"data_dir={tmp_path / 'images'}", "data.positive_class=blast", "protocol=image"]

@@ -24,7 +24,7 @@ CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
 KINDS = {
     "plain": ["+experiment=chromosomes_best"],
     "orientation": ["+experiment=chromosomes_best", "head.orientation=true"],
-    "context": ["+experiment=chromosomes_cell", "loader.batch_size=2", "context.width=16"],
+    "context": ["+experiment=chromosomes_cell", "context.width=16", "context.fit={draws: 1, epochs: 2, cells: 2}"],
 }
 OUTPUTS = ["cases.csv", "chromosomes.csv", "index.html", "karyotypes.csv"]
 

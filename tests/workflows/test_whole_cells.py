@@ -1,5 +1,6 @@
-"""A run on batches of whole cells: resumed bit for bit, predicted cell by cell, usable without cells."""
+"""Runs with the context of the cell: trained with the network or after it, resumed bit for bit, usable without cells."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,22 @@ import torch
 
 from common.errors import UserError
 from common.predictions import read_predictions
+from common.preemption import Preempted, watched
 from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.load import load_run
+from lightning_modules.stages import context_fit, fit
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.training import small_config
 from tests.workflows.interrupted_run import Place, preempted, run_unevaluated
 
-NET = ["model=resnet18", "model.cut=layer1", "unfreeze.stages.all.lr=0.003", "context.width=16"]
+NET = ["model=resnet18", "model.cut=layer1", "unfreeze.stages.all.lr=0.003"]
 CANVAS = ["prepare.size=[48,16]", "prepare.canvas.area=120"]
+TOGETHER = ["context.fit.draws=0", "loader.batch_by=cell", "loader.batch_size=2"]
+AFTER = ["context.fit={draws: 2, epochs: 3, cells: 3}", "transform.cells={drop: 0, add: 0, aneuploidy: 0}"]
 
 
 @pytest.fixture(scope="module")
@@ -28,35 +33,59 @@ def cells(tmp_path_factory) -> Path:
     return write_chromosomes(tmp_path_factory.mktemp("cells") / "data", cases=6, cells=2, copies=1)
 
 
-def config_of(cells: Path, home: Path, *overrides: str):
-    chosen = [*NET, *CANVAS, "loader.batch_size=2", *overrides]
-    return small_config(home, *chosen, experiment="chromosomes_cell", data=[f"data_dir={cells}"])
+def config_of(cells: Path, home: Path, *overrides: str, experiment: str = "chromosomes_cell"):
+    context = ["context.width=16"] if experiment == "chromosomes_cell" else []
+    chosen = [*NET, *CANVAS, *context, "loader.batch_size=16", *overrides]
+    return small_config(home, *chosen, experiment=experiment, data=[f"data_dir={cells}"])
 
 
 @pytest.fixture(scope="module")
 def run(cells, tmp_path_factory) -> Run:
-    return Run(run_unevaluated(config_of(cells, tmp_path_factory.mktemp("whole"))))
+    """Context and network trained together."""
+    return Run(run_unevaluated(config_of(cells, tmp_path_factory.mktemp("together"), *TOGETHER)))
+
+
+@pytest.fixture(scope="module")
+def network(cells, tmp_path_factory) -> Run:
+    """A network of single chromosomes."""
+    home = tmp_path_factory.mktemp("network")
+    return Run(run_unevaluated(config_of(cells, home, experiment="chromosomes_any")))
+
+
+@pytest.fixture(scope="module")
+def in_one(cells, tmp_path_factory) -> Run:
+    """The context trained after the network, in one run."""
+    return Run(run_unevaluated(config_of(cells, tmp_path_factory.mktemp("in_one"), *AFTER)))
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
     return torch.load(run.best_checkpoint, weights_only=True)["state_dict"]
 
 
-def test_it_goes_on_in_mid_epoch_to_the_very_same_weights(run, cells, tmp_path):
-    config = config_of(cells, tmp_path)
-    preempted(config, Place("on_train_batch_start", 0, 1, 2))
-    resumed = Run(run_unevaluated(config))
-    mine, theirs = weights(run), weights(resumed)
+def assert_same(one: Run, other: Run) -> None:
+    mine, theirs = weights(one), weights(other)
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-    pd.testing.assert_frame_equal(run.predictions.frame, resumed.predictions.frame)
+    pd.testing.assert_frame_equal(one.predictions.frame, other.predictions.frame)
+    assert one.status.images_seen == other.status.images_seen
 
 
-def test_the_accuracy_of_the_network_alone_is_logged_beside_that_in_the_cell(run):
+def test_it_goes_on_in_mid_epoch_to_the_very_same_weights(run, cells, tmp_path):
+    config = config_of(cells, tmp_path, *TOGETHER)
+    preempted(config, Place("on_train_batch_start", 0, 1, 2))
+    assert_same(run, Run(run_unevaluated(config)))
+
+
+def test_the_accuracy_of_the_network_alone_is_logged_beside_that_in_the_cell(run, in_one):
     assert {"val/acc", "val/acc_alone", "train/acc", "train/acc_alone"} <= set(run.history.columns)
+    last = in_one.history.iloc[-1]
+    assert last["stage"] == "context"
+    assert last[["val/acc", "val/acc_alone"]].notna().all()
 
 
-def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path):
+@pytest.mark.parametrize("kind", ["run", "in_one"])
+def test_each_cell_is_predicted_as_if_it_were_the_only_one(kind, cells, request):
+    run = request.getfixturevalue(kind)
     trained = load_run(run.folder)
     data = ImageDataModule.from_config(trained.config, progress=False)
     frame = read_predictions(run.folder).frame
@@ -77,13 +106,14 @@ def test_each_cell_is_predicted_as_if_it_were_the_only_one(run, cells, tmp_path)
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ("loader.batch_by=image", "loader.batch_by=cell"),
-        ("protocol=image", "protocol=image"),
-        ("trainer.devices=2", "trainer.devices=1"),
+        ("context.fit.draws=0", "loader.batch_by=cell"),
+        ("loader.batch_by=cell", "loader.batch_by=image"),
+        ("protocol=image", "context.enabled=true, but protocol=image"),
+        ("context.fit.draws=0 loader.batch_by=cell protocol=image", "loader.batch_by=cell, but protocol=image"),
+        ("trainer.devices=2", "trainer.devices=1.*init_from"),
         ("balance=weighted_sampling", "balance=weighted_sampling"),
         ("context.heads=3", "heads=3"),
-        ("context.fit.draws=2", "init_from"),
-        ("context.enabled=false loader.batch_by=image transform.cells.drop=0.1", "transform.cells"),
+        ("context.enabled=false", "transform.cells"),
     ],
 )
 def test_what_would_split_cells_or_does_not_fit_is_refused(cells, tmp_path, override, named):
@@ -92,7 +122,7 @@ def test_what_would_split_cells_or_does_not_fit_is_refused(cells, tmp_path, over
 
 
 def test_training_cells_are_changed_anew_in_each_epoch_and_validation_cells_never(cells, tmp_path):
-    config = config_of(cells, tmp_path, "transform.cells={drop: 0.3, add: 0.5, aneuploidy: 0.5}")
+    config = config_of(cells, tmp_path, *TOGETHER, "transform.cells={drop: 0.3, add: 0.5, aneuploidy: 0.5}")
     data = ImageDataModule.from_config(config, progress=False)
 
     def served(epoch: int) -> list[tuple[int, int]]:
@@ -108,30 +138,102 @@ def test_training_cells_are_changed_anew_in_each_epoch_and_validation_cells_neve
     assert sorted(rows) == list(data.rows("validation"))
 
 
-def test_the_context_alone_is_trained_on_kept_features_of_a_finished_network(run, cells, tmp_path):
-    whole = "transform.cells={drop: 0, add: 0, aneuploidy: 0}"
-    fit = ["context.fit={draws: 2, epochs: 3, cells: 3}", whole, f'init_from="{run.folder}"']
-    fitted = Run(run_unevaluated(config_of(cells, tmp_path, *fit)))
-    before, after = weights(run), weights(fitted)
-    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"context"}
-    assert fitted.status.images_seen == 3 * 6 * 24  # epochs, training cells, their chromosomes
+def test_one_run_trains_the_network_as_if_alone_and_then_the_context(in_one, network):
+    before, after = weights(network), weights(in_one)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"context"}
+    assert after["context.correction.weight"].any()
+    curves = in_one.history.query("stage == 'all'").dropna(axis="columns")
+    pd.testing.assert_frame_equal(curves, network.history, check_like=True)
+    assert in_one.status.images_seen == network.status.images_seen + 3 * 6 * 24  # epochs, cells, their chromosomes
+    assert [path.parent.name for path in in_one.folder.glob("checkpoints/*/*.ckpt")] == ["2-context"]
+    assert (in_one.progress["stage"], in_one.progress["stages"], in_one.progress["over"]) == (2, 2, True)
+    alone = read_predictions(in_one.path(RunFile.PREDICTIONS_ALONE)).frame.set_index("image_id").filter(like="prob_")
+    theirs = network.predictions.frame.set_index("image_id").filter(like="prob_").loc[alone.index]
+    assert alone.to_numpy() == pytest.approx(theirs.to_numpy(), abs=0.01)  # batches of other sizes, in 16 bit
+
+
+def test_a_finished_network_is_given_the_same_context(in_one, network, cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "_fit_stage", lambda *_: pytest.fail("the network was trained again"))
+    fitted = Run(run_unevaluated(config_of(cells, tmp_path, *AFTER, f'init_from="{network.folder}"')))
+    mine, theirs = weights(in_one), weights(fitted)
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert fitted.status.images_seen == 3 * 6 * 24
     assert load_run(fitted.folder).config.context.fit.draws == 2
-    again = Run(run_unevaluated(config_of(cells, tmp_path / "again", *fit)))
-    assert all(torch.equal(after[name], weights(again)[name]) for name in after)
 
 
-def test_the_context_of_a_network_that_had_none_starts_at_zero(cells, tmp_path):
-    plain = Run(run_unevaluated(config_of(cells, tmp_path, "context.enabled=false")))
-    config = config_of(cells, tmp_path, f'init_from="{plain.folder}"')
-    model, _ = build_classifier(config, plain.data.classes, None)
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        pytest.param("keep_features", 1, id="between network and context"),
+        pytest.param("keep_features", 2, id="between two draws"),
+        pytest.param("_batches", 2, id="between two epochs"),
+        pytest.param("write_json", 1, id="before the record of the stage"),
+    ],
+)
+def test_interrupted_after_the_network_it_trains_the_context_alone(in_one, cells, tmp_path, monkeypatch, name, calls):
+    config = config_of(cells, tmp_path, *AFTER)
+    called = []
+
+    def interrupted(*args):
+        called.append(args)
+        if len(called) == calls:
+            signal.raise_signal(signal.SIGTERM)
+        return plain(*args)
+
+    with monkeypatch.context() as patch:
+        plain = getattr(context_fit, name)
+        patch.setattr(context_fit, name, interrupted)
+        with pytest.raises(Preempted), watched():
+            run_unevaluated(config)
+    monkeypatch.setattr(fit, "_fit_stage", lambda *_: pytest.fail("the network was trained again"))
+    assert_same(in_one, Run(run_unevaluated(config)))
+
+
+def test_interrupted_in_the_prediction_it_trains_nothing_again(in_one, cells, tmp_path, monkeypatch):
+    config = config_of(cells, tmp_path, *AFTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageDataModule, "predict_dataloader", lambda self: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Preempted), watched():
+            run_unevaluated(config)
+    monkeypatch.setattr(fit, "_fit_stage", lambda *_: pytest.fail("the network was trained again"))
+    monkeypatch.setattr(context_fit, "fit_context", lambda *_: pytest.fail("the context was trained again"))
+    assert_same(in_one, Run(run_unevaluated(config)))
+
+
+def test_interrupted_in_the_network_it_goes_on_to_the_very_same_weights(in_one, cells, tmp_path):
+    config = config_of(cells, tmp_path, *AFTER)
+    preempted(config, Place("on_train_batch_start", 0, 1, 2))
+    assert_same(in_one, Run(run_unevaluated(config)))
+
+
+def test_a_context_that_diverges_is_an_error(network, cells, tmp_path):
+    config = config_of(cells, tmp_path, *AFTER, "context.fit.lr=1e30", f'init_from="{network.folder}"')
+    with pytest.raises(UserError, match=r"stage context diverged .*: lower context\.fit\.lr"):
+        run_unevaluated(config)
+
+
+def test_the_context_of_a_network_that_had_none_starts_at_zero(network, cells, tmp_path):
+    config = config_of(cells, tmp_path, f'init_from="{network.folder}"')
+    model, _ = build_classifier(config, network.data.classes, None)
     assert not model.context.correction.weight.any()
-    before = weights(plain)
+    before = weights(network)
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
 
 
-def test_images_without_cells_are_refused(cells, tmp_path):
-    config = config_of(cells, tmp_path, "data.cell_column=null", "prepare.canvas.scale_by=image")
+def test_a_network_without_orientation_is_refused_unless_the_run_has_none_either(cells, tmp_path):
+    upright = Run(run_unevaluated(config_of(cells, tmp_path, experiment="chromosomes_best")))
+    init_from = f'init_from="{upright.folder}"'
+    with pytest.raises(UserError, match=r"set head\.orientation=false here too"):
+        build_classifier(config_of(cells, tmp_path, init_from), upright.data.classes, None)
+    fitted = Run(run_unevaluated(config_of(cells, tmp_path, *AFTER, init_from, "head.orientation=false")))
+    after = weights(fitted)
+    assert all(torch.equal(after[name], values) for name, values in weights(upright).items())
+
+
+@pytest.mark.parametrize("how", [TOGETHER, AFTER], ids=["together", "after"])
+def test_images_without_cells_are_refused(cells, tmp_path, how):
+    config = config_of(cells, tmp_path, *how, "data.cell_column=null", "prepare.canvas.scale_by=image")
     with pytest.raises(UserError, match=r"data\.cell_column"):
         ImageDataModule.from_config(config, progress=False).setup()
 
