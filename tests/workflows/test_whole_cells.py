@@ -1,4 +1,4 @@
-"""Runs with the context of the cell: trained with the network or after it, resumed bit for bit, usable without cells."""
+"""Runs with the context of the cell: trained with the network or after it, resumed bit for bit."""
 
 import signal
 from pathlib import Path
