@@ -6,6 +6,7 @@ from common.cli import warn
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value
+from common.runs.address import TEACHER_CONFIGS, run_identity
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import seen_by_start
@@ -32,11 +33,18 @@ def load_teachers(config: Config, data: ImageDataModule) -> list[Classifier]:
 
 
 def teachers_content(config: Config) -> dict[str, str | None]:
-    """Return {"teachers": hash of their weights} for the identity of a run; empty without teachers."""
+    """Return hashes of the teachers, of weights and of configurations, for the identity of a run; empty without any.
+
+    The weights differ by fold, the configurations and seeds, in any order, do not.
+    """
     if not config.loss.teachers:
         return {}
-    files = [Run.open_finished(Path(folder)).best_checkpoint for folder in config.loss.teachers]
-    return {"teachers": sha256_of_value([sha256_of_file(file) for file in files])}
+    runs = [Run.open_finished(Path(folder)) for folder in config.loss.teachers]
+    configs = sorted(sha256_of_value([run_identity(run.config, {}), run.config.name, run.config.seed]) for run in runs)
+    return {
+        "teachers": sha256_of_value([sha256_of_file(run.best_checkpoint) for run in runs]),
+        TEACHER_CONFIGS: sha256_of_value(configs),
+    }
 
 
 def _check_fits(config: Config, data: ImageDataModule, classes: tuple[str, ...], theirs: Config) -> None:

@@ -22,6 +22,7 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
     rare_trisomy: Share = FROM_YAML
     sex_chromosomes: dict[str, Share] = FROM_YAML
     referral: Annotated[float, Field(ge=1.0)] = FROM_YAML
+    mosaic: Share = FROM_YAML
     loss: Share = FROM_YAML
     gain: Share = FROM_YAML
 
@@ -44,7 +45,9 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
     def _leaves_room_for_normal_karyotypes(self) -> "KaryotypePriors":
         autosomes = len(AUTOSOMES) - len(self.trisomy)
         of_autosomes = sum(self.trisomy.values()) + autosomes * self.rare_trisomy
-        abnormal = self.referral * (of_autosomes + max(self.sex_chromosomes.values()))
+        female = sum(share for sex, share in self.sex_chromosomes.items() if "Y" not in sex)
+        male = sum(share for sex, share in self.sex_chromosomes.items() if "Y" in sex)
+        abnormal = self.referral * (of_autosomes + max(female, male))
         if abnormal >= 1:
             raise ValueError(f"referral={self.referral:g} leaves no share for normal karyotypes: set it lower")
         return self

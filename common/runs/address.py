@@ -22,11 +22,14 @@ UNHASHED: Any = {
 }
 
 
+TEACHER_CONFIGS = "teacher_configs"
+
+
 def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
-    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none; "teachers", where
-    there are any.
+    ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none; "teachers"
+    and TEACHER_CONFIGS, where there are any.
     """
     identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
     trainer = config.trainer
@@ -42,6 +45,19 @@ def run_folder(config: Config, identity: dict[str, Any]) -> Path:
     return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
 
 
+def config_fact(identity: dict[str, Any]) -> str:
+    """Return what the runs of all folds of one experiment have in common, hashed to 8 hex digits.
+
+    The checkpoint of ``init_from``, the weights of the teachers and the split differ by fold; the configurations of the
+    teachers do not.
+    """
+    contents = identity["contents"]
+    common = [identity["config"], contents["weights"]]
+    if TEACHER_CONFIGS in contents:  # a run without teachers has no such entry
+        common.append(contents[TEACHER_CONFIGS])
+    return sha256_of_value(common)[:8]
+
+
 def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
     return {
@@ -49,8 +65,7 @@ def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
         "protocol": config.protocol,
         "fold": config.split.fold if config.split.test == "fold" else None,
         "test": config.split.test,
-        # The same for all folds of one experiment: the checkpoint of init_from and the split differ by fold.
-        "config": sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8],
+        "config": config_fact(identity),
         "seed": config.seed,
         "weights": config.weights,
         "monitor": config.callbacks.monitor,

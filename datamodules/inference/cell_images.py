@@ -14,7 +14,7 @@ from datamodules.inference.cells import Cell
 from datamodules.inference.foreign_images import LARGEST_IMAGE, Outline, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
 from datamodules.inference.predict_datamodule import read_plain_file
-from datamodules.io.decode import BrokenImageError, decode_image
+from datamodules.io.decode import BrokenImageError, common_range, decode_image, least_range
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
 
@@ -39,6 +39,7 @@ class CellFile:
         sha256: Of its bytes; None where they cannot be read.
         pixels: uint8 RGB, shape (H, W, 3), of those used; else None.
         area: Pixels of the chromosome, of those used.
+        full_range: Of the values of a file of more than 8 bits, see `least_range`, of those used.
     """
 
     file: ImageFile
@@ -47,6 +48,7 @@ class CellFile:
     sha256: str | None = None
     pixels: np.ndarray | None = None
     area: int = 0
+    full_range: int | None = None
 
     def left_out(self, status: FileStatus, cause: str) -> "CellFile":
         """Return the file with another status and without its pixels."""
@@ -75,7 +77,9 @@ def read_cell(cell: Cell, config: PrepareConfig, kept: Collection[str], pool: Ex
             first[file.sha256] = file.file.name
             file = replace(file, area=outline.area)
         files.append(file)
-    return _without_other_sizes(files, kept)
+    files = _without_other_sizes(files, kept)
+    shared = common_range(file.full_range for file in files if file.status is FileStatus.USED)
+    return [_in_range(file, config, shared) for file in files]
 
 
 def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
@@ -112,6 +116,7 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> tuple[CellFile,
         data = read_plain_file(file.path)
         sha256 = hashlib.sha256(data).hexdigest()
         pixels = decode_image(data, config.background).pixels
+        full_range = least_range(data) if config.background == "detect" else None
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"
@@ -122,7 +127,15 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> tuple[CellFile,
         reason = f"{width} x {height} pixels, far more than a single chromosome"
     if reason and not kept:
         return CellFile(file, FileStatus.FOREIGN, reason, sha256), nothing
-    return CellFile(file, FileStatus.USED, None, sha256, pixels), outline
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, full_range=full_range), outline
+
+
+def _in_range(file: CellFile, config: PrepareConfig, full_range: int | None) -> CellFile:
+    """Map the values of a used file from the range of all used files of its cell."""
+    if file.status is not FileStatus.USED or file.full_range == full_range or file.full_range is None:
+        return file
+    pixels = decode_image(read_plain_file(file.file.path), config.background, full_range).pixels
+    return replace(file, pixels=pixels, area=outline_of(pixels, config).area)
 
 
 def _without_other_sizes(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from pytorch_lightning import LightningDataModule
 
 from common.config.data import PrepareConfig
 from datamodules.inference.run_images import prepare_single
-from datamodules.io.decode import BrokenImageError, decode_image, read_image
+from datamodules.io.decode import BrokenImageError, common_range, decode_image, least_range_of_file, read_image
 from datamodules.preprocessing.chromosome_canvas import TooLargeError
 from datamodules.preprocessing.pipeline import resize
 
@@ -46,6 +47,7 @@ class ImageFileBatches:
         return -(-len(self.files) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[torch.Tensor]]:
+        _ = self.full_range  # not by each thread
         # Decoding and resizing release the interpreter's lock: threads are enough.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for first in range(0, len(self.files), self.batch_size):
@@ -56,12 +58,20 @@ class ImageFileBatches:
                     rows = [row for row in batch if row not in self.causes]
                     yield [torch.from_numpy(np.stack(usable).transpose(0, 3, 1, 2).copy()), torch.tensor(rows)]
 
+    @cached_property
+    def full_range(self) -> int | None:
+        """The range of the values of all files of more than 8 bits, where it is detected; see `least_range`."""
+        if self.prepare.background == "black":
+            return None
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            return common_range(pool.map(least_range_of_file, self.files))
+
     def _prepared(self, row: int) -> np.ndarray | None:
         path = self.files[row]
         try:
             data = read_plain_file(path)
             self.hashes[row] = hashlib.sha256(data).hexdigest()
-            return prepare_single(decode_image(data, self.prepare.background).pixels, self.prepare)
+            return prepare_single(decode_image(data, self.prepare.background, self.full_range).pixels, self.prepare)
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
         except (cv2.error, MemoryError) as error:

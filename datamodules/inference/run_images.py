@@ -11,7 +11,7 @@ from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.io.decode import BrokenImageError, read_image
+from datamodules.io.decode import BrokenImageError, common_range, least_range_of_file, read_image
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
 
@@ -52,10 +52,12 @@ def from_files(files: list[Path], config: Config) -> Samples:
     Raises:
         UserError: A file is not a readable image, or does not fit on the canvas.
     """
+    background = config.prepare.background
+    full_range = None if background == "black" else common_range(map(least_range_of_file, files))
     images = []
     for file in files:
         try:
-            images.append(prepare_single(read_image(file, config.prepare.background), config.prepare))
+            images.append(prepare_single(read_image(file, background, full_range), config.prepare))
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))

@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -36,8 +37,8 @@ class Decoded(NamedTuple):
     channels: int
 
 
-def read_image(path: Path, background: Background = "black") -> np.ndarray:
-    """Read a BMP, PNG, TIFF or JPEG file as uint8 RGB, shape (H, W, 3); the rules are those of `decode_image`.
+def read_image(path: Path, background: Background = "black", full_range: int | None = None) -> np.ndarray:
+    """Read a BMP, PNG, TIFF or JPEG file as uint8 RGB, shape (H, W, 3); rules and arguments are `decode_image`'s.
 
     Raises:
         BrokenImageError: The file cannot be read or decoded; the message does not repeat the path.
@@ -46,10 +47,10 @@ def read_image(path: Path, background: Background = "black") -> np.ndarray:
         data = Path(path).read_bytes()
     except OSError as error:
         raise BrokenImageError(f"cannot be read ({error.strerror})") from error
-    return decode_image(data, background).pixels
+    return decode_image(data, background, full_range).pixels
 
 
-def decode_image(data: bytes, background: Background = "black") -> Decoded:
+def decode_image(data: bytes, background: Background = "black", full_range: int | None = None) -> Decoded:
     """Decode the bytes of a BMP, PNG, TIFF or JPEG file to 8-bit RGB.
 
     Gray is replicated to three channels and 1-bit becomes 0 or 255. A palette is looked up. CMYK and YCbCr are
@@ -65,11 +66,14 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
                    whatever values the image uses          holds all values is mapped to 0-255
     =============  ======================================  =============================================
 
-    Floating-point and 32-bit values in TIFF are mapped from the least of 0-1 and these ranges that holds them.
+    Floating-point and 32-bit values in TIFF are mapped from the least of 0-1 and these ranges that holds them. Images
+    that were made together, such as the chromosomes of a cell, need one range for all: ``full_range``.
 
     Args:
         data: The bytes of the file.
         background: The key ``prepare.background``.
+        full_range: The largest of the ranges (`least_range`) of the images that were made with this one, which is used
+            instead of its own where that is smaller; of no matter for 8 bits, and where 16 bits lie over black.
 
     Raises:
         BrokenImageError: The bytes are no image, are cut short, or hold floating-point or 32-bit values that are
@@ -77,7 +81,7 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     """
     try:
         if _has_deep_pixels(data):
-            return _decode_deep(data, background)
+            return _decode_deep(data, background, full_range)
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return _from_pil(image, background)
@@ -88,6 +92,38 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, Image.DecompressionBombError) as error:
         # Pillow's decoders raise all of these on damaged bytes.
         raise BrokenImageError(first_line(error)) from error
+
+
+def least_range(data: bytes) -> int | None:
+    """Return the full range that the values of a file of more than 8 bits are mapped from by ``background=detect``.
+
+    Returns:
+        1, 255, 1023, 4095, 16383 or 65535; None of 8-bit files, and of those that cannot be decoded.
+    """
+    if not _has_deep_pixels(data):
+        return None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is None or pixels.dtype == np.uint8:
+            return None
+        has_alpha = pixels.ndim == 3 and pixels.shape[2] in (2, 4)
+        return _range_of(pixels[..., :-1] if has_alpha else pixels)
+    except (BrokenImageError, cv2.error):
+        return None
+
+
+def least_range_of_file(path: Path) -> int | None:
+    """Return the `least_range` of a file; None where it cannot be read, too."""
+    try:
+        # Opening a pipe with the name of an image would wait forever.
+        return least_range(path.read_bytes()) if path.is_file() else None
+    except OSError:
+        return None
+
+
+def common_range(ranges: Iterable[int | None]) -> int | None:
+    """Return the largest of the ranges of some files; None where all have 8 bits."""
+    return max((full for full in ranges if full is not None), default=None)
 
 
 def first_line(error: Exception) -> str:
@@ -173,7 +209,7 @@ def _tiff_bits_per_sample(data: bytes) -> tuple[int, ...]:
     return ()
 
 
-def _decode_deep(data: bytes, background: Background) -> Decoded:
+def _decode_deep(data: bytes, background: Background, full_range: int | None) -> Decoded:
     if data.startswith(_PNG_MAGIC):
         with Image.open(io.BytesIO(data)) as image:
             image.load()  # OpenCV fills what is missing of a cut PNG with zeros, silently
@@ -183,7 +219,7 @@ def _decode_deep(data: bytes, background: Background) -> Decoded:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     pixels = pixels.reshape(*pixels.shape[:2], channels)
     colours = pixels[..., :1] if channels < 3 else pixels[..., 2::-1]  # OpenCV keeps blue first
-    values = _to_sixteen_bits(colours, background)
+    values = _to_sixteen_bits(colours, background, full_range)
     if channels in (2, 4):
         alpha = _to_sixteen_bits(pixels[..., -1:], "black")
         level = 0
@@ -195,10 +231,20 @@ def _decode_deep(data: bytes, background: Background) -> Decoded:
     return Decoded(np.ascontiguousarray(rgb), channels)
 
 
-def _to_sixteen_bits(values: np.ndarray, background: Background) -> np.ndarray:
-    """Map values of any type from their full range to 0-65535, uint32."""
+def _to_sixteen_bits(values: np.ndarray, background: Background, full_range: int | None = None) -> np.ndarray:
+    """Map values of any type from ``full_range``, or from their own where that is larger, to 0-65535, uint32."""
     if values.dtype == np.uint16 and background == "black":
         return values.astype(np.uint32)
+    full = max(_range_of(values), full_range or 0)
+    return np.rint(values.astype(np.float64) * (65535 / full)).astype(np.uint32)
+
+
+def _range_of(values: np.ndarray) -> int:
+    """Return the least of _FULL_RANGES that holds all values.
+
+    Raises:
+        BrokenImageError: None does.
+    """
     high = float(values.max())
     if not (np.isfinite(values).all() and values.min() >= 0 and high <= _FULL_RANGES[-1]):
         raise BrokenImageError(
@@ -206,5 +252,4 @@ def _to_sixteen_bits(values: np.ndarray, background: Background) -> np.ndarray:
             "integers"
         )
     ranges = _FULL_RANGES[1:] if values.dtype.kind in "iu" else _FULL_RANGES
-    full = next(limit for limit in ranges if high <= limit)
-    return np.rint(values.astype(np.float64) * (65535 / full)).astype(np.uint32)
+    return next(limit for limit in ranges if high <= limit)

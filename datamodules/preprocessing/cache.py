@@ -1,15 +1,17 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from common.config.data import PrepareConfig
 from common.errors import UserError
 from common.files import sha256_of_value
 from datamodules.io.archives import check_space
-from datamodules.io.decode import BrokenImageError, decode_image
+from datamodules.io.decode import BrokenImageError, common_range, decode_image, least_range
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
@@ -58,7 +60,8 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
 def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bool) -> None:
     count = len(manifest.frame)
     shape = (count, *config.stored_shape, 3)
-    scale = _scales(manifest, config, progress)
+    ranges = _full_ranges(manifest, config, progress)
+    scale = _scales(manifest, config, ranges, progress)
     key = "size" if config.augment_at is None else "augment_at"
     # A memory map on a full disk ends the process with a bus error: ask before.
     remedy = f"set cache_dir, or a smaller prepare.{key}"
@@ -67,7 +70,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
 
         def fill(row: int) -> int:
-            pixels, channels = _read_unchanged(manifest, row, config)
+            pixels, channels = _read_unchanged(manifest, row, config, ranges[row])
             try:
                 array[row] = prepare_image(pixels, config, scale[row])
             except TooLargeError as error:
@@ -90,14 +93,39 @@ def _suggest_fix(pixels: np.ndarray, config: PrepareConfig) -> str:
     return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
-def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:
+def _full_ranges(manifest: Manifest, config: PrepareConfig, progress: bool) -> list[int | None]:
+    """Return from which range each image of more than 8 bits is mapped: one for a cell, or for the whole data set.
+
+    Cells have ranges of their own where they have scales of their own.
+    """
+    count = len(manifest.frame)
+    if config.background == "black":
+        return [None] * count
+
+    def find(row: int) -> int | None:
+        return least_range(_unchanged_bytes(manifest, row))
+
+    own = list(threaded(find, range(count), count, f"reading {count:,} images", progress))
+    cells = manifest.frame["cell"].to_numpy(object) if config.scales_by_cell else np.full(count, None)
+    groups: dict[object, list[int]] = {}
+    for row, cell in enumerate(cells):
+        groups.setdefault(None if pd.isna(cell) else cell, []).append(row)
+    ranges: list[int | None] = [None] * count
+    for rows in groups.values():
+        shared = common_range(own[row] for row in rows)
+        for row in rows:
+            ranges[row] = shared
+    return ranges
+
+
+def _scales(manifest: Manifest, config: PrepareConfig, ranges: Sequence[int | None], progress: bool) -> np.ndarray:
     """By how much each image is scaled on a canvas; to know a cell's scale, all of its images are looked at."""
     count = len(manifest.frame)
     if not config.scales_by_cell:
         return scales(np.zeros(count), np.zeros(count), config)
 
     def area(row: int) -> int:
-        pixels = _read_unchanged(manifest, row, config)[0]
+        pixels = _read_unchanged(manifest, row, config, ranges[row])[0]
         if config.background == "detect":
             pixels = on_black(pixels)
         return extent_of(pixels, config.crop_threshold, align=False).area
@@ -106,7 +134,17 @@ def _scales(manifest: Manifest, config: PrepareConfig, progress: bool) -> np.nda
     return scales(np.array(areas, np.float64), manifest.frame["cell"].to_numpy(object), config)
 
 
-def _read_unchanged(manifest: Manifest, row: int, config: PrepareConfig) -> tuple[np.ndarray, int]:
+def _read_unchanged(
+    manifest: Manifest, row: int, config: PrepareConfig, full_range: int | None
+) -> tuple[np.ndarray, int]:
+    data = _unchanged_bytes(manifest, row)
+    try:
+        return decode_image(data, config.background, full_range)
+    except BrokenImageError as error:
+        raise UserError(f"{manifest.file(row)}: {error}") from error
+
+
+def _unchanged_bytes(manifest: Manifest, row: int) -> bytes:
     path = manifest.file(row)
     try:
         data = path.read_bytes()
@@ -114,7 +152,4 @@ def _read_unchanged(manifest: Manifest, row: int, config: PrepareConfig) -> tupl
         raise UserError(f"{path} cannot be read any more ({error.strerror}): run again to scan the folder") from error
     if hashlib.sha256(data).hexdigest() != manifest.frame["sha256"].iloc[row]:
         raise UserError(f"{path} changed while the run was being prepared: run again")
-    try:
-        return decode_image(data, config.background)
-    except BrokenImageError as error:
-        raise UserError(f"{path}: {error}") from error
+    return data

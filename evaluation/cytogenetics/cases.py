@@ -1,8 +1,8 @@
 """The karyotype of a case from several of its cells, with mosaicism.
 
-Cells of one case share its constitution: `share_constitution` lets them decide together which it is. Then changes that
-belong to no clone are left out: a gain must be in two cells, a loss, which often is an artefact, in three (ISCN 2020),
-or in all cells of the case.
+Cells of one case share its constitution, or are of two clones: `share_constitution` lets them decide together which
+these are. Then changes that belong to no clone are left out: a gain must be in two cells, a loss, which often is an
+artefact, in three (ISCN 2020), or in all cells of the case.
 """
 
 from collections import Counter
@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from common.config.karyotype import KaryotypePriors
 from common.karyotype import AUTOSOMES, CHROMOSOMES, name_clones, name_karyotype
+from evaluation.cytogenetics.assignment import is_normal
 from evaluation.cytogenetics.posterior import Candidate
-from evaluation.cytogenetics.prior import KaryotypePrior
+from evaluation.cytogenetics.prior import COMPLETE, KaryotypePrior
 
 # In how many cells a change must be, by its sign.
 CLONAL = {"+": 2, "-": 3}
+# Shares of cells that the first of two clones may have: any from 0 to 1, equally probable.
+CLONE_SHARES = np.arange(0.05, 1, 0.1)
 
 
 @dataclass(frozen=True)
@@ -79,32 +82,96 @@ def case_karyotype(cells: Sequence[Counter[str]]) -> CaseKaryotype:
 def share_constitution(cells: Sequence[Sequence[Candidate]], priors: KaryotypePriors) -> list[tuple[Candidate, ...]]:
     """Return the candidates of the cells of one case with probabilities that take all its cells into account.
 
-    With L(N) the likelihood of the counts N of a cell, the constitution c of the case has the probability
+    With L(N) the likelihood of the counts N of a cell, E(c) = sum over N of P(N | c) * L(N) is its evidence for the
+    constitution c. A case has one constitution, or two clones a and b of which a has the share s of the cells:
 
-        P(c | cells)  ~  P(c) * product over cells of the sum over N of P(N | c) * L(N)
+        P(c | cells)        ~  P(c) * product over cells of E(c)
+        P(a, b, s | cells)  ~  P(a, b) * product over cells of (s * E(a) + (1 - s) * E(b))
 
-    and a karyotype of one cell the mean of P(N | c) * L(N), normalised, over that. A case is a mosaic where its cells
-    say so: then no constitution explains all cells but by losses and gains, which is what those are a priori.
+    A karyotype of one cell has the mean of P(N | c) * L(N) / E(c) over the constitutions that the cell may have. So an
+    aneuploidy that most cells show is probable for the others, too, and a normal cell beside them stays normal.
 
     Args:
-        cells: The candidates of each cell, see ``karyotype_posterior``.
+        cells: The candidates of each cell, see ``karyotype_posterior``; a single cell keeps its probabilities.
         priors: Those with which they were computed.
 
     Returns:
         For each cell its candidates, the most probable first.
     """
+    if len(cells) < 2:
+        return [tuple(candidates) for candidates in cells]
     joint = [_log_joint(candidates, priors) for candidates in cells]
-    of_constitutions = KaryotypePrior.of(priors, 46).log_shares
-    for log_joint in joint:
-        of_constitutions = of_constitutions + logsumexp(log_joint, axis=0)
-    of_constitutions = of_constitutions - logsumexp(of_constitutions)
+    evidence = np.array([logsumexp(log_joint, axis=0) for log_joint in joint])
+    of_cells = _constitutions_of_cells(evidence, Clones.of(priors))
     shared = []
-    for candidates, log_joint in zip(cells, joint, strict=True):
-        given = log_joint - logsumexp(log_joint, axis=0)
-        probabilities = np.exp(logsumexp(given + of_constitutions, axis=1))
+    for candidates, log_joint, of_cell, constitutions in zip(cells, joint, evidence, of_cells, strict=True):
+        probabilities = np.exp(log_joint - of_cell) @ constitutions
         changed = [replace(each, probability=float(p)) for each, p in zip(candidates, probabilities, strict=True)]
         shared.append(tuple(sorted(changed, key=lambda candidate: -candidate.probability)))
     return shared
+
+
+@dataclass(frozen=True)
+class Clones:
+    """What a case may consist of, and how probable that is before its cells are looked at.
+
+    Attributes:
+        single: Log-probability of each constitution of `KaryotypePrior` as the only one, float64, shape (C,).
+        pairs: Two constitutions each, int64, shape (P, 2).
+        log_shares: Log-probability of each pair, float64, shape (P,).
+    """
+
+    single: np.ndarray
+    pairs: np.ndarray
+    log_shares: np.ndarray
+
+    @classmethod
+    def of(cls, priors: KaryotypePriors) -> "Clones":
+        """Give ``priors.mosaic`` of the aneuploid cases two clones of one zygote, each drawn as constitutions are.
+
+        So the second clone is nearly always normal. Clones with and without a Y come from one zygote only where the
+        latter is 45,X.
+        """
+        prior = KaryotypePrior.of(priors, COMPLETE)
+        male = prior.constitutions[:, CHROMOSOMES.index("Y")] > 0
+        lost = ~male & (prior.constitutions[:, CHROMOSOMES.index("X")] == 1)
+        normal = is_normal(prior.constitutions)
+        pairs = np.argwhere(np.triu(np.ones((len(male), len(male)), bool), 1))
+        one, other = pairs.T
+        pairs = pairs[(male[one] == male[other]) | lost[one] | lost[other]]
+        log_shares = prior.log_shares[pairs].sum(axis=1)
+        log_aneuploid = logsumexp(prior.log_shares[~normal])
+        log_shares += np.log(priors.mosaic) + log_aneuploid - logsumexp(log_shares)
+        single = prior.log_shares + np.where(normal, 0.0, np.log1p(-priors.mosaic))
+        return cls(single, pairs, log_shares)
+
+
+def _constitutions_of_cells(evidence: np.ndarray, clones: Clones) -> np.ndarray:
+    """Return the probability of each constitution for each cell, given all cells, float64, shape (cells, C).
+
+    Args:
+        evidence: log E(c) of each cell, float64, shape (cells, C).
+        clones: What the case may consist of.
+    """
+    single = clones.single + evidence.sum(axis=0)
+    mixed = np.repeat(clones.log_shares[:, None] - np.log(len(CLONE_SHARES)), len(CLONE_SHARES), axis=1)
+    for of_cell in evidence:
+        mixed += np.logaddexp(*_of_clones(of_cell, clones))
+    log_sum = np.logaddexp(logsumexp(single), logsumexp(mixed))
+    mosaics = np.exp(mixed - log_sum)
+    probabilities = np.tile(np.exp(single - log_sum), (len(evidence), 1))
+    for of_cell, constitutions in zip(evidence, probabilities, strict=True):
+        first, second = _of_clones(of_cell, clones)
+        of_first = mosaics * expit(first - second)
+        np.add.at(constitutions, clones.pairs[:, 0], of_first.sum(axis=1))
+        np.add.at(constitutions, clones.pairs[:, 1], (mosaics - of_first).sum(axis=1))
+    return probabilities
+
+
+def _of_clones(evidence: np.ndarray, clones: Clones) -> tuple[np.ndarray, np.ndarray]:
+    """Return log(s * E(a)) and log((1 - s) * E(b)) of one cell, each of shape (P, shares)."""
+    first, second = evidence[clones.pairs.T]
+    return first[:, None] + np.log(CLONE_SHARES), second[:, None] + np.log1p(-CLONE_SHARES)
 
 
 def _log_joint(candidates: Sequence[Candidate], priors: KaryotypePriors) -> np.ndarray:

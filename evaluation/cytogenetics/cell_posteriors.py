@@ -1,7 +1,8 @@
 """The karyotypes of the cells of a run and their probabilities, calibrated on its validation cells.
 
 One temperature per run makes the labels of the validation chromosomes most probable: training with smoothed labels
-leaves a network less confident than it is right, and a karyotype multiplies 46 such probabilities.
+leaves a network less confident than it is right, and a karyotype multiplies 46 such probabilities. Validation
+chromosomes without an error do not tell how rare errors are: the temperature is then 1.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
-from evaluation.core.labelled import score
+from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells
 from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior, size_refusal
-from evaluation.uncertainty.calibration import fit_temperature, rescale
+from evaluation.uncertainty.calibration import TEMPERATURES, Temperature, fit_temperature, rescale
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,18 @@ def chromosome_temperature(run: Predictions) -> float:
     Raises:
         UserError: It has too few of them.
     """
-    temperature = fit_temperature(score(run.part("validation")))
+    temperature = temperature_of_chromosomes(score(run.part("validation")))
     if temperature.value is None:
         raise UserError(f"the probabilities of chromosomes cannot be calibrated: {temperature.reason}")
     return temperature.value
+
+
+def temperature_of_chromosomes(validation: LabelledPredictions) -> Temperature:
+    """Fit a temperature; 1, with the reason, where too few errors would let it fall to the least of TEMPERATURES."""
+    fitted = fit_temperature(validation)
+    if fitted.value == TEMPERATURES[0]:
+        return Temperature(1.0, "too few validation images are predicted wrongly: it is left at 1")
+    return fitted
 
 
 def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:

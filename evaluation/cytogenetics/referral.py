@@ -20,6 +20,12 @@ from evaluation.intervals.pooling import pool
 CONFIDENCE = 0.95
 # Shares of the cells that are referred: those of the table.
 REFERRED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+# The share of its validation cells by which each run chooses the probability below which cells are referred.
+OF_VALIDATION = 0.05
+# What chose a threshold, in the table.
+TEST = "test probabilities"
+TEST_LABELS = "test labels"
+VALIDATION = "validation"
 # Ends of the bins of the probability, finer where most cells are.
 EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -33,8 +39,9 @@ def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataF
         A row per cell, fold after fold: ``subject``, ``cell``, ``chromosomes``, ``iscn`` (of the labels),
         ``predicted`` (the most probable karyotype), ``probability`` (0 to 1), ``next`` and ``next_probability``,
         ``correct`` (bool) and ``errors`` (chromosomes of a wrong class); ``with_case`` and ``with_case_probability``,
-        the karyotype where the test cells of a subject share its constitution. A cell without a karyotype has neither
-        ``predicted`` nor ``errors``, and a probability of 0: it is referred first.
+        the karyotype where the test cells of a subject share its constitution; ``refer_below``, the probability below
+        which OF_VALIDATION of the run's validation cells lie. A cell without a karyotype has neither ``predicted`` nor
+        ``errors``, and a probability of 0: it is referred first.
 
     Raises:
         UserError: See ``cell_posteriors``; or the runs cannot be pooled.
@@ -45,33 +52,37 @@ def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataF
         frame = run.part("test").frame
         cells = cell_posteriors(run, priors)
         with_case = _share_constitutions(frame, cells, priors)
+        threshold = _validation_threshold(run, priors)
         for cell, best in zip(cells, with_case, strict=True):
             chromosomes = frame.iloc[cell.rows]
             if not chromosomes["label"].isna().any():
-                rows.append(_row(chromosomes, cell, best))
+                rows.append(_row(chromosomes, cell, best) | {"refer_below": threshold})
     return pd.DataFrame(rows)
 
 
 def referral_table(cells: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the wrong karyotypes among the cells that are left when the least probable ones are referred.
 
+    Args:
+        cells: Of ``cell_table``: ``subject``, ``probability``, ``correct`` and ``refer_below`` count.
+
     Returns:
-        A row per share of REFERRED, and one for the least share that leaves no wrong karyotype: ``referred`` (share)
-        and ``referred_cells``, ``threshold`` (the least probability that is left), ``cells`` (left), ``wrong`` among
-        them, ``share`` and its exact interval ``low``, ``high``, which takes cells for independent.
+        A row per share of REFERRED, one for the least share that leaves no wrong karyotype, which the labels of the
+        test cells choose, and one for the thresholds of the validation cells: ``chosen_by``, ``referred`` (share) and
+        ``referred_cells``, ``threshold`` (the least probability that is left), ``cells`` (left), ``wrong`` among them,
+        ``share`` and its exact interval ``low``, ``high``, which takes cells for independent. Cells of one case are
+        not, cases are: ``cases`` (with cells that are left), ``wrong_cases`` (where one is wrong) and the exact
+        interval of their share, ``cases_low`` and ``cases_high``.
     """
-    ordered = cells.sort_values("probability", kind="stable")
+    # Of equal probabilities the correct ones are referred first: the table is not to flatter.
+    ordered = cells.sort_values(["probability", "correct"], ascending=[True, False], kind="stable")
     wrong = ~ordered["correct"].to_numpy(bool)
     numbers = {int(np.ceil(each * len(cells))) for each in REFERRED}
-    numbers.add(int(np.flatnonzero(wrong).max(initial=-1)) + 1)
+    first = int(np.flatnonzero(wrong).max(initial=-1)) + 1
     rows = []
-    for number in sorted(numbers):
-        left = wrong[number:]
-        interval = share(int(left.sum()), len(left), CONFIDENCE)
-        threshold = ordered["probability"].iloc[number] if len(left) else None
-        row = {"referred": number / len(cells), "referred_cells": number, "threshold": threshold, "cells": len(left)}
-        row |= {"wrong": int(left.sum()), "share": interval.value, "low": interval.low, "high": interval.high}
-        rows.append(row)
+    for number in sorted(numbers | {first}):
+        rows.append(_referral_row(ordered.iloc[number:], len(cells), TEST if number in numbers else TEST_LABELS))
+    rows.append(_referral_row(ordered[ordered["probability"] >= ordered["refer_below"]], len(cells), VALIDATION))
     return pd.DataFrame(rows)
 
 
@@ -126,6 +137,28 @@ def _share_constitutions(
         for number, candidates in zip(named, shared, strict=True):
             best[number] = candidates[0]
     return best
+
+
+def _validation_threshold(run: Predictions, priors: KaryotypePriors) -> float:
+    probabilities = []
+    for cell in cell_posteriors(run, priors, "validation"):
+        probabilities.append(cell.posterior.best.probability if cell.posterior else 0.0)
+    return float(np.quantile(probabilities, OF_VALIDATION))
+
+
+def _referral_row(left: pd.DataFrame, total: int, chosen_by: str) -> dict[str, object]:
+    """Return a row of ``referral_table`` by the cells that are left."""
+    wrong = ~left["correct"].astype(bool)
+    of_cells = share(int(wrong.sum()), len(left), CONFIDENCE)
+    # A cell whose case is not known is a case of its own.
+    cases = wrong.groupby(left["subject"].where(left["subject"].notna(), left.index.to_series())).any()
+    of_cases = share(int(cases.sum()), len(cases), CONFIDENCE)
+    referred = total - len(left)
+    row = {"chosen_by": chosen_by, "referred": referred / total, "referred_cells": referred}
+    row |= {"threshold": left["probability"].min() if len(left) else None, "cells": len(left)}
+    row |= {"wrong": of_cells.hits, "share": of_cells.value, "low": of_cells.low, "high": of_cells.high}
+    row |= {"cases": len(cases), "wrong_cases": of_cases.hits}
+    return row | {"cases_low": of_cases.low, "cases_high": of_cases.high}
 
 
 def _row(chromosomes: pd.DataFrame, cell: CellPosterior, with_case: Candidate | None) -> dict[str, object]:

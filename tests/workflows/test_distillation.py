@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.errors import UserError
-from common.runs.address import run_identity
+from common.runs.address import config_fact, run_identity
 from datamodules.image_datamodule import ImageDataModule
 from tests.helpers.training import small_config, write_untrained_run
 from workflows.distillation import load_teachers, teachers_content
@@ -60,3 +60,25 @@ def test_the_identity_of_a_run_has_the_weights_of_its_teachers_and_not_where_the
     torch.save({"state_dict": {}}, moved / "checkpoints" / "best.ckpt")
     assert identity(moved) != identity(teacher)
     assert teachers_content(small_config(tmp_path)) == {}
+
+
+def test_runs_with_teachers_of_different_configurations_are_not_folds_of_one_experiment(teacher, tmp_path):
+    def fact(*teachers: Path) -> str:
+        config = student(teacher)
+        loss = config.loss.model_copy(update={"teachers": tuple(map(str, teachers))})
+        config = config.model_copy(update={"loss": loss})
+        return config_fact(run_identity(config, {"weights": "random", **teachers_content(config)}))
+
+    def other(name: str, *overrides: str) -> Path:
+        write_untrained_run(tmp_path / name, small_config(tmp_path, *NET, *overrides))
+        return tmp_path / name
+
+    next_fold = other("fold1", "split.fold=1")
+    assert fact(next_fold) == fact(teacher)
+    different = {
+        fact(),
+        fact(teacher),
+        fact(teacher, other("seed", "seed=7")),
+        fact(other("epochs", "trainer.max_epochs=7")),
+    }
+    assert len(different) == 4

@@ -10,7 +10,8 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from common.files import read_whole_json, sha256_of_value, write_csv
+from common.files import read_whole_json, write_csv
+from common.runs.address import config_fact
 from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.usage import CPU
@@ -258,7 +259,7 @@ def _key_by_identity(status: JobStatus, rows: Iterable[Key]) -> Key | None:
     if status.run is None or not status.run.identity:
         return None
     identity = status.run.identity
-    config = sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
+    config = config_fact(identity)
     experiment, protocol = (status.overrides.get(name) for name in ("experiment", "protocol"))
     parts = status.run.folder.parts
     if len(parts) >= 3:  # the address has both

@@ -105,6 +105,25 @@ def test_files_that_are_not_used_do_not_change_the_scale(cell_folder, tmp_path):
     assert before == pytest.approx(before[0])
 
 
+def test_the_files_of_a_cell_that_are_used_have_one_range_of_values(tmp_path):
+    """12 bits, of which the darkest chromosome uses 10; a photograph of 16 bits is left out."""
+    for number in NUMBERS:
+        factor = 4 if number == 21 else 16
+        write_deep(tmp_path / "cell" / f"{number:02d}.png", bar(number)[..., 0].astype(np.uint16) * factor)
+    darkest = read(tmp_path / "cell", tmp_path)["21.png"]
+    assert np.abs(darkest.pixels - bar(21) * (4 * 255 / 4095)).max() <= 1
+    write_deep(tmp_path / "cell" / "photo.png", photo()[..., 0].astype(np.uint16) * 300)
+    files = read(tmp_path / "cell", tmp_path)
+    assert files["photo.png"].status is FileStatus.FOREIGN
+    assert np.array_equal(files["21.png"].pixels, darkest.pixels)
+    assert files["21.png"].area == darkest.area == outline_of(darkest.pixels, CONFIG).area
+
+
+def write_deep(path, values):
+    path.parent.mkdir(exist_ok=True)
+    assert cv2.imwrite(str(path), values)
+
+
 @pytest.mark.parametrize("scale_by", ["cell", "image"])
 def test_prepared_as_in_training(tmp_path, scale_by):
     root = write_chromosomes(tmp_path / "data", cases=2)

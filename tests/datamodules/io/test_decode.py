@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.io.decode import BrokenImageError, decode_image, read_image
+from datamodules.io.decode import (
+    BrokenImageError,
+    common_range,
+    decode_image,
+    least_range,
+    least_range_of_file,
+    read_image,
+)
 from tests.helpers.real_data import real_archive
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -131,6 +138,30 @@ def test_bits_that_are_not_used_are_detected(tmp_path, bits, suffix):
     pixels = read_image(tmp_path / f"a{suffix}", "detect")[..., 0]
     assert np.abs(pixels - values * (255 / (2**bits - 1))).max() <= 1
     assert np.array_equal(read_image(tmp_path / f"a{suffix}")[..., 0], values // 257)
+
+
+def test_images_of_one_camera_have_one_range(tmp_path):
+    """Of two images of 12 bits the darker one uses 10 of them."""
+    ranges = []
+    for name, high in (("dark", 900), ("light", 4000)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.linspace(0, high, 60).astype(np.uint16).reshape(6, 10))
+        ranges.append(least_range((tmp_path / f"{name}.png").read_bytes()))
+    cv2.imwrite(str(tmp_path / "plain.png"), np.full((6, 10), 255, np.uint8))
+    ranges.append(least_range_of_file(tmp_path / "plain.png"))
+    ranges.append(least_range_of_file(tmp_path / "missing.png"))
+    assert ranges == [1023, 4095, None, None]
+    assert common_range(ranges) == 4095
+    assert common_range([None, None]) is None
+    maxima = [read_image(tmp_path / f"{name}.png", "detect", 4095).max() for name in ("dark", "light", "plain")]
+    assert maxima == [900 * 255 // 4095, 4000 * 255 // 4095, 255]
+    assert read_image(tmp_path / "light.png", "detect", 1023).max() == maxima[1]  # its own range is larger
+
+
+def test_alpha_has_no_part_in_the_range(tmp_path):
+    values = np.full((6, 10, 4), 700, np.uint16)
+    values[..., 3] = 65535
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    assert least_range_of_file(tmp_path / "a.png") == 1023
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -7,8 +8,16 @@ from hypothesis import strategies as st
 
 from common.config.karyotype import KaryotypePriors
 from common.karyotype import CHROMOSOMES, name_karyotype
-from evaluation.cytogenetics.cases import case_karyotype, share_constitution
+from evaluation.cytogenetics.cases import (
+    CLONE_SHARES,
+    Clones,
+    _constitutions_of_cells,
+    _log_joint,
+    case_karyotype,
+    share_constitution,
+)
 from evaluation.cytogenetics.posterior import karyotype_posterior
+from evaluation.cytogenetics.prior import KaryotypePrior
 from tests.evaluation.cytogenetics.cells import CLASSES, karyotype
 from tests.evaluation.cytogenetics.test_assignment import QUICK, drawn, kinds, seeds, sexes, sure
 
@@ -84,3 +93,56 @@ def test_sure_cells_of_a_mosaic_stay_what_they_are():
     cells = [karyotype_posterior(sure(truth), PRIORS).candidates for truth in (DOWN, DOWN, NORMAL, NORMAL)]
     shared = share_constitution(cells, PRIORS)
     assert [each[0].karyotype.iscn for each in shared] == ["47,XX,+21"] * 2 + ["46,XX"] * 2
+
+
+def candidates_of(truth, mistaken=()):
+    """Candidates of a cell whose chromosomes are sure, but those of ``mistaken`` (row, class), which may be either."""
+    logs = sure(truth)
+    for row, other in mistaken:
+        logs[row, [truth[row], CLASSES.index(other)]] = np.log(0.49)
+    return karyotype_posterior(logs, PRIORS).candidates
+
+
+def test_a_clone_of_few_cells_decides_what_a_doubtful_cell_has_too_many():
+    """Of seven cells two show +18; in a third it may be an 18 or a 17."""
+    truth = karyotype("XX", ["18"])
+    row = int(np.flatnonzero(truth == CLASSES.index("18"))[0])
+    doubtful = candidates_of(truth, [(row, "17")])
+    cells = [doubtful, *[candidates_of(truth)] * 2, *[candidates_of(NORMAL)] * 4]
+    shared = share_constitution(cells, PRIORS)
+    assert shared[0][0].karyotype.iscn == "47,XX,+18"
+    assert shared[0][0].probability > 0.999 > doubtful[0].probability
+    assert [each[0].karyotype.iscn for each in shared[3:]] == ["46,XX"] * 4
+
+
+def test_probabilities_of_a_case_are_the_sum_over_all_constitutions_and_clones():
+    """Against the enumeration of all pairs, shares of cells, and members of the clones."""
+    cells = [candidates_of(DOWN), candidates_of(NORMAL), candidates_of(TURNER)]
+    clones = Clones.of(PRIORS)
+    evidence = np.array([np.logaddexp.reduce(_log_joint(each, PRIORS), axis=0) for each in cells])
+    expected = np.zeros_like(evidence)
+    for constitution, log_share in enumerate(clones.single):
+        expected[:, constitution] += np.exp(log_share + evidence[:, constitution].sum())
+    for pair, log_share in zip(clones.pairs, clones.log_shares, strict=True):
+        for share in CLONE_SHARES:
+            for members in product((0, 1), repeat=len(cells)):
+                of_members = evidence[np.arange(3), pair[list(members)]]
+                weight = log_share + of_members.sum() + np.log([share, 1 - share])[list(members)].sum()
+                weight -= np.log(len(CLONE_SHARES))
+                expected[np.arange(3), pair[list(members)]] += np.exp(weight)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(_constitutions_of_cells(evidence, clones), expected, atol=1e-9)
+
+
+def test_all_cases_together_have_the_probability_one_and_mosaics_their_share():
+    clones = Clones.of(PRIORS)
+    aneuploid = 1 - np.exp(KaryotypePrior.of(PRIORS, 46).log_shares[-2:]).sum()
+    assert np.exp(clones.single).sum() + np.exp(clones.log_shares).sum() == pytest.approx(1)
+    assert np.exp(clones.log_shares).sum() == pytest.approx(PRIORS.mosaic * aneuploid)
+
+
+def test_clones_of_one_zygote_differ_in_the_y_only_where_it_was_lost():
+    constitutions = KaryotypePrior.of(PRIORS, 46).constitutions
+    for one, other in Clones.of(PRIORS).pairs:
+        sexes = {tuple(constitutions[each][-2:]) for each in (one, other)}
+        assert sum(y > 0 for _, y in sexes) in (0, len(sexes)) or (1, 0) in sexes

@@ -4,7 +4,16 @@ import pytest
 
 from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
-from evaluation.cytogenetics.referral import cell_table, referral_table, reliability_table, write_referral
+from evaluation.cytogenetics.cell_posteriors import cell_posteriors, chromosome_temperature
+from evaluation.cytogenetics.referral import (
+    TEST,
+    TEST_LABELS,
+    VALIDATION,
+    cell_table,
+    referral_table,
+    reliability_table,
+    write_referral,
+)
 from tests.evaluation.cytogenetics.cells import karyotype, make_cell_run, make_cells
 from tests.evaluation.cytogenetics.test_karyotypes import run_of
 from tests.helpers.predictions import make_run
@@ -12,8 +21,9 @@ from tests.helpers.predictions import make_run
 PRIORS = KaryotypePriors()
 
 
-def cells_with(probabilities, correct):
-    return pd.DataFrame({"probability": probabilities, "correct": correct})
+def cells_with(probabilities, correct, subjects=None, refer_below=0.5):
+    cells = {"subject": subjects, "probability": probabilities, "correct": correct, "refer_below": refer_below}
+    return pd.DataFrame(cells)
 
 
 def test_a_row_per_cell_of_all_folds_with_the_karyotype_of_its_labels():
@@ -32,10 +42,49 @@ def test_the_least_probable_cells_are_referred_first():
     probabilities = np.linspace(1, 0.01, 100)
     correct = np.ones(100, bool)
     correct[[97, 90]] = False
-    table = referral_table(cells_with(probabilities, correct)).set_index("referred_cells")
+    table = referral_table(cells_with(probabilities, correct))
+    assert set(table["chosen_by"][:-1]) == {TEST}
+    table = table[:-1].set_index("referred_cells")
     assert table["wrong"].to_dict() == {0: 2, 1: 2, 2: 2, 5: 1, 10: 0, 20: 0}
     assert table.loc[10, "threshold"] == pytest.approx(probabilities[89])
     assert table.loc[10, "high"] == pytest.approx(1 - 0.025 ** (1 / 90))
+
+
+def test_what_the_test_labels_choose_is_told_from_what_validation_chooses():
+    """The last wrong cell is the 31st; of the two runs, validation refers what is below 0.1 and 0.6."""
+    probabilities = np.tile(np.linspace(0.01, 1, 50), 2)
+    correct = np.ones(100, bool)
+    correct[[15, 60]] = False
+    table = referral_table(cells_with(probabilities, correct, refer_below=np.repeat([0.1, 0.6], 50)))
+    table = table.set_index("chosen_by")
+    assert table.loc[TEST_LABELS, "referred_cells"] == 32
+    assert table.loc[TEST_LABELS, "wrong"] == 0
+    referred = int((probabilities[:50] < 0.1).sum() + (probabilities[:50] < 0.6).sum())
+    assert table.loc[VALIDATION, "referred_cells"] == referred
+    assert table.loc[VALIDATION, "wrong"] == 1
+
+
+def test_of_equal_probabilities_the_wrong_ones_are_left():
+    correct = [False] + [True] * 19
+    assert referral_table(cells_with([0.9] * 20, correct))["wrong"].tolist()[:4] == [1, 1, 1, 1]
+
+
+def test_the_interval_of_cases_counts_each_case_once():
+    subjects = np.repeat(["a", "b", "c", None], 5)
+    correct = np.ones(20, bool)
+    correct[:3] = False
+    table = referral_table(cells_with(np.ones(20), correct, subjects)).iloc[0]
+    assert (table["cases"], table["wrong_cases"]) == (8, 1)  # the last five are of unknown cases
+    assert table["cases_high"] > table["high"]
+    sure = referral_table(cells_with(np.ones(20), np.ones(20, bool), subjects)).iloc[0]
+    assert sure["cases_high"] == pytest.approx(1 - 0.025 ** (1 / 8))
+
+
+def test_the_threshold_of_a_run_refers_five_percent_of_its_validation_cells():
+    run = make_cell_run(cells=20, skill=3.0)
+    (threshold,) = cell_table([run], PRIORS)["refer_below"].unique()
+    validation = [cell.posterior.best.probability for cell in cell_posteriors(run, PRIORS, "validation")]
+    assert (np.array(validation) < threshold).sum() == 1
 
 
 def test_without_a_wrong_karyotype_none_is_referred():
@@ -68,3 +117,8 @@ def test_what_has_no_cells_is_refused():
     unlabelled.frame["label"] = None
     with pytest.raises(UserError, match="calibrated"):
         cell_table([run_of(make_cells(2), unlabelled)], PRIORS)
+
+
+def test_validation_cells_without_an_error_do_not_sharpen_the_probabilities():
+    assert chromosome_temperature(make_cell_run(cells=1, skill=9.0)) == 1
+    assert chromosome_temperature(make_cell_run(cells=20, skill=3.0)) == pytest.approx(1, abs=0.2)
