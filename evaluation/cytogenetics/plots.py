@@ -37,7 +37,8 @@ def _reliability(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _referral(axis: Axes, cells: pd.DataFrame) -> None:
-    wrong = ~cells.sort_values("probability", kind="stable")["correct"].to_numpy(bool)
+    ordered = cells.sort_values(["probability", "correct"], ascending=[True, False], kind="stable")
+    wrong = ~ordered["correct"].to_numpy(bool)
     referred = np.arange(len(wrong)) / len(wrong)
     left = len(wrong) - np.arange(len(wrong))
     errors = wrong[::-1].cumsum()[::-1]
