@@ -7,9 +7,11 @@ import torch
 
 
 def turn_half(image: torch.Tensor, index: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn every second image by 180 degrees; each is turned in every second epoch.
+    """Turn about every second image by 180 degrees; each is turned in every second epoch.
 
-    It depends on no random state, so that a training resumed in mid-epoch turns the same images.
+    It depends on no random state, so that a training resumed in mid-epoch turns the same images. Rows are hashed: the
+    two chromosomes of a pair follow one another in a data set, and must not always lie in opposite directions, or
+    these would tell a model of whole cells which chromosomes are a pair.
 
     Args:
         image: Shape (B, C, H, W).
@@ -17,10 +19,18 @@ def turn_half(image: torch.Tensor, index: torch.Tensor, epoch: int) -> tuple[tor
         epoch: The epoch within the stage, from 0.
 
     Returns:
-        The images, and which of them are turned, bool, shape (B,): those with an odd sum of row and epoch.
+        The images, and which of them are turned, bool, shape (B,).
     """
-    turned = (index + epoch) % 2 == 1
+    turned = (_bit(index) + epoch) % 2 == 1
     return torch.where(turned.view(-1, 1, 1, 1), turn(image), image), turned
+
+
+def _bit(index: torch.Tensor) -> torch.Tensor:
+    """Return 0 or 1 for each row, int64, by the rounds of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    state = (index + 1) * (0x9E3779B97F4A7C15 - 2**64)
+    state = (state ^ (state >> 30)) * (0xBF58476D1CE4E5B9 - 2**64)
+    state = (state ^ (state >> 27)) * (0x94D049BB133111EB - 2**64)
+    return (state >> 40) & 1
 
 
 def turn(image: torch.Tensor) -> torch.Tensor:

@@ -42,11 +42,18 @@ def test_an_image_is_turned_in_every_second_epoch_and_half_of_them_in_each():
     image, index = images(6), torch.tensor([4, 7, 8, 9, 0, 3])
     first, turned = turn_half(image, index, 0)
     second, others = turn_half(image, index, 1)
-    assert turned.tolist() == [False, True, False, True, False, True]
+    assert 0 < turned.sum() < 6
     assert torch.equal(others, ~turned)
     assert torch.equal(first[turned], image[turned].rot90(2, (2, 3)))
     assert torch.equal(first[~turned], image[~turned])
     assert torch.equal(turn(second), first)
+
+
+@pytest.mark.parametrize("apart", [1, 2, 3, 46])
+def test_whether_an_image_is_turned_says_nothing_of_its_neighbours(apart):
+    _, turned = turn_half(torch.zeros(4000, 1, 1, 1), torch.arange(4000), 0)
+    assert turned.float().mean() == pytest.approx(0.5, abs=0.03)
+    assert (turned[apart:] == turned[:-apart]).float().mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_the_classes_probabilities_are_summed_over_the_orientation():
