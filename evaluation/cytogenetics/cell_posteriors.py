@@ -17,7 +17,7 @@ from common.predictions import Predictions
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells
 from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior, size_refusal
-from evaluation.uncertainty.calibration import TEMPERATURES, Temperature, fit_temperature, rescale
+from evaluation.uncertainty.calibration import Temperature, fit_temperature, rescale
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ def chromosome_temperature(run: Predictions) -> float:
 
 
 def temperature_of_chromosomes(validation: LabelledPredictions) -> Temperature:
-    """Fit a temperature; 1, with the reason, where too few errors would let it fall to the least of TEMPERATURES."""
+    """Fit a temperature; at least 1, with the reason, where no validation chromosome is predicted wrongly."""
     fitted = fit_temperature(validation)
-    if fitted.value == TEMPERATURES[0]:
-        return Temperature(1.0, "too few validation images are predicted wrongly: it is left at 1")
+    wrong = validation.probabilities.argmax(axis=1) != validation.labels
+    if fitted.value is not None and fitted.value < 1 and not wrong.any():
+        return Temperature(1.0, "no validation image is predicted wrongly: it is left at 1")
     return fitted
 
 

@@ -76,8 +76,8 @@ def test_the_training_loss_is_that_of_class_and_orientation():
     model.log = lambda *_, **__: None
     label, index = torch.tensor([0, 1, 2, 1, 0]), torch.arange(5)
     step = model.training_step({"image": image, "label": label, "index": index}, 0)
-    shown = torch.stack([turn(image[i : i + 1])[0] if i % 2 else image[i] for i in range(5)])
-    target = label + 3 * (index % 2)
+    shown, turned = turn_half(image, index, 0)
+    target = label + 3 * turned
     expected = nn.functional.cross_entropy(
         model.head_logits(shown), target, weight=torch.cat([weights, weights]), label_smoothing=0.1
     )
