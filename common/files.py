@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+LONGEST_STEM = 200  # bytes: file systems allow names of 255
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -55,11 +57,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def safe_stems(names: Iterable[str]) -> list[str]:
-    """Return a stem of a file for each name, whatever it holds: no two are equal, capitals aside, none has a folder."""
+    """Return a stem of a file for each name, whatever it holds and however long it is.
+
+    No two are equal, capitals aside, and none has a folder. Of long names the end is kept.
+    """
     stems = []
     seen: Counter[str] = Counter()
     for name in names:
-        stem = re.sub(r"[^\w.-]+", "_", name)
+        stem = re.sub(r"[^\w.-]+", "_", name).encode()[-LONGEST_STEM:].decode(errors="ignore")
         seen[stem.casefold()] += 1
         again = seen[stem.casefold()]
         stems.append(stem if again == 1 else f"{stem}~{again}")

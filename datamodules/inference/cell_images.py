@@ -11,7 +11,7 @@ import numpy as np
 
 from common.config.data import PrepareConfig
 from datamodules.inference.cells import Cell
-from datamodules.inference.foreign_images import LARGEST_IMAGE, Outline, outline_of, why_far_from_size, why_foreign
+from datamodules.inference.foreign_images import LARGEST_IMAGE, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
 from datamodules.inference.predict_datamodule import read_plain_file
 from datamodules.io.decode import BrokenImageError, common_range, decode_image, least_range
@@ -25,7 +25,7 @@ class FileStatus(StrEnum):
     USED = "used"
     BROKEN = "broken"  # it cannot be read
     FOREIGN = "foreign"  # it shows no single chromosome
-    DUPLICATE = "duplicate"  # another file of the cell has the same bytes
+    DUPLICATE = "duplicate"  # another file of the cell has the same pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +65,10 @@ def read_cell(cell: Cell, config: PrepareConfig, kept: Collection[str], pool: Ex
         pool: Threads; decoding releases the interpreter's lock.
     """
 
-    def read(file: ImageFile) -> tuple[CellFile, Outline]:
+    def read(file: ImageFile) -> CellFile:
         return _read(file, config, file.name in kept)
 
-    files = []
-    first: dict[str | None, str] = {}
-    for file, outline in pool.map(read, cell.files):
-        if file.status is FileStatus.USED and file.sha256 in first:
-            file = file.left_out(FileStatus.DUPLICATE, f"the same file as {first[file.sha256]}")
-        elif file.status is FileStatus.USED:
-            first[file.sha256] = file.file.name
-            file = replace(file, area=outline.area)
-        files.append(file)
+    files = _without_duplicates(list(pool.map(read, cell.files)), kept)
     files = _without_other_sizes(files, kept)
     shared = common_range(file.full_range for file in files if file.status is FileStatus.USED)
     return [_in_range(file, config, shared) for file in files]
@@ -109,25 +101,48 @@ def prepare_files(files: Sequence[CellFile], factors: np.ndarray, config: Prepar
     return np.stack(list(pool.map(prepare, files, factors)))
 
 
-def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> tuple[CellFile, Outline]:
-    nothing = Outline(0, 0, 0.0)
+def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     sha256 = None
     try:
         data = read_plain_file(file.path)
         sha256 = hashlib.sha256(data).hexdigest()
         pixels = decode_image(data, config.background).pixels
+        height, width = pixels.shape[:2]
+        if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
+            reason = f"{width} x {height} pixels, far more than a single chromosome"
+            return CellFile(file, FileStatus.FOREIGN, reason, sha256)
         full_range = least_range(data) if config.background == "detect" else None
         outline = outline_of(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"
-        return CellFile(file, FileStatus.BROKEN, cause, sha256), nothing
-    height, width = pixels.shape[:2]
+        return CellFile(file, FileStatus.BROKEN, cause, sha256)
     reason = why_foreign(outline)
-    if height * width > LARGEST_IMAGE:
-        reason = f"{width} x {height} pixels, far more than a single chromosome"
     if reason and not kept:
-        return CellFile(file, FileStatus.FOREIGN, reason, sha256), nothing
-    return CellFile(file, FileStatus.USED, None, sha256, pixels, full_range=full_range), outline
+        return CellFile(file, FileStatus.FOREIGN, reason, sha256)
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, full_range)
+
+
+def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
+    """Leave out all but one of the files with the same pixels: the first, or the first that an expert has named."""
+    same: dict[str, list[CellFile]] = {}
+    for file in files:
+        if file.pixels is not None:
+            same.setdefault(_digest(file.pixels), []).append(file)
+    originals: dict[int, CellFile] = {}
+    for group in same.values():
+        original = next((file for file in group if file.file.name in kept), group[0])
+        originals |= {id(file): original for file in group if file is not original}
+    result = []
+    for file in files:
+        original = originals.get(id(file), file)
+        if original is not file:
+            file = file.left_out(FileStatus.DUPLICATE, f"the same picture as {original.file.name}")
+        result.append(file)
+    return result
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return f"{pixels.shape} {hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()}"
 
 
 def _in_range(file: CellFile, config: PrepareConfig, full_range: int | None) -> CellFile:

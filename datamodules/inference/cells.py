@@ -1,5 +1,6 @@
 """Cells of single chromosomes without labels: in folders, in a zip file, or in a table."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,14 @@ import pandas as pd
 
 from common.errors import UserError
 from common.karyotype import AUTOSOMES
-from datamodules.inference.image_files import ImageFile, find_image_files
+from datamodules.inference.image_files import ImageFile, find_image_files, printable
 from datamodules.io.archives import is_zip
 from datamodules.io.tables import read_text_table
 from datamodules.manifest.manifest import natural_key
 from datamodules.sources.chromosomes import class_of
 
 TABLE_SUFFIX = ".csv"
+NULL = "\0"  # no path can hold it
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells in natural order, and how many other files there are of each kind (`ImageFiles.others`)."""
+    """The cells of a folder, a zip file or a table.
+
+    Attributes:
+        cells: In natural order.
+        others: Number of other files of each kind (`ImageFiles.others`).
+        empty: The folders without any image and without further folders, relative to the named one.
+    """
 
     cells: tuple[Cell, ...]
     others: dict[str, int]
+    empty: tuple[str, ...] = ()
 
 
 def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: bool = True) -> Cells:
@@ -70,7 +79,7 @@ def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: boo
     if not place.is_dir() and not is_zip(place):
         raise UserError(f"{place} is a single file: name a folder, a zip or a table (.csv) of single chromosomes")
     images = find_image_files([place], cache_dir, progress)
-    return Cells(_cells_of_folders(images.files, place), images.others)
+    return Cells(_cells_of_folders(images.files, place), images.others, _empty_folders(place, images.files))
 
 
 def _cells_of_folders(files: Sequence[ImageFile], place: Path) -> tuple[Cell, ...]:
@@ -87,11 +96,25 @@ def _cells_of_folders(files: Sequence[ImageFile], place: Path) -> tuple[Cell, ..
             f"{place} has a folder per class (1 to 22, X, Y): cells are wanted, a folder for each or a table with the "
             "columns path and cell_id"
         )
+    # "case1.7" is a folder's whole name, not one with a suffix.
+    own_name = place.stem if is_zip(place) else place.resolve().name
     cells = []
     for folders, of_cell in grouped.items():
         case = "/".join(folders[:-1]) or None
-        cells.append(Cell(folders[-1] if folders else place.resolve().stem, case, tuple(of_cell)))
+        name = folders[-1] if folders else own_name
+        cells.append(Cell(printable(name), printable(case) if case else None, tuple(of_cell)))
     return tuple(cells)
+
+
+def _empty_folders(place: Path, files: Sequence[ImageFile]) -> tuple[str, ...]:
+    """The innermost folders below a folder (not a zip file) that hold no image."""
+    filled = {file.path.parent for file in files}
+    empty = []
+    for folder, below, _ in os.walk(place):
+        below[:] = [name for name in below if not name.startswith(".") and name != "__MACOSX"]
+        if not below and Path(folder) not in filled:
+            empty.append(printable(Path(folder).relative_to(place).as_posix()))
+    return tuple(sorted(empty, key=natural_key))
 
 
 def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
@@ -102,11 +125,25 @@ def _cells_of_table(file: Path, columns: CellColumns) -> tuple[Cell, ...]:
         cases = pd.Series("", table.index)
     else:
         cases = _column(table, columns.case, file, "--case-column")
+    _check_cases(file, names, cases, columns.case)
     grouped: dict[tuple[str, str], list[ImageFile]] = {}
     for case, cell, path in zip(cases, names, paths, strict=True):
         grouped.setdefault((case, cell), []).append(ImageFile(file.parent / path, path, (cell,)))
     cells = [Cell(cell, case or None, tuple(files)) for (case, cell), files in grouped.items()]
+    if not any(os.path.lexists(file.parent / path) for path in paths if NULL not in path):
+        raise UserError(
+            f"{file}: none of its {len(paths):,} files exists, such as {paths.iloc[0]}: write them into the column "
+            f"{columns.path} relative to {file.parent}"
+        )
     return tuple(sorted(cells, key=lambda cell: natural_key(cell.title)))
+
+
+def _check_cases(file: Path, names: pd.Series, cases: pd.Series, column: str) -> None:
+    """Refuse a cell of which some rows name a case and some do not: it would fall into two."""
+    with_case = set(names[cases != ""])
+    for row, name in names[cases == ""].items():
+        if name in with_case:
+            raise UserError(f"{file}, row {row}: {column} is empty, but other rows of cell {name} have one: write it")
 
 
 def _filled(table: pd.DataFrame, name: str, file: Path, option: str) -> pd.Series:

@@ -68,7 +68,9 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
             raise UserError(f"{place} is missing: name a folder, a zip or files of images")
         root = Path(resolve_data_dir(str(place), cache_dir, progress) or place)
         if not root.is_dir():
-            images.setdefault(_identity(root), ImageFile(root, _printable(root), (root.absolute().parent.name,)))
+            images.setdefault(
+                _identity(root), ImageFile(root, printable(root.as_posix()), (root.absolute().parent.name,))
+            )
             continue
         prefix = Path() if len(places) == 1 else place
         for path in _files_below(root):
@@ -77,7 +79,7 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
             if kind := _other_kind(below):
                 others[_identity(path)] = kind
             else:
-                file = ImageFile(path, _printable(prefix / below), (root.name, *below.parent.parts))
+                file = ImageFile(path, printable((prefix / below).as_posix()), (root.name, *below.parent.parts))
                 images.setdefault(_identity(path), file)
     counts = dict(sorted(Counter(others.values()).items(), key=lambda item: (-item[1], item[0])))
     if not images:
@@ -100,9 +102,9 @@ def _identity(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _printable(path: Path) -> str:
-    """The path as text that any file can hold: bytes that are not UTF-8 are written as escapes."""
-    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def printable(name: str) -> str:
+    """Return a name of a file as text that any file can hold: bytes that are not UTF-8 are written as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _files_below(root: Path) -> list[Path]:

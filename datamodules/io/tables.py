@@ -15,12 +15,14 @@ def read_text_table(file: Path) -> pd.DataFrame:
         row 1.
 
     Raises:
-        UserError: The file cannot be read, or has no rows.
+        UserError: The file cannot be read, has no rows, or rows that are longer than its header.
     """
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except (ValueError, OSError) as error:  # pandas' parser errors and decoding errors are ValueErrors
         raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
+        raise UserError(f"{file}: rows have more values than the header: quote values that hold a comma")
     table.index += 2  # the index counts blank lines too
     table = table.apply(lambda column: column.str.strip())
     table = table[(table != "").any(axis=1)]

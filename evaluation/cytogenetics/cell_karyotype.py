@@ -23,7 +23,7 @@ class ChromosomeCall:
     Attributes:
         assigned: Its class in the most probable karyotype; where there is none, its most probable class alone.
         probability: Of this class, given all chromosomes of the cell; where there is no karyotype, alone.
-        runner_up: The next most probable class, likewise.
+        runner_up: The most probable other class, likewise; None where an expert has fixed the class.
         runner_up_probability: Its probability.
         alone: The most probable class of the image alone.
         alone_probability: Its probability.
@@ -32,8 +32,8 @@ class ChromosomeCall:
 
     assigned: str
     probability: float
-    runner_up: str
-    runner_up_probability: float
+    runner_up: str | None
+    runner_up_probability: float | None
     alone: str
     alone_probability: float
     fixed: bool = False
@@ -77,13 +77,13 @@ class CellKaryotype:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" of sex chromosomes."""
+        """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" beside an X or none."""
         if self.karyotype is None:
             return ()
         counts = self._counts
         sexes = counts["X"] + counts["Y"]
         missing = [name for name in AUTOSOMES for _ in range(2 - counts[name])]
-        return (*missing, *["X or Y"] * (2 - sexes))
+        return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
 
     @property
     def extra(self) -> tuple[str, ...]:
@@ -92,9 +92,12 @@ class CellKaryotype:
             return ()
         counts = self._counts
         extra = [name for name in AUTOSOMES for _ in range(counts[name] - 2)]
-        # Of three sex chromosomes that which is there twice or more: XXY is one X too many.
-        surplus = counts["X"] + counts["Y"] - 2
-        return (*extra, *["X" if counts["X"] >= counts["Y"] else "Y"] * surplus)
+        # Of the sex chromosomes that which is there more often: XXY is one X too many, XXYY an X and a Y.
+        while counts["X"] + counts["Y"] > 2:
+            surplus = "X" if counts["X"] >= counts["Y"] else "Y"
+            counts[surplus] -= 1
+            extra.append(surplus)
+        return tuple(extra)
 
     @property
     def _counts(self) -> Counter[str]:
@@ -116,10 +119,10 @@ def karyotype_of_cell(
     count = len(log_probabilities)
     alone = np.exp(log_probabilities)
     if not SMALLEST <= count <= LARGEST:
-        assigned = log_probabilities.argmax(axis=1)
+        joint = alone.copy()
         for row, kind in fixed.items():
-            assigned[row] = kind
-        return CellKaryotype((), _calls(assigned, alone, alone, fixed), (_why_no_karyotype(count),), ())
+            joint[row] = np.eye(len(CHROMOSOMES))[kind]
+        return CellKaryotype((), _calls(joint.argmax(axis=1), joint, alone, fixed), (_why_no_karyotype(count),), ())
     posterior = karyotype_posterior(log_probabilities, priors, fixed)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
     cell = CellKaryotype(posterior.candidates, calls, (), ())
@@ -157,8 +160,8 @@ def _calls(
         call = ChromosomeCall(
             CHROMOSOMES[kind],
             float(joint[row, kind]),
-            CHROMOSOMES[runner_up],
-            float(joint[row, runner_up]),
+            None if row in fixed else CHROMOSOMES[runner_up],
+            None if row in fixed else float(joint[row, runner_up]),
             CHROMOSOMES[most],
             float(alone[row, most]),
             row in fixed,
@@ -183,9 +186,11 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     if cell.probability < refer_below:
         reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
     if any(name in AUTOSOMES for name in cell.missing):
-        reasons.append(f"incomplete: {_chromosomes(len(cell.calls))}")
+        reasons.append(f"incomplete: {_chromosomes(len(cell.calls))}, {len(cell.missing)} missing")
+    elif "X or Y" in cell.missing:
+        reasons.append("fewer than two sex chromosomes: Turner syndrome, or an X or Y was lost")
     elif cell.missing:
-        reasons.append("a single X: Turner syndrome, or an X or Y was lost")
+        reasons.append("a single Y: an X was lost")
     if cell.karyotype.kind == "unclear":
         reasons.append(f"{cell.karyotype.iscn} is not viable, or several changes at once")
     return tuple(reasons)
@@ -201,7 +206,7 @@ def _notes(cell: CellKaryotype) -> tuple[str, ...]:
             "a missing autosome is most often lost when the slide is prepared; a monosomy of the patient would show in "
             "other cells of the case, too"
         )
-    if len(autosomes) < len(cell.missing):
+    if "X or Y" in cell.missing:
         notes.append(
             "a single X is Turner syndrome where other cells of the case show it, else an X or Y that was lost"
         )

@@ -11,6 +11,7 @@ So a missing autosome is a loss, since no constitution lacks it, and 47,XY,+18 i
 
 from dataclasses import dataclass
 from math import comb, exp, factorial, log
+from sys import float_info
 
 import numpy as np
 from scipy.special import logsumexp
@@ -111,4 +112,5 @@ def _log_probability(count: int, regular: int, loss: float, gain: float) -> floa
     for kept in range(min(count, regular) + 1):
         survive = comb(regular, kept) * (1 - loss) ** kept * loss ** (regular - kept)
         total += survive * exp(-gain) * gain ** (count - kept) / factorial(count - kept)
-    return log(total)
+    # So many of a class as only an expert fixes may be less probable than any float.
+    return log(max(total, float_info.min))

@@ -73,10 +73,12 @@ def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFa
     for entry in entries:
         source = None
         if entry.picture is not None:
-            data = _picture(path.parent / entry.picture)
-            budget -= len(data)
-            source = data if budget >= 0 else entry.picture
-            beside += budget < 0
+            source = entry.picture
+            if budget > 0:
+                data = _picture(path.parent / entry.picture)
+                budget -= len(data)
+                source = data if budget >= 0 else source
+            beside += source == entry.picture
         cells.append(_cell(entry, source))
     page = environment.get_template("karyotypes.html.j2").render(
         facts=facts,
@@ -124,6 +126,7 @@ def _doubts(calls: Sequence[tuple[str, ChromosomeCall]]) -> list[dict[str, str]]
     rows = []
     for file, call in sorted(calls, key=lambda item: item[1].probability):
         if call.doubtful:
+            assert call.runner_up_probability is not None  # but for fixed classes, which are not in doubt
             row = {
                 "file": file,
                 "class": f"{call.assigned} ({_probability(call.probability)})",

@@ -83,3 +83,10 @@ def test_stems_stay_in_their_folder_and_apart():
         ".._a_b_c~2",
         "x.y-z_1",
     ]
+
+
+def test_stems_of_long_names_keep_the_end():
+    stems = safe_stems([200 * "é" + "7", 200 * "é" + "8", 300 * "a", 301 * "a"])
+    assert stems[0].endswith("é7")
+    assert max(len(stem.encode()) for stem in stems) < 210
+    assert len(set(stems)) == 4

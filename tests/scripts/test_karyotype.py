@@ -1,7 +1,9 @@
 """scripts/karyotype.py on runs that are trained here, on drawn cells."""
 
+import re
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -225,6 +227,7 @@ def test_predict_names_this_command_for_models_that_scale_by_cell(run, cells, tm
         ("{run} {empty}", "no image in {empty}"),
         ("{run} {classes}", "folder per class"),
         ("{run} {table}", "--cell-column"),
+        ("{run} {other} {cells}", "prepare.crop_threshold is"),
     ],
 )
 def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, arguments, words):
@@ -238,6 +241,7 @@ def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, argume
     if "two_classes" in arguments:
         places["two_classes"] = tmp_path / "two"
         write_untrained_run(places["two_classes"], small_config(tmp_path, "model=resnet18", "model.cut=layer1"))
+    places["other"] = other_reading(run, tmp_path / "other")
     before = sorted(tmp_path.rglob("*"))
     result = run_app(app, *arguments.format(**places).split(), "--output", tmp_path / "out", code=1)
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
@@ -246,9 +250,55 @@ def test_error_is_one_line_and_writes_nothing(run, cells, data, tmp_path, argume
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def other_reading(run, folder):
+    """Return a copy of a run whose preparation takes other pixels for background."""
+    shutil.copytree(run.folder, folder)
+    config = folder / "config.yaml"
+    text = config.read_text()
+    assert "crop_threshold: " in text
+    config.write_text(re.sub(r"crop_threshold: \d+", "crop_threshold: 77", text))
+    return folder
+
+
+def test_the_output_is_not_within_the_cells(run, cells):
+    result = run_app(app, run.folder, cells, "--output", cells / "out", code=1)
+    assert f"is in {cells}" in error_of(result)
+    assert not (cells / "out").exists()
+
+
 def test_nothing_is_overwritten(run, cells, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     result = run_app(app, run.folder, cells, "--output", tmp_path / "out", code=1)
     assert str(tmp_path / "out") in error_of(result)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_corrections_are_kept_whatever_becomes_of_their_files(run, cells, karyotype, tmp_path):
+    folder = cells / "case" / "c0"
+    (folder / "torn.png").write_text("no image")
+    write_image(folder / "photo.png", cell_image(3, border=1)[1:-1, 1:-1])
+    rows = [{"file": f"case/c0/{name}.png", "fixed": text} for name, text in (("torn", "5"), ("photo", "none"))]
+    fixed = write_table(tmp_path / "fixed.csv", rows)
+    table, chromosomes, _ = karyotype(run.folder, cells, "--fixed", fixed)
+    assert chromosomes.set_index("file")["fixed"].dropna().to_dict() == {row["file"]: row["fixed"] for row in rows}
+    assert "1 file with a fixed class, but not used" in table["reason"][0]
+    assert "left out as foreign" not in table["reason"][0]
+
+
+def test_odd_names(run, cells, karyotype, tmp_path):
+    longest = (250 * "a", 250 * "b")
+    for place in (("[red]x", "<b>&#?%"), ("cells", "main"), longest):
+        shutil.copytree(cells / "case" / "c0", tmp_path / "odd" / Path(*place))
+    (tmp_path / "odd" / "empty").mkdir()
+    table, _, output = karyotype(run.folder, tmp_path / "odd")
+    assert sorted(table["cell"]) == sorted(["<b>&#?%", "main", longest[1]])
+    assert "[red]x / <b>&#?%" in output
+    assert "1 folder without any image: empty" in output
+    page = (tmp_path / "out" / "index.html").read_text()
+    anchors = re.findall(r'\bid="([^"]+)"', page)
+    assert len(set(anchors)) == len(anchors)
+    assert set(re.findall('href="#([^"]+)"', page)) <= set(anchors)
+    assert "1 folder without any image" in page
+    for picture in table["karyogram"]:
+        assert (tmp_path / "out" / picture).is_file()

@@ -1,8 +1,9 @@
 """A cell from its files to its karyotype."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,8 +35,9 @@ class CellResult:
         cell: Its name, case and files.
         files: What became of each file, without pixels.
         karyotype: Karyotype and chromosomes, in the order of the used files.
-        stem: Name of its files and its anchor on the page.
+        stem: Name of its karyogram, and of its anchor on the page.
         drawn: Whether there is a karyogram.
+        fixed: The classes that an expert has fixed.
     """
 
     cell: Cell
@@ -43,6 +45,7 @@ class CellResult:
     karyotype: CellKaryotype
     stem: str
     drawn: bool
+    fixed: FixedClasses = field(default_factory=dict)
 
     def count(self, status: FileStatus) -> int:
         """Return the number of files of a status."""
@@ -58,8 +61,16 @@ class CellResult:
     def reasons(self) -> tuple[str, ...]:
         """Why an expert should look at the cell: the reasons of its karyotype, and files that are not used."""
         reasons = list(self.karyotype.reasons)
-        for status, text in ((FileStatus.BROKEN, "that cannot be read"), (FileStatus.FOREIGN, "left out as foreign")):
-            count = self.count(status)
+        counts: Counter[str] = Counter()
+        for file in self.files:
+            name = file.file.name
+            fixed = self.fixed.get(name)
+            if name in self.fixed and fixed is None:  # the expert has looked at it
+                continue
+            counts["that cannot be read"] += file.status is FileStatus.BROKEN
+            counts["left out as foreign"] += file.status is FileStatus.FOREIGN
+            counts["with a fixed class, but not used"] += fixed is not None and file.status is not FileStatus.USED
+        for text, count in counts.items():
             if count:
                 reasons.append(f"{count:,} file{'s' * (count != 1)} {text}")
         return tuple(reasons)
@@ -120,5 +131,5 @@ def _leave_out(files: Sequence[CellFile], names: set[str], cause: str) -> list[C
 
 def _draw(images: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:
     classes = [call.assigned for call in karyotype.calls]
-    doubts = {number: call.runner_up for number, call in enumerate(karyotype.calls) if call.doubtful}
+    doubts = {number: str(call.runner_up) for number, call in enumerate(karyotype.calls) if call.doubtful}
     return draw_karyogram(images, classes, doubts)

@@ -26,7 +26,8 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
     nothing are passed over, so that a chromosomes.csv can be given back with its column ``fixed`` filled in.
 
     Raises:
-        UserError: A column is missing; a file is in no cell, or in several; a class is unknown; or nothing is fixed.
+        UserError: A column is missing; a file is in no cell, or in several; a class is unknown; a file has two classes;
+            or nothing is fixed.
     """
     fixed: list[FixedClasses] = [{} for _ in cells]
     if file is None:
@@ -49,8 +50,16 @@ def read_fixed(file: Path | None, cells: Sequence[Cell]) -> list[FixedClasses]:
         if len(numbers) != 1:
             problem = "is in none of the cells" if not numbers else f"is in {len(numbers)} cells: add the column cell"
             raise UserError(f"{file}, row {row}: {' / '.join(filter(None, key))} {problem}")
-        fixed[numbers[0]][values["file"]] = _class(values, column, f"{file}, row {row}")
+        of_cell = fixed[numbers[0]]
+        kind = _class(values, column, f"{file}, row {row}")
+        if of_cell.setdefault(values["file"], kind) != kind:
+            raise UserError(f"{file}, row {row}: {values['file']} has another class in a row above: delete one of them")
     return fixed
+
+
+def text_of(kind: int | None) -> str:
+    """Write a class as a table of fixed classes has it."""
+    return NO_CHROMOSOME if kind is None else CHROMOSOMES[kind]
 
 
 def _names(cells: Sequence[Cell]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -60,7 +69,7 @@ def _names(cells: Sequence[Cell]) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _class(row: pd.Series, column: str, place: str) -> int | None:
-    text = str(row[column])
+    text = str(row[column]).removesuffix(".0")  # pandas writes numbers beside empty fields so
     if text.lower() == NO_CHROMOSOME:
         return None
     name = class_of(text)

@@ -11,6 +11,7 @@ import numpy as np
 from common.cli import console, warn
 from common.files import safe_stems, write_csv
 from datamodules.inference.cells import Cell, CellColumns, find_cells
+from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from evaluation.report.karyotypes import PageFacts, write_karyotype_page
@@ -19,7 +20,15 @@ from workflows.karyotype.cell_result import CellResult, KaryotypeSettings, name_
 from workflows.karyotype.fixed import FixedClasses, read_fixed
 from workflows.karyotype.predictor import CellPredictor
 from workflows.karyotype.request import KaryotypeRequest
-from workflows.karyotype.summary import Tables, case_tables, data_warnings, page_entry, summarise
+from workflows.karyotype.summary import (
+    Tables,
+    case_tables,
+    counted,
+    data_warnings,
+    folder_warnings,
+    page_entry,
+    summarise,
+)
 from workflows.karyotype.tables import case_table, cell_table, chromosome_table
 from workflows.members import run_warnings, seen_parts
 
@@ -36,7 +45,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     fixed = read_fixed(request.fixed, cells.cells)
     set_up_torch()
     predictor = CellPredictor(request.runs, request.members)
-    warnings = [*run_warnings(request.members), *predictor.notes]
+    warnings = [*run_warnings(request.members), *predictor.notes, *folder_warnings(cells)]
     warn(*warnings)
     seen = seen_parts(request.members)
     settings = KaryotypeSettings(request.priors, request.refer_below)
@@ -44,11 +53,11 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         results = list(_results(cells.cells, fixed, predictor, settings, folder))
         tables = Tables(cell_table(results), chromosome_table(results, seen), case_table(results, request.priors))
         new_warnings = data_warnings(tables.chromosomes)
-        about = f"{len(results):,} cells, {', '.join(str(run.folder) for run in request.runs)}"
+        runs = ", ".join(str(run.folder) for run in request.runs)
+        about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {runs}"
+        title = f"Karyotypes of {printable(request.cells.resolve().name)}"
         notices = [*warnings, *new_warnings]
-        facts = PageFacts(
-            f"Karyotypes of {request.cells.name}", about, notices, request.refer_below, case_tables(tables.cases)
-        )
+        facts = PageFacts(title, about, notices, request.refer_below, case_tables(tables.cases))
         beside = _write(folder, results, tables, facts)
     warn(*new_warnings)
     summarise(tables, request.output, cells.others, beside)
@@ -82,7 +91,7 @@ def _results(
             files, karyotype, karyogram = name_cell(cell, of_cell, predictor, settings, pool)
             if karyogram is not None:
                 _write_picture(folder / "karyograms" / f"{stem}.png", karyogram)
-            yield CellResult(cell, tuple(files), karyotype, stem, karyogram is not None)
+            yield CellResult(cell, tuple(files), karyotype, stem, karyogram is not None, of_cell)
             advance()
 
 

@@ -57,8 +57,8 @@ class KaryotypeRequest:
 
         Raises:
             UserError: A key of the priors is wrong; runs or cells are missing, or in another order; the runs do not
-                form an ensemble, or are not of the 24 chromosomes; the folder to write exists, or the file of fixed
-                classes does not.
+                form an ensemble, are not of the 24 chromosomes, or read images differently; the folder to write exists,
+                or is within that of the cells; or the file of fixed classes is missing.
         """
         if not self.paths:
             raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
@@ -76,6 +76,8 @@ class KaryotypeRequest:
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.output)
+        if self.cells.resolve() in self.output.resolve().parents:
+            raise UserError(f"--output {self.output} is in {self.cells}: the next call would take it for cells")
         _ = self.priors  # read and checked
         check_members(self.runs, self.members)
         classes = self.members[0].data.classes
@@ -84,3 +86,16 @@ class KaryotypeRequest:
                 f"{self.members[0].folder} has the classes {', '.join(classes[:3])}, ...: karyotypes need a run on "
                 "single chromosomes, 1 to 22, X and Y"
             )
+        self._check_reading()
+
+    def _check_reading(self) -> None:
+        """Check that all members see the same chromosome in a file: it is read and measured once."""
+        first = self.members[0]
+        for member in self.members[1:]:
+            for key in ("background", "crop_threshold"):
+                values = (getattr(first.config.prepare, key), getattr(member.config.prepare, key))
+                if values[0] != values[1]:
+                    raise UserError(
+                        f"prepare.{key} is {values[0]} in {first.folder} and {values[1]} in {member.folder}: name runs "
+                        "that read images alike"
+                    )

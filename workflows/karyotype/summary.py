@@ -8,6 +8,7 @@ import pandas as pd
 
 from common.cli import console, say
 from datamodules.inference.cell_images import FileStatus
+from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
 from evaluation.report.blocks import Table
 from evaluation.report.karyotypes import CellEntry
@@ -18,7 +19,7 @@ CASES = (
     "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
     "(or in all of a case with fewer); other changes are those of single cells."
 )
-LISTED = 10  # cells on the terminal
+LISTED = 10  # cells, or folders, on the terminal
 LETTERS = 24  # of a cell's name and of a karyotype in the table: with two numbers it fits 80 columns
 
 
@@ -30,13 +31,21 @@ class Tables(NamedTuple):
     cases: pd.DataFrame
 
 
+def folder_warnings(cells: Cells) -> list[str]:
+    """Warn of folders without images, which are no cells."""
+    if not cells.empty:
+        return []
+    named = ", ".join(cells.empty[:LISTED]) + ", ..." * (len(cells.empty) > LISTED)
+    return [f"{counted(len(cells.empty), 'folder')} without any image: {named}"]
+
+
 def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
     """Warn of images that the runs were trained on, and of files that are in several cells."""
     lines = []
     trained_on = chromosomes[chromosomes["seen"] == "train"]
     if len(trained_on):
         cells = trained_on[["case", "cell"]].drop_duplicates()
-        lines.append(f"{len(trained_on):,} of the images of {_counted(len(cells), 'cell')} are among those trained on")
+        lines.append(f"{len(trained_on):,} of the images of {counted(len(cells), 'cell')} are among those trained on")
     used = chromosomes[chromosomes["status"] == FileStatus.USED]
     again = int(used["sha256"].duplicated(keep=False).sum())
     if again:
@@ -56,7 +65,8 @@ def page_entry(result: CellResult) -> CellEntry:
     counts = {"files": len(result.files)}
     counts |= {str(status): result.count(status) for status in FileStatus}
     picture = f"karyograms/{result.stem}.png" if result.drawn else None
-    return CellEntry(result.cell.title, result.stem, result.karyotype, result.reasons, counts, calls, left_out, picture)
+    anchor = f"cell-{result.stem}"
+    return CellEntry(result.cell.title, anchor, result.karyotype, result.reasons, counts, calls, left_out, picture)
 
 
 def case_tables(cases: pd.DataFrame) -> list[Table]:
@@ -85,14 +95,14 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
     numbers = [f"{statuses.get(str(status), 0):,} {status}" for status in FileStatus]
     referred = cells[cells["refer"] == "yes"]
     lines = [
-        f"{_counted(len(cells), 'cell')}: {', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}",
-        f"{_counted(len(chromosomes), 'image')}: {', '.join(numbers)}; {describe_others(dict(others))}",
+        f"{counted(len(cells), 'cell')}: {', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}",
+        f"{counted(len(chromosomes), 'image')}: {', '.join(numbers)}; {describe_others(dict(others))}",
         f"to be referred to an expert: {len(referred):,}",
     ]
     if beside:
         lines.append(f"index.html contains the karyograms of all but {beside:,} cells, which are in karyograms/")
     if len(cases):
-        lines.append(f"{_counted(len(cases), 'case')} of several cells: see cases.csv")
+        lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
     say(str(output / "index.html"), *lines)
     if len(referred):
         _print_doubtful(referred)
@@ -100,9 +110,10 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
 
 def _print_doubtful(referred: pd.DataFrame) -> None:
     shown = referred.sort_values("probability", na_position="first").head(LISTED)
+    titles = [name if pd.isna(case) else f"{case} / {name}" for case, name in shown[["case", "cell"]].to_numpy()]
     frame = pd.DataFrame(
         {
-            "cell": shown["cell"].str[-LETTERS:],
+            "cell": pd.Series(titles, shown.index).str[-LETTERS:],
             "karyotype": shown["karyotype"].fillna("none").str[:LETTERS],
             "probability": shown["probability"],
             "second": shown["second_karyotype"].str[:LETTERS],
@@ -114,5 +125,6 @@ def _print_doubtful(referred: pd.DataFrame) -> None:
     console.print(frame_table(frame, title))
 
 
-def _counted(count: int, name: str) -> str:
+def counted(count: int, name: str) -> str:
+    """Write a number of things: "1 cell", "2 cells"."""
     return f"{count:,} {name}{'s' * (count != 1)}"

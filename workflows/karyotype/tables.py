@@ -10,8 +10,8 @@ from common.config.karyotype import KaryotypePriors
 from datamodules.inference.cell_images import CellFile, FileStatus
 from evaluation.cytogenetics.cases import case_karyotype, share_constitution
 from evaluation.cytogenetics.cell_karyotype import ChromosomeCall
-from workflows.karyotype.cell_result import LEFT_OUT, CellResult
-from workflows.karyotype.fixed import NO_CHROMOSOME
+from workflows.karyotype.cell_result import CellResult
+from workflows.karyotype.fixed import text_of
 
 CASE_COLUMNS = ("case", "cells", "karyotype", "share", "clones", "left_out", "changed")
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most probable karyotypes
@@ -89,13 +89,13 @@ def _file_row(
     row |= {"status": str(file.status), "cause": file.cause}
     for name in ("class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"):
         row[name] = None
-    row |= {"doubtful": None, "fixed": NO_CHROMOSOME if file.cause == LEFT_OUT else None}
+    name = file.file.name
+    row |= {"doubtful": None, "fixed": text_of(result.fixed[name]) if name in result.fixed else None}
     if call is not None:
         row["class"] = call.assigned
         for name in ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability"):
             row[name] = getattr(call, name)
         row["doubtful"] = "yes" if call.doubtful else "no"
-        row["fixed"] = call.assigned if call.fixed else None
     row["seen"] = seen.get(file.sha256 or "")
     row["sha256"] = file.sha256
     return row

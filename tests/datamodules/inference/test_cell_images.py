@@ -11,8 +11,9 @@ import pytest
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from datamodules.inference.cell_images import FileStatus, cell_scales, prepare_files, read_cell
-from datamodules.inference.cells import CellColumns, find_cells
+from datamodules.inference.cells import Cell, CellColumns, find_cells
 from datamodules.inference.foreign_images import FEWEST, LARGEST, SMALLEST, outline_of, why_far_from_size, why_foreign
+from datamodules.inference.image_files import ImageFile
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.sources import scan
 from tests.helpers.chromosomes import NUMBERS, bar, write_chromosomes
@@ -169,3 +170,20 @@ def test_outline_of_a_chromosome():
     assert outline.border == 0
     assert outline.area == pytest.approx(8 * 35, rel=0.1)
     assert why_foreign(outline) is None
+
+
+def test_equal_pictures_in_two_formats_are_one(cell_folder, tmp_path):
+    write_image(cell_folder / "01.tif", bar(1, white=True))
+    files = read(cell_folder, tmp_path)
+    assert sorted(file.status for file in files.values()) == [FileStatus.DUPLICATE] + [FileStatus.USED] * 24
+    files = read(cell_folder, tmp_path, kept={"01.tif"})
+    assert files["01.tif"].status is FileStatus.USED
+    assert files["01.png"].status is FileStatus.DUPLICATE
+
+
+def test_a_path_that_none_can_have_is_broken(tmp_path):
+    cell = Cell("c", None, (ImageFile(tmp_path / "a\0.png", "a", ()),))
+    with ThreadPoolExecutor(1) as pool:
+        (file,) = read_cell(cell, CONFIG, (), pool)
+    assert file.status is FileStatus.BROKEN
+    assert "null" in file.cause

@@ -56,6 +56,7 @@ def test_a_folder_with_the_name_of_the_zip_is_no_case(tmp_path, wrapped):
 
 
 def test_table_names_cells_and_cases(tmp_path):
+    write_files(tmp_path, "a.png")
     rows = [{"path": "a.png", "cell_id": "2", "case_id": ""}, {"path": "no/b.png", "cell_id": "10", "case_id": "p"}]
     table = write_table(tmp_path / "t.csv", rows)
     assert found(table, tmp_path) == {(None, "2"): ["a.png"], ("p", "10"): ["no/b.png"]}
@@ -71,6 +72,8 @@ def test_table_names_cells_and_cases(tmp_path):
         ([{"path": "a.png", "cell_id": "1"}], {"case": "patient"}, "patient"),
         ([{"path": "a.png", "cell_id": "1"}, {"path": "b.png", "cell_id": ""}], {}, "row 3"),
         ([{"path": "", "cell_id": "1"}], {}, "row 2"),
+        ([{"path": "t.csv", "cell_id": "1", "case_id": case} for case in ("p", "")], {}, "row 3.*cell 1"),
+        ([{"path": path, "cell_id": "1"} for path in ("no/b.png", "a\0.png")], {}, "no/b.png"),
     ],
 )
 def test_unfit_table_is_an_error(tmp_path, rows, columns, value):
@@ -89,3 +92,27 @@ def test_no_image_and_a_single_file_are_errors(tmp_path):
     for place in (tmp_path / "empty", write_image(tmp_path / "a.png", bar(1))):
         with pytest.raises(UserError, match=place.name):
             found(place, tmp_path)
+
+
+def test_a_cell_has_the_whole_name_of_its_folder(tmp_path):
+    assert list(found(write_files(tmp_path / "case1.7", "a.png"), tmp_path)) == [(None, "case1.7")]
+
+
+def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
+    root = write_files(tmp_path / "root", "p\udce9/c\udce9/a.png")
+    assert list(found(root, tmp_path)) == [("p\\xe9", "c\\xe9")]
+
+
+def test_folders_without_images_are_named(tmp_path):
+    root = write_files(tmp_path / "root", "p/c1/a.png", "p/.hidden/a.png")
+    (root / "p" / "c2").mkdir()
+    (root / "q" / "c10").mkdir(parents=True)
+    (root / "q" / "c10" / "a.gif").write_text("x")
+    cells = find_cells(root, CellColumns(), tmp_path / "cache", progress=False)
+    assert cells.empty == ("p/c2", "q/c10")
+
+
+def test_a_table_with_surplus_values_is_an_error(tmp_path):
+    (tmp_path / "t.csv").write_text("path,cell_id\na,b.png,1\n")
+    with pytest.raises(UserError, match="more values than the header"):
+        found(tmp_path / "t.csv", tmp_path)

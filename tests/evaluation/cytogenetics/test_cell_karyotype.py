@@ -110,3 +110,30 @@ def test_implausible_images():
     logs[3] = np.log(probabilities)
     assert not implausible(logs).any()
     assert implausible(np.zeros((0, 24))).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("sexes", "missing", "extra"),
+    [("XXYY", (), ("X", "Y")), ("XXXY", (), ("X", "X")), ("Y", ("X",), ()), ("", ("X or Y", "X or Y"), ())],
+)
+def test_sex_chromosomes_that_are_missing_or_too_many(sexes, missing, extra):
+    labels = karyotype(sexes)
+    cell = named(labels, dict(enumerate(labels.tolist())))
+    assert cell.missing == missing
+    assert cell.extra == extra
+    assert ("a single Y: an X was lost" in cell.reasons) == (sexes == "Y")
+    assert any("Turner" in note for note in cell.notes) == ("X or Y" in missing)
+
+
+@pytest.mark.parametrize("kind", ["1", "Y"])
+def test_an_expert_may_fix_all_to_one_class(kind):
+    cell = named(np.zeros(LARGEST, int), dict.fromkeys(range(LARGEST), CLASSES.index(kind)))
+    assert {call.assigned for call in cell.calls} == {kind}
+    assert cell.probability == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("count", [5, 46])
+def test_a_fixed_class_is_certain(count):
+    call = named(karyotype("XX")[:count], {3: CLASSES.index("9")}).calls[3]
+    assert (call.assigned, call.runner_up, call.runner_up_probability) == ("9", None, None)
+    assert call.probability == pytest.approx(1.0)

@@ -27,7 +27,7 @@ def test_without_a_table_nothing_is_fixed():
     assert read_fixed(None, CELLS) == [{}, {}]
 
 
-@pytest.mark.parametrize(("text", "index"), [("1", 0), ("X", 22), ("24", 23), ("chr07", 6), ("none", None)])
+@pytest.mark.parametrize(("text", "index"), [("1", 0), ("X", 22), ("24", 23), ("chr07", 6), ("5.0", 4), ("none", None)])
 def test_classes_by_file(tmp_path, text, index):
     assert fixed(tmp_path, [{"file": "c2/a.png", "class": text}]) == [{}, {"c2/a.png": index}]
 
@@ -49,6 +49,7 @@ def test_a_table_of_all_chromosomes_fixes_by_its_column_fixed(tmp_path):
         ([{"file": "same.png", "class": "1"}], "same.png is in 2 cells"),
         ([{"file": "c1/a.png", "cell": "c2", "class": "1"}], "c2 / c1/a.png"),
         ([{"file": "c1/a.png", "class": "25"}], "class 25"),
+        ([{"file": "c1/a.png", "class": text} for text in ("X", "23", "7")], "row 4: c1/a.png has another class"),
         ([{"file": "c1/a.png", "class": "1", "fixed": ""}], "fixes nothing"),
     ],
 )
