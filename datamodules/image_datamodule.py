@@ -14,6 +14,7 @@ from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from common.cell_list import CellList
 from common.compat import position_in_epoch
 from common.config.base import StrictModel
 from common.config.compose import typed_section
@@ -30,7 +31,7 @@ from common.seeds import derive_seed
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
 from datamodules.manifest.manifest import Manifest, content_hash
-from datamodules.manifest.splits import number_of_folds, split
+from datamodules.manifest.splits import exclude_cells, number_of_folds, split
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
@@ -230,7 +231,10 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
-        return split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
+        parts = split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
+        if self.source.exclude is None:
+            return parts
+        return exclude_cells(self.manifest, parts, CellList.read(self.source.exclude), self.protocol)
 
     @cached_property
     def leaks(self) -> LeakReport:
@@ -359,6 +363,8 @@ class ImageDataModule(LightningDataModule):
             if len(labels) or part != "unused":
                 counts = ", ".join(f"{int((labels == name).sum())} {name}" for name in manifest.classes)
                 lines.append(f"{part}: {len(labels)} images ({counts})")
+        if self.source.exclude is not None:
+            lines.append(f"data.exclude={self.source.exclude}: its cells are unused, but for those of the test part")
         copies = int((self.plan.copy > 0).sum())
         lines.append(f"balance={self.balance}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         return lines

@@ -40,6 +40,7 @@ def evaluate(
     mapped: options.Mapped = None,
     submission: options.Submission = None,
     codes: options.Codes = None,
+    without: options.Without = None,
 ) -> None:
     """Evaluate finished runs by their predictions.
 

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -10,32 +9,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.arguments import new_folder
 from common.cli import report_user_errors
-from scripts.shared._options import Sensitivity, Threshold, several
-
-Counting = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")
-]
-Against = Annotated[
-    list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
-]
-Referral = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="Write the karyotype of each cell, its probability, and which to refer by it."),
-]
-Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
+from scripts.shared import _options as options
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-@app.command(cls=several("--against"))
+@app.command(cls=options.several("--against"))
 @report_user_errors()
 def karyotypes(
-    runs: Counting,
-    against: Against = None,
-    csv: Csv = None,
-    referral: Referral = None,
-    threshold: Threshold = "youden",
-    sensitivity: Sensitivity = 0.95,
+    runs: options.CountedRuns,
+    against: options.KaryogramRuns = None,
+    csv: options.TableCsv = None,
+    referral: options.Referral = None,
+    suspects: options.Suspects = None,
+    data_dir: options.DataDir = None,
+    threshold: options.Threshold = "youden",
+    sensitivity: options.Sensitivity = 0.95,
 ) -> None:
     """Tabulate which real aneuploidies are detected, with counts and exact intervals; then derived abnormalities.
 
@@ -47,8 +36,9 @@ def karyotypes(
     from common.runs.run import Run
 
     # Checked before the heavy imports, so that a wrong path is reported at once.
-    if referral:
-        new_folder(referral, "--referral")
+    for folder, option in ((referral, "--referral"), (suspects, "--suspects")):
+        if folder:
+            new_folder(folder, option)
     chromosome_runs = [Run.open(path) for path in runs]
     karyogram_runs = [Run.open(path) for path in against or []]
 
@@ -72,6 +62,11 @@ def karyotypes(
     if referral:
         rows = write_referral(referral, chromosomes, KaryotypePriors())
         console.print(frame_table(rows, "wrong karyotypes where the least probable cells are referred"))
+    if suspects:
+        from workflows.suspect_labels import write_suspects
+
+        cells = write_suspects(suspects, chromosome_runs, data_dir)
+        console.print(frame_table(cells, f"cells whose labels look wrong: {len(cells)}"))
 
 
 if __name__ == "__main__":

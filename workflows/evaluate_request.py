@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from common.arguments import existing_predictions, new_folder
+from common.cell_list import CellList
 from common.errors import UserError
 from common.runs.run import Run, open_runs
 
@@ -45,6 +46,7 @@ class EvaluateRequest:
     mapped: list[str] | None
     submission: Path | None
     codes: list[str] | None
+    without: Path | None
 
     def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
         """Return the settings for these runs, which decide on the joint assignment where no option does."""
@@ -98,12 +100,18 @@ class EvaluateRequest:
         if self.is_external and self.against:
             raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
         if self.is_external:
+            if self.without:
+                raise UserError(
+                    "--without beside --on: it is about the runs' own data set: leave one of them out"
+                )
             if self.part == "validation":
                 raise UserError("--part validation beside --on: all images of another data set are test images")
             self._check_external()
             return
         existing_predictions(self.runs)
         existing_predictions(self.against or [])
+        if self.without:
+            CellList.read(self.without)
         if self.output:
             new_folder(self.output)
 

@@ -41,6 +41,8 @@ class SourceConfig(StrictModel):
     positive_class: str | None = None
     on_broken: Literal["stop", "skip"] = FROM_YAML
     paper_split: PaperSplit | None = None
+    # Left out of a dump at its default, so that the address of a run without it stays.
+    exclude: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 def source_models() -> dict[str, type[SourceConfig]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from common.cell_list import CellList
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.revision import revision
@@ -12,7 +13,7 @@ _TOP = ("name", "data_dir", "output_dir", "cache_dir", "protocol", "seed", "resu
 _TRAINER = "accelerator devices enable_progress_bar log_every_n_steps num_nodes strategy sync_batchnorm"
 UNHASHED: Any = {
     **dict.fromkeys([*_TOP, "logger", "evaluation"], True),
-    "data": {"on_broken", "file", "group_column"},
+    "data": {"on_broken", "file", "group_column", "exclude"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
@@ -30,8 +31,14 @@ def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, A
 
     ``contents`` has the hashes by name ("data", "weights", "init_from"), None where there is none; "teachers"
     and TEACHER_CONFIGS, where there are any.
+
+    Raises:
+        UserError: The table of ``data.exclude`` cannot be read.
     """
-    identity = {"config": config.model_dump(mode="json", exclude=UNHASHED), "contents": contents}
+    hashed = config.model_dump(mode="json", exclude=UNHASHED)
+    if config.data.exclude is not None:  # its cells count, not where they are listed
+        hashed["data"]["exclude"] = CellList.read(config.data.exclude).content
+    identity = {"config": hashed, "contents": contents}
     trainer = config.trainer
     count = trainer.devices * trainer.num_nodes
     if count > 1:  # a run of one process has no such key

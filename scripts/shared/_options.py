@@ -98,6 +98,27 @@ Corrected = Annotated[
     Literal["holm", "fdr_bh", "none"], typer.Option(help="Of the p-values of the pairs of several experiments.")
 ]
 
+Without = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="Evaluate a second time without the cells of this table (column cell_id)."),
+]
+
+# Options of scripts/karyotypes.py.
+CountedRuns = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")
+]
+KaryogramRuns = Annotated[
+    list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
+]
+Referral = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write the karyotype of each cell, its probability, and which to refer by it."),
+]
+Suspects = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Write the cells whose labels look wrong, with a picture of each.")
+]
+TableCsv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
+
 
 def several(*options: str) -> type[TyperCommand]:
     """Return a kind of command whose ``options`` (such as ``--against``) each take all words up to the next option."""
