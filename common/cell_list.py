@@ -78,4 +78,5 @@ class CellList:
         unknown = [cell for cell in self.cells if cell not in known and known_paths.isdisjoint(self.paths[cell])]
         if unknown:
             named = ", ".join(unknown[:SHOWN]) + (", ..." if len(unknown) > SHOWN else "")
-            raise UserError(f"{self.file}: {len(unknown)} cells are not of this data set: {named}: correct the names")
+            number = "1 cell is" if len(unknown) == 1 else f"{len(unknown)} cells are"
+            raise UserError(f"{self.file}: {number} not of this data set: {named}: correct or remove what is wrong")

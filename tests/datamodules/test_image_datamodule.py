@@ -11,6 +11,7 @@ from common.config.data import TransformConfig, WithinPlacesConfig
 from common.errors import UserError
 from common.runs.distributed import World
 from datamodules.image_datamodule import ImageDataModule
+from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import write_class_folders
 from tests.helpers.training import DRAWN, small_config
 
@@ -187,3 +188,21 @@ def test_too_few_images_for_the_processes_are_refused(tmp_path):
     for size, message in ((3, "validation part has 2 images"), (4, "train part has 6 images")):
         with pytest.raises(UserError, match=message):
             ImageDataModule.from_config(config, False, World(size)).setup()
+
+
+def test_excluded_cells_are_left_out_of_train_and_validation_alone(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=8)
+    table = tmp_path / "suspects.csv"
+    table.write_text("cell_id\n" + "".join(f"case{case}.0\n" for case in (0, 1, 2, 3)))
+    words = [f"data_dir={root}", f"data.exclude={table}"]
+    whole = ImageDataModule.from_config(small_config(tmp_path, data=words[:1], experiment="chromosomes_best"))
+    module = ImageDataModule.from_config(small_config(tmp_path, data=words, experiment="chromosomes_best"))
+    listed = module.manifest.frame["cell"].isin([f"case{case}.0" for case in range(4)])
+    excluded = listed & whole.parts.isin(["train", "validation"])
+    assert excluded.any()
+    assert (module.parts[excluded] == "unused").all()
+    assert (module.parts[~excluded] == whole.parts[~excluded]).all()
+    assert any(f"data.exclude={table}" in line for line in module.describe())
+    table.write_text("cell_id\nnobody.1\n")
+    with pytest.raises(UserError, match="nobody.1"):
+        ImageDataModule.from_config(small_config(tmp_path, data=words, experiment="chromosomes_best")).setup()

@@ -1,11 +1,17 @@
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
-from common.predictions import write_predictions
+from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of, write_predictions
+from common.runs.run import Run
+from datamodules.image_datamodule import ImageDataModule
 from scripts.karyotypes import app
-from tests.evaluation.cytogenetics.cells import karyotype, make_cells
+from tests.evaluation.cytogenetics.cells import CLASSES, calibrated, karyotype, make_cells
+from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import error_of, run_app
+from tests.helpers.training import small_config
 
 
 @pytest.fixture
@@ -59,3 +65,47 @@ def test_errors_are_one_line(runs, arguments, message):
 def test_a_referral_folder_is_not_written_over(runs):
     result = call(runs / "cells", "--referral", runs / "net", code=1)
     assert "--referral" in error_of(result)
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A run on drawn chromosomes, of which the labels of the 1s and 2s of one test cell are exchanged."""
+    root = write_chromosomes(tmp_path / "data", cases=6)
+    config = small_config(tmp_path, experiment="chromosomes_best", data=[f"data_dir={root}"])
+    data = ImageDataModule.from_config(config)
+    run = Run(tmp_path / "run")
+    run.write_config(config)
+    data.write_facts(run.folder)
+    known = data.manifest.frame.assign(part=data.parts)
+    known = known[known["part"].isin(["validation", "test"])].reset_index(drop=True)
+    classes = known["label"].copy()
+    wrong = known["cell"] == known.loc[known["part"] == "test", "cell"].iloc[0]
+    classes[wrong] = classes[wrong].replace({"1": "2", "2": "1"})
+    probabilities = calibrated(pd.Index(CLASSES).get_indexer(classes), np.random.default_rng(0), 7.0)
+    columns = ["image_id", "path", "label", "subject", "part", "cell"]
+    frame = known[columns].assign(kind=None, width=30, height=60, group=None, uncertainty=uncertainty_of(probabilities))
+    frame = frame.join(pd.DataFrame(probabilities, columns=[PROBABILITY_PREFIX + name for name in CLASSES]))
+    run.write_predictions(Predictions(frame, CLASSES, None, {"name": "drawn", "protocol": "subject"}))
+    return run
+
+
+def test_suspect_cells_are_listed_and_drawn(drawn, tmp_path):
+    call(drawn.folder, "--suspects", tmp_path / "suspects")
+    table = pd.read_csv(tmp_path / "suspects" / "suspect_labels.csv", dtype=str)
+    cell = drawn.predictions.part("test").frame["cell"].iloc[0]
+    assert table["cell_id"].tolist() == [cell] * 4
+    assert sorted(zip(table["label"], table["predicted"], strict=True)) == [("1", "2")] * 2 + [("2", "1")] * 2
+    assert {path.name for path in (tmp_path / "suspects").iterdir()} == {"suspect_labels.csv", f"{cell}.png"}
+    picture = cv2.imread(str(tmp_path / "suspects" / f"{cell}.png"))
+    half = len(picture) // 2
+    assert (picture[:half] < 128).any()
+    assert (picture[half:] < 128).any()
+    assert not list(tmp_path.glob(".suspects*"))
+
+
+def test_suspects_without_their_images_write_nothing(drawn, tmp_path):
+    result = call(drawn.folder, "--suspects", tmp_path / "suspects", "--data-dir", tmp_path / "nowhere", code=1)
+    assert "nowhere" in error_of(result)
+    assert not (tmp_path / "suspects").exists()
+    result = call(drawn.folder, "--suspects", drawn.folder, code=1)
+    assert "--suspects" in error_of(result)

@@ -1,0 +1,52 @@
+"""Tables of cells that are left out."""
+
+import pandas as pd
+import pytest
+
+from common.cell_list import CellList
+from common.errors import UserError
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Two images of cell 007 and one of NA."""
+    file = tmp_path / "suspects.csv"
+    file.write_text("path,cell_id,label\na.png,007,1\nb.png,007,2\nc.png,NA,3\n")
+    return file
+
+
+def test_cells_and_their_images_are_read_as_text(file):
+    cells = CellList.read(file)
+    assert cells.paths == {"007": ("a.png", "b.png"), "NA": ("c.png",)}
+    frame = pd.DataFrame({"cell": ["007", "7", None, "NA"]})
+    assert cells.rows(frame).tolist() == [True, False, False, True]
+
+
+def test_content_is_that_of_the_cells_alone(file, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("cell_id\nNA\n007\n")
+    assert CellList.read(other).content == CellList.read(file).content
+    other.write_text("cell_id\n007\n")
+    assert CellList.read(other).content != CellList.read(file).content
+
+
+def test_unknown_cells_are_named(file):
+    cells = CellList.read(file)
+    cells.check_known(["007"], ["c.png", "d.png"])
+    with pytest.raises(UserError, match=r"1 cell\b.*: NA: "):
+        cells.check_known(["007"])
+    with pytest.raises(UserError, match="2 cells.*007, NA"):
+        cells.check_known([], ["d.png"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "readable"), ("cell\n1\n", "no column cell_id"), ("cell_id,path\n1,a\n,b\n", "row 3")],
+)
+def test_what_is_no_table_of_cells_is_refused(tmp_path, text, message):
+    file = tmp_path / "cells.csv"
+    file.write_text(text)
+    with pytest.raises(UserError, match=message):
+        CellList.read(file)
+    with pytest.raises(UserError, match="readable"):
+        CellList.read(tmp_path / "nowhere.csv")
