@@ -83,10 +83,11 @@ def find_suspects(runs: Sequence[Predictions], priors: KaryotypePriors) -> list[
     pool(list(runs))
     suspects = []
     for number, run in enumerate(runs):
+        cells = cell_posteriors(run, priors)
         test = run.part("test")
         logs = log_probabilities(test, chromosome_temperature(run))
         labels = pd.Index(CHROMOSOMES).get_indexer(test.frame["label"])
-        for cell in cell_posteriors(run, priors):
+        for cell in cells:
             of_cell = labels[cell.rows]
             if cell.posterior is None or (of_cell < 0).any():
                 continue
