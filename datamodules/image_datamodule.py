@@ -290,8 +290,11 @@ class ImageDataModule(LightningDataModule):
         """
         rows = self.rows("train")
         spaced = rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)]
-        images = [to_shape(np.asarray(self.images[int(row)]), self.prepare_config) for row in spaced]
-        return torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()).float() / 255
+        return torch.from_numpy(self.prepared(spaced).transpose(0, 3, 1, 2).copy()).float() / 255
+
+    def prepared(self, rows: np.ndarray) -> np.ndarray:
+        """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
+        return np.stack([to_shape(np.asarray(self.images[int(row)]), self.prepare_config) for row in rows])
 
     def train_dataloader(self) -> DataLoader[Item] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""

@@ -17,6 +17,7 @@ from common.config.schema import ContextConfig, LossConfig, ModelConfig, Optimiz
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, build_backbone, check_modules, set_modes, set_trainable
+from lightning_modules.backbones.batchnorm_adaptation import adapt_batchnorm
 from lightning_modules.backbones.batchnorm_restoration import restore_batchnorm
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.pretrained import build_pretrained
@@ -258,6 +259,21 @@ class Classifier(LightningModule):
             image: Training images, float in [0, 1], shape (N, C, H, W).
         """
         restore_batchnorm(self.backbone, self.folded_batchnorm, (image - self.mean) / self.std)
+
+    def adapt_batchnorm(self, image: torch.Tensor) -> int:
+        """Adapt a trained backbone to images of another source; see `batchnorm_adaptation`.
+
+        Args:
+            image: Like the images to predict, of all classes, float in [0, 1], shape (N, C, H, W), N > 0. With
+                orientation every second one is turned, as in training.
+
+        Returns:
+            The number of layers that were adapted.
+        """
+        if self.orientation:
+            image, _ = turn_half(image, torch.arange(len(image), device=image.device), epoch=0)
+        image = (image - self.mean) / self.std
+        return adapt_batchnorm(self.backbone, self.backbone, image)
 
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""

@@ -41,6 +41,7 @@ def evaluate(
     submission: options.Submission = None,
     codes: options.Codes = None,
     without: options.Without = None,
+    batchnorm: options.BatchNorm = None,
 ) -> None:
     """Evaluate finished runs by their predictions.
 

@@ -9,6 +9,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
+from scripts.shared._options import BatchNorm
 
 Words = Annotated[
     list[str],
@@ -45,6 +46,7 @@ def karyotype(
     cell_column: CellColumn = "cell_id",
     case_column: CaseColumn = "case_id",
     cache_dir: CacheDir = None,
+    batchnorm: BatchNorm = None,
 ) -> None:
     """Name the karyotypes of new cells from pictures of their single chromosomes, without labels.
 

@@ -9,6 +9,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
+from scripts.shared._options import BatchNorm
 
 Paths = Annotated[
     list[Path],
@@ -46,6 +47,7 @@ def predict(
     rules: Rules = None,
     sheet: Sheet = None,
     cache_dir: CacheDir = None,
+    batchnorm: BatchNorm = None,
 ) -> None:
     """Predict images that are not part of a data set, prepared like those of the run.
 

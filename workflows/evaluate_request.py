@@ -47,6 +47,7 @@ class EvaluateRequest:
     submission: Path | None
     codes: list[str] | None
     without: Path | None
+    batchnorm: str | None
 
     def settings_of(self, runs: Sequence["Predictions"]) -> "EvaluationConfig":
         """Return the settings for these runs, which decide on the joint assignment where no option does."""
@@ -88,7 +89,7 @@ class EvaluateRequest:
     @property
     def is_external(self) -> bool:
         """Whether the runs are evaluated on another data set."""
-        return any((self.on, self.mapped, self.submission, self.codes))
+        return any((self.on, self.mapped, self.submission, self.codes, self.batchnorm))
 
     def check(self) -> None:
         """Check the options as far as it is possible without reading predictions or images.
@@ -116,7 +117,9 @@ class EvaluateRequest:
     def _check_external(self) -> None:
         runs = open_runs(self.runs)
         if not self.on:
-            raise UserError("--map, --submission and --codes are about another data set: name it with --on data=...")
+            raise UserError(
+                "--map, --submission, --codes and --batchnorm are about another data set: name it with --on data=..."
+            )
         if self.output is None and self.submission is None:
             raise UserError("--on writes a folder like a run's for each run: add --output")
         if self.codes and self.submission is None:

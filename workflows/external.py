@@ -45,6 +45,7 @@ from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.trainer import set_up_torch
+from workflows.adaptation import adapt_to, adapts, sample_rows
 from workflows.evaluate_request import DATA_KEYS, EvaluateRequest
 from workflows.predict import for_this_machine
 
@@ -102,7 +103,9 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     set_up_torch()
     folders = request.folders(runs)
     named = folders or [run.folder for run in runs]
-    results = [predict_external(run, folder, dataset) for run, folder in zip(runs, named, strict=True)]
+    results = [
+        predict_external(run, folder, dataset, request.batchnorm) for run, folder in zip(runs, named, strict=True)
+    ]
     if request.submission:
         _submit(results, request.submission, request.codes or [])
     tables = []
@@ -146,7 +149,9 @@ def read_dataset(request: EvaluateRequest, run: Run) -> ExternalDataset:
     return ExternalDataset(name, scanned, config, class_map, unlabelled=request.submission is not None)
 
 
-def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> ExternalPredictions:
+def predict_external(
+    run: Run, folder: Path, dataset: ExternalDataset, batchnorm: str | None = None
+) -> ExternalPredictions:
     """Predict another data set by a run, prepared like the run's own images.
 
     Images that the run, or one that it started from, was trained or validated on are left out. ``folder`` is what the
@@ -178,6 +183,9 @@ def predict_external(run: Run, folder: Path, dataset: ExternalDataset) -> Extern
     tested = frame[parts == TEST]
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
     batches = data.of_whole_cells() if config.context.enabled else data
+    if adapts(config, batchnorm):
+        rows = np.flatnonzero(parts.to_numpy() == TEST)
+        say(adapt_to(trained.classifier, data.prepared(rows[sample_rows(len(rows))])))
     predicted = predict(trained.classifier, batches, config)
     assert predicted is not None  # there is one process
 

@@ -37,6 +37,7 @@ from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.trainer import set_up_torch
+from workflows.adaptation import adapt_to, adapts, sample_rows
 from workflows.members import run_warnings, seen_parts
 from workflows.predict_request import PredictRequest
 
@@ -110,7 +111,7 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     causes: dict[int, str] = {}
     hashes: dict[int, str] = {}
     for member in members:
-        of_member, data = _predict_member(member, images, passes)
+        of_member, data = _predict_member(member, images, passes, request)
         predictions.append(of_member)
         # The first member's cause is reported.
         causes = {**data.batches.causes, **causes}
@@ -131,7 +132,9 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     return _combine(readable, request), files
 
 
-def _predict_member(member: Run, images: ImageFiles, passes: int | None) -> tuple[Predictions, PredictDataModule]:
+def _predict_member(
+    member: Run, images: ImageFiles, passes: int | None, request: PredictRequest
+) -> tuple[Predictions, PredictDataModule]:
     run = load_run(member.folder)
     config = for_this_machine(run.config, len(images.files))
     if passes is not None:
@@ -140,6 +143,8 @@ def _predict_member(member: Run, images: ImageFiles, passes: int | None) -> tupl
     if passes and config.inference.mc_passes:
         check_dropout(run.classifier, passes, config.prepare.size)
     data = PredictDataModule([file.path for file in images.files], config.prepare, config.loader.batch_size)
+    if adapts(config, request.batchnorm):
+        say(adapt_to(run.classifier, data.batches.prepared(sample_rows(len(images.files)).tolist())))
     predicted = predict(run.classifier, data, config)
     assert predicted is not None  # there is one process
     names = [file.name for file in images.files]

@@ -23,6 +23,7 @@ class PredictRequest:
     rules: str | None
     sheet: Path | None
     cache_dir: Path | None
+    batchnorm: str | None
 
     @cached_property
     def runs(self) -> list[Run]:

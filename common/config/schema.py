@@ -252,6 +252,7 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
     mirror: bool = FROM_YAML
     orientation: Annotated[Literal["any", "upright"], Field(exclude_if=lambda value: value == "any")] = FROM_YAML
+    batchnorm: Annotated[Literal["trained", "images"], Field(exclude_if=lambda value: value == "trained")] = FROM_YAML
     mc_passes: Annotated[int, Field(ge=0)] = FROM_YAML
 
 

@@ -18,6 +18,7 @@ UNHASHED: Any = {
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
     "loss": {"teachers"},
+    "inference": {"batchnorm"},
     "trainer": set(_TRAINER.split()),
     "callbacks": {"checkpoint"},
 }

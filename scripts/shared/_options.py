@@ -19,6 +19,12 @@ Part = Annotated[
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
 ResamplingSeed = Annotated[int, typer.Option(min=0, help="Seed of the resampling.")]
+BatchNorm = Annotated[
+    Literal["trained", "images"] | None,
+    typer.Option(
+        help="BatchNorm statistics: of training, or of the images.", show_default="the run's inference.batchnorm"
+    ),
+]
 RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
 ImageFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE...", help="Image files; without, images of the run's test part.")

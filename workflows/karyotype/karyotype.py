@@ -3,19 +3,22 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from common.cli import console, warn
+from common.cli import console, say, warn
 from common.files import safe_stems, write_csv
+from datamodules.inference.cell_images import CellFile, FileStatus, read_cell
 from datamodules.inference.cells import Cell, CellColumns, find_cells
 from datamodules.inference.image_files import describe_others, printable
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
 from evaluation.report.karyotypes import PageFacts, write_karyotype_page
 from lightning_modules.trainer import set_up_torch
+from workflows.adaptation import SAMPLE, sample_rows
 from workflows.karyotype.cell_result import CellResult, KaryotypeSettings, name_cell
 from workflows.karyotype.fixed import FixedClasses, read_fixed
 from workflows.karyotype.predictor import CellPredictor
@@ -44,9 +47,11 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     cells = find_cells(request.cells, columns, cache_dir, console.is_terminal)
     fixed = read_fixed(request.fixed, cells.cells)
     set_up_torch()
-    predictor = CellPredictor(request.runs, request.members)
+    predictor = CellPredictor(request.runs, request.members, request.batchnorm)
+    notes = _adapt(predictor, cells.cells)
     warnings = [*run_warnings(request.members), *predictor.notes, *folder_warnings(cells)]
     warn(*warnings)
+    say(*notes)
     seen = seen_parts(request.members)
     settings = KaryotypeSettings(request.priors, request.refer_below)
     with new_whole_folder(request.output) as folder:
@@ -56,11 +61,30 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         runs = ", ".join(str(run.folder) for run in request.runs)
         about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {runs}"
         title = f"Karyotypes of {printable(request.cells.resolve().name)}"
-        notices = [*warnings, *new_warnings]
+        notices = [*warnings, *notes, *new_warnings]
         facts = PageFacts(title, about, notices, request.refer_below, case_tables(tables.cases))
         beside = _write(folder, results, tables, facts)
     warn(*new_warnings)
     summarise(tables, request.output, cells.others, beside)
+
+
+def _adapt(predictor: CellPredictor, cells: Sequence[Cell]) -> list[str]:
+    """Adapt the networks to some of the cells; return sentences for the user."""
+    if not predictor.adapts:
+        return []
+    sample: list[list[CellFile]] = []
+    wanted = SAMPLE
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for number in np.random.default_rng(0).permutation(len(cells)):
+            files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
+            read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, (), pool)
+            used = [file for file in read if file.status is FileStatus.USED]
+            if used:
+                sample.append(used[:wanted])
+                wanted -= len(sample[-1])
+            if not wanted:
+                break
+        return predictor.adapt(sample, pool) if sample else []
 
 
 def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: PageFacts) -> int:

@@ -18,6 +18,7 @@ from evaluation.ensembles.methods import Combiner
 from evaluation.uncertainty.calibration import EPSILON, rescale
 from lightning_modules.inference import Predictor
 from lightning_modules.load import load_run
+from workflows.adaptation import adapt_to, adapts
 from workflows.karyotype.calibration import fit_temperatures
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
@@ -32,8 +33,9 @@ AUTOCAST = {"bf16-mixed": torch.bfloat16}
 class MemberPredictor:
     """The probabilities of one run, without Monte Carlo passes."""
 
-    def __init__(self, run: Run, device: torch.device) -> None:
+    def __init__(self, run: Run, device: torch.device, batchnorm: str | None = None) -> None:
         trained = load_run(run.folder)
+        self.adapts = adapts(trained.config, batchnorm)
         inference = trained.config.inference.model_copy(update={"mc_passes": 0})
         self.prepare = trained.config.prepare
         self.batch_size = trained.config.loader.batch_size
@@ -45,9 +47,14 @@ class MemberPredictor:
         self._layout = layout
         self._autocast = AUTOCAST.get(str(trainer.precision))
         self.turns = self._predictor.turns
+        self._classifier = trained.classifier
         self._has_context = trained.classifier.context is not None
         # A run's classes are those of CHROMOSOMES in any order.
         self._order = [trained.classes.index(name) for name in CHROMOSOMES]
+
+    def adapt(self, images: np.ndarray) -> str:
+        """Adapt the network to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
+        return adapt_to(self._classifier, images)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Predict prepared images of one cell, uint8 RGB, shape (N, H, W, 3).
@@ -91,16 +98,18 @@ class CellPredictor:
     Args:
         runs: Runs and ensembles, as they were named.
         members: The runs that they stand for.
+        batchnorm: "trained" or "images" in place of the members' ``inference.batchnorm``, see `workflows.adaptation`.
 
     Attributes:
         notes: What limits the probabilities, in sentences.
         prepare: The preparation of the first member.
+        adapts: Whether a member wants to be adapted to the images.
     """
 
-    def __init__(self, runs: Sequence[Run], members: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], members: Sequence[Run], batchnorm: str | None = None) -> None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._temperatures = fit_temperatures(runs, members)
-        self._members = [MemberPredictor(member, device) for member in members]
+        self._members = [MemberPredictor(member, device, batchnorm) for member in members]
         self._combiner = None
         if len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE):
             self._combiner = Combiner.from_dict(runs[0].ensemble.combiner)
@@ -108,6 +117,18 @@ class CellPredictor:
         if not all(member.turns for member in self._members):
             self.notes.append(UPRIGHT)
         self.prepare = self._members[0].prepare
+        self.adapts = any(member.adapts for member in self._members)
+
+    def adapt(self, cells: Sequence[Sequence[CellFile]], pool: Executor) -> list[str]:
+        """Adapt the members that want it to the used files of some cells; return sentences for the user."""
+        lines = []
+        for member in self._members:
+            if member.adapts:
+                images = [
+                    prepare_files(files, cell_scales(files, member.prepare), member.prepare, pool) for files in cells
+                ]
+                lines.append(member.adapt(np.concatenate(images)))
+        return list(dict.fromkeys(lines))
 
     def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
         """Predict the used files of a cell, at least one, prepared like each member's own images."""

@@ -26,6 +26,7 @@ class KaryotypeRequest:
     cell_column: str
     case_column: str
     cache_dir: Path | None
+    batchnorm: str | None
 
     @cached_property
     def paths(self) -> list[Path]:

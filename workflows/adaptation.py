@@ -1,0 +1,33 @@
+"""Adaptation of trained networks to new images by their BatchNorm statistics (inference.batchnorm=images)."""
+
+import numpy as np
+import torch
+
+from common.config.schema import Config
+from lightning_modules.classifier import Classifier
+
+# Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
+SAMPLE = 256
+
+
+def adapts(config: Config, option: str | None) -> bool:
+    """Return whether the option ``--batchnorm``, or else the run, wants the statistics of the new images."""
+    return (option or config.inference.batchnorm) == "images"
+
+
+def sample_rows(count: int) -> np.ndarray:
+    """Return the positions of at most SAMPLE of ``count`` images, drawn without the order of files, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
+
+
+def adapt_to(classifier: Classifier, images: np.ndarray) -> str:
+    """Adapt a classifier to prepared images, uint8, shape (N, H, W, 3); return a sentence for the user."""
+    if not len(images):
+        return "no image can be read: BatchNorm keeps the statistics of training"
+    batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.device).float() / 255
+    if not classifier.adapt_batchnorm(batch):
+        return "the network has no BatchNorm: it is used as trained"
+    return (
+        f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
+        "for images of all classes: else use --batchnorm trained)"
+    )
