@@ -23,10 +23,16 @@ from tests.helpers.training import run_undrawn, small_config, write_untrained_ru
 
 NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=2", "trainer.precision=32-true"]
 CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150"]
+TRAINED = "inference.batchnorm=trained"
 KINDS = {
     "plain": ["+experiment=chromosomes_best"],
     "orientation": ["+experiment=chromosomes_best", "head.orientation=true"],
-    "context": ["+experiment=chromosomes_cell", "context.width=16", "context.fit={draws: 1, epochs: 2, cells: 2}"],
+    "context": [
+        "+experiment=chromosomes_cell",
+        "context.width=16",
+        "context.fit={draws: 1, epochs: 2, cells: 2}",
+        TRAINED,
+    ],
 }
 OUTPUTS = ["cases.csv", "chromosomes.csv", "index.html", "karyotypes.csv"]
 
@@ -302,3 +308,12 @@ def test_odd_names(run, cells, karyotype, tmp_path):
     assert "1 folder without any image" in page
     for picture in table["karyogram"]:
         assert (tmp_path / "out" / picture).is_file()
+
+
+def test_batchnorm_statistics_of_the_cells(run, cells, karyotype):
+    _, trained, output = karyotype(run.folder, cells)
+    assert "BatchNorm" not in output
+    table, adapted, output = karyotype(run.folder, cells, "--batchnorm", "images", output="adapted")
+    assert "BatchNorm statistics: of 92 of these images and of training" in " ".join(output.split())
+    assert_consistent(table, adapted)
+    assert not np.allclose(adapted["alone_probability"], trained["alone_probability"], atol=1e-4)

@@ -343,3 +343,15 @@ def test_error_is_one_line_and_writes_nothing(cell_runs, sheet_run, tmp_path, ar
     assert len(errors) == 1
     assert words.format(**places) in errors[0]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_table):
+    trained, _ = predict_table(cell_runs[0], cell_images, "--batchnorm", "trained")
+    default, output = predict_table(cell_runs[0], cell_images, name="default")
+    assert default.equals(trained)
+    assert "BatchNorm" not in output
+    adapted, output = predict_table(cell_runs[0], cell_images, "--batchnorm", "images", name="adapted")
+    assert "BatchNorm statistics: of 48 of these images and of training" in " ".join(output.split())
+    assert not np.allclose(adapted["prob_all"], trained["prob_all"], atol=1e-4)
+    again, _ = predict_table(cell_runs[0], cell_images, "--batchnorm", "images", name="again")
+    assert again.equals(adapted)

@@ -1,0 +1,35 @@
+"""Whether and on which images trained networks are adapted."""
+
+import numpy as np
+import pytest
+
+from common.config.compose import compose_config
+from lightning_modules.classifier import Classifier
+from workflows.adaptation import SAMPLE, adapt_to, adapts, sample_rows
+
+
+@pytest.mark.parametrize(
+    ("experiment", "option", "expected"),
+    [
+        ("chromosomes_best", None, False),
+        ("chromosomes_best", "images", True),
+        ("chromosomes_any", None, True),
+        ("chromosomes_any", "trained", False),
+    ],
+)
+def test_the_option_comes_before_the_run(experiment: str, option: str | None, expected: bool):
+    assert adapts(compose_config([f"+experiment={experiment}"]), option) is expected
+
+
+def test_a_sample_does_not_follow_the_order_of_files():
+    assert sample_rows(5).tolist() == [0, 1, 2, 3, 4]
+    rows = sample_rows(10_000)
+    assert len(rows) == len(set(rows)) == SAMPLE
+    assert rows.max() > 9_000
+    assert np.array_equal(rows, sample_rows(10_000))
+
+
+def test_nothing_happens_without_images_or_without_batchnorm():
+    classifier = Classifier.create("vit_tiny_patch16_224", num_classes=2, image_size=32)
+    assert "no BatchNorm" in adapt_to(classifier, np.zeros((3, 32, 32, 3), np.uint8))
+    assert "no image" in adapt_to(classifier, np.zeros((0, 32, 32, 3), np.uint8))
