@@ -36,7 +36,7 @@ def test_brightness_and_contrast_of_another_laboratory_hardly_change_the_outputs
     changed = 0.4 * images + 1.5
     far = (network(changed) - before).abs().mean()
     adapt_batchnorm(network, network, changed)
-    assert (network(changed) - before).abs().mean() < 0.25 * far
+    assert (network(changed) - before).abs().mean() < 0.4 * far
 
 
 def test_weights_and_a_network_without_batchnorm_do_not_change():
