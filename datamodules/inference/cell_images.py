@@ -116,9 +116,9 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = str(error) if isinstance(error, BrokenImageError) else f"cannot be read ({type(error).__name__})"
         return CellFile(file, FileStatus.BROKEN, cause, sha256)
-    reason = why_foreign(outline)
-    if reason and not kept:
-        return CellFile(file, FileStatus.FOREIGN, reason, sha256)
+    foreign = why_foreign(outline)
+    if foreign and not kept:
+        return CellFile(file, FileStatus.FOREIGN, foreign, sha256)
     return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, full_range)
 
 
@@ -142,7 +142,7 @@ def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> lis
 
 
 def _digest(pixels: np.ndarray) -> str:
-    return f"{pixels.shape} {hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()}"
+    return f"{pixels.shape} {hashlib.sha256(pixels.tobytes()).hexdigest()}"
 
 
 def _in_range(file: CellFile, config: PrepareConfig, full_range: int | None) -> CellFile:
