@@ -51,7 +51,8 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     notes = _adapt(predictor, cells.cells)
     warnings = [*run_warnings(request.members), *predictor.notes, *folder_warnings(cells)]
     warn(*warnings)
-    say(*notes)
+    for note in notes:
+        say(note)
     seen = seen_parts(request.members)
     settings = KaryotypeSettings(request.priors, request.refer_below)
     with new_whole_folder(request.output) as folder:
