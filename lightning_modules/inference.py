@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 
 from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
-from common.predictions import FACTS, PROBABILITY_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
+from common.predictions import ALONE_PREFIX, FACTS, PROBABILITY_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from common.uncertainty import summarise
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
@@ -215,13 +215,19 @@ def to_predictions(
         raise ValueError("an image was predicted twice")
     frame = images.iloc[rows][list(FACTS)].reset_index(drop=True)
     frame["part"] = parts.iloc[rows].to_numpy()
-    # float32 softmax rows sum to 1 within 1e-7; the schema promises float64.
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    for position, name in enumerate(classes):
-        frame[PROBABILITY_PREFIX + name] = probabilities[:, position]
+    _add_probabilities(frame, PROBABILITY_PREFIX, classes, probabilities)
     frame["uncertainty"] = uncertainty_of(probabilities)
+    if predicted.alone is not None:
+        _add_probabilities(frame, ALONE_PREFIX, classes, predicted.alone)
     if predicted.upside_down is not None:
         frame[UPSIDE_DOWN] = predicted.upside_down
     if predicted.passes is not None:
         frame = frame.join(summarise(predicted.passes, classes))
     return Predictions(frame, classes, positive_class, about)
+
+
+def _add_probabilities(frame: pd.DataFrame, prefix: str, classes: tuple[str, ...], probabilities: np.ndarray) -> None:
+    """Add a column per class; float32 softmax rows sum to 1 within 1e-7, and the schema promises float64."""
+    exact = probabilities / probabilities.sum(axis=1, keepdims=True)
+    for position, name in enumerate(classes):
+        frame[prefix + name] = exact[:, position]

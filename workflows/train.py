@@ -119,10 +119,9 @@ def write_results(
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     predictions = to_predictions(predicted, *about_images, facts)
     run.write_predictions(predictions)
-    if predicted.alone is not None:
-        alone = replace(predicted, probabilities=predicted.alone)
+    if predictions.alone is not None:
         facts_alone = {**facts, "name": f"{facts['name']}, without context"}
-        run.write_predictions_alone(to_predictions(alone, *about_images, facts_alone))
+        run.write_predictions_alone(replace(predictions.alone, about=facts_alone))
     test = predictions.part("test")
     # In the order of the predictions, which is not the manifest's where whole cells were predicted.
     rows = predicted.rows[data.parts.iloc[predicted.rows].to_numpy() == "test"]

@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.predictions import COLUMNS, FACTS, PROBABILITY_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
+from common.predictions import (
+    ALONE_PREFIX,
+    COLUMNS,
+    FACTS,
+    PROBABILITY_PREFIX,
+    UPSIDE_DOWN,
+    Predictions,
+    uncertainty_of,
+)
 from common.uncertainty import summarise
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.ensembles.objective import Problem
@@ -177,6 +185,10 @@ def combine(
     frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
     if all(UPSIDE_DOWN in member.frame for member in aligned):
         frame[UPSIDE_DOWN] = np.mean([member.frame[UPSIDE_DOWN].to_numpy(float) for member in aligned], axis=0)
+    without_cell = [member.alone for member in aligned]
+    if method == "average" and any(without_cell):
+        of_members = [alone or member for alone, member in zip(without_cell, aligned, strict=True)]
+        frame[[ALONE_PREFIX + name for name in first.classes]] = stacked(of_members).mean(axis=0)
     votes = summarise(stacked(aligned), first.classes) if len(frame) else pd.DataFrame()
     about = merge_facts([member.about for member in aligned])
     if name is None:

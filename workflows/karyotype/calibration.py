@@ -32,12 +32,12 @@ def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperature
     plain = (1.0,) * len(members)
     if len(members) > 1:
         try:
-            combined, notes = _fit(_combined(runs, members))
+            combined, notes = _fit(_combined(runs, members).evidence)
         except UserError:  # the members share no validation images
             pass
         else:
             return Temperatures(plain, combined, notes)
-    fitted = [_fit(member.predictions) for member in members]
+    fitted = [_fit(member.predictions.evidence) for member in members]
     notes = tuple(dict.fromkeys(note for _, of_member in fitted for note in of_member))
     return Temperatures(tuple(temperature for temperature, _ in fitted), 1.0, notes)
 

@@ -13,7 +13,6 @@ from common.predictions import UPSIDE_DOWN
 from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
-from evaluation.cytogenetics.assignment import LARGEST
 from evaluation.ensembles.methods import Combiner
 from evaluation.uncertainty.calibration import EPSILON, rescale
 from lightning_modules.inference import Predictor
@@ -48,7 +47,6 @@ class MemberPredictor:
         self._autocast = AUTOCAST.get(str(trainer.precision))
         self.turns = self._predictor.turns
         self._classifier = trained.classifier
-        self._has_context = trained.classifier.context is not None
         # A run's classes are those of CHROMOSOMES in any order.
         self._order = [trained.classes.index(name) for name in CHROMOSOMES]
 
@@ -57,23 +55,20 @@ class MemberPredictor:
         return adapt_to(self._classifier, images)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Predict prepared images of one cell, uint8 RGB, shape (N, H, W, 3).
+        """Predict prepared images of one cell, uint8 RGB, shape (N, H, W, 3), each without its cell.
 
-        A model with a context sees the whole cell at once, unless it has more images than a cell can have.
+        The karyotype's probability counts the chromosomes of each class; the context of a model would do so twice.
 
         Returns:
             {"probability": float64, shape (N, 24)} and, of a model with orientation, {"upside_down": (N,)}.
         """
         batches: list[dict[str, np.ndarray]] = []
-        whole_cell = self._has_context and len(images) <= LARGEST
-        size = len(images) if whole_cell else self.batch_size
         autocast = torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None)
         with torch.inference_mode(), autocast:
-            for first in range(0, len(images), size):
-                batch = torch.from_numpy(images[first : first + size].transpose(0, 3, 1, 2).copy())
+            for first in range(0, len(images), self.batch_size):
+                batch = torch.from_numpy(images[first : first + self.batch_size].transpose(0, 3, 1, 2).copy())
                 batch = batch.to(self.device, memory_format=self._layout).float() / 255
-                cell = torch.zeros(len(batch), dtype=torch.int64, device=self.device) if whole_cell else None
-                predicted = self._predictor(batch, cell)
+                predicted = self._predictor(batch)
                 batches.append({name: values.float().cpu().numpy() for name, values in predicted.items()})
         whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         probabilities = whole["probability"].astype(np.float64)[:, self._order]

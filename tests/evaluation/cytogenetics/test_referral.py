@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,3 +124,13 @@ def test_what_has_no_cells_is_refused():
 def test_validation_cells_without_an_error_do_not_sharpen_the_probabilities():
     assert chromosome_temperature(make_cell_run(cells=1, skill=9.0)) == 1
     assert chromosome_temperature(make_cell_run(cells=20, skill=3.0)) == pytest.approx(1, abs=0.2)
+
+
+def test_karyotypes_are_of_each_image_without_its_cell():
+    plain = make_cell_run(1, cells=3, skill=6.0)
+    columns = [name for name in plain.frame if name.startswith("prob_")]
+    names = [name.replace("prob_", "alone_") for name in columns]
+    both = replace(plain, frame=plain.frame.assign(**dict.fromkeys(names)))
+    both.frame[names] = plain.frame[columns].to_numpy()
+    both.frame[columns] = 1 / len(columns)  # a context that knows nothing
+    assert cell_table([both], PRIORS).equals(cell_table([plain], PRIORS))
