@@ -232,9 +232,9 @@ class ImageDataModule(LightningDataModule):
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
         parts = split(self.manifest, self.protocol, self.split_config, self.source.paper_split)
-        if self.source.exclude is None:
+        if self.source.excluded_cells is None:
             return parts
-        return exclude_cells(self.manifest, parts, CellList.read(self.source.exclude), self.protocol)
+        return exclude_cells(self.manifest, parts, CellList.read(self.source.excluded_cells), self.protocol)
 
     @cached_property
     def leaks(self) -> LeakReport:
@@ -366,8 +366,10 @@ class ImageDataModule(LightningDataModule):
             if len(labels) or part != "unused":
                 counts = ", ".join(f"{int((labels == name).sum())} {name}" for name in manifest.classes)
                 lines.append(f"{part}: {len(labels)} images ({counts})")
-        if self.source.exclude is not None:
-            lines.append(f"data.exclude={self.source.exclude}: its cells are unused, but for those of the test part")
+        if self.source.excluded_cells is not None:
+            lines.append(
+                f"data.exclude={self.source.excluded_cells}: its cells are unused, but for those of the test part"
+            )
         copies = int((self.plan.copy > 0).sum())
         lines.append(f"balance={self.balance}: {len(self.plan.rows)} per epoch, {copies} of them copies")
         return lines

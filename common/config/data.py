@@ -41,8 +41,11 @@ class SourceConfig(StrictModel):
     positive_class: str | None = None
     on_broken: Literal["stop", "skip"] = FROM_YAML
     paper_split: PaperSplit | None = None
-    # Left out of a dump at its default, so that the address of a run without it stays.
-    exclude: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+
+    @property
+    def excluded_cells(self) -> str | None:
+        """The table of cells that no run learns from; None without one."""
+        return None
 
 
 def source_models() -> dict[str, type[SourceConfig]]:

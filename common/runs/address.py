@@ -37,8 +37,8 @@ def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, A
         UserError: The table of ``data.exclude`` cannot be read.
     """
     hashed = config.model_dump(mode="json", exclude=UNHASHED)
-    if config.data.exclude is not None:  # its cells count, not where they are listed
-        hashed["data"]["exclude"] = CellList.read(config.data.exclude).content
+    if config.data.excluded_cells is not None:  # its cells count, not where they are listed
+        hashed["data"]["exclude"] = CellList.read(config.data.excluded_cells).content
     identity = {"config": hashed, "contents": contents}
     trainer = config.trainer
     count = trainer.devices * trainer.num_nodes

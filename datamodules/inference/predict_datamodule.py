@@ -115,6 +115,8 @@ def read_plain_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BrokenImageError(f"cannot be read ({error.strerror})") from error
+    except BrokenImageError:
+        raise
     except ValueError as error:  # a path of a table with a null byte
         raise BrokenImageError(f"cannot be read ({error})") from error
 

@@ -193,8 +193,8 @@ def test_too_few_images_for_the_processes_are_refused(tmp_path):
 def test_excluded_cells_are_left_out_of_train_and_validation_alone(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=10)
     table = tmp_path / "suspects.csv"
-    words = [f"data_dir={root}", f"data.exclude={table}"]
-    whole = ImageDataModule.from_config(small_config(tmp_path, data=words[:1], experiment="chromosomes_best"))
+    words = [f"data_dir={root}", "split.validation=0.4", f"data.exclude={table}"]
+    whole = ImageDataModule.from_config(small_config(tmp_path, data=words[:2], experiment="chromosomes_best"))
     config = small_config(tmp_path, data=words, experiment="chromosomes_best")
     module = ImageDataModule.from_config(config)
     cells = whole.manifest.frame["cell"]

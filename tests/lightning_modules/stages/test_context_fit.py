@@ -6,6 +6,7 @@ import torch
 from common.errors import UserError
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
+from lightning_modules.orientation import turn_half
 from lightning_modules.stages.context_fit import keep_features
 from tests.helpers.training import small_config
 
@@ -35,16 +36,19 @@ def batch() -> dict[str, torch.Tensor]:
 def test_they_are_those_of_each_image_alone_and_of_its_turned_half(model, config, batch):
     first, second = keep_features(model, iter([batch]), config, draw=0)
     assert [first.label.tolist(), second.label.tolist()] == [[0, 2], [1, 0, 1]]
+    _, turned = turn_half(batch["image"], batch["index"], 0)
+    assert 0 < int(turned.sum()) < len(turned)
     with torch.no_grad():
-        upright = model.both_logits(batch["image"], None)
-        turned = model.both_logits(batch["image"].flip(-2, -1), None)
-    assert torch.allclose(first.features, upright.embedding[[0, 2]], atol=1e-5)  # even rows
-    assert torch.allclose(
-        second.features, torch.stack([turned.embedding[1], turned.embedding[3], upright.embedding[4]])
-    )
-    assert torch.allclose(first.logits, model.class_logits(upright.alone)[[0, 2]], atol=1e-5)
+        plain = model.both_logits(batch["image"], None)
+        flipped = model.both_logits(batch["image"].flip(-2, -1), None)
+    expected = torch.where(turned[:, None], flipped.embedding, plain.embedding)
+    assert torch.allclose(first.features, expected[[0, 2]], atol=1e-5)
+    assert torch.allclose(second.features, expected[[1, 3, 4]], atol=1e-5)
+    logits = torch.where(turned[:, None], model.class_logits(flipped.alone), model.class_logits(plain.alone))
+    assert torch.allclose(first.logits, logits[[0, 2]], atol=1e-5)
     again = keep_features(model, iter([batch]), config, draw=1)
-    assert torch.allclose(again[0].features, turned.embedding[[0, 2]], atol=1e-5)
+    other_way = torch.where(turned[:, None], plain.embedding, flipped.embedding)
+    assert torch.allclose(again[0].features, other_way[[0, 2]], atol=1e-5)
 
 
 def test_a_network_that_gives_no_numbers_is_an_error(model, config, batch):
