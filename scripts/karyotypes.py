@@ -61,11 +61,14 @@ def karyotypes(
         write_csv(csv, table, "%.4f")
     if referral:
         rows = write_referral(referral, chromosomes, KaryotypePriors())
+        rows = rows[["referred", "threshold", "cells", "wrong", "low", "high", "chosen_by"]]
         console.print(frame_table(rows, "wrong karyotypes where the least probable cells are referred"))
     if suspects:
         from workflows.suspect_labels import write_suspects
 
-        cells = write_suspects(suspects, chromosome_runs, data_dir)
+        chromosomes_in_question = write_suspects(suspects, chromosome_runs, data_dir)
+        cells = chromosomes_in_question.drop_duplicates("cell_id")
+        cells = cells[["case_id", "cell_id", "cell_chromosomes", "cell_gain", "cell_moves"]]
         console.print(frame_table(cells, f"cells whose labels look wrong: {len(cells)}"))
 
 
