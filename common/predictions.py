@@ -73,9 +73,9 @@ class Predictions:
 
     @property
     def alone(self) -> "Predictions | None":
-        """The predictions without the context of the cell; None where there is no context."""
+        """The predictions without the context of the cell; None where there is no context, or not for all images."""
         columns = [ALONE_PREFIX + name for name in self.classes]
-        if not set(columns) <= set(self.frame.columns):
+        if not set(columns) <= set(self.frame.columns) or self.frame[columns].isna().any(axis=None):
             return None
         probabilities = self.frame[columns].to_numpy(np.float64)
         frame = self.frame.drop(columns=columns).assign(uncertainty=uncertainty_of(probabilities))

@@ -264,7 +264,7 @@ class Classifier(LightningModule):
         """Adapt a trained backbone to images of another source; see `batchnorm_adaptation`.
 
         Args:
-            image: Like the images to predict, of all classes, float in [0, 1], shape (N, C, H, W), N > 0. With
+            image: Like the images to predict, of all classes, float in [0, 1], shape (N, C, H, W), N > 1. With
                 orientation every second one is turned, as in training.
 
         Returns:
@@ -273,7 +273,7 @@ class Classifier(LightningModule):
         if self.orientation:
             image, _ = turn_half(image, torch.arange(len(image), device=image.device), epoch=0)
         image = (image - self.mean) / self.std
-        return adapt_batchnorm(self.backbone, self.backbone, image)
+        return adapt_batchnorm(self.backbone, image)
 
     def facts(self) -> ModelFacts:
         """Return what the weights depend on and do not hold: the scaling of the images and timm's arguments."""

@@ -8,6 +8,8 @@ from lightning_modules.classifier import Classifier
 
 # Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
 SAMPLE = 256
+# Fewer are hardly of all classes, and weigh little beside those of training.
+LEAST = 10
 
 
 def adapts(config: Config, option: str | None) -> bool:
@@ -22,8 +24,8 @@ def sample_rows(count: int) -> np.ndarray:
 
 def adapt_to(classifier: Classifier, images: np.ndarray) -> str:
     """Adapt a classifier to prepared images, uint8, shape (N, H, W, 3); return a sentence for the user."""
-    if not len(images):
-        return "no image can be read: BatchNorm keeps the statistics of training"
+    if len(images) < LEAST:
+        return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
     batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.device).float() / 255
     if not classifier.adapt_batchnorm(batch):
         return "the network has no BatchNorm: it is used as trained"

@@ -101,7 +101,7 @@ class EvaluateRequest:
         if self.is_external and self.against:
             raise UserError("--against beside --on: evaluate each on the other set first, then compare their folders")
         if self.is_external:
-            if self.without:
+            if self.without and self.on:
                 raise UserError("--without beside --on: it is about the runs' own data set: leave one of them out")
             if self.part == "validation":
                 raise UserError("--part validation beside --on: all images of another data set are test images")

@@ -182,16 +182,21 @@ def predict_external(
     data = ExternalDataModule(config, scanned, manifest, parts, console.is_terminal)
     tested = frame[parts == TEST]
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
-    batches = data.of_whole_cells() if config.context.enabled else data
+    cells_are_known = bool(frame["cell"].notna().all())
+    batches = data.of_whole_cells() if config.context.enabled and cells_are_known else data
+    adapted = None
     if adapts(config, batchnorm):
         rows = np.flatnonzero(parts.to_numpy() == TEST)
-        say(adapt_to(trained.classifier, data.prepared(rows[sample_rows(len(rows))])))
+        adapted = adapt_to(trained.classifier, data.prepared(rows[sample_rows(len(rows))]))
+        say(adapted)
     predicted = predict(trained.classifier, batches, config)
     assert predicted is not None  # there is one process
 
     facts = _facts(run, dataset, classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
     facts["namesakes"] = list(seen.namesakes(tested["subject"]))
     facts["notes"] = _notes(seen, seen_in, parts == TEST, len(facts["namesakes"]))
+    if adapted:
+        facts["notes"].append(adapted)
     if reason:
         facts["notes"].append(f"near-same pictures were not looked for: {reason}")
     for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
@@ -200,7 +205,7 @@ def predict_external(
     about = {
         **run.predictions.about,
         "run": str(folder),
-        "on": f"{dataset.name} ({source}{facts['images']:,} images)",
+        "on": f"{dataset.name} ({source}{facts['images']:,} images{', BatchNorm of the images' if adapted else ''})",
         "test": None,
         "synthetic": bool(run.predictions.about.get("synthetic")) or scanned.synthetic,
         "leaks": {**leaks.counts(), "seen_by_start": 0},

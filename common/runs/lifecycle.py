@@ -67,11 +67,14 @@ def begin(folder: Path, config: Config, identity: dict[str, Any], description: l
 
 
 def update_evaluation(folder: Path, config: Config) -> None:
-    """Bring the ``evaluation`` section of a finished run's config.yaml up to date: the run is evaluated with it."""
+    """Bring ``evaluation`` and ``inference`` in a finished run's config.yaml up to date: it is used with them.
+
+    Keys of ``inference`` that change the predictions are part of the address, so only the others can differ.
+    """
     run = Run(folder)
-    evaluation = config.evaluation.model_dump(mode="json")
-    if run.raw_config["evaluation"] != evaluation:
-        run.write_raw_config({**run.raw_config, "evaluation": evaluation})
+    sections = {name: getattr(config, name).model_dump(mode="json") for name in ("evaluation", "inference")}
+    if any(run.raw_config[name] != section for name, section in sections.items()):
+        run.write_raw_config({**run.raw_config, **sections})
 
 
 def other_revisions(folder: Path) -> list[str]:

@@ -68,6 +68,7 @@ class ImageFileBatches:
 
     def prepared(self, rows: Sequence[int]) -> np.ndarray:
         """Return the files of some positions that can be used, prepared: uint8 RGB, shape (N, H, W, 3)."""
+        _ = self.full_range  # not by each thread
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             images = [image for image in pool.map(self._prepared, rows) if image is not None]
         return np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8)

@@ -53,7 +53,10 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     stored = config.model_dump()
     if config.augment_at is not None:
         stored |= {"size": config.augment_at, "augment_at": None}
-    key = sha256_of_value({"config": stored, "version": PREPARE_VERSION, "rows": rows})
+    content = {"config": stored, "version": PREPARE_VERSION, "rows": rows}
+    if config.background == "detect":
+        content["range"] = "of the data set"  # of images of more than 8 bits; once of each image
+    key = sha256_of_value(content)
     return Path(cache_dir) / "prepared" / key[:16]
 
 

@@ -4,8 +4,6 @@ The statistics of the new images and those of training are averaged by their num
 robustness against common corruptions by covariate shift adaptation (2020), equation 1; no label is used.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
@@ -13,13 +11,12 @@ from torch import nn
 TRAINING_WEIGHT = 46
 
 
-def adapt_batchnorm(network: nn.Module, compute: Callable[[torch.Tensor], object], images: torch.Tensor) -> int:
+def adapt_batchnorm(network: nn.Module, images: torch.Tensor) -> int:
     """Give the BatchNorm layers of a trained network the statistics of images, averaged with those of training.
 
     Args:
         network: Its layers with running statistics are changed; in eval mode afterwards.
-        compute: Runs the network on ``images``.
-        images: A mixture of all classes like the images to predict, float, shape (N, C, H, W), N > 0.
+        images: A mixture of all classes like the images to predict, float, shape (N, C, H, W), N > 1.
 
     Returns:
         The number of layers that were adapted.
@@ -32,7 +29,7 @@ def adapt_batchnorm(network: nn.Module, compute: Callable[[torch.Tensor], object
         layer.momentum = 1.0  # the statistics become those of the images
         layer.train()
     with torch.no_grad():
-        compute(images)
+        network(images)
         weight = len(images) / (len(images) + TRAINING_WEIGHT)
         for layer, (mean, variance), momentum in zip(layers, trained, momenta, strict=True):
             new_mean, new_variance = _statistics(layer)

@@ -22,7 +22,8 @@ ResamplingSeed = Annotated[int, typer.Option(min=0, help="Seed of the resampling
 BatchNorm = Annotated[
     Literal["trained", "images"] | None,
     typer.Option(
-        help="BatchNorm statistics: of training, or of the images.", show_default="the run's inference.batchnorm"
+        help="BatchNorm statistics of training, or of the new images: of all classes and one laboratory.",
+        show_default="the run's inference.batchnorm",
     ),
 ]
 RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]

@@ -5,7 +5,7 @@ import pytest
 
 from common.config.compose import compose_config
 from lightning_modules.classifier import Classifier
-from workflows.adaptation import SAMPLE, adapt_to, adapts, sample_rows
+from workflows.adaptation import LEAST, SAMPLE, adapt_to, adapts, sample_rows
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_a_sample_does_not_follow_the_order_of_files():
 
 def test_nothing_happens_without_images_or_without_batchnorm():
     classifier = Classifier.create("vit_tiny_patch16_224", num_classes=2, image_size=32)
-    assert "no BatchNorm" in adapt_to(classifier, np.zeros((3, 32, 32, 3), np.uint8))
-    assert "no image" in adapt_to(classifier, np.zeros((0, 32, 32, 3), np.uint8))
+    assert "no BatchNorm" in adapt_to(classifier, np.zeros((LEAST, 32, 32, 3), np.uint8))
+    assert f"fewer than {LEAST} images" in adapt_to(classifier, np.zeros((LEAST - 1, 32, 32, 3), np.uint8))
