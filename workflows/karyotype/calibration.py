@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from common.errors import UserError
 from common.predictions import Predictions
+from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.cytogenetics.cell_posteriors import temperature_of_chromosomes
-from evaluation.ensembles.averaging import average
+from evaluation.ensembles.averaging import align, average, combine, stacked
+from evaluation.ensembles.methods import Combiner
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperature
     plain = (1.0,) * len(members)
     if len(members) > 1:
         try:
-            combined, notes = _fit(_combined(runs, members).evidence)
+            combined, notes = _fit(_combined(runs, members))
         except UserError:  # the members share no validation images
             pass
         else:
@@ -43,10 +45,14 @@ def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperature
 
 
 def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions:
-    """The predictions of the ensemble."""
-    if len(runs) == 1:
-        return runs[0].predictions
-    return average([member.predictions for member in members], [str(member.folder) for member in members])
+    """The predictions of the ensemble, combined as those of new cells are."""
+    predictions = [member.predictions.evidence for member in members]
+    names = [str(member.folder) for member in members]
+    if len(runs) > 1 or not runs[0].has(RunFile.ENSEMBLE):
+        return average(predictions, names)
+    combiner = Combiner.from_dict(runs[0].ensemble.combiner)
+    aligned = align(predictions, names)
+    return combine(aligned, combiner.combine(stacked(aligned)), combiner.method)
 
 
 def _fit(predictions: Predictions) -> tuple[float, tuple[str, ...]]:
