@@ -1,5 +1,7 @@
 """Adaptation of trained networks to new images by their BatchNorm statistics (inference.batchnorm=images)."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -12,6 +14,13 @@ SAMPLE = 256
 LEAST = 10
 
 
+class Adaptation(NamedTuple):
+    """Whether a network was adapted, and a sentence for the user."""
+
+    done: bool
+    note: str
+
+
 def adapts(config: Config, option: str | None) -> bool:
     """Return whether the option ``--batchnorm``, or else the run, wants the statistics of the new images."""
     return (option or config.inference.batchnorm) == "images"
@@ -22,14 +31,15 @@ def sample_rows(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
 
 
-def adapt_to(classifier: Classifier, images: np.ndarray) -> str:
-    """Adapt a classifier to prepared images, uint8, shape (N, H, W, 3); return a sentence for the user."""
+def adapt_to(classifier: Classifier, images: np.ndarray) -> Adaptation:
+    """Adapt a classifier to prepared images, uint8, shape (N, H, W, 3)."""
     if len(images) < LEAST:
-        return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
+        return Adaptation(False, f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read")
     batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(classifier.device).float() / 255
     if not classifier.adapt_batchnorm(batch):
-        return "the network has no BatchNorm: it is used as trained"
-    return (
+        return Adaptation(False, "the network has no BatchNorm: it is used as trained")
+    note = (
         f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
         "for images of all classes: else use --batchnorm trained)"
     )
+    return Adaptation(True, note)

@@ -184,28 +184,29 @@ def predict_external(
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
     cells_are_known = bool(frame["cell"].notna().all())
     batches = data.of_whole_cells() if config.context.enabled and cells_are_known else data
-    adapted = None
+    adaptation = None
     if adapts(config, batchnorm):
         rows = np.flatnonzero(parts.to_numpy() == TEST)
-        adapted = adapt_to(trained.classifier, data.prepared(rows[sample_rows(len(rows))]))
-        say(adapted)
+        adaptation = adapt_to(trained.classifier, data.prepared(rows[sample_rows(len(rows))]))
+        say(adaptation.note)
     predicted = predict(trained.classifier, batches, config)
     assert predicted is not None  # there is one process
 
     facts = _facts(run, dataset, classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
     facts["namesakes"] = list(seen.namesakes(tested["subject"]))
     facts["notes"] = _notes(seen, seen_in, parts == TEST, len(facts["namesakes"]))
-    if adapted:
-        facts["notes"].append(adapted)
+    if adaptation:
+        facts["notes"].append(adaptation.note)
     if reason:
         facts["notes"].append(f"near-same pictures were not looked for: {reason}")
     for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
         facts["notes"].append(f"within the set that it learned from, {warning.text}")
     source = "" if dataset.name == scanned.source else f"{scanned.source}, "
+    adapted = ", BatchNorm of the images" if adaptation and adaptation.done else ""
     about = {
         **run.predictions.about,
         "run": str(folder),
-        "on": f"{dataset.name} ({source}{facts['images']:,} images{', BatchNorm of the images' if adapted else ''})",
+        "on": f"{dataset.name} ({source}{facts['images']:,} images{adapted})",
         "test": None,
         "synthetic": bool(run.predictions.about.get("synthetic")) or scanned.synthetic,
         "leaks": {**leaks.counts(), "seen_by_start": 0},

@@ -144,7 +144,8 @@ def _predict_member(
         check_dropout(run.classifier, passes, config.prepare.size)
     data = PredictDataModule([file.path for file in images.files], config.prepare, config.loader.batch_size)
     if adapts(config, request.batchnorm):
-        say(adapt_to(run.classifier, data.batches.prepared(sample_rows(len(images.files)).tolist())))
+        sample = data.batches.prepared(sample_rows(len(images.files)).tolist())
+        say(adapt_to(run.classifier, sample).note)
     predicted = predict(run.classifier, data, config)
     assert predicted is not None  # there is one process
     names = [file.name for file in images.files]

@@ -101,6 +101,16 @@ def test_copies_of_test_images_have_the_same_probabilities(folder, runs):
     assert all(torch.equal(one, two) for one, two in zip(model.parameters(), again.parameters(), strict=True))
 
 
+def test_batchnorm_statistics_of_the_images_are_recorded(folder, runs, other, tmp_path):
+    place = tmp_path / "adapted"
+    call(runs[0], "--on", "data=folder", f"data_dir={other}", *MAP, "--batchnorm", "images", "--output", place)
+    adapted, trained = read_predictions(place), read_predictions(folder)
+    assert adapted.about["on"] == "clinic (folder, 22 images, BatchNorm of the images)"
+    assert any("BatchNorm statistics: of 18 " in note for note in adapted.about["external"]["notes"])
+    probabilities = [each.part("test").frame["prob_all"] for each in (adapted, trained)]
+    assert not np.allclose(*probabilities, atol=1e-4)
+
+
 def test_learned_images_are_left_out_and_counted(folder):
     predictions = read_predictions(folder)
     test, about = predictions.part("test").frame, predictions.about

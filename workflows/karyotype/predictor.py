@@ -52,7 +52,7 @@ class MemberPredictor:
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt the network to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
-        return adapt_to(self._classifier, images)
+        return adapt_to(self._classifier, images).note
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Predict prepared images of one cell, uint8 RGB, shape (N, H, W, 3), each without its cell.
@@ -92,7 +92,7 @@ class CellPredictor:
 
     Args:
         runs: Runs and ensembles, as they were named.
-        members: The runs that they stand for.
+        members: The runs, with the members of an ensemble in place of its folder.
         batchnorm: "trained" or "images" in place of the members' ``inference.batchnorm``, see `workflows.adaptation`.
 
     Attributes:
@@ -159,7 +159,7 @@ class CellPredictor:
         stacked = np.stack(probabilities)
         combined = stacked.mean(axis=0) if self._combiner is None else self._combiner.combine(stacked)
         logs = np.log(np.maximum(rescale(combined, temperatures.combined), EPSILON))
-        # The first one stands for members that do not know.
+        # The first one is used where no member estimates it.
         return logs, np.mean(upside_down[1:] or upside_down, axis=0) > 0.5
 
 
