@@ -113,13 +113,18 @@ def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
         "kind": karyotype.karyotype.kind.replace("_", " ") if karyotype.karyotype else "",
         "reasons": entry.reasons,
         "notes": karyotype.notes,
-        "counts": ", ".join(f"{count:,} {name}" for name, count in entry.counts.items() if count),
+        "counts": _counts(entry.counts),
         "source": source,
         "doubts": doubts[:SHOWN],
         "more_doubts": max(0, len(doubts) - SHOWN),
         "left_out": entry.left_out[:SHOWN],
         "more_left_out": max(0, len(entry.left_out) - SHOWN),
     }
+
+
+def _counts(counts: dict[str, int]) -> str:
+    text = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return text.replace("1 files", "1 file", 1) if counts["files"] == 1 else text
 
 
 def _doubts(calls: Sequence[tuple[str, ChromosomeCall]]) -> list[dict[str, str]]:

@@ -92,7 +92,7 @@ def call_main(main: Callable[[], None], tmp_path: Path, *overrides: str) -> int 
 
 
 def command(*overrides: str, script: str = "train.py") -> list[str]:
-    """Return the command line of a script of the house, for a process of its own."""
+    """Return the command line of a script of the project, for a process of its own."""
     return [sys.executable, str(ROOT / script), *overrides]
 
 

@@ -35,8 +35,9 @@ def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperature
     if len(members) > 1:
         try:
             combined, notes = _fit(_combined(runs, members))
-        except UserError:  # the members share no validation images
-            pass
+        except UserError:  # the members share no validation images, which those of a fitted ensemble do
+            if _is_fitted_ensemble(runs):
+                raise
         else:
             return Temperatures(plain, combined, notes)
     fitted = [_fit(member.predictions.evidence) for member in members]
@@ -44,11 +45,15 @@ def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperature
     return Temperatures(tuple(temperature for temperature, _ in fitted), 1.0, notes)
 
 
+def _is_fitted_ensemble(runs: Sequence[Run]) -> bool:
+    return len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE)
+
+
 def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions:
     """The predictions of the ensemble, combined as those of new cells are."""
     predictions = [member.predictions.evidence for member in members]
     names = [str(member.folder) for member in members]
-    if len(runs) > 1 or not runs[0].has(RunFile.ENSEMBLE):
+    if not _is_fitted_ensemble(runs):
         return average(predictions, names)
     combiner = Combiner.from_dict(runs[0].ensemble.combiner)
     aligned = align(predictions, names)

@@ -45,6 +45,7 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page, tmp_path):
         entry("turner", karyotype("X"), tmp_path), entry("down", karyotype("XY", ["21"]), tmp_path), entry("no", [])
     )
     assert beside == 0
+    assert "1 files" not in text
     assert text.index('id="turner"') < text.index('id="down"')
     for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read"):
         assert words in text
