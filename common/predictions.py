@@ -26,6 +26,7 @@ PROBABILITY_PREFIX = "prob_"
 UPSIDE_DOWN = "upside_down"
 ALONE_PREFIX = "alone_"
 SAMPLED_PREFIX = "sampled_"
+VALIDATION = "validation"  # what predictions are evaluated on (``about["on"]``) in place of the test part
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
 
 
@@ -61,10 +62,17 @@ class Predictions:
         rows = self.frame[self.frame["part"] == part].reset_index(drop=True)
         return Predictions(rows, self.classes, self.positive_class, self.about)
 
-    def validation_as_test(self) -> "Predictions":
-        """Return the rows of the validation part as a test part, to choose settings by; ``about`` tells it."""
-        rows = self.part("validation").frame.assign(part="test")
-        return Predictions(rows, self.classes, self.positive_class, {**self.about, "on": "validation"})
+    def validation_as_test(self, calibrated: bool = False) -> "Predictions":
+        """Return the rows of the validation part as a test part, to choose settings by; ``about`` tells it.
+
+        Args:
+            calibrated: Keep them as validation part, too: temperatures are then fitted on what they are evaluated on.
+        """
+        validation = self.part("validation").frame
+        rows = validation.assign(part="test")
+        if calibrated:
+            rows = pd.concat([validation, rows], ignore_index=True)
+        return Predictions(rows, self.classes, self.positive_class, {**self.about, "on": VALIDATION})
 
     @property
     def sampled(self) -> bool:

@@ -109,6 +109,10 @@ class EvaluateRequest:
             return
         existing_predictions(self.runs)
         existing_predictions(self.against or [])
+        if self.part == "validation" and self.costs == "validation":
+            raise UserError("--costs validation beside --part validation: they are chosen and evaluated on one part")
+        if self.part == "validation" and self.without:
+            raise UserError("--without beside --part validation: it is about test images: leave one of them out")
         if self.without:
             CellList.read(self.without)
         if self.output:

@@ -122,7 +122,8 @@ def refusal(predictions: Predictions) -> str | None:
     protocol = predictions.about.get("protocol")
     if protocol in ("image", "paper"):
         return f"protocol={protocol} splits cells across parts: split by subject"
-    parts = frame.groupby(["subject", "cell"], dropna=False)["part"].nunique()
+    # An image may be in both parts: validation images that are evaluated as a test part.
+    parts = frame.drop_duplicates("image_id").groupby(["subject", "cell"], dropna=False)["part"].nunique()
     if (parts > 1).any():
         return f"cell {parts[parts > 1].index[0][1]} is split across the parts: split by subject"
     return None

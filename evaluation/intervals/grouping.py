@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from common.predictions import Predictions
+from common.predictions import VALIDATION, Predictions
 
 # What two folds of one experiment have in common; "on" is the data set of an external validation.
 IDENTITY = ("name", "source", "protocol", "config", "seed", "folds", "ensemble", "on")
@@ -38,7 +38,8 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
         fold = run.about.get("fold")
         facts = [run.about.get(fact) for fact in IDENTITY]
         # On another data set all folds predict the same images: there is nothing to pool.
-        key = repr([*facts, fold if run.about.get("on") else None])
+        is_external = run.about.get("on") not in (None, VALIDATION)
+        key = repr([*facts, fold if is_external else None])
         gathered.setdefault((key, taken[key, fold]), []).append((run, name))
         taken[key, fold] += 1
     groups = []

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from common.errors import UserError
-from common.predictions import Predictions
+from common.predictions import VALIDATION, Predictions
 
 COSTS = ("images_seen", "wall_seconds")
 
@@ -44,6 +44,11 @@ def pool(runs: list[Predictions]) -> Predictions:
             raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
     frame = pd.concat([run.part("test").frame for run in runs], ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
+    if len(twice) and first.about.get("on") == VALIDATION:
+        raise UserError(
+            f"{len(twice)} images are in the validation part of more than one run, {twice.iloc[0]} first: evaluate the "
+            "folds one by one"
+        )
     if len(twice):
         raise UserError(
             f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "

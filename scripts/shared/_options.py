@@ -14,7 +14,10 @@ Sensitivity = Annotated[float, typer.Option(min=0.01, max=0.999, help="Sensitivi
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")]
 Part = Annotated[
-    Literal["test", "validation"], typer.Option(help="validation: the images that settings are chosen by.")
+    Literal["test", "validation"],
+    typer.Option(
+        help="validation: the images that settings are chosen by; --costs karyotype is calibrated on them, too."
+    ),
 ]
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]

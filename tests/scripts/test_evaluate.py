@@ -107,6 +107,26 @@ def test_folders_of_groups_have_plain_names_that_differ():
     assert folders(list(names)) == list(names.values())
 
 
+def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
+    csv = runs / "validation.csv"
+    call(runs / "good0", runs / "good1", "--part", "validation", "--csv", csv)
+    parts = [make_run(fold, images=30, subjects=10, skill=2.0).part("validation").frame for fold in (0, 1)]
+    row = pd.read_csv(csv).set_index("metric").loc["auc"]
+    assert row["images"] == sum(map(len, parts))
+    again = make_run(1, images=30, subjects=10, skill=2.0, about={"name": "good"})
+    again.frame.loc[again.frame["part"] == "validation", "image_id"] = parts[0]["image_id"].to_numpy()
+    write_predictions(runs / "again1" / "predictions.parquet", again)
+    result = call(runs / "good0", runs / "again1", "--part", "validation", code=1)
+    assert "in the validation part of more than one run" in error_of(result)
+
+
+def test_karyotypes_of_validation_cells(cells):
+    output = call(cells / "cells0", cells / "cells1", "--part", "validation", "--costs", "karyotype").output
+    assert "8 cells" in output
+    assert "joint assignment" in output
+    assert "each cell has its most probable karyotype" in output
+
+
 def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
     folder, csv = cells / "pooled", cells / "x.csv"
     output = call(cells / "cells0", cells / "cells1", "--csv", csv, "--output", folder).output
@@ -141,6 +161,8 @@ def test_assignment_without_cells_is_a_warning_where_it_is_asked_for(runs, optio
         (["good0", "--against", "poor1"], "the images differ"),
         (["good0", "poor0", "--against", "poor1"], "these are 2 (good, poor): name one of them"),
         (["good0", "--no-assign", "--missing-cost=3"], "--no-assign beside the costs"),
+        (["good0", "--part=validation", "--costs=validation"], "--costs validation beside --part validation"),
+        (["good0", "--part=validation", "--without=other.csv"], "--without beside --part validation"),
     ],
 )
 def test_an_error_is_one_line_before_the_evaluation(runs, monkeypatch, arguments, message):

@@ -1,4 +1,4 @@
-"""Weights: from files with a side file, by tag from a cache, at random; each fault is an error that names the remedy."""
+"""Weights: from files with a side file, by tag from a cache, at random; each fault is an error that names a remedy."""
 
 import json
 import os
