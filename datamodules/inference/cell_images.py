@@ -1,7 +1,7 @@
 """The pictures of one cell: each file read once, what is no chromosome told apart, the others at the cell's scale."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,6 +17,8 @@ from datamodules.inference.predict_datamodule import read_plain_file
 from datamodules.io.decode import BrokenImageError, common_range, decode_image, least_range
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
+
+LEFT_OUT = "left out by the expert (--fixed)"
 
 
 class FileStatus(StrEnum):
@@ -40,6 +42,7 @@ class CellFile:
         pixels: uint8 RGB, shape (H, W, 3), of those used; else None.
         area: Pixels of the chromosome, of those used.
         full_range: Of the values of a file of more than 8 bits, see `least_range`, of those used.
+        mapped_range: That which ``pixels`` are mapped from.
     """
 
     file: ImageFile
@@ -49,29 +52,36 @@ class CellFile:
     pixels: np.ndarray | None = None
     area: int = 0
     full_range: int | None = None
+    mapped_range: int | None = None
 
     def left_out(self, status: FileStatus, cause: str) -> "CellFile":
         """Return the file with another status and without its pixels."""
         return replace(self, status=status, cause=cause, pixels=None)
 
 
-def read_cell(cell: Cell, config: PrepareConfig, kept: Collection[str], pool: Executor) -> list[CellFile]:
+def read_cell(cell: Cell, config: PrepareConfig, fixed: Mapping[str, int | None], pool: Executor) -> list[CellFile]:
     """Read the files of a cell, in their order, and tell apart what is no chromosome.
 
     Args:
         cell: Its files.
         config: The preparation of a run: it says where the ground of a picture is.
-        kept: Names of files that an expert has named chromosomes: they are never foreign.
+        fixed: Classes that an expert has given to files, by their names: such files are never foreign; None where it
+            is no chromosome, such files are not used.
         pool: Threads; decoding releases the interpreter's lock.
     """
+    kept = {name for name, kind in fixed.items() if kind is not None}
 
     def read(file: ImageFile) -> CellFile:
         return _read(file, config, file.name in kept)
 
     files = _without_duplicates(list(pool.map(read, cell.files)), kept)
-    files = _without_other_sizes(files, kept)
-    shared = common_range(file.full_range for file in files if file.status is FileStatus.USED)
-    return [_in_range(file, config, shared) for file in files]
+    files = _without(files, fixed.keys() - kept, LEFT_OUT)
+    return _in_one_range(_without_other_sizes(files, kept), config)
+
+
+def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str, config: PrepareConfig) -> list[CellFile]:
+    """Leave out used files by their names; the range of values is then that of the others."""
+    return _in_one_range(_without(files, names, cause), config)
 
 
 def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
@@ -119,7 +129,16 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     foreign = why_foreign(outline)
     if foreign and not kept:
         return CellFile(file, FileStatus.FOREIGN, foreign, sha256)
-    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, full_range)
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, full_range, full_range)
+
+
+def _without(files: Sequence[CellFile], names: Collection[str], cause: str) -> list[CellFile]:
+    left = []
+    for file in files:
+        if file.file.name in names and file.status is FileStatus.USED:
+            file = file.left_out(FileStatus.FOREIGN, cause)
+        left.append(file)
+    return left
 
 
 def _without_duplicates(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:
@@ -145,12 +164,17 @@ def _digest(pixels: np.ndarray) -> str:
     return f"{pixels.shape} {hashlib.sha256(pixels.tobytes()).hexdigest()}"
 
 
+def _in_one_range(files: Sequence[CellFile], config: PrepareConfig) -> list[CellFile]:
+    shared = common_range(file.full_range for file in files if file.status is FileStatus.USED)
+    return [_in_range(file, config, shared) for file in files]
+
+
 def _in_range(file: CellFile, config: PrepareConfig, full_range: int | None) -> CellFile:
     """Map the values of a used file from the range of all used files of its cell."""
-    if file.status is not FileStatus.USED or file.full_range == full_range or file.full_range is None:
+    if file.status is not FileStatus.USED or file.full_range is None or file.mapped_range == full_range:
         return file
     pixels = decode_image(read_plain_file(file.file.path), config.background, full_range).pixels
-    return replace(file, pixels=pixels, area=outline_of(pixels, config).area)
+    return replace(file, pixels=pixels, area=outline_of(pixels, config).area, mapped_range=full_range)
 
 
 def _without_other_sizes(files: Sequence[CellFile], kept: Collection[str]) -> list[CellFile]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from common.config.karyotype import KaryotypePriors
-from datamodules.inference.cell_images import CellFile, FileStatus, read_cell
+from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
@@ -16,7 +16,6 @@ from workflows.karyotype.fixed import FixedClasses
 from workflows.karyotype.predictor import CellPrediction, CellPredictor
 
 IMPROBABLE = "no class is probable for the network"
-LEFT_OUT = "left out by the expert (--fixed)"
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,14 @@ def name_cell(
         Its files, its karyotype, and its karyogram, uint8 RGB; None where no karyotype can be named.
     """
     kept = {name for name, kind in fixed.items() if kind is not None}
-    files = read_cell(cell, predictor.prepare, kept, pool)
-    files = _leave_out(files, {name for name, kind in fixed.items() if kind is None}, LEFT_OUT)
+    files = read_cell(cell, predictor.prepare, fixed, pool)
     prediction = _predict(files, predictor, pool)
     used = [file for file in files if file.status is FileStatus.USED]
     if prediction is not None:
         unlikely = implausible(prediction.log_probabilities)
         names = {file.file.name for file, is_unlikely in zip(used, unlikely, strict=True) if is_unlikely} - kept
-        if names:  # the scale of the others must not depend on them: predict again
-            files = _leave_out(files, names, IMPROBABLE)
+        if names:  # the scale and range of the others must not depend on them: predict again
+            files = leave_out(files, names, IMPROBABLE, predictor.prepare)
             prediction = _predict(files, predictor, pool)
             used = [file for file in files if file.status is FileStatus.USED]
     classes: dict[int, int] = {}
@@ -118,15 +116,6 @@ def name_cell(
 def _predict(files: Sequence[CellFile], predictor: CellPredictor, pool: Executor) -> CellPrediction | None:
     used = [file for file in files if file.status is FileStatus.USED]
     return predictor.predict(used, pool) if used else None
-
-
-def _leave_out(files: Sequence[CellFile], names: set[str], cause: str) -> list[CellFile]:
-    left = []
-    for file in files:
-        if file.file.name in names and file.status is FileStatus.USED:
-            file = file.left_out(FileStatus.FOREIGN, cause)
-        left.append(file)
-    return left
 
 
 def _draw(images: np.ndarray, karyotype: CellKaryotype) -> np.ndarray:

@@ -78,7 +78,7 @@ def _adapt(predictor: CellPredictor, cells: Sequence[Cell]) -> list[str]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for number in np.random.default_rng(0).permutation(len(cells)):
             files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
-            read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, (), pool)
+            read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, {}, pool)
             used = [file for file in read if file.status is FileStatus.USED]
             if used:
                 sample.append(used[:wanted])

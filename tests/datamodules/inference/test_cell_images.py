@@ -10,7 +10,7 @@ import pytest
 
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
-from datamodules.inference.cell_images import FileStatus, cell_scales, prepare_files, read_cell
+from datamodules.inference.cell_images import FileStatus, cell_scales, leave_out, prepare_files, read_cell
 from datamodules.inference.cells import Cell, CellColumns, find_cells
 from datamodules.inference.foreign_images import FEWEST, LARGEST, SMALLEST, outline_of, why_far_from_size, why_foreign
 from datamodules.inference.image_files import ImageFile
@@ -49,10 +49,10 @@ def cell_folder(tmp_path):
     return tmp_path / "cell"
 
 
-def read(folder, tmp_path, config=CONFIG, kept=()):
+def read(folder, tmp_path, config=CONFIG, fixed=None):
     (cell,) = find_cells(folder, CellColumns(), tmp_path / "cache", progress=False).cells
     with ThreadPoolExecutor(2) as pool:
-        return {file.file.name: file for file in read_cell(cell, config, kept, pool)}
+        return {file.file.name: file for file in read_cell(cell, config, fixed or {}, pool)}
 
 
 FOREIGN = {
@@ -74,7 +74,7 @@ def test_foreign_pictures_are_left_out(cell_folder, tmp_path, name):
     assert cause in files[name].cause
     assert files[name].pixels is None
     assert {file.status for file in files.values() if file is not files[name]} == {FileStatus.USED}
-    assert read(cell_folder, tmp_path, kept={name})[name].status is FileStatus.USED
+    assert read(cell_folder, tmp_path, fixed={name: 0})[name].status is FileStatus.USED
 
 
 def test_broken_files_and_duplicates_are_told_apart(cell_folder, tmp_path):
@@ -120,6 +120,25 @@ def test_the_files_of_a_cell_that_are_used_have_one_range_of_values(tmp_path):
     assert files["21.png"].area == darkest.area == outline_of(darkest.pixels, CONFIG).area
 
 
+@pytest.mark.parametrize("when", ["fixed", "later"])
+def test_a_file_that_is_left_out_does_not_change_the_range(tmp_path, when):
+    """12 bits; a chromosome of 16 bits makes the others dark as long as it is used."""
+    for number in NUMBERS:
+        write_deep(tmp_path / "cell" / f"{number:02d}.png", bar(number)[..., 0].astype(np.uint16) * 16)
+    alone = read(tmp_path / "cell", tmp_path)
+    write_deep(tmp_path / "cell" / "deep.png", bar(5, seed=1)[..., 0].astype(np.uint16) * 257)
+    files = read(tmp_path / "cell", tmp_path)
+    assert files["01.png"].pixels.max() < 20
+    if when == "fixed":
+        files = read(tmp_path / "cell", tmp_path, fixed={"deep.png": None})
+    else:
+        files = {file.file.name: file for file in leave_out(list(files.values()), {"deep.png"}, "cause", CONFIG)}
+    assert files["deep.png"].status is FileStatus.FOREIGN
+    for name, file in alone.items():
+        assert np.array_equal(files[name].pixels, file.pixels)
+        assert files[name].area == file.area
+
+
 def write_deep(path, values):
     path.parent.mkdir(exist_ok=True)
     assert cv2.imwrite(str(path), values)
@@ -137,7 +156,7 @@ def test_prepared_as_in_training(tmp_path, scale_by):
     columns = CellColumns(case="case_id")
     with ThreadPoolExecutor(2) as pool:
         for cell in find_cells(root / "labels.csv", columns, tmp_path / "cache").cells:
-            files = read_cell(cell, config.prepare, (), pool)
+            files = read_cell(cell, config.prepare, {}, pool)
             images = prepare_files(files, cell_scales(files, config.prepare), config.prepare, pool)
             rows = [frame.index[frame["path"] == file.file.name][0] for file in files]
             assert np.array_equal(images, expected[rows])
@@ -159,7 +178,7 @@ def test_real_chromosomes_are_not_foreign(name, tmp_path):
     cells = find_cells(next(real_data(name).rglob("labels.csv")), columns, tmp_path).cells[:20]
     config = CONFIG.model_copy(update={"crop_threshold": 10})
     with ThreadPoolExecutor(2) as pool:
-        files = [file for cell in cells for file in read_cell(cell, config, (), pool)]
+        files = [file for cell in cells for file in read_cell(cell, config, {}, pool)]
     assert len(files) > 900
     assert {file.cause for file in files if file.status is not FileStatus.USED} == set()
 
@@ -176,7 +195,7 @@ def test_equal_pictures_in_two_formats_are_one(cell_folder, tmp_path):
     write_image(cell_folder / "01.tif", bar(1, white=True))
     files = read(cell_folder, tmp_path)
     assert sorted(file.status for file in files.values()) == [FileStatus.DUPLICATE] + [FileStatus.USED] * 24
-    files = read(cell_folder, tmp_path, kept={"01.tif"})
+    files = read(cell_folder, tmp_path, fixed={"01.tif": 0})
     assert files["01.tif"].status is FileStatus.USED
     assert files["01.png"].status is FileStatus.DUPLICATE
 
@@ -184,6 +203,6 @@ def test_equal_pictures_in_two_formats_are_one(cell_folder, tmp_path):
 def test_a_path_that_none_can_have_is_broken(tmp_path):
     cell = Cell("c", None, (ImageFile(tmp_path / "a\0.png", "a", ()),))
     with ThreadPoolExecutor(1) as pool:
-        (file,) = read_cell(cell, CONFIG, (), pool)
+        (file,) = read_cell(cell, CONFIG, {}, pool)
     assert file.status is FileStatus.BROKEN
     assert "null" in file.cause
