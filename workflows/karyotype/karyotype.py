@@ -48,7 +48,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     fixed = read_fixed(request.fixed, cells.cells)
     set_up_torch()
     predictor = CellPredictor(request.runs, request.members, request.batchnorm)
-    notes = _adapt(predictor, cells.cells)
+    notes = _adapt(predictor, cells.cells, fixed)
     warnings = [*run_warnings(request.members), *predictor.notes, *folder_warnings(cells)]
     warn(*warnings)
     for note in notes:
@@ -69,7 +69,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     summarise(tables, request.output, cells.others, beside)
 
 
-def _adapt(predictor: CellPredictor, cells: Sequence[Cell]) -> list[str]:
+def _adapt(predictor: CellPredictor, cells: Sequence[Cell], fixed: Sequence[FixedClasses]) -> list[str]:
     """Adapt the networks to some of the cells; return sentences for the user."""
     if not predictor.adapts:
         return []
@@ -78,7 +78,7 @@ def _adapt(predictor: CellPredictor, cells: Sequence[Cell]) -> list[str]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for number in np.random.default_rng(0).permutation(len(cells)):
             files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
-            read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, {}, pool)
+            read = read_cell(replace(cells[number], files=tuple(files)), predictor.prepare, fixed[number], pool)
             used = [file for file in read if file.status is FileStatus.USED]
             if used:
                 sample.append(used[:wanted])
