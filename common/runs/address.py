@@ -68,7 +68,7 @@ def config_fact(identity: dict[str, Any]) -> str:
 
 def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
-    return {
+    facts = {
         "name": config.name,
         "protocol": config.protocol,
         "fold": config.split.fold if config.split.test == "fold" else None,
@@ -79,3 +79,6 @@ def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
         "monitor": config.callbacks.monitor,
         "revision": revision(),
     }
+    if config.balance.name != "none":
+        facts["balanced"] = True  # its probabilities assume classes of equal frequency
+    return facts

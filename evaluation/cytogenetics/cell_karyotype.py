@@ -105,7 +105,11 @@ class CellKaryotype:
 
 
 def karyotype_of_cell(
-    log_probabilities: np.ndarray, priors: KaryotypePriors, fixed: Mapping[int, int], refer_below: float
+    log_probabilities: np.ndarray,
+    priors: KaryotypePriors,
+    fixed: Mapping[int, int],
+    refer_below: float,
+    balanced: bool = False,
 ) -> CellKaryotype:
     """Name the karyotype of a cell.
 
@@ -115,6 +119,7 @@ def karyotype_of_cell(
         priors: Of karyotypes.
         fixed: Classes (index into CHROMOSOMES) that an expert has fixed, by the number of the chromosome.
         refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
+        balanced: See ``karyotype_posterior``.
     """
     count = len(log_probabilities)
     alone = np.exp(log_probabilities)
@@ -123,7 +128,7 @@ def karyotype_of_cell(
         for row, kind in fixed.items():
             joint[row] = np.eye(len(CHROMOSOMES))[kind]
         return CellKaryotype((), _calls(joint.argmax(axis=1), joint, alone, fixed), (_why_no_karyotype(count),), ())
-    posterior = karyotype_posterior(log_probabilities, priors, fixed)
+    posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
     cell = CellKaryotype(posterior.candidates, calls, (), ())
     reasons = _reasons(cell, refer_below)

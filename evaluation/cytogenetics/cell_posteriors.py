@@ -5,7 +5,9 @@ leaves a network less confident than it is right, and a karyotype multiplies 46 
 chromosomes without an error do not tell how rare errors are: the temperature is then 1.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,11 +59,26 @@ def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarra
     return np.asarray(np.log(np.maximum(calibrated, FLOOR)))
 
 
+def is_balanced(about: Mapping[str, Any]) -> bool:
+    """Tell by its facts whether a run, or an ensemble, has learned equal shares of the classes (``balance``).
+
+    Raises:
+        UserError: Some members have and others have not.
+    """
+    balanced = about.get("balanced")
+    if isinstance(balanced, list):
+        raise UserError(
+            "some runs were trained with balanced classes (balance=...) and others without: their probabilities "
+            "cannot be averaged for a karyotype, name runs of one kind"
+        )
+    return bool(balanced)
+
+
 def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test") -> list[CellPosterior]:
     """Compute the karyotypes of the cells of one part of a run, also those without labels, in order of appearance.
 
     Raises:
-        UserError: See ``assignment.refusal`` and ``chromosome_temperature``.
+        UserError: See ``assignment.refusal``, ``chromosome_temperature`` and ``is_balanced``.
     """
     run = run.evidence  # the context of the cell counts its chromosomes, as the karyotype does
     reason = refusal(run)
@@ -69,10 +86,11 @@ def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test
         raise UserError(f"the karyotypes of cells are not computed: {reason}")
     predictions = run.part(part)
     logs = log_probabilities(predictions, chromosome_temperature(run))
+    balanced = is_balanced(run.about)
     cells = []
     for rows in rows_of_cells(predictions.frame):
         too_few_or_many = size_refusal(len(rows))
-        posterior = None if too_few_or_many else karyotype_posterior(logs[rows], priors)
+        posterior = None if too_few_or_many else karyotype_posterior(logs[rows], priors, balanced=balanced)
         cells.append(CellPosterior(rows, posterior, too_few_or_many))
     return cells
 

@@ -6,7 +6,8 @@ A cell shows n chromosomes in random order. With the counts N[k] of a karyotype,
     P(N | images)  ~  P(N) * product over k of N[k]!  *  Z(N),    Z(N) = sum over classes c with counts N of
                                                                   the product over i of q[i, c[i]]
 
-q is the network's probability over the share of the class in normal cells, which the network has learned with it.
+q is the network's probability over the share of the class that the network has learned with it: that in normal cells,
+or equal ones where the classes were balanced.
 
 Exact: the prior; the best assignment to given counts, a rectangular linear sum assignment, and what it loses where one
 chromosome changes its class. Approximate: Z and the probability of each class for each chromosome, exact but for
@@ -90,7 +91,10 @@ def size_refusal(chromosomes: int) -> str | None:
 
 
 def karyotype_posterior(
-    log_probabilities: np.ndarray, priors: KaryotypePriors, fixed: Mapping[int, int] = MappingProxyType({})
+    log_probabilities: np.ndarray,
+    priors: KaryotypePriors,
+    fixed: Mapping[int, int] = MappingProxyType({}),
+    balanced: bool = False,
 ) -> KaryotypePosterior:
     """Compute the probabilities of a cell's karyotypes.
 
@@ -99,6 +103,7 @@ def karyotype_posterior(
             22 to 70. Values below log(FLOOR) count as that.
         priors: How frequent karyotypes, losses and gains are.
         fixed: The class, as an index into CHROMOSOMES, of chromosomes that an expert has named, by their row.
+        balanced: Whether the network has learned equal shares of the classes, not those of normal cells.
 
     Raises:
         UserError: The cell has too few or too many chromosomes, see ``size_refusal``.
@@ -106,7 +111,7 @@ def karyotype_posterior(
     refusal = size_refusal(len(log_probabilities))
     if refusal:
         raise UserError(refusal)
-    shares = expected_counts(priors) / COMPLETE
+    shares = np.full(len(CHROMOSOMES), 1 / len(CHROMOSOMES)) if balanced else expected_counts(priors) / COMPLETE
     logs = np.maximum(log_probabilities, np.log(FLOOR)) - np.log(shares)
     for row, kind in fixed.items():
         logs[row, np.arange(len(CHROMOSOMES)) != kind] = RULED_OUT

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -134,6 +135,16 @@ def test_own_cells_get_the_probabilities_of_the_run(data, karyotype, kind):
     seen = chromosomes["seen"].value_counts()
     assert seen.to_dict() == run.split["part"].value_counts().to_dict()
     assert f"{seen['train']} of the images" in output
+
+
+def test_a_run_of_balanced_classes_has_other_probabilities(run, cells, karyotype, tmp_path):
+    balanced = Run(shutil.copytree(run.folder, tmp_path / "balanced"))
+    predictions = run.predictions
+    balanced.write_predictions(replace(predictions, about={**predictions.about, "balanced": True}))
+    one, other = (karyotype(each.folder, cells, output=f"of {each.folder.name}")[0] for each in (run, balanced))
+    assert (one["probability"] != other["probability"]).all()
+    mixed = run_app(app, run.folder, balanced.folder, cells, "--output", tmp_path / "both", code=1)
+    assert "name runs of one kind" in error_of(mixed)
 
 
 def test_bad_files_are_reported_and_left_out(run, cells, karyotype):

@@ -106,7 +106,7 @@ def name_cell(
         if kind is not None:
             classes[number] = kind
     logs = np.zeros((0, 24)) if prediction is None else prediction.log_probabilities
-    karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below)
+    karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below, predictor.balanced)
     karyogram = None
     if prediction is not None and karyotype.candidates:
         karyogram = _draw(predictor.pictures(used, prediction.upside_down, pool), karyotype)

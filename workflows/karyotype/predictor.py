@@ -13,7 +13,9 @@ from common.predictions import UPSIDE_DOWN
 from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
+from evaluation.cytogenetics.cell_posteriors import is_balanced
 from evaluation.ensembles.methods import Combiner
+from evaluation.intervals.pooling import merge_facts
 from evaluation.uncertainty.calibration import EPSILON, rescale
 from lightning_modules.inference import Predictor
 from lightning_modules.load import load_run
@@ -99,9 +101,11 @@ class CellPredictor:
         notes: What limits the probabilities, in sentences.
         prepare: The preparation of the first member.
         adapts: Whether a member wants to be adapted to the images.
+        balanced: Whether the members have learned equal shares of the classes.
     """
 
     def __init__(self, runs: Sequence[Run], members: Sequence[Run], batchnorm: str | None = None) -> None:
+        self.balanced = is_balanced(merge_facts([member.predictions.about for member in members]))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._temperatures = fit_temperatures(runs, members)
         self._members = [MemberPredictor(member, device, batchnorm) for member in members]

@@ -42,6 +42,20 @@ def test_probabilities_are_distributions_and_candidates_are_sorted(seed, sex, lo
     np.testing.assert_allclose(posterior.marginals.sum(axis=1), 1)
 
 
+def test_what_may_be_a_y_is_one_more_often_for_a_network_of_natural_shares():
+    """It has learned that a 21 is four times as frequent; one of balanced classes has not."""
+    truth = karyotype("XY")
+    logs = sure(truth)
+    row = np.flatnonzero(truth == CLASSES.index("Y"))[0]
+    logs[row, [CLASSES.index("21"), CLASSES.index("Y")]] = np.log([0.99, 0.003])
+    odds = []
+    for balanced in (False, True):
+        candidates = karyotype_posterior(logs, PRIORS, balanced=balanced).candidates
+        probabilities = {each.karyotype.iscn: each.probability for each in candidates}
+        odds.append(probabilities["46,XY"] / probabilities["46,X,+21"])
+    assert odds[0] / odds[1] == pytest.approx(4)
+
+
 def test_a_trisomy_that_is_not_viable_loses_against_one_that_is():
     """A chromosome that may be a 4 or an 18 is the third 18."""
     truth = karyotype("XY", ["18"])

@@ -6,7 +6,8 @@ import pytest
 
 from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
-from evaluation.cytogenetics.cell_posteriors import cell_posteriors, chromosome_temperature
+from evaluation.cytogenetics.cell_posteriors import cell_posteriors, chromosome_temperature, log_probabilities
+from evaluation.cytogenetics.posterior import karyotype_posterior
 from evaluation.cytogenetics.referral import (
     TEST,
     TEST_LABELS,
@@ -16,6 +17,7 @@ from evaluation.cytogenetics.referral import (
     reliability_table,
     write_referral,
 )
+from evaluation.ensembles.averaging import average
 from tests.evaluation.cytogenetics.cells import karyotype, make_cell_run, make_cells
 from tests.evaluation.cytogenetics.test_karyotypes import run_of
 from tests.helpers.predictions import make_run
@@ -87,6 +89,20 @@ def test_the_threshold_of_a_run_refers_five_percent_of_its_validation_cells():
     (threshold,) = cell_table([run], PRIORS)["refer_below"].unique()
     validation = [cell.posterior.best.probability for cell in cell_posteriors(run, PRIORS, "validation")]
     assert (np.array(validation) < threshold).sum() == 1
+
+
+def test_the_karyotypes_of_a_run_are_by_the_shares_that_it_has_learned():
+    run = make_cell_run(skill=3.0)
+    balanced = replace(run, about={**run.about, "balanced": True})
+    natural, equal = (cell_posteriors(each, PRIORS)[0] for each in (run, balanced))
+    logs = log_probabilities(run.part("test"), chromosome_temperature(run))[natural.rows]
+    for cell, is_balanced in ((natural, False), (equal, True)):
+        expected = karyotype_posterior(logs, PRIORS, balanced=is_balanced)
+        assert np.array_equal(cell.posterior.marginals, expected.marginals)
+    assert not np.allclose(natural.posterior.marginals, equal.posterior.marginals)
+    mixed = average([run, balanced], ["a", "b"])
+    with pytest.raises(UserError, match="name runs of one kind"):
+        cell_posteriors(mixed, PRIORS)
 
 
 def test_without_a_wrong_karyotype_none_is_referred():
