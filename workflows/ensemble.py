@@ -21,7 +21,7 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.warnings import IMAGES_PER_NUMBER, too_few_images
 from evaluation.cytogenetics.cell_metrics import assignment_refusal
-from evaluation.ensembles.averaging import EnsembleMembers, align, combine, group_members, stacked
+from evaluation.ensembles.averaging import EnsembleMembers, align, combine, group_members
 from evaluation.ensembles.methods import Combiner, fit, inner_folds, predict_folds
 from evaluation.ensembles.overfitting import (
     MEMBER,
@@ -169,7 +169,7 @@ def _fit_method(method: str, ensembles: Sequence[EnsembleMembers], request: Ense
             combiner = Combiner(method, np.full(len(members), 1 / len(members)))
         else:
             combiner = fit(method, ensemble.problem, request.config, request.seed)
-        run = combine(members, combiner.combine(stacked(members)), method, name)
+        run = combine(members, combiner.combine, method, name)
         if method != AVERAGE:
             run.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
         run.about["run"] = str(request.folder(method, ensemble.fold))

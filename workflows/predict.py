@@ -18,7 +18,7 @@ from datamodules.inference.image_files import ImageFiles, describe_others, find_
 from datamodules.inference.predict_datamodule import PredictDataModule, read_thumbnail
 from datamodules.io.progress import LONG
 from evaluation.core.warnings import fitted
-from evaluation.ensembles.averaging import align, average, combine, stacked
+from evaluation.ensembles.averaging import align, average, combine
 from evaluation.ensembles.methods import Combiner
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import (
@@ -172,7 +172,7 @@ def _combine(predictions: list[Predictions], request: PredictRequest) -> Predict
         return average(predictions, names)
     combiner = Combiner.from_dict(run.ensemble.combiner)
     aligned = align(predictions, names)
-    return combine(aligned, combiner.combine(stacked(aligned)), combiner.method)
+    return combine(aligned, combiner.combine, combiner.method)
 
 
 def review_thresholds(request: PredictRequest) -> ReviewThresholds:

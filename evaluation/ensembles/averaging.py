@@ -3,7 +3,7 @@
 Averages of networks: Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation, 2017.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -119,7 +119,7 @@ def average(members: Sequence[Predictions], names: Sequence[str]) -> Predictions
     ``sampled_...`` columns of the result summarise are the members.
     """
     aligned = align(members, names)
-    return combine(aligned, stacked(aligned).mean(axis=0))
+    return combine(aligned, lambda probabilities: probabilities.mean(axis=0))
 
 
 def align(members: Sequence[Predictions], names: Sequence[str], common: bool = False) -> list[Predictions]:
@@ -159,14 +159,18 @@ def stacked(aligned: Sequence[Predictions]) -> np.ndarray:
 
 
 def combine(
-    aligned: Sequence[Predictions], probabilities: np.ndarray, method: str = "average", name: str | None = None
+    aligned: Sequence[Predictions],
+    rule: Callable[[np.ndarray], np.ndarray],
+    method: str = "average",
+    name: str | None = None,
 ) -> Predictions:
     """Make the predictions of an ensemble.
 
     Args:
         aligned: The members, see ``align``.
-        probabilities: Those of the ensemble, shape (N, K), rows that sum to 1.
-        method: How they were combined.
+        rule: Makes the probabilities of the ensemble, shape (N, K), rows that sum to 1, of the members', shape
+            (M, N, K); those without the context of the cell are made by it, too.
+        method: Name of the rule.
         name: Name of the ensemble; None: its method and members.
 
     Returns:
@@ -181,14 +185,14 @@ def combine(
         for column in FACTS:
             if column in frame and column in facts and frame[column].isna().any():
                 frame[column] = frame[column].where(frame[column].notna(), facts[column])
+    probabilities = rule(stacked(aligned))
     frame["uncertainty"] = uncertainty_of(probabilities)
     frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
     if all(UPSIDE_DOWN in member.frame for member in aligned):
         frame[UPSIDE_DOWN] = np.mean([member.frame[UPSIDE_DOWN].to_numpy(float) for member in aligned], axis=0)
-    without_cell = [member.alone for member in aligned]
-    if method == "average" and any(without_cell):
-        of_members = [alone or member for alone, member in zip(without_cell, aligned, strict=True)]
-        frame[[ALONE_PREFIX + name for name in first.classes]] = stacked(of_members).mean(axis=0)
+    if any(member.alone for member in aligned):
+        alone = rule(stacked([member.evidence for member in aligned]))
+        frame[[ALONE_PREFIX + class_name for class_name in first.classes]] = alone
     votes = summarise(stacked(aligned), first.classes) if len(frame) else pd.DataFrame()
     about = merge_facts([member.about for member in aligned])
     if name is None:

@@ -9,7 +9,7 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.cytogenetics.cell_posteriors import temperature_of_chromosomes
-from evaluation.ensembles.averaging import align, average, combine, stacked
+from evaluation.ensembles.averaging import align, average, combine
 from evaluation.ensembles.methods import Combiner
 
 
@@ -57,7 +57,7 @@ def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions:
         return average(predictions, names)
     combiner = Combiner.from_dict(runs[0].ensemble.combiner)
     aligned = align(predictions, names)
-    return combine(aligned, combiner.combine(stacked(aligned)), combiner.method)
+    return combine(aligned, combiner.combine, combiner.method)
 
 
 def _fit(predictions: Predictions) -> tuple[float, tuple[str, ...]]:

@@ -100,14 +100,25 @@ def test_one_member_or_the_same_twice_is_an_error(names, message):
 def test_weights_change_probabilities_and_not_the_votes():
     runs = align(members(), NAMES)
     weighted = np.tensordot([0.7, 0.3, 0.0], stacked(runs), axes=1)
-    ensemble = combine(runs, weighted, "greedy")
+    ensemble = combine(runs, lambda _: weighted, "greedy")
     mean = average(members(), NAMES)
     assert ensemble.probabilities == pytest.approx(weighted)
     assert ensemble.frame["uncertainty"].to_numpy() == pytest.approx(uncertainty_of(weighted))
     assert ensemble.frame.filter(like="sampled_").equals(mean.frame.filter(like="sampled_"))
     assert ensemble.about["name"] == "greedy ensemble of 3: tiny"
     assert (ensemble.about["method"], mean.about["method"]) == ("greedy", "average")
-    assert combine(runs, weighted, "greedy", "ours").about["name"] == "ours"
+    assert combine(runs, lambda _: weighted, "greedy", "ours").about["name"] == "ours"
+
+
+@pytest.mark.parametrize("method", ["average", "greedy", "stacking"])
+def test_predictions_without_the_cell_are_combined_like_those_with_it(method):
+    first, second = members(2)
+    columns = {"alone_hem": 0.25, "alone_all": 0.75}
+    ensemble = combine([changed(first, **columns), second], lambda each: 0.9 * each[0] + 0.1 * each[1], method)
+    expected = 0.9 * np.array([0.25, 0.75]) + 0.1 * second.probabilities
+    assert ensemble.evidence.probabilities == pytest.approx(expected)
+    assert ensemble.probabilities.tolist() != ensemble.evidence.probabilities.tolist()
+    assert combine([first, second], lambda each: each[0], method).alone is None
 
 
 def test_common_validation_images_are_kept_on_request():
@@ -126,7 +137,7 @@ def test_members_without_a_common_validation_image_keep_the_test_images():
     first, second = members(2)
     second = replace(second, frame=second.frame[second.frame["part"] == "test"])
     aligned = align([first, second], ["a", "b"], common=True)
-    frame = combine(aligned, stacked(aligned).mean(axis=0)).frame
+    frame = average(aligned, ["a", "b"]).frame
     assert (frame["part"] == "test").all()
     assert len(frame) == 60
 
