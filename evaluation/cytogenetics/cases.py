@@ -48,11 +48,6 @@ class CaseKaryotype:
         """The share of cells that belong to the largest clone, above 0 to 1."""
         return max(self.clones.values()) / self.cells
 
-    @property
-    def mosaic(self) -> bool:
-        """Whether there are several clones."""
-        return len(self.clones) > 1
-
 
 def case_karyotype(cells: Sequence[Counter[str]]) -> CaseKaryotype:
     """Name the karyotype of a case.
@@ -74,8 +69,8 @@ def case_karyotype(cells: Sequence[Counter[str]]) -> CaseKaryotype:
             counts[change[0][1:]] += of_cell[change]
         clones[name_karyotype(counts).iscn] += 1
     left_out: Counter[str] = Counter()
-    for change in frequency.keys() - kept:
-        left_out[change[0]] += frequency[change]
+    for of_cell in changes:
+        left_out.update({name for name, _ in of_cell.keys() - kept})
     return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
 
 
