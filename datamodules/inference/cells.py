@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from common.errors import UserError
@@ -17,6 +18,8 @@ from datamodules.sources.chromosomes import class_of
 
 TABLE_SUFFIX = ".csv"
 NULL = "\0"  # no path can hold it
+FilesByFolders = dict[tuple[str, ...], list[ImageFile]]
+CELL_SIZES = (22, 70)  # images of a cell, by which numbered cells differ from most numbered classes
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,13 @@ class Cells:
         cells: In natural order.
         others: Number of other files of each kind (`ImageFiles.others`).
         empty: The folders without any image and without further folders, relative to the named one.
+        numbered: Whether the cells have the numbers of classes, 1 to 22 or 24, and may be classes.
     """
 
     cells: tuple[Cell, ...]
     others: dict[str, int]
     empty: tuple[str, ...] = ()
+    numbered: bool = False
 
 
 def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: bool = True) -> Cells:
@@ -79,23 +84,24 @@ def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: boo
     if not place.is_dir() and not is_zip(place):
         raise UserError(f"{place} is a single file: name a folder, a zip or a table (.csv) of single chromosomes")
     images = find_image_files([place], cache_dir, progress)
-    return Cells(_cells_of_folders(images.files, place), images.others, _empty_folders(place, images.files))
+    grouped = _by_folders(images.files, place)
+    numbered = _check_classes(grouped, place)
+    return Cells(_cells_of_folders(grouped, place), images.others, _empty_folders(place, images.files), numbered)
 
 
-def _cells_of_folders(files: Sequence[ImageFile], place: Path) -> tuple[Cell, ...]:
-    grouped: dict[tuple[str, ...], list[ImageFile]] = {}
+def _by_folders(files: Sequence[ImageFile], place: Path) -> FilesByFolders:
+    """Group files by the names of the folders from the named one (not with it) to the file."""
+    grouped: FilesByFolders = {}
     for file in files:
         below = file.folders[1:]  # the first one is the named folder
         # A zip file often holds one folder with its own name.
         if is_zip(place) and below[:1] == (place.stem,):
             below = below[1:]
         grouped.setdefault(below, []).append(file)
-    names = {folders[-1] for folders in grouped if folders}
-    if len(names) >= len(AUTOSOMES) and all(class_of(name) for name in names):
-        raise UserError(
-            f"{place} has a folder per class (1 to 22, X, Y): cells are wanted, a folder for each or a table with the "
-            "columns path and cell_id"
-        )
+    return grouped
+
+
+def _cells_of_folders(grouped: FilesByFolders, place: Path) -> tuple[Cell, ...]:
     # "case1.7" is a folder's whole name, not one with a suffix.
     own_name = place.stem if is_zip(place) else place.resolve().name
     cells = []
@@ -104,6 +110,20 @@ def _cells_of_folders(files: Sequence[ImageFile], place: Path) -> tuple[Cell, ..
         name = folders[-1] if folders else own_name
         cells.append(Cell(printable(name), printable(case) if case else None, tuple(of_cell)))
     return tuple(cells)
+
+
+def _check_classes(grouped: FilesByFolders, place: Path) -> bool:
+    """Refuse folders of classes; return whether folders have the numbers of classes, but as many images as cells."""
+    names = {folders[-1] for folders in grouped if folders}
+    if len(names) < len(AUTOSOMES) or not all(class_of(name) for name in names):
+        return False
+    size = np.median([len(files) for files in grouped.values()])
+    if all(name.isdecimal() for name in names) and CELL_SIZES[0] <= size <= CELL_SIZES[1]:
+        return True
+    raise UserError(
+        f"{place} has a folder per class (1 to 22, X, Y): cells are wanted, a folder for each or a table with the "
+        "columns path and cell_id"
+    )
 
 
 def _empty_folders(place: Path, files: Sequence[ImageFile]) -> tuple[str, ...]:

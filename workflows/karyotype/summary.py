@@ -32,11 +32,14 @@ class Tables(NamedTuple):
 
 
 def folder_warnings(cells: Cells) -> list[str]:
-    """Warn of folders without images, which are no cells."""
-    if not cells.empty:
-        return []
-    named = ", ".join(cells.empty[:LISTED]) + ", ..." * (len(cells.empty) > LISTED)
-    return [f"{counted(len(cells.empty), 'folder')} without any image: {named}"]
+    """Warn of folders without images, which are no cells, and of cells that may be classes."""
+    lines = []
+    if cells.numbered:
+        lines.append("the cells have the numbers of classes: were their folders those of classes, all would be wrong")
+    if cells.empty:
+        named = ", ".join(cells.empty[:LISTED]) + ", ..." * (len(cells.empty) > LISTED)
+        lines.append(f"{counted(len(cells.empty), 'folder')} without any image: {named}")
+    return lines
 
 
 def data_warnings(chromosomes: pd.DataFrame) -> list[str]:

@@ -81,10 +81,29 @@ def test_unfit_table_is_an_error(tmp_path, rows, columns, value):
         found(write_table(tmp_path / "t.csv", rows), tmp_path, **columns)
 
 
-def test_class_folders_are_no_cells(tmp_path):
-    root = write_files(tmp_path / "root", *[f"{number:02d}/a.png" for number in range(1, 25)])
+@pytest.mark.parametrize(
+    ("names", "images"),
+    [(range(1, 25), 1), (range(1, 23), 71), ([*range(1, 23), "X", "Y"], 46), ([f"chr{n}" for n in range(1, 23)], 46)],
+)
+def test_class_folders_are_no_cells(tmp_path, names, images):
     with pytest.raises(UserError, match="folder per class"):
-        found(root, tmp_path)
+        found(touch_images(tmp_path / "root", names, images), tmp_path)
+
+
+@pytest.mark.parametrize(("last", "numbered"), [(21, False), (22, True), (24, True), (25, False)])
+def test_numbered_folders_with_the_images_of_a_cell_are_cells(tmp_path, last, numbered):
+    root = touch_images(tmp_path / "root", range(1, last + 1), 46)
+    cells = find_cells(root, CellColumns(), tmp_path / "cache", progress=False)
+    assert len(cells.cells) == last
+    assert cells.numbered == numbered
+
+
+def touch_images(root, names, images):
+    for name in names:
+        (root / str(name)).mkdir(parents=True)
+        for number in range(images):
+            (root / str(name) / f"{number}.png").touch()
+    return root
 
 
 def test_no_image_and_a_single_file_are_errors(tmp_path):
