@@ -66,8 +66,9 @@ def find_cells(place: Path, columns: CellColumns, cache_dir: Path, progress: boo
     """Find the cells of a folder, a zip file or a table.
 
     In a folder, each sub-folder with images is a cell, and the folders above it are its case; images that lie directly
-    in the folder are one cell, which has its name. In a table (CSV), whose paths are relative to its folder, a column
-    names the cell of each image; a file that is missing is a file that cannot be read.
+    in the folder are one cell, which has its name. A folder that holds all cells of a zip file is no case. In a table
+    (CSV), whose paths are relative to its folder, a column names the cell of each image; a file that is missing is a
+    file that cannot be read.
 
     Args:
         place: The folder, zip file or table.
@@ -93,11 +94,10 @@ def _by_folders(files: Sequence[ImageFile], place: Path) -> FilesByFolders:
     """Group files by the names of the folders from the named one (not with it) to the file."""
     grouped: FilesByFolders = {}
     for file in files:
-        below = file.folders[1:]  # the first one is the named folder
-        # A zip file often holds one folder with its own name.
-        if is_zip(place) and below[:1] == (place.stem,):
-            below = below[1:]
-        grouped.setdefault(below, []).append(file)
+        grouped.setdefault(file.folders[1:], []).append(file)  # the first one is the named folder
+    # A zip file often holds one folder with all cells in it.
+    if is_zip(place) and len({folders[:1] for folders in grouped}) == 1 and max(map(len, grouped)) > 1:
+        return {folders[1:]: of_folder for folders, of_folder in grouped.items()}
     return grouped
 
 

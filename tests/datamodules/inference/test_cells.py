@@ -47,12 +47,22 @@ def test_other_files_are_counted(tmp_path):
     assert [len(cell.files) for cell in cells.cells] == [1]
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_a_folder_with_the_name_of_the_zip_is_no_case(tmp_path, wrapped):
-    root = write_files(tmp_path / "packed", "c1/a.png", "c2/a.png")
-    base = {"root_dir": tmp_path, "base_dir": "packed"} if wrapped else {"root_dir": root}
-    shutil.make_archive(tmp_path / "packed", "zip", **base)
-    assert list(found(tmp_path / "packed.zip", tmp_path)) == [(None, "c1"), (None, "c2")]
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["c1/a.png", "c2/a.png"], [(None, "c1"), (None, "c2")]),
+        (["packed/c1/a.png", "packed/c2/a.png"], [(None, "c1"), (None, "c2")]),
+        (["cells/c1/a.png", "cells/c2/a.png"], [(None, "c1"), (None, "c2")]),
+        (["cells/p/c1/a.png", "cells/q/c1/a.png"], [("p", "c1"), ("q", "c1")]),
+        (["p/c1/a.png", "q/c1/a.png"], [("p", "c1"), ("q", "c1")]),
+        (["c1/a.png"], [(None, "c1")]),
+        (["a.png"], [(None, "packed")]),
+    ],
+)
+def test_a_folder_that_holds_all_cells_of_a_zip_is_no_case(tmp_path, paths, expected):
+    root = write_files(tmp_path / "root", *paths)
+    shutil.make_archive(tmp_path / "packed", "zip", root)
+    assert list(found(tmp_path / "packed.zip", tmp_path)) == expected
 
 
 def test_table_names_cells_and_cases(tmp_path):
