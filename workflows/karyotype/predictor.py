@@ -32,7 +32,11 @@ AUTOCAST = {"bf16-mixed": torch.bfloat16}
 
 
 class MemberPredictor:
-    """The probabilities of one run, without Monte Carlo passes."""
+    """The probabilities of one run, without Monte Carlo passes.
+
+    Attributes:
+        order: The columns of its probabilities in the order of CHROMOSOMES.
+    """
 
     def __init__(self, run: Run, device: torch.device, batchnorm: str | None = None) -> None:
         trained = load_run(run.folder)
@@ -50,7 +54,7 @@ class MemberPredictor:
         self.turns = self._predictor.turns
         self._classifier = trained.classifier
         # A run's classes are those of CHROMOSOMES in any order.
-        self._order = [trained.classes.index(name) for name in CHROMOSOMES]
+        self.order = [trained.classes.index(name) for name in CHROMOSOMES]
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt the network to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
@@ -62,7 +66,8 @@ class MemberPredictor:
         The karyotype's probability counts the chromosomes of each class; the context of a model would do so twice.
 
         Returns:
-            {"probability": float64, shape (N, 24)} and, of a model with orientation, {"upside_down": (N,)}.
+            {"probability": float64, shape (N, 24), in the run's order of classes} and, of a model with orientation,
+            {"upside_down": (N,)}.
         """
         batches: list[dict[str, np.ndarray]] = []
         autocast = torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None)
@@ -73,7 +78,7 @@ class MemberPredictor:
                 predicted = self._predictor(batch)
                 batches.append({name: values.float().cpu().numpy() for name, values in predicted.items()})
         whole = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        probabilities = whole["probability"].astype(np.float64)[:, self._order]
+        probabilities = whole["probability"].astype(np.float64)
         return {**whole, "probability": probabilities / probabilities.sum(axis=1, keepdims=True)}
 
 
@@ -160,11 +165,16 @@ class CellPredictor:
             probabilities.append(rescale(predicted["probability"], temperature))
             if UPSIDE_DOWN in predicted:
                 upside_down.append(predicted[UPSIDE_DOWN])
-        stacked = np.stack(probabilities)
-        combined = stacked.mean(axis=0) if self._combiner is None else self._combiner.combine(stacked)
-        logs = np.log(np.maximum(rescale(combined, temperatures.combined), EPSILON))
+        logs = np.log(np.maximum(rescale(self._combine(probabilities), temperatures.combined), EPSILON))
         # The first one is used where no member estimates it.
         return logs, np.mean(upside_down[1:] or upside_down, axis=0) > 0.5
+
+    def _combine(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
+        """Combine the members' probabilities, each in its own order of classes, to one in the order of CHROMOSOMES."""
+        if self._combiner is not None:  # fitted in the order of its members, which is one
+            return self._combiner.combine(np.stack(probabilities))[:, self._members[0].order]
+        ordered = [values[:, member.order] for member, values in zip(self._members, probabilities, strict=True)]
+        return np.asarray(np.mean(ordered, axis=0))
 
 
 def on_canvas(prepare: PrepareConfig) -> PrepareConfig:

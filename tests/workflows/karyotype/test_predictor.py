@@ -1,0 +1,67 @@
+"""Predictions of new cells by several runs."""
+
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from common.config.compose import compose_config
+from common.karyotype import CHROMOSOMES
+from datamodules.inference.cell_images import read_cell
+from datamodules.inference.cells import CellColumns, find_cells
+from evaluation.ensembles.methods import Combiner
+from evaluation.ensembles.stacking import Stacker
+from tests.helpers.chromosomes import NUMBERS, bar
+from tests.helpers.images import write_image
+from workflows.karyotype import predictor
+from workflows.karyotype.calibration import Temperatures
+
+RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
+
+
+class FakeMember:
+    """Gives image i of a cell the class RUNS_ORDER[i] with a probability of 0.6."""
+
+    adapts = turns = False
+    order = [RUNS_ORDER.index(name) for name in CHROMOSOMES]
+    prepare = compose_config(["+experiment=chromosomes_best"]).prepare
+
+    def __init__(self, *_):
+        pass
+
+    def predict(self, images):
+        return {"probability": np.full((24, 24), 0.4 / 23) + np.eye(24) * (0.6 - 0.4 / 23)}
+
+
+@pytest.fixture
+def predict(tmp_path, monkeypatch):
+    """A function that predicts a cell of 24 images by two members and an ensemble's combiner, or their average."""
+    monkeypatch.setattr(predictor, "MemberPredictor", FakeMember)
+    monkeypatch.setattr(predictor, "fit_temperatures", lambda runs, members: Temperatures((1.0, 1.0), 1.0))
+    for number in NUMBERS:
+        write_image(tmp_path / "cell" / f"{number}.png", bar(number))
+    (cell,) = find_cells(tmp_path / "cell", CellColumns(), tmp_path / "cache", progress=False).cells
+
+    def call(combiner=None):
+        ensemble = SimpleNamespace(combiner=combiner and combiner.as_dict())
+        runs = [SimpleNamespace(has=lambda file: combiner is not None, ensemble=ensemble)]
+        with ThreadPoolExecutor(1) as pool:
+            files = read_cell(cell, FakeMember.prepare, {}, pool)
+            return np.exp(predictor.CellPredictor(runs, [None, None]).predict(files, pool).log_probabilities)
+
+    return call
+
+
+def test_an_average_is_in_the_order_of_chromosomes(predict):
+    assert [CHROMOSOMES[kind] for kind in predict().argmax(axis=1)] == RUNS_ORDER
+
+
+def test_a_fitted_ensemble_combines_in_the_order_of_its_members(predict):
+    """Stacking that raises the second class of the runs, which is 10."""
+    intercepts = np.eye(24)[RUNS_ORDER.index("10")] * 2
+    stacker = Stacker(2, 24, np.arange(24), np.array([0.5, 0.5]), intercepts)
+    probabilities = predict(Combiner("stacking", stacker=stacker))
+    image_of_2 = probabilities[RUNS_ORDER.index("2")]
+    assert CHROMOSOMES[image_of_2.argmax()] == "2"
+    assert CHROMOSOMES[np.argsort(image_of_2)[-2]] == "10"
