@@ -52,13 +52,14 @@ class CellEntry:
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What the page says of all cells: ``title``, a line of text below it, warnings and further tables."""
+    """What the page says of all cells: ``title``, a line of text below it, warnings, further tables and notes."""
 
     title: str
     subtitle: str
     warnings: Sequence[str]
     refer_below: float
     tables: Sequence[Table] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFacts) -> int:

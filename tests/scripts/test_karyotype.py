@@ -321,10 +321,11 @@ def test_odd_names(run, cells, karyotype, tmp_path):
         assert (tmp_path / "out" / picture).is_file()
 
 
-def test_batchnorm_statistics_of_the_cells(run, cells, karyotype):
+def test_batchnorm_statistics_of_the_cells(run, cells, karyotype, tmp_path):
     _, trained, output = karyotype(run.folder, cells)
     assert "BatchNorm" not in output
     table, adapted, output = karyotype(run.folder, cells, "--batchnorm", "images", output="adapted")
+    assert '<p class="reading">BatchNorm statistics: of 92' in (tmp_path / "adapted" / "index.html").read_text()
     assert "BatchNorm statistics: of 92 of these images and of training" in " ".join(output.split())
     assert_consistent(table, adapted)
     assert not np.allclose(adapted["alone_probability"], trained["alone_probability"], atol=1e-4)

@@ -62,8 +62,8 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         runs = ", ".join(str(run.folder) for run in request.runs)
         about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {runs}"
         title = f"Karyotypes of {printable(request.cells.resolve().name)}"
-        notices = [*warnings, *notes, *new_warnings]
-        facts = PageFacts(title, about, notices, request.refer_below, case_tables(tables.cases))
+        all_warnings = [*warnings, *new_warnings]
+        facts = PageFacts(title, about, all_warnings, request.refer_below, case_tables(tables.cases), notes)
         beside = _write(folder, results, tables, facts)
     warn(*new_warnings)
     summarise(tables, request.output, cells.others, beside)

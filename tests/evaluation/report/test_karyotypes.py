@@ -77,3 +77,11 @@ def test_further_tables_are_shown(page):
     table = Table("Cases", "of several cells", [{"case": "p1", "karyotype": "47,XX,+21"}], ("karyotype",))
     facts = PageFacts("t", "s", [], 0.95, [table])
     assert "of several cells" in page(entry("a", karyotype()), facts=facts)[0]
+
+
+def test_notes_are_no_warnings(page):
+    text, _ = page(entry("c", []), facts=PageFacts("t", "s", ["a warning"], 0.95, notes=["a <note>"]))
+    assert re.findall('<div class="notice bad">.*</div>', text) == [
+        '<div class="notice bad"><p><span aria-hidden="true">⚠</span> a warning</p></div>'
+    ]
+    assert '<p class="reading">a &lt;note&gt;</p>' in text
