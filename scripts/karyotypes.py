@@ -23,12 +23,14 @@ def karyotypes(
     referral: options.Referral = None,
     suspects: options.Suspects = None,
     data_dir: options.DataDir = None,
+    costs: options.Costs = "fixed",
     threshold: options.Threshold = "youden",
     sensitivity: options.Sensitivity = 0.95,
 ) -> None:
     """Tabulate which real aneuploidies are detected, with counts and exact intervals; then derived abnormalities.
 
-    A network is evaluated at 0.5 and at each fold's own threshold, chosen on validation.
+    A network is evaluated at 0.5 and at each fold's own threshold, chosen on validation. [bold]--referral[/bold] and
+    [bold]--suspects[/bold] write the probability of each cell's karyotype, and the cells whose labels look wrong.
 
     [bold]python scripts/karyotypes.py outputs/chromosomes_best/subject-fold*/seed=0 --against
     outputs/karyogram_mobilenetv2_full/subject-fold*/seed=0[/bold]
@@ -42,34 +44,18 @@ def karyotypes(
     chromosome_runs = [Run.open(path) for path in runs]
     karyogram_runs = [Run.open(path) for path in against or []]
 
-    from common.cli import console
-    from common.config.karyotype import KaryotypePriors
     from common.config.schema import EvaluationConfig
     from common.files import write_csv
-    from evaluation.cytogenetics.karyotypes import CAPTION, compare_detection
-    from evaluation.cytogenetics.referral import write_referral
-    from evaluation.terminal import frame_table
+    from workflows.karyotypes import detect_abnormal_cells, list_suspects, refer_cells
 
-    settings = EvaluationConfig(threshold=threshold, sensitivity=sensitivity)
-    chromosomes = [run.predictions for run in chromosome_runs]
-    karyograms = [run.predictions for run in karyogram_runs]
-    table = compare_detection(chromosomes, karyograms, settings)
-    for method, rows in table.groupby("method", sort=False):
-        console.print(frame_table(rows.drop(columns="method"), f"cells predicted abnormal, {method}"))
-    console.print(CAPTION)
+    settings = {"threshold": threshold, "sensitivity": sensitivity, "assignment": {"costs": costs}}
+    table = detect_abnormal_cells(chromosome_runs, karyogram_runs, EvaluationConfig.model_validate(settings))
     if csv:
         write_csv(csv, table, "%.4f")
     if referral:
-        rows = write_referral(referral, chromosomes, KaryotypePriors())
-        rows = rows[["referred", "threshold", "cells", "wrong", "low", "high", "chosen_by"]]
-        console.print(frame_table(rows, "wrong karyotypes where the least probable cells are referred"))
+        refer_cells(referral, chromosome_runs)
     if suspects:
-        from workflows.suspect_labels import write_suspects
-
-        chromosomes_in_question = write_suspects(suspects, chromosome_runs, data_dir)
-        cells = chromosomes_in_question.drop_duplicates("cell_id")
-        cells = cells[["case_id", "cell_id", "cell_chromosomes", "cell_gain", "cell_moves"]]
-        console.print(frame_table(cells, f"cells whose labels look wrong: {len(cells)}"))
+        list_suspects(suspects, chromosome_runs, data_dir)
 
 
 if __name__ == "__main__":

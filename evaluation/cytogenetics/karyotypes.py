@@ -1,8 +1,8 @@
 """Detection of abnormal cells: by counting their chromosomes, or by a network on their karyograms.
 
-Counting uses the predicted classes of single chromosomes, each for itself or after the joint assignment
-(`evaluation.cytogenetics.assignment`), and names the karyotype of their counts. A cell is detected where any
-abnormality is predicted, and detected exactly where the true one is.
+Counting uses the predicted classes of single chromosomes, each for itself, and after the joint assignment
+(`evaluation.cytogenetics.assignment`) or in the most probable karyotype, and names the karyotype of their counts. A
+cell is detected where any abnormality is predicted, and detected exactly where the true one is.
 """
 
 from collections import Counter
@@ -24,7 +24,9 @@ from evaluation.metrics.thresholds import choose_threshold
 # Kinds that real cells have by their counts, in the order of the table; all others were derived.
 REAL = ("trisomy", "sex_aneuploidy", "normal")
 COLUMNS = ("method", "kind", "cells", "cases", "found", "share", "low", "high", "cases_found", "exactly")
-COUNTING = {"argmax": "counted one by one", "assigned": "counted, joint assignment"}
+ONE_BY_ONE = "counted one by one"
+ASSIGNED = "counted, joint assignment"
+MOST_PROBABLE = "counted, most probable karyotype"  # evaluation.assignment.costs=karyotype
 CONFIDENCE = 0.95
 CAPTION = "low, high: exact 95 % interval, which takes cells for independent; those of one case are not"
 
@@ -39,18 +41,22 @@ def compare_detection(
     Raises:
         UserError: See ``count_cells`` and ``tabulate_network``; or the runs have no cell in common.
     """
-    cells = count_cells(chromosome_runs)
+    assignment = settings.assignment.model_copy(update={"enabled": True})
+    cells = count_cells(chromosome_runs, assignment)
+    method = MOST_PROBABLE if assignment.costs == "karyotype" else ASSIGNED
     if not karyogram_runs:
-        return tabulate_counts(cells)
+        return tabulate_counts(cells, method)
     karyograms = _pool_karyograms(karyogram_runs)
     tested = karyograms.loc[karyograms["kind"].isin(REAL), ["subject", "cell"]].drop_duplicates()
     common = cells.merge(tested, on=["subject", "cell"])
     if common.empty:
         raise UserError("no cell is tested by both: name runs of the same cells, and of all folds")
-    return pd.concat([tabulate_counts(common), tabulate_network(karyogram_runs, settings, cells)], ignore_index=True)
+    return pd.concat(
+        [tabulate_counts(common, method), tabulate_network(karyogram_runs, settings, cells)], ignore_index=True
+    )
 
 
-def count_cells(runs: Sequence[Predictions]) -> pd.DataFrame:
+def count_cells(runs: Sequence[Predictions], assignment: AssignmentConfig) -> pd.DataFrame:
     """Name the karyotype of every whole test cell by its true, its predicted and its jointly assigned classes.
 
     Returns:
@@ -60,7 +66,7 @@ def count_cells(runs: Sequence[Predictions]) -> pd.DataFrame:
     Raises:
         UserError: The runs are not of whole cells of chromosomes.
     """
-    table = assigned_table(runs, AssignmentConfig(enabled=True))
+    table = assigned_table(runs, assignment)
     if table is None:
         raise UserError(f"these runs cannot be counted: {assignment_refusal(runs)}")
     rows = []
@@ -75,13 +81,15 @@ def count_cells(runs: Sequence[Predictions]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tabulate_counts(cells: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate the detection by counting the cells of ``count_cells``: a row per method of COUNTING and kind of REAL.
+def tabulate_counts(cells: pd.DataFrame, assigned: str = ASSIGNED) -> pd.DataFrame:
+    """Tabulate the detection by counting the cells of ``count_cells``: a row per method and kind of REAL.
+
+    The methods are ONE_BY_ONE and ``assigned``.
 
     A cell counts as abnormal unless its count is normal, or lacks one chromosome as if it was lost in preparation.
     """
     tables = []
-    for column, method in COUNTING.items():
+    for column, method in {"argmax": ONE_BY_ONE, "assigned": assigned}.items():
         found = ~cells[f"{column}_kind"].isin(["normal", PREPARATION_LOSS])
         exactly = cells[f"{column}_iscn"] == cells["iscn"]
         tables.append(_tabulate(cells.assign(found=found, exactly=exactly), method, REAL))

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.config.schema import EvaluationConfig
+from common.config.schema import AssignmentConfig, EvaluationConfig
 from common.errors import UserError
 from common.predictions import Predictions, uncertainty_of
 from evaluation.cytogenetics.karyotypes import (
@@ -15,6 +15,7 @@ from evaluation.cytogenetics.karyotypes import (
 from tests.evaluation.cytogenetics.cells import karyotype, make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
+ASSIGNMENT = AssignmentConfig(enabled=True)
 SENSITIVE = EvaluationConfig(threshold="sensitivity", sensitivity=0.95)
 CELLS = [karyotype(), karyotype("XY"), karyotype("XY", ["21"]), karyotype(lost=["X"]), karyotype("XY", lost=["15"])]
 
@@ -49,7 +50,7 @@ def row(table, kind, method):
 
 
 def test_perfect_predictions_count_every_cell_exactly():
-    cells = count_cells([make_cells(CELLS, skill=12.0, cells_per_subject=1)])
+    cells = count_cells([make_cells(CELLS, skill=12.0, cells_per_subject=1)], ASSIGNMENT)
     assert list(cells["iscn"]) == ["46,XX", "46,XY", "47,XY,+21", "45,X", "45,XY,-15"]
     assert (cells["argmax_iscn"] == cells["iscn"]).all()
     assert (cells["assigned_iscn"] == cells["iscn"]).all()
@@ -78,9 +79,18 @@ def test_lost_autosome_is_not_abnormal_but_unclear_counts_are():
     assert (actual["found"], actual["cells"], actual["cases_found"], actual["exactly"]) == (1, 3, 1, 1)
 
 
+def test_cells_are_counted_by_their_most_probable_karyotype():
+    test = make_cells([karyotype("XY", ["18"])] * 2, skill=12.0)
+    validation = make_cells(8, skill=3.0, part="validation", first=100)
+    settings = EvaluationConfig(assignment=AssignmentConfig(costs="karyotype"))
+    table = compare_detection([run_of(test, validation)], [], settings)
+    actual = row(table, "trisomy", "counted, most probable karyotype")
+    assert actual[["cells", "found", "exactly"]].tolist() == [2, 2, 2]
+
+
 def test_interval_is_exact():
     # Of 10, all found: the lower end is 0.025 ** (1 / 10).
-    many = count_cells([make_cells([karyotype("XY", ["21"])] * 10, skill=12.0)])
+    many = count_cells([make_cells([karyotype("XY", ["21"])] * 10, skill=12.0)], ASSIGNMENT)
     actual = row(tabulate_counts(many), "trisomy", "counted, joint assignment")
     assert actual["low"] == pytest.approx(0.025 ** (1 / 10))
     assert actual["high"] == 1.0
@@ -132,7 +142,7 @@ def test_network_is_evaluated_on_counted_cells_and_all_derived_ones():
 
 def test_runs_without_cells_or_kinds_are_refused():
     with pytest.raises(UserError, match="all, hem"):
-        count_cells([make_run()])
+        count_cells([make_run()], ASSIGNMENT)
     nameless = karyograms(["normal", "trisomy"], [0.1, 0.9])
     nameless.frame["kind"] = None
     with pytest.raises(UserError, match="composed_karyograms"):
