@@ -42,10 +42,11 @@ from evaluation.evaluate import evaluate_runs, write_evaluation
 from evaluation.metrics.classification import call
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
+from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.trainer import set_up_torch
-from workflows.adaptation import adapt_to, adapts, sample_rows
+from workflows.adaptation import Adaptation, adapt_to, adapts, sample_rows
 from workflows.evaluate_request import DATA_KEYS, EvaluateRequest
 from workflows.predict import for_this_machine
 
@@ -184,23 +185,14 @@ def predict_external(
     leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
     cells_are_known = bool(frame["cell"].notna().all())
     batches = data.of_whole_cells() if config.context.enabled and cells_are_known else data
-    adaptation = None
-    if adapts(config, batchnorm):
-        rows = np.flatnonzero(parts.to_numpy() == TEST)
-        adaptation = adapt_to(trained.classifier, data.prepared(rows[sample_rows(len(rows))]))
-        say(adaptation.note)
+    adaptation = _adapt(trained.classifier, data) if adapts(config, batchnorm) else None
     predicted = predict(trained.classifier, batches, config)
     assert predicted is not None  # there is one process
 
     facts = _facts(run, dataset, classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
     facts["namesakes"] = list(seen.namesakes(tested["subject"]))
     facts["notes"] = _notes(seen, seen_in, parts == TEST, len(facts["namesakes"]))
-    if adaptation:
-        facts["notes"].append(adaptation.note)
-    if reason:
-        facts["notes"].append(f"near-same pictures were not looked for: {reason}")
-    for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
-        facts["notes"].append(f"within the set that it learned from, {warning.text}")
+    facts["notes"] += _notes_of_run(run, adaptation, reason)
     source = "" if dataset.name == scanned.source else f"{scanned.source}, "
     adapted = ", BatchNorm of the images" if adaptation and adaptation.done else ""
     about = {
@@ -215,6 +207,14 @@ def predict_external(
     }
     predictions = to_predictions(predicted, frame, parts, trained.classes, trained.positive_class, about)
     return ExternalPredictions(run, data, _join_validation(run.predictions, predictions), seen, leaks)
+
+
+def _adapt(classifier: Classifier, data: ExternalDataModule) -> Adaptation:
+    """Adapt a network to images of the data set that are to be predicted; tell the user."""
+    rows = np.flatnonzero(data.parts.to_numpy() == TEST)
+    adaptation = adapt_to(classifier, data.prepared(rows[sample_rows(len(rows))]))
+    say(adaptation.note)
+    return adaptation
 
 
 def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], images: pd.DataFrame) -> dict[str, Any]:
@@ -259,6 +259,16 @@ def _notes(seen: SeenImages, seen_in: pd.Series, tested: pd.Series, namesakes: i
         notes.append(f"{subjects}: if they are the same, this is no external validation")
     if seen.lost:
         notes.append(f"the training images of {seen.lost[0]}, which the run started from, are unknown")
+    return notes
+
+
+def _notes_of_run(run: Run, adaptation: Adaptation | None, not_looked_for: str | None) -> list[str]:
+    """Return what is to be known of the run: how it was adapted, why near-same pictures were not sought, its leaks."""
+    notes = [adaptation.note] if adaptation else []
+    if not_looked_for:
+        notes.append(f"near-same pictures were not looked for: {not_looked_for}")
+    for warning in leakage({"leaks": run.predictions.about.get("leaks")}):
+        notes.append(f"within the set that it learned from, {warning.text}")
     return notes
 
 

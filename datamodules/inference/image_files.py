@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import UserError
+from common.text import counted
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import SUFFIXES
 from datamodules.manifest.manifest import natural_key
@@ -94,7 +95,7 @@ def describe_others(others: dict[str, int]) -> str:
         return "no other file"
     total = sum(others.values())
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.items())
-    return f"{total:,} other file{'s' * (total != 1)}: {kinds}"
+    return f"{counted(total, 'other file')}: {kinds}"
 
 
 def _identity(path: Path) -> Path:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
+from common.text import counted
 from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
@@ -97,7 +98,7 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
         cause = next(fact for fact in facts if isinstance(fact, str))
         others = ""
         if len(skipped) > 1:
-            others = f" and {len(skipped) - 1:,} other{'s' * (len(skipped) > 2)}"
+            others = f" and {counted(len(skipped) - 1, 'other')}"
         remedy = "repair or remove it, or leave broken images out with data.on_broken=skip"
         raise UserError(f"broken image {listing.root / skipped[0]} ({cause}){others}: {remedy}")
     readable = [fact for fact in facts if isinstance(fact, tuple)]
@@ -112,7 +113,7 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
                 raise UserError(f"class {name} has no image that can be read in {listing.root}: {remedy}")
     notes = listing.notes
     if skipped:
-        notes += (f"{len(skipped):,} broken image{'s' * (len(skipped) > 1)} skipped",)
+        notes += (f"{counted(len(skipped), 'broken image')} skipped",)
     return replace(listing, frame=frame, notes=notes, skipped=listing.skipped + skipped)
 
 

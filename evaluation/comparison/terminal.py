@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from common.text import counted
 from evaluation.comparison.pairwise import PairwiseComparison
 from evaluation.core.formats import heading
 from evaluation.core.warnings import leakage
@@ -104,7 +105,7 @@ def _pairs(comparison: PairwiseComparison, numbers: dict[str, str], confidence: 
     many = len(comparison.pairs)
     lines = [
         f"difference = first - second on the same images, {confidence} below it, not corrected; McNemar's exact test "
-        f"takes images for independent; {CORRECTIONS[comparison.correction]} for {many} pair{'s' * (many > 1)}"
+        f"takes images for independent; {CORRECTIONS[comparison.correction]} for {counted(many, 'pair')}"
     ]
     if many > SHOWN_PAIRS:
         lines.append(f"the {SHOWN_PAIRS} pairs with the smallest p of {many}; --output writes all")

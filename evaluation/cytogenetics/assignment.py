@@ -29,6 +29,7 @@ from common.config.schema import AssignmentConfig
 from common.errors import UserError
 from common.karyotype import AUTOSOMES, CHROMOSOMES
 from common.predictions import Predictions
+from common.text import counted
 
 KARYOTYPES = {"XX": np.array([2] * len(AUTOSOMES) + [2, 0]), "XY": np.array([2] * len(AUTOSOMES) + [1, 1])}
 # Below this a network's probability says no more than "not this one": 14 nats, and no chromosome is ever ruled out.
@@ -40,6 +41,14 @@ SMALLEST = len(AUTOSOMES)
 LARGEST = 46 + len(CHROMOSOMES)
 # What ``choose_costs`` tries, as multiples of the configured costs; 1 comes first and wins among equals.
 FACTORS = (1.0, 0.75, 1.5, 0.5, 2.0, 0.25, 3.0)
+
+
+def size_refusal(chromosomes: int) -> str | None:
+    """Return why a cell of this size has no karyotype; None where it has."""
+    if SMALLEST <= chromosomes <= LARGEST:
+        return None
+    fault = "is incomplete" if chromosomes < SMALLEST else "is several cells, which must be kept apart"
+    return f"a cell of {counted(chromosomes, 'chromosome')} {fault}: a karyotype takes {SMALLEST} to {LARGEST}"
 
 
 def assign(log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarray:
@@ -55,9 +64,9 @@ def assign(log_probabilities: np.ndarray, config: AssignmentConfig) -> np.ndarra
     Raises:
         UserError: Fewer or more chromosomes than a cell can have.
     """
-    count = len(log_probabilities)
-    if not SMALLEST <= count <= LARGEST:
-        raise UserError(f"a cell of {count} chromosomes cannot be assigned: it takes {SMALLEST} to {LARGEST}")
+    refused = size_refusal(len(log_probabilities))
+    if refused:
+        raise UserError(refused)
     candidates = [_assign_to(places, log_probabilities, config) for places in KARYOTYPES.values()]
     return max(candidates, key=lambda classes: objective(log_probabilities, classes, config))
 
@@ -98,14 +107,14 @@ def assign_cells(predictions: Predictions, config: AssignmentConfig) -> np.ndarr
     logs = np.log(np.maximum(predictions.probabilities[:, order], FLOOR))
     assigned = logs.argmax(axis=1)
     for rows in rows_of_cells(predictions.frame):
-        if SMALLEST <= len(rows) <= LARGEST:
+        if not size_refusal(len(rows)):
             assigned[rows] = assign(logs[rows], config)
     return np.asarray(order[assigned])
 
 
 def unassignable(predictions: Predictions) -> int:
     """Count the cells of one part with fewer or more chromosomes than ``assign`` takes."""
-    return sum(not SMALLEST <= len(rows) <= LARGEST for rows in rows_of_cells(predictions.frame))
+    return sum(size_refusal(len(rows)) is not None for rows in rows_of_cells(predictions.frame))
 
 
 def refusal(predictions: Predictions) -> str | None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from common.config.karyotype import KaryotypePriors
 from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
-from evaluation.cytogenetics.assignment import LARGEST, SMALLEST
+from common.text import counted
+from evaluation.cytogenetics.assignment import size_refusal
 from evaluation.cytogenetics.posterior import Candidate, karyotype_posterior
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
@@ -82,7 +83,9 @@ class CellKaryotype:
             return ()
         counts = self._counts
         sexes = counts["X"] + counts["Y"]
-        missing = [name for name in AUTOSOMES for _ in range(2 - counts[name])]
+        missing: list[str] = []
+        for name in AUTOSOMES:
+            missing += [name] * (2 - counts[name])
         return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
 
     @property
@@ -91,7 +94,9 @@ class CellKaryotype:
         if self.karyotype is None:
             return ()
         counts = self._counts
-        extra = [name for name in AUTOSOMES for _ in range(counts[name] - 2)]
+        extra: list[str] = []
+        for name in AUTOSOMES:
+            extra += [name] * (counts[name] - 2)
         # Of the sex chromosomes that which is there more often: XXY is one X too many, XXYY an X and a Y.
         while counts["X"] + counts["Y"] > 2:
             surplus = "X" if counts["X"] >= counts["Y"] else "Y"
@@ -123,7 +128,7 @@ def karyotype_of_cell(
     """
     count = len(log_probabilities)
     alone = np.exp(log_probabilities)
-    if not SMALLEST <= count <= LARGEST:
+    if size_refusal(count):
         joint = alone.copy()
         for row, kind in fixed.items():
             joint[row] = np.eye(len(CHROMOSOMES))[kind]
@@ -178,10 +183,7 @@ def _calls(
 def _why_no_karyotype(count: int) -> str:
     if count == 0:
         return "no karyotype: no chromosome can be read"
-    alone = "the classes are those of each image alone"
-    if count < SMALLEST:
-        return f"no karyotype: {_chromosomes(count)} of 46, too few; {alone}, and their scale is uncertain"
-    return f"no karyotype: {_chromosomes(count)}, more than a cell has: put each cell into a folder of its own; {alone}"
+    return f"no karyotype: {size_refusal(count)}; the classes are those of each image alone"
 
 
 def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
@@ -191,7 +193,7 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     if cell.probability < refer_below:
         reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
     if any(name in AUTOSOMES for name in cell.missing):
-        reasons.append(f"incomplete: {_chromosomes(len(cell.calls))}, {len(cell.missing)} missing")
+        reasons.append(f"incomplete: {counted(len(cell.calls), 'chromosome')}, {len(cell.missing)} missing")
     elif "X or Y" in cell.missing:
         reasons.append("fewer than two sex chromosomes: Turner syndrome, or an X or Y was lost")
     elif cell.missing:
@@ -218,7 +220,3 @@ def _notes(cell: CellKaryotype) -> tuple[str, ...]:
     if cell.extra:
         notes.append(f"{len(cell.extra)} too many: {', '.join(cell.extra)}")
     return tuple(notes)
-
-
-def _chromosomes(count: int) -> str:
-    return f"{count:,} chromosome{'s' * (count != 1)}"

@@ -17,18 +17,17 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
 from evaluation.core.labelled import LabelledPredictions, score
-from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells
-from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior, size_refusal
+from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells, size_refusal
+from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior
 from evaluation.uncertainty.calibration import Temperature, fit_temperature, rescale
 
 
 @dataclass(frozen=True)
 class CellPosterior:
-    """One cell of a part: its rows, int64, shape (n,), and its karyotypes; None where ``reason`` says why."""
+    """One cell of a part: its rows, int64, shape (n,), and its karyotypes; None for a cell of an impossible size."""
 
     rows: np.ndarray
     posterior: KaryotypePosterior | None
-    reason: str | None = None
 
 
 def chromosome_temperature(run: Predictions) -> float:
@@ -89,9 +88,10 @@ def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test
     balanced = is_balanced(run.about)
     cells = []
     for rows in rows_of_cells(predictions.frame):
-        too_few_or_many = size_refusal(len(rows))
-        posterior = None if too_few_or_many else karyotype_posterior(logs[rows], priors, balanced=balanced)
-        cells.append(CellPosterior(rows, posterior, too_few_or_many))
+        posterior = None
+        if not size_refusal(len(rows)):
+            posterior = karyotype_posterior(logs[rows], priors, balanced=balanced)
+        cells.append(CellPosterior(rows, posterior))
     return cells
 
 

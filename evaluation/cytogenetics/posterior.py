@@ -28,7 +28,7 @@ from scipy.special import gammaln, logsumexp
 from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
-from evaluation.cytogenetics.assignment import FLOOR, LARGEST, SMALLEST
+from evaluation.cytogenetics.assignment import FLOOR, size_refusal
 from evaluation.cytogenetics.exchanges import path_costs, step_costs, sum_over_assignments
 from evaluation.cytogenetics.prior import COMPLETE, KaryotypePrior, expected_counts
 
@@ -79,15 +79,6 @@ class KaryotypePosterior:
     def best(self) -> Candidate:
         """The most probable karyotype."""
         return self.candidates[0]
-
-
-def size_refusal(chromosomes: int) -> str | None:
-    """Return why a cell of this size has no karyotype; None where it has."""
-    if chromosomes < SMALLEST:
-        return f"{chromosomes} chromosomes are too few for a karyotype (at least {SMALLEST}): the cell is incomplete"
-    if chromosomes > LARGEST:
-        return f"{chromosomes} chromosomes are too many for a karyotype (at most {LARGEST}): several cells in one?"
-    return None
 
 
 def karyotype_posterior(

@@ -6,6 +6,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from common.text import counted
 from evaluation.core.formats import interval
 from evaluation.papers.reproduction import AS_PAPER, COPIED, HONEST, NOT_REACHED, OFFICIAL, REACHED, Record
 
@@ -94,8 +95,7 @@ def measurements(row: Record, as_paper: str, honest: str) -> list[str]:
 
 
 def _count(names: str, what: str) -> str:
-    count = max(len(names.split()), 1)
-    return f"{count} {what}{'s' if count > 1 else ''}"
+    return counted(max(len(names.split()), 1), what)
 
 
 def counts_text(verdicts: pd.Series, what: str) -> str:

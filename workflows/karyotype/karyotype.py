@@ -11,6 +11,7 @@ import numpy as np
 
 from common.cli import console, say, warn
 from common.files import safe_stems, write_csv
+from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, read_cell
 from datamodules.inference.cells import Cell, CellColumns, find_cells
 from datamodules.inference.image_files import describe_others, printable
@@ -26,7 +27,6 @@ from workflows.karyotype.request import KaryotypeRequest
 from workflows.karyotype.summary import (
     Tables,
     case_tables,
-    counted,
     data_warnings,
     folder_warnings,
     page_entry,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from common.cli import console, say
+from common.text import counted
 from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
@@ -126,8 +127,3 @@ def _print_doubtful(referred: pd.DataFrame) -> None:
     if len(shown) < len(referred):
         title = f"to be referred: the {len(shown)} least probable of {len(referred):,}; karyotypes.csv has all"
     console.print(frame_table(frame, title))
-
-
-def counted(count: int, name: str) -> str:
-    """Write a number of things: "1 cell", "2 cells"."""
-    return f"{count:,} {name}{'s' * (count != 1)}"

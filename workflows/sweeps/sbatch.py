@@ -24,6 +24,7 @@ from common.paths import CONF, ROOT
 from common.sweeps import records as sweeps
 from common.sweeps.records import Sweep
 from common.sweeps.slurm import Batch, batch_texts, in_batches
+from common.text import counted
 from workflows.tuning.space import check_space
 
 
@@ -92,7 +93,7 @@ def write_scripts(
         write_text(path, text)
     (folder / "slurm").mkdir(parents=True, exist_ok=True)  # where Slurm's logs go: it makes no folders
     sweeps.write_sweep(folder, sweep)
-    say(f"{len(sweep.jobs)} job{'s' if len(sweep.jobs) > 1 else ''} written", *map(str, texts))
+    say(f"{counted(len(sweep.jobs), 'job')} written", *map(str, texts))
     say("submit", *(shlex.join(["sbatch", str(path)]) for path in scripts))
     say("status", shlex.join(["python", "scripts/sweep_status.py", str(folder)]))
 

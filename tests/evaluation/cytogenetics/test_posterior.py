@@ -77,7 +77,7 @@ def test_the_rest_is_assigned_around_what_an_expert_fixed():
 
 @pytest.mark.parametrize("size", [1, 21, 71, 5000])
 def test_no_karyotype_of_a_cell_of_an_impossible_size(size):
-    with pytest.raises(UserError, match=str(size)):
+    with pytest.raises(UserError, match=f"a cell of {size:,} chromosome"):
         karyotype_posterior(np.zeros((size, 24)), PRIORS)
 
 
