@@ -46,9 +46,10 @@ def predict(tmp_path, monkeypatch):
     def call(combiner=None):
         ensemble = SimpleNamespace(combiner=combiner and combiner.as_dict())
         runs = [SimpleNamespace(has=lambda file: combiner is not None, ensemble=ensemble)]
+        members = [SimpleNamespace(predictions=SimpleNamespace(about={}))] * 2
         with ThreadPoolExecutor(1) as pool:
             files = read_cell(cell, FakeMember.prepare, {}, pool)
-            return np.exp(predictor.CellPredictor(runs, [None, None]).predict(files, pool).log_probabilities)
+            return np.exp(predictor.CellPredictor(runs, members).predict(files, pool).log_probabilities)
 
     return call
 
