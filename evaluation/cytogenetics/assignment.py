@@ -47,7 +47,9 @@ def size_refusal(chromosomes: int) -> str | None:
     """Return why a cell of this size has no karyotype; None where it has."""
     if SMALLEST <= chromosomes <= LARGEST:
         return None
-    fault = "is incomplete" if chromosomes < SMALLEST else "is several cells, which must be kept apart"
+    fault = (
+        "is incomplete" if chromosomes < SMALLEST else "is several cells: give each a folder, or a cell_id, of its own"
+    )
     return f"a cell of {counted(chromosomes, 'chromosome')} {fault}: a karyotype takes {SMALLEST} to {LARGEST}"
 
 

@@ -14,6 +14,7 @@ from common.predictions import Predictions
 from evaluation.cytogenetics.cases import share_constitution
 from evaluation.cytogenetics.cell_posteriors import CellPosterior, cell_posteriors
 from evaluation.cytogenetics.posterior import Candidate
+from evaluation.cytogenetics.prior import COMPLETE
 from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import pool
 
@@ -26,6 +27,9 @@ OF_VALIDATION = 0.05
 TEST = "test probabilities"
 TEST_LABELS = "test labels"
 VALIDATION = "validation"
+KARYOTYPE_PY = "karyotype.py"
+# The default of karyotype.py --refer-below.
+REFER_BELOW = 0.95
 # Ends of the bins of the probability, finer where most cells are.
 EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -40,8 +44,9 @@ def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataF
         ``predicted`` (the most probable karyotype), ``probability`` (0 to 1), ``next`` and ``next_probability``,
         ``correct`` (bool) and ``errors`` (chromosomes of a wrong class); ``with_case`` and ``with_case_probability``,
         the karyotype where the test cells of a subject share its constitution; ``refer_below``, the probability below
-        which OF_VALIDATION of the run's validation cells lie. A cell without a karyotype has neither ``predicted`` nor
-        ``errors``, and a probability of 0: it is referred first.
+        which OF_VALIDATION of the run's validation cells lie; ``refer`` (bool): whether karyotype.py refers the cell,
+        since it is less probable than REFER_BELOW, lacks a chromosome, or its karyotype is unclear. A cell without a
+        karyotype has neither ``predicted`` nor ``errors``, and a probability of 0: it is referred first.
 
     Raises:
         UserError: See ``cell_posteriors``; or the runs cannot be pooled.
@@ -64,15 +69,15 @@ def referral_table(cells: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the wrong karyotypes among the cells that are left when the least probable ones are referred.
 
     Args:
-        cells: Of ``cell_table``: ``subject``, ``probability``, ``correct`` and ``refer_below`` count.
+        cells: Of ``cell_table``: ``subject``, ``probability``, ``correct``, ``refer_below`` and ``refer`` count.
 
     Returns:
         A row per share of REFERRED, one for the least share that leaves no wrong karyotype, which the labels of the
-        test cells choose, and one for the thresholds of the validation cells: ``chosen_by``, ``referred`` (share) and
-        ``referred_cells``, ``threshold`` (the least probability that is left), ``cells`` (left), ``wrong`` among them,
-        ``share`` and its exact interval ``low``, ``high``, which takes cells for independent. Cells of one case are
-        not, cases are: ``cases`` (with cells that are left), ``wrong_cases`` (where one is wrong) and the exact
-        interval of their share, ``cases_low`` and ``cases_high``.
+        test cells choose, one for the thresholds of the validation cells and one for the rule of karyotype.py:
+        ``chosen_by``, ``referred`` (share) and ``referred_cells``, ``threshold`` (the least probability that is left),
+        ``cells`` (left), ``wrong`` among them, ``share`` and its exact interval ``low``, ``high``, which assumes that
+        cells are independent. Cells of one case are not; cases are: ``cases`` (with cells that are left),
+        ``wrong_cases`` (where one is wrong) and the exact interval of their share, ``cases_low`` and ``cases_high``.
     """
     # Of equal probabilities the correct ones are referred first: the table is not to flatter.
     ordered = cells.sort_values(["probability", "correct"], ascending=[True, False], kind="stable")
@@ -83,6 +88,7 @@ def referral_table(cells: pd.DataFrame) -> pd.DataFrame:
     for number in sorted(numbers | {first}):
         rows.append(_referral_row(ordered.iloc[number:], len(cells), TEST if number in numbers else TEST_LABELS))
     rows.append(_referral_row(ordered[ordered["probability"] >= ordered["refer_below"]], len(cells), VALIDATION))
+    rows.append(_referral_row(ordered[~ordered["refer"].astype(bool)], len(cells), KARYOTYPE_PY))
     return pd.DataFrame(rows)
 
 
@@ -166,11 +172,12 @@ def _row(chromosomes: pd.DataFrame, cell: CellPosterior, with_case: Candidate | 
     row = {"subject": chromosomes["subject"].iloc[0], "cell": chromosomes["cell"].iloc[0]}
     row |= {"chromosomes": len(chromosomes), "iscn": truth, "predicted": None, "probability": 0.0}
     row |= {"next": None, "next_probability": None, "correct": False, "errors": None}
-    row |= {"with_case": None, "with_case_probability": None}
+    row |= {"with_case": None, "with_case_probability": None, "refer": True}
     if cell.posterior is None or with_case is None:
         return row
     row |= {"with_case": with_case.karyotype.iscn, "with_case_probability": with_case.probability}
     best = cell.posterior.best
+    row["refer"] = best.probability < REFER_BELOW or len(chromosomes) < COMPLETE or best.karyotype.kind == "unclear"
     row |= {"predicted": best.karyotype.iscn, "probability": best.probability}
     row |= {"correct": best.karyotype.iscn == truth, "errors": int((best.names != chromosomes["label"]).sum())}
     if len(cell.posterior.candidates) > 1:

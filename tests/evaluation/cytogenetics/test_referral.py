@@ -27,7 +27,7 @@ PRIORS = KaryotypePriors()
 
 def cells_with(probabilities, correct, subjects=None, refer_below=0.5):
     cells = {"subject": subjects, "probability": probabilities, "correct": correct, "refer_below": refer_below}
-    return pd.DataFrame(cells)
+    return pd.DataFrame(cells | {"refer": np.array(probabilities) < 0.95})
 
 
 def test_a_row_per_cell_of_all_folds_with_the_karyotype_of_its_labels():
@@ -47,8 +47,8 @@ def test_the_least_probable_cells_are_referred_first():
     correct = np.ones(100, bool)
     correct[[97, 90]] = False
     table = referral_table(cells_with(probabilities, correct))
-    assert set(table["chosen_by"][:-1]) == {TEST}
-    table = table[:-1].set_index("referred_cells")
+    assert set(table["chosen_by"][:-2]) == {TEST}
+    table = table[:-2].set_index("referred_cells")
     assert table["wrong"].to_dict() == {0: 2, 1: 2, 2: 2, 5: 1, 10: 0, 20: 0}
     assert table.loc[10, "threshold"] == pytest.approx(probabilities[89])
     assert table.loc[10, "high"] == pytest.approx(1 - 0.025 ** (1 / 90))
@@ -66,6 +66,15 @@ def test_what_the_test_labels_choose_is_told_from_what_validation_chooses():
     referred = int((probabilities[:50] < 0.1).sum() + (probabilities[:50] < 0.6).sum())
     assert table.loc[VALIDATION, "referred_cells"] == referred
     assert table.loc[VALIDATION, "wrong"] == 1
+
+
+def test_incomplete_and_unclear_cells_are_referred_as_by_karyotype_py():
+    validation = make_cells(6, 4.0, part="validation", first=5000)
+    truth = [karyotype(), karyotype("XX", ["21"]), karyotype(lost=["8"]), karyotype("XX", ["1", "2"])]
+    cells = cell_table([run_of(make_cells(truth, 12.0), validation)], PRIORS)
+    assert cells["refer"].tolist() == [False, False, True, True]
+    last = referral_table(cells).iloc[-1]
+    assert (last["chosen_by"], last["referred_cells"], last["wrong"]) == ("karyotype.py", 2, 0)
 
 
 def test_of_equal_probabilities_the_wrong_ones_are_left():
