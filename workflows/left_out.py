@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from common.cell_list import CellList
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
+from common.text import counted
 from evaluation.intervals.grouping import Group
 
 WITHOUT = "without"  # folder of the second evaluation below the first
@@ -35,15 +37,15 @@ def leave_out(cells: CellList, groups: Sequence[Group], against: Sequence[Predic
     Raises:
         UserError: A cell is neither in the predictions nor, by a path of the table, in a split.
     """
-    every = [run for group in groups for run in group.runs]
-    known = {cell for run in every for cell in run.frame["cell"].dropna()}
-    paths = {path for run in runs if run.has(RunFile.SPLIT) for path in run.split["path"]}
-    cells.check_known(known, paths)
-    tested = [run.part("test").frame for run in every]
-    left = [frame[cells.rows(frame)].drop_duplicates("image_id") for frame in tested]
-    images = {image for frame in left for image in frame["image_id"]}
-    number = len({cell for frame in left for cell in frame["cell"]})
-    fact = f"without {number} {'cell' if number == 1 else 'cells'}, {len(images)} images of {cells.file.name}"
+    every = pd.concat([run.frame for group in groups for run in group.runs])
+    paths: set[str] = set()
+    for run in runs:
+        if run.has(RunFile.SPLIT):
+            paths.update(run.split["path"])
+    cells.check_known(set(every["cell"].dropna()), paths)
+    left = every[np.asarray(cells.rows(every)) & (every["part"] == "test").to_numpy()]
+    number, images = left["cell"].nunique(), left["image_id"].nunique()
+    fact = f"without {counted(number, 'cell')}, {counted(images, 'image')} of {cells.file.name}"
     reduced = []
     for group in groups:
         reduced.append(replace(group, runs=tuple(_without(cells, run, fact) for run in group.runs)))
