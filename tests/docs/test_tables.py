@@ -80,14 +80,15 @@ def test_pooled_values_comparisons_and_means_over_folds_are_told_apart(tmp_path)
 
 
 def test_single_folds_beside_their_pool_are_left_out(tmp_path):
+    label = "chromosomes_large, 612 cells"  # the one whose recalls are shown
     names = ["recall/X", "recall/X_assigned", "accuracy"]
-    rows = [measured("net", metric=name, folds="0 1", images_seen=6000, wall_seconds=240) for name in names]
-    rows += [measured("net", metric=name, folds="0", value=0.1) for name in names]
+    rows = [measured(label, metric=name, folds="0 1", images_seen=6000, wall_seconds=240) for name in names]
+    rows += [measured(label, metric=name, folds="0", value=0.1) for name in names]
     shown = {}
     for heads, _, row in show(tmp_path, "chromosomes", rows):
         shown |= dict(zip(heads, row, strict=True))
     assert shown == {
-        "label": "net",
+        "label": label,
         "folds": "2",
         "images": "200",
         "subjects": "20",
