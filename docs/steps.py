@@ -38,7 +38,12 @@ class Step:
 STEPS = (
     Step("upright, random weights", "chromosomes_best, 612 cells"),
     Step("any orientation, ImageNet weights", "chromosomes_any, 612 cells", ("chromosomes_any",)),
-    Step("the same, then a larger canvas", "chromosomes_large, 612 cells", ("chromosomes_any", "chromosomes_large")),
+    Step("then a larger canvas", "chromosomes_large, 612 cells", ("chromosomes_any", "chromosomes_large")),
+    Step(
+        "then the context of the cell",
+        "chromosomes_large with context, 612 cells",
+        ("chromosomes_any", "chromosomes_large", "chromosomes_large_cell"),
+    ),
 )
 
 
@@ -80,8 +85,11 @@ def _panel(axis: Axes, table: pd.DataFrame, metric: str) -> None:
         value = row[metric]
         error = [[value - row[f"{metric}_low"]], [row[f"{metric}_high"] - value]]
         axis.errorbar(row["minutes"], value, yerr=error, fmt="o", color=COLOURS[number], capsize=4, label=row["name"])
-        top = (row["minutes"], row[f"{metric}_high"])
-        axis.annotate(f"{value:.3f}", top, xytext=(0, 5), textcoords="offset points", ha="center")
+        above = number % 2 == 0  # in turn, since neighbours would overlap
+        end = (row["minutes"], row[f"{metric}_high" if above else f"{metric}_low"])
+        offset = (0, 5 if above else -14)
+        axis.annotate(f"{value:.3f}", end, xytext=offset, textcoords="offset points", ha="center")
+    axis.margins(y=0.12)
 
 
 if __name__ == "__main__":
