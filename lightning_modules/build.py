@@ -45,7 +45,9 @@ def build_classifier(
     if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
         raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     torch.manual_seed(derive_seed("weights", config.seed))
-    backbone, info = build_pretrained(config.model, config.weights, config.prepare.size, config.pretrained)
+    backbone, info = build_pretrained(
+        config.model, config.weights, config.prepare.size, config.pretrained, config.weights_dir
+    )
     restored = config.pretrained.batchnorm == "restored"
     if restored and not info.folded:
         raise UserError(f"weights={config.weights} has no folded BatchNorm: leave pretrained.batchnorm=restored out")

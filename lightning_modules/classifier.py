@@ -13,6 +13,7 @@ from torch import nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score
 
+from common.config.defaults import layered_value
 from common.config.schema import ContextConfig, LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
@@ -157,7 +158,8 @@ class Classifier(LightningModule):
             backbone: timm's name of the network, or one of `lightning_modules.networks`.
             num_classes: Number of classes; two share one logit.
             cut: Name of the module whose output are the features; None for the whole network.
-            weights: One of timm's tags, the path of a .safetensors file with its side file, or "random".
+            weights: One of timm's tags, the name of a file in the folder of KARYOCYTE_WEIGHTS_DIR, the path of a
+                .safetensors file with its side file, or "random".
             image_size: Side of the images in pixels.
             lr: Learning rate.
 
@@ -165,7 +167,7 @@ class Classifier(LightningModule):
             UserError: A name, a weights file or the size does not fit.
         """
         model = ModelConfig(name=backbone, args={}, cut=cut, weights=weights)
-        network, info = build_pretrained(model, weights, image_size)
+        network, info = build_pretrained(model, weights, image_size, weights_dir=layered_value("weights_dir"))
         facts = ModelFacts(list(info.mean), list(info.std), info.args)
         built = {"backbone": backbone, "num_classes": num_classes, "cut": cut, "image_size": image_size, "lr": lr}
         return cls._from_hyperparameters(network, {**built, "facts": asdict(facts)})

@@ -91,6 +91,31 @@ def test_karyograms_take_the_real_weights(network, blocks):
     assert model.head.logits.out_features == 1
 
 
+RESNET50 = sorted(name for name in PAPER_004 if name.startswith("resnet50"))
+
+
+@pytest.mark.parametrize("name", RESNET50)
+def test_paper_004_means_resnet50_as_published_and_timms_is_an_option(name):
+    config = composed([f"+experiment={name}"])
+    assert (config.model.name, config.weights) == ("resnet50_v1", "resnet50_v1.msra_in1k")
+    option = check_config(composed([f"+experiment={name}", "model=resnet50"]))
+    assert (option.model.name, option.weights, option.model.cut) == ("resnet50", "resnet50.tv_in1k", config.model.cut)
+
+
+@pytest.mark.parametrize("name", RESNET50)
+def test_paper_004_takes_the_real_weights(name):
+    """Those of the authors end at layer3; of the whole network there are pruned ones, whose BatchNorm is folded."""
+    folder = Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere")
+    if not list(folder.glob("resnet50_v1.*.safetensors")):
+        pytest.skip("KARYOCYTE_WEIGHTS_DIR has no weights of resnet50_v1")
+    words = [f"+experiment={name}", f"weights_dir={folder}"]
+    if "cut_block5" not in name:
+        words += ["weights=resnet50_v1.pruned_in1k"]
+    if "finetune" in name:
+        words += ["unfreeze.stages.finetune.batchnorm=frozen"]
+    build_classifier(check_config(composed(words)), ("hem", "all"), None)
+
+
 @pytest.mark.parametrize("profile", ["smoke", "demo"])
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_profile_fits_every_experiment(name, profile):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from common.errors import UserError
 from common.paths import CONF
 
-PATH_KEYS = ("init_from", "weights", "data_dir", "output_dir", "cache_dir", "data.file")
+PATH_KEYS = ("init_from", "weights", "data_dir", "weights_dir", "output_dir", "cache_dir", "data.file")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 # Hydra's flags, which argparse would also take abbreviated.
 FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")

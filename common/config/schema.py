@@ -295,6 +295,7 @@ class Config(StrictModel, defaults="train"):
 
     name: Name
     data_dir: str | None = FROM_YAML
+    weights_dir: str | None = FROM_YAML
     output_dir: str = FROM_YAML
     cache_dir: str = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML

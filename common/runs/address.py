@@ -9,7 +9,8 @@ from common.files import sha256_of_value
 from common.revision import revision
 
 # Keys that do not change the trained weights, or that the address holds in another way.
-_TOP = ("name", "data_dir", "output_dir", "cache_dir", "protocol", "seed", "resume", "init_from", "weights")
+_FOLDERS = ("data_dir", "weights_dir", "output_dir", "cache_dir")
+_TOP = ("name", *_FOLDERS, "protocol", "seed", "resume", "init_from", "weights")
 _TRAINER = "accelerator devices enable_progress_bar log_every_n_steps num_nodes strategy sync_batchnorm"
 UNHASHED: Any = {
     **dict.fromkeys([*_TOP, "logger", "evaluation"], True),

@@ -1,4 +1,8 @@
-"""Weights from a file of one's own: name.safetensors with a side file name.safetensors.json that says what it holds."""
+"""Weights from a file of one's own: name.safetensors with a side file name.safetensors.json that says what it holds.
+
+In the folder of such files (``weights_dir``) the name alone is enough. A file ``name.trunk_to_<module>.safetensors``
+holds the network up to a module; it is what the name stands for where the network is cut there.
+"""
 
 import re
 from pathlib import Path
@@ -41,6 +45,29 @@ class SideFile(StrictModel):
     licence: str | None = None
 
 
+def find_local(weights: str, folder: Path | None, cut: str | None) -> Path | None:
+    """Return the file in ``folder`` that a name such as ``resnet50_v1.msra_in1k`` stands for; None where there is none.
+
+    Args:
+        weights: The name, or the name of a trunk such as ``resnet50_v1.msra_in1k.trunk_to_layer3``.
+        folder: Of weights files.
+        cut: The module at which the network ends; None for the whole network.
+    """
+    if folder is None:
+        return None
+    for name in (weights, f"{weights}.trunk_to_{cut}"):
+        path = folder / f"{name}.safetensors"
+        if path.is_file():
+            return path
+    return None
+
+
+def local_names(architecture: str, folder: Path | None) -> list[str]:
+    """Return the names of the weights of a network that ``folder`` has, sorted."""
+    files = [] if folder is None else folder.glob(f"{architecture}.*.safetensors")
+    return sorted(file.name.removesuffix(".safetensors") for file in files)
+
+
 def read_side_file(path: Path) -> SideFile:
     """Read the side file of the weights file ``path`` (``.json`` is added here).
 
@@ -61,7 +88,7 @@ def read_side_file(path: Path) -> SideFile:
 
 
 def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[str, Any]:
-    """Join ``model.args`` with the arguments that the weights were trained with.
+    """Join ``model.args`` with the arguments that the weights were trained with, without a classifier.
 
     Raises:
         UserError: Both name an argument with different values.
@@ -72,7 +99,10 @@ def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[st
                 f"model.args.{key}={user[key]!r}, but {path}.json has timm_args.{key}={side.timm_args[key]!r}: "
                 "leave the first out"
             )
-    return {**side.timm_args, **user}
+    merged = {**side.timm_args, **user}
+    if "num_classes" in merged:
+        merged["num_classes"] = 0
+    return merged
 
 
 def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> set[str]:

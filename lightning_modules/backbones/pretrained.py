@@ -1,8 +1,10 @@
-"""Backbones with weights: random, by timm's tag, or from a file; never another than was asked for."""
+"""Backbones with weights: random, by timm's tag, or from a file; never others than were asked for."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from timm.models import PretrainedCfg
 
 from common.config.schema import ModelConfig, PretrainedConfig
 from common.errors import UserError
@@ -14,7 +16,14 @@ from lightning_modules.backbones.backbone import (
     create_network,
     finish_backbone,
 )
-from lightning_modules.backbones.local_weights import load_file, loaded_batchnorm, merge_arguments, read_side_file
+from lightning_modules.backbones.local_weights import (
+    find_local,
+    load_file,
+    loaded_batchnorm,
+    local_names,
+    merge_arguments,
+    read_side_file,
+)
 from lightning_modules.backbones.timm_weights import check_tag, complete_loading, find_tag
 from lightning_modules.backbones.truncation import ImageSize
 
@@ -50,15 +59,18 @@ def build_pretrained(
     weights: str,
     input_size: ImageSize,
     pretrained: PretrainedConfig = PretrainedConfig(),  # noqa: B008 (frozen)
+    weights_dir: str | None = None,
 ) -> tuple[Backbone, WeightsInfo]:
     """Build the backbone that ``model`` describes, with its weights.
 
     Args:
         model: Name, timm arguments and cut of the network.
-        weights: ``random``, one of timm's tags for this network (``resnet50.tv_in1k``), or the path of a
-            ``.safetensors`` file (relative to the working directory) with its side file.
+        weights: ``random``, the name of a file in ``weights_dir`` (``resnet50_v1.msra_in1k``), one of timm's tags for
+            this network (``resnet50.tv_in1k``), or the path of a ``.safetensors`` file (relative to the working
+            directory). A file has a side file beside it.
         input_size: Side of the images, or height and width, in pixels.
         pretrained: What becomes of modules that a file lacks.
+        weights_dir: The folder of weights files; a name is looked for there before timm is asked.
 
     Raises:
         UserError: Anything about the model or its weights that the user must correct.
@@ -72,7 +84,12 @@ def build_pretrained(
         return _from_file(model, Path(weights).expanduser(), input_size, pretrained)
     if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
         raise UserError(f"weights={weights}: save the weights as .safetensors, with their side file beside them")
-    return _from_tag(model, weights, input_size)
+    folder = Path(weights_dir).expanduser() if weights_dir else None
+    local = find_local(weights, folder, model.cut)
+    if local is not None:
+        return _from_file(model, local, input_size, pretrained)
+    tag = check_tag(model.name, weights, local_names(model.name, folder))
+    return _from_tag(model, weights, tag, input_size)
 
 
 def _from_file(
@@ -88,9 +105,10 @@ def _from_file(
     return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args, folded)
 
 
-def _from_tag(model: ModelConfig, weights: str, input_size: ImageSize) -> tuple[Backbone, WeightsInfo]:
+def _from_tag(
+    model: ModelConfig, weights: str, tag: PretrainedCfg, input_size: ImageSize
+) -> tuple[Backbone, WeightsInfo]:
     """Let timm load the whole network, which is then cut: timm knows how each of its files is converted."""
-    tag = check_tag(model.name, weights)
     path = find_tag(weights, tag)
     # A file from the hub is in timm's own format even where its first source, at an address, was in another.
     overlay = {"file": str(path), "custom_load": tag.custom_load and not tag.hf_hub_id}

@@ -1,7 +1,7 @@
 """Weights by timm's tags, such as resnet50.tv_in1k: from a local cache, else from the hub, asked once, briefly."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from logging.handlers import BufferingHandler
@@ -21,12 +21,17 @@ TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can b
 FILE_NAMES = ["model.safetensors", "pytorch_model.bin"]  # in the order in which timm looks for them
 
 
-def check_tag(name: str, weights: str) -> PretrainedCfg:
+# Networks without weights in timm, and the variant that has some.
+VARIANTS = {"resnet50_v1": "model=resnet50 (timm's variant, the stride in the 3x3 convolution)"}
+
+
+def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedCfg:
     """Return timm's facts about a tag: where its weights are, mean, std, ...
 
     Args:
         name: The network's name (``model.name``).
         weights: The tag, with the network's name before it: ``resnet50.tv_in1k``.
+        local: Names of the network's weights in ``weights_dir``, for messages.
 
     Raises:
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
@@ -39,7 +44,13 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     other_network = architecture != name and timm.is_model(architecture)
     reason = f"a tag of {architecture}, but model.name={name}" if other_network else "no such tag"
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"{name} has no published weights"
-    raise UserError(f"weights={weights}: {reason}; {listed}; or random, or a .safetensors file")
+    if local:
+        listed += f"; weights_dir has {', '.join(local)} (a trunk fits model.cut=<where it ends>)"
+    else:
+        listed += f"; weights_dir (KARYOCYTE_WEIGHTS_DIR) has none: bring {weights}.safetensors and its side file there"
+    others = [VARIANTS[name]] if name in VARIANTS else []
+    others += ["random", "a .safetensors file"]
+    raise UserError(f"weights={weights}: {reason}; {listed}; or {', or '.join(others)}")
 
 
 def find_tag(weights: str, config: PretrainedCfg) -> Path:

@@ -2,21 +2,26 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import timm
 import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
+from PIL import Image
 
 from common.config.schema import PretrainedConfig
 from common.errors import UserError
 from common.files import sha256_of_file
 from lightning_modules.backbones import timm_weights
+from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.pretrained import build_pretrained
+from tests.helpers.real_data import real_archive
 from tests.lightning_modules.tiny import SIDE, save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
@@ -170,6 +175,62 @@ def test_a_damaged_file_is_refused(tmp_path):
     weights = save_weights(tmp_path, trained())
     Path(weights).write_bytes(Path(weights).read_bytes()[:1000])
     fails("not a readable safetensors file", model(), weights)
+
+
+# --- the folder of weights files ---
+
+
+def named(folder: Path, name: str, state: dict[str, torch.Tensor], **side) -> None:
+    """Save a weights file and its side file under a name."""
+    path = Path(save_weights(folder, state, **side))
+    path.rename(folder / f"{name}.safetensors")
+    Path(f"{path}.json").rename(folder / f"{name}.safetensors.json")
+
+
+def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
+    state = trained()
+    named(tmp_path, "scratch_cnn.own", state)
+    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
+    assert_filled(backbone.module, state)
+    path = tmp_path / "scratch_cnn.own.safetensors"
+    _, by_path = build_pretrained(model(), str(path), 60)
+    assert info.content_hash() == by_path.content_hash()
+
+
+def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_path):
+    state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
+    named(tmp_path, "scratch_cnn.own.trunk_to_pool2", state)
+    backbone, _ = build_pretrained(model(cut="pool2"), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
+    assert_filled(backbone.module, state)
+    for cut in (None, "pool3"):
+        with pytest.raises(UserError, match=r"weights_dir has scratch_cnn\.own\.trunk_to_pool2"):
+            build_pretrained(model(cut=cut), "scratch_cnn.own", 60, weights_dir=str(tmp_path))
+
+
+def test_the_folder_is_asked_before_the_hub(tmp_path, hub_cache):
+    state = trained("test_resnet", num_classes=0)
+    named(tmp_path, TAG, state, model="test_resnet")
+    backbone, info = build_pretrained(model("test_resnet"), TAG, 64, weights_dir=str(tmp_path))
+    assert_filled(backbone.module, state)
+    assert info.mean == (0.1, 0.2, 0.3)
+
+
+def test_weights_with_a_classifier_lose_it(tmp_path):
+    state = {key: value.half() if value.is_floating_point() else value for key, value in trained("test_vit").items()}
+    weights = save_weights(tmp_path, state, model="test_vit", timm_args={"num_classes": 1000})
+    backbone, info = build_pretrained(model("test_vit"), weights, 160)
+    assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
+    assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
+    assert info.args == {"num_classes": 0}
+
+
+def test_where_the_published_resnet50_cannot_be_had_timms_is_named(tmp_path):
+    for folder in (None, str(tmp_path)):
+        with pytest.raises(
+            UserError, match=r"KARYOCYTE_WEIGHTS_DIR.*bring resnet50_v1\.msra_in1k\.safetensors"
+        ) as caught:
+            build_pretrained(model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 64, weights_dir=folder)
+        assert "or model=resnet50" in str(caught.value)
 
 
 @pytest.mark.parametrize("weights", ["resnet18.pth", "folder/resnet18", "resnet18.ckpt"])
@@ -328,3 +389,97 @@ def test_the_real_resnet18_trunk_is_loaded_cut_and_refused_whole(folder):
     assert info.freeze_batchnorm
     fails("no values for layer4.0.conv1.weight.*model.cut=layer3", model("resnet18"), weights, 96)
     fails("of resnet18 .*model.name=resnet50", model("resnet50"), weights, 96)
+
+
+def resnet50_v1_by_hand() -> torch.nn.Module:
+    """Build torch's ResNet-50 with its classifier, and move the strides by hand."""
+    network = timm.create_model("resnet50")
+    for layer in (network.layer2, network.layer3, network.layer4):
+        layer[0].conv1.stride = (2, 2)
+        layer[0].conv2.stride = (1, 1)
+    return network.eval()
+
+
+def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
+    backbone, info = build_pretrained(
+        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, weights_dir=str(folder)
+    )
+    assert backbone.out_shape == (1024, 6, 6)
+    assert not info.freeze_batchnorm
+    assert (info.mean, info.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    path = folder / "resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"
+    by_hand = resnet50_v1_by_hand()
+    missing, surplus = by_hand.load_state_dict(safetensors.torch.load_file(path), strict=False)
+    assert not surplus
+    assert all(key.startswith(("layer4", "fc")) for key in missing)
+    by_hand.layer4 = torch.nn.Identity()
+    image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            backbone.module.eval().forward_features(image), by_hand.forward_features(image), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_the_statistics_of_real_photographs_fit_the_real_resnet50(folder):
+    """They are of ImageNet, those of enlarged small photographs are less; with the stride in the 3x3 they fit worse."""
+    images = photographs(32, 160)
+    variances = {}
+    for name in ("resnet50_v1", "resnet50"):
+        network = build_backbone(name, {}, "layer3", 160).module
+        path = folder / "resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"
+        network.load_state_dict(safetensors.torch.load_file(path))
+        variances[name] = relative_variances(network, images)
+    assert 0.3 < variances["resnet50_v1"]["bn1"] < 1.5
+    for layer in ("layer2", "layer3"):
+        published, variant = (float(np.median([each[key] for key in each if key.startswith(layer)])) for each in
+                              (variances["resnet50_v1"], variances["resnet50"]))  # fmt: skip
+        assert 0.5 < published < 1.5
+        assert variant < published / 1.1
+
+
+def photographs(count: int, size: int) -> torch.Tensor:
+    """Return photographs of CIFAR-10 as ImageNet's networks take them, float32, shape (count, 3, size, size)."""
+    with zipfile.ZipFile(real_archive("cifar10_jpeg")) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+        chosen = names[:: len(names) // count][:count]
+        pictures = [
+            Image.open(archive.open(name)).convert("RGB").resize((size, size), Image.BICUBIC) for name in chosen
+        ]
+    images = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    return (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
+        3, 1, 1
+    )
+
+
+def relative_variances(network: torch.nn.Module, images: torch.Tensor) -> dict[str, float]:
+    """Return for each BatchNorm the median over its channels of the variance of its inputs over the running one."""
+    variances = {}
+
+    def note(name):
+        def hook(layer, inputs):
+            variances[name] = float((inputs[0].var((0, 2, 3)) / layer.running_var).median())
+
+        return hook
+
+    for name, layer in network.named_modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.register_forward_pre_hook(note(name))
+    with torch.no_grad():
+        network.eval().forward_features(images)
+    return variances
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "shape", "frozen"),
+    [
+        ("resnet50_v1", "resnet50_v1.pruned_in1k", (2048, 7, 7), True),
+        ("vit_tiny_patch16_224", "vit_tiny_patch16_224.in1k", (197, 192), False),
+    ],
+)
+def test_the_real_whole_networks_are_loaded_without_their_classifier(folder, name, weights, shape, frozen):
+    backbone, info = build_pretrained(model(name), weights, 224, weights_dir=str(folder))
+    assert backbone.out_shape == shape
+    assert info.freeze_batchnorm == frozen
+    state = safetensors.torch.load_file(folder / f"{weights}.safetensors")
+    for key, value in backbone.module.state_dict().items():
+        assert torch.equal(value, state[key].to(value.dtype)), key

@@ -25,8 +25,8 @@ def built_once(name: str, cut: str | None = None, size: int = SIZE):
 vgg16 = built_once("vgg16", size=224)
 inceptionv3 = built_once("inception_v3", size=96)
 resnet18_cut = built_once("resnet18", "layer3")
-resnet50_backbone = built_once("resnet50")
-resnet50_cut_backbone = built_once("resnet50", "layer3")
+resnet50_backbone = built_once("resnet50_v1")
+resnet50_cut_backbone = built_once("resnet50_v1", "layer3")
 mobilenetv2_backbone = built_once("mobilenetv2_100")
 
 

@@ -1,0 +1,63 @@
+"""ResNet-50 as published (He et al. 2015) and as in Keras, as a timm model; paper 004 (3.3.2) trains it.
+
+timm's ``resnet50`` is a later variant: in the first block of layer2, layer3 and layer4 it halves the image in the 3x3
+convolution, the published network in the 1x1 convolution before it. Parameters and their names are the same, so that
+weights of one load into the other without an error, but compute something else there.
+
+The pool of the stem: Keras pads the map on all sides by one, Caffe, in which the network was published, lets the last
+window reach over the edge. Both give maps of the same size, which are one pixel apart.
+"""
+
+from typing import Any
+
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models.resnet import Bottleneck, ResNet
+from torch import nn
+
+from common.errors import UserError
+
+# timm reads this name from the module when the function below is registered, so it comes before it. Mean and standard
+# deviation are timm's: files of the weights have those of Caffe (BGR, 0 to 255) converted to RGB in [0, 1].
+default_cfgs = generate_default_cfgs({
+    "resnet50_v1": {
+        "input_size": (3, 224, 224),
+        "pool_size": (7, 7),
+        "interpolation": "bilinear",
+        "crop_pct": 0.875,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "first_conv": "conv1",
+        "classifier": "fc",
+        "license": "mit",
+    }
+})  # fmt: skip
+
+
+class BottleneckV1(Bottleneck):
+    """timm's bottleneck with the stride in the first 1x1 convolution; the arguments are those of timm's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conv1.stride = self.conv2.stride
+        self.conv2.stride = (1, 1)
+
+
+@register_model
+def resnet50_v1(pretrained: bool = False, stem_pool: str = "keras", **kwargs: Any) -> ResNet:
+    """Build ResNet-50 with the stride of 2 in the first 1x1 convolution of a block.
+
+    Args:
+        pretrained: timm's; weights come as files.
+        stem_pool: "keras" (padded on all sides) or "caffe" (the last window reaches over the edge).
+        kwargs: Those of timm's ``ResNet``.
+
+    Raises:
+        UserError: Another pool.
+    """
+    if stem_pool not in ("keras", "caffe"):
+        raise UserError(f"model.args.stem_pool={stem_pool}: say keras or caffe")
+    layers = {"block": BottleneckV1, "layers": (3, 4, 6, 3)}
+    network: ResNet = build_model_with_cfg(ResNet, "resnet50_v1", pretrained, **layers, **kwargs)
+    if stem_pool == "caffe":
+        network.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+    return network

@@ -1,0 +1,42 @@
+"""ResNet-50 as published: its strides, its pool, and that it differs from timm's in nothing else."""
+
+import pytest
+import timm
+import torch
+
+from common.errors import UserError
+from lightning_modules.backbones.backbone import build_backbone
+
+
+def strides(network: torch.nn.Module) -> dict[str, tuple[int, int]]:
+    """Return the stride of every convolution that is not 1."""
+    convolutions = {name: layer for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)}
+    return {name: layer.stride for name, layer in convolutions.items() if layer.stride != (1, 1)}
+
+
+def test_the_first_1x1_convolution_of_a_block_has_the_stride():
+    halving = [f"layer{layer}.0.{part}" for layer in (2, 3, 4) for part in ("conv1", "downsample.0")]
+    assert strides(timm.create_model("resnet50_v1")) == dict.fromkeys(["conv1", *halving], (2, 2))
+
+
+def test_weights_of_timms_variant_fit_but_compute_something_else():
+    published = timm.create_model("resnet50_v1", zero_init_last=False).eval()
+    variant = timm.create_model("resnet50").eval()
+    variant.load_state_dict(published.state_dict())
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        output, other = published.forward_features(image), variant.forward_features(image)
+        assert output.shape == other.shape == (1, 2048, 2, 2)
+        assert not torch.allclose(output, other)
+        for layer in (variant.layer2, variant.layer3, variant.layer4):
+            layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+        assert torch.equal(output, variant.forward_features(image))
+
+
+def test_the_pool_is_as_in_keras_or_as_in_caffe():
+    columns = torch.arange(8.0).expand(1, 1, 8, 8)
+    pools = {pool: timm.create_model("resnet50_v1", stem_pool=pool).maxpool for pool in ("keras", "caffe")}
+    assert pools["keras"](columns)[0, 0, 0].tolist() == [1, 3, 5, 7]
+    assert pools["caffe"](columns)[0, 0, 0].tolist() == [2, 4, 6, 7]
+    with pytest.raises(UserError, match=r"stem_pool=mean: say keras or caffe"):
+        build_backbone("resnet50_v1", {"stem_pool": "mean"}, None, 64)
