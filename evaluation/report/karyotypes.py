@@ -14,6 +14,7 @@ from PIL import Image
 
 from common.files import write_text
 from common.karyotype import NORMAL
+from common.text import counted
 from common.thumbnails import encode
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall
 from evaluation.report.blocks import Table
@@ -124,8 +125,8 @@ def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    text = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    return text.replace("1 files", "1 file", 1) if counts["files"] == 1 else text
+    statuses = [f"{count:,} {name}" for name, count in counts.items() if count and name != "files"]
+    return ", ".join([counted(counts["files"], "file"), *statuses])
 
 
 def _doubts(calls: Sequence[tuple[str, ChromosomeCall]]) -> list[dict[str, str]]:

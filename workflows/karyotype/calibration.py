@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from common.errors import UserError
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.cytogenetics.cell_posteriors import temperature_of_chromosomes
-from evaluation.ensembles.averaging import align, average, combine
+from evaluation.ensembles.averaging import align, combine
 from evaluation.ensembles.methods import Combiner
 
 
@@ -28,35 +30,35 @@ class Temperatures:
 def fit_temperatures(runs: Sequence[Run], members: Sequence[Run]) -> Temperatures:
     """Fit the temperatures of ``runs``, for which ``members`` stand.
 
-    Members that share their validation images have one temperature together; others, such as the folds of an
-    experiment, one each.
+    Members that share validation images have one temperature together, fitted on those; others, such as the folds of
+    an experiment, one each.
     """
-    plain = (1.0,) * len(members)
-    if len(members) > 1:
-        try:
-            combined, notes = _fit(_combined(runs, members))
-        except UserError:  # the members share no validation images, which those of a fitted ensemble do
-            if _is_fitted_ensemble(runs):
-                raise
-        else:
-            return Temperatures(plain, combined, notes)
+    combined = _combined(runs, members) if len(members) > 1 else None
+    if combined is not None:
+        temperature, notes = _fit(combined)
+        return Temperatures((1.0,) * len(members), temperature, notes)
     fitted = [_fit(member.predictions.evidence) for member in members]
     notes = tuple(dict.fromkeys(note for _, of_member in fitted for note in of_member))
     return Temperatures(tuple(temperature for temperature, _ in fitted), 1.0, notes)
 
 
-def _is_fitted_ensemble(runs: Sequence[Run]) -> bool:
-    return len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE)
+def combiner_of(runs: Sequence[Run]) -> Combiner | None:
+    """Return how the one ensemble that is named combines its members; None for runs, which are averaged."""
+    if len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE):
+        return Combiner.from_dict(runs[0].ensemble.combiner)
+    return None
 
 
-def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions:
-    """The predictions of the ensemble, combined as those of new cells are."""
+def _combined(runs: Sequence[Run], members: Sequence[Run]) -> Predictions | None:
+    """Combine the members' predictions as those of new cells are; None where they share no validation images."""
     predictions = [member.predictions.evidence for member in members]
-    names = [str(member.folder) for member in members]
-    if not _is_fitted_ensemble(runs):
-        return average(predictions, names)
-    combiner = Combiner.from_dict(runs[0].ensemble.combiner)
-    aligned = align(predictions, names)
+    try:
+        aligned = align(predictions, [str(member.folder) for member in members], common=True)
+    except UserError:  # they test other images, as folds do
+        return None
+    if not (aligned[0].frame["part"] == "validation").any():
+        return None
+    combiner = combiner_of(runs) or Combiner("average", np.full(len(members), 1 / len(members)))
     return combine(aligned, combiner.combine, combiner.method)
 
 

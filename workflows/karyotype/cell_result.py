@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from common.config.karyotype import KaryotypePriors
+from common.text import counted
 from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
@@ -71,7 +72,7 @@ class CellResult:
             counts["with a fixed class, but not used"] += fixed is not None and file.status is not FileStatus.USED
         for text, count in counts.items():
             if count:
-                reasons.append(f"{count:,} file{'s' * (count != 1)} {text}")
+                reasons.append(f"{counted(count, 'file')} {text}")
         return tuple(reasons)
 
     @property

@@ -10,17 +10,15 @@ import torch
 from common.config.data import CanvasConfig, PrepareConfig
 from common.karyotype import CHROMOSOMES
 from common.predictions import UPSIDE_DOWN
-from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
 from evaluation.cytogenetics.cell_posteriors import is_balanced
-from evaluation.ensembles.methods import Combiner
 from evaluation.intervals.pooling import merge_facts
 from evaluation.uncertainty.calibration import EPSILON, rescale
 from lightning_modules.inference import Predictor
 from lightning_modules.load import load_run
 from workflows.adaptation import adapt_to, adapts
-from workflows.karyotype.calibration import fit_temperatures
+from workflows.karyotype.calibration import combiner_of, fit_temperatures
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
@@ -114,9 +112,7 @@ class CellPredictor:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._temperatures = fit_temperatures(runs, members)
         self._members = [MemberPredictor(member, device, batchnorm) for member in members]
-        self._combiner = None
-        if len(runs) == 1 and runs[0].has(RunFile.ENSEMBLE):
-            self._combiner = Combiner.from_dict(runs[0].ensemble.combiner)
+        self._combiner = combiner_of(runs)
         self.notes = list(self._temperatures.notes)
         if not all(member.turns for member in self._members):
             self.notes.append(UPRIGHT)

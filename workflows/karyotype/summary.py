@@ -49,11 +49,13 @@ def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
     trained_on = chromosomes[chromosomes["seen"] == "train"]
     if len(trained_on):
         cells = trained_on[["case", "cell"]].drop_duplicates()
-        lines.append(f"{len(trained_on):,} of the images of {counted(len(cells), 'cell')} are among those trained on")
+        were = "was" if len(trained_on) == 1 else "were"
+        images = f"{counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"
+        lines.append(f"{images} {were} trained on")
     used = chromosomes[chromosomes["status"] == FileStatus.USED]
     again = int(used["sha256"].duplicated(keep=False).sum())
     if again:
-        lines.append(f"{again:,} images are in several cells: see equal values of sha256 in chromosomes.csv")
+        lines.append(f"{counted(again, 'image')} in several cells: see equal values of sha256 in chromosomes.csv")
     return lines
 
 
