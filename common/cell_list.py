@@ -13,21 +13,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL = "cell_id"
+CASE = "case_id"
 PATH = "path"
 SHOWN = 5  # unknown cells that a message names
 
 
 @dataclass(frozen=True)
 class CellList:
-    """The cells of a table with a column ``cell_id``.
+    """The cells of a table with a column ``cell_id``, and ``case_id`` where cells of several cases have one name.
 
     Attributes:
         file: The table.
-        paths: For each cell the paths of the images that the table lists, () without a column ``path``.
+        paths: For each cell, as case ("" where the table names none) and name, the paths of the images that the table
+            lists, () without a column ``path``.
     """
 
     file: Path
-    paths: dict[str, tuple[str, ...]]
+    paths: dict[tuple[str, str], tuple[str, ...]]
 
     @classmethod
     def read(cls, file: Path | str) -> "CellList":
@@ -48,34 +50,43 @@ class CellList:
         empty = table.index[table[CELL] == ""]
         if len(empty):
             raise UserError(f"{file}, row {empty[0] + 2}: no {CELL}: name the cell, or remove the row")
-        paths: dict[str, list[str]] = {}
-        for cell, path in zip(table[CELL], table.get(PATH, table[CELL]), strict=True):
-            paths.setdefault(cell, []).extend([path] if PATH in table else [])
+        cases = table[CASE] if CASE in table else [""] * len(table)
+        paths: dict[tuple[str, str], list[str]] = {}
+        for case, cell, path in zip(cases, table[CELL], table.get(PATH, table[CELL]), strict=True):
+            paths.setdefault((case, cell), []).extend([path] if PATH in table else [])
         return cls(file, {cell: tuple(found) for cell, found in paths.items()})
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The names of the cells, in the order of the table."""
-        return tuple(self.paths)
 
     @cached_property
     def content(self) -> str:
-        """A SHA-256 over the names of the cells, whatever their order and the other columns."""
-        return sha256_of_value(sorted(self.cells))
+        """A SHA-256 over the names of the cells, whatever their order and the other columns.
+
+        Cases are no part of it: those of a data set to train on have no name of a cell in common.
+        """
+        return sha256_of_value(sorted({cell for _, cell in self.paths}))
 
     def rows(self, frame: "pd.DataFrame") -> "pd.Series":
-        """Tell for each row of a frame with a column ``cell`` whether it is of one of the cells: bool."""
-        return frame["cell"].isin(self.cells)
+        """Tell for each row of a frame with ``subject`` and ``cell`` whether it is of one of the cells: bool."""
+        import pandas as pd
 
-    def check_known(self, cells: Iterable[str], paths: Iterable[str] = ()) -> None:
-        """Refuse cells that are neither among ``cells`` nor have an image among ``paths``.
+        cells = zip(frame["subject"], frame["cell"], strict=True)
+        return pd.Series([(case, cell) in self.paths or ("", cell) in self.paths for case, cell in cells], frame.index)
+
+    def check_known(self, frame: "pd.DataFrame", paths: Iterable[str] = ()) -> None:
+        """Refuse cells that are neither in a frame with ``subject`` and ``cell`` nor have an image among ``paths``.
 
         Raises:
-            UserError: Names the unknown cells.
+            UserError: Names the unknown cells; or one without a case whose name several cases of the frame use.
         """
-        known = set(cells)
+        cases_of = frame.dropna(subset="cell").groupby("cell")["subject"].unique().map(set).to_dict()
         known_paths = set(paths)
-        unknown = [cell for cell in self.cells if cell not in known and known_paths.isdisjoint(self.paths[cell])]
+        unknown = []
+        for (case, cell), listed in self.paths.items():
+            cases = cases_of.get(cell, set())
+            if not case and len(cases) > 1:
+                named = ", ".join(sorted(map(str, cases))[:SHOWN])
+                raise UserError(f"{self.file}: several cases have a cell {cell} ({named}): name its case in {CASE}")
+            if not (case in cases if case else cases) and known_paths.isdisjoint(listed):
+                unknown.append(f"{case} / {cell}" if case else cell)
         if unknown:
             named = ", ".join(unknown[:SHOWN]) + (", ..." if len(unknown) > SHOWN else "")
             number = "1 cell is" if len(unknown) == 1 else f"{len(unknown)} cells are"

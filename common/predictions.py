@@ -62,17 +62,15 @@ class Predictions:
         rows = self.frame[self.frame["part"] == part].reset_index(drop=True)
         return Predictions(rows, self.classes, self.positive_class, self.about)
 
-    def validation_as_test(self, calibrated: bool = False) -> "Predictions":
-        """Return the rows of the validation part as a test part, to choose settings by; ``about`` tells it.
-
-        Args:
-            calibrated: Keep them as validation part, too: temperatures are then fitted on what they are evaluated on.
-        """
-        validation = self.part("validation").frame
-        rows = validation.assign(part="test")
-        if calibrated:
-            rows = pd.concat([validation, rows], ignore_index=True)
+    def validation_as_test(self) -> "Predictions":
+        """Return the rows of the validation part as a test part, to choose settings by; ``about`` tells it."""
+        rows = self.part(VALIDATION).frame.assign(part="test")
         return Predictions(rows, self.classes, self.positive_class, {**self.about, "on": VALIDATION})
+
+    @property
+    def calibrating(self) -> "Predictions":
+        """The rows that temperatures are fitted on: the validation part, also where it is evaluated as test part."""
+        return self.part("test" if self.about.get("on") == VALIDATION else VALIDATION)
 
     @property
     def sampled(self) -> bool:
@@ -165,4 +163,15 @@ def read_predictions(path: Path) -> Predictions:
     absent = [column for column in needed if column not in table.column_names]
     if absent:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
-    return Predictions(table.to_pandas(), tuple(meta["classes"]), meta["positive_class"], meta["about"])
+    about = meta["about"]
+    if "balanced" not in about:  # earlier revisions did not write it
+        about |= _balance_beside(path)
+    return Predictions(table.to_pandas(), tuple(meta["classes"]), meta["positive_class"], about)
+
+
+def _balance_beside(path: Path) -> dict[str, bool]:
+    """Return by the configuration beside predictions whether their run had balanced classes; {} where there is none."""
+    from common.runs.run import Run
+
+    balance = Run(path.parent).raw_config.get("balance")
+    return {"balanced": balance["name"] != "none"} if balance else {}

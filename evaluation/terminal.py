@@ -10,8 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from common.predictions import VALIDATION
 from evaluation.comparison.paired import Comparison
-from evaluation.core.formats import ends, heading, number, temperature_of
+from evaluation.core.formats import ends, heading, images_of, number, temperature_of
 from evaluation.result import AssignmentResult, CalibrationMetrics, Estimate, EvaluationResult
 
 OF_CELLS = ("accuracy", "f1_macro", "cells_right")
@@ -137,7 +138,7 @@ def difference_table(comparison: Comparison) -> Group:
         Text(f"second: {heading(comparison.second_about)}", style="bold"),
         frame_table(frame, confidence=comparison.confidence, signed=["difference"]),
         Text(
-            f"{comparison.images:,} test images, {_subject_count(comparison.subjects)}; "
+            f"{comparison.images:,} {images_of(comparison.first_about)}, {_subject_count(comparison.subjects)}; "
             "difference = first - second, predictions at 0.5"
         ),
         Text(
@@ -154,7 +155,8 @@ def _captions(result: EvaluationResult) -> list[str]:
     classes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     if len(counts) > MANY_CLASSES:
         classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
-    lines = [f"{test.images:,} test images ({classes}), {_subject_count(test.subjects)}"]
+    images = images_of(result.about)
+    lines = [f"{test.images:,} {images} ({classes}), {_subject_count(test.subjects)}"]
     if result.positive_class:
         lines[0] += f"; positive: {result.positive_class}"
     about = result.about
@@ -169,7 +171,7 @@ def _captions(result: EvaluationResult) -> list[str]:
     if result.folds:
         at_half = " at 0.5" if result.positive_class else ""
         lines.append(
-            f"left: the test images of {len(result.folds)} folds pooled{at_half}; "
+            f"left: the {images} of {len(result.folds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
         )
     return lines
@@ -202,6 +204,8 @@ def _of_cells(result: EvaluationResult) -> list[Table | Text]:
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
     lines.append(_how_assigned(assignment))
+    if assignment.chosen == "karyotype" and result.about.get("on") == VALIDATION:
+        lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
     return [frame_table(frame, confidence=result.confidence), *map(Text, lines)]
 
 

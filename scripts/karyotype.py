@@ -9,6 +9,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
+from common.karyotype import REFER_BELOW
 from scripts.shared._options import BatchNorm
 
 Words = Annotated[
@@ -41,7 +42,7 @@ def karyotype(
     words: Words,
     output: Output,
     fixed: Fixed = None,
-    refer_below: ReferBelow = 0.95,
+    refer_below: ReferBelow = REFER_BELOW,
     path_column: PathColumn = "path",
     cell_column: CellColumn = "cell_id",
     case_column: CaseColumn = "case_id",

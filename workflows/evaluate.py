@@ -69,7 +69,7 @@ def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
     predictions = read_predictions(file)
     if request.part == "test":
         return predictions
-    validation = predictions.validation_as_test(calibrated=request.costs == "karyotype")
+    validation = predictions.validation_as_test()
     if not len(validation.frame):
         raise UserError(f"{file} has no validation images: leave --part validation out")
     return validation

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.cli import console
+from common.cli import console, warn
 from common.config.karyotype import KaryotypePriors
 from common.config.schema import EvaluationConfig
 from common.runs.run import Run
+from evaluation.cytogenetics.cell_posteriors import balance_warnings
 from evaluation.cytogenetics.karyotypes import CAPTION, compare_detection
 from evaluation.cytogenetics.referral import write_referral
 from evaluation.terminal import frame_table
@@ -32,12 +33,15 @@ def detect_abnormal_cells(
 
 def refer_cells(folder: Path, runs: Sequence[Run]) -> None:
     """Write the karyotype of each test cell and which cells to refer by its probability; print the latter."""
-    table = write_referral(folder, [run.predictions for run in runs], KaryotypePriors())
+    predictions = [run.predictions for run in runs]
+    warn(*balance_warnings(predictions))
+    table = write_referral(folder, predictions, KaryotypePriors())
     title = "wrong karyotypes where the least probable cells are referred"
     console.print(frame_table(table[REFERRAL_SHOWN], title))
 
 
 def list_suspects(folder: Path, runs: Sequence[Run], data_dir: str | None) -> None:
     """Write the cells whose labels look wrong, with a picture of each; print them."""
-    cells = write_suspects(folder, runs, data_dir).drop_duplicates("cell_id")
+    warn(*balance_warnings([run.predictions for run in runs]))
+    cells = write_suspects(folder, runs, data_dir).drop_duplicates(["case_id", "cell_id"])
     console.print(frame_table(cells[SUSPECTS_SHOWN], f"cells whose labels look wrong: {len(cells)}"))

@@ -42,9 +42,9 @@ def leave_out(cells: CellList, groups: Sequence[Group], against: Sequence[Predic
     for run in runs:
         if run.has(RunFile.SPLIT):
             paths.update(run.split["path"])
-    cells.check_known(set(every["cell"].dropna()), paths)
+    cells.check_known(every, paths)
     left = every[np.asarray(cells.rows(every)) & (every["part"] == "test").to_numpy()]
-    number, images = left["cell"].nunique(), left["image_id"].nunique()
+    number, images = len(left[["subject", "cell"]].drop_duplicates()), left["image_id"].nunique()
     fact = f"without {counted(number, 'cell')}, {counted(images, 'image')} of {cells.file.name}"
     reduced = []
     for group in groups:

@@ -69,7 +69,7 @@ def config_fact(identity: dict[str, Any]) -> str:
 
 def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
-    facts = {
+    return {
         "name": config.name,
         "protocol": config.protocol,
         "fold": config.split.fold if config.split.test == "fold" else None,
@@ -79,7 +79,5 @@ def run_facts(config: Config, identity: dict[str, Any]) -> dict[str, Any]:
         "weights": config.weights,
         "monitor": config.callbacks.monitor,
         "revision": revision(),
+        "balanced": config.balance.name != "none",  # its probabilities assume classes of equal frequency
     }
-    if config.balance.name != "none":
-        facts["balanced"] = True  # its probabilities assume classes of equal frequency
-    return facts

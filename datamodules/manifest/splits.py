@@ -90,7 +90,7 @@ def exclude_cells(manifest: Manifest, parts: pd.Series, excluded: CellList, prot
     Raises:
         UserError: A cell is unknown, or a class is absent from a part without the cells.
     """
-    excluded.check_known(manifest.frame["cell"].dropna())
+    excluded.check_known(manifest.frame)
     left = parts.mask(excluded.rows(manifest.frame) & parts.isin([TRAIN, VALIDATION]), UNUSED)
     _check_parts(manifest, left, protocol)
     return left

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from common.predictions import VALIDATION
+
 
 def heading(about: dict[str, Any]) -> str:
     """Name run, protocol and fold, where ``about`` has them (or lists of them); say SYNTHETIC of drawn images."""
@@ -26,6 +28,11 @@ def heading(about: dict[str, Any]) -> str:
     if about.get("left_out"):  # of evaluate.py --without
         parts.append(_several(about["left_out"]))
     return " · ".join(parts)
+
+
+def images_of(about: dict[str, Any]) -> str:
+    """Name the images that were evaluated: "test images", or "validation images" in their place."""
+    return f"{VALIDATION if about.get('on') == VALIDATION else 'test'} images"
 
 
 def _short(name: str) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.config.karyotype import KaryotypePriors
-from common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
+from common.karyotype import AUTOSOMES, CHROMOSOMES, REFER_BELOW, Karyotype
 from common.text import counted
 from evaluation.cytogenetics.assignment import size_refusal
-from evaluation.cytogenetics.posterior import Candidate, karyotype_posterior
+from evaluation.cytogenetics.posterior import Candidate, KaryotypePosterior, karyotype_posterior
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
@@ -126,14 +126,26 @@ def karyotype_of_cell(
         refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
         balanced: See ``karyotype_posterior``.
     """
+    posterior = None
+    if not size_refusal(len(log_probabilities)):
+        posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
+    return describe_cell(log_probabilities, posterior, fixed, refer_below)
+
+
+def describe_cell(
+    log_probabilities: np.ndarray,
+    posterior: KaryotypePosterior | None,
+    fixed: Mapping[int, int],
+    refer_below: float = REFER_BELOW,
+) -> CellKaryotype:
+    """Describe a cell by its karyotypes, None for a cell of an impossible size; see ``karyotype_of_cell``."""
     count = len(log_probabilities)
     alone = np.exp(log_probabilities)
-    if size_refusal(count):
+    if posterior is None:
         joint = alone.copy()
         for row, kind in fixed.items():
             joint[row] = np.eye(len(CHROMOSOMES))[kind]
         return CellKaryotype((), _calls(joint.argmax(axis=1), joint, alone, fixed), (_why_no_karyotype(count),), ())
-    posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
     calls = _calls(posterior.best.classes, posterior.marginals, alone, fixed)
     cell = CellKaryotype(posterior.candidates, calls, (), ())
     reasons = _reasons(cell, refer_below)

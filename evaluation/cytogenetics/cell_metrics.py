@@ -9,6 +9,7 @@ from common.config.karyotype import KaryotypePriors
 from common.config.schema import AssignmentConfig
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
+from common.text import counted
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.cytogenetics.assignment import (
     LARGEST,
@@ -20,7 +21,7 @@ from evaluation.cytogenetics.assignment import (
     refusal,
     unassignable,
 )
-from evaluation.cytogenetics.cell_posteriors import assign_by_karyotype
+from evaluation.cytogenetics.cell_posteriors import assign_by_karyotype, balance_warnings
 from evaluation.intervals.bootstrap import CELL_SHARES, around
 from evaluation.intervals.folds import MeanOverFolds
 from evaluation.intervals.methods import SHARE
@@ -163,17 +164,18 @@ def evaluate_cells(runs: LabelledRuns) -> AssignmentResult | None:
 
 
 def assignment_warnings(runs: LabelledRuns) -> list[EvaluationWarning]:
-    """Return why there is no joint assignment, or for which cells."""
+    """Return why there is no joint assignment, or for which cells, and what limits it."""
     if not runs.settings.assignment.enabled:
         return []
     reason = assignment_refusal(runs.runs)
     if reason:
         return warnings_about("", [f"cells are not assigned: {reason}"])
+    lines = balance_warnings(runs.runs) if runs.settings.assignment.costs == "karyotype" else []
     count = _count_unassignable(runs)
-    if not count:
-        return []
-    sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-    return warnings_about("assignment", [f"{count} cells of {sizes} keep their most probable classes"])
+    if count:
+        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+        lines.append(f"{counted(count, 'cell')} of {sizes} keep their most probable classes")
+    return warnings_about("assignment", lines)
 
 
 def join_assignment(runs: LabelledRuns, table: pd.DataFrame) -> CellMetrics:

@@ -5,7 +5,7 @@ leaves a network less confident than it is right, and a karyotype multiplies 46 
 chromosomes without an error do not tell how rare errors are: the temperature is then 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
+from common.text import counted
 from evaluation.core.labelled import LabelledPredictions, score
 from evaluation.cytogenetics.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from evaluation.cytogenetics.posterior import KaryotypePosterior, karyotype_posterior
@@ -24,19 +25,28 @@ from evaluation.uncertainty.calibration import Temperature, fit_temperature, res
 
 @dataclass(frozen=True)
 class CellPosterior:
-    """One cell of a part: its rows, int64, shape (n,), and its karyotypes; None for a cell of an impossible size."""
+    """One cell of a part.
+
+    Attributes:
+        rows: Its rows, int64, shape (n,).
+        log_probabilities: Of its chromosomes, see ``log_probabilities``.
+        posterior: Its karyotypes; None for a cell of an impossible size.
+    """
 
     rows: np.ndarray
+    log_probabilities: np.ndarray
     posterior: KaryotypePosterior | None
 
 
 def chromosome_temperature(run: Predictions) -> float:
     """Fit the temperature of a run's class probabilities on its labelled validation chromosomes.
 
+    Where these are evaluated in place of the test part, it is fitted on what it is applied to.
+
     Raises:
         UserError: It has too few of them.
     """
-    temperature = temperature_of_chromosomes(score(run.part("validation")))
+    temperature = temperature_of_chromosomes(score(run.calibrating))
     if temperature.value is None:
         raise UserError(f"the probabilities of chromosomes cannot be calibrated: {temperature.reason}")
     return temperature.value
@@ -65,12 +75,22 @@ def is_balanced(about: Mapping[str, Any]) -> bool:
         UserError: Some members have and others have not.
     """
     balanced = about.get("balanced")
-    if isinstance(balanced, list):
+    values = {bool(value) for value in balanced} if isinstance(balanced, list) else {bool(balanced)}
+    if len(values) > 1:
         raise UserError(
             "some runs were trained with balanced classes (balance=...) and others without: their probabilities "
             "cannot be averaged for a karyotype, name runs of one kind"
         )
-    return bool(balanced)
+    return values.pop()
+
+
+def balance_warnings(runs: Sequence[Predictions]) -> list[str]:
+    """Warn of predictions that do not tell what ``is_balanced`` asks."""
+    unknown = sum(run.about.get("balanced") is None for run in runs)
+    if not unknown:
+        return []
+    of_runs = f"of {counted(unknown, 'run')} it is not known whether they were trained with balanced classes"
+    return [f"{of_runs} (balance=...): they are taken for such without"]
 
 
 def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test") -> list[CellPosterior]:
@@ -91,7 +111,7 @@ def cell_posteriors(run: Predictions, priors: KaryotypePriors, part: str = "test
         posterior = None
         if not size_refusal(len(rows)):
             posterior = karyotype_posterior(logs[rows], priors, balanced=balanced)
-        cells.append(CellPosterior(rows, posterior))
+        cells.append(CellPosterior(rows, logs[rows], posterior))
     return cells
 
 

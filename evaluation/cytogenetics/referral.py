@@ -12,9 +12,9 @@ from common.files import write_csv
 from common.karyotype import name_karyotype
 from common.predictions import Predictions
 from evaluation.cytogenetics.cases import share_constitution
+from evaluation.cytogenetics.cell_karyotype import describe_cell
 from evaluation.cytogenetics.cell_posteriors import CellPosterior, cell_posteriors
 from evaluation.cytogenetics.posterior import Candidate
-from evaluation.cytogenetics.prior import COMPLETE
 from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import pool
 
@@ -28,8 +28,6 @@ TEST = "test probabilities"
 TEST_LABELS = "test labels"
 VALIDATION = "validation"
 KARYOTYPE_PY = "karyotype.py"
-# The default of karyotype.py --refer-below.
-REFER_BELOW = 0.95
 # Ends of the bins of the probability, finer where most cells are.
 EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -44,9 +42,9 @@ def cell_table(runs: Sequence[Predictions], priors: KaryotypePriors) -> pd.DataF
         ``predicted`` (the most probable karyotype), ``probability`` (0 to 1), ``next`` and ``next_probability``,
         ``correct`` (bool) and ``errors`` (chromosomes of a wrong class); ``with_case`` and ``with_case_probability``,
         the karyotype where the test cells of a subject share its constitution; ``refer_below``, the probability below
-        which OF_VALIDATION of the run's validation cells lie; ``refer`` (bool): whether karyotype.py refers the cell,
-        since it is less probable than REFER_BELOW, lacks a chromosome, or its karyotype is unclear. A cell without a
-        karyotype has neither ``predicted`` nor ``errors``, and a probability of 0: it is referred first.
+        which OF_VALIDATION of the run's validation cells lie; ``refer`` (bool): whether karyotype.py refers the cell
+        by its own default. A cell without a karyotype has neither ``predicted`` nor ``errors``, and a probability of 0:
+        it is referred first.
 
     Raises:
         UserError: See ``cell_posteriors``; or the runs cannot be pooled.
@@ -177,7 +175,7 @@ def _row(chromosomes: pd.DataFrame, cell: CellPosterior, with_case: Candidate | 
         return row
     row |= {"with_case": with_case.karyotype.iscn, "with_case_probability": with_case.probability}
     best = cell.posterior.best
-    row["refer"] = best.probability < REFER_BELOW or len(chromosomes) < COMPLETE or best.karyotype.kind == "unclear"
+    row["refer"] = bool(describe_cell(cell.log_probabilities, cell.posterior, {}).reasons)
     row |= {"predicted": best.karyotype.iscn, "probability": best.probability}
     row |= {"correct": best.karyotype.iscn == truth, "errors": int((best.names != chromosomes["label"]).sum())}
     if len(cell.posterior.candidates) > 1:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
+from common.predictions import VALIDATION
 from evaluation.core.labelled import LabelledPredictions
 from evaluation.intervals.bootstrap import around
 from evaluation.labelled_runs import LabelledRuns
@@ -132,6 +133,8 @@ def evaluate_calibration(runs: LabelledRuns) -> CalibrationResult | None:
         return None
     temperatures = [fit_temperature(fold.validation.scored) for fold in runs.folds]
     reasons = [temperature.reason for temperature in temperatures if temperature.reason]
+    if runs.about.get("on") == VALIDATION:
+        reasons = ["none is fitted on the images that it would be evaluated on"]
     scaled = []
     for fold, temperature in zip(runs.folds, temperatures, strict=True):
         if temperature.value is not None:

@@ -110,7 +110,7 @@ Corrected = Annotated[
 
 Without = Annotated[
     Path | None,
-    typer.Option(metavar="CSV", help="Evaluate a second time without the cells of this table (column cell_id)."),
+    typer.Option(metavar="CSV", help="Evaluate a second time without the cells of this table (cell_id, case_id)."),
 ]
 
 # Options of scripts/karyotypes.py.

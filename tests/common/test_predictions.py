@@ -10,6 +10,7 @@ from scipy.stats import entropy
 
 from common.errors import UserError
 from common.predictions import read_predictions, uncertainty_of, write_predictions
+from common.runs.run import Run
 from tests.helpers.predictions import make_predictions
 
 ADDED = {3: ["kind"], 4: ["width", "height", "group"]}
@@ -28,6 +29,16 @@ def test_what_is_written_is_read(path):
         read = read_predictions(place)
         pd.testing.assert_frame_equal(read.frame, written.frame, check_dtype=False)
         assert [read.classes, read.positive_class, read.about] == [("hem", "all"), "all", written.about]
+
+
+@pytest.mark.parametrize(("balance", "balanced"), [("none", False), ("weighted_sampling", True)])
+def test_whether_earlier_runs_were_balanced_is_read_from_their_configuration(path, balance, balanced):
+    write_predictions(path, make_predictions(images=3))
+    assert "balanced" not in read_predictions(path).about
+    Run(path.parent).write_raw_config({"balance": {"name": balance}})
+    assert read_predictions(path).about["balanced"] is balanced
+    write_predictions(path, make_predictions(images=3, about={"balanced": not balanced}))
+    assert read_predictions(path).about["balanced"] is not balanced
 
 
 def test_labels_are_indices_and_minus_one_where_unknown():

@@ -1,6 +1,7 @@
 """scripts/evaluate.py from the outside."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -121,10 +122,19 @@ def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
 
 
 def test_karyotypes_of_validation_cells(cells):
-    output = call(cells / "cells0", cells / "cells1", "--part", "validation", "--costs", "karyotype").output
+    arguments = [cells / "cells0", cells / "cells1", "--part", "validation", "--costs", "karyotype"]
+    output = " ".join(call(*arguments, "--csv", cells / "x.csv").output.split())
     assert "8 cells" in output
     assert "joint assignment" in output
     assert "each cell has its most probable karyotype" in output
+    assert "fitted on these same cells" in output
+    assert "368 validation images" in output
+    assert "no validation image" not in output
+    assert "test images" not in output
+    metrics = pd.read_csv(cells / "x.csv")["metric"]
+    assert not metrics.str.endswith("_scaled").any()
+    assert "f1_macro_assigned" in set(metrics)
+    assert "fitted on these same cells" not in call(*arguments[:2], "--costs", "karyotype").output
 
 
 def test_whole_cells_have_a_table_of_their_joint_assignment(cells):
@@ -190,6 +200,22 @@ def test_cells_are_left_out_of_a_second_evaluation(cells):
     assert set(pd.read_csv(folder / "without" / "assigned.csv")["cell"]).isdisjoint({"cell_0001", "cell_0006"})
     assert "without 2 cells" in (folder / "without" / "metrics.json").read_text()
     assert "without 2 cells" not in (folder / "metrics.json").read_text()
+
+
+def test_cells_of_other_cases_with_the_same_name_stay(cells):
+    run = Run(cells / "cells0")
+    frame = run.predictions.frame.replace({"cell": {"cell_0002": "cell_0000"}})
+    run.write_predictions(replace(run.predictions, frame=frame))
+    left_out = cells / "suspects.csv"
+    left_out.write_text("case_id,cell_id\ncase_0001,cell_0000\n")
+    output = call(run.folder, "--without", left_out, "--output", cells / "out").output
+    assert "without 1 cell, 46 images" in " ".join(output.split())
+    kept = pd.read_csv(cells / "out" / "without" / "assigned.csv")[["subject", "cell"]].drop_duplicates()
+    assert kept.to_numpy().tolist() == [
+        ["case_0000", "cell_0000"],
+        ["case_0000", "cell_0001"],
+        ["case_0001", "cell_0003"],
+    ]
 
 
 def test_unknown_cells_to_leave_out_are_named(cells):

@@ -12,6 +12,7 @@ from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import small_config
+from workflows import karyotypes
 
 
 @pytest.fixture
@@ -109,3 +110,11 @@ def test_suspects_without_their_images_write_nothing(drawn, tmp_path):
     assert not (tmp_path / "suspects").exists()
     result = call(drawn.folder, "--suspects", drawn.folder, code=1)
     assert "--suspects" in error_of(result)
+
+
+def test_suspects_of_two_cases_are_two_cells(monkeypatch, capsys, tmp_path):
+    row = {"cell_id": "1", "cell_chromosomes": 4, "cell_gain": 30.0, "cell_moves": "1>2 2>1"}
+    table = pd.DataFrame([row | {"case_id": case} for case in "aab"])
+    monkeypatch.setattr(karyotypes, "write_suspects", lambda *_: table)
+    karyotypes.list_suspects(tmp_path, [], None)
+    assert "cells whose labels look wrong: 2" in capsys.readouterr().out

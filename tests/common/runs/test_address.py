@@ -75,10 +75,10 @@ def test_folds_share_the_hash_of_their_configuration(tmp_path):
     assert configuration({}) != configuration({}, "trainer.max_epochs=7")
 
 
-@pytest.mark.parametrize(("balance", "balanced"), [("none", None), ("weighted_sampling", True), ("paper", True)])
+@pytest.mark.parametrize(("balance", "balanced"), [("none", False), ("weighted_sampling", True), ("paper", True)])
 def test_predictions_tell_whether_the_classes_were_balanced(tmp_path, balance, balanced):
     config = small_config(tmp_path, f"balance={balance}", "transform.flips=true")
-    assert run_facts(config, run_identity(config, CONTENTS)).get("balanced") == balanced
+    assert run_facts(config, run_identity(config, CONTENTS))["balanced"] is balanced
 
 
 def test_excluded_cells_are_part_of_the_identity_by_their_names(tmp_path):

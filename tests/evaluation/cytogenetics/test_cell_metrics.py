@@ -1,6 +1,7 @@
 """Whole cells before and after their chromosomes are assigned jointly."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -212,7 +213,7 @@ def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     assert torn.test.metrics["accuracy"].value > 0.5
     size = "fewer than 22 or more than 70 chromosomes"
     lines = warnings_of([make_cells([karyotype("XX")] * 3 + [karyotype("XX")[:9]])])
-    assert f"assignment: 1 cells of {size} keep their most probable classes" in lines
+    assert f"assignment: 1 cell of {size} keep their most probable classes" in lines
     assert any("which a, b, c does not fit" in line for line in warnings_of([make_run(classes=("a", "b", "c"))]))
     off = evaluate_runs([make_cell_run(cells=4)], EvaluationConfig(resamples=20))
     assert off.assignment is None
@@ -246,4 +247,8 @@ def test_cells_are_assigned_to_their_most_probable_karyotype(tmp_path):
     assert result.assignment.chosen == "karyotype"
     assert result.assignment.costs == []
     assert "most probable karyotype" in printed(table(result))
-    assert EvaluationResult.from_dict(json.loads((tmp_path / "metrics.json").read_text())).assignment.costs == []
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert EvaluationResult.from_dict(metrics).assignment.costs == []
+    assert any("not known whether they were trained with balanced classes" in line for line in metrics["warnings"])
+    known = replace(run, about={**run.about, "balanced": False})
+    assert not any("balanced classes" in str(line) for line in evaluate_runs([known], settings).warnings)

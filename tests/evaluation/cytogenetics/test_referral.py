@@ -6,6 +6,7 @@ import pytest
 
 from common.config.karyotype import KaryotypePriors
 from common.errors import UserError
+from common.karyotype import REFER_BELOW
 from evaluation.cytogenetics.cell_posteriors import cell_posteriors, chromosome_temperature, log_probabilities
 from evaluation.cytogenetics.posterior import karyotype_posterior
 from evaluation.cytogenetics.referral import (
@@ -75,6 +76,16 @@ def test_incomplete_and_unclear_cells_are_referred_as_by_karyotype_py():
     assert cells["refer"].tolist() == [False, False, True, True]
     last = referral_table(cells).iloc[-1]
     assert (last["chosen_by"], last["referred_cells"], last["wrong"]) == ("karyotype.py", 2, 0)
+
+
+def test_cells_that_the_model_does_not_fit_are_referred_as_by_karyotype_py():
+    validation = make_cells(6, 4.0, part="validation", first=5000)
+    test = make_cells([karyotype()], 12.0)
+    unfit = test.frame["label"].isin(["1", "2", "3", "4", "5", "6"])  # twelve of 46, which then fill what is left
+    test.frame.loc[unfit, test.frame.columns.str.startswith("prob_")] = 1 / 24
+    cell = cell_table([run_of(test, validation)], PRIORS).iloc[0]
+    assert cell["probability"] > REFER_BELOW
+    assert cell["refer"]
 
 
 def test_of_equal_probabilities_the_wrong_ones_are_left():
