@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from scipy.stats import entropy
 
 from common.errors import UserError
@@ -170,8 +171,12 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def _balance_beside(path: Path) -> dict[str, bool]:
-    """Return by the configuration beside predictions whether their run had balanced classes; {} where there is none."""
-    from common.runs.run import Run
-
-    balance = Run(path.parent).raw_config.get("balance")
+    """Return by the configuration beside predictions whether their run had balanced classes; {} where it is unknown."""
+    config = path.parent / RunFile.CONFIG
+    if not config.is_file():
+        return {}
+    try:
+        balance = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("balance")
+    except yaml.YAMLError as error:
+        raise UserError(f"{config} is not YAML ({' '.join(str(error).split())})") from error
     return {"balanced": balance["name"] != "none"} if balance else {}
