@@ -21,6 +21,7 @@ from common.revision import environment, revision
 from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
 from common.runs.run import DataFacts, Run
+from common.text import counted
 from datamodules.inference.external_datamodule import (
     LEARNED,
     ExternalDataModule,
@@ -43,8 +44,8 @@ from evaluation.metrics.classification import call
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import predict, to_predictions
-from lightning_modules.load import load_run
+from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.trainer import set_up_torch
 from workflows.adaptation import Adaptation, adapt_to, adapts, sample_rows
 from workflows.evaluate_request import DATA_KEYS, EvaluateRequest
@@ -73,11 +74,26 @@ class ExternalDataset:
 
 
 @dataclass(frozen=True)
+class MatchedImages:
+    """The images of another data set as a run knows them.
+
+    Attributes:
+        classes: The run's class of each class of the data set, None where its images are left out.
+        images: The run's class of each image (``label``), the part of the run that holds it (``seen``) and its
+            ``part``, "test" where it is predicted.
+    """
+
+    classes: dict[str, str | None]
+    images: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class ExternalPredictions:
     """A run's predictions of the images of another data set.
 
     Attributes:
         predictions: The run's own validation rows, and those of the data set as the part "test".
+        rows: The manifest row of each image of the part "test", int64, shape (N,).
         seen: The images that the run has seen.
         leaks: Near-duplicates of images that the run learned from.
     """
@@ -85,6 +101,7 @@ class ExternalPredictions:
     run: Run
     data: ExternalDataModule
     predictions: Predictions
+    rows: np.ndarray
     seen: SeenImages
     leaks: LeakReport
 
@@ -164,49 +181,87 @@ def predict_external(
     trained = load_run(run.folder)
     warn(*other_revisions(run.folder))
     seen = read_seen_images(run, trained.config.init_from)
+    matched = _match(run, trained, dataset, seen)
+    data = _data_module(trained, dataset, matched)
+    tested = data.manifest.frame[data.parts == TEST]
+    leaks, not_looked_for = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
+    adaptation = _adapt(trained.classifier, data) if adapts(trained.config, batchnorm) else None
+    predicted = _predict(trained.classifier, data)
+    facts = _facts(run, dataset, matched)
+    facts["namesakes"] = list(seen.namesakes(tested["subject"]))
+    facts["notes"] = [
+        *_notes(seen, matched.images, len(facts["namesakes"])),
+        *_notes_of_context(data),
+        *_notes_of_run(run, adaptation, not_looked_for),
+    ]
+    about = _about(run, folder, dataset, facts, leaks, adaptation)
+    predictions = to_predictions(
+        predicted, data.manifest.frame, data.parts, trained.classes, trained.positive_class, about
+    )
+    whole = _join_validation(run.predictions, predictions)
+    return ExternalPredictions(run, data, whole, predicted.rows, seen, leaks)
+
+
+def _match(run: Run, trained: TrainedRun, dataset: ExternalDataset, seen: SeenImages) -> MatchedImages:
+    """Find the run's class of each image, and what of the data set it has seen."""
     scanned = dataset.scanned
     present = set(scanned.frame["label"].dropna())
     classes = map_classes([name for name in scanned.classes if name in present], trained.classes, dataset.class_map)
     labels = pd.Series([classes.get(name) for name in scanned.frame["label"]], scanned.frame.index, dtype=object)
     seen_in = seen.part_of(scanned.frame["sha256"])
     parts = assign_parts(labels, seen_in, dataset.unlabelled)
-    images = int((parts == TEST).sum())
-    if not images:
+    if not (parts == TEST).any():
         raise UserError(f"{run.folder} was trained or validated on every image of {dataset.name} that has a class")
+    return MatchedImages(classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
 
+
+def _data_module(trained: TrainedRun, dataset: ExternalDataset, matched: MatchedImages) -> ExternalDataModule:
+    """Return the data module of the images, prepared like the run's own."""
+    images = matched.images
     update = {key: getattr(dataset.config, key) for key in DATA_KEYS}
     if trained.config.protocol == "paper":
         update["protocol"] = "image"  # the other would copy images of some sources before the split
-    config = for_this_machine(trained.config, images).model_copy(update=update)
-    frame = scanned.frame.assign(label=labels)
-    manifest = replace(scanned, frame=frame, classes=trained.classes, positive_class=trained.positive_class)
-    data = ExternalDataModule(config, scanned, manifest, parts, console.is_terminal)
-    tested = frame[parts == TEST]
-    leaks, reason = find_near_duplicates(seen, tested, trained.config, console.is_terminal)
-    cells_are_known = bool(frame["cell"].notna().all())
-    batches = data.of_whole_cells() if config.context.enabled and cells_are_known else data
-    adaptation = _adapt(trained.classifier, data) if adapts(config, batchnorm) else None
-    predicted = predict(trained.classifier, batches, config)
-    assert predicted is not None  # there is one process
+    config = for_this_machine(trained.config, int((images["part"] == TEST).sum())).model_copy(update=update)
+    frame = dataset.scanned.frame.assign(label=images["label"])
+    manifest = replace(dataset.scanned, frame=frame, classes=trained.classes, positive_class=trained.positive_class)
+    return ExternalDataModule(config, dataset.scanned, manifest, images["part"], console.is_terminal)
 
-    facts = _facts(run, dataset, classes, pd.DataFrame({"label": labels, "seen": seen_in, "part": parts}))
-    facts["namesakes"] = list(seen.namesakes(tested["subject"]))
-    facts["notes"] = _notes(seen, seen_in, parts == TEST, len(facts["namesakes"]))
-    facts["notes"] += _notes_of_run(run, adaptation, reason)
-    source = "" if dataset.name == scanned.source else f"{scanned.source}, "
+
+def _predict(classifier: Classifier, data: ExternalDataModule) -> Predicted:
+    """Predict the images, by a network with context in their cells where all of these are known."""
+    in_cells = data.config.context.enabled and not _without_cell(data)
+    predicted = predict(classifier, data.of_whole_cells() if in_cells else data, data.config)
+    assert predicted is not None  # there is one process
+    return predicted
+
+
+def _without_cell(data: ExternalDataModule) -> int:
+    """Count the images whose cell is not known."""
+    return int(data.manifest.frame["cell"].isna().sum())
+
+
+def _about(
+    run: Run,
+    folder: Path,
+    dataset: ExternalDataset,
+    facts: dict[str, Any],
+    leaks: LeakReport,
+    adaptation: Adaptation | None,
+) -> dict[str, Any]:
+    """Return the facts of the run, with those of the data set in place of its own."""
+    source = "" if dataset.name == dataset.scanned.source else f"{dataset.scanned.source}, "
     adapted = ", BatchNorm of the images" if adaptation and adaptation.done else ""
-    about = {
-        **run.predictions.about,
+    own = run.predictions.about
+    return {
+        **own,
         "run": str(folder),
         "on": f"{dataset.name} ({source}{facts['images']:,} images{adapted})",
         "test": None,
-        "synthetic": bool(run.predictions.about.get("synthetic")) or scanned.synthetic,
+        "synthetic": bool(own.get("synthetic")) or dataset.scanned.synthetic,
         "leaks": {**leaks.counts(), "seen_by_start": 0},
         "external": facts,
         "revision": revision(),
     }
-    predictions = to_predictions(predicted, frame, parts, trained.classes, trained.positive_class, about)
-    return ExternalPredictions(run, data, _join_validation(run.predictions, predictions), seen, leaks)
 
 
 def _adapt(classifier: Classifier, data: ExternalDataModule) -> Adaptation:
@@ -217,16 +272,13 @@ def _adapt(classifier: Classifier, data: ExternalDataModule) -> Adaptation:
     return adaptation
 
 
-def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], images: pd.DataFrame) -> dict[str, Any]:
-    """Return the numbers of images that were predicted or left out, and why.
-
-    ``classes``: the run's class of each class of the data set, None where its images are left out. ``images``: the
-    run's class of each image (``label``), the part of the run that holds it (``seen``) and its ``part``.
-    """
+def _facts(run: Run, dataset: ExternalDataset, matched: MatchedImages) -> dict[str, Any]:
+    """Return the numbers of images that were predicted or left out, and why."""
+    images = matched.images
     names = dataset.scanned.frame["label"]
     tested = images["part"] == TEST
     left_out: dict[str, Any] = {"unlabelled": 0 if dataset.unlabelled else int(names.isna().sum())}
-    left_out["classes"] = {name: int((names == name).sum()) for name, own in classes.items() if own is None}
+    left_out["classes"] = {name: int((names == name).sum()) for name, own in matched.classes.items() if own is None}
     for part in LEARNED:
         left_out[part] = int((images["label"].notna() & (images["seen"] == part)).sum())
     return {
@@ -235,7 +287,7 @@ def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], i
         "data": content_hash(dataset.scanned)[:8],
         "images": len(images),
         "tested": int(tested.sum()),
-        "classes": classes,
+        "classes": matched.classes,
         "left_out": left_out,
         "in_own_test": int((tested & (images["seen"] == TEST)).sum()),
         "trained": str(run.folder),
@@ -244,14 +296,14 @@ def _facts(run: Run, dataset: ExternalDataset, classes: dict[str, str | None], i
     }
 
 
-def _notes(seen: SeenImages, seen_in: pd.Series, tested: pd.Series, namesakes: int) -> list[str]:
+def _notes(seen: SeenImages, images: pd.DataFrame, namesakes: int) -> list[str]:
     """Return what limits the independence of the data set, without names of subjects."""
     notes = []
     for part in LEARNED:
-        count = int((seen_in == part).sum())
+        count = int((images["seen"] == part).sum())
         if count:
             notes.append(f"{count:,} of its images are of the run's {part} part and are left out")
-    in_own_test = int((seen_in[tested] == TEST).sum())
+    in_own_test = int(((images["part"] == TEST) & (images["seen"] == TEST)).sum())
     if in_own_test:
         notes.append(f"{in_own_test:,} of the images are of the run's own test part: they are not new")
     if namesakes:
@@ -260,6 +312,14 @@ def _notes(seen: SeenImages, seen_in: pd.Series, tested: pd.Series, namesakes: i
     if seen.lost:
         notes.append(f"the training images of {seen.lost[0]}, which the run started from, are unknown")
     return notes
+
+
+def _notes_of_context(data: ExternalDataModule) -> list[str]:
+    """Say where a network with context is used without it."""
+    without = _without_cell(data)
+    if not (without and data.config.context.enabled):
+        return []
+    return [f"{counted(without, 'image')} without a known cell: all are predicted without the context of the cell"]
 
 
 def _notes_of_run(run: Run, adaptation: Adaptation | None, not_looked_for: str | None) -> list[str]:
@@ -318,7 +378,7 @@ def _write_folder(
     test = result.predictions.part("test")
     run.write_predictions(result.predictions)
     outside = write_evaluation(folder, result.predictions, None, settings)
-    rows = np.flatnonzero(data.parts.to_numpy() == TEST)
+    rows = result.rows
     images = np.asarray(data.images)
     if (test.labels >= 0).any():
         galleries(folder, test, images, rows)

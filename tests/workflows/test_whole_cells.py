@@ -1,6 +1,7 @@
 """Runs with the context of the cell: trained with the network or after it, resumed bit for bit."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,22 @@ import pandas as pd
 import pytest
 import torch
 
+from common.config.compose import compose_config
 from common.errors import UserError
 from common.predictions import read_predictions
 from common.preemption import Preempted, watched
 from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
+from datamodules.inference.external_datamodule import scan_external
 from lightning_modules.build import build_classifier
 from lightning_modules.inference import Predictor
 from lightning_modules.load import load_run
 from lightning_modules.stages import context_fit, fit
-from tests.helpers.chromosomes import write_chromosomes
+from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.training import small_config
 from tests.workflows.interrupted_run import Place, preempted, run_unevaluated
+from workflows.external import ExternalDataset, predict_external
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze.stages.all.lr=0.003"]
 CANVAS = ["prepare.size=[48,16]", "prepare.canvas.area=120"]
@@ -119,6 +123,36 @@ def test_each_cell_is_predicted_as_if_it_were_the_only_one(kind, cells, request)
 def test_what_would_split_cells_or_does_not_fit_is_refused(cells, tmp_path, override, named):
     with pytest.raises(UserError, match=named):
         config_of(cells, tmp_path, *override.split())
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> ExternalDataset:
+    """Cells of another laboratory, listed class by class."""
+    root = write_chromosomes(tmp_path_factory.mktemp("other") / "data", cases=2, cells=4, copies=1)
+    write_table(root / "labels.csv", pd.read_csv(root / "labels.csv").sort_values("class", kind="stable"))
+    config = compose_config(["data=chromosomes", f"data_dir={root}", f"cache_dir={root.parent / 'cache'}"])
+    scanned, config = scan_external(config, [], progress=False)
+    return ExternalDataset("other", scanned, config, {}, unlabelled=False)
+
+
+def test_cells_of_another_laboratory_are_predicted_in_their_context(run, other, tmp_path):
+    result = predict_external(run, tmp_path, other)
+    test = result.predictions.part("test").frame
+    assert test["image_id"].tolist() == other.scanned.frame["image_id"].iloc[result.rows].tolist()
+    assert test["cell"].tolist() != other.scanned.frame["cell"].iloc[np.sort(result.rows)].tolist()  # cell by cell
+    assert result.predictions.alone is not None
+    assert not any("context" in note for note in result.predictions.about["external"]["notes"])
+
+
+def test_it_is_said_where_the_context_cannot_be_used(run, other, tmp_path):
+    frame = other.scanned.frame.copy()
+    frame.loc[frame.index[-1], "cell"] = None
+    predictions = predict_external(
+        run, tmp_path, replace(other, scanned=replace(other.scanned, frame=frame))
+    ).predictions
+    assert predictions.alone is None
+    notes = predictions.about["external"]["notes"]
+    assert "1 image without a known cell: all are predicted without the context of the cell" in notes
 
 
 def test_training_cells_are_changed_anew_in_each_epoch_and_validation_cells_never(cells, tmp_path):
