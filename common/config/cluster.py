@@ -19,11 +19,19 @@ class HereConfig(StrictModel):
 
 
 class LocalConfig(StrictModel):
-    """A few jobs at a time on this machine."""
+    """Jobs of this machine, as many at a time as its GPUs take; of several devices, one process on each."""
 
     name: Literal["local"]
-    jobs: PositiveInt = 2
+    jobs: PositiveInt | None = None
+    jobs_per_gpu: PositiveInt = 1
+    devices: PositiveInt = 1
+    accelerator: str = "auto"
     retries: Annotated[int, Field(ge=0)] = 1
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether the job trains on an NVIDIA GPU where there is one."""
+        return self.accelerator in ("auto", "gpu", "cuda")
 
 
 class SlurmConfig(StrictModel):

@@ -50,6 +50,14 @@ class Task:
         overrides = [word for word in self.overrides if sweeps.key_of(word) != "sweep"]
         return (sys.executable, str(script), *overrides)
 
+    def command_of(self, processes: int) -> tuple[str, ...]:
+        """The command that runs the job alone in so many processes of this machine: those of torchrun, if several."""
+        if processes == 1:
+            return self.command
+        # A port of its own for each job.
+        torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
+        return (sys.executable, *torchrun, *self.command[1:])
+
 
 @contextmanager
 def job(composed: DictConfig, kind: str = "run") -> Iterator[list[str]]:

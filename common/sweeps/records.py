@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.files import sha256_of_value, write_json
 from common.preemption import slurm_job
 from common.runs.run import Run
+from common.sweeps.devices import given_gpus
 
 SCHEMA = 1
 VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
@@ -141,7 +142,7 @@ def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]
     job = job_of(overrides)
     note = partial(write_record, Path(folder), job.key)
     attempts = read_record(Path(folder), job.key).get("attempts", 0) + 1
-    place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job()}
+    place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job(), "gpus": given_gpus()}
     begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
     note(overrides=list(job.overrides), kind=kind, **place, **begun)
     _current.append(note)

@@ -1,13 +1,10 @@
 """The launcher: which jobs of a sweep are left, where they run, and the summary at the end."""
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -24,7 +21,7 @@ from common.sweeps.jobs import Task, job_failed
 from common.sweeps.records import Job, Sweep
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
-POLL_SECONDS = 0.1
+Cluster = TypeVar("Cluster", LocalConfig, SlurmConfig)
 RESOURCES = ("cluster", "trainer", "experiment", "profile")  # keys that may change what a job asks of the cluster
 
 
@@ -100,52 +97,28 @@ class KaryocyteLauncher(Launcher):
         if isinstance(cluster, SlurmConfig) and tasks:
             from hydra_plugins.karyocyte._slurm import SlurmJobs
 
-            SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
-        elif isinstance(cluster, LocalConfig):
-            run_local(cluster, folder, tasks)
+            SlurmJobs(cluster, folder).run(tasks, self._needs(SlurmConfig, tasks))
+        elif isinstance(cluster, LocalConfig) and tasks:
+            from hydra_plugins.karyocyte._local import LocalJobs
+
+            LocalJobs(cluster, folder).run(tasks, self._needs(LocalConfig, tasks))
         else:
             for task in tasks:
                 run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
 
-    def _needs(self, tasks: Sequence[Task]) -> list[SlurmConfig]:
+    def _needs(self, kind: type[Cluster], tasks: Sequence[Task]) -> list[Cluster]:
         """What each task asks of the cluster; composing takes a sixth of a second, and many tasks share it."""
-        composed: dict[tuple[str, ...], SlurmConfig] = {}
+        composed: dict[tuple[str, ...], Cluster] = {}
         needs = []
         for task in tasks:
             words = tuple(word for word in task.overrides if sweeps.key_of(word).partition(".")[0] in RESOURCES)
             if words not in composed:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
                 cluster = check_cluster(config.cluster)
-                assert isinstance(cluster, SlurmConfig)
+                assert isinstance(cluster, kind)
                 composed[words] = cluster
             needs.append(composed[words])
         return needs
-
-
-def run_local(cluster: LocalConfig, folder: Path, tasks: Sequence[Task]) -> None:
-    """Run tasks on this machine, ``cluster.jobs`` at a time; the output of each goes into ``logs/`` of the sweep."""
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    threads = max(1, (os.cpu_count() or 1) // cluster.jobs)
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-    waiting = list(tasks)
-    running: dict[Task, subprocess.Popen[bytes]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < cluster.jobs:
-                task = waiting.pop(0)
-                with open(folder / "logs" / f"{task.key}.log", "a") as log:
-                    running[task] = subprocess.Popen(task.command, env=environment, stdout=log, stderr=log)
-            time.sleep(POLL_SECONDS)
-            for task in [task for task, process in running.items() if process.poll() is not None]:
-                del running[task]
-                status = sweeps.read_record(folder, task.key)["status"]
-                number = len(tasks) - len(waiting) - len(running)
-                console.print(f"{number}/{len(tasks)} {status}: {task.name}", markup=False, soft_wrap=True)
-    finally:
-        for process in running.values():
-            process.send_signal(signal.SIGINT)
-        for process in running.values():
-            process.wait()
 
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from common.config.cluster import LocalConfig
+from common.config.cluster import LocalConfig, SlurmConfig
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.lifecycle import locked
@@ -19,6 +19,7 @@ from common.sweeps.records import job_of, read_record, read_sweep, write_record
 from hydra_plugins.karyocyte._slurm import read_submitted
 from hydra_plugins.karyocyte.launcher import VANISHED, KaryocyteLauncher
 from tests.cluster.slurm import wait_for
+from tests.helpers.gpus import pretend_gpus
 
 
 class Multirun:
@@ -101,6 +102,19 @@ def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lo
     assert (multirun.sweep / "logs" / f"{multirun.records()['3']['key']}.log").exists()
 
 
+def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_path, monkeypatch):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 4, "3,1,2")
+    done = multirun("+cluster=local", "seed=0,1", "trainer.devices=1,2")
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(path.read_text()) for path in multirun.sweep.glob("jobs/[!.]*.json")]
+    assert {record["status"] for record in records} == {"finished"}
+    of_two = {record["gpus"] for record in records if "trainer.devices=2" in record["overrides"]}
+    of_one = {record["gpus"] for record in records if "trainer.devices=1" in record["overrides"]}
+    assert of_two == {"3,1"}
+    assert "2" in of_one
+    assert sum(multirun.calls(0, 1)) == 6  # a call by each of two processes, and one by the job of one
+
+
 @pytest.mark.parametrize(
     ("variable", "overrides", "error"),
     [
@@ -163,5 +177,5 @@ def test_needs_are_those_of_the_composed_job():
     launcher.hydra_context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
     typed = [(f"+experiment={name}", f"seed={seed}") for name in ("small", "big") for seed in (0, 1)]
     tasks = [Task(job_of(words), words, number, "") for number, words in enumerate(typed)]
-    assert [need.tasks_per_node for need in launcher._needs(tasks)] == [1, 1, 2, 2]
+    assert [need.tasks_per_node for need in launcher._needs(SlurmConfig, tasks)] == [1, 1, 2, 2]
     assert composed_for == [["+experiment=small"], ["+experiment=big"]]

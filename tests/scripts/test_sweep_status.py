@@ -54,6 +54,22 @@ def test_the_table_has_the_status_of_each_job(sweep, tmp_path, width):
     assert ("node7 job 12_1 try 2" in output) == (width == 200)
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_running_job_of_this_machine_shows_its_gpus(tmp_path, width):
+    folder, jobs = write_jobs(tmp_path, grid(4))
+    note(folder, jobs[0], "running", gpus="2,3")
+    note(folder, jobs[1], "running", gpus="MIG-7089d0f3-293f-58c9-8f8c-5ea666eedbde")
+    note(folder, jobs[2], "failed", gpus="7", error="a mistake")  # it has none any more
+    output = call(folder, "--csv", tmp_path / "out.csv", width=width)[1]
+    assert "GPU" in output
+    assert "2,3" in output
+    assert "MIG-7089d0f3 " in output
+    assert pd.read_csv(tmp_path / "out.csv")["gpus"].tolist()[:2] == ["2,3", "MIG-7089d0f3-293f-58c9-8f8c-5ea666eedbde"]
+    note(folder, jobs[0], "running", gpus="2,3", slurm_job="12_1")  # Slurm counts a job's GPUs from 0, always
+    note(folder, jobs[1], "running")
+    assert "2,3" not in call(folder, width=width)[1]
+
+
 def test_of_the_failed_the_whole_error_is_shown(sweep, tmp_path):
     result, output = call("--output-dir", tmp_path, "cnmc_grid", "--failed")
     assert result.exit_code == 1

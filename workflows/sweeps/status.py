@@ -62,6 +62,11 @@ class JobStatus:
         return self.record.get("host") or self.progress.get("host")
 
     @property
+    def gpus(self) -> str | None:
+        """The GPUs of this machine that the job was given, such as "2,3"; None without, and under Slurm."""
+        return None if self.record.get("slurm_job") else self.record.get("gpus")
+
+    @property
     def seconds(self) -> float | None:
         """Wall time so far: as measured, else as its training says, else as its record does; None where unknown."""
         seconds: float | None = None

@@ -1,5 +1,6 @@
 """The table of a sweep's status, for the terminal and as CSV."""
 
+import re
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,12 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
         row |= {name: status.progress.get(name) for name in PROGRESS_COLUMNS}
         row |= {METRIC: status.metric.get("value")}
         row |= {f"{METRIC}_{end}": status.metric.get(end) for end in ("low", "high")}
-        row |= {"seconds": status.seconds, "seconds_left": status.seconds_left, "host": status.host}
+        row |= {
+            "seconds": status.seconds,
+            "seconds_left": status.seconds_left,
+            "host": status.host,
+            "gpus": status.gpus,
+        }
         row |= {name: status.record.get(name) or status.progress.get(name) for name in ("slurm_job", "attempts")}
         row |= {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
         rows.append(row)
@@ -182,6 +188,7 @@ def _table(statuses: Sequence[JobStatus], keys: Sequence[str], width: int) -> Ta
         "best so far": [_best(status) for status in statuses],
         METRIC: [_result(status) for status in statuses],
         "time": [_time(status) for status in statuses],
+        "GPU": [_short_gpus(status) for status in statuses],
         "where": [_where(status) for status in statuses],
     }
     if width < WIDE:
@@ -296,6 +303,13 @@ def _time(status: JobStatus) -> str:
     if status.seconds is None or status.state == "waiting":
         return ""
     return duration(status.seconds)
+
+
+def _short_gpus(status: JobStatus) -> str:
+    """The GPUs that a running job has, such as "2,3"; UUIDs by their first digits."""
+    if status.state != "running" or status.gpus is None:
+        return ""
+    return ",".join(re.findall(r"(?:^|,)((?:MIG-)?(?:GPU-)?\w+)", status.gpus))
 
 
 def _where(status: JobStatus) -> str:

@@ -24,6 +24,12 @@ def test_nodes_and_tasks_are_those_of_the_training():
     assert (cluster.nodes, cluster.tasks_per_node, cluster.gpus_per_node) == (4, 8, 8)
 
 
+def test_devices_of_a_local_job_are_those_of_the_training():
+    whole = composed(["+cluster=local", *SMALL, "trainer.devices=2", "trainer.accelerator=cpu"])
+    cluster = check_cluster(OmegaConf.to_container(whole.cluster, resolve=True))
+    assert (cluster.devices, cluster.wants_gpu, cluster.jobs, cluster.jobs_per_gpu) == (2, False, None, 1)
+
+
 def test_where_a_run_is_trained_is_no_part_of_its_configuration():
     assert not hasattr(check_config(composed(["+cluster=slurm", *SMALL])), "cluster")
 
@@ -36,6 +42,7 @@ def test_where_a_run_is_trained_is_no_part_of_its_configuration():
         ({"name": "pbs"}, "cluster.name: 'pbs' is neither local nor slurm"),
         ({"name": "slurm", "pack": 2, "nodes": 2}, r"cluster\.pack=2 puts jobs of one process on one GPU"),
         ({"name": "local", "jobs": "many"}, r"cluster\.jobs"),
+        ({"name": "local", "jobs_per_gpu": 0}, r"cluster\.jobs_per_gpu: .*got 0"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_key(values, message):

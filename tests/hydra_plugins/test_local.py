@@ -1,0 +1,137 @@
+"""Jobs on this machine: which run at once, with which GPUs, in how many processes. The GPUs are only pretended."""
+
+import os
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from common.config.cluster import LocalConfig
+from common.errors import UserError
+from common.sweeps.jobs import Task
+from common.sweeps.records import job_of
+from hydra_plugins.karyocyte import _local
+from hydra_plugins.karyocyte._local import LocalJobs
+from tests.helpers.gpus import DIVIDED, pretend_gpus
+
+
+@dataclass
+class Machine:
+    """Processes that run for so many polls, in the order of their start, and who ran beside whom."""
+
+    polls: list[int] = field(default_factory=list)
+    started: list[tuple[str, ...]] = field(default_factory=list)
+    environments: list[dict[str, str]] = field(default_factory=list)
+    beside: list[list[str | None]] = field(default_factory=list)
+    left: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def gpus(self) -> list[str | None]:
+        return [environment.get("CUDA_VISIBLE_DEVICES") for environment in self.environments]
+
+    def start(self, command, env, **_):
+        number = len(self.started)
+        self.started.append(command)
+        self.environments.append(env)
+        self.left[number] = self.polls[number] if number < len(self.polls) else 2
+        self.beside.append([self.gpus[other] for other in self.left])
+        machine = self
+
+        class Process:
+            def poll(self):
+                machine.left[number] -= 1
+                if machine.left[number] > 0:
+                    return None
+                del machine.left[number]
+                return 0
+
+        return Process()
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    machine = Machine()
+    monkeypatch.setattr(_local, "subprocess", SimpleNamespace(Popen=machine.start))  # not of nvidia-smi
+    monkeypatch.setattr(_local, "POLL_SECONDS", 0)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
+    return machine
+
+
+def run(folder, needs, **keys):
+    """Run a job per need: its keys of the cluster."""
+    tasks = []
+    for number in range(len(needs)):
+        words = (f"seed={number}",)
+        tasks.append(Task(job_of(words), words, number, words[0]))
+    configs = [LocalConfig(name="local", **{**keys, **need}) for need in needs]
+    LocalJobs(LocalConfig(name="local", **keys), folder).run(tasks, configs)
+
+
+def test_as_many_jobs_as_gpus_run_at_once_each_with_its_own(tmp_path, monkeypatch, machine, capsys):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 3)
+    machine.polls = [3, 1, 3, 2, 2]
+    run(tmp_path, [{}] * 5)
+    assert machine.gpus == ["0", "1", "2", "1", "0"]
+    assert max(map(len, machine.beside)) == 3
+    assert all(len(set(gpus)) == len(gpus) for gpus in machine.beside)
+    assert machine.environments[0]["OMP_NUM_THREADS"] == "5"
+    assert machine.environments[0]["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "GPU 0, 1, 2: 3 jobs at a time" in capsys.readouterr().out
+
+
+def test_the_gpus_of_the_whole_sweep_are_those_of_the_variable(tmp_path, monkeypatch, machine):
+    pretend_gpus(tmp_path / "bin", monkeypatch, DIVIDED, "MIG-7089d0f3,GPU-11111111")
+    run(tmp_path, [{}] * 3)
+    assert machine.gpus == ["MIG-7089d0f3", "GPU-11111111", "MIG-7089d0f3"]
+    assert "CUDA_DEVICE_ORDER" not in machine.environments[0]  # the user's own way to count
+
+
+def test_several_jobs_share_a_gpu_on_request_and_jobs_limits_them(tmp_path, monkeypatch, machine):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 2)
+    run(tmp_path, [{}] * 6, jobs_per_gpu=2)
+    assert machine.gpus[:4] == ["0", "1", "0", "1"]
+    assert max(map(len, machine.beside)) == 4
+    machine.beside.clear()
+    run(tmp_path, [{}] * 4, jobs_per_gpu=2, jobs=3)
+    assert max(map(len, machine.beside)) == 3
+
+
+def test_a_job_of_several_gpus_gets_them_first_and_is_started_by_torchrun(tmp_path, monkeypatch, machine):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 4)
+    run(tmp_path, [{}, {"devices": 3}, {"devices": 2}, {}])
+    assert machine.gpus == ["0,1,2", "3", "0,1", "2"]
+    assert [("--nproc-per-node=3" in command) for command in machine.started] == [True, False, False, False]
+    assert machine.started[0][1:4] == ("-m", "torch.distributed.run", "--standalone")
+    assert machine.started[0][-1] == "seed=1"
+
+
+def test_a_job_on_the_cpu_takes_no_gpu(tmp_path, monkeypatch, machine):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 1)
+    run(tmp_path, [{"accelerator": "cpu"}] * 4 + [{}] * 2)
+    assert sorted(machine.gpus) == ["", "", "", "", "0", "0"]
+    assert max(beside.count("") for beside in machine.beside) == 2
+    assert max(beside.count("0") for beside in machine.beside) == 1
+
+
+@pytest.mark.parametrize(("jobs", "threads", "at_once"), [(None, "8", 2), (4, "4", 4)])
+def test_without_a_gpu_the_jobs_share_the_cores(tmp_path, monkeypatch, machine, jobs, threads, at_once):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 0, "0,1")
+    run(tmp_path, [{}] * 5, jobs=jobs)
+    assert max(map(len, machine.beside)) == at_once
+    assert {environment["OMP_NUM_THREADS"] for environment in machine.environments} == {threads}
+    assert set(machine.gpus) == {"0,1"}  # as the user left it
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"),
+    [
+        (2, "seed=1: trainer.devices=3, but there are 2 GPUs: lower it"),
+        (DIVIDED, r"there are 1 GPUs that are not divided \(MIG\)"),
+    ],
+)
+def test_more_gpus_than_there_are_is_said_before_any_job_begins(tmp_path, monkeypatch, machine, listing, words):
+    pretend_gpus(tmp_path / "bin", monkeypatch, listing)
+    with pytest.raises(UserError, match=words):
+        run(tmp_path, [{}, {"devices": 3}])
+    assert machine.started == []
