@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from common.errors import UserError
 from common.files import sha256_of_file, sha256_of_value, write_json
 from datamodules.io.decode import first_line
+from datamodules.io.locks import one_at_a_time
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 
@@ -177,7 +178,9 @@ def _digest(archive: Path, home: Path) -> str:
     stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     memory = home / f".{sha256_of_value(stamp)[:16]}.json"
     if not memory.is_file():
-        write_json(memory, {"archive": stamp[0], "sha256": sha256_of_file(archive)})
+        with one_at_a_time(memory.with_suffix(".lock"), f"computes the hash of {archive}"):
+            if not memory.is_file():
+                write_json(memory, {"archive": stamp[0], "sha256": sha256_of_file(archive)})
     return str(json.loads(memory.read_text())["sha256"])
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from common.arguments import new_folder
+from datamodules.io.locks import one_at_a_time
 
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
     """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done."""
     if is_whole(folder):
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f"{folder.name}.lock"):
+    with one_at_a_time(folder.parent / f"{folder.name}.lock", f"makes {folder}"):
         if not is_whole(folder):
             make(folder)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,13 +11,13 @@ import imagehash
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from filelock import FileLock
 from PIL import Image
 
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
 from common.text import counted
 from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image
+from datamodules.io.locks import one_at_a_time
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
 
@@ -38,13 +39,14 @@ def scan_listing(
 ) -> Manifest:
     """Open every image of a source and return its manifest with what the files are.
 
-    A file whose path, size and times are those of an earlier scan is not read again. The facts of a file that changed
-    within the two seconds before the scan are not stored: it might change once more without its time showing it.
+    A file whose path, size and times are those of an earlier scan is not read again; of processes that scan one folder
+    at the same time, one reads while the others wait. The facts of a file that changed within the two seconds before
+    the scan are not stored: it might change once more without its time showing it.
 
     Args:
         listing: The images, as the source lists them.
         on_broken: "stop", or "skip" to leave broken images out and list them in the notes.
-        cache_dir: Where facts are stored, in ``scan/``; untouched when an error is raised.
+        cache_dir: Where facts are stored, in ``scan/``, also of the other images when one is broken.
         progress: Whether a progress bar may be shown.
 
     Raises:
@@ -61,22 +63,12 @@ def scan_listing(
     root = str(listing.root.absolute())
     key = sha256_of_value({"root": root, "version": SCAN_VERSION, "imagehash": imagehash.__version__})
     store = Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
-    stored = _load(store)
-    started_ns = time.time_ns()
-    stamps = [_stamp(path) for path in paths]
-    facts: list[_Facts | str | None] = [stored.get(stamp) for stamp in stamps]
-    unread = [row for row, stored_facts in enumerate(facts) if stored_facts is None]
-    fresh = threaded(
-        _read_facts, [paths[row] for row in unread], len(unread), f"reading {len(unread):,} images", progress
-    )
-    new = {}
-    for row, result in zip(unread, fresh, strict=True):
-        facts[row] = result
-        if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
-            new[stamps[row]] = result
-    manifest = _manifest(listing, facts, on_broken)
-    _save(store, new)
-    return manifest
+    facts = _stored_facts(store, paths)
+    unread = facts.count(None)
+    if unread:
+        with one_at_a_time(store.with_suffix(".lock"), f"reads {counted(unread, 'image')} of {root}"):
+            facts = _all_facts(store, paths, progress)
+    return _manifest(listing, facts, on_broken)
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
@@ -138,6 +130,35 @@ def _stamp(path: Path) -> _Stamp:
     return str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def _stored_facts(store: Path, paths: Sequence[Path]) -> list[_Facts | str | None]:
+    """What an earlier scan stored of each file, None of one that has changed since, or that is new."""
+    stored = _load(store)
+    return [stored.get(_stamp(path)) for path in paths]
+
+
+def _all_facts(store: Path, paths: Sequence[Path], progress: bool) -> list[_Facts | str | None]:
+    """The facts of each file, or why it cannot be read. What is not stored is read and stored; the caller has the lock.
+
+    Another process may have stored facts while this one waited for it.
+    """
+    started_ns = time.time_ns()
+    stored = _load(store)
+    stamps = [_stamp(path) for path in paths]
+    facts: list[_Facts | str | None] = [stored.get(stamp) for stamp in stamps]
+    unread = [row for row, stored_facts in enumerate(facts) if stored_facts is None]
+    fresh = threaded(
+        _read_facts, [paths[row] for row in unread], len(unread), f"reading {len(unread):,} images", progress
+    )
+    new = {}
+    for row, result in zip(unread, fresh, strict=True):
+        facts[row] = result
+        if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
+            new[stamps[row]] = result
+    if new:
+        _save(store, stored | new)
+    return facts
+
+
 def _load(store: Path) -> dict[_Stamp, _Facts]:
     if not store.is_file():
         return {}
@@ -149,13 +170,9 @@ def _load(store: Path) -> dict[_Stamp, _Facts]:
     return dict(zip(stamps, table[_FACTS].itertuples(index=False, name=None), strict=True))
 
 
-def _save(store: Path, new: dict[_Stamp, _Facts]) -> None:
-    if not new:
-        return
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(store.with_suffix(".lock")):
-        # Another process may have added to it meanwhile; of each path the newest facts are kept.
-        rows = [(*stamp, *facts) for stamp, facts in (_load(store) | new).items()]
-        table = pd.DataFrame(rows, columns=[*_KEY, *_FACTS]).drop_duplicates("path", keep="last")
-        with atomic_path(store) as temporary:
-            table.to_parquet(temporary, index=False)
+def _save(store: Path, facts: dict[_Stamp, _Facts]) -> None:
+    """Write the facts of all files; of each path the newest are kept."""
+    rows = [(*stamp, *values) for stamp, values in facts.items()]
+    table = pd.DataFrame(rows, columns=[*_KEY, *_FACTS]).drop_duplicates("path", keep="last")
+    with atomic_path(store) as temporary:
+        table.to_parquet(temporary, index=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
+from datamodules.io.locks import one_at_a_time
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext
 from datamodules.sources._files import require_data_dir, write_once
@@ -41,7 +42,8 @@ def download(data_dir: str | None, find: Callable[[Path], object], data_set: str
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
-        getattr(datasets, data_set)(str(root), download=True)
+        with one_at_a_time(root / ".download.lock", f"downloads {data_set} to {root}"):
+            getattr(datasets, data_set)(str(root), download=True)  # nothing where another process has done so
         find(root)
         return root
     except (UserError, OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors

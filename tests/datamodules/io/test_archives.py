@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,7 +137,10 @@ def test_an_archive_is_read_and_unpacked_once_and_again_when_it_changes(tmp_path
         real = getattr(archives, name)
         monkeypatch.setattr(archives, name, lambda *a, real=real, **k: (calls.append(real.__name__), real(*a, **k))[1])
     archive = write_zip(tmp_path / "my [set] v1.0.zip", ("x.txt", b"x"))
-    first = resolve_data_dir(str(archive), tmp_path / "cache", progress=False)
+    with ThreadPoolExecutor(3) as pool:  # as jobs of a sweep that begin together
+        jobs = [pool.submit(resolve_data_dir, str(archive), tmp_path / "cache", progress=False) for _ in range(3)]
+    first = jobs[0].result()
+    assert {job.result() for job in jobs} == {first}
     assert first == resolve_data_dir(str(archive), tmp_path / "cache", progress=False)
     assert calls == ["sha256_of_file", "unpack"]
     name = f"my [set] v1.0-{archives.sha256_of_file(archive)[:8]}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import imagehash
 import numpy as np
@@ -54,6 +55,14 @@ def test_a_second_scan_opens_only_what_changed(root, tmp_path, reads):
     assert (changed.frame["sha256"] != first.frame["sha256"]).sum() == 1
 
 
+def test_of_jobs_that_begin_together_one_opens_the_files(root, tmp_path, reads):
+    with ThreadPoolExecutor(3) as pool:
+        scans = list(pool.map(lambda _: scan_folder(root, tmp_path / "cache"), range(3)))
+    assert len(reads) == 8
+    assert scans[0].frame.equals(scans[1].frame)
+    assert scans[0].frame.equals(scans[2].frame)
+
+
 def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
     """A file that is written over with the same size, its modification time set back: the change time tells."""
     first = scan_folder(root, tmp_path / "cache")
@@ -70,15 +79,19 @@ def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
 
 def test_files_of_this_moment_are_not_remembered(root, tmp_path):
     scan_folder(root, tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
+    assert not list(tmp_path.glob("cache/scan/*.parquet"))
 
 
-def test_a_broken_image_is_named_with_the_number_of_others_and_nothing_is_written(root, tmp_path, reads):
+def test_a_broken_image_is_named_with_the_number_of_others_and_what_was_read_is_kept(root, tmp_path, reads):
     for name in ("all/s0_0.png", "all/s1_2.png", "hem/s100_1.png"):
         break_image(root / name)
     with pytest.raises(UserError, match=r"all/s0_0.png \(.*truncated.*\) and 2 others: .*data.on_broken=skip"):
         scan_folder(root, tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
+    assert len(reads) == 8
+    for number, name in enumerate(("all/s0_0.png", "all/s1_2.png", "hem/s100_1.png")):
+        write_image(root / name, cell_image(90 + number))
+    assert len(scan_folder(root, tmp_path / "cache").frame) == 8
+    assert len(reads) == 11
 
 
 def test_skipped_broken_images_are_in_the_notes(root, tmp_path):
@@ -96,7 +109,6 @@ def test_a_class_whose_images_are_all_broken_is_an_error(root, tmp_path, reads):
         break_image(path)
     with pytest.raises(UserError, match="class hem has no image that can be read"):
         scan_folder(root, tmp_path / "cache", on_broken="skip")
-    assert not (tmp_path / "cache").exists()
 
 
 def test_a_damaged_memory_is_named(root, tmp_path, reads):

@@ -1,0 +1,76 @@
+"""Processes that wait for one another: said once, and over as soon as the other one is done, or dead."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from datamodules.io import locks
+from datamodules.io.locks import one_at_a_time
+from datamodules.io.whole_folder import make_once, whole_folder
+
+HOLDER = """
+import sys, time
+from filelock import FileLock
+FileLock(sys.argv[1]).acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the lock of `data`, and would do so for ten minutes."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "data.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_free_lock_is_taken_without_a_word_and_left_free(tmp_path, capsys):
+    for _ in range(2):
+        with one_at_a_time(tmp_path / "new" / "data.lock", "reads images"):
+            pass
+    assert capsys.readouterr().out == ""
+
+
+def test_who_waits_says_for_what_and_goes_on_when_the_other_process_is_killed(tmp_path, monkeypatch, holder):
+    said = []
+
+    def say_and_kill(*lines):
+        said.append(lines)
+        holder.kill()
+
+    monkeypatch.setattr(locks, "say", say_and_kill)
+    (tmp_path / ".data-half").mkdir()  # what the killed one leaves
+
+    def make(folder):
+        with whole_folder(folder) as beside:
+            (beside / "file.txt").write_text("whole")
+
+    make_once(tmp_path / "data", make)
+    makes = f"waiting for another process, which makes {tmp_path / 'data'}"
+    assert said == [(makes, str(tmp_path / "data.lock"))]
+    assert (tmp_path / "data" / "file.txt").read_text() == "whole"
+    assert not (tmp_path / ".data-half").exists()
+
+
+def test_of_many_one_does_the_work(tmp_path):
+    made = []
+
+    def make(folder):
+        made.append(folder)
+        with whole_folder(folder):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: make_once(tmp_path / "data", make), range(4)))
+    assert made == [tmp_path / "data"]
+
+
+def test_an_error_frees_the_lock(tmp_path):
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), one_at_a_time(tmp_path / "data.lock", "fails"):
+            raise ZeroDivisionError
