@@ -13,7 +13,8 @@ from datamodules.io.whole_folder import make_once, whole_folder
 HOLDER = """
 import sys, time
 from filelock import FileLock
-FileLock(sys.argv[1]).acquire()
+lock = FileLock(sys.argv[1])
+lock.acquire()
 print("held", flush=True)
 time.sleep(600)
 """
