@@ -21,11 +21,16 @@ from common.config.base import FROM_YAML, Pixels, Probability, Share, StrictMode
 
 
 class PaperSplit(StrictModel):
-    """What a paper did: random parts of the images, unstratified unless said; the test part takes the rest."""
+    """What a paper did: random parts of the images, unstratified unless said; the test part takes the rest.
+
+    With ``rounding: down`` the training and validation parts are rounded down. ``up`` is scikit-learn's
+    ``train_test_split``, used twice: the test part of all images, then the validation part of the rest, is rounded up.
+    """
 
     train: Share
     validation: Share
     stratify: bool = False
+    rounding: Annotated[Literal["down", "up"], Field(exclude_if=lambda value: value == "down")] = "down"
 
     @model_validator(mode="after")
     def _leaves_a_test_part(self) -> "PaperSplit":

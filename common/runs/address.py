@@ -38,6 +38,8 @@ def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, A
         UserError: The table of ``data.exclude`` cannot be read.
     """
     hashed = config.model_dump(mode="json", exclude=UNHASHED)
+    if config.protocol != "paper" and config.data.paper_split is not None:
+        hashed["data"]["paper_split"].pop("rounding", None)  # of older runs, which have no such key, the address stays
     if config.data.excluded_cells is not None:  # its cells count, not where they are listed
         hashed["data"]["exclude"] = CellList.read(config.data.excluded_cells).content
     identity = {"config": hashed, "contents": contents}

@@ -2,7 +2,7 @@
 
 import re
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     subjects are dealt to ``split.folds`` folds, the test part is fold i and the validation part fold i + 1 (mod folds),
     or, with ``split.drawn_validation: share``, the share ``split.validation`` of the rest.
     ``image`` deals the images to ``split.folds`` stratified folds, whatever their given folds and subjects.
-    ``paper`` draws the images at random by ``paper_split``: floor(n * train), floor(n * validation), and the rest.
+    ``paper`` draws the images at random by ``paper_split``, whose ``rounding`` says how many.
 
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
     validation, and ``split.fold`` only picks another draw. Every draw depends on ``split.seed`` and ``split.fold``
@@ -121,9 +121,7 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
         raise UserError(f"{message}: set it, or another protocol")
     if split.test != "fold":
         raise UserError(f"protocol=paper draws its own test part: say split.test=fold, not {split.test}")
-    # As fractions: 0.29 * 100 is 28.999... in floating point.
-    train = floor(Fraction(str(paper_split.train)) * len(rows))
-    validation = floor(Fraction(str(paper_split.validation)) * len(rows))
+    train, validation = _paper_counts(len(rows), paper_split)
     if paper_split.stratify:
         labels = rows["label"].to_numpy()
         _check_enough(rows["label"].value_counts(), 3, "images", "protocol=paper")
@@ -141,6 +139,18 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
     parts[first] = TRAIN
     parts[second] = VALIDATION
     return parts
+
+
+def _paper_counts(images: int, paper_split: PaperSplit) -> tuple[int, int]:
+    """Return how many of the images train and validate; the rest tests."""
+    # As fractions: 0.29 * 100 is 28.999... in floating point.
+    train = Fraction(str(paper_split.train))
+    validation = Fraction(str(paper_split.validation))
+    if paper_split.rounding == "down":
+        return floor(train * images), floor(validation * images)
+    rest = images - ceil((1 - train - validation) * images)
+    validating = ceil(validation / (train + validation) * rest)
+    return rest - validating, validating
 
 
 def _train_and_validation(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:

@@ -2,17 +2,17 @@
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
-from common.files import atomic_path
 from lightning_modules.callbacks.ema import averaged_weights
+from lightning_modules.checkpoint_io import half_precision
 from lightning_modules.distributed import all_reduce
 
 # Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
@@ -137,8 +137,9 @@ class CheckAndAdjust(StepAccuracy):
 
     Checked are the first step, as in the paper, and every ``every_steps``-th after it. Within a check the order is the
     paper's: the level comes from the best accuracy before this check, then the accuracy may become the best.
-    The checkpoints hold weights alone (the averaged ones where they are averaged); once the stage has ended, each is
-    validated to find the stage's best (see ``lightning_modules.stages.fit``).
+    The checkpoints hold weights alone (the averaged ones where they are averaged), in half precision: of VGG16 they are
+    many and large. Once the stage has ended, each is validated as it was saved to find the stage's best (see
+    ``lightning_modules.stages.fit``).
 
     Args:
         config: Levels and intervals.
@@ -206,8 +207,9 @@ class CheckAndAdjust(StepAccuracy):
         if self.saved and self.saved[-1].step == step:
             return  # these very weights are saved
         path = self.folder / self.PATTERN.replace("*", f"{step:06d}")
-        with averaged_weights(trainer, pl_module), ExitStack() as stack:
-            # All ranks take part, and rank zero alone writes.
-            target = stack.enter_context(atomic_path(path)) if trainer.is_global_zero else path
-            trainer.save_checkpoint(target, weights_only=True)
+        with averaged_weights(trainer, pl_module):
+            weights = half_precision(pl_module.state_dict())
+        checkpoint = {"state_dict": weights, "epoch": trainer.current_epoch, "global_step": step}
+        # All ranks take part, and rank zero alone writes.
+        trainer.strategy.save_checkpoint({**checkpoint, "pytorch-lightning_version": pl.__version__}, path)
         self.saved.append(SavedWeights(path.name, step, trainer.current_epoch, reason, accuracy, rate))

@@ -25,6 +25,7 @@ def test_address_names_experiment_protocol_fold_and_seed(tmp_path):
     ("override", "matters"),
     [
         ("data_dir=elsewhere", False),
+        ("weights_dir=elsewhere", False),
         ("loader.workers=3", False),
         ("logger.csv=false", False),
         ("resume=never", False),
@@ -50,6 +51,17 @@ def test_keys_that_were_added_later_leave_the_addresses_of_earlier_runs(tmp_path
     identity = run_identity(changed, CONTENTS)["config"]
     assert identity["head"]["orientation"]
     assert identity["inference"]["orientation"] == "upright"
+
+
+def test_the_rounding_of_a_papers_parts_matters_where_they_are_drawn_alone(tmp_path):
+    words = ["data=karyograms", "data_dir=none"]
+    for protocol, matters in (("image", False), ("paper", True)):
+        up, down = (
+            run_identity(small_config(tmp_path, *words, f"protocol={protocol}", *more, data=None), CONTENTS)
+            for more in ([], ["data.paper_split.rounding=down"])
+        )
+        assert "rounding" not in down["config"]["data"]["paper_split"]
+        assert (up != down) == matters
 
 
 def test_group_column_is_no_part_of_the_identity(tmp_path):

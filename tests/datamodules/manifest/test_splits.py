@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from common.config.data import PaperSplit, SplitConfig
 from common.errors import UserError
@@ -174,6 +175,26 @@ def test_the_papers_draw_depends_on_seed_and_fold_and_rounds_down():
     assert not draws[0].equals(draws[2])
     parts = split(manifest, "paper", SplitConfig(), PaperSplit(train=0.29, validation=0.57))
     assert parts.value_counts().to_dict() == {"train": 29, "validation": 57, "test": 14}
+
+
+@pytest.mark.parametrize(
+    ("labels", "shares", "counts"),
+    [
+        pytest.param({"normal": 105, "abnormal": 41}, (0.64, 0.16), (92, 24, 30), id="paper 001, 4.1"),
+        pytest.param({"normal": 376, "abnormal": 316}, (0.64, 0.16), (442, 111, 139), id="paper 001, 4.2"),
+        pytest.param({"all": 7272, "hem": 3389}, (0.6, 0.2), (6396, 2132, 2133), id="paper 004, 3.1"),
+    ],
+)
+@pytest.mark.parametrize("stratify", [False, True])
+def test_rounded_up_the_parts_are_those_of_scikit_learn_and_of_the_papers(labels, shares, counts, stratify):
+    train, validation = shares
+    paper = PaperSplit(train=train, validation=validation, stratify=stratify, rounding="up")
+    names = [name for name, count in labels.items() for _ in range(count)]
+    parts = split(make_manifest(names), "paper", SplitConfig(), paper)
+    assert tuple(parts.value_counts()[["train", "validation", "test"]]) == counts
+    rest, test = train_test_split(names, test_size=round(1 - train - validation, 2))
+    first, second = train_test_split(rest, test_size=round(validation / (train + validation), 2))
+    assert (len(first), len(second), len(test)) == counts
 
 
 @pytest.mark.parametrize("protocol", ["subject", "image"])

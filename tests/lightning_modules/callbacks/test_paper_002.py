@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
 from common.errors import UserError
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, adjust
-from tests.helpers.training import small_config
+from lightning_modules.checkpoint_io import half_precision
+from tests.helpers.training import composed, small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, killed_after_the_last_epoch, train
 
 LEVELS = (
@@ -36,11 +37,10 @@ class FakeTrainer(SimpleNamespace):
 
     def __init__(self):
         optimizer = SimpleNamespace(param_groups=[{"lr": OWN}, {"lr": OWN}])
-        super().__init__(global_step=0, current_epoch=0, optimizers=[optimizer], callbacks=[], is_global_zero=True)
-
-    def save_checkpoint(self, path, weights_only):
-        assert weights_only
-        path.write_bytes(b"weights")
+        strategy = SimpleNamespace(save_checkpoint=torch.save)
+        super().__init__(
+            global_step=0, current_epoch=0, optimizers=[optimizer], callbacks=[], is_global_zero=True, strategy=strategy
+        )
 
 
 class Checker(CheckAndAdjust):
@@ -50,14 +50,15 @@ class Checker(CheckAndAdjust):
         config = CheckAndAdjustConfig(enabled=True, every_steps=every_steps, every_epochs=every_epochs, levels=LEVELS)
         super().__init__(config, OWN, folder)
         self.trainer = FakeTrainer()
+        self.model = torch.nn.Linear(2, 1)
 
     def step(self, number, hundredths, epoch=0):
         """Take the step of this number, with this accuracy of its mini-batch."""
         self.trainer.global_step, self.trainer.current_epoch = number, epoch
-        self.after_step(self.trainer, None, torch.tensor([hundredths, 100]))
+        self.after_step(self.trainer, self.model, torch.tensor([hundredths, 100]))
 
     def end_epoch(self):
-        self.on_train_epoch_end(self.trainer, None)
+        self.on_train_epoch_end(self.trainer, self.model)
 
 
 def test_the_algorithm_by_hand(tmp_path):
@@ -161,8 +162,24 @@ def test_the_group_of_the_paper_composes(tmp_path):
         small_config(tmp_path, "callbacks=paper_009")
 
 
+def test_the_expectation_of_each_data_set_is_below_what_the_papers_networks_reach():
+    """Table 2: AlexNet, ANet-c6, VGG-Net. A stage of the paper ended early in all nine; at 0.95 six never would."""
+    reached = {
+        "mnist": (0.982, 0.983, 0.983), "cifar10": (0.804, 0.803, 0.646), "chromosomes": (0.911, 0.913, 0.879)
+    }  # fmt: skip
+    for data, accuracies in reached.items():
+        for network in ("alexnet", "anet_c6", "vgg16"):
+            expectation = composed([f"+experiment={network}_{data}"]).callbacks.early_break.validation
+            assert 0 < min(accuracies) - expectation < 0.01
+
+
 def table(run):
     return pd.read_csv(run / "logs" / "1-all" / "check_and_adjust.csv")
+
+
+def as_saved(weights):
+    """Return weights after they were rounded to half precision in a checkpoint."""
+    return {name: values.to(weights[name].dtype) for name, values in half_precision(weights).items()}
 
 
 def validation_accuracy(model, weights):
@@ -190,9 +207,9 @@ def test_the_best_of_the_saved_checkpoints_is_the_stages_best_and_alone_stays(wh
     assert whole.stage.score == saved["val/acc"].max()
     best = saved.loc[saved["val/acc"].idxmax(), "step"]
     final = {name: value.clone() for name, value in whole.model.state_dict().items()}
-    assert_equal_weights(final, whole.watch.weights[best])
+    assert_equal_weights(final, as_saved(whole.watch.weights[best]))
     for step, score in zip(saved["step"], saved["val/acc"], strict=True):
-        assert validation_accuracy(whole.model, whole.watch.weights[step]) == pytest.approx(score)
+        assert validation_accuracy(whole.model, as_saved(whole.watch.weights[step])) == pytest.approx(score)
     whole.model.load_state_dict(final)
     assert [path.name for path in whole.run.rglob("*.ckpt")] == ["best.ckpt"]
     assert set(whole.watch.rates) <= {0.01, 0.002, 0.001}
@@ -255,7 +272,8 @@ def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
         step = int(file.stem.removeprefix("step-"))
         saved = torch.load(file, weights_only=True)["state_dict"]
         assert saved.keys() == watch.weights[step].keys()
-        equal = torch.equal(saved["backbone.conv1.weight"], watch.weights[step]["backbone.conv1.weight"])
+        assert saved["backbone.conv1.weight"].dtype == torch.float16
+        equal = torch.equal(saved["backbone.conv1.weight"], watch.weights[step]["backbone.conv1.weight"].half())
         assert equal == (step == 1)  # the first average is the first weights
 
 
