@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.__version__ import version
 
 from common.config.schema import CheckAndAdjustConfig, EarlyBreakConfig, LevelConfig
 from lightning_modules.callbacks.ema import averaged_weights
@@ -211,5 +211,5 @@ class CheckAndAdjust(StepAccuracy):
             weights = half_precision(pl_module.state_dict())
         checkpoint = {"state_dict": weights, "epoch": trainer.current_epoch, "global_step": step}
         # All ranks take part, and rank zero alone writes.
-        trainer.strategy.save_checkpoint({**checkpoint, "pytorch-lightning_version": pl.__version__}, path)
+        trainer.strategy.save_checkpoint({**checkpoint, "pytorch-lightning_version": version}, path)
         self.saved.append(SavedWeights(path.name, step, trainer.current_epoch, reason, accuracy, rate))

@@ -56,8 +56,8 @@ def resnet50_v1(pretrained: bool = False, stem_pool: str = "keras", **kwargs: An
     """
     if stem_pool not in ("keras", "caffe"):
         raise UserError(f"model.args.stem_pool={stem_pool}: say keras or caffe")
-    layers = {"block": BottleneckV1, "layers": (3, 4, 6, 3)}
+    layers: dict[str, Any] = {"block": BottleneckV1, "layers": (3, 4, 6, 3)}
     network: ResNet = build_model_with_cfg(ResNet, "resnet50_v1", pretrained, **layers, **kwargs)
     if stem_pool == "caffe":
-        network.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        network.add_module("maxpool", nn.MaxPool2d(3, stride=2, ceil_mode=True))
     return network

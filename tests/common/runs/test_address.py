@@ -57,7 +57,7 @@ def test_the_rounding_of_a_papers_parts_matters_where_they_are_drawn_alone(tmp_p
     words = ["data=karyograms", "data_dir=none"]
     for protocol, matters in (("image", False), ("paper", True)):
         up, down = (
-            run_identity(small_config(tmp_path, *words, f"protocol={protocol}", *more, data=None), CONTENTS)
+            run_identity(small_config(tmp_path, *words, f"protocol={protocol}", *more, data=()), CONTENTS)
             for more in ([], ["data.paper_split.rounding=down"])
         )
         assert "rounding" not in down["config"]["data"]["paper_split"]
