@@ -83,6 +83,6 @@ def timm_cache_folder() -> Path:
     return Path(get_cache_dir())
 
 
-def timm_download(url: str, name: str) -> Path:
-    """Download weights from a plain address into timm's cache, and check their hash."""
-    return Path(download_cached_file((url, name), check_hash=True, progress=True))
+def timm_download(url: str, name: str, folder: Path | None = None) -> Path:
+    """Download weights from a plain address into a folder, by default timm's cache, and check their hash."""
+    return Path(download_cached_file((url, name), check_hash=True, progress=True, cache_dir=folder))

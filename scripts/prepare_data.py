@@ -14,6 +14,7 @@ Overrides = Annotated[
     list[str],
     typer.Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
 ]
+Weights = Annotated[bool, typer.Option("--weights", help="Bring the pretrained weights instead, and no data.")]
 Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
 Sheet = Annotated[
     Path | None,
@@ -27,27 +28,33 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 
 @app.command()
 @report_user_errors()
-def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = None) -> None:
+def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = None, weights: Weights = False) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
-    A zip in data_dir is unpacked below cache_dir; train.py finds all of it done.
+    A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
+
+    --weights brings the pretrained weights of the run or sweep, for machines without internet: into weights_dir
+    (KARYOCYTE_WEIGHTS_DIR) where it is set, else into the cache of the Hugging Face hub.
 
     [bold]python scripts/prepare_data.py data=mnist data_dir=data/mnist protocol=image split.test=test[/bold]
 
     [bold]python scripts/prepare_data.py +experiment=hem_all_cnn_64 data_dir=cnmc.zip protocol=paper[/bold]
 
     [bold]python scripts/prepare_data.py data=composed_karyograms data_dir=cells.zip --sheet karyograms.png[/bold]
+    [bold]python scripts/prepare_data.py +sweep=cnmc_grid --weights[/bold]
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
-    from common.config.compose import check_config, compose_overrides
-    from common.config.rules import check_data_dir
+    from workflows.sweeps.configs import job_configs
 
-    composed = compose_overrides(overrides)
-    check_data_dir(composed)
-    config = check_config(composed)
-    from workflows import prepare_data as workflow
+    configs = job_configs(overrides, needs_data=not weights)
+    if weights:
+        from workflows.sweeps.weights import bring_weights
 
-    workflow.prepare_data(config, images, sheet)
+        bring_weights(configs)
+        return
+    from workflows.prepare_data import prepare_all
+
+    prepare_all(configs, images, sheet)
 
 
 if __name__ == "__main__":

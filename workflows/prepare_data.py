@@ -1,16 +1,31 @@
 """Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from common.cli import console, say, warn
 from common.config.schema import Config
 from common.errors import UserError
+from common.files import sha256_of_value
 from datamodules.manifest.splits import split
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.sources import scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.presplit_augmentation import expand
 from evaluation.terminal import frame_table
+
+
+def prepare_all(configs: Sequence[Config], images: bool = True, sheet: Path | None = None) -> None:
+    """Prepare the data of each configuration, those that ask for the same once; see :func:`prepare_data`."""
+    done: set[str] = set()
+    for config in configs:
+        facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, config.split.test)
+        key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
+        if key not in done:
+            prepare_data(config, images, sheet if not done else None)
+            done.add(key)
 
 
 def prepare_data(config: Config, images: bool = True, sheet: Path | None = None) -> None:

@@ -54,6 +54,14 @@ class WeightsInfo:
         return sha256_of_value([self.sha256, self.mean, self.std, self.freeze_batchnorm, self.args])
 
 
+@dataclass(frozen=True)
+class FoundWeights:
+    """A file of weights: of timm's with what timm knows of it, or one with a side file."""
+
+    path: Path
+    tag: PretrainedCfg | None = None
+
+
 def build_pretrained(
     model: ModelConfig,
     weights: str,
@@ -79,25 +87,44 @@ def build_pretrained(
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
         config: Any = backbone.module.pretrained_cfg
         return backbone, WeightsInfo(tuple(config["mean"]), tuple(config["std"]), None, False, model.args)
+    found = find_weights(model, weights, weights_dir)
+    if found.tag is None:
+        return _from_file(model, found.path, input_size, pretrained)
+    return _from_tag(model, weights, found.path, found.tag, input_size)
+
+
+def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = None) -> FoundWeights:
+    """Return the local file of weights other than ``random``, downloaded where that is needed.
+
+    Arguments are those of :func:`build_pretrained`.
+
+    Raises:
+        UserError: There is no such file, or it is of another network; or no such tag, or no way to download it.
+    """
     check_model_name(model.name)
     if weights.endswith(".safetensors"):
-        return _from_file(model, Path(weights).expanduser(), input_size, pretrained)
+        return FoundWeights(_checked_file(model, Path(weights).expanduser()))
     if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
         raise UserError(f"weights={weights}: save the weights as .safetensors, with their side file beside them")
     folder = Path(weights_dir).expanduser() if weights_dir else None
     local = find_local(weights, folder, model.cut)
     if local is not None:
-        return _from_file(model, local, input_size, pretrained)
+        return FoundWeights(_checked_file(model, local))
     tag = check_tag(model.name, weights, local_names(model.name, folder))
-    return _from_tag(model, weights, tag, input_size)
+    return FoundWeights(find_tag(weights, tag, folder), tag)
+
+
+def _checked_file(model: ModelConfig, path: Path) -> Path:
+    side = read_side_file(path)
+    if side.model != model.name:
+        raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={model.name}")
+    return path
 
 
 def _from_file(
     model: ModelConfig, path: Path, input_size: ImageSize, pretrained: PretrainedConfig
 ) -> tuple[Backbone, WeightsInfo]:
     side = read_side_file(path)
-    if side.model != model.name:
-        raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={model.name}")
     args = merge_arguments(model.args, side, path)
     backbone = build_backbone(model.name, args, model.cut, input_size)
     loaded = load_file(backbone, path, side, pretrained.missing == "random")
@@ -106,10 +133,9 @@ def _from_file(
 
 
 def _from_tag(
-    model: ModelConfig, weights: str, tag: PretrainedCfg, input_size: ImageSize
+    model: ModelConfig, weights: str, path: Path, tag: PretrainedCfg, input_size: ImageSize
 ) -> tuple[Backbone, WeightsInfo]:
     """Let timm load the whole network, which is then cut: timm knows how each of its files is converted."""
-    path = find_tag(weights, tag)
     # A file from the hub is in timm's own format even where its first source, at an address, was in another.
     overlay = {"file": str(path), "custom_load": tag.custom_load and not tag.hf_hub_id}
     timm_args = {"pretrained": True, "pretrained_cfg": weights.partition(".")[2], "pretrained_cfg_overlay": overlay}

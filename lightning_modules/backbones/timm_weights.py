@@ -1,6 +1,7 @@
 """Weights by timm's tags, such as resnet50.tv_in1k: from a local cache, else from the hub, asked once, briefly."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -53,57 +54,68 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
     raise UserError(f"weights={weights}: {reason}; {listed}; or {', or '.join(others)}")
 
 
-def find_tag(weights: str, config: PretrainedCfg) -> Path:
+def find_tag(weights: str, config: PretrainedCfg, folder: Path | None = None) -> Path:
     """Return the local file of a tag's weights; download it where no cache has it and the hub answers.
 
     Args:
         weights: The tag, for messages.
         config: Its facts, of :func:`check_tag`.
+        folder: ``weights_dir``, which is looked through first; what is downloaded goes there if it may be written to.
 
     Raises:
         UserError: No cache has the file, and the hub is offline (``HF_HUB_OFFLINE``), out of reach, or without it.
     """
+    target = folder if folder is not None and os.access(folder, os.W_OK) else None
     if config.hf_hub_id:
+        homes = _with_folder(folder, Path(constants.HF_HUB_CACHE))
         repository, _, revision = config.hf_hub_id.partition("@")
         names = [config.hf_hub_filename] if config.hf_hub_filename else FILE_NAMES
-        cached = [try_to_load_from_cache(repository, name, revision=revision or None) for name in names]
-        place = f"{repository} is not in {constants.HF_HUB_CACHE}"
+        places = [(name, home) for home in homes for name in names]
+        cached = [try_to_load_from_cache(repository, name, home, revision or None) for name, home in places]
+        missing = repository
         url = hf_hub_url(repository, names[0], revision=revision or None)
-        download = partial(_download_from_hub, repository, names, revision or None)
+        download = partial(_download_from_hub, repository, names, revision or None, target)
     else:  # one of the few weights at a plain address, which timm keeps in torch's cache
+        homes = _with_folder(folder, timm_cache_folder())
         url, name = config.url if isinstance(config.url, tuple) else (str(config.url), str(config.url).split("/")[-1])
-        path = timm_cache_folder() / name
-        cached = [str(path)] if path.is_file() else []
-        place = f"{path} is missing"
-        download = partial(timm_download, url, name)
+        cached = [str(home / name) for home in homes if (home / name).is_file()]
+        missing = name
+        download = partial(timm_download, url, name, target)
     for file in cached:
         if isinstance(file, str):
             return Path(file)
     if constants.HF_HUB_OFFLINE:
-        raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {place}")
+        looked = " and ".join(map(str, homes))
+        raise _no_hub(weights, f"HF_HUB_OFFLINE is set and {missing} is not in {looked}", homes)
     try:  # once, for the headers: the download itself would retry for half a minute
         get_session().head(url, timeout=TIMEOUT_SECONDS)
     except Exception as error:  # whatever the HTTP library calls an unreachable host
         host = url.split("/")[2]
-        raise _no_hub(weights, f"not in the caches, and {host} is out of reach ({first_line(error)})") from error
+        reason = f"not in the caches, and {host} is out of reach ({first_line(error)})"
+        raise _no_hub(weights, reason, homes) from error
     try:
         return download()
     except Exception as error:  # errors of the hub, of HTTP libraries, of the hash check, of the disk
-        raise _no_hub(weights, f"{url} was not downloaded: {first_line(error)}") from error
+        raise _no_hub(weights, f"{url} was not downloaded: {first_line(error)}", homes) from error
 
 
-def _download_from_hub(repository: str, names: list[str], revision: str | None) -> Path:
+def _with_folder(folder: Path | None, cache: Path) -> list[Path]:
+    return [cache] if folder is None else [folder, cache]
+
+
+def _download_from_hub(repository: str, names: list[str], revision: str | None, target: Path | None) -> Path:
     for name in names[:-1]:
         with suppress(EntryNotFoundError):
-            return Path(hf_hub_download(repository, name, revision=revision))
-    return Path(hf_hub_download(repository, names[-1], revision=revision))
+            return Path(hf_hub_download(repository, name, revision=revision, cache_dir=target))
+    return Path(hf_hub_download(repository, names[-1], revision=revision, cache_dir=target))
 
 
-def _no_hub(weights: str, reason: str) -> UserError:
+def _no_hub(weights: str, reason: str, homes: Sequence[Path]) -> UserError:
+    places = " or ".join(map(str, homes))
     return UserError(
-        f"weights={weights}: {reason}; bring the weights as a file with its side file, weights=<file>.safetensors "
-        f"and <file>.safetensors.json, or a filled Hugging Face cache in {constants.HF_HUB_CACHE} (HF_HUB_CACHE), "
-        "or train from weights=random"
+        f"weights={weights}: {reason}; call scripts/prepare_data.py with --weights where there is internet and bring "
+        f"what it downloads to {places} (KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its "
+        "side file, weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
     )
 
 

@@ -54,6 +54,20 @@ def test_a_zip_is_unpacked_counted_and_prepared_and_training_finds_it_done(call,
     assert len(data.images) == 140
 
 
+def test_of_several_jobs_each_preparation_is_made_once(call, tmp_path, monkeypatch):
+    root = write_mnist(tmp_path / "digits")
+    jobs = ["prepare.crop=true,false", "seed=0,1,2", "split.fold=0,1", "head.logits=null"]
+    output = call("data=mnist", f"data_dir={root}", "protocol=image", *jobs)
+    assert output.count("prepared: 60 images of 32 x 32 pixels") == 2
+    assert len(list((tmp_path / "cache").glob("prepared/*/images.csv"))) == 2
+
+
+def test_weights_are_brought_without_any_data(call, tmp_path):
+    output = call("+experiment=scratch_cnn_d128", f"data_dir={tmp_path / 'none'}", "seed=0,1", "--weights")
+    assert "0 files of weights" in output
+    assert not (tmp_path / "cache").exists()
+
+
 def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
     root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=8, images=1)
     for path in list(root.rglob("*_hem.bmp"))[::2]:

@@ -325,7 +325,7 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
     state = trained("test_resnet")
     torch.save(state, path)
 
-    def download(repository: str, name: str, revision: str | None) -> str:
+    def download(repository: str, name: str, revision: str | None, cache_dir: Path | None) -> str:
         if name != path.name:
             raise EntryNotFoundError(f"404: {name}")
         assert repository == f"timm/{TAG}"

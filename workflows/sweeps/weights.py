@@ -1,0 +1,35 @@
+"""The pretrained weights of a sweep, brought before its jobs begin: their nodes may have no internet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.cli import say
+from common.config.schema import Config
+from common.errors import UserError
+from common.text import counted
+from lightning_modules.backbones.pretrained import find_weights
+
+
+def bring_weights(configs: Sequence[Config]) -> None:
+    """Find the weights of each configuration where the training looks for them, and download those that are missing.
+
+    Raises:
+        UserError: Some were not to be had; all of them are named.
+    """
+    found: dict[Path, str] = {}
+    missing: dict[str, UserError] = {}
+    for config in configs:
+        if config.weights == "random":
+            continue
+        if config.weights_dir:
+            Path(config.weights_dir).expanduser().mkdir(parents=True, exist_ok=True)
+        try:
+            found[find_weights(config.model, config.weights, config.weights_dir).path] = config.weights
+        except UserError as error:
+            missing[config.weights] = error
+    lines = [f"{weights}: {path.stat().st_size / 1e6:.1f} MB, {path}" for path, weights in found.items()]
+    say(counted(len(found), "file") + " of weights", *lines)
+    if missing:
+        first, *others = missing
+        also = f"; also missing: {', '.join(others)}" if others else ""
+        raise UserError(f"{missing[first]}{also}")
