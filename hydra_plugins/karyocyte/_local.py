@@ -79,19 +79,22 @@ class LocalJobs:
     def _check_need(self, task: Task, need: LocalConfig) -> None:
         usable = len(self.pool.usable(need.devices))
         if self._gpus_of(need) > usable:
-            divided = " that are not divided (MIG)" if usable < len(self.pool.gpus) else ""
+            whole = " that is not divided (MIG)" if usable < len(self.pool.gpus) else ""
             raise UserError(
-                f"{task.name}: trainer.devices={need.devices}, but there are {usable} GPUs{divided}: "
+                f"{task.name}: trainer.devices={need.devices}, but the jobs may use {counted(usable, 'GPU')}{whole}: "
                 f"lower it, or name more in {VARIABLE}"
             )
 
     def _jobs_at_a_time(self, needs: Sequence[LocalConfig]) -> int:
-        """As many as the user says; else as the GPUs take, and a few without one."""
-        if self.cluster.jobs is not None:
-            return self.cluster.jobs
-        on_gpus = [need for need in needs if self._gpus_of(need)]
-        on_cores = JOBS_ON_CORES if len(on_gpus) < len(needs) else 0
-        return min(self.pool.size, len(on_gpus)) + on_cores
+        """As many as the GPUs take, and a few without one, but not more than the user says."""
+        gpus = [self._gpus_of(need) for need in needs]
+        of_gpus = [count for count in gpus if count]
+        places = 0
+        if of_gpus:
+            places = min(self.pool.size // min(of_gpus), len(of_gpus))
+        if len(of_gpus) < len(gpus):
+            places += self.cluster.jobs or JOBS_ON_CORES
+        return min(places, self.cluster.jobs or places)
 
     def _start(self, task: Task, need: LocalConfig) -> bool:
         """Start a job, unless too many run, or too few GPUs are free for it."""

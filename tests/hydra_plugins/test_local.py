@@ -106,6 +106,14 @@ def test_a_job_of_several_gpus_gets_them_first_and_is_started_by_torchrun(tmp_pa
     assert machine.started[0][-1] == "seed=1"
 
 
+def test_jobs_of_two_gpus_share_the_cores_by_two_and_two(tmp_path, monkeypatch, machine, capsys):
+    pretend_gpus(tmp_path / "bin", monkeypatch, 4)
+    run(tmp_path, [{"devices": 2}] * 5, jobs=8)
+    assert max(map(len, machine.beside)) == 2
+    assert "2 jobs at a time" in capsys.readouterr().out
+    assert machine.environments[0]["OMP_NUM_THREADS"] == "4"  # of 16 cores for each of four processes
+
+
 def test_a_job_on_the_cpu_takes_no_gpu(tmp_path, monkeypatch, machine):
     pretend_gpus(tmp_path / "bin", monkeypatch, 1)
     run(tmp_path, [{"accelerator": "cpu"}] * 4 + [{}] * 2)
@@ -126,8 +134,8 @@ def test_without_a_gpu_the_jobs_share_the_cores(tmp_path, monkeypatch, machine, 
 @pytest.mark.parametrize(
     ("listing", "words"),
     [
-        (2, "seed=1: trainer.devices=3, but there are 2 GPUs: lower it"),
-        (DIVIDED, r"there are 1 GPUs that are not divided \(MIG\)"),
+        (2, "seed=1: trainer.devices=3, but the jobs may use 2 GPUs: lower it"),
+        (DIVIDED, r"the jobs may use 1 GPU that is not divided \(MIG\)"),
     ],
 )
 def test_more_gpus_than_there_are_is_said_before_any_job_begins(tmp_path, monkeypatch, machine, listing, words):
