@@ -90,4 +90,5 @@ def _start_command(trainer: TrainerConfig) -> str:
     """How the processes of such a run are started."""
     torchrun = f"torchrun --nnodes={trainer.num_nodes} --nproc-per-node={trainer.devices} train.py ..."
     srun = f"srun --nodes={trainer.num_nodes} --ntasks-per-node={trainer.devices} python train.py ..."
-    return f"add -m +cluster=slurm, or use {torchrun}, or within a Slurm job {srun}"
+    multirun = "-m +cluster=slurm" if trainer.num_nodes > 1 else "-m +cluster=local or +cluster=slurm"
+    return f"add {multirun}, or use {torchrun}, or within a Slurm job {srun}"
