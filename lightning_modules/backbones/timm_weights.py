@@ -44,7 +44,7 @@ def check_tag(name: str, weights: str, local: Sequence[str] = ()) -> PretrainedC
     architecture = weights.partition(".")[0]
     other_network = architecture != name and timm.is_model(architecture)
     reason = f"a tag of {architecture}, but model.name={name}" if other_network else "no such tag"
-    listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"{name} has no published weights"
+    listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"
     if local:
         listed += f"; weights_dir has {', '.join(local)} (a trunk fits model.cut=<where it ends>)"
     else:

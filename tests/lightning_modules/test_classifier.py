@@ -140,6 +140,14 @@ def test_a_classifier_built_by_names_is_loaded_from_a_checkpoint(tmp_path):
         assert torch.equal(loaded.eval()(image), model.eval()(image))
 
 
+def test_a_classifier_built_by_names_takes_weights_of_the_folder_in_the_environment(tmp_path, monkeypatch):
+    state = timm.create_model("resnet10t", num_classes=0).state_dict()
+    save_weights(tmp_path, state, model="resnet10t")
+    monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", str(tmp_path))
+    model = Classifier.create("resnet10t", 3, weights="own", image_size=32)
+    assert torch.equal(model.backbone.state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
+
+
 def test_a_checkpoint_of_a_run_is_no_classifier_built_by_names(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "best.ckpt")
     with pytest.raises(UserError, match="load_run"):

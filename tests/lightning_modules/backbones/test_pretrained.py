@@ -344,7 +344,7 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
         ("resnet18", "resnet50.tv_in1k", "a tag of resnet50, but model.name=resnet18; .*resnet18.tv_in1k"),
         ("resnet18", "resnet18.tv", "no such tag; the tags of resnet18: .*resnet18.tv_in1k"),
         ("resnet18", "imagenet", "no such tag; the tags of resnet18: .*resnet18.tv_in1k.*; or random"),
-        ("scratch_cnn", "scratch_cnn.tv_in1k", "no such tag; scratch_cnn has no published weights"),
+        ("scratch_cnn", "scratch_cnn.tv_in1k", "no such tag; timm has no weights of scratch_cnn"),
     ],
 )
 def test_a_wrong_tag_lists_the_networks_own(name, weights, words):

@@ -110,6 +110,21 @@ def test_it_checks_the_first_step_and_every_so_many_after_it(tmp_path):
     assert [each.step for each in callback.saved] == [1, 201, 401, 601]
 
 
+def test_checkpoints_round_the_weights_that_half_precision_can_hold(tmp_path):
+    callback = Checker(tmp_path)
+    callback.model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1), torch.nn.Linear(1, 1))
+    with torch.no_grad():
+        callback.model[0].weight.fill_(1 + 2**-12)
+        callback.model[2].weight.fill_(1e6)
+    callback.step(1, 50)
+    saved = torch.load(tmp_path / "step-000001.ckpt", weights_only=True)["state_dict"]
+    assert saved["0.weight"].dtype == torch.float16
+    assert saved["0.weight"].tolist() == [[1.0, 1.0]]
+    assert saved["2.weight"].tolist() == [[1e6]]
+    own = callback.model.state_dict()
+    assert all(torch.equal(saved[name], own[name]) for name in own if name != "0.weight")
+
+
 def test_every_ten_epochs_it_saves_regardless_but_nothing_twice(tmp_path):
     callback = Checker(tmp_path, every_steps=30, every_epochs=10)
     for epoch in range(30):
