@@ -33,17 +33,17 @@ SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of a model for the images of the validation and test parts.
+    """Probabilities of a model for the images of the validation and test parts, or for those of the train part.
 
     Attributes:
         frame: One row per image: ``image_id`` (str, unique), ``path`` (str, below data_dir), ``label`` (class name,
-            or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"), ``cell`` (of a
-            single chromosome or a karyogram: its metaphase; None where unknown or without meaning), ``kind`` (what is
-            known beyond the class, or None), ``width`` and ``height`` (pixels of the original image; missing where
-            unknown), ``group`` (staining, scanner, site or the like, or None), one column ``prob_<class>`` per
-            class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of the probabilities over its
-            maximum). Of a model that estimates the orientation also ``upside_down`` (0 to 1): the probability that the
-            image is turned by 180 degrees. Of a model with the context of the cell also ``alone_<class>``: the
+            or None where unknown), ``subject`` (str or None), ``part`` ("validation" or "test"; "train" in a file of
+            its own), ``cell`` (of a single chromosome or a karyogram: its metaphase; None where unknown or without
+            meaning), ``kind`` (what is known beyond the class, or None), ``width`` and ``height`` (pixels of the
+            original image; missing where unknown), ``group`` (staining, scanner, site or the like, or None), one
+            column ``prob_<class>`` per class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of
+            the probabilities over its maximum). Of a model that estimates the orientation also ``upside_down`` (0 to
+            1): the probability that the image is turned by 180 degrees. Of a model with the context of the cell also ``alone_<class>``: the
             probabilities of the image without its cell. Where there were many predictions of each image (Monte Carlo
             dropout, the members of an ensemble), further columns ``sampled_...`` say what they have in common, see
             :func:`common.uncertainty.summarise`; the columns above are then those of the one prediction without

@@ -282,6 +282,11 @@ class ImageDataModule(LightningDataModule):
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
 
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The manifest rows of the validation and, after them, of the test part, int64."""
+        return np.concatenate([self.rows("validation"), self.rows("test")])
+
     def training_sample(self, count: int) -> torch.Tensor:
         """Return at most ``count`` prepared training images, evenly spaced in the manifest, not augmented.
 
@@ -289,8 +294,8 @@ class ImageDataModule(LightningDataModule):
             float32 in [0, 1], shape (images, 3, H, W).
         """
         rows = self.rows("train")
-        spaced = rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)]
-        return torch.from_numpy(self.prepared(spaced).transpose(0, 3, 1, 2).copy()).float() / 255
+        sample = rows[_evenly_spaced(len(rows), count)]
+        return torch.from_numpy(self.prepared(sample).transpose(0, 3, 1, 2).copy()).float() / 255
 
     def prepared(self, rows: np.ndarray) -> np.ndarray:
         """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
@@ -320,6 +325,22 @@ class ImageDataModule(LightningDataModule):
         module.loader_config = self.loader_config.model_copy(update={"batch_by": "cell", "batch_size": size})
         return module
 
+    def of_training_images(self, count: int) -> "ImageDataModule":
+        """Return this data module with a ``predict_dataloader`` of training images; it shares what is computed.
+
+        They are at most ``count`` of those that train, evenly spaced in the manifest, each once and not augmented. With
+        batches of cells they are whole cells.
+        """
+        rows = np.unique(self.plan.rows)
+        module = copy.copy(self)
+        module.trainer = None
+        module.predicted = rows[_evenly_spaced(len(rows), count)]
+        if self.loader_config.batch_by == "cell":
+            cells = items_by_cell(self.cells[rows])
+            chosen = _evenly_spaced(len(cells), max(count * len(cells) // len(rows), 1))
+            module.predicted = np.sort(rows[np.concatenate([cells[cell] for cell in chosen])])
+        return module
+
     def train_cells(self, epoch: int, device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
         """Yield every training cell as any epoch has it, in batches of whole cells on a device, without a trainer."""
         cells = self._training_cells()
@@ -331,15 +352,15 @@ class ImageDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Item]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
-        return self._in_order("validation")
+        return self._in_order(self.rows("validation"))
 
     def test_dataloader(self) -> DataLoader[Item]:
         """This process's share of the test part, likewise."""
-        return self._in_order("test")
+        return self._in_order(self.rows("test"))
 
     def predict_dataloader(self) -> DataLoader[Item]:
-        """This process's share of the validation and the test part: what predictions are written for."""
-        return self._in_order("validation", "test")
+        """This process's share of ``predicted``, not augmented: what predictions are written for."""
+        return self._in_order(self.predicted)
 
     def on_after_batch_transfer(
         self, batch: list[torch.Tensor] | ImageKeys, dataloader_idx: int
@@ -461,8 +482,7 @@ class ImageDataModule(LightningDataModule):
         labels = frame["label"].to_numpy(object)
         return CellChanges(self.transform_config.cells, Cells(cells, labels, frame["subject"].to_numpy()), self.seed)
 
-    def _in_order(self, *parts: str) -> DataLoader[Item]:
-        rows = np.concatenate([self.rows(part) for part in parts])
+    def _in_order(self, rows: np.ndarray) -> DataLoader[Item]:
         rows = share_of(rows, self._present_world())
         dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
         size = self.loader_config.batch_size
@@ -482,6 +502,11 @@ class ImageDataModule(LightningDataModule):
 
     def _position(self) -> tuple[int, int]:
         return position_in_epoch(self.trainer)
+
+
+def _evenly_spaced(length: int, count: int) -> np.ndarray:
+    """Return at most ``count`` indices of ``length`` items, int64, from the first to the last."""
+    return np.linspace(0, length - 1, min(count, length), dtype=np.int64)
 
 
 def _set_up_worker(worker: int) -> None:

@@ -10,6 +10,7 @@ from common.files import write_csv
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
+from evaluation.breakdowns.by_part import by_part
 from evaluation.breakdowns.by_subject import by_subject_table, evaluate_subjects
 from evaluation.breakdowns.operating_points import operating_points, operating_points_table
 from evaluation.breakdowns.per_class import per_class, per_class_table, per_kind, per_kind_table
@@ -37,13 +38,17 @@ from evaluation.uncertainty.selective import curves
 from evaluation.uncertainty.triage import evaluate_triage, triage_table, triage_warnings
 
 
-def evaluate_runs(runs: Sequence[Predictions], settings: EvaluationConfig) -> EvaluationResult:
+def evaluate_runs(
+    runs: Sequence[Predictions], settings: EvaluationConfig, train: Sequence[Predictions | None] = ()
+) -> EvaluationResult:
     """Evaluate one run, or several folds of one experiment pooled, each at the threshold of its validation images.
+
+    ``train`` are the predictions of training images of each run, or empty.
 
     Raises:
         UserError: See ``LabelledRuns.of``.
     """
-    return evaluate_labelled(LabelledRuns.of(runs, settings))
+    return evaluate_labelled(LabelledRuns.of(runs, settings, train))
 
 
 def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
@@ -85,6 +90,7 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
         validation=validation,
         folds=folds,
         fold_means=fold_means,
+        by_part=by_part(runs),
         per_class=per_class(runs.classes, test.confusion, assignment.confusion if assignment else None),
         assignment=assignment,
         per_kind=per_kind(runs),
@@ -118,14 +124,20 @@ def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, se
 
 
 def write_evaluation(
-    folder: Path, predictions: Predictions, history: pd.DataFrame | None, settings: EvaluationConfig
+    folder: Path,
+    predictions: Predictions,
+    history: pd.DataFrame | None,
+    settings: EvaluationConfig,
+    train: Predictions | None = None,
 ) -> EvaluationResult:
     """Evaluate a run, of which ``predictions`` has validation and test rows, and write its files, see ``write_files``.
+
+    ``train`` has rows of training images.
 
     Raises:
         UserError: See ``evaluate_runs``.
     """
-    runs = LabelledRuns.of([predictions], settings)
+    runs = LabelledRuns.of([predictions], settings, [train])
     result = evaluate_labelled(runs)
     write_files(folder, result, runs, history)
     return result

@@ -1,7 +1,7 @@
 """The input of an evaluation, made once: labelled images of every fold, thresholds, and all test images pooled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -19,17 +19,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LabelledFold:
-    """The labelled images of one run: its validation and its test images."""
+    """The labelled images of one run: its validation and its test images, and training images where predicted."""
 
     run: Predictions
     settings: EvaluationConfig
     validation: Cases
     test: Cases
+    train: LabelledPredictions | None = None
 
     @classmethod
-    def of(cls, run: Predictions, settings: EvaluationConfig) -> "LabelledFold":
-        """Take the labelled rows of a run."""
-        return cls(run, settings, cases(run.part("validation")), cases(run.part("test")))
+    def of(cls, run: Predictions, settings: EvaluationConfig, train: Predictions | None = None) -> "LabelledFold":
+        """Take the labelled rows of a run, and of its predictions of training images."""
+        scored = score(train) if train is not None else None
+        return cls(run, settings, cases(run.part("validation")), cases(run.part("test")), scored)
 
     @cached_property
     def threshold(self) -> OperatingPoint:
@@ -59,16 +61,19 @@ class LabelledRuns:
     settings: EvaluationConfig
 
     @classmethod
-    def of(cls, runs: Sequence[Predictions], settings: EvaluationConfig) -> "LabelledRuns":
-        """Label and pool the images of runs.
+    def of(
+        cls, runs: Sequence[Predictions], settings: EvaluationConfig, train: Sequence[Predictions | None] = ()
+    ) -> "LabelledRuns":
+        """Label and pool the images of runs; ``train`` are the predictions of training images of each, or empty.
 
         Raises:
             UserError: The runs cannot be pooled, name no positive class for two classes, or hold a probability that is
                 not a number.
         """
         pooled = pool(list(runs))
-        folds = tuple(LabelledFold.of(run, settings) for run in runs)
-        return cls(folds, pooled, score(pooled), settings)
+        of_training = train or [None] * len(runs)
+        folds = [LabelledFold.of(run, settings, seen) for run, seen in zip(runs, of_training, strict=True)]
+        return cls(tuple(folds), pooled, score(pooled), settings)
 
     @property
     def runs(self) -> list[Predictions]:
@@ -94,6 +99,17 @@ class LabelledRuns:
     def tests(self) -> list[Cases]:
         """The labelled test images of each fold."""
         return [fold.test for fold in self.folds]
+
+    @property
+    def train(self) -> LabelledPredictions | None:
+        """The labelled training images of all folds, pooled; None where a fold has none."""
+        parts = [fold.train for fold in self.folds if fold.train is not None]
+        if len(parts) < len(self.folds):
+            return None
+        labels = np.concatenate([part.labels for part in parts])
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        # An image trains in several folds: intervals, which take clusters for independent, have no meaning here.
+        return replace(parts[0], labels=labels, probabilities=probabilities, clusters=np.arange(len(labels)))
 
     @property
     def sizes(self) -> list[int]:

@@ -105,6 +105,19 @@ class PartResult:
 
 
 @dataclass(frozen=True)
+class PartSummary:
+    """What the chosen weights reach on the images of a part, without dropout and augmentation; of folds their means.
+
+    ``loss`` is the mean negative log-probability of the true class in nats, without the weights and the smoothing of
+    the training loss; ``accuracy`` (0 to 1) is at 0.5, or by the most probable class.
+    """
+
+    images: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class FoldMetrics:
     """The plain values of one fold's test metrics, at 0.5 and at its own threshold (None where it has none)."""
 
@@ -420,6 +433,7 @@ class EvaluationResult:
     validation: PartResult | None = None
     folds: list[FoldMetrics] | None = None
     fold_means: FoldMeans | None = None
+    by_part: dict[str, PartSummary] = field(default_factory=dict)
     per_class: list[ClassResult] | None = None
     assignment: AssignmentResult | None = None
     per_kind: list[KindResult] | None = None

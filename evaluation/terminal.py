@@ -113,6 +113,7 @@ def table(result: EvaluationResult) -> Group:
         Text(heading(result.about), style="bold"),
         frame_table(frame, confidence=result.confidence),
         *map(Text, _captions(result)),
+        *_parts(result),
         *details,
         *_triage(result),
         *warning_lines(result.warnings_except("validation")),
@@ -147,6 +148,17 @@ def difference_table(comparison: Comparison) -> Group:
         ),
         *warning_lines(comparison.warnings),
     )
+
+
+def _parts(result: EvaluationResult) -> list[Table | Text]:
+    """Loss and accuracy on training, validation and test images, where training images were predicted."""
+    if "train" not in result.by_part:
+        return []
+    rows = []
+    for name, part in result.by_part.items():
+        rows.append((name, part.images, part.loss, part.accuracy))
+    line = "chosen weights, without dropout and augmentation"
+    return [frame_table(pd.DataFrame(rows, columns=["part", "images", "loss", "accuracy"])), Text(line)]
 
 
 def _captions(result: EvaluationResult) -> list[str]:

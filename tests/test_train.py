@@ -71,6 +71,18 @@ def test_predictions_cover_validation_and_test_once_each(finished):
     assert (used.groupby("subject").part.nunique() == 1).all()
 
 
+def test_training_images_are_predicted_by_the_chosen_weights(finished):
+    run = Run(finished[1])
+    train = run.predictions_train
+    assert set(train.frame["part"]) == {"train"}
+    assert sorted(train.frame["image_id"]) == sorted(run.split[run.split["part"] == "train"]["image_id"])
+    parts = run.metrics["by_part"]
+    assert {name: part["images"] for name, part in parts.items()} == {"train": 24, "validation": 8, "test": 8}
+    best = run.history[run.history["stage"] == "finetune"]["val/loss"].min()
+    assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
+    assert "chosen weights" in finished[0]
+
+
 def test_metrics_have_intervals(finished):
     test = Run(finished[1]).metrics["test"]
     for name in ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity", "precision/all", "recall/hem"):

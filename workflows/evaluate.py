@@ -75,11 +75,18 @@ def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
     return validation
 
 
+def _train_of(group: Group) -> list[Predictions | None]:
+    """Return the predictions of training images of each run; None where there are none of these very predictions."""
+    of_runs = [Run(Path(folder)).predictions_train for folder in group.names]
+    pairs = zip(of_runs, group.runs, strict=True)
+    return [train if train and train.about["name"] == run.about.get("name") else None for train, run in pairs]
+
+
 def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateRequest) -> None:
     settings = request.settings_of(group.runs)
     if against:
         paired(pool(list(group.runs)), pool(against))  # refuses other images before the evaluation, which takes a while
-    runs = LabelledRuns.of(group.runs, settings)
+    runs = LabelledRuns.of(group.runs, settings, _train_of(group))
     result = evaluate_labelled(runs)
     console.print(table(result))
     rows = rows_of(result, request.label)
@@ -95,7 +102,7 @@ def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateReq
 
 def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
     """Evaluate each group as if it were alone, then all pairs of them on the same images."""
-    runs = [LabelledRuns.of(group.runs, request.settings_of(group.runs)) for group in groups]
+    runs = [LabelledRuns.of(group.runs, request.settings_of(group.runs), _train_of(group)) for group in groups]
     results = [evaluate_labelled(labelled) for labelled in runs]
     matrix = compare_groups(groups, runs[0].settings)
     labels = [group.label for group in groups]

@@ -1,7 +1,7 @@
 """Train and evaluate one run: data module, model, fit, predict, evaluate."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +97,38 @@ def fit_and_predict(
         stages = train_network_then_context(model, of_both, config, run.folder, callbacks)
     else:
         stages = train_stages(model, data, config, run.folder, callbacks)
+    seen = predict_training_images(model, evaluated, config, sum(stage.images_seen for stage in stages))
     predicted = predict(model, evaluated, config)
-    on_rank_zero(write_results, run, config, data, predicted, stages)
+    on_rank_zero(write_results, run, config, data, Results(predicted, seen, stages))
 
 
-def write_results(
-    run: Run, config: Config, data: ImageDataModule, predicted: Predicted | None, stages: Sequence[FinishedStage]
-) -> None:
+def predict_training_images(
+    model: Classifier, data: ImageDataModule, config: Config, images_seen: int
+) -> Predicted | None:
+    """Predict training images without dropout and without augmentation; None where none are asked for.
+
+    As many as the training has seen at most, so that they cost less than it did.
+    """
+    count = min(config.evaluation.train_images, images_seen)
+    if not count:
+        return None
+    without_passes = config.inference.model_copy(update={"mc_passes": 0})
+    return predict(model, data.of_training_images(count), config.model_copy(update={"inference": without_passes}))
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a training leaves: its stages, and the predictions of validation, test and training images by the best."""
+
+    predicted: Predicted | None
+    of_training_images: Predicted | None
+    stages: Sequence[FinishedStage]
+
+
+def write_results(run: Run, config: Config, data: ImageDataModule, results: Results) -> None:
     """Write predictions and example images of a trained run, and mark it as finished."""
+    predicted = results.predicted
+    stages = results.stages
     assert predicted is not None  # on rank zero
     manifest = data.manifest
     images_seen = sum(stage.images_seen for stage in stages)
@@ -119,6 +143,8 @@ def write_results(
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     predictions = to_predictions(predicted, *about_images, facts)
     run.write_predictions(predictions)
+    if results.of_training_images is not None:
+        run.write_predictions_train(to_predictions(results.of_training_images, *about_images, facts))
     if predictions.alone is not None:
         facts_alone = {**facts, "name": f"{facts['name']}, without context"}
         run.write_predictions_alone(replace(predictions.alone, about=facts_alone))
@@ -134,6 +160,6 @@ def write_results(
 def report(folder: Path, config: Config) -> None:
     """Evaluate the predictions of a finished run and print the closing table."""
     run = Run(folder)
-    result = write_evaluation(folder, run.predictions, run.history, config.evaluation)
+    result = write_evaluation(folder, run.predictions, run.history, config.evaluation, run.predictions_train)
     console.print(table(result))
     say(f"results in {folder}")

@@ -286,6 +286,7 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     calibration_bins: Annotated[int, Field(ge=2)] = FROM_YAML
     correction: Literal["holm", "fdr_bh", "none"] = FROM_YAML
     thumbnails: Annotated[int, Field(ge=0)] = FROM_YAML
+    train_images: Annotated[int, Field(ge=0)] = FROM_YAML
     triage: TriageConfig = FROM_YAML
     assignment: AssignmentConfig = FROM_YAML
 

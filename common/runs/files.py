@@ -20,6 +20,7 @@ class RunFile(StrEnum):
     MODEL = "model.json"
     PREDICTIONS = "predictions.parquet"
     PREDICTIONS_ALONE = "predictions_alone.parquet"  # of the network without the context of the cell
+    PREDICTIONS_TRAIN = "predictions_train.parquet"  # of training images, by the chosen weights
     METRICS = "metrics.json"
     THUMBNAILS = "thumbnails.parquet"
     ENSEMBLE = "ensemble.json"

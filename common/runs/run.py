@@ -206,6 +206,14 @@ class Run:
         return read_predictions(self.path(RunFile.PREDICTIONS))
 
     @cached_property
+    def predictions_train(self) -> "Predictions | None":
+        """The probabilities of training images, by the chosen weights; None where there are none."""
+        from common.predictions import read_predictions
+
+        path = self.path(RunFile.PREDICTIONS_TRAIN)
+        return read_predictions(path) if path.is_file() else None
+
+    @cached_property
     def split(self) -> "pd.DataFrame":
         """A row per image of the data set.
 
@@ -334,6 +342,13 @@ class Run:
         from common.predictions import write_predictions
 
         write_predictions(self.path(RunFile.PREDICTIONS_ALONE), predictions)
+
+    def write_predictions_train(self, predictions: "Predictions") -> None:
+        """Write predictions_train.parquet: those of training images, of part "train"."""
+        from common.predictions import write_predictions
+
+        write_predictions(self.path(RunFile.PREDICTIONS_TRAIN), predictions)
+        self._forget()
 
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""

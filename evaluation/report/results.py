@@ -42,6 +42,22 @@ def result_tables(result: EvaluationResult) -> list[Table]:
     return [table for table in tables if table and table.rows]
 
 
+def part_tables(result: EvaluationResult) -> list[Table]:
+    """Return the table of loss and accuracy of each part, where there is any."""
+    rows = []
+    for name, part in result.by_part.items():
+        row = {"part": name, "images": count(part.images), "loss": number(part.loss)}
+        rows.append(row | {"accuracy": number(part.accuracy)})
+    over_folds = ", means over the folds" if result.fold_means else ""
+    table = Table(
+        f"Loss and accuracy of each part{over_folds}",
+        "Of the chosen weights, without dropout and without augmentation. A model that is much better on training "
+        "images than on the others has learnt them by heart.",
+        rows,
+    )
+    return [table] if rows else []
+
+
 def confidence_tables(result: EvaluationResult) -> list[Table]:
     """Return the tables of calibration and triage, where there are any."""
     return [table for table in (_calibration(result), _triage(result)) if table]

@@ -79,7 +79,8 @@ def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
         result = EvaluationResult.from_dict(runs[0].metrics)
         return Chapter(group, runs, _settings(result.settings), result)
     settings = _settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
-    return Chapter(group, runs, settings, evaluate_runs(list(group.runs), settings))
+    result = evaluate_runs(list(group.runs), settings, [run.predictions_train for run in runs])
+    return Chapter(group, runs, settings, result)
 
 
 def _settings(values: dict[str, Any]) -> EvaluationConfig:

@@ -97,6 +97,12 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Calibr
     return CalibratedError(float(errors.mean()), float(np.quantile(errors, 0.95)))
 
 
+def log_losses(scored: LabelledPredictions) -> np.ndarray:
+    """Return the negative log-probability of the true class, nats, float64, shape (N,); at most that of EPSILON."""
+    true = scored.probabilities[np.arange(len(scored.labels)), scored.labels]
+    return np.asarray(-np.log(_clip(true)))
+
+
 def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
     """Return a function of counts of clusters, shape (B, C), that computes MEASURED, shape (3, B).
 
@@ -111,7 +117,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
     brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
     if scored.positive_index is not None:
         brier = brier / 2  # both squares are the same, and one of them counts
-    nll = -np.log(_clip(probabilities[images, scored.labels]))
+    nll = log_losses(scored)
     losses = np.zeros((scored.cluster_count, 3))
     np.add.at(losses, scored.clusters, np.column_stack([np.ones(len(images)), brier, nll]))
     confidences = probabilities.max(axis=1)

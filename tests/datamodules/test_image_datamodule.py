@@ -207,3 +207,25 @@ def test_excluded_cells_are_left_out_of_train_and_validation_alone(tmp_path):
     table.write_text("cell_id\nnobody.1\n")
     with pytest.raises(UserError, match=r"nobody\.1"):
         ImageDataModule.from_config(config).setup()
+
+
+def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
+    data = prepared(small_config(tmp_path, "balance=paper", "transform=flips_rotations"))
+    served = data.of_training_images(1000)
+    batches = list(served.predict_dataloader())
+    rows = torch.cat([batch[2] for batch in batches]).numpy()
+    assert rows.tolist() == np.unique(data.plan.rows).tolist()
+    np.testing.assert_array_equal(batches[0][0][0].permute(1, 2, 0), data.prepared(rows[:1])[0])
+    few = data.of_training_images(3).predicted
+    assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
+    evaluated = torch.cat([batch[2] for batch in data.predict_dataloader()]).tolist()
+    assert evaluated == [*data.rows("validation"), *data.rows("test")]
+
+
+def test_of_batches_of_cells_whole_training_cells_are_served(tmp_path):
+    data = prepared(small_config(tmp_path, "loader.batch_by=cell", data=CHROMOSOMES))
+    served = data.of_training_images(100).predicted
+    assert len(served) == 2 * 46
+    assert set(served) <= set(data.rows("train"))
+    assert len(set(data.cells[served])) == 2
+    assert len(data.of_training_images(1).predicted) == 46
