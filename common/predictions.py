@@ -43,11 +43,11 @@ class Predictions:
             original image; missing where unknown), ``group`` (staining, scanner, site or the like, or None), one
             column ``prob_<class>`` per class (0 to 1, each row sums to 1) and ``uncertainty`` (0 to 1: the entropy of
             the probabilities over its maximum). Of a model that estimates the orientation also ``upside_down`` (0 to
-            1): the probability that the image is turned by 180 degrees. Of a model with the context of the cell also ``alone_<class>``: the
-            probabilities of the image without its cell. Where there were many predictions of each image (Monte Carlo
-            dropout, the members of an ensemble), further columns ``sampled_...`` say what they have in common, see
-            :func:`common.uncertainty.summarise`; the columns above are then those of the one prediction without
-            dropout, or of the ensemble's mean.
+            1): the probability that the image is turned by 180 degrees. Of a model with the context of the cell also
+            ``alone_<class>``: the probabilities of the image without its cell. Where there were many predictions of
+            each image (Monte Carlo dropout, the members of an ensemble), further columns ``sampled_...`` say what they
+            have in common, see :func:`common.uncertainty.summarise`; the columns above are then those of the one
+            prediction without dropout, or of the ensemble's mean.
         classes: The class names; the order of the probabilities.
         positive_class: The class whose probability is thresholded; None where there are more than two classes.
         about: Facts of the run, JSON-able: name, source, synthetic, protocol, fold, seed, ...

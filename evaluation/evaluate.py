@@ -171,9 +171,23 @@ def draw_figures(folder: Path, result: EvaluationResult, runs: LabelledRuns, his
     if result.test.images and result.assignment:
         plots.assigned_confusion_matrix(folder / "confusion_matrix_assigned.png", result)
     if result.test.metrics["auc"].value is not None:
-        plots.roc(folder / "roc.png", result, runs.test)
+        plots.roc(folder / "roc.png", result, runs.test, runs.train)
     if result.triage:
         uncertainty_plots.risk_coverage(folder / "risk_coverage.png", result, curves(runs.tests))
+
+
+def draw_rocs(
+    path: Path, labels: Sequence[str], results: Sequence[EvaluationResult], runs: Sequence[LabelledRuns]
+) -> None:
+    """Draw the ROCs of several experiments into one figure; nothing where none is defined."""
+    from evaluation.core import plots
+
+    curves = []
+    for label, result, labelled in zip(labels, results, runs, strict=True):
+        if result.test.metrics["auc"].value is not None:
+            curves.append(plots.RocCurve(label, result, labelled.test, labelled.train))
+    if curves:
+        plots.rocs(path, curves)
 
 
 def _tables(result: EvaluationResult, runs: LabelledRuns) -> dict[str, pd.DataFrame]:

@@ -103,13 +103,7 @@ class LabelledRuns:
     @property
     def train(self) -> LabelledPredictions | None:
         """The labelled training images of all folds, pooled; None where a fold has none."""
-        parts = [fold.train for fold in self.folds if fold.train is not None]
-        if len(parts) < len(self.folds):
-            return None
-        labels = np.concatenate([part.labels for part in parts])
-        probabilities = np.concatenate([part.probabilities for part in parts])
-        # An image trains in several folds: intervals, which take clusters for independent, have no meaning here.
-        return replace(parts[0], labels=labels, probabilities=probabilities, clusters=np.arange(len(labels)))
+        return _pooled([fold.train for fold in self.folds])
 
     @property
     def sizes(self) -> list[int]:
@@ -130,3 +124,18 @@ class LabelledRuns:
     def single_or_list(self, values: list[T]) -> T | list[T]:
         """Return the value of a single run, or the list of the folds' values."""
         return values if len(values) > 1 else values[0]
+
+
+def pooled_training_images(runs: Sequence[Predictions | None]) -> LabelledPredictions | None:
+    """Return the labelled training images of all folds; None where those of a fold were not predicted."""
+    return _pooled([None if run is None else score(run) for run in runs])
+
+
+def _pooled(folds: Sequence[LabelledPredictions | None]) -> LabelledPredictions | None:
+    parts = [fold for fold in folds if fold is not None]
+    if not parts or len(parts) < len(folds):
+        return None
+    labels = np.concatenate([part.labels for part in parts])
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    # An image trains in several folds: clusters would not be independent, and there are no intervals.
+    return replace(parts[0], labels=labels, probabilities=probabilities, clusters=np.arange(len(labels)))

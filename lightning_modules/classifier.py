@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import nn
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import AUROC, Accuracy, MulticlassF1Score
+from torchmetrics.classification import AUROC, Accuracy, Precision, Recall
 
 from common.config.defaults import layered_value
 from common.config.schema import ContextConfig, LossConfig, ModelConfig, OptimizerConfig, SchedulerConfig, StageConfig
@@ -25,6 +25,7 @@ from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.epoch_metrics import EpochScores, WeightedF1
 from lightning_modules.losses import soft_cross_entropy, supervised_contrast
 from lightning_modules.networks.set_transformer import SetTransformer, measure
 from lightning_modules.optimizers import build_optimizer, build_scheduler, stage_optimizer
@@ -62,17 +63,6 @@ class BothLogits(NamedTuple):
     corrected: torch.Tensor
     alone: torch.Tensor
     embedding: torch.Tensor
-
-
-class WeightedF1(MulticlassF1Score):
-    """Weighted F1; of two classes from the positive class's probability, which is predicted at 0.5."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__(num_classes, average="weighted")
-
-    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
-        super().update((preds >= 0.5).long() if preds.ndim == 1 else preds, target)
 
 
 class Classifier(LightningModule):
@@ -128,6 +118,7 @@ class Classifier(LightningModule):
         self.register_buffer("class_weights", None if weights is None else weights.float(), persistent=False)
         task: Literal["binary", "multiclass"] = "binary" if num_classes == 2 else "multiclass"
         self.train_accuracy = Accuracy(task, num_classes=num_classes, average="micro")
+        self.train_scores = EpochScores(num_classes)
         # Of the network alone, where there is a context.
         self.train_alone = Accuracy(task, num_classes=num_classes, average="micro")
         self.val_alone = self.train_alone.clone()
@@ -136,6 +127,8 @@ class Classifier(LightningModule):
             "acc": Accuracy(task, num_classes=num_classes, average="micro"),
             "auc": AUROC(task, num_classes=num_classes),
             "f1_weighted": WeightedF1(num_classes),
+            "precision": Precision(task, num_classes=num_classes, average="macro"),
+            "recall": Recall(task, num_classes=num_classes, average="macro"),
         }
         # Each keeps its own state: sharing it would need an update before the collection is used.
         self.val_metrics = MetricCollection(metrics, prefix="val/", compute_groups=False)
@@ -375,12 +368,22 @@ class Classifier(LightningModule):
         share, loss = self._distributed_loss(mean_loss, label)
         scores = self._scores(self.class_logits(logits.detach()))
         self.train_accuracy.update(scores, label)
+        self.train_scores.update(scores, label)
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
         per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
         self.log("train/loss", loss, prog_bar=True, sync_dist=True, **per_epoch)
         self.log("train/acc", self.train_accuracy, **per_epoch)
         self._log_alone("train", self.train_alone, self.class_logits(given.alone.detach()), label)
         return {"loss": share, "correct": predicted == label}
+
+    def on_train_epoch_end(self) -> None:
+        """Log AUC, precision and recall of the training batches of the epoch, as they were when they were trained on.
+
+        None where no batch was left, in an epoch that was interrupted at its end.
+        """
+        if self.train_scores.update_called:
+            self.log_dict({f"train/{name}": value for name, value in self.train_scores.compute().items()})
+        self.train_scores.reset()
 
     def on_fit_start(self) -> None:
         """Move the teachers to the device of the training."""

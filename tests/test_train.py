@@ -83,6 +83,14 @@ def test_training_images_are_predicted_by_the_chosen_weights(finished):
     assert "chosen weights" in finished[0]
 
 
+def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(finished):
+    history = Run(finished[1]).history
+    for part in ("train", "val"):
+        columns = [f"{part}/{name}" for name in ("loss", "acc", "auc", "precision", "recall")]
+        assert history[columns].notna().all(axis=None)
+        assert history[columns[1:]].stack().between(0, 1).all()
+
+
 def test_metrics_have_intervals(finished):
     test = Run(finished[1]).metrics["test"]
     for name in ("accuracy", "f1_weighted", "auc", "sensitivity", "specificity", "precision/all", "recall/hem"):

@@ -15,7 +15,7 @@ from common.runs.run import Run, open_runs
 from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
-from evaluation.evaluate import evaluate_labelled, write_files
+from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
@@ -115,6 +115,7 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
     if request.output:
         for folder, result, labelled in zip(folders(labels), results, runs, strict=True):
             write_files(request.output / folder, result, labelled)
+        draw_rocs(request.output / "roc.png", labels, results, runs)
         write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
         write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
 

@@ -1,8 +1,9 @@
 """Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,11 @@ STYLE: dict[Any, Any] = {
 # Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
 CURVES = len(COLOURS)
 WEAKEST = 5
+LETTERS = 46  # of a line of the legend of several experiments
 BEST = "best epoch of the stage"
+# The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
+PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
+FEW_PANELS = 3
 NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
@@ -55,17 +60,32 @@ def learning_curves(path: Path, history: pd.DataFrame, about: dict[str, Any]) ->
         about: Facts of the run; ``monitor`` names the column that says what is best (``val/loss`` where absent): of a
             loss the lowest, of anything else the highest.
     """
-    names = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
-    panels = [*names, *(["lr"] if "lr" in history else [])]
-    with canvas(path, (8.0, 1.3 + 2.0 * len(panels)), about) as figure:
-        draw_curves(figure, history, about, panels)
+    panels = panels_of(history)
+    columns = 1 if len(panels) <= FEW_PANELS else 2
+    rows = -(-len(panels) // columns)
+    with canvas(path, (8.0 if columns == 1 else 12.0, 1.3 + 2.0 * rows), about) as figure:
+        draw_curves(figure, history, about, panels, columns)
 
 
-def draw_curves(figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str]) -> None:
-    """Draw ``learning_curves`` on an empty figure, one of ``panels`` below the other: ``loss`` (both parts), ``lr``."""
+def panels_of(history: pd.DataFrame) -> list[str]:
+    """Return what is drawn of a history, a panel each: the logged metrics in the order of ``PANELS``, others, rate."""
+    logged = dict.fromkeys(c.split("/", 1)[1] for c in history.columns if c.startswith(("train/", "val/")))
+    known = [name for name in PANELS if name in logged]
+    others = [name for name in logged if name not in PANELS]
+    return [*known, *others, *(["lr"] if "lr" in history else [])]
+
+
+def draw_curves(
+    figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str], columns: int = 1
+) -> None:
+    """Draw ``learning_curves`` on an empty figure: ``panels`` such as ``loss`` (both parts) and ``lr``, row by row."""
     stages = _stages(history)
     best = _best_rows(history, stages, about.get("monitor", "val/loss"))
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    grid = figure.subplots(-(-len(panels) // columns), columns, sharex=True, squeeze=False)
+    axes = grid.ravel()
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    axes = axes[: len(panels)]
     for axis, name in zip(axes, panels, strict=True):
         _curves(axis, history, stages, name)
         for start, end, _ in stages[1::2]:
@@ -74,16 +94,26 @@ def draw_curves(figure: Figure, history: pd.DataFrame, about: dict[str, Any], pa
             axis.axvline(start + 0.5, color="#888888", linewidth=1)
         for row in best:
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
-    for start, end, stage in stages:
-        # Cut to the room that the stage has.
-        room = max(3, int(90 * (end - start) / len(history)))
-        title = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
-        place = ((start + end + 1) / 2, 1.02)
-        axes[0].annotate(title, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
-    axes[-1].set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
-    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in axes[:columns]:
+        _name_stages(axis, stages, int(90 / columns))
+    for axis in axes[-columns:]:
+        axis.tick_params(labelbottom=True)
+    for axis in grid[-1]:
+        axis.set_xlabel("epoch")
+    axes[0].set_xlim(0.5, len(history) + 0.5)
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = {label: line for line, label in zip(*axes[0].get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
+
+
+def _name_stages(axis: Axes, stages: list[tuple[int, int, str]], letters: int) -> None:
+    """Write the name of each stage above its epochs, cut to the room it has of ``letters`` over all epochs."""
+    epochs = stages[-1][1]
+    for start, end, stage in stages:
+        room = max(3, int(letters * (end - start) / epochs))
+        title = textwrap.shorten(f"stage {stage}", room, placeholder="…") if room > 8 else stage[:room]
+        place = ((start + end + 1) / 2, 1.02)
+        axis.annotate(title, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
 
 
 def _stages(history: pd.DataFrame) -> list[tuple[int, int, str]]:
@@ -188,26 +218,97 @@ def _short_per_cent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def roc(path: Path, result: EvaluationResult, test: LabelledPredictions) -> None:
+def roc(
+    path: Path, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
+) -> None:
     """Draw the test ROC, see ``draw_roc``."""
     with canvas(path, (6.2, 5.8), result.about) as figure:
-        draw_roc(figure.subplots(), result, test)
+        draw_roc(figure.subplots(), result, test, train)
 
 
-def draw_roc(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:
-    """Draw the ROC with its AUC (defined) and operating points; of more than two classes each against the rest."""
+def draw_roc(
+    axis: Axes, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
+) -> None:
+    """Draw the ROC with its AUC (defined) and operating points; of more than two classes each against the rest.
+
+    The curve of training images is dashed, of more than two classes the mean of theirs.
+    """
     auc = result.test.metrics["auc"]
-    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    _guessing(axis)
     if test.positive_index is None:
         _each_class(axis, test, roc_auc_score, _rates)
         axis.set_title(f"mean AUC, each class against the rest: {auc}")
     else:
         rates = _rates(test, test.positive_index)
         axis.plot(*rates, color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
+    if train is not None:
+        _training_roc(axis, train, COLOURS[0], "training images: AUC")
+    if test.positive_index is not None:
         _points(axis, result, lambda values: (1 - values["specificity"], values["sensitivity"]))
+    _finish_roc(axis)
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """What a ROC of several experiments shows of one: its short name, result, test images and any training images."""
+
+    label: str
+    result: EvaluationResult
+    test: LabelledPredictions
+    train: LabelledPredictions | None = None
+
+
+def rocs(path: Path, curves: Sequence[RocCurve]) -> None:
+    """Draw the test ROCs of several experiments, see ``draw_rocs``."""
+    synthetic = any(curve.result.about.get("synthetic") for curve in curves)
+    with canvas(path, (7.0, 6.6), {"name": f"{len(curves)} experiments", "synthetic": synthetic}) as figure:
+        draw_rocs(figure.subplots(), curves)
+
+
+def draw_rocs(axis: Axes, curves: Sequence[RocCurve]) -> None:
+    """Draw a test ROC of each experiment with its AUC, which must be defined, and a dashed one of its training images.
+
+    Of more than two classes it is the mean of the classes' curves, each against the rest.
+    """
+    _guessing(axis)
+    for number, curve in enumerate(curves):
+        colour = COLOURS[number % len(COLOURS)]
+        line = "-" if number < len(COLOURS) else "-."
+        label = textwrap.fill(f"{curve.label}: AUC {curve.result.test.metrics['auc']}", LETTERS)
+        axis.plot(*_mean_rates(curve.test), color=colour, label=label, linestyle=line)
+        if curve.train is not None:
+            _training_roc(axis, curve.train, colour)
+    if any(curve.train is not None for curve in curves):
+        axis.plot([], [], color="#555555", linewidth=1.1, linestyle="--", label="dashed: training images")
+    _finish_roc(axis)
+
+
+def _guessing(axis: Axes) -> None:
+    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+
+
+def _finish_roc(axis: Axes) -> None:
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")
     axis.legend(loc="lower right")
+
+
+def _training_roc(axis: Axes, train: LabelledPredictions, colour: str, name: str | None = None) -> None:
+    """Draw the ROC of training images, where they are of every class, with the AUC after the name."""
+    if min(train.count_images().values()) == 0:
+        return
+    false_rate, true_rate = _mean_rates(train)
+    label = None if name is None else f"{name} {np.trapezoid(true_rate, false_rate):.3f}"
+    axis.plot(false_rate, true_rate, color=colour, linewidth=1.1, linestyle="--", label=label)
+
+
+def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates; of more than two classes the mean true rate at 2,001 false rates."""
+    if scored.positive_index is not None:
+        return _rates(scored, scored.positive_index)
+    grid = np.linspace(0, 1, 2001)
+    true_rates = [np.interp(grid, *_rates(scored, index)) for index in range(len(scored.classes))]
+    return np.append(0.0, grid), np.append(0.0, np.mean(true_rates, axis=0))
 
 
 def draw_precision_recall(axis: Axes, result: EvaluationResult, test: LabelledPredictions) -> None:

@@ -5,7 +5,7 @@ from evaluation.comparison.pairwise import compare_groups
 from evaluation.core.formats import number
 from evaluation.error_analysis.agreement import agreement, gather, missed_counts
 from evaluation.report.blocks import Section, Table, count, interval, metric_title, per_cent
-from evaluation.report.plots import forest_figure, misses_figure
+from evaluation.report.plots import forest_figure, misses_figure, rocs_figure
 from evaluation.report.results import confidence
 from evaluation.report.sources import Chapter
 
@@ -37,7 +37,7 @@ def _overview(chapters: list[Chapter]) -> Section:
         "Where two ranges overlap widely, the order of the two says little; the comparison below goes image by image.",
         rows,
     )
-    return Section("All experiments", "overview", [table], forest_figure(chapters, metrics[0]))
+    return Section("All experiments", "overview", [table], forest_figure(chapters, metrics[0]) + rocs_figure(chapters))
 
 
 def _pairs(chapters: list[Chapter], real_names: bool) -> Section:

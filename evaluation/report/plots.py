@@ -26,7 +26,7 @@ from evaluation.uncertainty.selective import curves
 
 WIDTH = 5.0  # inches
 MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out
-PANELS = ("loss", "auc", "acc")
+PANELS = ("loss", "acc", "auc", "precision", "recall")  # of paper 001, and the accuracy
 LINES = 30  # letters of a line beside a drawing
 LETTERS = 18  # of a class beside a matrix
 
@@ -47,7 +47,7 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
     drawn = []
     for run in chapter.runs:
         columns = set(run.history.columns)
-        panels = [name for name in PANELS if columns & {f"train/{name}", f"val/{name}"}][:2]
+        panels = [name for name in PANELS if columns & {f"train/{name}", f"val/{name}"}]
         if not panels:
             continue
         draw = partial(figures.draw_curves, history=run.history, about=run.predictions.about, panels=panels)
@@ -55,8 +55,8 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
             Figure(
                 f"Learning curves{chapter.fold_of(run, ', ')}",
                 "Where training goes on to improve and validation does not, the model learns its pictures by heart.",
-                f"{' and '.join(panels)} of training and validation over {len(run.history)} epochs",
-                as_picture(draw, (WIDTH, 0.9 + 1.8 * len(panels))),
+                f"{', '.join(panels)} of training and validation over {len(run.history)} epochs",
+                as_picture(draw, (WIDTH, 0.9 + 1.6 * len(panels))),
             )
         )
     return drawn
@@ -99,6 +99,7 @@ def rank_figures(chapter: Chapter) -> list[Figure]:
     if metrics["auc"].value is None:
         return []
     test = score(pool(list(chapter.group.runs)))
+    train = chapter.train
     name = f"“{result.positive_class}”"
     others = ""
     if result.positive_class is None:
@@ -108,9 +109,9 @@ def rank_figures(chapter: Chapter) -> list[Figure]:
         Figure(
             "ROC curve",
             f"The nearer a curve comes to the top left corner, the better {name} images are told from the "
-            f"others. The dashed line is guessing.{others}",
+            f"others. The diagonal is guessing; a dashed curve is of training images, which the model knows.{others}",
             f"Sensitivity against 1 - specificity; AUC {interval(metrics['auc'])}",
-            as_picture(lambda canvas: figures.draw_roc(canvas.subplots(), result, test), (WIDTH, WIDTH)),
+            as_picture(lambda canvas: figures.draw_roc(canvas.subplots(), result, test, train), (WIDTH, WIDTH)),
         ),
         Figure(
             "Precision and recall",
@@ -214,6 +215,28 @@ def forest_figure(chapters: list[Chapter], metric: str) -> list[Figure]:
             "Dots are what was measured, lines the range of each.",
             f"{title}: {read_out}",
             as_picture(draw, (WIDTH, 0.7 + 0.3 * float(rooms.sum()))),
+        )
+    ]
+
+
+def rocs_figure(chapters: list[Chapter]) -> list[Figure]:
+    """Draw the ROCs of all chapters whose AUC is defined; nothing where there is none."""
+    curves = []
+    for chapter in chapters:
+        if chapter.result.test.metrics["auc"].value is not None:
+            test = score(pool(list(chapter.group.runs)))
+            curves.append(figures.RocCurve(chapter.label, chapter.result, test, chapter.train))
+    if not curves:
+        return []
+    best = max(curves, key=lambda curve: curve.result.test.metrics["auc"].value or 0)
+    return [
+        Figure(
+            "ROC curves of all experiments",
+            "The nearer a curve comes to the top left corner, the better. The diagonal is guessing; dashed curves are "
+            "of training images, which the models know.",
+            f"Sensitivity against 1 - specificity; {best.label} has the largest area, "
+            f"{interval(best.result.test.metrics['auc'])}",
+            as_picture(lambda canvas: figures.draw_rocs(canvas.subplots(), curves), (WIDTH, WIDTH)),
         )
     ]
 

@@ -1,6 +1,7 @@
 """The experiments of a report: runs, gathered by experiment, with their evaluation. No model is loaded."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ from common.errors import UserError
 from common.predictions import Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
+from evaluation.core.labelled import LabelledPredictions
 from evaluation.evaluate import evaluate_runs
 from evaluation.intervals.grouping import Group, group_runs
+from evaluation.labelled_runs import pooled_training_images
 from evaluation.result import EvaluationResult
 
 
@@ -22,6 +25,11 @@ class Chapter:
     runs: tuple[Run, ...]
     settings: EvaluationConfig
     result: EvaluationResult
+
+    @cached_property
+    def train(self) -> LabelledPredictions | None:
+        """The training images of all runs; None where those of a run were not predicted."""
+        return pooled_training_images([run.predictions_train for run in self.runs])
 
     @property
     def label(self) -> str:

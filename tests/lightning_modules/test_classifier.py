@@ -117,6 +117,8 @@ def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(cl
         "test/acc",
         "test/auc",
         "test/f1_weighted",
+        "test/precision",
+        "test/recall",
     }
     outputs = trainer.predict(model, loader)
     torch.testing.assert_close(outputs[0]["probability"].sum(1), torch.ones(4))

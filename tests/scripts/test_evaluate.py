@@ -12,7 +12,7 @@ from common.predictions import write_predictions
 from common.runs.run import Run
 from scripts.evaluate import app
 from tests.evaluation.cytogenetics.cells import make_cell_run
-from tests.helpers.predictions import make_run
+from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import error_of, run_app
 from workflows.evaluate import folders
 
@@ -70,6 +70,17 @@ def test_several_runs_are_pooled_and_compared_with_a_baseline(runs):
     assert "McNemar" in output
 
 
+def test_predictions_of_training_images_beside_a_run_are_evaluated_too(runs):
+    facts = {"about": {"name": "good"}, "part": "train"}
+    for fold, name in ((0, "good"), (1, "another")):
+        train = make_predictions(70, **facts | {"about": {"name": name}})
+        write_predictions(runs / f"good{fold}" / "predictions_train.parquet", train)
+    output = call(runs / "good0").output
+    assert re.search(r"train +70 +0\.\d{3}", output)
+    # Of another network, such as the one without context in the same folder.
+    assert not re.search(r"train +70", call(runs / "good1").output)
+
+
 def test_rows_and_files_are_written(runs):
     folder, csv = runs / "pooled", runs / "results" / "x.csv"
     call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
@@ -85,7 +96,7 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     result = call(*names, "--output", folder, "--csv", csv, "--label", "mine", "--correction", "fdr_bh")
     assert "1 - 2" in result.output
     assert "Benjamini and Hochberg's correction for 1 pair" in " ".join(result.output.split())
-    assert {path.name for path in folder.iterdir()} == {"good", "poor", "groups.csv", "pairs.csv"}
+    assert {path.name for path in folder.iterdir()} == {"good", "poor", "groups.csv", "pairs.csv", "roc.png"}
     assert pd.read_csv(folder / "groups.csv")["images"].tolist() == [90, 90]
     assert (folder / "poor" / "metrics.json").is_file()
     rows = pd.read_csv(csv).set_index("label")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from common.config.schema import AssignmentConfig, EvaluationConfig
 from evaluation.core import plots
@@ -13,7 +13,7 @@ from evaluation.core.formats import heading
 from evaluation.core.labelled import score
 from evaluation.evaluate import evaluate_runs
 from tests.evaluation.cytogenetics.cells import make_cells
-from tests.helpers.predictions import ABOUT, make_run, with_scores
+from tests.helpers.predictions import ABOUT, make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
 FIVE = ("basophil", "eosinophil", "ig", "lymphocyte", "monocyte")
@@ -65,6 +65,16 @@ def test_learning_curves(tmp_path, saved_figures):
     assert axes[-1].get_yscale() == "log"
     assert {"stage head", "stage all"} <= set(texts(axes[0]))
     assert "SYNTHETIC" in saved_figures[0].get_suptitle()
+
+
+def test_many_quantities_are_drawn_in_two_columns_the_known_ones_first(tmp_path, saved_figures):
+    history = HISTORY.assign(**{"val/recall": 0.5, "train/acc": 0.6, "val/other": 0.1})
+    plots.learning_curves(tmp_path / "curves.png", history, ABOUT)
+    check_picture(tmp_path / "curves.png", 12.0, 1.3 + 2.0 * 3)
+    axes = saved_figures[0].axes
+    assert [axis.get_ylabel() for axis in axes] == ["loss", "accuracy", "AUC", "recall", "other", "learning rate"]
+    assert "stage head" in texts(axes[1])
+    assert "stage head" not in texts(axes[2])
 
 
 @pytest.mark.parametrize(("monitor", "rows"), [({}, [3, 6]), ({"monitor": "val/auc"}, [2, 5])])
@@ -126,6 +136,47 @@ def test_the_curves_of_two_classes_mark_both_operating_points(tmp_path, saved_fi
     expected = average_precision_score(test.labels, test.probabilities[:, 1])
     assert -np.sum(np.diff(recall) * precision[:-1]) == pytest.approx(expected)
     assert ranked.lines[0].get_ydata()[0] == pytest.approx(test.labels.mean())
+
+
+@pytest.mark.parametrize("classes", [("hem", "all"), FIVE])
+def test_the_roc_of_training_images_is_dashed(classes):
+    run = make_run(images=100, subjects=25, classes=classes)
+    train = score(make_predictions(200, skill=3.0, classes=classes, part="train"))
+    axis = Figure().subplots()
+    plots.draw_roc(axis, evaluate_runs([run], SETTINGS), score(run.part("test")), train)
+    (label,) = [text for text in texts(axis.get_legend()) if text.startswith("training images")]
+    if len(classes) == 2:
+        expected = roc_auc_score(train.labels, train.probabilities[:, 1])
+    else:
+        expected = roc_auc_score(train.labels, train.probabilities, multi_class="ovr")
+    assert float(label.split()[-1]) == pytest.approx(expected, abs=2e-3)
+    (dashed,) = [line for line in axis.lines[1:] if line.get_linestyle() == "--"]
+    assert dashed.get_label() == label
+
+
+def test_training_images_of_one_class_have_no_roc():
+    run = make_run(images=100, subjects=25)
+    axis = Figure().subplots()
+    one_class = score(with_scores([1, 1], [0.9, 0.4], part="train"))
+    plots.draw_roc(axis, evaluate_runs([run], SETTINGS), score(run.part("test")), one_class)
+    assert not any("training" in text for text in texts(axis.get_legend()))
+
+
+@pytest.mark.parametrize("classes", [("hem", "all"), FIVE])
+def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figures, classes):
+    curves = []
+    for number, skill in enumerate((0.5, 3.0)):
+        run = make_run(images=100, subjects=25, classes=classes, skill=skill)
+        train = score(make_predictions(80, classes=classes, part="train")) if number else None
+        curves.append(plots.RocCurve(f"model {number}", evaluate_runs([run], SETTINGS), score(run.part("test")), train))
+    plots.rocs(tmp_path / "roc.png", curves)
+    check_picture(tmp_path / "roc.png", 7.0, 6.6)
+    axis = saved_figures[0].axes[0]
+    for number, curve in enumerate(curves):
+        auc = curve.result.test.metrics["auc"]
+        (line,) = [line for line in axis.lines if line.get_label().startswith(f"model {number}: AUC {auc.value:.3f}")]
+        assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(auc.value, abs=2e-3)
+    assert "dashed: training images" in texts(axis.get_legend())
 
 
 @pytest.mark.parametrize("draw", [plots.draw_roc, plots.draw_precision_recall])

@@ -21,7 +21,7 @@ from tests.helpers.predictions import join, make_predictions, make_run, with_pas
 def make(monkeypatch):
     """Make a gallery, without an evaluation: of a result it takes the classes alone."""
 
-    def classes_of(runs, _):
+    def classes_of(runs, *_):
         return SimpleNamespace(classes=list(runs[0].classes), positive_class=runs[0].positive_class)
 
     def make(*folders, images=1000, budget=10**9, real_names=True):

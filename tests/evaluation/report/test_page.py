@@ -202,9 +202,21 @@ def sweep(tmp_path_factory):
         return written(folders, folder / "page.html")
 
 
+def test_loss_and_accuracy_of_each_part_are_shown(tmp_path):
+    folder = write_run(tmp_path / "run", make_run(images=40, subjects=10))
+    train = make_predictions(30, part="train")
+    write_predictions(folder / "predictions_train.parquet", train)
+    rows = table_rows(written([folder], tmp_path / "page.html"), "Loss and accuracy of each part")
+    assert [row[:2] for row in rows[1:]] == [["train", "30"], ["validation", "40"], ["test", "40"]]
+    right = (train.probabilities[:, 1] >= 0.5) == (train.labels == 1)
+    assert rows[1][3] == f"{right.mean():.3f}"
+
+
 def test_experiments_are_compared(sweep):
     overview = table_rows(sweep, "Test metrics of 3 experiments")
     assert [row[0] for row in overview[1:]] == ["good", "middling", "poor"]
+    assert "ROC curves of all experiments" in sweep
+    assert "; good has the largest area" in sweep
     pairs = table_rows(sweep, "All pairs")
     assert {row[0] for row in pairs[1:]} == {"good − middling", "good − poor", "middling − poor"}
     rows = table_rows(sweep, "How many of the 3 models miss an image")

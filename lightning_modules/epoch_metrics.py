@@ -1,0 +1,67 @@
+"""Metrics over an epoch that torchmetrics does not have as they are needed here."""
+
+import torch
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassF1Score
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    binary_precision,
+    binary_recall,
+    multiclass_auroc,
+    multiclass_precision,
+    multiclass_recall,
+)
+from torchmetrics.utilities import dim_zero_cat
+
+
+class WeightedF1(MulticlassF1Score):
+    """Weighted F1; of two classes from the positive class's probability, which is predicted at 0.5."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average="weighted")
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
+        super().update((preds >= 0.5).long() if preds.ndim == 1 else preds, target)
+
+
+class EpochScores(Metric):
+    """AUC, precision and recall over the training batches of an epoch.
+
+    A step keeps the scores alone, which costs next to nothing; the metrics are computed once, at the end of the epoch.
+    Those of two classes are of the positive class, at 0.5; those of more are means over the classes.
+    """
+
+    full_state_update = False
+    scores: list[torch.Tensor]
+    labels: list[torch.Tensor]
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, scores: torch.Tensor, label: torch.Tensor) -> None:
+        """Take probabilities, float, (B, classes) or (B,) of the positive class, and labels, int64, (B,)."""
+        self.scores.append(scores.detach())
+        self.labels.append(label)
+
+    def compute(self) -> dict[str, torch.Tensor]:
+        """Return {"auc", "precision", "recall"}, float scalars in [0, 1]."""
+        scores = dim_zero_cat(self.scores)
+        labels = dim_zero_cat(self.labels)
+        if self.num_classes == 2:
+            auc = binary_auroc(scores, labels)
+            return {
+                "auc": auc,
+                "precision": binary_precision(scores, labels),
+                "recall": binary_recall(scores, labels),
+            }
+        auc = multiclass_auroc(scores, labels, self.num_classes)
+        predicted = scores.argmax(1)
+        return {
+            "auc": auc,
+            "precision": multiclass_precision(predicted, labels, self.num_classes),
+            "recall": multiclass_recall(predicted, labels, self.num_classes),
+        }
