@@ -10,6 +10,7 @@ import pytest
 
 from common.config.schema import EvaluationConfig
 from common.files import write_json, write_text
+from common.predictions import write_predictions
 from evaluation.evaluate import evaluate_runs
 from evaluation.report import plots as figures
 from evaluation.report.page import Options, write_report
