@@ -165,6 +165,9 @@ def draw_figures(folder: Path, result: EvaluationResult, runs: LabelledRuns, his
 
     if history is not None and len(history):
         plots.learning_curves(folder / "learning_curves.png", history, result.about)
+    saved = Run(folder).saved_checkpoints
+    if len(saved):
+        plots.checkpoints(folder / "checkpoints.png", saved, result.about)
     if result.test.images:
         plots.confusion_matrix(folder / "confusion_matrix.png", result)
         uncertainty_plots.reliability(folder / "reliability.png", result)

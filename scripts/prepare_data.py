@@ -22,13 +22,23 @@ Sheet = Annotated[
         help="Draw one image of each kind or class into this PNG file; of composed karyograms with the truth."
     ),
 ]
+BeforeAfter = Annotated[
+    Path | None,
+    typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
+]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
 @app.command()
 @report_user_errors()
-def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = None, weights: Weights = False) -> None:
+def prepare_data(
+    overrides: Overrides,
+    images: Images = True,
+    sheet: Sheet = None,
+    before_after: BeforeAfter = None,
+    weights: Weights = False,
+) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
     A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
@@ -54,7 +64,7 @@ def prepare_data(overrides: Overrides, images: Images = True, sheet: Sheet = Non
         return
     from workflows.prepare_data import prepare_all
 
-    prepare_all(configs, images, sheet)
+    prepare_all(configs, images, sheet, before_after)
 
 
 if __name__ == "__main__":

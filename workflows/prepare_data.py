@@ -3,38 +3,59 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel
 
+from common.arguments import new_folder
 from common.cli import console, say, warn
+from common.config.data import PrepareConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
+from datamodules.io.decode import crop_to_content, read_image
+from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import split
+from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
+from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
+from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import expand
+from datamodules.transforms.variants import variants
+from evaluation.error_analysis.examples import PLAIN, Example, draw_sheet
 from evaluation.terminal import frame_table
 
+CLASSES = 4  # an image of each of the first classes is drawn before and after
+VARIANTS = 5
+WIDTH = 2.2  # of an image, inches
 
-def prepare_all(configs: Sequence[Config], images: bool = True, sheet: Path | None = None) -> None:
+
+def prepare_all(
+    configs: Sequence[Config], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
+) -> None:
     """Prepare the data of each configuration, those that ask for the same once; see :func:`prepare_data`."""
+    if before_after is not None:
+        new_folder(before_after, "--before-after")
     done: set[str] = set()
     for config in configs:
         facts = (config.data, config.data_dir, config.cache_dir, config.prepare, config.protocol, config.split.test)
         key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
         if key not in done:
-            prepare_data(config, images, sheet if not done else None)
+            prepare_data(config, images, sheet if not done else None, before_after if not done else None)
             done.add(key)
 
 
-def prepare_data(config: Config, images: bool = True, sheet: Path | None = None) -> None:
+def prepare_data(
+    config: Config, images: bool = True, sheet: Path | None = None, before_after: Path | None = None
+) -> None:
     """Scan a data set, print its tables and prepare its images.
 
     Args:
         config: Its ``data``, ``data_dir``, ``cache_dir``, ``prepare`` and all that decides its split.
         images: Whether images are prepared, or only unpacked and counted.
         sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
+        before_after: Folder for figures of preparation, CLAHE and augmentation, see ``draw_before_after``; or None.
 
     Raises:
         UserError: The images cannot be read or prepared.
@@ -63,3 +84,67 @@ def prepare_data(config: Config, images: bool = True, sheet: Path | None = None)
         folder = cache_folder(scanned, config.prepare, cache)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         say(f"prepared: {len(prepared):,} images of {width} x {height} pixels in {folder}", originals)
+    if before_after is not None:
+        written = draw_before_after(before_after, scanned, config)
+        say("before and after:", *map(str, written))
+
+
+def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[Path]:
+    """Draw an image of each of the first classes before and after each change, as figures 1 to 3 of paper 004 do.
+
+    ``preparation.png`` has the steps of ``prepare``, ``clahe.png`` the image without and with CLAHE (also where
+    ``prepare.clahe`` is off), ``augmentation.png`` what ``transform`` makes of the prepared image, where it does.
+
+    Returns:
+        The files.
+    """
+    chosen = manifest.frame["label"].drop_duplicates().index[:CLASSES]
+    prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
+    places = None
+    if is_on(config.transform.within_places):
+        places = place_boxes(manifest, config.prepare.stored_shape)
+    strips: dict[str, dict[str, list[Example]]] = {"preparation": {}, "clahe": {}, "augmentation": {}}
+    for row in chosen:
+        name = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"
+        original = read_image(manifest.file(row))
+        stored = np.asarray(prepared[row])
+        strips["preparation"][name] = _steps(original, stored, config.prepare)
+        strips["clahe"][name] = _clahe(original, config.prepare)
+        drawn = variants(stored, row, config.transform, VARIANTS, places)
+        if drawn:
+            named = [(turn or f"drawn, {number}", image) for number, (turn, image) in enumerate(drawn, 1)]
+            strips["augmentation"][name] = _captioned([("prepared", stored), *named])
+    written = []
+    for title, of_images in strips.items():
+        if of_images:
+            path = folder / f"{title}.png"
+            columns = max(map(len, of_images.values()))
+            about = {"name": title, "source": manifest.source, "synthetic": manifest.synthetic}
+            draw_sheet(path, about, of_images, columns, WIDTH)
+            written.append(path)
+    return written
+
+
+def _steps(original: np.ndarray, stored: np.ndarray, config: PrepareConfig) -> list[Example]:
+    steps = [("as it is", original), *steps_before_resize(original, config)]
+    return _captioned([*steps, ("prepared", stored)])
+
+
+def _clahe(original: np.ndarray, config: PrepareConfig) -> list[Example]:
+    """The image before and after CLAHE, where the preparation has it: after the crop, before the padding."""
+    before = original
+    if config.background == "detect":
+        before = on_black(before)
+    if config.crop:
+        before = crop_to_content(before, config.crop_threshold)
+    after = equalize_luma(before, config.clahe_clip_limit, config.clahe_tiles)
+    return _captioned([("before", before), ("CLAHE", after)])
+
+
+def _captioned(images: list[tuple[str, np.ndarray]]) -> list[Example]:
+    """Return images with their names and sizes below."""
+    examples: list[Example] = []
+    for name, image in images:
+        height, width = image.shape[:2]
+        examples.append((image, [(name, PLAIN), (f"{width} x {height}", PLAIN)]))
+    return examples

@@ -239,7 +239,7 @@ class Run:
         import pandas as pd
 
         tables = [pd.DataFrame()]
-        for folder in sorted((self.folder / RunFolder.LOGS).glob("*-*"), key=lambda path: int(path.name.split("-")[0])):
+        for folder in self._log_folders():
             versions = sorted(
                 folder.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1])
             )
@@ -247,6 +247,22 @@ class Run:
             if not rows.empty:
                 rows = rows.groupby("epoch", as_index=False).last()
                 tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def saved_checkpoints(self) -> "pd.DataFrame":
+        """The checkpoints that check and adjust saved (paper 002): a row each, in the order of the training.
+
+        Columns stage, step, epoch, reason, accuracy (of the mini-batch), lr, and the monitored metric on the whole
+        validation part. Empty where there are none.
+        """
+        import pandas as pd
+
+        tables = [pd.DataFrame()]
+        for folder in self._log_folders():
+            path = folder / "check_and_adjust.csv"
+            if path.is_file():
+                tables.append(pd.read_csv(path).assign(stage=folder.name.split("-", 1)[1]))
         return pd.concat(tables, ignore_index=True)
 
     @cached_property
@@ -359,6 +375,10 @@ class Run:
         """Write one of the JSON files, whole or not at all."""
         write_json(self.path(file), value)
         self._forget()
+
+    def _log_folders(self) -> list[Path]:
+        """Return the folders of the logs of the stages, in their order."""
+        return sorted((self.folder / RunFolder.LOGS).glob("*-*"), key=lambda path: int(path.name.split("-")[0]))
 
     def _read_json(self, file: RunFile) -> dict[str, Any]:
         path = self.path(file)

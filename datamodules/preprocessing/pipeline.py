@@ -3,6 +3,8 @@
 An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -34,19 +36,32 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     Raises:
         TooLargeError: A chromosome is larger than the canvas.
     """
-    if config.compact:
-        image = compact(image, config.compact_gap)
-    if config.background == "detect":
-        image = on_black(image)
+    for _, changed in steps_before_resize(image, config):
+        image = changed
     if config.fit == "canvas":
         return lay_on_canvas(image, config, scale)
+    return resize(image, config.stored_shape, config.interpolation)
+
+
+def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the result, uint8 RGB, of each step of the preparation but the last, resize or canvas."""
+    if config.compact:
+        image = compact(image, config.compact_gap)
+        yield "compacted", image
+    if config.background == "detect":
+        image = on_black(image)
+        yield "on black", image
+    if config.fit == "canvas":
+        return
     if config.crop:
         image = crop_to_content(image, config.crop_threshold)
+        yield "cropped", image
     if config.clahe:
         image = equalize_luma(image, config.clahe_clip_limit, config.clahe_tiles)
+        yield "CLAHE", image
     if config.fit == "square":
         image = pad_to_square(image)
-    return resize(image, config.stored_shape, config.interpolation)
+        yield "padded to a square", image
 
 
 def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:

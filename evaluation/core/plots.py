@@ -154,6 +154,44 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
         axis.yaxis.set_major_formatter("{x:g}")
 
 
+def checkpoints(path: Path, saved: pd.DataFrame, about: dict[str, Any]) -> None:
+    """Draw the accuracy of the checkpoints that check and adjust saved (paper 002, figure 3), see ``draw_checkpoints``.
+
+    Args:
+        path: PNG to write.
+        saved: At least one row; see ``Run.saved_checkpoints``.
+        about: Facts of the run; ``monitor`` names the column of the validation metric.
+    """
+    with canvas(path, (7.0, 4.4), about) as figure:
+        draw_checkpoints(figure.subplots(), saved, about.get("monitor", "val/acc"))
+
+
+def draw_checkpoints(axis: Axes, saved: pd.DataFrame, monitor: str) -> None:
+    """Draw the accuracy of the mini-batch and the validation metric of each saved checkpoint, one after another."""
+    numbers = np.arange(1, len(saved) + 1)
+    axis.plot(numbers, saved["accuracy"], color=COLOURS[0], marker="o", label="training: accuracy of the mini-batch")
+    if monitor in saved and saved[monitor].notna().any():
+        name = monitor.split("/")[-1]
+        axis.plot(
+            numbers,
+            saved[monitor],
+            color=COLOURS[1],
+            marker="o",
+            label=f"validation: {NAMES.get(name, name)}, all images",
+        )
+        for stage in saved["stage"].unique():
+            values = saved.loc[saved["stage"] == stage, monitor].dropna() * (-1 if monitor.endswith("loss") else 1)
+            if len(values):
+                best = saved.index.get_loc(values.idxmax()) + 1
+                axis.axvline(best, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label="chosen")
+    axis.set_xticks(numbers[:: -(-len(numbers) // 20)])
+    steps = [f"{step:,}" for step in saved["step"].iloc[:: -(-len(numbers) // 20)]]
+    axis.set_xticklabels(steps, rotation=45 if len(steps) > 8 else 0)
+    axis.set(xlabel="saved after so many steps", ylabel="accuracy" if monitor == "val/acc" else "")
+    handles = {label: line for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    axis.legend(handles.values(), handles.keys())
+
+
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test confusion matrix: counts and per cent of the row; two classes also at the chosen threshold."""
     _matrices(path, result, confusion_matrices(result))

@@ -116,6 +116,6 @@ def _sections(chapter: Chapter, suffix: str, real_names: bool) -> list[Section]:
             results.confidence_tables(result),
             plots.reliability_figures(result) + plots.risk_figures(chapter),
         ),
-        Section("Training", f"training{suffix}", results.part_tables(result), plots.curve_figures(chapter)),
+        Section("Training", f"training{suffix}", results.part_tables(result), plots.training_figures(chapter)),
     ]
     return [section for section in sections if section]

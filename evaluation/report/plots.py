@@ -42,6 +42,11 @@ def as_picture(draw: Callable[[Canvas], None], size: tuple[float, float]) -> str
     return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
 
 
+def training_figures(chapter: Chapter) -> list[Figure]:
+    """Draw the learning curves and the saved checkpoints of each run that has some."""
+    return curve_figures(chapter) + checkpoint_figures(chapter)
+
+
 def curve_figures(chapter: Chapter) -> list[Figure]:
     """Draw the learning curves of each run that has some."""
     drawn = []
@@ -57,6 +62,30 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
                 "Where training goes on to improve and validation does not, the model learns its pictures by heart.",
                 f"{', '.join(panels)} of training and validation over {len(run.history)} epochs",
                 as_picture(draw, (WIDTH, 0.9 + 1.6 * len(panels))),
+            )
+        )
+    return drawn
+
+
+def checkpoint_figures(chapter: Chapter) -> list[Figure]:
+    """Draw the accuracy of the checkpoints that check and adjust saved, of each run that has some."""
+    drawn = []
+    for run in chapter.runs:
+        saved = run.saved_checkpoints
+        if not len(saved):
+            continue
+        monitor = str(run.predictions.about.get("monitor", "val/acc"))
+
+        def draw(canvas: Canvas, saved: pd.DataFrame = saved, monitor: str = monitor) -> None:
+            figures.draw_checkpoints(canvas.subplots(), saved, monitor)
+
+        drawn.append(
+            Figure(
+                f"Saved checkpoints{chapter.fold_of(run, ', ')}",
+                "Weights are saved where the accuracy of a mini-batch has risen, and every few epochs; of the saved "
+                "ones the best on validation are chosen.",
+                f"Accuracy of the mini-batch and on validation of {len(saved)} saved checkpoints",
+                as_picture(draw, (WIDTH, 3.6)),
             )
         )
     return drawn

@@ -1,4 +1,4 @@
-"""The measurements of ``scripts/explain.py``: ``localisation`` and ``smoothness``."""
+"""The measurements of ``scripts/explain.py``: ``localisation``, ``smoothness`` and ``summary``."""
 
 from pathlib import Path
 
@@ -59,3 +59,23 @@ def smoothness(
     from workflows.explain.activations import measure_smoothness
 
     measure_smoothness(request)
+
+
+@app.command()
+@report_user_errors()
+def summary(
+    network: options.Networks,
+    depth: options.Depth = 1,
+    classes: options.ClassCount = None,
+    csv: options.LayersCsv = None,
+) -> None:
+    """Show the layers of a network with the shapes of their outputs and their parameters, and its parameter counts.
+
+    The network is that of runs, or of an experiment; neither weights nor images are read. Papers 001 and 004 print the
+    counts of Keras, which are shown beside: it counts the running statistics of BatchNorm, too.
+
+    [bold]python scripts/explain.py summary +experiment=vgg16_cut_block5[/bold]
+    """
+    from workflows.explain.summary import SummaryRequest, summarise_networks
+
+    summarise_networks(SummaryRequest(network, depth, classes, csv))

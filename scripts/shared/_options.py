@@ -56,6 +56,12 @@ Tolerance = Annotated[float, typer.Option(min=0, max=1, help="Near: a share of t
 SamplesPerRun = Annotated[int, typer.Option(min=1, help="Number of test images, of each class in turn.")]
 Channels = Annotated[int, typer.Option(min=1, help="Channels of each layer, at most.")]
 LayersPicture = Annotated[Path | None, typer.Option(help="PNG of a single run; else layers/layers.png in its folder.")]
+Networks = Annotated[
+    list[str], typer.Argument(metavar="RUN... | KEY=VALUE...", help="Runs, or as train.py: +experiment=<name> ...")
+]
+Depth = Annotated[int, typer.Option(min=0, help="1: the backbone in one row; 2, 3, ...: its parts; 0: every layer.")]
+ClassCount = Annotated[int | None, typer.Option(min=2, help="Number of classes, where it is in the images alone.")]
+LayersCsv = Annotated[Path | None, typer.Option("--csv", help="Write the table of layers to this file.")]
 SmoothnessCsv = Annotated[Path, typer.Option(help="Table to write; NAME_correlation.csv and NAME.png go beside it.")]
 LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or to add to.")]
 

@@ -109,3 +109,20 @@ def test_a_sheet_shows_one_image_of_each_class(call, tmp_path):
     output = call("data=mnist", f"data_dir={root}", "--no-images", "--sheet", str(sheet))
     assert f"10 images, one of each kind or class: {sheet}" in " ".join(output.split())
     assert sheet.is_file()
+
+
+def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
+    root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=8, images=1)
+    folder = tmp_path / "figures"
+    overrides = ["data=cnmc", f"data_dir={root}", "transform=paper", "--before-after", str(folder)]
+    output = "".join(call(*overrides).split())
+    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png", "augmentation.png"}
+    assert "augmentation.png" in output
+    assert "exists already" in call(*overrides, code=1)
+
+
+def test_what_does_not_change_an_image_has_no_figure(call, tmp_path):
+    root = write_mnist(tmp_path / "digits")
+    folder = tmp_path / "figures"
+    call("data=mnist", f"data_dir={root}", "protocol=image", "split.test=test", "--before-after", str(folder))
+    assert {path.name for path in folder.iterdir()} == {"preparation.png", "clahe.png"}

@@ -89,6 +89,19 @@ def test_one_epoch_and_an_unmonitored_quantity_are_drawn_too(tmp_path, saved_fig
     assert saved_figures[0].axes[0].lines[0].get_marker() == "o"
 
 
+def test_saved_checkpoints_are_drawn_with_both_accuracies_and_the_chosen_one(tmp_path, saved_figures):
+    saved = pd.DataFrame({"stage": "all", "step": [1, 201, 401], "accuracy": [0.1, 0.5, 0.9]})
+    saved["val/acc"] = [0.1, 0.6, 0.55]
+    plots.checkpoints(tmp_path / "checkpoints.png", saved, {**ABOUT, "monitor": "val/acc"})
+    check_picture(tmp_path / "checkpoints.png", 7.0, 4.4)
+    axis = saved_figures[0].axes[0]
+    training, validation, chosen = axis.lines
+    assert training.get_ydata().tolist() == [0.1, 0.5, 0.9]
+    assert validation.get_ydata().tolist() == [0.1, 0.6, 0.55]
+    assert chosen.get_xdata()[0] == 2
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "201", "401"]
+
+
 @pytest.mark.parametrize(("classes", "panels"), [(("hem", "all"), 2), (FIVE, 1)])
 def test_confusion_matrix(tmp_path, saved_figures, classes, panels):
     result = evaluate_runs([make_run(images=100, subjects=25, classes=classes)], SETTINGS)

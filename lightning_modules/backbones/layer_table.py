@@ -1,0 +1,109 @@
+"""The layers of a classifier with shapes and parameters, and its parameters as Keras counts them."""
+
+from dataclasses import dataclass
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.model_summary import ModelSummary
+from torch import nn
+
+from lightning_modules.backbones.truncation import Removed
+from lightning_modules.compat import is_batchnorm
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module of a classifier.
+
+    Attributes:
+        name: Such as ``backbone.layer1`` or ``head.logits``.
+        kind: Name of its class.
+        shape: Shape of its output for one image, without the batch; None where it gives no single tensor.
+        parameters: Parameters of it and all modules in it.
+        trainable: Those of them that train.
+        is_leaf: Whether there is no module in it.
+    """
+
+    name: str
+    kind: str
+    shape: Shape | None
+    parameters: int
+    trainable: int
+    is_leaf: bool
+
+    @property
+    def depth(self) -> int:
+        """1 for the backbone itself, 2 for a module of it, ..."""
+        return self.name.count(".") + 1
+
+
+@dataclass(frozen=True)
+class ParameterCounts:
+    """The numbers of parameters of a network, and of those that train."""
+
+    total: int
+    trainable: int
+
+
+def layers_of(classifier: LightningModule, size: tuple[int, int]) -> list[Layer]:
+    """Return the modules of backbone, head and context, each before those in it, for images of (height, width)."""
+    classifier.example_input_array = torch.zeros(1, 3, *size)
+    summary = ModelSummary(classifier, max_depth=-1)
+    modules = dict(classifier.named_modules())
+    layers = []
+    for name, kind, shape in zip(summary.layer_names, summary.layer_types, summary.out_sizes, strict=True):
+        module = modules[name]
+        if name.split(".")[0] not in ("backbone", "head", "context") or isinstance(module, Removed):
+            continue
+        if name == "backbone":  # its features are taken without a call of the module itself
+            with torch.no_grad():
+                shape = list(classifier.eval().features(classifier.example_input_array).shape)
+        output = _without_batch(shape)
+        counts = count(module)
+        layers.append(Layer(name, kind, output, counts.total, counts.trainable, not list(module.children())))
+    return layers
+
+
+def _without_batch(shape: object) -> Shape | None:
+    """Return the shape of one image's output; None for what is not one tensor of a batch."""
+    if isinstance(shape, list) and all(isinstance(side, int) for side in shape):
+        return tuple(shape[1:])
+    return None
+
+
+def count(module: nn.Module) -> ParameterCounts:
+    """Count the parameters of a module as torch does."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
+    return ParameterCounts(sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains))
+
+
+def count_as_keras(classifier: LightningModule, network: str) -> ParameterCounts:
+    """Count the parameters of a classifier as Keras does, whose counts papers 001 and 004 print.
+
+    Keras counts the running means and variances of BatchNorm among those that do not train. Its ResNet-50 has biases in
+    its convolutions, which the BatchNorm behind them makes superfluous, and its InceptionV3 no gains in its BatchNorm.
+
+    Args:
+        classifier: What is counted.
+        network: The name of its backbone, as ``model.name`` takes it.
+    """
+    counts = count(classifier)
+    total = counts.total
+    trainable = counts.trainable
+    for name, module in classifier.named_modules():
+        in_backbone = name.startswith("backbone.")
+        extra = 0
+        trains = False
+        if is_batchnorm(module):
+            total += sum(value.numel() for key, value in module.named_buffers() if key.startswith("running_"))
+            if in_backbone and network.startswith("inception_v3"):
+                extra = -module.weight.numel()
+                trains = module.weight.requires_grad
+        elif in_backbone and network.startswith("resnet50") and isinstance(module, nn.Conv2d) and module.bias is None:
+            extra = module.out_channels
+            trains = module.weight.requires_grad
+        total += extra
+        trainable += extra * trains
+    return ParameterCounts(total, trainable)

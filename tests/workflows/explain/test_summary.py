@@ -1,0 +1,87 @@
+"""Tables of layers, and the parameter counts that the papers print."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from common.config.compose import compose_config
+from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
+from lightning_modules.stages.plan import stages_of
+from scripts.explain import app
+from tests.helpers.terminal import error_of, run_app
+from workflows.explain.summary import build_untrained, shown
+
+# In all, and trained in the last stage, as papers 004 and 001 print them; None: not printed.
+PRINTED = {
+    "vgg16_features": (21_137_729, 6_423_041),
+    "vgg16_cut_block5": (7_766_849, 7_728_129),
+    "resnet50_features": (23_589_761, 2_049),
+    "resnet50_finetune_last3": (23_589_761, 4_467_713),
+    "resnet50_cut_block5_features": (8_851_841, 262_657),
+    "resnet50_cut_block5_d512": (9_114_497, 9_083_905),
+    "mobilenetv2_features": (2_259_265, 1_281),
+    "mobilenetv2_last1": (2_259_265, 887_361),
+    "karyogram_vgg16_full": (14_847_297, 14_846_785),
+    "karyogram_inceptionv3_full": (22_328_609, 22_293_665),
+}
+
+
+def summary(*arguments, code=0):
+    return run_app(app, "summary", *arguments, code=code)
+
+
+@pytest.mark.parametrize("experiment", PRINTED)
+def test_counts_are_those_that_the_papers_print(experiment):
+    config = compose_config([f"+experiment={experiment}", "weights=random"])
+    classifier = build_untrained(config, 2)
+    classifier.configure_stage(list(stages_of(config).values())[-1])
+    assert count_as_keras(classifier, config.model.name) == ParameterCounts(*PRINTED[experiment])
+
+
+def test_layers_have_the_shapes_and_parameters_of_paper_004(tmp_path):
+    csv = tmp_path / "layers.csv"
+    result = summary("+experiment=vgg16_cut_block5", "--csv", csv)
+    output = " ".join(result.output.split())
+    assert "stage finetune: 7,766,849 parameters, 7,728,129 train" in output
+    assert "total params 7,766,849: the same" in output
+    assert "trainable 7,728,129: the same" in output
+    table = pd.read_csv(csv).set_index("layer")
+    assert table.loc["backbone", ["output", "parameters", "trainable"]].tolist() == [
+        "512 x 14 x 14",
+        7_635_264,
+        7_596_544,
+    ]
+    assert table.loc["head.dense1", ["kind", "output", "parameters"]].tolist() == ["Linear", "256", 131_328]
+    assert table.loc["head.logits", ["output", "parameters"]].tolist() == ["1", 257]
+    assert table["parameters"].sum() == 7_766_849
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 0])
+def test_layers_of_any_depth_hold_each_parameter_once(depth):
+    config = compose_config(["+experiment=resnet18_cut_block5", "weights=random", "prepare.size=64"])
+    classifier = build_untrained(config, 2)
+    layers = shown(layers_of(classifier, (64, 64)), depth)
+    assert sum(layer.parameters for layer in layers) == sum(p.numel() for p in classifier.parameters())
+    shapes = {layer.name: layer.shape for layer in layers}
+    if depth == 2:
+        assert shapes["backbone.layer2"] == (128, 8, 8)
+    assert "backbone.layer4" not in shapes  # what the cut removed
+    assert ("backbone" in shapes) == (depth == 1)
+
+
+def test_of_published_sets_the_number_of_classes_is_known():
+    output = summary("+experiment=anet_c6_mnist", "prepare.size=80").output
+    assert re.search(r"head.logits +Linear +10 ", output)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["+experiment=chromosomes_any", "data=folder"], "--classes N"),
+        (["outputs/absent", "+experiment=vgg16_features"], "not both"),
+        (["outputs/absent"], "does not exist"),
+    ],
+)
+def test_what_names_no_network_is_refused(words, named):
+    assert named in error_of(summary(*words, code=1))
