@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from common.errors import UserError
+from common.files import write_text
 from common.runs.ensemble import EnsembleFile
 from common.runs.files import RunFile
 from common.runs.run import DataFacts, Run, open_runs
@@ -112,7 +113,8 @@ def test_saved_checkpoints_of_all_stages_are_in_the_order_of_the_training(tmp_pa
     run = Run(tmp_path)
     assert run.saved_checkpoints.empty
     for stage, step in (("10-all", 900), ("2-head", 200)):
-        write_text(tmp_path / "logs" / stage / "check_and_adjust.csv", f"step,accuracy,val/acc\n1,0.1,0.2\n{step},0.6,0.5\n")
+        table = f"step,accuracy,val/acc\n1,0.1,0.2\n{step},0.6,0.5\n"
+        write_text(tmp_path / "logs" / stage / "check_and_adjust.csv", table)
     saved = Run(tmp_path).saved_checkpoints
     assert saved["stage"].tolist() == ["head", "head", "all", "all"]
     assert saved["step"].tolist() == [1, 200, 1, 900]
