@@ -119,7 +119,11 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
         if of_images:
             path = folder / f"{title}.png"
             columns = max(map(len, of_images.values()))
-            about = {"name": title, "source": manifest.source, "synthetic": manifest.synthetic}
+            about = {
+                "name": title.replace("clahe", "CLAHE"),
+                "source": manifest.source,
+                "synthetic": manifest.synthetic,
+            }
             draw_sheet(path, about, of_images, columns, WIDTH)
             written.append(path)
     return written

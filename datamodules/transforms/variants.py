@@ -29,7 +29,7 @@ def variants(
         known = [image, *(each for _, each in found)]
         if len(found) < count and not any(np.array_equal(changed, each) for each in known):
             found.append((_turn(image, changed), changed))
-    return found
+    return sorted(found, key=lambda each: each[0])
 
 
 def _drawn(

@@ -13,7 +13,7 @@ from evaluation.uncertainty.calibration import log_losses
 
 def by_part(runs: LabelledRuns) -> dict[str, PartSummary]:
     """Return the summary of "train", "validation" and "test", where every fold has labelled images of the part."""
-    parts = {
+    parts: dict[str, Sequence[LabelledPredictions | None]] = {
         "train": [fold.train for fold in runs.folds],
         "validation": [fold.validation.scored for fold in runs.folds],
         "test": [fold.test.scored for fold in runs.folds],

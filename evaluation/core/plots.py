@@ -312,7 +312,9 @@ def draw_rocs(axis: Axes, curves: Sequence[RocCurve]) -> None:
     for number, curve in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]
         line = "-" if number < len(COLOURS) else "-."
-        label = textwrap.fill(f"{curve.label}: AUC {curve.result.test.metrics['auc']}", LETTERS)
+        # The interval is on one line.
+        auc = f"AUC {curve.result.test.metrics['auc']}".replace(" ", "\N{NO-BREAK SPACE}")
+        label = textwrap.fill(f"{curve.label}: {auc}", LETTERS)
         axis.plot(*_mean_rates(curve.test), color=colour, label=label, linestyle=line)
         if curve.train is not None:
             _training_roc(axis, curve.train, colour)

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from pytorch_lightning import LightningModule
-from pytorch_lightning.utilities.model_summary import ModelSummary
+from pytorch_lightning.utilities.model_summary.model_summary import ModelSummary
 from torch import nn
 
 from lightning_modules.backbones.truncation import Removed
+from lightning_modules.classifier import Classifier
 from lightning_modules.compat import is_batchnorm
 
 Shape = tuple[int, ...]
+PARTS = ("backbone", "head", "context")  # of a classifier; its metrics are no layers
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,26 @@ class ParameterCounts:
     trainable: int
 
 
-def layers_of(classifier: LightningModule, size: tuple[int, int]) -> list[Layer]:
-    """Return the modules of backbone, head and context, each before those in it, for images of (height, width)."""
-    classifier.example_input_array = torch.zeros(1, 3, *size)
+def layers_of(classifier: Classifier, size: tuple[int, int]) -> list[Layer]:
+    """Return the modules of backbone, head and context, each before those in it, for images of (height, width).
+
+    Modules that do nothing are left out: what a cut removed, and what has no parameters and is never called.
+    """
+    image = torch.zeros(1, 3, *size)
+    with torch.no_grad():
+        features = list(classifier.eval().features(image).shape)
+    classifier.example_input_array = image
     summary = ModelSummary(classifier, max_depth=-1)
     modules = dict(classifier.named_modules())
     layers = []
-    for name, kind, shape in zip(summary.layer_names, summary.layer_types, summary.out_sizes, strict=True):
+    for name, kind, given in zip(summary.layer_names, summary.layer_types, summary.out_sizes, strict=True):
         module = modules[name]
-        if name.split(".")[0] not in ("backbone", "head", "context") or isinstance(module, Removed):
-            continue
-        if name == "backbone":  # its features are taken without a call of the module itself
-            with torch.no_grad():
-                shape = list(classifier.eval().features(classifier.example_input_array).shape)
-        output = _without_batch(shape)
+        # Features are taken without a call of the backbone itself.
+        shape = _without_batch(features if name == "backbone" else given)
         counts = count(module)
-        layers.append(Layer(name, kind, output, counts.total, counts.trainable, not list(module.children())))
+        is_idle = shape is None and not counts.total
+        if name.split(".")[0] in PARTS and not is_idle and not isinstance(module, Removed):
+            layers.append(Layer(name, kind, shape, counts.total, counts.trainable, not list(module.children())))
     return layers
 
 
@@ -79,7 +84,7 @@ def count(module: nn.Module) -> ParameterCounts:
     return ParameterCounts(sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains))
 
 
-def count_as_keras(classifier: LightningModule, network: str) -> ParameterCounts:
+def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
     """Count the parameters of a classifier as Keras does, whose counts papers 001 and 004 print.
 
     Keras counts the running means and variances of BatchNorm among those that do not train. Its ResNet-50 has biases in

@@ -80,19 +80,21 @@ def build_untrained(config: Config, classes: int) -> Classifier:
 def _summarise(config: Config, classes: int, depth: int) -> pd.DataFrame:
     """Print the layers of a network as they are in the last stage, and its counts in each stage; return the layers."""
     classifier = build_untrained(config, classes)
-    lines = []
+    rows = []
     for name, stage in stages_of(config).items():
         classifier.configure_stage(stage)
         counts = count(classifier)
         keras = count_as_keras(classifier, config.model.name)
-        lines.append(f"stage {name}: {_text(counts)}; as Keras counts: {_text(keras)}")
-    lines += _printed(config.name, keras)
+        row = {"stage": name, "parameters": counts.total, "trainable": counts.trainable}
+        rows.append(row | {"as Keras counts": keras.total, "trainable (Keras)": keras.trainable})
     layers = shown(layers_of(classifier, config.prepare.shape), depth)
     table = pd.DataFrame([_row(layer) for layer in layers])
-    title = f"{config.name}: {config.model.name}" + (f" to {config.model.cut}" if config.model.cut else "")
     height, width = config.prepare.shape
-    console.print(frame_table(table, f"{title}, images of {width} x {height}"))
-    say(*lines)
+    cut = f" to {config.model.cut}" if config.model.cut else ""
+    title = f"{config.name}: {config.model.name}{cut}, images of {width} x {height}"
+    console.print(frame_table(table, title), frame_table(pd.DataFrame(rows)))
+    for line in _printed(config.name, keras):
+        console.print(line)
     return table
 
 
@@ -115,10 +117,6 @@ def _row(layer: Layer) -> dict[str, object]:
     shape = "-" if layer.shape is None else " x ".join(map(str, layer.shape))
     row = {"layer": layer.name, "kind": layer.kind, "output": shape}
     return row | {"parameters": layer.parameters, "trainable": layer.trainable}
-
-
-def _text(counts: ParameterCounts) -> str:
-    return f"{counts.total:,} parameters, {counts.trainable:,} train"
 
 
 def _printed(experiment: str, keras: ParameterCounts) -> list[str]:
