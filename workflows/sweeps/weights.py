@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.cli import say
+from common.cli import say, warn
 from common.config.schema import Config
 from common.errors import UserError
 from common.text import counted
@@ -17,7 +17,7 @@ def bring_weights(configs: Sequence[Config]) -> None:
         UserError: Some were not to be had; all of them are named.
     """
     found: dict[Path, str] = {}
-    missing: dict[str, UserError] = {}
+    missing: dict[str, UserError] = {}  # by what the error says: a file may hold a network only up to its cut
     for config in configs:
         if config.weights == "random":
             continue
@@ -26,10 +26,11 @@ def bring_weights(configs: Sequence[Config]) -> None:
         try:
             found[find_weights(config.model, config.weights, config.weights_dir).path] = config.weights
         except UserError as error:
-            missing[config.weights] = error
+            missing[str(error)] = error
     lines = [f"{weights}: {path.stat().st_size / 1e6:.1f} MB, {path}" for path, weights in found.items()]
     say(counted(len(found), "file") + " of weights", *lines)
+    if len(missing) > 1:
+        warn(*missing)
+        raise UserError(f"{len(missing)} files of weights are missing: the warnings name them, and what to bring")
     if missing:
-        first, *others = missing
-        also = f"; also missing: {', '.join(others)}" if others else ""
-        raise UserError(f"{missing[first]}{also}")
+        raise next(iter(missing.values()))
