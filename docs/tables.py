@@ -18,7 +18,9 @@ from common.paths import ROOT
 from evaluation.core.formats import interval, markdown
 from evaluation.papers import terminal
 from evaluation.papers.audit import audit, contradictions, printed_confusion, printed_figures
-from evaluation.papers.reproduction import compare, read_claims, read_measured
+from evaluation.papers.claims import read_claims
+from evaluation.papers.of_tables import read_measured
+from evaluation.papers.reproduction import compare_results
 
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -217,12 +219,14 @@ def claims(papers: tuple[str, ...], results: Path) -> str:
     lines = []
     measured = []
     numbers: dict[str, int] = {}
-    for row in compare(results, papers).to_dict("records"):
-        name = f"`{row['experiment']}`"
-        verdict = ", ".join([row["verdict"], *terminal.reason_numbers(row, numbers)])
-        line = {"experiment": name, "section": row["section"], "claimed": terminal.claimed(row), "verdict": verdict}
-        lines.append(line)
-        ours = terminal.measurements(row, "as the paper", "honest")
+    for each in compare_results(results, papers):
+        if not each.figure.headline:
+            continue
+        name = f"`{each.claim.experiment}`"
+        verdict = ", ".join([each.verdict, *terminal.reason_numbers(each, numbers)])
+        line = {"experiment": name, "section": each.claim.section, "printed": terminal.claimed(each)}
+        lines.append(line | {"verdict": verdict})
+        ours = terminal.measurements(each)
         if ours:
             measured.append(f"- {name}: {'. '.join(ours)}")
     reasons = [f"{number}. {reason}" for reason, number in numbers.items()]

@@ -1,6 +1,6 @@
 """Measured results as rows of a committed CSV table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from evaluation.result import EvaluationResult, Interval
 
 FACTS = ("label", "experiment", "source", "tested_on", "synthetic", "protocol", "folds", "seeds", "images", "subjects")
 VALUES = ("metric", "value", "low", "high", "method", "mean_over_folds", "mean_low", "mean_high")
-COLUMNS = (*FACTS, *VALUES, "images_seen", "wall_seconds", "revision")
-ADDED = {"tested_on", "synthetic"}  # older tables lack these columns
+COLUMNS = (*FACTS, *VALUES, "images_seen", "wall_seconds", "revision", "departures")
+ADDED = {"tested_on", "synthetic", "departures"}  # older tables lack these columns
+SEPARATOR = "; "  # between the texts of a cell
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
 IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "seeds", "metric"]
 
 
-def rows_of(result: EvaluationResult, label: str) -> list[dict[str, Any]]:
-    """Turn the test part of an evaluation into rows.
+def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Turn the test part of an evaluation into rows; ``departures`` are those of its runs from their experiment.
 
     Metrics at the chosen threshold are named ``<metric>@threshold``, of the joint assignment ``<metric>_assigned``, of
     subjects ``<metric>_by_subject_mean`` and ``..._share``. Calibration is ``ece``, ``brier`` and ``nll``, after
@@ -36,7 +37,7 @@ def rows_of(result: EvaluationResult, label: str) -> list[dict[str, Any]]:
     if result.assignment:
         metrics |= result.assignment.metrics
         means |= result.assignment.fold_means or {}
-    shared = _shared(result.about, test.images, test.subjects, label)
+    shared = _shared(result.about, test.images, test.subjects, label) | {"departures": SEPARATOR.join(departures)}
     return _rows(shared, metrics | _details(result), means)
 
 

@@ -33,6 +33,7 @@ from evaluation.ensembles.overfitting import (
     overfitting_table,
 )
 from evaluation.evaluate import evaluate_runs, write_evaluation
+from evaluation.papers.departures import departures
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, rows_of
 from evaluation.terminal import table
@@ -279,7 +280,8 @@ def _write_results(
             console.print(table(result))
         # Rows of several methods must not replace one another.
         label = ": ".join(filter(None, (request.label, method))) if request.several else request.label
-        rows += rows_of(result, label)
+        members = [Run(Path(name)) for ensemble in ensembles for name in ensemble.names]
+        rows += rows_of(result, label, departures(members))
     if request.csv:
         append_rows(request.csv, rows)
     if request.several:

@@ -19,6 +19,7 @@ from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
 from evaluation.labelled_runs import LabelledRuns
+from evaluation.papers.departures import departures
 from evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_comparison, rows_of_matrix
 from evaluation.terminal import difference_table, table
 from workflows.evaluate_request import EvaluateRequest
@@ -89,7 +90,7 @@ def _evaluate_one(group: Group, against: list[Predictions], request: EvaluateReq
     runs = LabelledRuns.of(group.runs, settings, _train_of(group))
     result = evaluate_labelled(runs)
     console.print(table(result))
-    rows = rows_of(result, request.label)
+    rows = rows_of(result, request.label, _departures(group))
     if against:
         comparison = compare(list(group.runs), against, settings)
         console.print(difference_table(comparison))
@@ -109,8 +110,9 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
     console.print(matrix_tables(labels, results, matrix))
     if request.csv:
         rows = []
-        for label, result in zip(labels, results, strict=True):
-            rows += rows_of(result, f"{request.label}: {label}" if request.label else label)
+        for group, result in zip(groups, results, strict=True):
+            label = f"{request.label}: {group.label}" if request.label else group.label
+            rows += rows_of(result, label, _departures(group))
         append_rows(request.csv, rows + rows_of_matrix(matrix, request.label))
     if request.output:
         for folder, result, labelled in zip(folders(labels), results, runs, strict=True):
@@ -118,6 +120,10 @@ def _evaluate_many(groups: list[Group], request: EvaluateRequest) -> None:
         draw_rocs(request.output / "roc.png", labels, results, runs)
         write_csv(request.output / "groups.csv", groups_frame(labels, results), "%.6f")
         write_csv(request.output / "pairs.csv", pairs_frame(matrix), "%.6f")
+
+
+def _departures(group: Group) -> tuple[str, ...]:
+    return departures([Run(Path(name)) for name in group.names])
 
 
 def folders(labels: Sequence[str]) -> list[str]:

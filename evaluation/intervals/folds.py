@@ -17,20 +17,26 @@ from evaluation.result import Interval
 
 
 def fold_mean_intervals(
-    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], settings: EvaluationConfig
+    pooled: LabelledPredictions,
+    sizes: Sequence[int],
+    thresholds: Sequence[Threshold],
+    settings: EvaluationConfig,
+    names: tuple[str, ...] | None = None,
 ) -> dict[str, Interval]:
-    """Return the mean over the folds of every metric, with its interval.
+    """Return the mean over the folds of every metric, or of those named, with its interval.
 
     Args:
         pooled: The labelled test images of all folds, fold after fold.
         sizes: How many of them each fold has.
         thresholds: Each fold's own; see ``metrics.classification.call``.
         settings: Number of resamples, confidence, seed.
+        names: Some keys of ``metric_names``; None: all.
 
     Returns:
-        Intervals under the keys of ``metric_names``; the value is None where a fold's is undefined.
+        Intervals under these keys; the value is None where a fold's is undefined.
     """
-    names = metric_names(pooled.classes)
+    if names is None:
+        names = metric_names(pooled.classes)
     return around(weighted_over_folds(pooled, sizes, thresholds, names), names, pooled, settings)
 
 

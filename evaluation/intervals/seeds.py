@@ -61,27 +61,35 @@ class Collected:
     metrics: dict[str, Mean]
 
 
-def collect(runs: Sequence[Predictions], settings: EvaluationConfig) -> Collected:
+def collect(
+    runs: Sequence[Predictions],
+    settings: EvaluationConfig,
+    part: str = "test",
+    names: Sequence[str] | None = None,
+) -> Collected:
     """Join the runs of one experiment, of any folds and seeds, as ``about`` names them.
 
-    Runs weigh alike, so that a fold which fewer seeds have weighs less.
+    Runs weigh alike, so that a fold which fewer seeds have weighs less. ``part`` is "test" or "validation", ``names``
+    are keys of ``metric_names``; None: OF_ALL, and OF_TWO where there are two classes.
 
     Raises:
         UserError: A probability is not a number, or two classes are without a positive one.
     """
-    parts = [run.part("test") for run in runs]
+    parts = [run.part(part) for run in runs]
     scored = [score(part) for part in parts]
     frame = pd.concat([part.frame for part in parts], ignore_index=True)
     first = runs[0]
     pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
     sizes = [len(of_run.labels) for of_run in scored]
-    over_subjects = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings)
+    if names is None:
+        names = OF_ALL + (OF_TWO if len(first.classes) == 2 else ())
+    over_subjects = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings, tuple(names))
     values = pd.DataFrame([evaluate(of_run) for of_run in scored])
     values["fold"] = [str(run.about.get("fold")) for run in runs]
     values["seed"] = [str(run.about.get("seed")) for run in runs]
     values = values.drop_duplicates(["fold", "seed"], keep="last")
     metrics = {}
-    for name in OF_ALL + (OF_TWO if len(first.classes) == 2 else ()):
+    for name in names:
         interval = over_subjects[name]
         table = values.pivot(index="fold", columns="seed", values=name)
         metrics[name] = with_seeds(interval.value, interval.low, interval.high, table, settings.confidence)

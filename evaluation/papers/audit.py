@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from common.errors import UserError
 from evaluation.intervals.exact import share
-from evaluation.papers.reproduction import read_claims
+from evaluation.papers.claims import VALIDATION, read_claims, read_table
 
 CONFIDENCE = 0.95
 METRICS = ("accuracy", "precision", "recall")
@@ -103,10 +102,7 @@ def audit(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
     read_claims(results, papers)  # refuses unknown papers
     tables = {"claims": read_claims(results)}
     for name in sorted({"data", *CHECKS} - {"claims"}):
-        path = Path(results) / "claims" / f"{name}.csv"
-        if not path.is_file():
-            raise UserError(f"no figures to audit at {path}: name the folder of measured results")
-        tables[name] = pd.read_csv(path, dtype=str, keep_default_na=False)  # figures keep their digits
+        tables[name] = read_table(results, name)
     rows = []
     for name, (kind, check) in CHECKS.items():
         for row in tables[name].to_dict("records"):
@@ -172,11 +168,22 @@ def _precision_and_recall(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]
     }
 
 
-def _share(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]:
-    counts = _whole(row["figure"], int(row["images"]))
+def _share(row: Row, tables: Tables) -> Iterator[dict[str, Any]]:
+    """Check validation accuracies: those of training are means over the batches of an epoch."""
+    if (row["part"], row["metric"]) != (VALIDATION, "accuracy"):
+        return
+    claims = tables["claims"]
+    claim = claims[claims["experiment"] == row["experiment"]].iloc[0]
+    sizes = tables["data"].set_index(["dataset", "split"])[VALIDATION]
+    images = int(sizes[claim["dataset"], claim["split"]])
+    counts = _whole(row["figure"], images)
     text = " or ".join(f"{count:,}" for count in counts) or "no whole number"
-    recomputed = f"{text} of {int(row['images']):,} images"
-    yield {"printed": row["figure"], "recomputed": recomputed, "follows": bool(counts)}
+    yield {
+        "what": f"{row['experiment']}, validation accuracy",
+        "printed": row["figure"],
+        "recomputed": f"{text} of {images:,} images",
+        "follows": bool(counts),
+    }
 
 
 def _sum(row: Row, _tables: Tables) -> Iterator[dict[str, Any]]:
@@ -245,7 +252,7 @@ CHECKS: dict[str, tuple[str, Callable[[Row, Tables], Iterator[dict[str, Any]]]]]
     "claims": ("confusion matrix", _matrix),
     "per_class": ("precision and recall", _precision_and_recall),
     "missed": ("missed by k", _missed),
-    "shares": ("share", _share),
+    "figures": ("share", _share),
     "sums": ("sum", _sum),
     "twice": ("twice", _twice),
     "wrong_cases": ("wrong cases", _wrong_cases),

@@ -1,5 +1,7 @@
-"""The claims of the papers beside our figures, split as the paper did and honestly, with a verdict."""
+"""The printed figures of the papers beside ours, split as the paper did and honestly, with a verdict on each."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import permutations, zip_longest
 from pathlib import Path
 from typing import Any
@@ -7,190 +9,208 @@ from typing import Any
 import pandas as pd
 
 from common.errors import UserError
+from common.paths import ROOT
+from common.runs.run import Run
 from evaluation.ensembles.averaging import ensemble_name
-from evaluation.results_csv import COLUMNS
+from evaluation.papers.claims import Claim, Figure, PaperData, printed_claims
+from evaluation.papers.measured import Measured
+from evaluation.papers.of_runs import measure_runs
+from evaluation.papers.of_tables import is_results_table, measure_results, read_measurements
+from evaluation.result import Estimate
 
-# Our names of the claims' metrics; a validation figure is compared with one of test images.
-METRICS = {"test_weighted_f1": "f1_weighted", "test_accuracy": "accuracy", "val_accuracy": "accuracy"}
 OFFICIAL = {"mnist": 10_000, "cifar10": 10_000}  # images of the official test set
-REACHED = "reached"
-NOT_REACHED = "not reached"
+REPRODUCED = "reproduced"
+HIGHER = "higher"
+LOWER = "lower"
 NOT_COMPARABLE = "not comparable"
-COPIED = ("label", "protocol", "value", "low", "high", "images", "folds", "seeds", "images_seen", "minutes", "revision")
-FACTS = ("paper", "experiment", "section", "dataset", "split", "metric", "claimed")
-AS_PAPER = "as_paper"
-HONEST = "honest"
-Record = dict[str, Any]  # a row of a table, by column
-# Columns of the tables in results/ that ``evaluate.py --csv`` wrote, and those of text.
-NEEDED = {"label", "experiment", "source", "protocol", "folds", "seeds", "images", "subjects", "metric", "value", "low"}
-TEXT = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds")
+NOT_MEASURED = "not measured here"
+RESULTS = ROOT / "results"
+COSTS = ("folds", "seeds", "images_seen", "minutes", "revision")
+Pair = tuple[Measured | None, Measured | None]  # split as the paper did, and honestly
 
 
-def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read ``claims.csv``, of some papers or of all, as text; what is not printed is "".
+@dataclass(frozen=True)
+class ComparedFigure:
+    """A printed figure beside ours.
 
-    Raises:
-        UserError: The file is missing, or none of its rows is of a paper that is named.
+    Attributes:
+        claim: The experiment that it is printed of.
+        as_paper: Our runs, split as the paper did; None where there is none.
+        honest: Our runs with no subject in two parts, on the official test images, or on images of unknown subjects.
+        verdict: "reproduced" where our 95 % interval, split as the paper did on the paper's data, holds the printed
+            value, "higher" or "lower" where ours lies above or below it, else "not comparable".
+        reasons: Why it is not comparable; empty for other verdicts.
     """
-    path = Path(results) / "claims.csv"
-    if not path.is_file():
-        raise UserError(f"no claims at {path}: name the folder of measured results")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    unknown = sorted(set(papers) - set(table["paper"]))
-    if unknown:
-        known = ", ".join(sorted(table["paper"].unique()))
-        raise UserError(f"no claims of paper {unknown[0]}: choose from {known}")
-    if papers:
-        return table[table["paper"].isin(papers)]
-    return table
+
+    claim: Claim
+    figure: Figure
+    as_paper: Measured | None
+    honest: Measured | None
+    verdict: str
+    reasons: tuple[str, ...]
+
+    @property
+    def ours(self) -> Estimate | None:
+        """Our value, split as the paper did; None where it was not measured."""
+        return _value(self.as_paper, self.figure)
+
+    @property
+    def ours_honest(self) -> Estimate | None:
+        """Our value on the honest split; None where it was not measured."""
+        return _value(self.honest, self.figure)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is any run of the experiment."""
+        return self.as_paper is not None or self.honest is not None
+
+    def cells(self) -> dict[str, Any]:
+        """Return the row of a table; what is ours begins with ``as_paper`` or ``honest``."""
+        figure = self.figure
+        measured = self.as_paper or self.honest
+        cells: dict[str, Any] = {
+            "paper": self.claim.paper,
+            "experiment": self.claim.experiment,
+            "section": figure.section,
+        }
+        cells |= {"dataset": self.claim.data.dataset, "part": figure.part, "metric": figure.metric}
+        cells |= {"printed": figure.printed, "headline": figure.headline, "measured_on": measured and measured.data}
+        for role, runs, value in (("as_paper", self.as_paper, self.ours), ("honest", self.honest, self.ours_honest)):
+            cells |= (value or Estimate(None, None, None)).columns(role)
+            cells[f"{role}_images"] = runs and runs.images.get(figure.part)
+            cells |= {f"{role}_{name}": runs and getattr(runs, name) for name in COSTS}
+        return cells | {"verdict": self.verdict, "reason": "; ".join(self.reasons)}
 
 
-def compare(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Compare each claim with what was measured here.
+def compare_runs(paths: Sequence[Path], papers: Sequence[str] = (), results: Path = RESULTS) -> list[ComparedFigure]:
+    """Compare finished runs with what the papers print of their experiments.
 
-    A figure counts as measured on an honest split where no subject is on two sides (protocol subject), on the official
-    test set, or on images whose subjects nobody knows; as the paper split where the protocol is "paper". Image-level
-    figures of known subjects are neither.
+    Runs of one experiment, protocol and configuration count together: the mean over folds and seeds.
 
     Args:
-        results: The folder of measured results, with ``claims.csv`` and ``claims/``.
+        paths: Folders of runs and ensembles; also tables that evaluate.py --csv or collect.py wrote.
         papers: Such as ("004",); empty: all.
+        results: The folder with ``claims.csv`` and ``claims/``.
 
     Returns:
-        A row per claim and measurement of it: the FACTS, ``measured_on``, COPIED of ours as ``as_paper_...`` and as
-        ``honest_...`` (None where there is none), ``verdict``, ``reasons``, and as text ``reason``. "reached": the 95 %
-        interval of ours, split as the paper did on the paper's data, holds the figure or lies above it.
+        Every printed figure of these papers, several times where several groups of runs measured it, and with
+        ``is_measured`` false where none did.
 
     Raises:
-        UserError: A table is missing or names what is not there.
+        UserError: A path is neither a run nor such a table, two runs of one experiment and configuration are of the
+            same fold and seed, or no claim is of a paper that is named.
     """
-    measured = _read_all_measured(results)
-    data = pd.read_csv(Path(results) / "claims" / "data.csv", dtype={"paper": str})
-    sizes = {(row["dataset"], row["split"]): row for row in data.to_dict("records")}
-    table = pd.read_csv(Path(results) / "claims" / "departures.csv", dtype=str)
-    departures = dict(zip(table["label"], table["departure"], strict=True))
-    for label in departures:
-        if label not in set(measured["label"]):
-            raise UserError(f"{results}/claims/departures.csv names {label!r}, which is measured nowhere: remove it")
-    lines = []
-    for claim in read_claims(results, papers).to_dict("records"):
+    tables = [path for path in paths if path.suffix == ".csv"]
+    measured = measure_runs([Run.open(path) for path in paths if path not in tables])
+    for table in tables:
+        if not is_results_table(table):
+            raise UserError(f"{table} is no table of evaluate.py --csv or collect.py: name one, or a run's folder")
+        measured += read_measurements(table)
+    return compare(measured, printed_claims(results, tuple(papers)))
+
+
+def compare_results(results: Path = RESULTS, papers: Sequence[str] = ()) -> list[ComparedFigure]:
+    """Compare the tables of measured results in a folder with what the papers print; see ``compare_runs``."""
+    return compare(measure_results(results), printed_claims(results, tuple(papers)))
+
+
+def compare(measured: Sequence[Measured], claims: Sequence[Claim]) -> list[ComparedFigure]:
+    """Return every figure of the claims beside its measurements; see ``compare_runs``."""
+    compared = []
+    for claim in claims:
         for as_paper, honest in _pairs(measured, claim):
-            reasons = _reasons(claim, as_paper, honest, sizes[claim["dataset"], claim["split"]], departures)
-            lines.append(_line(claim, as_paper, honest, reasons))
-    return pd.DataFrame(lines)
+            of_runs = _reasons_of_runs(as_paper, honest, claim.data)
+            for figure in claim.figures:
+                compared.append(_compare_figure(claim, figure, as_paper, honest, of_runs))
+    return compared
 
 
-def _pairs(measured: pd.DataFrame, claim: Record) -> list[tuple[Record | None, Record | None]]:
+def to_frame(compared: Sequence[ComparedFigure]) -> pd.DataFrame:
+    """Return compared figures as a table, see ``ComparedFigure.cells``."""
+    return pd.DataFrame([figure.cells() for figure in compared])
+
+
+def _compare_figure(
+    claim: Claim, figure: Figure, as_paper: Measured | None, honest: Measured | None, of_runs: list[str]
+) -> ComparedFigure:
+    reasons = list(of_runs)
+    if not figure.printed:
+        reasons.insert(0, "no figure is printed")
+    ours = _value(as_paper, figure)
+    if as_paper and as_paper.data == claim.data.dataset:
+        images = round(as_paper.images.get(figure.part, claim.data.size(figure.part)))
+        if not claim.data.allows(figure.part, images):
+            reasons.insert(0, _too_few(images, f"{claim.data.size(figure.part):,} {figure.part} images", claim.data))
+    if not reasons:
+        if ours is None or ours.value is None:
+            reasons.append(f"{figure.part} {figure.metric} not recorded")
+        elif ours.low is None or ours.high is None:
+            reasons.append("no interval")
+    verdict = NOT_COMPARABLE
+    if not reasons and ours:
+        verdict = _verdict(ours, figure)
+    return ComparedFigure(claim, figure, as_paper, honest, verdict, tuple(reasons))
+
+
+def _verdict(ours: Estimate, figure: Figure) -> str:
+    low, high = figure.bounds
+    assert ours.low is not None
+    assert ours.high is not None
+    if ours.high < low:
+        return LOWER
+    if ours.low > high:
+        return HIGHER
+    return REPRODUCED
+
+
+def _value(measured: Measured | None, figure: Figure) -> Estimate | None:
+    return measured.values.get((figure.part, figure.metric)) if measured else None
+
+
+def _pairs(measured: Sequence[Measured], claim: Claim) -> list[Pair]:
     """Return the measurements of a claim, split as the paper and honestly, data set by data set."""
-    names = {claim["experiment"]}
-    own = measured
-    if claim["members"]:
-        members = claim["members"].split()
-        names |= {ensemble_name(claim["method"], len(order), list(order)) for order in permutations(members)}
-        own = measured[measured["data"] == claim["dataset"]]
-    own = own[(own["metric"] == METRICS[claim["metric"]]) & own["experiment"].isin(names)]
-    pairs: list[tuple[Record | None, Record | None]] = []
-    for _, group in own.groupby("data", sort=False):
-        roles: dict[str | None, list[Record]] = {AS_PAPER: [], HONEST: [], None: []}
-        for row in group.to_dict("records"):
-            roles[_role(row)].append(row)
-        pairs += zip_longest(roles[AS_PAPER], roles[HONEST])
+    names = {claim.experiment}
+    if claim.members:
+        orders = permutations(claim.members)
+        names |= {ensemble_name(claim.method, len(order), list(order)) for order in orders}
+    by_data: dict[str, tuple[list[Measured], list[Measured]]] = {}
+    for each in measured:
+        if each.experiment in names and (not claim.members or each.data == claim.data.dataset):
+            as_paper, honest = by_data.setdefault(each.data, ([], []))
+            if each.protocol == "paper":
+                as_paper.append(each)
+            elif _is_honest(each):
+                honest.append(each)
+    pairs: list[Pair] = [pair for lists in by_data.values() for pair in zip_longest(*lists)]
     return pairs or [(None, None)]
 
 
-def _role(row: Record) -> str | None:
-    if row["protocol"] == "paper":
-        return AS_PAPER
-    official = OFFICIAL.get(row["data"]) == row["images"]
-    if row["protocol"] == "subject" or (row["protocol"] == "image" and (official or pd.isna(row["subjects"]))):
-        return HONEST
-    return None
+def _is_honest(measured: Measured) -> bool:
+    """Tell whether no subject is in two parts, as far as is known."""
+    if measured.protocol == "image":
+        official = OFFICIAL.get(measured.data)
+        return measured.subjects is None or official == measured.images.get("test")
+    return measured.protocol == "subject"
 
 
-def _line(claim: Record, as_paper: Record | None, honest: Record | None, reasons: list[str]) -> Record:
+def _reasons_of_runs(as_paper: Measured | None, honest: Measured | None, data: PaperData) -> list[str]:
+    """Return why no figure of these runs can be compared; [] where they are of the paper's data, split and budget."""
     ours = as_paper or honest
-    line = {name: claim[name] for name in FACTS} | {"measured_on": ours and ours["data"]}
-    for role, row in ((AS_PAPER, as_paper), (HONEST, honest)):
-        line |= {f"{role}_{name}": row and row[name] for name in COPIED}
-    verdict = NOT_COMPARABLE
-    if as_paper and not reasons:
-        verdict = REACHED if as_paper["high"] >= float(claim["claimed"]) else NOT_REACHED
-    return line | {"verdict": verdict, "reason": "; ".join(reasons), "reasons": reasons}
-
-
-def _reasons(
-    claim: Record, as_paper: Record | None, honest: Record | None, data: Record, departures: dict[str, str]
-) -> list[str]:
-    """Return why a claim can be neither reached nor missed by ours; [] where it can."""
-    ours = as_paper or honest
-    reasons = []
-    if not claim["claimed"]:
-        reasons.append("no figure is printed")
-    if claim["metric"] == "val_accuracy":
-        reasons.append("a validation figure, ours are of test images")
     if ours is None:
-        return [*reasons, "not measured here"]
-    reasons += _other_images(claim, ours, data, split_as_paper=as_paper is not None)
+        return [NOT_MEASURED]
+    reasons = []
+    if ours.data != data.dataset:
+        reasons.append(f"another data set ({ours.data})")
+    elif as_paper is None:
+        images = ours.total("test")
+        if images < data.total and images != OFFICIAL.get(ours.data):
+            reasons.append(_too_few(images, f"{data.total:,} images", data))
     if as_paper is None:
-        reasons.append("not measured as the paper split")
-    if ours["images_seen"] < data["train"]:  # never where it is not recorded
-        reasons.append(f"{ours['images_seen']:,.0f} images seen, one epoch of the paper's is {data['train']:,}")
-    if as_paper and pd.isna(as_paper["high"]):
-        reasons.append("no interval")
-    if ours["label"] in departures:
-        reasons.append(departures[ours["label"]])
-    return reasons
+        reasons.append("not split as the paper did")
+    if ours.images_seen is not None and ours.images_seen < data.train:
+        reasons.append(f"{ours.images_seen:,.0f} images seen, one epoch of the paper's is {data.train:,}")
+    return reasons + list(ours.departures)
 
 
-def _other_images(claim: Record, ours: Record, data: Record, split_as_paper: bool) -> list[str]:
-    """Return how the images differ: another set, a private one, or fewer of them (by more than one in a hundred)."""
-    if ours["data"] != claim["dataset"]:
-        return [f"another data set ({ours['data']})"]
-    if data["public"] != "yes":
-        return ["the paper's images are not public"]
-    if split_as_paper:
-        same = abs(ours["images"] - data["test"]) <= data["test"] / 100
-        whole = f"of {data['test']:,} test images"
-    else:
-        same = OFFICIAL.get(ours["data"]) == ours["images"]
-        whole = f"of {data['total']:,} images"
-    if same or ours["images"] >= data["total"]:
-        return []
-    return [f"{ours['images']:,} {whole}"]
-
-
-def read_measured(path: Path) -> pd.DataFrame:
-    """Read a table of results, without single folds whose label also has a row of several folds pooled.
-
-    New columns: ``runs``, the number of folds (at least 1); ``images_seen`` and ``minutes`` per run; ``compared``,
-    whether the label names a comparison of two groups.
-    """
-    rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).reindex(columns=list(COLUMNS))
-    rows = rows.fillna(dict.fromkeys(TEXT, ""))
-    rows["runs"] = rows["folds"].str.split().str.len().clip(lower=1)
-    rows = rows[rows["runs"] == rows.groupby("label")["runs"].transform("max")]
-    compared = rows.loc[rows["metric"].str.startswith("difference/"), "label"]
-    return rows.assign(
-        compared=rows["label"].isin(compared),
-        images_seen=rows["images_seen"] / rows["runs"],
-        minutes=rows["wall_seconds"] / rows["runs"] / 60,
-    )
-
-
-def _read_all_measured(results: Path) -> pd.DataFrame:
-    """Return the measurements on real images of the run's own data set, without comparisons of two groups.
-
-    The column ``data`` is the data set, or the table's name where the source is a mere folder or table of images.
-    """
-    tables = []
-    for path in sorted(Path(results).glob("*.csv")):
-        if NEEDED.issubset(pd.read_csv(path, nrows=0).columns):
-            rows = read_measured(path)
-            external = rows.loc[rows["tested_on"] != "", "label"]
-            rows = rows[~rows["compared"] & ~rows["label"].isin(external)]
-            data = rows["source"].where(~rows["source"].isin(["folder", "table"]), path.stem)
-            tables.append(rows.assign(data=data))
-    if not tables:
-        raise UserError(f"no measured results in {results}: python scripts/evaluate.py RUN... --csv writes them")
-    table = pd.concat(tables, ignore_index=True)
-    return table[table["synthetic"] == ""]
+def _too_few(images: int, whole: str, data: PaperData) -> str:
+    return f"{images:,} of {whole}" + ("" if data.public else ", which are not public")

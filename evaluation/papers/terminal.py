@@ -1,4 +1,8 @@
-"""Claims and their audit as text that fits a terminal of 80 columns: a block per paper."""
+"""Compared figures and the audit of claims as text that fits a terminal of 80 columns: a block per paper."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Group
@@ -6,36 +10,91 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from common.cli import console, say
+from common.errors import UserError
+from common.files import write_csv
 from common.text import counted
-from evaluation.core.formats import interval
-from evaluation.papers.reproduction import AS_PAPER, COPIED, HONEST, NOT_REACHED, OFFICIAL, REACHED, Record
+from evaluation.core.formats import interval, number
+from evaluation.papers.audit import audit
+from evaluation.papers.measured import Measured
+from evaluation.papers.reproduction import (
+    HIGHER,
+    LOWER,
+    NOT_COMPARABLE,
+    OFFICIAL,
+    REPRODUCED,
+    ComparedFigure,
+    compare_results,
+    compare_runs,
+    to_frame,
+)
 
-COLOURS = {REACHED: "green", NOT_REACHED: "red"}
-METRIC_WORDS = {"test_weighted_f1": "weighted F1", "test_accuracy": "accuracy", "val_accuracy": "val. accuracy"}
+COLOURS = {REPRODUCED: "green", LOWER: "red", HIGHER: "yellow"}
+METRIC_WORDS = {"f1_weighted": "weighted F1", "auc": "AUC"}
+Pair = Sequence[ComparedFigure]  # all figures of a claim and of one pair of measurements
 
 
-def claims_text(table: pd.DataFrame) -> Group:
-    """Return what ``reproduction.compare`` found: each claim, our measurements of it, and the verdict.
-
-    Reasons are numbered, paper by paper, and listed below the claims.
-    """
+def claims_text(compared: Sequence[ComparedFigure]) -> Group:
+    """Return each experiment with its printed figures, ours, and the verdicts; of one without runs its headline."""
     blocks: list[Text | Table | Padding] = []
-    for paper, rows in table.groupby("paper"):
+    for paper, of_paper in groupby(compared, key=lambda each: each.claim.paper):
         blocks.append(Text(f"paper {paper}", style="bold"))
-        numbers: dict[str, int] = {}
-        for row in rows.to_dict("records"):
-            line = Text(f"{row['experiment']}  {claimed(row)}  ")
-            line.append(row["verdict"], style=COLOURS.get(row["verdict"], ""))
-            marks = ", ".join(reason_numbers(row, numbers))
-            line.append(f" ({marks})" if marks else "")
-            blocks.append(line)
-            for text in measurements(row, "split as the paper", "honest split"):
-                blocks.append(Padding(Text(text), (0, 0, 0, 4)))
-        reasons = Table.grid(padding=(0, 1))
-        for reason, number in numbers.items():
-            reasons.add_row(Text(f"  {number:>2}"), Text(reason))
-        blocks += [reasons, Text()]
+        for figures in pairs(of_paper):
+            first = figures[0]
+            if first.is_measured:
+                blocks += [_heading(first), _figures(figures), Text()]
+            else:
+                blocks.append(Text(f"{first.claim.experiment}  {claimed(first)}  {first.reasons[-1]}"))
+        blocks.append(Text())
     return Group(*blocks)
+
+
+def pairs(compared: Iterator[ComparedFigure] | Sequence[ComparedFigure]) -> list[Pair]:
+    """Gather the figures of one claim and one pair of measurements, which follow one another."""
+    key = lambda each: (each.claim.experiment, id(each.as_paper), id(each.honest))  # noqa: E731
+    return [list(figures) for _, figures in groupby(compared, key=key)]
+
+
+def _heading(first: ComparedFigure) -> Padding | Text:
+    text = Text(f"{first.claim.experiment}, {first.claim.section}", style="bold")
+    for words, measured in (("as the paper", first.as_paper), ("honest", first.honest)):
+        if measured:
+            text.append(f"\n{words}, {facts(measured)}", style="not bold")
+    return text
+
+
+def _figures(figures: Pair) -> Padding:
+    """Return the table of the figures, and below it the reasons why some or all cannot be compared, numbered."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for name in ("", "printed", "as the paper", "honest", "verdict"):
+        table.add_column(name, no_wrap=name != "", justify="left" if name in ("", "verdict") else "right")
+    numbers: dict[str, int] = {}
+    for each in figures:
+        honest = each.ours_honest
+        table.add_row(
+            metric_text(each),
+            each.figure.printed or "-",
+            "-" if each.ours is None else interval(each.ours.value, each.ours.low, each.ours.high),
+            number(honest.value if honest else None),
+            verdict_text(each, numbers),
+        )
+    lines = [f"{number} {reason}" for reason, number in numbers.items()]
+    notes = Text("\n".join(["not comparable:", *lines]) if lines else "", style="dim")
+    return Padding(Group(table, notes) if lines else table, (0, 0, 0, 2))
+
+
+def verdict_text(each: ComparedFigure, numbers: dict[str, int]) -> Text:
+    """Return the verdict, or the numbers of the reasons why there is none; new ones are added to ``numbers``."""
+    if each.verdict == NOT_COMPARABLE:
+        return Text(", ".join(reason_numbers(each, numbers)))
+    return Text(each.verdict, style=COLOURS[each.verdict])
+
+
+def metric_text(each: ComparedFigure) -> str:
+    """Return part and metric of a figure, with its section where that is not the claim's."""
+    figure = each.figure
+    words = f"{figure.part} {METRIC_WORDS.get(figure.metric, figure.metric.replace('/', ' '))}"
+    return words if figure.section == each.claim.section else f"{words}, {figure.section}"
 
 
 def audit_text(table: pd.DataFrame) -> Group:
@@ -65,40 +124,79 @@ def failure(kind: str) -> str:
     return "does not follow"
 
 
-def claimed(row: Record) -> str:
-    """Return the claimed figure and its metric."""
-    return f"{row['claimed'] or 'no'} {METRIC_WORDS[row['metric']]}"
+def claimed(each: ComparedFigure) -> str:
+    """Return a printed figure with its part and metric."""
+    return f"{each.figure.printed or 'no'} {metric_text(each)}"
 
 
-def reason_numbers(row: Record, numbers: dict[str, int]) -> list[str]:
-    """Return the numbers of a claim's reasons; new ones are added to ``numbers``, the numbers by reason."""
-    return [str(number) for number in sorted(numbers.setdefault(reason, len(numbers) + 1) for reason in row["reasons"])]
+def reason_numbers(each: ComparedFigure, numbers: dict[str, int]) -> list[str]:
+    """Return the numbers of a figure's reasons; new ones are added to ``numbers``, the numbers by reason."""
+    found = [numbers.setdefault(reason, len(numbers) + 1) for reason in each.reasons]
+    return [str(number) for number in sorted(found)]
 
 
-def measurements(row: Record, as_paper: str, honest: str) -> list[str]:
-    """Return our measurements of a claim, of either split that was measured: value, images and cost of the runs."""
+def measurements(each: ComparedFigure) -> list[str]:
+    """Return our value on either split that was measured, with data and cost of the runs."""
     lines = []
-    for role, words in ((AS_PAPER, as_paper), (HONEST, honest)):
-        ours = {name: row[f"{role}_{name}"] for name in COPIED}
-        if pd.isna(ours["value"]):
-            continue
-        images = "images"
-        if ours["protocol"] == "image":
-            images = "official test images" if row["measured_on"] in OFFICIAL else "images of unknown subjects"
-        parts = [f"{ours['images']:,.0f} {images}; {_count(ours['folds'], 'fold')}", _count(ours["seeds"], "seed")]
-        cost = "cost not recorded"
-        if pd.notna(ours["images_seen"]):
-            cost = f"{ours['images_seen']:,.0f} images seen, {ours['minutes']:.1f} min"
-        value = interval(ours["value"], ours["low"], ours["high"])
-        lines.append(", ".join([words, f"{row['measured_on']}: {value}", *parts, cost]))
+    roles = (("as the paper", each.as_paper, each.ours), ("honest", each.honest, each.ours_honest))
+    for words, measured, value in roles:
+        if measured and value:
+            lines.append(f"{words}, {value}, {facts(measured)}")
     return lines
 
 
-def _count(names: str, what: str) -> str:
-    return counted(max(len(names.split()), 1), what)
+def facts(measured: Measured) -> str:
+    """Return the data, the test images and the cost of a measurement."""
+    images = "test images"
+    if measured.protocol == "image":
+        images = "official test images" if measured.data in OFFICIAL else "images of unknown subjects"
+    parts = [f"{measured.data}: {measured.total('test'):,} {images}"]
+    parts += [counted(max(len(names.split()), 1), what) for names, what in _runs(measured)]
+    if measured.images_seen is None or measured.minutes is None:
+        return ", ".join([*parts, "cost not recorded"])
+    return ", ".join([*parts, f"{measured.images_seen:,.0f} images seen", f"{measured.minutes:.1f} min"])
+
+
+def _runs(measured: Measured) -> tuple[tuple[str, str], ...]:
+    return (measured.folds, "fold"), (measured.seeds, "seed")
 
 
 def counts_text(verdicts: pd.Series, what: str) -> str:
     """Return how often each verdict occurs."""
     counts = [f"{count} {verdict}" for verdict, count in verdicts.value_counts().items()]
     return f"{len(verdicts)} {what}: {', '.join(counts)}"
+
+
+def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...], csv: Path | None) -> None:
+    """Print figures beside those of runs (none named: of the tables of results), and write them as a table.
+
+    Raises:
+        UserError: None of the runs is of an experiment of the papers; see ``reproduction.compare_runs``.
+    """
+    if paths:
+        compared = compare_runs(paths, papers, results)
+        compared = [each for each in compared if each.is_measured]
+        if not compared:
+            wanted = f"paper {' or '.join(papers)}" if papers else "a paper"
+            raise UserError(f"none of these runs is an experiment of {wanted}: claims.csv in {results} names them")
+    else:
+        compared = compare_results(results, papers)
+    table = to_frame(compared)
+    console.print(claims_text(compared))
+    say(counts_text(table["verdict"], "printed figures"))
+    _write(csv, table)
+
+
+def show_audit(results: Path, papers: tuple[str, ...], csv: Path | None, failed: bool) -> None:
+    """Print what the audit of the printed figures found, or only what does not follow, and write it as a table."""
+    table = audit(results, papers)
+    console.print(audit_text(table[~table["follows"]] if failed else table))
+    verdicts = table["kind"].map({"twice": "differ"}).fillna("do not follow").mask(table["follows"], "follow")
+    say(counts_text(verdicts, "printed figures"))
+    _write(csv, table)
+
+
+def _write(csv: Path | None, table: pd.DataFrame) -> None:
+    if csv:
+        write_csv(csv, table, "%.6g")
+        say(f"written to {csv}")

@@ -3,9 +3,12 @@
 import pandas as pd
 import pytest
 
+from common.runs.run import Run
 from scripts.compare import app
 from tests.evaluation.papers.claims import claim, measured, write_results
+from tests.helpers.predictions import make_run
 from tests.helpers.terminal import run_app
+from tests.workflows.sweeps.sweep_files import call_app
 
 
 @pytest.fixture
@@ -14,7 +17,7 @@ def results(tmp_path):
     claims = [claim(), claim("better", claimed="0.95"), claim("private", metric="val_accuracy")]
     sums = [["009", "1", "right", "1 2", 3], ["009", "2", "wrong", "1 2", 4]]
     write_results(folder, claims, sums=sums, twice=[["009", "both", "1", "60", "2", "70", ""]])
-    rows = [measured(high=0.92), measured("better, ours", "better")]
+    rows = [measured(high=0.92), measured("better, ours", "better"), measured("private", "private")]
     pd.DataFrame(rows).to_csv(folder / "some.csv", index=False)
     return folder
 
@@ -25,18 +28,18 @@ def call(*arguments, code=0):
 
 def test_every_claim_has_a_verdict(results, tmp_path):
     output = call("--results", results, "--csv", tmp_path / "out.csv")
-    assert "1 reached, 1 not reached, 1 not comparable" in output
+    assert "1 reproduced, 1 lower, 1 not comparable" in output
     table = pd.read_csv(tmp_path / "out.csv", dtype=str).set_index("experiment")
-    assert table["verdict"].to_dict() == {"net": "reached", "better": "not reached", "private": "not comparable"}
-    assert table.loc["net", ["as_paper_value", "as_paper_seeds", "as_paper_folds"]].tolist() == ["0.8", "0", "0"]
+    assert table["verdict"].to_dict() == {"net": "reproduced", "better": "lower", "private": "not comparable"}
+    assert table.loc["net", ["as_paper", "as_paper_seeds", "as_paper_folds"]].tolist() == ["0.8", "0", "0"]
 
 
 def test_the_audit_marks_figures_that_do_not_follow(results, tmp_path):
-    output = call("audit", "--results", results, "--csv", tmp_path / "audit.csv")
+    output = call("--audit", "--results", results, "--csv", tmp_path / "audit.csv")
     assert "does not follow" in output
     assert "3 printed figures: 1 follow, 1 do not follow, 1 differ" in output
     assert pd.read_csv(tmp_path / "audit.csv")["follows"].tolist() == [True, False, False]
-    failed = call("audit", "--results", results, "--failed")
+    failed = call("--audit", "--results", results, "--failed")
     assert "wrong" in failed
     assert "right" not in failed
 
@@ -45,9 +48,30 @@ def test_the_audit_marks_figures_that_do_not_follow(results, tmp_path):
     ("arguments", "message"),
     [
         (["--paper", "007"], "no claims of paper 007: choose from 009"),
-        (["audit", "--paper", "007"], "no claims of paper 007"),
-        (["--paper", "009", "audit"], "write options after the word"),
+        (["--audit", "--paper", "007"], "no claims of paper 007"),
+        (["--audit", "outputs/run"], "--audit recomputes printed figures, it takes no runs"),
+        (["--failed"], "add --audit"),
+        (["outputs/run"], "outputs/run does not exist"),
     ],
 )
-def test_an_unknown_paper_and_options_before_the_command_are_errors(results, arguments, message):
+def test_an_unknown_paper_and_options_that_do_not_go_together_are_errors(results, arguments, message):
     assert message in call(*arguments, "--results", results, code=1)
+
+
+def test_own_runs_are_compared_with_their_experiment_alone(results, tmp_path):
+    run = Run(tmp_path / "mine")
+    run.write_predictions(make_run(images=200, about={"name": "net", "source": "cells", "protocol": "paper"}))
+    output = call(run.folder, "--results", results)
+    assert "1 printed figures" in output
+    assert "as the paper, cells: 200 test images" in output
+    assert "better" not in output
+    message = "none of these runs is an experiment of a paper"
+    run.write_predictions(make_run(images=200, about={"name": "mine"}))
+    assert message in call(run.folder, "--results", results, code=1)
+
+
+def test_the_comparison_fits_80_columns(results):
+    result, _ = call_app(app, "--results", results, width=80)
+    lines = result.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("test accuracy" in line and "0.800 (0.700 to 0.920)" in line and "reproduced" in line for line in lines)

@@ -16,11 +16,12 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from common.runs.usage import CPU
 from evaluation.intervals.seeds import OF_ALL, OF_TWO, collect
+from evaluation.papers.departures import departures
+from evaluation.results_csv import SEPARATOR
 from workflows.sweeps.status import ADDRESS, JobStatus, short_names, varying_keys
 from workflows.sweeps.status_table import distinguishing_keys, job_name
 
 GIB = 2**30
-SEPARATOR = "; "  # between the remarks of a row of the CSV
 UNNAMED = "custom"  # what conf/train.yaml calls a run that no experiment names
 SELF_EXPLANATORY = ("protocol", "processes", "sync_batchnorm")  # facts whose values need no name
 SEED_AND_FOLD = ("seed", "fold", "split.fold")
@@ -185,7 +186,8 @@ def _row_cells(row: Row, settings: EvaluationConfig) -> dict[str, Any]:
         cells |= {"images": collected.images, "subjects": collected.subjects}
         for name, mean in collected.metrics.items():
             cells |= mean.columns(name)
-    return cells | run_costs(row.runs) | {"revision": " ".join(row.revisions), "remarks": _remarks(row)}
+    cells |= run_costs(row.runs) | {"revision": " ".join(row.revisions)}
+    return cells | {"departures": SEPARATOR.join(departures(row.runs)), "remarks": _remarks(row)}
 
 
 def _run_cells(status: JobStatus, label: str) -> dict[str, Any]:
@@ -199,13 +201,14 @@ def _run_cells(status: JobStatus, label: str) -> dict[str, Any]:
         test = read_whole_json(status.run.path(RunFile.METRICS)).get("test") or {}
     cells: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "protocol": facts.get("protocol")}
     cells |= {"fold": facts.get("fold"), "seed": facts.get("seed"), "state": status.state}
+    cells["source"] = facts.get("source")
     cells |= {name: test.get(name) for name in ("images", "subjects")}
     for name in OF_ALL + OF_TWO:
         metric = (test.get("metrics") or {}).get(name) or {}
         cells |= {name: metric.get("value"), f"{name}_low": metric.get("low"), f"{name}_high": metric.get("high")}
     cells |= run_costs(runs)
     if runs:
-        cells["revision"] = " ".join(_revisions(runs[0]))
+        cells |= {"revision": " ".join(_revisions(runs[0])), "departures": SEPARATOR.join(departures(runs))}
     return cells | {"error": status.error or status.note, "run": str(status.run.folder) if status.run else None}
 
 

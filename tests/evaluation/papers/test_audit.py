@@ -21,6 +21,8 @@ from evaluation.papers.audit import (
 )
 from tests.evaluation.papers.claims import claim, write_results
 
+SHARES = {"whole": "0.33", "no whole": "0.40"}  # of three images
+
 
 def test_the_printed_columns_are_read():
     claim = {"claimed": "0.97", "precision": "0.98", "recall": "0.95", "auc": ""}
@@ -92,10 +94,15 @@ def test_sums_shares_and_figures_printed_twice(tmp_path):
     actual = followed(
         tmp_path,
         sums=[["009", "1", "right", "1 2 3", 6], ["009", "1", "wrong", "1 2 3", 7]],
-        shares=[["009", "1", "whole", "0.33", 3], ["009", "1", "no whole", "0.40", 3]],
+        claims=[claim("whole"), claim("no whole")],
+        figures=[["009", "1", name, "validation", "accuracy", figure] for name, figure in SHARES.items()],
+        data=[["009", "cells", "by image", "0 50 50", 6, 0, 3, 3, "", "yes"]],
         twice=[["009", "same", "1", "0.90", "2", "0.9", ""], ["009", "other", "1", "0.90", "2", "0.91", ""]],
     )
-    assert actual == {"right": True, "wrong": False, "whole": True, "no whole": False, "same": True, "other": False}
+    assert actual == {"right": True, "wrong": False, "same": True, "other": False} | {
+        "whole, validation accuracy": True,
+        "no whole, validation accuracy": False,
+    }
 
 
 def test_precision_and_f1_are_compared_with_the_matrix_of_the_recalls(tmp_path):
@@ -142,7 +149,7 @@ def test_only_papers_that_there_are(tmp_path):
     with pytest.raises(UserError, match="no claims of paper 007"):
         audit(tmp_path, ("007",))
     (tmp_path / "claims" / "sums.csv").unlink()
-    with pytest.raises(UserError, match="no figures to audit at"):
+    with pytest.raises(UserError, match="no printed figures at"):
         audit(tmp_path)
 
 

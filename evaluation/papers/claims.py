@@ -1,0 +1,202 @@
+"""What the papers print of their experiments, and of the data: the tables claims.csv and claims/."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import pandas as pd
+
+from common.errors import UserError
+
+TRAIN = "train"
+VALIDATION = "validation"
+TEST = "test"
+PARTS = (TRAIN, VALIDATION, TEST)
+# The part and our name of the metric of a claim.
+HEADLINES = {
+    "test_weighted_f1": (TEST, "f1_weighted"),
+    "test_accuracy": (TEST, "accuracy"),
+    "val_accuracy": (VALIDATION, "accuracy"),
+}
+# Images that a part may differ from its percentage by, since papers round the sizes of parts in various ways.
+ROUNDING = 2
+
+
+@dataclass(frozen=True)
+class PaperData:
+    """The images of a paper's experiments.
+
+    Attributes:
+        percent: Of all images in training, validation and test part, such as (60, 20, 20).
+        sizes: Images of each part as printed, in the same order; 0 for a part that there is not.
+        classes: The negative and the positive class; empty beyond two classes.
+    """
+
+    dataset: str
+    total: int
+    percent: tuple[int, ...]
+    sizes: tuple[int, ...]
+    classes: tuple[str, ...]
+    public: bool
+
+    @property
+    def train(self) -> int:
+        """Training images."""
+        return self.sizes[0]
+
+    def size(self, part: str) -> int:
+        """Return the printed number of images of a part."""
+        return self.sizes[PARTS.index(part)]
+
+    def allows(self, part: str, images: int) -> bool:
+        """Tell whether a part of so many images is as near to the paper's percentage of all as its own part is."""
+        nominal = Fraction(self.percent[PARTS.index(part)] * self.total, 100)
+        return abs(images - nominal) <= max(abs(self.size(part) - nominal), Fraction(ROUNDING))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A printed figure.
+
+    Attributes:
+        part: "train", "validation" or "test".
+        metric: Our name of it, such as "accuracy", "recall/all" or "loss".
+        printed: A decimal number, or "56/59" of a confusion matrix; "" where the paper names no figure.
+        headline: Whether it is the claim of its experiment.
+    """
+
+    section: str
+    part: str
+    metric: str
+    printed: str
+    headline: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that is the figure, rounded or truncated to its digits."""
+        value = float(Fraction(self.printed))
+        if "/" in self.printed:
+            return value, value
+        unit = 10.0 ** -len(self.printed.partition(".")[2])
+        return value - unit / 2, value + unit
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An experiment of a paper with its printed figures, the headline first; ``members`` are those of an ensemble."""
+
+    paper: str
+    experiment: str
+    section: str
+    data: PaperData
+    figures: tuple[Figure, ...]
+    method: str = ""
+    members: tuple[str, ...] = ()
+
+
+def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read ``claims.csv``, of some papers or of all, as text; what is not printed is "".
+
+    Raises:
+        UserError: The file is missing, or none of its rows is of a paper that is named.
+    """
+    path = Path(results) / "claims.csv"
+    if not path.is_file():
+        raise UserError(f"no claims at {path}: name the folder of measured results")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    unknown = sorted(set(papers) - set(table["paper"]))
+    if unknown:
+        known = ", ".join(sorted(table["paper"].unique()))
+        raise UserError(f"no claims of paper {unknown[0]}: choose from {known}")
+    if papers:
+        return table[table["paper"].isin(papers)]
+    return table
+
+
+def read_table(results: Path, name: str) -> pd.DataFrame:
+    """Read a table of ``claims/`` as text, so that figures keep their digits; a ``UserError`` says that it is missing.
+
+    ``name`` is without ".csv".
+    """
+    path = Path(results) / "claims" / f"{name}.csv"
+    if not path.is_file():
+        raise UserError(f"no printed figures at {path}: name the folder of measured results")
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def printed_claims(results: Path, papers: tuple[str, ...] = ()) -> list[Claim]:
+    """Return every experiment of some papers (none named: all) with all figures that are printed of it.
+
+    Raises:
+        UserError: A table is missing, or no claim is of a paper that is named.
+    """
+    data = read_data(results)
+    figures = read_table(results, "figures")
+    per_class = read_table(results, "per_class")
+    claims = []
+    for row in read_claims(results, papers).to_dict("records"):
+        own_data = data[row["dataset"], row["split"]]
+        found = _of_claim(row, own_data.classes)
+        for other in figures[figures["experiment"] == row["experiment"]].to_dict("records"):
+            found.append(Figure(other["section"], other["part"], other["metric"], other["figure"]))
+        for other in per_class[per_class["model"] == row["experiment"]].to_dict("records"):
+            found += _of_classes(other, own_data.classes)
+        found.sort(key=lambda figure: (not figure.headline, figure.section != row["section"], PARTS.index(figure.part)))
+        unique: dict[tuple[str, str, str, bool], Figure] = {}
+        for figure in found:  # the headline comes first, and may be printed again in its section
+            key = (figure.section, figure.part, figure.metric, "/" in figure.printed)
+            unique.setdefault(key, figure)
+        claim = Claim(
+            row["paper"],
+            row["experiment"],
+            row["section"],
+            own_data,
+            tuple(unique.values()),
+            row["method"],
+            tuple(row["members"].split()),
+        )
+        claims.append(claim)
+    return claims
+
+
+def read_data(results: Path) -> dict[tuple[str, str], PaperData]:
+    """Read what the papers print of their images, by data set and split."""
+    data = {}
+    for row in read_table(results, "data").to_dict("records"):
+        data[row["dataset"], row["split"]] = PaperData(
+            row["dataset"],
+            int(row["total"]),
+            tuple(map(int, row["percent"].split())),
+            tuple(int(row[part]) for part in PARTS),
+            tuple(row["classes"].split()),
+            row["public"] == "yes",
+        )
+    return data
+
+
+def _of_claim(row: Mapping[str, str], classes: tuple[str, ...]) -> list[Figure]:
+    """Return the figures in a row of claims.csv; those beside the headline are of test images."""
+    part, metric = HEADLINES[row["metric"]]
+    found = [Figure(row["section"], part, metric, row["claimed"], headline=True)]
+    names = {"auc": "auc"}
+    if classes:
+        names |= {"precision": f"precision/{classes[1]}", "recall": f"recall/{classes[1]}"}
+    for column, name in names.items():
+        if row[column]:
+            found.append(Figure(row["section"], TEST, name, row[column]))
+    if row["tp"]:
+        positives = int(row["tp"]) + int(row["fn"])
+        negatives = int(row["tn"]) + int(row["fp"])
+        found.append(Figure(row["section"], TEST, f"recall/{classes[1]}", f"{row['tp']}/{positives}"))
+        found.append(Figure(row["section"], TEST, f"recall/{classes[0]}", f"{row['tn']}/{negatives}"))
+    return found
+
+
+def _of_classes(row: Mapping[str, str], classes: tuple[str, ...]) -> list[Figure]:
+    """Return the figures in a row of claims/per_class.csv."""
+    found = [Figure(row["section"], TEST, "f1_weighted", row["f1_weighted"])]
+    for metric in ("precision", "recall"):
+        for sign, name in zip(("negative", "positive"), classes, strict=True):
+            found.append(Figure(row["section"], TEST, f"{metric}/{name}", row[f"{metric}_{sign}"]))
+    return found

@@ -1,0 +1,104 @@
+"""What finished runs measured, by their predictions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from common.config.schema import EvaluationConfig
+from common.errors import UserError
+from common.predictions import VALIDATION, Predictions
+from common.runs.run import Run
+from evaluation.core.labelled import score
+from evaluation.intervals.bootstrap import around
+from evaluation.intervals.methods import POSITIVE, SHARE
+from evaluation.intervals.pooling import merge_facts
+from evaluation.intervals.seeds import collect
+from evaluation.papers.claims import TEST
+from evaluation.papers.departures import departures
+from evaluation.papers.measured import LOSS, Measured, Metric
+from evaluation.result import Estimate
+from evaluation.uncertainty.calibration import MEASURED, weighted_calibration
+
+# What the runs of one measurement have in common: they differ in fold and seed alone.
+SHARED = ("name", "source", "synthetic", "protocol", "config", "test", "on")
+
+
+def measure_runs(runs: Sequence[Run]) -> list[Measured]:
+    """Measure finished runs, folds and seeds of one experiment and configuration together; see ``measure``."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        about = run.predictions.about
+        groups.setdefault(tuple(str(about.get(fact)) for fact in SHARED), []).append(run)
+    return [_measure_group(group) for group in groups.values()]
+
+
+def _measure_group(runs: Sequence[Run]) -> Measured:
+    places: dict[tuple[Any, Any], Run] = {}
+    for run in runs:
+        about = run.predictions.about
+        other = places.setdefault((about.get("fold"), about.get("seed")), run)
+        if other is not run:
+            raise UserError(f"{other.folder} and {run.folder} are of the same fold and seed: name one of them")
+    about = merge_facts([run.predictions.about for run in runs])
+    images: dict[str, float] = {}
+    values: dict[Metric, Estimate] = {}
+    subjects = None
+    for part in (VALIDATION, TEST):
+        of_part = [run.predictions.part(part) for run in runs]
+        labelled = [int((each.labels >= 0).sum()) for each in of_part]
+        images[part] = sum(labelled) / len(runs)
+        if min(labelled):
+            collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
+            subjects = collected.subjects
+            for name, mean in collected.metrics.items():
+                with_seeds = (mean.low_with_seeds, mean.high_with_seeds)
+                ends = (mean.low, mean.high) if mean.low_with_seeds is None else with_seeds
+                values[part, name] = Estimate(mean.value, *ends)
+            values[part, LOSS] = _loss(of_part)
+    source = str(about.get("source"))
+    return Measured(
+        label=str(about.get("name")),
+        experiment=str(about.get("name")),
+        data=f"{source}, drawn" if about.get("synthetic") else source,
+        protocol=str(about.get("protocol")),
+        folds=_names(about.get("fold")),
+        seeds=_names(about.get("seed")),
+        subjects=subjects,
+        images=images,
+        values=values,
+        images_seen=_share(about.get("images_seen"), len(runs)),
+        minutes=_share(about.get("wall_seconds"), 60 * len(runs)),
+        revision=_names(about.get("revision")),
+        departures=departures(runs),
+    )
+
+
+def _metrics(predictions: Predictions) -> list[str]:
+    """Return the metrics that papers print; beyond two classes the others cost much, and none prints them."""
+    names = ["accuracy", "f1_weighted"]
+    if len(predictions.classes) == 2:
+        names.append("auc")
+        for name in predictions.classes:
+            names += [f"precision/{name}", f"recall/{name}"]
+    return names
+
+
+def _loss(runs: Sequence[Predictions]) -> Estimate:
+    """Return the cross-entropy of all images of some runs, nats."""
+    settings = EvaluationConfig()
+    first = runs[0]
+    frame = pd.concat([run.frame for run in runs], ignore_index=True)
+    pooled = score(Predictions(frame, first.classes, first.positive_class, first.about))
+    statistic = weighted_calibration(pooled, settings.calibration_bins)
+    bounds = {"ece": SHARE, "brier": (0.0, 2.0), "nll": POSITIVE}
+    return around(statistic, MEASURED, pooled, settings, bounds)["nll"]
+
+
+def _names(fact: Any) -> str:
+    values = fact if isinstance(fact, list) else [fact]
+    return " ".join(str(value) for value in values if value is not None)
+
+
+def _share(total: float | None, parts: float) -> float | None:
+    return None if total is None else total / parts

@@ -1,0 +1,67 @@
+"""Made-up runs of the papers' sizes: their predictions are written, not trained; they test the comparison alone."""
+
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pandas as pd
+
+from common.paths import ROOT
+from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from common.runs.ensemble import EnsembleFile
+from common.runs.run import Run
+from evaluation.ensembles.averaging import ensemble_name
+from evaluation.papers.claims import printed_claims
+from evaluation.papers.departures import of_experiment
+
+SURE = 0.9  # the probability of the predicted class
+CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}
+
+
+def write_made_up_runs(folder, quality):
+    """Write a run of each experiment and ensemble of the papers; return their folders by experiment.
+
+    ``quality`` turns the printed headline, 0 to 1, into the share of images that are predicted right.
+    """
+    runs = {}
+    for claim in printed_claims(ROOT / "results"):
+        headline = claim.figures[0]
+        right = quality(float(Fraction(headline.printed or "0.9")))
+        run = Run(folder / claim.experiment)
+        about = {"name": claim.experiment, "source": claim.data.dataset, "protocol": "paper", "fold": 0, "seed": 0}
+        about |= {"images_seen": 10 * claim.data.train, "wall_seconds": 60.0, "revision": "made up"}
+        if claim.members:
+            about["name"] = ensemble_name(claim.method, len(claim.members), list(claim.members))
+            members = tuple(str(folder / name) for name in claim.members)
+            run.write_predictions(made_up_predictions(claim.data, right, about))
+            run.write_ensemble(EnsembleFile(claim.method, members, claim.members, {}, {"images": 0}))
+        else:
+            run.write_predictions(made_up_predictions(claim.data, right, about))
+            run.write_raw_config(of_experiment(claim.experiment) | {"protocol": "paper"})
+        runs[claim.experiment] = run.folder
+    return runs
+
+
+def made_up_predictions(data, right, about):
+    """Return predictions of validation and test part; a share ``right`` of the images of each class is right."""
+    classes = data.classes or tuple(f"c{number}" for number in range(CLASSES[data.dataset]))
+    validation = floor(Fraction(data.percent[1] * data.total, 100))
+    test = data.total - floor(Fraction(data.percent[0] * data.total, 100)) - validation
+    parts = [_part("validation", validation, classes, right), _part("test", test, classes, right)]
+    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    frame["image_id"] = [f"image{number}" for number in frame.index]
+    return Predictions(frame.assign(path=frame["image_id"]), classes, classes[1] if data.classes else None, about)
+
+
+def _part(part, images, classes, right):
+    """A third of two classes is negative; the predictions of an image that is wrong are those of the next class."""
+    k = len(classes)
+    truth = np.sort(np.arange(images) % (3 if k == 2 else k)).clip(max=k - 1)
+    place = pd.Series(truth).groupby(truth).cumcount().to_numpy()
+    size = np.bincount(truth, minlength=k)[truth]
+    called = np.where(place < np.round(right * size), truth, (truth + 1) % k)
+    probabilities = np.full((images, k), (1 - SURE) / (k - 1))
+    probabilities[np.arange(images), called] = SURE
+    frame = pd.DataFrame(probabilities, columns=[PROBABILITY_PREFIX + name for name in classes])
+    frame = frame.assign(label=np.array(classes)[truth], part=part, subject=None, cell=None, kind=None, group=None)
+    return frame.assign(width=300, height=300, uncertainty=uncertainty_of(probabilities))
