@@ -7,14 +7,14 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from common.predictions import VALIDATION, Predictions
+from common.predictions import Predictions, read_predictions
 from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import around
 from evaluation.intervals.methods import POSITIVE, SHARE
 from evaluation.intervals.pooling import merge_facts
-from evaluation.intervals.seeds import collect
-from evaluation.papers.claims import TEST
+from evaluation.intervals.seeds import Mean, collect
+from evaluation.papers.claims import PARTS, TRAIN
 from evaluation.papers.departures import departures
 from evaluation.papers.measured import LOSS, Measured, Metric
 from evaluation.result import Estimate
@@ -22,6 +22,7 @@ from evaluation.uncertainty.calibration import MEASURED, weighted_calibration
 
 # What the runs of one measurement have in common: they differ in fold and seed alone.
 SHARED = ("name", "source", "synthetic", "protocol", "config", "test", "on")
+TRAINING = "predictions_train.parquet"
 
 
 def measure_runs(runs: Sequence[Run]) -> list[Measured]:
@@ -41,22 +42,19 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         if other is not run:
             raise UserError(f"{other.folder} and {run.folder} are of the same fold and seed: name one of them")
     about = merge_facts([run.predictions.about for run in runs])
+    source = str(about.get("source"))
     images: dict[str, float] = {}
     values: dict[Metric, Estimate] = {}
     subjects = None
-    for part in (VALIDATION, TEST):
-        of_part = [run.predictions.part(part) for run in runs]
+    for part in PARTS:
+        of_part = [_of_part(run, part) for run in runs]
         labelled = [int((each.labels >= 0).sum()) for each in of_part]
-        images[part] = sum(labelled) / len(runs)
         if min(labelled):
+            images[part] = sum(labelled) / len(runs)
             collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
             subjects = collected.subjects
-            for name, mean in collected.metrics.items():
-                with_seeds = (mean.low_with_seeds, mean.high_with_seeds)
-                ends = (mean.low, mean.high) if mean.low_with_seeds is None else with_seeds
-                values[part, name] = Estimate(mean.value, *ends)
+            values |= {(part, name): _estimate(mean) for name, mean in collected.metrics.items()}
             values[part, LOSS] = _loss(of_part)
-    source = str(about.get("source"))
     return Measured(
         label=str(about.get("name")),
         experiment=str(about.get("name")),
@@ -72,6 +70,22 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         revision=_names(about.get("revision")),
         departures=departures(runs),
     )
+
+
+def _estimate(mean: Mean) -> Estimate:
+    """Return a mean with its interval over subjects and, of several seeds, over these too."""
+    if mean.low_with_seeds is None:
+        return Estimate(mean.value, mean.low, mean.high)
+    return Estimate(mean.value, mean.low_with_seeds, mean.high_with_seeds)
+
+
+def _of_part(run: Run, part: str) -> Predictions:
+    """Return the predictions of a part; those of training images, which a run may lack, are in a file of their own."""
+    predictions = run.predictions
+    file = run.folder / TRAINING
+    if part == TRAIN and file.is_file():
+        predictions = read_predictions(file)
+    return predictions.part(part)
 
 
 def _metrics(predictions: Predictions) -> list[str]:

@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
 from evaluation.ensembles.averaging import ensemble_name
-from evaluation.papers.claims import Claim, Figure, PaperData, printed_claims
+from evaluation.papers.claims import TRAIN, Claim, Figure, PaperData, printed_claims
 from evaluation.papers.measured import Measured
 from evaluation.papers.of_runs import measure_runs
 from evaluation.papers.of_tables import is_results_table, measure_results, read_measurements
@@ -137,7 +137,7 @@ def _compare_figure(
     if not figure.printed:
         reasons.insert(0, "no figure is printed")
     ours = _value(as_paper, figure)
-    if as_paper and as_paper.data == claim.data.dataset:
+    if as_paper and as_paper.data == claim.data.dataset and figure.part != TRAIN:  # of training images a sample will do
         images = round(as_paper.images.get(figure.part, claim.data.size(figure.part)))
         if not claim.data.allows(figure.part, images):
             reasons.insert(0, _too_few(images, f"{claim.data.size(figure.part):,} {figure.part} images", claim.data))

@@ -15,6 +15,7 @@ from evaluation.papers.claims import printed_claims
 from evaluation.papers.departures import of_experiment
 
 SURE = 0.9  # the probability of the predicted class
+SUBJECTS = 100
 CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}
 
 
@@ -63,5 +64,6 @@ def _part(part, images, classes, right):
     probabilities = np.full((images, k), (1 - SURE) / (k - 1))
     probabilities[np.arange(images), called] = SURE
     frame = pd.DataFrame(probabilities, columns=[PROBABILITY_PREFIX + name for name in classes])
-    frame = frame.assign(label=np.array(classes)[truth], part=part, subject=None, cell=None, kind=None, group=None)
+    frame = frame.assign(label=np.array(classes)[truth], part=part, cell=None, kind=None, group=None)
+    frame["subject"] = np.array([f"subject{number % SUBJECTS}" for number in range(images)], dtype=object)
     return frame.assign(width=300, height=300, uncertainty=uncertainty_of(probabilities))
