@@ -48,7 +48,10 @@ def of_config(config: Mapping[str, Any]) -> list[str]:
         found += _differences(section, _at(config, section), _at(paper, section))
     for stage, settings in _at(paper, "unfreeze.stages").items():
         own = _at(config, f"unfreeze.stages.{stage}")
-        found += _differences(f"stage {stage} trains", own and own.get("train"), settings["train"])
+        if own is None:
+            found.append(f"no stage {stage}")
+        else:
+            found += _differences(f"stage {stage} trains", own.get("train"), settings["train"])
     return found + _budget(_at(config, "trainer") or {}, paper["trainer"])
 
 
@@ -103,9 +106,9 @@ def _differences(key: str, own: Any, paper: Any) -> list[str]:
     if own == paper or own is None and isinstance(paper, Mapping):
         return []
     if key == "prepare.size":
-        return [f"{_pixels(own)} instead of {_pixels(paper)}"]
+        return [f"{_pixels(own)} px instead of {_pixels(paper)}"]
     return [f"{key} {own} instead of {paper}"]
 
 
 def _pixels(size: Any) -> str:
-    return f"{'x'.join(map(str, size)) if isinstance(size, list) else size} px"
+    return "x".join(map(str, size)) if isinstance(size, list) else str(size)

@@ -19,13 +19,10 @@ COLLECTED = {"label", "experiment", "source", "protocol", "images", "subjects", 
 
 def measure_results(results: Path) -> list[Measured]:
     """Read all tables of measured results in a folder, but those of drawn images."""
-    found = []
-    for path in sorted(Path(results).glob("*.csv")):
-        if is_results_table(path):
-            found += read_measurements(path)
-    if not found:
+    tables = [path for path in sorted(Path(results).glob("*.csv")) if is_results_table(path)]
+    if not tables:
         raise UserError(f"no measured results in {results}: python scripts/evaluate.py RUN... --csv writes them")
-    return found
+    return [measured for path in tables for measured in read_measurements(path)]
 
 
 def is_results_table(path: Path) -> bool:

@@ -125,8 +125,9 @@ def failure(kind: str) -> str:
 
 
 def claimed(each: ComparedFigure) -> str:
-    """Return a printed figure with its part and metric."""
-    return f"{each.figure.printed or 'no'} {metric_text(each)}"
+    """Return a printed figure and its metric; of test images, where nothing else is said."""
+    words = metric_text(each).removeprefix("test ").replace("validation", "val.")
+    return f"{each.figure.printed or 'no'} {words}"
 
 
 def reason_numbers(each: ComparedFigure, numbers: dict[str, int]) -> list[str]:

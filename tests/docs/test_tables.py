@@ -123,8 +123,8 @@ def test_a_claim_is_shown_with_its_reasons_and_what_was_measured(tmp_path):
     row = measured(protocol="subject", folds="0 1", wall_seconds=240)
     pd.DataFrame([row]).to_csv(tmp_path / "some.csv", index=False)
     text = TABLES["claims"](tmp_path)
-    assert cells(text)[2] == ["`net`", "1", "0.9 test accuracy", "not comparable, 1, 2"]
-    assert cells(text)[3] == ["`other`", "1", "0.9 validation accuracy", "not comparable, 3"]
+    assert cells(text)[2] == ["`net`", "1", "0.9 accuracy", "not comparable, 1, 2"]
+    assert cells(text)[3] == ["`other`", "1", "0.9 val. accuracy", "not comparable, 3"]
     assert "1. 200 of 1,000 images" in text
     figures = "0.800 (0.700 to 0.850), cells: 200 test images, 2 folds, 1 seed, 3,000 images seen, 2.0 min"
     assert f"- `net`: honest, {figures}" in text

@@ -65,5 +65,6 @@ def _part(part, images, classes, right):
     probabilities[np.arange(images), called] = SURE
     frame = pd.DataFrame(probabilities, columns=[PROBABILITY_PREFIX + name for name in classes])
     frame = frame.assign(label=np.array(classes)[truth], part=part, cell=None, kind=None, group=None)
-    frame["subject"] = np.array([f"subject{number % SUBJECTS}" for number in range(images)], dtype=object)
+    drawn = np.random.default_rng(0).integers(SUBJECTS, size=images)
+    frame["subject"] = np.array([f"subject{number}" for number in drawn], dtype=object)
     return frame.assign(width=300, height=300, uncertainty=uncertainty_of(probabilities))
