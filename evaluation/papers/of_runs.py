@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig
 from common.errors import UserError
-from common.predictions import Predictions, read_predictions
+from common.predictions import Predictions
 from common.runs.run import Run
 from evaluation.core.labelled import score
 from evaluation.intervals.bootstrap import around
@@ -22,7 +22,6 @@ from evaluation.uncertainty.calibration import MEASURED, weighted_calibration
 
 # What the runs of one measurement have in common: they differ in fold and seed alone.
 SHARED = ("name", "source", "synthetic", "protocol", "config", "test", "on")
-TRAINING = "predictions_train.parquet"
 
 
 def measure_runs(runs: Sequence[Run]) -> list[Measured]:
@@ -81,11 +80,9 @@ def _estimate(mean: Mean) -> Estimate:
 
 def _of_part(run: Run, part: str) -> Predictions:
     """Return the predictions of a part; those of training images, which a run may lack, are in a file of their own."""
-    predictions = run.predictions
-    file = run.folder / TRAINING
-    if part == TRAIN and file.is_file():
-        predictions = read_predictions(file)
-    return predictions.part(part)
+    if part == TRAIN and run.predictions_train is not None:
+        return run.predictions_train
+    return run.predictions.part(part)
 
 
 def _metrics(predictions: Predictions) -> list[str]:

@@ -16,6 +16,7 @@ from evaluation.papers.departures import of_experiment
 
 SURE = 0.9  # the probability of the predicted class
 SUBJECTS = 100
+TRAINED = 1000  # training images that were predicted
 CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}
 
 
@@ -38,18 +39,20 @@ def write_made_up_runs(folder, quality):
             run.write_ensemble(EnsembleFile(claim.method, members, claim.members, {}, {"images": 0}))
         else:
             run.write_predictions(made_up_predictions(claim.data, right, about))
+            run.write_predictions_train(made_up_predictions(claim.data, right, about, ("train",)))
             run.write_raw_config(of_experiment(claim.experiment) | {"protocol": "paper"})
         runs[claim.experiment] = run.folder
     return runs
 
 
-def made_up_predictions(data, right, about):
-    """Return predictions of validation and test part; a share ``right`` of the images of each class is right."""
+def made_up_predictions(data, right, about, named=("validation", "test")):
+    """Return predictions of some parts; a share ``right`` of the images of each class is right."""
     classes = data.classes or tuple(f"c{number}" for number in range(CLASSES[data.dataset]))
     validation = floor(Fraction(data.percent[1] * data.total, 100))
     test = data.total - floor(Fraction(data.percent[0] * data.total, 100)) - validation
-    parts = [_part("validation", validation, classes, right), _part("test", test, classes, right)]
-    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    parts = {"validation": validation, "test": test, "train": TRAINED}
+    frames = [_part(part, images, classes, right) for part, images in parts.items() if images and part in named]
+    frame = pd.concat(frames, ignore_index=True)
     frame["image_id"] = [f"image{number}" for number in frame.index]
     return Predictions(frame.assign(path=frame["image_id"]), classes, classes[1] if data.classes else None, about)
 
