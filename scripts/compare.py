@@ -19,7 +19,12 @@ Runs = Annotated[
         show_default="the tables of --results",
     ),
 ]
-Paper = Annotated[list[str] | None, typer.Option(help="Such as 004; repeatable.", show_default="all papers")]
+Paper = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Such as 004, with all its figures; repeatable.", show_default="all papers; with runs, their experiments"
+    ),
+]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
 Results = Annotated[
     Path, typer.Option(exists=True, file_okay=False, help="Folder with claims.csv, claims/ and the measured tables.")

@@ -171,15 +171,19 @@ def counts_text(verdicts: pd.Series, what: str) -> str:
 def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...], csv: Path | None) -> None:
     """Print figures beside those of runs (none named: of the tables of results), and write them as a table.
 
+    Of papers that are named these are all figures, else with runs only those of their experiments.
+
     Raises:
         UserError: None of the runs is of an experiment of the papers; see ``reproduction.compare_runs``.
     """
     if paths:
         compared = compare_runs(paths, papers, results)
-        compared = [each for each in compared if each.is_measured]
-        if not compared:
+        measured = [each for each in compared if each.is_measured]
+        if not measured:
             wanted = f"paper {' or '.join(papers)}" if papers else "a paper"
             raise UserError(f"none of these runs is an experiment of {wanted}: claims.csv in {results} names them")
+        if not papers:
+            compared = measured
     else:
         compared = compare_results(results, papers)
     table = to_frame(compared)

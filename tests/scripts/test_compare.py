@@ -65,6 +65,7 @@ def test_own_runs_are_compared_with_their_experiment_alone(results, tmp_path):
     assert "1 printed figures" in output
     assert "as the paper, cells: 200 test images" in output
     assert "better" not in output
+    assert "3 printed figures" in call(run.folder, "--results", results, "--paper", "009")
     message = "none of these runs is an experiment of a paper"
     run.write_predictions(make_run(images=200, about={"name": "mine"}))
     assert message in call(run.folder, "--results", results, code=1)
