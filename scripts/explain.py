@@ -1,4 +1,4 @@
-"""Explain trained models: heat maps, their localisation, outputs of layers, their smoothness; thumbnails."""
+"""Explain trained models: heat maps, their localisation, layers, their outputs and smoothness; thumbnails."""
 
 import sys
 from pathlib import Path
