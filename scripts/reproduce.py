@@ -1,0 +1,73 @@
+"""Reproduce a paper: prepare its data, train its experiments, analyse them, and compare each printed figure with ours."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
+
+from common.cli import report_user_errors
+
+Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +profile=cpu, +cluster=local."),
+]
+Output = Annotated[
+    Path | None, typer.Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")
+]
+Seeds = Annotated[str | None, typer.Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
+Folds = Annotated[str | None, typer.Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
+Honest = Annotated[bool, typer.Option("--honest", help="Train on a split without leaks, too.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check the settings and print the commands.")]
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read a list of numbers such as "0,1,2"."""
+    from common.errors import UserError
+
+    if text is None:
+        return None
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise UserError(f"{option} {text}: type numbers with commas between, such as 0,1,2")
+    return tuple(int(part) for part in text.split(","))
+
+
+@app.command()
+@report_user_errors()
+def reproduce(
+    paper: Paper,
+    words: Words = None,
+    output: Output = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    honest: Honest = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Reproduce all experiments of a paper and write reproduction.html and reproduction.csv.
+
+    The commands are those that you could type yourself; the same line again runs only what is missing.
+
+    [bold]python scripts/reproduce.py 004 data_dir=<C-NMC folder> --honest --dry-run[/bold]
+
+    [bold]python scripts/reproduce.py 004 data_dir=<C-NMC folder> --honest --seeds 0,1,2 +cluster=slurm[/bold]
+
+    [bold]python scripts/reproduce.py 002 data_dir=<folder with mnist, cifar10 and chromosomes> +profile=cpu[/bold]
+    """
+    chosen = (numbers(seeds, "--seeds"), numbers(folds, "--folds"))
+    from workflows.reproduction import run
+    from workflows.reproduction.plan import make_plan
+
+    plan = make_plan(paper, words or (), output or Path("reproduction") / paper, *chosen, honest)
+    if dry_run:
+        run.show(plan)
+    else:
+        run.reproduce(plan)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,214 @@
+"""The commands that reproduce a paper: prepare its data, train its experiments, analyse and compare the runs."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from common.config.compose import compose_config
+from common.config.reproduction import ReproductionConfig, load_reproduction
+from common.errors import UserError
+from common.paths import ROOT
+from common.sweeps.records import key_of
+from evaluation.papers.reproduction import read_claims
+
+RESULTS = ROOT / "results"
+OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")  # the plan decides on these
+PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # needs no quotes in a shell, which is to expand the patterns
+Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a reproduction.
+
+    Attributes:
+        name: Unique in the plan; letters, digits and "-".
+        about: What it does, a few words.
+        words: What follows ``python``.
+        makes: The file or folder that it writes; None where the command itself knows what it has done already.
+    """
+
+    name: str
+    about: str
+    words: tuple[str, ...]
+    makes: Path | None = None
+
+    @property
+    def line(self) -> str:
+        """The command as it is typed."""
+        words = [word if PLAIN.fullmatch(word) else shlex.quote(word) for word in self.words]
+        return " ".join(["python", *words])
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the images are divided: ``name`` is "paper" or "honest"; ``about`` says it in words."""
+
+    name: str
+    about: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is reproduced, and with which settings.
+
+    Attributes:
+        paper: Such as "004".
+        config: Its file of conf/reproduction/.
+        experiments: Of the paper's rows that train a network.
+        ensembles: Its rows that combine networks: columns experiment, method and members (names with blanks between).
+        words: Overrides of all jobs.
+        seeds: Of the jobs.
+        folds: Of the jobs.
+        splits: That of the paper, and with ``--honest`` the one without leaks.
+        output: Folder of what is made of the runs.
+    """
+
+    paper: str
+    config: ReproductionConfig
+    experiments: tuple[str, ...]
+    ensembles: pd.DataFrame
+    words: tuple[str, ...]
+    seeds: tuple[int, ...]
+    folds: tuple[int, ...]
+    splits: tuple[Split, ...]
+    output: Path
+
+    @property
+    def job_words(self) -> tuple[str, ...]:
+        """The overrides that are not about the cluster."""
+        return tuple(word for word in self.words if not _is_of_cluster(word))
+
+    @property
+    def output_dir(self) -> Path:
+        """Where the runs are written."""
+        return Path(compose_config([f"+experiment={self.experiments[0]}", *self.job_words]).output_dir)
+
+
+def make_plan(
+    paper: str,
+    words: Sequence[str],
+    output: Path,
+    seeds: Sequence[int] | None = None,
+    folds: Sequence[int] | None = None,
+    honest: bool = False,
+) -> Plan:
+    """Return the plan of a paper.
+
+    Args:
+        paper: Such as "004".
+        words: Overrides of all jobs, and ``+cluster=...``.
+        output: Folder of what is made of the runs.
+        seeds: In place of those of conf/reproduction/.
+        folds: Likewise.
+        honest: Whether the experiments are also run on a split without leaks.
+
+    Raises:
+        UserError: The paper is unknown, or an override is one that the plan itself decides on.
+    """
+    config = load_reproduction(paper)
+    for word in words:
+        if key_of(word) in OWN_KEYS:
+            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+    claims = read_claims(RESULTS, (paper,)).drop_duplicates("experiment")
+    trained = tuple(claims.loc[claims["method"] == "", "experiment"])
+    ensembles = claims.loc[claims["method"] != "", ["experiment", "method", "members"]]
+    splits = [Split("paper", "split as the paper did", config.as_paper)]
+    if honest:
+        splits.append(Split("honest", "honest split", config.honest))
+    words = tuple(_per_dataset(word) for word in words) if config.folder_per_dataset else tuple(words)
+    own = (tuple(seeds or config.seeds), tuple(folds or config.folds), tuple(splits))
+    return Plan(paper, config, trained, ensembles, words, *own, output)
+
+
+def preparation_steps(plan: Plan) -> list[Step]:
+    """Return a command for each way in which images are prepared.
+
+    All experiments are composed here, so that a wrong override is an error before anything runs.
+    """
+    steps: dict[str, Step] = {}
+    for experiment in plan.experiments:
+        words = (f"+experiment={experiment}", *plan.splits[0].overrides, *plan.job_words)
+        config = compose_config(words)
+        images = {name: config.model_dump(mode="json")[name] for name in ("data", "data_dir", "prepare", "cache_dir")}
+        key = json.dumps(images, sort_keys=True)
+        name = f"prepare-{len(steps) + 1}"
+        steps.setdefault(key, Step(name, f"images of {experiment}", ("scripts/prepare_data.py", *words)))
+    return list(steps.values())
+
+
+def training_step(plan: Plan, split: Split) -> Step:
+    """Return the command that trains all experiments on a split."""
+    jobs = (
+        f"+experiment={','.join(plan.experiments)}",
+        *split.overrides,
+        f"seed={','.join(map(str, plan.seeds))}",
+        f"split.fold={','.join(map(str, plan.folds))}",
+    )
+    return Step(f"train-{split.name}", f"training, {split.about}", ("train.py", "-m", *jobs, *plan.words))
+
+
+def number_of_jobs(plan: Plan) -> int:
+    """Return how many runs are trained on each split."""
+    return len(plan.experiments) * len(plan.seeds) * len(plan.folds)
+
+
+def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the commands that evaluate the finished runs of a split, each with what it writes."""
+    folder = plan.output / split.name
+    every = [run for experiment in plan.experiments for run in runs.get(experiment, ())]
+    if not every:
+        return []
+    costs = folder / "costs.csv"
+    steps = [Step(f"costs-{split.name}", "costs", ("scripts/collect.py", *every, "--csv", str(costs)), costs)]
+    steps += _ensemble_steps(plan, split, runs)
+    for experiment in plan.config.heatmaps:
+        for number, run in enumerate(runs.get(experiment, ())):
+            picture = folder / f"heatmaps-{experiment}-{number}.png"
+            words = ("scripts/explain.py", "heatmaps", run, "--out", str(picture))
+            steps.append(Step(f"heatmaps-{split.name}-{experiment}-{number}", "heat maps", words, picture))
+    for experiment in plan.config.layers:
+        for run in runs.get(experiment, ())[:1]:
+            picture = folder / f"layers-{experiment}.png"
+            words = ("scripts/explain.py", "layers", run, "--out", str(picture))
+            steps.append(Step(f"layers-{split.name}-{experiment}", "outputs of layers", words, picture))
+    report = folder / "report.html"
+    words = ("scripts/report.py", *every, "--output", str(report))
+    return [*steps, Step(f"report-{split.name}", "report", words, report)]
+
+
+def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
+    steps = []
+    analysed: set[str] = set()
+    for row in plan.ensembles.to_dict("records"):
+        members = row["members"].split()
+        folders = [run for member in members for run in runs.get(member, ())]
+        if not all(runs.get(member) for member in members):
+            continue
+        target = plan.output / split.name / row["experiment"]
+        words = ("scripts/ensemble.py", row["method"], *folders, "--common", "--output", str(target))
+        steps.append(Step(f"{row['experiment']}-{split.name}".replace("_", "-"), "ensemble", words, target))
+        if row["members"] not in analysed:
+            analysed.add(row["members"])
+            target = plan.output / split.name / "errors"
+            words = ("scripts/error_analysis.py", *folders, "--output", str(target))
+            steps.append(Step(f"errors-{split.name}", "errors of the ensemble's members", words, target))
+    return steps
+
+
+def _per_dataset(word: str) -> str:
+    """Let ``data_dir`` hold a folder for each data set of the paper."""
+    if key_of(word) != "data_dir" or "${" in word:
+        return word
+    return f"{word.rstrip('/')}/${{data.source}}"
+
+
+def _is_of_cluster(word: str) -> bool:
+    return key_of(word).partition(".")[0] == "cluster"
