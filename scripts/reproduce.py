@@ -13,7 +13,9 @@ from common.cli import report_user_errors
 Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +profile=cpu, +cluster=local."),
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +profile=cpu, +cluster=local."
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")

@@ -1,2 +1,4 @@
 """To be written."""
+
+
 def write_page(plan, runs, steps): ...

@@ -84,7 +84,9 @@ class Records:
         if step.makes is None or not step.makes.exists():
             return
         if step.name not in self.steps:
-            raise UserError(f"{step.makes} exists and is not of this reproduction: move it away, or name a new --output")
+            raise UserError(
+                f"{step.makes} exists and is not of this reproduction: move it away, or name a new --output"
+            )
         if step.makes.is_dir():
             shutil.rmtree(step.makes)
         else:
@@ -97,7 +99,10 @@ def show(plan: Plan) -> None:
     steps = preparation_steps(plan) + training
     for split in plan.splits:
         steps += analysis_steps(plan, split, _patterns(plan, split))
-    say(f"paper {plan.paper}: {plan.config.title}", f"{number_of_jobs(plan) * len(plan.splits)} runs, {len(steps)} steps")
+    say(
+        f"paper {plan.paper}: {plan.config.title}",
+        f"{number_of_jobs(plan) * len(plan.splits)} runs, {len(steps)} steps",
+    )
     for number, step in enumerate(steps, 1):
         say(f"{number}. {step.about}", step.line)
 

@@ -1,0 +1,103 @@
+"""Which commands reproduce a paper."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from workflows.reproduction.plan import analysis_steps, make_plan, preparation_steps, training_step
+
+PAPERS = ["001", "002", "003", "004"]
+
+
+def plan_of(paper: str, *words: str, **options: object):
+    return make_plan(paper, (f"data_dir={paper}-data", *words), Path("out"), **options)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_row_of_a_paper_that_trains_is_a_job(paper):
+    plan = plan_of(paper, honest=True)
+    words = training_step(plan, plan.splits[0]).words
+    assert words[:3] == ("train.py", "-m", f"+experiment={','.join(plan.experiments)}")
+    assert "protocol=paper" in words
+    assert f"seed={plan.seeds[0]}" in words
+    assert len(set(plan.experiments)) == len(plan.experiments)
+
+
+def test_ensembles_are_not_trained_but_combined_from_their_members():
+    plan = plan_of("004")
+    assert plan.ensembles["method"].tolist() == ["average", "genetic"]
+    assert not set(plan.ensembles["experiment"]) & set(plan.experiments)
+    runs = {experiment: [f"runs/{experiment}"] for experiment in plan.experiments}
+    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs)}
+    members = plan.ensembles["members"].iloc[0].split()
+    average = steps["ensemble-average-paper"]
+    assert average.words[:6] == ("scripts/ensemble.py", "average", *(f"runs/{member}" for member in members))
+    assert average.makes == Path("out/paper/ensemble_average")
+    assert sum(name.startswith("errors") for name in steps) == 1  # both ensembles have the same members
+
+
+def test_an_ensemble_without_one_of_its_members_is_left_out():
+    plan = plan_of("004")
+    runs = {experiment: [f"runs/{experiment}"] for experiment in plan.experiments if experiment != "vgg16_cut_block5"}
+    names = [step.name for step in analysis_steps(plan, plan.splits[0], runs)]
+    assert not [name for name in names if name.startswith(("ensemble", "errors"))]
+    assert "report-paper" in names
+
+
+def test_without_finished_runs_nothing_is_analysed():
+    plan = plan_of("003")
+    assert analysis_steps(plan, plan.splits[0], {}) == []
+
+
+def test_the_honest_split_is_trained_on_request():
+    assert [split.name for split in plan_of("003").splits] == ["paper"]
+    honest = plan_of("003", honest=True).splits[1]
+    assert "protocol=subject" in training_step(plan_of("003", honest=True), honest).words
+
+
+def test_images_are_prepared_once_for_all_experiments_that_share_them():
+    steps = preparation_steps(plan_of("004"))
+    experiments = [step.words[1] for step in steps]
+    assert experiments == ["+experiment=scratch_cnn_d256_dropout2", "+experiment=vgg16_features"]  # 300 and 224 px
+
+
+def test_the_cluster_is_for_the_training_alone():
+    plan = plan_of("003", "+cluster=local", "cluster.jobs=3", "trainer.max_epochs=2")
+    training = training_step(plan, plan.splits[0]).words
+    assert {"+cluster=local", "cluster.jobs=3", "trainer.max_epochs=2"} <= set(training)
+    for step in preparation_steps(plan):
+        assert "trainer.max_epochs=2" in step.words
+        assert not [word for word in step.words if "cluster" in word]
+
+
+def test_a_folder_for_each_data_set_of_a_paper_of_several():
+    sources = set()
+    for step in preparation_steps(plan_of("002")):
+        assert "data_dir=002-data/${data.source}" in step.words
+        sources.add(step.words[1].rpartition("_")[2])
+    assert sources == {"mnist", "cifar10", "chromosomes"}
+
+
+def test_a_line_can_be_pasted_into_a_shell():
+    step = preparation_steps(plan_of("002"))[0]
+    assert "'data_dir=002-data/${data.source}'" in step.line
+    assert step.line.startswith("python scripts/prepare_data.py +experiment=")
+
+
+@pytest.mark.parametrize(
+    "word", ["protocol=image", "seed=3", "+experiment=vgg16_features", "split.fold=1", "name=mine"]
+)
+def test_what_the_plan_decides_is_refused(word):
+    with pytest.raises(UserError, match="reproduce.py decides on"):
+        plan_of("004", word)
+
+
+def test_an_unknown_paper_names_the_known_ones():
+    with pytest.raises(UserError, match="choose from 001, 002, 003, 004"):
+        plan_of("005")
+
+
+def test_a_wrong_override_is_an_error_before_anything_runs():
+    with pytest.raises(UserError, match="max_epoch"):
+        preparation_steps(plan_of("003", "trainer.max_epoch=2"))

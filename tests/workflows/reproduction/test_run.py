@@ -1,0 +1,133 @@
+"""How the commands of a reproduction are run, resumed and recorded."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.cli import INTERRUPTED
+from common.errors import UserError
+from common.runs.run import Run
+from common.sweeps.records import Sweep, job_of, sweep_folder, write_record, write_sweep
+from workflows.reproduction import run as runner
+from workflows.reproduction.plan import Split, Step, make_plan, training_step
+
+SPLIT = Split("paper", "split as the paper did", ("protocol=paper",))
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Return a function that writes a script which notes each call, and runs ``body``."""
+
+    def write(name: str, body: str = "") -> str:
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"import pathlib, sys\nopen({str(tmp_path / 'calls')!r}, 'a').write('{name} ')\n{body}\n")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def finished_run(tmp_path):
+    """Return the folder of a run with the least that a finished one has."""
+    folder = tmp_path / "outputs" / "hem_all_cnn_32" / "paper-fold0-0a1b2c3d" / "seed=0"
+    folder.mkdir(parents=True)
+    (folder / "predictions.parquet").write_bytes(b"1")
+    Run(folder).write_status("finished", wall_seconds=1.0)
+    return folder
+
+
+def calls(tmp_path: Path) -> list[str]:
+    path = tmp_path / "calls"
+    return path.read_text().split() if path.exists() else []
+
+
+def analyse(monkeypatch, plan, steps, runs):
+    """Run ``steps`` in place of the analysis of a plan; return the names of those that failed."""
+    monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
+    plan.output.mkdir(exist_ok=True)
+    records = runner.Records(plan.output)
+    return [step.name for step in runner._analyse(plan, SPLIT, runs, records)]
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out")
+
+
+def test_a_step_runs_once_and_again_where_the_runs_have_changed(tmp_path, monkeypatch, script, plan, finished_run):
+    made = plan.output / "made.txt"
+    step = Step("costs-paper", "costs", (script("costs", "pathlib.Path(sys.argv[1]).write_text('x')"), str(made)), made)
+    runs = {"hem_all_cnn_32": [str(finished_run)]}
+    for _ in range(2):
+        assert analyse(monkeypatch, plan, [step], runs) == []
+    assert calls(tmp_path) == ["costs"]
+    (finished_run / "predictions.parquet").write_bytes(b"another")
+    analyse(monkeypatch, plan, [step], runs)
+    made.unlink()
+    analyse(monkeypatch, plan, [step], runs)
+    assert calls(tmp_path) == ["costs"] * 3
+
+
+def test_a_folder_that_a_step_made_is_made_anew_and_no_other(tmp_path, monkeypatch, script, plan, finished_run):
+    made = plan.output / "errors"
+    body = "pathlib.Path(sys.argv[1]).mkdir()"
+    step = Step("errors-paper", "errors", (script("errors", body), str(made)), made)
+    runs = {"hem_all_cnn_32": [str(finished_run)]}
+    assert analyse(monkeypatch, plan, [step], runs) == []
+    (finished_run / "predictions.parquet").write_bytes(b"another")
+    assert analyse(monkeypatch, plan, [step], runs) == []
+    foreign = plan.output / "mine"
+    foreign.mkdir()
+    other = Step("other", "another", (script("other", body), str(foreign)), foreign)
+    with pytest.raises(UserError, match="mine exists and is not of this reproduction"):
+        analyse(monkeypatch, plan, [other], runs)
+    assert calls(tmp_path) == ["errors", "errors"]
+
+
+def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, monkeypatch, script, plan, finished_run):
+    fails = Step("report-paper", "report", (script("report", "sys.exit(1)"),), plan.output / "report.html")
+    made = plan.output / "costs.csv"
+    write = "pathlib.Path(sys.argv[1]).write_text('x')"
+    works = Step("costs-paper", "costs", (script("costs", write), str(made)), made)
+    runs = {"hem_all_cnn_32": [str(finished_run)]}
+    for _ in range(2):
+        assert analyse(monkeypatch, plan, [fails, works], runs) == ["report-paper"]
+    assert calls(tmp_path) == ["report", "costs", "report"]
+    record = json.loads((plan.output / "steps.json").read_text())["report-paper"]
+    assert record["code"] == 1
+    assert record["seconds"] > 0
+    assert record["memory_gib"] > 0
+
+
+def test_an_interrupted_step_ends_all_with_the_usual_code(monkeypatch, script, plan, finished_run):
+    step = Step("costs-paper", "costs", (script("costs", f"sys.exit({INTERRUPTED})"),), plan.output / "x")
+    with pytest.raises(SystemExit) as stopped:
+        analyse(monkeypatch, plan, [step], {"hem_all_cnn_32": [str(finished_run)]})
+    assert stopped.value.code == INTERRUPTED
+
+
+def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path, plan, finished_run):
+    training = training_step(plan, SPLIT)
+    jobs = tuple(job_of([f"+experiment={name}", "protocol=paper", "seed=0"]) for name in plan.experiments)
+    outputs = tmp_path / "outputs"
+    for number, command in enumerate([("train.py", "-m", "+experiment=other"), training.words]):
+        folder = sweep_folder(outputs, f"sweep{number}", jobs)
+        write_sweep(folder, Sweep("sweep", jobs, "none", command, str(outputs)))
+        if number:
+            write_record(folder, jobs[0].key, status="finished", kind="run", run=str(finished_run))
+            write_record(folder, jobs[1].key, status="failed", error="no memory")
+    assert runner.finished_runs(outputs, training) == {"hem_all_cnn_32": [str(finished_run)]}
+    other = replace(training, words=("train.py", "-m", "+experiment=another"))
+    with pytest.raises(UserError, match="no sweep below"):
+        runner.finished_runs(outputs, other)
+
+
+def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path):
+    runner.show(plan)
+    text = capsys.readouterr().out
+    assert "3 runs, 6 steps" in text
+    assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
+    assert f"{tmp_path}/outputs/hem_all_cnn_32/paper-fold*/seed=*" in text
+    assert not plan.output.exists()
