@@ -1,4 +1,4 @@
-"""Reproduce a paper: prepare its data, train its experiments, analyse them, and compare each printed figure with ours."""
+"""Reproduce a paper: prepare its data, train its experiments, analyse them, and compare its figures with ours."""
 
 import sys
 from pathlib import Path
@@ -13,9 +13,7 @@ from common.cli import report_user_errors
 Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +profile=cpu, +cluster=local."
-    ),
+    typer.Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
 ]
 Output = Annotated[
     Path | None, typer.Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")

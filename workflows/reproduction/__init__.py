@@ -1,0 +1,1 @@
+"""The experiments of a paper, from its data to the comparison of its figures with ours."""

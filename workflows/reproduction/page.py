@@ -1,4 +1,58 @@
-"""To be written."""
+"""What the page of a reproduction shows, gathered from the plan and from what the commands have made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from common.text import counted
+from evaluation.report.reproduction import ReproductionFacts, StepCost, write_reproduction_page
+from workflows.reproduction.plan import Plan, Runs, comparison_csv
+
+PAGE = "reproduction.html"
 
 
-def write_page(plan, runs, steps): ...
+def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, Any]) -> Path:
+    """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
+    steps = []
+    for name, record in records.items():
+        numbers = (record["seconds"], record["cpu_seconds"], record["memory_gib"])
+        steps.append(StepCost(name, record["line"], *numbers, record["code"] == 0))
+    facts = ReproductionFacts(
+        plan.paper, plan.config.title, _settings(plan), _missing(plan, runs), steps, _pictures(plan), _pages(plan)
+    )
+    page = plan.output / PAGE
+    write_reproduction_page(page, pd.read_csv(comparison_csv(plan), dtype=str), facts)
+    return page
+
+
+def _settings(plan: Plan) -> str:
+    numbers = f"{counted(len(plan.seeds), 'seed')}, {counted(len(plan.folds), 'fold')}"
+    return f"{len(plan.experiments)} experiments, {numbers}; {' '.join(plan.words) or 'no overrides'}"
+
+
+def _missing(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
+    warnings = []
+    for split in plan.splits:
+        missing = [experiment for experiment in plan.experiments if experiment not in runs[split.name]]
+        if missing:
+            warnings.append(f"{split.about}: no finished run of {', '.join(missing)}")
+    return warnings
+
+
+def _pictures(plan: Plan) -> dict[str, Path]:
+    pictures = {}
+    for split in plan.splits:
+        for file in sorted((plan.output / split.name).rglob("*.png")):
+            caption = file.relative_to(plan.output / split.name).with_suffix("").as_posix()
+            pictures[f"{caption.replace('_', ' ')}, {split.about}"] = file
+    return pictures
+
+
+def _pages(plan: Plan) -> dict[str, str]:
+    pages = {}
+    for split in plan.splits:
+        if (plan.output / split.name / "report.html").is_file():
+            pages[f"Report, {split.about}"] = f"{split.name}/report.html"
+    return pages

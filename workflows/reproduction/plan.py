@@ -183,6 +183,23 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     return [*steps, Step(f"report-{split.name}", "report", words, report)]
 
 
+def comparison_csv(plan: Plan) -> Path:
+    """Return the table of the paper's figures and ours."""
+    return plan.output / "reproduction.csv"
+
+
+def comparison_step(plan: Plan, runs: Mapping[str, Runs]) -> Step:
+    """Return the command that compares the runs of all splits, and the ensembles of them, with the paper."""
+    compared = []
+    for split in plan.splits:
+        of_split = runs[split.name]
+        compared += [run for experiment in plan.experiments for run in of_split.get(experiment, ())]
+        compared += [str(step.makes) for step in _ensemble_steps(plan, split, of_split) if "ensemble" in step.name]
+    csv = comparison_csv(plan)
+    words = ("scripts/compare.py", *compared, "--paper", plan.paper, "--csv", str(csv))
+    return Step("comparison", "the paper's figures and ours", words, csv)
+
+
 def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
     steps = []

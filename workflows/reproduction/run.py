@@ -26,6 +26,7 @@ from workflows.reproduction.plan import (
     Split,
     Step,
     analysis_steps,
+    comparison_step,
     number_of_jobs,
     preparation_steps,
     training_step,
@@ -84,9 +85,7 @@ class Records:
         if step.makes is None or not step.makes.exists():
             return
         if step.name not in self.steps:
-            raise UserError(
-                f"{step.makes} exists and is not of this reproduction: move it away, or name a new --output"
-            )
+            raise UserError(f"{step.makes} exists and no step has made it: move it away, or name a new --output")
         if step.makes.is_dir():
             shutil.rmtree(step.makes)
         else:
@@ -97,8 +96,10 @@ def show(plan: Plan) -> None:
     """Print the commands of a plan; runs that are not trained yet are named by a pattern."""
     training = [training_step(plan, split) for split in plan.splits]
     steps = preparation_steps(plan) + training
+    patterns = {split.name: _patterns(plan, split) for split in plan.splits}
     for split in plan.splits:
-        steps += analysis_steps(plan, split, _patterns(plan, split))
+        steps += analysis_steps(plan, split, patterns[split.name])
+    steps.append(comparison_step(plan, patterns))
     say(
         f"paper {plan.paper}: {plan.config.title}",
         f"{number_of_jobs(plan) * len(plan.splits)} runs, {len(steps)} steps",
@@ -128,7 +129,11 @@ def reproduce(plan: Plan) -> None:
             runs[split.name] = finished_runs(plan.output_dir, step)
         for split in plan.splits:
             failed += _analyse(plan, split, runs[split.name], records)
-        write_page(plan, runs, records.steps)
+        comparison = comparison_step(plan, runs)
+        records.discard_result(comparison)
+        if _run(comparison, "", records) != 0:
+            raise UserError("the figures cannot be compared, so there is no page")
+        say(str(write_page(plan, runs, records.steps)), f"table: {comparison.makes}")
     if failed:
         names = ", ".join(step.name for step in failed)
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")

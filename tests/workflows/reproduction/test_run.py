@@ -81,7 +81,7 @@ def test_a_folder_that_a_step_made_is_made_anew_and_no_other(tmp_path, monkeypat
     foreign = plan.output / "mine"
     foreign.mkdir()
     other = Step("other", "another", (script("other", body), str(foreign)), foreign)
-    with pytest.raises(UserError, match="mine exists and is not of this reproduction"):
+    with pytest.raises(UserError, match="mine exists and no step has made it"):
         analyse(monkeypatch, plan, [other], runs)
     assert calls(tmp_path) == ["errors", "errors"]
 
@@ -127,7 +127,7 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
 def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path):
     runner.show(plan)
     text = capsys.readouterr().out
-    assert "3 runs, 6 steps" in text
+    assert "3 runs, 7 steps" in text
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
     assert f"{tmp_path}/outputs/hem_all_cnn_32/paper-fold*/seed=*" in text
     assert not plan.output.exists()

@@ -1,0 +1,129 @@
+"""The page of a reproduced paper: every printed figure beside ours, what it cost, pictures, and the commands."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from common.files import write_text
+from evaluation.core.formats import interval
+from evaluation.report.blocks import Figure, Section, Table, metric_title
+from evaluation.report.summary import Tile
+
+VERDICTS = {
+    "reproduced": "our 95 % interval holds the printed figure",
+    "higher": "ours is above the printed figure",
+    "lower": "ours is below the printed figure",
+    "not comparable": "other data, split or budget, or not measured",
+}
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a command took: wall and processor time in seconds, and the largest memory of a process in GiB."""
+
+    name: str
+    line: str
+    seconds: float
+    cpu_seconds: float
+    memory_gib: float
+    succeeded: bool
+
+
+@dataclass(frozen=True)
+class ReproductionFacts:
+    """What the page says of a reproduction.
+
+    Attributes:
+        paper: Such as "004".
+        title: Of the paper.
+        settings: The overrides of all runs, in words.
+        warnings: What is missing.
+        steps: The commands, in their order.
+        pictures: PNG files by caption.
+        pages: Other pages, relative to this one, by name.
+    """
+
+    paper: str
+    title: str
+    settings: str
+    warnings: Sequence[str]
+    steps: Sequence[StepCost]
+    pictures: dict[str, Path]
+    pages: dict[str, str]
+
+
+def write_reproduction_page(path: Path, figures: pd.DataFrame, facts: ReproductionFacts) -> None:
+    """Write the page of ``figures``, the table of ``compare.py --csv``."""
+    loader = PackageLoader("evaluation.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    sections = [_figures_section(figures), _pictures_section(facts.pictures), _costs_section(facts.steps)]
+    page = environment.get_template("reproduction.html.j2").render(
+        facts=facts,
+        tiles=_tiles(figures),
+        sections=[section for section in sections if section],
+        style=Markup(loader.get_source(environment, "style.css")[0]),
+    )
+    write_text(path, page)
+
+
+def _tiles(figures: pd.DataFrame) -> list[Tile]:
+    counts = figures["verdict"].value_counts()
+    tiles = [Tile("printed figures", f"{len(figures):,}", note=f"of {figures['experiment'].nunique()} experiments")]
+    return tiles + [Tile(verdict, str(counts.get(verdict, 0)), note=note) for verdict, note in VERDICTS.items()]
+
+
+def _figures_section(figures: pd.DataFrame) -> Section:
+    rows = []
+    for row in figures.fillna("").to_dict("records"):
+        cells = {
+            "experiment": f"{row['experiment']}\n{row['section']}",
+            "figure": f"{row['part']} {metric_title(row['metric'])}",
+            "printed": str(row["printed"]) or "-",
+            "split as the paper": _ours(row, "as_paper"),
+            "honest split": _ours(row, "honest"),
+            "verdict": row["verdict"],
+            "reason": row["reason"],
+        }
+        rows.append(cells)
+    reading = (
+        "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; the "
+        "honest split has no subject, or no official test image, in two parts."
+    )
+    table = Table("Printed figures and ours", reading, rows, ("figure", "verdict", "reason"))
+    return Section("Figures", "figures", tables=[table])
+
+
+def _ours(row: dict[str, object], role: str) -> str:
+    """Our value with its interval; "-" where it was not measured."""
+    value, low, high = (row[f"{role}{end}"] for end in ("", "_low", "_high"))
+    return "-" if value == "" else interval(*(None if each == "" else float(str(each)) for each in (value, low, high)))
+
+
+def _pictures_section(pictures: dict[str, Path]) -> Section:
+    figures = []
+    for caption, file in pictures.items():
+        source = f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+        figures.append(Figure(caption, "", caption, source, wide=True))
+    return Section("Pictures", "pictures", figures=figures)
+
+
+def _costs_section(steps: Sequence[StepCost]) -> Section:
+    rows = []
+    for step in steps:
+        cells = {
+            "step": f"{step.name}\n{step.line}",
+            "minutes": f"{step.seconds / 60:.1f}",
+            "CPU minutes": f"{step.cpu_seconds / 60:.1f}",
+            "memory, GiB": f"{step.memory_gib:.1f}",
+            "": "" if step.succeeded else "failed",
+        }
+        rows.append(cells)
+    reading = "Of the last call of each command; one that found its work done takes seconds."
+    return Section("Commands and their cost", "costs", tables=[Table("Commands", reading, rows, ("",))] if rows else [])
