@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -102,8 +103,8 @@ def _figures_section(figures: pd.DataFrame) -> Section:
 
 def _ours(row: dict[str, object], role: str) -> str:
     """Our value with its interval; "-" where it was not measured."""
-    value, low, high = (row[f"{role}{end}"] for end in ("", "_low", "_high"))
-    return "-" if value == "" else interval(*(None if each == "" else float(str(each)) for each in (value, low, high)))
+    value, low, high = (float(str(row[f"{role}{end}"] or "nan")) for end in ("", "_low", "_high"))
+    return "-" if np.isnan(value) else interval(value, low, high)
 
 
 def _pictures_section(pictures: dict[str, Path]) -> Section:

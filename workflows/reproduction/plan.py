@@ -19,6 +19,7 @@ from evaluation.papers.reproduction import read_claims
 RESULTS = ROOT / "results"
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")  # the plan decides on these
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # needs no quotes in a shell, which is to expand the patterns
+ENSEMBLE = "ensemble"
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
 
 
@@ -194,7 +195,10 @@ def comparison_step(plan: Plan, runs: Mapping[str, Runs]) -> Step:
     for split in plan.splits:
         of_split = runs[split.name]
         compared += [run for experiment in plan.experiments for run in of_split.get(experiment, ())]
-        compared += [str(step.makes) for step in _ensemble_steps(plan, split, of_split) if "ensemble" in step.name]
+        for step in _ensemble_steps(plan, split, of_split):
+            if step.about == ENSEMBLE and step.makes is not None:
+                folds = [step.makes / f"fold{fold}" for fold in plan.folds] if len(plan.folds) > 1 else [step.makes]
+                compared += [str(folder) for folder in folds]
     csv = comparison_csv(plan)
     words = ("scripts/compare.py", *compared, "--paper", plan.paper, "--csv", str(csv))
     return Step("comparison", "the paper's figures and ours", words, csv)
@@ -202,21 +206,22 @@ def comparison_step(plan: Plan, runs: Mapping[str, Runs]) -> Step:
 
 def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
-    steps = []
+    steps: list[Step] = []
     analysed: set[str] = set()
+    first_seed = f"seed={plan.seeds[0]}"  # the paper trains each network once
     for row in plan.ensembles.to_dict("records"):
         members = row["members"].split()
-        folders = [run for member in members for run in runs.get(member, ())]
-        if not all(runs.get(member) for member in members):
+        folders = [run for member in members for run in runs.get(member, ()) if Path(run).name == first_seed]
+        if len(folders) < len(members) * len(plan.folds):
             continue
         target = plan.output / split.name / row["experiment"]
-        words = ("scripts/ensemble.py", row["method"], *folders, "--common", "--output", str(target))
-        steps.append(Step(f"{row['experiment']}-{split.name}".replace("_", "-"), "ensemble", words, target))
+        combine = ("scripts/ensemble.py", row["method"], *folders, "--common", "--output", str(target))
+        steps.append(Step(f"{row['experiment']}-{split.name}".replace("_", "-"), ENSEMBLE, combine, target))
         if row["members"] not in analysed:
             analysed.add(row["members"])
             target = plan.output / split.name / "errors"
-            words = ("scripts/error_analysis.py", *folders, "--output", str(target))
-            steps.append(Step(f"errors-{split.name}", "errors of the ensemble's members", words, target))
+            analyse = ("scripts/error_analysis.py", *folders, "--output", str(target))
+            steps.append(Step(f"errors-{split.name}", "errors of the ensemble's members", analyse, target))
     return steps
 
 

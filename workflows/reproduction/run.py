@@ -210,5 +210,5 @@ def _fingerprint(runs: Runs) -> str:
 def _patterns(plan: Plan, split: Split) -> dict[str, Sequence[str]]:
     """Return a pattern for the runs of each experiment that are not trained yet."""
     protocol = next((word.partition("=")[2] for word in split.overrides if word.startswith("protocol=")), "*")
-    runs = f"{protocol}-fold*/seed=*"
-    return {experiment: [f"{plan.output_dir}/{experiment}/{runs}"] for experiment in plan.experiments}
+    runs = [f"{protocol}-fold{fold}-*/seed={seed}" for fold in plan.folds for seed in plan.seeds]
+    return {name: [f"{plan.output_dir}/{name}/{run}" for run in runs] for name in plan.experiments}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from workflows.reproduction.plan import analysis_steps, make_plan, preparation_steps, training_step
+from workflows.reproduction.plan import analysis_steps, comparison_step, make_plan, preparation_steps, training_step
 
 PAPERS = ["001", "002", "003", "004"]
 
@@ -28,18 +28,20 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
     plan = plan_of("004")
     assert plan.ensembles["method"].tolist() == ["average", "genetic"]
     assert not set(plan.ensembles["experiment"]) & set(plan.experiments)
-    runs = {experiment: [f"runs/{experiment}"] for experiment in plan.experiments}
+    runs = {experiment: [f"runs/{experiment}/seed=0"] for experiment in plan.experiments}
     steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs)}
     members = plan.ensembles["members"].iloc[0].split()
     average = steps["ensemble-average-paper"]
-    assert average.words[:6] == ("scripts/ensemble.py", "average", *(f"runs/{member}" for member in members))
+    assert average.words[:6] == ("scripts/ensemble.py", "average", *(f"runs/{member}/seed=0" for member in members))
     assert average.makes == Path("out/paper/ensemble_average")
     assert sum(name.startswith("errors") for name in steps) == 1  # both ensembles have the same members
 
 
 def test_an_ensemble_without_one_of_its_members_is_left_out():
     plan = plan_of("004")
-    runs = {experiment: [f"runs/{experiment}"] for experiment in plan.experiments if experiment != "vgg16_cut_block5"}
+    runs = {
+        experiment: [f"runs/{experiment}/seed=0"] for experiment in plan.experiments if experiment != "vgg16_cut_block5"
+    }
     names = [step.name for step in analysis_steps(plan, plan.splits[0], runs)]
     assert not [name for name in names if name.startswith(("ensemble", "errors"))]
     assert "report-paper" in names
@@ -99,3 +101,16 @@ def test_an_unknown_paper_names_the_known_ones():
 def test_a_wrong_override_is_an_error_before_anything_runs():
     with pytest.raises(UserError, match="max_epoch"):
         preparation_steps(plan_of("003", "trainer.max_epoch=2"))
+
+
+def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed_and_are_compared_fold_by_fold():
+    plan = plan_of("004", seeds=(0, 1), folds=(0, 1))
+    folders = [f"fold{fold}/seed={seed}" for fold in plan.folds for seed in plan.seeds]
+    runs = {name: [f"runs/{name}/{folder}" for folder in folders] for name in plan.experiments}
+    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs)}
+    members = [word for word in steps["ensemble-average-paper"].words if word.startswith("runs/")]
+    assert len(members) == 8
+    assert not [member for member in members if member.endswith("seed=1")]
+    compared = comparison_step(plan, {"paper": runs}).words
+    assert {"out/paper/ensemble_average/fold0", "out/paper/ensemble_average/fold1"} <= set(compared)
+    assert sum(word.startswith("runs/") for word in compared) == 4 * len(plan.experiments)

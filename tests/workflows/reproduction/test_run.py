@@ -129,5 +129,5 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path
     text = capsys.readouterr().out
     assert "3 runs, 7 steps" in text
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
-    assert f"{tmp_path}/outputs/hem_all_cnn_32/paper-fold*/seed=*" in text
+    assert f"{tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0" in text
     assert not plan.output.exists()
