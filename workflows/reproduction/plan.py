@@ -169,19 +169,11 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     costs = folder / "costs.csv"
     steps = [Step(f"costs-{split.name}", "costs", ("scripts/collect.py", *every, "--csv", str(costs)), costs)]
     steps += _ensemble_steps(plan, split, runs)
-    for experiment in plan.config.heatmaps:
-        for number, run in enumerate(runs.get(experiment, ())):
-            picture = folder / f"heatmaps-{experiment}-{number}.png"
-            words = ("scripts/explain.py", "heatmaps", run, "--out", str(picture))
-            steps.append(Step(f"heatmaps-{split.name}-{experiment}-{number}", "heat maps", words, picture))
-    for experiment in plan.config.layers:
-        for run in runs.get(experiment, ())[:1]:
-            picture = folder / f"layers-{experiment}.png"
-            words = ("scripts/explain.py", "layers", run, "--out", str(picture))
-            steps.append(Step(f"layers-{split.name}-{experiment}", "outputs of layers", words, picture))
+    steps += _picture_steps("heatmaps", plan.config.heatmaps, split, folder, runs)
+    steps += _picture_steps("layers", plan.config.layers, split, folder, runs)
     report = folder / "report.html"
-    words = ("scripts/report.py", *every, "--output", str(report))
-    return [*steps, Step(f"report-{split.name}", "report", words, report)]
+    steps.append(Step(f"report-{split.name}", "report", ("scripts/report.py", *every, "--output", str(report)), report))
+    return steps
 
 
 def comparison_csv(plan: Plan) -> Path:
@@ -222,6 +214,17 @@ def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
             target = plan.output / split.name / "errors"
             analyse = ("scripts/error_analysis.py", *folders, "--output", str(target))
             steps.append(Step(f"errors-{split.name}", "errors of the ensemble's members", analyse, target))
+    return steps
+
+
+def _picture_steps(kind: str, experiments: Sequence[str], split: Split, folder: Path, runs: Runs) -> list[Step]:
+    """Return a command for the heat maps, or the outputs of layers, of the first run of each experiment."""
+    steps = []
+    for experiment in experiments:
+        for run in runs.get(experiment, ())[:1]:
+            picture = folder / f"{kind}-{experiment}.png"
+            words = ("scripts/explain.py", kind, run, "--out", str(picture))
+            steps.append(Step(f"{kind}-{split.name}-{experiment}", f"{kind} of {experiment}", words, picture))
     return steps
 
 
