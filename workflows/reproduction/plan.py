@@ -1,6 +1,5 @@
 """The commands that reproduce a paper: prepare its data, train its experiments, analyse and compare the runs."""
 
-import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -15,11 +14,12 @@ from common.errors import UserError
 from common.paths import ROOT
 from common.sweeps.records import key_of
 from evaluation.papers.reproduction import read_claims
+from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")  # the plan decides on these
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # needs no quotes in a shell, which is to expand the patterns
-ENSEMBLE = "ensemble"
+WEIGHTS, ENSEMBLE = "weights", "ensemble"
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
 
 
@@ -129,19 +129,18 @@ def make_plan(
 
 
 def preparation_steps(plan: Plan) -> list[Step]:
-    """Return a command for each way in which images are prepared.
+    """Return the commands that bring the weights of all experiments and prepare their images.
 
-    All experiments are composed here, so that a wrong override is an error before anything runs.
+    Raises:
+        UserError: An override is wrong, so nothing is to begin.
     """
-    steps: dict[str, Step] = {}
-    for experiment in plan.experiments:
-        words = (f"+experiment={experiment}", *plan.splits[0].overrides, *plan.job_words)
-        config = compose_config(words)
-        images = {name: config.model_dump(mode="json")[name] for name in ("data", "data_dir", "prepare", "cache_dir")}
-        key = json.dumps(images, sort_keys=True)
-        name = f"prepare-{len(steps) + 1}"
-        steps.setdefault(key, Step(name, f"images of {experiment}", ("scripts/prepare_data.py", *words)))
-    return list(steps.values())
+    words = (f"+experiment={','.join(plan.experiments)}", *plan.splits[0].overrides, *plan.job_words)
+    job_configs(words, needs_data=False)
+    script = "scripts/prepare_data.py"
+    return [
+        Step(WEIGHTS, "pretrained weights", (script, *words, "--weights")),
+        Step("images", "images", (script, *words)),
+    ]
 
 
 def training_step(plan: Plan, split: Split) -> Step:

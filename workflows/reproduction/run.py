@@ -21,6 +21,7 @@ from common.runs.run import Run
 from common.sweeps.records import read_sweep
 from workflows.reproduction.page import write_page
 from workflows.reproduction.plan import (
+    WEIGHTS,
     Plan,
     Runs,
     Split,
@@ -117,10 +118,12 @@ def reproduce(plan: Plan) -> None:
     preparation = preparation_steps(plan)
     with locked(plan.output, f"another command reproduces into {plan.output}: wait for it, or name a new --output"):
         records = Records(plan.output)
+        failed = []
         for step in preparation:
             if _run(step, "", records) != 0:
-                raise UserError(f"the images cannot be prepared: {step.line}")
-        failed = []
+                if step.name != WEIGHTS:
+                    raise UserError(f"the images cannot be prepared: {step.line}")
+                failed.append(step)  # the experiments that have their weights go on
         runs: dict[str, Runs] = {}
         for split in plan.splits:
             step = training_step(plan, split)

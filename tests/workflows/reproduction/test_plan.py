@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import UserError
 from workflows.reproduction.plan import analysis_steps, comparison_step, make_plan, preparation_steps, training_step
+from workflows.sweeps.configs import job_configs
 
 PAPERS = ["001", "002", "003", "004"]
 
@@ -58,10 +59,11 @@ def test_the_honest_split_is_trained_on_request():
     assert "protocol=subject" in training_step(plan_of("003", honest=True), honest).words
 
 
-def test_images_are_prepared_once_for_all_experiments_that_share_them():
-    steps = preparation_steps(plan_of("004"))
-    experiments = [step.words[1] for step in steps]
-    assert experiments == ["+experiment=scratch_cnn_d256_dropout2", "+experiment=vgg16_features"]  # 300 and 224 px
+def test_weights_and_images_of_all_experiments_are_brought_before_the_training():
+    plan = plan_of("004")
+    weights, images = preparation_steps(plan)
+    assert weights.words == (*images.words, "--weights")
+    assert images.words[:2] == ("scripts/prepare_data.py", f"+experiment={','.join(plan.experiments)}")
 
 
 def test_the_cluster_is_for_the_training_alone():
@@ -74,10 +76,9 @@ def test_the_cluster_is_for_the_training_alone():
 
 
 def test_a_folder_for_each_data_set_of_a_paper_of_several():
-    sources = set()
-    for step in preparation_steps(plan_of("002")):
-        assert "data_dir=002-data/${data.source}" in step.words
-        sources.add(step.words[1].rpartition("_")[2])
+    words = preparation_steps(plan_of("002"))[1].words
+    assert "data_dir=002-data/${data.source}" in words
+    sources = {Path(config.data_dir).name for config in job_configs(words[1:], needs_data=False)}
     assert sources == {"mnist", "cifar10", "chromosomes"}
 
 
