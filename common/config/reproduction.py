@@ -25,6 +25,7 @@ class ReproductionConfig(StrictModel):
     folds: Annotated[tuple[Count, ...], Field(min_length=1)]
     heatmaps: tuple[str, ...]
     layers: tuple[str, ...]
+    before_after: str | None
 
 
 def load_reproduction(paper: str) -> ReproductionConfig:

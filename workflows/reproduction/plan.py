@@ -170,6 +170,8 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     steps += _ensemble_steps(plan, split, runs)
     steps += _picture_steps("heatmaps", plan.config.heatmaps, split, folder, runs)
     steps += _picture_steps("layers", plan.config.layers, split, folder, runs)
+    if split is plan.splits[0]:
+        steps += _description_steps(plan, folder, runs)
     report = folder / "report.html"
     steps.append(Step(f"report-{split.name}", "report", ("scripts/report.py", *every, "--output", str(report)), report))
     return steps
@@ -224,6 +226,20 @@ def _picture_steps(kind: str, experiments: Sequence[str], split: Split, folder: 
             picture = folder / f"{kind}-{experiment}.png"
             words = ("scripts/explain.py", kind, run, "--out", str(picture))
             steps.append(Step(f"{kind}-{split.name}-{experiment}", f"{kind} of {experiment}", words, picture))
+    return steps
+
+
+def _description_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
+    """Return the commands that describe what all splits share: the layers of the networks, the preparation."""
+    table = folder / "layers.csv"
+    networks = [runs[experiment][0] for experiment in plan.experiments if runs.get(experiment)]
+    words = ("scripts/explain.py", "summary", *networks, "--csv", str(table))
+    steps = [Step("summary", "layers and parameters of the networks", words, table)]
+    if plan.config.before_after:
+        pictures = folder / "before-after"
+        of_one = (f"+experiment={plan.config.before_after}", *plan.splits[0].overrides, *plan.job_words)
+        words = ("scripts/prepare_data.py", *of_one, "--no-images", "--before-after", str(pictures))
+        steps.append(Step("before-after", "images before and after each step", words, pictures))
     return steps
 
 
