@@ -13,7 +13,6 @@ from common.paths import ROOT
 from common.runs.run import Run
 from evaluation.ensembles.averaging import ensemble_name
 from evaluation.papers.claims import TRAIN, Claim, Figure, PaperData, printed_claims
-from evaluation.papers.claims import read_claims as read_claims
 from evaluation.papers.measured import Measured
 from evaluation.papers.of_runs import measure_runs
 from evaluation.papers.of_tables import is_results_table, measure_results, read_measurements

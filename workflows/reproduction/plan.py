@@ -13,7 +13,7 @@ from common.config.reproduction import ReproductionConfig, load_reproduction
 from common.errors import UserError
 from common.paths import ROOT
 from common.sweeps.records import key_of
-from evaluation.papers.reproduction import read_claims
+from evaluation.papers.claims import read_claims
 from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"
