@@ -58,11 +58,16 @@ def reproduce(
 
     [bold]python scripts/reproduce.py 002 data_dir=<folder with mnist, cifar10 and chromosomes> +profile=cpu[/bold]
     """
+    from common.config.reproduction import check_overrides, load_reproduction
+
+    load_reproduction(paper)
+    check_overrides(words or ())
     chosen = (numbers(seeds, "--seeds"), numbers(folds, "--folds"))
-    from workflows.reproduction import run
-    from workflows.reproduction.plan import make_plan
+    from workflows.reproduction import run  # takes seconds: after the checks
+    from workflows.reproduction.plan import check_plan, make_plan
 
     plan = make_plan(paper, words or (), output or Path("reproduction") / paper, *chosen, honest)
+    check_plan(plan)
     if dry_run:
         run.show(plan)
     else:

@@ -1,5 +1,6 @@
 """The typed schema of conf/reproduction/: how the experiments of a paper are reproduced."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -7,10 +8,13 @@ from pydantic import Field
 from common.config.base import StrictModel
 from common.config.ensemble import load_yaml
 from common.config.explain import validated
+from common.config.overrides import check_words
 from common.errors import UserError
 from common.paths import CONF
+from common.sweeps.records import key_of
 
 FOLDER = CONF / "reproduction"
+OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -26,6 +30,18 @@ class ReproductionConfig(StrictModel):
     heatmaps: tuple[str, ...]
     layers: tuple[str, ...]
     before_after: str | None
+
+
+def check_overrides(words: Sequence[str]) -> None:
+    """Refuse overrides that the plan of a reproduction decides on, and words that are none.
+
+    Raises:
+        UserError: It names the word.
+    """
+    check_words(words)
+    for word in words:
+        if key_of(word) in OWN_KEYS:
+            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
 
 
 def load_reproduction(paper: str) -> ReproductionConfig:

@@ -1,6 +1,7 @@
 """Jobs on this machine: which run at once, with which GPUs, in how many processes. The GPUs are only pretended."""
 
 import os
+import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -53,6 +54,7 @@ def machine(monkeypatch):
     machine = Machine()
     monkeypatch.setattr(_local, "subprocess", SimpleNamespace(Popen=machine.start))  # not of nvidia-smi
     monkeypatch.setattr(_local, "POLL_SECONDS", 0)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "train.py", raising=False)  # a worker of xdist has none
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
     return machine

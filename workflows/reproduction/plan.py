@@ -9,15 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from common.config.compose import compose_config
-from common.config.reproduction import ReproductionConfig, load_reproduction
-from common.errors import UserError
+from common.config.reproduction import ReproductionConfig, check_overrides, load_reproduction
 from common.paths import ROOT
 from common.sweeps.records import key_of
 from evaluation.papers.claims import read_claims
 from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"
-OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")  # the plan decides on these
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # needs no quotes in a shell, which is to expand the patterns
 WEIGHTS, ENSEMBLE = "weights", "ensemble"
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
@@ -114,9 +112,7 @@ def make_plan(
         UserError: The paper is unknown, or an override is one that the plan itself decides on.
     """
     config = load_reproduction(paper)
-    for word in words:
-        if key_of(word) in OWN_KEYS:
-            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+    check_overrides(words)
     claims = read_claims(RESULTS, (paper,)).drop_duplicates("experiment")
     trained = tuple(claims.loc[claims["method"] == "", "experiment"])
     ensembles = claims.loc[claims["method"] != "", ["experiment", "method", "members"]]
@@ -128,14 +124,19 @@ def make_plan(
     return Plan(paper, config, trained, ensembles, words, *own, output)
 
 
-def preparation_steps(plan: Plan) -> list[Step]:
-    """Return the commands that bring the weights of all experiments and prepare their images.
+def check_plan(plan: Plan) -> None:
+    """Compose the configuration of every job.
 
     Raises:
-        UserError: An override is wrong, so nothing is to begin.
+        UserError: An override is wrong, or ``data_dir`` does not exist, so nothing is to begin.
     """
+    for split in plan.splits:
+        job_configs([f"+experiment={','.join(plan.experiments)}", *split.overrides, *plan.job_words])
+
+
+def preparation_steps(plan: Plan) -> list[Step]:
+    """Return the commands that bring the weights of all experiments and prepare their images."""
     words = (f"+experiment={','.join(plan.experiments)}", *plan.splits[0].overrides, *plan.job_words)
-    job_configs(words, needs_data=False)
     script = "scripts/prepare_data.py"
     return [
         Step(WEIGHTS, "pretrained weights", (script, *words, "--weights")),

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from workflows.reproduction.plan import analysis_steps, comparison_step, make_plan, preparation_steps, training_step
+from workflows.reproduction.plan import (
+    analysis_steps,
+    check_plan,
+    comparison_step,
+    make_plan,
+    preparation_steps,
+    training_step,
+)
 from workflows.sweeps.configs import job_configs
 
 PAPERS = ["001", "002", "003", "004"]
@@ -99,9 +106,15 @@ def test_an_unknown_paper_names_the_known_ones():
         plan_of("005")
 
 
-def test_a_wrong_override_is_an_error_before_anything_runs():
+def test_a_wrong_override_is_an_error_before_anything_runs(tmp_path):
+    plan = make_plan("003", (f"data_dir={tmp_path}", "trainer.max_epoch=2"), tmp_path / "out")
     with pytest.raises(UserError, match="max_epoch"):
-        preparation_steps(plan_of("003", "trainer.max_epoch=2"))
+        check_plan(plan)
+
+
+def test_a_folder_that_is_not_there_is_an_error_before_anything_runs():
+    with pytest.raises(UserError, match="003-data"):
+        check_plan(plan_of("003"))
 
 
 def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed_and_are_compared_fold_by_fold():
