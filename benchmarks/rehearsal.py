@@ -79,7 +79,7 @@ def draw(folder: Folder, share: Share = 1.0) -> None:
 @report_user_errors()
 def costs(reproduction: Reproduction, csv: Csv) -> None:
     """Write what each step of a reproduction took."""
-    steps = json.loads((reproduction / "steps.json").read_text())
+    steps = json.loads((reproduction / "steps.json").read_text())["steps"]
     rows = []
     for name, record in steps.items():
         row = {"step": name, "minutes": record["seconds"] / 60, "cpu_minutes": record["cpu_seconds"] / 60}

@@ -19,7 +19,8 @@ Output = Annotated[
     Path | None, typer.Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")
 ]
 Seeds = Annotated[str | None, typer.Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
-Folds = Annotated[str | None, typer.Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
+Folds = Annotated[str | None, typer.Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
+Some = Annotated[str | None, typer.Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, typer.Option("--honest", help="Train on a split without leaks, too.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check the settings and print the commands.")]
 
@@ -32,9 +33,10 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
 
     if text is None:
         return None
-    if not all(part.isdecimal() for part in text.split(",")):
-        raise UserError(f"{option} {text}: type numbers with commas between, such as 0,1,2")
-    return tuple(int(part) for part in text.split(","))
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
+    return tuple(map(int, parts))
 
 
 @app.command()
@@ -45,6 +47,7 @@ def reproduce(
     output: Output = None,
     seeds: Seeds = None,
     folds: Folds = None,
+    experiments: Some = None,
     honest: Honest = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -62,11 +65,12 @@ def reproduce(
 
     load_reproduction(paper)
     check_overrides(words or ())
-    chosen = (numbers(seeds, "--seeds"), numbers(folds, "--folds"))
+    some = tuple(experiments.split(",")) if experiments else ()
+    chosen = (some, numbers(seeds, "--seeds"), numbers(folds, "--folds"), honest)
     from workflows.reproduction import run  # takes seconds: after the checks
-    from workflows.reproduction.plan import check_plan, make_plan
+    from workflows.reproduction.plan import Options, check_plan, make_plan
 
-    plan = make_plan(paper, words or (), output or Path("reproduction") / paper, *chosen, honest)
+    plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
     check_plan(plan)
     if dry_run:
         run.show(plan)

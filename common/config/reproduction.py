@@ -26,7 +26,7 @@ class ReproductionConfig(StrictModel):
     honest: tuple[str, ...]
     folder_per_dataset: bool
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
-    folds: Annotated[tuple[Count, ...], Field(min_length=1)]
+    folds: tuple[Count, ...]
     heatmaps: tuple[str, ...]
     layers: tuple[str, ...]
     before_after: str | None

@@ -126,5 +126,5 @@ def _costs_section(steps: Sequence[StepCost]) -> Section:
             "": "" if step.succeeded else "failed",
         }
         rows.append(cells)
-    reading = "Of the last call of each command; one that found its work done takes seconds."
+    reading = "Of all calls of a command; with a cluster, processor time and memory of the launcher alone."
     return Section("Commands and their cost", "costs", tables=[Table("Commands", reading, rows, ("",))] if rows else [])

@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from common.text import counted
 from evaluation.report.reproduction import ReproductionFacts, StepCost, write_reproduction_page
 from workflows.reproduction.plan import Plan, Runs, comparison_csv
+from workflows.reproduction.records import StepRecord
 
 PAGE = "reproduction.html"
 
 
-def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, Any]) -> Path:
+def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     steps = []
     for name, record in records.items():
-        numbers = (record["seconds"], record["cpu_seconds"], record["memory_gib"])
-        steps.append(StepCost(name, record["line"], *numbers, record["code"] == 0))
+        numbers = (record.seconds, record.cpu_seconds, record.memory_gib)
+        steps.append(StepCost(name, record.line, *numbers, record.code == 0))
     facts = ReproductionFacts(
         plan.paper, plan.config.title, _settings(plan), _missing(plan, runs), steps, _pictures(plan), _pages(plan)
     )
@@ -28,8 +28,9 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, Any])
 
 
 def _settings(plan: Plan) -> str:
-    numbers = f"{counted(len(plan.seeds), 'seed')}, {counted(len(plan.folds), 'fold')}"
-    return f"{len(plan.experiments)} experiments, {numbers}; {' '.join(plan.words) or 'no overrides'}"
+    folds = ", ".join(f"{split.about}: {counted(len(split.folds), 'fold')}" for split in plan.splits)
+    numbers = f"{counted(len(plan.experiments), 'experiment')}, {counted(len(plan.seeds), 'seed')}; {folds}"
+    return f"{numbers}; {' '.join(plan.words) or 'no overrides'}"
 
 
 def _missing(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:

@@ -1,5 +1,6 @@
 """The commands that reproduce a paper: prepare its data, train its experiments, analyse and compare the runs."""
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,14 @@ import pandas as pd
 
 from common.config.compose import compose_config
 from common.config.reproduction import ReproductionConfig, check_overrides, load_reproduction
+from common.errors import UserError
 from common.paths import ROOT
 from common.sweeps.records import key_of
 from evaluation.papers.claims import read_claims
 from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"
+DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # needs no quotes in a shell, which is to expand the patterns
 WEIGHTS, ENSEMBLE = "weights", "ensemble"
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
@@ -46,11 +49,32 @@ class Step:
 
 @dataclass(frozen=True)
 class Split:
-    """How the images are divided: ``name`` is "paper" or "honest"; ``about`` says it in words."""
+    """How the images are divided: ``name`` is "paper" or "honest"; ``about`` says it in words.
+
+    The draws of the paper's split overlap, so it has one; the folds of the honest split are apart.
+    """
 
     name: str
     about: str
     overrides: tuple[str, ...]
+    folds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user chooses: None and empty where conf/reproduction/ or results/claims.csv do.
+
+    Attributes:
+        experiments: Some of the paper's.
+        seeds: Of the jobs.
+        folds: Of the honest split.
+        honest: Whether the experiments are also run on a split without leaks.
+    """
+
+    experiments: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    folds: tuple[int, ...] | None = None
+    honest: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +88,6 @@ class Plan:
         ensembles: Its rows that combine networks: columns experiment, method and members (names with blanks between).
         words: Overrides of all jobs.
         seeds: Of the jobs.
-        folds: Of the jobs.
         splits: That of the paper, and with ``--honest`` the one without leaks.
         output: Folder of what is made of the runs.
     """
@@ -75,7 +98,6 @@ class Plan:
     ensembles: pd.DataFrame
     words: tuple[str, ...]
     seeds: tuple[int, ...]
-    folds: tuple[int, ...]
     splits: tuple[Split, ...]
     output: Path
 
@@ -90,46 +112,56 @@ class Plan:
         return Path(compose_config([f"+experiment={self.experiments[0]}", *self.job_words]).output_dir)
 
 
-def make_plan(
-    paper: str,
-    words: Sequence[str],
-    output: Path,
-    seeds: Sequence[int] | None = None,
-    folds: Sequence[int] | None = None,
-    honest: bool = False,
-) -> Plan:
-    """Return the plan of a paper.
+def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> Plan:
+    """Return the plan of a paper, such as "004".
 
     Args:
-        paper: Such as "004".
+        paper: Its number.
         words: Overrides of all jobs, and ``+cluster=...``.
         output: Folder of what is made of the runs.
-        seeds: In place of those of conf/reproduction/.
-        folds: Likewise.
-        honest: Whether the experiments are also run on a split without leaks.
+        options: What the user chooses.
 
     Raises:
-        UserError: The paper is unknown, or an override is one that the plan itself decides on.
+        UserError: The paper, or an experiment, is unknown, an override is one that the plan itself decides on, or there
+            are folds without a split that has them.
     """
     config = load_reproduction(paper)
     check_overrides(words)
+    if config.folder_per_dataset:
+        words = _per_dataset(words)
     claims = read_claims(RESULTS, (paper,)).drop_duplicates("experiment")
-    trained = tuple(claims.loc[claims["method"] == "", "experiment"])
+    experiments = _chosen(tuple(claims.loc[claims["method"] == "", "experiment"]), options.experiments)
     ensembles = claims.loc[claims["method"] != "", ["experiment", "method", "members"]]
+    seeds = options.seeds or config.seeds
+    return Plan(paper, config, experiments, ensembles, tuple(words), seeds, _splits(config, options), output)
+
+
+def _chosen(experiments: tuple[str, ...], chosen: Sequence[str]) -> tuple[str, ...]:
+    """Return the experiments of a paper, or those of them that are chosen."""
+    for name in chosen:
+        if name not in experiments:
+            raise UserError(f"--experiments: the paper has no {name}; it has {', '.join(experiments)}")
+    return tuple(name for name in experiments if not chosen or name in chosen)
+
+
+def _splits(config: ReproductionConfig, options: Options) -> tuple[Split, ...]:
+    """Return the split of the paper, and the honest one where it is asked for."""
+    if options.folds and not (options.honest and config.folds):
+        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
     splits = [Split("paper", "split as the paper did", config.as_paper)]
-    if honest:
-        splits.append(Split("honest", "honest split", config.honest))
-    words = tuple(_per_dataset(word) for word in words) if config.folder_per_dataset else tuple(words)
-    own = (tuple(seeds or config.seeds), tuple(folds or config.folds), tuple(splits))
-    return Plan(paper, config, trained, ensembles, words, *own, output)
+    if options.honest:
+        folds = options.folds or config.folds or (0,)
+        splits.append(Split("honest", "honest split", config.honest, folds))
+    return tuple(splits)
 
 
 def check_plan(plan: Plan) -> None:
     """Compose the configuration of every job.
 
     Raises:
-        UserError: An override is wrong, or ``data_dir`` does not exist, so nothing is to begin.
+        UserError: An override is wrong or has several values, or ``data_dir`` does not exist: nothing is to begin.
     """
+    compose_config([f"+experiment={plan.experiments[0]}", *plan.job_words])
     for split in plan.splits:
         job_configs([f"+experiment={','.join(plan.experiments)}", *split.overrides, *plan.job_words])
 
@@ -150,14 +182,14 @@ def training_step(plan: Plan, split: Split) -> Step:
         f"+experiment={','.join(plan.experiments)}",
         *split.overrides,
         f"seed={','.join(map(str, plan.seeds))}",
-        f"split.fold={','.join(map(str, plan.folds))}",
+        f"split.fold={','.join(map(str, split.folds))}",
     )
     return Step(f"train-{split.name}", f"training, {split.about}", ("train.py", "-m", *jobs, *plan.words))
 
 
 def number_of_jobs(plan: Plan) -> int:
-    """Return how many runs are trained on each split."""
-    return len(plan.experiments) * len(plan.seeds) * len(plan.folds)
+    """Return how many runs are trained."""
+    return len(plan.experiments) * len(plan.seeds) * sum(len(split.folds) for split in plan.splits)
 
 
 def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
@@ -183,16 +215,23 @@ def comparison_csv(plan: Plan) -> Path:
     return plan.output / "reproduction.csv"
 
 
-def comparison_step(plan: Plan, runs: Mapping[str, Runs]) -> Step:
-    """Return the command that compares the runs of all splits, and the ensembles of them, with the paper."""
+def ensemble_folders(plan: Plan, runs: Mapping[str, Runs]) -> list[Path]:
+    """Return the folders of the ensembles that the steps make, one for each fold."""
+    folders = []
+    for split in plan.splits:
+        for step in _ensemble_steps(plan, split, runs[split.name]):
+            if step.about == ENSEMBLE and step.makes is not None:
+                folds = [step.makes / f"fold{fold}" for fold in split.folds]
+                folders += folds if len(folds) > 1 else [step.makes]
+    return folders
+
+
+def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
+    """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
     compared = []
     for split in plan.splits:
-        of_split = runs[split.name]
-        compared += [run for experiment in plan.experiments for run in of_split.get(experiment, ())]
-        for step in _ensemble_steps(plan, split, of_split):
-            if step.about == ENSEMBLE and step.makes is not None:
-                folds = [step.makes / f"fold{fold}" for fold in plan.folds] if len(plan.folds) > 1 else [step.makes]
-                compared += [str(folder) for folder in folds]
+        compared += [run for experiment in plan.experiments for run in runs[split.name].get(experiment, ())]
+    compared += [str(folder) for folder in ensembles]
     csv = comparison_csv(plan)
     words = ("scripts/compare.py", *compared, "--paper", plan.paper, "--csv", str(csv))
     return Step("comparison", "the paper's figures and ours", words, csv)
@@ -206,7 +245,7 @@ def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     for row in plan.ensembles.to_dict("records"):
         members = row["members"].split()
         folders = [run for member in members for run in runs.get(member, ()) if Path(run).name == first_seed]
-        if len(folders) < len(members) * len(plan.folds):
+        if len(folders) < len(members) * len(split.folds):
             continue
         target = plan.output / split.name / row["experiment"]
         combine = ("scripts/ensemble.py", row["method"], *folders, "--common", "--output", str(target))
@@ -244,11 +283,13 @@ def _description_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
     return steps
 
 
-def _per_dataset(word: str) -> str:
-    """Let ``data_dir`` hold a folder for each data set of the paper."""
-    if key_of(word) != "data_dir" or "${" in word:
-        return word
-    return f"{word.rstrip('/')}/${{data.source}}"
+def _per_dataset(words: Sequence[str]) -> list[str]:
+    """Let ``data_dir``, typed or of the environment, hold a folder for each data set of the paper."""
+    given = [word for word in words if key_of(word) == "data_dir"]
+    if not given and os.environ.get(DATA_VARIABLE):
+        given = [f"data_dir={os.environ[DATA_VARIABLE]}"]
+    others = [word for word in words if key_of(word) != "data_dir"]
+    return [*others, *(word if "${" in word else f"{word.rstrip('/')}/${{data.source}}" for word in given)]
 
 
 def _is_of_cluster(word: str) -> bool:

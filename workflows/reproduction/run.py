@@ -1,19 +1,18 @@
 """Run the commands of a plan one after another; the same call again goes on where it was interrupted."""
 
 import os
-import shutil
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from common.cli import INTERRUPTED, say, warn
 from common.config.overrides import quote_path
 from common.errors import UserError
-from common.files import read_whole_json, sha256_of_value, write_json
+from common.files import sha256_of_value
 from common.paths import ROOT
 from common.runs.files import RunFile
 from common.runs.lifecycle import locked
@@ -28,69 +27,15 @@ from workflows.reproduction.plan import (
     Step,
     analysis_steps,
     comparison_step,
+    ensemble_folders,
     number_of_jobs,
     preparation_steps,
     training_step,
 )
+from workflows.reproduction.records import Records, StepRecord
 from workflows.sweeps.status import sweep_statuses
 
-RECORD = "steps.json"
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """How a step ended.
-
-    Attributes:
-        line: The command.
-        inputs: A hash of the runs that it read, 64 hex digits.
-        code: Its exit code.
-        seconds: Wall time.
-        cpu_seconds: Processor time of it and its children.
-        memory_gib: The largest memory of one of its processes.
-    """
-
-    line: str
-    inputs: str
-    code: int
-    seconds: float
-    cpu_seconds: float
-    memory_gib: float
-
-
-class Records:
-    """The records of the steps by name, in steps.json of the output folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / RECORD
-        self.steps: dict[str, Any] = read_whole_json(self.path)
-
-    def is_done(self, step: Step, inputs: str) -> bool:
-        """Whether the step has ended well with the same inputs, and what it made is there."""
-        record = self.steps.get(step.name, {})
-        same = record.get("line") == step.line and record.get("inputs") == inputs and record.get("code") == 0
-        return same and step.makes is not None and step.makes.exists()
-
-    def add(self, step: Step, record: StepRecord) -> None:
-        """Keep how a step ended."""
-        self.steps[step.name] = asdict(record)
-        write_json(self.path, self.steps)
-
-    def discard_result(self, step: Step) -> None:
-        """Remove what an earlier call of the step made.
-
-        Raises:
-            UserError: Something is there that no step has made.
-        """
-        if step.makes is None or not step.makes.exists():
-            return
-        if step.name not in self.steps:
-            raise UserError(f"{step.makes} exists and no step has made it: move it away, or name a new --output")
-        if step.makes.is_dir():
-            shutil.rmtree(step.makes)
-        else:
-            step.makes.unlink()
 
 
 def show(plan: Plan) -> None:
@@ -100,11 +45,8 @@ def show(plan: Plan) -> None:
     patterns = {split.name: _patterns(plan, split) for split in plan.splits}
     for split in plan.splits:
         steps += analysis_steps(plan, split, patterns[split.name])
-    steps.append(comparison_step(plan, patterns))
-    say(
-        f"paper {plan.paper}: {plan.config.title}",
-        f"{number_of_jobs(plan) * len(plan.splits)} runs, {len(steps)} steps",
-    )
+    steps.append(comparison_step(plan, patterns, ensemble_folders(plan, patterns)))
+    say(f"paper {plan.paper}: {plan.config.title}", f"{number_of_jobs(plan)} runs, {len(steps)} steps")
     for number, step in enumerate(steps, 1):
         say(f"{number}. {step.about}", step.line)
 
@@ -115,31 +57,47 @@ def reproduce(plan: Plan) -> None:
     Raises:
         UserError: Data cannot be prepared, no run is finished, or, at the end, some step has failed.
     """
-    preparation = preparation_steps(plan)
     with locked(plan.output, f"another command reproduces into {plan.output}: wait for it, or name a new --output"):
-        records = Records(plan.output)
-        failed = []
-        for step in preparation:
-            if _run(step, "", records) != 0:
-                if step.name != WEIGHTS:
-                    raise UserError(f"the images cannot be prepared: {step.line}")
-                failed.append(step)  # the experiments that have their weights go on
+        records = Records(plan)
+        failed = _prepare(plan, records)
         runs: dict[str, Runs] = {}
         for split in plan.splits:
             step = training_step(plan, split)
             if _run(step, "", records) != 0:
                 failed.append(step)
             runs[split.name] = finished_runs(plan.output_dir, step)
+        if not any(runs.values()):
+            raise UserError("no run has finished: see the errors above; the same command runs what is missing")
         for split in plan.splits:
             failed += _analyse(plan, split, runs[split.name], records)
-        comparison = comparison_step(plan, runs)
-        records.discard_result(comparison)
-        if _run(comparison, "", records) != 0:
-            raise UserError("the figures cannot be compared, so there is no page")
-        say(str(write_page(plan, runs, records.steps)), f"table: {comparison.makes}")
+        _compare(plan, runs, records)
     if failed:
         names = ", ".join(step.name for step in failed)
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")
+
+
+def _prepare(plan: Plan, records: Records) -> list[Step]:
+    """Bring weights and prepare images; return the step of the weights where some are missing.
+
+    The experiments that have their weights go on.
+    """
+    failed = []
+    for step in preparation_steps(plan):
+        if _run(step, "", records) != 0:
+            if step.name != WEIGHTS:
+                raise UserError(f"the images cannot be prepared: {step.line}")
+            failed.append(step)
+    return failed
+
+
+def _compare(plan: Plan, runs: Mapping[str, Runs], records: Records) -> None:
+    """Compare the runs, and the ensembles that could be made, with the paper, and write the page."""
+    ensembles = [folder for folder in ensemble_folders(plan, runs) if Run(folder).is_finished]
+    step = comparison_step(plan, runs, ensembles)
+    records.discard_result(step)
+    if _run(step, "", records) != 0:
+        raise UserError("the figures cannot be compared, so there is no page")
+    say(str(write_page(plan, runs, records.steps)), f"table: {step.makes}")
 
 
 def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Step]:
@@ -164,22 +122,38 @@ def _run(step: Step, inputs: str, records: Records) -> int:
     Ctrl-C reaches the command, too; it ends this one with the usual exit code.
     """
     say(f"{step.name}: {step.about}", step.line)
+    before = records.steps.get(step.name)
+    begun = StepRecord(step.line, inputs)
+    if before is not None and before.line == step.line:
+        begun = replace(before, inputs=inputs, code=None)  # the times of all calls are added
+    records.add(step, begun)  # so that what it leaves when it is killed is known to be its
     started = time.monotonic()
-    script, *words = step.words
-    process = subprocess.Popen([sys.executable, str(ROOT / script), *words])
-    try:
-        _, status, usage = os.wait4(process.pid, 0)
-    except KeyboardInterrupt:
-        process.wait()
-        warn("interrupted: the same command goes on with what is missing")
-        raise SystemExit(INTERRUPTED) from None
-    code = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - started
-    memory = usage.ru_maxrss * 1024 / GIB
-    records.add(step, StepRecord(step.line, inputs, code, seconds, usage.ru_utime + usage.ru_stime, memory))
+    code, usage = _wait_for([sys.executable, str(ROOT / step.words[0]), *step.words[1:]])
+    ended = replace(
+        begun,
+        code=code,
+        seconds=begun.seconds + time.monotonic() - started,
+        cpu_seconds=begun.cpu_seconds + usage.ru_utime + usage.ru_stime,
+        memory_gib=max(begun.memory_gib, usage.ru_maxrss * 1024 / GIB),
+    )
+    records.add(step, ended)
     if code == INTERRUPTED:
+        warn("interrupted: the same command goes on with what is missing")
         raise SystemExit(INTERRUPTED)
     return code
+
+
+def _wait_for(command: Sequence[str]) -> tuple[int, resource.struct_rusage]:
+    """Run a command; return its exit code, the usual one after Ctrl-C, and what it used."""
+    process = subprocess.Popen(command)
+    interrupted = False
+    while True:
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:  # the command has it, too, and ends
+            interrupted = True
+        else:
+            return INTERRUPTED if interrupted else os.waitstatus_to_exitcode(status), usage
 
 
 def finished_runs(output_dir: Path, training: Step) -> Runs:
@@ -213,5 +187,5 @@ def _fingerprint(runs: Runs) -> str:
 def _patterns(plan: Plan, split: Split) -> dict[str, Sequence[str]]:
     """Return a pattern for the runs of each experiment that are not trained yet."""
     protocol = next((word.partition("=")[2] for word in split.overrides if word.startswith("protocol=")), "*")
-    runs = [f"{protocol}-fold{fold}-*/seed={seed}" for fold in plan.folds for seed in plan.seeds]
+    runs = [f"{protocol}-fold{fold}-*/seed={seed}" for fold in split.folds for seed in plan.seeds]
     return {name: [f"{plan.output_dir}/{name}/{run}" for run in runs] for name in plan.experiments}

@@ -6,9 +6,11 @@ import pytest
 
 from common.errors import UserError
 from workflows.reproduction.plan import (
+    Options,
     analysis_steps,
     check_plan,
     comparison_step,
+    ensemble_folders,
     make_plan,
     preparation_steps,
     training_step,
@@ -19,7 +21,7 @@ PAPERS = ["001", "002", "003", "004"]
 
 
 def plan_of(paper: str, *words: str, **options: object):
-    return make_plan(paper, (f"data_dir={paper}-data", *words), Path("out"), **options)
+    return make_plan(paper, (f"data_dir={paper}-data", *words), Path("out"), Options(**options))
 
 
 @pytest.mark.parametrize("paper", PAPERS)
@@ -118,13 +120,44 @@ def test_a_folder_that_is_not_there_is_an_error_before_anything_runs():
 
 
 def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed_and_are_compared_fold_by_fold():
-    plan = plan_of("004", seeds=(0, 1), folds=(0, 1))
-    folders = [f"fold{fold}/seed={seed}" for fold in plan.folds for seed in plan.seeds]
+    plan = plan_of("004", seeds=(0, 1), folds=(0, 1), honest=True)
+    paper, honest = plan.splits
+    assert (paper.folds, honest.folds) == ((0,), (0, 1))  # draws of the paper's split overlap
+    folders = [f"fold{fold}/seed={seed}" for fold in honest.folds for seed in plan.seeds]
     runs = {name: [f"runs/{name}/{folder}" for folder in folders] for name in plan.experiments}
-    steps = {step.name: step for step in analysis_steps(plan, plan.splits[0], runs)}
-    members = [word for word in steps["ensemble-average-paper"].words if word.startswith("runs/")]
+    steps = {step.name: step for step in analysis_steps(plan, honest, runs)}
+    members = [word for word in steps["ensemble-average-honest"].words if word.startswith("runs/")]
     assert len(members) == 8
     assert not [member for member in members if member.endswith("seed=1")]
-    compared = comparison_step(plan, {"paper": runs}).words
-    assert {"out/paper/ensemble_average/fold0", "out/paper/ensemble_average/fold1"} <= set(compared)
+    made = ensemble_folders(plan, {"paper": {}, "honest": runs})
+    assert Path("out/honest/ensemble_genetic/fold1") in made
+    assert len(made) == 4
+    compared = comparison_step(plan, {"paper": {}, "honest": runs}, made[:1]).words
     assert sum(word.startswith("runs/") for word in compared) == 4 * len(plan.experiments)
+    assert [word for word in compared if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
+
+
+def test_folds_need_a_split_that_has_them():
+    with pytest.raises(UserError, match="add --honest"):
+        plan_of("003", folds=(1,))
+    with pytest.raises(UserError, match="official test images"):
+        plan_of("002", folds=(1,), honest=True)
+
+
+def test_some_experiments_of_a_paper():
+    plan = plan_of("002", experiments=("vgg16_cifar10", "alexnet_mnist"))
+    assert plan.experiments == ("alexnet_mnist", "vgg16_cifar10")
+    with pytest.raises(UserError, match="has no hem_all_cnn_32"):
+        plan_of("002", experiments=("hem_all_cnn_32",))
+
+
+def test_the_folder_of_the_environment_holds_a_folder_for_each_data_set_too(monkeypatch):
+    monkeypatch.setenv("KARYOCYTE_DATA_DIR", "somewhere")
+    plan = make_plan("002", (), Path("out"))
+    assert plan.words == ("data_dir=somewhere/${data.source}",)
+
+
+def test_several_values_of_a_key_are_refused(tmp_path):
+    plan = make_plan("003", (f"data_dir={tmp_path}", "trainer.max_epochs=1,2"), tmp_path / "out")
+    with pytest.raises(UserError, match="several values"):
+        check_plan(plan)

@@ -1,6 +1,9 @@
 """How the commands of a reproduction are run, resumed and recorded."""
 
-import json
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,8 @@ from common.errors import UserError
 from common.runs.run import Run
 from common.sweeps.records import Sweep, job_of, sweep_folder, write_record, write_sweep
 from workflows.reproduction import run as runner
-from workflows.reproduction.plan import Split, Step, make_plan, training_step
+from workflows.reproduction.plan import Options, Split, Step, make_plan, training_step
+from workflows.reproduction.records import Records
 
 SPLIT = Split("paper", "split as the paper did", ("protocol=paper",))
 
@@ -47,7 +51,7 @@ def analyse(monkeypatch, plan, steps, runs):
     """Run ``steps`` in place of the analysis of a plan; return the names of those that failed."""
     monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
     plan.output.mkdir(exist_ok=True)
-    records = runner.Records(plan.output)
+    records = Records(plan)
     return [step.name for step in runner._analyse(plan, SPLIT, runs, records)]
 
 
@@ -95,10 +99,10 @@ def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, monkeypatch
     for _ in range(2):
         assert analyse(monkeypatch, plan, [fails, works], runs) == ["report-paper"]
     assert calls(tmp_path) == ["report", "costs", "report"]
-    record = json.loads((plan.output / "steps.json").read_text())["report-paper"]
-    assert record["code"] == 1
-    assert record["seconds"] > 0
-    assert record["memory_gib"] > 0
+    record = Records(plan).steps["report-paper"]
+    assert record.code == 1
+    assert record.seconds > 0
+    assert record.memory_gib > 0
 
 
 def test_an_interrupted_step_ends_all_with_the_usual_code(monkeypatch, script, plan, finished_run):
@@ -131,3 +135,71 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
     assert f"{tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0" in text
     assert not plan.output.exists()
+
+
+def test_what_a_killed_step_has_left_is_made_anew(tmp_path, monkeypatch, script, plan, finished_run):
+    made = plan.output / "errors"
+    first = "pathlib.Path(sys.argv[1]).mkdir()\nimport os, signal\n"
+    kill = f"if open({str(tmp_path / 'calls')!r}).read() == 'errors ': os.kill(os.getpid(), signal.SIGKILL)"
+    step = Step("errors-paper", "errors", (script("errors", first + kill), str(made)), made)
+    runs = {"hem_all_cnn_32": [str(finished_run)]}
+    assert analyse(monkeypatch, plan, [step], runs) == ["errors-paper"]
+    assert analyse(monkeypatch, plan, [step], runs) == []
+    assert calls(tmp_path) == ["errors", "errors"]
+
+
+def test_after_an_interruption_in_the_middle_of_a_step_the_same_call_goes_on(tmp_path, script, plan):
+    made = plan.output / "errors"
+    body = "pathlib.Path(sys.argv[1]).mkdir()\nimport time\ntime.sleep(60)"
+    step = Step("errors-paper", "errors", (script("errors", body), str(made)), made)
+    plan.output.mkdir()
+
+    def interrupt() -> None:
+        while not made.exists():
+            time.sleep(0.05)
+        time.sleep(0.2)
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        for process in (*map(int, children), os.getpid()):  # as a terminal does
+            os.kill(process, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(SystemExit) as stopped:
+        runner._run(step, "", Records(plan))
+    assert stopped.value.code == INTERRUPTED
+    Records(plan).discard_result(step)
+    assert not made.exists()
+
+
+def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp_path, plan):
+    plan.output.mkdir()
+    Records(plan).add(Step("images", "images", ("x",)), runner.StepRecord("x", ""))
+    same = make_plan("003", (f"output_dir={tmp_path / 'outputs'}", "+cluster=local"), plan.output)
+    assert Records(same).steps["images"].line == "x"
+    other = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), plan.output, Options(seeds=(1,)))
+    with pytest.raises(UserError, match="other settings"):
+        Records(other)
+
+
+def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
+    monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
+    monkeypatch.setattr(runner, "training_step", lambda plan, split: Step("train", "x", (script("train"),)))
+    monkeypatch.setattr(runner, "finished_runs", lambda *_: {})
+    with pytest.raises(UserError, match="no run has finished"):
+        runner.reproduce(plan)
+    assert not list(plan.output.glob("*.html"))
+
+
+def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, script, plan, finished_run):
+    made = plan.output / "paper" / "ensemble_average"
+    monkeypatch.setattr(runner, "ensemble_folders", lambda *_: [made, finished_run])
+    compared = []
+
+    def step(plan, runs, ensembles):
+        compared.extend(ensembles)
+        return Step("comparison", "x", (script("compare"),), plan.output / "reproduction.csv")
+
+    monkeypatch.setattr(runner, "comparison_step", step)
+    monkeypatch.setattr(runner, "write_page", lambda *_: plan.output / "reproduction.html")
+    plan.output.mkdir()
+    runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, Records(plan))
+    assert compared == [finished_run]
