@@ -29,3 +29,17 @@ def new_folder(path: Path, option: str = "--output") -> None:
     """Check a folder that an option names for writing: a ``UserError`` says that it holds something, or is a file."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{option} {path} exists already: choose another name, or move it away")
+
+
+def number_list(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read different numbers such as "0,1,2"; None of None.
+
+    Raises:
+        UserError: It names the option.
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
+    return tuple(map(int, parts))

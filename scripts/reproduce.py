@@ -27,18 +27,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check the settings
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Read a list of numbers such as "0,1,2"."""
-    from common.errors import UserError
-
-    if text is None:
-        return None
-    parts = text.split(",")
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
-    return tuple(map(int, parts))
-
-
 @app.command()
 @report_user_errors()
 def reproduce(
@@ -61,12 +49,13 @@ def reproduce(
 
     [bold]python scripts/reproduce.py 002 data_dir=<folder with mnist, cifar10 and chromosomes> +profile=cpu[/bold]
     """
+    from common.arguments import number_list
     from common.config.reproduction import check_overrides, load_reproduction
 
     load_reproduction(paper)
     check_overrides(words or ())
     some = tuple(experiments.split(",")) if experiments else ()
-    chosen = (some, numbers(seeds, "--seeds"), numbers(folds, "--folds"), honest)
+    chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
     from workflows.reproduction import run  # takes seconds: after the checks
     from workflows.reproduction.plan import Options, check_plan, make_plan
 
