@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.arguments import existing_predictions, new_folder
+from common.arguments import existing_predictions, new_folder, number_list
 from common.errors import UserError
 from common.runs.run import Run
 
@@ -31,3 +31,11 @@ def test_output_folders_must_be_new(run, tmp_path):
     for taken in (run.folder, run.folder / "status.json"):
         with pytest.raises(UserError, match=f"--output {taken}"):
             new_folder(taken)
+
+
+def test_a_list_of_numbers_has_different_numbers_alone():
+    assert number_list("0,2,10", "--seeds") == (0, 2, 10)
+    assert number_list(None, "--seeds") is None
+    for text in ("", "0,", "a", "-1", "0,0", "0 1"):
+        with pytest.raises(UserError, match="--seeds"):
+            number_list(text, "--seeds")
