@@ -18,7 +18,7 @@ import typer
 from common.cli import report_user_errors, say
 from common.files import write_csv
 from datamodules.io.progress import threaded
-from datamodules.sources.cnmc import PUBLISHED, TRAINING
+from datamodules.sources.cnmc import DRAWN, PUBLISHED, TRAINING
 from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
 
 SIDE = 450  # pixels, as published
@@ -66,6 +66,7 @@ def draw(folder: Folder, share: Share = 1.0) -> None:
     data = SyntheticConfig(source="synthetic", size=SIDE, subjects=SUBJECTS, images=most)
     for parent in {cell.path.parent for cell in cells}:
         (folder / parent).mkdir(parents=True)  # an error where there is one
+    (folder / DRAWN).write_text("Drawn cells in the folders of C-NMC: no patients.\n")
 
     def write(cell: DrawnCell) -> None:
         cv2.imwrite(str(folder / cell.path), draw_image(data, cell.number)[..., ::-1])

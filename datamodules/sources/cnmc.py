@@ -20,6 +20,7 @@ CLASSES = ("all", "hem")
 TRAINING = "C-NMC_training_data"
 PRELIM = "C-NMC_test_prelim_phase_data"
 FINAL = "C-NMC_test_final_phase_data"
+DRAWN = "DRAWN.txt"  # beside the folders of drawn cells (benchmarks/rehearsal.py), so that every result says so
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
 # The published numbers of images, (ALL, HEM); the final test is published without labels.
@@ -81,7 +82,8 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     if absent and set(data.parts) != {"final"}:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
     facts = (root, classes, data.positive_class, data.source)
-    return Manifest(frame, *facts, notes=tuple(notes), incomplete=tuple(incomplete))
+    drawn = (root / DRAWN).is_file()
+    return Manifest(frame, *facts, notes=tuple(notes), incomplete=tuple(incomplete), synthetic=drawn)
 
 
 def _training(root: Path) -> list[Row]:

@@ -78,7 +78,10 @@ class Figure:
         value = float(Fraction(self.printed))
         if "/" in self.printed:
             return value, value
-        unit = 10.0 ** -len(self.printed.partition(".")[2])
+        digits = len(self.printed.partition(".")[2])
+        if value == 1 and self.metric != "loss":
+            digits = max(digits, 3)  # a share of 1 is printed as 1.0 beside others of three digits
+        unit = 10.0**-digits
         return value - unit / 2, value + unit
 
 

@@ -35,6 +35,7 @@ def test_the_drawn_folders_are_read_as_the_challenge(tmp_path):
     config = compose_config(["data=cnmc", f"data_dir={tmp_path / 'drawn'}", f"cache_dir={tmp_path / 'cache'}"])
     manifest = scan(config.data, config.data_dir, tmp_path / "cache")
     assert len(manifest.frame) == len(list(drawn_cells(0.002))) == 21
+    assert manifest.synthetic
     assert set(manifest.frame["part"]) == {"fold_0", "fold_1", "fold_2"}
     picture = next((tmp_path / "drawn").rglob("*.bmp"))
     assert cv2.imread(str(picture)).shape == (450, 450, 3)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.runs.lifecycle import other_revisions
 from common.text import counted
 from evaluation.report.reproduction import ReproductionFacts, StepCost, write_reproduction_page
 from workflows.reproduction.plan import Plan, Runs, comparison_csv
@@ -19,8 +20,9 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     for name, record in records.items():
         numbers = (record.seconds, record.cpu_seconds, record.memory_gib)
         steps.append(StepCost(name, record.line, *numbers, record.code == 0))
+    warnings = _missing(plan, runs) + _other_versions(runs)
     facts = ReproductionFacts(
-        plan.paper, plan.config.title, _settings(plan), _missing(plan, runs), steps, _pictures(plan), _pages(plan)
+        plan.paper, plan.config.title, _settings(plan), warnings, steps, _pictures(plan), _pages(plan)
     )
     page = plan.output / PAGE
     write_reproduction_page(page, pd.read_csv(comparison_csv(plan), dtype=str), facts)
@@ -40,6 +42,15 @@ def _missing(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
         if missing:
             warnings.append(f"{split.about}: no finished run of {', '.join(missing)}")
     return warnings
+
+
+def _other_versions(runs: Mapping[str, Runs]) -> list[str]:
+    """Return a warning where runs count as done that another version of the code has trained."""
+    folders = [folder for of_split in runs.values() for several in of_split.values() for folder in several]
+    others = sorted({line for folder in folders for line in other_revisions(Path(folder))})
+    if not others:
+        return []
+    return [f"Some of the {len(folders)} runs were {line}" for line in others]
 
 
 def _pictures(plan: Plan) -> dict[str, Path]:

@@ -108,11 +108,12 @@ def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Ste
     inputs = _fingerprint(runs)
     failed = []
     for step in analysis_steps(plan, split, runs):
-        if records.is_done(step, inputs):
-            continue
-        records.discard_result(step)
-        if _run(step, inputs, records) != 0:
-            failed.append(step)
+        if not records.is_done(step, inputs):
+            records.discard_result(step)
+            if _run(step, inputs, records) != 0:
+                failed.append(step)
+        # The report shows what earlier steps have made: it is made anew once a step succeeds that has failed before.
+        inputs = sha256_of_value([inputs, step in failed])
     return failed
 
 

@@ -6,7 +6,7 @@ import pytest
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
-from evaluation.papers.claims import printed_claims, read_claims
+from evaluation.papers.claims import Figure, printed_claims, read_claims
 from evaluation.papers.departures import of_config, of_experiment
 from evaluation.papers.reproduction import (
     HIGHER,
@@ -275,3 +275,16 @@ def test_no_committed_claim_is_reproduced_on_a_sample():
     assert len(sample) >= 5
     assert (table["verdict"] == NOT_COMPARABLE).all()
     assert (table["reason"] != "").all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "printed", "bounds"),
+    [
+        ("accuracy", "0.982", (0.9815, 0.983)),
+        ("accuracy", "1.0", (0.9995, 1.001)),  # beside others of three digits
+        ("loss", "1.0", (0.95, 1.1)),
+        ("recall/all", "56/59", (56 / 59, 56 / 59)),
+    ],
+)
+def test_a_printed_figure_holds_what_is_rounded_or_truncated_to_it(metric, printed, bounds):
+    assert Figure("table 1", "test", metric, printed).bounds == pytest.approx(bounds)

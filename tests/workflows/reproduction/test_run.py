@@ -203,3 +203,17 @@ def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, script,
     plan.output.mkdir()
     runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, Records(plan))
     assert compared == [finished_run]
+
+
+def test_the_report_is_made_anew_once_an_earlier_step_succeeds(tmp_path, monkeypatch, script, plan, finished_run):
+    write = "pathlib.Path(sys.argv[1]).write_text('x')"
+    first = f"if open({str(tmp_path / 'calls')!r}).read().count('pictures') == 1: sys.exit(1)\n"
+    steps = []
+    for name, body in (("costs", write), ("pictures", first + write), ("report", write)):
+        made = plan.output / name
+        steps.append(Step(name, name, (script(name, body), str(made)), made))
+    runs = {"hem_all_cnn_32": [str(finished_run)]}
+    assert analyse(monkeypatch, plan, steps, runs) == ["pictures"]
+    for _ in range(2):
+        assert analyse(monkeypatch, plan, steps, runs) == []
+    assert calls(tmp_path) == ["costs", "pictures", "report", "pictures", "report"]

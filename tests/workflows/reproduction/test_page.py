@@ -1,0 +1,47 @@
+"""What the page of a reproduction says of its runs."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from common.runs.run import Run
+from workflows.reproduction import page
+from workflows.reproduction.plan import comparison_csv, make_plan
+from workflows.reproduction.records import StepRecord
+
+
+@pytest.fixture
+def plan(tmp_path):
+    plan = make_plan("003", (), tmp_path / "out")
+    plan.output.mkdir()
+    columns = ["experiment", "section", "part", "metric", "printed", "verdict", "reason"]
+    ends = [f"{role}{end}" for role in ("as_paper", "honest") for end in ("", "_low", "_high")]
+    row = dict(
+        zip(columns, ["hem_all_cnn_32", "table 1", "test", "accuracy", "0.53", "not comparable", "x"], strict=True)
+    )
+    pd.DataFrame([{**row, **dict.fromkeys(ends)}]).to_csv(comparison_csv(plan), index=False)
+    return plan
+
+
+def test_runs_of_another_version_and_experiments_without_a_run_are_named(tmp_path, monkeypatch, plan):
+    folder = tmp_path / "run"
+    monkeypatch.setattr(Run, "revisions", ("0a1b2c3d4e5f",))
+    monkeypatch.setattr("common.runs.lifecycle.revision", lambda: "ffffffffffff")
+    records = {"costs-paper": StepRecord("python scripts/collect.py", "", 0, 60.0, 30.0, 0.5)}
+    path = page.write_page(plan, {"paper": {"hem_all_cnn_32": [str(folder)]}}, records)
+    text = Path(path).read_text()
+    assert "made with revision 0a1b2c3d4e5f of the code, which is ffffffffffff now" in text
+    assert "no finished run of hem_all_cnn_64, hem_all_cnn_256" in text
+    assert "3 experiments, 1 seed; split as the paper did: 1 fold; no overrides" in text
+
+
+def test_pictures_and_reports_of_each_split_are_on_the_page(plan):
+    from PIL import Image
+
+    (plan.output / "paper").mkdir()
+    Image.new("RGB", (3, 3)).save(plan.output / "paper" / "layers-alexnet_mnist.png")
+    (plan.output / "paper" / "report.html").write_text("x")
+    text = page.write_page(plan, {"paper": {}}, {}).read_text()
+    assert "layers-alexnet mnist, split as the paper did" in text
+    assert 'href="paper/report.html"' in text
