@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 from common.files import write_text
@@ -18,6 +16,7 @@ from common.text import counted
 from common.thumbnails import encode
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall
 from evaluation.report.blocks import Table
+from evaluation.report.rendering import render, template_file
 from evaluation.report.summary import Tile
 
 PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are files beside it
@@ -65,10 +64,6 @@ class PageFacts:
 
 def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFacts) -> int:
     """Write the page of some cells in their order; return how many karyograms are files beside it, not within."""
-    loader = PackageLoader("evaluation.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     budget = PICTURES
     beside = 0
     cells = []
@@ -82,13 +77,13 @@ def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFa
                 source = data if budget >= 0 else source
             beside += source == entry.picture
         cells.append(_cell(entry, source))
-    page = environment.get_template("karyotypes.html.j2").render(
+    page = render(
+        "karyotypes.html.j2",
         facts=facts,
         cells=cells,
         tiles=_tiles(entries),
         beside=beside,
-        style=Markup(loader.get_source(environment, "style.css")[0]),
-        more_style=Markup(loader.get_source(environment, "karyotypes.css")[0]),
+        more_style=template_file("karyotypes.css"),
     )
     write_text(path, page)
     return beside

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from common.files import write_csv, write_text
@@ -14,6 +13,7 @@ from evaluation.report import plots, results, summary
 from evaluation.report.blocks import Section
 from evaluation.report.comparison import comparison_sections
 from evaluation.report.gallery import Gallery, gallery
+from evaluation.report.rendering import render, template_file
 from evaluation.report.sources import Chapter, read_chapters
 
 REST = 4_000_000  # bytes that tables, drawings and facts may take beside the pictures
@@ -56,11 +56,8 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(chapter.label for chapter in chapters)]
         sections = comparison_sections(chapters, real_names)
-    loader = PackageLoader("evaluation.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         title=title,
         subtitle=" · ".join(subtitle),
         notices=summary.notices(chapters, real_names),
@@ -71,8 +68,7 @@ def _render(chapters: list[Chapter], images: Gallery, real_names: bool) -> str:
         real_names=real_names,
         # Letters, digits, + / and = alone: nothing in it can end the element.
         pictures=Markup("\n".join(base64.b64encode(picture).decode() for picture in images.pictures)),
-        style=Markup(loader.get_source(environment, "style.css")[0]),
-        script=Markup(loader.get_source(environment, "gallery.js")[0]),
+        script=template_file("gallery.js"),
     )
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from common.files import write_text
 from evaluation.core.formats import interval
 from evaluation.report.blocks import Figure, Section, Table, metric_title
+from evaluation.report.rendering import render
 from evaluation.report.summary import Tile
 
 VERDICTS = {
@@ -60,16 +59,12 @@ class ReproductionFacts:
 
 def write_reproduction_page(path: Path, figures: pd.DataFrame, facts: ReproductionFacts) -> None:
     """Write the page of ``figures``, the table of ``compare.py --csv``."""
-    loader = PackageLoader("evaluation.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     sections = [_figures_section(figures), _pictures_section(facts.pictures), _costs_section(facts.steps)]
-    page = environment.get_template("reproduction.html.j2").render(
+    page = render(
+        "reproduction.html.j2",
         facts=facts,
         tiles=_tiles(figures),
         sections=[section for section in sections if section],
-        style=Markup(loader.get_source(environment, "style.css")[0]),
     )
     write_text(path, page)
 
