@@ -84,13 +84,14 @@ def _figures_section(figures: pd.DataFrame) -> Section:
             "printed": str(row["printed"]) or "-",
             "split as the paper": _ours(row, "as_paper"),
             "honest split": _ours(row, "honest"),
+            "minutes": _minutes(row),
             "verdict": row["verdict"],
             "reason": row["reason"],
         }
         rows.append(cells)
     reading = (
         "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; the "
-        "honest split has no subject, or no official test image, in two parts."
+        "honest split has no subject, or no official test image, in two parts. Minutes are those of one run."
     )
     table = Table("Printed figures and ours", reading, rows, ("figure", "verdict", "reason"))
     return Section("Figures", "figures", tables=[table])
@@ -100,6 +101,12 @@ def _ours(row: dict[str, object], role: str) -> str:
     """Our value with its interval; "-" where it was not measured."""
     value, low, high = (float(str(row[f"{role}{end}"] or "nan")) for end in ("", "_low", "_high"))
     return "-" if np.isnan(value) else interval(value, low, high)
+
+
+def _minutes(row: dict[str, object]) -> str:
+    """The wall time of a run, split as the paper or else honestly; "-" where it was not recorded."""
+    minutes = row["as_paper_minutes"] or row["honest_minutes"]
+    return f"{float(str(minutes)):.1f}" if minutes else "-"
 
 
 def _pictures_section(pictures: dict[str, Path]) -> Section:

@@ -16,7 +16,7 @@ def plan(tmp_path):
     plan = make_plan("003", (), tmp_path / "out")
     plan.output.mkdir()
     columns = ["experiment", "section", "part", "metric", "printed", "verdict", "reason"]
-    ends = [f"{role}{end}" for role in ("as_paper", "honest") for end in ("", "_low", "_high")]
+    ends = [f"{role}{end}" for role in ("as_paper", "honest") for end in ("", "_low", "_high", "_minutes")]
     row = dict(
         zip(columns, ["hem_all_cnn_32", "table 1", "test", "accuracy", "0.53", "not comparable", "x"], strict=True)
     )
