@@ -4,10 +4,12 @@ import http.client
 import shutil
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from common.cli import say
 from common.errors import UserError
 from datamodules.io.locks import one_at_a_time
 from datamodules.manifest.manifest import Manifest, listed
@@ -19,6 +21,8 @@ TIMEOUT_SECONDS = 30.0  # torchvision sets none, and would wait for ever on a ne
 
 def download(data_dir: str | None, find: Callable[[Path], object], data_set: str, files: str) -> Path:
     """Return the data folder, after torchvision has downloaded into it what is not there yet.
+
+    Of several processes one downloads, and the others wait.
 
     Args:
         data_dir: The folder; it is made where it is missing, and then removed if the download fails.
@@ -32,29 +36,50 @@ def download(data_dir: str | None, find: Callable[[Path], object], data_set: str
     root = Path(data_dir).expanduser() if data_dir else require_data_dir(data_dir)
     is_new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
-    try:
-        find(root)
+    if _is_there(root, find):
         return root
-    except UserError:
-        pass
-    from torchvision import datasets
-
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    lock = root / ".download.lock"
     try:
-        with one_at_a_time(root / ".download.lock", f"downloads {data_set} to {root}"):
-            getattr(datasets, data_set)(str(root), download=True)  # nothing where another process has done so
-        find(root)
-        return root
-    except (UserError, OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors
+        with one_at_a_time(lock, f"downloads {data_set} to {root}"):
+            if not _is_there(root, find):  # another process may have brought it
+                _download_whole_files(root, data_set)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors
         if is_new:
-            shutil.rmtree(root, ignore_errors=True)
-        if isinstance(error, UserError):
-            raise
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                root.rmdir()
         cause = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"the download failed ({cause}): bring {files} to {root} by hand") from error
+    find(root)
+    return root
+
+
+def _is_there(root: Path, find: Callable[[Path], object]) -> bool:
+    try:
+        find(root)
+    except UserError:  # says what is missing: it is downloaded
+        return False
+    return True
+
+
+def _download_whole_files(root: Path, data_set: str) -> None:
+    """Download into a folder within ``root`` and move the files, so that a file in its place is always whole."""
+    from torchvision import datasets
+
+    beside = root / ".download"
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    say(f"downloading {data_set}", str(root))
+    try:
+        shutil.rmtree(beside, ignore_errors=True)  # what a killed process has left
+        getattr(datasets, data_set)(str(beside), download=True)
+        for file in [path for path in beside.rglob("*") if path.is_file()]:
+            place = root / file.relative_to(beside)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
     finally:
         socket.setdefaulttimeout(timeout)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def list_arrays(

@@ -108,6 +108,19 @@ def test_cut_sixteen_bit_tiff_whose_directory_is_whole_is_broken():
         decode_image(tiff16(values, "<")[:-2000])
 
 
+@pytest.mark.parametrize("compression", [1, 5])  # none, LZW
+def test_a_sixteen_bit_tiff_cut_anywhere_is_broken_or_whole(compression):
+    values = np.arange(20, dtype=np.uint16).reshape(4, 5) * 3000
+    data = cv2.imencode(".tif", values, [cv2.IMWRITE_TIFF_COMPRESSION, compression])[1].tobytes()
+    whole = decode_image(data).pixels
+    for length in range(len(data)):
+        try:
+            shown = decode_image(data[:length]).pixels
+        except BrokenImageError:
+            continue
+        assert np.array_equal(shown, whole)  # the last bytes, which point to no further page, may be missing
+
+
 @pytest.mark.parametrize(
     ("values", "full"),
     [

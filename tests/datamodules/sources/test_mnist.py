@@ -1,6 +1,9 @@
 """MNIST from its IDX files, and what it shares with CIFAR-10: the download."""
 
+import time
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +94,45 @@ def test_a_download_that_fails_says_what_to_bring(tmp_path, monkeypatch, source,
 
 def test_what_is_there_is_not_downloaded(root, tmp_path):
     assert len(rows_of(listed(root, tmp_path, download=True))) == 60
+
+
+@pytest.fixture
+def downloads(monkeypatch):
+    """Let torchvision write the files in two halves, a moment apart; return the folders that it was given."""
+    folders = []
+
+    def write(folder, download):
+        folders.append(Path(folder))
+        raw = write_mnist(Path(folder) / "MNIST" / "raw")
+        whole = {path: path.read_bytes() for path in raw.iterdir()}
+        for size in (50, None):
+            for path, content in whole.items():
+                path.write_bytes(content[:size])
+            time.sleep(0.3)
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", write)
+    return folders
+
+
+def test_one_of_several_processes_downloads_and_none_sees_half_a_file(tmp_path, downloads, capsys):
+    def list_later(number):
+        time.sleep(0.2 * number)  # before, between and after the halves
+        return rows_of(listed(tmp_path / "new", tmp_path / str(number), download=True))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [len(rows) for rows in pool.map(list_later, range(4))] == [60] * 4
+    assert len(downloads) == 1
+    text = capsys.readouterr().out
+    assert text.count("downloading MNIST") == 1
+    assert "waiting for another process, which downloads MNIST" in text
+
+
+def test_what_a_killed_download_left_is_downloaded_again(tmp_path, downloads):
+    half = write_mnist(tmp_path / "data" / ".download" / "MNIST" / "raw") / "train-images-idx3-ubyte.gz"
+    half.write_bytes(half.read_bytes()[:50])
+    assert len(rows_of(listed(tmp_path / "data", tmp_path, download=True))) == 60
+    assert len(downloads) == 1
+    assert not (tmp_path / "data" / ".download").exists()
 
 
 def test_nothing_is_downloaded_into_what_a_zip_unpacks_to(root, tmp_path):
