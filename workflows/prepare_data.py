@@ -1,6 +1,7 @@
 """Bring a data set into shape before the training: unpack, check, count, and prepare its images once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 from common.arguments import new_folder
 from common.cli import console, say, warn
-from common.config.data import PrepareConfig
+from common.config.data import PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
@@ -29,6 +30,16 @@ from evaluation.terminal import frame_table
 CLASSES = 4  # an image of each of the first classes is drawn before and after
 VARIANTS = 5
 WIDTH = 2.2  # of an image, inches
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """An image to be drawn before and after: ``original`` and ``prepared`` are uint8 RGB, shape (H, W, 3)."""
+
+    heading: str
+    row: int  # in the manifest
+    original: np.ndarray
+    prepared: np.ndarray
 
 
 def prepare_all(
@@ -98,40 +109,48 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
     Returns:
         The files.
     """
-    chosen = manifest.frame["label"].drop_duplicates().index[:CLASSES]
-    prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
+    images = _first_of_classes(manifest, config)
     places = None
     if is_on(config.transform.within_places):
         places = place_boxes(manifest, config.prepare.stored_shape)
-    strips: dict[str, dict[str, list[Example]]] = {"preparation": {}, "clahe": {}, "augmentation": {}}
-    for row in chosen:
-        name = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"
-        original = read_image(manifest.file(row))
-        stored = np.asarray(prepared[row])
-        strips["preparation"][name] = _steps(original, stored, config.prepare)
-        strips["clahe"][name] = _clahe(original, config.prepare)
-        drawn = variants(stored, row, config.transform, VARIANTS, places)
-        if drawn:
-            named = [(turn or f"drawn, {number}", image) for number, (turn, image) in enumerate(drawn, 1)]
-            strips["augmentation"][name] = _captioned([("prepared", stored), *named])
+    strips = {
+        "preparation": {each.heading: _steps(each, config.prepare) for each in images},
+        "CLAHE": {each.heading: _clahe(each.original, config.prepare) for each in images},
+        "augmentation": {each.heading: _augmented(each, config.transform, places) for each in images},
+    }
     written = []
-    for title, of_images in strips.items():
-        if of_images:
-            path = folder / f"{title}.png"
-            columns = max(map(len, of_images.values()))
-            about = {
-                "name": title.replace("clahe", "CLAHE"),
-                "source": manifest.source,
-                "synthetic": manifest.synthetic,
-            }
-            draw_sheet(path, about, of_images, columns, WIDTH)
+    for name, of_images in strips.items():
+        changed = {heading: strip for heading, strip in of_images.items() if strip}
+        if changed:
+            path = folder / f"{name.lower()}.png"
+            about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
+            draw_sheet(path, about, changed, max(map(len, changed.values())), WIDTH)
             written.append(path)
     return written
 
 
-def _steps(original: np.ndarray, stored: np.ndarray, config: PrepareConfig) -> list[Example]:
-    steps = [("as it is", original), *steps_before_resize(original, config)]
-    return _captioned([*steps, ("prepared", stored)])
+def _first_of_classes(manifest: Manifest, config: Config) -> list[_Drawn]:
+    """Return the first image of each of the first classes."""
+    prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
+    images = []
+    for row in manifest.frame["label"].drop_duplicates().index[:CLASSES]:
+        heading = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"
+        images.append(_Drawn(heading, row, read_image(manifest.file(row)), np.asarray(prepared[row])))
+    return images
+
+
+def _steps(image: _Drawn, config: PrepareConfig) -> list[Example]:
+    steps = [("as it is", image.original), *steps_before_resize(image.original, config)]
+    return _captioned([*steps, ("prepared", image.prepared)])
+
+
+def _augmented(image: _Drawn, config: TransformConfig, places: Mapping[int, np.ndarray] | None) -> list[Example]:
+    """The prepared image and what augmentation makes of it; empty where it changes nothing."""
+    drawn = variants(image.prepared, image.row, config, VARIANTS, places)
+    if not drawn:
+        return []
+    named = [(turn or f"drawn, {number}", changed) for number, (turn, changed) in enumerate(drawn, 1)]
+    return _captioned([("prepared", image.prepared), *named])
 
 
 def _clahe(original: np.ndarray, config: PrepareConfig) -> list[Example]:

@@ -1,5 +1,6 @@
 """What the page of a reproduction shows, gathered from the plan and from what the commands have made."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,16 +15,19 @@ from workflows.reproduction.records import StepRecord
 PAGE = "reproduction.html"
 
 
+def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
+    """Return which experiments have unfinished runs, and which runs another version of the code has made."""
+    return _unfinished(plan, runs) + _other_versions(runs)
+
+
 def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     steps = []
     for name, record in records.items():
         numbers = (record.seconds, record.cpu_seconds, record.memory_gib)
         steps.append(StepCost(name, record.line, *numbers, record.code == 0))
-    warnings = _missing(plan, runs) + _other_versions(runs)
-    facts = ReproductionFacts(
-        plan.paper, plan.config.title, _settings(plan), warnings, steps, _pictures(plan), _pages(plan)
-    )
+    about = (plan.paper, plan.config.title, _settings(plan), warnings_of(plan, runs))
+    facts = ReproductionFacts(*about, steps, _pictures(plan), _pages(plan))
     page = plan.output / PAGE
     write_reproduction_page(page, pd.read_csv(comparison_csv(plan), dtype=str), facts)
     return page
@@ -35,22 +39,24 @@ def _settings(plan: Plan) -> str:
     return f"{numbers}; {' '.join(plan.words) or 'no overrides'}"
 
 
-def _missing(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
+def _unfinished(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
     warnings = []
     for split in plan.splits:
-        missing = [experiment for experiment in plan.experiments if experiment not in runs[split.name]]
-        if missing:
-            warnings.append(f"{split.about}: no finished run of {', '.join(missing)}")
+        planned = len(plan.seeds) * len(split.folds)
+        unfinished = {name: planned - len(runs[split.name].get(name, ())) for name in plan.experiments}
+        named = [f"{name} ({count} of {planned})" for name, count in unfinished.items() if count]
+        if named:
+            warnings.append(f"{split.about}: unfinished runs of {', '.join(named)}")
     return warnings
 
 
 def _other_versions(runs: Mapping[str, Runs]) -> list[str]:
     """Return a warning where runs count as done that another version of the code has trained."""
     folders = [folder for of_split in runs.values() for several in of_split.values() for folder in several]
-    others = sorted({line for folder in folders for line in other_revisions(Path(folder))})
-    if not others:
-        return []
-    return [f"Some of the {len(folders)} runs were {line}" for line in others]
+    others = Counter(line for folder in folders for line in other_revisions(Path(folder)))
+    total = counted(len(folders), "run")
+    kept = "finished runs are not trained again"
+    return [f"{count} of {total}: {line} ({kept})" for line, count in sorted(others.items())]
 
 
 def _pictures(plan: Plan) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import locked
 from common.runs.run import Run
 from common.sweeps.records import read_sweep
-from workflows.reproduction.page import write_page
+from workflows.reproduction.page import warnings_of, write_page
 from workflows.reproduction.plan import (
     WEIGHTS,
     Plan,
@@ -98,13 +98,11 @@ def _compare(plan: Plan, runs: Mapping[str, Runs], records: Records) -> None:
     if _run(step, "", records) != 0:
         raise UserError("the figures cannot be compared, so there is no page")
     say(str(write_page(plan, runs, records.steps)), f"table: {step.makes}")
+    warn(*warnings_of(plan, runs))
 
 
 def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Step]:
     """Run the steps that read the runs of a split; return those that failed."""
-    missing = [experiment for experiment in plan.experiments if experiment not in runs]
-    if missing:
-        warn(f"{split.about}: no finished run of {', '.join(missing)}")
     inputs = _fingerprint(runs)
     failed = []
     for step in analysis_steps(plan, split, runs):

@@ -25,7 +25,7 @@ def page_of(tmp_path: Path, figures: pd.DataFrame, **facts: object) -> str:
     picture = tmp_path / "roc.png"
     Image.new("RGB", (4, 4)).save(picture)
     steps = [StepCost("images", "python scripts/prepare_data.py <x>", 90.0, 60.0, 1.24, succeeded=False)]
-    settings = {"settings": "1 experiment", "warnings": ["no finished run of vgg16_features"], "pages": {}, **facts}
+    settings = {"settings": "1 experiment", "warnings": ["unfinished runs of vgg16_features"], "pages": {}, **facts}
     about = ReproductionFacts("004", "A title", steps=steps, pictures={"ROC": picture}, **settings)
     write_reproduction_page(tmp_path / "page.html", figures, about)
     return (tmp_path / "page.html").read_text()
@@ -44,7 +44,7 @@ def test_the_page_has_each_figure_with_ours_and_the_verdict(tmp_path, figures):
 
 def test_the_page_says_what_is_missing_and_what_a_step_cost(tmp_path, figures):
     page = page_of(tmp_path, figures, pages={"Report": "paper/report.html"})
-    assert "no finished run of vgg16_features" in page
+    assert "unfinished runs of vgg16_features" in page
     assert "1.5" in page  # minutes
     assert "failed" in page
     assert "&lt;x&gt;" in page  # nothing of a command is read as HTML

@@ -7,7 +7,7 @@ import pytest
 
 from common.runs.run import Run
 from workflows.reproduction import page
-from workflows.reproduction.plan import comparison_csv, make_plan
+from workflows.reproduction.plan import Options, comparison_csv, make_plan
 from workflows.reproduction.records import StepRecord
 
 
@@ -24,7 +24,7 @@ def plan(tmp_path):
     return plan
 
 
-def test_runs_of_another_version_and_experiments_without_a_run_are_named(tmp_path, monkeypatch, plan):
+def test_runs_of_another_version_and_unfinished_runs_are_named(tmp_path, monkeypatch, plan):
     folder = tmp_path / "run"
     monkeypatch.setattr(Run, "revisions", ("0a1b2c3d4e5f",))
     monkeypatch.setattr("common.runs.lifecycle.revision", lambda: "ffffffffffff")
@@ -32,8 +32,21 @@ def test_runs_of_another_version_and_experiments_without_a_run_are_named(tmp_pat
     path = page.write_page(plan, {"paper": {"hem_all_cnn_32": [str(folder)]}}, records)
     text = Path(path).read_text()
     assert "made with revision 0a1b2c3d4e5f of the code, which is ffffffffffff now" in text
-    assert "no finished run of hem_all_cnn_64, hem_all_cnn_256" in text
+    assert "unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text
     assert "3 experiments, 1 seed; split as the paper did: 1 fold; no overrides" in text
+
+
+def test_each_seed_and_fold_that_is_unfinished_counts(tmp_path):
+    options = Options(("hem_all_cnn_32", "hem_all_cnn_64"), seeds=(0, 1), folds=(0, 1, 2), honest=True)
+    plan = make_plan("003", (), tmp_path / "out", options)
+    finished = {
+        "paper": {"hem_all_cnn_32": ["a", "b"]},
+        "honest": {"hem_all_cnn_32": ["c"] * 6, "hem_all_cnn_64": ["d"]},
+    }
+    assert page.warnings_of(plan, finished) == [
+        "split as the paper did: unfinished runs of hem_all_cnn_64 (2 of 2)",
+        "honest split: unfinished runs of hem_all_cnn_64 (5 of 6)",
+    ]
 
 
 def test_pictures_and_reports_of_each_split_are_on_the_page(plan):

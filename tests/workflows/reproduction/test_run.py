@@ -189,6 +189,22 @@ def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
     assert not list(plan.output.glob("*.html"))
 
 
+def test_unfinished_runs_and_those_of_another_version_are_named_beside_the_page(
+    monkeypatch, capsys, script, plan, finished_run
+):
+    monkeypatch.setattr(Run, "revisions", ("0a1b2c3d4e5f",))
+    monkeypatch.setattr("common.runs.lifecycle.revision", lambda: "ffffffffffff")
+    monkeypatch.setattr(runner, "comparison_step", lambda *_: Step("comparison", "x", (script("compare"),)))
+    monkeypatch.setattr(runner, "write_page", lambda *_: plan.output / "reproduction.html")
+    plan.output.mkdir()
+    runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, Records(plan))
+    text = capsys.readouterr().out
+    assert (
+        "warning: split as the paper did: unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text
+    )
+    assert "warning: 1 of 1 run: made with revision 0a1b2c3d4e5f of the code, which is ffffffffffff now" in text
+
+
 def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, script, plan, finished_run):
     made = plan.output / "paper" / "ensemble_average"
     monkeypatch.setattr(runner, "ensemble_folders", lambda *_: [made, finished_run])
