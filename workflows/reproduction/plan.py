@@ -19,7 +19,8 @@ from workflows.sweeps.configs import job_configs
 
 RESULTS = ROOT / "results"
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
-PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # needs no quotes in a shell, which is to expand the patterns
+# What needs no quotes in a shell, which is to expand the patterns of runs.
+PLAIN = re.compile(r"[\w@%+=:,./*-]+|[\w@%+=:,./*{}-]+/seed=[\d,{}]+")
 WEIGHTS, ENSEMBLE = "weights", "ensemble"
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
 

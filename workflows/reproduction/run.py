@@ -1,12 +1,14 @@
 """Run the commands of a plan one after another; the same call again goes on where it was interrupted."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from common.cli import INTERRUPTED, say, warn
@@ -36,6 +38,7 @@ from workflows.reproduction.records import Records, StepRecord
 from workflows.sweeps.status import sweep_statuses
 
 GIB = 2**30
+RUN_PATTERN = re.compile(r"(.*)/([^/]+)/([^/]+)-fold(\d+)-\*/seed=(\d+)")  # as _patterns writes it
 
 
 def show(plan: Plan) -> None:
@@ -48,7 +51,7 @@ def show(plan: Plan) -> None:
     steps.append(comparison_step(plan, patterns, ensemble_folders(plan, patterns)))
     say(f"paper {plan.paper}: {plan.config.title}", f"{number_of_jobs(plan)} runs, {len(steps)} steps")
     for number, step in enumerate(steps, 1):
-        say(f"{number}. {step.about}", step.line)
+        say(f"{number}. {step.about}", replace(step, words=_with_braces(step.words)).line)
 
 
 def reproduce(plan: Plan) -> None:
@@ -188,3 +191,22 @@ def _patterns(plan: Plan, split: Split) -> dict[str, Sequence[str]]:
     protocol = next((word.partition("=")[2] for word in split.overrides if word.startswith("protocol=")), "*")
     runs = [f"{protocol}-fold{fold}-*/seed={seed}" for fold in split.folds for seed in plan.seeds]
     return {name: [f"{plan.output_dir}/{name}/{run}" for run in runs] for name in plan.experiments}
+
+
+def _with_braces(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words with neighbouring patterns of runs as one: ``outputs/{a,b}/paper-fold0-*/seed={0,1}``.
+
+    Such patterns are all combinations of some experiments, folds and seeds.
+    """
+    short: list[str] = []
+    for form, group in groupby(words, key=lambda word: RUN_PATTERN.sub(r"\1/{}/\3-fold{}-*/seed={}", word)):
+        matches = [RUN_PATTERN.fullmatch(word) for word in group]
+        values = zip(*(match.group(2, 4, 5) for match in matches if match), strict=True)
+        short += [form.format(*map(_braces, values))] if all(matches) else [form] * len(matches)
+    return tuple(short)
+
+
+def _braces(values: Sequence[str]) -> str:
+    """Return the one value, or all of them in the braces of a shell."""
+    unique = list(dict.fromkeys(values))
+    return unique[0] if len(unique) == 1 else f"{{{','.join(unique)}}}"

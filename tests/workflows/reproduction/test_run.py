@@ -133,7 +133,8 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path
     text = capsys.readouterr().out
     assert "3 runs, 7 steps" in text
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
-    assert f"{tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0" in text
+    runs = "{hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256}/paper-fold0-*/seed=0"
+    assert f"python scripts/report.py {tmp_path}/outputs/{runs} --output" in text
     assert not plan.output.exists()
 
 
