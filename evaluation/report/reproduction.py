@@ -59,7 +59,12 @@ class ReproductionFacts:
 
 def write_reproduction_page(path: Path, figures: pd.DataFrame, facts: ReproductionFacts) -> None:
     """Write the page of ``figures``, the table of ``compare.py --csv``."""
-    sections = [_figures_section(figures), _pictures_section(facts.pictures), _costs_section(facts.steps)]
+    sections = [
+        _headline_section(figures),
+        _figures_section(figures),
+        _pictures_section(facts.pictures),
+        _costs_section(facts.steps),
+    ]
     page = render(
         "reproduction.html.j2",
         facts=facts,
@@ -75,26 +80,37 @@ def _tiles(figures: pd.DataFrame) -> list[Tile]:
     return tiles + [Tile(verdict, str(counts.get(verdict, 0)), note=note) for verdict, note in VERDICTS.items()]
 
 
-def _figures_section(figures: pd.DataFrame) -> Section:
+def _headline_section(figures: pd.DataFrame) -> Section:
+    """The figure that each experiment is known by."""
     rows = []
-    for row in figures.fillna("").to_dict("records"):
-        cells = {
-            "experiment": f"{row['experiment']}\n{row['section']}",
-            "figure": f"{row['part']} {metric_title(row['metric'])}",
-            "printed": str(row["printed"]) or "-",
-            "split as the paper": _ours(row, "as_paper"),
-            "honest split": _ours(row, "honest"),
-            "minutes": _minutes(row),
-            "verdict": row["verdict"],
-            "reason": row["reason"],
-        }
-        rows.append(cells)
+    for row in figures[figures["headline"]].fillna("").to_dict("records"):
+        rows.append({"experiment": f"{row['experiment']}\n{row['section']}", **_compared(row), "minutes": _minutes(row)})
     reading = (
         "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; the "
         "honest split has no subject, or no official test image, in two parts. Minutes are those of one run."
     )
-    table = Table("Printed figures and ours", reading, rows, ("figure", "verdict", "reason"))
-    return Section("Figures", "figures", tables=[table])
+    return Section("Main figures", "main", tables=[Table("Main figures", reading, rows, ("figure", "verdict"))])
+
+
+def _figures_section(figures: pd.DataFrame) -> Section:
+    """All printed figures, a table for each experiment, with what makes them not comparable."""
+    tables = []
+    for (experiment, section), rows in figures.fillna("").groupby(["experiment", "section"], sort=False):
+        reasons = dict.fromkeys(reason for text in rows["reason"] if text for reason in text.split("; "))
+        reading = f"Not comparable: {'; '.join(reasons)}." if reasons else ""
+        compared = [_compared(row) for row in rows.to_dict("records")]
+        tables.append(Table(f"{experiment}, section {section}", reading, compared, ("figure", "verdict")))
+    return Section("All printed figures", "figures", tables=tables)
+
+
+def _compared(row: dict[str, object]) -> dict[str, str]:
+    return {
+        "figure": f"{row['part']} {metric_title(str(row['metric']))}",
+        "printed": str(row["printed"]) or "-",
+        "split as the paper": _ours(row, "as_paper"),
+        "honest split": _ours(row, "honest"),
+        "verdict": str(row["verdict"]),
+    }
 
 
 def _ours(row: dict[str, object], role: str) -> str:
