@@ -113,7 +113,8 @@ def test_paper_004_takes_the_real_weights(name):
         words += ["weights=resnet50_v1.pruned_in1k"]
     if "finetune" in name:
         words += ["unfreeze.stages.finetune.batchnorm=frozen"]
-    build_classifier(check_config(composed(words)), ("hem", "all"), None)
+    _, hashes = build_classifier(check_config(composed(words)), ("hem", "all"), None)
+    assert hashes["weights"]  # of the file that was read
 
 
 @pytest.mark.parametrize("profile", ["smoke", "demo"])

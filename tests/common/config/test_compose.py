@@ -151,9 +151,13 @@ def test_files_of_a_run_must_exist(overrides, words):
         check_files(composed(overrides))
 
 
-def test_downloads_and_drawn_images_need_no_folder():
-    check_files(composed(["data=mnist", "data_dir=absent", "weights=random", "data.download=true"]))
+def test_downloads_and_drawn_images_need_no_folder(tmp_path):
+    words = ["data=mnist", f"data_dir={tmp_path / 'new'}", "weights=random"]
+    with pytest.raises(UserError, match="new"):
+        check_files(composed(words))
+    check_files(composed([*words, "data.download=true"]))
     check_files(composed(["data=synthetic_karyograms", "data_dir=null"]))
+    assert not (tmp_path / "new").exists()
 
 
 def test_profile_before_experiment_is_an_error():

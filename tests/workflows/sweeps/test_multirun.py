@@ -4,6 +4,7 @@ from functools import cache
 from itertools import product
 
 import pytest
+import torch
 
 import train
 from common.config.compose import check_config, check_override_order
@@ -123,9 +124,14 @@ def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
 
 
 def test_the_networks_of_the_smoke_grid_take_its_images():
+    sizes = []
     with grid(["+sweep=smoke_grid", "seed=0"]) as expanded:
         for job in expanded.jobs:
-            build_classifier(check_config(expanded.job_config(job)), ("hem", "all"), None)
+            config = check_config(expanded.job_config(job))
+            model, _ = build_classifier(config, ("hem", "all"), None)
+            sizes.append(config.prepare.size)
+            assert model.eval()(torch.zeros(2, 3, sizes[-1], sizes[-1])).shape[0] == 2
+    assert sizes == [64, 64, 64]
 
 
 @pytest.fixture
