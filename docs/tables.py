@@ -224,6 +224,9 @@ def claims(papers: tuple[str, ...], results: Path) -> str:
             continue
         name = f"`{each.claim.experiment}`"
         verdict = ", ".join([each.verdict, *terminal.reason_numbers(each, numbers)])
+        if each.claim.deviation:
+            deviation = f"known deviation: {each.claim.deviation}"
+            verdict += f"; {numbers.setdefault(deviation, len(numbers) + 1)}"
         line = {"experiment": name, "section": each.claim.section, "printed": terminal.claimed(each)}
         lines.append(line | {"verdict": verdict})
         ours = terminal.measurements(each)

@@ -249,6 +249,21 @@ class Run:
                 tables.append(rows.assign(stage=folder.name.split("-", 1)[1]))
         return pd.concat(tables, ignore_index=True)
 
+    def best_epoch(self, monitor: str) -> dict[str, Any]:
+        """Return the row of ``history`` at the best epoch of the last stage by ``monitor``; {} where it was not logged.
+
+        ``monitor`` is such as "val/auc"; of a loss the least is the best.
+        """
+        history = self.history
+        if monitor not in history:
+            return {}
+        last = history[history["stage"] == history["stage"].iloc[-1]].dropna(subset=[monitor])
+        if last.empty:
+            return {}
+        scores = last[monitor]
+        row = last.loc[scores.idxmin() if monitor.endswith("loss") else scores.idxmax()]
+        return dict(row.dropna())
+
     @cached_property
     def saved_checkpoints(self) -> "pd.DataFrame":
         """The checkpoints that check and adjust saved (paper 002): a row each, in the order of the training.

@@ -61,7 +61,7 @@ class Figure:
 
     Attributes:
         part: "train", "validation" or "test".
-        metric: Our name of it, such as "accuracy", "recall/all" or "loss".
+        metric: Our name of it, such as "accuracy", "recall/all", "loss", or "epoch_loss" of a mean over an epoch.
         printed: A decimal number, or "56/59" of a confusion matrix; "" where the paper names no figure.
         headline: Whether it is the claim of its experiment.
     """
@@ -87,7 +87,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Claim:
-    """An experiment of a paper with its printed figures, the headline first; ``members`` are those of an ensemble."""
+    """An experiment of a paper.
+
+    Attributes:
+        figures: Those that are printed of it, the headline first.
+        members: Experiments, of an ensemble.
+        deviation: In what our experiment deviates from the paper's, known beforehand; "" where in nothing.
+    """
 
     paper: str
     experiment: str
@@ -96,6 +102,7 @@ class Claim:
     figures: tuple[Figure, ...]
     method: str = ""
     members: tuple[str, ...] = ()
+    deviation: str = ""
 
 
 def read_claims(results: Path, papers: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -158,6 +165,7 @@ def printed_claims(results: Path, papers: tuple[str, ...] = ()) -> list[Claim]:
             tuple(unique.values()),
             row["method"],
             tuple(row["members"].split()),
+            row["deviation"],
         )
         claims.append(claim)
     return claims

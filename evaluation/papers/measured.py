@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from evaluation.result import Estimate
 
 LOSS = "loss"  # the cross-entropy, nats
+# Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
+EPOCH_LOSS = "epoch_loss"
+EPOCH_ACCURACY = "epoch_accuracy"
+OF_EPOCH = (EPOCH_LOSS, EPOCH_ACCURACY)
 Metric = tuple[str, str]  # part and name
 
 

@@ -16,7 +16,7 @@ from evaluation.intervals.pooling import merge_facts
 from evaluation.intervals.seeds import Mean, collect
 from evaluation.papers.claims import PARTS, TRAIN
 from evaluation.papers.departures import departures
-from evaluation.papers.measured import LOSS, Measured, Metric
+from evaluation.papers.measured import EPOCH_ACCURACY, EPOCH_LOSS, LOSS, Measured, Metric
 from evaluation.result import Estimate
 from evaluation.uncertainty.calibration import MEASURED, weighted_calibration
 
@@ -54,6 +54,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
             subjects = collected.subjects
             values |= {(part, name): _estimate(mean) for name, mean in collected.metrics.items()}
             values[part, LOSS] = _loss(of_part)
+    values |= _of_epochs(runs)
     return Measured(
         label=str(about.get("name")),
         experiment=str(about.get("name")),
@@ -104,6 +105,17 @@ def _loss(runs: Sequence[Predictions]) -> Estimate:
     statistic = weighted_calibration(pooled, settings.calibration_bins)
     bounds = {"ece": SHARE, "brier": (0.0, 2.0), "nll": POSITIVE}
     return around(statistic, MEASURED, pooled, settings, bounds)["nll"]
+
+
+def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
+    """Return the training means of the chosen epochs, without interval; {} where a run has no log of them."""
+    values: dict[Metric, Estimate] = {}
+    for metric, column in ((EPOCH_LOSS, "train/loss"), (EPOCH_ACCURACY, "train/acc")):
+        epochs = [run.best_epoch(str(run.predictions.about.get("monitor"))).get(column) for run in runs]
+        logged = [float(value) for value in epochs if value is not None]
+        if len(logged) == len(runs):
+            values[TRAIN, metric] = Estimate(sum(logged) / len(runs), None, None)
+    return values
 
 
 def _names(fact: Any) -> str:

@@ -12,8 +12,8 @@ from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
 from evaluation.ensembles.averaging import ensemble_name
-from evaluation.papers.claims import TRAIN, Claim, Figure, PaperData, printed_claims
-from evaluation.papers.measured import Measured
+from evaluation.papers.claims import Claim, Figure, PaperData, printed_claims
+from evaluation.papers.measured import OF_EPOCH, Measured
 from evaluation.papers.of_runs import measure_runs
 from evaluation.papers.of_tables import is_results_table, measure_results, read_measurements
 from evaluation.result import Estimate
@@ -79,7 +79,7 @@ class ComparedFigure:
             cells |= (value or Estimate(None, None, None)).columns(role)
             cells[f"{role}_images"] = runs and runs.images.get(figure.part)
             cells |= {f"{role}_{name}": runs and getattr(runs, name) for name in COSTS}
-        return cells | {"verdict": self.verdict, "reason": "; ".join(self.reasons)}
+        return cells | {"verdict": self.verdict, "reason": "; ".join(self.reasons), "deviation": self.claim.deviation}
 
 
 def compare_runs(paths: Sequence[Path], papers: Sequence[str] = (), results: Path = RESULTS) -> list[ComparedFigure]:
@@ -137,7 +137,7 @@ def _compare_figure(
     if not figure.printed:
         reasons.insert(0, "no figure is printed")
     ours = _value(as_paper, figure)
-    if as_paper and as_paper.data == claim.data.dataset and figure.part != TRAIN:  # of training images a sample will do
+    if as_paper and as_paper.data == claim.data.dataset and figure.metric not in OF_EPOCH:
         images = round(as_paper.images.get(figure.part, claim.data.size(figure.part)))
         if not claim.data.allows(figure.part, images):
             reasons.insert(0, _too_few(images, f"{claim.data.size(figure.part):,} {figure.part} images", claim.data))
@@ -145,7 +145,7 @@ def _compare_figure(
         if ours is None or ours.value is None:
             reasons.append(f"{figure.part} {figure.metric} not recorded")
         elif ours.low is None or ours.high is None:
-            reasons.append("no interval")
+            reasons.append("a mean over an epoch, without interval" if figure.metric in OF_EPOCH else "no interval")
     verdict = NOT_COMPARABLE
     if not reasons and ours:
         verdict = _verdict(ours, figure)

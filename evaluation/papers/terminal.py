@@ -30,7 +30,12 @@ from evaluation.papers.reproduction import (
 )
 
 COLOURS = {REPRODUCED: "green", LOWER: "red", HIGHER: "yellow"}
-METRIC_WORDS = {"f1_weighted": "weighted F1", "auc": "AUC"}
+METRIC_WORDS = {
+    "f1_weighted": "weighted F1",
+    "auc": "AUC",
+    "epoch_loss": "loss of the epoch",
+    "epoch_accuracy": "accuracy of the epoch",
+}
 Pair = Sequence[ComparedFigure]  # all figures of a claim and of one pair of measurements
 
 
@@ -60,6 +65,8 @@ def _heading(first: ComparedFigure) -> Padding | Text:
     for words, measured in (("as the paper", first.as_paper), ("honest", first.honest)):
         if measured:
             text.append(f"\n{words}, {facts(measured)}", style="not bold")
+    if first.claim.deviation:
+        text.append(f"\nknown deviation: {first.claim.deviation}", style="not bold")
     return text
 
 

@@ -84,7 +84,8 @@ def _headline_section(figures: pd.DataFrame) -> Section:
     """The figure that each experiment is known by."""
     rows = []
     for row in figures[figures["headline"]].fillna("").to_dict("records"):
-        rows.append({"experiment": f"{row['experiment']}\n{row['section']}", **_compared(row), "minutes": _minutes(row)})
+        place = "; ".join(filter(None, (row["section"], _deviation(row["deviation"]))))
+        rows.append({"experiment": f"{row['experiment']}\n{place}", **_compared(row), "minutes": _minutes(row)})
     reading = (
         "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; the "
         "honest split has no subject, or no official test image, in two parts. Minutes are those of one run."
@@ -97,10 +98,16 @@ def _figures_section(figures: pd.DataFrame) -> Section:
     tables = []
     for (experiment, section), rows in figures.fillna("").groupby(["experiment", "section"], sort=False):
         reasons = dict.fromkeys(reason for text in rows["reason"] if text for reason in text.split("; "))
-        reading = f"Not comparable: {'; '.join(reasons)}." if reasons else ""
+        reading = f"Not comparable: {'; '.join(reasons)}. " if reasons else ""
+        reading += _deviation(rows["deviation"].iloc[0])
         compared = [_compared(row) for row in rows.to_dict("records")]
         tables.append(Table(f"{experiment}, section {section}", reading, compared, ("figure", "verdict")))
     return Section("All printed figures", "figures", tables=tables)
+
+
+def _deviation(deviation: str) -> str:
+    """The note on an experiment that deviates from the paper's in a known way."""
+    return f"Known deviation: {deviation}." if deviation else ""
 
 
 def _compared(row: dict[str, object]) -> dict[str, str]:

@@ -182,14 +182,7 @@ def _report(trial: optuna.Trial, stage: int, epoch: int, value: float) -> None:
 
 def _best_epoch(folder: Path, report: SearchReport) -> dict[str, float]:
     """The validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
-    history = Run(folder).history
-    if report.monitor not in history:
-        return {}
-    last = history[history["stage"] == history["stage"].iloc[-1]].dropna(subset=[report.monitor])
-    if last.empty:
-        return {}
-    scores = last[report.monitor]
-    row = last.loc[scores.idxmin() if report.mode == "min" else scores.idxmax()]
+    row = Run(folder).best_epoch(report.monitor)
     return {f"val_{name}": float(row[f"val/{name}"]) for name in ("loss", "acc") if f"val/{name}" in row}
 
 

@@ -16,7 +16,6 @@ from evaluation.papers.departures import of_experiment
 
 SURE = 0.9  # the probability of the predicted class
 SUBJECTS = 100
-TRAINED = 1000  # training images that were predicted
 CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}
 
 
@@ -50,7 +49,7 @@ def made_up_predictions(data, right, about, named=("validation", "test")):
     classes = data.classes or tuple(f"c{number}" for number in range(CLASSES[data.dataset]))
     validation = floor(Fraction(data.percent[1] * data.total, 100))
     test = data.total - floor(Fraction(data.percent[0] * data.total, 100)) - validation
-    parts = {"validation": validation, "test": test, "train": TRAINED}
+    parts = {"validation": validation, "test": test, "train": data.train}
     frames = [_part(part, images, classes, right) for part, images in parts.items() if images and part in named]
     frame = pd.concat(frames, ignore_index=True)
     frame["image_id"] = [f"image{number}" for number in frame.index]

@@ -1,13 +1,16 @@
 """Which printed figures are reproduced, which ours are higher or lower than, and which cannot be compared, and why."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
 from evaluation.papers.claims import Figure, printed_claims, read_claims
-from evaluation.papers.departures import of_config, of_experiment
+from evaluation.papers.measured import OF_EPOCH
 from evaluation.papers.reproduction import (
     HIGHER,
     LOWER,
@@ -17,12 +20,10 @@ from evaluation.papers.reproduction import (
     compare_runs,
     to_frame,
 )
+from evaluation.papers.terminal import claims_text
 from tests.evaluation.papers.claims import DATA, claim, measured, write_results
 from tests.evaluation.papers.made_up import write_made_up_runs
 from tests.helpers.predictions import make_run
-
-BLOCK4 = {"train": ["features.17", "features.19", "features.21"], "lr": 1.0}
-STAGES = ["stage head trains ['all'] instead of []", "no stage block3", "no stage block2"]
 
 
 def compared(folder, claims, rows, papers=(), **tables):
@@ -60,6 +61,7 @@ def test_a_figure_is_reproduced_where_the_interval_of_the_papers_own_split_holds
         ({}, {"source": "folder"}, "another data set (some)"),
         ({}, {"source": "others"}, "another data set (others)"),
         ({}, {"tested_on": "others"}, "not measured here"),
+        ({"metric": "val_accuracy"}, {"tested_on": "validation", "images": 9}, "9 of 200 validation images"),
         ({}, {"images_seen": 599}, "599 images seen, one epoch of the paper's is 600"),
         ({}, {"images_seen": None}, ""),
         ({}, {"images_seen": 1100, "folds": "0 1", "images": 400}, "550 images seen, one epoch of the paper's is 600"),
@@ -201,28 +203,46 @@ def test_runs_of_several_seeds_are_one_measurement_of_both_parts(tmp_path):
         compare_runs([runs[0], runs[0]], results=tmp_path / "results")
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({}, []),
-        ({"weights": "elsewhere/vgg16.safetensors"}, []),
-        ({"weights": "random"}, ["random weights instead of pretrained ones"]),
-        ({"prepare": {"size": 128}}, ["128 px instead of 224"]),
-        (
-            {"trainer": {"max_epochs": 2, "max_images": 100}},
-            ["trainer.max_epochs 2 instead of 30", "trainer.max_images 100"],
-        ),
-        ({"trainer": {"max_epochs": 100}}, []),
-        ({"model": {"cut": None}}, ["model.cut None instead of features.23"]),
-        ({"unfreeze": {"stages": {"head": {"train": ["all"], "lr": 9.0}, "block4": BLOCK4}}}, STAGES),
-        ({"name": "mine", "weights": "random"}, []),
-    ],
-)
-def test_what_departs_from_the_paper_is_read_from_the_configuration(change, expected):
-    config = of_experiment("vgg16_cut_block5")
-    for key, value in change.items():
-        config = {**config, key: {**config[key], **value} if isinstance(value, dict) else value}
-    assert of_config(config) == expected
+@pytest.mark.parametrize(("trained", "reason"), [(600, ""), (100, "100 of 600 train images")])
+def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
+    run = Run(tmp_path / "run")
+    about = {"name": "net", "source": "cells", "protocol": "paper", "seed": 0, "images_seen": 600, "fold": 0}
+    run.write_predictions(make_run(images=200, about=about))
+    of_part = make_run(images=trained, about=about).part("test")
+    run.write_predictions_train(replace(of_part, frame=of_part.frame.assign(part="train")))
+    write_results(tmp_path / "results", [claim()], figures=[["009", "1", "net", "train", "loss", "9"]])
+    _, loss = compare_runs([run.folder], results=tmp_path / "results")
+    assert "; ".join(loss.reasons) == reason
+
+
+def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_path):
+    runs = []
+    for seed, accuracy in enumerate([0.5, 0.7]):
+        run = Run(tmp_path / f"seed={seed}")
+        about = {"name": "net", "source": "cells", "protocol": "paper", "seed": seed, "images_seen": 600}
+        run.write_predictions(make_run(images=200, seed=seed, about=about | {"monitor": "val/auc"}))
+        log = {"epoch": [0, 1, 2], "val/auc": [0.7, 0.9, 0.8], "train/acc": [0.1, accuracy, 1.0]}
+        folder = run.folder / "logs" / "1-head" / "version_0"
+        folder.mkdir(parents=True)
+        pd.DataFrame(log).to_csv(folder / "metrics.csv", index=False)
+        runs.append(run.folder)
+    figures = [["009", "1", "net", "train", f"epoch_{name}", "0.6"] for name in ("accuracy", "loss")]
+    write_results(tmp_path / "results", [claim()], figures=figures)
+    table = to_frame(compare_runs(runs, results=tmp_path / "results")).set_index("metric")
+    assert table.loc["epoch_accuracy", "as_paper"] == pytest.approx(0.6)
+    assert table.loc["epoch_accuracy", "reason"] == "a mean over an epoch, without interval"
+    assert table.loc["epoch_loss", "reason"] == "train epoch_loss not recorded"
+
+
+def test_a_known_deviation_is_a_note_and_no_reason(tmp_path):
+    write_results(tmp_path, [claim(claimed="0.8", deviation="other strides")])
+    pd.DataFrame([measured()]).to_csv(tmp_path / "some.csv", index=False)
+    (each,) = compare_results(tmp_path)
+    assert (each.verdict, each.cells()["deviation"]) == (REPRODUCED, "other strides")
+    console = Console(width=80)
+    with console.capture() as text:
+        console.print(claims_text([each]))
+    assert "known deviation: other strides" in text.get()
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +264,11 @@ def test_all_claims_have_a_verdict_from_made_up_runs_of_full_size(made_up, runs,
 
 def test_every_other_printed_figure_has_one_too(made_up):
     table = made_up["same"].query("printed != ''")
+    of_epoch = table["metric"].isin(OF_EPOCH)
     assert set(table["part"]) == {"train", "validation", "test"}
-    assert set(table["verdict"]) == {REPRODUCED, HIGHER, LOWER}
+    assert set(table.loc[~of_epoch, "verdict"]) == {REPRODUCED, HIGHER, LOWER}
+    assert set(table.loc[of_epoch, "part"]) == {"train"}
+    assert set(table.loc[of_epoch, "paper"]) == {"004"}
     assert len(table) == sum(len(each.figures) for each in printed_claims(ROOT / "results")) - 1
 
 

@@ -155,15 +155,20 @@ def test_a_metric_that_is_no_number_is_not_reported(tmp_path):
         assert study.trials[0].intermediate_values == {tuning.STAGE + 2: 0.5}
 
 
-@pytest.mark.parametrize(("mode", "values"), [("max", {"val_loss": 0.2, "val_acc": 0.7}), ("min", {"val_loss": 0.9})])
-def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(monkeypatch, mode, values):
-    history = pd.DataFrame({"stage": ["head", "all", "all", "all", "all"], "val/loss": [0.1, 0.3, 0.2, 0.9, 0.4]})
-    history["val/auc"] = [0.99 if mode == "max" else 0.01, 0.6, 0.8, 0.5, math.nan]
-    if mode == "max":
-        history["val/acc"] = [0.9, 0.6, 0.7, 0.1, 0.2]
-    monkeypatch.setattr(tuning, "Run", lambda folder: SimpleNamespace(history=history))
-    assert tuning._best_epoch(None, SimpleNamespace(monitor="val/auc", mode=mode)) == values
-    assert tuning._best_epoch(None, SimpleNamespace(monitor="val/f1_weighted", mode=mode)) == {}
+@pytest.mark.parametrize(
+    ("monitor", "values"),
+    [
+        ("val/auc", {"val_loss": 0.3, "val_acc": 0.7}),
+        ("val/loss", {"val_loss": 0.2}),
+        ("val/f1_weighted", {}),
+    ],
+)
+def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monkeypatch, monitor, values):
+    history = pd.DataFrame({"stage": ["head", "all", "all", "all"], "val/loss": [0.1, 0.2, 0.3, 0.9]})
+    history["val/auc"] = [0.99, 0.6, 0.8, math.nan]
+    history["val/acc"] = [0.9, math.nan, 0.7, 0.1]
+    monkeypatch.setattr(tuning.Run, "history", history)
+    assert tuning._best_epoch(tmp_path, SimpleNamespace(monitor=monitor)) == values
 
 
 def test_best_yaml_has_the_command_that_trains_the_best(tmp_path):

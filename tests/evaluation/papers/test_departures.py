@@ -1,0 +1,91 @@
+"""In what a run departs from the paper's experiment, read from its configuration."""
+
+import re
+
+import pytest
+
+from common.config.compose import compose_config
+from common.paths import CONF, ROOT
+from evaluation.papers.claims import read_claims
+from evaluation.papers.departures import of_config, of_experiment, printed_keys
+
+# What a line in the file of an experiment has, and how its key ends.
+PRINTED = {r"\blr:": ".lr", "(batch_size|accumulate_grad_batches):": "batch", "max_epochs:": "max_epochs"}
+PRINTED |= {"/optimizer: rmsprop": "optimizer", "/optimizer: adam_l2": "optimizer.args", "/callbacks:": ".batches"}
+PRUNED = "other weights: resnet50_v1.pruned_in1k instead of resnet50_v1.msra_in1k"
+RMSPROP = "optimizer.args {} instead of {'alpha': 0.9, 'eps': 1e-07}"
+BLOCK4 = {"train": ["features.17", "features.19", "features.21"], "lr": 1.0}
+STAGES = ["stage head trains ['all'] instead of []", "no stage block3", "no stage block2"]
+LR = "unfreeze.stages.head.lr"
+EPOCHS = "unfreeze.stages.finetune.max_epochs"
+STOPPING = "callbacks.early_stopping.enabled"
+TRAINING = [
+    ("resnet50_cut_block5_d512", ["optimizer=adam"], ["optimizer.name Adam instead of RMSprop", RMSPROP]),
+    ("resnet50_cut_block5_d512", [f"{LR}=1e-3"], [f"{LR} 0.001 instead of 5e-05"]),
+    ("resnet50_cut_block5_d512", ["unfreeze.lr=5e-5"], ["unfreeze.lr 5e-05 instead of None"]),
+    ("resnet50_cut_block5_d512", ["unfreeze.stages.finetune.lr=1e-4"], []),  # not printed
+    ("resnet50_cut_block5", ["scheduler=cosine"], ["scheduler.name cosine instead of none"]),
+    ("resnet50_cut_block5", ["weights=resnet50_v1.pruned_in1k"], [PRUNED]),
+    ("resnet50_cut_block5", ["weights=w/resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"], []),
+    ("resnet50_cut_block5", [f"{EPOCHS}=2"], [f"{EPOCHS} 2 instead of 30"]),
+    ("resnet50_cut_block5", [f"{EPOCHS}=40"], []),
+    ("resnet50_cut_block5", ["unfreeze=together"], ["a further stage together"]),
+    ("hem_all_cnn_256", ["loader.batch_size=128", "trainer.accumulate_grad_batches=2"], []),
+    ("hem_all_cnn_256", ["loader.batch_size=64"], ["batch 512 instead of 256"]),
+    ("hem_all_cnn_256", ["trainer.max_epochs=15"], ["trainer.max_epochs 15 instead of 14"]),
+    ("hem_all_cnn_256", [f"{STOPPING}=true"], [f"{STOPPING} True instead of False"]),
+    ("vgg16_mnist", ["callbacks.early_break.batches=1"], ["callbacks.early_break.batches 1 instead of 5"]),
+    ("scratch_cnn_d256", ["callbacks.early_stopping.patience=3"], []),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"weights": "elsewhere/vgg16.tv_in1k.trunk_to_features.23.safetensors"}, []),
+        ({"weights": "elsewhere/vgg16.safetensors"}, ["other weights: vgg16 instead of vgg16.tv_in1k"]),
+        ({"weights": "random"}, ["other weights: random instead of vgg16.tv_in1k"]),
+        ({"prepare": {"size": 128}}, ["128 px instead of 224"]),
+        (
+            {"trainer": {"max_epochs": 2, "max_images": 100}},
+            ["trainer.max_epochs 2 instead of 30", "trainer.max_images 100"],
+        ),
+        ({"trainer": {"max_epochs": 100}}, []),
+        ({"model": {"cut": None}}, ["model.cut None instead of features.23"]),
+        ({"model": {"args": {"stem_pool": "caffe"}}}, ["model.args {'stem_pool': 'caffe'} instead of {}"]),
+        ({"transform": {"sharpen": 0.4}}, ["transform.sharpen 0.4 instead of None"]),
+        ({"transform": {"sharpen": 0.0}}, []),
+        ({"unfreeze": {"train": ["all"]}}, ["unfreeze.train ['all'] instead of None"]),
+        ({"optimizer": {"name": "SGD", "args": {}}, "loader": {"batch_size": 8}}, []),  # the paper prints neither
+        ({"unfreeze": {"stages": {"head": {"train": ["all"], "lr": 9.0}, "block4": BLOCK4}}}, STAGES),
+        ({"name": "mine", "weights": "random"}, []),
+    ],
+)
+def test_what_departs_from_the_paper_is_read_from_the_configuration(change, expected):
+    config = of_experiment("vgg16_cut_block5")
+    for key, value in change.items():
+        config = {**config, key: {**config[key], **value} if isinstance(value, dict) else value}
+    assert of_config(config) == expected
+
+
+@pytest.mark.parametrize(("experiment", "overrides", "expected"), TRAINING)
+def test_what_the_paper_prints_of_the_training_counts(experiment, overrides, expected):
+    config = compose_config([f"+experiment={experiment}", *overrides]).model_dump(mode="json")
+    assert of_config(config) == expected
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_run_as_its_experiment_says_departs_in_nothing(path):
+    config = compose_config([f"+experiment={path.stem}"]).model_dump(mode="json")
+    assert of_config(config) == []
+
+
+@pytest.mark.parametrize("experiment", sorted(read_claims(ROOT / "results").query("method == ''")["experiment"]))
+def test_the_keys_that_a_paper_prints_are_those_that_the_experiment_marks_as_its(experiment):
+    text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    if "/task: karyograms" in text:
+        text += (CONF / "task" / "karyograms.yaml").read_text()
+    keys = printed_keys(experiment)
+    marked = {name: re.search(rf"{name}[^#\n]*# paper \d", text) is not None for name in PRINTED}
+    assert marked == {name: any(key.endswith(end) for key in keys) for name, end in PRINTED.items()}
