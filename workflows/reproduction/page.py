@@ -29,7 +29,9 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     about = (plan.paper, plan.config.title, _settings(plan), warnings_of(plan, runs))
     facts = ReproductionFacts(*about, steps, _pictures(plan), _pages(plan))
     page = plan.output / PAGE
-    write_reproduction_page(page, pd.read_csv(comparison_csv(plan), dtype=str), facts)
+    figures = pd.read_csv(comparison_csv(plan), dtype=str)
+    figures["headline"] = figures["headline"] == "True"
+    write_reproduction_page(page, figures, facts)
     return page
 
 

@@ -17,10 +17,11 @@ def plan(tmp_path):
     plan.output.mkdir()
     columns = ["experiment", "section", "part", "metric", "printed", "verdict", "reason"]
     ends = [f"{role}{end}" for role in ("as_paper", "honest") for end in ("", "_low", "_high", "_minutes")]
-    row = dict(
-        zip(columns, ["hem_all_cnn_32", "table 1", "test", "accuracy", "0.53", "not comparable", "x"], strict=True)
-    )
-    pd.DataFrame([{**row, **dict.fromkeys(ends)}]).to_csv(comparison_csv(plan), index=False)
+    rows = []
+    for metric, printed, headline in (("accuracy", "0.53", True), ("loss", "0.61", False)):
+        values = ["hem_all_cnn_32", "table 1", "test", metric, printed, "not comparable", "x"]
+        rows.append({**dict(zip(columns, values, strict=True)), **dict.fromkeys(ends), "headline": headline})
+    pd.DataFrame(rows).to_csv(comparison_csv(plan), index=False)
     return plan
 
 
