@@ -25,7 +25,7 @@ SHARED = ("name", "source", "synthetic", "protocol", "config", "test", "on")
 
 
 def measure_runs(runs: Sequence[Run]) -> list[Measured]:
-    """Measure finished runs, folds and seeds of one experiment and configuration together; see ``measure``."""
+    """Measure finished runs, folds and seeds of one experiment and configuration together."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         about = run.predictions.about
@@ -34,26 +34,19 @@ def measure_runs(runs: Sequence[Run]) -> list[Measured]:
 
 
 def _measure_group(runs: Sequence[Run]) -> Measured:
-    places: dict[tuple[Any, Any], Run] = {}
-    for run in runs:
-        about = run.predictions.about
-        other = places.setdefault((about.get("fold"), about.get("seed")), run)
-        if other is not run:
-            raise UserError(f"{other.folder} and {run.folder} are of the same fold and seed: name one of them")
+    """Measure runs that differ in fold and seed alone."""
+    _check_apart(runs)
     about = merge_facts([run.predictions.about for run in runs])
     source = str(about.get("source"))
     images: dict[str, float] = {}
     values: dict[Metric, Estimate] = {}
     subjects = None
-    for part in PARTS:
-        of_part = [_of_part(run, part) for run in runs]
-        labelled = [int((each.labels >= 0).sum()) for each in of_part]
-        if min(labelled):
-            images[part] = sum(labelled) / len(runs)
-            collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
-            subjects = collected.subjects
-            values |= {(part, name): _estimate(mean) for name, mean in collected.metrics.items()}
-            values[part, LOSS] = _loss(of_part)
+    for part, of_part in _labelled_parts(runs).items():
+        images[part] = sum(map(_count_labelled, of_part)) / len(runs)
+        collected = collect(of_part, EvaluationConfig(), part, _metrics(of_part[0]))
+        subjects = collected.subjects
+        values |= {(part, name): _estimate(mean) for name, mean in collected.metrics.items()}
+        values[part, LOSS] = _loss(of_part)
     values |= _of_epochs(runs)
     return Measured(
         label=str(about.get("name")),
@@ -70,6 +63,30 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         revision=_names(about.get("revision")),
         departures=departures(runs),
     )
+
+
+def _check_apart(runs: Sequence[Run]) -> None:
+    """Raise a UserError where two runs are of the same fold and seed."""
+    places: dict[tuple[Any, Any], Run] = {}
+    for run in runs:
+        about = run.predictions.about
+        other = places.setdefault((about.get("fold"), about.get("seed")), run)
+        if other is not run:
+            raise UserError(f"{other.folder} and {run.folder} are of the same fold and seed: name one of them")
+
+
+def _labelled_parts(runs: Sequence[Run]) -> dict[str, list[Predictions]]:
+    """Return the predictions of all runs, of each part that has labelled images in every run."""
+    parts = {}
+    for part in PARTS:
+        of_part = [_of_part(run, part) for run in runs]
+        if all(map(_count_labelled, of_part)):
+            parts[part] = of_part
+    return parts
+
+
+def _count_labelled(predictions: Predictions) -> int:
+    return int((predictions.labels >= 0).sum())
 
 
 def _estimate(mean: Mean) -> Estimate:
