@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.paths import ROOT
 
 if TYPE_CHECKING:
-    from benchmarks.flops import Cost, StageCost
+    from benchmarks.networks.flops import Cost, StageCost
 
 SPEEDS = (1.0, 0.5, 2.0)
 CHECKED = ["vgg16_cut_block5", "resnet50_cut_block5", "mobilenetv2_cut"]
@@ -208,7 +208,7 @@ def sweep(  # noqa: PLR0913 - the options of a command line
         raise UserError(f"--images {images} cannot be parted into {folds} folds: say more images, or fewer --folds")
     machine = machine_with(assume or [])
     names = experiments_of(name)
-    from benchmarks.flops import stage_costs
+    from benchmarks.networks.flops import stage_costs
     from common.config.compose import compose_config
 
     part = images // folds
@@ -232,7 +232,7 @@ def check(experiments: Experiments = None, csv: Csv = None) -> None:
     for name in experiments or CHECKED:
         if not (ROOT / "conf" / "experiment" / f"{name}.yaml").is_file():
             raise UserError(f"no experiment is called {name}: conf/experiment/ holds those that there are")
-    from benchmarks.flops import check_on_cpu
+    from benchmarks.networks.flops import check_on_cpu
 
     table = pd.DataFrame([check_on_cpu(name) for name in experiments or CHECKED])
     show(table, "check", ("experiment", "gflops_step", "predicted_s", "measured_s", "measured_over_predicted"))

@@ -12,8 +12,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from benchmarks import flops, planning
-from benchmarks.flops import Cost, OperatorCount, StageCost, backward_flops, stage_costs
+from benchmarks import planning
+from benchmarks.networks import flops
+from benchmarks.networks.flops import Cost, OperatorCount, StageCost, backward_flops, stage_costs
 from benchmarks.planning import Experiment, Images, Machine
 from common.config.compose import compose_config
 from common.errors import UserError

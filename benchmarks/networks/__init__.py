@@ -1,0 +1,1 @@
+"""Measurements of networks: their operations, and how weights fit their variants."""
