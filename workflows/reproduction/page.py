@@ -31,6 +31,8 @@ def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepR
     page = plan.output / PAGE
     figures = pd.read_csv(comparison_csv(plan), dtype=str)
     figures["headline"] = figures["headline"] == "True"
+    if "deviation" not in figures:  # written by an earlier version
+        figures["deviation"] = ""
     write_reproduction_page(page, figures, facts)
     return page
 

@@ -21,7 +21,7 @@ def plan(tmp_path):
     for metric, printed, headline in (("accuracy", "0.53", True), ("loss", "0.61", False)):
         values = ["hem_all_cnn_32", "table 1", "test", metric, printed, "not comparable", "x"]
         rows.append({**dict(zip(columns, values, strict=True)), **dict.fromkeys(ends), "headline": headline})
-    pd.DataFrame(rows).to_csv(comparison_csv(plan), index=False)
+    pd.DataFrame(rows).assign(deviation="other strides").to_csv(comparison_csv(plan), index=False)
     return plan
 
 
@@ -34,6 +34,7 @@ def test_runs_of_another_version_and_unfinished_runs_are_named(tmp_path, monkeyp
     text = Path(path).read_text()
     assert "made with revision 0a1b2c3d4e5f of the code, which is ffffffffffff now" in text
     assert "unfinished runs of hem_all_cnn_64 (1 of 1), hem_all_cnn_256 (1 of 1)" in text
+    assert text.count("Known deviation: other strides") == 2
     assert "3 experiments, 1 seed; split as the paper did: 1 fold; no overrides" in text
 
 
