@@ -16,6 +16,7 @@ from common.runs.files import RunFile
 from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.run import Run
 from common.sweeps.records import note_run
+from datamodules.homologues.pair_datamodule import PairDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_evaluation
@@ -31,10 +32,14 @@ from lightning_modules.distributed import (
     rank_zero_first,
 )
 from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.pair_classifier import PairClassifier, build_pair_classifier
 from lightning_modules.stages.context_fit import ContextData, train_network_then_context
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
+from workflows.homologues import fit_and_compare
+
+AnyData = ImageDataModule | PairDataModule
 
 # Training images that the statistics of a folded BatchNorm are measured on.
 SAMPLE = 512
@@ -56,13 +61,13 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     set_up_torch()
     revision()  # the code may change while the images are scanned
     with process_group(config.trainer) as world:
-        data = ImageDataModule.from_config(config, config.trainer.enable_progress_bar, world)
+        data: AnyData = (PairDataModule if config.pairs.enabled else ImageDataModule).from_config(
+            config, config.trainer.enable_progress_bar, world
+        )
         with rank_zero_first():
             data.setup()
         with joint_errors():
-            model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
-            contents |= teachers_content(config)
-            model.teachers = tuple(load_teachers(config, data))
+            model, contents = build_model(config, data)
 
         identity = run_identity(config, {"data": data.content_hash(), **contents})
         folder = run_folder(config, identity)
@@ -78,10 +83,22 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     return folder
 
 
-def fit_and_predict(
-    model: Classifier, data: ImageDataModule, config: Config, run: Run, callbacks: Sequence[Callback]
-) -> None:
+def build_model(config: Config, data: AnyData) -> tuple[Classifier, dict[str, str | None]]:
+    """Build the network of a run with its first weights; return it with the hashes of what these are."""
+    if isinstance(data, PairDataModule):
+        return build_pair_classifier(config)
+    model, contents = build_classifier(config, data.manifest.classes, data.plan.class_weights)
+    contents |= teachers_content(config)
+    model.teachers = tuple(load_teachers(config, data))
+    return model, contents
+
+
+def fit_and_predict(model: Classifier, data: AnyData, config: Config, run: Run, callbacks: Sequence[Callback]) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
+    if isinstance(data, PairDataModule):
+        assert isinstance(model, PairClassifier)
+        fit_and_compare(model, data, config, run, callbacks)
+        return
     with joint_errors():
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_va
 from common.config.base import FROM_YAML, Name, Probability, Share, StrictModel
 from common.config.data import BalanceConfig, DataConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 
+MOST_REARRANGED = 0.5  # share of a chromosome's length
+
 
 class ModelConfig(StrictModel):
     """A timm backbone, whole or cut at a named module."""
@@ -88,6 +90,26 @@ class ContextConfig(StrictModel, defaults="train:context"):
     def _heads_divide_the_width(self) -> "ContextConfig":
         if self.width % self.heads:
             raise ValueError(f"width={self.width} is no multiple of heads={self.heads}: change one of them")
+        return self
+
+
+class PairsConfig(StrictModel, defaults="train:pairs"):
+    """Pairs of homologues that are compared, some of them with a derived rearrangement, in place of single images."""
+
+    enabled: bool = FROM_YAML
+    width: PositiveInt = FROM_YAML
+    abnormal: Annotated[float, Field(gt=0.0, lt=1.0)] = FROM_YAML
+    sizes: tuple[Share, Share] = FROM_YAML
+    draws: PositiveInt = FROM_YAML
+    place_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
+    kind_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
+
+    @model_validator(mode="after")
+    def _sizes_in_order(self) -> "PairsConfig":
+        if not 0 < self.sizes[0] < self.sizes[1] <= MOST_REARRANGED:
+            raise ValueError(
+                f"sizes={list(self.sizes)}: give the smaller share first, from above 0 to {MOST_REARRANGED}"
+            )
         return self
 
 
@@ -316,6 +338,7 @@ class Config(StrictModel, defaults="train"):
     head: HeadConfig = FROM_YAML
     # Left out of a dump while disabled, so that the address of a run without it stays.
     context: Annotated[ContextConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
+    pairs: Annotated[PairsConfig, Field(exclude_if=lambda value: not value.enabled)] = FROM_YAML
     unfreeze: UnfreezeConfig
     optimizer: OptimizerConfig = FROM_YAML
     scheduler: SchedulerConfig = FROM_YAML

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.config.schema import Config
 from common.errors import UserError
-from common.files import read_whole_json, write_csv, write_json, write_text
+from common.files import atomic_path, read_whole_json, write_csv, write_json, write_text
 from common.runs.ensemble import EnsembleFile, read_ensemble, write_ensemble
 from common.runs.files import RunFile, RunFolder
 from common.runs.usage import read_usage
@@ -380,6 +380,11 @@ class Run:
 
         write_predictions(self.path(RunFile.PREDICTIONS_TRAIN), predictions)
         self._forget()
+
+    def write_pairs(self, pairs: "pd.DataFrame") -> None:
+        """Write pairs.parquet: what a comparison of homologues has found."""
+        with atomic_path(self.path(RunFile.PAIRS)) as temporary:
+            pairs.to_parquet(temporary)
 
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""

@@ -1,0 +1,1 @@
+"""Pairs of homologous chromosomes, and rearrangements that are derived from normal ones."""

@@ -1,0 +1,175 @@
+"""A classifier of pairs of homologues: is one of the two rearranged, how, which of them, and where?"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningDataModule
+from torch import nn
+from torch.nn.modules.utils import _pair
+
+from common.config.schema import Config, PairsConfig
+from common.errors import UserError
+from common.runs.run import ModelFacts
+from common.seeds import derive_seed
+from lightning_modules.backbones.backbone import check_modules
+from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.classifier import Classifier, TrainingSettings
+from lightning_modules.extensions import check_extensions
+from lightning_modules.inference import PredictionCollector
+from lightning_modules.networks.homologue_comparison import Compared, HomologueComparison
+from lightning_modules.stages.plan import stages_of
+from lightning_modules.trainer import build_trainer, check_trainer
+
+# What a rearrangement is called, by the kind of `datamodules.homologues.changes.KINDS` less the three normal ones.
+NORMAL_KINDS = 3
+KINDS = ("deletion", "duplication", "inversion", "translocation")
+KIND_OF = (0, 0, 1, 2, 2, 3)
+PLACE_WEIGHT = 3.0  # of a changed token: there are far fewer of them
+
+
+class PairClassifier(Classifier):
+    """Compares two homologues; a batch is that of `datamodules.homologues.pair_datamodule.PairDataModule`.
+
+    Args:
+        backbone: Gives features (B, C, T, W) of a chromosome.
+        head: Compares the features of two.
+        facts: Channel means and standard deviations, and timm's arguments.
+        settings: Loss, optimiser, schedule and learning rate.
+        weights: Those of the losses.
+    """
+
+    head: HomologueComparison
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: HomologueComparison,
+        facts: ModelFacts,
+        settings: TrainingSettings,
+        weights: PairsConfig,
+    ) -> None:
+        super().__init__(backbone, head, 2, facts, settings)
+        self.weights = weights
+        self.register_buffer("kind_of", torch.tensor(KIND_OF), persistent=False)
+
+    def compare(self, image: torch.Tensor, chromosome: torch.Tensor) -> Compared:
+        """Compare pairs.
+
+        Args:
+            image: Both chromosomes, float in [0, 1], shape (B, 2, H, W).
+            chromosome: Their class, index into CHROMOSOMES, int64, shape (B,).
+        """
+        single = image.flatten(0, 1).unsqueeze(1).expand(-1, 3, -1, -1)
+        features = self.features(single).unflatten(0, (-1, 2))
+        compared: Compared = self.head(features, chromosome)
+        return Compared(*(logits.float() for logits in compared))
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return the loss of a batch and which pairs are classified correctly; log mean loss and accuracy."""
+        compared = self.compare(batch["image"], batch["chromosome"])
+        label = batch["label"]
+        loss = self.pair_loss(compared, batch)
+        scores = torch.sigmoid(compared.abnormal.detach())
+        self.train_accuracy.update(scores, label)
+        self.train_scores.update(scores, label)
+        per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
+        self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=True, **per_epoch)
+        self.log("train/acc", self.train_accuracy, **per_epoch)
+        return {"loss": loss, "correct": (scores > 0.5).long() == label}
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Log the validation loss, that of normal or abnormal alone, and the metrics of the epoch."""
+        compared = self.compare(batch["image"], batch["chromosome"])
+        label = batch["label"]
+        loss = F.binary_cross_entropy_with_logits(compared.abnormal, label.float())
+        self.val_metrics.update(torch.sigmoid(compared.abnormal), label)
+        self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
+
+    def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return what is found of each pair, and what was done to it; see `common.pair_findings`."""
+        compared = self.compare(batch["image"], batch["chromosome"])
+        place, hottest = torch.sigmoid(compared.place).flatten(1).max(1)
+        return {
+            "index": batch["index"],
+            "score": compared.abnormal,
+            "kind": torch.softmax(compared.kind, dim=1),
+            "first_changed": torch.sigmoid(compared.which),
+            "hottest": hottest,
+            "place": place,
+            "hit": batch["place"].flatten(1).gather(1, hottest[:, None]).squeeze(1),
+            "changed": batch["changed"],
+            "size": batch["size"],
+            "arm_change": batch["arm_change"],
+        }
+
+    def pair_loss(self, compared: Compared, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the loss: of being abnormal, and of kind, chromosome and place of what is."""
+        label = batch["label"].float()
+        loss = F.binary_cross_entropy_with_logits(compared.abnormal, label)
+        abnormal = batch["label"] > 0
+        if abnormal.any():
+            kind = self.kind_of[batch["kind"][abnormal] - NORMAL_KINDS]
+            first = 1 - batch["changed"][abnormal].float()
+            of_kind = F.cross_entropy(compared.kind[abnormal], kind)
+            of_which = F.binary_cross_entropy_with_logits(compared.which[abnormal], first)
+            loss = loss + self.weights.kind_weight * (of_kind + of_which)
+        weight = torch.tensor(PLACE_WEIGHT, device=label.device)
+        of_place = F.binary_cross_entropy_with_logits(compared.place, batch["place"], pos_weight=weight)
+        return loss + self.weights.place_weight * of_place
+
+
+def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str | None]]:
+    """Build the network with its first weights, and check device, optimisers and module names of all stages.
+
+    Returns:
+        The classifier, and the content hashes that belong to the run's identity.
+
+    Raises:
+        UserError: A name, a weights file or a device is wrong or absent, or the backbone has no axis left.
+    """
+    check_trainer(config)
+    check_extensions(config)
+    torch.manual_seed(derive_seed("weights", config.seed))
+    height, _ = config.prepare.shape
+    size = (height, config.pairs.width)
+    backbone, info = build_pretrained(config.model, config.weights, size, config.pretrained, config.weights_dir)
+    for stage in stages_of(config).values():
+        check_modules(backbone.module, stage.train)
+    if len(backbone.out_shape) != 3 or config.model.cut is None:
+        raise UserError(
+            "pairs.enabled=true needs a convolutional network that is cut: model.name=resnet18 model.cut=layer2"
+        )
+    keep_rows(backbone.module.get_submodule(config.model.cut))
+    channels, tokens, _ = backbone.out_shape
+    head = HomologueComparison(channels, 2 * tokens, len(KINDS))
+    facts = ModelFacts(list(info.mean), list(info.std), info.args)
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
+    model = PairClassifier(backbone.module, head, facts, settings, config.pairs)
+    if config.pretrained.batchnorm == "restored":
+        model.folded_batchnorm = info.folded
+    if config.trainer.channels_last:
+        model.to(memory_format=torch.channels_last)
+    return model, {"weights": info.content_hash(), "init_from": None}
+
+
+def keep_rows(module: nn.Module) -> None:
+    """Let the strided convolutions and pools of a module halve the columns alone: the rows carry the bands."""
+    for layer in module.modules():
+        stride = getattr(layer, "stride", None)
+        if stride is not None and _pair(stride) == (2, 2):
+            layer.stride = (1, 2)
+            if isinstance(layer, nn.AvgPool2d):
+                layer.kernel_size = (1, 2)
+
+
+def predict_pairs(model: PairClassifier, data: LightningDataModule, config: Config) -> dict[str, np.ndarray]:
+    """Return what ``predict_step`` gives for each item of ``predict_dataloader``, by name."""
+    collector = PredictionCollector()
+    trainer = build_trainer(config, callbacks=[collector])
+    trainer.predict(model, datamodule=data, return_predictions=False)
+    found = collector.arrays()
+    if not np.isfinite(found["score"]).all():
+        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+    return found
