@@ -52,6 +52,7 @@ class PairClassifier(Classifier):
     ) -> None:
         super().__init__(backbone, head, 2, facts, settings)
         self.weights = weights
+        self.kind_of: torch.Tensor
         self.register_buffer("kind_of", torch.tensor(KIND_OF), persistent=False)
 
     def compare(self, image: torch.Tensor, chromosome: torch.Tensor) -> Compared:
@@ -62,7 +63,7 @@ class PairClassifier(Classifier):
             chromosome: Their class, index into CHROMOSOMES, int64, shape (B,).
         """
         single = image.flatten(0, 1).unsqueeze(1).expand(-1, 3, -1, -1)
-        features = self.features(single).unflatten(0, (-1, 2))
+        features = torch.unflatten(self.features(single), 0, (-1, 2))
         compared: Compared = self.head(features, chromosome)
         return Compared(*(logits.float() for logits in compared))
 
@@ -157,8 +158,7 @@ def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str
 def keep_rows(module: nn.Module) -> None:
     """Let the strided convolutions and pools of a module halve the columns alone: the rows carry the bands."""
     for layer in module.modules():
-        stride = getattr(layer, "stride", None)
-        if stride is not None and _pair(stride) == (2, 2):
+        if isinstance(layer, nn.Conv2d | nn.AvgPool2d | nn.MaxPool2d) and _pair(layer.stride) == (2, 2):
             layer.stride = (1, 2)
             if isinstance(layer, nn.AvgPool2d):
                 layer.kernel_size = (1, 2)

@@ -1,6 +1,5 @@
 """Pairs of homologues of a set of chromosomes: normal ones in training, and derived rearrangements to be found."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -203,7 +202,7 @@ class PairDataModule(LightningDataModule):
         """Return what the predictions say of their data."""
         return self.chromosomes.facts()
 
-    def warnings(self) -> Sequence[str]:
+    def warnings(self) -> list[str]:
         """Return what leaks between the parts."""
         return self.chromosomes.warnings()
 

@@ -207,7 +207,7 @@ class PairMaker:
             rows = positions.flatten()
             epoch = keys.epoch.repeat_interleave(2)
             image = self.augmentation((image * 255).round().to(torch.uint8), epoch, rows, torch.zeros_like(rows))
-        return image.unflatten(0, (-1, 2)).squeeze(2), scale
+        return torch.unflatten(image, 0, (-1, 2)).squeeze(2), scale
 
 
 def _by_cell(cells: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -87,7 +87,7 @@ def straighten(image: np.ndarray, width: int, threshold: int) -> tuple[np.ndarra
     x, y, slope = (np.interp(at, np.arange(len(values)), values) for values in (x, y, slope))
     normal = np.hypot(1.0, slope)
     offsets = np.arange(width) - (width - 1) / 2
-    map_x = (x / 1.0)[:, None] + offsets / normal[:, None]
+    map_x = x[:, None] + offsets / normal[:, None]
     map_y = (y + top)[:, None] - offsets * (slope / normal)[:, None]
     strip = np.zeros((height, width), np.uint8)
     strip[:rows] = cv2.remap(image, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_CUBIC)
@@ -110,4 +110,5 @@ def _axis(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def half_widths(strip: np.ndarray, threshold: int) -> np.ndarray:
     """Return half the width of each row of a strip, smoothed over three rows, float32, shape (H,), 1 at least."""
     widths = (strip > threshold).sum(axis=1).astype(np.float32) / 2
-    return np.maximum(cv2.blur(widths[:, None], (1, 3))[:, 0], 1.0)
+    smooth = cv2.blur(widths[:, None], (1, 3))[:, 0]
+    return np.asarray(np.maximum(smooth, 1.0))

@@ -84,14 +84,8 @@ def _headline_section(figures: pd.DataFrame) -> Section:
     """The figure that each experiment is known by."""
     rows = []
     for row in figures[figures["headline"]].fillna("").to_dict("records"):
-<<<<<<< Updated upstream
         place = "; ".join(filter(None, (row["section"], _deviation(row["deviation"]))))
         rows.append({"experiment": f"{row['experiment']}\n{place}", **_compared(row), "minutes": _minutes(row)})
-=======
-        rows.append(
-            {"experiment": f"{row['experiment']}\n{row['section']}", **_compared(row), "minutes": _minutes(row)}
-        )
->>>>>>> Stashed changes
     reading = (
         "Ours with a 95 % interval. The verdict compares the printed figure with ours on the paper's own split; the "
         "honest split has no subject, or no official test image, in two parts. Minutes are those of one run."

@@ -1,4 +1,4 @@
-"""Two homologous chromosomes compared row by row: soft alignment by attention, in the same and in the opposite order."""
+"""Two homologous chromosomes compared row by row: aligned by attention, in the same and in the opposite order."""
 
 from typing import NamedTuple
 
@@ -72,11 +72,11 @@ class HomologueComparison(nn.Module):
         for block in self.along:
             found = block(found)
         place = self.place(found).squeeze(2)
-        pooled = _pooled(found, place).unflatten(0, (-1, 2))
+        pooled = torch.unflatten(_pooled(found, place), 0, (-1, 2))
         both = torch.cat([pooled.sum(1), (pooled[:, 0] - pooled[:, 1]).abs(), of_class], dim=1)
         pair = self.pair(both)
         which = self.which(pooled[:, 0] - pooled[:, 1]).squeeze(1)
-        return Compared(self.abnormal(pair).squeeze(1), self.kind(pair), which, place.unflatten(0, (-1, 2)))
+        return Compared(self.abnormal(pair).squeeze(1), self.kind(pair), which, torch.unflatten(place, 0, (-1, 2)))
 
 
 class OrderedAttention(nn.Module):
@@ -92,6 +92,8 @@ class OrderedAttention(nn.Module):
         self.query = nn.Linear(width, 2 * width)
         self.key = nn.Linear(width, 2 * width)
         self.value = nn.Linear(width, 2 * width)
+        self.apart: torch.Tensor
+        self.opposite: torch.Tensor
         number = torch.arange(tokens)
         apart = number[:, None] - number
         self.register_buffer("apart", apart + tokens - 1, persistent=False)
