@@ -8,12 +8,12 @@ import pytest
 
 from common.config.compose import check_config
 from common.paths import ROOT
-from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages
 from lightning_modules.stages.plan import batch_sizes
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import composed, small_config
+from workflows.train import build_data, build_model
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 # The experiments of paper 004 that train a single model: its ensembles join finished runs.
@@ -70,9 +70,9 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory):
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
     data = tiny_data(source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
-    datamodule = ImageDataModule.from_config(config, progress=False)
+    datamodule = build_data(config)
     datamodule.setup()
-    model, _ = build_classifier(config, datamodule.manifest.classes, datamodule.plan.class_weights)
+    model, _ = build_model(config, datamodule)
     stages = train_stages(model, datamodule, config, tmp_path / "run")
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)
     first = batch_sizes(datamodule.train_dataloader(), 1)  # batch_size images, or as many as its cells have
@@ -125,7 +125,7 @@ def test_every_profile_fits_every_experiment(name, profile):
     assert config.prepare.size >= (75 if "inceptionv3" in name else 72)
     if profile == "demo":
         # Experiments on chromosomes and karyograms are shown on drawn chromosomes, all others on drawn cells.
-        drawn = "synthetic_chromosomes" if re.search("chromosomes|karyogram", name) else "synthetic"
+        drawn = "synthetic_chromosomes" if re.search("chromosomes|karyogram|homologue", name) else "synthetic"
         assert getattr(config.data, "chromosomes", config.data).source == drawn
         assert (config.split.test, config.weights, config.prepare.size) == ("fold", "random", 96)
         assert config.unfreeze.train == ("all",)

@@ -12,6 +12,7 @@ from common.config.schema import Config
 from common.revision import revision
 from common.runs import usage
 from common.runs.address import run_facts, run_folder, run_identity
+from common.runs.distributed import World
 from common.runs.files import RunFile
 from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
 from common.runs.run import Run
@@ -61,9 +62,7 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
     set_up_torch()
     revision()  # the code may change while the images are scanned
     with process_group(config.trainer) as world:
-        data: AnyData = (PairDataModule if config.pairs.enabled else ImageDataModule).from_config(
-            config, config.trainer.enable_progress_bar, world
-        )
+        data = build_data(config, world)
         with rank_zero_first():
             data.setup()
         with joint_errors():
@@ -81,6 +80,12 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
                     fit_and_predict(model, data, config, Run(folder), callbacks)
             on_rank_zero(report, folder, config)
     return folder
+
+
+def build_data(config: Config, world: World = World()) -> AnyData:  # noqa: B008 (frozen)
+    """Return the data module of a run: of single images, or of pairs of homologues."""
+    module = PairDataModule if config.pairs.enabled else ImageDataModule
+    return module.from_config(config, config.trainer.enable_progress_bar, world)
 
 
 def build_model(config: Config, data: AnyData) -> tuple[Classifier, dict[str, str | None]]:

@@ -34,7 +34,7 @@ def _cifar10(root: Path) -> None:
 
 
 _WRITERS = {
-    "chromosomes": lambda root: write_chromosomes(root, cases=5, copies=1),
+    "chromosomes": lambda root: write_chromosomes(root, cases=5),
     "composed_karyograms": lambda root: write_chromosomes(root, cases=10),
     "mnist": lambda root: write_mnist(root, train=100),
     "cifar10": _cifar10,

@@ -1,0 +1,132 @@
+"""Rearrangements are what they are called, as large as wanted, and leave tips and centromere as they were."""
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.homologues import changes
+from datamodules.homologues.changes import KINDS, NULLS, NUMBERS, TIP, Changes, Originals, draw_sizes, make_changes
+from datamodules.homologues.segments import assemble
+from datamodules.transforms.counter_hash import uniform
+from tests.datamodules.homologues.drawn_strips import strips_of
+
+COUNT = 400
+STRIPS = strips_of([100, 110, 80])
+
+
+def change(kind: int, size: float = 0.2, count: int = COUNT, seed: int = 0) -> Changes:
+    """Change the first strip ``count`` times; the second is its homologue, the third another chromosome."""
+    of = [torch.full((count,), number) for number in range(3)]
+    numbers = uniform(torch.stack([torch.full((count,), seed), torch.arange(count)], dim=1), NUMBERS)
+    kinds = torch.full((count,), kind)
+    return make_changes(STRIPS, Originals(*of), kinds, torch.full((count,), size), numbers)
+
+
+def rows_of(made: Changes, number: int) -> np.ndarray:
+    """Return the gray values along the axis of a result: the numbers of the rows that it is made of."""
+    image = assemble(STRIPS, made.segments, torch.ones(len(made.size)))[number, 0].numpy() * 255
+    middle = image[:, image.shape[1] // 2]
+    return middle[middle > 0.5]
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)))
+def test_lengths_follow_from_what_is_done(kind):
+    made = change(kind)
+    expected = {changes.DELETION: 80, changes.TERMINAL: 80, changes.DUPLICATION: 120}.get(kind, 100)
+    if kind == changes.DUPLICATION:  # half of them copy the homologue's segment, which is longer by its ratio
+        assert made.segments.length.min() == pytest.approx(120, abs=0.1)
+        assert made.segments.length.max() == pytest.approx(122, abs=0.1)
+    elif kind == changes.EXCHANGED:
+        assert made.segments.length.unique().numpy() == pytest.approx(102, abs=0.1)
+    elif kind != changes.TRANSLOCATION:
+        assert made.segments.length.numpy() == pytest.approx(expected, abs=0.1)
+    assert (made.size > 0).all() == (kind >= NULLS)
+
+
+def test_an_untouched_and_a_rejoined_chromosome_are_the_original():
+    for kind in (changes.UNTOUCHED, changes.REJOINED):
+        assert rows_of(change(kind), 3) == pytest.approx(np.arange(1, 101), abs=0.3)
+
+
+def test_a_deletion_leaves_a_stretch_out():
+    made = change(changes.DELETION)
+    for number in range(10):
+        rows = rows_of(made, number)
+        start, stop = float(made.original_start[number]), float(made.original_stop[number])
+        kept = np.array([row for row in np.arange(1, 101) if not start < row < stop])
+        assert len(rows) == pytest.approx(len(kept), abs=1)
+        jump = np.diff(rows).max()
+        assert 3 < jump <= 21  # a blurred seam shares the jump among three steps
+
+
+def test_an_inversion_reverses_a_stretch_and_nothing_else():
+    made = change(changes.PARACENTRIC)
+    for number in range(10):
+        rows = rows_of(made, number)
+        start, stop = round(float(made.start[number])), round(float(made.stop[number]))
+        assert np.all(np.diff(rows[start + 3 : stop - 3]) < 0)
+        assert rows[: start - 3] == pytest.approx(np.arange(1, start - 2), abs=0.6)
+        assert rows[stop + 3 :] == pytest.approx(np.arange(stop + 4, 101), abs=0.6)
+
+
+def test_a_duplication_repeats_a_stretch_beside_itself():
+    made = change(changes.DUPLICATION)
+    for number in range(10):
+        rows = rows_of(made, number)
+        start, stop = round(float(made.original_start[number])), round(float(made.original_stop[number]))
+        first = rows[start + 3 : stop - 3]
+        second = rows[start + 3 + stop - start : stop - 3 + stop - start]
+        assert first == pytest.approx(second, rel=0.15, abs=2.5)
+
+
+def test_a_translocation_brings_the_end_of_another_chromosome():
+    made = change(changes.TRANSLOCATION)
+    assert (made.segments.source[:, 1] == 2).all()
+    ends = made.segments.ends
+    long_arm = made.start > 0
+    assert (ends[long_arm, 2] == ends[long_arm, 1]).all()  # what is brought is the end
+    assert (made.segments.start[~long_arm, 1] == 0).all()
+    brought = made.segments.stop[:, 1] - made.segments.start[:, 1]
+    assert (brought >= 2 * TIP * 80 - 0.01).all()
+
+
+@pytest.mark.parametrize("size", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("kind", range(NULLS, len(KINDS)))
+def test_tips_and_the_centromere_stay(kind, size):
+    made = change(kind, size)
+    if kind != changes.TRANSLOCATION:
+        assert (made.original_start >= 100 * TIP - 0.01).all()
+        assert (made.original_stop <= 100 - 100 * TIP + 0.01).all()
+    holds = (made.original_start < 40) & (made.original_stop > 40)
+    assert holds.all() if kind == changes.PERICENTRIC else not holds.any()
+
+
+def test_a_stretch_larger_than_both_arms_becomes_as_large_as_the_longer_one():
+    made = change(changes.DELETION, size=0.9)
+    assert made.size.numpy() == pytest.approx(0.53, abs=0.01)  # 0.6 less the tip and what is beside the centromere
+
+
+def test_an_inversion_around_the_centromere_says_how_far_it_moves_it():
+    made = change(changes.PERICENTRIC)
+    after = made.start + made.stop - 40
+    assert made.arm_change.numpy() == pytest.approx(((after - 40).abs() / 100).numpy(), abs=1e-5)
+    assert (change(changes.PARACENTRIC).arm_change == 0).all()
+
+
+def test_sizes_are_drawn_evenly_as_logarithms():
+    sizes = draw_sizes(torch.linspace(0, 1, 1001), 0.05, 0.5)
+    assert float(sizes.median()) == pytest.approx(np.sqrt(0.05 * 0.5), rel=0.01)
+    assert (float(sizes[0]), float(sizes[-1])) == pytest.approx((0.05, 0.5))
+
+
+def test_the_edges_at_a_seam_have_one_width():
+    """A wide chromosome's end on a narrow one: the widths meet, without a step."""
+    strips = strips_of([100, 100, 100], widths=[5, 5, 9])
+    of = [torch.tensor([number]) for number in range(3)]
+    numbers = torch.full((1, NUMBERS), 0.9)
+    made = make_changes(strips, Originals(*of), torch.tensor([changes.TRANSLOCATION]), torch.tensor([0.3]), numbers)
+    image = assemble(strips, made.segments, torch.ones(1))[0, 0]
+    widths = (image > 0.5 / 255).sum(1)
+    widths = widths[widths > 0][2:-2].float()
+    assert widths.diff().abs().max() <= 2
+    assert widths.max() - widths.min() >= 4
