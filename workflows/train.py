@@ -38,7 +38,7 @@ from lightning_modules.stages.context_fit import ContextData, train_network_then
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
-from workflows.homologues import fit_and_compare
+from workflows.homologues.train import fit_and_compare
 
 AnyData = ImageDataModule | PairDataModule
 

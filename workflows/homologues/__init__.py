@@ -1,0 +1,1 @@
+"""Comparisons of homologues: training, external tests, baselines."""
