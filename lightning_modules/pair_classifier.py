@@ -13,7 +13,7 @@ from common.config.schema import Config, PairsConfig
 from common.errors import UserError
 from common.runs.run import ModelFacts
 from common.seeds import derive_seed
-from lightning_modules.backbones.backbone import check_modules
+from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
@@ -142,17 +142,22 @@ def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str
         raise UserError(
             "pairs.enabled=true needs a convolutional network that is cut: model.name=resnet18 model.cut=layer2"
         )
-    keep_rows(backbone.module.get_submodule(config.model.cut))
-    channels, tokens, _ = backbone.out_shape
-    head = HomologueComparison(channels, 2 * tokens, len(KINDS))
-    facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
-    model = PairClassifier(backbone.module, head, facts, settings, config.pairs)
+    model = assemble_pairs(config, backbone, ModelFacts(list(info.mean), list(info.std), info.args))
     if config.pretrained.batchnorm == "restored":
         model.folded_batchnorm = info.folded
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)
     return model, {"weights": info.content_hash(), "init_from": None}
+
+
+def assemble_pairs(config: Config, backbone: Backbone, facts: ModelFacts) -> PairClassifier:
+    """Let a convolutional backbone, cut at ``config.model.cut``, keep its rows, and put the comparison on it."""
+    assert config.model.cut is not None
+    keep_rows(backbone.module.get_submodule(config.model.cut))
+    channels, tokens, _ = backbone.out_shape
+    head = HomologueComparison(channels, 2 * tokens, len(KINDS))
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
+    return PairClassifier(backbone.module, head, facts, settings, config.pairs)
 
 
 def keep_rows(module: nn.Module) -> None:

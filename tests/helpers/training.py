@@ -22,6 +22,7 @@ from common.sweeps.jobs import command_line
 from evaluation import evaluate as evaluation
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
+from lightning_modules.pair_classifier import build_pair_classifier
 from workflows import train
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
@@ -98,7 +99,8 @@ def command(*overrides: str, script: str = "train.py") -> list[str]:
 
 def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] = ("hem", "all")) -> Classifier:
     """Write what a finished run leaves of its model, with first weights as its best ones; return the model."""
-    model, _ = build_classifier(config, classes, None)
+    pairs = config.pairs.enabled
+    model, _ = build_pair_classifier(config) if pairs else build_classifier(config, classes, None)
     (folder / "checkpoints").mkdir(parents=True)
     torch.save({"state_dict": model.state_dict()}, folder / "checkpoints" / "best.ckpt")
     write_json(folder / "model.json", asdict(model.facts()))
