@@ -15,6 +15,7 @@ from common.runs.run import ModelFacts
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.truncation import features_of
 from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.inference import PredictionCollector
@@ -26,6 +27,7 @@ from lightning_modules.trainer import build_trainer, check_trainer
 NORMAL_KINDS = 3
 KINDS = ("deletion", "duplication", "inversion", "translocation")
 KIND_OF = (0, 0, 1, 2, 2, 3)
+ROWS_PER_TOKEN = 4  # those of `datamodules.homologues.pairs.TOKEN`
 PLACE_WEIGHT = 3.0  # of a changed token: there are far fewer of them
 
 
@@ -138,10 +140,6 @@ def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str
     backbone, info = build_pretrained(config.model, config.weights, size, config.pretrained, config.weights_dir)
     for stage in stages_of(config).values():
         check_modules(backbone.module, stage.train)
-    if len(backbone.out_shape) != 3 or config.model.cut is None:
-        raise UserError(
-            "pairs.enabled=true needs a convolutional network that is cut: model.name=resnet18 model.cut=layer2"
-        )
     model = assemble_pairs(config, backbone, ModelFacts(list(info.mean), list(info.std), info.args))
     if config.pretrained.batchnorm == "restored":
         model.folded_batchnorm = info.folded
@@ -151,22 +149,45 @@ def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str
 
 
 def assemble_pairs(config: Config, backbone: Backbone, facts: ModelFacts) -> PairClassifier:
-    """Let a convolutional backbone, cut at ``config.model.cut``, keep its rows, and put the comparison on it."""
-    assert config.model.cut is not None
-    keep_rows(backbone.module.get_submodule(config.model.cut))
-    channels, tokens, _ = backbone.out_shape
-    head = HomologueComparison(channels, 2 * tokens, len(KINDS))
+    """Let a convolutional backbone keep its rows, and put the comparison on it.
+
+    Raises:
+        UserError: The backbone has not a quarter of the image's rows.
+    """
+    height, _ = config.prepare.shape
+    keep_rows(backbone.module)
+    channels, tokens = feature_shape(backbone.module, (height, config.pairs.width))
+    head = HomologueComparison(channels, tokens, len(KINDS))
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     return PairClassifier(backbone.module, head, facts, settings, config.pairs)
 
 
-def keep_rows(module: nn.Module) -> None:
-    """Let the strided convolutions and pools of a module halve the columns alone: the rows carry the bands."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.AvgPool2d | nn.MaxPool2d) and _pair(layer.stride) == (2, 2):
-            layer.stride = (1, 2)
-            if isinstance(layer, nn.AvgPool2d):
-                layer.kernel_size = (1, 2)
+def keep_rows(network: nn.Module) -> None:
+    """Let all strided layers but the first two halve the columns alone, so that a quarter of the rows remains.
+
+    The rows carry the bands. The first two are the stem of a ResNet.
+    """
+    strided = [layer for layer in network.modules() if _pair(getattr(layer, "stride", 1)) == (2, 2)]
+    for layer in strided[2:]:
+        setattr(layer, "stride", (1, 2))  # noqa: B010 (a Module declares no stride)
+        if isinstance(layer, nn.AvgPool2d):
+            layer.kernel_size = (1, 2)
+
+
+def feature_shape(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """Return channels and rows of the features of an image of (height, width) pixels.
+
+    Raises:
+        UserError: They are not a quarter of the image's rows.
+    """
+    with torch.no_grad():
+        features = features_of(network.eval(), torch.zeros(1, 3, *size))
+    if features.ndim != 4 or features.shape[2] * ROWS_PER_TOKEN != size[0]:
+        raise UserError(
+            "pairs.enabled=true needs a network such as a cut ResNet, whose features have a row for every four of the "
+            f"image: model.name=resnet18 model.cut=layer2 prepare.size=[{size[0] // 4 * 4}, ...]"
+        )
+    return int(features.shape[1]), int(features.shape[2])
 
 
 def predict_pairs(model: PairClassifier, data: LightningDataModule, config: Config) -> dict[str, np.ndarray]:

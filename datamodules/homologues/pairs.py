@@ -58,12 +58,10 @@ class Pairs:
             cells: The number of the cell of each.
         """
         frame = pd.DataFrame({"cell": cells, "label": labels, "row": np.arange(len(labels))})
-        found = [
-            (*rows, label, cell) for (cell, label), rows in frame.groupby(["cell", "label"])["row"] if len(rows) == 2
-        ]
-        first, second, names, numbers = zip(*found, strict=True)
-        kinds = np.array([CHROMOSOMES.index(name) for name in names])
-        return cls(np.array(first), np.array(second), kinds, np.array(numbers))
+        by_class = frame.groupby(["cell", "label"])["row"].agg(["first", "last", "size"]).reset_index()
+        pairs = by_class[by_class["size"] == 2]
+        columns = (pairs["first"], pairs["last"], pairs["label"].map(CHROMOSOMES.index), pairs["cell"])
+        return cls(*(column.to_numpy(np.int64) for column in columns))
 
 
 class PairKeys(NamedTuple):
