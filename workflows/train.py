@@ -21,6 +21,8 @@ from datamodules.homologues.pair_datamodule import PairDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_evaluation
+from evaluation.homologues.evaluate import write_homologues
+from evaluation.homologues.terminal import homologues_table
 from evaluation.terminal import table
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
@@ -38,6 +40,7 @@ from lightning_modules.stages.context_fit import ContextData, train_network_then
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
+from workflows.homologues.evaluate import evaluate_pairs
 from workflows.homologues.train import fit_and_compare
 
 AnyData = ImageDataModule | PairDataModule
@@ -184,4 +187,8 @@ def report(folder: Path, config: Config) -> None:
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, run.history, config.evaluation, run.predictions_train)
     console.print(table(result))
+    homologues = evaluate_pairs([run.predictions], [run], config.evaluation)
+    if homologues:
+        write_homologues(folder, homologues)
+        console.print(homologues_table(homologues.result))
     say(f"results in {folder}")

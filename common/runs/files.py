@@ -23,6 +23,7 @@ class RunFile(StrEnum):
     PREDICTIONS_TRAIN = "predictions_train.parquet"  # of training images, by the chosen weights
     PAIRS = "pairs.parquet"  # of a comparison of homologues: what was found of each pair, and what was done to it
     METRICS = "metrics.json"
+    HOMOLOGUES = "homologues.json"  # the evaluation of a comparison of homologues
     THUMBNAILS = "thumbnails.parquet"
     ENSEMBLE = "ensemble.json"
     ENSEMBLE_WEIGHTS = "weights.csv"

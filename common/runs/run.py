@@ -214,6 +214,17 @@ class Run:
         return read_predictions(path) if path.is_file() else None
 
     @cached_property
+    def pairs(self) -> "pd.DataFrame | None":
+        """What a comparison of homologues has found of each validation and test pair; None where there was none.
+
+        A row per item with what was done to it, see `workflows.homologues.train.pair_table`.
+        """
+        import pandas as pd
+
+        path = self.path(RunFile.PAIRS)
+        return pd.read_parquet(path) if path.is_file() else None
+
+    @cached_property
     def split(self) -> "pd.DataFrame":
         """A row per image of the data set.
 
@@ -385,6 +396,7 @@ class Run:
         """Write pairs.parquet: what a comparison of homologues has found."""
         with atomic_path(self.path(RunFile.PAIRS)) as temporary:
             pairs.to_parquet(temporary)
+        self._forget()
 
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""

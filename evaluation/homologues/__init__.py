@@ -1,0 +1,1 @@
+"""Evaluation of comparisons of homologues: pairs, cells and cases with a derived rearrangement."""

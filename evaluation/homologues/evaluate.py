@@ -1,0 +1,276 @@
+"""The evaluation of comparisons of homologues: of one run, or of the folds of one experiment pooled."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.config.schema import EvaluationConfig
+from common.files import write_csv
+from common.karyotype import CHROMOSOMES
+from common.predictions import VALIDATION, Predictions
+from common.runs.files import RunFile
+from common.runs.run import Run
+from evaluation.homologues import levels
+from evaluation.homologues.calibration import sidak
+from evaluation.homologues.detection import detection_curve
+from evaluation.homologues.items import ABNORMAL, CALLS, NORMAL, PairItems
+from evaluation.homologues.result import ChromosomeResult, HomologueMetric, HomologueResult, Level
+from evaluation.homologues.statistics import Scored, auc, share
+from evaluation.intervals.pooling import merge_facts
+
+SPECIFICITY = 0.95  # of pairs, and of cells, at their thresholds
+SMALL = 0.15  # of the length
+SMALL_ARM_CHANGE = 0.04  # of the length
+# Normal homologues often differ: heterochromatin of 1, 9 and 16, satellites of the acrocentric ones.
+VARIABLE = ("1", "9", "16", "13", "14", "15", "21", "22")
+CELLS_OF_CASES = {"1": 1, "2": 2, "3+": 3}
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The rearranged items of a kind and of some sizes: ``rows`` is a mask."""
+
+    kind: str
+    name: str
+    rows: np.ndarray
+
+
+class HeldOutItems:
+    """The test items, and what is measured on them.
+
+    Args:
+        items: Of one run, or of folds.
+        settings: Of intervals.
+    """
+
+    def __init__(self, items: PairItems, settings: EvaluationConfig) -> None:
+        self.items = items
+        self.settings = settings
+        test = items.part("test")
+        limits = items.thresholds(SPECIFICITY)
+        self.test = test.assign(found=test["calibrated"].to_numpy() > limits[test["fold"]])
+        self.abnormal = self.test[self.test["kind"].isin(ABNORMAL)].reset_index(drop=True)
+        self.normal = self.test[self.test["kind"].isin(NORMAL)].reset_index(drop=True)
+        self.untouched = self.normal[self.normal["kind"] == "untouched"].reset_index(drop=True)
+        self.cells = levels.cells_of(self.untouched)
+        self.cell_limits = self._cell_limits()
+
+    def metrics(self) -> list[HomologueMetric]:
+        """Return all metrics of pairs, cells and cases."""
+        return [*self._pairs(), *self._controls(), *self._cells(), *self._cases(), *self._found(), *self._alarms()]
+
+    def chromosomes(self) -> list[ChromosomeResult]:
+        """Return what is found of each chromosome."""
+        results = []
+        alarms = self.cells.suspect()[self._cell_alarms()]
+        for number in np.unique(self.untouched["chromosome"]):
+            of_it = [each[each["chromosome"] == number] for each in (self.abnormal, self.normal, self.untouched)]
+            abnormal, normal, untouched = of_it
+            false_alarms = share(untouched["found"].to_numpy(), untouched["cluster"].to_numpy(), self.settings)
+            area = auc(_of_pairs(abnormal), _of_pairs(normal), self.settings)
+            name = CHROMOSOMES[number]
+            row = (name, name in VARIABLE, len(untouched), area, false_alarms, int((alarms == number).sum()))
+            results.append(ChromosomeResult(*row))
+        return results
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """Return what the found items of each kind are called: counts."""
+        found = self.abnormal[self.abnormal["found"]]
+        called = found[[f"prob_{name}" for name in CALLS]].to_numpy().argmax(axis=1)
+        counts = {}
+        for kind in ABNORMAL:
+            of_kind = called[(found["kind"] == kind).to_numpy()]
+            counts[kind] = dict(zip(CALLS, np.bincount(of_kind, minlength=len(CALLS)).tolist(), strict=True))
+        return counts
+
+    def cell_table(self) -> pd.DataFrame:
+        """Return a row per normal test cell: its most abnormal pair, the p-value, and whether it raises an alarm."""
+        names = self.untouched.drop_duplicates("cell").set_index("cell").loc[self.cells.number]
+        scored = self.cells.scored()
+        p_values = np.empty(len(scored.score))
+        for fold, calibration in enumerate(self.items.calibrations):
+            rows = scored.fold == fold
+            p_values[rows] = calibration.p_values(scored.score[rows])
+        pairs = (~np.isnan(self.cells.scores)).sum(axis=1)
+        columns = {
+            "subject": names["subject"].to_numpy(),
+            "cell": names["cell_name"].to_numpy(),
+            "chromosome": np.array(CHROMOSOMES, object)[self.cells.suspect()],
+            "calibrated": scored.score,
+            "p_value": sidak(p_values, pairs),
+            "alarm": self._cell_alarms(),
+        }
+        return pd.DataFrame(columns).sort_values("calibrated", ascending=False, kind="stable")
+
+    def _pairs(self) -> Iterator[HomologueMetric]:
+        abnormal = _of_pairs(self.abnormal)
+        for subset in subsets(self.abnormal):
+            yield self._auc("pair", subset, abnormal.subset(subset.rows), _of_pairs(self.normal))
+            hits = self.abnormal["found"].to_numpy()[subset.rows]
+            interval = share(hits, abnormal.cluster[subset.rows], self.settings)
+            yield HomologueMetric("pair", "sensitivity", subset.kind, subset.name, "", "", len(hits), interval)
+            if subset.name == "all":
+                alone = self._auc("pair", subset, abnormal.subset(subset.rows), _of_pairs(self.untouched), "untouched")
+                yield alone
+
+    def _controls(self) -> Iterator[HomologueMetric]:
+        for kind in NORMAL:
+            items = self.normal[self.normal["kind"] == kind]
+            if kind != "untouched":
+                everything = Subset(kind, "all", np.ones(len(items), dtype=bool))
+                yield self._auc("pair", everything, _of_pairs(items), _of_pairs(self.untouched), "untouched")
+            interval = share(~items["found"].to_numpy(), items["cluster"].to_numpy(), self.settings)
+            yield HomologueMetric("pair", "specificity", kind, "all", "", "", len(items), interval)
+
+    def _cells(self) -> Iterator[HomologueMetric]:
+        changed = levels.changed_in(self.cells, self.abnormal)
+        scored = self.cells.replaced(changed)
+        found = scored.score > self.cell_limits[scored.fold]
+        for subset in subsets(changed):
+            yield self._auc("cell", subset, scored.subset(subset.rows), self.cells.scored())
+            interval = share(found[subset.rows], scored.cluster[subset.rows], self.settings)
+            yield HomologueMetric(
+                "cell", "sensitivity", subset.kind, subset.name, "", "", int(subset.rows.sum()), interval
+            )
+
+    def _cases(self) -> Iterator[HomologueMetric]:
+        for name, count in CELLS_OF_CASES.items():
+            cells = levels.cells_of_cases(self.cells, count, at_least=name.endswith("+"))
+            if not len(cells.fold):
+                continue
+            cases = levels.cases_of(cells)
+            changed = levels.changed_cases(cases, cells, self.abnormal)
+            scored = cases.replaced(changed)
+            for subset in subsets(changed):
+                yield self._auc("case", subset, scored.subset(subset.rows), cases.scored(), cells=name)
+
+    def _found(self) -> Iterator[HomologueMetric]:
+        """Of the items that are found: is the hottest point on what is changed, and which of the two is changed?"""
+        found = self.abnormal[self.abnormal["found"]].reset_index(drop=True)
+        hits = found["hit"].to_numpy() > 0
+        which = (found["first_changed"].to_numpy() > 0.5) == (found["changed"].to_numpy() == 0)
+        for metric, right in (("localised", hits), ("which", which)):
+            for kind in ("all", *ABNORMAL):
+                rows = np.ones(len(found), dtype=bool) if kind == "all" else (found["kind"] == kind).to_numpy()
+                interval = share(right[rows], found["cluster"].to_numpy()[rows], self.settings)
+                yield HomologueMetric("pair", metric, kind, "all", "", "", int(rows.sum()), interval)
+
+    def _alarms(self) -> Iterator[HomologueMetric]:
+        """Normal cells above the threshold of cells, and cases: by their pooled score, and by any of their cells."""
+        scored = self.cells.scored()
+        alarm = self._cell_alarms()
+        interval = share(alarm, scored.cluster, self.settings)
+        yield HomologueMetric("cell", "alarmed", "untouched", "all", "", "", len(alarm), interval)
+        cases = levels.cases_of(self.cells).scored()
+        pooled = cases.score > self.cell_limits[cases.fold]
+        any_cell = np.isin(cases.cluster, scored.cluster[alarm])
+        for name, raised in (("all", pooled), ("any cell", any_cell)):
+            interval = share(raised, cases.cluster, self.settings)
+            yield HomologueMetric("case", "alarmed", "untouched", name, "", "", len(raised), interval)
+
+    def _auc(
+        self, level: Level, subset: Subset, abnormal: Scored, normal: Scored, against: str = "normal", cells: str = ""
+    ) -> HomologueMetric:
+        interval = auc(abnormal, normal, self.settings)
+        return HomologueMetric(level, "auc", subset.kind, subset.name, against, cells, len(abnormal.score), interval)
+
+    def _cell_alarms(self) -> np.ndarray:
+        scored = self.cells.scored()
+        return np.asarray(scored.score > self.cell_limits[scored.fold])
+
+    def _cell_limits(self) -> np.ndarray:
+        """Return the threshold of cells of each fold: by its validation cells, each in its three normal versions."""
+        validation = self.items.part(VALIDATION)
+        of_kinds = [levels.cells_of(validation, kind).scored() for kind in NORMAL]
+        fold = np.concatenate([each.fold for each in of_kinds])
+        score = np.concatenate([each.score for each in of_kinds])
+        folds = range(len(self.items.calibrations))
+        return np.array([np.quantile(score[fold == each], SPECIFICITY, method="higher") for each in folds])
+
+
+def subsets(abnormal: pd.DataFrame) -> Iterator[Subset]:
+    """Yield all rearranged items and each kind, of all sizes and of smaller and larger ones.
+
+    ``abnormal`` has the columns ``kind``, ``size`` and ``arm_change``.
+    """
+    small = (abnormal["size"] < SMALL).to_numpy()
+    small_change = (abnormal["arm_change"] < SMALL_ARM_CHANGE).to_numpy()
+    for kind in ("all", *ABNORMAL):
+        rows = np.ones(len(abnormal), dtype=bool) if kind == "all" else (abnormal["kind"] == kind).to_numpy()
+        yield Subset(kind, "all", rows)
+        yield Subset(kind, f"size < {SMALL:g}", rows & small)
+        yield Subset(kind, f"size >= {SMALL:g}", rows & ~small)
+        if kind == "pericentric inversion":
+            yield Subset(kind, f"arm change < {SMALL_ARM_CHANGE:g}", rows & small_change)
+            yield Subset(kind, f"arm change >= {SMALL_ARM_CHANGE:g}", rows & ~small_change)
+
+
+@dataclass(frozen=True)
+class HomologueEvaluation:
+    """The result, and a table of the normal test cells, see `HeldOutItems.cell_table`."""
+
+    result: HomologueResult
+    normal_cells: pd.DataFrame
+
+
+def evaluate_homologues(
+    runs: Sequence[Predictions], pairs: Sequence[pd.DataFrame], settings: EvaluationConfig
+) -> HomologueEvaluation:
+    """Evaluate one run, or the folds of one experiment.
+
+    Args:
+        runs: Their predictions, which say which items are in which part.
+        pairs: What was found and done, in the same order, see `Run.pairs`.
+        settings: Of intervals.
+
+    Raises:
+        UserError: See `PairItems.of`.
+    """
+    items = HeldOutItems(PairItems.of(runs, pairs), settings)
+    curves = []
+    for kind in ABNORMAL:
+        curve = detection_curve(kind, items.abnormal[items.abnormal["kind"] == kind], settings)
+        if curve:
+            curves.append(curve)
+    result = HomologueResult(
+        about=merge_facts([run.about for run in runs]),
+        confidence=settings.confidence,
+        cases=int(items.test["cluster"].nunique()),
+        cells=len(items.cells.fold),
+        items=len(items.test),
+        metrics=items.metrics(),
+        curves=curves,
+        chromosomes=items.chromosomes(),
+        calls=items.calls(),
+    )
+    return HomologueEvaluation(result, items.cell_table())
+
+
+def write_homologues(folder: Path, evaluation: HomologueEvaluation) -> None:
+    """Write homologues.json, the tables and the figures into a folder."""
+    # matplotlib costs seconds that an evaluation without files need not spend.
+    from evaluation.homologues import plots
+
+    folder = Path(folder)
+    result = evaluation.result
+    tables = {
+        "homologues": result.metrics_table(),
+        "homologues_by_size": result.curves_table(),
+        "homologues_by_chromosome": result.chromosomes_table(),
+        "homologues_normal_cells": evaluation.normal_cells,
+    }
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table, "%.6f")
+    plots.detection_curves(folder / "homologues_by_size.png", result)
+    plots.levels(folder / "homologues_levels.png", result)
+    plots.chromosomes(folder / "homologues_by_chromosome.png", result)
+    Run(folder).write_json(RunFile.HOMOLOGUES, result.to_dict())
+
+
+def _of_pairs(items: pd.DataFrame) -> Scored:
+    """Return raw scores, which are compared within a chromosome and a fold."""
+    columns = [items[name].to_numpy() for name in ("score", "chromosome", "fold", "cluster")]
+    return Scored(*columns)

@@ -1,0 +1,92 @@
+"""The items of comparisons of homologues: what was done to each pair, and what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError
+from common.karyotype import CHROMOSOMES
+from common.predictions import VALIDATION, Predictions
+from evaluation.homologues.calibration import Calibration
+
+NORMAL = ("untouched", "rejoined", "exchanged")
+# The kinds of rearrangements, and what the network calls each.
+CALLED = {
+    "deletion": "deletion",
+    "terminal deletion": "deletion",
+    "duplication": "duplication",
+    "paracentric inversion": "inversion",
+    "pericentric inversion": "inversion",
+    "translocation": "translocation",
+}
+ABNORMAL = tuple(CALLED)
+CALLS = tuple(dict.fromkeys(CALLED.values()))
+COLUMNS = ("image_id", "kind", "chromosome", "subject", "cell", "score", "size", "arm_change", "hit", "changed")
+
+
+@dataclass(frozen=True)
+class PairItems:
+    """The validation and test items of one run, or of the folds of one experiment.
+
+    Attributes:
+        frame: A row per item: the columns of pairs.parquet, ``part`` as in the predictions, ``fold`` (number of the
+            run), ``cluster`` (number of the case; of the cell where no case is known), ``cell`` and ``chromosome`` as
+            numbers, the latter indices into CHROMOSOMES, and ``calibrated``, see `Calibration`.
+        calibrations: Of each run.
+    """
+
+    frame: pd.DataFrame
+    calibrations: tuple[Calibration, ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Predictions], pairs: Sequence[pd.DataFrame]) -> "PairItems":
+        """Join predictions with the pairs of the same runs; items that the predictions lack are left out.
+
+        Raises:
+            UserError: The pairs are of other code, or no normal pair of a run is in its validation part.
+        """
+        joined = [_joined(run, found) for run, found in zip(runs, pairs, strict=True)]
+        frame = pd.concat([each.assign(fold=number) for number, each in enumerate(joined)], ignore_index=True)
+        cases = frame["subject"].where(frame["subject"].notna(), "cell " + frame["cell"].astype(str))
+        cells = cases.astype(str) + " " + frame["cell"].astype(str)
+        frame["cluster"] = pd.factorize(cases)[0]
+        frame["cell_name"] = frame["cell"]
+        frame["cell"] = pd.factorize(cells)[0]
+        frame["chromosome"] = pd.Index(CHROMOSOMES).get_indexer(frame["chromosome"])
+        calibrations = []
+        frame["calibrated"] = np.nan
+        for number in range(len(runs)):
+            rows = frame["fold"] == number
+            known = frame[rows & (frame["part"] == VALIDATION) & frame["kind"].isin(NORMAL)]
+            if not len(known):
+                raise UserError(
+                    f"run {number + 1} has no normal pairs in its validation part, which calibrate its scores: train "
+                    "with split.validation above 0"
+                )
+            calibration = Calibration.fit(known["score"].to_numpy(float), known["chromosome"].to_numpy())
+            scores = calibration(frame.loc[rows, "score"].to_numpy(float), frame.loc[rows, "chromosome"].to_numpy())
+            frame.loc[rows, "calibrated"] = scores
+            calibrations.append(calibration)
+        return cls(frame, tuple(calibrations))
+
+    def part(self, part: str) -> pd.DataFrame:
+        """Return the items of one part, "validation" or "test"."""
+        return self.frame[self.frame["part"] == part].reset_index(drop=True)
+
+    def thresholds(self, specificity: float) -> np.ndarray:
+        """Return the calibrated score of each run above which so many of its normal validation pairs are not."""
+        return np.array([calibration.threshold(specificity) for calibration in self.calibrations])
+
+
+def _joined(run: Predictions, found: pd.DataFrame) -> pd.DataFrame:
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise UserError(f"the pairs of {run.about.get('name')} have no column {missing[0]}: train again")
+    strange = sorted(set(found["kind"]) - {*NORMAL, *ABNORMAL})
+    if strange:
+        raise UserError(f"the pairs of {run.about.get('name')} are of an unknown kind, {strange[0]}: train again")
+    parts = run.frame.set_index("image_id")["part"]
+    known = found[found["image_id"].isin(parts.index)]
+    return known.assign(part=known["image_id"].map(parts))
