@@ -45,9 +45,7 @@ def evaluate(request: EvaluateRequest) -> None:
             cell of ``without`` is unknown.
     """
     if request.is_external:
-        with heavy_imports():
-            from workflows.external import evaluate_external
-        evaluate_external(open_runs(request.runs), request)
+        _evaluate_external(open_runs(request.runs), request)
         return
     if request.csv:
         read_rows(request.csv)
@@ -63,6 +61,19 @@ def evaluate(request: EvaluateRequest) -> None:
         label = f"{request.label}, {left.fact}" if request.label else left.fact
         output = request.output / WITHOUT if request.output else None
         _evaluate(left.groups, left.against, replace(request, label=label, output=output))
+
+
+def _evaluate_external(runs: list[Run], request: EvaluateRequest) -> None:
+    """Evaluate runs on another data set: of single images, or as comparisons of homologues; not both kinds."""
+    compare = [run.config.pairs.enabled for run in runs]
+    if any(compare) and not all(compare):
+        raise UserError("--on with runs that compare homologues and runs that do not: evaluate each kind alone")
+    with heavy_imports():
+        if compare[0]:
+            from workflows.homologues.bank import evaluate_singles as of_kind
+        else:
+            from workflows.external import evaluate_external as of_kind
+    of_kind(runs, request)
 
 
 def _evaluate(groups: list[Group], against: list[Predictions], request: EvaluateRequest) -> None:

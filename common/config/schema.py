@@ -103,6 +103,8 @@ class PairsConfig(StrictModel, defaults="train:pairs"):
     draws: PositiveInt = FROM_YAML
     place_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
     kind_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
+    bank: PositiveInt = FROM_YAML
+    bank_stretch: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
     @model_validator(mode="after")
     def _sizes_in_order(self) -> "PairsConfig":

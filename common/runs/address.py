@@ -18,6 +18,7 @@ UNHASHED: Any = {
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "pin_memory"},
+    "pairs": {"bank", "bank_stretch"},
     "loss": {"teachers"},
     "inference": {"batchnorm"},
     "trainer": set(_TRAINER.split()),

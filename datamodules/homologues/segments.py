@@ -30,6 +30,13 @@ class Segments:
     mirrored: torch.Tensor
     seams: torch.Tensor
 
+    @classmethod
+    def whole(cls, strips: Strips, positions: torch.Tensor) -> "Segments":
+        """Return the chromosomes of some strips as they are; positions int64, shape (B,)."""
+        stop = strips.length[positions][:, None]
+        no = torch.zeros_like(stop, dtype=torch.bool)
+        return cls(positions[:, None], torch.zeros_like(stop), stop, no, no, torch.full_like(stop, torch.nan))
+
     @property
     def ends(self) -> torch.Tensor:
         """The row of the result after each segment, float32, shape (B, S)."""
