@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
 from common.karyotype import REFER_BELOW
-from scripts.shared._options import BatchNorm
+from scripts.shared._options import BatchNorm, PairRun
 
 Words = Annotated[
     list[str],
@@ -41,6 +41,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def karyotype(
     words: Words,
     output: Output,
+    pairs: PairRun = None,
     fixed: Fixed = None,
     refer_below: ReferBelow = REFER_BELOW,
     path_column: PathColumn = "path",

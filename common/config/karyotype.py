@@ -1,9 +1,9 @@
-"""The typed schema of conf/karyotype.yaml: how frequent karyotypes are."""
+"""The typed schema of conf/karyotype.yaml: how frequent karyotypes are, and when pairs of homologues are suspect."""
 
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from common.config.base import FROM_YAML, Share, StrictModel
 from common.config.ensemble import load_yaml
@@ -53,10 +53,23 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
         return self
 
 
-def load_priors(overrides: Sequence[str] = ()) -> KaryotypePriors:
+class PairAlarms(StrictModel, defaults="karyotype:pairs"):
+    """When a pair of homologues is structurally suspect, see conf/karyotype.yaml."""
+
+    alarm: Share = FROM_YAML
+    own_scores: PositiveInt = FROM_YAML
+
+
+class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
+    """All keys of conf/karyotype.yaml."""
+
+    pairs: PairAlarms = FROM_YAML
+
+
+def load_karyotype_config(overrides: Sequence[str] = ()) -> KaryotypeConfig:
     """Read conf/karyotype.yaml with overrides such as ``loss=0.01`` or ``trisomy.21=0.002``.
 
     Raises:
         UserError: A key is unknown (the nearest right ones are named), or a value has the wrong type or range.
     """
-    return validated(KaryotypePriors, load_yaml(FILE, overrides, "karyotype"))
+    return validated(KaryotypeConfig, load_yaml(FILE, overrides, "karyotype"))

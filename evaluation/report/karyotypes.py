@@ -15,6 +15,7 @@ from common.karyotype import NORMAL
 from common.text import counted
 from common.thumbnails import encode
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall
+from evaluation.cytogenetics.pairs import PairFinding
 from evaluation.report.blocks import Table
 from evaluation.report.rendering import render, template_file
 from evaluation.report.summary import Tile
@@ -23,6 +24,14 @@ PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are f
 SHOWN = 30  # files in a table of a cell
 SIDE = 1400  # pixels of the longer side of a karyogram within the page
 ALTERNATIVES = 3  # karyotypes that are shown of a cell
+
+
+@dataclass(frozen=True, eq=False)
+class PairEntry:
+    """A suspect pair of homologues, with a picture of both, uint8 RGB."""
+
+    finding: PairFinding
+    picture: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class CellEntry:
         calls: Names of the used files with their classes.
         left_out: Names of the others, with what became of them and why.
         picture: The karyogram, a PNG below the page's folder; None without.
+        pairs: The most suspect pairs of homologues.
     """
 
     title: str
@@ -48,6 +58,7 @@ class CellEntry:
     calls: Sequence[tuple[str, ChromosomeCall]]
     left_out: Sequence[tuple[str, str, str]]
     picture: str | None
+    pairs: Sequence[PairEntry] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,10 @@ def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFa
 
 def _picture(file: Path) -> str:
     """A karyogram as a data URI."""
-    pixels = np.asarray(Image.open(file).convert("RGB"))
+    return _data_uri(np.asarray(Image.open(file).convert("RGB")))
+
+
+def _data_uri(pixels: np.ndarray) -> str:
     webp = encode(pixels, SIDE)
     return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
 
@@ -114,8 +128,27 @@ def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
         "source": source,
         "doubts": doubts[:SHOWN],
         "more_doubts": max(0, len(doubts) - SHOWN),
+        "pairs": [_pair(pair) for pair in entry.pairs],
         "left_out": entry.left_out[:SHOWN],
         "more_left_out": max(0, len(entry.left_out) - SHOWN),
+    }
+
+
+def _pair(entry: PairEntry) -> dict[str, str]:
+    finding = entry.finding
+    likely = f"{finding.kind} ({_probability(finding.kind_probability)})"
+    of_both = f"{finding.files[finding.rearranged]} ({_probability(finding.rearranged_probability)})"
+    return {
+        "title": f"{finding.chromosome}{finding.arm}, {finding.kind}",
+        "chromosome": finding.chromosome,
+        "first": finding.files[0],
+        "second": finding.files[1],
+        "probability": _probability(finding.probability),
+        "p_value": f"{finding.p_value:.2g}",
+        "kind": likely,
+        "rearranged": of_both,
+        "place": f"{100 * finding.place:.0f} %",
+        "source": _data_uri(entry.picture),
     }
 
 

@@ -29,6 +29,9 @@ BatchNorm = Annotated[
         show_default="the run's inference.batchnorm",
     ),
 ]
+PairRun = Annotated[
+    Path | None, typer.Option(help="Run of +experiment=homologue_pairs: looks for structural abnormalities.")
+]
 RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
 ImageFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE...", help="Image files; without, images of the run's test part.")

@@ -9,11 +9,13 @@ import numpy as np
 
 from common.config.karyotype import KaryotypePriors
 from common.text import counted
+from datamodules.homologues.cell_pairs import NamedCell
 from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, read_cell
 from datamodules.inference.cells import Cell
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from workflows.karyotype.fixed import FixedClasses
+from workflows.karyotype.pairs import ComparedPairs, PairComparer
 from workflows.karyotype.predictor import CellPrediction, CellPredictor
 
 IMPROBABLE = "no class is probable for the network"
@@ -25,6 +27,24 @@ class KaryotypeSettings:
 
     priors: KaryotypePriors
     refer_below: float
+    pairs: PairComparer | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class NamedFiles:
+    """What is found of a cell.
+
+    Attributes:
+        files: What became of each file, without pixels.
+        karyotype: Karyotype and chromosomes, in the order of the used files.
+        karyogram: uint8 RGB; None where no karyotype can be named.
+        pairs: What was found of its pairs of homologues; None where they are not compared.
+    """
+
+    files: tuple[CellFile, ...]
+    karyotype: CellKaryotype
+    karyogram: np.ndarray | None
+    pairs: ComparedPairs | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +58,7 @@ class CellResult:
         stem: Name of its karyogram, and of its anchor on the page.
         drawn: Whether there is a karyogram.
         fixed: The classes that an expert has fixed.
+        pairs: What was found of its pairs of homologues; None where they are not compared.
     """
 
     cell: Cell
@@ -46,6 +67,7 @@ class CellResult:
     stem: str
     drawn: bool
     fixed: FixedClasses = field(default_factory=dict)
+    pairs: ComparedPairs | None = None
 
     def count(self, status: FileStatus) -> int:
         """Return the number of files of a status."""
@@ -59,8 +81,10 @@ class CellResult:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why an expert should look at the cell: the reasons of its karyotype, and files that are not used."""
+        """Why an expert should look at the cell: its karyotype, suspect pairs, and files that are not used."""
         reasons = list(self.karyotype.reasons)
+        if self.pairs is not None:
+            reasons += [finding.statement for finding in self.pairs.suspects]
         counts: Counter[str] = Counter()
         for file in self.files:
             name = file.file.name
@@ -84,12 +108,8 @@ class CellResult:
 
 def name_cell(
     cell: Cell, fixed: FixedClasses, predictor: CellPredictor, settings: KaryotypeSettings, pool: Executor
-) -> tuple[list[CellFile], CellKaryotype, np.ndarray | None]:
-    """Read, predict and name one cell.
-
-    Returns:
-        Its files, its karyotype, and its karyogram, uint8 RGB; None where no karyotype can be named.
-    """
+) -> NamedFiles:
+    """Read, predict and name one cell."""
     kept = {name for name, kind in fixed.items() if kind is not None}
     files = read_cell(cell, predictor.prepare, fixed, pool)
     prediction = _predict(files, predictor, pool)
@@ -109,9 +129,14 @@ def name_cell(
     logs = np.zeros((0, 24)) if prediction is None else prediction.log_probabilities
     karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below, predictor.balanced)
     karyogram = None
+    pairs = None if settings.pairs is None else ComparedPairs()
     if prediction is not None and karyotype.candidates:
         karyogram = _draw(predictor.pictures(used, prediction.upside_down, pool), karyotype)
-    return [replace(file, pixels=None) for file in files], karyotype, karyogram
+        if settings.pairs is not None:
+            assigned = [call.assigned for call in karyotype.calls]
+            named = NamedCell(used, assigned, prediction.upside_down, predictor.prepare)
+            pairs = settings.pairs.compare(named, pool)
+    return NamedFiles(tuple(replace(file, pixels=None) for file in files), karyotype, karyogram, pairs)
 
 
 def _predict(files: Sequence[CellFile], predictor: CellPredictor, pool: Executor) -> CellPrediction | None:

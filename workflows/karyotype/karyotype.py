@@ -22,6 +22,7 @@ from lightning_modules.trainer import set_up_torch
 from workflows.adaptation import SAMPLE, sample_rows
 from workflows.karyotype.cell_result import CellResult, KaryotypeSettings, name_cell
 from workflows.karyotype.fixed import FixedClasses, read_fixed
+from workflows.karyotype.pairs import PairComparer
 from workflows.karyotype.predictor import CellPredictor
 from workflows.karyotype.request import KaryotypeRequest
 from workflows.karyotype.summary import (
@@ -32,7 +33,7 @@ from workflows.karyotype.summary import (
     page_entry,
     summarise,
 )
-from workflows.karyotype.tables import case_table, cell_table, chromosome_table
+from workflows.karyotype.tables import case_table, cell_table, chromosome_table, pair_table
 from workflows.members import run_warnings, seen_parts
 
 
@@ -49,15 +50,24 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     set_up_torch()
     predictor = CellPredictor(request.runs, request.members, request.batchnorm)
     notes = _adapt(predictor, cells.cells, fixed)
-    warnings = [*run_warnings(request.members), *predictor.notes, *folder_warnings(cells)]
+    comparer = None if request.pair_run is None else PairComparer(request.pair_run, request.config.pairs)
+    if comparer is not None:
+        notes.append(comparer.note)
+        predictor.notes += comparer.warnings
+    warnings = [*run_warnings(request.all_runs), *predictor.notes, *folder_warnings(cells)]
     warn(*warnings)
     for note in notes:
         say(note)
-    seen = seen_parts(request.members)
-    settings = KaryotypeSettings(request.priors, request.refer_below)
+    seen = seen_parts(request.all_runs)
+    settings = KaryotypeSettings(request.config, request.refer_below, comparer)
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, settings, folder))
-        tables = Tables(cell_table(results), chromosome_table(results, seen), case_table(results, request.priors))
+        tables = Tables(
+            cell_table(results),
+            chromosome_table(results, seen),
+            case_table(results, request.config),
+            pair_table(results),
+        )
         new_warnings = data_warnings(tables.chromosomes)
         runs = ", ".join(str(run.folder) for run in request.runs)
         about = f"{counted(len(results), 'cell')}, {describe_others(cells.others)}; {runs}"
@@ -94,6 +104,8 @@ def _write(folder: Path, results: Sequence[CellResult], tables: Tables, facts: P
     write_csv(folder / "chromosomes.csv", tables.chromosomes, "%.6f")
     if len(tables.cases):
         write_csv(folder / "cases.csv", tables.cases, "%.6f")
+    if tables.pairs is not None:
+        write_csv(folder / "pairs.csv", tables.pairs, "%.6f")
     entries = [page_entry(result) for result in sorted(results, key=lambda result: result.order)]
     return write_karyotype_page(folder / "index.html", entries, facts)
 
@@ -113,10 +125,11 @@ def _results(
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
     ):
         for cell, of_cell, stem in zip(cells, fixed, stems, strict=True):
-            files, karyotype, karyogram = name_cell(cell, of_cell, predictor, settings, pool)
-            if karyogram is not None:
-                _write_picture(folder / "karyograms" / f"{stem}.png", karyogram)
-            yield CellResult(cell, tuple(files), karyotype, stem, karyogram is not None, of_cell)
+            named = name_cell(cell, of_cell, predictor, settings, pool)
+            if named.karyogram is not None:
+                _write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
+            drawn = named.karyogram is not None
+            yield CellResult(cell, named.files, named.karyotype, stem, drawn, of_cell, named.pairs)
             advance()
 
 

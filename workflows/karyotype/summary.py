@@ -12,9 +12,10 @@ from datamodules.inference.cell_images import FileStatus
 from datamodules.inference.cells import Cells
 from datamodules.inference.image_files import describe_others
 from evaluation.report.blocks import Table
-from evaluation.report.karyotypes import CellEntry
+from evaluation.report.karyotypes import CellEntry, PairEntry
 from evaluation.terminal import frame_table
 from workflows.karyotype.cell_result import CellResult
+from workflows.karyotype.tables import SCORE
 
 CASES = (
     "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
@@ -25,11 +26,12 @@ LETTERS = 24  # of a cell's name and of a karyotype in the table: with two numbe
 
 
 class Tables(NamedTuple):
-    """karyotypes.csv, chromosomes.csv and cases.csv, which may be empty."""
+    """karyotypes.csv, chromosomes.csv, cases.csv, which may be empty, and pairs.csv where homologues are compared."""
 
     cells: pd.DataFrame
     chromosomes: pd.DataFrame
     cases: pd.DataFrame
+    pairs: pd.DataFrame | None = None
 
 
 def folder_warnings(cells: Cells) -> list[str]:
@@ -72,7 +74,15 @@ def page_entry(result: CellResult) -> CellEntry:
     counts |= {str(status): result.count(status) for status in FileStatus}
     picture = f"karyograms/{result.stem}.png" if result.drawn else None
     anchor = f"cell-{result.stem}"
-    return CellEntry(result.cell.title, anchor, result.karyotype, result.reasons, counts, calls, left_out, picture)
+    pairs = []
+    if result.pairs is not None:
+        pictures = result.pairs.pictures
+        pairs = [
+            PairEntry(one, pictures[one.chromosome]) for one in result.pairs.suspects if one.chromosome in pictures
+        ]
+    return CellEntry(
+        result.cell.title, anchor, result.karyotype, result.reasons, counts, calls, left_out, picture, pairs
+    )
 
 
 def case_tables(cases: pd.DataFrame) -> list[Table]:
@@ -81,6 +91,10 @@ def case_tables(cases: pd.DataFrame) -> list[Table]:
     for case in cases.fillna("").to_dict("records"):
         row = {"case": str(case["case"]), "karyotype": str(case["karyotype"]), "cells": f"{case['cells']:,}"}
         row |= {"share of the largest clone": f"{case['share']:.2f}"}
+        scores = {name.removeprefix(SCORE): case[name] for name in case if name.startswith(SCORE) and case[name] != ""}
+        if scores:
+            highest = max(scores, key=scores.__getitem__)
+            row |= {"highest pair score": f"{scores[highest]:.2f} ({highest})"}
         rows.append(row | {"in single cells": str(case["left_out"]), "other than alone": str(case["changed"])})
     text = ("karyotype", "in single cells", "other than alone")
     return [Table("Cases", CASES, rows, text)] if rows else []
@@ -95,7 +109,7 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
         others: Number of files that are no images, by kind.
         beside: Number of karyograms that the page does not contain.
     """
-    cells, chromosomes, cases = tables
+    cells, chromosomes, cases, pairs = tables
     kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
     statuses = chromosomes["status"].value_counts()
     numbers = [f"{statuses.get(str(status), 0):,} {status}" for status in FileStatus]
@@ -105,6 +119,11 @@ def summarise(tables: Tables, output: Path, others: Mapping[str, int], beside: i
         f"{counted(len(chromosomes), 'image')}: {', '.join(numbers)}; {describe_others(dict(others))}",
         f"to be referred to an expert: {len(referred):,}",
     ]
+    if pairs is not None:
+        suspect = pairs[pairs["suspect"] == "yes"]
+        of_cells = len(suspect[["case", "cell"]].drop_duplicates())
+        compared = counted(len(pairs), "pair")
+        lines.append(f"{compared} of homologues: {len(suspect):,} structurally suspect, in {counted(of_cells, 'cell')}")
     if beside:
         lines.append(f"index.html contains the karyograms of all but {beside:,} cells, which are in karyograms/")
     if len(cases):

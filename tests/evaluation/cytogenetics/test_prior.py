@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from common.config.karyotype import KaryotypePriors, load_priors
+from common.config.karyotype import KaryotypePriors, load_karyotype_config
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from evaluation.cytogenetics.prior import KaryotypePrior, expected_counts
@@ -80,4 +80,4 @@ def test_moves_are_the_probabilities_of_the_moved_counts():
 
 def test_shares_that_leave_nothing_for_normal_karyotypes_are_refused():
     with pytest.raises(UserError, match="referral"):
-        load_priors(["sex_chromosomes.X=0.11", "sex_chromosomes.XXX=0.11"])
+        load_karyotype_config(["sex_chromosomes.X=0.11", "sex_chromosomes.XXX=0.11"])

@@ -1,0 +1,119 @@
+"""The pairs of homologues of a cell whose chromosomes are named, prepared as a comparison of homologues was trained."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from common.config.data import PrepareConfig
+from common.config.schema import Config
+from datamodules.homologues.pairs import MARGIN, Pairs
+from datamodules.homologues.segments import Segments, assemble
+from datamodules.homologues.strips import Strips
+from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
+from datamodules.preprocessing.chromosome_canvas import extent_of
+from datamodules.synthesis.ideogram import IDEOGRAM
+
+
+@dataclass(frozen=True, eq=False)
+class NamedCell:
+    """The N used files of a cell with their classes.
+
+    Attributes:
+        files: With their pixels.
+        classes: "1" to "22", "X" or "Y" of each.
+        upside_down: Which of them, once prepared by ``prepare``, have their short arm at the bottom, bool, shape (N,).
+        prepare: The preparation of the model that has named them.
+    """
+
+    files: Sequence[CellFile]
+    classes: Sequence[str]
+    upside_down: np.ndarray
+    prepare: PrepareConfig
+
+
+@dataclass(frozen=True, eq=False)
+class CellPairs:
+    """The B pairs of a cell, at least one, in the order of CHROMOSOMES.
+
+    Attributes:
+        files: Numbers of both chromosomes among the files of the cell, int64, shape (B, 2).
+        chromosome: Their class, index into CHROMOSOMES, int64, shape (B,).
+        image: Both chromosomes, straightened and upright, float32 in [0, 1], shape (B, 2, H, W).
+        length: Rows that each covers in the middle of its image, float64, shape (B, 2).
+    """
+
+    files: np.ndarray
+    chromosome: np.ndarray
+    image: torch.Tensor
+    length: np.ndarray
+
+
+def prepare_pairs(cell: NamedCell, config: Config, pool: Executor) -> CellPairs | None:
+    """Straighten the homologues of each class that has exactly two chromosomes; None without such a class.
+
+    Args:
+        cell: Its chromosomes and classes.
+        config: Of a run that compares homologues.
+        pool: Threads that prepare the images.
+    """
+    pairs = Pairs.of(np.array(cell.classes, object), np.zeros(len(cell.classes), np.int64))
+    if not len(pairs.first):
+        return None
+    order = np.argsort(pairs.chromosome)
+    both = np.stack([pairs.first, pairs.second], axis=1)[order]
+    rows = both.flatten()
+    images = _upright(cell, rows, config.prepare, pool)
+    short_arms = np.array([IDEOGRAM[cell.classes[row]].short_arm for row in rows])
+    numbers = np.arange(len(rows))
+    strips = Strips.load(
+        lambda row: images[row], numbers, short_arms, config.pairs.width, config.prepare.crop_threshold
+    )
+    image, length = whole_pairs(strips, torch.from_numpy(numbers.reshape(-1, 2)))
+    return CellPairs(both, pairs.chromosome[order], image, length)
+
+
+def whole_pairs(strips: Strips, positions: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
+    """Lay both chromosomes of pairs in the middle of their images; a pair that is too long is reduced as one.
+
+    Args:
+        strips: Straightened chromosomes.
+        positions: Of both chromosomes of each pair, int64, shape (B, 2).
+
+    Returns:
+        ``image`` and ``length`` of `CellPairs`.
+    """
+    height = strips.pixels.shape[1]
+    length = strips.length[positions]
+    scale = ((height - 2 * MARGIN) / length.amax(1)).clamp(max=1)
+    source = positions.flatten()[:, None]
+    no = torch.zeros_like(source, dtype=torch.bool)
+    stop = strips.length[source]
+    segments = Segments(source, torch.zeros_like(stop), stop, no, no, torch.full_like(stop, torch.nan))
+    image = assemble(strips, segments, scale.repeat_interleave(2))
+    return torch.unflatten(image.squeeze(1), 0, (-1, 2)), (length * scale[:, None]).double().numpy()
+
+
+def _upright(cell: NamedCell, rows: np.ndarray, config: PrepareConfig, pool: Executor) -> np.ndarray:
+    """Return some chromosomes of a cell, short arm on top, uint8, shape (len(rows), H, W, 3)."""
+    used = [file.pixels for file in cell.files if file.pixels is not None]
+    areas = pool.map(lambda pixels: extent_of(pixels, config.crop_threshold, align=False).area, used)
+    files = [replace(file, area=area) for file, area in zip(cell.files, areas, strict=True)]
+    factors = cell_scales(files, config)[rows]
+    images = prepare_files([files[row] for row in rows], factors, config, pool)
+    angles, other_angles = (
+        np.array(list(pool.map(lambda row, one=one: _angle(used[row], one), rows))) for one in (cell.prepare, config)
+    )
+    # Two preparations may set a chromosome that lies nearly level upright in opposite ways.
+    opposite = np.abs(angles - other_angles) > 90
+    turned = np.asarray(cell.upside_down, bool)[rows] ^ opposite
+    images[turned] = images[turned, ::-1, ::-1]
+    return images
+
+
+def _angle(pixels: np.ndarray, config: PrepareConfig) -> float:
+    """Return by how much a preparation turns an image, degrees."""
+    align = config.fit == "canvas" and config.canvas.align
+    return extent_of(pixels, config.crop_threshold, align).angle
