@@ -136,17 +136,16 @@ def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
 
 def _pair(entry: PairEntry) -> dict[str, str]:
     finding = entry.finding
-    likely = f"{finding.kind} ({_probability(finding.kind_probability)})"
-    of_both = f"{finding.files[finding.rearranged]} ({_probability(finding.rearranged_probability)})"
+    side = "right" if finding.rearranged else "left"
     return {
         "title": f"{finding.chromosome}{finding.arm}, {finding.kind}",
         "chromosome": finding.chromosome,
-        "first": finding.files[0],
-        "second": finding.files[1],
+        "first": Path(finding.files[0]).name,
+        "second": Path(finding.files[1]).name,
         "probability": _probability(finding.probability),
         "p_value": f"{finding.p_value:.2g}",
-        "kind": likely,
-        "rearranged": of_both,
+        "kind": f"{finding.kind} ({_probability(finding.kind_probability)})",
+        "side": f"{side} ({_probability(finding.rearranged_probability)})",
         "place": f"{100 * finding.place:.0f} %",
         "source": _data_uri(entry.picture),
     }

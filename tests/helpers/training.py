@@ -108,3 +108,11 @@ def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] =
     (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     Run(folder).write_status("finished", best="checkpoints/best.ckpt")
     return model.eval()
+
+
+def train_pairs(data: Path, *overrides: str) -> Path:
+    """Train a comparison of homologues for an epoch on chromosomes of `write_chromosomes`, below their folder."""
+    tiny = ["trainer.max_epochs=1", "trainer.precision=32-true", "pairs.width=16"]
+    canvas = ["prepare.size=[64,24]", "prepare.canvas.area=150", "split.validation=0.4"]
+    chosen = [f"data_dir={data}"]
+    return run_undrawn(small_config(data.parent, *tiny, *canvas, *overrides, experiment="homologue_pairs", data=chosen))
