@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from common.config.base import FROM_YAML, Share, StrictModel
 from common.config.ensemble import load_yaml
@@ -57,7 +57,6 @@ class PairAlarms(StrictModel, defaults="karyotype:pairs"):
     """When a pair of homologues is structurally suspect, see conf/karyotype.yaml."""
 
     alarm: Share = FROM_YAML
-    own_scores: PositiveInt = FROM_YAML
 
 
 class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):

@@ -13,6 +13,7 @@ from datamodules.homologues.pairs import MARGIN, Pairs
 from datamodules.homologues.segments import Segments, assemble
 from datamodules.homologues.strips import Strips
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
+from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.chromosome_canvas import extent_of
 from datamodules.synthesis.ideogram import IDEOGRAM
 
@@ -39,13 +40,13 @@ class CellPairs:
     """The B pairs of a cell, at least one, in the order of CHROMOSOMES.
 
     Attributes:
-        files: Numbers of both chromosomes among the files of the cell, int64, shape (B, 2).
+        files: Names of the files of both chromosomes.
         chromosome: Their class, index into CHROMOSOMES, int64, shape (B,).
         image: Both chromosomes, straightened and upright, float32 in [0, 1], shape (B, 2, H, W).
         length: Rows that each covers in the middle of its image, float64, shape (B, 2).
     """
 
-    files: np.ndarray
+    files: tuple[tuple[str, str], ...]
     chromosome: np.ndarray
     image: torch.Tensor
     length: np.ndarray
@@ -72,7 +73,8 @@ def prepare_pairs(cell: NamedCell, config: Config, pool: Executor) -> CellPairs 
         lambda row: images[row], numbers, short_arms, config.pairs.width, config.prepare.crop_threshold
     )
     image, length = whole_pairs(strips, torch.from_numpy(numbers.reshape(-1, 2)))
-    return CellPairs(both, pairs.chromosome[order], image, length)
+    names = tuple((cell.files[first].file.name, cell.files[second].file.name) for first, second in both)
+    return CellPairs(names, pairs.chromosome[order], image, length)
 
 
 def whole_pairs(strips: Strips, positions: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
@@ -98,19 +100,22 @@ def whole_pairs(strips: Strips, positions: torch.Tensor) -> tuple[torch.Tensor, 
 
 def _upright(cell: NamedCell, rows: np.ndarray, config: PrepareConfig, pool: Executor) -> np.ndarray:
     """Return some chromosomes of a cell, short arm on top, uint8, shape (len(rows), H, W, 3)."""
-    used = [file.pixels for file in cell.files if file.pixels is not None]
-    areas = pool.map(lambda pixels: extent_of(pixels, config.crop_threshold, align=False).area, used)
+    grounded = list(pool.map(lambda file: _grounded(file, config), cell.files))
+    areas = pool.map(lambda pixels: extent_of(pixels, config.crop_threshold, align=False).area, grounded)
     files = [replace(file, area=area) for file, area in zip(cell.files, areas, strict=True)]
-    factors = cell_scales(files, config)[rows]
-    images = prepare_files([files[row] for row in rows], factors, config, pool)
-    angles, other_angles = (
-        np.array(list(pool.map(lambda row, one=one: _angle(used[row], one), rows))) for one in (cell.prepare, config)
-    )
+    images = prepare_files([files[row] for row in rows], cell_scales(files, config)[rows], config, pool)
     # Two preparations may set a chromosome that lies nearly level upright in opposite ways.
-    opposite = np.abs(angles - other_angles) > 90
+    apart = [_angle(grounded[row], cell.prepare) - _angle(grounded[row], config) for row in rows]
+    opposite = np.abs(apart) > 90
     turned = np.asarray(cell.upside_down, bool)[rows] ^ opposite
     images[turned] = images[turned, ::-1, ::-1]
     return images
+
+
+def _grounded(file: CellFile, config: PrepareConfig) -> np.ndarray:
+    """Return the pixels of a used file as they are measured: on black, where the ground is detected."""
+    assert file.pixels is not None
+    return on_black(file.pixels) if config.background == "detect" else file.pixels
 
 
 def _angle(pixels: np.ndarray, config: PrepareConfig) -> float:

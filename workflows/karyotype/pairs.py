@@ -1,7 +1,7 @@
 """The homologues of a cell's pairs, compared by a run of +experiment=homologue_pairs."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -9,14 +9,15 @@ import torch
 from common.config.karyotype import PairAlarms
 from common.errors import UserError
 from common.karyotype import CHROMOSOMES
+from common.predictions import VALIDATION
 from common.runs.run import Run
 from datamodules.homologues.cell_pairs import CellPairs, NamedCell, prepare_pairs
-from datamodules.homologues.changes import KINDS as CHANGES
-from datamodules.homologues.changes import NULLS
 from datamodules.homologues.pair_picture import draw_pair
 from datamodules.synthesis.ideogram import IDEOGRAM
-from evaluation.cytogenetics.pairs import NormalScores, PairFinding, threshold_of
-from lightning_modules.load import load_pair_run
+from evaluation.cytogenetics.pairs import PairFinding, threshold_of
+from evaluation.homologues.calibration import Calibration
+from evaluation.homologues.items import NORMAL
+from lightning_modules.load import load_pairs
 from lightning_modules.networks.homologue_comparison import Compared
 from lightning_modules.pair_classifier import KINDS
 from workflows.karyotype.predictor import AUTOCAST
@@ -29,17 +30,20 @@ class ComparedPairs:
     """What was found of the pairs of one cell.
 
     Attributes:
-        findings: A row per pair, in the order of CHROMOSOMES.
+        findings: Of each pair, in the order of CHROMOSOMES.
+        threshold: The p-value up to which a pair is suspect.
         pictures: Of the most suspect ones, by their chromosome, uint8 RGB.
     """
 
     findings: tuple[PairFinding, ...] = ()
+    threshold: float = 0.0
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def suspects(self) -> list[PairFinding]:
         """The suspect pairs, the most unusual first."""
-        return sorted((one for one in self.findings if one.suspect), key=lambda one: (one.p_value, -one.score))
+        suspects = [finding for finding in self.findings if finding.p_value <= self.threshold]
+        return sorted(suspects, key=lambda finding: (finding.p_value, -finding.score))
 
 
 class PairComparer:
@@ -56,14 +60,13 @@ class PairComparer:
     """
 
     def __init__(self, run: Run, alarms: PairAlarms) -> None:
-        trained = load_pair_run(run.folder)
-        self.config = trained.config
+        self.config = run.config
         self._alarms = alarms
-        self._normal = normal_scores(run, alarms.own_scores)
+        self._calibration = calibration_of(run)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        trainer = trained.config.trainer
+        trainer = run.config.trainer
         layout = torch.channels_last if trainer.channels_last else torch.contiguous_format
-        self._model = trained.classifier.to(self._device, memory_format=layout)
+        self._model = load_pairs(run.folder).to(self._device, memory_format=layout)
         self._autocast = AUTOCAST.get(str(trainer.precision))
         self.note = (
             f"Homologues are compared by {run.folder}. A pair is structurally suspect where few normal pairs have so "
@@ -72,9 +75,10 @@ class PairComparer:
         )
         self.warnings = []
         threshold = threshold_of(alarms.alarm, len(CHROMOSOMES) - 1)
-        if self._normal.least > threshold:
+        least = 1 / (1 + len(self._calibration.reference))
+        if least > threshold:
             self.warnings.append(
-                f"no pair can be suspect: the p-values of {run.folder} are at least {self._normal.least:.2g}, "
+                f"no pair can be suspect: the p-values of {run.folder} are at least {least:.2g}, "
                 f"pairs.alarm={alarms.alarm:g} asks for {threshold:.2g}: set it higher"
             )
 
@@ -85,18 +89,11 @@ class PairComparer:
             return ComparedPairs()
         compared = self._compared(pairs)
         threshold = threshold_of(self._alarms.alarm, len(pairs.files))
-        findings = []
-        for row in range(len(pairs.files)):
-            names = [cell.files[number].file.name for number in pairs.files[row]]
-            findings.append(self._finding(pairs, compared, row, (names[0], names[1]), threshold))
-        found = ComparedPairs(tuple(findings))
-        pictures = {}
-        place = torch.sigmoid(compared.place).numpy()
-        for finding in found.suspects[:SHOWN]:
-            row = findings.index(finding)
-            short_arm = IDEOGRAM[finding.chromosome].short_arm
-            pictures[finding.chromosome] = draw_pair(pairs.image[row].numpy(), pairs.length[row], place[row], short_arm)
-        return ComparedPairs(found.findings, pictures)
+        calibrated = self._calibration(compared.abnormal.double().numpy(), pairs.chromosome)
+        p_values = self._calibration.p_values(calibrated)
+        findings = [_finding(pairs, compared, row, float(p_value)) for row, p_value in enumerate(p_values)]
+        found = ComparedPairs(tuple(findings), threshold)
+        return replace(found, pictures=_pictures(pairs, compared, found))
 
     def _compared(self, pairs: CellPairs) -> Compared:
         image = pairs.image.to(self._device)
@@ -106,44 +103,52 @@ class PairComparer:
             compared = self._model.compare(image, chromosome)
         return Compared(*(values.float().cpu() for values in compared))
 
-    def _finding(
-        self, pairs: CellPairs, compared: Compared, row: int, files: tuple[str, str], threshold: float
-    ) -> PairFinding:
-        chromosome = CHROMOSOMES[pairs.chromosome[row]]
-        score = float(compared.abnormal[row])
-        p_value = self._normal.p_value(chromosome, score)
-        kinds = torch.softmax(compared.kind[row], dim=0)
-        kind = int(kinds.argmax())
-        first = float(torch.sigmoid(compared.which[row]))
-        rearranged = 0 if first >= 0.5 else 1
-        other = 1 - rearranged
-        place = place_of(compared.place[row, other].numpy(), pairs.length[row, other], pairs.image.shape[2])
-        return PairFinding(
-            chromosome=chromosome,
-            files=files,
-            score=score,
-            p_value=p_value,
-            suspect=p_value <= threshold,
-            kind=KINDS[kind],
-            kind_probability=float(kinds[kind]),
-            rearranged=rearranged,
-            rearranged_probability=max(first, 1 - first),
-            place=place,
-            arm="p" if place < IDEOGRAM[chromosome].short_arm else "q",
-        )
+
+def _finding(pairs: CellPairs, compared: Compared, row: int, p_value: float) -> PairFinding:
+    chromosome = CHROMOSOMES[pairs.chromosome[row]]
+    kinds = torch.softmax(compared.kind[row], dim=0)
+    first = float(torch.sigmoid(compared.which[row]))
+    rearranged = 0 if first >= 0.5 else 1
+    other = 1 - rearranged
+    place = place_of(compared.place[row, other].numpy(), pairs.length[row, other], pairs.image.shape[2])
+    return PairFinding(
+        chromosome=chromosome,
+        files=pairs.files[row],
+        score=float(compared.abnormal[row]),
+        p_value=p_value,
+        kind=KINDS[int(kinds.argmax())],
+        kind_probability=float(kinds.max()),
+        rearranged=rearranged,
+        rearranged_probability=max(first, 1 - first),
+        place=place,
+        arm="p" if place < IDEOGRAM[chromosome].short_arm else "q",
+    )
 
 
-def normal_scores(run: Run, own: int) -> NormalScores:
-    """Return the scores of the normal validation pairs of a run.
+def _pictures(pairs: CellPairs, compared: Compared, found: ComparedPairs) -> dict[str, np.ndarray]:
+    """Draw the most suspect pairs, by their chromosome."""
+    pictures = {}
+    for finding in found.suspects[:SHOWN]:
+        row = found.findings.index(finding)
+        place = torch.sigmoid(compared.place[row]).numpy()
+        short_arm = IDEOGRAM[finding.chromosome].short_arm
+        pictures[finding.chromosome] = draw_pair(pairs.image[row].numpy(), pairs.length[row], place, short_arm)
+    return pictures
+
+
+def calibration_of(run: Run) -> Calibration:
+    """Calibrate the scores of a run that compares homologues by its normal validation pairs.
 
     Raises:
         UserError: It has none.
     """
     pairs = run.pairs
-    normal = pairs[(pairs["part"] == "validation") & pairs["kind"].isin(CHANGES[:NULLS])]
+    assert pairs is not None
+    normal = pairs[(pairs["part"] == VALIDATION) & pairs["kind"].isin(NORMAL)]
     if normal.empty:
-        raise UserError(f"{run.folder} has no validation pairs to compare with: train it with split.validation=0.05")
-    return NormalScores.of(normal, own)
+        raise UserError(f"{run.folder} has no normal validation pairs: train it with split.validation above 0")
+    chromosome = normal["chromosome"].map(CHROMOSOMES.index).to_numpy(np.int64)
+    return Calibration.fit(normal["score"].to_numpy(np.float64), chromosome)
 
 
 def place_of(tokens: np.ndarray, length: float, height: int) -> float:

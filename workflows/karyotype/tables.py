@@ -76,11 +76,12 @@ def pair_table(results: Sequence[CellResult]) -> pd.DataFrame | None:
         return None
     rows = []
     for result in results:
+        suspects = result.pairs.suspects if result.pairs else []
         for finding in result.pairs.findings if result.pairs else ():
             first, second = finding.files
             row = {"case": result.cell.case, "cell": result.cell.name, "first": first, "second": second}
+            row["suspect"] = "yes" if finding in suspects else "no"
             row |= {name: getattr(finding, name) for name in PAIR_COLUMNS if name not in row}
-            row["suspect"] = "yes" if finding.suspect else "no"
             row["rearranged"] = finding.files[finding.rearranged]
             rows.append(row)
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))

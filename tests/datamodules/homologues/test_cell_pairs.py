@@ -16,9 +16,9 @@ from datamodules.inference.image_files import ImageFile
 from tests.datamodules.homologues.drawn_strips import HEIGHT, strips_of
 from tests.helpers.chromosomes import bar
 
-SMALL = ["prepare.size=[64,24]", "prepare.canvas.area=150", "pairs.width=16", "prepare.background=black"]
+SMALL = ["prepare.size=[64,24]", "prepare.canvas.area=150", "pairs.width=16"]
 CONFIG = compose_config(["+experiment=homologue_pairs", *SMALL])
-OTHER = compose_config(["+experiment=chromosomes_best", *SMALL[:2], SMALL[3]]).prepare
+OTHER = compose_config(["+experiment=chromosomes_best", *SMALL[:2]]).prepare
 
 
 def file_of(name: str, pixels: np.ndarray) -> CellFile:
@@ -43,12 +43,18 @@ def cell(lean: float = 0.0) -> NamedCell:
 
 def test_classes_with_exactly_two_chromosomes_are_pairs():
     pairs = prepare(cell())
-    assert pairs.files.tolist() == [[1, 2], [3, 4]]
+    assert pairs.files == (("1.png", "2.png"), ("3.png", "4.png"))
     assert pairs.chromosome.tolist() == [0, 1]
     assert pairs.image.shape == (2, 2, 64, 16)
     assert pairs.image.amax() > 0.5
     covered = (pairs.image.amax(3) > 0.05).sum(2).numpy()
     assert np.abs(covered - pairs.length).max() <= 2
+
+
+def test_a_light_ground_makes_no_difference():
+    drawn = cell()
+    light = cell_of([255 - file.pixels for file in drawn.files], drawn.classes)
+    assert prepare(light).image.numpy() == pytest.approx(prepare(drawn).image.numpy(), abs=1e-6)
 
 
 def test_a_cell_without_pairs():
