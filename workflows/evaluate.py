@@ -17,7 +17,7 @@ from evaluation.comparison.paired import compare, paired
 from evaluation.comparison.pairwise import compare_groups
 from evaluation.comparison.terminal import groups_frame, matrix_tables, pairs_frame
 from evaluation.evaluate import draw_rocs, evaluate_labelled, write_files
-from evaluation.homologues.evaluate import HomologueEvaluation, write_homologues
+from evaluation.homologues.evaluate import HomologueEvaluation, evaluate_pairs, write_homologues
 from evaluation.homologues.terminal import homologues_table
 from evaluation.intervals.grouping import Group, group_runs
 from evaluation.intervals.pooling import pool
@@ -33,7 +33,6 @@ from evaluation.results_csv import (
 )
 from evaluation.terminal import difference_table, table
 from workflows.evaluate_request import EvaluateRequest
-from workflows.homologues.evaluate import evaluate_pairs
 from workflows.left_out import WITHOUT, leave_out
 
 

@@ -21,7 +21,7 @@ from datamodules.homologues.pair_datamodule import PairDataModule
 from datamodules.image_datamodule import ImageDataModule
 from evaluation.error_analysis.examples import galleries, write_thumbnails
 from evaluation.evaluate import write_evaluation
-from evaluation.homologues.evaluate import write_homologues
+from evaluation.homologues.evaluate import evaluate_pairs, write_homologues
 from evaluation.homologues.terminal import homologues_table
 from evaluation.terminal import table
 from lightning_modules.build import build_classifier
@@ -40,7 +40,6 @@ from lightning_modules.stages.context_fit import ContextData, train_network_then
 from lightning_modules.stages.fit import FinishedStage, train_stages
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
-from workflows.homologues.evaluate import evaluate_pairs
 from workflows.homologues.train import fit_and_compare
 
 AnyData = ImageDataModule | PairDataModule

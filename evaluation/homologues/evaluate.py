@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from common.cli import say
 from common.config.schema import EvaluationConfig
 from common.files import write_csv
 from common.karyotype import CHROMOSOMES
@@ -247,6 +248,30 @@ def evaluate_homologues(
         calls=items.calls(),
     )
     return HomologueEvaluation(result, items.cell_table())
+
+
+def evaluate_pairs(
+    predictions: Sequence[Predictions], runs: Sequence[Run], settings: EvaluationConfig
+) -> HomologueEvaluation | None:
+    """Evaluate one run, or the folds of one experiment, where they compare homologues.
+
+    Args:
+        predictions: Of each run; items that they lack are left out.
+        runs: Their folders.
+        settings: Of intervals.
+
+    Returns:
+        None where a run has no pairs.
+    """
+    pairs = [run.pairs for run in runs]
+    known = [each for each in pairs if each is not None]
+    if not known or len(known) < len(pairs):
+        return None
+    for number, each in enumerate(predictions, 1):
+        if not (each.frame["part"] == VALIDATION).any():
+            say(f"homologues are not evaluated: run {number} has no validation pairs, which calibrate the scores")
+            return None
+    return evaluate_homologues(predictions, known, settings)
 
 
 def write_homologues(folder: Path, evaluation: HomologueEvaluation) -> None:

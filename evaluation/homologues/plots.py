@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from common.karyotype import CHROMOSOMES
 from evaluation.core.plots import COLOURS, canvas
@@ -17,15 +18,20 @@ TICKS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 
 def detection_curves(path: Path, result: HomologueResult) -> None:
-    """Draw sensitivity against size, a panel for each kind, and mark the size at which it reaches WANTED."""
+    """Draw sensitivity against size, see `draw_detection_curves`."""
     with canvas(path, (11.0, 6.8), result.about) as figure:
-        axes = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
-        for axis in axes[len(result.curves) :]:
-            axis.set_axis_off()
-        for axis, curve in zip(axes, result.curves, strict=False):
-            _detection_curve(axis, curve)
-        figure.supxlabel("rearranged share of the chromosome's length")
-        figure.supylabel("sensitivity at 95 % specificity (threshold of validation)")
+        draw_detection_curves(figure, result)
+
+
+def draw_detection_curves(figure: Figure, result: HomologueResult) -> None:
+    """Draw sensitivity against size, a panel for each kind, and mark the size at which it reaches WANTED."""
+    axes = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
+    for axis in axes[len(result.curves) :]:
+        axis.set_axis_off()
+    for axis, curve in zip(axes, result.curves, strict=False):
+        _detection_curve(axis, curve)
+    figure.supxlabel("rearranged share of the chromosome's length")
+    figure.supylabel("sensitivity at 95 % specificity (threshold of validation)")
 
 
 def levels(path: Path, result: HomologueResult) -> None:
@@ -46,15 +52,20 @@ def levels(path: Path, result: HomologueResult) -> None:
 
 
 def chromosomes(path: Path, result: HomologueResult) -> None:
-    """Draw the AUC of each chromosome, and the share of its untouched pairs above the threshold."""
+    """Draw the results of each chromosome, see `draw_chromosomes`."""
     with canvas(path, (10.0, 6.0), result.about) as figure:
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        _by_chromosome(upper, result.chromosomes, [each.auc for each in result.chromosomes])
-        _by_chromosome(lower, result.chromosomes, [each.false_alarms for each in result.chromosomes])
-        upper.set(ylabel="AUC, abnormal or normal")
-        lower.axhline(0.05, color="#777777", linestyle="--", linewidth=1)
-        lower.set(ylabel="normal pairs above the threshold", xlabel="chromosome")
-        figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        draw_chromosomes(figure, result)
+
+
+def draw_chromosomes(figure: Figure, result: HomologueResult) -> None:
+    """Draw the AUC of each chromosome, and the share of its untouched pairs above the threshold."""
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    _by_chromosome(upper, result.chromosomes, [each.auc for each in result.chromosomes])
+    _by_chromosome(lower, result.chromosomes, [each.false_alarms for each in result.chromosomes])
+    upper.set(ylabel="AUC, abnormal or normal")
+    lower.axhline(0.05, color="#777777", linestyle="--", linewidth=1)
+    lower.set(ylabel="normal pairs above the threshold", xlabel="chromosome")
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def _detection_curve(axis: Axes, curve: DetectionCurve) -> None:

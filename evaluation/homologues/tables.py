@@ -1,0 +1,47 @@
+"""The tables of the terminal and of the report."""
+
+import pandas as pd
+
+from evaluation.homologues.items import ABNORMAL
+from evaluation.homologues.result import HomologueResult
+from evaluation.result import Interval
+
+
+def pairs_table(result: HomologueResult) -> pd.DataFrame:
+    """Return a row per kind: AUC of pairs by size, and the size at which most are found; cells are intervals."""
+    limits = {curve.kind: curve.limit for curve in result.curves}
+    rows = []
+    for kind in ("all", *ABNORMAL):
+        row: dict[str, object] = {"kind": kind}
+        for title, subset in (("all sizes", "all"), ("below 0.15", "size < 0.15"), ("from 0.15", "size >= 0.15")):
+            row[title] = result.find("pair", "auc", kind, subset=subset, against="normal")
+        rows.append(row | {"80 % from": limits.get(kind)})
+        if kind == "pericentric inversion":
+            for name in ("arm change < 0.04", "arm change >= 0.04"):
+                found = result.find("pair", "auc", kind, subset=name, against="normal")
+                rows.append({"kind": name.replace("arm change", "  arm"), "all sizes": found})
+    return pd.DataFrame(rows).astype(object)
+
+
+def units_table(result: HomologueResult) -> pd.DataFrame:
+    """Return a row per kind: AUC of cells, and of cases by their number of cells; cells are intervals."""
+    rows = []
+    for kind in ("all", *ABNORMAL):
+        row: dict[str, object] = {"kind": kind, "cell": result.find("cell", "auc", kind)}
+        for cells, title in (("1", "case, 1 cell"), ("2", "case, 2 cells"), ("3+", "case, 3 or more")):
+            row[title] = result.find("case", "auc", kind, cells=cells)
+        rows.append(row)
+    return pd.DataFrame(rows).astype(object)
+
+
+def controls(result: HomologueResult) -> dict[str, Interval | None]:
+    """Return what normal pairs, cells and cases look like, and what is found where, by what it is called in words."""
+    return {
+        "AUC of rejoined against untouched pairs": result.find("pair", "auc", "rejoined"),
+        "AUC of exchanged against untouched pairs": result.find("pair", "auc", "exchanged"),
+        "specificity of untouched pairs, 0.95 wanted": result.find("pair", "specificity", "untouched"),
+        "normal cells that alarm": result.find("cell", "alarmed", "untouched"),
+        "normal cases that alarm": result.find("case", "alarmed", "untouched"),
+        "found: hottest point on the change": result.find("pair", "localised", "all"),
+        "found: the changed one of the two": result.find("pair", "which", "all"),
+    }
