@@ -1,0 +1,1 @@
+"""Comparisons of homologues without training on rearrangements, and the speed of making pairs."""
