@@ -81,8 +81,8 @@ def normal_training_pairs(data: PairDataModule, of_each: int) -> tuple[Iterator[
     rng = np.random.default_rng(0)
     order = rng.permutation(len(pair))
     chosen = np.sort(order[classes.iloc[order].groupby(classes.iloc[order]).cumcount().to_numpy() < of_each])
-    pairs = torch.from_numpy(pair[chosen]).split(BATCH)
-    return (data.maker(_untouched(some)) for some in pairs), len(pairs)
+    pairs = np.array_split(pair[chosen], -(-len(chosen) // BATCH))
+    return (data.maker(_untouched(torch.from_numpy(some))) for some in pairs), len(pairs)
 
 
 def _untouched(pair: torch.Tensor) -> PairKeys:

@@ -33,9 +33,9 @@ class RowDistances:
     def __call__(self, image: torch.Tensor) -> Differences:
         """Compare both chromosomes of pairs, float32 in [0, 1], shape (B, 2, H, W)."""
         features = self._features(image.flatten(0, 1).unsqueeze(1).expand(-1, 3, -1, -1))
-        tokens = F.normalize((features - self.mean) / self.std, dim=2).unflatten(0, (-1, 2))
+        tokens = torch.unflatten(F.normalize((features - self.mean) / self.std, dim=2), 0, (-1, 2))
         rows = (image > GROUND).any(3)
-        covered = rows.unflatten(2, (-1, TOKEN)).any(3)
+        covered = torch.unflatten(rows, 2, (-1, TOKEN)).any(3)
         distances = [_distance(tokens[:, one], tokens[:, 1 - one], covered[:, 1 - one]) for one in (0, 1)]
         distance = torch.stack(distances, dim=1) * covered
         smooth = F.avg_pool1d(distance, WINDOW, stride=1, padding=WINDOW // 2)
