@@ -84,7 +84,7 @@ class CellResult:
         """Why an expert should look at the cell: its karyotype, suspect pairs, and files that are not used."""
         reasons = list(self.karyotype.reasons)
         if self.pairs is not None:
-            reasons += [finding.statement for finding in self.pairs.suspects]
+            reasons += self.pairs.statements
         counts: Counter[str] = Counter()
         for file in self.files:
             name = file.file.name

@@ -11,6 +11,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.predictions import VALIDATION
 from common.runs.run import Run
+from common.text import counted
 from datamodules.homologues.cell_pairs import CellPairs, NamedCell, prepare_pairs
 from datamodules.homologues.pair_picture import draw_pair
 from datamodules.synthesis.ideogram import IDEOGRAM
@@ -22,7 +23,7 @@ from lightning_modules.networks.homologue_comparison import Compared
 from lightning_modules.pair_classifier import KINDS
 from workflows.karyotype.predictor import AUTOCAST
 
-SHOWN = 5  # suspect pairs of a cell that are drawn
+SHOWN = 5  # suspect pairs of a cell that are named and drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,15 @@ class ComparedPairs:
         """The suspect pairs, the most unusual first."""
         suspects = [finding for finding in self.findings if finding.p_value <= self.threshold]
         return sorted(suspects, key=lambda finding: (finding.p_value, -finding.score))
+
+    @property
+    def statements(self) -> list[str]:
+        """Why an expert should look at the pairs, the most unusual first."""
+        statements = [finding.statement for finding in self.suspects[:SHOWN]]
+        more = len(self.suspects) - len(statements)
+        if more > 0:
+            statements.append(f"structurally suspect: {counted(more, 'more pair')}, see pairs.csv")
+        return statements
 
 
 class PairComparer:

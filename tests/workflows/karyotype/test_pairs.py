@@ -83,9 +83,13 @@ def assert_page_and_tables_name(suspect, folder):
     assert (table["pairs"] == 22).all()
     for cell, of_cell in suspect.groupby("cell"):
         assert table["refer"][cell] == "yes"
+        named = 0
         for row in of_cell.itertuples():
-            assert f"structurally suspect: {row.chromosome}{row.arm}, {row.kind}, probability" in table["reason"][cell]
+            reason = f"structurally suspect: {row.chromosome}{row.arm}, {row.kind}, probability"
+            named += reason in table["reason"][cell]
             assert f"{row.chromosome}{row.arm} {row.kind}" in table["suspect_pairs"][cell]
+        assert named == min(len(of_cell), 5)
+        assert (f"{len(of_cell) - 5} more pair" in table["reason"][cell]) == (len(of_cell) > 5)
     assert page.count("<figure>") == sum(min(5, count) for count in suspect.groupby("cell").size())
     assert "structurally suspect" in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
