@@ -79,9 +79,9 @@ class PairComparer:
         self._model = load_pairs(run.folder).to(self._device, memory_format=layout)
         self._autocast = AUTOCAST.get(str(trainer.precision))
         self.note = (
-            f"Homologues are compared by {run.folder}. A pair is structurally suspect where few normal pairs have so "
-            f"high a score: about {100 * alarms.alarm:g} % of normal cells have a suspect pair. The probability of a "
-            "rearrangement is that among pairs half of which have one."
+            f"Homologues are compared by {run.folder}. A pair is structurally suspect where so few normal pairs have "
+            f"as high a score that {100 * alarms.alarm:g} % of normal cells are expected to have a suspect pair. The "
+            "probability of a rearrangement is that among pairs half of which have one."
         )
         self.warnings = []
         threshold = threshold_of(alarms.alarm, len(CHROMOSOMES) - 1)
