@@ -75,6 +75,7 @@ def _pictures(plan: Plan) -> dict[str, Path]:
 def _pages(plan: Plan) -> dict[str, str]:
     pages = {}
     for split in plan.splits:
-        if (plan.output / split.name / "report.html").is_file():
-            pages[f"Report, {split.about}"] = f"{split.name}/report.html"
+        for report in sorted((plan.output / split.name).glob("report*.html")):
+            of = report.stem.removeprefix("report").lstrip("-")
+            pages[", ".join(filter(None, ("Report", of, split.about)))] = f"{split.name}/{report.name}"
     return pages

@@ -206,9 +206,7 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     steps += _picture_steps("layers", plan.config.layers, split, folder, runs)
     if split is plan.splits[0]:
         steps += _description_steps(plan, folder, runs)
-    report = folder / "report.html"
-    steps.append(Step(f"report-{split.name}", "report", ("scripts/report.py", *every, "--output", str(report)), report))
-    return steps
+    return steps + _report_steps(plan, split, folder, runs)
 
 
 def comparison_csv(plan: Plan) -> Path:
@@ -267,6 +265,23 @@ def _picture_steps(kind: str, experiments: Sequence[str], split: Split, folder: 
             picture = folder / f"{kind}-{experiment}.png"
             words = ("scripts/explain.py", kind, run, "--out", str(picture))
             steps.append(Step(f"{kind}-{split.name}-{experiment}", f"{kind} of {experiment}", words, picture))
+    return steps
+
+
+def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[Step]:
+    """Return the command of the report, one for each data set of the paper: a report is of one task."""
+    by_source: dict[str, list[str]] = {}
+    for experiment in plan.experiments:
+        source = ""
+        if plan.config.folder_per_dataset:
+            source = f"-{compose_config([f'+experiment={experiment}', *plan.job_words]).data.source}"
+        by_source.setdefault(source, []).extend(runs.get(experiment, ()))
+    steps = []
+    for source, of_source in by_source.items():
+        if of_source:
+            report = folder / f"report{source}.html"
+            words = ("scripts/report.py", *of_source, "--output", str(report))
+            steps.append(Step(f"report-{split.name}{source}", "report", words, report))
     return steps
 
 

@@ -57,6 +57,16 @@ def test_an_ensemble_without_one_of_its_members_is_left_out():
     assert "report-paper" in names
 
 
+def test_each_data_set_of_a_paper_has_a_report_of_its_own():
+    plan = plan_of("002")
+    runs = {experiment: [f"runs/{experiment}/seed=0"] for experiment in plan.experiments}
+    reports = [step for step in analysis_steps(plan, plan.splits[0], runs) if step.about == "report"]
+    assert [step.name for step in reports] == [f"report-paper-{data}" for data in ("mnist", "cifar10", "chromosomes")]
+    assert [word for word in reports[0].words if word.startswith("runs")] == [
+        f"runs/{network}_mnist/seed=0" for network in ("alexnet", "anet_c6", "vgg16")
+    ]
+
+
 def test_without_finished_runs_nothing_is_analysed():
     plan = plan_of("003")
     assert analysis_steps(plan, plan.splits[0], {}) == []
