@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
@@ -43,8 +44,7 @@ class Records:
         self.path = plan.output / RECORD
         self.settings = settings_of(plan)
         content = read_whole_json(self.path)
-        if content and content["settings"] != self.settings:
-            raise UserError(f"{plan.output} was made with other settings ({self.path}): name a new --output")
+        _check_settings(content.get("settings", self.settings), self.settings, plan.output)
         self.steps = {name: StepRecord(**record) for name, record in content.get("steps", {}).items()}
 
     def is_done(self, step: Step, inputs: str) -> bool:
@@ -81,3 +81,20 @@ def settings_of(plan: Plan) -> dict[str, Any]:
     splits = {split.name: list(split.folds) for split in plan.splits}
     jobs = {"experiments": list(plan.experiments), "words": list(plan.job_words), "seeds": list(plan.seeds)}
     return {"paper": plan.paper, **jobs, "folds": splits}
+
+
+def _check_settings(made_with: dict[str, Any], asked: dict[str, Any], output: Path) -> None:
+    """Refuse settings other than those that a folder was made with, whatever their order."""
+    old, new = _facts(made_with), _facts(asked)
+    differences = [f"{fact} is new" for fact in new if fact not in old]
+    differences += [f"{fact} is missing" for fact in old if fact not in new]
+    if differences:
+        raise UserError(f"{output} was made with other settings ({'; '.join(differences)}): name a new --output")
+
+
+def _facts(settings: dict[str, Any]) -> list[str]:
+    """Return the settings as single words, such as "seed=0"."""
+    jobs = [f"+experiment={name}" for name in settings["experiments"]] + list(settings["words"])
+    seeds = [f"seed={seed}" for seed in settings["seeds"]]
+    folds = [f"fold {fold} of the {split} split" for split, several in settings["folds"].items() for fold in several]
+    return [f"paper {settings['paper']}", *jobs, *seeds, *folds]

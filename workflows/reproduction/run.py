@@ -1,14 +1,13 @@
 """Run the commands of a plan one after another; the same call again goes on where it was interrupted."""
 
 import os
-import re
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, product
 from pathlib import Path
 
 from common.cli import INTERRUPTED, say, warn
@@ -35,23 +34,41 @@ from workflows.reproduction.plan import (
     training_step,
 )
 from workflows.reproduction.records import Records, StepRecord
+from workflows.sweeps.configs import job_configs
 from workflows.sweeps.status import sweep_statuses
 
 GIB = 2**30
-RUN_PATTERN = re.compile(r"(.*)/([^/]+)/([^/]+)-fold(\d+)-\*/seed=(\d+)")  # as _patterns writes it
+
+
+@dataclass(frozen=True)
+class RunPattern:
+    """A pattern of a shell for runs that are not trained yet; ``folder`` is the output folder."""
+
+    folder: Path
+    protocol: str
+    experiment: str
+    fold: str
+    seed: str
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.experiment}/{self.protocol}-fold{self.fold}-*/seed={self.seed}"
 
 
 def show(plan: Plan) -> None:
     """Print the commands of a plan; runs that are not trained yet are named by a pattern."""
     training = [training_step(plan, split) for split in plan.splits]
     steps = preparation_steps(plan) + training
-    patterns = {split.name: _patterns(plan, split) for split in plan.splits}
+    patterns: dict[str, RunPattern] = {}
+    runs: dict[str, Runs] = {}
     for split in plan.splits:
-        steps += analysis_steps(plan, split, patterns[split.name])
-    steps.append(comparison_step(plan, patterns, ensemble_folders(plan, patterns)))
+        of_split = _patterns(plan, split)
+        runs[split.name] = {name: [str(pattern) for pattern in several] for name, several in of_split.items()}
+        patterns |= {str(pattern): pattern for several in of_split.values() for pattern in several}
+        steps += analysis_steps(plan, split, runs[split.name])
+    steps.append(comparison_step(plan, runs, ensemble_folders(plan, runs)))
     say(f"paper {plan.paper}: {plan.config.title}", f"{number_of_jobs(plan)} runs, {len(steps)} steps")
     for number, step in enumerate(steps, 1):
-        say(f"{number}. {step.about}", replace(step, words=_with_braces(step.words)).line)
+        say(f"{number}. {step.about}", replace(step, words=tuple(_with_braces(step.words, patterns))).line)
 
 
 def reproduce(plan: Plan) -> None:
@@ -66,9 +83,10 @@ def reproduce(plan: Plan) -> None:
         runs: dict[str, Runs] = {}
         for split in plan.splits:
             step = training_step(plan, split)
-            if _run(step, "", records) != 0:
-                failed.append(step)
+            code = _run(step, "", records)
             runs[split.name] = finished_runs(plan.output_dir, step)
+            if code != 0 or not runs[split.name]:
+                failed.append(step)
         if not any(runs.values()):
             raise UserError("no run has finished: see the errors above; the same command runs what is missing")
         for split in plan.splits:
@@ -159,17 +177,13 @@ def _wait_for(command: Sequence[str]) -> tuple[int, resource.struct_rusage]:
 
 
 def finished_runs(output_dir: Path, training: Step) -> Runs:
-    """Return the folders of the finished runs of a training step, by experiment.
-
-    Raises:
-        UserError: The step has left no sweep.
-    """
+    """Return the folders of the finished runs of a training step, by experiment; none where it has left no sweep."""
     words = tuple(quote_path(word) for word in training.words[1:])
     for file in sorted(output_dir.glob("sweeps/*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         if read_sweep(file.parent).command[1:] == words:
             break
     else:
-        raise UserError(f"no sweep below {output_dir}/sweeps is of {training.line}: run it for its error")
+        return {}
     runs: dict[str, list[str]] = {}
     for job in sweep_statuses(file.parent):
         if job.state == "finished" and job.run is not None:
@@ -186,24 +200,32 @@ def _fingerprint(runs: Runs) -> str:
     return sha256_of_value(times)
 
 
-def _patterns(plan: Plan, split: Split) -> dict[str, Sequence[str]]:
-    """Return a pattern for the runs of each experiment that are not trained yet."""
-    protocol = next((word.partition("=")[2] for word in split.overrides if word.startswith("protocol=")), "*")
-    runs = [f"{protocol}-fold{fold}-*/seed={seed}" for fold in split.folds for seed in plan.seeds]
-    return {name: [f"{plan.output_dir}/{name}/{run}" for run in runs] for name in plan.experiments}
+def _patterns(plan: Plan, split: Split) -> dict[str, list[RunPattern]]:
+    """Return the patterns of the runs of each experiment, one for each fold and seed."""
+    words = [f"+experiment={','.join(plan.experiments)}", *split.overrides, *plan.job_words]
+    protocols = {config.name: config.protocol for config in job_configs(words, needs_data=False)}
+    patterns: dict[str, list[RunPattern]] = {}
+    for name in plan.experiments:
+        for fold, seed in product(map(str, split.folds), map(str, plan.seeds)):
+            pattern = RunPattern(plan.output_dir, protocols[name], name, fold, seed)
+            patterns.setdefault(name, []).append(pattern)
+    return patterns
 
 
-def _with_braces(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the words with neighbouring patterns of runs as one: ``outputs/{a,b}/paper-fold0-*/seed={0,1}``.
+def _with_braces(words: Sequence[str], patterns: Mapping[str, RunPattern]) -> list[str]:
+    """Return the words with neighbouring runs of a protocol as one: ``outputs/{a,b}/paper-fold0-*/seed={0,1}``.
 
-    Such patterns are all combinations of some experiments, folds and seeds.
+    Such runs are all combinations of some experiments, folds and seeds.
     """
     short: list[str] = []
-    for form, group in groupby(words, key=lambda word: RUN_PATTERN.sub(r"\1/{}/\3-fold{}-*/seed={}", word)):
-        matches = [RUN_PATTERN.fullmatch(word) for word in group]
-        values = zip(*(match.group(2, 4, 5) for match in matches if match), strict=True)
-        short += [form.format(*map(_braces, values))] if all(matches) else [form] * len(matches)
-    return tuple(short)
+    for protocol, group in groupby(words, key=lambda word: patterns[word].protocol if word in patterns else ""):
+        if not protocol:
+            short += group
+            continue
+        runs = [patterns[word] for word in group]
+        values = {name: _braces([getattr(run, name) for run in runs]) for name in ("experiment", "fold", "seed")}
+        short.append(str(replace(runs[0], **values)))
+    return short
 
 
 def _braces(values: Sequence[str]) -> str:

@@ -124,8 +124,7 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
             write_record(folder, jobs[1].key, status="failed", error="no memory")
     assert runner.finished_runs(outputs, training) == {"hem_all_cnn_32": [str(finished_run)]}
     other = replace(training, words=("train.py", "-m", "+experiment=another"))
-    with pytest.raises(UserError, match="no sweep below"):
-        runner.finished_runs(outputs, other)
+    assert runner.finished_runs(outputs, other) == {}
 
 
 def test_a_dry_run_prints_the_commands_and_writes_nothing(plan, capsys, tmp_path):
@@ -177,8 +176,29 @@ def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp
     same = make_plan("003", (f"output_dir={tmp_path / 'outputs'}", "+cluster=local"), plan.output)
     assert Records(same).steps["images"].line == "x"
     other = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), plan.output, Options(seeds=(1,)))
-    with pytest.raises(UserError, match="other settings"):
+    with pytest.raises(UserError, match=r"other settings \(seed=1 is new; seed=0 is missing\)"):
         Records(other)
+
+
+def test_the_order_of_overrides_does_not_matter(tmp_path):
+    words = ("trainer.max_epochs=1", f"output_dir={tmp_path / 'outputs'}")
+    plan = make_plan("003", words, tmp_path / "out")
+    plan.output.mkdir()
+    Records(plan).add(Step("images", "images", ("x",)), runner.StepRecord("x", ""))
+    assert Records(make_plan("003", words[::-1], plan.output)).steps["images"].line == "x"
+    with pytest.raises(UserError, match="trainer.max_epochs=2 is new; trainer.max_epochs=1 is missing"):
+        Records(make_plan("003", ("trainer.max_epochs=2", words[1]), plan.output))
+
+
+def test_a_dry_run_names_the_runs_of_each_split_apart(tmp_path, capsys):
+    options = Options(("alexnet_mnist", "alexnet_chromosomes"), honest=True)
+    plan = make_plan("002", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out", options)
+    runner.show(plan)
+    comparison = capsys.readouterr().out.splitlines()[-1]
+    outputs = tmp_path / "outputs"
+    assert f"{outputs}/{{alexnet_mnist,alexnet_chromosomes}}/paper-fold0-*/seed=0 " in comparison
+    assert f" {outputs}/alexnet_mnist/image-fold0-*/seed=0 " in comparison
+    assert f" {outputs}/alexnet_chromosomes/subject-fold0-*/seed=0 " in comparison
 
 
 def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
@@ -188,6 +208,23 @@ def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
     with pytest.raises(UserError, match="no run has finished"):
         runner.reproduce(plan)
     assert not list(plan.output.glob("*.html"))
+
+
+def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(monkeypatch, script, finished_run, tmp_path):
+    words = (f"output_dir={tmp_path / 'outputs'}",)
+    plan = make_plan("003", words, tmp_path / "out", Options(honest=True))
+    finished = {"paper": {"hem_all_cnn_32": [str(finished_run)]}, "honest": {}}
+    analysed = []
+    monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
+    monkeypatch.setattr(
+        runner, "training_step", lambda plan, split: Step(split.name, "x", (script(split.name, "sys.exit(1)"),))
+    )
+    monkeypatch.setattr(runner, "finished_runs", lambda _, step: finished[step.name])
+    monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [])
+    monkeypatch.setattr(runner, "_compare", lambda plan, runs, records: analysed.append(runs))
+    with pytest.raises(UserError, match="these steps failed: paper, honest"):
+        runner.reproduce(plan)
+    assert analysed == [finished]
 
 
 def test_unfinished_runs_and_those_of_another_version_are_named_beside_the_page(
