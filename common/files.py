@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,16 @@ def write_csv(path: Path, table: "pd.DataFrame", float_format: str | None = None
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON to ``path``, whole or not at all. NaN is refused: say ``None``."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def bytes_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder, links not followed; 0 where there is no folder."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # of another process
+                total += Path(parent, name).lstat().st_size
+    return total
 
 
 def safe_stems(names: Iterable[str]) -> list[str]:

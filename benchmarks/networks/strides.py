@@ -54,7 +54,7 @@ def read_images(archive: Path, count: int) -> torch.Tensor:
 
 
 def variance_ratios(network: nn.Module, batches: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return, of each BatchNorm layer, the variance of its input over the running one, per channel.
+    """Return, of each BatchNorm layer, the variance of its input divided by the running one, per channel.
 
     Args:
         network: In eval mode.
@@ -113,7 +113,7 @@ def strides(weights: Weights, archive: Archive, images: Count = 200, csv: Csv = 
     Near 1 where the network computes what it was trained to, on photographs like those of its training.
     """
     table = pd.DataFrame(measure(weights, archive, images))
-    show(table, "median of the variances before BatchNorm over the running ones", table.columns)
+    show(table, "variance before BatchNorm divided by the running one, median of the channels", table.columns)
     write(table, csv)
 
 

@@ -1,9 +1,10 @@
 """The page of a reproduced paper: every printed figure beside ours, what it cost, pictures, and the commands."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,9 @@ VERDICTS = {
     "reproduced": "our 95 % interval holds the printed figure",
     "higher": "ours is above the printed figure",
     "lower": "ours is below the printed figure",
-    "not comparable": "other data, split or budget, or not measured",
+    "not comparable": "not measured, or data, split, size, weights, network or training are not the paper's",
 }
+EPOCH_LOSS = "The epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it."
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,27 @@ def _figures_section(figures: pd.DataFrame) -> Section:
     """All printed figures, a table for each experiment, with what makes them not comparable."""
     tables = []
     for (experiment, section), rows in figures.fillna("").groupby(["experiment", "section"], sort=False):
-        reasons = dict.fromkeys(reason for text in rows["reason"] if text for reason in text.split("; "))
-        reading = f"Not comparable: {'; '.join(reasons)}. " if reasons else ""
-        reading += _deviation(rows["deviation"].iloc[0])
-        compared = [_compared(row) for row in rows.to_dict("records")]
-        tables.append(Table(f"{experiment}, section {section}", reading, compared, ("figure", "verdict")))
+        reasons = _numbered_reasons(rows["reason"])
+        reading = [f"Not comparable: {_listed(reasons)}."] if reasons else []
+        if "epoch_loss" in set(rows["metric"]):
+            reading.append(EPOCH_LOSS)
+        reading.append(_deviation(rows["deviation"].iloc[0]))
+        compared = [_compared(row, reasons) for row in rows.to_dict("records")]
+        title = f"{experiment}, section {section}"
+        tables.append(Table(title, " ".join(filter(None, reading)), compared, ("figure", "verdict")))
     return Section("All printed figures", "figures", tables=tables)
+
+
+def _numbered_reasons(reasons: pd.Series) -> dict[str, str]:
+    """Return a number for each reason of a table; none where all figures have the same ones."""
+    several = dict.fromkeys(reason for text in reasons for reason in text.split("; ") if reason)
+    if reasons.nunique() == 1:
+        return dict.fromkeys(several, "")
+    return {reason: str(number) for number, reason in enumerate(several, 1)}
+
+
+def _listed(reasons: dict[str, str]) -> str:
+    return "; ".join(f"{number}. {reason}" if number else reason for reason, number in reasons.items())
 
 
 def _deviation(deviation: str) -> str:
@@ -110,13 +127,16 @@ def _deviation(deviation: str) -> str:
     return f"Known deviation: {deviation}." if deviation else ""
 
 
-def _compared(row: dict[str, object]) -> dict[str, str]:
+def _compared(row: dict[str, object], reasons: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The cells of a figure; ``reasons`` are the numbers that stand behind its verdict."""
+    numbers = [reasons[reason] for reason in str(row["reason"]).split("; ") if reasons.get(reason)]
+    numbers.sort(key=int)
     return {
         "figure": f"{row['part']} {metric_title(str(row['metric']))}",
         "printed": str(row["printed"]) or "-",
         "split as the paper": _ours(row, "as_paper"),
         "honest split": _ours(row, "honest"),
-        "verdict": str(row["verdict"]),
+        "verdict": " ".join([str(row["verdict"]), ", ".join(numbers)]).strip(),
     }
 
 

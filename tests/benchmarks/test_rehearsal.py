@@ -1,10 +1,14 @@
 """The drawn data set of the rehearsal has the published numbers and the challenge's folders."""
 
+import json
 from collections import Counter
 
 import cv2
+import numpy as np
+import pandas as pd
+import pytest
 
-from benchmarks.rehearsal import draw, drawn_cells
+from benchmarks.rehearsal import costs, draw, drawn_cells, write_picture
 from common.config.compose import compose_config
 from datamodules.sources import scan
 from datamodules.sources.cnmc import PUBLISHED
@@ -39,3 +43,29 @@ def test_the_drawn_folders_are_read_as_the_challenge(tmp_path):
     assert set(manifest.frame["part"]) == {"fold_0", "fold_1", "fold_2"}
     picture = next((tmp_path / "drawn").rglob("*.bmp"))
     assert cv2.imread(str(picture)).shape == (450, 450, 3)
+
+
+def test_a_full_disk_is_an_error(tmp_path):
+    (tmp_path / "cell.bmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_picture(tmp_path / "cell.bmp", np.zeros((9, 9, 3), np.uint8))
+
+
+def reproduction_of(folder, cells, seconds):
+    (folder / "drawn").mkdir(parents=True)
+    for number in range(cells):
+        (folder / "drawn" / f"{number}.bmp").touch()
+    disk = {"output_dir": 2**30, "cache_dir": 2**29, "output": 0}
+    step = {"seconds": seconds, "cpu_seconds": 60.0, "memory_gib": 1.0, "code": 0, "disk": disk}
+    content = {"settings": {"words": [f"data_dir={folder / 'drawn'}"]}, "steps": {"images": step}}
+    (folder / "steps.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_costs_of_two_reproductions_show_what_grows_faster_than_the_images(tmp_path):
+    whole = reproduction_of(tmp_path / "whole", 8, 160.0)
+    half = reproduction_of(tmp_path / "half", 4, 40.0)
+    costs(whole, tmp_path / "costs.csv", half)
+    row = pd.read_csv(tmp_path / "costs.csv").iloc[0]
+    assert (row["seconds_ratio"], row["images_ratio"], row["exponent"]) == (4, 2, 2)
+    assert (row["output_dir_gib"], row["cache_dir_gib"]) == (1, 0.5)

@@ -110,7 +110,13 @@ class Plan:
     @property
     def output_dir(self) -> Path:
         """Where the runs are written."""
-        return Path(compose_config([f"+experiment={self.experiments[0]}", *self.job_words]).output_dir)
+        return self.folders["output_dir"]
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders that are written to, by their keys: ``output`` is that of what is made of the runs."""
+        config = compose_config([f"+experiment={self.experiments[0]}", *self.job_words])
+        return {"output_dir": Path(config.output_dir), "cache_dir": Path(config.cache_dir), "output": self.output}
 
 
 def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> Plan:

@@ -1,7 +1,7 @@
 """The records of a reproduction: which steps have ended, with which inputs, and what they took."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class StepRecord:
         seconds: Wall time of all calls.
         cpu_seconds: Processor time of it and its children, in all calls.
         memory_gib: The largest memory of one of its processes.
+        disk: Bytes below each of the plan's folders once it has ended.
     """
 
     line: str
@@ -31,6 +32,7 @@ class StepRecord:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     memory_gib: float = 0.0
+    disk: dict[str, int] = field(default_factory=dict)
 
 
 class Records:
@@ -42,6 +44,7 @@ class Records:
 
     def __init__(self, plan: Plan) -> None:
         self.path = plan.output / RECORD
+        self.folders = plan.folders
         self.settings = settings_of(plan)
         content = read_whole_json(self.path)
         _check_settings(content.get("settings", self.settings), self.settings, plan.output)

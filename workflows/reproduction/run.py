@@ -13,7 +13,7 @@ from pathlib import Path
 from common.cli import INTERRUPTED, say, warn
 from common.config.overrides import quote_path
 from common.errors import UserError
-from common.files import sha256_of_value
+from common.files import bytes_below, sha256_of_value
 from common.paths import ROOT
 from common.runs.files import RunFile
 from common.runs.lifecycle import locked
@@ -155,6 +155,7 @@ def _run(step: Step, inputs: str, records: Records) -> int:
         seconds=begun.seconds + time.monotonic() - started,
         cpu_seconds=begun.cpu_seconds + usage.ru_utime + usage.ru_stime,
         memory_gib=max(begun.memory_gib, usage.ru_maxrss * 1024 / GIB),
+        disk={name: bytes_below(folder) for name, folder in records.folders.items()},
     )
     records.add(step, ended)
     if code == INTERRUPTED:
@@ -223,8 +224,9 @@ def _with_braces(words: Sequence[str], patterns: Mapping[str, RunPattern]) -> li
             short += group
             continue
         runs = [patterns[word] for word in group]
-        values = {name: _braces([getattr(run, name) for run in runs]) for name in ("experiment", "fold", "seed")}
-        short.append(str(replace(runs[0], **values)))
+        experiment, fold = _braces([run.experiment for run in runs]), _braces([run.fold for run in runs])
+        seed = _braces([run.seed for run in runs])
+        short.append(str(replace(runs[0], experiment=experiment, fold=fold, seed=seed)))
     return short
 
 

@@ -60,3 +60,20 @@ def test_the_page_says_what_is_missing_and_what_a_step_cost(tmp_path, figures):
     assert "&lt;x&gt;" in page  # nothing of a command is read as HTML
     assert '<a href="paper/report.html">Report</a>' in page
     assert 'src="data:image/png;base64,' in page
+
+
+def test_each_figure_names_the_numbers_of_its_own_reasons(tmp_path, figures):
+    more = figures.iloc[[1]].assign(
+        metric="epoch_loss", part="train", reason="128 px instead of 300; not measured here"
+    )
+    page = page_of(tmp_path, pd.concat([figures, more]))
+    assert "Not comparable: 1. not measured here; 2. 128 px instead of 300." in page
+    assert ">not comparable 1<" in page
+    assert ">not comparable 1, 2<" in page
+    assert "mean over the batches of an epoch, with dropout" in page
+
+
+def test_reasons_that_all_figures_share_have_no_numbers(tmp_path, figures):
+    page = page_of(tmp_path, figures.iloc[[1]].assign(headline=True))
+    assert "Not comparable: not measured here." in page
+    assert ">not comparable<" in page
