@@ -22,7 +22,8 @@ class Calibration:
     Attributes:
         mean: Of each of CHROMOSOMES, float64, shape (24,).
         spread: Standard deviations, likewise.
-        reference: Calibrated scores of all these pairs, in ascending order, float64, shape (N,).
+        reference: Calibrated scores of the N normal pairs, each by the pairs of other cases alone, as those of new
+            cases are; where no other case has the chromosome, by all. Float64, shape (N,).
     """
 
     mean: np.ndarray
@@ -30,15 +31,26 @@ class Calibration:
     reference: np.ndarray
 
     @classmethod
-    def fit(cls, score: np.ndarray, chromosome: np.ndarray) -> "Calibration":
-        """Calibrate by scores of normal pairs, float64, and their chromosomes, indices, both of shape (N,)."""
+    def fit(cls, score: np.ndarray, chromosome: np.ndarray, case: np.ndarray) -> "Calibration":
+        """Calibrate by normal pairs.
+
+        Args:
+            score: Of each, float64, shape (N,).
+            chromosome: Index into CHROMOSOMES, int64, shape (N,).
+            case: Its number, int64, shape (N,).
+        """
         kinds = len(CHROMOSOMES)
-        count = np.bincount(chromosome, minlength=kinds)
-        mean = np.where(count > 0, np.bincount(chromosome, score, kinds) / count.clip(min=1), score.mean())
-        squares = (score - mean[chromosome]) ** 2
-        variance = (np.bincount(chromosome, squares, kinds) + SHARED * squares.mean()) / (count + SHARED)
-        spread = np.sqrt(variance).clip(min=LEAST_SPREAD)
-        return cls(mean, spread, np.sort((score - mean[chromosome]) / spread[chromosome]))
+        centre = score.mean()
+        powers = [np.ones(len(score)), score - centre, (score - centre) ** 2]
+        sums = np.stack([np.bincount(chromosome, power, kinds) for power in powers])
+        within = (sums[2] - sums[1] ** 2 / sums[0].clip(min=1)).sum() / len(score)
+        mean, spread = _standard(sums, within)
+        block = case * kinds + chromosome
+        of_case = np.stack([np.bincount(block, power)[block] for power in powers])
+        of_others = sums[:, chromosome] - of_case
+        of_others = np.where(of_others[0] > 0.5, of_others, sums[:, chromosome])
+        left_mean, left_spread = _standard(of_others, within)
+        return cls(mean + centre, spread, (score - centre - left_mean) / left_spread)
 
     def __call__(self, score: np.ndarray, chromosome: np.ndarray) -> np.ndarray:
         """Return calibrated scores, float64, shape (N,)."""
@@ -46,7 +58,7 @@ class Calibration:
 
     def p_values(self, calibrated: np.ndarray) -> np.ndarray:
         """Return the share of normal pairs that score at least as high, a pair itself counted: above 0, to 1."""
-        below = np.searchsorted(self.reference, calibrated, side="left")
+        below = np.searchsorted(np.sort(self.reference), calibrated, side="left")
         return np.asarray((len(self.reference) - below + 1) / (len(self.reference) + 1))
 
     def threshold(self, specificity: float) -> float:
@@ -57,3 +69,11 @@ class Calibration:
 def sidak(p_value: np.ndarray, tests: np.ndarray | int) -> np.ndarray:
     """Return the probability that the least of several independent p-values is as low (Šidák, JASA, 1967)."""
     return np.asarray(-np.expm1(tests * np.log1p(-np.minimum(p_value, 1 - 1e-12))))
+
+
+def _standard(sums: np.ndarray, within: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and standard deviations of sums of powers 0 to 2, shape (3, K); ``within``: variance of all."""
+    count, total, squares = sums
+    mean = total / count.clip(min=1)
+    variance = (squares - count * mean**2 + SHARED * within) / (count + SHARED)
+    return mean, np.sqrt(variance.clip(min=LEAST_SPREAD**2))

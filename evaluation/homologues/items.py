@@ -33,7 +33,8 @@ class PairItems:
     Attributes:
         frame: A row per item: the columns of pairs.parquet, ``part`` as in the predictions, ``fold`` (number of the
             run), ``cluster`` (number of the case; of the cell where no case is known), ``cell`` and ``chromosome`` as
-            numbers, the latter indices into CHROMOSOMES, and ``calibrated``, see `Calibration`.
+            numbers, the latter indices into CHROMOSOMES, and ``calibrated``, see `Calibration`; of the normal
+            validation pairs that is ``Calibration.reference``.
         calibrations: Of each run.
     """
 
@@ -49,9 +50,8 @@ class PairItems:
         """
         joined = [_joined(run, found) for run, found in zip(runs, pairs, strict=True)]
         frame = pd.concat([each.assign(fold=number) for number, each in enumerate(joined)], ignore_index=True)
-        cases = frame["subject"].where(frame["subject"].notna(), "cell " + frame["cell"].astype(str))
-        cells = cases.astype(str) + " " + frame["cell"].astype(str)
-        frame["cluster"] = pd.factorize(cases)[0]
+        frame["cluster"] = case_numbers(frame)
+        cells = frame["cluster"].astype(str) + " " + frame["cell"].astype(str)
         frame["cell_name"] = frame["cell"]
         frame["cell"] = pd.factorize(cells)[0]
         frame["chromosome"] = pd.Index(CHROMOSOMES).get_indexer(frame["chromosome"])
@@ -65,9 +65,11 @@ class PairItems:
                     f"run {number + 1} has no normal pairs in its validation part, which calibrate its scores: train "
                     "with split.validation above 0"
                 )
-            calibration = Calibration.fit(known["score"].to_numpy(float), known["chromosome"].to_numpy())
+            columns = known["chromosome"].to_numpy(), known["cluster"].to_numpy()
+            calibration = Calibration.fit(known["score"].to_numpy(float), *columns)
             scores = calibration(frame.loc[rows, "score"].to_numpy(float), frame.loc[rows, "chromosome"].to_numpy())
             frame.loc[rows, "calibrated"] = scores
+            frame.loc[known.index, "calibrated"] = calibration.reference
             calibrations.append(calibration)
         return cls(frame, tuple(calibrations))
 
@@ -78,6 +80,12 @@ class PairItems:
     def thresholds(self, specificity: float) -> np.ndarray:
         """Return the calibrated score of each run above which so many of its normal validation pairs are not."""
         return np.array([calibration.threshold(specificity) for calibration in self.calibrations])
+
+
+def case_numbers(pairs: pd.DataFrame) -> np.ndarray:
+    """Return the number of the case of each item, of its cell where no case is known: int64, shape (N,)."""
+    cases = pairs["subject"].where(pairs["subject"].notna(), "cell " + pairs["cell"].astype(str))
+    return np.asarray(pd.factorize(cases)[0].astype(np.int64))
 
 
 def _joined(run: Predictions, found: pd.DataFrame) -> pd.DataFrame:

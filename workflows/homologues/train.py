@@ -46,7 +46,8 @@ def write_results(
     abnormal = 1 / (1 + np.exp(-found["score"].astype(np.float64)))
     predicted = Predicted(found["index"], np.stack([1 - abnormal, abnormal], axis=1))
     manifest = data.manifest
-    about = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
+    frame = manifest.frame.assign(width=None, height=None)  # those of the first chromosome alone say nothing of a pair
+    about = (frame, data.parts, manifest.classes, manifest.positive_class)
     predictions = to_predictions(predicted, *about, facts)
     run.write_predictions(predictions)
     run.write_pairs(pair_table(predictions.frame, found))

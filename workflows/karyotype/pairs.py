@@ -17,7 +17,7 @@ from datamodules.homologues.pair_picture import draw_pair
 from datamodules.synthesis.ideogram import IDEOGRAM
 from evaluation.cytogenetics.pairs import PairFinding, threshold_of
 from evaluation.homologues.calibration import Calibration
-from evaluation.homologues.items import NORMAL
+from evaluation.homologues.items import NORMAL, case_numbers
 from lightning_modules.load import load_pairs
 from lightning_modules.networks.homologue_comparison import Compared
 from lightning_modules.pair_classifier import KINDS
@@ -158,7 +158,7 @@ def calibration_of(run: Run) -> Calibration:
     if normal.empty:
         raise UserError(f"{run.folder} has no normal validation pairs: train it with split.validation above 0")
     chromosome = normal["chromosome"].map(CHROMOSOMES.index).to_numpy(np.int64)
-    return Calibration.fit(normal["score"].to_numpy(np.float64), chromosome)
+    return Calibration.fit(normal["score"].to_numpy(np.float64), chromosome, case_numbers(normal))
 
 
 def place_of(tokens: np.ndarray, length: float, height: int) -> float:
