@@ -1,43 +1,48 @@
-"""In what a run departs from the paper's experiment: weights, images, network, augmentation, budget, training."""
+"""In what a run departs from the paper's experiment: data, weights, network, augmentation, budget, training."""
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from common.config.compose import compose_overrides
+from common.config.compose import compose_config, compose_overrides
 from common.config.explain import resolved
+from common.config.schema import StageConfig
 from common.errors import UserError
 from common.paths import CONF, ROOT
 from common.runs.ensemble import member_folders
 from common.runs.run import Run
-from evaluation.papers.claims import read_claims
+from evaluation.papers.claims import read_claims, read_table
+from evaluation.papers.measured import NOT_KNOWN
 
 # Keys and sections whose every value counts. Of optimiser, rates, schedule, batch and stopping only those values count
-# that the paper prints: the column "training" of results/claims.csv names their keys.
-NETWORK = ("model.name", "model.args", "model.cut", "head", "context", "unfreeze.train")
-SECTIONS = ("prepare", *NETWORK, "loss", "balance", "transform")
+# that the paper prints: results/claims/training.csv names their keys.
+DATA = ("parts", "images", "augmented", "exclude", "paper_split")
+NETWORK = ("model.name", "model.args", "model.cut", "head", "context", "unfreeze.train", "pretrained.batchnorm")
+SWITCHES = ("averaging.enabled", "check_and_adjust.enabled", "early_break.enabled", "extra")
+CALLBACKS = tuple(f"callbacks.{name}" for name in SWITCHES)
+SECTIONS = ("prepare", *NETWORK, "loss", "balance", "transform", "inference.mirror", *CALLBACKS)
 BATCH = "batch"  # images of an optimiser step, which several keys make up
 HEAD = "head"  # the stage that trains the head alone
-BUDGET = ("max_epochs", "max_images", "limit_train_batches")
+BUDGET = tuple(f"trainer.{name}" for name in ("max_epochs", "max_images", "limit_train_batches"))
+EARLY_BREAK = ("callbacks.early_break.validation", "callbacks.early_break.train")  # a lower one ends a stage earlier
+MISSING = object()  # the value of a key that a configuration lacks
 
 
 def departures(runs: Sequence[Run]) -> tuple[str, ...]:
     """Return in what runs, or the members of ensembles, depart from the experiments that they are named after.
 
     The configuration of a run is compared with that of its experiment in conf/experiment, as it is now, in weights,
-    image size and other preparation, network, loss, trained layers, balance, augmentation, budget, and in what the
-    paper prints of optimiser, rates, batch and stopping. Weights are compared by name. Of an ensemble whose members
-    are gone nothing is known.
+    data, image size and other preparation, network, loss, trained layers, balance, augmentation, budget, and in what
+    the paper prints of optimiser, rates, batch and stopping. Weights are compared by name. NOT_KNOWN stands for a run
+    without config.yaml, and for an ensemble whose members are gone or predict otherwise by now.
     """
     found: dict[str, None] = {}
     for run in runs:
-        members = [run]
-        if run.is_ensemble:
-            members = _members(run)
-        for member in members:
-            found |= dict.fromkeys(of_config(member.raw_config))
+        for config in _configs(run):
+            found |= dict.fromkeys(of_config(config) if config else [NOT_KNOWN])
     return tuple(found)
 
 
@@ -47,12 +52,9 @@ def of_config(config: Mapping[str, Any]) -> list[str]:
     if not (CONF / "experiment" / f"{name}.yaml").is_file():
         return []
     paper = of_experiment(name)
-    found = [*_weights(config, paper)]
-    # The papers fine-tune from a trained head: a run of it may take the place of that stage.
-    if config.get("init_from") and HEAD not in _at(paper, "unfreeze.stages"):
-        found.append("starts from another run")
+    found = [*_data(config, name), *_weights(config, paper), *_start(config, paper)]
     for section in SECTIONS:
-        found += _differences(section, _at(config, section), _at(paper, section))
+        found += _differences(section, _at(config, section, MISSING), _at(paper, section))
     found += [*_stages(config, paper), *_budget(config, paper), *_training(config, paper, printed_keys(name))]
     return list(dict.fromkeys(found))
 
@@ -66,15 +68,58 @@ def of_experiment(name: str) -> dict[str, Any]:
 @cache
 def printed_keys(name: str) -> tuple[str, ...]:
     """Return the keys of an experiment's training whose values its paper prints; () of other experiments."""
-    claims = read_claims(ROOT / "results").set_index("experiment")["training"]
-    return tuple(claims.get(name, "").split())
+    paper = read_claims(ROOT / "results").set_index("experiment")["paper"].get(name)
+    rows = read_table(ROOT / "results", "training").to_dict("records")
+    own = [row["keys"] for row in rows if row["paper"] == paper and fnmatch(name, row["experiments"])]
+    return tuple(" ".join(own).split())
 
 
-def _members(run: Run) -> list[Run]:
+@cache
+def of_data(name: str) -> dict[str, Any]:
+    """Return the data of an experiment that a paper names, on the paper's data set; {} of other experiments."""
+    source = read_claims(ROOT / "results").set_index("experiment")["dataset"].get(name)
+    if source is None:
+        return {}
+    config = compose_config([f"+experiment={name}", f"data={source}"])
+    data: dict[str, Any] = config.model_dump(mode="json")["data"]
+    return data
+
+
+def _configs(run: Run) -> list[dict[str, Any]]:
+    """Return the configurations of a run or of an ensemble's members; one that is not known is empty."""
+    if not run.is_ensemble:
+        return [run.raw_config]
     try:
-        return [Run(folder) for folder in member_folders(run.folder, run.ensemble)]
+        return [Run(folder).raw_config for folder in member_folders(run.folder, run.ensemble)]
     except UserError:
+        return [{}]
+
+
+def _data(config: Mapping[str, Any], name: str) -> list[str]:
+    """Compare the choice of images and their parts; another data set is for the comparison of figures to name."""
+    paper = of_data(name)
+    own = config.get("data", {})
+    found = []
+    if own.get("source") == paper.get("source"):
+        for key in DATA:
+            found += _differences(f"data.{key}", own.get(key, MISSING), paper.get(key))
+    return found
+
+
+def _start(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
+    """Where the paper fine-tunes from a trained head, a run of that head, from the paper's weights, may take its place.
+
+    Nothing is known of a run that is gone.
+    """
+    start = config.get("init_from")
+    if not start:
         return []
+    own = Run(Path(start)).raw_config
+    stages = (_at(own, "unfreeze.stages") or {}).values() if own else ()
+    head_alone = bool(stages) and not any(stage.get("train") for stage in stages) and not _at(own, "unfreeze.train")
+    if HEAD in _at(paper, "unfreeze.stages") and head_alone and not own.get("init_from") and not _weights(own, paper):
+        return []
+    return ["starts from a run that is not known to have trained the head alone"]
 
 
 def _weights(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
@@ -97,32 +142,38 @@ def _stages(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     stages = _at(config, "unfreeze.stages") or {}
     for name, settings in _at(paper, "unfreeze.stages").items():
         if name in stages:
-            found += _differences(f"stage {name} trains", stages[name].get("train"), settings["train"])
+            theirs = {"train": settings["train"], "batchnorm": StageConfig.model_validate(settings).batchnorm}
+            for key, value in theirs.items():
+                found += _differences(f"unfreeze.stages.{name}.{key}", stages[name].get(key, MISSING), value)
         else:
             found.append(f"no stage {name}")
-    return found + [f"a further stage {name}" for name in stages if name not in paper["unfreeze"]["stages"]]
+    return found + [f"a further stage: {name}" for name in stages if name not in paper["unfreeze"]["stages"]]
 
 
 def _budget(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     """Name every limit that is below the experiment's: of a stage also where only all stages have one there."""
-    limits = {f"trainer.{key}": _at(paper, f"trainer.{key}") for key in BUDGET}
+    keys = BUDGET
+    if _at(paper, "callbacks.early_break.enabled"):
+        keys += EARLY_BREAK
+    limits = {key: _at(paper, key) for key in keys}
     for name, stage in _at(paper, "unfreeze.stages").items():
         limits[f"unfreeze.stages.{name}.max_epochs"] = stage.get("max_epochs") or _at(paper, "trainer.max_epochs")
     found = []
     for key, limit in limits.items():
         value = _at(config, key)
         if value is not None and (limit is None or value < limit):
-            found.append(f"{key} {value}" + (f" instead of {limit}" if limit else ""))
+            found.append(_difference(key, value, limit))
     return found
 
 
 def _training(config: Mapping[str, Any], paper: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    """Compare the values that the paper prints; one that the run lacks is of another revision."""
+    """Compare the values that the paper prints."""
     found = []
     for key in keys:
-        own, theirs = (_batch(each) if key == BATCH else _at(each, key) for each in (config, paper))
-        if own is not None:
-            found += _differences(key, own, theirs)
+        if key == BATCH:
+            found += _differences(key, _batch(config), _batch(paper))
+        else:
+            found += _differences(key, _at(config, key, MISSING), _at(paper, key))
     return found
 
 
@@ -132,10 +183,12 @@ def _batch(config: Mapping[str, Any]) -> int:
     return int(_at(config, "loader.batch_size") * prod(factors))
 
 
-def _at(config: Mapping[str, Any], key: str) -> Any:
+def _at(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
     value: Any = config
     for part in key.split("."):
-        value = (value or {}).get(part)
+        if not isinstance(value, Mapping) or part not in value:
+            return default
+        value = value[part]
     return value
 
 
@@ -151,11 +204,20 @@ def _differences(key: str, own: Any, paper: Any) -> list[str]:
             if name in paper or own[name]:
                 found += _differences(f"{key}.{name}", own[name], paper.get(name, default))
         return found
-    if own == paper or own is None and isinstance(paper, Mapping):
+    if own is MISSING or own == paper:
         return []
+    return [_difference(key, own, paper)]
+
+
+def _difference(key: str, own: Any, paper: Any) -> str:
     if key == "prepare.size":
-        return [f"{_pixels(own)} px instead of {_pixels(paper)}"]
-    return [f"{key} {own} instead of {paper}"]
+        return f"{_pixels(own)} px instead of {_pixels(paper)}"
+    words = f"{key.removesuffix('.name')}={_text(own)}"
+    return f"{words}, none in the paper's experiment" if paper is None else f"{words} instead of {_text(paper)}"
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _pixels(size: Any) -> str:

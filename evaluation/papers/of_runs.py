@@ -37,7 +37,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     """Measure runs that differ in fold and seed alone."""
     _check_apart(runs)
     about = merge_facts([run.predictions.about for run in runs])
-    source = str(about.get("source"))
+    data = str(about.get("on") or about.get("source"))  # of an evaluation on other images those
     images: dict[str, float] = {}
     values: dict[Metric, Estimate] = {}
     subjects = None
@@ -51,7 +51,7 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     return Measured(
         label=str(about.get("name")),
         experiment=str(about.get("name")),
-        data=f"{source}, drawn" if about.get("synthetic") else source,
+        data=f"{data}, drawn" if about.get("synthetic") else data,
         protocol=str(about.get("protocol")),
         folds=_names(about.get("fold")),
         seeds=_names(about.get("seed")),

@@ -7,7 +7,7 @@ import pandas as pd
 from common.errors import UserError
 from common.predictions import VALIDATION
 from evaluation.papers.claims import TEST
-from evaluation.papers.measured import LOSS, Measured
+from evaluation.papers.measured import LOSS, NOT_KNOWN, Measured
 from evaluation.result import Estimate
 from evaluation.results_csv import ADDED, COLUMNS, SEPARATOR
 
@@ -40,7 +40,7 @@ def read_measured(path: Path) -> pd.DataFrame:
     New columns: ``runs``, the number of folds (at least 1); ``images_seen`` and ``minutes`` per run; ``compared``,
     whether the label names a comparison of two groups.
     """
-    rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).reindex(columns=list(COLUMNS))
+    rows = _read(path).reindex(columns=list(COLUMNS))
     rows = rows.fillna(dict.fromkeys(TEXT, ""))
     rows["runs"] = rows["folds"].str.split().str.len().clip(lower=1)
     rows = rows[rows["runs"] == rows.groupby("label")["runs"].transform("max")]
@@ -66,10 +66,14 @@ def read_measurements(path: Path) -> list[Measured]:
     return [_of_rows(of_label) for _, of_label in rows.groupby(shared, sort=False, dropna=False)]
 
 
+def _read(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=dict.fromkeys((*TEXT, "fold", "seed"), str))
+    return table if "departures" in table else table.assign(departures=NOT_KNOWN)
+
+
 def _read_collected(path: Path) -> pd.DataFrame:
     """Read a table of collect.py as one of evaluate.py --csv: a row per metric."""
-    table = pd.read_csv(path, dtype=dict.fromkeys((*TEXT, "fold", "seed"), str))
-    table = table.rename(columns={"fold": "folds", "seed": "seeds"})
+    table = _read(path).rename(columns={"fold": "folds", "seed": "seeds"})
     table = table.reindex(columns=[*TEXT, *table.columns.difference(TEXT, sort=False)])
     table = table.fillna(dict.fromkeys(TEXT, ""))
     runs = table.get("runs", 1)

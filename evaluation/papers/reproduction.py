@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations, zip_longest
+from itertools import permutations
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,27 @@ NOT_COMPARABLE = "not comparable"
 NOT_MEASURED = "not measured here"
 RESULTS = ROOT / "results"
 COSTS = ("folds", "seeds", "images_seen", "minutes", "revision")
-Pair = tuple[Measured | None, Measured | None]  # split as the paper did, and honestly
+# Ours: half the width beyond which an interval that holds the printed figure shows little. The t interval of two seeds
+# is such a one, with a single degree of freedom. A small part may have the width of a share of its images.
+WIDEST = 0.1
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """Measurements of a claim with the same departures; either may be lacking.
+
+    Attributes:
+        neither: One alone, whose split is neither the paper's nor honest.
+    """
+
+    as_paper: Measured | None = None
+    honest: Measured | None = None
+    neither: Measured | None = None
+
+    @property
+    def any(self) -> Measured | None:
+        """The first of them that there is."""
+        return self.as_paper or self.honest or self.neither
 
 
 @dataclass(frozen=True)
@@ -35,8 +56,8 @@ class ComparedFigure:
 
     Attributes:
         claim: The experiment that it is printed of.
-        as_paper: Our runs, split as the paper did; None where there is none.
-        honest: Our runs with no subject in two parts, on the official test images, or on images of unknown subjects.
+        runs: Our runs: ``as_paper`` split as the paper did; ``honest`` with no subject in two parts, on the official
+            test images, or on images of unknown subjects.
         verdict: "reproduced" where our 95 % interval, split as the paper did on the paper's data, holds the printed
             value, "higher" or "lower" where ours lies above or below it, else "not comparable".
         reasons: Why it is not comparable; empty for other verdicts.
@@ -44,30 +65,29 @@ class ComparedFigure:
 
     claim: Claim
     figure: Figure
-    as_paper: Measured | None
-    honest: Measured | None
+    runs: RunPair
     verdict: str
     reasons: tuple[str, ...]
 
     @property
     def ours(self) -> Estimate | None:
         """Our value, split as the paper did; None where it was not measured."""
-        return _value(self.as_paper, self.figure)
+        return _value(self.runs.as_paper, self.figure)
 
     @property
     def ours_honest(self) -> Estimate | None:
         """Our value on the honest split; None where it was not measured."""
-        return _value(self.honest, self.figure)
+        return _value(self.runs.honest, self.figure)
 
     @property
     def is_measured(self) -> bool:
         """Whether there is any run of the experiment."""
-        return self.as_paper is not None or self.honest is not None
+        return self.runs.any is not None
 
     def cells(self) -> dict[str, Any]:
         """Return the row of a table; what is ours begins with ``as_paper`` or ``honest``."""
         figure = self.figure
-        measured = self.as_paper or self.honest
+        measured = self.runs.any
         cells: dict[str, Any] = {
             "paper": self.claim.paper,
             "experiment": self.claim.experiment,
@@ -75,7 +95,8 @@ class ComparedFigure:
         }
         cells |= {"dataset": self.claim.data.dataset, "part": figure.part, "metric": figure.metric}
         cells |= {"printed": figure.printed, "headline": figure.headline, "measured_on": measured and measured.data}
-        for role, runs, value in (("as_paper", self.as_paper, self.ours), ("honest", self.honest, self.ours_honest)):
+        roles = (("as_paper", self.runs.as_paper, self.ours), ("honest", self.runs.honest, self.ours_honest))
+        for role, runs, value in roles:
             cells |= (value or Estimate(None, None, None)).columns(role)
             cells[f"{role}_images"] = runs and runs.images.get(figure.part)
             cells |= {f"{role}_{name}": runs and getattr(runs, name) for name in COSTS}
@@ -100,13 +121,18 @@ def compare_runs(paths: Sequence[Path], papers: Sequence[str] = (), results: Pat
         UserError: A path is neither a run nor such a table, two runs of one experiment and configuration are of the
             same fold and seed, or no claim is of a paper that is named.
     """
+    return compare(measure(paths), printed_claims(results, tuple(papers)))
+
+
+def measure(paths: Sequence[Path]) -> list[Measured]:
+    """Measure finished runs, and read tables of results; see ``compare_runs``."""
     tables = [path for path in paths if path.suffix == ".csv"]
     measured = measure_runs([Run.open(path) for path in paths if path not in tables])
     for table in tables:
         if not is_results_table(table):
             raise UserError(f"{table} is no table of evaluate.py --csv or collect.py: name one, or a run's folder")
         measured += read_measurements(table)
-    return compare(measured, printed_claims(results, tuple(papers)))
+    return measured
 
 
 def compare_results(results: Path = RESULTS, papers: Sequence[str] = ()) -> list[ComparedFigure]:
@@ -118,10 +144,9 @@ def compare(measured: Sequence[Measured], claims: Sequence[Claim]) -> list[Compa
     """Return every figure of the claims beside its measurements; see ``compare_runs``."""
     compared = []
     for claim in claims:
-        for as_paper, honest in _pairs(measured, claim):
-            of_runs = _reasons_of_runs(as_paper, honest, claim.data)
-            for figure in claim.figures:
-                compared.append(_compare_figure(claim, figure, as_paper, honest, of_runs))
+        for runs in _pairs(measured, claim):
+            of_runs = _reasons_of_runs(runs, claim.data)
+            compared += [_compare_figure(claim, figure, runs, of_runs) for figure in claim.figures]
     return compared
 
 
@@ -130,26 +155,31 @@ def to_frame(compared: Sequence[ComparedFigure]) -> pd.DataFrame:
     return pd.DataFrame([figure.cells() for figure in compared])
 
 
-def _compare_figure(
-    claim: Claim, figure: Figure, as_paper: Measured | None, honest: Measured | None, of_runs: list[str]
-) -> ComparedFigure:
+def _compare_figure(claim: Claim, figure: Figure, runs: RunPair, of_runs: list[str]) -> ComparedFigure:
     reasons = list(of_runs)
     if not figure.printed:
         reasons.insert(0, "no figure is printed")
-    ours = _value(as_paper, figure)
-    if as_paper and as_paper.data == claim.data.dataset and figure.metric not in OF_EPOCH:
-        images = round(as_paper.images.get(figure.part, claim.data.size(figure.part)))
-        if not claim.data.allows(figure.part, images):
-            reasons.insert(0, _too_few(images, f"{claim.data.size(figure.part):,} {figure.part} images", claim.data))
-    if not reasons:
-        if ours is None or ours.value is None:
-            reasons.append(f"{figure.part} {figure.metric} not recorded")
-        elif ours.low is None or ours.high is None:
-            reasons.append("a mean over an epoch, without interval" if figure.metric in OF_EPOCH else "no interval")
+    ours = _value(runs.as_paper, figure)
     verdict = NOT_COMPARABLE
-    if not reasons and ours:
+    if not reasons:
+        reasons = _reasons_of_value(ours, figure)
+    if not reasons and ours and runs.as_paper:
         verdict = _verdict(ours, figure)
-    return ComparedFigure(claim, figure, as_paper, honest, verdict, tuple(reasons))
+        if verdict == REPRODUCED:
+            reasons = _reasons_of_width(ours, runs.as_paper.images[figure.part])
+    return ComparedFigure(claim, figure, runs, NOT_COMPARABLE if reasons else verdict, tuple(reasons))
+
+
+def _reasons_of_value(ours: Estimate | None, figure: Figure) -> list[str]:
+    """Return why a value cannot be compared; [] where it can."""
+    name, _, of = figure.metric.partition("/")
+    if ours is None:
+        return [f"{figure.part} {figure.metric} not recorded"]
+    if ours.value is None:
+        return ["undefined: " + (f"nothing was predicted as {of}" if name == "precision" else figure.metric)]
+    if ours.low is None or ours.high is None:
+        return ["a mean over an epoch, without interval" if figure.metric in OF_EPOCH else "no interval"]
+    return []
 
 
 def _verdict(ours: Estimate, figure: Figure) -> str:
@@ -163,26 +193,47 @@ def _verdict(ours: Estimate, figure: Figure) -> str:
     return REPRODUCED
 
 
+def _reasons_of_width(ours: Estimate, images: float) -> list[str]:
+    """Name an interval that is wider than WIDEST, and than the 95 % interval of a share of so many images."""
+    assert ours.low is not None
+    assert ours.high is not None
+    if ours.high - ours.low > 2 * max(WIDEST, 1 / sqrt(images)):
+        return [f"interval too wide ({ours.low:.2f} to {ours.high:.2f})"]
+    return []
+
+
 def _value(measured: Measured | None, figure: Figure) -> Estimate | None:
     return measured.values.get((figure.part, figure.metric)) if measured else None
 
 
-def _pairs(measured: Sequence[Measured], claim: Claim) -> list[Pair]:
-    """Return the measurements of a claim, split as the paper and honestly, data set by data set."""
+def _pairs(measured: Sequence[Measured], claim: Claim) -> list[RunPair]:
+    """Return the measurements of a claim, data set by data set.
+
+    Two stand side by side where no other is of their data set and departures, since they are of one configuration then.
+    """
     names = {claim.experiment}
     if claim.members:
         orders = permutations(claim.members)
         names |= {ensemble_name(claim.method, len(order), list(order)) for order in orders}
-    by_data: dict[str, tuple[list[Measured], list[Measured]]] = {}
+    groups: dict[tuple[str, ...], list[Measured]] = {}
     for each in measured:
         if each.experiment in names and (not claim.members or each.data == claim.data.dataset):
-            as_paper, honest = by_data.setdefault(each.data, ([], []))
-            if each.protocol == "paper":
-                as_paper.append(each)
-            elif _is_honest(each):
-                honest.append(each)
-    pairs: list[Pair] = [pair for lists in by_data.values() for pair in zip_longest(*lists)]
-    return pairs or [(None, None)]
+            groups.setdefault((each.data, *each.departures), []).append(each)
+    pairs = []
+    for group in groups.values():
+        splits = [_split(each) for each in group]
+        if sorted(splits) == ["as_paper", "honest"]:
+            pairs.append(RunPair(**dict(zip(splits, group, strict=True))))
+        else:
+            pairs += [RunPair(**{split: each}) for split, each in zip(splits, group, strict=True)]
+    return pairs or [RunPair()]
+
+
+def _split(measured: Measured) -> str:
+    """Return which attribute of a ``RunPair`` a measurement is."""
+    if measured.protocol == "paper":
+        return "as_paper"
+    return "honest" if _is_honest(measured) else "neither"
 
 
 def _is_honest(measured: Measured) -> bool:
@@ -193,24 +244,36 @@ def _is_honest(measured: Measured) -> bool:
     return measured.protocol == "subject"
 
 
-def _reasons_of_runs(as_paper: Measured | None, honest: Measured | None, data: PaperData) -> list[str]:
+def _reasons_of_runs(runs: RunPair, data: PaperData) -> list[str]:
     """Return why no figure of these runs can be compared; [] where they are of the paper's data, split and budget."""
-    ours = as_paper or honest
+    ours = runs.any
     if ours is None:
         return [NOT_MEASURED]
     reasons = []
     if ours.data != data.dataset:
         reasons.append(f"another data set ({ours.data})")
-    elif as_paper is None:
-        images = ours.total("test")
-        if images < data.total and images != OFFICIAL.get(ours.data):
-            reasons.append(_too_few(images, f"{data.total:,} images", data))
-    if as_paper is None:
+    elif runs.as_paper:
+        reasons += _reasons_of_sizes(ours, data)
+    elif ours.total("test") < data.total and ours.total("test") != OFFICIAL.get(ours.data):
+        reasons.append(_other_number(ours.total("test"), data.total, "images", data))
+    if runs.neither:
+        reasons.append(f"neither the paper's split nor honest (protocol={ours.protocol}, known subjects)")
+    elif runs.as_paper is None:
         reasons.append("not split as the paper did")
     if ours.images_seen is not None and ours.images_seen < data.train:
         reasons.append(f"{ours.images_seen:,.0f} images seen, one epoch of the paper's is {data.train:,}")
     return reasons + list(ours.departures)
 
 
-def _too_few(images: int, whole: str, data: PaperData) -> str:
-    return f"{images:,} of {whole}" + ("" if data.public else ", which are not public")
+def _reasons_of_sizes(ours: Measured, data: PaperData) -> list[str]:
+    """Name the parts, of those that are recorded, that are not of the paper's size."""
+    reasons = []
+    for part, images in ours.images.items():
+        if not data.allows(part, round(images)):
+            reasons.append(_other_number(round(images), data.size(part), f"{part} images", data))
+    return reasons
+
+
+def _other_number(images: int, expected: int, what: str, data: PaperData) -> str:
+    words = f"{images:,} of {expected:,} {what}" if images < expected else f"{images:,} {what} instead of {expected:,}"
+    return words + ("" if data.public else ", which are not public")

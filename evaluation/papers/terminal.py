@@ -16,6 +16,7 @@ from common.files import write_csv
 from common.text import counted
 from evaluation.core.formats import interval, number
 from evaluation.papers.audit import audit
+from evaluation.papers.claims import printed_claims
 from evaluation.papers.measured import Measured
 from evaluation.papers.reproduction import (
     HIGHER,
@@ -24,8 +25,9 @@ from evaluation.papers.reproduction import (
     OFFICIAL,
     REPRODUCED,
     ComparedFigure,
+    compare,
     compare_results,
-    compare_runs,
+    measure,
     to_frame,
 )
 
@@ -36,7 +38,7 @@ METRIC_WORDS = {
     "epoch_loss": "loss of the epoch",
     "epoch_accuracy": "accuracy of the epoch",
 }
-Pair = Sequence[ComparedFigure]  # all figures of a claim and of one pair of measurements
+Figures = Sequence[ComparedFigure]  # all figures of a claim and of one pair of measurements
 
 
 def claims_text(compared: Sequence[ComparedFigure]) -> Group:
@@ -44,7 +46,7 @@ def claims_text(compared: Sequence[ComparedFigure]) -> Group:
     blocks: list[Text | Table | Padding] = []
     for paper, of_paper in groupby(compared, key=lambda each: each.claim.paper):
         blocks.append(Text(f"paper {paper}", style="bold"))
-        for figures in pairs(of_paper):
+        for figures in by_runs(of_paper):
             first = figures[0]
             if first.is_measured:
                 blocks += [_heading(first), _figures(figures), Text()]
@@ -54,15 +56,16 @@ def claims_text(compared: Sequence[ComparedFigure]) -> Group:
     return Group(*blocks)
 
 
-def pairs(compared: Iterator[ComparedFigure] | Sequence[ComparedFigure]) -> list[Pair]:
+def by_runs(compared: Iterator[ComparedFigure] | Sequence[ComparedFigure]) -> list[Figures]:
     """Gather the figures of one claim and one pair of measurements, which follow one another."""
-    key = lambda each: (each.claim.experiment, id(each.as_paper), id(each.honest))  # noqa: E731
+    key = lambda each: (each.claim.experiment, id(each.runs))  # noqa: E731
     return [list(figures) for _, figures in groupby(compared, key=key)]
 
 
 def _heading(first: ComparedFigure) -> Padding | Text:
     text = Text(f"{first.claim.experiment}, {first.claim.section}", style="bold")
-    for words, measured in (("as the paper", first.as_paper), ("honest", first.honest)):
+    roles = (("as the paper", first.runs.as_paper), ("honest", first.runs.honest), ("split", first.runs.neither))
+    for words, measured in roles:
         if measured:
             text.append(f"\n{words}, {facts(measured)}", style="not bold")
     if first.claim.deviation:
@@ -70,7 +73,7 @@ def _heading(first: ComparedFigure) -> Padding | Text:
     return text
 
 
-def _figures(figures: Pair) -> Padding:
+def _figures(figures: Figures) -> Padding:
     """Return the table of the figures, and below it the reasons why some or all cannot be compared, numbered."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in ("", "printed", "as the paper", "honest", "verdict"):
@@ -146,7 +149,7 @@ def reason_numbers(each: ComparedFigure, numbers: dict[str, int]) -> list[str]:
 def measurements(each: ComparedFigure) -> list[str]:
     """Return our value on either split that was measured, with data and cost of the runs."""
     lines = []
-    roles = (("as the paper", each.as_paper, each.ours), ("honest", each.honest, each.ours_honest))
+    roles = (("as the paper", each.runs.as_paper, each.ours), ("honest", each.runs.honest, each.ours_honest))
     for words, measured, value in roles:
         if measured and value:
             lines.append(f"{words}, {value}, {facts(measured)}")
@@ -184,19 +187,29 @@ def show_comparison(paths: Sequence[Path], results: Path, papers: tuple[str, ...
         UserError: None of the runs is of an experiment of the papers; see ``reproduction.compare_runs``.
     """
     if paths:
-        compared = compare_runs(paths, papers, results)
-        measured = [each for each in compared if each.is_measured]
-        if not measured:
-            wanted = f"paper {' or '.join(papers)}" if papers else "a paper"
+        measured = measure(paths)
+        compared = compare(measured, printed_claims(results, papers))
+        wanted = f"paper {' or '.join(papers)}" if papers else "a paper"
+        of_papers = [each for each in compared if each.is_measured]
+        if not of_papers:
             raise UserError(f"none of these runs is an experiment of {wanted}: claims.csv in {results} names them")
+        _name_others(measured, of_papers, wanted)
         if not papers:
-            compared = measured
+            compared = of_papers
     else:
         compared = compare_results(results, papers)
     table = to_frame(compared)
     console.print(claims_text(compared))
     say(counts_text(table["verdict"], "printed figures"))
     _write(csv, table)
+
+
+def _name_others(measured: Sequence[Measured], compared: Sequence[ComparedFigure], wanted: str) -> None:
+    """Name the measurements that are of no claim."""
+    used = {id(run) for each in compared for run in (each.runs.as_paper, each.runs.honest, each.runs.neither)}
+    others = dict.fromkeys(each.label for each in measured if id(each) not in used)
+    if others:
+        say(f"not an experiment of {wanted}, left out: {', '.join(others)}")
 
 
 def show_audit(results: Path, papers: tuple[str, ...], csv: Path | None, failed: bool) -> None:

@@ -61,7 +61,10 @@ def test_an_unknown_paper_and_options_that_do_not_go_together_are_errors(results
 def test_own_runs_are_compared_with_their_experiment_alone(results, tmp_path):
     run = Run(tmp_path / "mine")
     run.write_predictions(make_run(images=200, about={"name": "net", "source": "cells", "protocol": "paper"}))
-    output = call(run.folder, "--results", results)
+    other = Run(tmp_path / "other")
+    other.write_predictions(make_run(images=200, about={"name": "not_printed"}))
+    output = call(run.folder, other.folder, "--results", results)
+    assert "not an experiment of a paper, left out: not_printed" in output
     assert "1 printed figures" in output
     assert "as the paper, cells: 200 test images" in output
     assert "better" not in output

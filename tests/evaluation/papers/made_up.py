@@ -1,21 +1,23 @@
 """Made-up runs of the papers' sizes: their predictions are written, not trained; they test the comparison alone."""
 
 from fractions import Fraction
-from math import floor
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from common.config.compose import compose_config
 from common.paths import ROOT
 from common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
 from common.runs.ensemble import EnsembleFile
 from common.runs.run import Run
+from datamodules.manifest.splits import _paper_counts
 from evaluation.ensembles.averaging import ensemble_name
 from evaluation.papers.claims import printed_claims
-from evaluation.papers.departures import of_experiment
 
 SURE = 0.9  # the probability of the predicted class
 SUBJECTS = 100
+SPLIT = "split.test=fold"  # of MNIST and CIFAR-10 else the official test images
 CLASSES = {"mnist": 10, "cifar10": 10, "chromosomes": 24}
 
 
@@ -28,29 +30,31 @@ def write_made_up_runs(folder, quality):
     for claim in printed_claims(ROOT / "results"):
         headline = claim.figures[0]
         right = quality(float(Fraction(headline.printed or "0.9")))
+        name = claim.members[0] if claim.members else claim.experiment
+        config = compose_config([f"+experiment={name}", f"data={claim.data.dataset}", "protocol=paper", SPLIT])
+        train, validation = _paper_counts(claim.data.total, config.data.paper_split)
+        sizes = {"train": train, "validation": validation, "test": claim.data.total - train - validation}
+        predictions = partial(made_up_predictions, claim.data, right, sizes)
         run = Run(folder / claim.experiment)
         about = {"name": claim.experiment, "source": claim.data.dataset, "protocol": "paper", "fold": 0, "seed": 0}
         about |= {"images_seen": 10 * claim.data.train, "wall_seconds": 60.0, "revision": "made up"}
         if claim.members:
             about["name"] = ensemble_name(claim.method, len(claim.members), list(claim.members))
             members = tuple(str(folder / name) for name in claim.members)
-            run.write_predictions(made_up_predictions(claim.data, right, about))
+            run.write_predictions(predictions(about))
             run.write_ensemble(EnsembleFile(claim.method, members, claim.members, {}, {"images": 0}))
         else:
-            run.write_predictions(made_up_predictions(claim.data, right, about))
-            run.write_predictions_train(made_up_predictions(claim.data, right, about, ("train",)))
-            run.write_raw_config(of_experiment(claim.experiment) | {"protocol": "paper"})
+            run.write_predictions(predictions(about))
+            run.write_predictions_train(predictions(about, ("train",)))
+            run.write_raw_config(config.model_dump(mode="json"))
         runs[claim.experiment] = run.folder
     return runs
 
 
-def made_up_predictions(data, right, about, named=("validation", "test")):
-    """Return predictions of some parts; a share ``right`` of the images of each class is right."""
+def made_up_predictions(data, right, sizes, about, named=("validation", "test")):
+    """Return predictions of some parts of so many images; a share ``right`` of the images of each class is right."""
     classes = data.classes or tuple(f"c{number}" for number in range(CLASSES[data.dataset]))
-    validation = floor(Fraction(data.percent[1] * data.total, 100))
-    test = data.total - floor(Fraction(data.percent[0] * data.total, 100)) - validation
-    parts = {"validation": validation, "test": test, "train": data.train}
-    frames = [_part(part, images, classes, right) for part, images in parts.items() if images and part in named]
+    frames = [_part(part, sizes[part], classes, right) for part in named]
     frame = pd.concat(frames, ignore_index=True)
     frame["image_id"] = [f"image{number}" for number in frame.index]
     return Predictions(frame.assign(path=frame["image_id"]), classes, classes[1] if data.classes else None, about)

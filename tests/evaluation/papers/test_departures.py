@@ -1,41 +1,70 @@
 """In what a run departs from the paper's experiment, read from its configuration."""
 
 import re
+import shutil
 
 import pytest
 
 from common.config.compose import compose_config
 from common.paths import CONF, ROOT
+from common.runs.ensemble import EnsembleFile
+from common.runs.run import Run
 from evaluation.papers.claims import read_claims
-from evaluation.papers.departures import of_config, of_experiment, printed_keys
+from evaluation.papers.departures import departures, of_config, of_experiment, printed_keys
+from evaluation.papers.measured import NOT_KNOWN
+from tests.helpers.predictions import make_run
 
 # What a line in the file of an experiment has, and how its key ends.
 PRINTED = {r"\blr:": ".lr", "(batch_size|accumulate_grad_batches):": "batch", "max_epochs:": "max_epochs"}
 PRINTED |= {"/optimizer: rmsprop": "optimizer", "/optimizer: adam_l2": "optimizer.args", "/callbacks:": ".batches"}
 PRUNED = "other weights: resnet50_v1.pruned_in1k instead of resnet50_v1.msra_in1k"
-RMSPROP = "optimizer.args {} instead of {'alpha': 0.9, 'eps': 1e-07}"
+RMSPROP = "optimizer.args={} instead of {'alpha': 0.9, 'eps': 1e-07}"
 BLOCK4 = {"train": ["features.17", "features.19", "features.21"], "lr": 1.0}
-STAGES = ["stage head trains ['all'] instead of []", "no stage block3", "no stage block2"]
+STAGES = ["unfreeze.stages.head.train=['all'] instead of []", "no stage block3", "no stage block2"]
 LR = "unfreeze.stages.head.lr"
 EPOCHS = "unfreeze.stages.finetune.max_epochs"
+BREAK = "callbacks.early_break.validation"
+CHECK = "callbacks.check_and_adjust"
+AVERAGING = "callbacks.averaging.enabled"
+BATCHNORM = "unfreeze.stages.finetune.batchnorm"
+PRELIM = "['training', 'prelim']"
+NONE = ", none in the paper's experiment"
 STOPPING = "callbacks.early_stopping.enabled"
+STARTED = "starts from a run that is not known to have trained the head alone"
 TRAINING = [
-    ("resnet50_cut_block5_d512", ["optimizer=adam"], ["optimizer.name Adam instead of RMSprop", RMSPROP]),
-    ("resnet50_cut_block5_d512", [f"{LR}=1e-3"], [f"{LR} 0.001 instead of 5e-05"]),
-    ("resnet50_cut_block5_d512", ["unfreeze.lr=5e-5"], ["unfreeze.lr 5e-05 instead of None"]),
+    ("resnet50_cut_block5_d512", ["optimizer=adam"], ["optimizer=Adam instead of RMSprop", RMSPROP]),
+    ("resnet50_cut_block5_d512", [f"{LR}=1e-3"], [f"{LR}=0.001 instead of 5e-05"]),
+    ("resnet50_cut_block5_d512", ["unfreeze.lr=5e-5"], ["unfreeze.lr=5e-05, none in the paper's experiment"]),
     ("resnet50_cut_block5_d512", ["unfreeze.stages.finetune.lr=1e-4"], []),  # not printed
-    ("resnet50_cut_block5", ["scheduler=cosine"], ["scheduler.name cosine instead of none"]),
+    ("resnet50_cut_block5", ["scheduler=cosine"], ["scheduler=cosine instead of none"]),
     ("resnet50_cut_block5", ["weights=resnet50_v1.pruned_in1k"], [PRUNED]),
     ("resnet50_cut_block5", ["weights=w/resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"], []),
-    ("resnet50_cut_block5", [f"{EPOCHS}=2"], [f"{EPOCHS} 2 instead of 30"]),
+    ("resnet50_cut_block5", [f"{EPOCHS}=2"], [f"{EPOCHS}=2 instead of 30"]),
     ("resnet50_cut_block5", [f"{EPOCHS}=40"], []),
-    ("resnet50_cut_block5", ["unfreeze=together"], ["a further stage together"]),
+    ("resnet50_cut_block5", ["unfreeze=together"], ["a further stage: together"]),
     ("hem_all_cnn_256", ["loader.batch_size=128", "trainer.accumulate_grad_batches=2"], []),
-    ("hem_all_cnn_256", ["loader.batch_size=64"], ["batch 512 instead of 256"]),
-    ("hem_all_cnn_256", ["trainer.max_epochs=15"], ["trainer.max_epochs 15 instead of 14"]),
-    ("hem_all_cnn_256", [f"{STOPPING}=true"], [f"{STOPPING} True instead of False"]),
-    ("vgg16_mnist", ["callbacks.early_break.batches=1"], ["callbacks.early_break.batches 1 instead of 5"]),
+    ("hem_all_cnn_256", ["loader.batch_size=64"], ["batch=512 instead of 256"]),
+    ("hem_all_cnn_256", ["trainer.max_epochs=15"], ["trainer.max_epochs=15 instead of 14"]),
+    ("hem_all_cnn_256", [f"{STOPPING}=true"], [f"{STOPPING}=True instead of False"]),
+    ("vgg16_mnist", ["callbacks.early_break.batches=1"], ["callbacks.early_break.batches=1 instead of 5"]),
+    ("vgg16_mnist", [f"{BREAK}=0.9"], [f"{BREAK}=0.9 instead of 0.98"]),
+    ("vgg16_mnist", [f"{BREAK}=0.99"], []),
+    ("vgg16_mnist", [f"{CHECK}.every_epochs=null"], [f"{CHECK}.every_epochs=null instead of 10"]),
     ("scratch_cnn_d256", ["callbacks.early_stopping.patience=3"], []),
+    ("scratch_cnn_d256", [f"{BREAK}=0.9"], []),  # there is none
+    ("scratch_cnn_d256", ["inference.mirror=true"], ["inference.mirror=True instead of False"]),
+    ("scratch_cnn_d256", [f"{AVERAGING}=true"], [f"{AVERAGING}=True instead of False"]),
+    ("scratch_cnn_d256", ["+callbacks.extra.a={_target_: b}"], ["callbacks.extra.a._target_=b" + NONE]),
+    ("scratch_cnn_d256", ["balance=none"], ["balance=none instead of paper"]),
+    ("resnet50_cut_block5", ["pretrained.batchnorm=restored"], ["pretrained.batchnorm=restored instead of frozen"]),
+    ("resnet50_cut_block5", [f"{BATCHNORM}=frozen"], [f"{BATCHNORM}=frozen instead of train"]),
+    ("resnet50_cut_block5", ["data.paper_split.train=0.5"], ["data.paper_split.train=0.5 instead of 0.6"]),
+    ("resnet50_cut_block5", ["data.paper_split.stratify=true"], ["data.paper_split.stratify=True instead of False"]),
+    ("resnet50_cut_block5", ["data.parts=[training,prelim]"], [f"data.parts={PRELIM} instead of ['training']"]),
+    ("alexnet_chromosomes", ["data.exclude=some.csv"], ["data.exclude=some.csv" + NONE]),
+    ("karyogram_vgg16", ["data=karyograms"], []),
+    ("karyogram_vgg16", ["data=karyograms", "data.augmented.normal=5"], ["data.augmented.normal=5.0 instead of 3.58"]),
+    ("karyogram_vgg16", ["data.augmented.normal=5"], []),  # another data set, which the comparison names
 ]
 
 
@@ -49,14 +78,14 @@ TRAINING = [
         ({"prepare": {"size": 128}}, ["128 px instead of 224"]),
         (
             {"trainer": {"max_epochs": 2, "max_images": 100}},
-            ["trainer.max_epochs 2 instead of 30", "trainer.max_images 100"],
+            ["trainer.max_epochs=2 instead of 30", "trainer.max_images=100, none in the paper's experiment"],
         ),
         ({"trainer": {"max_epochs": 100}}, []),
-        ({"model": {"cut": None}}, ["model.cut None instead of features.23"]),
-        ({"model": {"args": {"stem_pool": "caffe"}}}, ["model.args {'stem_pool': 'caffe'} instead of {}"]),
-        ({"transform": {"sharpen": 0.4}}, ["transform.sharpen 0.4 instead of None"]),
+        ({"model": {"cut": None}}, ["model.cut=null instead of features.23"]),
+        ({"model": {"args": {"stem_pool": "caffe"}}}, ["model.args={'stem_pool': 'caffe'} instead of {}"]),
+        ({"transform": {"sharpen": 0.4}}, ["transform.sharpen=0.4, none in the paper's experiment"]),
         ({"transform": {"sharpen": 0.0}}, []),
-        ({"unfreeze": {"train": ["all"]}}, ["unfreeze.train ['all'] instead of None"]),
+        ({"unfreeze": {"train": ["all"]}}, ["unfreeze.train=['all'], none in the paper's experiment"]),
         ({"optimizer": {"name": "SGD", "args": {}}, "loader": {"batch_size": 8}}, []),  # the paper prints neither
         ({"unfreeze": {"stages": {"head": {"train": ["all"], "lr": 9.0}, "block4": BLOCK4}}}, STAGES),
         ({"name": "mine", "weights": "random"}, []),
@@ -89,3 +118,33 @@ def test_the_keys_that_a_paper_prints_are_those_that_the_experiment_marks_as_its
     keys = printed_keys(experiment)
     marked = {name: re.search(rf"{name}[^#\n]*# paper \d", text) is not None for name in PRINTED}
     assert marked == {name: any(key.endswith(end) for key in keys) for name, end in PRINTED.items()}
+
+
+@pytest.mark.parametrize(
+    ("trained", "expected"),
+    [
+        (["+experiment=resnet50_cut_block5_features"], []),
+        (["+experiment=resnet50_cut_block5_features", "weights=resnet50_v1.pruned_in1k"], [STARTED]),
+        (["+experiment=resnet50_cut_block5"], [STARTED]),
+        (None, [STARTED]),
+    ],
+)
+def test_only_a_run_that_trained_the_head_alone_takes_the_place_of_that_stage(tmp_path, trained, expected):
+    if trained:
+        Run(tmp_path).write_raw_config(compose_config(trained).model_dump(mode="json"))
+    assert of_config(of_experiment("resnet50_cut_block5") | {"init_from": str(tmp_path)}) == expected
+
+
+def test_what_is_not_known_is_no_experiment_of_the_papers(tmp_path):
+    """Of a run without configuration, and of an ensemble whose members are gone."""
+    member = Run(tmp_path / "member")
+    about = {"name": "vgg16_features"}
+    member.write_predictions(make_run(about=about))
+    assert departures([member]) == (NOT_KNOWN,)
+    member.write_raw_config(of_experiment("vgg16_features"))
+    ensemble = Run(tmp_path / "ensemble")
+    ensemble.write_predictions(make_run(about=about))
+    ensemble.write_ensemble(EnsembleFile("average", (str(member.folder),), ("a",), {}, {"images": 0}))
+    assert departures([Run(ensemble.folder)]) == ()
+    shutil.rmtree(member.folder)
+    assert departures([Run(ensemble.folder)]) == (NOT_KNOWN,)

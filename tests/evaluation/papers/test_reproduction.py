@@ -9,8 +9,8 @@ from rich.console import Console
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
-from evaluation.papers.claims import Figure, printed_claims, read_claims
-from evaluation.papers.measured import OF_EPOCH
+from evaluation.papers.claims import PARTS, Figure, printed_claims, read_claims, read_data
+from evaluation.papers.measured import NOT_KNOWN, OF_EPOCH
 from evaluation.papers.reproduction import (
     HIGHER,
     LOWER,
@@ -24,6 +24,9 @@ from evaluation.papers.terminal import claims_text
 from tests.evaluation.papers.claims import DATA, claim, measured, write_results
 from tests.evaluation.papers.made_up import write_made_up_runs
 from tests.helpers.predictions import make_run
+
+UNDEFINED = "undefined: nothing was predicted as all"
+NEITHER = "neither the paper's split nor honest (protocol=image, known subjects)"
 
 
 def compared(folder, claims, rows, papers=(), **tables):
@@ -58,6 +61,10 @@ def test_a_figure_is_reproduced_where_the_interval_of_the_papers_own_split_holds
         ({}, {"images": 21}, "21 of 200 test images"),
         ({}, {"images": 198}, ""),  # rounding of the split
         ({}, {"images": 197}, "197 of 200 test images"),
+        ({}, {"images": 300}, "300 test images instead of 200"),
+        ({}, {"low": 0.5, "high": 1.0}, "interval too wide (0.50 to 1.00)"),
+        ({"claimed": "0.4"}, {"low": 0.5, "high": 1.0}, ""),  # ours is higher all the same
+        ({"precision": "0.9"}, {"metric": "precision/all", "value": None}, UNDEFINED),
         ({}, {"source": "folder"}, "another data set (some)"),
         ({}, {"source": "others"}, "another data set (others)"),
         ({}, {"tested_on": "others"}, "not measured here"),
@@ -68,11 +75,11 @@ def test_a_figure_is_reproduced_where_the_interval_of_the_papers_own_split_holds
         ({}, {"departures": "72 px instead of 227; random weights"}, "72 px instead of 227; random weights"),
         ({}, {"low": None, "high": None}, "no interval"),
         ({}, {"synthetic": True}, "not measured here"),
-        ({}, {"protocol": "image"}, "not measured here"),  # of known subjects: neither the paper's split nor honest
+        ({}, {"protocol": "image"}, NEITHER),
     ],
 )
 def test_why_a_figure_cannot_be_compared(tmp_path, claims, facts, reason):
-    row = compared(tmp_path, [claim(**claims)], [measured(**facts)]).iloc[0]
+    row = compared(tmp_path, [claim(**claims)], [measured(**facts)]).iloc[-1]
     assert row["reason"] == reason
     assert (row["verdict"] == NOT_COMPARABLE) is bool(reason)
 
@@ -96,7 +103,7 @@ def test_a_part_may_be_as_far_from_the_papers_percentage_as_its_own(tmp_path, im
 def test_private_images_are_the_papers_only_where_they_are_as_many(tmp_path):
     data = [[*DATA[0][:-1], "no"]]
     table = compared(tmp_path, [claim()], [measured(images=1000), measured("same")], data=data)
-    assert table["reason"].tolist() == ["1,000 of 200 test images, which are not public", ""]
+    assert table["reason"].tolist() == ["1,000 test images instead of 200, which are not public", ""]
 
 
 def test_an_official_test_set_is_honest_without_subjects(tmp_path):
@@ -111,12 +118,43 @@ def test_an_official_test_set_is_honest_without_subjects(tmp_path):
 def test_several_measurements_have_a_row_each_and_none_is_lost(tmp_path):
     rows = [
         measured("a", value=0.7),
-        measured("b", value=0.75),
+        measured("b", value=0.75, departures="72 px instead of 227"),
         measured("c", protocol="subject", value=0.6),
         measured("d", source="others", protocol="subject", value=0.5),
     ]
     table = compared(tmp_path, [claim()], rows)[["as_paper", "honest", "measured_on"]].fillna(0)
     assert table.to_numpy().tolist() == [[0.7, 0.6, "cells"], [0.75, 0, "cells"], [0, 0.5, "others"]]
+    rows[1]["departures"] = None  # which of the two is of the honest run's configuration is not known
+    table = compared(tmp_path, [claim()], rows)[["as_paper", "honest"]].fillna(0)
+    assert table.to_numpy().tolist() == [[0.7, 0], [0.75, 0], [0, 0.6], [0, 0.5]]
+
+
+def test_a_table_without_departures_is_of_an_unknown_configuration(tmp_path):
+    row = measured()
+    del row["departures"]
+    assert compared(tmp_path, [claim()], [row])["reason"].tolist() == [NOT_KNOWN]
+
+
+def test_every_part_that_is_recorded_has_the_papers_size(tmp_path):
+    rows = [measured(), measured(tested_on="validation", images=700)]
+    assert compared(tmp_path, [claim()], rows)["reason"].tolist() == ["700 validation images instead of 200"]
+
+
+def test_a_tenth_validates_where_the_paper_has_no_validation_part():
+    data = read_data(ROOT / "results")["hem_all", "image-level 80/20"]
+    assert [data.size(part) for part in PARTS] == [9950, 1106, 2764]
+    assert data.allows("train", 9959)
+    assert not data.allows("train", 11056)
+    assert data.allows("validation", 1106)
+
+
+def test_an_evaluation_on_other_images_is_of_these(tmp_path):
+    run = Run(tmp_path / "run")
+    about = {"name": "net", "source": "cells", "protocol": "paper", "on": "others (table, 200 images)"}
+    run.write_predictions(make_run(images=200, about=about))
+    write_results(tmp_path / "results", [claim()])
+    (each,) = compare_runs([run.folder], results=tmp_path / "results")
+    assert each.reasons == ("another data set (others (table, 200 images))", NOT_KNOWN)
 
 
 def test_differences_and_external_evaluations_are_left_out(tmp_path):
@@ -176,8 +214,8 @@ def test_an_ensemble_is_the_papers_with_its_members_only(tmp_path, name, reason)
 def test_a_table_of_collected_runs_is_read(tmp_path):
     row = {"label": "net", "experiment": "net", "source": "cells", "protocol": "paper", "folds": "0", "seeds": "0 1"}
     row |= {"runs": 2, "images": 200, "subjects": 20, "accuracy": 0.8, "accuracy_low": 0.78, "accuracy_high": 0.82}
-    row |= {"accuracy_low_with_seeds": 0.7, "accuracy_high_with_seeds": 0.9, "images_seen": 1400, "wall_seconds": 60}
-    pd.DataFrame([row | {"revision": "abc"}]).to_csv(tmp_path / "table.csv", index=False)
+    row |= {"accuracy_low_with_seeds": 0.75, "accuracy_high_with_seeds": 0.9, "images_seen": 1400, "wall_seconds": 60}
+    pd.DataFrame([row | {"revision": "abc", "departures": None}]).to_csv(tmp_path / "table.csv", index=False)
     write_results(tmp_path / "results", [claim(claimed="0.88")])
     found = to_frame(compare_runs([tmp_path / "table.csv"], results=tmp_path / "results")).iloc[0]
     assert (found["verdict"], found["as_paper_high"], found["as_paper_images_seen"]) == (REPRODUCED, 0.9, 700)
@@ -189,13 +227,14 @@ def test_runs_of_several_seeds_are_one_measurement_of_both_parts(tmp_path):
         run = Run(tmp_path / f"seed={seed}")
         about = {"name": "net", "source": "cells", "protocol": "paper", "seed": seed, "images_seen": 600}
         run.write_predictions(make_run(images=200, seed=seed, about=about))
+        run.write_raw_config({"name": "net"})
         runs.append(run.folder)
     write_results(
         tmp_path / "results", [claim(), claim("other")], figures=[["009", "1", "net", "validation", "loss", "9"]]
     )
     first, loss, other = compare_runs(runs, results=tmp_path / "results")
-    assert first.as_paper.seeds == "0 1"
-    assert first.as_paper.images == {"validation": 200, "test": 200}
+    assert first.runs.as_paper.seeds == "0 1"
+    assert first.runs.as_paper.images == {"validation": 200, "test": 200}
     assert first.ours.low < first.ours.value < first.ours.high
     assert loss.verdict == LOWER
     assert not other.is_measured
@@ -208,6 +247,7 @@ def test_training_figures_are_of_all_training_images(tmp_path, trained, reason):
     run = Run(tmp_path / "run")
     about = {"name": "net", "source": "cells", "protocol": "paper", "seed": 0, "images_seen": 600, "fold": 0}
     run.write_predictions(make_run(images=200, about=about))
+    run.write_raw_config({"name": "net"})
     of_part = make_run(images=trained, about=about).part("test")
     run.write_predictions_train(replace(of_part, frame=of_part.frame.assign(part="train")))
     write_results(tmp_path / "results", [claim()], figures=[["009", "1", "net", "train", "loss", "9"]])
@@ -221,6 +261,7 @@ def test_means_of_an_epoch_are_those_of_the_chosen_one_and_have_no_verdict(tmp_p
         run = Run(tmp_path / f"seed={seed}")
         about = {"name": "net", "source": "cells", "protocol": "paper", "seed": seed, "images_seen": 600}
         run.write_predictions(make_run(images=200, seed=seed, about=about | {"monitor": "val/auc"}))
+        run.write_raw_config({"name": "net"})
         log = {"epoch": [0, 1, 2], "val/auc": [0.7, 0.9, 0.8], "train/acc": [0.1, accuracy, 1.0]}
         folder = run.folder / "logs" / "1-head" / "version_0"
         folder.mkdir(parents=True)
@@ -264,12 +305,15 @@ def test_all_claims_have_a_verdict_from_made_up_runs_of_full_size(made_up, runs,
 
 def test_every_other_printed_figure_has_one_too(made_up):
     table = made_up["same"].query("printed != ''")
+    few = table["reason"].str.startswith("interval too wide")
+    assert set(table.loc[few, "experiment"]) <= {"karyogram_vgg16_original", "karyogram_inceptionv3_original"}
+    table = table[~few]
     of_epoch = table["metric"].isin(OF_EPOCH)
     assert set(table["part"]) == {"train", "validation", "test"}
     assert set(table.loc[~of_epoch, "verdict"]) == {REPRODUCED, HIGHER, LOWER}
     assert set(table.loc[of_epoch, "part"]) == {"train"}
     assert set(table.loc[of_epoch, "paper"]) == {"004"}
-    assert len(table) == sum(len(each.figures) for each in printed_claims(ROOT / "results")) - 1
+    assert len(table) + few.sum() == sum(len(each.figures) for each in printed_claims(ROOT / "results")) - 1
 
 
 def test_missing_tables_papers_and_other_files_are_errors(tmp_path):
