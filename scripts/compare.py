@@ -49,7 +49,8 @@ def compare(
 
     A figure is [bold]reproduced[/bold] where the 95 % interval of ours holds it, ours is [bold]higher[/bold] or
     [bold]lower[/bold] where it does not. It is [bold]not comparable[/bold], with the reason, where the paper's images,
-    split, weights, image size, network, augmentation or budget were not repeated.
+    split, weights, image size, network, augmentation or budget were not repeated, or are not known, and where an
+    interval that holds the figure is wide.
 
     [bold]--audit[/bold] recomputes printed figures: confusion matrices, shares, sums, figures printed twice.
 

@@ -159,8 +159,10 @@ def measurements(each: ComparedFigure) -> list[str]:
 def facts(measured: Measured) -> str:
     """Return the data, the test images and the cost of a measurement."""
     images = "test images"
-    if measured.protocol == "image":
-        images = "official test images" if measured.data in OFFICIAL else "images of unknown subjects"
+    if measured.protocol == "image" and measured.data in OFFICIAL:
+        images = "official test images"
+    elif measured.protocol == "image" and measured.subjects is None:
+        images = "images of unknown subjects"
     parts = [f"{measured.data}: {measured.total('test'):,} {images}"]
     parts += [counted(max(len(names.split()), 1), what) for names, what in _runs(measured)]
     if measured.images_seen is None or measured.minutes is None:
