@@ -142,7 +142,9 @@ def _stages(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     stages = _at(config, "unfreeze.stages") or {}
     for name, settings in _at(paper, "unfreeze.stages").items():
         if name in stages:
-            theirs = {"train": settings["train"], "batchnorm": StageConfig.model_validate(settings).batchnorm}
+            theirs = {"train": settings["train"]}
+            if settings["train"]:  # BatchNorm of frozen modules is always frozen
+                theirs["batchnorm"] = StageConfig.model_validate(settings).batchnorm
             for key, value in theirs.items():
                 found += _differences(f"unfreeze.stages.{name}.{key}", stages[name].get(key, MISSING), value)
         else:
