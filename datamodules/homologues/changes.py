@@ -27,6 +27,9 @@ NULLS = 3
 UNTOUCHED, REJOINED, EXCHANGED, DELETION, TERMINAL, DUPLICATION, PARACENTRIC, PERICENTRIC, TRANSLOCATION = range(9)
 TIP = 0.05  # of the length: an end that is never cut, so that a chromosome's rounded ends remain
 BESIDE = 0.02  # of the length: so far from the centromere is what is cut in one arm
+WINDOW = 5  # rows above and below a cut by which homologues are matched that exchange a segment,
+REACH = 5  # and so far from the same share of the length
+MOST_GAIN = 2.0  # a homologue's segment is made as light as the chromosome by this factor at most
 NUMBERS = 7  # drawn for each change
 
 
@@ -73,8 +76,9 @@ def make_changes(
 ) -> Changes:
     """Rearrange chromosomes.
 
-    A duplicated segment is in half of the cases that of the homologue, else the chromosome's own mirrored left to
-    right, so that no copy is equal pixel by pixel. A translocation is one of the two that a reciprocal one leaves.
+    A duplicated segment is mirrored left to right, so that no copy is equal pixel by pixel; it is not the homologue's,
+    which is in the pair, too. A translocation is one of the two that a reciprocal one leaves. An exchanged segment is
+    made as light as the chromosome on average, and cut where both homologues look alike.
 
     Args:
         strips: All chromosomes.
@@ -86,12 +90,14 @@ def make_changes(
     length = strips.length[originals.chromosome]
     centromere = strips.centromere[originals.chromosome]
     start, stop = _stretch(length, centromere, kind, size * length, numbers)
+    exchanged = kind == EXCHANGED
+    own, of_homologue = _matched(strips, originals, torch.stack([start, stop], dim=1) / length[:, None])
+    start, stop = torch.where(exchanged, own.T, torch.stack([start, stop])).unbind()
     upper_stop = torch.where(kind == DUPLICATION, stop, start)
-    from_homologue = (kind == EXCHANGED) | ((kind == DUPLICATION) & (numbers[:, 3] < 0.5))
-    ratio = strips.length[originals.homologue] / length
-    source = torch.where(from_homologue, originals.homologue, originals.chromosome)
-    middle_start = torch.where(from_homologue, start * ratio, start)
-    middle_stop = torch.where(from_homologue, stop * ratio, stop)
+    source = torch.where(exchanged, originals.homologue, originals.chromosome)
+    gain = _gain(strips, originals.chromosome, source)
+    middle_start = torch.where(exchanged, of_homologue[:, 0], start)
+    middle_stop = torch.where(exchanged, of_homologue[:, 1], stop)
     source = torch.where(kind == TRANSLOCATION, originals.donor, source)
     donor_start, donor_stop = _donor_end(strips, originals.donor, start <= 0, numbers)
     middle_start = torch.where(kind == TRANSLOCATION, donor_start, middle_start)
@@ -100,7 +106,7 @@ def make_changes(
     zeros = torch.zeros_like(start)
     no = torch.zeros_like(kind, dtype=torch.bool)
     flipped = (kind == PARACENTRIC) | (kind == PERICENTRIC)
-    mirrored = (kind == DUPLICATION) & ~from_homologue
+    mirrored = kind == DUPLICATION
     middle = middle_stop - middle_start
     seams = torch.stack([upper_stop, upper_stop + middle], dim=1)
     segments = Segments(
@@ -110,15 +116,62 @@ def make_changes(
         flipped=torch.stack([no, flipped, no], dim=1),
         mirrored=torch.stack([no, mirrored, no], dim=1),
         seams=seams,
+        gain=gain,
     )
     inverted = torch.where(kind == PERICENTRIC, (start + stop - 2 * centromere).abs() / length, zeros)
-    share = torch.where(kind < NULLS, zeros, (stop - start) / length)
-    return Changes(segments, share, start, upper_stop + middle, start, stop, inverted)
+    size = torch.where(kind < NULLS, zeros, (stop - start) / length)
+    return Changes(segments, size, start, upper_stop + middle, start, stop, inverted)
 
 
 def draw_sizes(number: torch.Tensor, least: float, most: float) -> torch.Tensor:
     """Return shares of the length from ``least`` to ``most``, uniform as logarithms, of numbers from 0 to below 1."""
     return torch.exp(math.log(least) + number * math.log(most / least))
+
+
+def _matched(strips: Strips, originals: Originals, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find where homologues exchange a segment: at shares of the length (B, 2), and nearby where they look alike.
+
+    Both directions of an exchange find the same rows.
+
+    Returns:
+        Rows of the chromosome and of its homologue, float32, each of shape (B, 2).
+    """
+    first = torch.minimum(originals.chromosome, originals.homologue)
+    second = torch.maximum(originals.chromosome, originals.homologue)
+    of_first = share * strips.length[first][:, None]
+    of_second = share * strips.length[second][:, None]
+    near = torch.arange(-WINDOW, WINDOW + 1, device=share.device)
+    offsets = torch.arange(-REACH, REACH + 1, device=share.device)
+    wanted = _gray(strips, first, of_first.round().long()[..., None] + near)[:, :, None]
+    candidates = of_second.round().long()[..., None, None] + offsets[:, None] + near
+    cost = (_gray(strips, second, candidates) - wanted).abs().mean(3)
+    of_second = of_second + offsets[cost.argmin(2)]
+    of_second[:, 1] = torch.maximum(of_second[:, 1], of_second[:, 0] + 1)
+    is_first = (originals.chromosome == first)[:, None]
+    return torch.where(is_first, of_first, of_second), torch.where(is_first, of_second, of_first)
+
+
+def _gray(strips: Strips, source: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return the mean gray value of rows (B, ...) of strips (B,), relative to that of the chromosome."""
+    rows = rows.clamp(0, strips.pixels.shape[1] - 1)
+    of_strip = source.reshape(-1, *[1] * (rows.ndim - 1))
+    gray = strips.pixels[of_strip, rows].float().sum(-1) / (2 * strips.half_width[of_strip, rows])
+    return gray / _brightness(strips, source).reshape(of_strip.shape)
+
+
+def _brightness(strips: Strips, source: torch.Tensor) -> torch.Tensor:
+    """Return the mean gray value of chromosomes (B,), float32, at least 1."""
+    row = torch.arange(strips.pixels.shape[1], device=source.device)
+    inside = row < strips.length[source][:, None]
+    area = 2 * (strips.half_width[source] * inside).sum(1)
+    return (strips.pixels[source].sum((1, 2)) / area.clamp(min=1)).clamp(min=1)
+
+
+def _gain(strips: Strips, chromosome: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    """Return by what the gray values of three segments are multiplied, float32, shape (B, 3)."""
+    middle = (_brightness(strips, chromosome) / _brightness(strips, source)).clamp(1 / MOST_GAIN, MOST_GAIN)
+    one = torch.ones_like(middle)
+    return torch.stack([one, middle, one], dim=1)
 
 
 def _stretch(

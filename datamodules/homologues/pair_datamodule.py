@@ -26,7 +26,7 @@ from datamodules.samplers import EpochBatchSampler
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 
-PAIRS_VERSION = 1  # of the code that derives rearrangements
+PAIRS_VERSION = 2  # of the code that derives rearrangements
 CLASSES = ("normal", "abnormal")
 DRAWN = -1  # the variant of a training pair
 SAMPLE = 256  # pairs of which the network's first statistics are measured

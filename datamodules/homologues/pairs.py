@@ -11,6 +11,7 @@ from common.config.schema import PairsConfig
 from common.karyotype import CHROMOSOMES
 from common.seeds import derive_seed
 from datamodules.homologues.changes import (
+    EXCHANGED,
     NULLS,
     NUMBERS,
     UNTOUCHED,
@@ -29,6 +30,7 @@ MARGIN = 2  # rows above and below the longer chromosome of a pair, at least
 NEAR = 3.0  # rows beside what is changed that still count as its place
 # Of the training pairs, in parts: how often each kind is drawn among normal and among abnormal ones.
 NORMAL_PARTS = (2, 1, 1)
+OTHER_PARTS = (2, 1)  # likewise of the other chromosome, which is exchanged with the first or not at all
 ABNORMAL_PARTS = (2, 1, 3, 3, 1, 2)
 FURTHER = 7  # numbers drawn for each pair beside those of both changes
 
@@ -149,14 +151,18 @@ class PairMaker:
         numbers = self._numbers(keys)
         order, changed, donor, size, other_size, kind_of_all, kind_of_other = numbers[:, :FURTHER].unbind(1)
         kind = torch.where(drawn, self._drawn_kinds(kind_of_all), keys.variant)
-        other_kind = torch.where(drawn | (kind != UNTOUCHED), _pick(kind_of_other, NORMAL_PARTS), UNTOUCHED)
+        other_kind = torch.where(drawn | (kind != UNTOUCHED), _pick(kind_of_other, OTHER_PARTS), UNTOUCHED)
+        # Homologues exchange a segment both ways: else both would have the same one, pixel by pixel.
+        exchanged = kind == EXCHANGED
+        other_kind = torch.where(exchanged, kind, other_kind)
+        other_size = torch.where(exchanged, size, other_size)
         second_changed = changed < 0.5
         one = torch.where(second_changed, self.second[keys.pair], self.first[keys.pair])
         other = torch.where(second_changed, self.first[keys.pair], self.second[keys.pair])
         donors = self._donors(keys.pair, donor, one, other)
         least, most = self.config.sizes
         of_one = numbers[:, FURTHER : FURTHER + NUMBERS]
-        of_other = numbers[:, FURTHER + NUMBERS :]
+        of_other = torch.where(exchanged[:, None], of_one, numbers[:, FURTHER + NUMBERS :])
         change = make_changes(self.strips, Originals(one, other, donors), kind, draw_sizes(size, least, most), of_one)
         sizes = draw_sizes(other_size, least, most)
         normal = make_changes(self.strips, Originals(other, one, donors), other_kind, sizes, of_other)

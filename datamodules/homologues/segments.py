@@ -21,6 +21,7 @@ class Segments:
         flipped: Whether its rows are in the opposite order, bool, shape (B, S).
         mirrored: Whether it is mirrored left to right, bool, shape (B, S).
         seams: Rows of the result at which it is blurred a little, float32, shape (B, J); NaN for none.
+        gain: By what its gray values are multiplied, float32, shape (B, S); None: by nothing.
     """
 
     source: torch.Tensor
@@ -29,6 +30,7 @@ class Segments:
     flipped: torch.Tensor
     mirrored: torch.Tensor
     seams: torch.Tensor
+    gain: torch.Tensor | None = None
 
     @classmethod
     def whole(cls, strips: Strips, positions: torch.Tensor) -> "Segments":
@@ -77,6 +79,8 @@ def assemble(strips: Strips, segments: Segments, scale: torch.Tensor) -> torch.T
     across = (torch.arange(width, device=device) - (width - 1) / 2)[None, None] / scale[:, None, None]
     column = across * (side * factor)[..., None] + (width - 1) / 2
     values = _sample(strips.pixels, source, source_row - 0.5, column) * inside[..., None]
+    if segments.gain is not None:
+        values = (values * segments.gain.gather(1, number)[..., None]).clamp(max=1)
     return _blurred_at_seams(values, row, segments.seams).unsqueeze(1)
 
 

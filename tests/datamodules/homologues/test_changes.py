@@ -1,5 +1,7 @@
 """Rearrangements are what they are called, as large as wanted, and leave tips and centromere as they were."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,11 +35,8 @@ def rows_of(made: Changes, number: int) -> np.ndarray:
 def test_lengths_follow_from_what_is_done(kind):
     made = change(kind)
     expected = {changes.DELETION: 80, changes.TERMINAL: 80, changes.DUPLICATION: 120}.get(kind, 100)
-    if kind == changes.DUPLICATION:  # half of them copy the homologue's segment, which is longer by its ratio
-        assert made.segments.length.min() == pytest.approx(120, abs=0.1)
-        assert made.segments.length.max() == pytest.approx(122, abs=0.1)
-    elif kind == changes.EXCHANGED:
-        assert made.segments.length.unique().numpy() == pytest.approx(102, abs=0.1)
+    if kind == changes.EXCHANGED:  # the homologue's segment is longer by its ratio, and cut where both look alike
+        assert made.segments.length.numpy() == pytest.approx(102, abs=2 * changes.REACH)
     elif kind != changes.TRANSLOCATION:
         assert made.segments.length.numpy() == pytest.approx(expected, abs=0.1)
     assert (made.size > 0).all() == (kind >= NULLS)
@@ -130,3 +129,37 @@ def test_the_edges_at_a_seam_have_one_width():
     widths = widths[widths > 0][2:-2].float()
     assert widths.diff().abs().max() <= 2
     assert widths.max() - widths.min() >= 4
+
+
+def test_homologues_exchange_a_segment_both_ways():
+    count = 20
+    numbers = uniform(torch.arange(count)[:, None], NUMBERS)
+    kind = torch.full((count,), changes.EXCHANGED)
+    one, other, donor = (torch.full((count,), number) for number in range(3))
+    size = torch.full((count,), 0.2)
+    both = [
+        make_changes(STRIPS, Originals(*of), kind, size, numbers) for of in ((one, other, donor), (other, one, donor))
+    ]
+    assert (both[0].segments.length + both[1].segments.length).numpy() == pytest.approx(210, abs=0.1)
+    for mine, theirs in (both, both[::-1]):
+        assert torch.allclose(mine.segments.stop[:, 0], theirs.segments.start[:, 1])
+        assert torch.allclose(mine.segments.start[:, 2], theirs.segments.stop[:, 1])
+
+
+def test_an_exchanged_segment_is_as_light_as_the_chromosome():
+    lighter = replace(STRIPS, pixels=(STRIPS.pixels.float() * torch.tensor([1.0, 0.5, 1.0])[:, None, None]).byte())
+    zero = torch.zeros(1, dtype=torch.int64)
+    made = make_changes(
+        lighter,
+        Originals(zero, zero + 1, zero + 2),
+        zero + changes.EXCHANGED,
+        zero + 0.2,
+        torch.full((1, NUMBERS), 0.5),
+    )
+    assert made.segments.gain[0].tolist() == pytest.approx([1, 2, 1], rel=0.15)
+
+
+def test_a_duplicated_segment_is_never_the_homologues():
+    made = change(changes.DUPLICATION)
+    assert (made.segments.source == 0).all()
+    assert made.segments.mirrored[:, 1].all()

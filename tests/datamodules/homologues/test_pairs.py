@@ -99,3 +99,10 @@ def test_a_donor_is_another_chromosome_of_the_same_cell(maker):
     donor = maker._donors(pair, number, one, other)
     assert torch.equal(donor // 5, one // 5)
     assert not ((donor == one) | (donor == other)).any()
+
+
+def test_homologues_that_exchange_a_segment_have_no_segment_in_common(maker):
+    made = maker(keys(24, variant=KINDS.index("exchanged")))
+    untouched = maker(keys(24, variant=KINDS.index("untouched")))
+    lengths, as_before = (((each.image.amax(3) > 0).sum(2)).sum(1).float() for each in (made, untouched))
+    assert float((lengths - as_before).abs().max()) <= 3
