@@ -37,7 +37,7 @@ from lightning_modules.distributed import (
 from lightning_modules.inference import Predicted, predict, to_predictions
 from lightning_modules.pair_classifier import PairClassifier, build_pair_classifier
 from lightning_modules.stages.context_fit import ContextData, train_network_then_context
-from lightning_modules.stages.fit import FinishedStage, train_stages
+from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 from lightning_modules.trainer import set_up_torch
 from workflows.distillation import load_teachers, teachers_content
 from workflows.homologues.train import fit_and_compare
@@ -155,15 +155,8 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     stages = results.stages
     assert predicted is not None  # on rank zero
     manifest = data.manifest
-    images_seen = sum(stage.images_seen for stage in stages)
-    seconds = sum(stage.seconds for stage in stages)
-    facts = {
-        **run_facts(config, run.identity),
-        **data.facts(),
-        "images_seen": images_seen,
-        "wall_seconds": seconds,
-        "run": str(run.folder),
-    }
+    training = training_facts(stages)
+    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": str(run.folder)}
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     predictions = to_predictions(predicted, *about_images, facts)
     run.write_predictions(predictions)
@@ -178,7 +171,7 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
     images: Any = data.images  # an array, or images that are indexed like one
     galleries(run.folder, test, images, rows)
     write_thumbnails(run.folder, test, images, rows, config.evaluation.thumbnails)
-    run.write_status("finished", best=stages[-1].best, images_seen=images_seen, wall_seconds=seconds)
+    run.write_status("finished", best=stages[-1].best, **training)
 
 
 def report(folder: Path, config: Config) -> None:

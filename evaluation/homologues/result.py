@@ -15,7 +15,7 @@ class HomologueMetric:
     """A metric with its interval by case.
 
     Attributes:
-        level: What is judged.
+        level: What is evaluated.
         metric: "auc", "sensitivity", "specificity", "alarmed", "localised" or "which".
         kind: What was done to the pair: one of `items.ABNORMAL`, "all" of them, or one of `items.NORMAL`.
         subset: Which sizes: "all", "size < 0.15", ...

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,14 @@ def train_stages(
         finished.append(on_rank_zero(_close_stage, stage, finished))
     _load_on_all_ranks(model, run / finished[-1].best)
     return finished
+
+
+def training_facts(stages: Sequence[FinishedStage]) -> dict[str, Any]:
+    """Return ``images_seen`` and ``wall_seconds`` of all stages of a run."""
+    return {
+        "images_seen": sum(stage.images_seen for stage in stages),
+        "wall_seconds": sum(stage.seconds for stage in stages),
+    }
 
 
 def read_score(run: Path) -> float:

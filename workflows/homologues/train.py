@@ -14,7 +14,7 @@ from common.runs.run import Run
 from datamodules.homologues.pair_datamodule import PairDataModule
 from lightning_modules.inference import Predicted, to_predictions
 from lightning_modules.pair_classifier import KINDS, PairClassifier, predict_pairs
-from lightning_modules.stages.fit import FinishedStage, train_stages
+from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 
 
 def fit_and_compare(
@@ -34,15 +34,8 @@ def write_results(
     run: Run, config: Config, data: PairDataModule, found: dict[str, np.ndarray], stages: Sequence[FinishedStage]
 ) -> None:
     """Write what was found of each validation and test pair, and mark the run as finished."""
-    images_seen = sum(stage.images_seen for stage in stages)
-    seconds = sum(stage.seconds for stage in stages)
-    facts = {
-        **run_facts(config, run.identity),
-        **data.facts(),
-        "images_seen": images_seen,
-        "wall_seconds": seconds,
-        "run": str(run.folder),
-    }
+    training = training_facts(stages)
+    facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": str(run.folder)}
     abnormal = 1 / (1 + np.exp(-found["score"].astype(np.float64)))
     predicted = Predicted(found["index"], np.stack([1 - abnormal, abnormal], axis=1))
     manifest = data.manifest
@@ -51,7 +44,7 @@ def write_results(
     predictions = to_predictions(predicted, *about, facts)
     run.write_predictions(predictions)
     run.write_pairs(pair_table(predictions.frame, found))
-    run.write_status("finished", best=stages[-1].best, images_seen=images_seen, wall_seconds=seconds)
+    run.write_status("finished", best=stages[-1].best, **training)
 
 
 def pair_table(frame: pd.DataFrame, found: dict[str, np.ndarray]) -> pd.DataFrame:
