@@ -14,8 +14,9 @@ from common.errors import UserError
 from common.runs.distributed import World
 from common.runs.run import Run
 from datamodules.homologues.changes import UNTOUCHED
+from datamodules.homologues.draws import PairKeys
 from datamodules.homologues.pair_datamodule import PairDataModule
-from datamodules.homologues.pairs import PairBatch, PairKeys
+from datamodules.homologues.pairs import PairBatch
 from datamodules.io.progress import progress_bar
 from lightning_modules.pair_classifier import KINDS
 

@@ -6,8 +6,9 @@ import torch
 from benchmarks.shared import time_in_turn
 from common.config.compose import compose_config
 from common.karyotype import CHROMOSOMES
+from datamodules.homologues.draws import PairKeys, Pairs
 from datamodules.homologues.pair_datamodule import DRAWN
-from datamodules.homologues.pairs import PairKeys, PairMaker, Pairs
+from datamodules.homologues.pairs import PairMaker
 from datamodules.homologues.strips import Strips
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
@@ -28,7 +29,7 @@ def measure(batch: int, rounds: int) -> dict[str, object]:
         pair after the other.
     """
     maker = drawn_maker()
-    pairs = len(maker.first)
+    pairs = len(maker.positions)
 
     def keys(number: int, count: int) -> PairKeys:
         item = torch.arange(number * batch, number * batch + count)
@@ -66,4 +67,4 @@ def drawn_maker() -> PairMaker:
     half = torch.full((len(labels), height), config.pairs.width / 2)
     strips = Strips(torch.arange(len(labels)), pixels, length, half, length * arms)
     augmentation = BatchedAugmentation(config.transform, 0)
-    return PairMaker(strips, Pairs.of(labels, cells), cells, config.pairs, augmentation, seed=0)
+    return PairMaker(strips, Pairs.of(labels, cells, cells), config.pairs, augmentation, seed=0)

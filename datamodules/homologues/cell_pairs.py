@@ -9,7 +9,8 @@ import torch
 
 from common.config.data import PrepareConfig
 from common.config.schema import Config
-from datamodules.homologues.pairs import MARGIN, Pairs
+from datamodules.homologues.draws import Pairs
+from datamodules.homologues.pairs import MARGIN
 from datamodules.homologues.segments import Segments, assemble
 from datamodules.homologues.strips import Strips
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
@@ -60,7 +61,8 @@ def prepare_pairs(cell: NamedCell, config: Config, pool: Executor) -> CellPairs 
         config: Of a run that compares homologues.
         pool: Threads that prepare the images.
     """
-    pairs = Pairs.of(np.array(cell.classes, object), np.zeros(len(cell.classes), np.int64))
+    one = np.zeros(len(cell.classes), np.int64)  # cell, and case
+    pairs = Pairs.of(np.array(cell.classes, object), one, one)
     if not len(pairs.first):
         return None
     order = np.argsort(pairs.chromosome)

@@ -22,9 +22,11 @@ KINDS = (
     "paracentric inversion",
     "pericentric inversion",
     "translocation",
+    "translocation partner",
 )
 NULLS = 3
-UNTOUCHED, REJOINED, EXCHANGED, DELETION, TERMINAL, DUPLICATION, PARACENTRIC, PERICENTRIC, TRANSLOCATION = range(9)
+UNTOUCHED, REJOINED, EXCHANGED = range(NULLS)
+DELETION, TERMINAL, DUPLICATION, PARACENTRIC, PERICENTRIC, TRANSLOCATION, PARTNER = range(NULLS, 10)
 TIP = 0.05  # of the length: an end that is never cut, so that a chromosome's rounded ends remain
 BESIDE = 0.02  # of the length: so far from the centromere is what is cut in one arm
 WINDOW = 5  # rows above and below a cut by which homologues are matched that exchange a segment,
@@ -40,7 +42,7 @@ class Originals:
     Attributes:
         chromosome: What is changed.
         homologue: The other chromosome of the pair.
-        donor: Another chromosome of the cell, of which a translocation brings an end.
+        donor: Another chromosome of the cell, with which a translocation exchanges ends.
     """
 
     chromosome: torch.Tensor
@@ -71,52 +73,78 @@ class Changes:
     arm_change: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of B strips: their positions, first rows and the rows after the last, all of shape (B,)."""
+
+    source: torch.Tensor
+    start: torch.Tensor
+    stop: torch.Tensor
+
+    def brightness(self, strips: Strips) -> torch.Tensor:
+        """Return the mean gray value, float32, at least 1, shape (B,)."""
+        inside = self._inside(strips)
+        area = 2 * (strips.half_width[self.source] * inside).sum(1)
+        total = (strips.pixels[self.source].sum(2) * inside).sum(1)
+        return (total / area.clamp(min=1)).clamp(min=1)
+
+    def width(self, strips: Strips) -> torch.Tensor:
+        """Return half the mean width in pixels, float32, at least 1, shape (B,)."""
+        inside = self._inside(strips)
+        return ((strips.half_width[self.source] * inside).sum(1) / inside.sum(1).clamp(min=1)).clamp(min=1)
+
+    def _inside(self, strips: Strips) -> torch.Tensor:
+        row = torch.arange(strips.pixels.shape[1], device=self.start.device)
+        return (row >= self.start[:, None].floor()) & (row < self.stop[:, None])
+
+
 def make_changes(
     strips: Strips, originals: Originals, kind: torch.Tensor, size: torch.Tensor, numbers: torch.Tensor
 ) -> Changes:
     """Rearrange chromosomes.
 
     A duplicated segment is mirrored left to right, so that no copy is equal pixel by pixel; it is not the homologue's,
-    which is in the pair, too. A translocation is one of the two that a reciprocal one leaves. An exchanged segment is
-    made as light as the chromosome on average, and cut where both homologues look alike.
+    which is in the pair, too. A translocation and its partner are the two chromosomes that exchange their ends. A
+    segment of the homologue is as light and as wide as what it replaces, and cut where both homologues look alike.
 
     Args:
         strips: All chromosomes.
-        originals: What each change is made of.
+        originals: What each change is made of; of a partner, ``donor`` is the chromosome of the translocation.
         kind: Index into ``KINDS``, int64, shape (B,).
-        size: Wanted share of the length; smaller where an arm has not enough room, float32, shape (B,).
+        size: Wanted share of the length; smaller where an arm has not enough room, float32, shape (B,). Of a partner
+            that of the translocation.
         numbers: From 0 to below 1, float32, shape (B, NUMBERS).
     """
     length = strips.length[originals.chromosome]
     centromere = strips.centromere[originals.chromosome]
-    start, stop = _stretch(length, centromere, kind, size * length, numbers)
+    start, stop, donor_start, donor_stop = _cuts(strips, originals, kind, size, numbers)
     exchanged = kind == EXCHANGED
+    translocated = (kind == TRANSLOCATION) | (kind == PARTNER)
     own, of_homologue = _matched(strips, originals, torch.stack([start, stop], dim=1) / length[:, None])
     start, stop = torch.where(exchanged, own.T, torch.stack([start, stop])).unbind()
-    upper_stop = torch.where(kind == DUPLICATION, stop, start)
     source = torch.where(exchanged, originals.homologue, originals.chromosome)
-    gain = _gain(strips, originals.chromosome, source)
-    middle_start = torch.where(exchanged, of_homologue[:, 0], start)
-    middle_stop = torch.where(exchanged, of_homologue[:, 1], stop)
-    source = torch.where(kind == TRANSLOCATION, originals.donor, source)
-    donor_start, donor_stop = _donor_end(strips, originals.donor, start <= 0, numbers)
-    middle_start = torch.where(kind == TRANSLOCATION, donor_start, middle_start)
-    middle_stop = torch.where(kind == TRANSLOCATION, donor_stop, middle_stop)
+    source = torch.where(translocated, originals.donor, source)
+    middle_start = torch.where(exchanged, of_homologue[:, 0], torch.where(translocated, donor_start, start))
+    middle_stop = torch.where(exchanged, of_homologue[:, 1], torch.where(translocated, donor_stop, stop))
     middle_stop = torch.where((kind == DELETION) | (kind == TERMINAL), middle_start, middle_stop)
+    upper_stop = torch.where(kind == DUPLICATION, stop, start)
     zeros = torch.zeros_like(start)
     no = torch.zeros_like(kind, dtype=torch.bool)
     flipped = (kind == PARACENTRIC) | (kind == PERICENTRIC)
     mirrored = kind == DUPLICATION
     middle = middle_stop - middle_start
     seams = torch.stack([upper_stop, upper_stop + middle], dim=1)
+    replaced = Stretch(originals.chromosome, start, stop)
+    replacement = Stretch(originals.homologue, middle_start, middle_stop)
     segments = Segments(
         source=torch.stack([originals.chromosome, source, originals.chromosome], dim=1),
         start=torch.stack([zeros, middle_start, stop], dim=1),
         stop=torch.stack([upper_stop, middle_stop, length], dim=1),
         flipped=torch.stack([no, flipped, no], dim=1),
         mirrored=torch.stack([no, mirrored, no], dim=1),
-        seams=seams,
-        gain=gain,
+        seams=torch.where((kind == UNTOUCHED)[:, None], torch.nan, seams),
+        gain=_of_middle(_gain(strips, originals.chromosome, source, exchanged, replaced, replacement)),
+        widening=_of_middle(torch.where(exchanged, replaced.width(strips) / replacement.width(strips), 1.0)),
     )
     inverted = torch.where(kind == PERICENTRIC, (start + stop - 2 * centromere).abs() / length, zeros)
     size = torch.where(kind < NULLS, zeros, (stop - start) / length)
@@ -126,6 +154,23 @@ def make_changes(
 def draw_sizes(number: torch.Tensor, least: float, most: float) -> torch.Tensor:
     """Return shares of the length from ``least`` to ``most``, uniform as logarithms, of numbers from 0 to below 1."""
     return torch.exp(math.log(least) + number * math.log(most / least))
+
+
+def _cuts(
+    strips: Strips, originals: Originals, kind: torch.Tensor, size: torch.Tensor, numbers: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return first row and the row after the last of what is changed, and of the donor's end, float32, shape (B,)."""
+    # A translocation is drawn as seen from its first chromosome; those of the partner are the same cuts.
+    partner = kind == PARTNER
+    first = torch.where(partner, originals.donor, originals.chromosome)
+    second = torch.where(partner, originals.chromosome, originals.donor)
+    length = strips.length[first]
+    of_first = torch.where(partner, TRANSLOCATION, kind)
+    start, stop = _stretch(length, strips.centromere[first], of_first, size * length, numbers)
+    donor_start, donor_stop = _donor_end(strips, second, start <= 0, numbers)
+    mine = torch.where(partner, torch.stack([donor_start, donor_stop]), torch.stack([start, stop]))
+    theirs = torch.where(partner, torch.stack([start, stop]), torch.stack([donor_start, donor_stop]))
+    return mine[0], mine[1], theirs[0], theirs[1]
 
 
 def _matched(strips: Strips, originals: Originals, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -161,17 +206,27 @@ def _gray(strips: Strips, source: torch.Tensor, rows: torch.Tensor) -> torch.Ten
 
 def _brightness(strips: Strips, source: torch.Tensor) -> torch.Tensor:
     """Return the mean gray value of chromosomes (B,), float32, at least 1."""
-    row = torch.arange(strips.pixels.shape[1], device=source.device)
-    inside = row < strips.length[source][:, None]
-    area = 2 * (strips.half_width[source] * inside).sum(1)
-    return (strips.pixels[source].sum((1, 2)) / area.clamp(min=1)).clamp(min=1)
+    return Stretch(source, torch.zeros_like(strips.length[source]), strips.length[source]).brightness(strips)
 
 
-def _gain(strips: Strips, chromosome: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """Return by what the gray values of three segments are multiplied, float32, shape (B, 3)."""
-    middle = (_brightness(strips, chromosome) / _brightness(strips, source)).clamp(1 / MOST_GAIN, MOST_GAIN)
-    one = torch.ones_like(middle)
-    return torch.stack([one, middle, one], dim=1)
+def _gain(
+    strips: Strips,
+    chromosome: torch.Tensor,
+    source: torch.Tensor,
+    exchanged: torch.Tensor,
+    replaced: Stretch,
+    replacement: Stretch,
+) -> torch.Tensor:
+    """Return by what the gray values of what is put into chromosomes are multiplied, float32, shape (B,)."""
+    of_segments = replaced.brightness(strips) / replacement.brightness(strips)
+    of_chromosomes = _brightness(strips, chromosome) / _brightness(strips, source)
+    return torch.where(exchanged, of_segments, of_chromosomes).clamp(1 / MOST_GAIN, MOST_GAIN)
+
+
+def _of_middle(values: torch.Tensor) -> torch.Tensor:
+    """Return the values (B,) for the middle one of three segments, 1 for the others, shape (B, 3)."""
+    one = torch.ones_like(values)
+    return torch.stack([one, values, one], dim=1)
 
 
 def _stretch(

@@ -17,8 +17,9 @@ from common.files import sha256_of_value
 from common.karyotype import CHROMOSOMES
 from common.runs.distributed import World
 from common.runs.run import DataFacts, Run
-from datamodules.homologues.changes import KINDS, NULLS
-from datamodules.homologues.pairs import PairBatch, PairKeys, PairMaker, Pairs
+from datamodules.homologues.changes import KINDS, NULLS, PARTNER
+from datamodules.homologues.draws import PairDraws, PairKeys, Pairs
+from datamodules.homologues.pairs import PairBatch, PairMaker
 from datamodules.homologues.strips import Strips
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.manifest import Manifest
@@ -26,7 +27,7 @@ from datamodules.samplers import EpochBatchSampler
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 
-PAIRS_VERSION = 2  # of the code that derives rearrangements
+PAIRS_VERSION = 3  # of the code that derives rearrangements
 CLASSES = ("normal", "abnormal")
 DRAWN = -1  # the variant of a training pair
 SAMPLE = 256  # pairs of which the network's first statistics are measured
@@ -96,8 +97,9 @@ class PairDataModule(LightningDataModule):
     @cached_property
     def pairs(self) -> Pairs:
         """All pairs."""
-        labels = self.chromosomes.manifest.frame["label"].to_numpy(object)
-        return Pairs.of(labels, self.chromosomes.cells)
+        frame = self.chromosomes.manifest.frame
+        cases = pd.factorize(frame["subject"].fillna("cell " + frame["cell"].astype(str)))[0]
+        return Pairs.of(frame["label"].to_numpy(object), self.chromosomes.cells, cases)
 
     @cached_property
     def items(self) -> pd.DataFrame:
@@ -114,17 +116,22 @@ class PairDataModule(LightningDataModule):
 
     @cached_property
     def manifest(self) -> Manifest:
-        """A row per item: ``kind`` is what was done to the pair, ``group`` its chromosome."""
+        """A row per item: ``kind`` is what was done to the pair, ``group`` the chromosome that the item shows.
+
+        A translocation's partner is named after the translocation.
+        """
         whole = self.chromosomes.manifest
         items = self.items
         frame = whole.frame.iloc[self.pairs.first[items["pair"]]].reset_index(drop=True)
+        shown = np.where(items["variant"] == PARTNER, self._partners(items), items["pair"])
+        groups = np.array(CHROMOSOMES, object)[self.pairs.chromosome[shown]]
         kinds = np.array([*KINDS, "drawn"], object)[items["variant"]]
         draws = np.where(items["draw"] > 0, " " + (items["draw"] + 1).astype(str), "")
         names = frame["cell"] + " " + frame["label"] + " " + kinds + draws
         subjects = frame["subject"].fillna("").astype(str)
         names = np.where((subjects != "") & (subjects != frame["cell"]), subjects + " " + names, names)
         labels = np.where(items["variant"] >= NULLS, *CLASSES[::-1])
-        frame = frame.assign(image_id=names, kind=kinds, group=frame["label"], label=labels)
+        frame = frame.assign(image_id=names, kind=kinds, group=groups, label=labels)
         return Manifest(frame, whole.root, CLASSES, CLASSES[1], whole.source, whole.notes, whole.synthetic)
 
     @property
@@ -146,7 +153,7 @@ class PairDataModule(LightningDataModule):
         threshold = data.prepare_config.crop_threshold
         strips = Strips.load(lambda row: np.asarray(data.images[row]), rows, short_arms, self.config.width, threshold)
         augmentation = BatchedAugmentation(data.transform_config, data.seed)
-        return PairMaker(strips, self.pairs, data.cells, self.config, augmentation, data.split_config.seed)
+        return PairMaker(strips, self.pairs, self.config, augmentation, data.split_config.seed)
 
     def train_dataloader(self) -> DataLoader[tuple[int, ...]]:
         """Batches of training pairs, each once in an epoch: this process's share."""
@@ -212,6 +219,13 @@ class PairDataModule(LightningDataModule):
         manifest = self.manifest
         facts = {**self.facts(), "notes": manifest.notes, "skipped": self.chromosomes.manifest.skipped}
         Run(folder).write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
+
+    def _partners(self, items: pd.DataFrame) -> np.ndarray:
+        """Return the pair with which a translocation of each item exchanges ends, int64."""
+        draws = PairDraws(self.pairs, self.config, self.chromosomes.split_config.seed)
+        keys = [torch.from_numpy(items[name].to_numpy(np.int64)) for name in ("pair", "variant", "draw")]
+        zero = torch.zeros_like(keys[0])
+        return draws(PairKeys(zero, zero, *keys)).partner.numpy()
 
     def _in_order(self, items: np.ndarray) -> DataLoader[tuple[int, ...]]:
         size = self.chromosomes.loader_config.batch_size

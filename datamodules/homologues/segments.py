@@ -22,6 +22,7 @@ class Segments:
         mirrored: Whether it is mirrored left to right, bool, shape (B, S).
         seams: Rows of the result at which it is blurred a little, float32, shape (B, J); NaN for none.
         gain: By what its gray values are multiplied, float32, shape (B, S); None: by nothing.
+        widening: By what its width is multiplied, likewise.
     """
 
     source: torch.Tensor
@@ -31,6 +32,7 @@ class Segments:
     mirrored: torch.Tensor
     seams: torch.Tensor
     gain: torch.Tensor | None = None
+    widening: torch.Tensor | None = None
 
     @classmethod
     def whole(cls, strips: Strips, positions: torch.Tensor) -> "Segments":
@@ -101,6 +103,8 @@ def _width_factor(strips: Strips, segments: Segments, row: torch.Tensor, number:
         distance = (row - segments.ends[:, seam, None]).abs()
         sign = torch.where(number <= seam, -1.0, 1.0)
         logarithm = logarithm + sign * half[:, None] * torch.exp(-distance / fade)
+    if segments.widening is not None:
+        logarithm = logarithm - segments.widening.log().gather(1, number)
     return torch.exp(logarithm)
 
 
@@ -108,7 +112,8 @@ def _edge_width(strips: Strips, segments: Segments, upper: bool) -> torch.Tensor
     """Return half the width of the upper or lower edge of each segment as it lies, float32, shape (B, S)."""
     at = torch.where(segments.flipped == upper, segments.stop - 1, segments.start)
     at = at.round().long().clamp(0, strips.pixels.shape[1] - 1)
-    return strips.half_width[segments.source, at]
+    width = strips.half_width[segments.source, at]
+    return width if segments.widening is None else width * segments.widening
 
 
 def _sample(pixels: torch.Tensor, source: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from tests.datamodules.homologues.drawn_strips import strips_of
 
 COUNT = 400
 STRIPS = strips_of([100, 110, 80])
+TRANSLOCATIONS = (changes.TRANSLOCATION, changes.PARTNER)
 
 
 def change(kind: int, size: float = 0.2, count: int = COUNT, seed: int = 0) -> Changes:
@@ -37,7 +38,7 @@ def test_lengths_follow_from_what_is_done(kind):
     expected = {changes.DELETION: 80, changes.TERMINAL: 80, changes.DUPLICATION: 120}.get(kind, 100)
     if kind == changes.EXCHANGED:  # the homologue's segment is longer by its ratio, and cut where both look alike
         assert made.segments.length.numpy() == pytest.approx(102, abs=2 * changes.REACH)
-    elif kind != changes.TRANSLOCATION:
+    elif kind not in TRANSLOCATIONS:
         assert made.segments.length.numpy() == pytest.approx(expected, abs=0.1)
     assert (made.size > 0).all() == (kind >= NULLS)
 
@@ -89,11 +90,31 @@ def test_a_translocation_brings_the_end_of_another_chromosome():
     assert (brought >= 2 * TIP * 80 - 0.01).all()
 
 
+def test_the_partner_of_a_translocation_has_the_end_that_it_lost():
+    """What one chromosome loses is what the other one gains."""
+    one, other, third = (torch.full((COUNT,), number) for number in range(3))
+    numbers = uniform(torch.arange(COUNT)[:, None], NUMBERS)
+    made, partner = (
+        make_changes(STRIPS, Originals(*of), torch.full((COUNT,), kind), torch.full((COUNT,), 0.2), numbers)
+        for kind, of in ((changes.TRANSLOCATION, (one, other, third)), (changes.PARTNER, (third, other, one)))
+    )
+    for mine, theirs in ((made, partner), (partner, made)):
+        assert torch.equal(mine.segments.start[:, 1], theirs.original_start)
+        assert torch.equal(mine.segments.stop[:, 1], theirs.original_stop)
+    assert (made.segments.length + partner.segments.length).numpy() == pytest.approx(180, abs=0.1)
+
+
+def test_only_an_untouched_chromosome_has_no_seams():
+    for kind in range(len(KINDS)):
+        seams = change(kind).segments.seams
+        assert bool(seams.isnan().all()) == bool(seams.isnan().any()) == (kind == changes.UNTOUCHED)
+
+
 @pytest.mark.parametrize("size", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("kind", range(NULLS, len(KINDS)))
 def test_tips_and_the_centromere_stay(kind, size):
     made = change(kind, size)
-    if kind != changes.TRANSLOCATION:
+    if kind not in TRANSLOCATIONS:
         assert (made.original_start >= 100 * TIP - 0.01).all()
         assert (made.original_stop <= 100 - 100 * TIP + 0.01).all()
     holds = (made.original_start < 40) & (made.original_stop > 40)
@@ -157,6 +178,15 @@ def test_an_exchanged_segment_is_as_light_as_the_chromosome():
         torch.full((1, NUMBERS), 0.5),
     )
     assert made.segments.gain[0].tolist() == pytest.approx([1, 2, 1], rel=0.15)
+
+
+def test_an_exchanged_segment_is_as_wide_as_what_it_replaces():
+    strips = strips_of([100, 100, 100], widths=[5, 9, 5])
+    of = [torch.tensor([number]) for number in range(3)]
+    kind = torch.tensor([changes.EXCHANGED])
+    made = make_changes(strips, Originals(*of), kind, torch.tensor([0.3]), torch.full((1, NUMBERS), 0.5))
+    widths = (assemble(strips, made.segments, torch.ones(1))[0, 0] > 0.5 / 255).sum(1)
+    assert widths[widths > 0][2:-2].unique().tolist() == pytest.approx([10], abs=1)
 
 
 def test_a_duplicated_segment_is_never_the_homologues():

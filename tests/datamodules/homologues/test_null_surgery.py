@@ -11,8 +11,9 @@ from torch import nn
 
 from common.runs.distributed import World
 from datamodules.homologues.changes import EXCHANGED, REJOINED, UNTOUCHED
+from datamodules.homologues.draws import PairKeys
 from datamodules.homologues.pair_datamodule import PairDataModule
-from datamodules.homologues.pairs import PairKeys, PairMaker
+from datamodules.homologues.pairs import PairMaker
 from tests.helpers.real_data import real_data
 from tests.helpers.training import small_config
 
@@ -61,7 +62,7 @@ def small_network(channels: int = 16) -> nn.Module:
 def told_apart(maker: PairMaker, null: int, pairs: int, draws: int, epochs: int) -> float:
     """Train a small network to tell null surgery from untouched pairs of half of the cells; AUC on the other half."""
     torch.manual_seed(0)
-    odd = maker.cell.numpy() % 2 == 1
+    odd = maker.draws.cell.numpy() % 2 == 1
     network = small_network()
     images, labels = [], []
     for part in (np.flatnonzero(~odd)[:pairs], np.flatnonzero(odd)[:pairs]):

@@ -9,7 +9,8 @@ from common.config.data import TransformConfig
 from common.config.defaults import group_defaults, layered_value
 from common.config.schema import PairsConfig
 from datamodules.homologues.changes import KINDS, NULLS
-from datamodules.homologues.pairs import PairKeys, PairMaker, Pairs
+from datamodules.homologues.draws import PairKeys, Pairs
+from datamodules.homologues.pairs import PairMaker
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from tests.datamodules.homologues.drawn_strips import HEIGHT, strips_of
 
@@ -19,12 +20,12 @@ CONFIG = typed_section(PairsConfig, layered_value("pairs", ()), {}, "pairs")
 
 @pytest.fixture(scope="module")
 def maker() -> PairMaker:
-    """Six cells of chromosomes 1, 1, 2, 2 and X."""
+    """Six cells of three cases, of chromosomes 1, 1, 2, 2 and X."""
     strips = strips_of([120, 118, 100, 104, 90] * CELLS)
     cells = np.repeat(np.arange(CELLS), 5)
     labels = np.tile(np.array(["1", "1", "2", "2", "X"], object), CELLS)
     transform = typed_section(TransformConfig, group_defaults("transform", "none"), {"batched": True}, "transform")
-    return PairMaker(strips, Pairs.of(labels, cells), cells, CONFIG, BatchedAugmentation(transform, 0), seed=0)
+    return PairMaker(strips, Pairs.of(labels, cells, cells // 2), CONFIG, BatchedAugmentation(transform, 0), seed=0)
 
 
 def keys(count: int, variant: int, epoch: int = 0) -> PairKeys:
@@ -34,7 +35,7 @@ def keys(count: int, variant: int, epoch: int = 0) -> PairKeys:
 
 
 def test_only_classes_with_two_chromosomes_make_a_pair():
-    pairs = Pairs.of(np.array(["1", "1", "2", "X", "21", "21", "21"], object), np.zeros(7, np.int64))
+    pairs = Pairs.of(np.array(["1", "1", "2", "X", "21", "21", "21"], object), *[np.zeros(7, np.int64)] * 2)
     assert (pairs.first.tolist(), pairs.second.tolist(), pairs.chromosome.tolist()) == ([0], [1], [0])
 
 
@@ -50,7 +51,7 @@ def test_a_pair_depends_on_its_key_alone(maker):
 def test_half_of_the_drawn_pairs_are_abnormal_and_every_kind_occurs(maker):
     kinds = torch.cat([maker(keys(240, variant=-1, epoch=epoch)).kind for epoch in range(8)])
     assert float((kinds >= NULLS).float().mean()) == pytest.approx(0.5, abs=0.04)
-    assert kinds.unique().tolist() == list(range(len(KINDS)))
+    assert kinds.unique().tolist() == list(range(len(KINDS) - 1))  # the partner of a translocation is one as well
 
 
 def test_either_chromosome_may_be_the_changed_one(maker):
@@ -83,8 +84,8 @@ def test_the_place_of_a_deletion_is_what_the_other_chromosome_has_more(maker):
 
 def test_a_pair_too_long_for_its_image_is_reduced_as_a_whole(maker):
     strips = strips_of([150, 150])
-    pairs = Pairs(np.array([0]), np.array([1]), np.array([0]), np.array([0]))
-    one = PairMaker(strips, pairs, np.zeros(2, np.int64), CONFIG, maker.augmentation, seed=0)
+    zero = np.array([0])
+    one = PairMaker(strips, Pairs(zero, zero + 1, zero, zero, zero), CONFIG, maker.augmentation, seed=0)
     key = PairKeys(*(torch.tensor([value]) for value in (0, 0, 0, KINDS.index("duplication"), 0)))
     image = one(key).image[0]
     rows = (image.amax(2) > 0).sum(1).sort().values
@@ -92,13 +93,39 @@ def test_a_pair_too_long_for_its_image_is_reduced_as_a_whole(maker):
     assert rows[0] < 150
 
 
-def test_a_donor_is_another_chromosome_of_the_same_cell(maker):
-    pair = torch.arange(2 * CELLS).repeat(20)
-    number = torch.linspace(0, 0.999, len(pair))
-    one, other = maker.first[pair], maker.second[pair]
-    donor = maker._donors(pair, number, one, other)
+def test_a_donor_is_of_another_pair_of_the_same_cell(maker):
+    drawn_keys = keys(240, variant=-1)
+    drawn = maker.draws(drawn_keys)
+    one, other, donor = maker._originals(drawn_keys, drawn)
     assert torch.equal(donor // 5, one // 5)
-    assert not ((donor == one) | (donor == other)).any()
+    assert not ((donor == one) | (donor == other) | (donor % 5 == 4)).any()
+
+
+def test_a_translocation_and_its_partner_exchange_their_ends(maker):
+    one, other = (
+        maker.draws(keys(2 * CELLS, variant=KINDS.index(kind))) for kind in ("translocation", "translocation partner")
+    )
+    assert torch.equal(one.partner, other.partner)
+    first, second = (
+        maker(keys(2 * CELLS, variant=KINDS.index(kind))) for kind in ("translocation", "translocation partner")
+    )
+    assert torch.equal(first.chromosome, 1 - second.chromosome)
+
+
+def test_all_cells_of_a_case_have_one_rearrangement(maker):
+    """Cells 0 and 1 are of one case, cell 2 of another; every cell has two pairs."""
+    for kind in ("deletion", "translocation"):
+        drawn = maker.draws(keys(2 * CELLS, variant=KINDS.index(kind)))
+        assert torch.equal(drawn.numbers[0:2], drawn.numbers[2:4])
+        assert torch.equal(drawn.size[0:2], drawn.size[2:4])
+        assert not torch.equal(drawn.numbers[0:2], drawn.numbers[4:6])
+    training = maker.draws(keys(2 * CELLS, variant=-1))
+    assert not torch.equal(training.numbers[0:2], training.numbers[2:4])
+
+
+def test_which_homologue_has_the_rearrangement_differs_among_the_cells_of_a_case(maker):
+    drawn = maker.draws(keys(40 * CELLS, variant=KINDS.index("deletion")))
+    assert 0.3 < float((drawn.second_changed[0::4] == drawn.second_changed[2::4]).float().mean()) < 0.7
 
 
 def test_homologues_that_exchange_a_segment_have_no_segment_in_common(maker):
