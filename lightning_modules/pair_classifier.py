@@ -20,13 +20,14 @@ from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.inference import PredictionCollector
 from lightning_modules.networks.homologue_comparison import Compared, HomologueComparison
+from lightning_modules.networks.row_alignment import FACTS, STEP, align
 from lightning_modules.stages.plan import stages_of
 from lightning_modules.trainer import build_trainer, check_trainer
 
 # What a rearrangement is called, by the kind of `datamodules.homologues.changes.KINDS` less the three normal ones.
 NORMAL_KINDS = 3
 KINDS = ("deletion", "duplication", "inversion", "translocation")
-KIND_OF = (0, 0, 1, 2, 2, 3)
+KIND_OF = (0, 0, 1, 2, 2, 3, 3)
 ROWS_PER_TOKEN = 4  # those of `datamodules.homologues.pairs.TOKEN`
 PLACE_WEIGHT = 3.0  # of a changed token: there are far fewer of them
 
@@ -64,9 +65,9 @@ class PairClassifier(Classifier):
             image: Both chromosomes, float in [0, 1], shape (B, 2, H, W).
             chromosome: Their class, index into CHROMOSOMES, int64, shape (B,).
         """
-        single = image.flatten(0, 1).unsqueeze(1).expand(-1, 3, -1, -1)
-        features = torch.unflatten(self.features(single), 0, (-1, 2))
-        compared: Compared = self.head(features, chromosome)
+        aligned = align(image)
+        features = torch.unflatten(self.features(beside_partner(image, aligned.warped)), 0, (-1, 2))
+        compared: Compared = self.head(features, aligned.facts, chromosome)
         return Compared(*(logits.float() for logits in compared))
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
@@ -123,6 +124,20 @@ class PairClassifier(Classifier):
         return loss + self.weights.place_weight * of_place
 
 
+def beside_partner(image: torch.Tensor, warped: torch.Tensor) -> torch.Tensor:
+    """Return what the backbone sees of each chromosome: it, its partner row by row, and their difference, as channels.
+
+    Args:
+        image: Both chromosomes, in [0, 1], shape (B, 2, H, W).
+        warped: The other one of each, see `align`, likewise.
+
+    Returns:
+        In [0, 1], float, shape (2 B, 3, H, W).
+    """
+    difference = 0.5 + (image - warped) / 2
+    return torch.stack([image, warped, difference], dim=2).flatten(0, 1)
+
+
 def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str | None]]:
     """Build the network with its first weights, and check device, optimisers and module names of all stages.
 
@@ -157,7 +172,7 @@ def assemble_pairs(config: Config, backbone: Backbone, facts: ModelFacts) -> Pai
     height, _ = config.prepare.shape
     keep_rows(backbone.module)
     channels, tokens = feature_shape(backbone.module, (height, config.pairs.width))
-    head = HomologueComparison(channels, tokens, len(KINDS))
+    head = HomologueComparison(channels, tokens, FACTS * ROWS_PER_TOKEN // STEP, len(KINDS))
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     return PairClassifier(backbone.module, head, facts, settings, config.pairs)
 

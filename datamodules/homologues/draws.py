@@ -17,7 +17,7 @@ from datamodules.transforms.counter_hash import uniform
 # translocation is changed as a translocation is, so none is needed.
 NORMAL_PARTS = (2, 1, 1)
 OTHER_PARTS = (2, 1)  # likewise of the other chromosome, which is exchanged with the first or not at all
-ABNORMAL_PARTS = (2, 1, 3, 3, 1, 2)
+ABNORMAL_PARTS = (2, 1, 2, 3, 2, 2)
 OF_EVENT = 5  # numbers drawn for each event beside those of both changes
 OF_PAIR = 3  # and for each pair
 
@@ -138,7 +138,7 @@ class PairDraws:
         event = torch.where(training, keys.pair, self.event[keys.pair])
         of_event = self._numbers(keys, event, OF_EVENT + 2 * NUMBERS, stream=0)
         size, other_size, kind_of_all, kind_of_other, partner = of_event[:, :OF_EVENT].unbind(1)
-        numbers, other_numbers = of_event[:, OF_EVENT:].unflatten(1, (2, NUMBERS)).unbind(1)
+        numbers, other_numbers = torch.unflatten(of_event[:, OF_EVENT:], 1, (2, NUMBERS)).unbind(1)
         changed, order, gives = self._numbers(keys, keys.pair, OF_PAIR, stream=1).unbind(1)
         kind = torch.where(training, self._kinds(kind_of_all), keys.variant)
         other_kind = torch.where(training | (kind != UNTOUCHED), _pick(kind_of_other, OTHER_PARTS), UNTOUCHED)

@@ -20,10 +20,11 @@ CALLED = {
     "paracentric inversion": "inversion",
     "pericentric inversion": "inversion",
     "translocation": "translocation",
+    "translocation partner": "translocation",
 }
 ABNORMAL = tuple(CALLED)
 CALLS = tuple(dict.fromkeys(CALLED.values()))
-COLUMNS = ("image_id", "kind", "chromosome", "subject", "cell", "score", "size", "arm_change", "hit", "changed")
+COLUMNS = ("image_id", "kind", "chromosome", "subject", "cell", "score", "size", "arm_change", "hit", "changed", "event")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Two homologous chromosomes compared row by row: aligned by attention, in the same and in the opposite order."""
+"""Two homologous chromosomes compared row by row: aligned softly, in the same and in the opposite order."""
 
 from typing import NamedTuple
 
@@ -35,14 +35,18 @@ class HomologueComparison(nn.Module):
     Args:
         channels: Of the features of a chromosome.
         tokens: Along its axis.
+        facts: Of each token, beside its features.
         kinds: Kinds of rearrangements.
         width: Of a token; a multiple of twice HEADS.
         dropout: Of the pair's vector.
     """
 
-    def __init__(self, channels: int, tokens: int, kinds: int, width: int = 128, dropout: float = 0.1) -> None:
+    def __init__(
+        self, channels: int, tokens: int, facts: int, kinds: int, width: int = 128, dropout: float = 0.1
+    ) -> None:
         super().__init__()
         self.enter = nn.Linear(channels, width)
+        self.facts = nn.Sequential(nn.Linear(facts, width // 2), nn.GELU(), nn.Linear(width // 2, width))
         self.chromosome = nn.Embedding(len(CHROMOSOMES), width)
         self.row = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.norm = nn.LayerNorm(width)
@@ -55,16 +59,17 @@ class HomologueComparison(nn.Module):
         self.abnormal = nn.Linear(width, 1)
         self.kind = nn.Linear(width, kinds)
 
-    def forward(self, features: torch.Tensor, chromosome: torch.Tensor) -> Compared:
+    def forward(self, features: torch.Tensor, facts: torch.Tensor, chromosome: torch.Tensor) -> Compared:
         """Compare pairs.
 
         Args:
             features: Of both chromosomes, float, shape (B, 2, C, T, W).
+            facts: Of their aligned rows, float, shape (B, 2, R, F); each token has R / T of these rows.
             chromosome: Class of each pair, index into CHROMOSOMES, int64, shape (B,).
         """
         of_class = self.chromosome(chromosome)
         tokens = self.enter(features.mean(4).transpose(2, 3)) + self.row + of_class[:, None, None]
-        tokens = self.norm(tokens)
+        tokens = self.norm(tokens) + self.facts(facts.reshape(*tokens.shape[:3], -1))
         other = tokens.flip(1)
         same_order, opposite_order = self.attention(tokens.flatten(0, 1), other.flatten(0, 1))
         own = tokens.flatten(0, 1)

@@ -13,7 +13,8 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from datamodules.homologues.pair_datamodule import PairDataModule
 from lightning_modules.inference import Predicted, to_predictions
-from lightning_modules.pair_classifier import KINDS, PairClassifier, predict_pairs
+from lightning_modules.networks.row_alignment import align
+from lightning_modules.pair_classifier import KINDS, PairClassifier, beside_partner, predict_pairs
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
 
 
@@ -25,7 +26,8 @@ def fit_and_compare(
     data.write_facts(run.folder)
     run.write_json(RunFile.MODEL, asdict(model.facts()))
     if model.folded_batchnorm:
-        model.restore_batchnorm(data.training_sample())
+        sample = data.training_sample()
+        model.restore_batchnorm(beside_partner(sample, align(sample).warped))
     stages = train_stages(model, data, config, run.folder, callbacks)
     write_results(run, config, data, predict_pairs(model, data, config), stages)
 
@@ -43,7 +45,9 @@ def write_results(
     about = (frame, data.parts, manifest.classes, manifest.positive_class)
     predictions = to_predictions(predicted, *about, facts)
     run.write_predictions(predictions)
-    run.write_pairs(pair_table(predictions.frame, found))
+    items = data.items.iloc[found["index"]]
+    event = (items["pair"] + items["draw"] * len(data.pairs.first)).to_numpy()
+    run.write_pairs(pair_table(predictions.frame, {**found, "event": event}))
     run.write_status("finished", best=stages[-1].best, **training)
 
 
@@ -52,8 +56,8 @@ def pair_table(frame: pd.DataFrame, found: dict[str, np.ndarray]) -> pd.DataFram
 
     Columns: ``image_id``, ``part``, ``subject``, ``cell``, ``chromosome``, ``kind``, ``size``, ``arm_change``;
     ``score`` (log-odds of being abnormal), ``prob_<kind>``, ``first_changed`` (probability), ``changed`` (0 or 1),
-    ``hottest`` (token of both chromosomes, one after the other), ``place`` (its probability), ``hit`` (whether it is
-    where something is changed).
+    ``event`` (number; a translocation and its partner have the same), ``hottest`` (token of both chromosomes, one after
+    the other), ``place`` (its probability), ``hit`` (whether it is where something is changed).
     """
     facts = frame[["image_id", "part", "subject", "cell", "kind"]].assign(chromosome=frame["group"])
     columns = {name: values for name, values in found.items() if values.ndim == 1 and name != "index"}

@@ -37,6 +37,7 @@ def made_up_run(signal, seed=0, fold=0, cases=20, cells=2, chromosomes=5, valida
         changed=rng.integers(2, size=count),
         hit=abnormal.astype(float),
         hottest=0,
+        event=np.arange(count) // (len(NORMAL) + len(ABNORMAL)),
         place=0.5,
     )
     pairs["first_changed"] = 1.0 - pairs["changed"]
