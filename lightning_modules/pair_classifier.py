@@ -20,6 +20,7 @@ from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.inference import PredictionCollector
 from lightning_modules.networks.homologue_comparison import Compared, HomologueComparison
+from lightning_modules.networks.pair_summary import SUMMARY, summarise
 from lightning_modules.networks.row_alignment import FACTS, STEP, align
 from lightning_modules.stages.plan import stages_of
 from lightning_modules.trainer import build_trainer, check_trainer
@@ -67,7 +68,7 @@ class PairClassifier(Classifier):
         """
         aligned = align(image)
         features = torch.unflatten(self.features(beside_partner(image, aligned.warped)), 0, (-1, 2))
-        compared: Compared = self.head(features, aligned.facts, chromosome)
+        compared: Compared = self.head(features, aligned.facts, summarise(image, aligned), chromosome)
         return Compared(*(logits.float() for logits in compared))
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
@@ -172,7 +173,7 @@ def assemble_pairs(config: Config, backbone: Backbone, facts: ModelFacts) -> Pai
     height, _ = config.prepare.shape
     keep_rows(backbone.module)
     channels, tokens = feature_shape(backbone.module, (height, config.pairs.width))
-    head = HomologueComparison(channels, tokens, FACTS * ROWS_PER_TOKEN // STEP, len(KINDS))
+    head = HomologueComparison(channels, tokens, FACTS * ROWS_PER_TOKEN // STEP, SUMMARY, len(KINDS))
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     return PairClassifier(backbone.module, head, facts, settings, config.pairs)
 

@@ -17,7 +17,7 @@ from common.runs.run import Run
 from evaluation.homologues import levels
 from evaluation.homologues.calibration import sidak
 from evaluation.homologues.detection import detection_curve
-from evaluation.homologues.items import ABNORMAL, CALLS, NORMAL, PairItems
+from evaluation.homologues.items import ABNORMAL, BOTH_SIDES, CALLS, NORMAL, TRANSLOCATION, PairItems, both_sides
 from evaluation.homologues.result import ChromosomeResult, HomologueMetric, HomologueResult, Level
 from evaluation.homologues.statistics import Scored, auc, share
 from evaluation.intervals.pooling import merge_facts
@@ -61,7 +61,15 @@ class HeldOutItems:
 
     def metrics(self) -> list[HomologueMetric]:
         """Return all metrics of pairs, cells and cases."""
-        return [*self._pairs(), *self._controls(), *self._cells(), *self._cases(), *self._found(), *self._alarms()]
+        return [
+            *self._pairs(),
+            *self._both_sides(),
+            *self._controls(),
+            *self._cells(),
+            *self._cases(),
+            *self._found(),
+            *self._alarms(),
+        ]
 
     def chromosomes(self) -> list[ChromosomeResult]:
         """Return what is found of each chromosome."""
@@ -117,6 +125,16 @@ class HeldOutItems:
                 alone = self._auc("pair", subset, abnormal.subset(subset.rows), _of_pairs(self.untouched), "untouched")
                 yield alone
 
+    def _both_sides(self) -> Iterator[HomologueMetric]:
+        """The two chromosomes of a translocation together, against the same two chromosomes without it."""
+        items = both_sides(self.test)
+        translocated = items[items["kind"] == TRANSLOCATION].reset_index(drop=True)
+        normal = _of_pairs(items[items["kind"] != TRANSLOCATION])
+        scored = _of_pairs(translocated)
+        small = (translocated["size"] < SMALL).to_numpy()
+        for name, rows in (("all", small | True), (f"size < {SMALL:g}", small), (f"size >= {SMALL:g}", ~small)):
+            yield self._auc("pair", Subset(BOTH_SIDES, name, rows), scored.subset(rows), normal)
+
     def _controls(self) -> Iterator[HomologueMetric]:
         for kind in NORMAL:
             items = self.normal[self.normal["kind"] == kind]
@@ -127,7 +145,7 @@ class HeldOutItems:
             yield HomologueMetric("pair", "specificity", kind, "all", "", "", len(items), interval)
 
     def _cells(self) -> Iterator[HomologueMetric]:
-        changed = levels.changed_in(self.cells, self.abnormal)
+        changed = levels.changed_in(self.cells, levels.with_partners(self.abnormal))
         scored = self.cells.replaced(changed)
         found = scored.score > self.cell_limits[scored.fold]
         for subset in subsets(changed):
@@ -143,7 +161,7 @@ class HeldOutItems:
             if not len(cells.fold):
                 continue
             cases = levels.cases_of(cells)
-            changed = levels.changed_cases(cases, cells, self.abnormal)
+            changed = levels.changed_cases(cases, cells, levels.with_partners(self.abnormal))
             scored = cases.replaced(changed)
             for subset in subsets(changed):
                 yield self._auc("case", subset, scored.subset(subset.rows), cases.scored(), cells=name)

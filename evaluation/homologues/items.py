@@ -23,8 +23,22 @@ CALLED = {
     "translocation partner": "translocation",
 }
 ABNORMAL = tuple(CALLED)
+TRANSLOCATION, PARTNER = ABNORMAL[-2:]
+BOTH_SIDES = "translocation, both"
 CALLS = tuple(dict.fromkeys(CALLED.values()))
-COLUMNS = ("image_id", "kind", "chromosome", "subject", "cell", "score", "size", "arm_change", "hit", "changed", "event")
+COLUMNS = (
+    "image_id",
+    "kind",
+    "chromosome",
+    "subject",
+    "cell",
+    "score",
+    "size",
+    "arm_change",
+    "hit",
+    "changed",
+    "event",
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,33 @@ class PairItems:
     def thresholds(self, specificity: float) -> np.ndarray:
         """Return the calibrated score of each run above which so many of its normal validation pairs are not."""
         return np.array([calibration.threshold(specificity) for calibration in self.calibrations])
+
+
+def both_sides(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the two chromosomes of translocations together, and the same two chromosomes of the cell when normal.
+
+    Args:
+        items: Rearranged and normal ones, with the columns of ``PairItems.frame``.
+
+    Returns:
+        Rows like those of the first chromosome; ``score`` is the sum of both calibrated scores.
+    """
+    cells = ["fold", "cell", "chromosome", "kind"]
+    partners = items[items["kind"] == PARTNER].set_index(["fold", "event"])
+    translocated = items[items["kind"] == TRANSLOCATION].join(
+        partners[["chromosome", "calibrated"]], on=["fold", "event"], rsuffix="_partner", how="inner"
+    )
+    found = [translocated.assign(score=translocated["calibrated"] + translocated["calibrated_partner"])]
+    normal = items[items["kind"].isin(NORMAL)].groupby(cells)["calibrated"].mean()
+    for kind in NORMAL:
+        first, second = (
+            normal.reindex(
+                pd.MultiIndex.from_frame(translocated.assign(kind=kind, chromosome=translocated[name])[cells])
+            )
+            for name in ("chromosome", "chromosome_partner")
+        )
+        found.append(translocated.assign(kind=kind, score=first.to_numpy() + second.to_numpy()))
+    return pd.concat(found, ignore_index=True).dropna(subset="score")
 
 
 def case_numbers(pairs: pd.DataFrame) -> np.ndarray:

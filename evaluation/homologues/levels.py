@@ -1,8 +1,8 @@
 """Evidence pooled: of a pair to its cell, of the cells of a case to the case.
 
 The score of a cell is that of its most abnormal pair; that of a case the highest mean over its cells of the scores of a
-chromosome. An abnormal cell is made of a normal one: a rearranged pair in the place of the untouched one. An abnormal
-case has the same kind of rearrangement of the same chromosome in every cell, of sizes and places of their own.
+chromosome. An abnormal cell is made of a normal one: a rearranged pair, or both pairs of a translocation, in the place
+of the untouched ones. An abnormal case has the same rearrangement in every cell.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from common.karyotype import CHROMOSOMES
+from evaluation.homologues.items import PARTNER, TRANSLOCATION
 from evaluation.homologues.statistics import Scored
 
 
@@ -39,19 +40,20 @@ class Units:
         return np.asarray(np.nanargmax(self.scores, axis=1))
 
     def replaced(self, changed: pd.DataFrame) -> Scored:
-        """Return scores with one chromosome replaced.
+        """Return scores with one chromosome replaced, or both of a translocation.
 
         Args:
-            changed: A row each: ``unit`` (position here), ``chromosome`` and ``calibrated``.
+            changed: A row each: ``unit`` (position here), ``chromosome``, ``calibrated``, and of a translocation
+                ``partner`` and ``partner_calibrated``, else NaN.
         """
         unit = changed["unit"].to_numpy()
-        chromosome = changed["chromosome"].to_numpy()
-        filled = np.nan_to_num(self.scores, nan=-np.inf)
-        ordered = np.sort(filled, axis=1)
-        is_highest = filled[unit, chromosome] == ordered[unit, -1]
-        others = np.where(is_highest, ordered[unit, -2], ordered[unit, -1])
-        score = np.maximum(others, changed["calibrated"].to_numpy())
-        return Scored(score, np.zeros_like(unit), self.fold[unit], self.cluster[unit])
+        scores = self.scores[unit]
+        row = np.arange(len(unit))
+        scores[row, changed["chromosome"].to_numpy()] = changed["calibrated"].to_numpy()
+        both = changed["partner"].notna().to_numpy()
+        partner = changed["partner"].to_numpy()[both].astype(np.int64)
+        scores[row[both], partner] = changed["partner_calibrated"].to_numpy()[both]
+        return Scored(np.nanmax(scores, axis=1), np.zeros_like(unit), self.fold[unit], self.cluster[unit])
 
 
 def cells_of(items: pd.DataFrame, kind: str = "untouched") -> Units:
@@ -61,6 +63,20 @@ def cells_of(items: pd.DataFrame, kind: str = "untouched") -> Units:
     table = table.reindex(columns=range(len(CHROMOSOMES)))
     fold, cell, cluster = (table.index.get_level_values(name).to_numpy() for name in table.index.names)
     return Units(table.to_numpy(np.float64), fold, cluster, cell)
+
+
+def with_partners(items: pd.DataFrame) -> pd.DataFrame:
+    """Return rearranged items, the two chromosomes of a translocation in one row.
+
+    ``partner`` and ``partner_calibrated`` are the chromosome and the calibrated score of the other one; NaN of other
+    kinds.
+    """
+    is_partner = items["kind"] == PARTNER
+    columns = {"chromosome": "partner", "calibrated": "partner_calibrated"}
+    partners = items[is_partner].set_index(["fold", "event"])[list(columns)].rename(columns=columns)
+    joined = items[~is_partner].join(partners, on=["fold", "event"])
+    joined.loc[joined["kind"] != TRANSLOCATION, list(columns.values())] = np.nan
+    return joined.reset_index(drop=True)
 
 
 def changed_in(cells: Units, items: pd.DataFrame) -> pd.DataFrame:
@@ -92,19 +108,15 @@ def changed_cases(cases: Units, cells: Units, items: pd.DataFrame) -> pd.DataFra
     """Return rearranged chromosomes of cases: means over the items of a kind and chromosome of the cells.
 
     Only those that every cell with the pair has. Columns: ``unit`` (position of the case), ``chromosome``, ``kind``,
-    ``calibrated``, ``size`` and ``arm_change``, the latter means over the cells.
+    ``partner`` (see `with_partners`; that of the first cell), and the means over the cells ``calibrated``,
+    ``partner_calibrated``, ``size`` and ``arm_change``.
     """
+    means = dict.fromkeys(("calibrated", "partner_calibrated", "size", "arm_change"), "mean")
+    group = ["cluster", "chromosome", "kind"]
     changed = changed_in(cells, items)
-    changed = changed.groupby(["cluster", "chromosome", "kind", "cell"], as_index=False).agg(
-        {"calibrated": "mean", "size": "mean", "arm_change": "mean", "unit": "first"}
-    )
-    groups = changed.groupby(["cluster", "chromosome", "kind"], as_index=False)
-    found = groups.agg(
-        calibrated=("calibrated", "mean"),
-        size=("size", "mean"),
-        arm_change=("arm_change", "mean"),
-        cells=("cell", "size"),
-    )
+    of_cells = changed.groupby([*group, "cell"], as_index=False).agg({**means, "partner": "first"})
+    groups = of_cells.groupby(group)
+    found = groups.agg({**means, "partner": "first"}).assign(cells=groups.size()).reset_index()
     unit = pd.Index(cases.cluster).get_indexer(found["cluster"])
     present = pd.DataFrame(~np.isnan(cells.scores)).groupby(cells.cluster).sum()
     expected = present.loc[found["cluster"]].to_numpy()[np.arange(len(found)), found["chromosome"]]

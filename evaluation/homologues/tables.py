@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from evaluation.homologues.items import ABNORMAL
+from evaluation.homologues.items import ABNORMAL, BOTH_SIDES
 from evaluation.homologues.result import HomologueResult
 from evaluation.result import Interval
 
@@ -11,7 +11,7 @@ def pairs_table(result: HomologueResult) -> pd.DataFrame:
     """Return a row per kind: AUC of pairs by size, and the size at which most are found; cells are intervals."""
     limits = {curve.kind: curve.limit for curve in result.curves}
     rows = []
-    for kind in ("all", *ABNORMAL):
+    for kind in ("all", *ABNORMAL, BOTH_SIDES):
         row: dict[str, object] = {"kind": kind}
         for title, subset in (("all sizes", "all"), ("below 0.15", "size < 0.15"), ("from 0.15", "size >= 0.15")):
             row[title] = result.find("pair", "auc", kind, subset=subset, against="normal")

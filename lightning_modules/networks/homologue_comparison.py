@@ -11,6 +11,7 @@ from common.karyotype import CHROMOSOMES
 HEADS = 4  # of attention, of each order
 NEAR = 3.0  # tokens: so far from the diagonal does attention reach at first
 LAYERS = 3  # of convolutions along the axis
+OUTLIER = 5.0  # standard deviations, beyond which the numbers of a pair are cut off
 
 
 class Compared(NamedTuple):
@@ -36,13 +37,14 @@ class HomologueComparison(nn.Module):
         channels: Of the features of a chromosome.
         tokens: Along its axis.
         facts: Of each token, beside its features.
+        summary: Numbers that describe a pair as a whole.
         kinds: Kinds of rearrangements.
         width: Of a token; a multiple of twice HEADS.
         dropout: Of the pair's vector.
     """
 
     def __init__(
-        self, channels: int, tokens: int, facts: int, kinds: int, width: int = 128, dropout: float = 0.1
+        self, channels: int, tokens: int, facts: int, summary: int, kinds: int, width: int = 128, dropout: float = 0.1
     ) -> None:
         super().__init__()
         self.enter = nn.Linear(channels, width)
@@ -55,16 +57,20 @@ class HomologueComparison(nn.Module):
         self.along = nn.ModuleList(AxisBlock(width, 2**layer) for layer in range(LAYERS))
         self.place = nn.Linear(width, 1)
         self.which = nn.Linear(3 * width, 1, bias=False)
-        self.pair = nn.Sequential(nn.Linear(7 * width, width), nn.GELU(), nn.Dropout(dropout))
+        self.summary = SummaryNetwork(summary, width)
+        self.pair = nn.Sequential(nn.Linear(8 * width, width), nn.GELU(), nn.Dropout(dropout))
         self.abnormal = nn.Linear(width, 1)
         self.kind = nn.Linear(width, kinds)
 
-    def forward(self, features: torch.Tensor, facts: torch.Tensor, chromosome: torch.Tensor) -> Compared:
+    def forward(
+        self, features: torch.Tensor, facts: torch.Tensor, summary: torch.Tensor, chromosome: torch.Tensor
+    ) -> Compared:
         """Compare pairs.
 
         Args:
             features: Of both chromosomes, float, shape (B, 2, C, T, W).
             facts: Of their aligned rows, float, shape (B, 2, R, F); each token has R / T of these rows.
+            summary: Of each pair, float, shape (B, S).
             chromosome: Class of each pair, index into CHROMOSOMES, int64, shape (B,).
         """
         of_class = self.chromosome(chromosome)
@@ -78,10 +84,37 @@ class HomologueComparison(nn.Module):
             found = block(found)
         place = self.place(found).squeeze(2)
         pooled = torch.unflatten(_pooled(found, place), 0, (-1, 2))
-        both = torch.cat([pooled.sum(1), (pooled[:, 0] - pooled[:, 1]).abs(), of_class], dim=1)
-        pair = self.pair(both)
+        as_a_whole = self.summary(summary, chromosome)
+        pair = self.pair(torch.cat([pooled.sum(1), (pooled[:, 0] - pooled[:, 1]).abs(), of_class, as_a_whole], dim=1))
         which = self.which(pooled[:, 0] - pooled[:, 1]).squeeze(1)
-        return Compared(self.abnormal(pair).squeeze(1), self.kind(pair), which, torch.unflatten(place, 0, (-1, 2)))
+        abnormal = self.abnormal(pair).squeeze(1) + self.summary.abnormal(as_a_whole).squeeze(1)
+        return Compared(abnormal, self.kind(pair), which, torch.unflatten(place, 0, (-1, 2)))
+
+
+class SummaryNetwork(nn.Module):
+    """Reads the numbers that describe a pair, each on a scale of its own for each chromosome.
+
+    Args:
+        numbers: Of a pair.
+        width: Of the result.
+    """
+
+    def __init__(self, numbers: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(numbers)
+        self.scale = nn.Embedding(len(CHROMOSOMES), numbers)
+        self.shift = nn.Embedding(len(CHROMOSOMES), numbers)
+        nn.init.ones_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+        layers = [nn.Linear(numbers, width // 2), nn.GELU(), nn.Linear(width // 2, width), nn.GELU()]
+        self.layers = nn.Sequential(*layers)
+        self.abnormal = nn.Linear(width, 1)
+
+    def forward(self, summary: torch.Tensor, chromosome: torch.Tensor) -> torch.Tensor:
+        """Return features, float, shape (B, width), of numbers, float, shape (B, numbers), of pairs of some classes."""
+        normal = self.norm(summary).clamp(-OUTLIER, OUTLIER)
+        features: torch.Tensor = self.layers(normal * self.scale(chromosome) + self.shift(chromosome))
+        return features
 
 
 class OrderedAttention(nn.Module):

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 STEP = 2  # rows of the image from one aligned row to the next
-WINDOW = 9  # rows of the image that are correlated
+WINDOW = 9  # rows of the image that are correlated to align two chromosomes,
+LONG_WINDOW = 17  # and to find inversions
 COLUMNS = 4  # across a chromosome, of which the rows of a window are made
 EDGE = 4  # columns of the image on either side that are left out
 CONTRAST = 0.03  # gray value, 0 to 1: windows of less contrast hardly correlate
@@ -25,10 +26,12 @@ class Alignment(NamedTuple):
         facts: Of every aligned row, shape (B, 2, H / STEP, FACTS): correlation with its partner (-1 to 1); how much
             better a stretch around it fits turned round; where its partner is, and how fast that moves, both relative
             to no change; whether it is on the chromosome.
+        inversions: Of every aligned row, see `inversion_scores`, shape (B, 2, H / STEP, len(HALVES)).
     """
 
     warped: torch.Tensor
     facts: torch.Tensor
+    inversions: torch.Tensor
 
 
 @torch.no_grad()
@@ -40,39 +43,45 @@ def align(image: torch.Tensor) -> Alignment:
     """
     with torch.autocast(image.device.type, enabled=False):
         image = image.float()
-        same, turned = correlations(image)
+        same, _ = correlations(image, WINDOW)
         inside = (image.amax(3) > GROUND)[:, :, ::STEP].float()
         beside = inside[:, 0, :, None] != inside[:, 1, None, :]
         path = warping_path(1 - same + OUTSIDE * beside)
-        same = torch.stack([same, same.transpose(1, 2)], dim=1)
-        turned = torch.stack([turned, turned.transpose(1, 2)], dim=1)
         partner = path.round().long()
-        fit = same.gather(3, partner[..., None])[..., 0] * inside
-        inversion = inversion_scores(fit, turned, partner, inside > 0)
+        fit = _at_partner(same, partner) * inside
+        long, turned = correlations(image, LONG_WINDOW)
+        inversions = inversion_scores(_at_partner(long, partner), turned, partner, inside > 0)
         moved = (path - torch.arange(path.shape[2], device=path.device)) / 10 * inside
         speed = F.pad((path[:, :, 2:] - path[:, :, :-2]) / 2 - 1, (1, 1)).clamp(-2, 2) * inside
-        facts = torch.stack([fit, inversion, moved, speed, inside], dim=3)
-        return Alignment(warped_rows(image.flip(1), path), facts)
+        facts = torch.stack([fit, inversions.amax(3), moved, speed, inside], dim=3)
+        return Alignment(warped_rows(image.flip(1), path), facts, inversions)
 
 
-def correlations(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def correlations(image: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Correlate windows of the first chromosome with those of the second, as they are and turned upside down.
 
     Args:
         image: As for `align`.
+        window: Their rows, an odd number.
 
     Returns:
         Two of shape (B, R, R), R = H / STEP, -1 to 1: rows of the first chromosome by rows of the second.
     """
     height, width = image.shape[2:]
     rows = F.adaptive_avg_pool2d(image[..., EDGE : width - EDGE], (height, COLUMNS))
-    windows = F.pad(rows, (0, 0, WINDOW // 2, WINDOW // 2)).unfold(2, WINDOW, 1)[:, :, ::STEP]
+    windows = F.pad(rows, (0, 0, window // 2, window // 2)).unfold(2, window, 1)[:, :, ::STEP]
     windows = windows - windows.mean((3, 4), keepdim=True)
     windows = windows / (windows.square().mean((3, 4), keepdim=True).sqrt() + CONTRAST)
     first = windows[:, 0].flatten(2)
     second = (windows[:, 1].flatten(2), windows[:, 1].flip(3).flatten(2))
-    as_is, turned = (first @ each.transpose(1, 2) / (COLUMNS * WINDOW) for each in second)
+    as_is, turned = (first @ each.transpose(1, 2) / (COLUMNS * window) for each in second)
     return as_is, turned
+
+
+def _at_partner(values: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
+    """Return the values, (B, R, R) by rows of both chromosomes, of each row and its partner, both (B, 2, R)."""
+    of_both = torch.stack([values, values.transpose(1, 2)], dim=1)
+    return of_both.gather(3, partner[..., None])[..., 0]
 
 
 def warping_path(cost: torch.Tensor) -> torch.Tensor:
@@ -139,16 +148,18 @@ def inversion_scores(
 
     Args:
         fit: Correlation of each row with its partner, float32, shape (B, 2, R).
-        turned: Those of windows turned round, shape (B, 2, R, R).
+        turned: Those of rows of the first with windows of the second turned round, shape (B, R, R).
         partner: Of each row, int64, shape (B, 2, R).
         inside: Whether a row is on the chromosome, bool, shape (B, 2, R).
 
     Returns:
-        For each row the best stretch that it is in, float32, shape (B, 2, R); -1 where there is none.
+        For each row the best stretch of each of HALVES that it is in, float32, shape (B, 2, R, len(HALVES)); -1 where
+        there is none.
     """
     rows = fit.shape[2]
-    best = torch.full_like(fit, -1.0)
-    for half in HALVES:
+    turned = torch.stack([turned, turned.transpose(1, 2)], dim=1)
+    best = torch.full((*fit.shape, len(HALVES)), -1.0, device=fit.device)
+    for number, half in enumerate(HALVES):
         if rows <= 2 * half:
             break
         middle = torch.arange(half, rows - half, device=fit.device)
@@ -158,7 +169,7 @@ def inversion_scores(
         score = (as_turned - fit[:, :, row].mean(3)) * half**0.5
         score = torch.where(inside[:, :, row].all(3), score, -1.0)
         everywhere = F.pad(score, (half, half), value=-1.0)
-        best = torch.maximum(best, F.max_pool1d(everywhere, 2 * half + 1, stride=1, padding=half))
+        best[..., number] = F.max_pool1d(everywhere, 2 * half + 1, stride=1, padding=half)
     return best
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
-from evaluation.homologues.items import ABNORMAL, CALLED, CALLS, NORMAL
+from evaluation.homologues.items import ABNORMAL, CALLED, CALLS, NORMAL, PARTNER
 from tests.helpers.predictions import ABOUT
 
 
@@ -19,9 +19,10 @@ def made_up_run(signal, seed=0, fold=0, cases=20, cells=2, chromosomes=5, valida
     for case in range(validation + cases):
         part = "validation" if case < validation else "test"
         for cell in range(cells):
-            for chromosome in CHROMOSOMES[:chromosomes]:
+            for number in range(chromosomes):
                 for kind in (*NORMAL, *ABNORMAL):
-                    rows.append((part, f"case {fold} {case}", f"{case}.{cell}", chromosome, kind))
+                    shown = (number + 1) % chromosomes if kind == PARTNER else number
+                    rows.append((part, f"case {fold} {case}", f"{case}.{cell}", CHROMOSOMES[shown], kind))
     pairs = pd.DataFrame(rows, columns=["part", "subject", "cell", "chromosome", "kind"])
     count = len(pairs)
     abnormal = pairs["kind"].isin(ABNORMAL).to_numpy()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from common.config.schema import EvaluationConfig
@@ -66,6 +67,23 @@ def test_the_area_of_pairs_is_the_mean_over_chromosomes():
     interval = found.find("pair", "auc", "duplication", subset="size >= 0.15", against="normal")
     assert interval.value == pytest.approx(np.mean(areas))
     assert interval.low < interval.value < interval.high
+
+
+def test_both_sides_of_a_translocation_say_more_than_one():
+    result = evaluated(lambda size: 1.0, cases=60)
+    both = result.find("pair", "auc", "translocation, both").value
+    assert both == pytest.approx(norm.cdf(2 / np.sqrt(2) / np.sqrt(2)), abs=0.03)  # two of a signal of one deviation
+    assert both > result.find("pair", "auc", "translocation", against="normal").value + 0.05
+
+
+def test_a_cell_with_a_translocation_has_both_of_its_chromosomes():
+    """Only the partner is conspicuous, and the cell is all the same."""
+    predictions, pairs = made_up_run(lambda size: 0.0)
+    pairs.loc[pairs["kind"] == "translocation partner", "score"] += 1000
+    result = evaluate_homologues([predictions], [pairs], SETTINGS).result
+    assert result.find("cell", "auc", "translocation").value == 1
+    assert result.find("case", "auc", "translocation", cells="2").value == 1
+    assert result.find("cell", "auc", "translocation partner").value is None
 
 
 def test_more_cells_of_a_case_make_it_surer():

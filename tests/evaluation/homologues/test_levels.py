@@ -6,6 +6,8 @@ import pandas as pd
 from evaluation.homologues import levels
 from evaluation.homologues.levels import Units
 
+NO_PARTNER = {"partner": np.nan, "partner_calibrated": np.nan}
+
 
 def items(rows):
     names = ["fold", "cluster", "cell", "chromosome", "kind", "calibrated", "size", "arm_change"]
@@ -33,7 +35,7 @@ def test_the_score_of_a_cell_is_that_of_its_most_abnormal_pair():
 def test_an_abnormal_pair_takes_the_place_of_the_normal_one():
     cells = levels.cells_of(NORMAL)
     changed = items([(0, 7, 1, 1, "deletion", -5.0, 0.1, 0), (0, 7, 2, 1, "deletion", 9.0, 0.1, 0)])
-    scored = cells.replaced(levels.changed_in(cells, changed))
+    scored = cells.replaced(levels.changed_in(cells, changed.assign(**NO_PARTNER)))
     np.testing.assert_array_equal(scored.score, [0.0, 9.0])
 
 
@@ -53,7 +55,7 @@ def test_an_abnormal_case_is_abnormal_in_every_cell():
             (0, 7, 2, 1, "deletion", 6.0, 0.3, 0),  # the other cell of the case lacks it
         ]
     )
-    found = levels.changed_cases(cases, cells, changed)
+    found = levels.changed_cases(cases, cells, changed.assign(**NO_PARTNER))
     assert found[["chromosome", "calibrated", "size", "unit"]].to_numpy().tolist() == [[0, 5.0, 0.2, 0]]
     np.testing.assert_array_equal(cases.replaced(found).score, [5.0])
 
