@@ -20,19 +20,20 @@ class RowDistances:
 
     Args:
         model: A comparison of homologues with its first weights: only its backbone is used.
-        sample: Normal chromosomes, float32 in [0, 1], shape (N, 3, H, W): the features are standardised on them.
+        sample: Training pairs, float32 in [0, 1], shape (N, 2, H, W): the features are standardised on them.
     """
 
     def __init__(self, model: PairClassifier, sample: torch.Tensor) -> None:
         self.model = model.eval()
+        single = one_by_one(sample)
         with torch.inference_mode():
-            tokens = self._features(sample)[sample[:, 0].amax(2)[:, TOKEN // 2 :: TOKEN] > GROUND]
+            tokens = self._features(single)[single[:, 0].amax(2)[:, TOKEN // 2 :: TOKEN] > GROUND]
         self.mean = tokens.mean(0)
         self.std = tokens.std(0).clamp(min=1e-6)
 
     def __call__(self, image: torch.Tensor) -> Differences:
         """Compare both chromosomes of pairs, float32 in [0, 1], shape (B, 2, H, W)."""
-        features = self._features(image.flatten(0, 1).unsqueeze(1).expand(-1, 3, -1, -1))
+        features = self._features(one_by_one(image))
         tokens = torch.unflatten(F.normalize((features - self.mean) / self.std, dim=2), 0, (-1, 2))
         rows = (image > GROUND).any(3)
         covered = torch.unflatten(rows, 2, (-1, TOKEN)).any(3)
@@ -46,6 +47,11 @@ class RowDistances:
     def _features(self, single: torch.Tensor) -> torch.Tensor:
         """Return the features of images (N, 3, H, W), averaged over the width, shape (N, T, C)."""
         return self.model.features(single).float().mean(3).transpose(1, 2)
+
+
+def one_by_one(image: torch.Tensor) -> torch.Tensor:
+    """Return the chromosomes of pairs (B, 2, H, W) as images of three equal channels, shape (2 B, 3, H, W)."""
+    return image.flatten(0, 1).unsqueeze(1).expand(-1, 3, -1, -1)
 
 
 def _distance(own: torch.Tensor, other: torch.Tensor, covered: torch.Tensor) -> torch.Tensor:
@@ -62,5 +68,5 @@ def untrained(config: Config, data: PairDataModule) -> PairClassifier:
     """Return the network of a run with its first weights, those of photographs where ``weights`` names such."""
     model, _ = build_pair_classifier(config)
     if model.folded_batchnorm:
-        model.restore_batchnorm(data.training_sample())
+        model.restore_batchnorm(one_by_one(data.training_sample()))
     return model
