@@ -121,7 +121,7 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
         raise UserError(f"{message}: set it, or another protocol")
     if split.test != "fold":
         raise UserError(f"protocol=paper draws its own test part: say split.test=fold, not {split.test}")
-    train, validation = _paper_counts(len(rows), paper_split)
+    train, validation = paper_counts(len(rows), paper_split)
     if paper_split.stratify:
         labels = rows["label"].to_numpy()
         _check_enough(rows["label"].value_counts(), 3, "images", "protocol=paper")
@@ -141,7 +141,7 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
     return parts
 
 
-def _paper_counts(images: int, paper_split: PaperSplit) -> tuple[int, int]:
+def paper_counts(images: int, paper_split: PaperSplit) -> tuple[int, int]:
     """Return how many of the images train and validate; the rest tests."""
     # As fractions: 0.29 * 100 is 28.999... in floating point.
     train = Fraction(str(paper_split.train))

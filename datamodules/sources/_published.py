@@ -44,12 +44,14 @@ def download(data_dir: str | None, find: Callable[[Path], object], data_set: str
             if not _is_there(root, find):  # another process may have brought it
                 _download_whole_files(root, data_set)
     except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError, timeouts are OSErrors
+        cause = f" ({' '.join(str(error).split()) or type(error).__name__})"
+        if not root.exists():  # removed by the process that this one waited for
+            cause = " in another process, which says why"
         if is_new:
             lock.unlink(missing_ok=True)
             with suppress(OSError):  # not empty
                 root.rmdir()
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"the download failed ({cause}): bring {files} to {root} by hand") from error
+        raise UserError(f"the download failed{cause}: bring {files} to {root} by hand") from error
     find(root)
     return root
 

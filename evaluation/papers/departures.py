@@ -26,7 +26,8 @@ CALLBACKS = tuple(f"callbacks.{name}" for name in SWITCHES)
 SECTIONS = ("prepare", *NETWORK, "loss", "balance", "transform", "inference.mirror", *CALLBACKS)
 BATCH = "batch"  # images of an optimiser step, which several keys make up
 HEAD = "head"  # the stage that trains the head alone
-BUDGET = tuple(f"trainer.{name}" for name in ("max_epochs", "max_images", "limit_train_batches"))
+EPOCHS = "trainer.max_epochs"
+BUDGET: tuple[str, ...] = (EPOCHS, "trainer.max_images", "trainer.limit_train_batches")
 EARLY_BREAK = ("callbacks.early_break.validation", "callbacks.early_break.train")  # a lower one ends a stage earlier
 MISSING = object()  # the value of a key that a configuration lacks
 
@@ -52,10 +53,11 @@ def of_config(config: Mapping[str, Any]) -> list[str]:
     if not (CONF / "experiment" / f"{name}.yaml").is_file():
         return []
     paper = of_experiment(name)
+    printed = printed_keys(name)
     found = [*_data(config, name), *_weights(config, paper), *_start(config, paper)]
     for section in SECTIONS:
         found += _differences(section, _at(config, section, MISSING), _at(paper, section))
-    found += [*_stages(config, paper), *_budget(config, paper), *_training(config, paper, printed_keys(name))]
+    found += [*_stages(config, paper), *_budget(config, paper, printed), *_training(config, paper, printed)]
     return list(dict.fromkeys(found))
 
 
@@ -152,8 +154,11 @@ def _stages(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     return found + [f"a further stage: {name}" for name in stages if name not in paper["unfreeze"]["stages"]]
 
 
-def _budget(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    """Name every limit that is below the experiment's: of a stage also where only all stages have one there."""
+def _budget(config: Mapping[str, Any], paper: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
+    """Name every limit that is below the experiment's: of a stage also where only all stages have one there.
+
+    Where the paper prints the epochs, those of a stage must not be more either.
+    """
     keys = BUDGET
     if _at(paper, "callbacks.early_break.enabled"):
         keys += EARLY_BREAK
@@ -163,7 +168,8 @@ def _budget(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
     found = []
     for key, limit in limits.items():
         value = _at(config, key)
-        if value is not None and (limit is None or value < limit):
+        exact = EPOCHS in printed and key.endswith(".max_epochs")
+        if value is not None and (limit is None or value < limit or (exact and value > limit)):
             found.append(_difference(key, value, limit))
     return found
 

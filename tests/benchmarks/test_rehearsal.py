@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.rehearsal import costs, draw, drawn_cells, write_picture
+from benchmarks.rehearsal.__main__ import costs, draw
+from benchmarks.rehearsal.cells import drawn_cells, write_picture
 from common.config.compose import compose_config
 from datamodules.sources import scan
 from datamodules.sources.cnmc import PUBLISHED
@@ -51,13 +52,13 @@ def test_a_full_disk_is_an_error(tmp_path):
         write_picture(tmp_path / "cell.bmp", np.zeros((9, 9, 3), np.uint8))
 
 
-def reproduction_of(folder, cells, seconds):
+def reproduction_of(folder, cells, cpu_seconds):
     (folder / "drawn").mkdir(parents=True)
     for number in range(cells):
         (folder / "drawn" / f"{number}.bmp").touch()
     disk = {"output_dir": 2**30, "cache_dir": 2**29, "output": 0}
-    step = {"seconds": seconds, "cpu_seconds": 60.0, "memory_gib": 1.0, "code": 0, "disk": disk}
-    content = {"settings": {"words": [f"data_dir={folder / 'drawn'}"]}, "steps": {"images": step}}
+    step = {"seconds": 60.0, "cpu_seconds": cpu_seconds, "memory_gib": 1.0, "code": 0, "disk": disk}
+    content = {"settings": {"words": [f"data_dir={folder / 'drawn'}"]}, "steps": {"images": step, "train-paper": step}}
     (folder / "steps.json").write_text(json.dumps(content))
     return folder
 
@@ -67,5 +68,15 @@ def test_costs_of_two_reproductions_show_what_grows_faster_than_the_images(tmp_p
     half = reproduction_of(tmp_path / "half", 4, 40.0)
     costs(whole, tmp_path / "costs.csv", half)
     row = pd.read_csv(tmp_path / "costs.csv").iloc[0]
-    assert (row["seconds_ratio"], row["images_ratio"], row["exponent"]) == (4, 2, 2)
+    assert (row["cpu_ratio"], row["images_ratio"], row["exponent"]) == (4, 2, 2)
     assert (row["output_dir_gib"], row["cache_dir_gib"]) == (1, 0.5)
+
+
+def test_costs_of_a_training_are_those_of_its_runs_which_an_interruption_does_not_lose(tmp_path):
+    folder = reproduction_of(tmp_path, 2, 60.0)
+    (folder / "paper").mkdir()
+    runs = {"wall_seconds": [60, 120], "cpu_hours": [0.1, 0.2], "peak_memory_gib": [1.5, 1.2]}
+    pd.DataFrame(runs).to_csv(folder / "paper" / "costs.csv")
+    costs(folder, tmp_path / "costs.csv")
+    row = pd.read_csv(tmp_path / "costs.csv").set_index("step").loc["train-paper"]
+    assert (row["minutes"], row["cpu_minutes"], row["memory_gib"]) == (3, 18, 1.5)

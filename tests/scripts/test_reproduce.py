@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.rehearsal import draw
+from benchmarks.rehearsal.cells import draw_cells
 from common.cli import INTERRUPTED
 from common.paths import ROOT
 from evaluation.papers.claims import printed_claims
@@ -36,7 +36,7 @@ class Call:
 def home(tmp_path_factory):
     """A folder with 53 drawn cells in the challenge's folders."""
     folder = tmp_path_factory.mktemp("reproduce")
-    draw(folder / "drawn", share=0.005)
+    draw_cells(folder / "drawn", 0.005)
     return folder
 
 

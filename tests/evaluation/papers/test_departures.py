@@ -45,6 +45,7 @@ TRAINING = [
     ("hem_all_cnn_256", ["loader.batch_size=128", "trainer.accumulate_grad_batches=2"], []),
     ("hem_all_cnn_256", ["loader.batch_size=64"], ["batch=512 instead of 256"]),
     ("hem_all_cnn_256", ["trainer.max_epochs=15"], ["trainer.max_epochs=15 instead of 14"]),
+    ("hem_all_cnn_256", ["unfreeze.stages.all.max_epochs=20"], ["unfreeze.stages.all.max_epochs=20 instead of 14"]),
     ("hem_all_cnn_256", [f"{STOPPING}=true"], [f"{STOPPING}=True instead of False"]),
     ("vgg16_mnist", ["callbacks.early_break.batches=1"], ["callbacks.early_break.batches=1 instead of 5"]),
     ("vgg16_mnist", [f"{BREAK}=0.9"], [f"{BREAK}=0.9 instead of 0.98"]),

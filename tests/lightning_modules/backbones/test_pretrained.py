@@ -452,7 +452,7 @@ def photographs(count: int, size: int) -> torch.Tensor:
 
 
 def relative_variances(network: torch.nn.Module, images: torch.Tensor) -> dict[str, float]:
-    """Return for each BatchNorm the median over its channels of the variance of its inputs over the running one."""
+    """Return the variance of the inputs of each BatchNorm, divided by its running variance: median of the channels."""
     variances = {}
 
     def note(name):
