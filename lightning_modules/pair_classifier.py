@@ -1,5 +1,6 @@
 """A classifier of pairs of homologues: is one of the two rearranged, how, which of them, and where?"""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from torch.nn.modules.utils import _pair
 
 from common.config.schema import Config, PairsConfig
 from common.errors import UserError
-from common.runs.run import ModelFacts
+from common.files import sha256_of_file
+from common.runs.run import ModelFacts, Run
 from common.seeds import derive_seed
 from lightning_modules.backbones.backbone import Backbone, check_modules
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
+from lightning_modules.checkpoint_io import read_checkpoint
 from lightning_modules.classifier import Classifier, TrainingSettings
 from lightning_modules.extensions import check_extensions
 from lightning_modules.inference import PredictionCollector
@@ -157,11 +160,35 @@ def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str
     for stage in stages_of(config).values():
         check_modules(backbone.module, stage.train)
     model = assemble_pairs(config, backbone, ModelFacts(list(info.mean), list(info.std), info.args))
-    if config.pretrained.batchnorm == "restored":
+    contents: dict[str, str | None] = {"weights": info.content_hash(), "init_from": None}
+    if config.init_from:
+        contents["init_from"] = load_backbone(model, Run(Path(config.init_from)))
+    elif config.pretrained.batchnorm == "restored":
         model.folded_batchnorm = info.folded
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)
-    return model, {"weights": info.content_hash(), "init_from": None}
+    return model, contents
+
+
+def load_backbone(model: PairClassifier, run: Run) -> str:
+    """Load the backbone of a finished run, of single chromosomes or of pairs; return the SHA-256 of its file.
+
+    The other network may have more layers than this one, which are left out.
+
+    Raises:
+        UserError: It lacks a layer of this one, or has one of another shape.
+    """
+    path = run.best_checkpoint
+    theirs = read_checkpoint(path)["state_dict"]
+    own = {f"backbone.{name}": values for name, values in model.backbone.state_dict().items()}
+    for name, values in own.items():
+        if name not in theirs or theirs[name].shape != values.shape:
+            raise UserError(
+                f"init_from={run.folder}: its network has no layer like {name.removeprefix('backbone.')} here: name a "
+                "run with the same model.name, such as +experiment=chromosomes_any"
+            )
+    model.load_state_dict({name: theirs[name] for name in own}, strict=False)
+    return sha256_of_file(path)
 
 
 def assemble_pairs(config: Config, backbone: Backbone, facts: ModelFacts) -> PairClassifier:
