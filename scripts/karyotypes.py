@@ -1,4 +1,4 @@
-"""Compare the detection of abnormal cells by counting chromosomes and by a network on karyograms."""
+"""Compare the detection of abnormal cells by counting, by comparing homologues and by a network on karyograms."""
 
 import sys
 from pathlib import Path
@@ -14,11 +14,12 @@ from scripts.shared import _options as options
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-@app.command(cls=options.several("--against"))
+@app.command(cls=options.several("--against", "--pairs"))
 @report_user_errors()
 def karyotypes(
     runs: options.CountedRuns,
     against: options.KaryogramRuns = None,
+    pairs: options.ComparedRuns = None,
     csv: options.TableCsv = None,
     referral: options.Referral = None,
     suspects: options.Suspects = None,
@@ -26,8 +27,11 @@ def karyotypes(
     costs: options.Costs = "fixed",
     threshold: options.Threshold = "youden",
     sensitivity: options.Sensitivity = 0.95,
+    false_alarms: options.FalseAlarms = 0.05,
 ) -> None:
     """Tabulate which real aneuploidies are detected, with counts and exact intervals; then derived abnormalities.
+
+    With [bold]--pairs[/bold] a cell is abnormal, too, where its most abnormal pair of homologues is.
 
     A network is evaluated at 0.5 and at each fold's own threshold, chosen on validation. [bold]--referral[/bold] and
     [bold]--suspects[/bold] write the probability of each cell's karyotype, and the cells whose labels look wrong.
@@ -43,13 +47,15 @@ def karyotypes(
             new_folder(folder, option)
     chromosome_runs = [Run.open(path) for path in runs]
     karyogram_runs = [Run.open(path) for path in against or []]
+    pair_runs = [Run.open(path) for path in pairs or []]
 
     from common.config.schema import EvaluationConfig
     from common.files import write_csv
-    from workflows.karyotypes import detect_abnormal_cells, list_suspects, refer_cells
+    from workflows.karyotypes import PairRuns, detect_abnormal_cells, list_suspects, refer_cells
 
     settings = {"threshold": threshold, "sensitivity": sensitivity, "assignment": {"costs": costs}}
-    table = detect_abnormal_cells(chromosome_runs, karyogram_runs, EvaluationConfig.model_validate(settings))
+    compared = PairRuns(pair_runs, false_alarms)
+    table = detect_abnormal_cells(chromosome_runs, karyogram_runs, compared, EvaluationConfig.model_validate(settings))
     if csv:
         write_csv(csv, table, "%.4f")
     if referral:

@@ -136,6 +136,13 @@ Referral = Annotated[
 Suspects = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Write the cells whose labels look wrong, with a picture of each.")
 ]
+ComparedRuns = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="RUN...", help="Runs of +experiment=homologue_pairs on the same split, all folds."),
+]
+FalseAlarms = Annotated[
+    float, typer.Option(min=0.001, max=0.5, help="Share of normal validation cells that --pairs may call abnormal.")
+]
 TableCsv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 

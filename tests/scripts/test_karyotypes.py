@@ -8,6 +8,7 @@ from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from scripts.karyotypes import app
 from tests.evaluation.cytogenetics.cells import CLASSES, calibrated, karyotype, make_cells
+from tests.evaluation.homologues.made_up_pairs import made_up_run
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import error_of, run_app
@@ -50,9 +51,48 @@ def test_methods_are_compared_on_the_same_cells(runs):
     assert table.loc[("tiny, at 0.5", "normal"), "found"] == 1
 
 
+@pytest.fixture
+def pairs(tmp_path):
+    """Two made-up runs of the same cells: of their chromosomes ("counted"), and of their pairs."""
+    predictions, table = made_up_run(lambda size: 100.0)
+    keys = table[["part", "subject", "cell"]].drop_duplicates().reset_index(drop=True)
+    parts = []
+    for part, cells in keys.groupby("part"):
+        made = make_cells(len(cells), 12.0, part=part, cells_per_subject=1, first=int(cells.index[0]))
+        number = made.frame["cell"].str[-4:].astype(int)
+        parts.append(made.frame.assign(**{name: keys[name].to_numpy()[number] for name in ("subject", "cell")}))
+    counted = Predictions(pd.concat(parts), made.classes, None, made.about)
+    Run(tmp_path / "counted").write_predictions(counted)
+    run = Run(tmp_path / "pairs")
+    run.write_predictions(predictions)
+    run.write_pairs(table)
+    return tmp_path
+
+
+def test_homologues_are_compared(pairs):
+    result = call(pairs / "counted", "--pairs", pairs / "pairs", "--false-alarms", "0.2", "--csv", pairs / "found.csv")
+    assert "16 normal validation cells, 0 abnormal or unknown left out" in result.output
+    assert "by case" in result.output
+    table = pd.read_csv(pairs / "found.csv").set_index(["method", "kind", "sizes"]).sort_index()
+    assert table.loc[("compared", "duplication", "all"), "share"] == 1
+    assert table.loc[("counted, joint assignment", "duplication", "all"), "share"] == 0
+    assert 0 < table.loc[("counted or compared", "normal"), "share"].item() < 0.5
+
+
+def test_pairs_of_other_folds_are_refused(pairs):
+    run = Run(pairs / "counted")
+    frame = run.predictions.frame
+    frame.loc[frame["part"] == "test", "cell"] += " of another fold"
+    run.write_predictions(Predictions(frame, CLASSES, None, run.predictions.about))
+    result = call(pairs / "counted", "--pairs", pairs / "pairs", code=1)
+    assert "same split and folds" in error_of(result)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["cells", "--pairs", "net"], "homologue_pairs"),
+        (["cells", "--pairs", "nowhere"], "nowhere"),
         (["net", "--against", "cells"], "abnormal"),
         (["cells", "--against", "cells"], "composed_karyograms"),
         (["cells", "--against", "nowhere"], "nowhere"),

@@ -9,12 +9,15 @@ from evaluation.cytogenetics.karyotypes import (
     COLUMNS,
     compare_detection,
     count_cells,
+    known_kinds,
     tabulate_counts,
     tabulate_network,
 )
+from evaluation.homologues.decisions import ComparedCells
 from tests.evaluation.cytogenetics.cells import karyotype, make_cells
 from tests.helpers.predictions import ABOUT, make_run
 
+DERIVED = ["number", "kind", "size", "compared"]
 ASSIGNMENT = AssignmentConfig(enabled=True)
 SENSITIVE = EvaluationConfig(threshold="sensitivity", sensitivity=0.95)
 CELLS = [karyotype(), karyotype("XY"), karyotype("XY", ["21"]), karyotype(lost=["X"]), karyotype("XY", lost=["15"])]
@@ -127,7 +130,7 @@ def test_methods_are_compared_on_the_cells_of_both():
     assert cells == {"trisomy": 1, "normal": 1}
     cells = table[table["method"] == "tiny, at 0.5"].set_index("kind")["cells"].to_dict()
     assert cells == {"trisomy": 1, "normal": 1, "inversion": 1}
-    with pytest.raises(UserError, match="no cell is tested by both"):
+    with pytest.raises(UserError, match="no cell is tested by all"):
         compare_detection([counted], [karyograms(["normal"], [0.1], ["someone else"])], EvaluationConfig())
 
 
@@ -138,6 +141,79 @@ def test_network_is_evaluated_on_counted_cells_and_all_derived_ones():
     table = tabulate_network([run], EvaluationConfig(), cells)
     actual = {kind: row(table, kind, "tiny, at 0.5")[["cells", "found"]].tolist() for kind in table["kind"].unique()}
     assert actual == {"trisomy": [1, 0], "normal": [1, 1], "inversion": [1, 1]}
+
+
+def compared_cells(cells, derived) -> ComparedCells:
+    """Cells by number and what is said of each; derived changes likewise, with kind and size."""
+    tables = []
+    for rows in (pd.DataFrame(cells, columns=["number", "compared"]), pd.DataFrame(derived, columns=DERIVED)):
+        number = rows.pop("number").map("{:04d}".format)
+        tables.append(rows.assign(subject="case_" + number, cell="cell_" + number))
+    return ComparedCells(tables[0], tables[1].assign(cluster=np.arange(len(derived)) // 2), ())
+
+
+def test_cells_are_counted_or_compared():
+    counted = make_cells([*CELLS, karyotype()], skill=12.0, cells_per_subject=1)
+    derived = [(0, "deletion", 0.1, True), (0, "deletion", 0.3, False), (1, "deletion", 0.3, True)]
+    derived += [(2, "deletion", 0.3, True), (1, "paracentric inversion", 0.3, False)]
+    compared = compared_cells([(0, True), (1, False), (2, False), (3, True)], derived)
+    table = compare_detection([counted], [], EvaluationConfig(), compared)
+    found = table.set_index(["method", "kind", "sizes"])[["cells", "found"]].apply(tuple, axis=1).to_dict()
+    real = {key[:2]: value for key, value in found.items() if not isinstance(key[2], str)}
+    assert real["counted, joint assignment", "normal"] == (2, 0)
+    assert [real["compared", kind] for kind in ("trisomy", "sex_aneuploidy", "normal")] == [(1, 0), (1, 1), (2, 1)]
+    assert real["counted or compared", "trisomy"] == (1, 1)
+    assert real["counted or compared", "normal"] == (2, 1)
+    # Of the cell with the trisomy no change counts.
+    assert found["compared", "interstitial_deletion", "all"] == (3, 2)
+    assert found["compared", "interstitial_deletion", "0.2 to 0.4"] == (2, 1)
+    assert found["counted or compared", "interstitial_deletion", "all"] == (3, 2)
+    assert found["counted, joint assignment", "interstitial_deletion", "all"] == (3, 0)
+    assert found["compared", "inversion", "all"] == found["compared", "paracentric_inversion", "all"] == (1, 0)
+    assert table.columns.tolist() == list(COLUMNS)
+
+
+def test_a_changed_cell_is_counted_as_it_was():
+    cells = make_cells([karyotype()], skill=12.0)
+    # One 21 is taken for a 22: counting calls the cell abnormal, changed or not.
+    row_of_21 = cells.frame.index[cells.frame["label"] == "21"][0]
+    cells.frame.loc[row_of_21, ["prob_21", "prob_22"]] = cells.frame.loc[row_of_21, ["prob_22", "prob_21"]].to_numpy()
+    compared = compared_cells([(0, False)], [(0, "deletion", 0.3, False)])
+    table = compare_detection([cells], [], EvaluationConfig(), compared)
+    derived = table[(table["kind"] == "interstitial_deletion") & (table["sizes"] == "all")].set_index("method")
+    assert derived.loc["counted one by one", "found"] == 1
+    assert derived.loc["compared", "found"] == 0
+    assert derived["exactly"].isna().all()
+
+
+def test_intervals_of_changes_are_by_case():
+    cells = make_cells(20, skill=12.0, cells_per_subject=1)
+    derived = [(number, "deletion", 0.3, number < 10) for number in range(20) for _ in range(50)]
+    compared = compared_cells([(number, False) for number in range(20)], derived)
+    compared.derived["cluster"] = np.arange(len(derived)) // 50
+    table = compare_detection([cells], [], EvaluationConfig(), compared)
+    by_case = row(table[table["sizes"] == "all"], "interstitial_deletion", "compared")
+    assert by_case["share"] == 0.5
+    assert by_case["high"] - by_case["low"] > 0.35
+
+
+def test_cells_that_no_run_on_chromosomes_tests_are_refused():
+    cells = make_cells(2, skill=12.0)
+    compared = compared_cells([(0, False), (2, False)], [(0, "deletion", 0.3, False)])
+    with pytest.raises(UserError, match="same split and folds"):
+        compare_detection([cells], [], EvaluationConfig(), compared)
+
+
+def test_kinds_are_known_of_all_parts():
+    test = make_cells(CELLS[:2], cells_per_subject=1)
+    validation = make_cells(CELLS[2:4], part="validation", first=2, cells_per_subject=1)
+    again = make_cells(CELLS[2:4], first=2, cells_per_subject=1, seed=1)  # the same cells in the test part of a fold
+    kinds = known_kinds([run_of(test, validation), again])
+    assert kinds["kind"].tolist() == ["trisomy", "sex_aneuploidy", "normal", "normal"]
+    test.frame.loc[0, "label"] = None
+    assert len(known_kinds([test])) == 1
+    with pytest.raises(UserError, match="cannot be counted"):
+        known_kinds([make_run()])
 
 
 def test_runs_without_cells_or_kinds_are_refused():
