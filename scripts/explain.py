@@ -1,4 +1,4 @@
-"""Explain trained models: heat maps, their localisation, layers, their outputs and smoothness; thumbnails."""
+"""Explain trained models: heat maps, their localisation, layers, their outputs and smoothness; thumbnails; pairs."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
-from scripts.shared import _explain_measures
+from scripts.shared import _explain_measures, _explain_pairs
 from scripts.shared import _options as options
 from workflows.explain.request import ExplainRequest
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__
 )
 app.add_typer(_explain_measures.app)
+app.add_typer(_explain_pairs.app)
 
 
 @app.command(cls=options.several("--images"))

@@ -35,13 +35,13 @@ def baselines(run: RunFolder, output: Output, of_each: OfEach = 64) -> None:
         differences_of,
         evaluated,
         normal_training_pairs,
-        open_data,
         standardised,
         write_baseline,
     )
     from benchmarks.homologues.one_class import RowDistances, untrained
     from datamodules.homologues.changes import KINDS, NULLS
     from lightning_modules.trainer import set_up_torch
+    from workflows.homologues.items import open_data
 
     set_up_torch()
     data = open_data(opened)

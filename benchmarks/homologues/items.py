@@ -11,7 +11,6 @@ from scipy import special
 
 from common.cli import console
 from common.errors import UserError
-from common.runs.distributed import World
 from common.runs.run import Run
 from datamodules.homologues.changes import UNTOUCHED
 from datamodules.homologues.draws import PairKeys
@@ -39,20 +38,6 @@ class Differences:
 
 
 Way = Callable[[torch.Tensor], Differences]
-
-
-def open_data(run: Run) -> PairDataModule:
-    """Return the data module of a run that compares homologues.
-
-    Raises:
-        UserError: The run does not compare homologues, or its images are missing.
-    """
-    if run.pairs is None:
-        raise UserError(f"{run.folder} does not compare homologues: name a run of +experiment=homologue_pairs")
-    data = PairDataModule.from_config(run.config, console.is_terminal, World())
-    data.prepare_data()
-    data.setup()
-    return data
 
 
 def differences_of(way: Way, batches: Iterator[PairBatch], count: int) -> pd.DataFrame:

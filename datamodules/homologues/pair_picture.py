@@ -9,6 +9,9 @@ GAP = 4  # between the parts, pixels of the images
 SHIFT = 0.2  # of the longer one's length: by so much are they moved along each other at most
 COLOUR = np.array([213, 94, 0])  # RGB of a place that is surely changed
 CENTROMERE = (0, 114, 178)  # RGB
+TRUTH = np.array([0, 114, 178])  # RGB of a place that is truly changed
+PALE = np.array([232, 236, 241])  # RGB of the other places of a chromosome
+GROUND = 0.02  # gray value up to which a pixel is ground
 
 
 def draw_pair(image: np.ndarray, length: np.ndarray, place: np.ndarray, short_arm: float) -> np.ndarray:
@@ -57,17 +60,62 @@ def alignment(image: np.ndarray, length: np.ndarray) -> int:
 def _side(pixels: np.ndarray, length: float, place: np.ndarray, short_arm: float) -> np.ndarray:
     """Draw one homologue with its coloured column on the left, uint8, shape (SCALE * H, width, 3)."""
     height = len(pixels)
-    strip = np.repeat(255 - 255 * pixels[..., None], 3, axis=2)
     rows = np.arange(height) + 0.5
     top = (height - length) / 2
     probability = np.repeat(place, height // len(place)) * (np.abs(rows - height / 2) <= length / 2)
     colours = np.repeat(255 - probability[:, None, None] * (255 - COLOUR), SIDE, axis=1)
     gap = np.full((height, GAP, 3), 255.0)
-    side = np.concatenate([colours, gap, strip, gap], axis=1).round().astype(np.uint8)
-    large = cv2.resize(side, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+    side = np.concatenate([colours, gap, _dark(pixels), gap], axis=1)
+    large = _enlarged(side)
     inner = large.shape[1] - GAP * SCALE
     hottest = round(SCALE * float(rows[probability == probability.max()].mean()))
     cv2.line(large, (0, hottest), (inner, hottest), COLOUR.tolist(), 1)
     centromere = round(SCALE * (top + short_arm * length))
     cv2.line(large, (inner, centromere), (large.shape[1] - 1, centromere), CENTROMERE, 2)
     return large
+
+
+def draw_comparison(image: np.ndarray, aligned: np.ndarray, truth: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Draw two homologues, dark on white, and between them the second one aligned to the first.
+
+    The column on the left of each is coloured where it is truly changed, or has what the other one lacks; that on the
+    right by the probability of this.
+
+    Args:
+        image: Both chromosomes, float in [0, 1], shape (2, H, W).
+        aligned: The second one with its rows where the bands of the first are, likewise, shape (H, W).
+        truth: 1 where they truly differ, by rows of equal height, shape (2, T).
+        place: The probability of it, likewise.
+
+    Returns:
+        uint8 RGB, of as many rows as both chromosomes need.
+    """
+    gap = np.full((image.shape[1], GAP, 3), 255.0)
+    sides = []
+    for pixels, true, found in zip(image, truth, place, strict=True):
+        parts = [_column(true, pixels, TRUTH), gap, _dark(pixels), gap, _column(found, pixels, COLOUR)]
+        sides.append(np.concatenate(parts, axis=1))
+    picture = np.concatenate([sides[0], gap, gap, _dark(aligned), gap, gap, sides[1]], axis=1)
+    covered = np.flatnonzero((image > GROUND).any(axis=(0, 2)))
+    if len(covered):
+        picture = picture[max(covered[0] - GAP, 0) : covered[-1] + 1 + GAP]
+    return _enlarged(picture)
+
+
+def _column(place: np.ndarray, pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Return a column coloured by ``place`` (T,) in the rows of a chromosome (H, W), pale in its other rows."""
+    rows = np.repeat(place, len(pixels) // len(place))[:, None, None]
+    colours = np.repeat(PALE - rows * (PALE - colour), SIDE, axis=1)
+    inside = pixels.max(axis=1, keepdims=True) > GROUND
+    return np.where(inside[..., None], colours, 255.0)
+
+
+def _dark(pixels: np.ndarray) -> np.ndarray:
+    """Return a chromosome, in [0, 1] on black, dark on white, float, shape (H, W, 3)."""
+    return np.repeat(255 - 255 * pixels[..., None], 3, axis=2)
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(
+        cv2.resize(picture.round().astype(np.uint8), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+    )

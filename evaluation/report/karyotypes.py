@@ -1,6 +1,5 @@
 """The page of the karyotypes of new cells: one file, the most doubtful cell first."""
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,10 @@ from PIL import Image
 from common.files import write_text
 from common.karyotype import NORMAL
 from common.text import counted
-from common.thumbnails import encode
 from evaluation.cytogenetics.cell_karyotype import CellKaryotype, ChromosomeCall
 from evaluation.cytogenetics.pairs import PairFinding
 from evaluation.report.blocks import Table
-from evaluation.report.rendering import render, template_file
+from evaluation.report.rendering import data_uri, render, template_file
 from evaluation.report.summary import Tile
 
 PICTURES = 25_000_000  # bytes of karyograms within the page; those beyond are files beside it
@@ -102,12 +100,7 @@ def write_karyotype_page(path: Path, entries: Sequence[CellEntry], facts: PageFa
 
 def _picture(file: Path) -> str:
     """A karyogram as a data URI."""
-    return _data_uri(np.asarray(Image.open(file).convert("RGB")))
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    webp = encode(pixels, SIDE)
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+    return data_uri(np.asarray(Image.open(file).convert("RGB")), SIDE)
 
 
 def _cell(entry: CellEntry, source: str | None) -> dict[str, Any]:
@@ -147,7 +140,7 @@ def _pair(entry: PairEntry) -> dict[str, str]:
         "kind": f"{finding.kind} ({_probability(finding.kind_probability)})",
         "side": f"{side} ({_probability(finding.rearranged_probability)})",
         "place": f"{100 * finding.place:.0f} %",
-        "source": _data_uri(entry.picture),
+        "source": data_uri(entry.picture, SIDE),
     }
 
 

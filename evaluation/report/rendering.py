@@ -1,7 +1,12 @@
 """How a page is made of its template: strict about missing values, and nothing of the data is read as HTML."""
 
+import base64
+
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from common.thumbnails import encode
 
 _LOADER = PackageLoader("evaluation.report")
 _ENVIRONMENT = Environment(
@@ -17,3 +22,8 @@ def render(template: str, **values: object) -> str:
 def template_file(name: str) -> Markup:
     """Return a file of ``templates/`` as it is, such as a style or a script."""
     return Markup(_LOADER.get_source(_ENVIRONMENT, name)[0])
+
+
+def data_uri(pixels: np.ndarray, size: int) -> str:
+    """Return a picture, uint8 RGB, as a source of an image within the page, of at most ``size`` pixels."""
+    return f"data:image/webp;base64,{base64.b64encode(encode(pixels, size)).decode()}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datamodules.homologues.pair_picture import COLOUR, SCALE, alignment, draw_pair
+from datamodules.homologues.pair_picture import COLOUR, SCALE, TRUTH, alignment, draw_comparison, draw_pair
 
 HEIGHT, WIDTH = 64, 16
 
@@ -49,3 +49,27 @@ def test_nothing_is_marked_beyond_the_ends():
 
 def test_images_without_a_chromosome_are_drawn():
     assert draw_pair(np.zeros((2, HEIGHT, WIDTH)), np.zeros(2), np.zeros((2, 16)), 0.4).ndim == 3
+
+
+def test_true_and_found_places_are_on_the_sides_of_each_chromosome():
+    image, _ = pair((40, 30))
+    truth, place = np.zeros((2, 16)), np.zeros((2, 16))
+    truth[0, 6:8] = 1
+    place[1, 8:10] = 1
+    picture = draw_comparison(image, image[1], truth, place).astype(int)
+
+    def coloured(colour):
+        return np.abs(picture - colour).max(axis=2) < 5
+
+    true, found = coloured(TRUTH), coloured(COLOUR)
+    middle = picture.shape[1] // 2
+    assert true.any()
+    assert np.flatnonzero(true.any(axis=0)).max() < middle
+    assert found.any()
+    assert np.flatnonzero(found.any(axis=0)).min() > middle
+    assert true.any(axis=1).sum() == pytest.approx(8 * SCALE, abs=2 * SCALE)
+    assert picture.shape[0] == pytest.approx(SCALE * 48)
+
+
+def test_a_comparison_of_empty_images_is_drawn():
+    assert draw_comparison(np.zeros((2, HEIGHT, WIDTH)), np.zeros((HEIGHT, WIDTH)), *np.zeros((2, 2, 16))).ndim == 3
