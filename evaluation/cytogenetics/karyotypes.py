@@ -18,7 +18,7 @@ from common.karyotype import NORMAL, PREPARATION_LOSS, name_karyotype
 from common.predictions import PROBABILITY_PREFIX, Predictions
 from evaluation.core.labelled import score
 from evaluation.cytogenetics.cell_metrics import assigned_table, assignment_refusal
-from evaluation.homologues.decisions import KEYS, ComparedCells, is_among, refuse_untested
+from evaluation.homologues.decisions import KEYS, ComparedCells, is_among, limit_of, refuse_untested
 from evaluation.homologues.statistics import share as share_by_case
 from evaluation.intervals.exact import share
 from evaluation.intervals.pooling import pool
@@ -77,7 +77,8 @@ def compare_detection(
     if compared:
         tables.append(tabulate_derived(compared, common, settings, method))
     if karyogram_runs:
-        tables.append(tabulate_network(karyogram_runs, settings, cells))
+        false_alarms = compared.false_alarms if compared else None
+        tables.append(tabulate_network(karyogram_runs, settings, cells, false_alarms))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -164,8 +165,12 @@ def tabulate_derived(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"exactly": "Int64"})
 
 
-def tabulate_network(runs: Sequence[Predictions], settings: EvaluationConfig, cells: pd.DataFrame) -> pd.DataFrame:
+def tabulate_network(
+    runs: Sequence[Predictions], settings: EvaluationConfig, cells: pd.DataFrame, false_alarms: float | None = None
+) -> pd.DataFrame:
     """Tabulate the detection by a network on karyograms: at 0.5, and at the threshold of each fold's validation.
+
+    With ``false_alarms`` also above what this share (0 to 1) of each fold's normal validation karyograms exceeds.
 
     The kinds of REAL are restricted to ``cells`` (with ``subject`` and ``cell``), so that methods are compared on the
     same ones; derived karyograms are tabulated in any case.
@@ -186,6 +191,9 @@ def tabulate_network(runs: Sequence[Predictions], settings: EvaluationConfig, ce
     found = {f"{name}, at 0.5": scores >= 0.5}
     if None not in thresholds:
         found[f"{name}, at the threshold"] = scores >= np.array(thresholds)
+    if false_alarms is not None:
+        limits = np.concatenate([_limits(run, false_alarms) for run in runs])
+        found[f"{name}, at {100 * false_alarms:g} % false alarms"] = scores > limits
     derived = karyograms["kind"].notna() & ~karyograms["kind"].isin(REAL)
     counted = is_among(karyograms, cells)
     kinds = (*REAL, *sorted(set(karyograms["kind"][derived])))
@@ -201,6 +209,18 @@ def _pool_karyograms(runs: Sequence[Predictions]) -> pd.DataFrame:
     if frame["kind"].isna().all() or runs[0].positive_index is None:
         raise UserError("the kinds of these karyograms are unknown: name runs on data=composed_karyograms")
     return frame
+
+
+def _limits(run: Predictions, false_alarms: float) -> np.ndarray:
+    """Return for each test karyogram what this share of the normal validation ones exceeds, float64, shape (N,)."""
+    validation = run.part("validation").frame
+    normal = validation.loc[validation["kind"] == NORMAL, f"{PROBABILITY_PREFIX}{run.positive_class}"]
+    if normal.empty:
+        raise UserError(
+            f"fold {run.about.get('fold')} of {run.about.get('name')} has no normal validation karyogram, by which a "
+            "share of false alarms is chosen: train with split.validation above 0"
+        )
+    return np.full(len(run.part("test").frame), limit_of(normal.to_numpy(), false_alarms))
 
 
 def _refuse_uncountable(runs: Sequence[Predictions]) -> None:

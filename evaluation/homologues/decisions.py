@@ -57,11 +57,13 @@ class ComparedCells:
         derived: A row per rearranged pair put into its cell (both pairs of a translocation): these columns, ``kind``
             (of pairs), ``size`` (share of the length) and ``cluster`` (number of the case, int64).
         thresholds: Of each run.
+        false_alarms: The share of normal validation cells that may be above them, 0 to 1.
     """
 
     cells: pd.DataFrame
     derived: pd.DataFrame
     thresholds: tuple[CellThreshold, ...]
+    false_alarms: float
 
     def subsets(self, derived: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         """Yield kind (of KINDS), sizes ("all", or those of COMPOSED_SIZES) and the rows of ``derived`` of both."""
@@ -96,10 +98,15 @@ def compare_cells(
     for number, run in enumerate(runs):
         scores = validation.score[validation.fold == number]
         left_out = _validation_cells(run) - len(scores)
-        value = float(np.quantile(scores, 1 - false_alarms, method="higher"))
+        value = limit_of(scores, false_alarms)
         thresholds.append(CellThreshold(run.about.get("fold"), value, len(scores), left_out))
     limits = np.array([threshold.value for threshold in thresholds])
-    return ComparedCells(*_called(items.part("test"), limits), tuple(thresholds))
+    return ComparedCells(*_called(items.part("test"), limits), tuple(thresholds), false_alarms)
+
+
+def limit_of(normal: np.ndarray, false_alarms: float) -> float:
+    """Return one of the normal scores, shape (N,), above which at most a share of them (0 to 1) is."""
+    return float(np.quantile(normal, 1 - false_alarms, method="higher"))
 
 
 def refuse_untested(cells: pd.DataFrame, tested: pd.DataFrame) -> None:

@@ -111,6 +111,18 @@ def test_network_is_tabulated_by_kind_at_both_thresholds():
     assert table["exactly"].isna().all()
 
 
+def test_network_has_the_wanted_share_of_false_alarms():
+    test = karyograms(["normal", "trisomy", "trisomy"], [0.1, 0.35, 0.25])
+    # One of five normal validation karyograms may be above; the abnormal one does not count.
+    validation = karyograms([*["normal"] * 5, "trisomy"], [0.1, 0.2, 0.2, 0.3, 0.9, 0.95], part="validation")
+    table = tabulate_network([run_of(test, validation)], SENSITIVE, test.frame, 0.25)
+    method = "tiny, at 25 % false alarms"
+    assert row(table, "trisomy", method)[["cells", "found"]].tolist() == [2, 1]
+    assert row(table, "normal", method)["found"] == 0
+    with pytest.raises(UserError, match="no normal validation karyogram"):
+        tabulate_network([test], SENSITIVE, test.frame, 0.25)
+
+
 def test_each_fold_has_its_own_threshold():
     runs = []
     for fold, score in enumerate((0.2, 0.4)):
@@ -149,7 +161,7 @@ def compared_cells(cells, derived) -> ComparedCells:
     for rows in (pd.DataFrame(cells, columns=["number", "compared"]), pd.DataFrame(derived, columns=DERIVED)):
         number = rows.pop("number").map("{:04d}".format)
         tables.append(rows.assign(subject="case_" + number, cell="cell_" + number))
-    return ComparedCells(tables[0], tables[1].assign(cluster=np.arange(len(derived)) // 2), ())
+    return ComparedCells(tables[0], tables[1].assign(cluster=np.arange(len(derived)) // 2), (), 0.05)
 
 
 def test_cells_are_counted_or_compared():
