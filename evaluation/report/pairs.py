@@ -50,7 +50,7 @@ def _card(number: int, row: dict[str, Any], image: np.ndarray) -> dict[str, str]
         if rearranged:
             found.append("place right" if row["hit"] else "place wrong")
     else:
-        found.append(f"not found, most likely {called}")
+        found.append("not found" if rearranged else "no alarm")
     subject = "" if row["subject"] in (None, row["cell"]) else f"{row['subject']}, "
     return {
         "title": f"{number}. {row['chromosome']}, {row['kind']}" + (f", {row['size']:.0%}" if rearranged else ""),
