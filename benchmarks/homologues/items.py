@@ -73,7 +73,7 @@ def normal_training_pairs(data: PairDataModule, of_each: int) -> tuple[Iterator[
 
 def _untouched(pair: torch.Tensor) -> PairKeys:
     same = torch.zeros_like(pair)
-    return PairKeys(same, same, pair, same + UNTOUCHED, same)
+    return PairKeys(same, same, pair, same + UNTOUCHED)
 
 
 def standardised(found: pd.DataFrame, normal: pd.DataFrame) -> np.ndarray:

@@ -34,7 +34,7 @@ def measure(batch: int, rounds: int) -> dict[str, object]:
     def keys(number: int, count: int) -> PairKeys:
         item = torch.arange(number * batch, number * batch + count)
         same = torch.zeros_like(item)
-        return PairKeys(same + number, item, item % pairs, same + DRAWN, same)
+        return PairKeys(same + number, item, item % pairs, same + DRAWN)
 
     def together(number: int) -> None:
         maker(keys(number, batch))
@@ -42,7 +42,7 @@ def measure(batch: int, rounds: int) -> dict[str, object]:
     def one_by_one(number: int) -> None:
         for item in keys(number, batch).item[:, None]:
             same = torch.zeros_like(item)
-            maker(PairKeys(same + number, item, item % pairs, same + DRAWN, same))
+            maker(PairKeys(same + number, item, item % pairs, same + DRAWN))
 
     times = time_in_turn({"together": together, "alone": one_by_one}, ("alone",), rounds, max(rounds // 3, 1))
     cpu, clock = times["together"]

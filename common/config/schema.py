@@ -100,7 +100,6 @@ class PairsConfig(StrictModel, defaults="train:pairs"):
     width: PositiveInt = FROM_YAML
     abnormal: Annotated[float, Field(gt=0.0, lt=1.0)] = FROM_YAML
     sizes: tuple[Share, Share] = FROM_YAML
-    draws: PositiveInt = FROM_YAML
     place_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
     kind_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
     bank: PositiveInt = FROM_YAML

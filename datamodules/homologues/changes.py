@@ -126,6 +126,9 @@ def make_changes(
     source = torch.where(translocated, originals.donor, source)
     middle_start = torch.where(exchanged, of_homologue[:, 0], torch.where(translocated, donor_start, start))
     middle_stop = torch.where(exchanged, of_homologue[:, 1], torch.where(translocated, donor_stop, stop))
+    # A segment is sampled between its rows, as the ends of a translocation are, which lie anywhere.
+    between = torch.where(translocated | (kind == UNTOUCHED), 0.0, numbers[:, 2] - 0.5)
+    middle_start, middle_stop = middle_start + between, middle_stop + between
     middle_stop = torch.where((kind == DELETION) | (kind == TERMINAL), middle_start, middle_stop)
     upper_stop = torch.where(kind == DUPLICATION, stop, start)
     zeros = torch.zeros_like(start)

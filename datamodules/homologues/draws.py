@@ -19,7 +19,7 @@ NORMAL_PARTS = (2, 1, 1)
 OTHER_PARTS = (2, 1)  # likewise of the other chromosome, which is exchanged with the first or not at all
 ABNORMAL_PARTS = (2, 1, 2, 3, 2, 2)
 OF_EVENT = 5  # numbers drawn for each event beside those of both changes
-OF_PAIR = 3  # and for each pair
+OF_PAIR = 5  # and for each pair
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,6 @@ class PairKeys(NamedTuple):
     item: torch.Tensor
     pair: torch.Tensor
     variant: torch.Tensor
-    draw: torch.Tensor
 
     @classmethod
     def collate(cls, keys: list[tuple[int, ...]]) -> "PairKeys":
@@ -86,6 +85,7 @@ class Drawn:
         other_size: Likewise.
         numbers: Of the one, see `make_changes`, float32, shape (B, NUMBERS).
         other_numbers: Likewise.
+        shift: Rows by which both chromosomes are off the middle of their images, float32, shape (B, 2).
         second_changed: Whether the second chromosome of the pair is the one, bool.
         swap: Whether the image shows the other one first.
         partner: The pair with which a translocation exchanges ends; the pair itself where its cell has no other.
@@ -98,6 +98,7 @@ class Drawn:
     other_size: torch.Tensor
     numbers: torch.Tensor
     other_numbers: torch.Tensor
+    shift: torch.Tensor
     second_changed: torch.Tensor
     swap: torch.Tensor
     partner: torch.Tensor
@@ -139,7 +140,7 @@ class PairDraws:
         of_event = self._numbers(keys, event, OF_EVENT + 2 * NUMBERS, stream=0)
         size, other_size, kind_of_all, kind_of_other, partner = of_event[:, :OF_EVENT].unbind(1)
         numbers, other_numbers = torch.unflatten(of_event[:, OF_EVENT:], 1, (2, NUMBERS)).unbind(1)
-        changed, order, gives = self._numbers(keys, keys.pair, OF_PAIR, stream=1).unbind(1)
+        changed, order, gives, *shifts = self._numbers(keys, keys.pair, OF_PAIR, stream=1).unbind(1)
         kind = torch.where(training, self._kinds(kind_of_all), keys.variant)
         other_kind = torch.where(training | (kind != UNTOUCHED), _pick(kind_of_other, OTHER_PARTS), UNTOUCHED)
         # Homologues exchange a segment both ways: else both would have the same one, pixel by pixel.
@@ -152,6 +153,7 @@ class PairDraws:
             other_size=draw_sizes(torch.where(exchanged, size, other_size), least, most),
             numbers=numbers,
             other_numbers=torch.where(exchanged[:, None], numbers, other_numbers),
+            shift=torch.stack(shifts, dim=1) - 0.5,
             second_changed=changed < 0.5,
             swap=order < 0.5,
             partner=self._partners(keys.pair, partner),
@@ -162,7 +164,7 @@ class PairDraws:
         """Return numbers of each pair or event; a translocation and its partner have the same."""
         variant = torch.where(keys.variant == PARTNER, TRANSLOCATION, keys.variant)
         seed = torch.full_like(unit, self.seed)
-        key = torch.stack([seed, torch.full_like(unit, stream), keys.epoch, unit, variant, keys.draw], dim=1)
+        key = torch.stack([seed, torch.full_like(unit, stream), keys.epoch, unit, variant], dim=1)
         return uniform(key, count)
 
     def _kinds(self, number: torch.Tensor) -> torch.Tensor:

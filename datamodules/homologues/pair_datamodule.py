@@ -17,7 +17,7 @@ from common.files import sha256_of_value
 from common.karyotype import CHROMOSOMES
 from common.runs.distributed import World
 from common.runs.run import DataFacts, Run
-from datamodules.homologues.changes import KINDS, NULLS, PARTNER, UNTOUCHED
+from datamodules.homologues.changes import KINDS, NULLS, PARTNER
 from datamodules.homologues.draws import PairDraws, PairKeys, Pairs
 from datamodules.homologues.pairs import PairBatch, PairMaker
 from datamodules.homologues.strips import Strips
@@ -27,7 +27,7 @@ from datamodules.samplers import EpochBatchSampler
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 
-PAIRS_VERSION = 3  # of the code that derives rearrangements
+PAIRS_VERSION = 4  # of the code that derives rearrangements, and how often each kind is drawn
 CLASSES = ("normal", "abnormal")
 DRAWN = -1  # the variant of a training pair
 SAMPLE = 256  # pairs of which the network's first statistics are measured
@@ -38,12 +38,12 @@ class PairDataset(Dataset[tuple[int, ...]]):
 
     Args:
         items: Numbers of the items, int64.
-        frame: Of all items, with the columns ``pair``, ``variant`` and ``draw``.
+        frame: Of all items, with the columns ``pair`` and ``variant``.
     """
 
     def __init__(self, items: np.ndarray, frame: pd.DataFrame) -> None:
         self.items = items
-        self.facts = frame[["pair", "variant", "draw"]].to_numpy(np.int64)
+        self.facts = frame[["pair", "variant"]].to_numpy(np.int64)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -58,7 +58,7 @@ class PairDataModule(LightningDataModule):
     """Pairs of homologues, split as the cells that they are of.
 
     A training pair is rearranged, or left normal, anew in each epoch. Each validation and test pair is there in every
-    way of KINDS, ``pairs.draws`` times; these are functions of the seed of the split alone, so all runs share them. All
+    way of KINDS; these are functions of the seed of the split alone, so all runs share them. All
     cells of a case have the same rearrangement of a chromosome.
 
     Args:
@@ -104,15 +104,14 @@ class PairDataModule(LightningDataModule):
 
     @cached_property
     def items(self) -> pd.DataFrame:
-        """What is predicted or trained on: ``pair``, ``variant`` (of KINDS, or DRAWN), ``draw`` and ``part``."""
+        """What is predicted or trained on: ``pair``, ``variant`` (of KINDS, or DRAWN) and ``part``."""
         part = self.chromosomes.parts.to_numpy()[self.pairs.first]
         training = np.flatnonzero(part == "train")
-        frames = [pd.DataFrame({"pair": training, "variant": DRAWN, "draw": 0, "part": "train"})]
+        frames = [pd.DataFrame({"pair": training, "variant": DRAWN, "part": "train"})]
         for name in ("validation", "test"):
             of_part = np.flatnonzero(part == name)
-            for draw in range(self.config.draws):
-                for variant in range(len(KINDS)):
-                    frames.append(pd.DataFrame({"pair": of_part, "variant": variant, "draw": draw, "part": name}))
+            for variant in range(len(KINDS)):
+                frames.append(pd.DataFrame({"pair": of_part, "variant": variant, "part": name}))
         return pd.concat(frames, ignore_index=True)
 
     @cached_property
@@ -127,8 +126,7 @@ class PairDataModule(LightningDataModule):
         shown = np.where(items["variant"] == PARTNER, self._partners(items), items["pair"])
         groups = np.array(CHROMOSOMES, object)[self.pairs.chromosome[shown]]
         kinds = np.array([*KINDS, "drawn"], object)[items["variant"]]
-        draws = np.where(items["draw"] > 0, " " + (items["draw"] + 1).astype(str), "")
-        names = frame["cell"] + " " + frame["label"] + " " + kinds + draws
+        names = frame["cell"] + " " + frame["label"] + " " + kinds
         subjects = frame["subject"].fillna("").astype(str)
         names = np.where((subjects != "") & (subjects != frame["cell"]), subjects + " " + names, names)
         labels = np.where(items["variant"] >= NULLS, *CLASSES[::-1])
@@ -165,11 +163,11 @@ class PairDataModule(LightningDataModule):
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=PairKeys.collate)
 
     def val_dataloader(self) -> DataLoader[tuple[int, ...]]:
-        """Every validation pair untouched, and rearranged in one way, in turn: all ways would double the time."""
+        """Every validation pair in one normal and one rearranged way, in turn: all ways would double the time."""
         items = self.rows("validation")
         pair, variant = (self.items[name].to_numpy()[items] for name in ("pair", "variant"))
-        in_turn = variant == NULLS + pair % (len(KINDS) - NULLS)
-        return self._in_order(items[(variant == UNTOUCHED) | in_turn])
+        rearranged = NULLS + pair % (len(KINDS) - NULLS)
+        return self._in_order(items[(variant == pair % NULLS) | (variant == rearranged)])
 
     def test_dataloader(self) -> DataLoader[tuple[int, ...]]:
         """The test items in their order."""
@@ -227,7 +225,7 @@ class PairDataModule(LightningDataModule):
     def _partners(self, items: pd.DataFrame) -> np.ndarray:
         """Return the pair with which a translocation of each item exchanges ends, int64."""
         draws = PairDraws(self.pairs, self.config, self.chromosomes.split_config.seed)
-        keys = [torch.from_numpy(items[name].to_numpy(np.int64)) for name in ("pair", "variant", "draw")]
+        keys = [torch.from_numpy(items[name].to_numpy(np.int64)) for name in ("pair", "variant")]
         zero = torch.zeros_like(keys[0])
         return draws(PairKeys(zero, zero, *keys)).partner.numpy()
 

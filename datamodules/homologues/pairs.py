@@ -77,7 +77,7 @@ class PairMaker:
         normal = make_changes(
             self.strips, Originals(other, one, donor), drawn.other_kind, drawn.other_size, drawn.other_numbers
         )
-        image, scale = self._image(change, normal, keys, torch.stack([one, other], dim=1))
+        image, scale = self._image((change, normal), drawn.shift, keys, torch.stack([one, other], dim=1))
         place = _places(change, normal, scale, drawn.kind >= NULLS, self.strips)
         image = torch.where(drawn.swap[:, None, None, None], image.flip(1), image)
         place = torch.where(drawn.swap[:, None, None], place.flip(1), place)
@@ -97,13 +97,15 @@ class PairMaker:
         return changed[:, 0], changed[:, 1], donors[:, 0]
 
     def _image(
-        self, change: Changes, normal: Changes, keys: PairKeys, positions: torch.Tensor
+        self, changes: tuple[Changes, Changes], shift: torch.Tensor, keys: PairKeys, positions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return both chromosomes (B, 2, H, W), augmented where they are for training, and by what they are scaled."""
         height = self.strips.pixels.shape[1]
-        longer = torch.maximum(change.segments.length, normal.segments.length)
+        longer = torch.maximum(*(each.segments.length for each in changes))
         scale = ((height - 2 * MARGIN) / longer).clamp(max=1)
-        parts = [assemble(self.strips, each.segments, scale) for each in (change, normal)]
+        parts = [
+            assemble(self.strips, each.segments, scale, by) for each, by in zip(changes, shift.unbind(1), strict=True)
+        ]
         image = torch.stack(parts, dim=1).flatten(0, 1)
         if bool((keys.variant < 0).all()):
             rows = positions.flatten()

@@ -1,6 +1,7 @@
 """Chromosomes put together from segments of straightened ones: rows are taken from several strips, in either order."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 
@@ -20,7 +21,8 @@ class Segments:
         stop: The row after its last one; at least ``start``.
         flipped: Whether its rows are in the opposite order, bool, shape (B, S).
         mirrored: Whether it is mirrored left to right, bool, shape (B, S).
-        seams: Rows of the result at which it is blurred a little, float32, shape (B, J); NaN for none.
+        seams: Rows of the result at which it is blurred a little, float32, shape (B, J); NaN for none. Those at an end
+            are none.
         gain: By what its gray values are multiplied, float32, shape (B, S); None: by nothing.
         widening: By what its width is multiplied, likewise.
     """
@@ -52,7 +54,9 @@ class Segments:
         return self.ends[:, -1]
 
 
-def assemble(strips: Strips, segments: Segments, scale: torch.Tensor) -> torch.Tensor:
+def assemble(
+    strips: Strips, segments: Segments, scale: torch.Tensor, shift: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the chromosomes, each in the middle of a strip, float32 in [0, 1], shape (B, 1, H, W).
 
     At a seam the widths of both sides approach each other, and the rows are blurred by less than two.
@@ -61,10 +65,13 @@ def assemble(strips: Strips, segments: Segments, scale: torch.Tensor) -> torch.T
         strips: What the segments are of.
         segments: Of each chromosome.
         scale: By which each is reduced, float32, at most 1, shape (B,).
+        shift: Rows by which each is below the middle, float32, shape (B,).
     """
     height, width = strips.pixels.shape[1:]
     device = scale.device
     top = (height - segments.length * scale) / 2
+    if shift is not None:
+        top = top + shift
     row = (torch.arange(height, device=device) + 0.5 - top[:, None]) / scale[:, None]  # of the results, (B, H)
     inside = (row >= 0) & (row <= segments.length[:, None])
     number = torch.searchsorted(segments.ends.contiguous(), row.clamp(min=0).contiguous()).clamp(
@@ -83,7 +90,8 @@ def assemble(strips: Strips, segments: Segments, scale: torch.Tensor) -> torch.T
     values = _sample(strips.pixels, source, source_row - 0.5, column) * inside[..., None]
     if segments.gain is not None:
         values = (values * segments.gain.gather(1, number)[..., None]).clamp(max=1)
-    return _blurred_at_seams(values, row, segments.seams).unsqueeze(1)
+    at_end = (segments.seams < 0.5) | (segments.seams > segments.length[:, None] - 0.5)
+    return _blurred_at_seams(values, row, segments.seams.masked_fill(at_end, torch.nan)).unsqueeze(1)
 
 
 def _width_factor(strips: Strips, segments: Segments, row: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
@@ -93,19 +101,24 @@ def _width_factor(strips: Strips, segments: Segments, row: torch.Tensor, number:
     """
     upper = _edge_width(strips, segments, upper=True)
     lower = _edge_width(strips, segments, upper=False)
-    exists = segments.stop > segments.start
     fade = FADE * strips.pixels.shape[1]
     logarithm = torch.zeros_like(row)
-    for seam in range(segments.source.shape[1] - 1):
+    for above, below in combinations(range(segments.source.shape[1]), 2):
         # Half of what the side below is wider than the side above, as a logarithm.
-        half = torch.log(upper[:, seam + 1] / lower[:, seam]) / 2
-        half = torch.where(exists[:, seam] & exists[:, seam + 1], half, torch.zeros_like(half))
-        distance = (row - segments.ends[:, seam, None]).abs()
-        sign = torch.where(number <= seam, -1.0, 1.0)
+        half = torch.log(upper[:, below] / lower[:, above]) / 2
+        half = torch.where(_meet(segments, above, below), half, torch.zeros_like(half))
+        distance = (row - segments.ends[:, above, None]).abs()
+        sign = torch.where(number <= above, -1.0, 1.0)
         logarithm = logarithm + sign * half[:, None] * torch.exp(-distance / fade)
     if segments.widening is not None:
         logarithm = logarithm - segments.widening.log().gather(1, number)
     return torch.exp(logarithm)
+
+
+def _meet(segments: Segments, above: int, below: int) -> torch.Tensor:
+    """Return whether two segments have a length and those between them none, bool, shape (B,)."""
+    exists = segments.stop > segments.start
+    return exists[:, above] & exists[:, below] & ~exists[:, above + 1 : below].any(1)
 
 
 def _edge_width(strips: Strips, segments: Segments, upper: bool) -> torch.Tensor:

@@ -45,8 +45,7 @@ def write_results(
     about = (frame, data.parts, manifest.classes, manifest.positive_class)
     predictions = to_predictions(predicted, *about, facts)
     run.write_predictions(predictions)
-    items = data.items.iloc[found["index"]]
-    event = (items["pair"] + items["draw"] * len(data.pairs.first)).to_numpy()
+    event = data.items["pair"].to_numpy()[found["index"]]
     run.write_pairs(pair_table(predictions.frame, {**found, "event": event}))
     run.write_status("finished", best=stages[-1].best, **training)
 
@@ -56,8 +55,8 @@ def pair_table(frame: pd.DataFrame, found: dict[str, np.ndarray]) -> pd.DataFram
 
     Columns: ``image_id``, ``part``, ``subject``, ``cell``, ``chromosome``, ``kind``, ``size``, ``arm_change``;
     ``score`` (log-odds of being abnormal), ``prob_<kind>``, ``first_changed`` (probability), ``changed`` (0 or 1),
-    ``event`` (number; a translocation and its partner have the same), ``hottest`` (token of both chromosomes, one after
-    the other), ``place`` (its probability), ``hit`` (whether it is where something is changed).
+    ``event`` (number of the pair; a translocation and its partner have the same), ``hottest`` (token of both
+    chromosomes, one after the other), ``place`` (its probability), ``hit`` (whether it is where something is changed).
     """
     facts = frame[["image_id", "part", "subject", "cell", "kind"]].assign(chromosome=frame["group"])
     columns = {name: values for name, values in found.items() if values.ndim == 1 and name != "index"}

@@ -9,8 +9,9 @@ import torch
 from datamodules.homologues import changes
 from datamodules.homologues.changes import KINDS, NULLS, NUMBERS, TIP, Changes, Originals, draw_sizes, make_changes
 from datamodules.homologues.segments import assemble
+from datamodules.homologues.strips import Strips
 from datamodules.transforms.counter_hash import uniform
-from tests.datamodules.homologues.drawn_strips import strips_of
+from tests.datamodules.homologues.drawn_strips import HEIGHT, strips_of
 
 COUNT = 400
 STRIPS = strips_of([100, 110, 80])
@@ -45,7 +46,7 @@ def test_lengths_follow_from_what_is_done(kind):
 
 def test_an_untouched_and_a_rejoined_chromosome_are_the_original():
     for kind in (changes.UNTOUCHED, changes.REJOINED):
-        assert rows_of(change(kind), 3) == pytest.approx(np.arange(1, 101), abs=0.3)
+        assert rows_of(change(kind), 3) == pytest.approx(np.arange(1, 101), abs=0.6)
 
 
 def test_a_deletion_leaves_a_stretch_out():
@@ -139,17 +140,53 @@ def test_sizes_are_drawn_evenly_as_logarithms():
     assert (float(sizes[0]), float(sizes[-1])) == pytest.approx((0.05, 0.5))
 
 
-def test_the_edges_at_a_seam_have_one_width():
-    """A wide chromosome's end on a narrow one: the widths meet, without a step."""
-    strips = strips_of([100, 100, 100], widths=[5, 5, 9])
+@pytest.mark.parametrize("kind", [changes.DELETION, changes.PARACENTRIC, changes.TRANSLOCATION])
+def test_the_edges_at_a_seam_have_one_width(kind):
+    """Wedges, and a wide chromosome's end on a narrow one: the widths meet, without a step."""
+    strips = wedges()
     of = [torch.tensor([number]) for number in range(3)]
-    numbers = torch.full((1, NUMBERS), 0.9)
-    made = make_changes(strips, Originals(*of), torch.tensor([changes.TRANSLOCATION]), torch.tensor([0.3]), numbers)
+    numbers = torch.full((1, NUMBERS), 0.5)
+    made = make_changes(strips, Originals(*of), torch.tensor([kind]), torch.tensor([0.3]), numbers)
     image = assemble(strips, made.segments, torch.ones(1))[0, 0]
     widths = (image > 0.5 / 255).sum(1)
     widths = widths[widths > 0][2:-2].float()
     assert widths.diff().abs().max() <= 2
     assert widths.max() - widths.min() >= 4
+
+
+def wedges() -> Strips:
+    """Return two chromosomes that become wider from top to bottom, and a wide one."""
+    strips = strips_of([100, 100, 100])
+    half = torch.ones_like(strips.half_width)
+    pixels = torch.zeros_like(strips.pixels)
+    column = torch.arange(pixels.shape[2])
+    for number, (top, bottom) in enumerate([(4, 10), (4, 10), (9, 9)]):
+        half[number, :100] = torch.linspace(top, bottom, 100)
+        inside = (column + 0.5 - pixels.shape[2] / 2).abs() < half[number, :, None]
+        pixels[number, :100] = 200 * inside[:100].to(torch.uint8)
+    return replace(strips, pixels=pixels, half_width=half)
+
+
+@pytest.mark.parametrize("kind", TRANSLOCATIONS)
+def test_the_tip_that_a_translocation_brings_is_sharp(kind):
+    """No seam is blurred where there is nothing to be joined."""
+    strips = replace(STRIPS, pixels=200 * (STRIPS.pixels > 0).to(torch.uint8))
+    of = [torch.full((COUNT,), number) for number in range(3)]
+    numbers = uniform(torch.arange(COUNT)[:, None], NUMBERS)
+    made = make_changes(strips, Originals(*of), torch.full((COUNT,), kind), torch.full((COUNT,), 0.2), numbers)
+    top = (HEIGHT - made.segments.length) / 2
+    image = assemble(strips, made.segments, torch.ones(COUNT), (top.ceil() - top))[:, 0]
+    middle = image[:, :, image.shape[2] // 2]
+    first = top.ceil().long()[:, None]
+    assert middle.gather(1, first + torch.arange(2)).min() > 0.99 * middle.max()
+    assert middle.gather(1, first - 1).max() < 0.01
+
+
+def test_a_rejoined_segment_is_sampled_anew():
+    """As segments from elsewhere are, which lie between the rows: else its sharpness would tell a normal pair."""
+    rejoined, untouched = change(changes.REJOINED), change(changes.UNTOUCHED)
+    moved = [np.abs(rows_of(rejoined, number) - rows_of(untouched, number)).max() for number in range(20)]
+    assert 0.3 < max(moved) <= 0.51
 
 
 def test_homologues_exchange_a_segment_both_ways():
@@ -163,8 +200,8 @@ def test_homologues_exchange_a_segment_both_ways():
     ]
     assert (both[0].segments.length + both[1].segments.length).numpy() == pytest.approx(210, abs=0.1)
     for mine, theirs in (both, both[::-1]):
-        assert torch.allclose(mine.segments.stop[:, 0], theirs.segments.start[:, 1])
-        assert torch.allclose(mine.segments.start[:, 2], theirs.segments.stop[:, 1])
+        assert torch.allclose(mine.segments.stop[:, 0], theirs.segments.start[:, 1], atol=0.51)
+        assert torch.allclose(mine.segments.start[:, 2], theirs.segments.stop[:, 1], atol=0.51)
 
 
 def test_an_exchanged_segment_is_as_light_as_the_chromosome():

@@ -51,7 +51,7 @@ def made(maker: PairMaker, pair: np.ndarray, variant: int, draw: int) -> torch.T
     for some in np.array_split(pair, -(-len(pair) // 64)):
         key = torch.from_numpy(some)
         zero = torch.zeros_like(key)
-        images.append(maker(PairKeys(zero, key, key, zero + variant, zero + draw)).image)
+        images.append(maker(PairKeys(zero + draw, key, key, zero + variant)).image)
     both = torch.cat(images)
     return torch.cat([both, (both[:, :1] - both[:, 1:]).abs()], dim=1)
 
