@@ -96,7 +96,7 @@ class PairClassifier(Classifier):
         self.log("val/loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return what is found of each pair, and what was done to it; see `common.pair_findings`."""
+        """Return what is found of each pair, and what was done to it; see `workflows.homologues.train.pair_table`."""
         compared = self.compare(batch["image"], batch["chromosome"])
         place, hottest = torch.sigmoid(compared.place).flatten(1).max(1)
         return {
@@ -107,6 +107,7 @@ class PairClassifier(Classifier):
             "hottest": hottest,
             "place": place,
             "hit": batch["place"].flatten(1).gather(1, hottest[:, None]).squeeze(1),
+            "chance": chance_of_hit(batch["image"], batch["place"]),
             "changed": batch["changed"],
             "size": batch["size"],
             "arm_change": batch["arm_change"],
@@ -126,6 +127,18 @@ class PairClassifier(Classifier):
         weight = torch.tensor(PLACE_WEIGHT, device=label.device)
         of_place = F.binary_cross_entropy_with_logits(compared.place, batch["place"], pos_weight=weight)
         return loss + self.weights.place_weight * of_place
+
+
+def chance_of_hit(image: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Return the share of the tokens on both chromosomes that are changed: how often one drawn at random is.
+
+    Args:
+        image: Both chromosomes on black, shape (B, 2, H, W).
+        place: 1 for changed tokens, shape (B, 2, T).
+    """
+    on_chromosome = torch.unflatten(image.amax(3), 2, (-1, ROWS_PER_TOKEN)).amax(3) > 0
+    changed = (place > 0) & on_chromosome
+    return changed.flatten(1).sum(1) / on_chromosome.flatten(1).sum(1).clamp(min=1)
 
 
 def beside_partner(image: torch.Tensor, warped: torch.Tensor) -> torch.Tensor:

@@ -87,7 +87,8 @@ class HomologueComparison(nn.Module):
         as_a_whole = self.summary(summary, chromosome)
         pair = self.pair(torch.cat([pooled.sum(1), (pooled[:, 0] - pooled[:, 1]).abs(), of_class, as_a_whole], dim=1))
         which = self.which(pooled[:, 0] - pooled[:, 1]).squeeze(1)
-        abnormal = self.abnormal(pair).squeeze(1) + self.summary.abnormal(as_a_whole).squeeze(1)
+        with torch.autocast(pair.device.type, enabled=False):  # scores in half precision would often be equal
+            abnormal = self.abnormal(pair.float()).squeeze(1) + self.summary.abnormal(as_a_whole.float()).squeeze(1)
         return Compared(abnormal, self.kind(pair), which, torch.unflatten(place, 0, (-1, 2)))
 
 
