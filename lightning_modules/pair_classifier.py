@@ -189,8 +189,13 @@ def load_backbone(model: PairClassifier, run: Run) -> str:
     The other network may have more layers than this one, which are left out.
 
     Raises:
-        UserError: It lacks a layer of this one, or has one of another shape.
+        UserError: It lacks a layer of this one, has one of another shape, or images of another mean or deviation.
     """
+    here, there = model.facts(), run.model
+    if (here.mean, here.std) != (there.mean, there.std):
+        raise UserError(
+            f"init_from={run.folder}: its images have another mean and standard deviation: use its weights= here too"
+        )
     path = run.best_checkpoint
     theirs = read_checkpoint(path)["state_dict"]
     own = {f"backbone.{name}": values for name, values in model.backbone.state_dict().items()}

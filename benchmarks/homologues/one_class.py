@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from benchmarks.homologues.band_profile import GROUND
 from benchmarks.homologues.items import Differences
 from common.config.schema import Config
-from datamodules.homologues.pair_datamodule import PairDataModule
 from datamodules.homologues.pairs import TOKEN
 from lightning_modules.pair_classifier import PairClassifier, build_pair_classifier
 
@@ -20,7 +19,7 @@ class RowDistances:
 
     Args:
         model: A comparison of homologues with its first weights: only its backbone is used.
-        sample: Training pairs, float32 in [0, 1], shape (N, 2, H, W): the features are standardised on them.
+        sample: Normal pairs, float32 in [0, 1], shape (N, 2, H, W): the features are standardised on them.
     """
 
     def __init__(self, model: PairClassifier, sample: torch.Tensor) -> None:
@@ -64,9 +63,14 @@ def _distance(own: torch.Tensor, other: torch.Tensor, covered: torch.Tensor) -> 
     return 1 - F.cosine_similarity(own, found, dim=2)
 
 
-def untrained(config: Config, data: PairDataModule) -> PairClassifier:
-    """Return the network of a run with its first weights, those of photographs where ``weights`` names such."""
+def untrained(config: Config, sample: torch.Tensor) -> PairClassifier:
+    """Return the network of a run with its first weights, those of photographs where ``weights`` names such.
+
+    Args:
+        config: Of the run.
+        sample: Pairs, see `RowDistances`; statistics of a folded BatchNorm are measured on them.
+    """
     model, _ = build_pair_classifier(config)
     if model.folded_batchnorm:
-        model.restore_batchnorm(one_by_one(data.training_sample()))
+        model.restore_batchnorm(one_by_one(sample))
     return model

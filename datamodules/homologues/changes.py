@@ -177,26 +177,30 @@ def _cuts(
 
 
 def _matched(strips: Strips, originals: Originals, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find where homologues exchange a segment: at shares of the length (B, 2), and nearby where they look alike.
+    """Find which segments homologues exchange: from shares of the length (B, 2), and nearby where both look alike.
 
-    Both directions of an exchange find the same rows.
+    Both segments have the same number of rows, so that no length changes; both directions of an exchange find the same.
 
     Returns:
-        Rows of the chromosome and of its homologue, float32, each of shape (B, 2).
+        First row and the row after the last of the chromosome's and of the homologue's, float32, each of shape (B, 2).
     """
     first = torch.minimum(originals.chromosome, originals.homologue)
     second = torch.maximum(originals.chromosome, originals.homologue)
-    of_first = share * strips.length[first][:, None]
-    of_second = share * strips.length[second][:, None]
+    lengths = strips.length[first], strips.length[second]
+    rows = ((share[:, 1] - share[:, 0]) * torch.minimum(*lengths))[:, None]
+    of_first, of_second = (share.mean(1, keepdim=True) * length[:, None] - rows / 2 for length in lengths)
     near = torch.arange(-WINDOW, WINDOW + 1, device=share.device)
     offsets = torch.arange(-REACH, REACH + 1, device=share.device)
-    wanted = _gray(strips, first, of_first.round().long()[..., None] + near)[:, :, None]
-    candidates = of_second.round().long()[..., None, None] + offsets[:, None] + near
-    cost = (_gray(strips, second, candidates) - wanted).abs().mean(3)
-    of_second = of_second + offsets[cost.argmin(2)]
-    of_second[:, 1] = torch.maximum(of_second[:, 1], of_second[:, 0] + 1)
+    cost = torch.zeros(len(share), len(offsets), device=share.device)
+    for cut in (0, rows):
+        wanted = _gray(strips, first, (of_first + cut).round().long() + near)[:, None]
+        candidates = (of_second + cut).round().long()[..., None] + offsets[:, None] + near
+        cost += (_gray(strips, second, candidates) - wanted).abs().mean(2)
+    of_second = (of_second + offsets[cost.argmin(1)][:, None]).clamp(min=0)
+    of_second = torch.minimum(of_second, lengths[1][:, None] - rows)
+    both = torch.cat([of_first, of_first + rows], dim=1), torch.cat([of_second, of_second + rows], dim=1)
     is_first = (originals.chromosome == first)[:, None]
-    return torch.where(is_first, of_first, of_second), torch.where(is_first, of_second, of_first)
+    return torch.where(is_first, both[0], both[1]), torch.where(is_first, both[1], both[0])
 
 
 def _gray(strips: Strips, source: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

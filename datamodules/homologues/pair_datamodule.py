@@ -27,7 +27,7 @@ from datamodules.samplers import EpochBatchSampler
 from datamodules.synthesis.ideogram import IDEOGRAM
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 
-PAIRS_VERSION = 4  # of the code that derives rearrangements, and how often each kind is drawn
+PAIRS_VERSION = 5  # of the code that derives rearrangements, and how often each kind is drawn
 CLASSES = ("normal", "abnormal")
 DRAWN = -1  # the variant of a training pair
 SAMPLE = 256  # pairs of which the network's first statistics are measured

@@ -26,13 +26,14 @@ class PairFinding:
     chromosome: str
     files: tuple[str, str]
     score: float
-    p_value: float
     kind: str
     kind_probability: float
     rearranged: int
     rearranged_probability: float
     place: float
     arm: str
+    calibrated: float = 0.0
+    p_value: float = 1.0
 
     @property
     def probability(self) -> float:
@@ -56,9 +57,9 @@ def threshold_of(alarm: float, pairs: int) -> float:
 
 
 def mean_scores(cells: Sequence[Sequence[PairFinding]]) -> dict[str, float]:
-    """Return the mean score of each chromosome over the cells of a case, where a cell has a pair of it."""
+    """Return the mean calibrated score of each chromosome over the cells of a case, where a cell has a pair of it."""
     scores: dict[str, list[float]] = {}
     for findings in cells:
         for finding in findings:
-            scores.setdefault(finding.chromosome, []).append(finding.score)
+            scores.setdefault(finding.chromosome, []).append(finding.calibrated)
     return {name: float(np.mean(of_chromosome)) for name, of_chromosome in scores.items()}

@@ -17,7 +17,17 @@ from common.runs.run import Run
 from evaluation.homologues import levels
 from evaluation.homologues.calibration import sidak
 from evaluation.homologues.detection import detection_curve
-from evaluation.homologues.items import ABNORMAL, BOTH_SIDES, CALLS, NORMAL, TRANSLOCATION, PairItems, both_sides
+from evaluation.homologues.items import (
+    ABNORMAL,
+    BOTH_SIDES,
+    CALLS,
+    NORMAL,
+    PARTNER,
+    TRANSLOCATION,
+    UNTOUCHED,
+    PairItems,
+    both_sides,
+)
 from evaluation.homologues.result import ChromosomeResult, HomologueMetric, HomologueResult, Level
 from evaluation.homologues.statistics import Scored, auc, share
 from evaluation.intervals.pooling import merge_facts
@@ -55,7 +65,7 @@ class HeldOutItems:
         self.test = test.assign(found=test["calibrated"].to_numpy() > limits[test["fold"]])
         self.abnormal = self.test[self.test["kind"].isin(ABNORMAL)].reset_index(drop=True)
         self.normal = self.test[self.test["kind"].isin(NORMAL)].reset_index(drop=True)
-        self.untouched = self.normal[self.normal["kind"] == "untouched"].reset_index(drop=True)
+        self.untouched = self.normal[self.normal["kind"] == UNTOUCHED].reset_index(drop=True)
         self.cells = levels.cells_of(self.untouched)
         self.cell_limits = self._cell_limits()
 
@@ -121,9 +131,7 @@ class HeldOutItems:
             hits = self.abnormal["found"].to_numpy()[subset.rows]
             interval = share(hits, abnormal.cluster[subset.rows], self.settings)
             yield HomologueMetric("pair", "sensitivity", subset.kind, subset.name, "", "", len(hits), interval)
-            if subset.name == "all":
-                alone = self._auc("pair", subset, abnormal.subset(subset.rows), _of_pairs(self.untouched), "untouched")
-                yield alone
+            yield self._auc("pair", subset, abnormal.subset(subset.rows), _of_pairs(self.untouched), UNTOUCHED)
 
     def _both_sides(self) -> Iterator[HomologueMetric]:
         """The two chromosomes of a translocation together, against the same two chromosomes without it."""
@@ -136,11 +144,14 @@ class HeldOutItems:
             yield self._auc("pair", Subset(BOTH_SIDES, name, rows), scored.subset(rows), normal)
 
     def _controls(self) -> Iterator[HomologueMetric]:
+        """Normal pairs after surgery against untouched ones, alone and in their cells; 0.5 where it leaves no trace."""
         for kind in NORMAL:
             items = self.normal[self.normal["kind"] == kind]
-            if kind != "untouched":
+            if kind != UNTOUCHED:
                 everything = Subset(kind, "all", np.ones(len(items), dtype=bool))
-                yield self._auc("pair", everything, _of_pairs(items), _of_pairs(self.untouched), "untouched")
+                yield self._auc("pair", everything, _of_pairs(items), _of_pairs(self.untouched), UNTOUCHED)
+                in_cells = self.cells.replaced(levels.changed_in(self.cells, levels.with_partners(items)))
+                yield self._auc("cell", everything, in_cells, self.cells.scored(), UNTOUCHED)
             interval = share(~items["found"].to_numpy(), items["cluster"].to_numpy(), self.settings)
             yield HomologueMetric("pair", "specificity", kind, "all", "", "", len(items), interval)
 
@@ -171,7 +182,8 @@ class HeldOutItems:
         found = self.abnormal[self.abnormal["found"]].reset_index(drop=True)
         hits = found["hit"].to_numpy() > 0
         which = (found["first_changed"].to_numpy() > 0.5) == (found["changed"].to_numpy() == 0)
-        for metric, right in (("localised", hits), ("which", which)):
+        chance = found["chance"].to_numpy()
+        for metric, right in (("localised", hits), ("localised by chance", chance), ("which", which)):
             for kind in ("all", *ABNORMAL):
                 rows = np.ones(len(found), dtype=bool) if kind == "all" else (found["kind"] == kind).to_numpy()
                 interval = share(right[rows], found["cluster"].to_numpy()[rows], self.settings)
@@ -201,24 +213,24 @@ class HeldOutItems:
         return np.asarray(scored.score > self.cell_limits[scored.fold])
 
     def _cell_limits(self) -> np.ndarray:
-        """Return the threshold of cells of each fold: by its validation cells, each in its three normal versions."""
-        validation = self.items.part(VALIDATION)
-        of_kinds = [levels.cells_of(validation, kind).scored() for kind in NORMAL]
-        fold = np.concatenate([each.fold for each in of_kinds])
-        score = np.concatenate([each.score for each in of_kinds])
+        """Return the threshold of cells of each fold: by its validation cells as they are."""
+        cells = levels.cells_of(self.items.part(VALIDATION)).scored()
         folds = range(len(self.items.calibrations))
-        return np.array([np.quantile(score[fold == each], SPECIFICITY, method="higher") for each in folds])
+        return np.array([np.quantile(cells.score[cells.fold == each], SPECIFICITY, method="higher") for each in folds])
 
 
 def subsets(abnormal: pd.DataFrame) -> Iterator[Subset]:
-    """Yield all rearranged items and each kind, of all sizes and of smaller and larger ones.
+    """Yield all rearranged items and each kind that occurs, of all sizes and of smaller and larger ones.
 
     ``abnormal`` has the columns ``kind``, ``size`` and ``arm_change``.
     """
     small = (abnormal["size"] < SMALL).to_numpy()
     small_change = (abnormal["arm_change"] < SMALL_ARM_CHANGE).to_numpy()
-    for kind in ("all", *ABNORMAL):
-        rows = np.ones(len(abnormal), dtype=bool) if kind == "all" else (abnormal["kind"] == kind).to_numpy()
+    of_kinds = {kind: (abnormal["kind"] == kind).to_numpy() for kind in ABNORMAL}
+    # The partner of a translocation is part of its cell, and so no kind of its own there.
+    present = [kind for kind in ABNORMAL if kind != PARTNER or of_kinds[kind].any()]
+    for kind in ("all", *present):
+        rows = np.ones(len(abnormal), dtype=bool) if kind == "all" else of_kinds[kind]
         yield Subset(kind, "all", rows)
         yield Subset(kind, f"size < {SMALL:g}", rows & small)
         yield Subset(kind, f"size >= {SMALL:g}", rows & ~small)

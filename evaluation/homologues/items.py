@@ -11,7 +11,8 @@ from common.karyotype import CHROMOSOMES
 from common.predictions import VALIDATION, Predictions
 from evaluation.homologues.calibration import Calibration
 
-NORMAL = ("untouched", "rejoined", "exchanged")
+UNTOUCHED = "untouched"
+NORMAL = (UNTOUCHED, "rejoined", "exchanged")
 # The kinds of rearrangements, and what the network calls each.
 CALLED = {
     "deletion": "deletion",
@@ -25,6 +26,7 @@ CALLED = {
 ABNORMAL = tuple(CALLED)
 TRANSLOCATION, PARTNER = ABNORMAL[-2:]
 BOTH_SIDES = "translocation, both"
+IN_CELLS = ABNORMAL[:-1]  # the kinds of abnormal cells: one with a translocation has its partner, too
 CALLS = tuple(dict.fromkeys(CALLED.values()))
 COLUMNS = (
     "image_id",
@@ -36,6 +38,7 @@ COLUMNS = (
     "size",
     "arm_change",
     "hit",
+    "chance",
     "changed",
     "event",
 )
@@ -48,7 +51,7 @@ class PairItems:
     Attributes:
         frame: A row per item: the columns of pairs.parquet, ``part`` as in the predictions, ``fold`` (number of the
             run), ``cluster`` (number of the case; of the cell where no case is known), ``cell`` and ``chromosome`` as
-            numbers, the latter indices into CHROMOSOMES, and ``calibrated``, see `Calibration`; of the normal
+            numbers, the latter indices into CHROMOSOMES, and ``calibrated``, see `Calibration`; of the untouched
             validation pairs that is ``Calibration.reference``.
         calibrations: Of each run.
     """
@@ -74,7 +77,7 @@ class PairItems:
         frame["calibrated"] = np.nan
         for number in range(len(runs)):
             rows = frame["fold"] == number
-            known = frame[rows & (frame["part"] == VALIDATION) & frame["kind"].isin(NORMAL)]
+            known = frame[rows & (frame["part"] == VALIDATION) & (frame["kind"] == UNTOUCHED)]
             if not len(known):
                 raise UserError(
                     f"run {number + 1} has no normal pairs in its validation part, which calibrate its scores: train "
@@ -93,7 +96,7 @@ class PairItems:
         return self.frame[self.frame["part"] == part].reset_index(drop=True)
 
     def thresholds(self, specificity: float) -> np.ndarray:
-        """Return the calibrated score of each run above which so many of its normal validation pairs are not."""
+        """Return the calibrated score of each run above which so many of its untouched validation pairs are not."""
         return np.array([calibration.threshold(specificity) for calibration in self.calibrations])
 
 

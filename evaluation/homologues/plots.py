@@ -25,10 +25,10 @@ def detection_curves(path: Path, result: HomologueResult) -> None:
 
 def draw_detection_curves(figure: Figure, result: HomologueResult) -> None:
     """Draw sensitivity against size, a panel for each kind, and mark the size at which it reaches WANTED."""
-    axes = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
+    axes = figure.subplots(2, -(-len(ABNORMAL) // 2), sharex=True, sharey=True).ravel()
     for axis in axes[len(result.curves) :]:
         axis.set_axis_off()
-    for axis, curve in zip(axes, result.curves, strict=False):
+    for axis, curve in zip(axes[: len(result.curves)], result.curves, strict=True):
         _detection_curve(axis, curve)
     figure.supxlabel("rearranged share of the chromosome's length")
     figure.supylabel("sensitivity at 95 % specificity (threshold of validation)")

@@ -16,7 +16,8 @@ class HomologueMetric:
 
     Attributes:
         level: What is evaluated.
-        metric: "auc", "sensitivity", "specificity", "alarmed", "localised" or "which".
+        metric: "auc", "sensitivity", "specificity", "alarmed", "localised", "localised by
+            chance" or "which".
         kind: What was done to the pair: one of `items.ABNORMAL`, "all" of them, or one of `items.NORMAL`.
         subset: Which sizes: "all", "size < 0.15", ...
         against: What it is compared with; empty where with nothing.

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from evaluation.homologues.items import ABNORMAL, BOTH_SIDES
+from evaluation.homologues.items import ABNORMAL, BOTH_SIDES, IN_CELLS
 from evaluation.homologues.result import HomologueResult
 from evaluation.result import Interval
 
@@ -26,7 +26,7 @@ def pairs_table(result: HomologueResult) -> pd.DataFrame:
 def units_table(result: HomologueResult) -> pd.DataFrame:
     """Return a row per kind: AUC of cells, and of cases by their number of cells; cells are intervals."""
     rows = []
-    for kind in ("all", *ABNORMAL):
+    for kind in ("all", *IN_CELLS):
         row: dict[str, object] = {"kind": kind, "cell": result.find("cell", "auc", kind)}
         for cells, title in (("1", "case, 1 cell"), ("2", "case, 2 cells"), ("3+", "case, 3 or more")):
             row[title] = result.find("case", "auc", kind, cells=cells)
@@ -42,6 +42,9 @@ def controls(result: HomologueResult) -> dict[str, Interval | None]:
         "specificity of untouched pairs, 0.95 wanted": result.find("pair", "specificity", "untouched"),
         "normal cells that alarm": result.find("cell", "alarmed", "untouched"),
         "normal cases that alarm": result.find("case", "alarmed", "untouched"),
+        "cells with a rejoined pair against untouched ones, AUC": result.find("cell", "auc", "rejoined"),
+        "cells with an exchanged pair against untouched ones, AUC": result.find("cell", "auc", "exchanged"),
         "found: hottest point on the change": result.find("pair", "localised", "all"),
+        "found: the same by chance": result.find("pair", "localised by chance", "all"),
         "found: the changed one of the two": result.find("pair", "which", "all"),
     }

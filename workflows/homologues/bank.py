@@ -100,7 +100,7 @@ def load_singles(run: Run, scanned: Manifest, config: Config) -> Singles:
         scanned: The data set: classes, and in the column ``group`` what each is.
         config: Its ``pairs.bank`` and ``cache_dir`` count.
     """
-    seen = read_seen_images(run, None).part_of(scanned.frame["sha256"]).isin(LEARNED)
+    seen = read_seen_images(run, run.config.init_from).part_of(scanned.frame["sha256"]).isin(LEARNED)
     if seen.any():
         raise UserError(f"{run.folder} learned from {int(seen.sum()):,} of the images: name others with --on")
     strange = sorted(set(scanned.frame["label"].dropna()) - set(CHROMOSOMES))

@@ -17,7 +17,7 @@ from datamodules.homologues.pair_picture import draw_pair
 from datamodules.synthesis.ideogram import IDEOGRAM
 from evaluation.cytogenetics.pairs import PairFinding, threshold_of
 from evaluation.homologues.calibration import Calibration
-from evaluation.homologues.items import NORMAL, case_numbers
+from evaluation.homologues.items import UNTOUCHED, case_numbers
 from lightning_modules.load import load_pairs
 from lightning_modules.networks.homologue_comparison import Compared
 from lightning_modules.pair_classifier import KINDS
@@ -101,7 +101,10 @@ class PairComparer:
         threshold = threshold_of(self._alarms.alarm, len(pairs.files))
         calibrated = self._calibration(compared.abnormal.double().numpy(), pairs.chromosome)
         p_values = self._calibration.p_values(calibrated)
-        findings = [_finding(pairs, compared, row, float(p_value)) for row, p_value in enumerate(p_values)]
+        findings = []
+        for row, (standard, p_value) in enumerate(zip(calibrated, p_values, strict=True)):
+            finding = _finding(pairs, compared, row)
+            findings.append(replace(finding, calibrated=float(standard), p_value=float(p_value)))
         found = ComparedPairs(tuple(findings), threshold)
         return replace(found, pictures=_pictures(pairs, compared, found))
 
@@ -114,7 +117,7 @@ class PairComparer:
         return Compared(*(values.float().cpu() for values in compared))
 
 
-def _finding(pairs: CellPairs, compared: Compared, row: int, p_value: float) -> PairFinding:
+def _finding(pairs: CellPairs, compared: Compared, row: int) -> PairFinding:
     chromosome = CHROMOSOMES[pairs.chromosome[row]]
     kinds = torch.softmax(compared.kind[row], dim=0)
     first = float(torch.sigmoid(compared.which[row]))
@@ -125,7 +128,6 @@ def _finding(pairs: CellPairs, compared: Compared, row: int, p_value: float) -> 
         chromosome=chromosome,
         files=pairs.files[row],
         score=float(compared.abnormal[row]),
-        p_value=p_value,
         kind=KINDS[int(kinds.argmax())],
         kind_probability=float(kinds.max()),
         rearranged=rearranged,
@@ -154,7 +156,7 @@ def calibration_of(run: Run) -> Calibration:
     """
     pairs = run.pairs
     assert pairs is not None
-    normal = pairs[(pairs["part"] == VALIDATION) & pairs["kind"].isin(NORMAL)]
+    normal = pairs[(pairs["part"] == VALIDATION) & (pairs["kind"] == UNTOUCHED)]
     if normal.empty:
         raise UserError(f"{run.folder} has no normal validation pairs: train it with split.validation above 0")
     chromosome = normal["chromosome"].map(CHROMOSOMES.index).to_numpy(np.int64)

@@ -94,7 +94,7 @@ def case_tables(cases: pd.DataFrame) -> list[Table]:
         scores = {name.removeprefix(SCORE): case[name] for name in case if name.startswith(SCORE) and case[name] != ""}
         if scores:
             highest = max(scores, key=scores.__getitem__)
-            row |= {"highest pair score": f"{scores[highest]:.2f} ({highest})"}
+            row |= {"highest pair score": f"{scores[highest]:.1f} SD ({highest})"}
         rows.append(row | {"in single cells": str(case["left_out"]), "other than alone": str(case["changed"])})
     text = ("karyotype", "in single cells", "other than alone")
     return [Table("Cases", CASES, rows, text)] if rows else []

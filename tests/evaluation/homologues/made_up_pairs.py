@@ -37,6 +37,7 @@ def made_up_run(signal, seed=0, fold=0, cases=20, cells=2, chromosomes=5, valida
         score=score,
         changed=rng.integers(2, size=count),
         hit=abnormal.astype(float),
+        chance=0.3 * abnormal,
         hottest=0,
         event=np.arange(count) // (len(NORMAL) + len(ABNORMAL)),
         place=0.5,
