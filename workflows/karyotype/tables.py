@@ -24,6 +24,7 @@ PAIR_COLUMNS = (
     "first",
     "second",
     "score",
+    "calibrated",
     "probability",
     "p_value",
     "suspect",

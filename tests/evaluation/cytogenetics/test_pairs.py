@@ -23,5 +23,5 @@ def test_the_statement_names_arm_kind_and_probability():
 
 
 def test_scores_of_a_case_are_means_over_the_cells_that_have_the_pair():
-    cells = [[finding("1", 1.0), finding("X", -1.0)], [finding("1", 2.0)], []]
+    cells = [[finding("1", calibrated=1.0), finding("X", calibrated=-1.0)], [finding("1", calibrated=2.0)], []]
     assert mean_scores(cells) == {"1": 1.5, "X": -1.0}
