@@ -34,6 +34,7 @@ from evaluation.result import (
     PartResult,
 )
 from evaluation.uncertainty.calibration import calibration_warnings, evaluate_calibration
+from evaluation.uncertainty.referral import evaluate_referral, referral_warnings
 from evaluation.uncertainty.selective import curves
 from evaluation.uncertainty.triage import evaluate_triage, triage_table, triage_warnings
 
@@ -69,6 +70,7 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
     groups = subgroups(runs)
     calibration = evaluate_calibration(runs)
     triage = evaluate_triage(runs)
+    referral = evaluate_referral(runs)
     warnings = leakage(runs.about) + part_warnings("test", test)
     if validation:
         warnings += part_warnings("validation", validation)
@@ -80,6 +82,7 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
         of_cells = {name: metric for name, metric in defined.items() if not name.startswith("recall/")}
         warnings += interval_warnings("cells", of_cells)
     warnings += subgroup_warnings(groups) + calibration_warnings(calibration) + triage_warnings(runs, triage)
+    warnings += referral_warnings(referral, many_classes=runs.positive_index is None)
     return EvaluationResult(
         about=runs.about,
         classes=list(runs.classes),
@@ -99,6 +102,7 @@ def evaluate_labelled(runs: LabelledRuns) -> EvaluationResult:
         operating_points=operating_points(runs),
         calibration=calibration,
         triage=triage,
+        referral=referral,
         warnings=warnings,
     )
 

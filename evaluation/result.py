@@ -387,6 +387,38 @@ class TriageResult:
 
 
 @dataclass(frozen=True)
+class ConfidenceCut:
+    """Predictions with a calibrated probability of ``cut`` or more are not referred (None: all predictions are).
+
+    So many of the validation ``images`` are ``kept``, with this ``accuracy`` and its exact one-sided ``lower_bound``
+    (None: no image is kept).
+    """
+
+    cut: float | None
+    images: int
+    kept: int
+    accuracy: float | None
+    lower_bound: float | None
+
+
+@dataclass(frozen=True)
+class ReferralResult:
+    """Referral by the confidence of the prediction: what each fold chose on validation, and what it does on test.
+
+    ``accuracy`` is the target. A class is in the conformal set of an image where 1 - its probability is at most the
+    fold's own of ``set_limits`` (None: too few validation images). ``referred`` is a share of the test images,
+    ``correct`` one of the others. ``conformal`` is of more than two classes.
+    """
+
+    accuracy: float
+    validation: list[ConfidenceCut]
+    set_limits: list[float | None]
+    referred: Share
+    correct: Share
+    conformal: ConformalResult | None
+
+
+@dataclass(frozen=True)
 class EvaluationWarning:
     """What limits the results; ``topic`` is one of TOPICS, or "" where it is about the whole evaluation."""
 
@@ -442,6 +474,7 @@ class EvaluationResult:
     operating_points: list[SensitivityResult] | None = None
     calibration: CalibrationResult | None = None
     triage: TriageResult | None = None
+    referral: ReferralResult | None = None
     warnings: list[Annotated[EvaluationWarning, BeforeValidator(_parsed), PlainSerializer(str)]] = field(
         default_factory=list
     )

@@ -301,7 +301,7 @@ def _triage(result: EvaluationResult) -> list[Table | Text]:
     """The rules of triage, the release and the conformal sets."""
     triage = result.triage
     if triage is None:
-        return []
+        return _referral(result)
     rows = []
     for rule in triage.rules:
         reviewed = f"{rule.review:,} ({rule.review_share:.0%})"
@@ -325,6 +325,26 @@ def _triage(result: EvaluationResult) -> list[Table | Text]:
             coverage = f"coverage {number(sets.coverage.value)} ({by_class})"
             lines.append(f"{title}, requested {conformal.coverage:g}: {coverage}; {sizes}")
     return [frame_table(frame), *map(Text, lines)]
+
+
+def _referral(result: EvaluationResult) -> list[Table | Text]:
+    """Referral by confidence and the conformal sets, of more than two classes."""
+    referral = result.referral
+    if referral is None:
+        return []
+    test = referral.referred
+    lines = [
+        f"referral by confidence, for an accuracy of {referral.accuracy:g} on validation: {test.hits:,} of "
+        f"{test.total:,} test images referred; accuracy of the others {referral.correct}"
+    ]
+    conformal = referral.conformal
+    if conformal is not None and conformal.marginal is not None:
+        sets = conformal.marginal
+        sizes = f"one class {sets.one:.2f}, several {sets.several:.2f}, none {sets.none:.2f}"
+        lines.append(
+            f"conformal sets, requested coverage {conformal.coverage:g}: {number(sets.coverage.value)}; {sizes}"
+        )
+    return list(map(Text, lines))
 
 
 def _limits(threshold: float | Sequence[float | None] | None) -> str:

@@ -25,9 +25,13 @@ Truth = Annotated[
 Rules = Annotated[
     str | None,
     typer.Option(
-        help="Rules of review: of votes, joint, release, positive; joined by commas.",
-        show_default="votes,release, as far as the run has them",
+        help="Rules of review: of votes, joint, release, positive, confidence, conformal; joined by commas.",
+        show_default="votes,release; of more than two classes votes,confidence",
     ),
+]
+Accuracy = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=0.999, help="Rule confidence: accuracy of the images that are not reviewed."),
 ]
 Sheet = Annotated[Path | None, typer.Option(help="PNG to write: a contact sheet, at most 48 pictures.")]
 CacheDir = Annotated[
@@ -45,6 +49,7 @@ def predict(
     passes: Passes = None,
     labels: Truth = None,
     rules: Rules = None,
+    accuracy: Accuracy = None,
     sheet: Sheet = None,
     cache_dir: CacheDir = None,
     batchnorm: BatchNorm = None,

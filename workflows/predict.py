@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import console, say, warn
-from common.config.schema import Config
+from common.config.schema import Config, EvaluationConfig
 from common.errors import UserError
 from common.files import atomic_path
 from common.predictions import FACTS, Predictions
@@ -20,19 +20,22 @@ from datamodules.io.progress import LONG
 from evaluation.core.warnings import fitted
 from evaluation.ensembles.averaging import align, average, combine
 from evaluation.ensembles.methods import Combiner
+from evaluation.labelled_runs import LabelledFold
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import (
     BROKEN,
+    LIMIT,
     SIDE,
     ReviewThresholds,
     choose_thresholds,
     draw_contact_sheet,
+    most_doubtful_first,
     review_table,
     rule_lines,
-    select_rows,
     select_rules,
     thresholds_of,
 )
+from evaluation.uncertainty.referral import choose_referral, cut_notes
 from lightning_modules.inference import predict, to_predictions
 from lightning_modules.load import load_run
 from lightning_modules.mc_dropout import check_dropout
@@ -66,12 +69,14 @@ def predict_images(request: PredictRequest) -> None:
     review = review_table(predictions, thresholds, rules)
     table = join_review(files, review.assign(file=predictions.frame["image_id"].to_numpy()))
     warn(*thresholds.notes)
+    if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
+        warn(*cut_notes(thresholds.confidence, thresholds.accuracy))
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
     if request.sheet and len(predictions.frame):
-        predicted = table[table["status"] == "predicted"].reset_index(drop=True)
-        shown = predicted.iloc[select_rows(predicted)]
+        predicted = table[table["status"] == "predicted"]
+        shown = predicted.head(LIMIT)
         paths = {file.name: file.path for file in images.files}
         thumbnails = [read_thumbnail(paths[name], SIDE) for name in shown["file"]]
         draw_contact_sheet(request.sheet, shown, thumbnails, predictions.about, len(predicted))
@@ -179,11 +184,16 @@ def review_thresholds(request: PredictRequest) -> ReviewThresholds:
     """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones."""
     members = request.members
     run = request.runs[0]
+    settings = _with_accuracy(members[0].config.evaluation, request.accuracy)
     if len(request.runs) == 1 and run.metrics:
         result = EvaluationResult.from_dict(run.metrics)
         thresholds = thresholds_of(result)
-        return replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
-    settings = members[0].config.evaluation
+        thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
+        # Results of earlier revisions have no referral.
+        if request.accuracy is not None or (result.referral is None and run.has(RunFile.PREDICTIONS)):
+            referral = choose_referral(LabelledFold.of(run.predictions, settings))
+            thresholds = thresholds.with_referral(referral, settings.triage.accuracy)
+        return thresholds
     predictions = [member.predictions for member in members]
     if len(members) == 1:
         return choose_thresholds(predictions[0], settings)
@@ -194,9 +204,21 @@ def review_thresholds(request: PredictRequest) -> ReviewThresholds:
         return ReviewThresholds(settings.triage.vote_share, notes=(note,))
 
 
+def _with_accuracy(settings: EvaluationConfig, accuracy: float | None) -> EvaluationConfig:
+    """Return the settings with another target accuracy of the images that are not reviewed, if one is given."""
+    if accuracy is None:
+        return settings
+    triage = settings.triage.model_copy(update={"accuracy": accuracy})
+    return settings.model_copy(update={"triage": triage})
+
+
 def join_review(files: pd.DataFrame, review: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per file with the columns of ``flags.review_table``; broken files are to be reviewed as well."""
-    table = files.merge(review, on="file", how="left", validate="one_to_one")
+    """Return a row per file with the columns of ``flags.review_table``, the most doubtful images first.
+
+    Broken files are to be reviewed as well; they are last.
+    """
+    predicted = most_doubtful_first(files.merge(review, on="file", validate="one_to_one"))
+    table = pd.concat([predicted, files[files["status"] == "broken"]], ignore_index=True)
     broken = table["status"] == "broken"
     table["review"] = table["review"].astype(object).where(~broken, True).astype(bool)
     table["reason"] = table["reason"].astype(object).where(~broken, BROKEN)
@@ -208,7 +230,7 @@ def summary_lines(table: pd.DataFrame, images: ImageFiles) -> list[str]:
     """Account for every file, in a few lines."""
     predicted = table[table["status"] == "predicted"]
     broken = table[table["status"] == "broken"]
-    classes = ", ".join(f"{count:,} {name}" for name, count in predicted["called"].value_counts().items()) or "none"
+    classes = ", ".join(f"{count:,} {name}" for name, count in predicted["prediction"].value_counts().items()) or "none"
     files = len(table) + sum(images.others.values())
     numbers = f"{len(predicted):,} predicted ({classes}), {len(broken):,} broken, {describe_others(images.others)}"
     lines = [f"{files:,} files: {numbers}"]
@@ -219,12 +241,16 @@ def summary_lines(table: pd.DataFrame, images: ImageFiles) -> list[str]:
     if "label" not in table:
         return lines
     labelled = predicted[predicted["label"].notna()]
-    for column, text in (("called", "at 0.5"), ("called_at_threshold", "at the threshold of validation")):
+    at_half = "correct at 0.5" if len(table.filter(regex="^prob_").columns) == 2 else "correct"
+    for column, text in (
+        ("prediction", at_half),
+        ("prediction_at_threshold", "correct at the threshold of validation"),
+    ):
         if len(labelled) and labelled[column].notna().all():
             correct = labelled[column] == labelled["label"]
             by_class = correct.groupby(labelled["label"])
             each = ", ".join(f"{int(rows.sum())} of {len(rows)} {name}" for name, rows in by_class)
-            lines.append(f"correct {text}: {int(correct.sum()):,} of {len(labelled):,} ({each})")
+            lines.append(f"{text}: {int(correct.sum()):,} of {len(labelled):,} ({each})")
     if len(labelled) < len(predicted):
         lines.append(f"{len(predicted) - len(labelled):,} of the predicted are in no folder with the name of a class")
     return lines

@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.runs.run import Run
 from workflows.members import check_members, members_of
 
-RULES = ("votes", "joint", "release", "positive")
+RULES = ("votes", "joint", "release", "positive", "confidence", "conformal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class PredictRequest:
     passes: int | None
     labels: str | None
     rules: str | None
+    accuracy: float | None
     sheet: Path | None
     cache_dir: Path | None
     batchnorm: str | None
@@ -72,6 +73,9 @@ class PredictRequest:
             if rule not in RULES:
                 raise UserError(f"--rules {rule} is no rule: choose among {', '.join(RULES)}")
         self._check_members()
+        two_classes = self.members[0].data.positive_class is not None
+        if self.accuracy is not None and "confidence" not in (self.rule_names or () if two_classes else RULES):
+            raise UserError(f"--accuracy {self.accuracy:g} is of the rule confidence: add --rules confidence")
 
     def _check_files(self) -> None:
         for option, path, suffix in (("--output", self.output, ".csv"), ("--sheet", self.sheet, ".png")):

@@ -280,10 +280,11 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
-    """Which images Referral targets (two classes only)."""
+    """Targets of the referral to an expert; sensitivity and votes are of two classes."""
 
     enabled: bool = FROM_YAML
     sensitivity: Share = FROM_YAML
+    accuracy: Share = FROM_YAML
     vote_share: Share = FROM_YAML
     coverage: Share = FROM_YAML
 

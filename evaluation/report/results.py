@@ -60,7 +60,7 @@ def part_tables(result: EvaluationResult) -> list[Table]:
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
     """Return the tables of calibration and triage, where there are any."""
-    return [table for table in (_calibration(result), _triage(result)) if table]
+    return [table for table in (_calibration(result), _triage(result), _referral(result)) if table]
 
 
 def _metrics(result: EvaluationResult) -> Table:
@@ -261,6 +261,37 @@ def _triage(result: EvaluationResult) -> Table | None:
         "Triage: which images a person still looks at",
         "The person is taken to be always right. Missed: positive images that the machine alone predicts negative. A "
         "good rule misses none and leaves much to the machine.",
+        rows,
+    )
+
+
+def _referral(result: EvaluationResult) -> Table | None:
+    """Referral by confidence and the conformal sets, of more than two classes."""
+    referral = result.referral
+    if referral is None or result.positive_class is not None:
+        return None
+    rows = [
+        {
+            "rule": "probability below the cut",
+            "referred": interval(referral.referred),
+            "target": f"{referral.accuracy:g}",
+            "on test": f"{interval(referral.correct)}\ncorrect, of the others",
+        }
+    ]
+    sets = referral.conformal.marginal if referral.conformal else None
+    if referral.conformal and sets:
+        rows.append(
+            {
+                "rule": "conformal set",
+                "referred": per_cent(1 - sets.one),
+                "target": f"{referral.conformal.coverage:g}",
+                "on test": f"{interval(sets.coverage)}\nof the sets hold the class",
+            }
+        )
+    return Table(
+        "Referral: which images an expert reviews",
+        "The cut keeps the target accuracy on the validation images. By conformal sets an image is referred where its "
+        "set is not one class.",
         rows,
     )
 

@@ -10,12 +10,13 @@ import pandas as pd
 
 from common.config.schema import EvaluationConfig, TriageConfig
 from common.errors import UserError
-from common.predictions import PROBABILITY_PREFIX, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
+from common.predictions import SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from evaluation.error_analysis.examples import PLAIN, RIGHT, WRONG, draw_sheet, end_of
 from evaluation.labelled_runs import LabelledFold
 from evaluation.metrics.classification import call
-from evaluation.result import EvaluationResult, OperatingPoint, Release
+from evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
 from evaluation.uncertainty.calibration import Temperature, fit_temperature, rescale
+from evaluation.uncertainty.referral import Referral, choose_referral
 from evaluation.uncertainty.selective import choose_release
 
 CALIBRATED_PREFIX = "calibrated_"
@@ -24,9 +25,14 @@ RULES = {
     "votes": "vote share below {votes:.4g}",
     "joint": "votes x probability below {joint:.4g}",
     "release": "not below the release threshold",
-    "positive": "called {positive}",
+    "positive": "predicted “{positive}”",
+    "confidence": "probability below {confidence:.4g}",
+    "conformal": "conformal set is not one class",
 }
 USUAL = ("votes", "release")
+USUAL_OF_MANY = ("votes", "confidence")  # of more than two classes
+NO_CONFIDENCE = "no probability keeps the target accuracy"
+NOT_EVALUATED = "there are no labelled validation images, or triage.enabled is false"
 NO_RULE = "no rule of this run could release it"
 BROKEN = "cannot be read"
 COLUMNS = 6
@@ -41,7 +47,9 @@ class ReviewThresholds:
 
     Images with a smaller ``vote_share`` (configured) or a ``joint`` confidence below the cut are reviewed. On the
     probability of the positive class, ``threshold`` is the least of positive images, and below ``release`` images are
-    released as negative. ``notes`` say what is missing, and the limits of the numbers.
+    released as negative. Predictions with a calibrated probability below the cut of ``confidence``, which was chosen
+    for a target ``accuracy``, are reviewed; a class is in the conformal set where 1 - its probability is at most
+    ``set_limit``. ``notes`` say what is missing, and the limits of the numbers.
     """
 
     vote_share: float
@@ -49,7 +57,16 @@ class ReviewThresholds:
     temperature: float | None = None
     release: float | None = None
     joint: float | None = None
+    confidence: ConfidenceCut | None = None
+    accuracy: float | None = None
+    set_limit: float | None = None
     notes: tuple[str, ...] = ()
+
+    def with_referral(self, referral: Referral | None, accuracy: float) -> "ReviewThresholds":
+        """Return them with what ``choose_referral`` has chosen for a target accuracy."""
+        if referral is None:
+            return self
+        return replace(self, confidence=referral.cut, accuracy=accuracy, set_limit=referral.set_limit)
 
 
 def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
@@ -66,8 +83,11 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
         (release,) = result.triage.release.validation
         joint = next((rule.cut for rule in result.triage.rules if rule.rule == "joint"), None)
     assert not isinstance(joint, list)
-    thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
-    return replace(thresholds, joint=joint)
+    thresholds = replace(_thresholds(point, temperature, release, settings, result.positive_class), joint=joint)
+    if result.referral is None:
+        return thresholds
+    referral = Referral(result.referral.validation[0], result.referral.set_limits[0])
+    return thresholds.with_referral(referral, result.referral.accuracy)
 
 
 def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
@@ -81,7 +101,9 @@ def choose_thresholds(predictions: Predictions, settings: EvaluationConfig) -> R
     if settings.triage.enabled and fold.threshold.value is not None:
         release = choose_release(fold)
     temperature = fit_temperature(fold.validation.scored)
-    return _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+    thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+    referral = choose_referral(fold) if settings.triage.enabled else None
+    return thresholds.with_referral(referral, settings.triage.accuracy)
 
 
 def _thresholds(
@@ -108,7 +130,7 @@ def _thresholds(
 def select_rules(
     thresholds: ReviewThresholds, sampled: bool, positive_class: str | None, requested: Sequence[str] | None
 ) -> list[str]:
-    """Return the rules to apply: the requested ones, or those of USUAL that are possible.
+    """Return the rules to apply: the requested ones, or those of USUAL (USUAL_OF_MANY) that are possible.
 
     Raises:
         UserError: A requested rule is not possible.
@@ -124,10 +146,15 @@ def select_rules(
         obstacles["release"] = "validation chose no release threshold"
     if positive_class is None:
         obstacles["positive"] = "there are more than two classes"
+    if thresholds.confidence is None:
+        obstacles["confidence"] = NOT_EVALUATED
+    if thresholds.set_limit is None:
+        obstacles["conformal"] = "there are too few validation images"
     for rule in requested or ():
         if rule in obstacles:
             raise UserError(f"--rules {rule}: {obstacles[rule]}: leave it out")
-    return [rule for rule in requested or USUAL if rule not in obstacles]
+    usual = USUAL_OF_MANY if positive_class is None else USUAL
+    return [rule for rule in requested or usual if rule not in obstacles]
 
 
 def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> pd.DataFrame:
@@ -136,52 +163,97 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
     An image is reviewed where any rule applies; without rules every image is.
 
     Returns:
-        One row per image: ``called`` (class at 0.5, or the most probable one), ``called_at_threshold`` (at the
-        threshold of validation; None without one), ``prob_<class>``, ``calibrated_<class>`` (with a temperature only),
-        ``uncertainty``, ``upside_down`` (where estimated), ``sampled_...`` (with votes only), ``review`` (bool) and
-        ``reason`` (texts of the rules that apply; None without review).
+        One row per image: ``prediction`` (class at 0.5, or the most probable one) and its ``probability`` (calibrated,
+        with a temperature), ``runner_up`` and ``runner_up_probability`` of the next class, ``conformal_set`` (names
+        with commas between, or ""; with a limit only), ``prediction_at_threshold`` (at the threshold of validation;
+        None without one), ``prob_<class>``, ``calibrated_<class>`` (with a temperature only), ``uncertainty``,
+        ``upside_down`` (where estimated), ``sampled_...`` (with votes only), ``review`` (bool) and ``reason`` (texts of
+        the rules that apply; None without review).
     """
     classes = np.array(predictions.classes)
     positive = predictions.positive_index
     probabilities = predictions.probabilities
     frame = predictions.frame.reset_index(drop=True)
-    table = pd.DataFrame({"called": classes[call(probabilities, positive)]}, dtype=object)
+    calibrated = probabilities
+    if thresholds.temperature is not None:
+        calibrated = rescale(probabilities, thresholds.temperature)
+    table = _ranked(predictions, calibrated)
+    if thresholds.set_limit is not None:
+        table["conformal_set"] = [", ".join(classes[members]) for members in _sets(predictions, thresholds.set_limit)]
     at_threshold = None
     if thresholds.threshold is not None:
         at_threshold = classes[call(probabilities, positive, thresholds.threshold)]
-    table["called_at_threshold"] = pd.Series(at_threshold, index=table.index, dtype=object)
+    table["prediction_at_threshold"] = pd.Series(at_threshold, index=table.index, dtype=object)
     table = table.join(frame.filter(regex="^prob_"))
     if thresholds.temperature is not None:
-        table[[CALIBRATED_PREFIX + name for name in classes]] = rescale(probabilities, thresholds.temperature)
+        table[[CALIBRATED_PREFIX + name for name in classes]] = calibrated
     table["uncertainty"] = uncertainty_of(probabilities)
     table = table.join(frame.filter(regex=f"^({UPSIDE_DOWN}$|{SAMPLED_PREFIX})"))
     texts = _texts(thresholds, predictions.positive_class)
     reasons = pd.Series("" if rules else NO_RULE, index=table.index, dtype=object)
     for rule in rules:
-        applies = _applies(rule, predictions, thresholds)
+        applies = _applies(rule, predictions, thresholds, calibrated)
         reasons[applies] += np.where(reasons[applies] == "", "", "; ") + texts[rule]
     table["review"] = reasons.ne("").to_numpy(bool)
     table["reason"] = reasons.where(reasons.ne(""), None)
     return table
 
 
+def _ranked(predictions: Predictions, calibrated: np.ndarray) -> pd.DataFrame:
+    """Return the most probable class of each image and the next one, with their ``calibrated`` probabilities (N, K)."""
+    classes = np.array(predictions.classes)
+    rows = np.arange(len(calibrated))
+    first = call(predictions.probabilities, predictions.positive_index)
+    others = calibrated.copy()
+    others[rows, first] = -1.0
+    second = others.argmax(axis=1)
+    table = pd.DataFrame({"prediction": classes[first]}, dtype=object)
+    table["probability"] = calibrated[rows, first]
+    table["runner_up"] = classes[second].astype(object)
+    table["runner_up_probability"] = calibrated[rows, second]
+    return table
+
+
+def _sets(predictions: Predictions, limit: float) -> np.ndarray:
+    """Return which classes are in the conformal set of each image, bool, shape (N, K)."""
+    return np.asarray(1 - predictions.probabilities <= limit)
+
+
+def most_doubtful_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort a table of ``review_table``: images to be reviewed first, then by the probability of their prediction."""
+    return table.sort_values(["review", "probability"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
 def rule_lines(thresholds: ReviewThresholds, rules: Sequence[str], positive_class: str | None) -> list[str]:
     """Describe the rules and their thresholds, a line each."""
     texts = _texts(thresholds, positive_class)
     if thresholds.release is not None:
-        texts["release"] = f"{positive_class} {texts['release']}, {thresholds.release:.4g}"
+        texts["release"] = f"probability of “{positive_class}” {texts['release']}, {thresholds.release:.4g}"
+    if thresholds.confidence is not None and thresholds.confidence.cut is not None:
+        kept = f"{thresholds.confidence.kept:,} of {thresholds.confidence.images:,} validation images are at or above"
+        texts["confidence"] += f" ({kept}, {thresholds.confidence.accuracy:.3f} of them right)"
     lines = [f"to be reviewed where: {texts[name]}" for name in rules]
     return lines or [f"every image is to be reviewed: {NO_RULE}"]
 
 
 def _texts(thresholds: ReviewThresholds, positive_class: str | None) -> dict[str, str]:
     joint = np.nan if thresholds.joint is None else thresholds.joint
-    numbers = {"votes": thresholds.vote_share, "joint": joint}
-    return {name: text.format(**numbers, positive=positive_class) for name, text in RULES.items()}
+    cut = thresholds.confidence.cut if thresholds.confidence else None
+    numbers = {"votes": thresholds.vote_share, "joint": joint, "confidence": np.nan if cut is None else cut}
+    texts = {name: text.format(**numbers, positive=positive_class) for name, text in RULES.items()}
+    if cut is None:
+        texts["confidence"] = NO_CONFIDENCE
+    return texts
 
 
-def _applies(rule: str, predictions: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
+def _applies(rule: str, predictions: Predictions, thresholds: ReviewThresholds, calibrated: np.ndarray) -> np.ndarray:
     """Return the images that a rule selects for review, bool, shape (N,)."""
+    if rule == "confidence":
+        cut = thresholds.confidence.cut if thresholds.confidence else None
+        return np.asarray(calibrated.max(axis=1) < (np.inf if cut is None else cut))
+    if rule == "conformal":
+        assert thresholds.set_limit is not None  # see select_rules
+        return np.asarray(_sets(predictions, thresholds.set_limit).sum(axis=1) != 1)
     frame = predictions.frame
     positive = predictions.positive_index
     if rule == "votes":
@@ -194,11 +266,6 @@ def _applies(rule: str, predictions: Predictions, thresholds: ReviewThresholds) 
     return np.asarray((call(predictions.probabilities, positive) == positive) | voted)
 
 
-def select_rows(table: pd.DataFrame) -> np.ndarray:
-    """Return the rows to draw, int64: those to be reviewed first, else in their order, at most LIMIT."""
-    return np.argsort(~table["review"].to_numpy(bool), kind="stable")[:LIMIT]
-
-
 def draw_contact_sheet(
     path: Path, table: pd.DataFrame, images: Sequence[np.ndarray], about: dict[str, Any], total: int
 ) -> None:
@@ -208,20 +275,21 @@ def draw_contact_sheet(
     """
     number = f"{total:,}" if total == len(table) else f"{len(table)} of {total:,}"
     captions = map(caption, table.to_dict("records"))
-    strips = {f"{number} pictures, those to be reviewed first": list(zip(images, captions, strict=True))}
+    strips = {f"{number} pictures, the most doubtful first": list(zip(images, captions, strict=True))}
     draw_sheet(path, about, strips, COLUMNS, 2.35)
 
 
 def caption(row: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines below an image with their colours: prediction and truth, both scores, review, file."""
-    predicted = row["called"]
-    text = f"{predicted} {row[PROBABILITY_PREFIX + predicted]:.2f}"
+    predicted = row["prediction"]
+    text = f"{predicted} {row['probability']:.2f}"
     colour = PLAIN
     label = row.get("label")
     if label is not None and pd.notna(label):
         text += f" · is {label}"
         colour = RIGHT if label == predicted else WRONG
     lines = [(text, colour)]
+    lines.append((f"or {row['runner_up']} {row['runner_up_probability']:.2f}", PLAIN))
     if "sampled_votes" in row:
         scores = f"votes {row['sampled_votes']:.0%}, joint {row['sampled_confidence']:.2f}"
         lines.append((f"{row['sampled_label']}: {scores}", PLAIN))

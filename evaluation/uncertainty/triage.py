@@ -74,13 +74,18 @@ def evaluate_triage(runs: LabelledRuns) -> TriageResult | None:
     return TriageResult(
         risk_coverage=areas(runs),
         release=ReleaseResult(releases, released),
-        conformal=ConformalResult(
-            coverage=runs.settings.triage.coverage,
-            note=APPROXIMATE,
-            marginal=_measure_sets(runs, by_class=False),
-            by_class=_measure_sets(runs, by_class=True),
-        ),
+        conformal=evaluate_sets(runs),
         rules=rules,
+    )
+
+
+def evaluate_sets(runs: LabelledRuns) -> ConformalResult:
+    """Evaluate the conformal sets of the test images, with one quantile for all classes and with one for each."""
+    return ConformalResult(
+        coverage=runs.settings.triage.coverage,
+        note=APPROXIMATE,
+        marginal=_measure_sets(runs, by_class=False),
+        by_class=_measure_sets(runs, by_class=True),
     )
 
 
@@ -221,6 +226,12 @@ def triage_table(triage: TriageResult) -> pd.DataFrame:
 def needed_images(coverage: float) -> int:
     """Return how many validation images a quantile at ``coverage`` needs: coverage / (1 - coverage), at least 1."""
     return max(1, int(np.ceil(coverage / (1 - coverage) - 1e-9)))
+
+
+def quantile(validation: LabelledPredictions, coverage: float) -> float | None:
+    """Return the largest score that a class may have to be in the set; see ``quantiles``, without classes."""
+    limits = quantiles(validation, coverage, by_class=False)
+    return None if limits is None else float(limits[0])
 
 
 def quantiles(validation: LabelledPredictions, coverage: float, by_class: bool) -> np.ndarray | None:

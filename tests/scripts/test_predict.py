@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from common.files import sha256_of_file
+from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.ensembles.averaging import average
 from evaluation.evaluate import evaluate_runs, write_evaluation
@@ -88,7 +89,7 @@ def assert_evaluated(table, metrics):
     """Assert that predictions at the threshold and calibrated probabilities follow the evaluation of the run."""
     negative, positive = metrics["classes"]
     expected = np.where(table[f"prob_{positive}"] >= metrics["threshold"]["value"], positive, negative)
-    assert (table["called_at_threshold"] == expected).all()
+    assert (table["prediction_at_threshold"] == expected).all()
     powers = table[[f"calibrated_{name}" for name in metrics["classes"]]] ** metrics["calibration"]["temperature"]
     plain = table[[f"prob_{name}" for name in metrics["classes"]]]
     assert np.allclose(powers.div(powers.sum(axis=1), axis=0), plain, atol=1e-6)
@@ -156,7 +157,7 @@ def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
     assert set(table["file"]) - set(broken.index) == {f"a/s{n // 2}_{n}.bmp" for n in range(3)}
     assert broken["cause"]["pipe.png"] == "no plain file"
     assert broken["review"].all()
-    assert broken["called"].isna().all()
+    assert broken["prediction"].isna().all()
     assert re.search(r"12 files: 3 predicted \(.*\), 4 broken, 5 other files: 2 .txt, 2 hidden, 1 without", output)
     written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns) == list(table.columns)
@@ -196,7 +197,7 @@ def test_labels_by_folders_and_contact_sheet(sheet_run, tmp_path, predict_table)
     table, output = predict_table(sheet_run, root, "--labels", "folders", "--sheet", sheet)
     labels = table["file"].str.split("/").str[0].replace("elsewhere", None)
     assert table["label"].fillna("none").tolist() == labels.fillna("none").tolist()
-    assert f"correct at 0.5: {(table['called'] == labels).sum()} of 7" in output
+    assert f"correct at 0.5: {(table['prediction'] == labels).sum()} of 7" in output
     assert "1 of the predicted are in no folder" in output
     assert min(Image.open(sheet).size) > 300
 
@@ -210,17 +211,56 @@ def test_run_on_composed_karyograms_warns(sheet_run, sheet_images, tmp_path, pre
     assert ("data.source=composed_karyograms" in output) == (source == "composed_karyograms")
 
 
-def test_every_image_is_reviewed_without_rules(tmp_path, predict_table):
+@pytest.fixture
+def run_of_three_classes(tmp_path):
+    """An untrained run of three classes with the predictions and the evaluation of a skilled one."""
     run, classes = tmp_path / "run", ("a", "b", "c")
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3")
     write_untrained_run(run, config, classes)
     (run / "data.json").write_text(json.dumps({"classes": classes, "positive_class": None}))
-    result = evaluate_runs([make_run(classes=classes)], config.evaluation)
+    predictions = make_run(images=200, subjects=None, classes=classes, skill=3.0)
+    Run(run).write_predictions(predictions)
+    result = evaluate_runs([predictions], config.evaluation)
     (run / "metrics.json").write_text(json.dumps(result.to_dict()))
-    table, output = predict_table(run, write_class_folders(tmp_path / "new", {"x": 2}))
+    return run
+
+
+def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_classes, tmp_path, predict_table):
+    images = write_class_folders(tmp_path / "new", {"a": 3, "x": 2})
+    (images / "broken.png").write_text("no image")
+    table, output = predict_table(run_of_three_classes, images, "--labels", "folders", "--sheet", tmp_path / "s.png")
+    cut = Run(run_of_three_classes).metrics["referral"]["validation"][0]["cut"]
+    predicted = table[table["status"] == "predicted"]
+    assert (predicted["review"] == (predicted["probability"] < cut)).all()
+    assert predicted["probability"].is_monotonic_increasing
+    assert table["status"].iloc[-1] == "broken"
+    assert np.allclose(table[["prob_a", "prob_b", "prob_c"]].sum(axis=1)[:5], 1)
+    assert f"probability below {cut:.4g}" in output
+    assert "correct: " in output
+
+
+def test_target_accuracy_of_the_images_that_are_not_reviewed(run_of_three_classes, tmp_path, predict_table):
+    images = write_class_folders(tmp_path / "new", {"x": 1})
+    _, loose = predict_table(run_of_three_classes, images, "--accuracy", 0.9, name="loose")
+    _, strict = predict_table(run_of_three_classes, images, "--accuracy", 0.98, name="strict")
+    cuts = [float(re.search(r"probability below ([\d.]+)", output)[1]) for output in (loose, strict)]
+    assert cuts[0] < cuts[1]
+    Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
+    assert "no predictions at" in failed(tmp_path, run_of_three_classes, images, "--accuracy", 0.98)
+
+
+def test_referral_of_a_run_that_was_evaluated_by_an_earlier_revision(run_of_three_classes, tmp_path, predict_table):
+    images = write_class_folders(tmp_path / "new", {"x": 3})
+    table, _ = predict_table(run_of_three_classes, images, name="new")
+    metrics = Run(run_of_three_classes).metrics
+    del metrics["referral"]
+    (run_of_three_classes / "metrics.json").write_text(json.dumps(metrics))
+    again, _ = predict_table(run_of_three_classes, images, name="old")
+    pd.testing.assert_frame_equal(again, table)
+    Run(run_of_three_classes).path(RunFile.PREDICTIONS).unlink()
+    table, output = predict_table(run_of_three_classes, images, name="none")
     assert table["review"].all()
     assert "every image is to be reviewed" in output
-    assert np.allclose(table[["prob_a", "prob_b", "prob_c"]].sum(axis=1), 1)
 
 
 def test_single_images_of_a_run_scaled_by_cells_are_scaled_by_their_width(tmp_path, predict_table):
@@ -297,7 +337,7 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     other.write_predictions(replace(other.predictions, frame=other.predictions.frame.iloc[1:]))
     table, output = predict_table(cell_runs[0], other.folder, cell_images)
     assert "the members share no validation part" in output
-    assert table["called_at_threshold"].isna().all()
+    assert table["prediction_at_threshold"].isna().all()
     assert (table["review"] == (table["sampled_votes"] < 0.8)).all()
 
 
@@ -325,6 +365,7 @@ def test_nothing_is_overwritten(cell_runs, cell_images, tmp_path, taken):
         ("{run} {other} {images} --passes 5", "--passes 5"),
         ("{run} {images} --rules votes", "--rules votes"),
         ("{run} {images} --rules vote", "--rules vote is no rule"),
+        ("{run} {images} --accuracy 0.9", "add --rules confidence"),
         ("{run} {images} --labels folders", "hem or all"),
         ("{run} {images} --sheet a.pdf", "--sheet a.pdf"),
     ],

@@ -7,17 +7,19 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from evaluation.evaluate import evaluate_runs
 from evaluation.labelled_runs import LabelledFold
+from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import (
     RULES,
     ReviewThresholds,
     choose_thresholds,
+    most_doubtful_first,
     review_table,
     rule_lines,
     select_rules,
     thresholds_of,
 )
 from evaluation.uncertainty.selective import choose_release
-from evaluation.uncertainty.triage import decide
+from evaluation.uncertainty.triage import conformal_sets, decide
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -35,6 +37,7 @@ def thresholds(run):
 
 def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
     assert choose_thresholds(run, SETTINGS) == replace(thresholds, joint=None)
+    assert thresholds.confidence is not None
     assert any(note.startswith("release: ") for note in thresholds.notes)
 
 
@@ -70,11 +73,65 @@ def test_every_image_is_reviewed_without_rules():
     predictions = make_predictions(images=5, classes=("a", "b", "c"))
     table = review_table(predictions, ReviewThresholds(0.8), [])
     assert table["review"].all()
-    assert table["called_at_threshold"].isna().all()
-    assert (table["called"] == np.array(["a", "b", "c"])[predictions.probabilities.argmax(axis=1)]).all()
+    assert table["prediction_at_threshold"].isna().all()
+    assert (table["prediction"] == np.array(["a", "b", "c"])[predictions.probabilities.argmax(axis=1)]).all()
     assert "every image" in rule_lines(ReviewThresholds(0.8), [], None)[0]
 
 
 def test_metrics_without_triage_and_calibration():
-    result = replace(evaluate_runs([make_run()], SETTINGS), settings={}, triage=None, calibration=None)
+    result = evaluate_runs([make_run()], SETTINGS)
+    result = replace(result, settings={}, triage=None, calibration=None, referral=None)
     assert thresholds_of(result) == ReviewThresholds(0.8, result.threshold.value)
+
+
+@pytest.fixture(scope="module")
+def many_classes():
+    return make_run(images=200, subjects=None, classes=("a", "b", "c"), skill=2.5)
+
+
+def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_classes):
+    result = evaluate_runs([many_classes], SETTINGS)
+    thresholds = thresholds_of(EvaluationResult.from_dict(result.to_dict()))
+    assert thresholds == choose_thresholds(many_classes, SETTINGS)
+    rules = select_rules(thresholds, False, None, None)
+    assert rules == ["confidence"]
+    table = review_table(many_classes.part("test"), thresholds, rules)
+    assert (table["review"] == (table["probability"] < thresholds.confidence.cut)).all()
+    assert table["review"].sum() == result.referral.referred.hits
+    assert 0 < table["review"].sum() < len(table)
+    assert set(table["reason"].dropna()) == {f"probability below {thresholds.confidence.cut:.4g}"}
+    assert f"{thresholds.confidence.kept} of 200 validation images" in rule_lines(thresholds, rules, None)[0]
+
+
+def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(many_classes):
+    table = review_table(many_classes.part("test"), choose_thresholds(many_classes, SETTINGS), ["confidence"])
+    calibrated = table[["calibrated_a", "calibrated_b", "calibrated_c"]].to_numpy()
+    ordered = np.sort(calibrated, axis=1)
+    assert np.array_equal(table[["runner_up_probability", "probability"]], ordered[:, 1:])
+    names = np.array(["a", "b", "c"])[np.argsort(calibrated, axis=1)]
+    assert np.array_equal(table[["runner_up", "prediction"]], names[:, 1:])
+
+
+def test_conformal_sets_are_those_of_triage(many_classes):
+    fold = LabelledFold.of(many_classes, SETTINGS)
+    table = review_table(many_classes.part("test"), choose_thresholds(many_classes, SETTINGS), ["conformal"])
+    sets = conformal_sets(fold, by_class=False)
+    assert table["conformal_set"].tolist() == [", ".join(np.array(["a", "b", "c"])[row]) for row in sets]
+    assert (table["review"] == (sets.sum(axis=1) != 1)).all()
+    assert 0 < table["review"].sum() < len(table)
+
+
+def test_every_image_of_many_classes_is_reviewed_where_no_cut_keeps_the_accuracy():
+    run = make_run(images=200, subjects=None, classes=("a", "b", "c"), skill=0.0)
+    thresholds = choose_thresholds(run, SETTINGS)
+    table = review_table(run.part("test"), thresholds, select_rules(thresholds, False, None, None))
+    assert table["review"].all()
+    assert set(table["reason"]) == {"no probability keeps the target accuracy"}
+
+
+def test_the_most_doubtful_images_come_first(many_classes):
+    thresholds = choose_thresholds(many_classes, SETTINGS)
+    table = most_doubtful_first(review_table(many_classes.part("test"), thresholds, ["confidence"]))
+    assert table["probability"].is_monotonic_increasing
+    reviewed = int(table["review"].sum())
+    assert table["review"].tolist() == [True] * reviewed + [False] * (len(table) - reviewed)
