@@ -10,10 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of 
 
 from common.cli import report_user_errors
 from common.paths import ROOT
+from common.runs.names import run_path
 
 Runs = Annotated[
     list[Path] | None,
     typer.Argument(
+        parser=run_path,
         metavar="[RUN...]",
         help="Folders of runs and ensembles, or tables of evaluate.py --csv or collect.py.",
         show_default="the tables of --results",

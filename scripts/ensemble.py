@@ -10,7 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import report_user_errors
-from scripts.shared._options import Confidence, Resamples, ResultsCsv, RowLabel
+from scripts.shared._options import Confidence, MembersAndKeys, Resamples, ResultsCsv, RowLabel
 
 FITTED = "Fitted on the validation images that the members share, evaluated once on their test images."
 COMMANDS = {
@@ -31,7 +31,6 @@ Beside the files of any run it has ensemble.json, weights.csv, and overfitting.c
 [bold]python scripts/ensemble.py {} outputs/A/subject-fold*/seed=* outputs/B/subject-fold*/seed=* --output \
 outputs/AB[/bold]
 """
-Words = Annotated[list[str], typer.Argument(metavar="RUN... [KEY=VALUE...]", help="Runs; keys of conf/ensemble.yaml.")]
 Output = Annotated[Path, typer.Option(help="Folder of the new run; it must be empty or missing.")]
 Nested = Annotated[int, typer.Option(min=0, help="Inner folds of validation for nested cross-validation; 0: none.")]
 Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]
@@ -43,7 +42,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def _command(*methods: str) -> Callable[..., None]:
     @report_user_errors()
     def command(
-        words: Words,
+        words: MembersAndKeys,
         output: Output,
         nested: Nested = 0,
         common: Common = False,

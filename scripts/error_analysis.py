@@ -9,9 +9,11 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
+from common.runs.names import run_path
 
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; folds are pooled.")
+    list[Path],
+    typer.Argument(parser=run_path, metavar="RUN...", help="Run folders or predictions.parquet; folds are pooled."),
 ]
 Output = Annotated[Path, typer.Option(help="Folder of the tables and pictures; it must be empty or missing.")]
 At = Annotated[

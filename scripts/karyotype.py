@@ -10,11 +10,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
 from common.karyotype import REFER_BELOW
+from common.runs.names import run_word
 from scripts.shared._options import BatchNorm, PairRun
 
 Words = Annotated[
     list[str],
     typer.Argument(
+        parser=run_word,
         metavar="RUN... CELLS [KEY=VALUE...]",
         help="Run folders, then a folder, a zip or a table (.csv) of cells; keys of conf/karyotype.yaml.",
     ),

@@ -9,12 +9,8 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.cli import heavy_imports, report_user_errors
-from scripts.shared._options import BatchNorm
+from scripts.shared._options import BatchNorm, RunsAndImages
 
-Paths = Annotated[
-    list[Path],
-    typer.Argument(metavar="RUN... IMAGES...", help="Run folders, then folders, zip files or files of images."),
-]
 Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
 Passes = Annotated[
     int | None, typer.Option(min=0, help="Passes of Monte Carlo dropout.", show_default="the run's inference.mc_passes")
@@ -44,7 +40,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 @app.command()
 @report_user_errors()
 def predict(
-    paths: Paths,
+    paths: RunsAndImages,
     output: Output = Path("predictions.csv"),
     passes: Passes = None,
     labels: Truth = None,

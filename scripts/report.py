@@ -9,9 +9,13 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages of the checkout are not installed
 
 from common.cli import report_user_errors
+from common.runs.names import run_path
 
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or ensembles; folds are gathered by experiment.")
+    list[Path],
+    typer.Argument(
+        parser=run_path, metavar="RUN...", help="Folders of runs or ensembles; folds are gathered by experiment."
+    ),
 ]
 Output = Annotated[
     Path | None,

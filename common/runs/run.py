@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from common.predictions import Predictions
 
-EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0"
+EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: a sweep has hundreds of runs

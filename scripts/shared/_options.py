@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from common.runs.names import run_path, run_word
+
 Threshold = Annotated[
     Literal["youden", "f1", "sensitivity"], typer.Option(help="How validation chooses the threshold.")
 ]
@@ -30,9 +32,24 @@ BatchNorm = Annotated[
     ),
 ]
 PairRun = Annotated[
-    Path | None, typer.Option(help="Run of +experiment=homologue_pairs: looks for structural abnormalities.")
+    Path | None,
+    typer.Option(parser=run_path, help="Run of +experiment=homologue_pairs: looks for structural abnormalities."),
 ]
-RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
+RunPaths = Annotated[
+    list[Path], typer.Argument(parser=run_path, metavar="RUN...", help="Folders of finished runs, or their names.")
+]
+RunsAndImages = Annotated[
+    list[Path],
+    typer.Argument(
+        parser=run_path,
+        metavar="RUN... IMAGES...",
+        help="Run folders or names, then folders, zip files or files of images.",
+    ),
+]
+MembersAndKeys = Annotated[
+    list[str],
+    typer.Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs; keys of conf/ensemble.yaml."),
+]
 ImageFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE...", help="Image files; without, images of the run's test part.")
 ]
@@ -60,7 +77,10 @@ SamplesPerRun = Annotated[int, typer.Option(min=1, help="Number of test images, 
 Channels = Annotated[int, typer.Option(min=1, help="Channels of each layer, at most.")]
 LayersPicture = Annotated[Path | None, typer.Option(help="PNG of a single run; else layers/layers.png in its folder.")]
 Networks = Annotated[
-    list[str], typer.Argument(metavar="RUN... | KEY=VALUE...", help="Runs, or as train.py: +experiment=<name> ...")
+    list[str],
+    typer.Argument(
+        parser=run_word, metavar="RUN... | KEY=VALUE...", help="Runs, or as train.py: +experiment=<name> ..."
+    ),
 ]
 Depth = Annotated[int, typer.Option(min=0, help="1: the backbone in one row; 2, 3, ...: its parts; 0: every layer.")]
 ClassCount = Annotated[int | None, typer.Option(min=2, help="Number of classes, where it is in the images alone.")]
@@ -72,11 +92,15 @@ LocalisationCsv = Annotated[Path | None, typer.Option(help="Table to write, or t
 # Options of scripts/evaluate.py.
 Runs = Annotated[
     list[Path],
-    typer.Argument(metavar="RUN...", help="Run folders or predictions.parquet; folds of one experiment are pooled."),
+    typer.Argument(
+        parser=run_path,
+        metavar="RUN...",
+        help="Run folders, names or predictions.parquet; folds of one experiment are pooled.",
+    ),
 ]
 Against = Annotated[
     list[Path] | None,
-    typer.Option(metavar="RUN...", help="Subtract these runs, evaluated on the same images."),
+    typer.Option(parser=run_path, metavar="RUN...", help="Subtract these runs, evaluated on the same images."),
 ]
 Output = Annotated[Path | None, typer.Option(help="Write metrics.json, tables and pictures into this new folder.")]
 Assign = Annotated[
@@ -124,10 +148,14 @@ Without = Annotated[
 
 # Options of scripts/karyotypes.py.
 CountedRuns = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted.")
+    list[Path],
+    typer.Argument(
+        parser=run_path, metavar="RUN...", help="Runs on single chromosomes, all folds: their cells are counted."
+    ),
 ]
 KaryogramRuns = Annotated[
-    list[Path] | None, typer.Option(metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds.")
+    list[Path] | None,
+    typer.Option(parser=run_path, metavar="RUN...", help="Runs on composed karyograms of the same cells, all folds."),
 ]
 Referral = Annotated[
     Path | None,
@@ -138,7 +166,9 @@ Suspects = Annotated[
 ]
 ComparedRuns = Annotated[
     list[Path] | None,
-    typer.Option(metavar="RUN...", help="Runs of +experiment=homologue_pairs on the same split, all folds."),
+    typer.Option(
+        parser=run_path, metavar="RUN...", help="Runs of +experiment=homologue_pairs on the same split, all folds."
+    ),
 ]
 FalseAlarms = Annotated[
     float, typer.Option(min=0.001, max=0.5, help="Share of normal validation cells that --pairs may call abnormal.")
