@@ -1,5 +1,9 @@
 """Train and evaluate one model: ``python train.py +experiment=<name>``; conf/train.yaml explains every key."""
 
+from common.errors import quiet_interrupts
+
+quiet_interrupts()  # first: the imports take seconds
+
 import hydra
 from omegaconf import DictConfig
 

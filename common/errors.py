@@ -1,7 +1,9 @@
 """The exceptions that are messages to the user."""
 
 import difflib
+import sys
 from collections.abc import Sequence
+from types import TracebackType
 
 
 class UserError(Exception):
@@ -34,3 +36,15 @@ def close_names(name: str, names: Sequence[str]) -> str:
     if close:
         return f"close to it: {', '.join(close)}; others: {text}"
     return f"the names are: {text}"
+
+
+def quiet_interrupts() -> None:
+    """End this process without a traceback after Ctrl-C, wherever it is: also while a command line is imported."""
+    sys.excepthook = _without_interrupts
+
+
+def _without_interrupts(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)  # Python then exits by SIGINT: 130 in a shell
+    else:
+        sys.__excepthook__(kind, error, traceback)

@@ -20,7 +20,8 @@ def revision() -> str:
     """
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--", "*.py", "*.yaml")
+        # Outputs within the checkout hold YAML files as well: they are no code.
+        changed = _git("status", "--porcelain", "--", "*.py", "conf")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}+changes" if changed else commit

@@ -315,7 +315,8 @@ def _triage(result: EvaluationResult) -> list[Table | Text]:
     test = triage.release.test
     lines = [
         "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review",
-        f"release below {name} = {text}, chosen on validation: sensitivity {test} on {test.total:,} {name} test images",
+        f"release below a probability of “{name}” of {text}, chosen on validation: sensitivity {test} on "
+        f"{test.total:,} test images of “{name}”",
     ]
     conformal = triage.conformal
     for title, sets in (("conformal sets", conformal.marginal), ("conformal sets by class", conformal.by_class)):

@@ -14,12 +14,14 @@ from common.runs.names import run_path
 Runs = Annotated[
     list[Path],
     typer.Argument(
-        parser=run_path, metavar="RUN...", help="Folders of runs or ensembles; folds are gathered by experiment."
+        parser=run_path,
+        metavar="RUN... | TABLE",
+        help="Folders of runs or ensembles; folds are gathered by experiment. Or the .parquet of predict.py.",
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(help="The page.", show_default="report.html in the folder of a single run, else here"),
+    typer.Option(help="The page.", show_default="report.html in the folder of a single run, else here; TABLE.html"),
 ]
 Images = Annotated[int, typer.Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
 Megabytes = Annotated[float, typer.Option(min=5, help="Size of the page, at most; pictures are left out beyond.")]
@@ -49,23 +51,22 @@ def report(
     [bold]scripts/explain.py[/bold] left.
 
     [bold]python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
+
+    Of a table of [bold]scripts/predict.py[/bold] the page shows the new images, the most doubtful first, from their
+    files: [bold]python scripts/report.py new.parquet[/bold]
     """
-    from common.arguments import existing_predictions
+    options = locals()
     from common.cli import say, warn
-    from common.errors import UserError
+    from workflows.report.request import ReportRequest
 
-    existing_predictions(runs)
-    if key is not None and real_names:
-        raise UserError("--key beside --real-names: the page shows the names, leave one of them out")
-    if output is None:
-        output = Path("report.html")
-        if len(runs) == 1:
-            output = (runs[0] if runs[0].is_dir() else runs[0].parent) / output
-    from evaluation.report.page import Options, write_report  # takes seconds: after the checks
+    request = ReportRequest(**options)
+    request.check()
+    from workflows.report.page import write_page  # takes seconds: after the checks
 
-    shown = write_report(runs, output, Options(images, megabytes, real_names), key)
-    pictures = f"{len(shown.data['items']):,} of {shown.total:,} test images, {len(shown.pictures):,} pictures"
-    say(str(output), f"{pictures}, {output.stat().st_size / 1e6:.1f} MB")
+    shown = write_page(request)
+    kind = "test images" if request.table is None else "images"
+    pictures = f"{len(shown.data['items']):,} of {shown.total:,} {kind}, {len(shown.pictures):,} pictures"
+    say(str(request.page), f"{pictures}, {request.page.stat().st_size / 1e6:.1f} MB")
     if real_names:
         warn("the page shows the names of subjects and images: handle it as patient data")
 

@@ -14,13 +14,14 @@ from common.files import atomic_path
 from common.predictions import FACTS, Predictions
 from common.runs.files import RunFile
 from common.runs.run import Run
-from datamodules.inference.image_files import ImageFiles, describe_others, find_image_files
+from datamodules.inference.image_files import ImageFiles, describe_others, find_image_files, printable
 from datamodules.inference.predict_datamodule import PredictDataModule, read_thumbnail
 from datamodules.io.progress import LONG
 from evaluation.core.warnings import fitted
 from evaluation.ensembles.averaging import align, average, combine
 from evaluation.ensembles.methods import Combiner
 from evaluation.labelled_runs import LabelledFold
+from evaluation.predicted_table import PredictedFacts, write_predicted
 from evaluation.result import EvaluationResult
 from evaluation.uncertainty.flags import (
     BROKEN,
@@ -59,7 +60,8 @@ def predict_images(request: PredictRequest) -> None:
         request.places, request.cache_dir or Path(members[0].config.cache_dir), console.is_terminal
     )
     labels = images.labels(data.classes) if request.labels else None
-    warn(*run_warnings(members), *_scale_warnings(members))
+    limits = [*run_warnings(members), *_scale_warnings(members)]
+    warn(*limits)
     thresholds = review_thresholds(request)
     passes = members[0].config.inference.mc_passes if request.passes is None else request.passes
     rules = select_rules(thresholds, passes > 0 or len(members) > 1, data.positive_class, request.rule_names)
@@ -68,9 +70,10 @@ def predict_images(request: PredictRequest) -> None:
         files = files.assign(label=labels)
     review = review_table(predictions, thresholds, rules)
     table = join_review(files, review.assign(file=predictions.frame["image_id"].to_numpy()))
-    warn(*thresholds.notes)
+    notes = []
     if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
-        warn(*cut_notes(thresholds.confidence, thresholds.accuracy))
+        notes = cut_notes(thresholds.confidence, thresholds.accuracy)
+    warn(*thresholds.notes, *notes)
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
@@ -80,13 +83,22 @@ def predict_images(request: PredictRequest) -> None:
         paths = {file.name: file.path for file in images.files}
         thumbnails = [read_thumbnail(paths[name], SIDE) for name in shown["file"]]
         draw_contact_sheet(request.sheet, shown, thumbnails, predictions.about, len(predicted))
+    lines = rule_lines(thresholds, rules, data.positive_class)
+    facts = PredictedFacts(
+        name=str(predictions.about["name"]),
+        runs=tuple(str(member.folder) for member in members),
+        classes=predictions.classes,
+        positive_class=predictions.positive_class,
+        rules=tuple(lines),
+        warnings=(*limits, *thresholds.notes, *notes),
+    )
     with ExitStack() as stack:  # both tables or none
         parquet = stack.enter_context(atomic_path(request.parquet))
         csv = stack.enter_context(atomic_path(request.output))
         table.to_csv(csv, index=False, float_format="%.6f")
-        table.to_parquet(parquet, index=False)
+        write_predicted(parquet, table, facts)
     title = f"{request.output} and {request.parquet.name}"
-    say(title, *rule_lines(thresholds, rules, data.positive_class), *summary_lines(table, images))
+    say(title, *lines, *summary_lines(table, images), f"a page of them: python scripts/report.py {request.parquet}")
 
 
 def _scale_warnings(members: Sequence[Run]) -> list[str]:
@@ -107,7 +119,7 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     Returns:
         A row per readable file, in their order, whose ``image_id`` is the file's name; and a row per file: ``file``,
         ``status`` ("predicted" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that
-        holds the same file; None in none) and ``sha256``.
+        holds the same file; None in none), ``sha256`` and ``path`` (absolute; of a zip file where it is unpacked).
     """
     members = request.members
     passes = 0 if len(members) > 1 else request.passes
@@ -125,6 +137,7 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     cause = pd.Series(causes, names.index, dtype=object)
     sha256 = pd.Series(hashes, names.index, dtype=object)
     files = pd.DataFrame({"file": names, "status": "predicted", "cause": cause, "seen": None, "sha256": sha256})
+    files["path"] = [printable(str(file.path.absolute())) for file in images.files]
     files = files.astype(object).where(files.notna(), None)
     files.loc[cause.notna(), "status"] = "broken"
     parts = seen_parts(members)
@@ -222,7 +235,7 @@ def join_review(files: pd.DataFrame, review: pd.DataFrame) -> pd.DataFrame:
     broken = table["status"] == "broken"
     table["review"] = table["review"].astype(object).where(~broken, True).astype(bool)
     table["reason"] = table["reason"].astype(object).where(~broken, BROKEN)
-    last = ["seen", "sha256"]
+    last = ["seen", "sha256", "path"]
     return table[[name for name in table.columns if name not in last] + last]
 
 
@@ -230,7 +243,9 @@ def summary_lines(table: pd.DataFrame, images: ImageFiles) -> list[str]:
     """Account for every file, in a few lines."""
     predicted = table[table["status"] == "predicted"]
     broken = table[table["status"] == "broken"]
-    classes = ", ".join(f"{count:,} {name}" for name, count in predicted["prediction"].value_counts().items()) or "none"
+    classes = (
+        ", ".join(f"{count:,} “{name}”" for name, count in predicted["prediction"].value_counts().items()) or "none"
+    )
     files = len(table) + sum(images.others.values())
     numbers = f"{len(predicted):,} predicted ({classes}), {len(broken):,} broken, {describe_others(images.others)}"
     lines = [f"{files:,} files: {numbers}"]
@@ -249,7 +264,7 @@ def summary_lines(table: pd.DataFrame, images: ImageFiles) -> list[str]:
         if len(labelled) and labelled[column].notna().all():
             correct = labelled[column] == labelled["label"]
             by_class = correct.groupby(labelled["label"])
-            each = ", ".join(f"{int(rows.sum())} of {len(rows)} {name}" for name, rows in by_class)
+            each = ", ".join(f"{int(rows.sum())} of {len(rows)} “{name}”" for name, rows in by_class)
             lines.append(f"{text}: {int(correct.sum()):,} of {len(labelled):,} ({each})")
     if len(labelled) < len(predicted):
         lines.append(f"{len(predicted) - len(labelled):,} of the predicted are in no folder with the name of a class")

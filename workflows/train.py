@@ -183,4 +183,15 @@ def report(folder: Path, config: Config) -> None:
     if homologues:
         write_homologues(folder, homologues)
         console.print(homologues_table(homologues.result))
-    say(f"results in {folder}")
+    say(f"results in {folder}", *_chosen_epoch(run, config), f"next: python scripts/report.py {folder}")
+
+
+def _chosen_epoch(run: Run, config: Config) -> list[str]:
+    """Say which epoch of the last stage was evaluated, as a line; none where its metric was not logged."""
+    monitor = config.callbacks.monitor
+    best = run.best_epoch(monitor)
+    if not best:
+        return []
+    epochs = run.history["stage"].eq(best["stage"]).sum()
+    # Epochs count from 0 in the logs.
+    return [f"evaluated: epoch {int(best['epoch']) + 1} of {epochs} of stage {best['stage']}, the best {monitor}"]

@@ -19,6 +19,7 @@ from yaml import YAMLError
 
 from common.config.cluster import LocalConfig, SlurmConfig, check_cluster
 from common.config.data import SourceConfig
+from common.config.defaults import stage_names
 from common.config.explain import (
     NEAREST,
     Model,
@@ -129,7 +130,8 @@ def _explain_hydra(error: Exception) -> str:
         group, _, option = error.missing_cfg_file.rpartition("/")
         options = list(error.options or ())
         near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5) or options[:NEAREST]
-        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all)"
+        others = "; any other network of timm: model.name=<name>" if group == "model" else ""
+        return f"there is no {group}={option}: did you mean {' or '.join(near)}? (conf/{group}/ has them all{others})"
     if lines[0].startswith("Ambiguous value"):
         return f"{name} names several values: add -m to train one run for each, python train.py -m ..."
     if lines[0].startswith("Could not override"):
@@ -148,7 +150,11 @@ def _not_composed(key: str) -> str:
         return f"{key} is in no file of conf/ that this run uses: add it as {added}"
     stages = re.fullmatch(r"unfreeze\.stages\.(\w+)\.(\w+)", key)
     if stages and f"unfreeze.stages.<name>.{stages.group(2)}" in known:
-        return f"unknown key {key}: this configuration has no stage {stages.group(1)} (see conf/unfreeze/)"
+        name, setting = stages.groups()
+        others = sorted(stage_names() - {name})
+        near = difflib.get_close_matches(name, others, n=1)
+        meant = f"did you mean unfreeze.stages.{near[0]}.{setting}?" if near else "see conf/unfreeze/"
+        return f"unknown key {key}: this configuration has no stage {name}: {meant}"
     return unknown_key(key, known)
 
 

@@ -20,6 +20,14 @@ def group_defaults(group: str, option: str) -> dict[str, Any]:
     return _resolved(_load_option(group, option))
 
 
+def stage_names() -> set[str]:
+    """Return the names of the stages of training of all options of ``unfreeze``."""
+    names: set[str] = set()
+    for file in (CONF / "unfreeze").glob("*.yaml"):
+        names |= set(group_defaults("unfreeze", file.stem)["stages"])
+    return names
+
+
 @cache
 def section_defaults(section: str) -> dict[str, Any]:
     """Return the keys of a section of conf/, such as ``"data/cnmc"`` or ``"train:evaluation.triage"``.

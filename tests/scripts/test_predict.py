@@ -6,6 +6,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ from common.runs.files import RunFile
 from common.runs.run import Run
 from evaluation.ensembles.averaging import average
 from evaluation.evaluate import evaluate_runs, write_evaluation
+from evaluation.predicted_table import read_predicted
 from scripts.ensemble import app as ensemble
 from scripts.predict import app
+from scripts.report import app as report
 from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.predictions import make_run
@@ -236,6 +239,14 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     assert table["status"].iloc[-1] == "broken"
     assert np.allclose(table[["prob_a", "prob_b", "prob_c"]].sum(axis=1)[:5], 1)
     assert f"probability below {cut:.4g}" in output
+    written, facts = read_predicted(tmp_path / "p.parquet")
+    assert facts.classes == ("a", "b", "c")
+    assert f"probability below {cut:.4g}" in facts.rules[0]
+    assert Path(written["path"][0]) == images / written["file"][0]
+    run_app(report, tmp_path / "p.csv", code=0)
+    page = (tmp_path / "p.html").read_text()
+    assert "5 new images" not in page  # the broken file is one of them
+    assert "6 new images" in page
     assert "correct: " in output
 
 

@@ -1,0 +1,1 @@
+"""Pages that need images beside the results of runs."""
