@@ -24,7 +24,7 @@ from lightning_modules.extensions import check_extensions
 from lightning_modules.inference import PredictionCollector
 from lightning_modules.networks.homologue_comparison import Compared, HomologueComparison
 from lightning_modules.networks.pair_summary import SUMMARY, summarise
-from lightning_modules.networks.row_alignment import FACTS, STEP, align
+from lightning_modules.networks.row_alignment import FACTS, GROUND, STEP, align
 from lightning_modules.stages.plan import stages_of
 from lightning_modules.trainer import build_trainer, check_trainer
 
@@ -34,6 +34,9 @@ KINDS = ("deletion", "duplication", "inversion", "translocation")
 KIND_OF = (0, 0, 1, 2, 2, 3, 3)
 ROWS_PER_TOKEN = 4  # those of `datamodules.homologues.pairs.TOKEN`
 PLACE_WEIGHT = 3.0  # of a changed token: there are far fewer of them
+# Rows cut off at either end before the backbone, for speed: multiples of ROWS_PER_TOKEN. Half of a canvas is ground.
+CUTS = (56, 40, 24)
+BORDER = 4  # rows of ground that stay at either end
 
 
 class PairClassifier(Classifier):
@@ -70,9 +73,29 @@ class PairClassifier(Classifier):
             chromosome: Their class, index into CHROMOSOMES, int64, shape (B,).
         """
         aligned = align(image)
-        features = torch.unflatten(self.features(beside_partner(image, aligned.warped)), 0, (-1, 2))
+        features = self.features_of_pairs(image, aligned.warped)
         compared: Compared = self.head(features, aligned.facts, summarise(image, aligned), chromosome)
         return Compared(*(logits.float() for logits in compared))
+
+    def features_of_pairs(self, image: torch.Tensor, warped: torch.Tensor) -> torch.Tensor:
+        """Return the features of both chromosomes beside each other, 0 beyond their ends, shape (B, 2, C, T, W).
+
+        Args:
+            image: Both chromosomes, as for `compare`.
+            warped: The other one of each, see `align`.
+        """
+        seen = torch.unflatten(beside_partner(image, warped), 0, (-1, 2))
+        cuts = rows_to_cut(image)
+        parts: list[torch.Tensor] = []
+        of_part: list[torch.Tensor] = []
+        for cut in cuts.unique().tolist():
+            pairs = torch.nonzero(cuts == cut).squeeze(1)
+            rows = seen[pairs, :, :, cut : image.shape[2] - cut]
+            features = torch.unflatten(self.features(rows.flatten(0, 1)), 0, (-1, 2))
+            beyond = cut // ROWS_PER_TOKEN
+            parts.append(F.pad(features, (0, 0, beyond, beyond)))
+            of_part.append(pairs)
+        return torch.cat(parts)[torch.cat(of_part).argsort()]
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return the loss of a batch and which pairs are classified correctly; log mean loss and accuracy."""
@@ -139,6 +162,25 @@ def chance_of_hit(image: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     on_chromosome = torch.unflatten(image.amax(3), 2, (-1, ROWS_PER_TOKEN)).amax(3) > 0
     changed = (place > 0) & on_chromosome
     return changed.flatten(1).sum(1) / on_chromosome.flatten(1).sum(1).clamp(min=1)
+
+
+def rows_to_cut(image: torch.Tensor) -> torch.Tensor:
+    """Return how many rows of ground, one of CUTS or 0, may be cut off at either end of each pair, int64, shape (B,).
+
+    Args:
+        image: Both chromosomes on black, shape (B, 2, H, W).
+    """
+    covered = image.amax((1, 3)) > GROUND
+    ground = torch.minimum(_ground_rows(covered), _ground_rows(covered.flip(1)))
+    cuts = torch.zeros_like(ground)
+    for cut in sorted(CUTS):
+        cuts = torch.where(ground >= cut + BORDER, cut, cuts)
+    return cuts
+
+
+def _ground_rows(covered: torch.Tensor) -> torch.Tensor:
+    """Return how many rows, (B, H), are before the first covered one, 0 where none is covered."""
+    return covered.int().argmax(1)
 
 
 def beside_partner(image: torch.Tensor, warped: torch.Tensor) -> torch.Tensor:
