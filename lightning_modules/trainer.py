@@ -97,6 +97,18 @@ def check_trainer(config: Config) -> None:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
 
+def trainer_warnings(config: Config) -> list[str]:
+    """Return what will be slow on this machine, a line each."""
+    trainer = config.trainer
+    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available())
+    if on_cpu and trainer.precision.startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        return [
+            f"trainer.precision={trainer.precision}: this processor has no bfloat16, which torch imitates ten times "
+            "more slowly: trainer.precision=32-true"
+        ]
+    return []
+
+
 def set_up_torch() -> None:
     """Configure torch and Lightning for the whole process, before the first computation.
 

@@ -38,7 +38,7 @@ from lightning_modules.inference import Predicted, predict, to_predictions
 from lightning_modules.pair_classifier import PairClassifier, build_pair_classifier
 from lightning_modules.stages.context_fit import ContextData, train_network_then_context
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts
-from lightning_modules.trainer import set_up_torch
+from lightning_modules.trainer import set_up_torch, trainer_warnings
 from workflows.distillation import load_teachers, teachers_content
 from workflows.homologues.train import fit_and_compare
 
@@ -75,8 +75,9 @@ def run(config: Config, callbacks_of: Watch | None = None) -> Path:
         check_equal((str(folder), identity), "their configuration, images or weights")
         note_run(folder)
         on_rank_zero(check_run, folder, config, identity)
+        warnings = [*data.warnings(), *trainer_warnings(config)]
         with rank_zero_context(locked(folder)):
-            if on_rank_zero(begin, folder, config, identity, data.describe(), data.warnings()):
+            if on_rank_zero(begin, folder, config, identity, data.describe(), warnings):
                 with rank_zero_context(recorded(folder)), usage.measured(folder, config.trainer):
                     callbacks = callbacks_of(folder) if callbacks_of else []
                     fit_and_predict(model, data, config, Run(folder), callbacks)

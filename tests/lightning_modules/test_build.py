@@ -10,6 +10,7 @@ from common.errors import UserError
 from common.runs.address import run_folder, run_identity
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
+from lightning_modules.trainer import trainer_warnings
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import save_weights
 
@@ -86,3 +87,14 @@ def test_folded_batchnorm_trains_only_after_it_was_restored(tmp_path):
 def test_what_is_not_folded_cannot_be_restored(tmp_path):
     with pytest.raises(UserError, match=r"pretrained\.batchnorm=restored"):
         build_classifier(small_config(tmp_path, "pretrained.batchnorm=restored"), ("hem", "all"), None)
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "warned"),
+    [("AVX2", "bf16-mixed", True), ("AVX512", "bf16-mixed", False), ("AVX2", "32-true", False)],
+)
+def test_a_precision_that_the_processor_imitates_is_warned_of(tmp_path, monkeypatch, capability, precision, warned):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    config = small_config(tmp_path, f"trainer.precision={precision}")
+    lines = trainer_warnings(config)
+    assert [f"trainer.precision={precision}" in line and "32-true" in line for line in lines] == [True] * warned
