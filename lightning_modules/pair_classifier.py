@@ -88,7 +88,7 @@ class PairClassifier(Classifier):
         cuts = rows_to_cut(image)
         parts: list[torch.Tensor] = []
         of_part: list[torch.Tensor] = []
-        for cut in cuts.unique().tolist():
+        for cut in sorted(set(cuts.tolist())):
             pairs = torch.nonzero(cuts == cut).squeeze(1)
             rows = seen[pairs, :, :, cut : image.shape[2] - cut]
             features = torch.unflatten(self.features(rows.flatten(0, 1)), 0, (-1, 2))
