@@ -163,11 +163,15 @@ class PairDataModule(LightningDataModule):
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=PairKeys.collate)
 
     def val_dataloader(self) -> DataLoader[tuple[int, ...]]:
-        """Every validation pair in one normal and one rearranged way, in turn: all ways would double the time."""
+        """Every validation pair in one normal and one rearranged way, in turn: all ways would double the time.
+
+        Both ways of a pair follow each other, so that some batches alone (``trainer.limit_val_batches``) have both.
+        """
         items = self.rows("validation")
         pair, variant = (self.items[name].to_numpy()[items] for name in ("pair", "variant"))
         rearranged = NULLS + pair % (len(KINDS) - NULLS)
-        return self._in_order(items[(variant == pair % NULLS) | (variant == rearranged)])
+        chosen = (variant == pair % NULLS) | (variant == rearranged)
+        return self._in_order(items[chosen][np.argsort(pair[chosen], kind="stable")])
 
     def test_dataloader(self) -> DataLoader[tuple[int, ...]]:
         """The test items in their order."""
