@@ -121,9 +121,9 @@ class PairDraws:
     def __init__(self, pairs: Pairs, config: PairsConfig, seed: int) -> None:
         self.config = config
         self.seed = derive_seed("pairs", seed)
-        self.cell = torch.from_numpy(pairs.cell.copy())
-        self.chromosome = torch.from_numpy(pairs.chromosome)
-        self.event = torch.from_numpy(pairs.case) * len(CHROMOSOMES) + self.chromosome
+        self.cell = torch.tensor(pairs.cell)
+        self.chromosome = torch.tensor(pairs.chromosome)
+        self.event = torch.tensor(pairs.case) * len(CHROMOSOMES) + self.chromosome
         self.pair_of = torch.full((int(self.cell.max()) + 1, len(CHROMOSOMES)), -1)
         self.pair_of[self.cell, self.chromosome] = torch.arange(len(self.cell))
 

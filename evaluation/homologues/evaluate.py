@@ -37,7 +37,8 @@ SMALL = 0.15  # of the length
 SMALL_ARM_CHANGE = 0.04  # of the length
 # Normal homologues often differ: heterochromatin of 1, 9 and 16, satellites of the acrocentric ones.
 VARIABLE = ("1", "9", "16", "13", "14", "15", "21", "22")
-CELLS_OF_CASES = {"1": 1, "2": 2, "3+": 3}
+# Cells of the cases that are evaluated, and the share of them that has the change: all, or a clone.
+CELLS_OF_CASES = {"1": (1, 1.0), "2": (2, 1.0), "1 of 2": (2, 0.5), "3+": (3, 1.0), "half of 3+": (3, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -167,14 +168,16 @@ class HeldOutItems:
             )
 
     def _cases(self) -> Iterator[HomologueMetric]:
-        for name, count in CELLS_OF_CASES.items():
+        for name, (count, share_changed) in CELLS_OF_CASES.items():
             cells = levels.cells_of_cases(self.cells, count, at_least=name.endswith("+"))
             if not len(cells.fold):
                 continue
             cases = levels.cases_of(cells)
-            changed = levels.changed_cases(cases, cells, levels.with_partners(self.abnormal))
-            scored = cases.replaced(changed)
+            items = levels.in_clone(cells, levels.with_partners(self.abnormal), share_changed)
+            changed = levels.changed_cases(cases, cells, items)
+            scored, of_pairs = cases.replaced(changed), cases.changed_pairs(changed)
             for subset in subsets(changed):
+                yield self._auc("case pair", subset, of_pairs.subset(subset.rows), cases.pairs(), cells=name)
                 yield self._auc("case", subset, scored.subset(subset.rows), cases.scored(), cells=name)
 
     def _found(self) -> Iterator[HomologueMetric]:

@@ -35,6 +35,16 @@ class Units:
         """Return the score of each: the highest of its pairs."""
         return Scored(np.nanmax(self.scores, axis=1), np.zeros_like(self.fold), self.fold, self.cluster)
 
+    def pairs(self) -> Scored:
+        """Return the score of each pair, which is compared within its chromosome."""
+        unit, chromosome = np.nonzero(~np.isnan(self.scores))
+        return Scored(self.scores[unit, chromosome], chromosome, self.fold[unit], self.cluster[unit])
+
+    def changed_pairs(self, changed: pd.DataFrame) -> Scored:
+        """Return the scores of the changed pairs alone; ``changed`` as for `replaced`."""
+        unit, chromosome, score = (changed[name].to_numpy() for name in ("unit", "chromosome", "calibrated"))
+        return Scored(score, chromosome, self.fold[unit], self.cluster[unit])
+
     def suspect(self) -> np.ndarray:
         """Return the chromosome of the highest score of each, index into CHROMOSOMES, int64, shape (N,)."""
         return np.asarray(np.nanargmax(self.scores, axis=1))
@@ -94,6 +104,26 @@ def cells_of_cases(cells: Units, count: int, at_least: bool) -> Units:
     if not at_least:
         rows &= number < count
     return Units(cells.scores[rows], cells.fold[rows], cells.cluster[rows], cells.number[rows])
+
+
+def in_clone(cells: Units, items: pd.DataFrame, share: float) -> pd.DataFrame:
+    """Return rearranged items where a share of the cells of each case alone has the change, at least one of them.
+
+    Args:
+        cells: Those of the cases.
+        items: See `with_partners`.
+        share: Of the cells of a case, above 0, to 1; the first ones. The others keep their untouched pairs.
+    """
+    changed = changed_in(cells, items)
+    of_case = pd.Series(cells.cluster).groupby(cells.cluster)
+    abnormal = (of_case.cumcount() < share * of_case.transform("size")).to_numpy()
+    unit = changed["unit"].to_numpy()
+    normal = ~abnormal[unit]
+    changed.loc[normal, "calibrated"] = cells.scores[unit, changed["chromosome"]][normal]
+    normal &= changed["partner"].notna().to_numpy()
+    partner = changed["partner"].to_numpy()[normal].astype(np.int64)
+    changed.loc[normal, "partner_calibrated"] = cells.scores[unit[normal], partner]
+    return changed
 
 
 def cases_of(cells: Units) -> Units:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from evaluation.result import Interval
 
-Level = Literal["pair", "cell", "case"]
+Level = Literal["pair", "cell", "case pair", "case"]  # "case pair": a pair's mean over the cells of a case
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class HomologueMetric:
         kind: What was done to the pair: one of `items.ABNORMAL`, "all" of them, or one of `items.NORMAL`.
         subset: Which sizes: "all", "size < 0.15", ...
         against: What it is compared with; empty where with nothing.
-        cells: Of each case: "1", "2", "3+"; empty of pairs and cells.
+        cells: Of each case, one of `evaluate.CELLS_OF_CASES`; empty of pairs and cells.
         items: Number of pairs, cells or cases of the kind.
         interval: Value and ends.
     """

@@ -24,12 +24,13 @@ def pairs_table(result: HomologueResult) -> pd.DataFrame:
 
 
 def units_table(result: HomologueResult) -> pd.DataFrame:
-    """Return a row per kind: AUC of cells, and of cases by their number of cells; cells are intervals."""
+    """Return a row per kind: AUC of cells, of cases by their number of cells, and of pairs averaged over the cells."""
     rows = []
     for kind in ("all", *IN_CELLS):
         row: dict[str, object] = {"kind": kind, "cell": result.find("cell", "auc", kind)}
         for cells, title in (("1", "case, 1 cell"), ("2", "case, 2 cells"), ("3+", "case, 3 or more")):
             row[title] = result.find("case", "auc", kind, cells=cells)
+        row["pair, 3 or more cells"] = result.find("case pair", "auc", kind, cells="3+")
         rows.append(row)
     return pd.DataFrame(rows).astype(object)
 

@@ -65,3 +65,29 @@ def test_cases_of_so_many_cells():
     for count, at_least, numbers in [(1, False, [0, 1, 3]), (2, False, [1, 2, 3, 4]), (3, True, [3, 4, 5])]:
         np.testing.assert_array_equal(levels.cells_of_cases(cells, count, at_least).number, numbers)
     assert len(levels.cells_of_cases(cells, 4, True).number) == 0
+
+
+def test_of_a_clone_the_other_cells_keep_their_untouched_pairs():
+    cells = levels.cells_of(NORMAL)
+    cases = levels.cases_of(cells)
+    changed = items([(0, 7, cell, 0, "translocation", 4.0, 0.1, 0) for cell in (1, 2)])
+    changed = changed.assign(partner=1.0, partner_calibrated=8.0)
+    found = levels.changed_cases(cases, cells, levels.in_clone(cells, changed, 0.5))
+    assert found["calibrated"].tolist() == [(4.0 + 2.0) / 2]
+    assert found["partner_calibrated"].tolist() == [(8.0 - 1.0) / 2]
+    everywhere = levels.changed_cases(cases, cells, levels.in_clone(cells, changed, 1.0))
+    assert everywhere["calibrated"].tolist() == [4.0]
+    assert levels.in_clone(cells, changed.assign(**NO_PARTNER), 0.01)["calibrated"].tolist() == [4.0, 2.0]
+
+
+def test_pairs_are_averaged_over_the_cells_of_a_case():
+    cells = levels.cells_of(NORMAL)
+    cases = levels.cases_of(cells)
+    pairs = cases.pairs()
+    assert pairs.score.tolist() == [1.0, 0.0, 0.5]
+    assert pairs.group.tolist() == [0, 1, 0]
+    assert pairs.cluster.tolist() == [7, 7, 8]
+    changed = items([(0, 7, cell, 1, "deletion", score, 0.1, 0) for cell, score in ((1, 3.0), (2, 5.0))])
+    found = levels.changed_cases(cases, cells, changed.assign(**NO_PARTNER))
+    scored = cases.changed_pairs(found)
+    assert (scored.score.tolist(), scored.group.tolist(), scored.cluster.tolist()) == ([4.0], [1], [7])
