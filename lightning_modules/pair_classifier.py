@@ -122,6 +122,7 @@ class PairClassifier(Classifier):
         """Return what is found of each pair, and what was done to it; see `workflows.homologues.train.pair_table`."""
         compared = self.compare(batch["image"], batch["chromosome"])
         place, hottest = torch.sigmoid(compared.place).flatten(1).max(1)
+        start, stop = changed_tokens(batch["place"])
         return {
             "index": batch["index"],
             "score": compared.abnormal,
@@ -131,6 +132,11 @@ class PairClassifier(Classifier):
             "place": place,
             "hit": batch["place"].flatten(1).gather(1, hottest[:, None]).squeeze(1),
             "chance": chance_of_hit(batch["image"], batch["place"]),
+            "longer": longer_chromosome(batch["image"]),
+            "start_first": start[:, 0],
+            "stop_first": stop[:, 0],
+            "start_second": start[:, 1],
+            "stop_second": stop[:, 1],
             "changed": batch["changed"],
             "size": batch["size"],
             "arm_change": batch["arm_change"],
@@ -181,6 +187,25 @@ def rows_to_cut(image: torch.Tensor) -> torch.Tensor:
 def _ground_rows(covered: torch.Tensor) -> torch.Tensor:
     """Return how many rows, (B, H), are before the first covered one, 0 where none is covered."""
     return covered.int().argmax(1)
+
+
+def changed_tokens(place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first changed token of both chromosomes and the one after the last, int64, shape (B, 2) each.
+
+    Args:
+        place: 1 for changed tokens, which follow each other, shape (B, 2, T); both are 0 where there are none.
+    """
+    start = place.argmax(2)
+    return start, torch.where(place.amax(2) > 0, start + place.sum(2).long(), 0)
+
+
+def longer_chromosome(image: torch.Tensor) -> torch.Tensor:
+    """Return which of the two chromosomes has more rows, 0 or 1, int64, shape (B,); the first, where both are equal.
+
+    Args:
+        image: Both chromosomes on black, shape (B, 2, H, W).
+    """
+    return (image.amax(3) > GROUND).sum(2).argmax(1)
 
 
 def beside_partner(image: torch.Tensor, warped: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,8 @@ import torch
 from datamodules.homologues.segments import Segments
 from datamodules.homologues.strips import Strips
 
-# The order is part of what a number means. The first three leave a chromosome normal.
+# The order is part of what a number means. The first three leave a chromosome normal, as the last one does, which is
+# never trained on: a control with one seam, as a deletion or a translocation has.
 KINDS = (
     "untouched",
     "rejoined",
@@ -23,10 +24,12 @@ KINDS = (
     "pericentric inversion",
     "translocation",
     "translocation partner",
+    "exchanged end",
 )
-NULLS = 3
+NULLS = 3  # kinds of normal training pairs
 UNTOUCHED, REJOINED, EXCHANGED = range(NULLS)
 DELETION, TERMINAL, DUPLICATION, PARACENTRIC, PERICENTRIC, TRANSLOCATION, PARTNER = range(NULLS, 10)
+EXCHANGED_END = 10
 TIP = 0.05  # of the length: an end that is never cut, so that a chromosome's rounded ends remain
 BESIDE = 0.02  # of the length: so far from the centromere is what is cut in one arm
 WINDOW = 5  # rows above and below a cut by which homologues are matched that exchange a segment,
@@ -98,6 +101,11 @@ class Stretch:
         return (row >= self.start[:, None].floor()) & (row < self.stop[:, None])
 
 
+def is_rearranged(kind: torch.Tensor) -> torch.Tensor:
+    """Return which of some kinds, indices into ``KINDS``, are rearrangements, bool."""
+    return (kind >= NULLS) & (kind < EXCHANGED_END)
+
+
 def make_changes(
     strips: Strips, originals: Originals, kind: torch.Tensor, size: torch.Tensor, numbers: torch.Tensor
 ) -> Changes:
@@ -118,16 +126,19 @@ def make_changes(
     length = strips.length[originals.chromosome]
     centromere = strips.centromere[originals.chromosome]
     start, stop, donor_start, donor_stop = _cuts(strips, originals, kind, size, numbers)
-    exchanged = kind == EXCHANGED
+    exchanged = (kind == EXCHANGED) | (kind == EXCHANGED_END)
     translocated = (kind == TRANSLOCATION) | (kind == PARTNER)
     own, of_homologue = _matched(strips, originals, torch.stack([start, stop], dim=1) / length[:, None])
+    whole_end = kind == EXCHANGED_END
+    own = _to_the_end(own, start <= 0, length, whole_end)
+    of_homologue = _to_the_end(of_homologue, start <= 0, strips.length[originals.homologue], whole_end)
     start, stop = torch.where(exchanged, own.T, torch.stack([start, stop])).unbind()
     source = torch.where(exchanged, originals.homologue, originals.chromosome)
     source = torch.where(translocated, originals.donor, source)
     middle_start = torch.where(exchanged, of_homologue[:, 0], torch.where(translocated, donor_start, start))
     middle_stop = torch.where(exchanged, of_homologue[:, 1], torch.where(translocated, donor_stop, stop))
     # A segment is sampled between its rows, as the ends of a translocation are, which lie anywhere.
-    between = torch.where(translocated | (kind == UNTOUCHED), 0.0, numbers[:, 2] - 0.5)
+    between = torch.where(translocated | whole_end | (kind == UNTOUCHED), 0.0, numbers[:, 2] - 0.5)
     middle_start, middle_stop = middle_start + between, middle_stop + between
     middle_stop = torch.where((kind == DELETION) | (kind == TERMINAL), middle_start, middle_stop)
     upper_stop = torch.where(kind == DUPLICATION, stop, start)
@@ -150,7 +161,7 @@ def make_changes(
         widening=_of_middle(torch.where(exchanged, replaced.width(strips) / replacement.width(strips), 1.0)),
     )
     inverted = torch.where(kind == PERICENTRIC, (start + stop - 2 * centromere).abs() / length, zeros)
-    size = torch.where(kind < NULLS, zeros, (stop - start) / length)
+    size = torch.where(is_rearranged(kind), (stop - start) / length, zeros)
     return Changes(segments, size, start, upper_stop + middle, start, stop, inverted)
 
 
@@ -201,6 +212,13 @@ def _matched(strips: Strips, originals: Originals, share: torch.Tensor) -> tuple
     both = torch.cat([of_first, of_first + rows], dim=1), torch.cat([of_second, of_second + rows], dim=1)
     is_first = (originals.chromosome == first)[:, None]
     return torch.where(is_first, both[0], both[1]), torch.where(is_first, both[1], both[0])
+
+
+def _to_the_end(rows: torch.Tensor, upper: torch.Tensor, length: torch.Tensor, whole_end: torch.Tensor) -> torch.Tensor:
+    """Let segments, first and last rows (B, 2), reach the upper or the lower end of their chromosomes where asked."""
+    start = torch.where(whole_end & upper, torch.zeros_like(length), rows[:, 0])
+    stop = torch.where(whole_end & ~upper, length, rows[:, 1])
+    return torch.stack([start, stop], dim=1)
 
 
 def _gray(strips: Strips, source: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -257,9 +275,10 @@ def _stretch(
     start = anywhere
     start = torch.where(kind == TERMINAL, terminal, start)
     start = torch.where(kind == PERICENTRIC, around, start)
-    start = torch.where(kind == TRANSLOCATION, end, start)
+    to_the_end = (kind == TRANSLOCATION) | (kind == EXCHANGED_END)
+    start = torch.where(to_the_end, end, start)
     span = torch.where(kind == PERICENTRIC, torch.minimum(extent, length - 2 * tip), in_arm)
-    span = torch.where(kind == TRANSLOCATION, in_arm + tip, span)
+    span = torch.where(to_the_end, in_arm + tip, span)
     return start, start + span
 
 

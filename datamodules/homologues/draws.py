@@ -10,7 +10,16 @@ import torch
 from common.config.schema import PairsConfig
 from common.karyotype import CHROMOSOMES
 from common.seeds import derive_seed
-from datamodules.homologues.changes import EXCHANGED, NULLS, NUMBERS, PARTNER, TRANSLOCATION, UNTOUCHED, draw_sizes
+from datamodules.homologues.changes import (
+    EXCHANGED,
+    EXCHANGED_END,
+    NULLS,
+    NUMBERS,
+    PARTNER,
+    TRANSLOCATION,
+    UNTOUCHED,
+    draw_sizes,
+)
 from datamodules.transforms.counter_hash import uniform
 
 # Of the training pairs, in parts: how often each kind is drawn among normal and among abnormal ones. The partner of a
@@ -144,7 +153,7 @@ class PairDraws:
         kind = torch.where(training, self._kinds(kind_of_all), keys.variant)
         other_kind = torch.where(training | (kind != UNTOUCHED), _pick(kind_of_other, OTHER_PARTS), UNTOUCHED)
         # Homologues exchange a segment both ways: else both would have the same one, pixel by pixel.
-        exchanged = kind == EXCHANGED
+        exchanged = (kind == EXCHANGED) | (kind == EXCHANGED_END)
         least, most = self.config.sizes
         return Drawn(
             kind=kind,

@@ -17,7 +17,7 @@ from common.files import sha256_of_value
 from common.karyotype import CHROMOSOMES
 from common.runs.distributed import World
 from common.runs.run import DataFacts, Run
-from datamodules.homologues.changes import KINDS, NULLS, PARTNER
+from datamodules.homologues.changes import EXCHANGED_END, KINDS, NULLS, PARTNER, is_rearranged
 from datamodules.homologues.draws import PairDraws, PairKeys, Pairs
 from datamodules.homologues.pairs import PairBatch, PairMaker
 from datamodules.homologues.strips import Strips
@@ -129,7 +129,8 @@ class PairDataModule(LightningDataModule):
         names = frame["cell"] + " " + frame["label"] + " " + kinds
         subjects = frame["subject"].fillna("").astype(str)
         names = np.where((subjects != "") & (subjects != frame["cell"]), subjects + " " + names, names)
-        labels = np.where(items["variant"] >= NULLS, *CLASSES[::-1])
+        rearranged = is_rearranged(torch.from_numpy(items["variant"].to_numpy(np.int64))).numpy()
+        labels = np.where(rearranged, *CLASSES[::-1])
         frame = frame.assign(image_id=names, kind=kinds, group=groups, label=labels)
         return Manifest(frame, whole.root, CLASSES, CLASSES[1], whole.source, whole.notes, whole.synthetic)
 
@@ -169,7 +170,7 @@ class PairDataModule(LightningDataModule):
         """
         items = self.rows("validation")
         pair, variant = (self.items[name].to_numpy()[items] for name in ("pair", "variant"))
-        rearranged = NULLS + pair % (len(KINDS) - NULLS)
+        rearranged = NULLS + pair % (EXCHANGED_END - NULLS)
         chosen = (variant == pair % NULLS) | (variant == rearranged)
         return self._in_order(items[chosen][np.argsort(pair[chosen], kind="stable")])
 
@@ -184,7 +185,7 @@ class PairDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: PairKeys, dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Make the pairs of a batch on its device: the fields of `PairBatch`, ``label`` and ``index``."""
         made = self.maker.to(batch.pair.device)(batch)
-        return {**made._asdict(), "label": (made.kind >= NULLS).long(), "index": batch.item}
+        return {**made._asdict(), "label": is_rearranged(made.kind).long(), "index": batch.item}
 
     def training_sample(self) -> torch.Tensor:
         """Return some training pairs, float32 in [0, 1], shape (N, 2, H, W)."""

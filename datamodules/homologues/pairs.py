@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from common.config.schema import PairsConfig
-from datamodules.homologues.changes import NULLS, PARTNER, Changes, Originals, make_changes
+from datamodules.homologues.changes import PARTNER, Changes, Originals, is_rearranged, make_changes
 from datamodules.homologues.draws import Drawn, PairDraws, PairKeys, Pairs
 from datamodules.homologues.segments import assemble
 from datamodules.homologues.strips import Strips
@@ -78,7 +78,7 @@ class PairMaker:
             self.strips, Originals(other, one, donor), drawn.other_kind, drawn.other_size, drawn.other_numbers
         )
         image, scale = self._image((change, normal), drawn.shift, keys, torch.stack([one, other], dim=1))
-        place = _places(change, normal, scale, drawn.kind >= NULLS, self.strips)
+        place = _places(change, normal, scale, is_rearranged(drawn.kind), self.strips)
         image = torch.where(drawn.swap[:, None, None, None], image.flip(1), image)
         place = torch.where(drawn.swap[:, None, None], place.flip(1), place)
         chromosome = self.chromosome[torch.where(drawn.kind == PARTNER, drawn.partner, keys.pair)]

@@ -21,6 +21,7 @@ from evaluation.homologues.items import (
     ABNORMAL,
     BOTH_SIDES,
     CALLS,
+    CONTROL,
     NORMAL,
     PARTNER,
     TRANSLOCATION,
@@ -28,6 +29,7 @@ from evaluation.homologues.items import (
     PairItems,
     both_sides,
 )
+from evaluation.homologues.localisation import fixed_place_hits
 from evaluation.homologues.result import ChromosomeResult, HomologueMetric, HomologueResult, Level
 from evaluation.homologues.statistics import Scored, auc, share
 from evaluation.intervals.pooling import merge_facts
@@ -37,8 +39,28 @@ SMALL = 0.15  # of the length
 SMALL_ARM_CHANGE = 0.04  # of the length
 # Normal homologues often differ: heterochromatin of 1, 9 and 16, satellites of the acrocentric ones.
 VARIABLE = ("1", "9", "16", "13", "14", "15", "21", "22")
-# Cells of the cases that are evaluated, and the share of them that has the change: all, or a clone.
-CELLS_OF_CASES = {"1": (1, 1.0), "2": (2, 1.0), "1 of 2": (2, 0.5), "3+": (3, 1.0), "half of 3+": (3, 0.5)}
+
+
+@dataclass(frozen=True)
+class CellsOfCase:
+    """Which cells of the cases are evaluated: ``count`` of them, or all where there are so ``many`` or more.
+
+    ``changed`` is the share of them that has the rearrangement: 1, or less in a clone.
+    """
+
+    name: str
+    count: int
+    many: bool = False
+    changed: float = 1.0
+
+
+CELLS_OF_CASES = (
+    CellsOfCase("1", 1),
+    CellsOfCase("2", 2),
+    CellsOfCase("1 of 2", 2, changed=0.5),
+    CellsOfCase("3+", 3, many=True),
+    CellsOfCase("half of 3+", 3, many=True, changed=0.5),
+)
 
 
 @dataclass(frozen=True)
@@ -146,8 +168,8 @@ class HeldOutItems:
 
     def _controls(self) -> Iterator[HomologueMetric]:
         """Normal pairs after surgery against untouched ones, alone and in their cells; 0.5 where it leaves no trace."""
-        for kind in NORMAL:
-            items = self.normal[self.normal["kind"] == kind]
+        for kind in (*NORMAL, CONTROL):
+            items = self.test[self.test["kind"] == kind].reset_index(drop=True)
             if kind != UNTOUCHED:
                 everything = Subset(kind, "all", np.ones(len(items), dtype=bool))
                 yield self._auc("pair", everything, _of_pairs(items), _of_pairs(self.untouched), UNTOUCHED)
@@ -168,12 +190,13 @@ class HeldOutItems:
             )
 
     def _cases(self) -> Iterator[HomologueMetric]:
-        for name, (count, share_changed) in CELLS_OF_CASES.items():
-            cells = levels.cells_of_cases(self.cells, count, at_least=name.endswith("+"))
+        for wanted in CELLS_OF_CASES:
+            name = wanted.name
+            cells = levels.cells_of_cases(self.cells, wanted.count, wanted.many)
             if not len(cells.fold):
                 continue
             cases = levels.cases_of(cells)
-            items = levels.in_clone(cells, levels.with_partners(self.abnormal), share_changed)
+            items = levels.in_clone(cells, levels.with_partners(self.abnormal), wanted.changed)
             changed = levels.changed_cases(cases, cells, items)
             scored, of_pairs = cases.replaced(changed), cases.changed_pairs(changed)
             for subset in subsets(changed):
@@ -183,14 +206,24 @@ class HeldOutItems:
     def _found(self) -> Iterator[HomologueMetric]:
         """Of the items that are found: is the hottest point on what is changed, and which of the two is changed?"""
         found = self.abnormal[self.abnormal["found"]].reset_index(drop=True)
-        hits = found["hit"].to_numpy() > 0
-        which = (found["first_changed"].to_numpy() > 0.5) == (found["changed"].to_numpy() == 0)
-        chance = found["chance"].to_numpy()
-        for metric, right in (("localised", hits), ("localised by chance", chance), ("which", which)):
-            for kind in ("all", *ABNORMAL):
-                rows = np.ones(len(found), dtype=bool) if kind == "all" else (found["kind"] == kind).to_numpy()
-                interval = share(right[rows], found["cluster"].to_numpy()[rows], self.settings)
-                yield HomologueMetric("pair", metric, kind, "all", "", "", int(rows.sum()), interval)
+        right = {
+            "localised": found["hit"].to_numpy() > 0,
+            "localised by chance": found["chance"].to_numpy(),
+            "localised by a fixed place": fixed_place_hits(self._known_places(), found),
+            "which": (found["first_changed"].to_numpy() > 0.5) == (found["changed"].to_numpy() == 0),
+        }
+        cluster = found["cluster"].to_numpy()
+        for metric, values in right.items():
+            for subset in subsets(found):
+                rows = subset.rows
+                interval = share(values[rows], cluster[rows], self.settings)
+                yield HomologueMetric("pair", metric, subset.kind, subset.name, "", "", int(rows.sum()), interval)
+
+    def _known_places(self) -> pd.DataFrame:
+        """Return the rearranged validation items that are found."""
+        items = self.items.part(VALIDATION)
+        found = items["calibrated"].to_numpy() > self.items.thresholds(SPECIFICITY)[items["fold"]]
+        return items[found & items["kind"].isin(ABNORMAL).to_numpy()]
 
     def _alarms(self) -> Iterator[HomologueMetric]:
         """Normal cells above the threshold of cells, and cases: by their pooled score, and by any of their cells."""

@@ -13,6 +13,7 @@ from evaluation.homologues.calibration import Calibration
 
 UNTOUCHED = "untouched"
 NORMAL = (UNTOUCHED, "rejoined", "exchanged")
+CONTROL = "exchanged end"  # normal, of one seam, and never trained on
 # The kinds of rearrangements, and what the network calls each.
 CALLED = {
     "deletion": "deletion",
@@ -39,6 +40,8 @@ COLUMNS = (
     "arm_change",
     "hit",
     "chance",
+    "longer",
+    *(f"{end}_{side}" for side in ("first", "second") for end in ("start", "stop")),
     "changed",
     "event",
 )
@@ -137,7 +140,7 @@ def _joined(run: Predictions, found: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in found]
     if missing:
         raise UserError(f"the pairs of {run.about.get('name')} have no column {missing[0]}: train again")
-    strange = sorted(set(found["kind"]) - {*NORMAL, *ABNORMAL})
+    strange = sorted(set(found["kind"]) - {*NORMAL, CONTROL, *ABNORMAL})
     if strange:
         raise UserError(f"the pairs of {run.about.get('name')} are of an unknown kind, {strange[0]}: train again")
     parts = run.frame.set_index("image_id")["part"]

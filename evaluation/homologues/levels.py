@@ -137,16 +137,16 @@ def cases_of(cells: Units) -> Units:
 def changed_cases(cases: Units, cells: Units, items: pd.DataFrame) -> pd.DataFrame:
     """Return rearranged chromosomes of cases: means over the items of a kind and chromosome of the cells.
 
-    Only those that every cell with the pair has. Columns: ``unit`` (position of the case), ``chromosome``, ``kind``,
-    ``partner`` (see `with_partners`; that of the first cell), and the means over the cells ``calibrated``,
+    Only those that every cell with the pair has, with the same partner. Columns: ``unit`` (position of the case),
+    ``chromosome``, ``kind``, ``partner`` (see `with_partners`), and the means over the cells ``calibrated``,
     ``partner_calibrated``, ``size`` and ``arm_change``.
     """
     means = dict.fromkeys(("calibrated", "partner_calibrated", "size", "arm_change"), "mean")
-    group = ["cluster", "chromosome", "kind"]
+    group = ["cluster", "chromosome", "kind", "partner"]
     changed = changed_in(cells, items)
-    of_cells = changed.groupby([*group, "cell"], as_index=False).agg({**means, "partner": "first"})
-    groups = of_cells.groupby(group)
-    found = groups.agg({**means, "partner": "first"}).assign(cells=groups.size()).reset_index()
+    of_cells = changed.groupby([*group, "cell"], as_index=False, dropna=False).agg(means)
+    groups = of_cells.groupby(group, dropna=False)
+    found = groups.agg(means).assign(cells=groups.size()).reset_index()
     unit = pd.Index(cases.cluster).get_indexer(found["cluster"])
     present = pd.DataFrame(~np.isnan(cells.scores)).groupby(cells.cluster).sum()
     expected = present.loc[found["cluster"]].to_numpy()[np.arange(len(found)), found["chromosome"]]

@@ -17,8 +17,9 @@ class HomologueMetric:
     Attributes:
         level: What is evaluated.
         metric: "auc", "sensitivity", "specificity", "alarmed", "localised", "localised by
-            chance" or "which".
-        kind: What was done to the pair: one of `items.ABNORMAL`, "all" of them, or one of `items.NORMAL`.
+            chance", "localised by a fixed place" or "which".
+        kind: What was done to the pair: one of `items.ABNORMAL`, "all" of them, one of `items.NORMAL`, or
+            `items.CONTROL`.
         subset: Which sizes: "all", "size < 0.15", ...
         against: What it is compared with; empty where with nothing.
         cells: Of each case, one of `evaluate.CELLS_OF_CASES`; empty of pairs and cells.
@@ -125,7 +126,8 @@ class HomologueResult:
             row = {
                 name: getattr(each, name) for name in ("level", "metric", "kind", "subset", "against", "cells", "items")
             }
-            rows.append(row | each.interval.columns("value") | {"method": each.interval.method})
+            interval = each.interval
+            rows.append(row | {"cases": interval.clusters} | interval.columns("value") | {"method": interval.method})
         return pd.DataFrame(rows)
 
     def curves_table(self) -> pd.DataFrame:

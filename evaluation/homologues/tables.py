@@ -40,6 +40,7 @@ def controls(result: HomologueResult) -> dict[str, Interval | None]:
     return {
         "AUC of rejoined against untouched pairs": result.find("pair", "auc", "rejoined"),
         "AUC of exchanged against untouched pairs": result.find("pair", "auc", "exchanged"),
+        "AUC of pairs with an exchanged end, a kind never trained on": result.find("pair", "auc", "exchanged end"),
         "specificity of untouched pairs, 0.95 wanted": result.find("pair", "specificity", "untouched"),
         "normal cells that alarm": result.find("cell", "alarmed", "untouched"),
         "normal cases that alarm": result.find("case", "alarmed", "untouched"),
@@ -47,5 +48,6 @@ def controls(result: HomologueResult) -> dict[str, Interval | None]:
         "cells with an exchanged pair against untouched ones, AUC": result.find("cell", "auc", "exchanged"),
         "found: hottest point on the change": result.find("pair", "localised", "all"),
         "found: the same by chance": result.find("pair", "localised by chance", "all"),
+        "found: at the most frequent place of the chromosome": result.find("pair", "localised by a fixed place", "all"),
         "found: the changed one of the two": result.find("pair", "which", "all"),
     }

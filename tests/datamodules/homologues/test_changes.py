@@ -7,7 +7,17 @@ import pytest
 import torch
 
 from datamodules.homologues import changes
-from datamodules.homologues.changes import KINDS, NULLS, NUMBERS, TIP, Changes, Originals, draw_sizes, make_changes
+from datamodules.homologues.changes import (
+    KINDS,
+    NULLS,
+    NUMBERS,
+    TIP,
+    Changes,
+    Originals,
+    draw_sizes,
+    is_rearranged,
+    make_changes,
+)
 from datamodules.homologues.segments import assemble
 from datamodules.homologues.strips import Strips
 from datamodules.transforms.counter_hash import uniform
@@ -39,7 +49,7 @@ def test_lengths_follow_from_what_is_done(kind):
     expected = {changes.DELETION: 80, changes.TERMINAL: 80, changes.DUPLICATION: 120}.get(kind, 100)
     if kind not in TRANSLOCATIONS:
         assert made.segments.length.numpy() == pytest.approx(expected, abs=0.1)
-    assert (made.size > 0).all() == (kind >= NULLS)
+    assert (made.size > 0).all() == is_rearranged(torch.tensor(kind))
 
 
 def test_an_untouched_and_a_rejoined_chromosome_are_the_original():
@@ -110,7 +120,7 @@ def test_only_an_untouched_chromosome_has_no_seams():
 
 
 @pytest.mark.parametrize("size", [0.05, 0.2, 0.5])
-@pytest.mark.parametrize("kind", range(NULLS, len(KINDS)))
+@pytest.mark.parametrize("kind", range(NULLS, changes.EXCHANGED_END))
 def test_tips_and_the_centromere_stay(kind, size):
     made = change(kind, size)
     if kind not in TRANSLOCATIONS:
@@ -185,6 +195,23 @@ def test_a_rejoined_segment_is_sampled_anew():
     rejoined, untouched = change(changes.REJOINED), change(changes.UNTOUCHED)
     moved = [np.abs(rows_of(rejoined, number) - rows_of(untouched, number)).max() for number in range(20)]
     assert 0.3 < max(moved) <= 0.51
+
+
+def test_homologues_exchange_an_end_with_one_seam():
+    one, other, donor = (torch.full((40,), number) for number in range(3))
+    numbers = uniform(torch.arange(40)[:, None], NUMBERS)
+    kind, size = torch.full((40,), changes.EXCHANGED_END), torch.full((40,), 0.2)
+    mine = make_changes(STRIPS, Originals(one, other, donor), kind, size, numbers)
+    theirs = make_changes(STRIPS, Originals(other, one, donor), kind, size, numbers)
+    assert (mine.segments.length + theirs.segments.length).numpy() == pytest.approx(210, abs=0.1)
+    ends = torch.stack([mine.segments.seams, theirs.segments.seams])
+    lengths = torch.stack([mine.segments.length, theirs.segments.length])[..., None]
+    at_an_end = (ends.abs() < 0.01) | ((ends - lengths).abs() < 0.01)
+    assert (at_an_end.sum(2) == 1).all()  # the other seam is within the chromosome
+    upper = mine.segments.stop[:, 0] < 0.01
+    assert 0 < upper.sum() < 40
+    assert (mine.segments.source[:, 1] == 1).all()
+    assert torch.allclose(mine.segments.stop[upper, 1], theirs.segments.start[upper, 2], atol=0.51)
 
 
 def test_homologues_exchange_a_segment_both_ways():

@@ -5,8 +5,11 @@ import pandas as pd
 
 from common.karyotype import CHROMOSOMES
 from common.predictions import Predictions
-from evaluation.homologues.items import ABNORMAL, CALLED, CALLS, NORMAL, PARTNER
+from evaluation.homologues.items import ABNORMAL, CALLED, CALLS, CONTROL, NORMAL, PARTNER
 from tests.helpers.predictions import ABOUT
+
+KINDS = (*NORMAL, *ABNORMAL, CONTROL)
+SIDES = ("first", "second")
 
 
 def made_up_run(signal, seed=0, fold=0, cases=20, cells=2, chromosomes=5, validation=8):
@@ -20,7 +23,7 @@ def made_up_run(signal, seed=0, fold=0, cases=20, cells=2, chromosomes=5, valida
         part = "validation" if case < validation else "test"
         for cell in range(cells):
             for number in range(chromosomes):
-                for kind in (*NORMAL, *ABNORMAL):
+                for kind in KINDS:
                     shown = (number + 1) % chromosomes if kind == PARTNER else number
                     rows.append((part, f"case {fold} {case}", f"{case}.{cell}", CHROMOSOMES[shown], kind))
     pairs = pd.DataFrame(rows, columns=["part", "subject", "cell", "chromosome", "kind"])
@@ -38,8 +41,10 @@ def made_up_run(signal, seed=0, fold=0, cases=20, cells=2, chromosomes=5, valida
         changed=rng.integers(2, size=count),
         hit=abnormal.astype(float),
         chance=0.3 * abnormal,
+        longer=0,
+        **{f"{end}_{side}": number * abnormal for end, number in (("start", 2), ("stop", 4)) for side in SIDES},
         hottest=0,
-        event=np.arange(count) // (len(NORMAL) + len(ABNORMAL)),
+        event=np.arange(count) // len(KINDS),
         place=0.5,
     )
     pairs["first_changed"] = 1.0 - pairs["changed"]

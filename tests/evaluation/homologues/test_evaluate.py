@@ -14,7 +14,7 @@ from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from datamodules.homologues.changes import KINDS
 from evaluation.homologues.evaluate import evaluate_homologues, write_homologues
-from evaluation.homologues.items import ABNORMAL, NORMAL, PairItems
+from evaluation.homologues.items import ABNORMAL, CONTROL, NORMAL, PairItems
 from evaluation.homologues.terminal import homologues_table
 from evaluation.results_csv import append_rows, rows_of_metrics
 from tests.evaluation.homologues.made_up_pairs import made_up_run
@@ -28,7 +28,7 @@ def evaluated(signal, **options):
 
 
 def test_the_kinds_are_those_that_are_derived():
-    assert (*NORMAL, *ABNORMAL) == KINDS
+    assert (*NORMAL, *ABNORMAL, CONTROL) == KINDS
 
 
 def test_a_perfect_scorer():
@@ -38,6 +38,7 @@ def test_a_perfect_scorer():
         assert result.find(level, "auc", "all", cells=cells).value == 1
     assert result.find("pair", "sensitivity", "deletion").value == 1
     assert result.find("pair", "localised", "all").value == 1
+    assert result.find("pair", "localised by a fixed place", "deletion", subset="size < 0.15").value == 1
     assert result.find("pair", "which", "all").value == 1
     assert result.calls["terminal deletion"] == {
         "deletion": 200,
@@ -51,7 +52,7 @@ def test_a_perfect_scorer():
 def test_a_random_scorer():
     result = evaluated(lambda size: 0.0, cases=80, validation=40, seed=1)
     assert result.find("pair", "auc", "all").value == pytest.approx(0.5, abs=0.02)
-    for kind in ("rejoined", "exchanged"):
+    for kind in ("rejoined", "exchanged", CONTROL):
         assert result.find("pair", "auc", kind, against="untouched").value == pytest.approx(0.5, abs=0.05)
     assert result.find("pair", "specificity", "untouched").value == pytest.approx(0.95, abs=0.03)
     assert result.find("cell", "alarmed", "untouched").value == pytest.approx(0.05, abs=0.08)

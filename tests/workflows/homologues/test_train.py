@@ -37,7 +37,9 @@ def test_every_pair_of_validation_and_test_is_predicted_in_every_way(run):
     counts = frame.groupby(["part", "kind"]).size().unstack()
     assert list(counts.columns) == sorted(KINDS)
     assert (counts.loc["test"] == 44).all()  # two cases of one cell
-    assert (frame["label"] == np.where(frame["kind"].isin(KINDS[:NULLS]), "normal", "abnormal")).all()
+    assert (
+        frame["label"] == np.where(frame["kind"].isin([*KINDS[:NULLS], "exchanged end"]), "normal", "abnormal")
+    ).all()
     assert set(frame["group"]) == {str(number) for number in range(1, 23)}
 
 
