@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from common.karyotype import CHROMOSOMES
-from evaluation.homologues.items import ABNORMAL, CALLS, NORMAL, PairItems
+from evaluation.homologues.items import ABNORMAL, CALLS, CONTROL, NORMAL, PairItems
 
 SPECIFICITY = 0.95  # of normal validation pairs at the threshold
 LARGE = 0.15  # of the length: what should be found
@@ -52,7 +52,7 @@ def notable_pairs(items: PairItems, count: int) -> list[PairGroup]:
     threshold = float(items.thresholds(SPECIFICITY)[0])
     test = _described(items.part("test"), threshold)
     abnormal = test[test["kind"].isin(ABNORMAL)]
-    untouched, surgery = test[test["kind"] == NORMAL[0]], test[test["kind"].isin(NORMAL[1:])]
+    untouched, surgery = test[test["kind"] == NORMAL[0]], test[test["kind"].isin((*NORMAL[1:], CONTROL))]
     large = abnormal[abnormal["size"] >= LARGE]
     score = "standard deviations of normal pairs of the chromosome"
     return [

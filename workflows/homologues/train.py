@@ -57,7 +57,8 @@ def pair_table(frame: pd.DataFrame, found: dict[str, np.ndarray]) -> pd.DataFram
     ``score`` (log-odds of being abnormal), ``prob_<kind>``, ``first_changed`` (probability), ``changed`` (0 or 1),
     ``event`` (number of the pair; a translocation and its partner have the same), ``hottest`` (token of both
     chromosomes, one after the other), ``place`` (its probability), ``hit`` (whether it is where something is changed),
-    ``chance`` (the share of places where it would be).
+    ``chance`` (the share of places where it would be), ``longer`` (which chromosome is, 0 or 1), ``start_first``,
+    ``stop_first``, ``start_second`` and ``stop_second`` (changed tokens of both chromosomes).
     """
     facts = frame[["image_id", "part", "subject", "cell", "kind"]].assign(chromosome=frame["group"])
     columns = {name: values for name, values in found.items() if values.ndim == 1 and name != "index"}

@@ -7,7 +7,7 @@ import pytest
 from common.errors import UserError
 from common.predictions import Predictions
 from evaluation.homologues.decisions import KEYS, compare_cells, refuse_untested
-from evaluation.homologues.items import PARTNER, TRANSLOCATION
+from evaluation.homologues.items import CONTROL, NORMAL, PARTNER, TRANSLOCATION
 from tests.evaluation.homologues.made_up_pairs import made_up_run
 
 
@@ -36,7 +36,7 @@ def test_changes_of_any_size_are_found_by_a_perfect_comparison():
     assert compared.derived["compared"].all()
     # 40 test cells of 5 pairs; the partner of a translocation is no cell of its own.
     assert compared.derived["kind"].value_counts().to_dict() == dict.fromkeys(
-        set(pairs["kind"]) - {"untouched", "rejoined", "exchanged", PARTNER}, 200
+        set(pairs["kind"]) - {*NORMAL, CONTROL, PARTNER}, 200
     )
     subsets = {(kind, sizes): rows for kind, sizes, rows in compared.subsets(compared.derived)}
     assert len(subsets["inversion", "all"]) == 400

@@ -23,7 +23,7 @@ def test_groups_are_of_the_kinds_that_they_say(groups):
     assert list(groups) == ["sure", "false-alarms", "null-surgery", "missed", "in-doubt"]
     assert set(groups["sure"].pairs["kind"]) <= set(ABNORMAL)
     assert set(groups["false-alarms"].pairs["kind"]) == {"untouched"}
-    assert set(groups["null-surgery"].pairs["kind"]) <= {"rejoined", "exchanged"}
+    assert set(groups["null-surgery"].pairs["kind"]) <= {"rejoined", "exchanged", "exchanged end"}
     assert (groups["missed"].pairs["size"] >= LARGE).all()
     assert set(groups["missed"].pairs["kind"]) <= set(ABNORMAL)
 
