@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from benchmarks.homologues.items import Differences
+from benchmarks.homologues.items import Described, Differences
 from datamodules.homologues.pairs import TOKEN
 
 GROUND = 0.03  # gray value up to which a pixel is ground
@@ -16,14 +18,37 @@ WINDOW = 9  # rows over which a difference is averaged
 
 
 def compare_profiles(image: torch.Tensor) -> Differences:
-    """Compare both chromosomes of pairs, float32 in [0, 1], shape (B, 2, H, W), by their aligned profiles."""
+    """Compare both chromosomes of pairs, float32 in [0, 1], shape (B, 2, H, W), by their aligned profiles.
+
+    The numbers are the largest difference of a window and the absolute logarithm of the ratio of both lengths; the
+    window is said to be on the longer chromosome.
+    """
     profile, covered = profiles(image)
     rows = covered.sum(2)
     length = torch.log(rows[:, 0] / rows[:, 1]).abs()
     difference = _aligned_difference(profile, covered)
     smooth = F.avg_pool1d(difference[:, None], WINDOW, stride=1, padding=WINDOW // 2).squeeze(1)
     largest, row = smooth.max(1)
-    return Differences(largest, length, row // TOKEN)
+    on_longer = torch.where(rows[:, 1] > rows[:, 0], image.shape[2] // TOKEN, 0)
+    return Differences(torch.stack([largest, length], dim=1), on_longer + row // TOKEN)
+
+
+def standardised(found: Described, normal: np.ndarray) -> np.ndarray:
+    """Return scores: both numbers in standard deviations of the normal pairs of the chromosome, added, shape (N,).
+
+    Args:
+        found: What is found of pairs.
+        normal: Which of them are normal validation pairs, bool, shape (N,). A chromosome without any has the mean and
+            the deviation of all.
+    """
+    columns = ["largest", "length"]
+    frame = pd.DataFrame(found.numbers, columns=columns).assign(chromosome=found.chromosome)
+    known = frame[normal]
+    of_class = known.groupby("chromosome")[columns]
+    mean = of_class.mean().reindex(frame["chromosome"]).fillna(known[columns].mean())
+    std = of_class.std().reindex(frame["chromosome"]).fillna(known[columns].std())
+    scores = (frame[columns].to_numpy() - mean.to_numpy()) / np.maximum(std.to_numpy(), 1e-6)
+    return np.asarray(scores.sum(axis=1))
 
 
 def profiles(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy import special
 
@@ -24,51 +23,71 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Differences:
-    """How two homologues differ, of B pairs; float32.
+    """How two homologues differ, of B pairs.
 
     Attributes:
-        largest: Largest difference of a window along the axis, shape (B,).
-        length: Absolute logarithm of the ratio of both lengths, shape (B,).
-        hottest: Token of both chromosomes, one after the other, where the window is, int64, shape (B,).
+        numbers: What describes the pair, float32, shape (B, K).
+        hottest: Token of both chromosomes, one after the other, where they differ most, int64, shape (B,).
     """
 
-    largest: torch.Tensor
-    length: torch.Tensor
+    numbers: torch.Tensor
     hottest: torch.Tensor
 
 
-Way = Callable[[torch.Tensor], Differences]
+@dataclass(frozen=True)
+class Described:
+    """What a baseline finds of N pairs.
+
+    Attributes:
+        numbers: See `Differences`, float64, shape (N, K).
+        chromosome: Class of each pair, index into CHROMOSOMES, int64, shape (N,).
+        hottest: See `Differences`, shape (N,).
+        hit: 1 where the hottest token is changed, shape (N,).
+    """
+
+    numbers: np.ndarray
+    chromosome: np.ndarray
+    hottest: np.ndarray
+    hit: np.ndarray
 
 
-def differences_of(way: Way, batches: Iterator[PairBatch], count: int) -> pd.DataFrame:
-    """Return a row per pair: ``chromosome``, ``largest``, ``length``, ``hottest`` and ``hit``."""
-    frames = []
+def describe(compare: Callable[[torch.Tensor], Differences], batches: Iterator[PairBatch], count: int) -> Described:
+    """Compare the pairs of some batches.
+
+    Args:
+        compare: Compares images of pairs, float32 in [0, 1], shape (B, 2, H, W).
+        batches: Of pairs.
+        count: How many batches there are.
+    """
+    rows = []
     with torch.inference_mode(), progress_bar(count, "comparing", console.is_terminal) as advance:
         for batch in batches:
-            found = way(batch.image)
+            found = compare(batch.image)
             hit = batch.place.flatten(1).gather(1, found.hottest[:, None]).squeeze(1)
-            columns = {"chromosome": batch.chromosome, **vars(found), "hit": hit}
-            frames.append(pd.DataFrame({name: values.numpy() for name, values in columns.items()}))
+            rows.append((found.numbers.double(), batch.chromosome, found.hottest, hit))
             advance()
-    return pd.concat(frames, ignore_index=True)
+    return Described(*(torch.cat(column).numpy() for column in zip(*rows, strict=True)))
+
+
+def evaluated_items(data: PairDataModule) -> np.ndarray:
+    """Return the validation and test items in the order of a run's table, int64."""
+    return np.concatenate([data.rows("validation"), data.rows("test")])
 
 
 def evaluated(data: PairDataModule) -> tuple[Iterator[PairBatch], int]:
-    """Return batches of the validation and test pairs, in the order of a run's table, and how many they are."""
-    items = np.concatenate([data.rows("validation"), data.rows("test")])
-    parts = np.array_split(items, -(-len(items) // BATCH))
+    """Return batches of the validation and test pairs, and how many they are."""
+    parts = _in_batches(evaluated_items(data))
     return (data.pictures(part) for part in parts), len(parts)
 
 
-def normal_training_pairs(data: PairDataModule, of_each: int) -> tuple[Iterator[PairBatch], int]:
-    """Return batches of training pairs as they are, at most so many of each chromosome, and how many they are."""
-    pair = data.items["pair"].to_numpy()[data.rows("train")]
-    classes = pd.Series(data.pairs.chromosome[pair])
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(pair))
-    chosen = np.sort(order[classes.iloc[order].groupby(classes.iloc[order]).cumcount().to_numpy() < of_each])
-    pairs = np.array_split(pair[chosen], -(-len(chosen) // BATCH))
-    return (data.maker(_untouched(torch.from_numpy(some))) for some in pairs), len(pairs)
+def normal_training_pairs(data: PairDataModule) -> tuple[Iterator[PairBatch], int]:
+    """Return batches of the training pairs as they are, and how many they are."""
+    parts = _in_batches(data.items["pair"].to_numpy()[data.rows("train")])
+    return (data.maker(_untouched(torch.from_numpy(part))) for part in parts), len(parts)
+
+
+def _in_batches(numbers: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(numbers, -(-len(numbers) // BATCH))
 
 
 def _untouched(pair: torch.Tensor) -> PairKeys:
@@ -76,34 +95,33 @@ def _untouched(pair: torch.Tensor) -> PairKeys:
     return PairKeys(same, same, pair, same + UNTOUCHED)
 
 
-def standardised(found: pd.DataFrame, normal: pd.DataFrame) -> np.ndarray:
-    """Return scores: the largest difference and that of the lengths, in standard deviations of the chromosome, added.
+def check_items(run: Run, data: PairDataModule) -> None:
+    """Check that the items of a run are those of its data.
 
-    Args:
-        found: What is found of the pairs, see `differences_of`.
-        normal: Likewise, of normal pairs, which give mean and standard deviation of each chromosome; one without such
-            pairs has those of all.
+    Raises:
+        UserError: They are others, or in another order.
     """
-    columns = ["largest", "length"]
-    of_class = normal.groupby("chromosome")[columns]
-    mean = of_class.mean().reindex(found["chromosome"]).fillna(normal[columns].mean())
-    std = of_class.std().reindex(found["chromosome"]).fillna(normal[columns].std())
-    scores = (found[columns].to_numpy() - mean.to_numpy()) / np.maximum(std.to_numpy(), 1e-6)
-    return np.asarray(scores.sum(axis=1))
+    truth = run.pairs
+    assert truth is not None  # see `open_data`
+    names = data.manifest.frame["image_id"].to_numpy()[evaluated_items(data)]
+    if truth["image_id"].tolist() != names.tolist():
+        raise UserError(f"the pairs that {run.folder} has predicted are not those of its data now: train it again")
 
 
-def write_baseline(folder: Path, name: str, run: Run, found: pd.DataFrame, score: np.ndarray) -> None:
+def write_baseline(folder: Path, name: str, run: Run, found: Described, score: np.ndarray) -> None:
     """Write predictions.parquet and pairs.parquet of the items of a run, in its form.
 
     Kind and changed chromosome, which a baseline does not tell, have equal probabilities.
 
-    Raises:
-        UserError: The items are others than those that the run has predicted.
+    Args:
+        folder: New.
+        name: Of the baseline.
+        run: Whose items these are, see `check_items`.
+        found: What is found of them.
+        score: The higher, the more abnormal, shape (N,).
     """
     truth = run.pairs
     assert truth is not None  # see `open_data`
-    if len(truth) != len(found):
-        raise UserError(f"{run.folder} predicted {len(truth):,} pairs, its data now has {len(found):,}: train it again")
     probability = special.expit(score)
     own = run.predictions
     about = {**own.about, "name": name, "run": str(folder)}
@@ -112,4 +130,4 @@ def write_baseline(folder: Path, name: str, run: Run, found: pd.DataFrame, score
     Run(folder).write_predictions(replace(own, frame=frame, about=about))
     equal = {f"prob_{kind}": 1 / len(KINDS) for kind in KINDS}
     table = truth.assign(score=score, first_changed=0.5, place=probability, **equal)
-    Run(folder).write_pairs(table.assign(hottest=found["hottest"].to_numpy(), hit=found["hit"].to_numpy()))
+    Run(folder).write_pairs(table.assign(hottest=found.hottest, hit=found.hit))

@@ -102,7 +102,7 @@ class PairsConfig(StrictModel, defaults="train:pairs"):
     sizes: tuple[Share, Share] = FROM_YAML
     place_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
     kind_weight: Annotated[float, Field(ge=0.0)] = FROM_YAML
-    bank: PositiveInt = FROM_YAML
+    bank: Annotated[int, Field(ge=3)] = FROM_YAML  # a spread of each class is of those compared with two others or more
     bank_stretch: Annotated[float, Field(ge=0.0)] = FROM_YAML
 
     @model_validator(mode="after")

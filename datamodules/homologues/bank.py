@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.karyotype import CHROMOSOMES
 from common.seeds import derive_seed
 from datamodules.homologues.pairs import MARGIN, TOKEN
-from datamodules.homologues.segments import Segments, assemble
+from datamodules.homologues.segments import PHASE, Segments, assemble
 from datamodules.homologues.strips import Strips
 from datamodules.inference.predict_datamodule import ImageFileBatches
 from datamodules.synthesis.ideogram import IDEOGRAM
@@ -155,8 +155,9 @@ def side_by_side(strips: Strips, first: Segments, second: Segments, stretch: flo
     ratio = (first.length / second.length.clamp(min=1)).clamp(1 / (1 + stretch), 1 + stretch)
     longer = torch.maximum(first.length, second.length * ratio.clamp(min=1))
     scale = ((height - 2 * MARGIN) / longer).clamp(max=1)
-    partner = stretched(assemble(strips, second, scale), ratio)
-    image = torch.cat([assemble(strips, first, scale), partner], dim=1)
+    phase = torch.full_like(scale, PHASE)
+    partner = stretched(assemble(strips, second, scale, phase), ratio)
+    image = torch.cat([assemble(strips, first, scale, phase), partner], dim=1)
     rows = first.length * scale
     return SideBySide(image, (height - rows) / 2, rows)
 

@@ -11,7 +11,7 @@ from common.config.data import PrepareConfig
 from common.config.schema import Config
 from datamodules.homologues.draws import Pairs
 from datamodules.homologues.pairs import MARGIN
-from datamodules.homologues.segments import Segments, assemble
+from datamodules.homologues.segments import PHASE, Segments, assemble
 from datamodules.homologues.strips import Strips
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files
 from datamodules.preprocessing.background import on_black
@@ -96,7 +96,8 @@ def whole_pairs(strips: Strips, positions: torch.Tensor) -> tuple[torch.Tensor, 
     no = torch.zeros_like(source, dtype=torch.bool)
     stop = strips.length[source]
     segments = Segments(source, torch.zeros_like(stop), stop, no, no, torch.full_like(stop, torch.nan))
-    image = assemble(strips, segments, scale.repeat_interleave(2))
+    scale_of_each = scale.repeat_interleave(2)
+    image = assemble(strips, segments, scale_of_each, torch.full_like(scale_of_each, PHASE))
     return torch.unflatten(image.squeeze(1), 0, (-1, 2)), (length * scale[:, None]).double().numpy()
 
 

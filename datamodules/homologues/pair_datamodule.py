@@ -129,7 +129,7 @@ class PairDataModule(LightningDataModule):
         names = frame["cell"] + " " + frame["label"] + " " + kinds
         subjects = frame["subject"].fillna("").astype(str)
         names = np.where((subjects != "") & (subjects != frame["cell"]), subjects + " " + names, names)
-        rearranged = is_rearranged(torch.from_numpy(items["variant"].to_numpy(np.int64))).numpy()
+        rearranged = is_rearranged(torch.tensor(items["variant"].to_numpy(np.int64))).numpy()
         labels = np.where(rearranged, *CLASSES[::-1])
         frame = frame.assign(image_id=names, kind=kinds, group=groups, label=labels)
         return Manifest(frame, whole.root, CLASSES, CLASSES[1], whole.source, whole.notes, whole.synthetic)
@@ -230,7 +230,7 @@ class PairDataModule(LightningDataModule):
     def _partners(self, items: pd.DataFrame) -> np.ndarray:
         """Return the pair with which a translocation of each item exchanges ends, int64."""
         draws = PairDraws(self.pairs, self.config, self.chromosomes.split_config.seed)
-        keys = [torch.from_numpy(items[name].to_numpy(np.int64)) for name in ("pair", "variant")]
+        keys = [torch.tensor(items[name].to_numpy(np.int64)) for name in ("pair", "variant")]
         zero = torch.zeros_like(keys[0])
         return draws(PairKeys(zero, zero, *keys)).partner.numpy()
 

@@ -54,6 +54,11 @@ class Segments:
         return self.ends[:, -1]
 
 
+# Where whole chromosomes are laid beside each other, rows: lengths are odd or even, and without it one of the two would
+# be sampled at its rows, and so be sharper than the other, which is sampled between them.
+PHASE = 0.25
+
+
 def assemble(
     strips: Strips, segments: Segments, scale: torch.Tensor, shift: torch.Tensor | None = None
 ) -> torch.Tensor:

@@ -21,8 +21,9 @@ def fixed_place_hits(known: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
     frequency = np.zeros((groups, 2 * tokens))
     np.add.at(frequency, of_known, _changed_places(known, tokens))
     guess = frequency.argmax(axis=1)[of_items]
-    seen = frequency.any(axis=1)[of_items]
-    return np.asarray(_changed_places(items, tokens)[np.arange(len(items)), guess] & seen)
+    seen = (frequency.max(axis=1) > 0)[of_items]
+    right = _changed_places(items, tokens)[np.arange(len(items)), guess]
+    return np.asarray(right & seen)
 
 
 def _groups(items: pd.DataFrame) -> np.ndarray:
@@ -34,7 +35,7 @@ def _changed_places(items: pd.DataFrame, tokens: int) -> np.ndarray:
     start = items[["start_first", "start_second"]].to_numpy()[..., None]
     stop = items[["stop_first", "stop_second"]].to_numpy()[..., None]
     token = np.arange(tokens)
-    changed = (token >= start) & (token < stop)
+    changed = np.asarray((token >= start) & (token < stop))
     second_longer = items["longer"].to_numpy() == 1
     changed[second_longer] = changed[second_longer][:, ::-1]
     return changed.reshape(len(items), 2 * tokens)

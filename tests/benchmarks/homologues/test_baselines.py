@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.homologues.__main__ import app
-from benchmarks.homologues.band_profile import compare_profiles, profiles
-from benchmarks.homologues.items import standardised
+from benchmarks.homologues.band_profile import compare_profiles, profiles, standardised
+from benchmarks.homologues.items import Described
+from benchmarks.homologues.one_class import NormalPairs, compare_summaries
 from common.runs.run import Run
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.terminal import error_of, run_app
@@ -34,8 +35,7 @@ def banded(seed: int, rows: int = 60, height: int = 80) -> torch.Tensor:
 def test_equal_chromosomes_differ_in_nothing_at_any_brightness():
     one = banded(0)
     found = compare_profiles(torch.stack([one, 0.6 * one])[None])
-    assert float(found.largest) == pytest.approx(0, abs=1e-3)
-    assert float(found.length) == 0
+    assert found.numbers[0].tolist() == pytest.approx([0, 0], abs=1e-3)
 
 
 def test_a_stretched_one_is_aligned():
@@ -43,8 +43,8 @@ def test_a_stretched_one_is_aligned():
     other = banded(0, rows=64)
     unlike = banded(1, rows=64)
     like, different = (compare_profiles(torch.stack([one, each])[None]) for each in (other, unlike))
-    assert float(like.largest) < 0.3 * float(different.largest)
-    assert float(like.length) == pytest.approx(np.log(64 / 60), abs=1e-4)
+    assert float(like.numbers[0, 0]) < 0.3 * float(different.numbers[0, 0])
+    assert float(like.numbers[0, 1]) == pytest.approx(np.log(64 / 60), abs=1e-4)
 
 
 def test_the_hottest_token_is_where_they_differ():
@@ -56,17 +56,48 @@ def test_the_hottest_token_is_where_they_differ():
     assert 52 // 4 <= int(found.hottest) <= 62 // 4
 
 
+def test_the_place_is_on_the_longer_chromosome():
+    found = compare_profiles(torch.stack([banded(0, rows=50), banded(1, rows=60)])[None])
+    assert int(found.hottest) >= 80 // 4
+
+
 def test_rows_beyond_the_chromosome_are_not_covered():
     profile, covered = profiles(torch.stack([banded(0), banded(1, rows=40)])[None])
     assert covered.sum(2).tolist() == [[60, 40]]
     assert float(profile[0, 1, :20].abs().max()) == 0
 
 
+def described(numbers, chromosome) -> Described:
+    nothing = np.zeros(len(chromosome))
+    return Described(np.asarray(numbers, float), np.asarray(chromosome), nothing, nothing)
+
+
 def test_scores_are_in_standard_deviations_of_normal_pairs_of_the_chromosome():
-    normal = pd.DataFrame({"chromosome": [0] * 4 + [1] * 4, "largest": [1, 3] * 2 + [10, 30] * 2, "length": [0, 1] * 4})
-    spread = normal.groupby("chromosome")[["largest", "length"]].std().loc[0]
-    found = pd.DataFrame({"chromosome": [0, 1], "largest": [4.0, 40.0], "length": [0.5, 0.5]})
-    assert standardised(found, normal).tolist() == pytest.approx([2 / spread["largest"]] * 2)
+    normal = [(1, 0), (3, 1), (1, 0), (3, 1), (10, 0), (30, 1), (10, 0), (30, 1)]
+    chromosome = [0] * 4 + [1] * 4
+    found = described([*normal, (4, 0.5), (40, 0.5)], [*chromosome, 0, 1])
+    spread = np.std([1, 3, 1, 3], ddof=1)
+    assert standardised(found, np.arange(10) < 8)[8:].tolist() == pytest.approx([2 / spread] * 2)
+
+
+def test_unusual_pairs_are_far_from_the_normal_ones_of_their_chromosome():
+    rng = np.random.default_rng(0)
+    chromosome = rng.integers(2, size=4000)
+    numbers = rng.normal(size=(4000, 3)) * [1, 5, 0.1] + chromosome[:, None] * 100
+    usual = NormalPairs(numbers, chromosome)
+    distance = usual.distance(numbers, chromosome)
+    assert np.mean(distance**2) == pytest.approx(3, rel=0.02)  # of three independent numbers
+    point = np.array([[100.0, 115, 100]])
+    assert usual.distance(point, np.array([1])) == pytest.approx(3, rel=0.1)
+    assert usual.distance(point, np.array([0])) > 50
+    assert usual.distance(point, np.array([22])) > 1  # a chromosome without normal pairs
+
+
+def test_the_place_of_a_pair_is_where_its_bands_are_unlike():
+    one, other = torch.rand(2, 80, 16, generator=torch.Generator().manual_seed(0))
+    image = torch.stack([one, torch.cat([one[:40], other[40:]])])[None]
+    hottest = int(compare_summaries(image).hottest)
+    assert hottest % 20 >= 9
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +108,7 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_both_baselines_have_the_items_of_the_run(run, tmp_path):
-    run_app(app, run, "--output", tmp_path / "baselines", "--of-each", 3)
+    run_app(app, run, "--output", tmp_path / "baselines")
     own = Run(run)
     for name in ("band_profile", "one_class"):
         baseline = Run(tmp_path / "baselines" / name)
