@@ -56,7 +56,7 @@ class PairMaker:
         self.strips = strips
         self.augmentation = augmentation
         self.draws = PairDraws(pairs, config, seed)
-        self.chromosome = torch.from_numpy(pairs.chromosome)
+        self.chromosome = torch.tensor(pairs.chromosome)
         both = np.stack([pairs.first, pairs.second], axis=1)
         self.positions = strips.positions(torch.from_numpy(both))
 
