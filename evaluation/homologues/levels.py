@@ -107,7 +107,7 @@ def cells_of_cases(cells: Units, count: int, at_least: bool) -> Units:
 
 
 def in_clone(cells: Units, items: pd.DataFrame, share: float) -> pd.DataFrame:
-    """Return rearranged items where a share of the cells of each case alone has the change, at least one of them.
+    """Return rearranged items where a share of the cells of each case alone has the change, rounded down, at least one.
 
     Args:
         cells: Those of the cases.
@@ -116,7 +116,8 @@ def in_clone(cells: Units, items: pd.DataFrame, share: float) -> pd.DataFrame:
     """
     changed = changed_in(cells, items)
     of_case = pd.Series(cells.cluster).groupby(cells.cluster)
-    abnormal = (of_case.cumcount() < share * of_case.transform("size")).to_numpy()
+    cells_with_it = (share * of_case.transform("size")).astype(int).clip(lower=1)
+    abnormal = (of_case.cumcount() < cells_with_it).to_numpy()
     unit = changed["unit"].to_numpy()
     normal = ~abnormal[unit]
     changed.loc[normal, "calibrated"] = cells.scores[unit, changed["chromosome"]][normal]
