@@ -26,6 +26,7 @@ WRONG_ARGUMENTS = {
     "ensemble": ("average", MISSING, MISSING, "--output", "no/such/output"),
     "error_analysis": (MISSING, MISSING, "--output", "no/such/output"),
     "predict": (MISSING, MISSING),
+    "export": (MISSING, "--output", "no/such/output"),
 }
 NO_ARGUMENTS_ARE_FINE = ("train", "compare", "prepare_data", "sweep_status", "collect")
 # Reports an error or the help page, then the large libraries that were imported for it.
@@ -50,8 +51,8 @@ class Answer(NamedTuple):
 
 
 def command_lines() -> dict[str, Path]:
-    """Return the command lines by name: train.py and scripts/*.py."""
-    scripts = sorted((ROOT / "scripts").glob("[!_]*.py"))
+    """Return the command lines by name: train.py and those of scripts/."""
+    scripts = sorted((ROOT / "scripts").rglob("[!_]*.py"))
     return {path.stem: path for path in [ROOT / "train.py", *scripts]}
 
 

@@ -33,6 +33,9 @@ Sheet = Annotated[Path | None, typer.Option(help="PNG to write: a contact sheet,
 CacheDir = Annotated[
     Path | None, typer.Option(help="Zip files are unpacked below it.", show_default="the run's cache_dir")
 ]
+Runtime = Annotated[
+    Literal["torch", "onnx"] | None, typer.Option(help="For a portable model.", show_default="torch where installed")
+]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -49,13 +52,14 @@ def predict(
     sheet: Sheet = None,
     cache_dir: CacheDir = None,
     batchnorm: BatchNorm = None,
+    runtime: Runtime = None,
 ) -> None:
     """Predict images that are not part of a data set, prepared like those of the run.
 
     The table has a row per image: the probability of each class, the predictions at 0.5 and at the threshold of
     validation, the summary of passes or members, and whether a person should look (review) and why (reason). Files
     that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
-    an ensemble stands for its members, combined by its weights.
+    an ensemble stands for its members, combined by its weights; that of scripts/portable/export.py needs no torch.
 
     [bold]python scripts/predict.py outputs/karyogram_vgg16/subject-fold0-1a2b3c4d/seed=0 new_images[/bold]
 

@@ -7,7 +7,8 @@ from common.errors import UserError
 from common.runs.ensemble import member_folders
 from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
-from common.runs.run import Run
+from common.runs.portable import TrainingFacts
+from common.runs.run import DataFacts, Run
 
 # A file in several parts belongs to the first of these.
 PARTS = ("train", "validation", "test", "unused")
@@ -60,14 +61,20 @@ def check_members(runs: Sequence[Run], members: Sequence[Run]) -> None:
 
 def run_warnings(members: Sequence[Run]) -> list[str]:
     """Return warnings of runs that learned from other kinds of images, or were made by other revisions."""
-    lines = []
-    if any(member.data.source == "composed_karyograms" for member in members):
-        lines.append(COMPOSED_WARNING)
-    if any(member.data.synthetic for member in members):
-        lines.append(SYNTHETIC_WARNING)
+    lines = source_warnings([member.data for member in members])
     for member in members:
         lines += other_revisions(member.folder)
     return list(dict.fromkeys(lines))
+
+
+def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
+    """Return warnings of members that learned from drawn or composed images."""
+    lines = []
+    if any(of_member.source == "composed_karyograms" for of_member in facts):
+        lines.append(COMPOSED_WARNING)
+    if any(of_member.synthetic for of_member in facts):
+        lines.append(SYNTHETIC_WARNING)
+    return lines
 
 
 def seen_parts(members: Sequence[Run]) -> dict[str, str]:

@@ -1,22 +1,25 @@
 """Prediction of image files that are not part of a data set, by a run or by several as an ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 from common.cli import console, say, warn
-from common.config.schema import Config, EvaluationConfig
+from common.config.defaults import layered_value
+from common.config.schema import EvaluationConfig
 from common.errors import UserError
 from common.files import atomic_path
-from common.predictions import FACTS, Predictions
+from common.predictions import Predictions
 from common.runs.files import RunFile
+from common.runs.portable import PortableModel
 from common.runs.run import Run
+from datamodules.inference.image_batches import ImageFileBatches, read_thumbnail
 from datamodules.inference.image_files import ImageFiles, describe_others, find_image_files, printable
-from datamodules.inference.predict_datamodule import PredictDataModule, read_thumbnail
-from datamodules.io.progress import LONG
 from evaluation.core.warnings import fitted
 from evaluation.ensembles.averaging import align, average, combine
 from evaluation.ensembles.methods import Combiner
@@ -37,15 +40,34 @@ from evaluation.uncertainty.flags import (
     thresholds_of,
 )
 from evaluation.uncertainty.referral import choose_referral, cut_notes
-from lightning_modules.inference import predict, to_predictions
-from lightning_modules.load import load_run
-from lightning_modules.mc_dropout import check_dropout
-from lightning_modules.trainer import set_up_torch
-from workflows.adaptation import adapt_to, adapts, sample_rows
-from workflows.members import run_warnings, seen_parts
+from workflows.members import run_warnings, seen_parts, source_warnings
 from workflows.predict_request import PredictRequest
+from workflows.prediction.portable import predict_by_portable
 
 LISTED = 5  # broken files that are listed on the terminal
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the prediction needs to know of the named runs, or of a portable model.
+
+    Attributes:
+        folders: Of the members, or of the portable model.
+        classes: In the order of the probabilities.
+        positive_class: None where there are more than two classes.
+        cache_dir: Where zip files are unpacked.
+        votes: Whether passes or members vote.
+        warnings: For the user.
+        thresholds: Of validation.
+    """
+
+    folders: tuple[str, ...]
+    classes: tuple[str, ...]
+    positive_class: str | None
+    cache_dir: Path
+    votes: bool
+    warnings: tuple[str, ...]
+    thresholds: ReviewThresholds
 
 
 def predict_images(request: PredictRequest) -> None:
@@ -54,17 +76,13 @@ def predict_images(request: PredictRequest) -> None:
     Raises:
         UserError: There are no images, or none with a label where labels are wanted; or a rule is not possible.
     """
-    members = request.members
-    data = members[0].data
-    images = find_image_files(
-        request.places, request.cache_dir or Path(members[0].config.cache_dir), console.is_terminal
-    )
-    labels = images.labels(data.classes) if request.labels else None
-    limits = [*run_warnings(members), *_scale_warnings(members)]
+    model = _portable_facts(request.portable) if request.portable else _facts_of_runs(request)
+    images = find_image_files(request.places, request.cache_dir or model.cache_dir, console.is_terminal)
+    labels = images.labels(model.classes) if request.labels else None
+    limits = list(model.warnings)
     warn(*limits)
-    thresholds = review_thresholds(request)
-    passes = members[0].config.inference.mc_passes if request.passes is None else request.passes
-    rules = select_rules(thresholds, passes > 0 or len(members) > 1, data.positive_class, request.rule_names)
+    thresholds = model.thresholds
+    rules = select_rules(thresholds, model.votes, model.positive_class, request.rule_names)
     predictions, files = predict_files(request, images)
     if labels is not None:
         files = files.assign(label=labels)
@@ -83,10 +101,10 @@ def predict_images(request: PredictRequest) -> None:
         paths = {file.name: file.path for file in images.files}
         thumbnails = [read_thumbnail(paths[name], SIDE) for name in shown["file"]]
         draw_contact_sheet(request.sheet, shown, thumbnails, predictions.about, len(predicted))
-    lines = rule_lines(thresholds, rules, data.positive_class)
+    lines = rule_lines(thresholds, rules, model.positive_class)
     facts = PredictedFacts(
         name=str(predictions.about["name"]),
-        runs=tuple(str(member.folder) for member in members),
+        runs=model.folders,
         classes=predictions.classes,
         positive_class=predictions.positive_class,
         rules=tuple(lines),
@@ -99,6 +117,35 @@ def predict_images(request: PredictRequest) -> None:
         write_predicted(parquet, table, facts)
     title = f"{request.output} and {request.parquet.name}"
     say(title, *lines, *summary_lines(table, images), f"a page of them: python scripts/report.py {request.parquet}")
+
+
+def _facts_of_runs(request: PredictRequest) -> ModelFacts:
+    members = request.members
+    config = members[0].config
+    passes = config.inference.mc_passes if request.passes is None else request.passes
+    return ModelFacts(
+        tuple(str(member.folder) for member in members),
+        members[0].data.classes,
+        members[0].data.positive_class,
+        Path(config.cache_dir),
+        votes=passes > 0 or len(members) > 1,
+        warnings=(*run_warnings(members), *_scale_warnings(members)),
+        thresholds=review_thresholds(request.runs, members, request.accuracy),
+    )
+
+
+def _portable_facts(model: PortableModel) -> ModelFacts:
+    description = model.description
+    training = [member.training for member in description.members]
+    return ModelFacts(
+        (str(model.folder),),
+        description.classes,
+        description.positive_class,
+        Path(layered_value("cache_dir")),
+        votes=len(training) > 1,
+        warnings=(*source_warnings(training), *description.notes),
+        thresholds=TypeAdapter(ReviewThresholds).validate_python(description.thresholds),
+    )
 
 
 def _scale_warnings(members: Sequence[Run]) -> list[str]:
@@ -121,18 +168,14 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
         ``status`` ("predicted" or "broken"), ``cause`` (of the broken), ``seen`` (the part of a run's split that
         holds the same file; None in none), ``sha256`` and ``path`` (absolute; of a zip file where it is unpacked).
     """
-    members = request.members
-    passes = 0 if len(members) > 1 else request.passes
-    set_up_torch()
     predictions = []
     causes: dict[int, str] = {}
     hashes: dict[int, str] = {}
-    for member in members:
-        of_member, data = _predict_member(member, images, passes, request)
+    for of_member, batches in _predict_by_members(request, images):
         predictions.append(of_member)
         # The first member's cause is reported.
-        causes = {**data.batches.causes, **causes}
-        hashes = {**data.batches.hashes, **hashes}
+        causes = {**batches.causes, **causes}
+        hashes = {**batches.hashes, **hashes}
     names = pd.Series([file.name for file in images.files], dtype=object)
     cause = pd.Series(causes, names.index, dtype=object)
     sha256 = pd.Series(hashes, names.index, dtype=object)
@@ -140,7 +183,7 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     files["path"] = [printable(str(file.path.absolute())) for file in images.files]
     files = files.astype(object).where(files.notna(), None)
     files.loc[cause.notna(), "status"] = "broken"
-    parts = seen_parts(members)
+    parts = seen_parts(request.members)
     files["seen"] = [parts.get(digest) for digest in files["sha256"]]
 
     readable = []
@@ -150,60 +193,52 @@ def predict_files(request: PredictRequest, images: ImageFiles) -> tuple[Predicti
     return _combine(readable, request), files
 
 
-def _predict_member(
-    member: Run, images: ImageFiles, passes: int | None, request: PredictRequest
-) -> tuple[Predictions, PredictDataModule]:
-    run = load_run(member.folder)
-    config = for_this_machine(run.config, len(images.files))
-    if passes is not None:
-        inference = config.inference.model_copy(update={"mc_passes": passes})
-        config = config.model_copy(update={"inference": inference})
-    if passes and config.inference.mc_passes:
-        check_dropout(run.classifier, passes, config.prepare.size)
-    data = PredictDataModule([file.path for file in images.files], config.prepare, config.loader.batch_size)
-    if adapts(config, request.batchnorm):
-        sample = data.batches.prepared(sample_rows(len(images.files)).tolist())
-        say(adapt_to(run.classifier, sample).note)
-    predicted = predict(run.classifier, data, config)
-    assert predicted is not None  # there is one process
-    names = [file.name for file in images.files]
-    frame = pd.DataFrame({**dict.fromkeys(FACTS), "image_id": names, "path": names})
-    source = "SYNTHETIC images" if member.data.synthetic else member.data.source
-    about = {"name": config.name, "source": f"trained on {source}", "synthetic": False}
-    parts = pd.Series("test", index=frame.index)
-    return to_predictions(predicted, frame, parts, run.classes, run.positive_class, about), data
+def _predict_by_members(request: PredictRequest, images: ImageFiles) -> Iterator[tuple[Predictions, ImageFileBatches]]:
+    if request.portable:
+        return predict_by_portable(request.portable, images, request.runtime)
+    from workflows.prediction.runs import predict_by_runs  # here: a portable model needs no torch
 
-
-def for_this_machine(config: Config, images: int) -> Config:
-    """Return a run's configuration for the prediction of other images on the present machine."""
-    progress = console.is_terminal or images >= LONG
-    trainer = config.trainer.model_copy(update={"accelerator": "auto", "enable_progress_bar": progress})
-    return config.model_copy(update={"trainer": trainer})
+    return predict_by_runs(request, images)
 
 
 def _combine(predictions: list[Predictions], request: PredictRequest) -> Predictions:
     if len(predictions) == 1:
         return predictions[0]
+    if request.portable:
+        names = [f"member {position + 1}" for position in range(len(predictions))]
+        combiner = request.portable.description.combiner
+        return _combined(predictions, names, combiner)
     names = [str(member.folder) for member in request.members]
     run = request.runs[0]
     if len(request.runs) > 1 or not run.has(RunFile.ENSEMBLE):
         return average(predictions, names)
-    combiner = Combiner.from_dict(run.ensemble.combiner)
-    aligned = align(predictions, names)
-    return combine(aligned, combiner.combine, combiner.method)
+    return _combined(predictions, names, run.ensemble.combiner)
 
 
-def review_thresholds(request: PredictRequest) -> ReviewThresholds:
-    """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones."""
-    members = request.members
-    run = request.runs[0]
-    settings = _with_accuracy(members[0].config.evaluation, request.accuracy)
-    if len(request.runs) == 1 and run.metrics:
+def _combined(predictions: list[Predictions], names: list[str], values: dict[str, Any] | None) -> Predictions:
+    """Combine members as the combiner of an ensemble does, or by their mean."""
+    if values is None:
+        return average(predictions, names)
+    combiner = Combiner.from_dict(values)
+    return combine(align(predictions, names), combiner.combine, combiner.method)
+
+
+def review_thresholds(runs: Sequence[Run], members: Sequence[Run], accuracy: float | None = None) -> ReviewThresholds:
+    """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones.
+
+    Args:
+        runs: As they are named.
+        members: The runs, with the members of an ensemble in place of its folder.
+        accuracy: Target of the images that are not reviewed; None: that of the first member.
+    """
+    run = runs[0]
+    settings = _with_accuracy(members[0].config.evaluation, accuracy)
+    if len(runs) == 1 and run.metrics:
         result = EvaluationResult.from_dict(run.metrics)
         thresholds = thresholds_of(result)
         thresholds = replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
         # Results of earlier revisions have no referral.
-        if request.accuracy is not None or (result.referral is None and run.has(RunFile.PREDICTIONS)):
+        if accuracy is not None or (result.referral is None and run.has(RunFile.PREDICTIONS)):
             referral = choose_referral(LabelledFold.of(run.predictions, settings))
             thresholds = thresholds.with_referral(referral, settings.triage.accuracy)
         return thresholds

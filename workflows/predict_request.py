@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from common.errors import UserError
+from common.runs.portable import PortableModel
 from common.runs.run import Run
 from workflows.members import check_members, members_of
 
@@ -25,6 +26,13 @@ class PredictRequest:
     sheet: Path | None
     cache_dir: Path | None
     batchnorm: str | None
+    runtime: str | None = None
+
+    @cached_property
+    def portable(self) -> PortableModel | None:
+        """The portable model that is named in place of runs; None without one."""
+        first = self.paths[0]
+        return PortableModel(first) if PortableModel.is_portable(first) else None
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -34,7 +42,8 @@ class PredictRequest:
     @cached_property
     def places(self) -> list[Path]:
         """The folders, zip files and files of images among the paths."""
-        return [path for path in self.paths if not Run.is_run(path)]
+        paths = self.paths[1:] if self.portable else self.paths
+        return [path for path in paths if not Run.is_run(path)]
 
     @cached_property
     def members(self) -> list[Run]:
@@ -60,19 +69,38 @@ class PredictRequest:
             UserError: A file to write exists or has the wrong suffix; runs or images are missing, or in another order;
                 a rule is unknown or needs votes that do not exist; the runs do not form an ensemble.
         """
-        if not self.runs:
+        if not self.runs and not self.portable:
             raise UserError(
-                f"{self.paths[0]} is not a run of Karyocyte: name a finished run's folder first, then the images"
+                f"{self.paths[0]} is not a run of Karyocyte, nor a portable model: name a finished run's folder first, "
+                "then the images"
             )
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
-        if [run.folder for run in self.runs] != list(self.paths[: len(self.runs)]):
+        if self.portable:
+            self._check_portable(self.portable)
+        elif [run.folder for run in self.runs] != list(self.paths[: len(self.runs)]):
             raise UserError(f"{self.runs[-1].folder} is a run: name the runs first, then the images")
         self._check_files()
         for rule in self.rule_names or ():
             if rule not in RULES:
                 raise UserError(f"--rules {rule} is no rule: choose among {', '.join(RULES)}")
-        self._check_members()
+        if not self.portable:
+            self._check_members()
+            self._check_accuracy()
+
+    def _check_portable(self, model: PortableModel) -> None:
+        others = [path for path in self.paths[1:] if Run.is_run(path) or PortableModel.is_portable(path)]
+        if others:
+            raise UserError(f"{model.folder} is a portable model: it predicts alone, leave {others[0]} out")
+        if self.passes:
+            raise UserError(f"--passes {self.passes}: {model.folder} is a portable model, without passes: leave it out")
+        if self.batchnorm == "images":
+            raise UserError(f"--batchnorm images: {model.folder} is a portable model: name its run instead")
+        if self.accuracy is not None:
+            raise UserError(f"--accuracy {self.accuracy:g}: {model.folder} keeps the target of its run: leave it out")
+        _ = model.description
+
+    def _check_accuracy(self) -> None:
         two_classes = self.members[0].data.positive_class is not None
         if self.accuracy is not None and "confidence" not in (self.rule_names or () if two_classes else RULES):
             raise UserError(f"--accuracy {self.accuracy:g} is of the rule confidence: add --rules confidence")
@@ -89,6 +117,10 @@ class PredictRequest:
                 raise UserError(f"{place} is missing: name a folder, a zip or files of images")
 
     def _check_members(self) -> None:
+        if self.runtime:
+            raise UserError(
+                f"--runtime {self.runtime} is for portable models; runs are computed by torch: leave it out"
+            )
         check_members(self.runs, self.members)
         if self.passes and len(self.members) > 1:
             raise UserError(

@@ -38,3 +38,10 @@ class RunFolder(StrEnum):
     LOGS = "logs"
     TENSORBOARD = "tensorboard"
     HEATMAPS = "heatmaps"
+
+
+class PortableFile(StrEnum):
+    """A file in the folder of a portable model, beside the weights and the graph of each member."""
+
+    MODEL = "model.json"
+    CARD = "README.md"

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.config.data import PrepareConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import BrokenImageError, common_range, least_range_of_file, read_image
-from datamodules.preprocessing.chromosome_canvas import TooLargeError, scales
-from datamodules.preprocessing.pipeline import prepare_image, to_shape
+from datamodules.preprocessing.chromosome_canvas import TooLargeError
+from datamodules.preprocessing.pipeline import prepare_single, to_shape
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,6 @@ def from_files(files: list[Path], config: Config) -> Samples:
         except (BrokenImageError, TooLargeError) as error:
             raise UserError(f"{file}: {error}") from error
     return Samples(np.stack(images), tuple(file.name for file in files), (None,) * len(files))
-
-
-def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Prepare one image (uint8 RGB, shape (H, W, 3)), independently of all others, up to the network's input.
-
-    Its cell is not known: where the preparation ``scales_by_cell``, the width of the chromosome gives the scale.
-
-    Raises:
-        TooLargeError: A chromosome is larger than the canvas.
-    """
-    config = config.for_single_images()
-    (scale,) = scales(np.zeros(1), np.array([None]), config)
-    return to_shape(prepare_image(image, config, scale), config)
 
 
 class RunImages:

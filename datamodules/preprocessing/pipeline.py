@@ -11,7 +11,7 @@ import numpy as np
 from common.config.data import PrepareConfig
 from datamodules.io.decode import crop_to_content
 from datamodules.preprocessing.background import on_black
-from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas
+from datamodules.preprocessing.chromosome_canvas import INTERPOLATIONS, lay_on_canvas, scales
 from datamodules.preprocessing.karyogram_compaction import compact
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
@@ -69,6 +69,19 @@ def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     if config.augment_at is None:
         return image
     return resize(image, config.shape, "area")
+
+
+def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Prepare one image (uint8 RGB, shape (H, W, 3)), independently of all others, up to the network's input.
+
+    Its cell is not known: where the preparation ``scales_by_cell``, the width of the chromosome gives the scale.
+
+    Raises:
+        TooLargeError: A chromosome is larger than the canvas.
+    """
+    config = config.for_single_images()
+    (scale,) = scales(np.zeros(1), np.array([None]), config)
+    return to_shape(prepare_image(image, config, scale), config)
 
 
 def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:

@@ -43,7 +43,7 @@ RunsAndImages = Annotated[
     typer.Argument(
         parser=run_path,
         metavar="RUN... IMAGES...",
-        help="Run folders or names, then folders, zip files or files of images.",
+        help="Run folders or names, or a portable model; then folders, zip files or files of images.",
     ),
 ]
 MembersAndKeys = Annotated[

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from common.config.data import PrepareConfig
+from datamodules.inference.image_batches import read_thumbnail
 from datamodules.inference.image_files import HIDDEN, find_image_files
-from datamodules.inference.predict_datamodule import ImageFileBatches, PredictDataModule, read_thumbnail
+from datamodules.inference.predict_datamodule import ImageFileBatches, PredictDataModule
 from datamodules.preprocessing.pipeline import prepare_image
 from tests.helpers.images import cell_image, write_class_folders, write_image
 
@@ -24,13 +25,14 @@ def test_broken_files_are_left_out_and_noted(tmp_path):
     for number in (0, 1, 3, 6):
         files[number].write_text("no image")
     config = PrepareConfig(size=32)
-    loader = PredictDataModule(files, config, 2).predict_dataloader()
+    data = PredictDataModule(files, config, 2)
+    loader = data.predict_dataloader()
     batches = list(loader)
     assert [index.tolist() for _, index in batches] == [[2], [4, 5]]
     image = batches[1][0][0].numpy().transpose(1, 2, 0)
     assert np.array_equal(image, prepare_image(cell_image(4), config))
-    assert set(loader.causes) == {0, 1, 3, 6}
-    assert len(loader.hashes) == 7
+    assert set(data.batches.causes) == {0, 1, 3, 6}
+    assert len(data.batches.hashes) == 7
     assert len(loader) == 4
 
 

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from common.config.compose import check_config
 from common.config.data import CanvasConfig, PrepareConfig
 from common.errors import UserError
-from datamodules.inference.run_images import prepare_single
 from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import TooLargeError, extent_of, lay_on_canvas, scales, width_of
-from datamodules.preprocessing.pipeline import prepare_image
+from datamodules.preprocessing.pipeline import prepare_image, prepare_single
 from datamodules.sources import scan
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import write_image

@@ -1,0 +1,186 @@
+"""The folder of a portable model: a description, and the weights and the ONNX graph of each member; never a pickle."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from common.config.data import PrepareConfig
+from common.config.schema import InferenceConfig
+from common.errors import UserError
+from common.files import sha256_of_file, write_json
+from common.runs.files import PortableFile
+
+FORMAT = 1
+KIND = "karyocyte portable model"
+REMEDY = "export it again with scripts/portable/export.py"
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What the weights of a member are loaded into.
+
+    Attributes:
+        name: timm's name of the backbone, or that of a network of the papers.
+        args: Its further arguments.
+        cut: The module that it ends with; None for the whole network.
+        head: The layers of the head, as ``head.layers`` of conf/train.yaml.
+        logits: Outputs of the head: per orientation one per class, or one for two classes.
+        orientation: Whether it has two outputs per class, upright and upside down.
+        mean: Of the channels, shape (3,), which images in [0, 1] are normalised with.
+        std: Their standard deviations, shape (3,).
+    """
+
+    name: str
+    args: dict[str, Any]
+    cut: str | None
+    head: tuple[str | dict[str, Any], ...]
+    logits: int
+    orientation: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How a member was trained; None where its run does not say.
+
+    Attributes:
+        start: The weights that the training began with: a tag of timm, the name of a file, or "random".
+        init_from: Whether it went on from another run.
+        data_sha256: Of the images, their labels and the version of the preparation.
+        revisions: Of the code, oldest first.
+    """
+
+    name: str
+    protocol: str
+    fold: int | None
+    folds: int | None
+    seed: int
+    start: str
+    init_from: bool
+    source: str | None
+    synthetic: bool
+    data_sha256: str | None
+    images_seen: int | None
+    leaks: dict[str, int | None] | None
+    revisions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest difference of a probability from the run's own network in torch, over so many prepared images."""
+
+    images: int
+    onnx: float
+    weights: float
+
+
+@dataclass(frozen=True)
+class PortableMember:
+    """One network of a portable model; ``sha256`` is that of its files by their suffix."""
+
+    network: NetworkFacts
+    prepare: PrepareConfig
+    inference: InferenceConfig
+    training: TrainingFacts
+    parity: Parity
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The licence of the code, and that of the weights; None where nobody has stated it."""
+
+    code: str
+    weights: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescription:
+    """The content of the model.json of a portable model.
+
+    Attributes:
+        name: Of the run or the ensemble.
+        classes: In the order of the probabilities.
+        positive_class: None where there are more than two classes.
+        members: One network, or those of an ensemble.
+        combiner: ``Combiner.as_dict()`` of an ensemble; None: the mean of the members.
+        thresholds: The fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation.
+        evaluation: ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and
+            ``warnings``, as metrics.json has them; empty where the run was not evaluated.
+        prepare_version: Of the code that prepares the images.
+        opset: Of the ONNX graphs.
+        versions: Of the packages that made the folder.
+        revision: Of the code that made it.
+        notes: What differs from the run.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    positive_class: str | None
+    members: tuple[PortableMember, ...]
+    combiner: dict[str, Any] | None
+    thresholds: dict[str, Any]
+    evaluation: dict[str, Any]
+    licence: Licence
+    prepare_version: int
+    opset: int
+    versions: dict[str, str]
+    revision: str
+    notes: tuple[str, ...] = ()
+    format: int = field(default=FORMAT)
+    kind: str = KIND
+
+
+_DESCRIPTION = TypeAdapter(ModelDescription)
+
+
+@dataclass(frozen=True)
+class PortableModel:
+    """The folder of a portable model; a ``UserError`` names what is missing or damaged in it."""
+
+    folder: Path
+
+    @staticmethod
+    def is_portable(folder: Path) -> bool:
+        """Tell whether a folder holds a portable model."""
+        path = Path(folder) / PortableFile.MODEL
+        try:
+            return bool(json.loads(path.read_text(encoding="utf-8")).get("kind") == KIND)
+        except (OSError, ValueError, AttributeError):
+            return False
+
+    @cached_property
+    def description(self) -> ModelDescription:
+        """The content of model.json."""
+        path = self.folder / PortableFile.MODEL
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.get("format") != FORMAT:
+            raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
+        try:
+            return _DESCRIPTION.validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise UserError(f"{path}: {place}: {first['msg']}: {REMEDY}") from error
+
+    def file(self, member: int, suffix: str) -> Path:
+        """Return the path of a member's weights (".safetensors") or graph (".onnx"), whether it exists or not."""
+        return self.folder / f"member{member + 1}{suffix}"
+
+    def checked_file(self, member: int, suffix: str) -> Path:
+        """Return the path of a member's file, whose content is what was exported."""
+        path = self.file(member, suffix)
+        if not path.is_file():
+            raise UserError(f"{path} is missing: {REMEDY}")
+        if sha256_of_file(path) != self.description.members[member].sha256.get(suffix):
+            raise UserError(f"{path} was changed since it was exported, or is damaged: {REMEDY}")
+        return path
+
+    def write(self, description: ModelDescription) -> None:
+        """Write model.json."""
+        write_json(self.folder / PortableFile.MODEL, _DESCRIPTION.dump_python(description, mode="json"))

@@ -1,0 +1,71 @@
+"""The probabilities of a model, joined with the facts of their images: what predictions.parquet holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.predictions import ALONE_PREFIX, FACTS, PROBABILITY_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
+from common.uncertainty import summarise
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The predictions of N images.
+
+    Attributes:
+        rows: Their manifest rows, int64, shape (N,).
+        probabilities: Without dropout, float64, shape (N, classes).
+        passes: Of each pass of Monte Carlo dropout, float32, shape (passes, N, classes); None without passes.
+        upside_down: Probability that an image is upside down, float64, shape (N,); None where it is not estimated.
+        alone: The probabilities without the context of the cell; None where there is none.
+    """
+
+    rows: np.ndarray
+    probabilities: np.ndarray
+    passes: np.ndarray | None = None
+    upside_down: np.ndarray | None = None
+    alone: np.ndarray | None = None
+
+
+def to_predictions(
+    predicted: Predicted,
+    images: pd.DataFrame,
+    parts: pd.Series,
+    classes: tuple[str, ...],
+    positive_class: str | None,
+    about: dict[str, Any],
+) -> Predictions:
+    """Join probabilities with the facts of their images.
+
+    Args:
+        predicted: Its rows are positions in ``images``, each at most once.
+        images: The manifest's frame, with the columns ``predictions.FACTS``.
+        parts: The part of each image, of the index of ``images``.
+        classes: The class names, in the order of the probabilities.
+        positive_class: The class whose probability is thresholded, None for more than two classes.
+        about: Facts of the run, JSON-able.
+    """
+    rows = predicted.rows
+    probabilities = predicted.probabilities
+    if len(np.unique(rows)) != len(rows):
+        raise ValueError("an image was predicted twice")
+    frame = images.iloc[rows][list(FACTS)].reset_index(drop=True)
+    frame["part"] = parts.iloc[rows].to_numpy()
+    _add_probabilities(frame, PROBABILITY_PREFIX, classes, probabilities)
+    frame["uncertainty"] = uncertainty_of(probabilities)
+    if predicted.alone is not None:
+        _add_probabilities(frame, ALONE_PREFIX, classes, predicted.alone)
+    if predicted.upside_down is not None:
+        frame[UPSIDE_DOWN] = predicted.upside_down
+    if predicted.passes is not None:
+        frame = frame.join(summarise(predicted.passes, classes))
+    return Predictions(frame, classes, positive_class, about)
+
+
+def _add_probabilities(frame: pd.DataFrame, prefix: str, classes: tuple[str, ...], probabilities: np.ndarray) -> None:
+    """Add a column per class; float32 softmax rows sum to 1 within 1e-7, and the schema promises float64."""
+    exact = probabilities / probabilities.sum(axis=1, keepdims=True)
+    for position, name in enumerate(classes):
+        frame[prefix + name] = exact[:, position]

@@ -1,0 +1,1 @@
+"""Networks as safetensors and as ONNX graphs."""

@@ -1,0 +1,219 @@
+"""A run or an ensemble as a portable model: weights, graphs, description and card."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from common.cli import console, say
+from common.errors import UserError
+from common.files import sha256_of_file, write_text
+from common.revision import PACKAGES, revision
+from common.runs.files import PortableFile, RunFile
+from common.runs.portable import (
+    Licence,
+    ModelDescription,
+    NetworkFacts,
+    Parity,
+    PortableMember,
+    PortableModel,
+    TrainingFacts,
+)
+from common.runs.run import Run
+from datamodules.inference.image_files import find_image_files
+from datamodules.inference.run_images import from_files, from_test_part
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.preprocessing.pipeline import PREPARE_VERSION
+from evaluation.result import EvaluationResult
+from evaluation.uncertainty.flags import ReviewThresholds
+from lightning_modules.load import TrainedRun, load_run
+from lightning_modules.portable.graph import OPSET, export_graph
+from lightning_modules.portable.network import PredictionNetwork, load_network, save_weights
+from lightning_modules.trainer import set_up_torch
+from workflows.portable.card import model_card
+from workflows.portable.onnx_network import OnnxNetwork
+from workflows.portable.request import NEEDED, ExportRequest
+from workflows.predict import review_thresholds
+
+TOLERANCE = 1e-4  # of a probability
+COMPARED = 32  # images
+CODE_LICENCE = "Apache-2.0"
+
+
+def export_model(request: ExportRequest) -> None:
+    """Write the folder of a portable model, whole or not at all, and say what it holds.
+
+    Raises:
+        UserError: The images to compare on are missing; or a network cannot be written, or differs.
+    """
+    set_up_torch()
+    with new_whole_folder(request.output) as folder:
+        model = PortableModel(folder)
+        members = [_write_member(model, position, request) for position in range(len(request.members))]
+        description = _describe(request, members)
+        model.write(description)
+        write_text(folder / PortableFile.CARD, model_card(description))
+    lines = [f"{name}.safetensors and .onnx: {_parity_line(member)}" for name, member in _named(members)]
+    say(str(request.output), *lines, *description.notes)
+    say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
+
+
+def _named(members: list[PortableMember]) -> list[tuple[str, PortableMember]]:
+    return [(f"member{position + 1}", member) for position, member in enumerate(members)]
+
+
+def _parity_line(member: PortableMember) -> str:
+    parity = member.parity
+    return f"of {parity.images} images no probability differs by more than {max(parity.onnx, parity.weights):.1e}"
+
+
+def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
+    """Write weights and graph of one member, and compare both with its run."""
+    run = request.members[position]
+    trained = load_run(run.folder)
+    network = _network_facts(trained, run)
+    config = trained.config
+    weights = model.file(position, ".safetensors")
+    graph = model.file(position, ".onnx")
+    reference = PredictionNetwork(trained.classifier, config.inference)
+    save_weights(trained.classifier, weights)
+    properties = {
+        "classes": json.dumps(trained.classes, ensure_ascii=False),
+        "prepare": config.prepare.model_dump_json(),
+        "prepare_version": str(PREPARE_VERSION),
+    }
+    export_graph(reference, config.prepare.shape, graph, properties)
+    loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
+    images = _images_to_compare(run, request)
+    parity = Parity(
+        len(images),
+        onnx=_difference(reference, OnnxNetwork(graph), images),
+        weights=_difference(reference, PredictionNetwork(loaded, config.inference), images),
+    )
+    for name, difference in (("the ONNX graph", parity.onnx), ("the network from safetensors", parity.weights)):
+        if not difference <= TOLERANCE:  # also where it is no number
+            raise UserError(
+                f"{run.folder}: {name} gives probabilities that differ by {difference:.1e} from those of the run, more "
+                f"than {TOLERANCE:g}: nothing is written"
+            )
+    return PortableMember(
+        network=network,
+        prepare=config.prepare,
+        inference=config.inference.model_copy(update={"mc_passes": 0, "batchnorm": "trained"}),
+        training=_training_facts(run),
+        parity=parity,
+        sha256={path.suffix: sha256_of_file(path) for path in (weights, graph)},
+    )
+
+
+def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
+    config = trained.config
+    last = trained.classifier.head[-1]  # type: ignore[index]  # a sequence, see build_head
+    return NetworkFacts(
+        name=config.model.name,
+        args=run.model.args,
+        cut=config.model.cut,
+        head=config.head.layers,
+        logits=int(last.out_features),
+        orientation=config.head.orientation,
+        mean=tuple(run.model.mean),
+        std=tuple(run.model.std),
+    )
+
+
+def _training_facts(run: Run) -> TrainingFacts:
+    config = run.config
+    return TrainingFacts(
+        name=config.name,
+        protocol=config.protocol,
+        fold=config.split.fold if config.split.test == "fold" else None,
+        folds=run.data.folds,
+        seed=config.seed,
+        start=Path(config.weights).name,
+        init_from=config.init_from is not None,
+        source=run.data.source,
+        synthetic=run.data.synthetic,
+        data_sha256=run.identity.get("contents", {}).get("data"),
+        images_seen=run.status.images_seen,
+        leaks=None if run.data.leaks is None else dict(run.data.leaks),
+        revisions=run.revisions,
+    )
+
+
+def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
+    """Return prepared images, uint8, shape (N, 3, H, W): of ``--images``, or of the test part of the run."""
+    config = run.config
+    if request.images:
+        files = find_image_files(request.images, Path(config.cache_dir), console.is_terminal).files
+        samples = from_files([file.path for file in files[:COMPARED]], config)
+    else:
+        try:
+            samples = from_test_part(run.folder, config, COMPARED, console.is_terminal)
+        except UserError as error:
+            raise UserError(f"{error}; or name images to compare torch and ONNX Runtime on: --images") from error
+    return samples.images.transpose(0, 3, 1, 2).copy()
+
+
+def _difference(reference: PredictionNetwork, other: PredictionNetwork | OnnxNetwork, images: np.ndarray) -> float:
+    """Return the largest difference of an output, for all images at once and for the first alone."""
+    largest = 0.0
+    for batch in (images, images[:1]):
+        expected = reference.arrays(batch)
+        for name, values in other.arrays(batch).items():
+            largest = max(largest, float(np.abs(expected[name] - values).max()))
+    return largest
+
+
+def _describe(request: ExportRequest, members: list[PortableMember]) -> ModelDescription:
+    run = request.run
+    data = request.members[0].data
+    combiner = run.ensemble.combiner if run.has(RunFile.ENSEMBLE) else None
+    thresholds = review_thresholds([run], request.members)
+    return ModelDescription(
+        name=str(run.predictions.about.get("name") or members[0].training.name),
+        classes=data.classes,
+        positive_class=data.positive_class,
+        members=tuple(members),
+        combiner=combiner,
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(thresholds, mode="json"),
+        evaluation=_evaluation(run),
+        licence=Licence(CODE_LICENCE, request.licence),
+        prepare_version=PREPARE_VERSION,
+        opset=OPSET,
+        versions={name: version(name) for name in (*PACKAGES, *NEEDED, "safetensors")},
+        revision=revision(),
+        notes=tuple(_notes(request)),
+    )
+
+
+def _evaluation(run: Run) -> dict[str, Any]:
+    """Return what metrics.json says of the test images; {} where the run was not evaluated."""
+    if not run.metrics:
+        return {}
+    result = EvaluationResult.from_dict(run.metrics)
+    content = result.to_dict()
+    kept = {key: content[key] for key in ("test", "threshold", "warnings")}
+    cells = content["assignment"]["metrics"] if content["assignment"] else None
+    return {"confidence": result.confidence, **kept, "cells": cells}
+
+
+def _notes(request: ExportRequest) -> list[str]:
+    """Say what the portable model does otherwise than its runs."""
+    configs = [member.config for member in request.members]
+    notes = []
+    if any(config.inference.mc_passes for config in configs):
+        notes.append("The passes of Monte Carlo dropout are left out, and with them the referral rules of their votes.")
+    if any(config.inference.batchnorm == "images" for config in configs):
+        notes.append(
+            "BatchNorm keeps the statistics of training; the run itself takes those of the images that it predicts "
+            "(inference.batchnorm=images)."
+        )
+    if any(config.prepare.scales_by_cell for config in configs):
+        notes.append(
+            "A chromosome is scaled by its own width: the run scales it by the others of its cell, which single images "
+            "lack, and which its metrics have."
+        )
+    return notes

@@ -1,0 +1,62 @@
+"""The options of scripts/portable/export.py and their check, without the imports of models and images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+from common.arguments import new_folder
+from common.errors import UserError
+from common.runs.run import Run
+from workflows.members import check_members, members_of
+
+NEEDED = ("onnx", "onnxruntime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """The options of scripts/portable/export.py, which explains them."""
+
+    folder: Path
+    output: Path
+    images: Sequence[Path]
+    licence: str | None
+
+    @cached_property
+    def run(self) -> Run:
+        """The run or the ensemble."""
+        return Run.open(self.folder)
+
+    @cached_property
+    def members(self) -> list[Run]:
+        """The run, or the members of the ensemble."""
+        return members_of([self.run])
+
+    def check(self) -> None:
+        """Check the options as far as this is possible without a model and without the images.
+
+        Raises:
+            UserError: The run is not finished, or is none that single images can be predicted with; the output exists;
+                a package is missing.
+        """
+        check_members([self.run], self.members)
+        for member in self.members:
+            config = member.config
+            if config.pairs.enabled:
+                raise UserError(f"{member.folder} compares homologues: name a run that classifies single images")
+            if config.context.enabled:
+                start = f", such as the one that it started from, {config.init_from}" if config.init_from else ""
+                raise UserError(
+                    f"{member.folder} corrects a chromosome by the others of its cell (context.enabled=true), which no "
+                    f"single image has: name a run without context{start}"
+                )
+        new_folder(self.output)
+        for path in self.images:
+            if not path.exists():
+                raise UserError(f"--images {path} is missing: name files, or folders of images")
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise UserError(
+                f"{' and '.join(missing)} is not installed: pip install --constraint constraints.txt {' '.join(NEEDED)}"
+            )

@@ -1,0 +1,1 @@
+"""The members that predict new images: runs, or those of a portable model."""
