@@ -160,10 +160,13 @@ def _preparation(model: ModelDescription) -> list[str]:
 
 def _thresholds(model: ModelDescription) -> list[str]:
     thresholds = TypeAdapter(ReviewThresholds).validate_python(model.thresholds)
+    cut = thresholds.confidence
     values = {
         "threshold of the positive class": thresholds.threshold,
         "temperature": thresholds.temperature,
         "released as negative below": thresholds.release,
+        "least probability of a prediction that is not referred": None if cut is None else cut.cut,
+        "target accuracy of such predictions": thresholds.accuracy,
         "least vote share of members": thresholds.vote_share if len(model.members) > 1 else None,
     }
     chosen = [(name, f"{value:.4g}") for name, value in values.items() if value is not None]

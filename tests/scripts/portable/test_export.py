@@ -90,9 +90,14 @@ def predicted(tmp_path):
     def run(name, *arguments):
         output = tmp_path / f"{name}.csv"
         run_app(predict, *arguments, "--output", output)
-        return pd.read_parquet(output.with_suffix(".parquet"))
+        return read(output)
 
     return run
+
+
+def read(output):
+    """Return a table of predictions in the order of the files: rounding may change that of equally doubtful images."""
+    return pd.read_parquet(output.with_suffix(".parquet")).sort_values("file", ignore_index=True)
 
 
 def failed(tmp_path, *arguments):
@@ -113,7 +118,7 @@ def assert_same(table, other):
 def test_an_exported_run_predicts_as_the_run(runs, portable, images, predicted, runtime):
     of_run = predicted("run", runs[0], images)
     of_folder = predicted("folder", portable, images, "--runtime", runtime)
-    assert of_run["called_at_threshold"].notna().all()
+    assert of_run["prediction_at_threshold"].notna().all()
     assert of_run["prob_all"].nunique() > 20
     assert_same(of_folder, of_run)
     assert of_folder["seen"].isna().all()
@@ -127,7 +132,7 @@ def test_a_portable_model_predicts_without_torch(runs, portable, images, predict
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "computed by ONNX Runtime" in done.stdout
-    assert_same(pd.read_parquet(output.with_suffix(".parquet")), predicted("run", runs[0], images))
+    assert_same(read(output), predicted("run", runs[0], images))
 
 
 def test_the_folder_says_what_its_run_says(runs, portable):
@@ -251,6 +256,7 @@ def test_a_description_that_does_not_fit_is_refused(changed, images, tmp_path, c
 
 def test_wrong_options_of_a_prediction(runs, portable, images, tmp_path):
     assert "--passes 3" in failed(tmp_path, portable, images, "--passes", 3)
+    assert "--accuracy 0.9" in failed(tmp_path, portable, images, "--accuracy", 0.9)
     assert "--batchnorm images" in failed(tmp_path, portable, images, "--batchnorm", "images")
     assert "it predicts alone" in failed(tmp_path, portable, runs[0], images)
     assert "--runtime onnx is for portable models" in failed(tmp_path, runs[0], images, "--runtime", "onnx")
