@@ -24,7 +24,9 @@ def network_of(name, cut, size, orientation):
     for _ in range(30):
         classifier.train()(images)  # statistics of BatchNorm
     with torch.no_grad():
-        head[-1].weight.mul_(5)
+        head[-1].weight.mul_(
+            2 / classifier.eval()(images).std().clamp(min=1e-3)
+        )  # probabilities far from 0, 1 and equal
     return PredictionNetwork(classifier.eval(), InferenceConfig(mirror=True, mc_passes=10))
 
 
