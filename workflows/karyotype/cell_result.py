@@ -39,12 +39,16 @@ class NamedFiles:
         karyotype: Karyotype and chromosomes, in the order of the used files.
         karyogram: uint8 RGB; None where no karyotype can be named.
         pairs: What was found of its pairs of homologues; None where they are not compared.
+        log_probabilities: Calibrated, of each used file alone, float64, shape (n, 24).
+        pictures: The used files upright and at one scale, uint8 RGB on black, shape (n, H, W, 3); None without any.
     """
 
     files: tuple[CellFile, ...]
     karyotype: CellKaryotype
     karyogram: np.ndarray | None
     pairs: ComparedPairs | None
+    log_probabilities: np.ndarray
+    pictures: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,15 +132,17 @@ def name_cell(
             classes[number] = kind
     logs = np.zeros((0, 24)) if prediction is None else prediction.log_probabilities
     karyotype = karyotype_of_cell(logs, settings.priors, classes, settings.refer_below, predictor.balanced)
+    pictures = None if prediction is None else predictor.pictures(used, prediction.upside_down, pool)
     karyogram = None
     pairs = None if settings.pairs is None else ComparedPairs()
-    if prediction is not None and karyotype.candidates:
-        karyogram = _draw(predictor.pictures(used, prediction.upside_down, pool), karyotype)
+    if prediction is not None and pictures is not None and karyotype.candidates:
+        karyogram = _draw(pictures, karyotype)
         if settings.pairs is not None:
             assigned = [call.assigned for call in karyotype.calls]
             named = NamedCell(used, assigned, prediction.upside_down, predictor.prepare)
             pairs = settings.pairs.compare(named, pool)
-    return NamedFiles(tuple(replace(file, pixels=None) for file in files), karyotype, karyogram, pairs)
+    without_pixels = tuple(replace(file, pixels=None) for file in files)
+    return NamedFiles(without_pixels, karyotype, karyogram, pairs, logs, pictures)
 
 
 def _predict(files: Sequence[CellFile], predictor: CellPredictor, pool: Executor) -> CellPrediction | None:

@@ -25,6 +25,7 @@ from workflows.karyotype.fixed import FixedClasses, read_fixed
 from workflows.karyotype.pairs import PairComparer
 from workflows.karyotype.predictor import CellPredictor
 from workflows.karyotype.request import KaryotypeRequest
+from workflows.karyotype.review import review_index, reviewed_cell
 from workflows.karyotype.summary import (
     Tables,
     case_tables,
@@ -35,6 +36,8 @@ from workflows.karyotype.summary import (
 )
 from workflows.karyotype.tables import case_table, cell_table, chromosome_table, pair_table
 from workflows.members import run_warnings, seen_parts
+from workflows.review.bundle import FOLDER as REVIEW
+from workflows.review.bundle import write_cell, write_index
 
 
 def karyotype_cells(request: KaryotypeRequest) -> None:
@@ -62,6 +65,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
     settings = KaryotypeSettings(request.config, request.refer_below, comparer)
     with new_whole_folder(request.output) as folder:
         results = list(_results(cells.cells, fixed, predictor, settings, folder))
+        write_index(folder / REVIEW, review_index(results, request, predictor.balanced))
         tables = Tables(
             cell_table(results),
             chromosome_table(results, seen),
@@ -119,6 +123,7 @@ def _results(
 ) -> Iterator[CellResult]:
     """Name cell after cell, and write their karyograms."""
     (folder / "karyograms").mkdir()
+    (folder / REVIEW).mkdir()
     stems = safe_stems(cell.title.replace(" / ", ".") for cell in cells)
     with (
         progress_bar(len(cells), f"naming {len(cells):,} karyotypes", True) as advance,
@@ -128,6 +133,8 @@ def _results(
             named = name_cell(cell, of_cell, predictor, settings, pool)
             if named.karyogram is not None:
                 _write_picture(folder / "karyograms" / f"{stem}.png", named.karyogram)
+            if named.pictures is not None:
+                write_cell(folder / REVIEW, stem, reviewed_cell(cell, named, of_cell), named.pictures)
             drawn = named.karyogram is not None
             yield CellResult(cell, named.files, named.karyotype, stem, drawn, of_cell, named.pairs)
             advance()

@@ -1,0 +1,41 @@
+"""What scripts/karyotype.py keeps for the review page."""
+
+from collections.abc import Sequence
+
+from common.config.karyotype import KaryotypePriors
+from common.files import sha256_of_file, sha256_of_value
+from common.runs.files import RunFile
+from datamodules.inference.cell_images import FileStatus
+from datamodules.inference.cells import Cell
+from workflows.karyotype.cell_result import CellResult, NamedFiles
+from workflows.karyotype.fixed import FixedClasses, text_of
+from workflows.karyotype.request import KaryotypeRequest
+from workflows.review.bundle import CellSummary, ReviewedCell, ReviewedFile, ReviewIndex, rounded
+
+
+def reviewed_cell(cell: Cell, named: NamedFiles, fixed: FixedClasses) -> ReviewedCell:
+    """Return a cell with the probabilities of its used files."""
+    used = [file.file for file in named.files if file.status is FileStatus.USED]
+    files = []
+    for file, call, logs in zip(used, named.karyotype.calls, named.log_probabilities, strict=True):
+        text = text_of(fixed[file.name]) if file.name in fixed else None
+        files.append(ReviewedFile(file.name, str(file.path.resolve()), call.assigned, text, rounded(logs)))
+    left_out = [f"{one.file.name}: {one.cause}" for one in named.files if one.status is not FileStatus.USED]
+    return ReviewedCell(cell.case, cell.name, files, left_out)
+
+
+def review_index(results: Sequence[CellResult], request: KaryotypeRequest, balanced: bool) -> ReviewIndex:
+    """Return what all cells share, and a line for each with a file that is used."""
+    cells = []
+    for result in results:
+        if result.karyotype.calls:
+            errors = sum(1 - call.probability for call in result.karyotype.calls)
+            cells.append(CellSummary(result.stem, result.cell.title, round(errors, 6)))
+    return ReviewIndex(
+        model=sha256_of_value([sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in request.members])[:16],
+        runs=[str(run.folder) for run in request.runs],
+        priors=request.config.model_dump(include=set(KaryotypePriors.model_fields)),
+        balanced=balanced,
+        refer_below=request.refer_below,
+        cells=cells,
+    )

@@ -1,0 +1,1 @@
+"""The review of karyotypes by experts, on a local page."""

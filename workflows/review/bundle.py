@@ -1,0 +1,164 @@
+"""The folder ``review`` that scripts/karyotype.py writes: all that the review page needs of a cell, without a model."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from common.config.karyotype import KaryotypePriors
+from common.errors import UserError
+from common.files import write_json
+
+FOLDER = "review"  # in the output of scripts/karyotype.py
+INDEX = "index.json"
+DECIMALS = 6  # of log-probabilities
+EMPTY = 8  # darker pixels of a picture are background
+
+
+@dataclass(frozen=True)
+class ReviewedFile:
+    """A chromosome as the model saw it.
+
+    Attributes:
+        name: Of the file, as in chromosomes.csv.
+        path: Absolute.
+        assigned: Its class in the most probable karyotype, "1" to "22", "X" or "Y".
+        fixed: The class that an expert had fixed before (--fixed); None without one.
+        log_probabilities: Calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers.
+    """
+
+    name: str
+    path: str
+    assigned: str
+    fixed: str | None
+    log_probabilities: list[float]
+
+
+@dataclass(frozen=True)
+class ReviewedCell:
+    """A cell with its used files; ``left_out`` describes the others."""
+
+    case: str | None
+    name: str
+    files: list[ReviewedFile]
+    left_out: list[str]
+
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """Log-probabilities, float64, shape (n, 24)."""
+        return np.array([file.log_probabilities for file in self.files])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the files."""
+        return [file.name for file in self.files]
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """A line of the queue.
+
+    Attributes:
+        stem: Name of the cell's files in the folder, and its identity in the decisions.
+        title: The case, where it is known, and the cell.
+        expected_errors: Sum over the chromosomes of one minus the probability of their class.
+    """
+
+    stem: str
+    title: str
+    expected_errors: float
+
+
+@dataclass(frozen=True)
+class ReviewIndex:
+    """What all cells share.
+
+    Attributes:
+        model: Identity of the runs: a hash of their predictions.
+        runs: Their folders, as they were named.
+        priors: Of karyotypes.
+        balanced: See ``karyotype_posterior``.
+        refer_below: A karyotype that is less probable is to be referred.
+        cells: Those with a chromosome that can be read.
+    """
+
+    model: str
+    runs: list[str]
+    priors: Mapping[str, Any]
+    balanced: bool
+    refer_below: float
+    cells: list[CellSummary]
+
+
+_INDEX = TypeAdapter(ReviewIndex)
+_CELL = TypeAdapter(ReviewedCell)
+
+
+def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray) -> None:
+    """Write a cell and its pictures, uint8 RGB on black, shape (N, H, W, 3), as a strip, dark on white."""
+    write_json(folder / f"{stem}.json", asdict(cell))
+    occupied = pictures.max(axis=(0, 3)) >= EMPTY
+    rows, columns = np.flatnonzero(occupied.any(axis=1)), np.flatnonzero(occupied.any(axis=0))
+    if len(rows):  # all to one size: they keep their scale
+        pictures = pictures[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    strip = 255 - np.concatenate(list(pictures), axis=1)
+    path = folder / f"{stem}.png"
+    if not cv2.imwrite(str(path), strip[..., ::-1]):
+        raise OSError(f"cannot write {path}")
+
+
+def write_index(folder: Path, index: ReviewIndex) -> None:
+    """Write what all cells share."""
+    write_json(folder / INDEX, asdict(index))
+
+
+def rounded(log_probabilities: np.ndarray) -> list[float]:
+    """Return numbers that JSON keeps short."""
+    return [float(value) for value in np.round(log_probabilities, DECIMALS)]
+
+
+class ReviewBundle:
+    """The folder ``review`` in an output of scripts/karyotype.py.
+
+    Raises:
+        UserError: The folder has none, or it is damaged.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.folder = output / FOLDER
+        if not (self.folder / INDEX).is_file():
+            raise UserError(
+                f"{output} has no {FOLDER}/{INDEX}: name the output folder of scripts/karyotype.py; one of an older "
+                "revision must be made again"
+            )
+        self.index = _read(self.folder / INDEX, _INDEX)
+        self.priors = KaryotypePriors(**self.index.priors)
+        self._cells: dict[str, ReviewedCell] = {}
+
+    @property
+    def stems(self) -> Sequence[str]:
+        """The identities of the cells."""
+        return [cell.stem for cell in self.index.cells]
+
+    def cell(self, stem: str) -> ReviewedCell:
+        """Read a cell, once."""
+        if stem not in self._cells:
+            self._cells[stem] = _read(self.folder / f"{stem}.json", _CELL)
+        return self._cells[stem]
+
+    def picture(self, stem: str) -> Path:
+        """Return the strip of a cell's pictures."""
+        return self.folder / f"{stem}.png"
+
+
+def _read(path: Path, adapter: TypeAdapter[Any]) -> Any:
+    try:
+        return adapter.validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, ValidationError) as error:
+        raise UserError(f"{path} is damaged: run scripts/karyotype.py again") from error
