@@ -41,6 +41,7 @@ def serve(bundle: ReviewBundle, path: Path, name: str, blind: bool, port: int) -
                 listener.bind((HOST, port))
             except OSError as error:
                 raise UserError(f"port {port} is taken: choose another one (--port), or 0 for a free one") from error
+            listener.listen()
             token = new_token()
             taken = listener.getsockname()[1]
             say(f"http://{HOST}:{taken}/{token}/", f"reader {name}; decisions: {path}", "Ctrl-C ends the review")

@@ -221,6 +221,7 @@ def review_app(server: ReviewServer, token: str, port: int) -> ASGIApp:
         static(""),
         static("review.js"),
         static("review.css"),
+        static("icon.svg"),
         Route("/queue", server.queue, methods=["GET"]),
         Route("/cells/{stem}", server.cell, methods=["GET"]),
         Route("/cells/{stem}/decisions", server.decide, methods=["POST"]),

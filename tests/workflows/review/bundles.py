@@ -1,0 +1,54 @@
+"""Writes the folder ``review`` of drawn cells, without a model."""
+
+from pathlib import Path
+
+import numpy as np
+
+from common.config.karyotype import KaryotypePriors, load_karyotype_config
+from common.karyotype import CHROMOSOMES
+from tests.helpers.images import write_image
+from workflows.review.bundle import (
+    FOLDER,
+    CellSummary,
+    ReviewBundle,
+    ReviewedCell,
+    ReviewedFile,
+    ReviewIndex,
+    rounded,
+    write_cell,
+    write_index,
+)
+
+MALE = [*[name for name in CHROMOSOMES[:22] for _ in range(2)], "X", "Y"]
+
+
+def log_probabilities(classes, certainty=0.97):
+    """Return log-probabilities, shape (n, 24), with so much for the given classes."""
+    probabilities = np.full((len(classes), 24), (1 - certainty) / 23)
+    for row, name in enumerate(classes):
+        probabilities[row, CHROMOSOMES.index(name)] = certainty
+    return np.log(probabilities)
+
+
+def write_bundle(output: Path, cells: int = 2) -> ReviewBundle:
+    """Write cells c0, c1, ... of a male; in the last one, which is the most doubtful, a 5 resembles a 4."""
+    folder = output / FOLDER
+    folder.mkdir(parents=True)
+    pictures = np.zeros((46, 40, 16, 3), np.uint8)
+    for row in range(46):
+        pictures[row, 5 : 36 - row // 2, 5:11] = 200
+    summaries = []
+    for number in range(cells):
+        logs = log_probabilities(MALE)
+        if number == cells - 1:
+            logs[8] = np.log(np.full(24, 0.02 / 22))
+            logs[8, [3, 4]] = np.log([0.5, 0.48])
+        files = []
+        for row, name in enumerate(MALE):
+            path = write_image(output / "images" / f"c{number}" / f"{row:02d}.png", 255 - pictures[row])
+            files.append(ReviewedFile(f"c{number}/{row:02d}.png", str(path), name, None, rounded(logs[row])))
+        write_cell(folder, f"c{number}", ReviewedCell("case", f"c{number}", files, []), pictures)
+        summaries.append(CellSummary(f"c{number}", f"case / c{number}", 0.1 * (number + 1)))
+    priors = load_karyotype_config().model_dump(include=set(KaryotypePriors.model_fields))
+    write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
+    return ReviewBundle(output)

@@ -1,0 +1,128 @@
+"""The file of decisions: what is whole is kept, whatever happens, and replays to the same state."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import UserError
+from common.paths import ROOT
+from workflows.review.decisions import CLASSES, Decision, DecisionLog, read_decisions, replay
+
+FILES = ("a.png", "b.png", "c.png")
+COMMON = {"time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}
+
+
+def decision(action, **values):
+    return Decision(action=action, **{"cell": "c0", "reader": "anna", **COMMON, **values})
+
+
+MOVES = st.builds(
+    lambda cell, reader, image, to: decision("move", cell=cell, reader=reader, image=image, to=to, from_class="1"),
+    st.sampled_from(("c0", "c1")),
+    st.sampled_from(("anna", "ben")),
+    st.sampled_from(FILES),
+    st.sampled_from(CLASSES),
+)
+TURNS = st.builds(lambda image: decision("turn", image=image), st.sampled_from(FILES))
+SWAPS = st.builds(
+    lambda kinds: decision("swap", image="a.png", other="b.png", from_class=kinds[0], to=kinds[1]),
+    st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)),
+)
+OTHERS = st.builds(
+    lambda action, reader: decision(action, reader=reader),
+    st.sampled_from(("undo", "undo", "approve")),
+    st.sampled_from(("anna", "ben")),
+)
+SEQUENCES = st.lists(st.one_of(MOVES, TURNS, SWAPS, OTHERS), max_size=25)
+
+
+@settings(max_examples=60, deadline=None)
+@given(decisions=SEQUENCES, data=st.data())
+def test_any_sequence_replays_to_the_same_state_and_a_torn_line_costs_itself_alone(tmp_path_factory, decisions, data):
+    path = tmp_path_factory.mktemp("log") / "decisions.jsonl"
+    log = DecisionLog(path)
+    for one in decisions:
+        log.append(one)
+    log.close()
+    assert read_decisions(path) == (decisions, [])
+    assert replay(decisions) == log.states
+    content = path.read_bytes()
+    cut = data.draw(st.integers(0, len(content)))
+    path.write_bytes(content[:cut])
+    # A line of which only its end is missing is whole.
+    lines = [one.line.encode() for one in decisions]
+    whole = sum(line == piece for line, piece in zip(lines, content[:cut].split(b"\n"), strict=False))
+    again = DecisionLog(path)
+    assert again.states == replay(decisions[:whole])
+    again.append(decision("turn", image="z.png"))
+    again.close()
+    kept, torn = read_decisions(path)
+    assert kept == [*decisions[:whole], decision("turn", image="z.png")]
+    assert len(torn) == len(again.warnings) <= 1
+    assert path.read_bytes().startswith(content[:cut])
+
+
+@given(decisions=SEQUENCES)
+def test_an_undone_action_was_never_done(decisions):
+    undone = [*decisions, decision("move", image="a.png", to="X"), decision("undo")]
+    for key, state in replay(undone).items():
+        before = replay(decisions).get(key)
+        if before is not None:
+            assert (state.fixed, state.turned, state.approval) == (before.fixed, before.turned, before.approval)
+        else:
+            assert not state.fixed
+
+
+def test_actions():
+    state = replay(
+        [
+            decision("move", image="a.png", to="3", from_class="4"),
+            decision("swap", image="a.png", other="b.png", from_class="3", to="X"),
+            decision("turn", image="c.png"),
+            decision("approve", classes={"a.png": "X"}),
+        ]
+    )[("anna", "c0")]
+    assert state.fixed == {"a.png": "X", "b.png": "3"}
+    assert state.turned == {"c.png"}
+    assert state.approval is not None
+    assert state.seconds == 6.0
+    state.add(decision("turn", image="c.png"))
+    assert not state.turned
+    assert state.approval is None
+
+
+def test_one_review_at_a_time(tmp_path):
+    log = DecisionLog(tmp_path / "decisions.jsonl")
+    with pytest.raises(UserError, match="another review"):
+        DecisionLog(tmp_path / "decisions.jsonl")
+    log.close()
+    DecisionLog(tmp_path / "decisions.jsonl").close()
+
+
+def test_nothing_that_was_kept_is_lost_when_the_process_is_killed(tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    program = f"""
+from pathlib import Path
+from tests.workflows.review.test_decisions import decision
+from workflows.review.decisions import DecisionLog
+log = DecisionLog(Path({str(path)!r}))
+for number in range(10_000):
+    log.append(decision("move", image=str(number), to="3"))
+    print(number, flush=True)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if int(line) == 20:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    acknowledged = 20 + len(process.stdout.readlines())
+    process.wait()
+    log = DecisionLog(path)
+    log.close()
+    fixed = log.states[("anna", "c0")].fixed
+    assert list(fixed)[: acknowledged + 1] == [str(number) for number in range(acknowledged + 1)]

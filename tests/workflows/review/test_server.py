@@ -1,0 +1,153 @@
+"""The server of the review page: who is let in, and what becomes of a decision."""
+
+import json
+
+import pytest
+
+pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
+from starlette.testclient import TestClient
+
+from tests.workflows.review.bundles import write_bundle
+from workflows.review.decisions import DecisionLog, read_decisions
+from workflows.review.server import Reader, ReviewServer, review_app
+
+ADDRESS = "http://127.0.0.1:8000"
+ORIGIN = {"Origin": ADDRESS}
+
+
+@pytest.fixture
+def review(tmp_path):
+    """A function that opens the review of two cells as a reader and returns a client."""
+    bundle = write_bundle(tmp_path / "out")
+    logs = []
+
+    def start(reader="anna", blind=False):
+        while logs:
+            logs.pop().close()
+        logs.append(DecisionLog(tmp_path / "out" / "decisions.jsonl"))
+        app = review_app(ReviewServer(bundle, logs[-1], Reader(reader, blind)), "token", 8000)
+        return TestClient(app, base_url=f"{ADDRESS}/token/")
+
+    yield start
+    logs.pop().close()
+
+
+def decide(client, action, cell="c1", **values):
+    return client.post(f"cells/{cell}/decisions", json={"action": action, "seconds": 2.0, **values}, headers=ORIGIN)
+
+
+def test_every_answer_has_a_policy(review):
+    client = review()
+    for path in ("", "review.js", "review.css", "icon.svg", "queue", "cells/c1", "pictures/c1", "nowhere"):
+        answer = client.get(path)
+        assert answer.status_code == (404 if path == "nowhere" else 200), path
+        assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+    page = client.get("").text
+    assert "http" not in page  # nothing from elsewhere
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize("path", ["/", "/other/", "/other/queue", "/toke/queue", "/token2/queue", "/tokeñ/queue"])
+def test_without_the_token_there_is_nothing(review, path):
+    assert review().get(f"{ADDRESS}{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["nowhere", "cells/c9", "pictures/c9", "cells/..%2Findex", "review.py", "../server.py"]
+)
+def test_unknown_paths(review, path):
+    assert review().get(path).status_code == 404
+
+
+@pytest.mark.parametrize("host", ["example.org", "127.0.0.1", "127.0.0.1:8001", "evil.127.0.0.1:8000"])
+def test_foreign_hosts(review, host):
+    assert review().get("queue", headers={"Host": host}).status_code == 403
+
+
+def test_foreign_origins(review, tmp_path):
+    client = review()
+    for origin in ("http://example.org", "null", "http://127.0.0.1:8001", "https://127.0.0.1:8000"):
+        assert client.get("queue", headers={"Origin": origin}).status_code == 403
+        answer = client.post("cells/c1/decisions", json={"action": "approve"}, headers={"Origin": origin})
+        assert answer.status_code == 403
+    assert client.post("cells/c1/decisions", json={"action": "approve"}).status_code == 403
+    assert not (tmp_path / "out" / "decisions.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
+def test_other_methods(review, method):
+    assert review().request(method, "queue", headers=ORIGIN).status_code == 405
+
+
+def test_get_and_post_on_their_own_paths(review):
+    client = review()
+    assert client.post("queue", headers=ORIGIN).status_code == 405
+    assert client.get("cells/c1/decisions").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"action": "delete"}', 400),
+        (b'{"action": "move", "image": "c0/00.png", "to": "5"}', 400),
+        (b'{"action": "move", "image": ["c1/00.png"], "to": "5"}', 400),
+        (b'{"action": "move", "image": "c1/00.png", "to": "23"}', 400),
+        (b'{"action": "move", "image": "c1/00.png", "to": {}}', 400),
+        (b'{"action": "swap", "image": "c1/00.png"}', 400),
+        (b'{"action": "undo"}', 409),
+        (b" " * 20_000, 413),
+    ],
+)
+def test_bad_decisions_are_not_kept(review, tmp_path, body, code):
+    headers = {**ORIGIN, "Content-Type": "application/json"}
+    assert review().post("cells/c1/decisions", content=body, headers=headers).status_code == code
+    assert not (tmp_path / "out" / "decisions.jsonl").read_bytes()
+
+
+def test_decisions_must_be_json(review):
+    headers = {**ORIGIN, "Content-Type": "text/plain"}
+    assert review().post("cells/c1/decisions", content=b"{}", headers=headers).status_code == 415
+
+
+def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
+    client = review()
+    assert [line["stem"] for line in client.get("queue").json()["cells"]] == ["c1", "c0"]  # most expected errors first
+    state = decide(client, "move", image="c1/06.png", to="5").json()
+    assert state["chromosomes"][8]["class"] == "4"
+    state = decide(client, "swap", image="c1/00.png", other="c1/02.png").json()
+    assert [state["chromosomes"][row]["class"] for row in (0, 2)] == ["2", "1"]
+    assert decide(client, "turn", image="c1/00.png").json()["chromosomes"][0]["turned"]
+    assert not decide(client, "undo").json()["chromosomes"][0]["turned"]
+    approved = decide(client, "approve").json()
+    assert approved["approved"]
+    # Another process goes on; another reader begins anew.
+    assert review().get("cells/c1").json() == approved
+    assert not review("ben").get("cells/c1").json()["approved"]
+    decisions, torn = read_decisions(tmp_path / "out" / "decisions.jsonl")
+    assert not torn
+    assert [one.action for one in decisions] == ["move", "swap", "turn", "undo", "approve"]
+    first = json.loads((tmp_path / "out" / "decisions.jsonl").read_text().splitlines()[0])
+    assert {name: first[name] for name in ("image", "from", "to", "reader", "seconds", "model")} == {
+        "image": "c1/06.png",
+        "from": "4",
+        "to": "5",
+        "reader": "anna",
+        "seconds": 2.0,
+        "model": "0123456789abcdef",
+    }
+    assert decisions[-1].classes["c1/06.png"] == "5"
+
+
+def test_blind_readers_see_no_prediction_and_class_every_chromosome(review):
+    client = review(blind=True)
+    queue = client.get("queue").json()
+    assert [line.keys() for line in queue["cells"]] == [{"stem", "title", "approved"}] * 2
+    assert decide(client, "approve").status_code == 409
+    assert decide(client, "swap", image="c1/00.png", other="c1/02.png").status_code == 409
+    for one in client.get("cells/c1").json()["chromosomes"]:
+        decide(client, "move", image=one["name"], to="7")
+    assert decide(client, "approve").json()["approved"]
