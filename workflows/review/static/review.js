@@ -6,7 +6,7 @@ const ROWS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10", "11", "12"],
 const NONE = "none";
 const DIGIT_WAIT = 700; // ms for the second digit of 10 to 22
 const HEIGHT = 92; // CSS pixels of the largest chromosome in the karyogram
-const LARGE = 3; // times as large on the right
+const LARGE = 300; // CSS pixels of the largest chromosome on the right, at most
 
 const element = (id) => document.getElementById(id);
 let session = null; // reader, blind, cells
@@ -199,7 +199,7 @@ function drawPair() {
   const kind = cell.chromosomes[selected].class;
   const shown = kind === null ? [selected] : inOrder().filter((index) => cell.chromosomes[index].class === kind);
   const width = element("pair").clientWidth / 2 - 8;
-  const scale = Math.min(LARGE, width / (strip.naturalWidth / cell.chromosomes.length));
+  const scale = Math.min(LARGE / strip.naturalHeight, width / (strip.naturalWidth / cell.chromosomes.length));
   element("pair-title").textContent = kind === null ? "Without a class" : kind === NONE ? "No chromosome" : `Chromosome ${kind}`;
   element("pair").replaceChildren(...shown.map((index) => make("figure",
     { className: index === selected ? "selected" : "" }, picture(index, scale),
