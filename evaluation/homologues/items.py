@@ -66,6 +66,8 @@ class PairItems:
     def of(cls, runs: Sequence[Predictions], pairs: Sequence[pd.DataFrame]) -> "PairItems":
         """Join predictions with the pairs of the same runs; items that the predictions lack are left out.
 
+        So is the Y, of which only men with XYY have a pair: a mean over chromosomes would count it as much as others.
+
         Raises:
             UserError: The pairs are of other code, or no normal pair of a run is in its validation part.
         """
@@ -144,5 +146,5 @@ def _joined(run: Predictions, found: pd.DataFrame) -> pd.DataFrame:
     if strange:
         raise UserError(f"the pairs of {run.about.get('name')} are of an unknown kind, {strange[0]}: train again")
     parts = run.frame.set_index("image_id")["part"]
-    known = found[found["image_id"].isin(parts.index)]
+    known = found[found["image_id"].isin(parts.index) & (found["chromosome"] != "Y")]
     return known.assign(part=known["image_id"].map(parts))
