@@ -41,9 +41,9 @@ def review(
 
     Every decision is kept at once in OUTPUT/decisions.jsonl; the same command goes on where the reader stopped.
 
-    [bold]python scripts/review out --reader anna[/bold]
+    [bold]python scripts/review out --reader reader1[/bold]
 
-    [bold]python scripts/review out --summary --decisions anna.jsonl --decisions ben.jsonl[/bold]
+    [bold]python scripts/review out --summary --decisions reader1.jsonl --decisions reader2.jsonl[/bold]
     """
     from workflows.review import review as work
     from workflows.review.bundle import ReviewBundle

@@ -34,8 +34,8 @@ def approve(path, reader, kinds, cell="c0"):
 
 
 def test_summary_of_two_readers(output, tmp_path):
-    approve(tmp_path / "a.jsonl", "anna", MALE)
-    approve(tmp_path / "b.jsonl", "ben", ["2", *MALE[1:]])
+    approve(tmp_path / "a.jsonl", "reader1", MALE)
+    approve(tmp_path / "b.jsonl", "reader2", ["2", *MALE[1:]])
     files = ("--decisions", tmp_path / "a.jsonl", "--decisions", tmp_path / "b.jsonl")
     printed = run_app(app, output, "--summary", *files, NO_COLOR="1", TERM="dumb", COLUMNS="80").output
     assert "1 cell of 2 approved" in printed
@@ -45,8 +45,8 @@ def test_summary_of_two_readers(output, tmp_path):
 
 
 def test_labels_that_a_training_reads(output, tmp_path):
-    approve(output / "decisions.jsonl", "anna", ["none", "5", *MALE[2:]])
-    approve(output / "decisions.jsonl", "ben", ["none", *MALE[1:]])
+    approve(output / "decisions.jsonl", "reader1", ["none", "5", *MALE[2:]])
+    approve(output / "decisions.jsonl", "reader2", ["none", *MALE[1:]])
     labels = tmp_path / "tables" / "labels.csv"
     printed = run_app(app, output, "--export-labels", labels).output
     assert "1 on which readers differ, 1 that are no chromosome" in " ".join(printed.split())
@@ -65,18 +65,18 @@ def test_labels_that_a_training_reads(output, tmp_path):
         ("{out} --summary", "no decisions at"),
         ("{out} --summary --decisions {other}", "no cell of"),
         ("{out} --decisions {other} --decisions {other}", "name one to review"),
-        ("{out} --summary --decisions {other} --decisions {other}", "both have decisions of anna"),
+        ("{out} --summary --decisions {other} --decisions {other}", "both have decisions of reader1"),
     ],
 )
 def test_errors(output, tmp_path, arguments, words):
-    approve(tmp_path / "other.jsonl", "anna", MALE, cell="c7")
+    approve(tmp_path / "other.jsonl", "reader1", MALE, cell="c7")
     (tmp_path / "empty").mkdir()
     places = {"out": output, "empty": tmp_path / "empty", "other": tmp_path / "other.jsonl"}
     assert words in error_of(run_app(app, *arguments.format(**places).split(), code=1))
 
 
 def test_the_page_is_served_until_ctrl_c(output):
-    command = [sys.executable, "scripts/review", str(output), "--reader", "anna"]
+    command = [sys.executable, "scripts/review", str(output), "--reader", "reader1"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline()).group()

@@ -18,7 +18,7 @@ def bundle(tmp_path):
 
 
 def decided(**values):
-    common = {"cell": "c1", "reader": "anna", "time": "", "seconds": 0.0, "model": "m"}
+    common = {"cell": "c1", "reader": "reader1", "time": "", "seconds": 0.0, "model": "m"}
     return CellDecisions([Decision(**common, **values)])
 
 

@@ -18,13 +18,13 @@ COMMON = {"time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}
 
 
 def decision(action, **values):
-    return Decision(action=action, **{"cell": "c0", "reader": "anna", **COMMON, **values})
+    return Decision(action=action, **{"cell": "c0", "reader": "reader1", **COMMON, **values})
 
 
 MOVES = st.builds(
     lambda cell, reader, image, to: decision("move", cell=cell, reader=reader, image=image, to=to, from_class="1"),
     st.sampled_from(("c0", "c1")),
-    st.sampled_from(("anna", "ben")),
+    st.sampled_from(("reader1", "reader2")),
     st.sampled_from(FILES),
     st.sampled_from(CLASSES),
 )
@@ -36,7 +36,7 @@ SWAPS = st.builds(
 OTHERS = st.builds(
     lambda action, reader: decision(action, reader=reader),
     st.sampled_from(("undo", "undo", "approve")),
-    st.sampled_from(("anna", "ben")),
+    st.sampled_from(("reader1", "reader2")),
 )
 SEQUENCES = st.lists(st.one_of(MOVES, TURNS, SWAPS, OTHERS), max_size=25)
 
@@ -86,7 +86,7 @@ def test_actions():
             decision("turn", image="c.png"),
             decision("approve", classes={"a.png": "X"}),
         ]
-    )[("anna", "c0")]
+    )[("reader1", "c0")]
     assert state.fixed == {"a.png": "X", "b.png": "3"}
     assert state.turned == {"c.png"}
     assert state.approval is not None
@@ -124,5 +124,5 @@ for number in range(10_000):
     process.wait()
     log = DecisionLog(path)
     log.close()
-    fixed = log.states[("anna", "c0")].fixed
+    fixed = log.states[("reader1", "c0")].fixed
     assert list(fixed)[: acknowledged + 1] == [str(number) for number in range(acknowledged + 1)]

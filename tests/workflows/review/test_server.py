@@ -21,7 +21,7 @@ def review(tmp_path):
     bundle = write_bundle(tmp_path / "out")
     logs = []
 
-    def start(reader="anna", blind=False):
+    def start(reader="reader1", blind=False):
         while logs:
             logs.pop().close()
         logs.append(DecisionLog(tmp_path / "out" / "decisions.jsonl"))
@@ -126,7 +126,7 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     assert approved["approved"]
     # Another process goes on; another reader begins anew.
     assert review().get("cells/c1").json() == approved
-    assert not review("ben").get("cells/c1").json()["approved"]
+    assert not review("reader2").get("cells/c1").json()["approved"]
     decisions, torn = read_decisions(tmp_path / "out" / "decisions.jsonl")
     assert not torn
     assert [one.action for one in decisions] == ["move", "swap", "turn", "undo", "approve"]
@@ -135,7 +135,7 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
         "image": "c1/06.png",
         "from": "4",
         "to": "5",
-        "reader": "anna",
+        "reader": "reader1",
         "seconds": 2.0,
         "model": "0123456789abcdef",
     }
