@@ -10,14 +10,12 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from common.config.schema import Config, InferenceConfig
 from common.errors import UserError
 from common.predictions import UPSIDE_DOWN
-from common.runs.predicted import Predicted, to_predictions
+from common.runs.predicted import Predicted
 from lightning_modules.classifier import Classifier
 from lightning_modules.distributed import gather_to_rank_zero, joint_errors
 from lightning_modules.mc_dropout import McDropout
 from lightning_modules.orientation import turn
 from lightning_modules.trainer import build_trainer
-
-__all__ = ["Predicted", "PredictionCollector", "Predictor", "interleaved", "predict", "to_predictions"]
 
 ALONE = "alone"
 

@@ -20,6 +20,7 @@ from common.predictions import Predictions
 from common.revision import environment, revision
 from common.runs.files import RunFile
 from common.runs.lifecycle import other_revisions
+from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import DataFacts, Run
 from common.text import counted
 from datamodules.inference.external_datamodule import (
@@ -44,7 +45,7 @@ from evaluation.metrics.classification import call
 from evaluation.result import EvaluationResult
 from evaluation.results_csv import append_rows, read_rows, rows_of
 from lightning_modules.classifier import Classifier
-from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.inference import predict
 from lightning_modules.load import TrainedRun, load_run
 from lightning_modules.trainer import set_up_torch
 from workflows.adaptation import Adaptation, adapt_to, adapts, sample_rows

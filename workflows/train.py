@@ -15,6 +15,7 @@ from common.runs.address import run_facts, run_folder, run_identity
 from common.runs.distributed import World
 from common.runs.files import RunFile
 from common.runs.lifecycle import Watch, begin, check_run, locked, recorded
+from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from common.sweeps.records import note_run
 from datamodules.homologues.pair_datamodule import PairDataModule
@@ -34,7 +35,7 @@ from lightning_modules.distributed import (
     rank_zero_context,
     rank_zero_first,
 )
-from lightning_modules.inference import Predicted, predict, to_predictions
+from lightning_modules.inference import predict
 from lightning_modules.pair_classifier import PairClassifier, build_pair_classifier
 from lightning_modules.stages.context_fit import ContextData, train_network_then_context
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts

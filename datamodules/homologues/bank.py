@@ -16,7 +16,7 @@ from common.seeds import derive_seed
 from datamodules.homologues.pairs import MARGIN, TOKEN
 from datamodules.homologues.segments import PHASE, Segments, assemble
 from datamodules.homologues.strips import Strips
-from datamodules.inference.predict_datamodule import ImageFileBatches
+from datamodules.inference.image_batches import ImageFileBatches
 from datamodules.synthesis.ideogram import IDEOGRAM
 
 PARTNERS_OF_UNKNOWN = 3  # of each class, for a chromosome whose class is not known

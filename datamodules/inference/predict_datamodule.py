@@ -9,8 +9,6 @@ from pytorch_lightning import LightningDataModule
 from common.config.data import PrepareConfig
 from datamodules.inference.image_batches import ImageFileBatches
 
-__all__ = ["ImageFileBatches", "PredictDataModule"]
-
 
 class _TensorBatches:
     """The batches as [image uint8 (B, 3, H, W), index int64 (B,) position of the file]."""

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from common.predictions import COLUMNS
+from common.runs.predicted import Predicted, to_predictions
 from common.uncertainty import summarise
-from lightning_modules.inference import Predicted, PredictionCollector, predict, to_predictions
+from lightning_modules.inference import PredictionCollector, predict
 from lightning_modules.mc_dropout import McDropout
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build

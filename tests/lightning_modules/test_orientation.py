@@ -8,9 +8,10 @@ from torch import nn
 
 from common.config.schema import InferenceConfig, LossConfig
 from common.predictions import COLUMNS
+from common.runs.predicted import to_predictions
 from common.runs.run import ModelFacts
 from lightning_modules.classifier import Classifier, TrainingSettings
-from lightning_modules.inference import Predictor, predict, to_predictions
+from lightning_modules.inference import Predictor, predict
 from lightning_modules.load import load_run
 from lightning_modules.orientation import marginal_logits, turn, turn_half
 from tests.helpers.training import small_config, write_untrained_run

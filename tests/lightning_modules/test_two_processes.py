@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from common.predictions import read_predictions
+from common.runs.predicted import to_predictions
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
-from lightning_modules.inference import predict, to_predictions
+from lightning_modules.inference import predict
 from lightning_modules.load import load_run
 from tests.helpers.training import QUICK, run_undrawn, small_config
 from tests.lightning_modules.pair import Training, run_pair

@@ -11,13 +11,13 @@ import torch
 from common.config.schema import Config
 from common.errors import UserError
 from common.predictions import FACTS, Predictions
+from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from datamodules.inference.abnormality_masks import COMPOSED, AbnormalityMask, AbnormalityMasks
 from datamodules.inference.run_images import RunImages, from_files
 from evaluation.error_analysis.examples import ranked, showcase
 from evaluation.explain.activations import Model, to_batch
 from evaluation.metrics.classification import call
-from lightning_modules.inference import Predicted, to_predictions
 from lightning_modules.load import TrainedRun, load_run
 from workflows.explain.request import PREDICTED, TRUE, ExplainRequest
 

@@ -10,9 +10,9 @@ from pytorch_lightning import Callback
 from common.config.schema import Config
 from common.runs.address import run_facts
 from common.runs.files import RunFile
+from common.runs.predicted import Predicted, to_predictions
 from common.runs.run import Run
 from datamodules.homologues.pair_datamodule import PairDataModule
-from lightning_modules.inference import Predicted, to_predictions
 from lightning_modules.networks.row_alignment import align
 from lightning_modules.pair_classifier import KINDS, PairClassifier, beside_partner, predict_pairs
 from lightning_modules.stages.fit import FinishedStage, train_stages, training_facts

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from common.config.data import PrepareConfig
-from datamodules.inference.image_batches import read_thumbnail
+from datamodules.inference.image_batches import ImageFileBatches, read_thumbnail
 from datamodules.inference.image_files import HIDDEN, find_image_files
-from datamodules.inference.predict_datamodule import ImageFileBatches, PredictDataModule
+from datamodules.inference.predict_datamodule import PredictDataModule
 from datamodules.preprocessing.pipeline import prepare_image
 from tests.helpers.images import cell_image, write_class_folders, write_image
 
