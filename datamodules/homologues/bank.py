@@ -159,7 +159,7 @@ def side_by_side(strips: Strips, first: Segments, second: Segments, stretch: flo
     partner = stretched(assemble(strips, second, scale, phase), ratio)
     image = torch.cat([assemble(strips, first, scale, phase), partner], dim=1)
     rows = first.length * scale
-    return SideBySide(image, (height - rows) / 2, rows)
+    return SideBySide(image, (height - rows) / 2 + PHASE, rows)
 
 
 def stretched(image: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:

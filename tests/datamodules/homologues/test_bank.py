@@ -60,7 +60,7 @@ def test_a_partner_is_stretched_towards_the_length_by_the_limit_at_most():
     second = Segments.whole(strips, torch.tensor([1, 2, 3]))
     image = side_by_side(strips, first, second, stretch=0.2).image
     rows = (image.amax(3) > 0.003).sum(2)
-    assert rows[:, 0].tolist() == [100] * 3
+    assert rows[:, 0].tolist() == pytest.approx([100] * 3, abs=1)  # the darkest row is darker between two
     assert rows[:, 1].tolist() == pytest.approx([100, 100, 140 / 1.2], abs=2)
     assert torch.allclose(image[0, 0], image[0, 1], atol=1e-4)
     plain = side_by_side(strips, first, second, stretch=0.0).image
