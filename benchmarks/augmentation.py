@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from torch.utils.data import default_collate
 
 from benchmarks.shared import time_in_turn
 from common.config.data import TransformConfig
 from common.config.defaults import group_defaults
-from datamodules.image_datamodule import ImageDataModule, PreparedDataset
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.prepared_dataset import PreparedDataset
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.batched_augmentation import BatchedAugmentation
 from datamodules.transforms.resident import ImageKeys, ResidentImages
@@ -47,7 +47,7 @@ def measure(case: str, batch_size: int, rounds: int, device: str) -> dict[str, o
         return [(number * batch_size + position) % IMAGES for position in range(batch_size)]
 
     def one_by_one(number: int) -> None:
-        batch = default_collate([dataset[number, item] for item in items(number)])
+        batch = dataset.__getitems__([(number, item) for item in items(number)])
         ImageDataModule.on_after_batch_transfer(None, [part.to(device) for part in batch], 0)  # type: ignore[arg-type]
         _wait(device)
 

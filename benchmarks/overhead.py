@@ -15,7 +15,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from common.config.compose import compose_config
-from datamodules.image_datamodule import ImageDataModule, PreparedDataset
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.prepared_dataset import PreparedDataset, whole_batch
 from lightning_modules.build import build_classifier
 from lightning_modules.stages.fit import train_stages
 
@@ -58,7 +59,9 @@ class BareLoop:
     def __init__(self, model: LightningModule, dataset: PreparedDataset, batch_size: int, rate: float) -> None:
         self.model = copy.deepcopy(model).train()
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=rate)
-        self.loader: DataLoader[Any] = DataLoader(dataset, batch_size, shuffle=True, drop_last=True)
+        self.loader: DataLoader[Any] = DataLoader(
+            dataset, batch_size, shuffle=True, drop_last=True, collate_fn=whole_batch
+        )
         self.batches: Iterator[Any] = chain.from_iterable(repeat(self.loader))  # endless
 
     def step(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from common.cell_list import CellList
 from common.compat import position_in_epoch
@@ -33,6 +33,7 @@ from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start, write_contact_sheet
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import exclude_cells, number_of_folds, split
+from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
@@ -44,51 +45,9 @@ from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import ExpandedImages, Expansion, expand
 from datamodules.transforms.resident import ImageKeys, Key, KeyDataset, ResidentImages
 
-# Image, label, row and, in batches of whole cells, the number of the cell within the batch.
-Item = tuple[torch.Tensor, *tuple[int, ...]]
 Section = TypeVar("Section", bound=StrictModel)
 
 CHROMOSOMES_OF_A_CELL = 46
-
-
-class PreparedDataset(Dataset[Item]):
-    """Images of the prepared cache by (epoch, item), augmented and resized to ``prepare.shape`` where those are given.
-
-    Each item is (image uint8 (C, H, W), label int, manifest row int). The third number of a key (epoch, item, cell of
-    the batch) is passed on as the fourth of the item.
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray | ExpandedImages,
-        rows: np.ndarray,
-        labels: np.ndarray,
-        copies: np.ndarray | None = None,
-        augmentation: Augmentation | None = None,
-        prepare: PrepareConfig | None = None,
-    ) -> None:
-        self.images = images
-        self.rows = rows
-        self.labels = labels
-        self.copies = np.zeros_like(rows) if copies is None else copies
-        self.augmentation = augmentation
-        self.prepare = prepare
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: tuple[int, ...] | int) -> Item:
-        epoch, item, *cell = key if isinstance(key, tuple) else (0, key)
-        row = int(self.rows[item])
-        image = np.asarray(self.images[row])
-        if self.augmentation is not None:
-            image = self.augmentation(image, epoch, row, int(self.copies[item]))
-        if self.prepare is not None:
-            image = to_shape(image, self.prepare)
-        # The cache is read-only and torch wants to own its memory: one small copy, made in the worker.
-        pixels = torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
-        numbers: tuple[int, ...] = (int(self.labels[row]), row, *cell)
-        return pixels, *numbers
 
 
 class ImageDataModule(LightningDataModule):
@@ -307,11 +266,11 @@ class ImageDataModule(LightningDataModule):
         """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
         return np.stack([to_shape(np.asarray(self.images[int(row)]), self.prepare_config) for row in rows])
 
-    def train_dataloader(self) -> DataLoader[Item] | DataLoader[Key]:
+    def train_dataloader(self) -> DataLoader[Batch] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
         return self._train_loader(self._train_sampler())
 
-    def _train_loader(self, sampler: EpochBatchSampler | CellBatchSampler) -> DataLoader[Item] | DataLoader[Key]:
+    def _train_loader(self, sampler: EpochBatchSampler | CellBatchSampler) -> DataLoader[Batch] | DataLoader[Key]:
         plan = self.plan
         if self.transform_config.batched:
             keys = KeyDataset(plan.rows, plan.copy, self.labels)
@@ -361,21 +320,19 @@ class ImageDataModule(LightningDataModule):
         for batch in self._in_order(rows):
             yield self.on_after_batch_transfer(move_data_to_device(batch, device), 0)
 
-    def val_dataloader(self) -> DataLoader[Item]:
+    def val_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
         return self._in_order(self.rows("validation"))
 
-    def test_dataloader(self) -> DataLoader[Item]:
+    def test_dataloader(self) -> DataLoader[Batch]:
         """This process's share of the test part, likewise."""
         return self._in_order(self.rows("test"))
 
-    def predict_dataloader(self) -> DataLoader[Item]:
+    def predict_dataloader(self) -> DataLoader[Batch]:
         """This process's share of ``predicted``, not augmented: what predictions are written for."""
         return self._in_order(self.predicted)
 
-    def on_after_batch_transfer(
-        self, batch: list[torch.Tensor] | ImageKeys, dataloader_idx: int
-    ) -> dict[str, torch.Tensor]:
+    def on_after_batch_transfer(self, batch: Batch | ImageKeys, dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
 
         With ``transform.batched`` a training batch has the keys of images alone: they are taken and transformed here.
@@ -383,7 +340,7 @@ class ImageDataModule(LightningDataModule):
         if isinstance(batch, ImageKeys):
             return self._transformed(batch)
         image, label, index, *cell = batch
-        named = {"image": image.float() / 255, "label": label, "index": index}
+        named = {"image": image.float().div_(255), "label": label, "index": index}
         if cell:
             named["cell"] = cell[0]
         return named
@@ -494,7 +451,7 @@ class ImageDataModule(LightningDataModule):
         labels = frame["label"].to_numpy(object)
         return CellChanges(self.transform_config.cells, Cells(cells, labels, frame["subject"].to_numpy()), self.seed)
 
-    def _in_order(self, rows: np.ndarray) -> DataLoader[Item]:
+    def _in_order(self, rows: np.ndarray) -> DataLoader[Batch]:
         rows = share_of(rows, self._present_world())
         dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
         size = self.loader_config.batch_size
@@ -502,9 +459,10 @@ class ImageDataModule(LightningDataModule):
             return self._loader(dataset, batch_sampler=CellBatchSampler(items_by_cell(self.cells[rows]), size))
         return self._loader(dataset, batch_size=size)
 
-    def _loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Item]:
+    def _loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Batch]:
         return DataLoader(
             dataset,
+            collate_fn=whole_batch,
             num_workers=self.loader_config.workers,
             pin_memory=self.loader_config.pin_memory,
             worker_init_fn=_set_up_worker,

@@ -36,4 +36,4 @@ class PredictDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: list[torch.Tensor], dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Return {"image": float32 (B, C, H, W) in [0, 1], "index": int64 (B,)}, scaled as in training."""
         image, index = batch
-        return {"image": image.float() / 255, "index": index}
+        return {"image": image.float().div_(255), "index": index}

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-import albumentations as A
 import numpy as np
 
 from common.config.data import TransformConfig
 from common.seeds import derive_seed
 from datamodules.transforms.karyogram_augmentation import change_within, is_on
-from datamodules.transforms.operations import AUGMENTATIONS, RightAngleRotation, Transform
+from datamodules.transforms.operations import AUGMENTATIONS, Transform
+from datamodules.transforms.turns import RandomTurn
 
 
 class Augmentation:
@@ -31,10 +31,11 @@ class Augmentation:
         if self._within and places is None:
             raise ValueError("within_places needs to know where the chromosomes lie")
         self.places = places or {}
-        every = config.apply_to == "all"
-        self._originals = _pipeline(config, config.probability if every else 0.0, every)
+        self._turn = RandomTurn(config.flips, config.rotations, config.probability)
         # An added copy exists to differ from its original, so it is always turned.
-        self._copies = _pipeline(config, 1.0, True)
+        self._turn_copy = RandomTurn(config.flips, config.rotations, 1.0)
+        self._operations = _operations(config)
+        self._is_on = self._within or config.flips or config.rotations or bool(self._operations)
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         """Return the transformed image, uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
@@ -45,29 +46,26 @@ class Augmentation:
             row: The image's row in the manifest.
             copy: 0 for the original, n for the n-th added copy.
         """
+        if not self._is_on or (not copy and self.config.apply_to != "all"):
+            return image
         key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
-        if self._within and (copy or self.config.apply_to == "all"):
+        if self._within:
             rng = np.random.default_rng(derive_seed("within_places", *key))
             image = change_within(image, self.places[row], self.config.within_places, rng)
-        pipeline = self._copies if copy else self._originals
-        if pipeline is None:
-            return image
-        # albumentations does not reseed by itself: unseeded, all workers and epochs draw the same.
-        pipeline.set_random_seed(derive_seed("augmentation", *key) % 2**32)
-        return np.asarray(pipeline(image=image)["image"])
+        seed = derive_seed("augmentation", *key) % 2**32
+        image = (self._turn_copy if copy else self._turn)(image, seed)
+        for number, operation in enumerate(self._operations):
+            # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
+            operation.set_random_seed((seed + number) % 2**32)
+            image = operation(image=image)["image"]
+        return image
 
 
-def _pipeline(config: TransformConfig, probability: float, changes: bool) -> A.Compose | None:
-    """The turns with a probability, then, where ``changes``, the operations; None where nothing can happen."""
-    # Each of the (up to) five turns is as likely as any other.
-    turns: list[Transform] = []
-    if config.flips:
-        turns += [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2)]
-    if config.rotations:
-        turns.append(RightAngleRotation(p=0.6))
-    steps = [A.OneOf(turns, p=probability)] if turns and probability else []
-    for operation in AUGMENTATIONS.values() if changes else ():
+def _operations(config: TransformConfig) -> list[Transform]:
+    """Return the operations that have a strength, in their order."""
+    operations = []
+    for operation in AUGMENTATIONS.values():
         strengths = [getattr(config, key, 0.0) for key in operation.keys]
         if any(strengths):
-            steps.append(operation.build(*strengths))
-    return A.Compose(steps) if steps else None
+            operations.append(operation.build(*strengths))
+    return operations

@@ -58,7 +58,7 @@ class BatchedAugmentation:
             copy: 0 for the original, n for the n-th added copy, int64, shape (B,).
         """
         drawn = self.draw(epoch, row, copy)
-        values = image.float() / 255
+        values = image.float().div_(255)
         if self._moves:
             positions = source_positions(self.config, drawn, image.shape[2], image.shape[3])
             values = F.grid_sample(values, positions, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import albumentations as A
-import numpy as np
 
 Transform = Any  # of albumentations, which has no types
 Build = Callable[..., Transform]
@@ -41,18 +40,6 @@ def augmentation(*keys: str, at_most: float = 1.0) -> Callable[[Build], Build]:
 def largest_strengths() -> dict[str, float]:
     """Return the largest strength of each key."""
     return {key: operation.at_most for operation in AUGMENTATIONS.values() for key in operation.keys}
-
-
-class RightAngleRotation(A.ImageOnlyTransform):  # type: ignore[misc] # albumentations has no types
-    """Rotate by 90, 180 or 270 degrees, each as likely; never by 0, as RandomRotate90 does (paper 004, 3.1)."""
-
-    def get_params(self) -> dict[str, Any]:
-        """Draw the number of quarter turns, 1 to 3."""
-        return {"turns": self.py_random.randint(1, 3)}
-
-    def apply(self, img: np.ndarray, turns: int, **params: Any) -> np.ndarray:
-        """Turn the image (H, W, C) counter-clockwise."""
-        return np.ascontiguousarray(np.rot90(img, turns))
 
 
 # First what moves the pixels of an image that has an upright position.

@@ -9,7 +9,7 @@ import torch
 from common.config.data import LoaderConfig
 from common.errors import UserError
 from common.runs.run import Run
-from datamodules.image_datamodule import PreparedDataset
+from datamodules.prepared_dataset import PreparedDataset
 from lightning_modules.classifier import Classifier
 from lightning_modules.faults.machine import OutOfMemoryError, explained_faults
 from tests.helpers.training import small_config
@@ -66,14 +66,14 @@ def test_other_errors_stay_what_they_are():
 
 
 def test_a_killed_process_of_the_loader_is_one_line(tmp_path, monkeypatch):
-    read = PreparedDataset.__getitem__
+    read = PreparedDataset.__getitems__
     parent = os.getpid()
 
-    def killed(self, key):
+    def killed(self, keys):
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(self, key)
+        return read(self, keys)
 
-    monkeypatch.setattr(PreparedDataset, "__getitem__", killed)
+    monkeypatch.setattr(PreparedDataset, "__getitems__", killed)
     with pytest.raises(UserError, match="a process that loads images .*: set loader.workers below 1"):
         run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1"))

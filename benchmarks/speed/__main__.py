@@ -1,0 +1,80 @@
+"""Speed beside the best alternatives: ``python -m benchmarks.speed --csv results/bench.csv`` (``make bench``)."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from benchmarks.shared import show
+from benchmarks.speed.case import Case, measure
+from common.cli import heavy_imports, report_user_errors
+from common.errors import UserError
+from common.files import write_csv
+from common.revision import revision
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+TOPICS = ("data_path",)
+COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV.")]
+Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the rows of these topics in it.")]
+
+
+@app.command()
+@report_user_errors()
+def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
+    """Measure how many times faster each part is than its best alternatives, timed in turn in this process.
+
+    The ratio is the median of the rounds, of the processor's time where nothing else is said. The extra
+    [bold]bench[/bold] installs further alternatives.
+
+    [bold]python -m benchmarks.speed --only data_path[/bold]
+    """
+    unknown = sorted(set(only or ()) - set(TOPICS))
+    if unknown:
+        raise UserError(f"--only {unknown[0]}: choose of {', '.join(TOPICS)}")
+    with heavy_imports():
+        import cv2
+        import torch
+
+        from lightning_modules.trainer import set_up_torch
+    set_up_torch()
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    tables = []
+    for topic in only or TOPICS:
+        with tempfile.TemporaryDirectory() as folder:
+            table = pd.DataFrame(_rows(import_module(f"benchmarks.speed.{topic}").cases, Path(folder)))
+        show(table.round(2), topic, COLUMNS)
+        tables.append(table.assign(topic=topic, threads=threads))
+    if csv:
+        write_csv(csv, _with_earlier(pd.concat(tables, ignore_index=True), csv))
+
+
+def _rows(cases: Callable[[Path], Iterator[Case]], folder: Path) -> Iterator[dict[str, object]]:
+    for case in cases(folder):
+        print(f"{case.name} ...", flush=True)
+        for measured in measure(case):
+            packages = ("torch", *case.peers[measured.peer].packages)
+            versions = " ".join(f"{name}={version(name)}" for name in packages)
+            yield {**asdict(measured), "versions": versions, "revision": revision()}
+
+
+def _with_earlier(table: pd.DataFrame, csv: Path) -> pd.DataFrame:
+    """Return a table with the rows of other topics in a file."""
+    table = table.round(5)
+    if not csv.exists():
+        return table
+    earlier = pd.read_csv(csv)
+    return pd.concat([earlier[~earlier["topic"].isin(table["topic"])], table], ignore_index=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,103 @@
+"""From the prepared images of a later epoch to batches: the data module, and what a user would write instead."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import albumentations as A
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.speed.case import Case, Peer
+from datamodules.datasets import FolderDataModule
+from datamodules.image_datamodule import ImageDataModule
+
+IMAGES = 2000
+SIDE = 450  # pixels of the files, as those of C-NMC
+SIZE = 224
+BATCH = 64
+TRANSFORMS = {"as they are": "none", "flips and turns": "flips_rotations"}
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """Yield the cases: an epoch of 2,000 images at 224 px."""
+    write_images(folder / "images")
+    for words, transform in TRANSFORMS.items():
+        data = FolderDataModule(
+            data_dir=folder / "images",
+            positive_class="b",
+            protocol="image",
+            cache_dir=folder / "cache",
+            prepare={"size": SIZE, "crop": False, "clahe": False},
+            transform=transform,
+            loader={"batch_size": BATCH},
+            split={"validation": 0.1, "near_duplicates": "off"},
+            progress=False,
+        )
+        data.setup()
+        yield _case(f"epoch of {len(data.plan.rows):,} images, {words}", data, transform != "none")
+
+
+def write_images(folder: Path) -> None:
+    """Write smooth noise as BMP files of two classes."""
+    rng = np.random.default_rng(0)
+    for number in range(IMAGES):
+        place = folder / "ab"[number % 2] / f"{number:05}.bmp"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pixels = cv2.resize(rng.integers(0, 256, (16, 16, 3), np.uint8), (SIDE, SIDE))
+        cv2.imwrite(str(place), pixels)
+
+
+def _case(name: str, data: ImageDataModule, turned: bool) -> Case:
+    files = [str(data.manifest.file(int(row))) for row in data.plan.rows]
+    plain = DataLoader(PlainDataset(files, turned), BATCH, shuffle=True)
+    memory = np.asarray(data.images)[data.plan.rows]
+    peers = {
+        "Dataset, albumentations": Peer(lambda: _consume(plain), 10.0, ("albumentations",)),
+        "batched read of memory": Peer(lambda: _read_batches(memory, turned), 0.8),
+    }
+    return Case(name, lambda: _consume(data.train_dataloader()), peers, len(files), rounds=3)
+
+
+class PlainDataset(Dataset[tuple[torch.Tensor, int]]):
+    """Reads, resizes and augments each file in every epoch."""
+
+    def __init__(self, files: list[str], turned: bool) -> None:
+        turns = [A.OneOf([A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2), A.RandomRotate90(p=0.6)], p=0.8)]
+        self.files = files
+        self.transform = A.Compose([A.Resize(SIZE, SIZE), *(turns if turned else []), A.ToTensorV2()])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
+        image = cv2.cvtColor(cv2.imread(self.files[item]), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type] # None without a file
+        return self.transform(image=image)["image"], item
+
+
+def _consume(loader: DataLoader[object]) -> None:
+    for _ in loader:
+        pass
+
+
+def _read_batches(images: np.ndarray, turned: bool) -> None:
+    """Take whole batches of an array; turn a part of each by slicing."""
+    rng = np.random.default_rng()
+    order = rng.permutation(len(images))
+    for first in range(0, len(order), BATCH):
+        batch = images[order[first : first + BATCH]]
+        if turned:
+            drawn = rng.integers(6, size=len(batch))
+            for kind, turn in enumerate(_SLICES):
+                batch[drawn == kind] = turn(batch[drawn == kind])
+        torch.from_numpy(batch)
+
+
+_SLICES: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
+    lambda images: images[:, :, ::-1],
+    lambda images: images[:, ::-1],
+    lambda images: np.rot90(images, 1, (1, 2)),
+    lambda images: np.rot90(images, 2, (1, 2)),
+    lambda images: np.rot90(images, 3, (1, 2)),
+)

@@ -1,0 +1,88 @@
+"""Prepared images as the batches of a DataLoader, augmented."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from common.config.data import PrepareConfig
+from datamodules.preprocessing.pipeline import to_shape
+from datamodules.transforms.augmentation import Augmentation
+from datamodules.transforms.presplit_augmentation import ExpandedImages
+
+# (epoch, item), in batches of whole cells with the number of the cell within the batch; or the item alone.
+Key = tuple[int, ...] | int
+# Images uint8 (B, 3, H, W), labels and manifest rows and, of whole cells, the number of the cell, each int64 (B,).
+Batch = list[torch.Tensor]
+
+
+class PreparedDataset(Dataset[Batch]):
+    """Images of the prepared cache, augmented and resized to ``prepare.shape`` where those are given.
+
+    A batch is fetched as a whole: each image goes from the cache into its place in the batch at once. A DataLoader of
+    this data set needs ``collate_fn=whole_batch``.
+
+    Args:
+        images: By manifest row, uint8, each of shape (H, W, 3).
+        rows: The manifest row of each item, int64, shape (items,).
+        labels: The class index of each manifest row, int64.
+        copies: 0 for an original, n for the n-th added copy of a row, int64, shape (items,); None: no copies.
+        augmentation: Changes an image; None: nothing does.
+        prepare: Says the shape of an image; None: as it is.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | ExpandedImages,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        copies: np.ndarray | None = None,
+        augmentation: Augmentation | None = None,
+        prepare: PrepareConfig | None = None,
+    ) -> None:
+        self.images = images
+        self.rows = rows
+        self.labels = labels
+        self.copies = np.zeros_like(rows) if copies is None else copies
+        self.augmentation = augmentation
+        self.prepare = prepare
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Key) -> Batch:
+        """Return an item without the dimension of the batch."""
+        return [values[0] for values in self.__getitems__([key])]
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """Return a batch."""
+        numbers = np.array([key if isinstance(key, tuple) else (0, key) for key in keys], np.int64)
+        epochs, items, *cells = numbers.T
+        rows = self.rows[items]
+        drawn = zip(epochs.tolist(), rows.tolist(), self.copies[items].tolist(), strict=True)
+        images = [self._image(epoch, row, copy) for epoch, row, copy in drawn]
+        return [_planes(images), *map(torch.from_numpy, (self.labels[rows], rows, *cells))]
+
+    def _image(self, epoch: int, row: int, copy: int) -> np.ndarray:
+        image = np.asarray(self.images[row])
+        if self.augmentation is not None:
+            image = self.augmentation(image, epoch, row, copy)
+        return image if self.prepare is None else to_shape(image, self.prepare)
+
+
+def whole_batch(batch: Batch) -> Batch:
+    """Return what `PreparedDataset` has fetched: the ``collate_fn`` of its DataLoader."""
+    return batch
+
+
+def _planes(images: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return images (H, W, C) as one tensor (B, C, H, W), uint8."""
+    height, width, channels = images[0].shape
+    batch = np.empty((len(images), channels, height, width), np.uint8)
+    for image, planes in zip(images, batch, strict=True):
+        if image.shape != images[0].shape:
+            raise ValueError(f"images of a batch differ in shape: {images[0].shape} and {image.shape}")
+        cv2.split(image, list(planes))
+    return torch.from_numpy(batch)
