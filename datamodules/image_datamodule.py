@@ -1,7 +1,7 @@
 """From the configuration to batches: source, split, leak check, balance, prepared cache, augmentation."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -34,7 +34,7 @@ from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start,
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import exclude_cells, number_of_folds, split
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
-from datamodules.preprocessing.cache import prepared_images
+from datamodules.preprocessing.cache import cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
 from datamodules.sources import scan, source_config
@@ -268,7 +268,7 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch] | DataLoader[Key]:
         """Batches of the balanced, augmented train part: this process's share of each."""
-        return self._train_loader(self._train_sampler())
+        return self._train_loader(self.train_sampler(self._position))
 
     def _train_loader(self, sampler: EpochBatchSampler | CellBatchSampler) -> DataLoader[Batch] | DataLoader[Key]:
         plan = self.plan
@@ -278,7 +278,7 @@ class ImageDataModule(LightningDataModule):
         # What was done before the split is not done again.
         augmentation = Augmentation(self.expansion.transform, self.seed, self.places)
         dataset = PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.prepare_config)
-        return self._loader(dataset, batch_sampler=sampler)
+        return self.loader(dataset, batch_sampler=sampler)
 
     def of_whole_cells(self) -> "ImageDataModule":
         """Return this data module with batches of whole cells, of about as many images; it shares what is computed."""
@@ -313,11 +313,6 @@ class ImageDataModule(LightningDataModule):
         size = self.of_whole_cells().loader_config.batch_size
         sampler = CellBatchSampler(cells, size, position=lambda: (epoch, 0), changes=changes)
         for batch in self._train_loader(sampler):
-            yield self.on_after_batch_transfer(move_data_to_device(batch, device), 0)
-
-    def in_order(self, rows: np.ndarray, device: torch.device) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield the images of manifest rows, not augmented, in batches on a device, without a trainer."""
-        for batch in self._in_order(rows):
             yield self.on_after_batch_transfer(move_data_to_device(batch, device), 0)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -367,6 +362,14 @@ class ImageDataModule(LightningDataModule):
         """Return a SHA-256 over the images, their labels, and the version of the code that prepares them."""
         return sha256_of_value([content_hash(self.manifest), PREPARE_VERSION])
 
+    def images_hash(self) -> str:
+        """Return a SHA-256 over what the prepared images depend on: their files, the preparation, copies among them."""
+        folder = cache_folder(self.scanned, self.prepare_config, self.cache_dir)
+        copies = None
+        if self.expansion.change is not None:
+            copies = [self.content_hash(), self.transform_config.model_dump(mode="json"), self.split_config.seed]
+        return sha256_of_value([folder.name, self.prepare_config.model_dump(mode="json"), copies])
+
     def facts(self) -> dict[str, Any]:
         """Return what the predictions say of their data: source, folds and what leaks between the parts."""
         return {
@@ -396,15 +399,18 @@ class ImageDataModule(LightningDataModule):
         if write_contact_sheet(self.leaks, manifest, run.path(RunFile.NEAR_DUPLICATES_SHEET)):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
-    def _train_sampler(self) -> EpochBatchSampler | CellBatchSampler:
+    def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler | CellBatchSampler:
+        """Return the order of the training images.
+
+        Args:
+            position: Returns the epoch that begins and its first batch, see `EpochBatchSampler`.
+        """
         plan = self.plan
         size = self.loader_config.batch_size
         if self.loader_config.batch_by == "cell":
             cells = self._training_cells()
-            return CellBatchSampler(cells, size, self.seed, self._position, self._cell_changes(cells))
-        return EpochBatchSampler(
-            len(plan.rows), size, self.seed, self._position, plan.sample_weights, self._present_world()
-        )
+            return CellBatchSampler(cells, size, self.seed, position, self._cell_changes(cells))
+        return EpochBatchSampler(len(plan.rows), size, self.seed, position, plan.sample_weights, self._present_world())
 
     def _training_cells(self) -> list[np.ndarray]:
         """The items of the balance plan by their cells."""
@@ -456,10 +462,11 @@ class ImageDataModule(LightningDataModule):
         dataset = PreparedDataset(self.images, rows, self.labels, prepare=self.prepare_config)
         size = self.loader_config.batch_size
         if self.loader_config.batch_by == "cell":
-            return self._loader(dataset, batch_sampler=CellBatchSampler(items_by_cell(self.cells[rows]), size))
-        return self._loader(dataset, batch_size=size)
+            return self.loader(dataset, batch_sampler=CellBatchSampler(items_by_cell(self.cells[rows]), size))
+        return self.loader(dataset, batch_size=size)
 
-    def _loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Batch]:
+    def loader(self, dataset: PreparedDataset, **batches: Any) -> DataLoader[Batch]:
+        """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         return DataLoader(
             dataset,
             collate_fn=whole_batch,

@@ -1,6 +1,6 @@
 """Prepared images as the batches of a DataLoader, augmented."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -9,13 +9,14 @@ from torch.utils.data import Dataset
 
 from common.config.data import PrepareConfig
 from datamodules.preprocessing.pipeline import to_shape
-from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.presplit_augmentation import ExpandedImages
 
 # (epoch, item), in batches of whole cells with the number of the cell within the batch; or the item alone.
 Key = tuple[int, ...] | int
 # Images uint8 (B, 3, H, W), labels and manifest rows and, of whole cells, the number of the cell, each int64 (B,).
 Batch = list[torch.Tensor]
+# Changes an image (H, W, 3), uint8, by its epoch, manifest row and number of the copy.
+Change = Callable[[np.ndarray, int, int, int], np.ndarray]
 
 
 class PreparedDataset(Dataset[Batch]):
@@ -39,7 +40,7 @@ class PreparedDataset(Dataset[Batch]):
         rows: np.ndarray,
         labels: np.ndarray,
         copies: np.ndarray | None = None,
-        augmentation: Augmentation | None = None,
+        augmentation: Change | None = None,
         prepare: PrepareConfig | None = None,
     ) -> None:
         self.images = images

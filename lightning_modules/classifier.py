@@ -212,6 +212,25 @@ class Classifier(LightningModule):
         self.steps = steps
         self.train()
 
+    def count_parameters(self) -> tuple[int, int]:
+        """Return how many parameters train, and how many there are."""
+        trainable = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+        return trainable, sum(parameter.numel() for parameter in self.parameters())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the weights of a frozen backbone from this classifier: the state of its stage may lack them.
+
+        So a stage that was interrupted goes on with or without cached features, however it began.
+        """
+        if self.stage is None or self.stage.train:
+            return
+        prefix = "backbone."
+        own = {name: values for name, values in self.state_dict().items() if name.startswith(prefix)}
+        for key in ("state_dict", "current_model_state"):  # the second is of averaged weights
+            if key in checkpoint:
+                others = {name: values for name, values in checkpoint[key].items() if not name.startswith(prefix)}
+                checkpoint[key] = {**own, **others}
+
     def train(self, mode: bool = True) -> "Classifier":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""
         super().train(mode)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pytorch_lightning import Callback
 
 from common.cli import console, say
@@ -45,6 +44,7 @@ from lightning_modules.stages.fit import FinishedStage, train_stages, training_f
 from lightning_modules.stages.probe_fit import ProbeImages, fit_probe
 from lightning_modules.trainer import set_up_torch, trainer_warnings
 from workflows.distillation import load_teachers, teachers_content
+from workflows.features.cache import CachedFeatures
 from workflows.homologues.train import fit_and_compare
 from workflows.prediction.out_of_distribution import distances_of_training_images, write_distances
 
@@ -127,27 +127,24 @@ def fit_and_predict(model: Classifier, data: AnyData, config: Config, run: Run, 
         of_both = ContextData(data, evaluated, evaluated.train_cells)
         stages = train_network_then_context(model, of_both, config, run.folder, callbacks)
     elif config.probe.enabled:
-        stages = [fit_probe(model, probe_images(data), config, run.folder)]
+        stages = [fit_probe(model, probe_images(data, config), config, run.folder)]
     else:
-        stages = train_stages(model, data, config, run.folder, callbacks)
+        stages = train_stages(model, data, config, run.folder, callbacks, CachedFeatures(data, config))
     seen = predict_training_images(model, evaluated, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, evaluated, config, distances)
     on_rank_zero(write_results, run, config, data, Results(predicted, seen, stages, distances))
 
 
-def probe_images(data: ImageDataModule) -> ProbeImages:
+def probe_images(data: ImageDataModule, config: Config) -> ProbeImages:
     """Return the images of a data module as a probe sees them."""
-    frame = data.manifest.frame
-    rows = np.arange(len(frame))
     return ProbeImages(
         module=data,
-        batches=lambda device: data.in_order(rows, device),
+        features=CachedFeatures(data, config).of_images,
         label=data.labels,
-        subject=frame["subject"].to_numpy(object),
+        subject=data.manifest.frame["subject"].to_numpy(object),
         train=data.plan.rows,
         classes=data.manifest.classes,
-        content=data.content_hash(),
     )
 
 

@@ -32,7 +32,8 @@ class Case:
         ours: Does it once.
         peers: The alternatives, by their name.
         items: How many images (or other things) are worked on each time.
-        rounds: How often each is timed, in turn, after one call that is not.
+        rounds: How often each is timed, in turn.
+        warm_up: Whether each is called once before it is timed.
         by_clock: Whether the ratios are of the time by the clock instead of the processor's: of processes that wait
             for each other.
     """
@@ -42,6 +43,7 @@ class Case:
     peers: Mapping[str, Peer]
     items: int = 1
     rounds: int = 7
+    warm_up: bool = True
     by_clock: bool = False
 
 
@@ -77,7 +79,7 @@ class Measured:
 def measure(case: Case) -> Iterator[Measured]:
     """Time ours and the peers in turn, so that what else the machine does meets all of them."""
     runs = {"": case.ours, **{name: peer.run for name, peer in case.peers.items()}}
-    for run in runs.values():
+    for run in runs.values() if case.warm_up else ():
         run()
     timed: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(case.rounds):

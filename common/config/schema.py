@@ -347,6 +347,7 @@ class Config(StrictModel, defaults="train"):
     weights_dir: str | None = FROM_YAML
     output_dir: str = FROM_YAML
     cache_dir: str = FROM_YAML
+    cache_features: Literal["auto", "off"] = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
     seed: Annotated[int, Field(ge=0)] = FROM_YAML
     resume: Literal["auto", "never"] = FROM_YAML

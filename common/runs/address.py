@@ -10,7 +10,7 @@ from common.revision import revision
 
 # Keys that do not change the trained weights, or that the address holds in another way.
 _FOLDERS = ("data_dir", "weights_dir", "output_dir", "cache_dir")
-_TOP = ("name", *_FOLDERS, "protocol", "seed", "resume", "init_from", "weights")
+_TOP = ("name", *_FOLDERS, "cache_features", "protocol", "seed", "resume", "init_from", "weights")
 _TRAINER = "accelerator devices enable_progress_bar log_every_n_steps num_nodes strategy sync_batchnorm"
 UNHASHED: Any = {
     **dict.fromkeys([*_TOP, "logger", "evaluation"], True),

@@ -46,19 +46,43 @@ class Augmentation:
             row: The image's row in the manifest.
             copy: 0 for the original, n for the n-th added copy.
         """
-        if not self._is_on or (not copy and self.config.apply_to != "all"):
+        if not self._is_on or self._spares(copy):
             return image
-        key = (self.seed, epoch if self.config.each_epoch else 0, row, copy)
+        key = self._key(epoch, row, copy)
         if self._within:
             rng = np.random.default_rng(derive_seed("within_places", *key))
             image = change_within(image, self.places[row], self.config.within_places, rng)
-        seed = derive_seed("augmentation", *key) % 2**32
-        image = (self._turn_copy if copy else self._turn)(image, seed)
+        seed = _seed_of(key)
+        image = self._turn_of(copy)(image, seed)
         for number, operation in enumerate(self._operations):
             # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
             operation.set_random_seed((seed + number) % 2**32)
             image = operation(image=image)["image"]
         return image
+
+    @property
+    def turns_alone(self) -> bool:
+        """Whether a transformed image is one of `turns.VIEWS`."""
+        return not self._within and not self._operations
+
+    def view(self, epoch: int, row: int, copy: int) -> int:
+        """Return the number in `turns.VIEWS` of what becomes of an image, where turns are all that happens to it."""
+        if self._spares(copy):
+            return 0
+        return self._turn_of(copy).draw(_seed_of(self._key(epoch, row, copy)))
+
+    def _spares(self, copy: int) -> bool:
+        return not copy and self.config.apply_to != "all"
+
+    def _key(self, epoch: int, row: int, copy: int) -> tuple[int, ...]:
+        return (self.seed, epoch if self.config.each_epoch else 0, row, copy)
+
+    def _turn_of(self, copy: int) -> RandomTurn:
+        return self._turn_copy if copy else self._turn
+
+
+def _seed_of(key: tuple[int, ...]) -> int:
+    return derive_seed("augmentation", *key) % 2**32
 
 
 def _operations(config: TransformConfig) -> list[Transform]:

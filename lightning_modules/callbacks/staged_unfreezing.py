@@ -24,13 +24,14 @@ class StagedUnfreezing(Callback):
     Args:
         stage: The stage.
         steps: Its optimiser steps, for the scheduler.
+        seconds: What this stretch of the stage has taken before the fit.
     """
 
-    def __init__(self, stage: Stage, steps: int | None = None) -> None:
+    def __init__(self, stage: Stage, steps: int | None = None, seconds: float = 0.0) -> None:
         self.stage = stage
         self.steps = steps
         self.images_seen = 0
-        self.seconds = 0.0
+        self.seconds = seconds
         self._since = time.monotonic()
         self._batch_sizes: list[int] = []
 
@@ -41,8 +42,7 @@ class StagedUnfreezing(Callback):
         assert isinstance(pl_module, Classifier)
         pl_module.configure_stage(self.stage.config, self.steps)
         if trainer.is_global_zero:
-            total = sum(parameter.numel() for parameter in pl_module.parameters())
-            trainable = sum(parameter.numel() for parameter in pl_module.parameters() if parameter.requires_grad)
+            trainable, total = pl_module.count_parameters()
             modules = ", ".join(["head", *self.stage.config.train])
             name = f"stage {self.stage.number + 1}, {self.stage.name}"
             say(f"{name}: {modules}; {trainable:,} of {total:,} parameters train")
@@ -87,7 +87,7 @@ class StagedUnfreezing(Callback):
         if (state_dict["name"], state_dict["number"]) != (self.stage.name, self.stage.number):
             raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.stage.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]
-        self.seconds = state_dict["seconds"]
+        self.seconds += state_dict["seconds"]
 
 
 class MetricReporter(Callback):

@@ -32,6 +32,7 @@ from lightning_modules.distributed import broadcast_tensors, current_world, join
 from lightning_modules.extensions import build_extra_callbacks, build_loggers
 from lightning_modules.faults.finite_loss import FiniteLoss
 from lightning_modules.faults.machine import explained_faults
+from lightning_modules.stages.frozen import FeatureCache, StageFit, complete_checkpoint
 from lightning_modules.stages.plan import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.trainer import build_trainer
 
@@ -66,7 +67,12 @@ class FinishedStage:
 
 
 def train_stages(
-    model: Classifier, data: LightningDataModule, config: Config, run: Path, callbacks: Sequence[Callback] = ()
+    model: Classifier,
+    data: LightningDataModule,
+    config: Config,
+    run: Path,
+    callbacks: Sequence[Callback] = (),
+    features: FeatureCache | None = None,
 ) -> list[FinishedStage]:
     """Train every stage that is not finished yet, and leave in ``model`` the best weights of the last one.
 
@@ -78,13 +84,14 @@ def train_stages(
         config: The typed configuration.
         run: The run's folder.
         callbacks: Callbacks of every stage, after all others.
+        features: May have features of the images, for stages that train the head alone.
     """
     finished: list[FinishedStage] = []
     for stage in planned_stages(config, run):
         if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
                 _load_on_all_ranks(model, run / finished[-1].best)
-            _fit_stage(model, data, config, stage, callbacks)
+            _fit_stage(model, data, config, stage, callbacks, features)
         else:
             on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
         finished.append(on_rank_zero(_close_stage, stage, finished))
@@ -106,7 +113,12 @@ def read_score(run: Path) -> float:
 
 
 def _fit_stage(
-    model: Classifier, data: LightningDataModule, config: Config, stage: Stage, extra: Sequence[Callback]
+    model: Classifier,
+    data: LightningDataModule,
+    config: Config,
+    stage: Stage,
+    extra: Sequence[Callback],
+    features: FeatureCache | None,
 ) -> None:
     """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
     settings = config.callbacks
@@ -115,8 +127,10 @@ def _fit_stage(
     for each in planned_stages(config, stage.run)[stage.number :]:
         lengths.append(stage_length(sizes, each.config.max_epochs or config.trainer.max_epochs, config.trainer))
     epochs, steps = lengths[0]
+    cached = features.of_stage(model, stage, sum(sizes) * epochs) if features else None
+    fit = cached or StageFit(model, data)
 
-    unfreezing = StagedUnfreezing(stage, steps)
+    unfreezing = StagedUnfreezing(stage, steps, fit.seconds)
     best = BestCheckpoint(
         dirpath=stage.folder,
         filename="best",
@@ -147,7 +161,7 @@ def _fit_stage(
     trainer = build_trainer(config, epochs, callbacks, loggers)
     resume = str(last.path) if on_rank_zero(last.path.exists) else None
     with in_training(), explained_faults(config.loader, training=True):
-        trainer.fit(model, data, ckpt_path=resume, weights_only=True)
+        trainer.fit(fit.model, fit.data, ckpt_path=resume, weights_only=True)
     seconds = unfreezing.state_dict()["seconds"]
 
     score = math.nan if best.best_model_score is None else float(best.best_model_score)
@@ -161,6 +175,8 @@ def _fit_stage(
         if current_world().is_first and not math.isfinite(score):
             remedy = f"lower unfreeze.stages.{stage.name}.lr"
             raise UserError(f"stage {stage.name} diverged ({settings.monitor} is {score}): {remedy}")
+    if cached:
+        complete_checkpoint(stage.folder / "best.ckpt", model)
     record = FinishedStage(
         name=stage.name,
         best=str((stage.folder / "best.ckpt").relative_to(stage.run)),

@@ -8,9 +8,8 @@ An interrupted probe starts again, with the features that are kept by then.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from torch import nn
 from common.cli import say, warn
 from common.config.schema import Config, ProbeConfig
 from common.errors import UserError
-from common.files import atomic_path, sha256_of_value, write_csv, write_json
+from common.files import atomic_path, write_csv, write_json
 from common.runs.files import RunFile, RunFolder
 from common.seeds import derive_seed
 from lightning_modules.classifier import Classifier
@@ -50,21 +49,19 @@ class ProbeImages:
 
     Attributes:
         module: Provides the validation batches.
-        batches: Returns all images in their order, in batches on a device: image and index.
+        features: Returns what the last layer of a classifier's head takes of all images, float32, shape (images, D).
         label: Class index, int64; -1 where unknown.
         subject: Person, object; None where unknown.
         train: Indices of the training images, int64.
         classes: Class names.
-        content: Hash of the prepared images.
     """
 
     module: LightningDataModule
-    batches: Callable[[torch.device], Iterator[dict[str, torch.Tensor]]]
+    features: Callable[[Classifier], np.ndarray]
     label: np.ndarray
     subject: np.ndarray
     train: np.ndarray
     classes: tuple[str, ...]
-    content: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ def fit_probe(model: Classifier, images: ProbeImages, config: Config, run: Path)
         model.load_state_dict(torch.load(stage.folder / "best.ckpt", weights_only=True)["state_dict"])
         return FinishedStage.read(stage.folder)
     start = time.monotonic()
-    training = _training_features(model, images, kept_features(model, images, config))
+    training = _training_features(model, images, _finite_features(model, images, config))
     _check_classes(training, images)
     candidates = compare_candidates(training, config.probe, derive_seed("probe", config.seed))
     write_csv(stage.run / RunFolder.LOGS / stage.folder.name / "probe.csv", candidates)
@@ -111,33 +108,6 @@ def fit_probe(model: Classifier, images: ProbeImages, config: Config, run: Path)
         f"images, C={chosen['strength']:g} of {config.probe.folds} folds by {by} (log-loss {chosen['log_loss']:.4f})"
     )
     return _record(model, images, config, stage, start)
-
-
-def kept_features(model: Classifier, images: ProbeImages, config: Config) -> np.ndarray:
-    """Return the features of all images that the head's last layer takes, float32, shape (images, D).
-
-    They are computed where ``cache_dir`` does not have them of this network and these images; folds share them.
-
-    Raises:
-        UserError: The network gives no numbers.
-    """
-    facts = [config.model.name, config.model.cut, config.head.layers, config.prepare.model_dump(mode="json")]
-    key = sha256_of_value(
-        [_network_hash(model), asdict(model.facts()), facts, images.content, config.trainer.precision]
-    )
-    path = Path(config.cache_dir) / "features" / f"{key}.npy"
-    if path.is_file():
-        say(f"features: kept in {path}")
-        return np.asarray(np.load(path, allow_pickle=False))
-    start = time.monotonic()
-    features = _compute(model, images, config)
-    if not np.isfinite(features).all():
-        raise UserError(f"weights={config.weights}: the network gives no numbers (NaN) for these images")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, features)
-    say(f"features: of {len(features):,} images in {time.monotonic() - start:.0f} s, kept in {path}")
-    return features
 
 
 def compare_candidates(training: TrainingFeatures, settings: ProbeConfig, seed: int) -> pd.DataFrame:
@@ -228,27 +198,11 @@ def _check_classes(training: TrainingFeatures, images: ProbeImages) -> None:
         raise UserError(f"no training image of {', '.join(missing)}: choose another split.fold, or leave the class out")
 
 
-@torch.no_grad()
-def _compute(model: Classifier, images: ProbeImages, config: Config) -> np.ndarray:
-    device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
-    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(config.trainer.precision)
-    model.to(device).eval()
-    parts = []
-    for batch in images.batches(device):
-        with torch.autocast(device.type, mixed, enabled=mixed is not None):
-            embedding = model.both_logits(batch["image"], None).embedding
-        parts.append(embedding.float().cpu().numpy())
-    model.to("cpu")
-    return np.concatenate(parts)
-
-
-def _network_hash(model: Classifier) -> str:
-    """Return a SHA-256 over the weights of the backbone."""
-    digest = sha256()
-    for name, values in model.backbone.state_dict().items():
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+def _finite_features(model: Classifier, images: ProbeImages, config: Config) -> np.ndarray:
+    features = images.features(model)
+    if not np.isfinite(features).all():
+        raise UserError(f"weights={config.weights}: the network gives no numbers (NaN) for these images")
+    return features
 
 
 def _last_layer(model: Classifier) -> nn.Linear:

@@ -37,6 +37,7 @@ KINDS = {
     "budget": [*RUN, "trainer.max_images=40"],
     "workers": [*RUN, "loader.workers=2"],
     "staged": [*NET, "trainer.max_epochs=3", "unfreeze.stages.finetune.lr=0.001"],
+    "cached": [*NET, "transform.each_epoch=false", "trainer.max_epochs=3", "unfreeze=head_only", AVERAGED],
     "accumulated": [*NET, f"{ACCUMULATED}=2", f"{SAVED}=2", "unfreeze=head_only"],
 }
 
@@ -92,6 +93,7 @@ def undisturbed(tmp_path_factory):
         pytest.param("checks", Place("on_validation_batch_start", 0, 1, 1), 6, id="in a validation, with checks"),
         pytest.param("plateau", Place("on_train_batch_start", 0, 2, 2), 15, id="in mid-epoch, with a plateau"),
         pytest.param("plateau", Place("on_train_epoch_end", 0, 2), 18, id="between epochs, with a plateau"),
+        pytest.param("cached", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, on cached features"),
         pytest.param("budget", Place("on_validation_batch_start", 0, 1, 0), 10, id="in a validation of mid-epoch"),
     ],
 )
@@ -133,6 +135,7 @@ def test_slurm_warns_a_process_and_its_workers(undisturbed, tmp_path):
         pytest.param("staged", [], [(1, 1, 3)], id="in a later stage"),
         pytest.param("staged", [f"{SAVED}=3"], [(1, 1, 4)], id="saved within the epoch"),
         pytest.param("staged", [], [(0, 2, 1)], id="in the first stage"),
+        pytest.param("cached", [], [(0, 1, 4)], id="on cached features"),
         pytest.param("accumulated", [], [(0, 1, 4), (0, 1, 5)], id="twice, with accumulated gradients"),
     ],
 )

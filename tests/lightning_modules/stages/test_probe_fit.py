@@ -12,7 +12,6 @@ from common.config.schema import ProbeConfig
 from common.errors import UserError
 from common.runs.run import Run
 from lightning_modules.load import load_run
-from lightning_modules.stages import probe_fit
 from lightning_modules.stages.probe_fit import (
     TrainingFeatures,
     compare_candidates,
@@ -20,6 +19,7 @@ from lightning_modules.stages.probe_fit import (
     set_last_layer,
 )
 from tests.helpers.training import composed, run_undrawn, small_config
+from workflows.features import cache
 
 PROBE = ["unfreeze=head_only", "transform=none", "probe.enabled=true", "probe.folds=2", "model.name=test_vit"]
 
@@ -95,8 +95,8 @@ def test_other_weights_of_the_network_have_not_seen_it():
 def test_folds_and_seeds_share_the_features(tmp_path, monkeypatch):
     """Of pretrained weights; random ones differ by seed."""
     computed = []
-    compute = probe_fit._compute
-    monkeypatch.setattr(probe_fit, "_compute", lambda *given: computed.append(1) or compute(*given))
+    compute = cache.compute_features
+    monkeypatch.setattr(cache, "compute_features", lambda *given: computed.append(1) or compute(*given))
     for fold in (0, 1):
         run_undrawn(small_config(tmp_path, *PROBE, f"split.fold={fold}"))
     assert len(computed) == 1

@@ -1,0 +1,74 @@
+"""Features of images on disk, computed by the run that needs them first and shared by all others."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from common.files import atomic_path, sha256_of_value
+from datamodules.features.views import Views
+
+CODES = "codes"
+VALUES = "values"
+
+
+class KeptFeatures(NamedTuple):
+    """Features by view: ``values`` of shape (N, ...), of the views with the ascending numbers ``codes``, int64 (N,)."""
+
+    codes: np.ndarray
+    values: torch.Tensor
+
+    def of(self, views: Views) -> torch.Tensor:
+        """Return the features of views, each of which must be there."""
+        return self.values[torch.from_numpy(np.searchsorted(self.codes, views.codes))]
+
+
+class FeatureStore:
+    """The features that one network gives of one set of prepared images: ``<cache_dir>/features/<key>/``.
+
+    It grows by parts, each a file that is whole or absent: a process that is killed loses the last part alone.
+
+    Args:
+        cache_dir: The cache of all runs.
+        key: Hash of all that the features depend on, but for the image and its view.
+    """
+
+    def __init__(self, cache_dir: Path, key: str) -> None:
+        self.folder = Path(cache_dir) / "features" / key[:16]
+
+    def missing(self, views: Views) -> Views:
+        """Return those of the views that are not there, each once, in the order of their rows."""
+        kept = [np.zeros(0, np.int64)]
+        for path in self._parts():
+            with safe_open(path, "pt") as part:
+                kept.append(part.get_tensor(CODES).numpy())
+        return Views.of_codes(np.setdiff1d(views.codes, np.concatenate(kept)))
+
+    def add(self, views: Views, values: torch.Tensor) -> None:
+        """Keep the features, shape (N, ...), of N views."""
+        part = {CODES: torch.from_numpy(views.codes), VALUES: values.contiguous()}
+        name = sha256_of_value(views.codes.tolist())[:16]
+        with atomic_path(self.folder / f"{name}.safetensors") as temporary:
+            save_file(part, temporary)
+
+    def read(self, views: Views) -> KeptFeatures:
+        """Return the features of views, each of which must be there."""
+        codes = np.unique(views.codes)
+        values: torch.Tensor | None = None
+        for path in self._parts():
+            with safe_open(path, "pt") as part:
+                _, wanted, places = np.intersect1d(part.get_tensor(CODES).numpy(), codes, return_indices=True)
+                if not len(wanted):
+                    continue
+                given = part.get_tensor(VALUES)
+            if values is None:
+                values = given.new_empty((len(codes), *given.shape[1:]))
+            values[torch.from_numpy(places)] = given[torch.from_numpy(wanted)]
+        assert values is not None
+        return KeptFeatures(codes, values)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("[!.]*.safetensors"))

@@ -1,0 +1,1 @@
+"""Features of frozen networks, shared by runs."""

@@ -1,0 +1,123 @@
+"""When the features of a frozen backbone are kept, and where they come from."""
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from common.cli import say
+from common.config.schema import Config
+from common.files import sha256_of_value
+from common.text import counted
+from datamodules.features.feature_datamodule import FeatureDataModule
+from datamodules.features.store import FeatureStore
+from datamodules.features.views import TrainingViews, ViewDataModule, Views
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.io.locks import one_at_a_time
+from lightning_modules.classifier import Classifier
+from lightning_modules.optimizers import stage_optimizer
+from lightning_modules.stages.frozen import FrozenPart, HeadOnFeatures, StageFit, compute_features
+from lightning_modules.stages.plan import Stage
+
+LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
+
+
+class CachedFeatures:
+    """The features of the images of a data module, shared by all runs of the same network on the same images.
+
+    Args:
+        data: The images.
+        config: The typed configuration of the run.
+    """
+
+    def __init__(self, data: ImageDataModule, config: Config) -> None:
+        self.data = data
+        self.config = config
+
+    def of_stage(self, model: Classifier, stage: Stage, images_seen: int) -> StageFit | None:
+        """Return what to fit in a stage that sees so many training images; None: the classifier, to the images."""
+        if self.config.cache_features == "off" or stage.config.train:
+            return None
+        start = time.monotonic()
+        views = TrainingViews(self.data)
+        reason = self._obstacle(stage) or views.obstacle
+        if reason is None:
+            model.configure_stage(stage.config)
+            frozen = FrozenPart(model)
+            store = self._store(frozen)
+            reason = self._waste(frozen, store, views.all, images_seen)
+        name = f"stage {stage.number + 1}, {stage.name}"
+        if reason is not None:
+            say(f"{name}: the features of the frozen backbone are not cached: {reason}")
+            return None
+        self._fill(frozen, store, views.all)
+        features = store.read(views.all)
+        size = features.values.numel() * features.values.element_size() / 1e6
+        images = counted(len(np.unique(views.all.row)), "image")
+        say(f"{name}: trains on cached features of {images} in {len(views.all.row):,} views, {size:,.1f} MB")
+        return StageFit(HeadOnFeatures(model), FeatureDataModule(views, features), time.monotonic() - start)
+
+    def of_images(self, model: Classifier) -> np.ndarray:
+        """Return the features of all images as they are, float32, shape (images, D)."""
+        rows = np.arange(len(self.data.manifest.frame))
+        views = Views(rows, np.zeros_like(rows))
+        frozen = FrozenPart(model)
+        store = self._store(frozen)
+        self._fill(frozen, store, views)
+        return np.asarray(store.read(views).of(views).float())
+
+    def _store(self, frozen: FrozenPart) -> FeatureStore:
+        key = sha256_of_value([frozen.key(self.config), self.data.images_hash()])
+        return FeatureStore(Path(self.config.cache_dir), key)
+
+    def _fill(self, frozen: FrozenPart, store: FeatureStore, views: Views) -> None:
+        """Compute what is missing, while other processes that need it wait."""
+        if not len(store.missing(views).row):
+            say(f"features: kept in {store.folder}")
+            return
+        with one_at_a_time(store.folder.with_suffix(".lock"), "computes the features of the same images"):
+            missing = store.missing(views)
+            count = len(missing.row)
+            if not count:
+                return
+            start = time.monotonic()
+            say(f"features: {count:,} of {len(views.row):,} are computed once, and kept in {store.folder}")
+            done = 0
+
+            def keep(values: torch.Tensor) -> None:
+                nonlocal done
+                store.add(Views(*(each[done : done + len(values)] for each in missing)), values)
+                done += len(values)
+
+            compute_features(frozen, ViewDataModule(self.data, missing), self.config, keep)
+            say(f"features: {count:,} in {time.monotonic() - start:.0f} s")
+
+    def _obstacle(self, stage: Stage) -> str | None:
+        """Why features cannot stand for the images in this run, in words."""
+        config = self.config
+        obstacles = {
+            "several processes train": config.trainer.devices * config.trainer.num_nodes > 1,
+            "context.enabled": config.context.enabled,
+            "head.orientation turns images": config.head.orientation,
+            "loss.teachers see the images": bool(config.loss.teachers),
+            "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
+            "callbacks.extra may need the images": bool(config.callbacks.extra),
+            "optimizer.layer_decay": stage_optimizer(config.optimizer, stage.config).layer_decay is not None,
+        }
+        return next((reason for reason, holds in obstacles.items() if holds), None)
+
+    def _waste(self, frozen: FrozenPart, store: FeatureStore, views: Views, images_seen: int) -> str | None:
+        """Why it would not pay, in words."""
+        missing = len(store.missing(views).row)
+        if 2 * missing > images_seen:
+            return f"{missing:,} views would be computed for {images_seen:,} images that the stage sees"
+        size = frozen.size(self.config)
+        if size * len(views.row) > LARGEST:
+            return f"{size * len(views.row) / 1e9:.1f} GB are too large"
+        place = Path(self.config.cache_dir)
+        place.mkdir(parents=True, exist_ok=True)
+        if 2 * size * missing > shutil.disk_usage(place).free:
+            return f"the disk of {place} has too little space for {size * missing / 1e9:.1f} GB"
+        return None
