@@ -1,13 +1,16 @@
 """Features of images on disk, computed by the run that needs them first and shared by all others."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
+from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
 from datamodules.features.views import Views
 
@@ -40,10 +43,14 @@ class FeatureStore:
         self.folder = Path(cache_dir) / "features" / key[:16]
 
     def missing(self, views: Views) -> Views:
-        """Return those of the views that are not there, each once, in the order of their rows."""
+        """Return those of the views that are not there, each once, in the order of their rows.
+
+        Raises:
+            UserError: A file is damaged.
+        """
         kept = [np.zeros(0, np.int64)]
         for path in self._parts():
-            with safe_open(path, "pt") as part:
+            with _opened(path) as part:
                 kept.append(part.get_tensor(CODES).numpy())
         return Views.of_codes(np.setdiff1d(views.codes, np.concatenate(kept)))
 
@@ -52,14 +59,26 @@ class FeatureStore:
         part = {CODES: torch.from_numpy(views.codes), VALUES: values.contiguous()}
         name = sha256_of_value(views.codes.tolist())[:16]
         with atomic_path(self.folder / f"{name}.safetensors") as temporary:
-            save_file(part, temporary)
+            temporary.write_bytes(save(part))
+
+    def writer(self, views: Views) -> Callable[[torch.Tensor], None]:
+        """Return a function that keeps the features of the next of these views at each call."""
+        done = 0
+
+        def keep(values: torch.Tensor) -> None:
+            nonlocal done
+            part = slice(done, done + len(values))
+            self.add(Views(views.row[part], views.view[part]), values)
+            done = part.stop
+
+        return keep
 
     def read(self, views: Views) -> KeptFeatures:
         """Return the features of views, each of which must be there."""
         codes = np.unique(views.codes)
         values: torch.Tensor | None = None
         for path in self._parts():
-            with safe_open(path, "pt") as part:
+            with _opened(path) as part:
                 _, wanted, places = np.intersect1d(part.get_tensor(CODES).numpy(), codes, return_indices=True)
                 if not len(wanted):
                     continue
@@ -72,3 +91,12 @@ class FeatureStore:
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("[!.]*.safetensors"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, "pt") as part:
+            yield part
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}): remove it, and its features are computed again") from error

@@ -5,14 +5,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from common.cli import say
 from common.config.schema import Config
 from common.files import sha256_of_value
 from common.text import counted
 from datamodules.features.feature_datamodule import FeatureDataModule
-from datamodules.features.store import FeatureStore
+from datamodules.features.store import FeatureStore, KeptFeatures
 from datamodules.features.views import TrainingViews, ViewDataModule, Views
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.locks import one_at_a_time
@@ -41,19 +40,15 @@ class CachedFeatures:
         if self.config.cache_features == "off" or stage.config.train:
             return None
         start = time.monotonic()
+        model.configure_stage(stage.config)
+        frozen = FrozenPart(model)
         views = TrainingViews(self.data)
-        reason = self._obstacle(stage) or views.obstacle
-        if reason is None:
-            model.configure_stage(stage.config)
-            frozen = FrozenPart(model)
-            store = self._store(frozen)
-            reason = self._waste(frozen, store, views.all, images_seen)
+        reason = self._obstacle(stage) or views.obstacle or self._waste(frozen, views.all, images_seen)
         name = f"stage {stage.number + 1}, {stage.name}"
         if reason is not None:
             say(f"{name}: the features of the frozen backbone are not cached: {reason}")
             return None
-        self._fill(frozen, store, views.all)
-        features = store.read(views.all)
+        features = self._compute_once(frozen, views.all)
         size = features.values.numel() * features.values.element_size() / 1e6
         images = counted(len(np.unique(views.all.row)), "image")
         say(f"{name}: trains on cached features of {images} in {len(views.all.row):,} views, {size:,.1f} MB")
@@ -63,36 +58,30 @@ class CachedFeatures:
         """Return the features of all images as they are, float32, shape (images, D)."""
         rows = np.arange(len(self.data.manifest.frame))
         views = Views(rows, np.zeros_like(rows))
-        frozen = FrozenPart(model)
-        store = self._store(frozen)
-        self._fill(frozen, store, views)
-        return np.asarray(store.read(views).of(views).float())
+        return np.asarray(self._compute_once(FrozenPart(model), views).of(views).float())
 
     def _store(self, frozen: FrozenPart) -> FeatureStore:
         key = sha256_of_value([frozen.key(self.config), self.data.images_hash()])
         return FeatureStore(Path(self.config.cache_dir), key)
 
-    def _fill(self, frozen: FrozenPart, store: FeatureStore, views: Views) -> None:
-        """Compute what is missing, while other processes that need it wait."""
-        if not len(store.missing(views).row):
-            say(f"features: kept in {store.folder}")
+    def _compute_once(self, frozen: FrozenPart, views: Views) -> KeptFeatures:
+        """Return the features of views; what is missing is computed, while other processes that need it wait."""
+        store = self._store(frozen)
+        if len(store.missing(views).row):
+            with one_at_a_time(store.folder.with_suffix(".lock"), "computes the features of the same images"):
+                self._compute(frozen, store, store.missing(views))
+        else:
+            say(f"features are kept in {store.folder}")
+        return store.read(views)
+
+    def _compute(self, frozen: FrozenPart, store: FeatureStore, missing: Views) -> None:
+        if not len(missing.row):
             return
-        with one_at_a_time(store.folder.with_suffix(".lock"), "computes the features of the same images"):
-            missing = store.missing(views)
-            count = len(missing.row)
-            if not count:
-                return
-            start = time.monotonic()
-            say(f"features: {count:,} of {len(views.row):,} are computed once, and kept in {store.folder}")
-            done = 0
-
-            def keep(values: torch.Tensor) -> None:
-                nonlocal done
-                store.add(Views(*(each[done : done + len(values)] for each in missing)), values)
-                done += len(values)
-
-            compute_features(frozen, ViewDataModule(self.data, missing), self.config, keep)
-            say(f"features: {count:,} in {time.monotonic() - start:.0f} s")
+        start = time.monotonic()
+        views = f"{len(missing.row):,} views of images"
+        say(f"features of {views} are computed once, and kept in {store.folder}")
+        compute_features(frozen, ViewDataModule(self.data, missing), self.config, store.writer(missing))
+        say(f"features of {views}: {time.monotonic() - start:.0f} s")
 
     def _obstacle(self, stage: Stage) -> str | None:
         """Why features cannot stand for the images in this run, in words."""
@@ -108,9 +97,9 @@ class CachedFeatures:
         }
         return next((reason for reason, holds in obstacles.items() if holds), None)
 
-    def _waste(self, frozen: FrozenPart, store: FeatureStore, views: Views, images_seen: int) -> str | None:
+    def _waste(self, frozen: FrozenPart, views: Views, images_seen: int) -> str | None:
         """Why it would not pay, in words."""
-        missing = len(store.missing(views).row)
+        missing = len(self._store(frozen).missing(views).row)
         if 2 * missing > images_seen:
             return f"{missing:,} views would be computed for {images_seen:,} images that the stage sees"
         size = frozen.size(self.config)

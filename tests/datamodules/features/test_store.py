@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import UserError
 from datamodules.features.store import FeatureStore
 from datamodules.features.views import Views
 
@@ -31,3 +32,12 @@ def test_what_is_missing_is_named_once(tmp_path):
     store.add(views((2, 0)), torch.zeros(1, 2))
     assert store.missing(wanted).codes.tolist() == views((1, 0), (2, 3)).codes.tolist()
     assert FeatureStore(tmp_path, "cd" * 32).missing(wanted).codes.tolist() == np.unique(wanted.codes).tolist()
+
+
+def test_a_damaged_part_is_named(tmp_path):
+    store = FeatureStore(tmp_path, "ab" * 32)
+    store.add(views((2, 0)), torch.zeros(1, 2))
+    (path,) = store.folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(UserError, match=f"{path} is damaged .*: remove it"):
+        store.missing(views((2, 0)))
