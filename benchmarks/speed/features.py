@@ -39,7 +39,7 @@ def cases(folder: Path) -> Iterator[Case]:
     seen = f"{stages['off'].images} images"
     epochs = {key: EpochByEpoch(stage) for key, stage in stages.items()}
     yield Case(
-        f"epoch of {seen}, ResNet-50 to layer3, frozen",
+        f"epoch of {seen}, frozen ResNet-50",
         epochs["auto"].step,
         {"on images": Peer(epochs["off"].step, 100.0, ("timm", "pytorch-lightning"))},
         stages["off"].images,
@@ -48,7 +48,7 @@ def cases(folder: Path) -> Iterator[Case]:
     for each in epochs.values():
         each.end()
     yield Case(
-        f"stage of {EPOCHS} epochs of {seen}, ResNet-50 to layer3, frozen",
+        f"stage of {EPOCHS} epochs of {seen}, frozen ResNet-50",
         lambda: stages["auto"].train(EPOCHS),
         {"on images": Peer(lambda: stages["off"].train(EPOCHS), 30.0, ("timm", "pytorch-lightning"))},
         EPOCHS * stages["off"].images,
