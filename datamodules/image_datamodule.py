@@ -34,7 +34,8 @@ from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start,
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import exclude_cells, number_of_folds, split
 from datamodules.prepared_dataset import Batch, PreparedDataset, whole_batch
-from datamodules.preprocessing.cache import cache_folder, prepared_images
+from datamodules.preprocessing.ahead import PreparedAhead
+from datamodules.preprocessing.cache import cache_folder, prepared_folder, prepared_images
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, to_shape
 from datamodules.samplers import CellBatchSampler, EpochBatchSampler, check_shares, items_by_cell, share_of
 from datamodules.sources import scan, source_config
@@ -144,7 +145,11 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def scanned(self) -> Manifest:
         """All images of the source."""
-        return scan(self.source, self.data_dir, self.cache_dir, self.progress)
+        return scan(self.source, self.data_dir, self.cache_dir, self.progress, self._ahead)
+
+    @cached_property
+    def _ahead(self) -> PreparedAhead:
+        return PreparedAhead(self.prepare_config, prepared_folder(self.cache_dir))
 
     @cached_property
     def expansion(self) -> Expansion:
@@ -154,7 +159,7 @@ class ImageDataModule(LightningDataModule):
     @cached_property
     def images(self) -> np.ndarray | ExpandedImages:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
-        return self.expansion.images(prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress))
+        return self.expansion.images(self._prepared)
 
     def prepare_data(self) -> None:
         """Fill the cache of prepared images; enough in one process per node.
@@ -162,7 +167,11 @@ class ImageDataModule(LightningDataModule):
         Raises:
             UserError: The images cannot be read or prepared.
         """
-        prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress)
+        _ = self._prepared
+
+    @cached_property
+    def _prepared(self) -> np.memmap:
+        return prepared_images(self.scanned, self.prepare_config, self.cache_dir, self.progress, self._ahead)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks and plan the balance; nothing is written into a run.

@@ -16,8 +16,9 @@ from common.files import sha256_of_value
 from datamodules.io.decode import crop_to_content, read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import split
+from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.background import on_black
-from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
+from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
@@ -72,7 +73,8 @@ def prepare_data(
         UserError: The images cannot be read or prepared.
     """
     cache = Path(config.cache_dir)
-    scanned = scan(config.data, config.data_dir, cache)
+    ahead = PreparedAhead(config.prepare, prepared_folder(cache)) if images else None
+    scanned = scan(config.data, config.data_dir, cache, ahead=ahead)
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *scanned.remarks)
     home = sources()[config.data.source].home
     if home and scanned.incomplete:
@@ -90,7 +92,7 @@ def prepare_data(
     counts = class_counts(expansion.manifest, parts)
     console.print(frame_table(overview(expansion.manifest, parts), title), frame_table(counts, "classes"))
     if images:
-        prepared = prepared_images(scanned, config.prepare, cache)
+        prepared = prepared_images(scanned, config.prepare, cache, ahead=ahead)
         height, width = prepared.shape[1:3]
         folder = cache_folder(scanned, config.prepare, cache)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"

@@ -16,6 +16,8 @@ SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*")
+_BMP_HEADERS = (40, 108, 124)  # bytes of the header of Windows 3, 95 and 98
+_BMP_LEAST = 54  # bytes of a BMP file with the shortest of these
 _HEAD = 32  # bytes that tell the format, and the bit depth of PNG
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
 # Pillow would also start other programs (Ghostscript for EPS): these formats it decodes itself.
@@ -51,10 +53,18 @@ class BrokenImageError(ValueError):
 
 
 class Decoded(NamedTuple):
-    """An image, uint8 RGB, shape (H, W, 3), and the channels of its file: 1 (gray, palette), 2 (with alpha), 3 or 4."""
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 RGB, shape (H, W, 3).
+        channels: Of its file: 1 (gray, palette), 2 (with alpha), 3 or 4.
+        by_settings: Whether another ``background`` or ``full_range`` may give other pixels: where the file has more
+            than 8 bits or transparency.
+    """
 
     pixels: np.ndarray
     channels: int
+    by_settings: bool
 
 
 def read_image(path: Path, background: Background = "black", full_range: int | None = None) -> np.ndarray:
@@ -124,6 +134,9 @@ def decode_image(data: bytes, background: Background = "black", full_range: int 
     try:
         if _has_deep_pixels(data):
             return _decode_deep(data, background, full_range)
+        pixels = _plain_bmp(data)
+        if pixels is not None:
+            return Decoded(pixels, 3, by_settings=False)
         with _opened(data) as image:
             image.load()
             return _from_pil(image, background)
@@ -215,6 +228,26 @@ def _check_size(width: int, height: int) -> None:
         raise BrokenImageError(f"{width:,} x {height:,} pixels are {_TOO_LARGE}")
 
 
+def _plain_bmp(data: bytes) -> np.ndarray | None:
+    """Return the pixels of a whole uncompressed BMP file of 24 bits; None of any other, which is Pillow's work.
+
+    Pillow gives the same pixels, but takes ten times as long.
+    """
+    if not data.startswith(b"BM") or len(data) < _BMP_LEAST:
+        return None
+    start, header, width, height, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
+    stride = -(-3 * width // 4) * 4  # of a row, which is filled up to four bytes
+    is_plain = header in _BMP_HEADERS and bits == 24 and compression == 0 and start >= 14 + header
+    is_whole = 0 < width <= MAX_SIDE and 0 < abs(height) <= MAX_SIDE and len(data) >= start + stride * abs(height)
+    if not (is_plain and is_whole):
+        return None
+    rows = np.frombuffer(data, np.uint8, stride * abs(height), start).reshape(abs(height), stride)
+    pixels = rows[:, : 3 * width].reshape(abs(height), width, 3)
+    if height > 0:  # the last row is first
+        pixels = pixels[::-1]
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_BGR2RGB))
+
+
 def _from_pil(image: Image.Image, background: Background) -> Decoded:
     if image.mode not in _EIGHT_BIT_MODES:
         raise BrokenImageError(f"pixels of mode {image.mode} are not defined here: save it as 8-bit or 16-bit integers")
@@ -222,16 +255,17 @@ def _from_pil(image: Image.Image, background: Background) -> Decoded:
     try:
         if "exif" in image.info:
             Image.Exif().load(image.info["exif"])  # Pillow passes over what it cannot read of a JPEG's
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # as `decode_image` of other parts of a file
         raise BrokenImageError(f"damaged EXIF, which tells the orientation ({first_line(error)}): remove it") from error
-    if image.has_transparency_data:
+    transparent = image.has_transparency_data
+    if transparent:
         rgba = image.convert("RGBA")
         level = 0
         if background != "black":
             level = _level_below(np.array(rgba.convert("RGB")), np.array(rgba.getchannel("A")))
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (level, level, level, 255)), rgba)
-    return Decoded(np.array(image.convert("RGB")), channels)
+    return Decoded(np.array(image if image.mode == "RGB" else image.convert("RGB")), channels, transparent)
 
 
 def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:
@@ -314,7 +348,7 @@ def _decode_deep(data: bytes, background: Background, full_range: int | None) ->
             level = 257 * _level_below(rgb, alpha[..., 0] // 257)
         values = (values * alpha + level * (65535 - alpha)) // 65535
     rgb = np.repeat((values // 257).astype(np.uint8), 3 // colours.shape[2], axis=2)
-    return Decoded(np.ascontiguousarray(rgb), channels)
+    return Decoded(np.ascontiguousarray(rgb), channels, by_settings=True)
 
 
 def _to_sixteen_bits(values: np.ndarray, background: Background, full_range: int | None = None) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The one progress bar of the preparation."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+IN_ADVANCE = 8  # items per thread that are begun or done before the first result is taken
 LONG = 2000  # below this many images a bar is shown on a terminal only
 
 
@@ -20,8 +22,7 @@ def threaded(
 ) -> Iterator[Result]:
     """Yield ``work(item)`` in the order of the items, from a pool of threads, with a progress bar on stderr.
 
-    Decoding, hashing and resizing release the interpreter's lock, so threads are enough. When the caller stops
-    early, or ``work`` raises, what has not begun is dropped.
+    The threads are those of `in_threads`.
 
     Args:
         work: What is done to each item.
@@ -31,13 +32,29 @@ def threaded(
         progress: Whether to show a bar at all; where stderr is no terminal, a short task shows none in any case.
     """
     with progress_bar(count, description, progress) as advance:
-        pool = ThreadPoolExecutor(processors())
-        try:
-            for result in pool.map(work, items):
-                yield result
-                advance()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for result in in_threads(work, items):
+            yield result
+            advance()
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield ``work(item)`` in the order of the items, from a thread per processor; few items are taken in advance.
+
+    Decoding, hashing and resizing release the interpreter's lock, so threads are enough. When the caller stops early,
+    or ``work`` raises, what has not begun is dropped.
+    """
+    pool = ThreadPoolExecutor(processors())
+    most = IN_ADVANCE * processors()
+    running: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            running.append(pool.submit(work, item))
+            if len(running) == most:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def processors() -> int:

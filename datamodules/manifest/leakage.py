@@ -1,6 +1,6 @@
 """What a split lets through: the same subject, the same bytes or nearly the same picture in two parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,13 +16,12 @@ from common.files import atomic_path, write_csv
 from common.runs.run import Run
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
+from datamodules.manifest.near_hashes import WORDS, close_pairs
 from datamodules.manifest.splits import PARTS
 
 LISTED_PAIRS = 10_000  # the closest near-same pairs are listed; all are counted
 SHOWN_PAIRS = 24
 _PAIRS_PER_ROW = 4
-_BLOCK = 4_000_000  # pairs that are compared at once: 32 MB per word of the hash
-_WORDS = 4  # 256 bits as 64-bit words
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
 def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
     """Return the closest pairs of different files in two parts, nearest first, and how many there are.
 
-    All pairs are compared, some millions at a time: 24,000 images take seconds and some 200 MB.
+    `close_pairs` says how they are found.
 
     Args:
         used: ``part``, ``sha256`` and ``phash`` (64 hex digits) of the images; the index is the manifest row.
@@ -135,23 +134,23 @@ def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
         Distance, row in the earlier part (train, validation, test) and row in the later one of at most `LISTED_PAIRS`,
         int64, shape (pairs, 3); and the number of all pairs.
     """
-    listed = np.empty((0, 3), np.int64)
     if bits is None:
-        return listed, 0
-    hashes = np.frombuffer(bytes.fromhex("".join(used["phash"])), np.uint64).reshape(-1, _WORDS)
+        return np.empty((0, 3), np.int64), 0
+    hashes = np.frombuffer(bytes.fromhex("".join(used["phash"])), np.uint64).reshape(-1, WORDS)
     content = pd.factorize(used["sha256"])[0]
     sides = [np.flatnonzero(used["part"] == part) for part in PARTS]
     count = 0
+    listed = [np.empty((0, 3), np.int64)]
     for one, other in combinations(sides, 2):
-        for pairs in _close_pairs(hashes, one, other, bits):
+        for pairs in close_pairs(hashes, one, other, bits):
             different = pairs[content[pairs[:, 1]] != content[pairs[:, 2]]]
             count += len(different)
-            if len(listed) == LISTED_PAIRS:
-                different = different[different[:, 0] < listed[-1, 0]]
-            listed = np.concatenate([listed, different])
-            listed = listed[np.lexsort((listed[:, 2], listed[:, 1], listed[:, 0]))[:LISTED_PAIRS]]
-    listed[:, 1:] = used.index.to_numpy()[listed[:, 1:]]
-    return listed, count
+            listed.append(different)
+            if sum(map(len, listed)) > 2 * LISTED_PAIRS:
+                listed = [_closest(listed)]
+    closest = _closest(listed)
+    closest[:, 1:] = used.index.to_numpy()[closest[:, 1:]]
+    return closest, count
 
 
 def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
@@ -275,13 +274,7 @@ def _identical_pairs(used: pd.DataFrame) -> np.ndarray:
     return np.array(pairs, np.int64).reshape(-1, 3)
 
 
-def _close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[np.ndarray]:
-    """Yield (distance, left, right) of the pairs within ``bits``, int64, shape (pairs, 3), block by block."""
-    step = max(_BLOCK // max(len(other), 1), 1)
-    for start in range(0, len(one), step):
-        block = one[start : start + step]
-        distance = np.zeros((len(block), len(other)), np.uint16)
-        for word in range(_WORDS):
-            distance += np.bitwise_count(hashes[block, word, None] ^ hashes[None, other, word])
-        left, right = np.nonzero(distance <= bits)
-        yield np.stack([distance[left, right].astype(np.int64), block[left], other[right]], axis=1)
+def _closest(pairs: Sequence[np.ndarray]) -> np.ndarray:
+    """The closest of arrays of pairs, at most `LISTED_PAIRS`; of the same distance those of the first rows."""
+    table = np.concatenate(pairs)
+    return table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))[:LISTED_PAIRS]]

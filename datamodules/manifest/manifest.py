@@ -69,7 +69,8 @@ class Manifest:
         """Say of which given parts, such as folds, a class has no image."""
         lines = []
         for part, labels in self.frame.dropna(subset=["part", "label"]).groupby("part")["label"]:
-            absent = [name for name in self.classes if name not in set(labels)]
+            present = set(labels)
+            absent = [name for name in self.classes if name not in present]
             if absent:
                 lines.append(f"{part} has no image of class {', '.join(absent)}")
         return lines

@@ -1,11 +1,12 @@
 """Opens every image once: size, channels, hash of the bytes, perceptual hash. The facts of known files are reused."""
 
 import hashlib
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import imagehash
 import numpy as np
@@ -16,9 +17,9 @@ from PIL import Image
 from common.errors import UserError
 from common.files import atomic_path, sha256_of_value
 from common.text import counted
-from datamodules.io.decode import BrokenImageError, border, crop_to_content, decode_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, Decoded, border, crop_to_content, decode_image, read_plain_file
 from datamodules.io.locks import one_at_a_time
-from datamodules.io.progress import threaded
+from datamodules.io.progress import in_threads, progress_bar
 from datamodules.manifest.manifest import Manifest
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
@@ -34,8 +35,32 @@ _Stamp = tuple[str, int, int, int]  # by what an unchanged file is recognised, s
 _Facts = tuple[int, int, int, str, str]  # see _FACTS
 
 
+class Ahead(Protocol):
+    """What else is done with the images that a scan decodes, so that nobody has to decode them again."""
+
+    def batches(self, frame: pd.DataFrame, rows: Sequence[int]) -> Iterable[list[int]]:
+        """Divide the rows of a listing that are read into those that are wanted decoded at the same time."""
+
+    def take(self, images: dict[int, Decoded], count: int) -> None:
+        """Use the decoded images of a batch by their rows; ``count`` are in the batch, with the broken ones."""
+
+
+class _OneByOne:
+    """Nothing else is done."""
+
+    def batches(self, frame: pd.DataFrame, rows: Sequence[int]) -> Iterable[list[int]]:
+        return ([row] for row in rows)
+
+    def take(self, images: dict[int, Decoded], count: int) -> None:
+        pass
+
+
 def scan_listing(
-    listing: Manifest, on_broken: Literal["stop", "skip"], cache_dir: Path, progress: bool = True
+    listing: Manifest,
+    on_broken: Literal["stop", "skip"],
+    cache_dir: Path,
+    progress: bool = True,
+    ahead: Ahead | None = None,
 ) -> Manifest:
     """Open every image of a source and return its manifest with what the files are.
 
@@ -48,6 +73,7 @@ def scan_listing(
         on_broken: "stop", or "skip" to leave broken images out and list them in the notes.
         cache_dir: Where facts are stored, in ``scan/``, also of the other images when one is broken.
         progress: Whether a progress bar may be shown.
+        ahead: What else is done with the images that are read.
 
     Raises:
         UserError: Two images have the same id; an image is broken and ``on_broken`` is "stop"; or a class has no
@@ -59,15 +85,15 @@ def scan_listing(
         image_id = twice["image_id"].iloc[0]
         one, other = twice.loc[twice["image_id"] == image_id, "path"].iloc[:2]
         raise UserError(f"two images have the id {image_id}: {one} and {other}: remove or rename one")
-    paths = [listing.root / path for path in frame["path"]]
     root = str(listing.root.absolute())
+    paths = [f"{root}/{path}" for path in frame["path"]]  # not Paths: of tens of thousands they take a second
     key = sha256_of_value({"root": root, "version": SCAN_VERSION, "imagehash": imagehash.__version__})
     store = Path(cache_dir) / "scan" / f"{key[:16]}.parquet"
     facts = _stored_facts(store, paths)
     unread = facts.count(None)
     if unread:
         with one_at_a_time(store.with_suffix(".lock"), f"reads {counted(unread, 'image')} of {root}"):
-            facts = _all_facts(store, paths, progress)
+            facts = _all_facts(store, frame.assign(path=paths), progress, ahead or _OneByOne())
     return _manifest(listing, facts, on_broken)
 
 
@@ -79,7 +105,8 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     """
     on_black = 255 - pixels if np.median(border(pixels)) > _NEAR_WHITE else pixels
     shown = crop_to_content(on_black, _NEAR_BLACK)
-    return str(imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE))
+    bits = imagehash.phash(Image.fromarray(shown), hash_size=PHASH_SIZE).hash
+    return np.packbits(bits).tobytes().hex()
 
 
 def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: str) -> Manifest:
@@ -99,8 +126,9 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
     frame = pd.concat([frame[~is_broken].reset_index(drop=True), columns], axis=1)
     # A test set that comes without any label can still be predicted.
     if listing.frame["label"].notna().any():
+        labels = set(frame["label"])
         for name in listing.classes:
-            if name not in set(frame["label"]):
+            if name not in labels:
                 remedy = "add some, or leave it out"
                 raise UserError(f"class {name} has no image that can be read in {listing.root}: {remedy}")
     notes = listing.notes
@@ -109,49 +137,56 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
     return replace(listing, frame=frame, notes=notes, skipped=listing.skipped + skipped)
 
 
-def _read_facts(path: Path) -> _Facts | str:
-    """The facts of a file, or why it cannot be read."""
+def _read_facts(path: Path) -> tuple[_Facts | str, Decoded | None]:
+    """The facts of a file and its image; or why it cannot be read."""
     try:
         data = read_plain_file(path)
-        pixels, channels = decode_image(data)
+        image = decode_image(data)
     except BrokenImageError as error:
-        return str(error)
-    height, width = pixels.shape[:2]
-    return width, height, channels, hashlib.sha256(data).hexdigest(), perceptual_hash(pixels)
+        return str(error), None
+    height, width = image.pixels.shape[:2]
+    digest = hashlib.sha256(data).hexdigest()
+    return (width, height, image.channels, digest, perceptual_hash(image.pixels)), image
 
 
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: str) -> _Stamp:
     try:
-        status = path.stat()
-    except OSError:
-        return str(path), -1, -1, -1  # never stored: the file cannot be read either
-    return str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        status = os.stat(path)  # noqa: PTH116 (as above)
+    except (OSError, ValueError):
+        return path, -1, -1, -1  # never stored: the file cannot be read either
+    return path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _stored_facts(store: Path, paths: Sequence[Path]) -> list[_Facts | str | None]:
+def _stored_facts(store: Path, paths: Sequence[str]) -> list[_Facts | str | None]:
     """What an earlier scan stored of each file, None of one that has changed since, or that is new."""
     stored = _load(store)
     return [stored.get(_stamp(path)) for path in paths]
 
 
-def _all_facts(store: Path, paths: Sequence[Path], progress: bool) -> list[_Facts | str | None]:
+def _all_facts(store: Path, frame: pd.DataFrame, progress: bool, ahead: Ahead) -> list[_Facts | str | None]:
     """The facts of each file, or why it cannot be read. What is not stored is read and stored; the caller has the lock.
 
     Another process may have stored facts while this one waited for it.
     """
     started_ns = time.time_ns()
     stored = _load(store)
-    stamps = [_stamp(path) for path in paths]
+    stamps = [_stamp(path) for path in frame["path"]]
     facts: list[_Facts | str | None] = [stored.get(stamp) for stamp in stamps]
     unread = [row for row, stored_facts in enumerate(facts) if stored_facts is None]
-    fresh = threaded(
-        _read_facts, [paths[row] for row in unread], len(unread), f"reading {len(unread):,} images", progress
-    )
+
+    def read(batch: list[int]) -> dict[int, _Facts | str]:
+        results = {row: _read_facts(Path(stamps[row][0])) for row in batch}
+        ahead.take({row: image for row, (_, image) in results.items() if image is not None}, len(batch))
+        return {row: found for row, (found, _) in results.items()}
+
     new = {}
-    for row, result in zip(unread, fresh, strict=True):
-        facts[row] = result
-        if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
-            new[stamps[row]] = result
+    with progress_bar(len(unread), f"reading {len(unread):,} images", progress) as advance:
+        for batch in in_threads(read, ahead.batches(frame, unread)):
+            for row, result in batch.items():
+                facts[row] = result
+                if not isinstance(result, str) and max(stamps[row][2:]) <= started_ns - _RACY_NS:
+                    new[stamps[row]] = result
+            advance(len(batch))
     if new:
         _save(store, stored | new)
     return facts

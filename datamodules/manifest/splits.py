@@ -255,7 +255,8 @@ def _check_parts(manifest: Manifest, parts: pd.Series, protocol: str) -> None:
     """Each part needs all classes, and of karyograms two cases: intervals are drawn over cases."""
     for part in PARTS:
         rows = manifest.frame[parts == part]
-        absent = [name for name in manifest.classes if name not in set(rows["label"])]
+        labels = set(rows["label"])
+        absent = [name for name in manifest.classes if name not in labels]
         if absent:
             remedy = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
             raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {remedy}")

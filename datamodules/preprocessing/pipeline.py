@@ -108,9 +108,9 @@ def pad_to_square(image: np.ndarray, ground: np.ndarray | int = 0) -> np.ndarray
     side = max(height, width)
     top = (side - height) // 2
     left = (side - width) // 2
-    square = np.full((side, side, *image.shape[2:]), ground, np.uint8)
-    square[top : top + height, left : left + width] = image
-    return square
+    colour = np.broadcast_to(ground, 3).tolist()
+    padding = (top, side - height - top, left, side - width - left)
+    return np.asarray(cv2.copyMakeBorder(image, *padding, cv2.BORDER_CONSTANT, value=colour))
 
 
 def border_colour(image: np.ndarray) -> np.ndarray:

@@ -64,7 +64,8 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
         table = _read_folders(data, root)
     else:
         table = _read_labels(data, root, root / data.file)
-    absent = [name for name in CHROMOSOMES if name not in set(table["label"])]
+    labels = set(table["label"])
+    absent = [name for name in CHROMOSOMES if name not in labels]
     if absent:
         raise UserError(f"{root} has no chromosome of class {', '.join(absent)}: all 24 classes are needed")
     # Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up.

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.io import decode
 from datamodules.io.decode import (
     MAX_BYTES,
     BrokenImageError,
@@ -236,6 +237,56 @@ def test_a_file_cut_short_is_broken(tmp_path, suffix, sixteen):
         cut = path.read_bytes()[: int(path.stat().st_size * share)]
         with pytest.raises(BrokenImageError):
             decode_image(cut)
+
+
+def bmp(pixels: np.ndarray, header: int = 40, top_down: bool = False, gap: int = 0) -> bytes:
+    """Return a BMP file of 24 bits."""
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, -(-3 * width // 4) * 4), np.uint8)
+    rows[:, : 3 * width] = (pixels if top_down else pixels[::-1])[..., ::-1].reshape(height, -1)
+    start = 14 + header + gap
+    sizes = struct.pack("<IiiHHII", header, width, -height if top_down else height, 1, 24, 0, rows.size)
+    head = struct.pack("<2sIII", b"BM", start + rows.size, 0, start) + sizes
+    return head.ljust(start, b"\0") + rows.tobytes()
+
+
+def outcome(data: bytes) -> tuple[object, ...]:
+    """What a file is decoded to, or why it is broken."""
+    try:
+        image = decode_image(data)
+    except BrokenImageError as error:
+        return (str(error),)
+    return image.pixels.shape, image.pixels.tobytes(), image.channels, image.by_settings
+
+
+@pytest.mark.parametrize("header", [40, 108, 124])
+@pytest.mark.parametrize("top_down", [False, True])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 17])
+def test_a_bmp_of_24_bits_is_read_without_pillow(monkeypatch, header, top_down, width):
+    pixels = np.ascontiguousarray(RGB[:, :width])
+    data = bmp(pixels, header, top_down, gap=width)
+    assert Image.open(io.BytesIO(data)).format == "BMP"
+    monkeypatch.setattr(decode, "_opened", lambda _: pytest.fail("read by Pillow"))
+    image = decode_image(data)
+    assert np.array_equal(image.pixels, pixels)
+    assert image.pixels.flags.writeable
+    assert image.channels == 3
+
+
+def test_of_a_damaged_bmp_pillow_says_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    whole = bmp(RGB, gap=4)
+    files = [whole[:length] for length in range(0, len(whole), 7)]
+    large = [19, 20, 23, 24]  # bytes that make it thousands of pixels wide or high
+    for _ in range(400):
+        data = bytearray(whole)
+        for place in rng.choice(np.setdiff1d(np.arange(58), large), rng.integers(1, 4)):
+            data[place] = rng.choice([0, 1, 24, 40, 255, int(rng.integers(256))])
+        files.append(bytes(data))
+    ours = [outcome(data) for data in files]
+    monkeypatch.setattr(decode, "_plain_bmp", lambda _: None)
+    assert ours == [outcome(data) for data in files]
+    assert {len(one) for one in ours} == {1, 4}
 
 
 def test_what_is_no_image_or_not_there_is_broken(tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.config.data import SplitConfig
 from common.errors import UserError
-from datamodules.manifest import leakage
+from datamodules.manifest import leakage, near_hashes
 from datamodules.manifest.leakage import check_leaks, seen_by_start, write_contact_sheet
 from datamodules.manifest.splits import split
 from tests.helpers.images import cell_image, scan_cnmc, scan_folder, write_class_folders, write_image
@@ -131,7 +131,7 @@ def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
 
 def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch):
     monkeypatch.setattr(leakage, "LISTED_PAIRS", 5)
-    monkeypatch.setattr(leakage, "_BLOCK", 7)
+    monkeypatch.setattr(near_hashes, "_BLOCK", 7)
     hashes = [with_bits("0" * 64, number) for number in range(20)]
     manifest = make_manifest(["a", "b"] * 10, phash=hashes)
     parts = pd.Series(["train"] * 10 + ["test"] * 10, dtype=object)

@@ -1,0 +1,1 @@
+"""How the time of each part grows with the data."""
