@@ -122,14 +122,15 @@ def fit_and_predict(model: Classifier, data: AnyData, config: Config, run: Run, 
     if model.folded_batchnorm and not network_is_trained:
         model.restore_batchnorm(data.training_sample(SAMPLE))
     evaluated = data
+    features = CachedFeatures(data, config)
     if follows:
         evaluated = data.of_whole_cells()
-        of_both = ContextData(data, evaluated, evaluated.train_cells)
+        of_both = ContextData(data, evaluated, evaluated.train_cells, features)
         stages = train_network_then_context(model, of_both, config, run.folder, callbacks)
     elif config.probe.enabled:
         stages = [fit_probe(model, probe_images(data, config), config, run.folder)]
     else:
-        stages = train_stages(model, data, config, run.folder, callbacks, CachedFeatures(data, config))
+        stages = train_stages(model, data, config, run.folder, callbacks, features)
     seen = predict_training_images(model, evaluated, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, evaluated, config, distances)

@@ -34,6 +34,7 @@ from lightning_modules.extensions import build_loggers
 from lightning_modules.networks.set_transformer import measure
 from lightning_modules.orientation import turn_half
 from lightning_modules.stages.fit import FinishedStage, train_stages
+from lightning_modules.stages.frozen import FeatureCache
 from lightning_modules.stages.plan import Stage, planned_stages
 from lightning_modules.trainer import build_trainer
 
@@ -65,11 +66,13 @@ class ContextData(NamedTuple):
         images: The network's train and validation batches.
         cells: Validates network and context together, on batches of whole cells.
         train_cells: The training cells.
+        features: May have features of the images, see `train_stages`.
     """
 
     images: LightningDataModule
     cells: LightningDataModule
     train_cells: TrainCells
+    features: FeatureCache | None = None
 
 
 def train_network_then_context(
@@ -94,7 +97,7 @@ def train_network_then_context(
         finished = []
         if of_network:
             with model.without_context():
-                finished = train_stages(model, data.images, config, run, callbacks)
+                finished = train_stages(model, data.images, config, run, callbacks, data.features)
         fit_context(model, data, config, stage)
     for each in finished:  # the weights of the network are in those of the context's stage
         (run / each.best).unlink(missing_ok=True)

@@ -88,7 +88,7 @@ class CachedFeatures:
         config = self.config
         obstacles = {
             "several processes train": config.trainer.devices * config.trainer.num_nodes > 1,
-            "context.enabled": config.context.enabled,
+            "a context of the cell is trained": config.context.enabled,
             "head.orientation turns images": config.head.orientation,
             "loss.teachers see the images": bool(config.loss.teachers),
             "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
