@@ -9,9 +9,14 @@ from omegaconf import DictConfig
 
 from common.cli import heavy_imports
 from common.config.compose import check_config, check_override_order
+from common.config.explain import resolved
 from common.config.rules import check_files
 from common.paths import CONF
+from common.runs.lifecycle import say_finished
+from common.runs.origin import Origin
+from common.runs.run import Run
 from common.sweeps.jobs import command_line, job
+from common.sweeps.records import note_run
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -20,10 +25,20 @@ def main(composed: DictConfig) -> None:
     with job(composed) as overrides:
         check_override_order(overrides)
         check_files(composed)
+        values = resolved(composed, "configuration")
+        origin = Origin.of(values)
+        finished = origin.finished_run(values)
+        if finished:
+            note_run(finished.folder)
+            say_finished(finished.folder)
+            print(finished.summary, end="")
+            return
         config = check_config(composed)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train
-        train.run(config)
+        folder = train.run(config)
+        if config.trainer.processes == 1:  # others might still look at the run
+            origin.write(Run(folder))
 
 
 if __name__ == "__main__":

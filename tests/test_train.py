@@ -14,6 +14,7 @@ from common.paths import ROOT
 from common.predictions import read_predictions
 from common.runs.run import Run
 from tests.helpers.training import SMALL, call_main, command, typed_places
+from workflows import train as training
 
 FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
 learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
@@ -58,6 +59,19 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert "SYNTHETIC" in output
     assert run.status.best == "checkpoints/2-finetune/best.ckpt"
     assert [path.name for path in (folder / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
+
+
+def test_the_same_command_shows_a_finished_run_and_evaluates_it_again_where_a_file_is_missing(finished, monkeypatch):
+    output, folder = finished
+    again = call(folder.parents[3], *CUT)
+    closing = again.stdout.partition("finished already")[2]
+    assert closing.endswith(output[output.index("test metric") :])
+    assert (folder / "summary.txt").read_text() in again.stdout
+    (folder / "roc.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit_and_predict", lambda *_: pytest.fail("trained again"))
+        assert call_main(train.main, folder.parents[3], *CUT) == 0
+    assert (folder / "roc.png").is_file()
 
 
 def test_predictions_cover_validation_and_test_once_each(finished):
@@ -207,13 +221,14 @@ def test_in_a_multirun_a_failed_job_does_not_stop_the_others(tmp_path, call_here
     assert not (ROOT / "multirun.yaml").exists()
 
 
-def test_in_a_multirun_a_bug_does_not_stop_the_others_either(monkeypatch, call_here):
+def test_in_a_multirun_a_bug_does_not_stop_the_others_either(tmp_path, monkeypatch, call_here):
     trained = []
 
     def run(config):
         trained.append(config.seed)
         if config.seed == 0:
             raise ZeroDivisionError("a bug")
+        return tmp_path
 
     monkeypatch.setattr("workflows.train.run", run)
     code, error = call_here("-m", *SMALL, "seed=0,1")

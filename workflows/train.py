@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback
+from rich.text import Text
 
 from common.cli import console, say
 from common.config.schema import Config
@@ -206,15 +207,19 @@ def write_results(run: Run, config: Config, data: ImageDataModule, results: Resu
 
 
 def report(folder: Path, config: Config) -> None:
-    """Evaluate the predictions of a finished run and print the closing table."""
+    """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, run.history, config.evaluation, run.predictions_train)
-    console.print(table(result))
     homologues = evaluate_pairs([run.predictions], [run], config.evaluation)
     if homologues:
         write_homologues(folder, homologues)
-        console.print(homologues_table(homologues.result))
-    say(f"results in {folder}", *_chosen_epoch(run, config), f"next: python scripts/report.py {folder}")
+    with console.capture() as shown:
+        console.print(table(result))
+        if homologues:
+            console.print(homologues_table(homologues.result))
+        say(f"results in {folder}", *_chosen_epoch(run, config), f"next: python scripts/report.py {folder}")
+    print(shown.get(), end="", flush=True)
+    run.write_summary(Text.from_ansi(shown.get()).plain.rstrip() + "\n")
 
 
 def _chosen_epoch(run: Run, config: Config) -> list[str]:

@@ -135,7 +135,7 @@ def _check_probe(config: Config) -> None:
         "the defaults of loss": config.loss == LossConfig(),
         "loader.batch_by=image": config.loader.batch_by == "image",
         "lora.rank=0": not config.lora.rank,
-        "one process": config.trainer.devices * config.trainer.num_nodes == 1,
+        "one process": config.trainer.processes == 1,
     }
     wrong = [name for name, holds in others.items() if not holds]
     if wrong:
@@ -156,7 +156,7 @@ def _check_cells(config: Config) -> None:
         raise UserError(f"{whole}, but protocol={config.protocol} splits cells: set protocol=subject")
     if config.balance.name not in ("none", "class_weights"):
         raise UserError(f"{whole}, but balance={config.balance.name} draws single images: set balance=none")
-    processes = config.trainer.devices * config.trainer.num_nodes
+    processes = config.trainer.processes
     if processes > 1:
         remedy = "set trainer.devices=1 and trainer.num_nodes=1"
         if config.context.follows_network:

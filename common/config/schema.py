@@ -209,6 +209,11 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     enable_progress_bar: bool = FROM_YAML
     log_every_n_steps: PositiveInt = FROM_YAML
 
+    @property
+    def processes(self) -> int:
+        """Number of processes of a run."""
+        return self.devices * self.num_nodes
+
 
 class EarlyStoppingConfig(StrictModel, defaults="callbacks/default:early_stopping"):
     """When a stage ends before its last epoch."""

@@ -45,9 +45,8 @@ def run_identity(config: Config, contents: dict[str, str | None]) -> dict[str, A
         hashed["data"]["exclude"] = CellList.read(config.data.excluded_cells).content
     identity = {"config": hashed, "contents": contents}
     trainer = config.trainer
-    count = trainer.devices * trainer.num_nodes
-    if count > 1:  # a run of one process has no such key
-        identity["processes"] = {"count": count, "sync_batchnorm": trainer.sync_batchnorm}
+    if trainer.processes > 1:  # a run of one process has no such key
+        identity["processes"] = {"count": trainer.processes, "sync_batchnorm": trainer.sync_batchnorm}
     return identity
 
 

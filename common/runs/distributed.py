@@ -47,7 +47,7 @@ def world_of(trainer: TrainerConfig, environment: Mapping[str, str] = os.environ
     Raises:
         UserError: The run asks for another number of processes than were started, or another place of them on nodes.
     """
-    wanted = trainer.devices * trainer.num_nodes
+    wanted = trainer.processes
     world = _started_world(environment)
     alone = world is None or world.starter == "slurm" or world.size == 1
     if wanted == 1 and alone:

@@ -25,6 +25,8 @@ class RunFile(StrEnum):
     PAIRS = "pairs.parquet"  # of a comparison of homologues: what was found of each pair, and what was done to it
     METRICS = "metrics.json"
     HOMOLOGUES = "homologues.json"  # the evaluation of a comparison of homologues
+    SUMMARY = "summary.txt"  # what the terminal shows of the evaluation
+    ORIGIN = "origin.json"  # what run and evaluation were made from, in which state
     THUMBNAILS = "thumbnails.parquet"
     ENSEMBLE = "ensemble.json"
     ENSEMBLE_WEIGHTS = "weights.csv"

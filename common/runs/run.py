@@ -410,6 +410,15 @@ class Run:
             pairs.to_parquet(temporary)
         self._forget()
 
+    @property
+    def summary(self) -> str:
+        """What the terminal shows of the evaluation."""
+        return self.path(RunFile.SUMMARY).read_text(encoding="utf-8")
+
+    def write_summary(self, text: str) -> None:
+        """Write summary.txt."""
+        write_text(self.path(RunFile.SUMMARY), text)
+
     def write_ensemble(self, ensemble: EnsembleFile) -> None:
         """Write ensemble.json."""
         write_ensemble(self.folder, ensemble)
