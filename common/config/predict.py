@@ -1,4 +1,4 @@
-"""The typed schema of conf/predict.yaml: how many images are predicted and saved at once."""
+"""The typed schema of conf/predict.yaml: how images are predicted, and how many are saved at once."""
 
 from pydantic import PositiveInt
 
@@ -13,6 +13,7 @@ FILE = ROOT / "conf" / "predict.yaml"
 class PredictConfig(StrictModel, defaults="predict"):
     """All keys of conf/predict.yaml."""
 
+    fast_network: bool = FROM_YAML
     chunk_size: PositiveInt = FROM_YAML
 
 

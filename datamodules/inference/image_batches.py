@@ -100,7 +100,7 @@ class ImageFileBatches:
         self.advance(len(rows))
         if usable:
             index = [row for row in rows if row not in self.causes]
-            yield ImageBatch(np.stack(usable).transpose(0, 3, 1, 2).copy(), np.array(index, np.int64))
+            yield ImageBatch(_channels_first(usable), np.array(index, np.int64))
 
     def _prepared(self, row: int) -> np.ndarray | None:
         path = self.files[row]
@@ -113,6 +113,15 @@ class ImageFileBatches:
         except (cv2.error, MemoryError) as error:
             self.causes[row] = f"cannot be prepared ({type(error).__name__})"
         return None
+
+
+def _channels_first(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Return images (H, W, 3), uint8, as a batch, shape (B, 3, H, W)."""
+    height, width, channels = images[0].shape
+    batch = np.empty((len(images), channels, height, width), np.uint8)
+    for place, image in zip(batch, images, strict=True):
+        cv2.split(image, list(place))  # several times as fast as a transposition by numpy
+    return batch
 
 
 def common_range_of_files(files: Iterable[Path], prepare: PrepareConfig) -> int | None:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+import torch
 
 from common.cli import say, warn
+from common.config.predict import load_predict_config
 from common.config.schema import Config
 from common.files import sha256_of_file
 from common.predictions import FACTS, Predictions
@@ -16,7 +18,7 @@ from datamodules.inference.image_batches import ImageFileBatches, common_range_o
 from datamodules.inference.image_files import ImageFile
 from datamodules.inference.predict_datamodule import PredictDataModule
 from lightning_modules.faults.machine import OutOfMemoryError
-from lightning_modules.inference import predict
+from lightning_modules.inference import make_fast, predict
 from lightning_modules.load import load_run
 from lightning_modules.mc_dropout import check_dropout
 from lightning_modules.out_of_distribution.file import load_out_of_distribution, refusal
@@ -65,6 +67,9 @@ class RunPredictor:
             self.sample = [files[int(row)] for row in sample_rows(len(files))]
             images = self._batches(self.sample, lambda count: None).prepared(range(len(self.sample)))
             say(adapt_to(self.run.classifier, images).note)
+        self.is_fast = load_predict_config().fast_network and not torch.cuda.is_available()
+        if self.is_fast:
+            make_fast(self.run.classifier, self.config.prepare.size)
 
     def predict(self, files: Sequence[ImageFile], advance: Advance) -> tuple[Predictions, ImageFileBatches]:
         """Predict some of the files, in smaller batches from the first one on that does not fit the memory."""
@@ -94,6 +99,7 @@ class RunPredictor:
             "weights": sha256_of_file(self.member.best_checkpoint),
             "inference": self.config.inference.model_dump(mode="json"),
             "full_range": self.full_range,
+            "fast_network": self.is_fast,
             "batchnorm": [file.name for file in self.sample],
             "out_of_distribution": None if self.distance is None else [self.share, self._distances_hash()],
         }

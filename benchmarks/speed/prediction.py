@@ -1,0 +1,145 @@
+"""Predictions of JPEG files: what scripts/predict.py does, and the loop that a user of timm would write."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import pandas as pd
+import timm
+import torch
+from PIL import Image
+from timm.data.transforms_factory import create_transform
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.speed.case import Case, Peer
+from common.config.compose import compose_config
+from workflows import train
+from workflows.portable.export import export_model
+from workflows.portable.request import ExportRequest
+from workflows.predict import predict_images
+from workflows.predict_request import PredictRequest
+
+IMAGES = 2000
+TRAINED = 40  # images of the run; the network is trained on few, since its weights do not matter here
+SIDE = 450  # pixels of the files
+SIZE = 96
+BATCH = 32
+CLASSES = 2
+NETWORKS = ("mobilenetv2_100", "resnet18")
+Transform = Callable[[Image.Image], torch.Tensor]
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """Yield the cases: 2,000 images at 96 px by a run, and by the portable model of it."""
+    _write_jpegs(folder / "images", IMAGES)
+    _write_jpegs(folder / "trained", TRAINED)
+    images = sorted((folder / "images").rglob("*.jpg"))
+    numbers = count()
+    for network in NETWORKS:
+        run = _train(folder, network)
+        portable = folder / f"{network}.portable"
+        export_model(ExportRequest(folder=run, output=portable, images=[folder / "trained"], licence=None))
+        peers = _peers(network, images, folder)
+        for words, model, runtime in (("torch", run, None), ("ONNX Runtime", portable, "onnx")):
+
+            def ours(model: Path = model, runtime: str | None = runtime) -> None:
+                predict_images(_request(model, folder / "images", folder / f"{next(numbers)}.csv", runtime))
+
+            yield Case(f"{IMAGES:,} JPEGs, {network} at {SIZE} px, by {words}", ours, peers, IMAGES, rounds=3)
+
+
+def _write_jpegs(folder: Path, number: int) -> None:
+    """Write smooth noise of two classes."""
+    rng = np.random.default_rng(0)
+    for name in range(number):
+        place = folder / "ab"[name % CLASSES] / f"{name:05}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(place), cv2.resize(rng.integers(0, 256, (16, 16, 3), np.uint8), (SIDE, SIDE)))
+
+
+def _train(folder: Path, network: str) -> Path:
+    """Return the folder of a run of an epoch."""
+    settings = {
+        "data": "folder",
+        "data.positive_class": "b",
+        "data_dir": folder / "trained",
+        "cache_dir": folder / "cache",
+        "output_dir": folder / "outputs",
+        "protocol": "image",
+        "model.name": network,
+        "weights": "random",
+        "unfreeze": "head_only",
+        "prepare.size": SIZE,
+        "prepare.crop": "false",
+        "prepare.clahe": "false",
+        "trainer.max_epochs": 1,
+        "trainer.accelerator": "cpu",
+        "trainer.enable_progress_bar": "false",
+        "evaluation.train_images": 0,
+        "logger.tensorboard": "false",
+        "split.near_duplicates": "off",
+    }
+    return train.run(compose_config([f"{key}={value}" for key, value in settings.items()]))
+
+
+def _request(model: Path, images: Path, output: Path, runtime: str | None) -> PredictRequest:
+    return PredictRequest(
+        paths=[model, images],
+        output=output,
+        passes=None,
+        labels=None,
+        rules=None,
+        accuracy=None,
+        sheet=None,
+        cache_dir=None,
+        batchnorm=None,
+        runtime=runtime,
+    )
+
+
+def _peers(name: str, files: list[Path], folder: Path) -> dict[str, Peer]:
+    network = timm.create_model(name, num_classes=CLASSES).eval()
+    transform: Transform = create_transform((3, SIZE, SIZE), is_training=False)
+    loader = DataLoader(JpegFiles(files, transform), BATCH)
+    output = folder / "peer.csv"
+    graph = folder / f"{name}.onnx"
+    axes = {"image": {0: "batch"}}
+    image = torch.zeros(2, 3, SIZE, SIZE)
+    torch.onnx.export(network, (image,), graph, input_names=["image"], dynamic_axes=axes, dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return {
+        "timm, DataLoader": Peer(lambda: _predict_by_torch(network, loader, output), 1.5, ("timm",)),
+        "ONNX Runtime, DataLoader": Peer(lambda: _predict_by_onnx(session, loader, output), 0.95, ("onnxruntime",)),
+    }
+
+
+class JpegFiles(Dataset[torch.Tensor]):
+    """Reads and prepares a file."""
+
+    def __init__(self, files: list[Path], transform: Transform) -> None:
+        self.files = files
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, item: int) -> torch.Tensor:
+        with Image.open(self.files[item]) as image:
+            return self.transform(image.convert("RGB"))
+
+
+@torch.inference_mode()
+def _predict_by_torch(network: nn.Module, loader: DataLoader[torch.Tensor], output: Path) -> None:
+    probabilities = [torch.softmax(network(images), 1).numpy() for images in loader]
+    pd.DataFrame(np.concatenate(probabilities)).to_csv(output)
+
+
+def _predict_by_onnx(session: onnxruntime.InferenceSession, loader: DataLoader[torch.Tensor], output: Path) -> None:
+    logits = [torch.from_numpy(session.run(None, {"image": images.numpy()})[0]) for images in loader]
+    pd.DataFrame(torch.softmax(torch.cat(logits), 1).numpy()).to_csv(output)
