@@ -14,9 +14,9 @@ from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import BATCH, SIDE, SIZE, PlainDataset
 from datamodules.datasets import FolderDataModule
 
-IMAGES = 500  # of each format
+IMAGES = 600  # of each format
 FORMATS = (".bmp", ".png", ".jpg")
-SMALL = 20_000  # images of a warm start, of the size of chromosomes
+SMALL = 10_000  # images of a warm start, of the size of chromosomes
 SMALL_SIDES = (60, 30)
 CLASSES = 24
 RACY_SECONDS = 2.1  # files that are younger are read again at the next start
@@ -55,7 +55,7 @@ def _cold(name: str, data: Path, files: list[str]) -> Case:
         "decoding with OpenCV": Peer(decode, 1 / 1.3, ("opencv-python-headless",)),
         "epoch of a plain Dataset": Peer(epoch, None, ("albumentations",)),
     }
-    return Case(name, ours, peers, len(files), rounds=5)
+    return Case(name, ours, peers, len(files), rounds=2)
 
 
 def _first_batch(data: Path, cache: Path, size: int) -> None:
