@@ -50,8 +50,8 @@ format: setup ## fix style and formatting
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: setup ## measure the overhead of train.py over a plain training loop
-	$(RUN) -m benchmarks overhead
+bench: setup ## measure the speed of all parts beside the best alternatives
+	$(RUN) -m benchmarks.speed --csv results/bench.csv
 
 coverage: setup ## measure the coverage of the intervals on drawn data sets: ten minutes
 	$(RUN) -m benchmarks coverage --csv results/coverage.csv

@@ -14,7 +14,6 @@ from common.errors import UserError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
-Steps = Annotated[int, typer.Option(min=20, help="Steps of each loop; the first tenth is not counted.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own choice if not said.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How often ours is timed.")]
 SlowRounds = Annotated[int, typer.Option(min=1, help="In how many of these rounds the slow ways are timed, in turn.")]
@@ -52,27 +51,6 @@ def _set_up_torch(threads: int | None) -> dict[str, int | str]:
     if threads:
         torch.set_num_threads(threads)
     return {"threads": torch.get_num_threads(), "torch": torch.__version__}
-
-
-@app.command()
-@report_user_errors()
-def overhead(steps: Steps = 200, threads: Threads = None, csv: Csv = None) -> None:
-    """Compare train.py's training step with a bare PyTorch loop: same model, same batches, step by step in turn.
-
-    The ratio is the median time of a bare step over the median time of train.py's, on drawn cells: 1 is no overhead.
-
-    [bold]python -m benchmarks overhead[/bold]
-    """
-    facts = _set_up_torch(threads)
-    from benchmarks.overhead import CASES, measure
-
-    rows = []
-    for case in CASES:
-        print(f"{case.name} ...")
-        rows.append(measure(case, max(20, steps // 4) if case.heavy else steps))
-    table = pd.DataFrame(rows)
-    show(table, "overhead", ("case", "bare_ms", "bare_fetch_ms", "ours_ms", "ours_fetch_ms", "ratio"))
-    write(table.assign(**facts), csv)
 
 
 @app.command()

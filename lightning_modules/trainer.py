@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from common.config.schema import Config
 from common.errors import UserError
+from common.memory import keep_freed_memory
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
@@ -117,9 +118,10 @@ def trainer_warnings(config: Config) -> list[str]:
 def set_up_torch() -> None:
     """Configure torch and Lightning for the whole process, before the first computation.
 
-    Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times. Lightning's
-    notes about devices, and its advice that does not fit here, are silenced.
+    Denormal numbers, of very dark images, are flushed to zero: they slow training on a CPU several times. Freed memory
+    is kept (`keep_freed_memory`). Lightning's notes about devices, and its advice that does not fit here, are silenced.
     """
+    keep_freed_memory()
     torch.set_flush_denormal(True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in SILENCED_WARNINGS:

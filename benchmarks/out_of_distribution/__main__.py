@@ -14,6 +14,7 @@ DataDir = Annotated[str | None, typer.Option(metavar="FOLDER", help="Where the i
 Against = Annotated[list[str], typer.Option(metavar="NAME=FOLDER", help="Images of another kind or origin.")]
 Inverted = Annotated[list[str], typer.Option(metavar="NAME=FOLDER", help="The same, light and dark exchanged.")]
 Count = Annotated[int, typer.Option(help="Images of each set, at most.")]
+Training = Annotated[int, typer.Option(help="Training images that the scores are fitted on, at most.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the rows of this experiment in it.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -27,6 +28,7 @@ def measure(  # noqa: PLR0913 (the options)
     inverted: Inverted = [],  # noqa: B006
     data_dir: DataDir = None,
     images: Count = 500,
+    training: Training = 5000,
     csv: Csv = None,
 ) -> None:
     """AUROC of each score, of the test images of a run against other images.
@@ -47,7 +49,7 @@ def measure(  # noqa: PLR0913 (the options)
 
     set_up_torch()
     reversed_sets = {text.partition("=")[0] for text in inverted}
-    show_and_write(measure_run(opened, data_dir, folders, reversed_sets, images), csv)
+    show_and_write(measure_run(opened, data_dir, folders, reversed_sets, images, training), csv)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.inference import predict
 from lightning_modules.load import load_run
 
-TRAINING = 5000  # images that the scores are fitted on, at most
 UNSHOWN = ("relative Mahalanobis", "1 - probability")  # on a terminal of 80 columns
 WITHOUT_NETWORK = ("mean grey", "pixels")
 
@@ -90,7 +89,12 @@ class Measured:
 
 
 def measure_run(
-    run: Run, data_dir: str | None, folders: Mapping[str, Path], inverted_sets: Set[str], count: int
+    run: Run,
+    data_dir: str | None,
+    folders: Mapping[str, Path],
+    inverted_sets: Set[str],
+    count: int,
+    training_count: int,
 ) -> pd.DataFrame:
     """Return a row per set and score; see ``benchmarks.out_of_distribution.__main__``.
 
@@ -102,7 +106,7 @@ def measure_run(
     data = ImageDataModule.from_config(config, console.is_terminal)
     data.setup()
     network = Network(trained.classifier, config)
-    training, labels = network.of_run(data.of_training_images(TRAINING))
+    training, labels = network.of_run(data.of_training_images(training_count))
     share = config.evaluation.out_of_distribution
     scores = fit_scores(training, labels, network.of_run(_part(data, "validation"))[0], share)
     alarms = float((scores[IN_USE](network.of_run(_part(data, "test"))[0]) > 1).mean())

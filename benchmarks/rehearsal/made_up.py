@@ -38,8 +38,11 @@ QUALITIES: dict[str, Callable[[float], float]] = {
 }
 
 
-def made_up_verdicts() -> pd.DataFrame:
+def made_up_verdicts(experiments: Sequence[str] | None = None) -> pd.DataFrame:
     """Compare made-up runs with what the papers print.
+
+    Args:
+        experiments: Of which runs are made up; None: of all. An ensemble needs its members.
 
     Returns:
         A row for each printed figure; for each of ``QUALITIES`` the verdict, our value (NAME_value), and why there is
@@ -48,19 +51,23 @@ def made_up_verdicts() -> pd.DataFrame:
     columns = []
     for name, quality in QUALITIES.items():
         with TemporaryDirectory() as folder:
-            runs = write_made_up_runs(Path(folder), quality)
+            runs = write_made_up_runs(Path(folder), quality, experiments)
             table = to_frame(compare_runs(list(runs.values()))).query("printed != ''").reset_index(drop=True)
         columns.append(table[list(OURS)].set_axis([name + end for end in OURS.values()], axis="columns"))
     return pd.concat([table[PRINTED], *columns], axis="columns")
 
 
-def write_made_up_runs(folder: Path, quality: Callable[[float], float]) -> dict[str, Path]:
-    """Write a run of each experiment and ensemble of the papers; return their folders by experiment.
+def write_made_up_runs(
+    folder: Path, quality: Callable[[float], float], experiments: Sequence[str] | None = None
+) -> dict[str, Path]:
+    """Write a run of each experiment and ensemble of the papers, or of some; return their folders by experiment.
 
     ``quality`` turns the printed headline, 0 to 1, into the share of images that are predicted right.
     """
     runs = {}
     for claim in printed_claims(ROOT / "results"):
+        if experiments is not None and claim.experiment not in experiments:
+            continue
         run = Run(folder / claim.experiment)
         _write_run(run, claim, quality(float(Fraction(claim.figures[0].printed or "0.9"))))
         runs[claim.experiment] = run.folder

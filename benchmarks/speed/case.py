@@ -1,11 +1,19 @@
 """A comparison of speed: ours and its alternatives, timed in turn."""
 
-import os
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Seconds(NamedTuple):
+    """How long a call took: of the processor, and by the clock."""
+
+    cpu: float
+    clock: float
 
 
 @dataclass(frozen=True)
@@ -13,7 +21,7 @@ class Peer:
     """An alternative.
 
     Attributes:
-        run: Does the same work as ours once.
+        run: Does the same work as ours once; returns `Seconds` where another process does it.
         goal: By how many times ours is wanted to be faster; None without a goal.
         packages: Those whose versions the table names.
     """
@@ -29,7 +37,7 @@ class Case:
 
     Attributes:
         name: Of the work, for a table.
-        ours: Does it once.
+        ours: Does it once, likewise.
         peers: The alternatives, by their name.
         items: How many images (or other things) are worked on each time.
         rounds: How often each is timed, in turn.
@@ -81,7 +89,7 @@ def measure(case: Case) -> Iterator[Measured]:
     runs = {"": case.ours, **{name: peer.run for name, peer in case.peers.items()}}
     for run in runs.values() if case.warm_up else ():
         run()
-    timed: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    timed: dict[str, list[Seconds]] = {name: [] for name in runs}
     for _ in range(case.rounds):
         for name, run in runs.items():
             timed[name].append(_seconds(run))
@@ -102,14 +110,16 @@ def measure(case: Case) -> Iterator[Measured]:
         )
 
 
-def _seconds(run: Callable[[], object]) -> tuple[float, float]:
-    """Return the processor's seconds, those of ended child processes included, and those by the clock."""
+def _seconds(run: Callable[[], object]) -> Seconds:
+    """Time a call; ended child processes are included."""
     clock = time.perf_counter()
     cpu = _processor_seconds()
-    run()
-    return _processor_seconds() - cpu, time.perf_counter() - clock
+    result = run()
+    if isinstance(result, Seconds):
+        return result
+    return Seconds(_processor_seconds() - cpu, time.perf_counter() - clock)
 
 
 def _processor_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -143,3 +143,15 @@ def test_blur_softens_an_edge_up_to_its_width():
 def test_specks_are_not_blurred():
     for image in changed(GRAY, 20, blur=3.0, noise=0.05):
         assert set(np.unique(image)) <= {0, 120, 255}
+
+
+def test_operations_are_drawn_independently_of_each_other():
+    """albumentations seeds all transforms alike: whether an image is mirrored would tell its gamma."""
+    half = np.zeros((8, 8, 3), np.uint8)
+    half[:, :4] = 120
+    images = changed(half, 300, mirror=True, gamma=0.25)
+    mirrored = np.array([image[0, -1, 0] > 0 for image in images])
+    light = np.array([image.max() for image in images])
+    assert 100 < mirrored.sum() < 200
+    assert abs(light[mirrored].mean() - light[~mirrored].mean()) < 5 * light.std() * np.sqrt(2 / 150)
+    assert light[mirrored].std() > light.std() / 2

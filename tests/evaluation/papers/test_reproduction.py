@@ -293,6 +293,15 @@ def made_up():
     return made_up_verdicts()
 
 
+def test_made_up_runs_have_the_verdict_that_they_were_made_for():
+    """One experiment of each paper that is small; all of them are compared below."""
+    experiments = ["karyogram_vgg16", "hem_all_cnn_64", "resnet50_cut_block5"]
+    claims = made_up_verdicts(experiments).query("headline").set_index("experiment").loc[experiments]
+    assert claims["same"].tolist() == [REPRODUCED] * 3
+    assert claims["worse"].tolist() == [LOWER] * 3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("runs", "verdict"), [("same", REPRODUCED), ("worse", LOWER)])
 def test_all_claims_have_a_verdict_from_made_up_runs_of_full_size(made_up, runs, verdict):
     claims = made_up.query("headline").set_index("experiment")
@@ -300,12 +309,14 @@ def test_all_claims_have_a_verdict_from_made_up_runs_of_full_size(made_up, runs,
     assert claims[runs].to_dict() == dict.fromkeys(claims.index, verdict)
 
 
+@pytest.mark.slow
 def test_a_better_made_up_run_is_higher_unless_the_figure_is_near_1_and_of_few_images(made_up):
     claims = made_up.query("headline").set_index("experiment")
     near = (claims["paper"] == "001") & (claims["printed"].astype(float) >= 0.97)
     assert claims["better"].to_dict() == near.map({True: REPRODUCED, False: HIGHER}).to_dict()
 
 
+@pytest.mark.slow
 def test_every_other_printed_figure_has_one_too(made_up):
     few = made_up["same_reason"].str.startswith("interval too wide")
     assert set(made_up.loc[few, "experiment"]) <= {"karyogram_vgg16_original", "karyogram_inceptionv3_original"}

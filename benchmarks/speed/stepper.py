@@ -1,0 +1,73 @@
+"""A process that takes one step at a time, so that alternatives with different processes can be timed in turn."""
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmarks.speed.case import Seconds
+
+
+class Pace:
+    """Within the process: waits before each step until it is asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.begin()
+
+    def begin(self) -> None:
+        """The step begins here: what came before is not counted."""
+        self._started = (time.process_time(), time.perf_counter())
+
+    def end(self) -> None:
+        """The step ends here; wait until the next one is asked for.
+
+        Raises:
+            SystemExit: No further step is wanted.
+        """
+        seconds = Seconds(time.process_time() - self._started[0], time.perf_counter() - self._started[1])
+        self._connection.send(seconds)
+        try:
+            self._connection.recv()
+        except EOFError:
+            raise SystemExit from None
+        self.begin()
+
+
+class Stepper:
+    """A new process, with nothing of this one in its memory, that steps when it is called.
+
+    Args:
+        loop: Runs in the process, with a `Pace` and ``args``, and calls ``pace.end`` after each step.
+        *args: For the loop.
+    """
+
+    def __init__(self, loop: Callable[..., None], *args: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_run, args=(loop, other, *args), daemon=True)
+        self._process.start()
+        other.close()
+        self._first = True
+
+    def __call__(self) -> Seconds:
+        """Take a step and return its seconds.
+
+        Raises:
+            EOFError: The process has ended.
+        """
+        if not self._first:
+            self._connection.send(None)
+        self._first = False
+        seconds: Seconds = self._connection.recv()
+        return seconds
+
+    def close(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.join()
+
+
+def _run(loop: Callable[..., None], connection: Connection, *args: Any) -> None:
+    loop(Pace(connection), *args)

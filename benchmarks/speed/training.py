@@ -1,0 +1,146 @@
+"""A training step of train.py, and a PyTorch loop as a user writes it by hand, each in a process of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.speed.case import Case, Peer
+from benchmarks.speed.stepper import Pace, Stepper
+from common.config.compose import compose_config
+from common.config.schema import Config
+from datamodules.image_datamodule import ImageDataModule
+from lightning_modules.build import build_classifier
+from lightning_modules.stages.fit import train_stages
+from lightning_modules.trainer import set_up_torch
+
+SETTINGS = (
+    "data=synthetic",
+    "data.images=320",
+    "data.subjects=20",
+    "weights=random",
+    "unfreeze=whole",
+    "split.near_duplicates=off",
+    "callbacks.early_stopping.enabled=false",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "trainer.enable_progress_bar=false",
+    "trainer.limit_val_batches=1",
+    "trainer.max_epochs=1000",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A network and its batch; `goal` is how many times as fast as the loop by hand it is wanted to be."""
+
+    name: str
+    model: str
+    cut: str
+    size: int
+    batch: int
+    rounds: int
+    goal: float = 0.97
+
+    def config(self, folder: Path) -> Config:
+        """Return the configuration of train.py."""
+        network = [f"model={self.model}", f"model.cut={self.cut}", f"prepare.size={self.size}"]
+        data = [f"data.size={self.size}", f"loader.batch_size={self.batch}"]
+        return compose_config([*SETTINGS, *network, *data, f"cache_dir={folder}/cache", f"output_dir={folder}/outputs"])
+
+
+STEPS = (
+    Step("ResNet-18 to layer1, 32 px, batch 8", "resnet18", "layer1", 32, 8, 60),
+    Step("ResNet-18 to layer2, 64 px, batch 8", "resnet18", "layer2", 64, 8, 40),
+    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 15),
+    Step("MobileNetV2, 224 px, batch 32", "mobilenetv2", "null", 224, 32, 10),
+    Step("ResNet-50 to layer3, 224 px, batch 32", "resnet50", "layer3", 224, 32, 5),
+)
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """Yield a case per step."""
+    threads = torch.get_num_threads()
+    for step in STEPS:
+        place = folder / step.model / str(step.size)
+        ours = Stepper(train, step, place, threads)
+        ours()  # has drawn and prepared the images
+        by_hand = Stepper(train_by_hand, step, place, threads)
+        yield Case(
+            f"training step, {step.name}", ours, {"loop by hand": Peer(by_hand, step.goal)}, step.batch, step.rounds
+        )
+        ours.close()
+        by_hand.close()
+
+
+def train(pace: Pace, step: Step, folder: Path, threads: int) -> None:
+    """Train as train.py does."""
+    set_up_torch()
+    torch.set_num_threads(threads)
+    config = step.config(folder)
+    data, model = _data_and_model(config)
+    train_stages(model, data, config, folder / "run", callbacks=[_Paced(pace, step.batch)])
+
+
+class _Paced(Callback):
+    """The last of the callbacks, so that the others count. The start of an epoch and its last, smaller batch do not."""
+
+    def __init__(self, pace: Pace, batch_size: int) -> None:
+        self.pace = pace
+        self.batch_size = batch_size
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.pace.begin()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if len(batch["label"]) == self.batch_size:
+            self.pace.end()
+
+
+def train_by_hand(pace: Pace, step: Step, folder: Path, threads: int) -> None:
+    """Train the same network on the same prepared images with a DataLoader, a forward and a backward pass, and Adam."""
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads)
+    config = step.config(folder)
+    data, model = _data_and_model(config)
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=config.unfreeze.stages["all"].lr)
+    dataset = _Items(data.images, data.plan.rows, data.labels)
+    loader = DataLoader(dataset, step.batch, shuffle=True, drop_last=True)
+    pace.begin()
+    for image, label in chain.from_iterable(repeat(loader)):
+        loss = F.binary_cross_entropy_with_logits(model(image), label.float().unsqueeze(1))
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        pace.end()
+
+
+class _Items(Dataset[tuple[torch.Tensor, int]]):
+    """The prepared images of manifest rows, one by one."""
+
+    def __init__(self, images: Any, rows: np.ndarray, labels: np.ndarray) -> None:
+        self.images = images
+        self.rows = rows
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
+        row = int(self.rows[item])
+        return torch.from_numpy(self.images[row].transpose(2, 0, 1).copy()).float() / 255, int(self.labels[row])
+
+
+def _data_and_model(config: Config) -> tuple[ImageDataModule, LightningModule]:
+    data = ImageDataModule.from_config(config, progress=False)
+    data.setup()
+    return data, build_classifier(config, data.manifest.classes, None)[0]
