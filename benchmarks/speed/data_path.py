@@ -36,7 +36,7 @@ def cases(folder: Path) -> Iterator[Case]:
             progress=False,
         )
         data.setup()
-        yield _case(f"epoch of {len(data.plan.rows):,} images, {words}", data, transform != "none")
+        yield _case(words, data, transform != "none")
 
 
 def write_images(folder: Path) -> None:
