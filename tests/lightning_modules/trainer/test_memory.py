@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from common.memory import keep_freed_memory
 from common.paths import ROOT
+from lightning_modules.trainer import keep_freed_memory
 
 SCRIPT = """
 import resource, sys
-from common.memory import keep_freed_memory
+from lightning_modules.trainer import keep_freed_memory
 kept = keep_freed_memory({})
 def fill():
     for _ in range(5):
