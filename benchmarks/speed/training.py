@@ -18,6 +18,7 @@ from common.config.compose import compose_config
 from common.config.schema import Config
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.build import build_classifier
+from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import train_stages
 from lightning_modules.trainer import set_up_torch
 
@@ -140,7 +141,7 @@ class _Items(Dataset[tuple[torch.Tensor, int]]):
         return torch.from_numpy(self.images[row].transpose(2, 0, 1).copy()).float() / 255, int(self.labels[row])
 
 
-def _data_and_model(config: Config) -> tuple[ImageDataModule, LightningModule]:
+def _data_and_model(config: Config) -> tuple[ImageDataModule, Classifier]:
     data = ImageDataModule.from_config(config, progress=False)
     data.setup()
     return data, build_classifier(config, data.manifest.classes, None)[0]
