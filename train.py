@@ -25,6 +25,7 @@ def main(composed: DictConfig) -> None:
     with job(composed) as overrides:
         check_override_order(overrides)
         check_files(composed)
+        config = check_config(composed)
         values = resolved(composed, "configuration")
         origin = Origin.of(values)
         finished = origin.finished_run(values)
@@ -33,7 +34,6 @@ def main(composed: DictConfig) -> None:
             say_finished(finished.folder)
             print(finished.summary, end="")
             return
-        config = check_config(composed)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
             from workflows import train
         folder = train.run(config)

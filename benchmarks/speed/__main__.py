@@ -32,8 +32,7 @@ Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the 
 def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
     """Measure how many times faster each part is than its best alternatives, timed in turn in this process.
 
-    The ratio is the median of the rounds, of the processor's time where nothing else is said. The extra
-    [bold]bench[/bold] installs further alternatives.
+    The ratio is the median of the rounds, of the processor's time where nothing else is said.
 
     [bold]python -m benchmarks.speed --only data_path[/bold]
     """

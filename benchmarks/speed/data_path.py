@@ -21,7 +21,7 @@ TRANSFORMS = {"as they are": "none", "flips and turns": "flips_rotations"}
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Yield the cases: an epoch of 2,000 images at 224 px."""
+    """Yield the cases: an epoch of the 1,200 training images at 224 px."""
     write_images(folder / "images")
     for words, transform in TRANSFORMS.items():
         data = FolderDataModule(

@@ -74,9 +74,7 @@ def cases(folder: Path) -> Iterator[Case]:
         ours = Stepper(train, step, place, threads)
         ours()  # has drawn and prepared the images
         by_hand = Stepper(train_by_hand, step, place, threads)
-        yield Case(
-            f"training step, {step.name}", ours, {"loop by hand": Peer(by_hand, step.goal)}, step.batch, step.rounds
-        )
+        yield Case(step.name, ours, {"loop by hand": Peer(by_hand, step.goal)}, step.batch, step.rounds)
         ours.close()
         by_hand.close()
 

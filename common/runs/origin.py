@@ -1,6 +1,7 @@
 """What a run and its evaluation were made from, told without reading images: is there anything left to do?"""
 
 import hashlib
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -9,17 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.files import read_whole_json, sha256_of_value
+from common.files import read_whole_json, sha256_of_file, sha256_of_value
 from common.paths import ROOT
+from common.revision import sha256_of_code
 from common.runs.files import RunFile
 from common.runs.run import Run
 
 CODE = ("common", "conf", "datamodules", "evaluation", "hydra_plugins", "lightning_modules", "workflows")
-CODE_SUFFIXES = (".py", ".yaml")
 CLUSTER = "cluster"  # the key of where a run is trained, which is no part of it
 WRITTEN = ("output_dir", "cache_dir")  # keys of folders that are no input
 FORM = "local-dir:"  # may precede the folder of weights
-UNKNOWN = "unknown"  # the state of a folder with links to others: never taken for unchanged
+SIDE_FILE = ".json"  # added to the name of a weights file: its side file
+TARGET = "_target_"  # the key of a class of the user's own
+UNKNOWN = "unknown"  # a state that is never taken for unchanged
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,11 @@ class Origin:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Origin":
         """Return the origin of the run with a configuration, given as plain values, before its data are read."""
-        places = {text: Path(text.removeprefix(FORM)).expanduser() for text in _texts(values)}
-        inputs = {text: _state_of(place) for text, place in sorted(places.items()) if _exists(place)}
+        texts = list(_texts(values))
+        names = {text.removeprefix(FORM) for _, text in texts}
+        names |= {name + SIDE_FILE for name in names}
+        inputs = {name: _state_of(Path(name).expanduser()) for name in sorted(names) if _exists(name)}
+        inputs |= {text: UNKNOWN for key, text in texts if key == TARGET and not _is_covered(text)}
         config = sha256_of_value({key: value for key, value in values.items() if key != CLUSTER})
         return cls(config, _code(), inputs)
 
@@ -55,6 +61,8 @@ class Origin:
             return None
         experiment = Path(str(values.get("output_dir")), str(values.get("name")))
         for file in sorted(experiment.glob(f"*/seed=*/{RunFile.ORIGIN}")):
+            if self.config not in file.read_text(encoding="utf-8"):
+                continue  # of an experiment of thousands of runs, one is read as JSON
             known = read_whole_json(file)
             files = known.pop("files", None)
             if known == asdict(self) and isinstance(files, dict) and _are_unchanged(file.parent, files):
@@ -73,24 +81,39 @@ def _are_unchanged(folder: Path, files: Mapping[str, Any]) -> bool:
     return all(list(_state(folder / name)) == state for name, state in files.items())
 
 
-def _texts(values: Any) -> Iterator[str]:
-    """Yield all texts of a configuration but those of ``WRITTEN``."""
+def _texts(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield all texts of a configuration but those of ``WRITTEN``, each with its key."""
     if isinstance(values, str):
-        yield values
+        yield name, values
     elif isinstance(values, Mapping):
         for key, value in values.items():
             if key not in WRITTEN:
-                yield from _texts(value)
+                yield from _texts(value, str(key))
     elif isinstance(values, list):
         for value in values:
-            yield from _texts(value)
+            yield from _texts(value, name)
 
 
-def _exists(place: Path) -> bool:
+def _exists(name: str) -> bool:
     try:
-        return place.exists()
-    except (OSError, ValueError):  # a long text, or one with a null byte, is no path
+        return Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # a long text, a null byte, or the home of nobody: no path
         return False
+
+
+def _is_covered(target: str) -> bool:
+    """Whether the code of a class of the user's own is part of ``Origin.code``."""
+    top = target.partition(".")[0]
+    if top in CODE:
+        return True
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or spec.origin is None:
+        return False
+    file = Path(spec.origin)
+    return file.parent == ROOT or file.is_relative_to(sysconfig.get_path("purelib"))
 
 
 def _state_of(place: Path) -> str:
@@ -98,11 +121,12 @@ def _state_of(place: Path) -> str:
     if not place.is_dir():
         return _digest([("", *_state(place))])
     states: list[tuple[str | int, ...]] = []
-    for folder, folders, names in os.walk(place):
+    unread: list[OSError] = []
+    for folder, folders, names in os.walk(place, onerror=unread.append):
         if any(Path(folder, name).is_symlink() for name in folders):
             return UNKNOWN
         states += [(f"{folder}/{name}", *_state(Path(folder, name))) for name in names]
-    return _digest(sorted(states))
+    return UNKNOWN if unread else _digest(sorted(states))
 
 
 def _digest(states: list[tuple[str | int, ...]]) -> str:
@@ -120,12 +144,7 @@ def _state(file: Path) -> tuple[int, ...]:
 
 
 def _code() -> str:
-    """Return a SHA-256 over all code that a training and an evaluation use."""
+    """Return a SHA-256 over all code that a training and an evaluation use, modules beside train.py included."""
     installed = _state(Path(sysconfig.get_path("purelib")))[1:]
-    digest = hashlib.sha256(f"{sys.version} {installed}".encode())
-    for folder in CODE:
-        for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in CODE_SUFFIXES:
-                digest.update(f"{file.relative_to(ROOT)}\n".encode())
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+    beside = {file.name: sha256_of_file(file) for file in ROOT.glob("*.py")}
+    return sha256_of_value([sys.version, installed, sha256_of_code(*CODE), beside])

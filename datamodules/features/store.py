@@ -26,7 +26,9 @@ class KeptFeatures(NamedTuple):
 
     def of(self, views: Views) -> torch.Tensor:
         """Return the features of views, each of which must be there."""
-        return self.values[torch.from_numpy(np.searchsorted(self.codes, views.codes))]
+        places = np.searchsorted(self.codes, views.codes)
+        assert np.array_equal(self.codes[places], views.codes)
+        return self.values[torch.from_numpy(places)]
 
 
 class FeatureStore:
@@ -74,9 +76,14 @@ class FeatureStore:
         return keep
 
     def read(self, views: Views) -> KeptFeatures:
-        """Return the features of views, each of which must be there."""
+        """Return the features of views.
+
+        Raises:
+            UserError: Some are not there (any more).
+        """
         codes = np.unique(views.codes)
         values: torch.Tensor | None = None
+        is_there = np.zeros(len(codes), bool)
         for path in self._parts():
             with _opened(path) as part:
                 _, wanted, places = np.intersect1d(part.get_tensor(CODES).numpy(), codes, return_indices=True)
@@ -86,7 +93,9 @@ class FeatureStore:
             if values is None:
                 values = given.new_empty((len(codes), *given.shape[1:]))
             values[torch.from_numpy(places)] = given[torch.from_numpy(wanted)]
-        assert values is not None
+            is_there[places] = True
+        if values is None or not is_there.all():
+            raise UserError(f"features in {self.folder} were removed while they were read: run again")
         return KeptFeatures(codes, values)
 
     def _parts(self) -> list[Path]:

@@ -231,7 +231,7 @@ def _check_size(width: int, height: int) -> None:
 def _plain_bmp(data: bytes) -> np.ndarray | None:
     """Return the pixels of a whole uncompressed BMP file of 24 bits; None of any other, which is Pillow's work.
 
-    Pillow gives the same pixels, but takes ten times as long.
+    Pillow gives the same pixels, but takes much longer.
     """
     if not data.startswith(b"BM") or len(data) < _BMP_LEAST:
         return None

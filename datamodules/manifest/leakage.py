@@ -144,6 +144,8 @@ def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
     for one, other in combinations(sides, 2):
         for pairs in close_pairs(hashes, one, other, bits):
             different = pairs[content[pairs[:, 1]] != content[pairs[:, 2]]]
+            if not len(different):
+                continue
             count += len(different)
             listed.append(different)
             if sum(map(len, listed)) > 2 * LISTED_PAIRS:

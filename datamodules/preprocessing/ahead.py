@@ -64,7 +64,8 @@ class PreparedAhead:
             together = with_scales(rows, self._cells[rows[0]], lambda row: images[row].pixels, self.config)
             prepared = {row: prepare_image(image, self.config, scale) for row, image, scale in together}
             for row, image in prepared.items():
-                os.pwrite(self._file.fileno(), image.tobytes(), row * self._size)
+                if os.pwrite(self._file.fileno(), image.tobytes(), row * self._size) != self._size:
+                    return  # a disk that fills up takes a part
         except (TooLargeError, UserError, OSError):  # said when the cache is filled
             return
         self._is_there[list(prepared)] = True

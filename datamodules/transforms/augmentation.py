@@ -54,7 +54,7 @@ class Augmentation:
             image = change_within(image, self.places[row], self.config.within_places, rng)
         seed = _seed_of(key)
         image = self._turn_of(copy)(image, seed)
-        for number, operation in enumerate(self._operations):
+        for number, operation in enumerate(self._operations, 1):
             # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
             operation.set_random_seed((seed + number) % 2**32)
             image = operation(image=image)["image"]

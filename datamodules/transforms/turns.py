@@ -25,7 +25,7 @@ class RandomTurn:
     """One of the turns with a probability, each as likely as any other.
 
     What a seed draws is part of the results of earlier runs and of copies made before a split. It is that of
-    ``albumentations.OneOf`` with flips of weight 0.2 and a random rotation of weight 0.6, ten times as fast.
+    ``albumentations.OneOf`` with flips of weight 0.2 and a random rotation of weight 0.6, without its cost.
 
     Args:
         flips: Whether left and right, or top and bottom, may be exchanged.

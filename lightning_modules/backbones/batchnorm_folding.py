@@ -12,7 +12,7 @@ from torch.nn.utils import fuse_conv_bn_weights
 
 from lightning_modules.backbones.truncation import evaluating, features_of
 
-CLOSE = 1e-3  # largest difference of the features of a folded network, in units of the largest feature
+CLOSE = 1e-4  # largest difference of the features of a folded network, in units of the largest feature
 
 
 @torch.no_grad()
@@ -26,8 +26,8 @@ def fold_batchnorm(network: nn.Module, image: torch.Tensor) -> nn.Module:
         network: A backbone of timm, in eval mode; it does not change.
         image: As the network takes it, float, shape (1, C, H, W).
     """
-    folded = copy.deepcopy(network)
     with evaluating(network):
+        folded = copy.deepcopy(network)
         expected = features_of(network, image)
         pairs = _pairs(folded, image)
         names = {module: name for name, module in folded.named_modules()}

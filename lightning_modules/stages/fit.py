@@ -175,8 +175,8 @@ def _fit_stage(
         if current_world().is_first and not math.isfinite(score):
             remedy = f"lower unfreeze.stages.{stage.name}.lr"
             raise UserError(f"stage {stage.name} diverged ({settings.monitor} is {score}): {remedy}")
-    if cached:
-        complete_checkpoint(stage.folder / "best.ckpt", model)
+    if not stage.config.train:  # the best epoch may be of cached features, although the last is not
+        on_rank_zero(complete_checkpoint, stage.folder / "best.ckpt", model)
     record = FinishedStage(
         name=stage.name,
         best=str((stage.folder / "best.ckpt").relative_to(stage.run)),

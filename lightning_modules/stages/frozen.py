@@ -15,15 +15,17 @@ from torch import nn
 
 from common.config.schema import Config
 from common.files import sha256_of_value
+from common.revision import sha256_of_code
 from lightning_modules.backbones.heads import ClassToken, TokenPool
+from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.checkpoint_io import WholeFiles, read_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.faults.machine import explained_faults
 from lightning_modules.stages.plan import Stage
 from lightning_modules.trainer import build_trainer
 
-# To be raised whenever the same network gives other features than before.
-VERSION = 1
+# Folders of the code that makes features of prepared images: where it changes, they are computed anew.
+CODE = ("datamodules/transforms", "lightning_modules/backbones", "lightning_modules/networks")
 # Layers that a head may begin with: they have no weights, and draw nothing.
 PLAIN = (SelectAdaptivePool2d, TokenPool, ClassToken, nn.Flatten)
 PART = 1024  # images whose features are kept at once, about
@@ -113,15 +115,14 @@ class FrozenPart(LightningModule):
         assert isinstance(classifier.head, nn.Sequential)
         plain = list(dict(classifier.head.named_children()))[: count_plain(classifier.head)]
         network = [digest.hexdigest(), config.model.name, config.model.cut, asdict(classifier.facts()), plain]
+        network += [config.lora.model_dump(mode="json"), sha256_of_code(*CODE)]
         device = build_trainer(config).strategy.root_device.type
-        return sha256_of_value(
-            [VERSION, network, config.trainer.precision, device, torch.__version__, timm.__version__]
-        )
+        return sha256_of_value([network, config.trainer.precision, device, torch.__version__, timm.__version__])
 
     def size(self, config: Config) -> int:
         """Return the bytes of the features of one image."""
         image = torch.zeros(1, 3, *config.prepare.shape, dtype=self.classifier.mean.dtype)
-        with torch.no_grad(), _in_eval_mode(self), _channels_last(self.classifier):
+        with torch.no_grad(), evaluating(self), _channels_last(self.classifier):
             features: torch.Tensor = self(image)
         half = config.trainer.precision.startswith(("16", "bf16"))
         return int(features.numel()) * (2 if half else features.element_size())
@@ -149,6 +150,8 @@ def compute_features(frozen: FrozenPart, images: LightningDataModule, config: Co
 def complete_checkpoint(path: Path, whole: Classifier) -> None:
     """Add the weights of the backbone to a checkpoint of the head, which may be complete."""
     content = read_checkpoint(path)
+    if content["state_dict"].keys() >= whole.state_dict().keys():
+        return
     content["state_dict"] = {**whole.state_dict(), **content["state_dict"]}
     WholeFiles().save_checkpoint(content, path)
 
@@ -185,19 +188,8 @@ class _Parts(Callback):
 
 
 @contextmanager
-def _in_eval_mode(frozen: FrozenPart) -> Iterator[None]:
-    modes = {module: module.training for module in frozen.modules()}
-    frozen.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
-@contextmanager
 def _channels_last(classifier: Classifier) -> Iterator[None]:
-    """Convolve with the channels side by side, which is faster by a third, whatever the training does."""
+    """Convolve with the channels side by side, which is faster on a CPU, whatever the training does."""
     backbone: Any = classifier.backbone
     weights = [values for values in backbone.parameters() if values.ndim == 4]
     was = all(values.is_contiguous(memory_format=torch.channels_last) for values in weights)

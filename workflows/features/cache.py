@@ -43,12 +43,15 @@ class CachedFeatures:
         model.configure_stage(stage.config)
         frozen = FrozenPart(model)
         views = TrainingViews(self.data)
-        reason = self._obstacle(stage) or views.obstacle or self._waste(frozen, views.all, images_seen)
+        reason = self._obstacle(stage) or views.obstacle
+        if reason is None:
+            store = self._store(frozen)
+            reason = self._waste(store, frozen.size(self.config), views.all, images_seen)
         name = f"stage {stage.number + 1}, {stage.name}"
         if reason is not None:
             say(f"{name}: the features of the frozen backbone are not cached: {reason}")
             return None
-        features = self._compute_once(frozen, views.all)
+        features = self._compute_once(frozen, store, views.all)
         size = features.values.numel() * features.values.element_size() / 1e6
         images = counted(len(np.unique(views.all.row)), "image")
         say(f"{name}: trains on cached features of {images} in {len(views.all.row):,} views, {size:,.1f} MB")
@@ -58,15 +61,15 @@ class CachedFeatures:
         """Return the features of all images as they are, float32, shape (images, D)."""
         rows = np.arange(len(self.data.manifest.frame))
         views = Views(rows, np.zeros_like(rows))
-        return np.asarray(self._compute_once(FrozenPart(model), views).of(views).float())
+        frozen = FrozenPart(model)
+        return np.asarray(self._compute_once(frozen, self._store(frozen), views).of(views).float())
 
     def _store(self, frozen: FrozenPart) -> FeatureStore:
         key = sha256_of_value([frozen.key(self.config), self.data.images_hash()])
         return FeatureStore(Path(self.config.cache_dir), key)
 
-    def _compute_once(self, frozen: FrozenPart, views: Views) -> KeptFeatures:
+    def _compute_once(self, frozen: FrozenPart, store: FeatureStore, views: Views) -> KeptFeatures:
         """Return the features of views; what is missing is computed, while other processes that need it wait."""
-        store = self._store(frozen)
         if len(store.missing(views).row):
             with one_at_a_time(store.folder.with_suffix(".lock"), "computes the features of the same images"):
                 self._compute(frozen, store, store.missing(views))
@@ -84,10 +87,10 @@ class CachedFeatures:
         say(f"features of {views}: {time.monotonic() - start:.0f} s")
 
     def _obstacle(self, stage: Stage) -> str | None:
-        """Why features cannot stand for the images in this run, in words."""
+        """Why features cannot replace the images in this run, in words."""
         config = self.config
         obstacles = {
-            "several processes train": config.trainer.devices * config.trainer.num_nodes > 1,
+            "several processes train": config.trainer.processes > 1,
             "a context of the cell is trained": config.context.enabled,
             "head.orientation turns images": config.head.orientation,
             "loss.teachers see the images": bool(config.loss.teachers),
@@ -97,12 +100,11 @@ class CachedFeatures:
         }
         return next((reason for reason, holds in obstacles.items() if holds), None)
 
-    def _waste(self, frozen: FrozenPart, views: Views, images_seen: int) -> str | None:
-        """Why it would not pay, in words."""
-        missing = len(self._store(frozen).missing(views).row)
+    def _waste(self, store: FeatureStore, size: int, views: Views, images_seen: int) -> str | None:
+        """Why it would not pay, in words; ``size`` is the bytes of the features of an image."""
+        missing = len(store.missing(views).row)
         if 2 * missing > images_seen:
             return f"{missing:,} views would be computed for {images_seen:,} images that the stage sees"
-        size = frozen.size(self.config)
         if size * len(views.row) > LARGEST:
             return f"{size * len(views.row) / 1e9:.1f} GB are too large"
         place = Path(self.config.cache_dir)

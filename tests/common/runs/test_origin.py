@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from common import revision
 from common.runs import origin
 from common.runs.origin import Origin
 from common.runs.run import Run
@@ -15,6 +16,7 @@ SETTINGS = {"name": "cells", "protocol": "image", "seed": 0, "resume": "auto", "
 def values(tmp_path, monkeypatch):
     """The configuration of a run that is finished and evaluated."""
     monkeypatch.setattr(origin, "ROOT", tmp_path)
+    monkeypatch.setattr(revision, "ROOT", tmp_path)
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "metrics.py").write_text("first = 1\n")
     (tmp_path / "images").mkdir()
@@ -61,7 +63,10 @@ def test_another_configuration_is_another_run(values, change):
     assert find({**values, **change}) is None
 
 
-@pytest.mark.parametrize("file", ["images/b.png", "images/a.png", "labels.csv", "evaluation/metrics.py"])
+@pytest.mark.parametrize(
+    "file",
+    ["images/b.png", "images/a.png", "labels.csv", "labels.csv.json", "evaluation/metrics.py", "my_callback.py"],
+)
 def test_changed_images_tables_and_code_are_noticed(values, tmp_path, file):
     (tmp_path / file).write_text("other")
     assert find(values) is None
@@ -93,3 +98,18 @@ def test_an_installation_is_noticed(values, tmp_path, monkeypatch):
     before = Origin.of(values).code
     (packages / "scipy").mkdir()
     assert Origin.of(values).code != before
+
+
+def test_code_that_is_neither_here_nor_installed_is_never_taken_for_unchanged(values, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "my_callbacks.py").write_text("class Mine: ...\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    run = find(values)
+    for target, found in (("pytorch_lightning.callbacks.Timer", True), ("my_callbacks.Mine", False)):
+        with_callback = {**values, "callbacks": {"extra": [{"_target_": target}]}}
+        Origin.of(with_callback).write(run)
+        assert (find(with_callback) is not None) == found
+
+
+def test_texts_that_are_no_paths_do_not_matter(values):
+    assert find({**values, "note": "~nobody/x"}) is None  # another configuration, and no error

@@ -41,3 +41,11 @@ def test_a_damaged_part_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(UserError, match=f"{path} is damaged .*: remove it"):
         store.missing(views((2, 0)))
+
+
+def test_features_that_are_removed_while_they_are_read_are_an_error(tmp_path):
+    store = FeatureStore(tmp_path, "ab" * 32)
+    store.add(views((2, 0)), torch.zeros(1, 2))
+    for wanted in (views((2, 0), (3, 0)), views((4, 0))):
+        with pytest.raises(UserError, match="were removed while they were read: run again"):
+            store.read(wanted)

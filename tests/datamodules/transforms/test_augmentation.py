@@ -155,3 +155,13 @@ def test_operations_are_drawn_independently_of_each_other():
     assert 100 < mirrored.sum() < 200
     assert abs(light[mirrored].mean() - light[~mirrored].mean()) < 5 * light.std() * np.sqrt(2 / 150)
     assert light[mirrored].std() > light.std() / 2
+
+
+def test_an_operation_is_drawn_independently_of_the_turn():
+    marked = np.full((8, 8, 3), 120, np.uint8)
+    marked[:2, 0] = 0  # none of the turns gives the same image
+    images = changed(marked, 400, flips=True, rotations=True, probability=0.5, gamma=0.25)
+    turned = np.array([image[:2, 0].max() > 0 for image in images])
+    light = np.array([image.max() for image in images])
+    assert 150 < turned.sum() < 250
+    assert abs(light[turned].mean() - light[~turned].mean()) < 5 * light.std() * np.sqrt(2 / 200)

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback
 from common.config.schema import Config
 from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
+from lightning_modules.checkpoint_io import read_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import train_stages
 from lightning_modules.stages.plan import planned_stages
@@ -149,6 +150,15 @@ def test_a_stage_goes_on_with_or_without_cached_features(tmp_path, begun, resume
         fit(small(tmp_path / "interrupted", averaged, f"cache_features={begun}"), Killed())
     interrupted = fit(small(tmp_path / "interrupted", averaged, f"cache_features={resumed}"))
     assert_close(interrupted, fit(small(tmp_path / "whole", averaged, OFF)))
+
+
+def test_the_best_epoch_is_a_whole_network_although_the_stage_ended_on_images(tmp_path):
+    settings = ["callbacks.monitor=val/acc", "unfreeze.stages.head.lr=1e-12"]  # the first epoch stays the best
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(small(tmp_path, *settings), Killed())
+    model, run = fit(small(tmp_path, *settings, OFF))
+    best = read_checkpoint(run.folder / "checkpoints" / "1-head" / "best.ckpt")["state_dict"]
+    assert best.keys() == model.state_dict().keys()
 
 
 def test_what_a_killed_process_has_kept_is_not_computed_again(tmp_path, computed, monkeypatch):
