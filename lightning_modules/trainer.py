@@ -1,10 +1,8 @@
 """Lightning's Trainer for one fit, validation or prediction, and the settings of torch for the process."""
 
-import ctypes
 import logging
-import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from common.config.schema import Config
 from common.errors import UserError
+from common.runs.memory import keep_freed_memory
 from lightning_modules.checkpoint_io import WholeFiles
 from lightning_modules.compat import disable_signal_handlers
 from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
@@ -31,10 +30,6 @@ SILENCED_WARNINGS = (
     ".*No (positive|negative) samples in targets.*",  # a short epoch without a class, see EpochScores
     ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
 )
-# Parameters of glibc's mallopt (malloc.h).
-M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
-OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # variables by which a user sets the allocator
 
 
 class ProgressBar(RichProgressBar):
@@ -131,23 +126,3 @@ def set_up_torch() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in SILENCED_WARNINGS:
         warnings.filterwarnings("ignore", message)
-
-
-def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
-    """Keep freed memory for the next allocation, instead of returning it to the system.
-
-    glibc maps every allocation above 32 MB anew, and the kernel clears its pages at their first use: of a training step
-    of MobileNetV2 on 32 images of 224 px, on a CPU, that was almost half (`benchmarks/speed`). The results are the
-    same; the process holds its largest memory until its end. The settings of a user (``MALLOC_...``,
-    ``GLIBC_TUNABLES``) are left alone.
-
-    Returns:
-        Whether it is so from now on; other C libraries have no such setting.
-    """
-    if any(name.startswith(OWN_SETTINGS) for name in environment):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, TypeError, AttributeError):  # macOS, Windows, musl
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))

@@ -17,6 +17,7 @@ from common.config.schema import TrainerConfig
 from common.files import read_whole_json, write_json
 from common.runs.distributed import World, world_of
 from common.runs.files import RunFile
+from common.runs.memory import return_freed_memory
 
 INTERVAL = 60.0  # seconds between two writes within a session
 SUMS = ("wall_seconds", "cpu_seconds", "device_seconds", "stretches")
@@ -41,6 +42,7 @@ class Meter:
         self._started = time.monotonic()
         self._started_cpu = _cpu_seconds()
         self._written = self._started
+        return_freed_memory()
         _reset_peaks(self.gpu)
 
     def session(self) -> dict[str, Any]:

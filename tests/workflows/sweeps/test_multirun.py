@@ -145,7 +145,7 @@ def call(tmp_path, monkeypatch):
 
     def call(*typed):
         trained = []
-        monkeypatch.setattr("workflows.train.run", trained.append)
+        monkeypatch.setattr("workflows.train.run", lambda config: trained.append(config) or tmp_path / "run")
         assert call_main(train.main, tmp_path, *typed) == 0
         return trained
 

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from common.paths import ROOT
-from lightning_modules.trainer import keep_freed_memory
+from common.runs.memory import keep_freed_memory
 
 SCRIPT = """
 import resource, sys
-from lightning_modules.trainer import keep_freed_memory
+from common.runs.memory import keep_freed_memory
 kept = keep_freed_memory({})
 def fill():
     for _ in range(5):
