@@ -110,3 +110,10 @@ def test_a_full_disk_or_a_chromosome_that_is_too_large_is_said_when_the_cache_is
     monkeypatch.setattr(ahead.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match="the prepared images need"):
         at_once(listing, SQUARE, tmp_path / "full")
+
+
+def test_an_image_of_which_the_disk_takes_a_part_is_prepared_again(listing, tmp_path, monkeypatch):
+    write = ahead.os.pwrite
+    monkeypatch.setattr(ahead.os, "pwrite", lambda file, data, place: write(file, data[:100], place))
+    result = at_once(listing, SQUARE, tmp_path / "once")
+    assert same(result, one_after_the_other(listing, SQUARE, tmp_path / "twice"))

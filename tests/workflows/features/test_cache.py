@@ -14,6 +14,7 @@ from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.checkpoint_io import read_checkpoint
 from lightning_modules.classifier import Classifier
 from lightning_modules.stages.fit import train_stages
+from lightning_modules.stages.frozen import FrozenPart
 from lightning_modules.stages.plan import planned_stages
 from tests.helpers.training import small_config
 from tests.workflows.interrupted_run import run_unevaluated
@@ -179,3 +180,10 @@ def test_what_a_killed_process_has_kept_is_not_computed_again(tmp_path, computed
     fit(small(tmp_path))
     assert parts == [8, 8]
     assert computed == [32, 16]
+
+
+def test_the_scale_of_low_rank_updates_is_part_of_the_key(tmp_path):
+    config = small(tmp_path)
+    frozen = FrozenPart(prepared(config)[0])
+    scaled = [config.lora.model_copy(update={"rank": 2, "alpha": alpha}) for alpha in (1.0, 2.0)]
+    assert len({frozen.key(config.model_copy(update={"lora": lora})) for lora in scaled}) == 2
