@@ -72,7 +72,7 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     of_training = tables("trained", portable, cells, "--runtime", "onnx", *trained)
     assert_same(of_training, tables("run_trained", run, cells, *trained))
     differences = of_run[1]["alone_probability"] - of_training[1]["alone_probability"]
-    assert differences.abs().max() > 0.001
+    assert differences.abs().max() > 0.01
 
 
 def test_karyotypes_without_torch(run, portable, data, tables, tmp_path):
