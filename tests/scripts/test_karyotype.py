@@ -213,8 +213,9 @@ def test_several_runs_are_an_ensemble(data, run, cells, karyotype):
     each = [karyotype(one.folder, cells, output=one.folder.name)[1] for one in (run, second)]
     table, both, _ = karyotype(run.folder, second.folder, cells, output="both")
     assert_consistent(table, both)
-    assert not np.allclose(both["alone_probability"], each[0]["alone_probability"], atol=1e-3)
-    assert not np.allclose(both["alone_probability"], each[1]["alone_probability"], atol=1e-3)
+    for one in each:
+        # The networks are hardly trained: every probability is about 1/24.
+        assert not np.allclose(both["alone_probability"], one["alone_probability"], rtol=1e-3, atol=0)
 
 
 def test_priors_are_keys(run, cells, karyotype):
