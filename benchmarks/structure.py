@@ -8,11 +8,12 @@ import argparse
 import ast
 import statistics
 import subprocess
-import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
+
+from benchmarks.shared import checkout
 
 TEST_FOLDER = "tests"
 COMPLEX = 10  # cyclomatic complexity above which a function counts as complex, as in ruff's C901
@@ -144,16 +145,12 @@ def _files_with_one_importer(trees: dict[Path, ast.Module]) -> int:
 def compare(root: Path, revision: str) -> pd.DataFrame:
     """Return the measurements of the packages of a revision and of the checkout, and the lines of the tests."""
     columns: dict[str, pd.Series] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["git", "-C", str(root), "worktree", "add", "--detach", "-f", folder, revision], check=True)
-        try:
-            for name, checkout in ((revision, Path(folder)), ("now", root)):
-                groups = by_package(tracked(checkout))
-                measurements = measure(checkout, groups["all packages"])
-                measurements["lines of tests"] = measure(checkout, groups[TEST_FOLDER])["lines"]
-                columns[name] = pd.Series(measurements, dtype=object)
-        finally:
-            subprocess.run(["git", "-C", str(root), "worktree", "remove", "--force", folder], check=True)
+    with checkout(revision, root) as before:
+        for name, files in ((revision, before), ("now", root)):
+            groups = by_package(tracked(files))
+            measurements = measure(files, groups["all packages"])
+            measurements["lines of tests"] = measure(files, groups[TEST_FOLDER])["lines"]
+            columns[name] = pd.Series(measurements, dtype=object)
     return pd.DataFrame(columns).rename_axis("measurement").reset_index()
 
 

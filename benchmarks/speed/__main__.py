@@ -20,7 +20,16 @@ from common.revision import revision
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
-TOPICS = ("data_path", "first_epoch", "training", "features", "prediction", "rerun")
+TOPICS = (
+    "data_path",
+    "first_epoch",
+    "training",
+    "features",
+    "mc_dropout",
+    "heat_maps",
+    "prediction",
+    "rerun",
+)
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV.")]

@@ -18,8 +18,8 @@ from common.runs.run import Run
 
 CODE = ("common", "conf", "datamodules", "evaluation", "hydra_plugins", "lightning_modules", "workflows")
 CLUSTER = "cluster"  # the key of where a run is trained, which is no part of it
-WRITTEN = ("output_dir", "cache_dir")  # keys of folders that are no input
-FORM = "local-dir:"  # may precede the folder of weights
+OUTPUT_FOLDERS = ("output_dir", "cache_dir")  # keys of folders that are not inputs
+LOCAL_FOLDER = "local-dir:"  # may precede the folder of weights
 SIDE_FILE = ".json"  # added to the name of a weights file: its side file
 TARGET = "_target_"  # the key of a class of the user's own
 UNKNOWN = "unknown"  # a state that is never taken for unchanged
@@ -44,7 +44,7 @@ class Origin:
     def of(cls, values: Mapping[str, Any]) -> "Origin":
         """Return the origin of the run with a configuration, given as plain values, before its data are read."""
         texts = list(_texts(values))
-        names = {text.removeprefix(FORM) for _, text in texts}
+        names = {text.removeprefix(LOCAL_FOLDER) for _, text in texts}
         names |= {name + SIDE_FILE for name in names}
         inputs = {name: _state_of(Path(name).expanduser()) for name in sorted(names) if _exists(name)}
         inputs |= {text: UNKNOWN for key, text in texts if key == TARGET and not _is_covered(text)}
@@ -82,12 +82,12 @@ def _are_unchanged(folder: Path, files: Mapping[str, Any]) -> bool:
 
 
 def _texts(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield all texts of a configuration but those of ``WRITTEN``, each with its key."""
+    """Yield all texts of a configuration but those of ``OUTPUT_FOLDERS``, each with its key."""
     if isinstance(values, str):
         yield name, values
     elif isinstance(values, Mapping):
         for key, value in values.items():
-            if key not in WRITTEN:
+            if key not in OUTPUT_FOLDERS:
                 yield from _texts(value, str(key))
     elif isinstance(values, list):
         for value in values:

@@ -38,7 +38,7 @@ def close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: in
             yield pairs[:, [0, 2, 1]]
         return
     radius = bits // _CHUNKS
-    if not _chunks_pay(hashes, one, other, radius):
+    if not _chunks_are_faster(hashes, one, other, radius):
         yield from _each_with_each(hashes, one, other, bits)
         return
     chunks = [_Chunk(hashes, number, radius) for number in range(_CHUNKS)]
@@ -121,7 +121,7 @@ def _changes(width: int, radius: int) -> np.ndarray:
     return np.array([sum(1 << place for place in places) for places in chosen], np.uint32)
 
 
-def _chunks_pay(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, radius: int) -> bool:
+def _chunks_are_faster(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, radius: int) -> bool:
     """Whether the chunks are faster than a comparison of each with each; values near a common one are common."""
     changes = sum(comb(-(-BITS // _CHUNKS), count) for count in range(radius + 1))
     if _CHUNKS * changes * _LOOKUP > len(other):

@@ -84,39 +84,42 @@ def prepared_folder(cache_dir: Path) -> Path:
 
 def _build(manifest: Manifest, ahead: PreparedAhead, folder: Path, progress: bool) -> None:
     config = ahead.config
-    count = len(manifest.frame)
-    shape = (count, *config.stored_shape, 3)
+    shape = (len(manifest.frame), *config.stored_shape, 3)
     places = ahead.places(manifest)
-    missing = np.flatnonzero(places < 0).tolist()
-    ranges = _full_ranges(manifest, config, missing, progress)
     key = "size" if config.augment_at is None else "augment_at"
     # A memory map on a full disk ends the process with a bus error: ask before.
     remedy = f"set cache_dir, or a smaller prepare.{key}"
     check_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
     with whole_folder(folder) as beside:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-        cells = manifest.frame["cell"].to_numpy(object)
         for row in np.flatnonzero(places >= 0):
             array[row] = ahead.read(places[row])
-
-        def fill(rows: list[int]) -> int:
-            for row, pixels, scale in with_scales(rows, cells[rows[0]], read, config):
-                try:
-                    array[row] = prepare_image(pixels, config, scale)
-                except TooLargeError as error:
-                    raise UserError(f"{manifest.file(row)}: {error}: {_suggest_fix(pixels, config)}") from error
-            return len(rows)
-
-        def read(row: int) -> np.ndarray:
-            return _read_unchanged(manifest, row, config, ranges[row])
-
-        with progress_bar(len(missing), f"preparing {len(missing):,} images", progress) as advance:
-            for filled in in_threads(fill, rows_together(manifest.frame, missing, config)):
-                advance(filled)
+        _prepare_rows(array, manifest, np.flatnonzero(places < 0).tolist(), config, progress)
         array.flush()
         originals = manifest.frame[["image_id", "label", "width", "height", "channels"]]
         names = [Path(path).name for path in manifest.frame["path"]]
         write_csv(beside / RECORDS, originals.assign(file=names))
+
+
+def _prepare_rows(array: np.memmap, manifest: Manifest, rows: list[int], config: PrepareConfig, progress: bool) -> None:
+    """Read and prepare the images of manifest rows, and write them to their rows of an array."""
+    ranges = _full_ranges(manifest, config, rows, progress)
+    cells = manifest.frame["cell"].to_numpy(object)
+
+    def read(row: int) -> np.ndarray:
+        return _read_unchanged(manifest, row, config, ranges[row])
+
+    def prepare(together: list[int]) -> int:
+        for row, pixels, scale in with_scales(together, cells[together[0]], read, config):
+            try:
+                array[row] = prepare_image(pixels, config, scale)
+            except TooLargeError as error:
+                raise UserError(f"{manifest.file(row)}: {error}: {_suggest_fix(pixels, config)}") from error
+        return len(together)
+
+    with progress_bar(len(rows), f"preparing {len(rows):,} images", progress) as advance:
+        for count in in_threads(prepare, rows_together(manifest.frame, rows, config)):
+            advance(count)
 
 
 def _suggest_fix(pixels: np.ndarray, config: PrepareConfig) -> str:

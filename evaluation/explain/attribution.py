@@ -134,6 +134,16 @@ class _ClassScores(nn.Module):
         return logits
 
 
+class _Score(ClassifierOutputTarget):  # type: ignore[misc]  # grad-cam has no types
+    """The score of a class in an output, which has to depend on the layer: nothing before it takes gradients."""
+
+    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
+        if not scores.requires_grad:
+            raise UserError("the output of the model does not depend on this layer: name another")
+        score: torch.Tensor = super().__call__(scores)
+        return score
+
+
 class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
     """Unscaled maps: grad-cam would stretch each from its least value to its greatest, zeros and noise alike."""
 
@@ -141,12 +151,8 @@ class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
         self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
     ) -> np.ndarray:
         record = self.activations_and_grads
-        gradients = None
         # Of a module that runs more than once, the last output counts, as in evaluation.explain.activations.
-        if self.uses_gradients:
-            if not record.gradients:
-                raise UserError("the output of the model does not depend on this layer: name another")
-            gradients = record.gradients[-1].numpy()
+        gradients = record.gradients[-1].numpy() if self.uses_gradients else None
         (layer,) = self.target_layers
         activations = record.activations[-1].numpy()
         return np.asarray(self.get_cam_image(input_tensor, layer, targets, activations, gradients, eigen_smooth))
@@ -184,14 +190,21 @@ def _of_layer(model: Model, method: Method, images: np.ndarray, targets: list[in
         maps = as_maps(output, (height, width), model.prefix_tokens)
         return None if maps is None else maps.clone()  # since the next module may work in place
 
-    cam = _CAMS[method.name](_ClassScores(model.forward), [model.modules[method.layer]], copied_maps)
+    layer = model.modules[method.layer]
+    start_of_graph = layer.register_forward_hook(_begin_graph)  # before those of grad-cam, which see what it returns
+    cam = _CAMS[method.name](_ClassScores(model.forward), [layer], copied_maps)
     try:
-        # The image takes gradients, so the layer has some even if all weights are frozen.
-        maps = cam(to_batch(images).requires_grad_(), [ClassifierOutputTarget(target) for target in targets])
+        maps = cam(to_batch(images), [_Score(target) for target in targets])
     finally:
         cam.activations_and_grads.release()
+        start_of_graph.remove()
     maps = np.maximum(maps, 0).astype(np.float32)
     return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])
+
+
+def _begin_graph(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+    """Let gradients flow back to the output of a layer and no farther; the next module may work in place."""
+    return output.detach().requires_grad_().clone()
 
 
 def _of_input(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:

@@ -27,7 +27,7 @@ from lightning_modules.trainer import build_trainer
 # Folders of the code that makes features of prepared images: where it changes, they are computed anew.
 CODE = ("datamodules/transforms", "lightning_modules/backbones", "lightning_modules/networks")
 # Layers that a head may begin with: they have no weights, and draw nothing.
-PLAIN = (SelectAdaptivePool2d, TokenPool, ClassToken, nn.Flatten)
+FIXED_LAYERS = (SelectAdaptivePool2d, TokenPool, ClassToken, nn.Flatten)
 PART = 1024  # images whose features are kept at once, about
 # Called with the features of the next images, shape (N, ...), on the CPU.
 Keep = Callable[[torch.Tensor], None]
@@ -66,7 +66,9 @@ class HeadOnFeatures(Classifier):
     def __init__(self, whole: Classifier) -> None:
         head = whole.head
         assert isinstance(head, nn.Sequential)
-        super().__init__(nn.Identity(), head[count_plain(head) :], whole.num_classes, whole.facts(), whole.settings)
+        super().__init__(
+            nn.Identity(), head[count_fixed_layers(head) :], whole.num_classes, whole.facts(), whole.settings
+        )
         self._elsewhere = sum(parameter.numel() for parameter in whole.backbone.parameters())
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
@@ -94,7 +96,7 @@ class FrozenPart(LightningModule):
         """Return features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         head = self.classifier.head
         assert isinstance(head, nn.Sequential)
-        features: torch.Tensor = head[: count_plain(head)](self.classifier.features(image))
+        features: torch.Tensor = head[: count_fixed_layers(head)](self.classifier.features(image))
         return features
 
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
@@ -113,7 +115,7 @@ class FrozenPart(LightningModule):
             digest.update(name.encode())
             digest.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         assert isinstance(classifier.head, nn.Sequential)
-        plain = list(dict(classifier.head.named_children()))[: count_plain(classifier.head)]
+        plain = list(dict(classifier.head.named_children()))[: count_fixed_layers(classifier.head)]
         network = [digest.hexdigest(), config.model.name, config.model.cut, asdict(classifier.facts()), plain]
         network += [config.lora.model_dump(mode="json"), sha256_of_code(*CODE)]
         device = build_trainer(config).strategy.root_device.type
@@ -128,10 +130,10 @@ class FrozenPart(LightningModule):
         return int(features.numel()) * (2 if half else features.element_size())
 
 
-def count_plain(head: nn.Sequential) -> int:
+def count_fixed_layers(head: nn.Sequential) -> int:
     """Return with how many layers a head begins that have no weights and draw nothing."""
     for number, layer in enumerate(head):
-        if not isinstance(layer, PLAIN):
+        if not isinstance(layer, FIXED_LAYERS):
             return number
     return len(head)
 

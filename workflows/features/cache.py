@@ -46,7 +46,7 @@ class CachedFeatures:
         reason = self._obstacle(stage) or views.obstacle
         if reason is None:
             store = self._store(frozen)
-            reason = self._waste(store, frozen.size(self.config), views.all, images_seen)
+            reason = self._reason_against(store, frozen.size(self.config), views.all, images_seen)
         name = f"stage {stage.number + 1}, {stage.name}"
         if reason is not None:
             say(f"{name}: the features of the frozen backbone are not cached: {reason}")
@@ -100,7 +100,7 @@ class CachedFeatures:
         }
         return next((reason for reason, holds in obstacles.items() if holds), None)
 
-    def _waste(self, store: FeatureStore, size: int, views: Views, images_seen: int) -> str | None:
+    def _reason_against(self, store: FeatureStore, size: int, views: Views, images_seen: int) -> str | None:
         """Why it would not pay, in words; ``size`` is the bytes of the features of an image."""
         missing = len(store.missing(views).row)
         if 2 * missing > images_seen:

@@ -30,7 +30,7 @@ def by_a_loop(hashes, one, other, bits):
 
 @pytest.mark.parametrize(("bits", "first", "together"), [(0, 100, 1 << 20), (10, 220, 3), (11, 100, 3), (32, 220, 3)])
 def test_chunks_find_each_pair_once(hashes, monkeypatch, bits, first, together):
-    monkeypatch.setattr(near_hashes, "_chunks_pay", lambda *_: True)
+    monkeypatch.setattr(near_hashes, "_chunks_are_faster", lambda *_: True)
     monkeypatch.setattr(near_hashes, "_TOGETHER", together)
     monkeypatch.setattr(near_hashes, "_PROBES", 64)
     monkeypatch.setattr(near_hashes, "_each_with_each", lambda *_: pytest.fail("each with each"))

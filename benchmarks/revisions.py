@@ -1,0 +1,102 @@
+"""The same short trainings at an earlier revision and now: ``python -m benchmarks.revisions REVISION``."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.progress import track
+
+from benchmarks.shared import checkout, show, write
+from common.cli import report_user_errors
+from common.paths import ROOT
+from common.runs.run import Run
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+# Drawn images, small and few: the figures mean nothing, but they depend on all that a training does.
+SETTINGS = (
+    "+profile=demo",
+    "trainer.max_images=480",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "logger.tensorboard=false",
+    "evaluation.resamples=100",
+)
+TASKS = {
+    "cells": ("+experiment=resnet18_cut_block5",),
+    "cells, flips": ("+experiment=mobilenetv2_cut", "transform=flips_rotations"),
+    "chromosomes": ("+experiment=chromosomes_best", "prepare.size=[64,24]", "model.cut=layer2"),
+    "chromosomes, as they are": (
+        "+experiment=chromosomes_best",
+        "prepare.size=[64,24]",
+        "model.cut=layer2",
+        "transform=none",
+    ),
+    "karyograms": ("+experiment=karyogram_resnet18_full",),
+}
+COLUMNS = ("task", "seeds", "equal", "difference", "accuracy_before", "accuracy_now", "spread")
+Revision = Annotated[str, typer.Argument(help="The earlier one; its code runs in this environment.")]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="TASK", help=f"Of {'; '.join(TASKS)}; all.")]
+Seeds = Annotated[int, typer.Option(min=2, help="Trainings of each task at each revision.")]
+Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
+
+
+@app.command()
+@report_user_errors()
+def revisions(revision: Revision, only: Only = None, seeds: Seeds = 3, csv: Csv = None) -> None:
+    """Tell whether the predictions of a revision are those of now, bit by bit, or how far apart they are.
+
+    [bold]python -m benchmarks.revisions v0.9 --csv results/revisions.csv[/bold]
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, checkout(revision) as before:
+        for task in track(only or TASKS, "training"):
+            runs = [_train_both(task, seed, before, Path(folder)) for seed in range(seeds)]
+            rows.append({"task": task, "before": revision, "seeds": seeds, **_compare(runs)})
+    table = pd.DataFrame(rows)
+    show(table.round(4), f"predictions of {revision} and of now", COLUMNS)
+    write(table, csv, digits=9)
+
+
+def _train_both(task: str, seed: int, before: Path, folder: Path) -> list[Run]:
+    """Train a task at the earlier revision and now."""
+    runs = []
+    for name, source in (("before", before), ("now", ROOT)):
+        place = folder / task / name / str(seed)
+        places = (f"output_dir={place}", f"cache_dir={folder}/cache-{name}", f"seed={seed}")
+        command = [sys.executable, "train.py", *SETTINGS, *TASKS[task], *places]
+        subprocess.run(command, cwd=source, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+        runs += Run.find(place)
+    return runs
+
+
+def _compare(pairs: list[list[Run]]) -> dict[str, object]:
+    """Compare runs of the earlier revision and of now, a pair per seed.
+
+    Returns:
+        ``equal`` counts the pairs whose predictions are the same bit by bit; ``difference`` is the largest between two
+        probabilities; ``spread`` the standard deviation of the earlier accuracies over the seeds.
+    """
+    differences = []
+    for before, now in pairs:
+        one, other = (run.predictions.part("test") for run in (before, now))
+        assert one.frame["image_id"].tolist() == other.frame["image_id"].tolist()
+        differences.append(np.abs(one.probabilities - other.probabilities).max())
+    accuracies = np.array([[run.metrics["accuracy"]["value"] for run in pair] for pair in pairs])
+    return {
+        "equal": sum(difference == 0 for difference in differences),
+        "difference": max(differences),
+        "accuracy_before": accuracies[:, 0].mean(),
+        "accuracy_now": accuracies[:, 1].mean(),
+        "spread": accuracies[:, 0].std(ddof=1),
+    }
+
+
+if __name__ == "__main__":
+    app()
