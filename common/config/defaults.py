@@ -68,6 +68,7 @@ def layered_choice(group: str, layers: Sequence[str] = ()) -> str:
     return chosen[group]
 
 
+@cache  # each section of conf/train.yaml asks for it: 0.3 s of every start
 def _load(name: str) -> DictConfig:
     loaded = OmegaConf.load(CONF / f"{name}.yaml")
     assert isinstance(loaded, DictConfig)
@@ -78,7 +79,7 @@ def _load_option(group: str, option: str) -> DictConfig:
     if not (CONF / group / f"{option}.yaml").is_file():
         options = ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml")))
         raise UserError(f"there is no {group}={option}: the options are {options}")
-    node = _load(f"{group}/{option}")
+    node = _load(f"{group}/{option}").copy()
     # Entries that are no names are of other groups.
     bases = [_load_option(group, base) for base in node.pop("defaults", []) if isinstance(base, str)]
     return DictConfig(OmegaConf.merge(*bases, node))
