@@ -179,9 +179,15 @@ def inside_and_outside(results: Path, csv: str) -> pd.DataFrame:
     return grouped.agg(["size", "mean"]).reset_index()
 
 
+def largest(results: Path, csv: str) -> pd.DataFrame:
+    """Read the largest size at which the time of each part was measured, beside the smallest (column ``smallest``)."""
+    parts = pd.read_csv(results / csv).groupby("part", sort=False)
+    return parts.tail(1).assign(smallest=parts["size"].first().to_numpy())
+
+
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
     reader.__name__: reader
-    for reader in (read_tables, measurements, with_means, comparisons, recalls, inside_and_outside)
+    for reader in (read_tables, measurements, with_means, comparisons, recalls, inside_and_outside, largest)
 }
 
 

@@ -1,1 +1,1 @@
-"""How the time of each part grows with the data."""
+"""How the time of each part grows with its work: images, subjects, runs, jobs, members."""

@@ -1,71 +1,74 @@
-"""The time of the scan and the leak check against the number of images: ``python -m benchmarks.growth``."""
+"""The time of each part against the amount of its work: ``python -m benchmarks.growth --csv results/growth.csv``."""
 
-import tempfile
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 
-from benchmarks.growth.parts import PARTS
 from benchmarks.shared import show, write
-from common.cli import report_user_errors
+from common.cli import heavy_imports, report_user_errors
+from common.errors import UserError
 from common.files import atomic_path
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
-COLUMNS = ("part", "images", "cpu_s", "slope")
-LONGEST = 120.0  # seconds: a size is left out where the one before says that it would take longer
-Sizes = Annotated[str, typer.Option(help="Numbers of images, rising, with commas.")]
+COLUMNS = ("part", "size", "unit", "cpu_s", "slope")
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="PART", help="A part of the table; all.")]
+Longest = Annotated[float, typer.Option(min=0.1, help="Sizes that would take more seconds are left out.")]
 Csv = Annotated[Path | None, typer.Option(help="Where the table is written.")]
 Plot = Annotated[Path | None, typer.Option(help="Where the plot is drawn, a PNG file.")]
 
 
 @app.command()
 @report_user_errors()
-def growth(sizes: Sizes = "1000,4000,16000,64000,256000,1000000", csv: Csv = None, png: Plot = None) -> None:
-    """Measure each part with made-up images, in seconds of the processor, and the slope on logarithmic axes.
+def growth(only: Only = None, longest: Longest = 60.0, csv: Csv = None, png: Plot = None) -> None:
+    """Measure each part with made-up work of rising size: seconds of the processor, and the slope from size to size.
 
-    [bold]python -m benchmarks.growth --csv results/growth.csv --png growth.png[/bold]
+    The slope is that on logarithmic axes: 1 is linear, 2 quadratic.
+
+    [bold]python -m benchmarks.growth --csv results/growth.csv --png results/growth.png[/bold]
     """
-    numbers = [int(size) for size in sizes.split(",")]
-    table = pd.DataFrame([row for part in PARTS for row in _measured(part, numbers)])
+    with heavy_imports():
+        from benchmarks.growth import data, results, runs
+        from benchmarks.growth.part import measure
+    parts = {part.name: part for part in (*data.PARTS, *results.PARTS, *runs.PARTS)}
+    unknown = sorted(set(only or ()) - set(parts))
+    if unknown:
+        raise UserError(f"--only {unknown[0]!r}: choose of {'; '.join(parts)}")
+    rows = []
+    for name in only or parts:
+        for measured in measure(parts[name], parts[name].sizes, longest):
+            print(f"{name}, {measured.size:,} {measured.unit}: {measured.cpu_s:.2f} s", flush=True)
+            rows.append(asdict(measured))
+    table = pd.DataFrame(rows)
     show(table.round(3), "growth", COLUMNS)
     write(table, csv)
     if png:
         _draw(table, png)
 
 
-def _measured(part: str, sizes: list[int]) -> Iterator[dict[str, object]]:
-    """Measure a part at each size; the slope is that from the size before."""
-    before: tuple[int, float] | None = None
-    for size in sizes:
-        if before and before[1] * (size / before[0]) ** 1.5 > LONGEST:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            seconds = PARTS[part](size, Path(folder))
-        slope = None if before is None else float(np.log(seconds / before[1]) / np.log(size / before[0]))
-        print(f"{part}, {size:,} images: {seconds:.2f} s", flush=True)
-        yield {"part": part, "images": size, "cpu_s": seconds, "slope": slope}
-        before = (size, seconds)
-
-
 def _draw(table: pd.DataFrame, png: Path) -> None:
+    """Draw what grows with images on the left, the rest on the right; the legend has the last slopes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for part, rows in table.groupby("part", sort=False):
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for (part, unit), rows in table.groupby(["part", "unit"], sort=False):
+        axes = left if unit == "images" else right
+        name = part if unit == "images" else f"{part}: {unit}"
         slope = f"{rows['slope'].iloc[-1]:.2f}" if len(rows) > 1 else "-"
-        axes.loglog(rows["images"], rows["cpu_s"], "o-", label=f"{part} (last slope {slope})")
-    axes.set_xlabel("images")
-    axes.set_ylabel("seconds of the processor")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+        axes.loglog(rows["size"], rows["cpu_s"], "o-", markersize=4, label=f"{name} ({slope})")
+    left.set_xlabel("images")
+    right.set_xlabel("subjects, runs, jobs, members")
+    left.set_ylabel("seconds of the processor")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(fontsize=7, title="last slope in brackets", title_fontsize=7)
     with atomic_path(png) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+        figure.savefig(temporary, dpi=100, format="png")
 
 
 if __name__ == "__main__":

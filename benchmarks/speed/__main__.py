@@ -29,6 +29,7 @@ TOPICS = (
     "heat_maps",
     "prediction",
     "rerun",
+    "startup",
 )
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]

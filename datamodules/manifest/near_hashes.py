@@ -8,12 +8,15 @@ import numpy as np
 
 BITS = 256
 WORDS = 4  # of 64 bits
-_CHUNKS = 11  # of 23 or 24 bits: so long that of a million hashes few have the same
+# Of 23 or 24 bits: so long that of a million hashes few have the same. Of 15 or 16: fewer changes are looked up, which
+# takes less time while there are fewer hashes.
+_CHUNKS = (11, 17)
 _PROBES = 1 << 18  # hashes that are looked up at once
 _TOGETHER = 1 << 20  # pairs that are compared at once, where a chunk is alike
 _BLOCK = 1 << 15  # pairs that are compared at once, where each hash is compared with each: they stay in the cache
-_LOOKUP = 4  # how many pairs are compared, each with each, in the time of one lookup; measured, like the next
-_ALIKE = 8  # and in the time that is needed for a pair with a chunk alike
+_LOOKUP = 2  # how many pairs are compared, each with each, in the time of one lookup; measured, like the next two
+_ALIKE = 25  # and in the time that is needed for a pair with a chunk alike
+_FEW = 1 << 12  # so many hashes are looked up, each for one change, in the time of fewer
 
 
 def close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[np.ndarray]:
@@ -22,7 +25,7 @@ def close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: in
     Multi-index hashing (Norouzi, Punjani, Fleet 2012): of two hashes within ``bits``, at least one of 11 chunks differs
     in at most an eleventh of these bits. So for each chunk, each value with so few bits changed is looked up among the
     others'. The time grows linearly while few hashes share a chunk. Where many do, or ``bits`` is large, each hash is
-    compared with each. The pairs are the same, their order is not.
+    compared with each; of fewer hashes there are 17 shorter chunks. The pairs are the same, their order is not.
 
     Args:
         hashes: uint64, shape (images, 4).
@@ -37,30 +40,30 @@ def close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: in
         for pairs in close_pairs(hashes, other, one, bits):
             yield pairs[:, [0, 2, 1]]
         return
-    radius = bits // _CHUNKS
-    if not _chunks_are_faster(hashes, one, other, radius):
+    chunks = _chunks(hashes, one, other, bits)
+    if not chunks:
         yield from _each_with_each(hashes, one, other, bits)
-        return
-    chunks = [_Chunk(hashes, number, radius) for number in range(_CHUNKS)]
     for number, chunk in enumerate(chunks):
         for left, right in chunk.alike(one, other):
             distance = _distance(hashes[left] ^ hashes[right])
-            near = distance <= bits
+            near = np.flatnonzero(distance <= bits)
+            pairs = np.stack([distance[near], left[near], right[near]], axis=1)
+            again = np.zeros(len(pairs), bool)
             for earlier in chunks[:number]:
-                near &= ~earlier.are_alike(left, right)
-            yield np.stack([distance[near], left[near], right[near]], axis=1)
+                again |= earlier.are_alike(pairs[:, 1], pairs[:, 2])
+            yield pairs[~again]
 
 
 class _Chunk:
-    """Every eleventh bit of all hashes: neighbouring bits are alike in images of one kind.
+    """One of every so many bits of all hashes: neighbouring bits are alike in images of one kind.
 
     Attributes:
         values: uint32, shape (images,).
         radius: By how many bits two values that are alike differ at most.
     """
 
-    def __init__(self, hashes: np.ndarray, number: int, radius: int) -> None:
-        places = range(number, BITS, _CHUNKS)
+    def __init__(self, hashes: np.ndarray, number: int, chunks: int, radius: int) -> None:
+        places = range(number, BITS, chunks)
         self.radius = radius
         self.width = len(places)
         self.values = np.zeros(len(hashes), np.uint32)
@@ -121,13 +124,25 @@ def _changes(width: int, radius: int) -> np.ndarray:
     return np.array([sum(1 << place for place in places) for places in chosen], np.uint32)
 
 
-def _chunks_are_faster(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, radius: int) -> bool:
-    """Whether the chunks are faster than a comparison of each with each; values near a common one are common."""
-    changes = sum(comb(-(-BITS // _CHUNKS), count) for count in range(radius + 1))
-    if _CHUNKS * changes * _LOOKUP > len(other):
-        return False
-    alike = sum(_Chunk(hashes, number, radius).same(one, other) for number in range(_CHUNKS))
-    return changes * (_CHUNKS * _LOOKUP * len(one) + _ALIKE * alike) < len(one) * len(other)
+def _chunks(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> list["_Chunk"]:
+    """The chunks that take the least time; none where a comparison of each with each takes less.
+
+    Values near a common one are taken to be as common.
+    """
+    least = len(one) * len(other)
+    chosen: list[_Chunk] = []
+    for count in _CHUNKS:
+        radius = bits // count
+        changes = sum(comb(-(-BITS // count), changed) for changed in range(radius + 1))
+        time = changes * count * _LOOKUP * max(len(one), _FEW)
+        if time >= least:
+            continue
+        chunks = [_Chunk(hashes, number, count, radius) for number in range(count)]
+        time += changes * _ALIKE * sum(chunk.same(one, other) for chunk in chunks)
+        if time < least:
+            least = time
+            chosen = chunks
+    return chosen
 
 
 def _each_with_each(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[np.ndarray]:

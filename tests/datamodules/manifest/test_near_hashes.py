@@ -28,9 +28,12 @@ def by_a_loop(hashes, one, other, bits):
     return sorted((int(distance[i, j]), int(one[i]), int(other[j])) for i, j in zip(*np.nonzero(distance <= bits)))  # noqa: B905
 
 
+@pytest.mark.parametrize("chunks", [11, 17])
 @pytest.mark.parametrize(("bits", "first", "together"), [(0, 100, 1 << 20), (10, 220, 3), (11, 100, 3), (32, 220, 3)])
-def test_chunks_find_each_pair_once(hashes, monkeypatch, bits, first, together):
-    monkeypatch.setattr(near_hashes, "_chunks_are_faster", lambda *_: True)
+def test_chunks_find_each_pair_once(hashes, monkeypatch, bits, first, together, chunks):
+    monkeypatch.setattr(near_hashes, "_CHUNKS", (chunks,))
+    monkeypatch.setattr(near_hashes, "_LOOKUP", 0)
+    monkeypatch.setattr(near_hashes, "_ALIKE", 0)
     monkeypatch.setattr(near_hashes, "_TOGETHER", together)
     monkeypatch.setattr(near_hashes, "_PROBES", 64)
     monkeypatch.setattr(near_hashes, "_each_with_each", lambda *_: pytest.fail("each with each"))
