@@ -1,7 +1,7 @@
 """Runs collected into the rows of a table: means over folds and seeds, costs, and what is missing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,15 @@ def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
             raise UserError(f"{folders} are of the same fold and seed: name one of them")
         row.by_place[place] = run
         by_overrides[tuple(overrides.items())] = key
+    by_identity: dict[Key, Key] = {}
+    for key in rows:
+        by_identity.setdefault((*key[:3], *key[-2:]), key)
     for status in unfinished:
         overrides = _shared_overrides(status)
         typed = tuple(overrides.items())
-        key = by_overrides.setdefault(typed, _key_by_identity(status, rows) or typed)
-        rows.setdefault(key, Row(overrides)).unfinished.append(status)
+        if typed not in by_overrides:
+            by_overrides[typed] = by_identity.get(_identity_key(status), typed)
+        rows.setdefault(by_overrides[typed], Row(overrides)).unfinished.append(status)
     _label_rows(list(rows.values()))
     return list(rows.values())
 
@@ -276,21 +280,19 @@ def _data_and_processes(run: Run) -> tuple[str, str]:
     return str(contents.get("data")), str(run.identity.get("processes"))
 
 
-def _key_by_identity(status: JobStatus, rows: Iterable[Key]) -> Key | None:
-    """The row whose configuration an unfinished run shares, by what it wrote before it ended."""
+def _identity_key(status: JobStatus) -> Key:
+    """Experiment, protocol, configuration, data and processes of an unfinished run, by what it wrote before it ended.
+
+    Empty where it wrote nothing.
+    """
     if status.run is None or not status.run.identity:
-        return None
-    identity = status.run.identity
-    config = config_fact(identity)
+        return ()
     experiment, protocol = (status.overrides.get(name) for name in ("experiment", "protocol"))
     parts = status.run.folder.parts
     if len(parts) >= 3:  # the address has both
         experiment = parts[-3]
         protocol = parts[-2].partition("-")[0]
-    for key in rows:
-        if key[:3] == (experiment, protocol, config) and key[-2:] == _data_and_processes(status.run):
-            return key
-    return None
+    return experiment, protocol, config_fact(status.run.identity), *_data_and_processes(status.run)
 
 
 def _label_rows(rows: Sequence[Row]) -> None:
@@ -305,14 +307,27 @@ def _label_rows(rows: Sequence[Row]) -> None:
         labels = labels.mask(differs & ran, labels + ", " + column)
     for _, group in labels[ran].groupby(labels[ran]):
         labels[group.index] += _configurations([rows[place] for place in group.index])
+    varying = _varying_overrides(rows)
     for place in labels.index[~ran]:  # by what was typed
         row = rows[place]
         names = short_names(list(row.overrides))
-        keys = varying_keys([other.overrides for other in rows if other.name == row.name])
-        labels[place] += _facts_text({names[key]: row.overrides[key] for key in keys if key in row.overrides})
+        keys = [key for key in varying[row.name] if key in row.overrides]
+        labels[place] += _facts_text({names[key]: row.overrides[key] for key in keys})
     numbers = labels.groupby(labels).cumcount()
     for row, label, number in zip(rows, labels, numbers, strict=True):
         row.label = f"{label} ({number + 1})" if number else label
+
+
+def _varying_overrides(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The keys in which the rows of an experiment differ, of each experiment with a row that has not run."""
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        by_name.setdefault(row.name, []).append(row)
+    return {
+        name: varying_keys([row.overrides for row in of_name])
+        for name, of_name in by_name.items()
+        if not all(row.runs for row in of_name)
+    }
 
 
 def _configurations(rows: Sequence[Row]) -> list[str]:
