@@ -23,7 +23,7 @@ Plot = Annotated[Path | None, typer.Option(help="Where the plot is drawn, a PNG 
 
 @app.command()
 @report_user_errors()
-def growth(only: Only = None, longest: Longest = 60.0, csv: Csv = None, png: Plot = None) -> None:
+def growth(only: Only = None, longest: Longest = 100.0, csv: Csv = None, png: Plot = None) -> None:
     """Measure each part with made-up work of rising size: seconds of the processor, and the slope from size to size.
 
     The slope is that on logarithmic axes: 1 is linear, 2 quadratic.

@@ -18,7 +18,7 @@ from workflows.sweeps.collect import collect_rows, write_collected
 from workflows.sweeps.selection import select
 from workflows.sweeps.status_table import status_report
 
-RUNS = (160, 640, 2_500, 10_000)
+RUNS = (160, 1_250, 10_000)
 FOLDS = 5
 SEEDS = 4
 TEST_IMAGES = 40
