@@ -9,8 +9,10 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show, write
-from common.cli import report_user_errors
+from benchmarks.startup import USUAL
+from common.cli import heavy_imports, report_user_errors, say
 from common.errors import UserError
+from common.files import write_text
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -33,6 +35,8 @@ PageImages = Annotated[int, typer.Option(min=10, help="Test images of the page."
 Openings = Annotated[int, typer.Option(min=1, help="How often the page is opened.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[OVERRIDE]...", help="What train.py is given.")]
 Starts = Annotated[int, typer.Option(min=1, help="How often each process is started, in turn.")]
+Turns = Annotated[int, typer.Option(min=1, help="How often two settings are timed, in turn.")]
+Output = Annotated[Path | None, typer.Option(help="Write the fastest settings, as conf/tuned/<name>.yaml.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
@@ -208,7 +212,7 @@ def startup(overrides: Overrides = None, rounds: Starts = 5, csv: Csv = None) ->
 
     [bold]python -m benchmarks startup --csv results/startup.csv[/bold]
     """
-    from benchmarks.startup import USUAL, beyond_libraries, measure
+    from benchmarks.startup import beyond_libraries, measure
 
     with tempfile.TemporaryDirectory() as folder:
         table = measure(Path(folder), overrides or USUAL, rounds)
@@ -216,6 +220,30 @@ def startup(overrides: Overrides = None, rounds: Starts = 5, csv: Csv = None) ->
     beyond = [beyond_libraries(table, clock) for clock in ("wall_s", "cpu_s")]
     print(f"beyond the five libraries: {beyond[0]:.1f} s, {beyond[1]:.1f} s of CPU time")
     write(table.assign(overrides=" ".join(overrides or USUAL), torch=version("torch")), csv, 3)
+
+
+@app.command()
+@report_user_errors()
+def autotune(overrides: Overrides = None, rounds: Turns = 5, output: Output = None) -> None:
+    """Find the fastest settings of a training on this machine, on the images and the network of an experiment.
+
+    Of memory layout, precision, optimiser, compiler, threads and workers, each is tried on top of the fastest so far,
+    and taken where it is 3 % faster. They change results: precision by its rounding, the others by the order of sums.
+
+    [bold]python -m benchmarks autotune +experiment=resnet50_cut_block5 --output conf/tuned/here.yaml[/bold]
+    """
+    with heavy_imports():
+        from benchmarks.autotune import autotune as search
+        from benchmarks.autotune import table
+    words = overrides or USUAL
+    with tempfile.TemporaryDirectory() as folder:
+        trials = search(words, Path(folder), rounds)
+    show(table(trials), "autotune", ("settings", "step_ms", "ratio", "lowest", "highest", "taken"))
+    best = [trial.candidate for trial in trials if trial.taken][-1]
+    say("fastest", best.command(words))
+    if output:
+        write_text(output, best.as_yaml(words))
+        say(f"written: {output}", f"in conf/tuned: python train.py ... +tuned={output.stem}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import features_of
 from lightning_modules.checkpoint_io import load_checkpoint, read_checkpoint
 from lightning_modules.distributed import all_reduce, current_world
-from lightning_modules.epoch_metrics import EpochScores, WeightedF1
+from lightning_modules.epoch_metrics import EpochScores, MeanLoss, WeightedF1
 from lightning_modules.losses import soft_cross_entropy, supervised_contrast
 from lightning_modules.networks.set_transformer import SetTransformer, measure
 from lightning_modules.optimizers import build_optimizer, build_scheduler, layer_groups, stage_optimizer
@@ -103,6 +103,7 @@ class Classifier(LightningModule):
         self.folded_batchnorm: tuple[str, ...] = ()
         # In eval mode; in a tuple, so that they are no part of this classifier's weights.
         self.teachers: tuple[Classifier, ...] = ()
+        self._features_of: Callable[[nn.Module, torch.Tensor], Any] = features_of
         self.num_classes = num_classes
         self.orientation = orientation
         self.settings = settings
@@ -118,7 +119,7 @@ class Classifier(LightningModule):
         weights = settings.class_weights
         self.register_buffer("class_weights", None if weights is None else weights.float(), persistent=False)
         task: Literal["binary", "multiclass"] = "binary" if num_classes == 2 else "multiclass"
-        self.train_accuracy = Accuracy(task, num_classes=num_classes, average="micro")
+        self.train_loss = MeanLoss()
         self.train_scores = EpochScores(num_classes)
         # Of the network alone, where there is a context.
         self.train_alone = Accuracy(task, num_classes=num_classes, average="micro")
@@ -194,6 +195,10 @@ class Classifier(LightningModule):
         model = cls(network.module, head, classes, ModelFacts(**settings["facts"]), TrainingSettings(lr=settings["lr"]))
         model.save_hyperparameters(settings)
         return model
+
+    def compile_backbone(self) -> None:
+        """Run the backbone as torch compiles it, at the first batch of each stage and kind of batch."""
+        self._features_of = torch.compile(features_of)
 
     def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
@@ -314,12 +319,12 @@ class Classifier(LightningModule):
 
     def both_logits(self, image: torch.Tensor, cell: torch.Tensor | None) -> BothLogits:
         """Return what the head gives, with and without the context of the cell; arguments as ``forward``."""
-        features = self.features(image)
-        embedding = features
+        embedding = self.features(image)
         last = self.head
         if isinstance(self.head, nn.Sequential):
-            embedding = self.head[:-1](features)
-            last = self.head[-1]
+            *others, last = self.head
+            for layer in others:
+                embedding = layer(embedding)
         alone = last(embedding)
         if self.context is None or cell is None:
             return BothLogits(alone, alone, embedding)
@@ -341,7 +346,7 @@ class Classifier(LightningModule):
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         # The batch is scaled to float32 after Lightning has converted it to the precision of the weights.
-        features: torch.Tensor = features_of(self.backbone, (image.to(self.mean.dtype) - self.mean) / self.std)
+        features: torch.Tensor = self._features_of(self.backbone, (image.to(self.mean.dtype) - self.mean) / self.std)
         return features
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
@@ -362,16 +367,35 @@ class Classifier(LightningModule):
         weights = self.class_weights if weighted else None
         if logits.shape[1] == 1:
             target = label.to(logits.dtype).unsqueeze(1)
-            per_image = torch.ones_like(target) if weights is None else weights[label].unsqueeze(1)
             losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            if weights is None:
+                return losses.sum() / len(losses)
+            per_image = weights[label].unsqueeze(1)
             return (per_image * losses).sum() / per_image.sum()  # as cross_entropy weighs
         if weights is not None and logits.shape[1] == 2 * len(weights):
             weights = weights.repeat(2)
         smoothing = self.settings.loss.label_smoothing if weighted else 0.0
         return F.cross_entropy(logits, label, weight=weights, label_smoothing=smoothing)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient where the trainer asks for it; Lightning would check its settings in every step."""
+        if gradient_clip_val is not None:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; Lightning notes the hook that it calls forty times a step, which torch makes slow."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+            return
+        super().__setattr__(name, value)
+
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return the loss of a batch and which images are classified correctly; log mean loss and accuracy.
+        """Return the loss of a batch and which images are classified correctly.
 
         Returns:
             {"loss": float, scalar, "correct": bool (B,)}
@@ -391,17 +415,20 @@ class Classifier(LightningModule):
         mean_loss = self._training_loss(given, target, taught)
         share, loss = self._distributed_loss(mean_loss, label)
         scores = self._scores(self.class_logits(logits.detach()))
-        self.train_accuracy.update(scores, label)
-        self.train_scores.update(scores, label)
         predicted = (scores > 0.5).long() if self.num_classes == 2 else scores.argmax(1)
-        per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
-        self.log("train/loss", loss, prog_bar=True, sync_dist=True, **per_epoch)
-        self.log("train/acc", self.train_accuracy, **per_epoch)
+        self.keep_for_epoch(loss, scores, label)
         self._log_alone("train", self.train_alone, self.class_logits(given.alone.detach()), label)
         return {"loss": share, "correct": predicted == label}
 
+    def keep_for_epoch(self, loss: torch.Tensor, scores: torch.Tensor, label: torch.Tensor) -> None:
+        """Keep what the training metrics of an epoch are computed of: mean loss, `_scores` and labels of a batch."""
+        if not self.train_loss.update_called:  # Lightning asks it at the epoch's end: it need not be logged again
+            self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.train_loss.update(loss, len(label))
+        self.train_scores.update(scores, label)
+
     def on_train_epoch_end(self) -> None:
-        """Log AUC, precision and recall of the training batches of the epoch, as they were when they were trained on.
+        """Log the metrics of the training batches of the epoch, as they were when they were trained on.
 
         None where no batch was left, in an epoch that was interrupted at its end.
         """
@@ -527,5 +554,8 @@ class Classifier(LightningModule):
 
     def _scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""
-        probability = self.probabilities(logits.float())
+        logits = logits.float()
+        if logits.shape[1] == 1:
+            return torch.sigmoid(logits[:, 0])
+        probability = self.probabilities(logits)
         return probability[:, 1] if self.num_classes == 2 else probability

@@ -4,9 +4,11 @@ import torch
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassF1Score
 from torchmetrics.functional.classification import (
+    binary_accuracy,
     binary_auroc,
     binary_precision,
     binary_recall,
+    multiclass_accuracy,
     multiclass_auroc,
     multiclass_precision,
     multiclass_recall,
@@ -25,11 +27,38 @@ class WeightedF1(MulticlassF1Score):
         super().update((preds >= 0.5).long() if preds.ndim == 1 else preds, target)
 
 
+class MeanLoss(Metric):
+    """The mean loss of the images of an epoch, in float32 or higher.
+
+    Lightning's own mean of logged values has the same result, for a third of a millisecond in every step.
+    """
+
+    full_state_update = False
+    total: torch.Tensor
+    images: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("images", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, loss: torch.Tensor, images: int) -> None:
+        """Take the mean loss of a batch, float, scalar, and how many images it has."""
+        loss = loss.detach().to(torch.promote_types(loss.dtype, torch.float32))
+        self.total = self.total + loss * images
+        self.images = self.images + images
+
+    def compute(self) -> torch.Tensor:
+        """Return the mean, float, scalar."""
+        return self.total / self.images
+
+
 class EpochScores(Metric):
-    """AUC, precision and recall over the training batches of an epoch.
+    """Accuracy, AUC, precision and recall over the training batches of an epoch.
 
     A step keeps the scores alone, which costs next to nothing; the metrics are computed once, at the end of the epoch.
-    Those of two classes are of the positive class, at 0.5; those of more are means over the classes.
+    AUC, precision and recall of two classes are of the positive class, at 0.5; those of more are means over the
+    classes.
     """
 
     full_state_update = False
@@ -48,18 +77,20 @@ class EpochScores(Metric):
         self.labels.append(label)
 
     def compute(self) -> dict[str, torch.Tensor]:
-        """Return {"auc", "precision", "recall"}, float scalars in [0, 1]."""
+        """Return {"acc", "auc", "precision", "recall"}, float scalars in [0, 1]."""
         scores = dim_zero_cat(self.scores)
         labels = dim_zero_cat(self.labels)
         if self.num_classes == 2:
             auc = binary_auroc(scores, labels)
             return {
+                "acc": binary_accuracy(scores, labels),
                 "auc": auc,
                 "precision": binary_precision(scores, labels),
                 "recall": binary_recall(scores, labels),
             }
         predicted = scores.argmax(1)
         return {
+            "acc": multiclass_accuracy(predicted, labels, self.num_classes, average="micro"),
             "auc": _mean_auc(scores, labels),
             "precision": multiclass_precision(predicted, labels, self.num_classes),
             "recall": multiclass_recall(predicted, labels, self.num_classes),

@@ -1,7 +1,6 @@
 """A classifier of pairs of homologues: is one of the two rearranged, how, which of them, and where?"""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -98,16 +97,12 @@ class PairClassifier(Classifier):
         return torch.cat(parts)[torch.cat(of_part).argsort()]
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return the loss of a batch and which pairs are classified correctly; log mean loss and accuracy."""
+        """Return the loss of a batch and which pairs are classified correctly."""
         compared = self.compare(batch["image"], batch["chromosome"])
         label = batch["label"]
         loss = self.pair_loss(compared, batch)
         scores = torch.sigmoid(compared.abnormal.detach())
-        self.train_accuracy.update(scores, label)
-        self.train_scores.update(scores, label)
-        per_epoch: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(label)}
-        self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=True, **per_epoch)
-        self.log("train/acc", self.train_accuracy, **per_epoch)
+        self.keep_for_epoch(loss, scores, label)
         return {"loss": loss, "correct": (scores > 0.5).long() == label}
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
@@ -247,6 +242,8 @@ def build_pair_classifier(config: Config) -> tuple[PairClassifier, dict[str, str
         model.folded_batchnorm = info.folded
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)
+    if config.trainer.compile:
+        model.compile_backbone()
     return model, contents
 
 

@@ -1,14 +1,19 @@
 """Lightning's Trainer for one fit, validation or prediction, and the settings of torch for the process."""
 
 import logging
+import os
+import shutil
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from common.config.schema import Config
 from common.errors import UserError
@@ -31,9 +36,29 @@ SILENCED_WARNINGS = (
     ".*Grad strides do not match bucket view strides.*",  # DDP with channels_last: correct, but slower
 )
 
+NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "compile"}  # keys that the Trainer does not take
+REFRESHES = 20  # of the progress bar, per second
+
+
+class NoProfiler(PassThroughProfiler):
+    """Profiles nothing: Lightning's own makes a generator for each of a hundred calls in every step."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # a generator's
+        """Return a context that does nothing."""
+        return _NOTHING
+
+
+_NOTHING = nullcontext()
+
 
 class ProgressBar(RichProgressBar):
-    """Lightning's rich bar: one line per epoch that remains, with the losses and without the loggers' version."""
+    """Lightning's rich bar: one line per epoch that remains, with the losses and without the loggers' version.
+
+    It is drawn twenty times a second; Lightning would draw it a hundred times.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=REFRESHES, leave=True)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the metrics beside the bar."""
@@ -55,17 +80,18 @@ def build_trainer(
         callbacks: In their order.
         loggers: Loggers of a fit.
     """
-    settings: dict[str, Any] = config.trainer.model_dump(exclude={"max_epochs", "max_images", "channels_last"})
+    settings: dict[str, Any] = config.trainer.model_dump(exclude=NOT_LIGHTNINGS)
     world = current_world()
     if world.size == 1:  # also where one process alone loads a run of several
         settings.update(strategy="auto", devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
     settings["enable_progress_bar"] &= world.is_first
-    bar = [ProgressBar(leave=True)] if settings["enable_progress_bar"] else []
+    bar = [ProgressBar()] if settings["enable_progress_bar"] else []
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],
+        profiler=NoProfiler(),
         max_epochs=epochs,
         callbacks=[*callbacks, *bar],
         logger=list(loggers),
@@ -97,10 +123,19 @@ def check_trainer(config: Config) -> None:
         raise UserError(
             "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
         )
+    if trainer.compile and not has_compiler(trainer.accelerator):
+        raise UserError("trainer.compile=true needs a C++ compiler (g++), on a GPU Triton: install it, or set it false")
     try:
         build_trainer(config, 1)
     except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def has_compiler(accelerator: str) -> bool:
+    """Whether torch.compile finds what it needs: Triton for a GPU, else a C++ compiler."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return find_spec("triton") is not None
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
 
 
 def trainer_warnings(config: Config) -> list[str]:
@@ -122,6 +157,9 @@ def set_up_torch() -> None:
     is kept (`keep_freed_memory`). Lightning's notes about devices, and its advice that does not fit here, are silenced.
     """
     keep_freed_memory()
+    if not torch.cuda.is_available():
+        # Lightning's; torch would look for the driver's library in every step of Adam.
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     torch.set_flush_denormal(True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in SILENCED_WARNINGS:

@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.speed.case import Seconds
+from common.runs.memory import peak_memory
 
 
 class Pace:
@@ -26,8 +27,9 @@ class Pace:
         Raises:
             SystemExit: No further step is wanted.
         """
-        seconds = Seconds(time.process_time() - self._started[0], time.perf_counter() - self._started[1])
-        self._connection.send(seconds)
+        cpu = time.process_time() - self._started[0]
+        clock = time.perf_counter() - self._started[1]
+        self._connection.send(Seconds(cpu, clock, peak_memory()))
         try:
             self._connection.recv()
         except EOFError:
@@ -41,12 +43,13 @@ class Stepper:
     Args:
         loop: Runs in the process, with a `Pace` and ``args``, and calls ``pace.end`` after each step.
         *args: For the loop.
+        daemon: Whether the process ends with this one, and so can start none itself; else `close` must be called.
     """
 
-    def __init__(self, loop: Callable[..., None], *args: Any) -> None:
+    def __init__(self, loop: Callable[..., None], *args: Any, daemon: bool = True) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_run, args=(loop, other, *args), daemon=True)
+        self._process = context.Process(target=_run, args=(loop, other, *args), daemon=daemon)
         self._process.start()
         other.close()
         self._first = True

@@ -1,5 +1,6 @@
 """A training step of train.py, and a PyTorch loop as a user writes it by hand, each in a process of its own."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -24,7 +25,7 @@ from lightning_modules.trainer import set_up_torch
 
 SETTINGS = (
     "data=synthetic",
-    "data.images=320",
+    "data.images=160",
     "data.subjects=20",
     "weights=random",
     "unfreeze=whole",
@@ -60,9 +61,9 @@ class Step:
 STEPS = (
     Step("ResNet-18 to layer1, 32 px, batch 8", "resnet18", "layer1", 32, 8, 60),
     Step("ResNet-18 to layer2, 64 px, batch 8", "resnet18", "layer2", 64, 8, 40),
-    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 15),
-    Step("MobileNetV2, 224 px, batch 32", "mobilenetv2", "null", 224, 32, 10),
-    Step("ResNet-50 to layer3, 224 px, batch 32", "resnet50", "layer3", 224, 32, 5),
+    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 8),
+    Step("MobileNetV2, 224 px, batch 32", "mobilenetv2", "null", 224, 32, 3),
+    Step("ResNet-50 to layer3, 224 px, batch 16", "resnet50", "layer3", 224, 16, 3),
 )
 
 
@@ -85,28 +86,38 @@ def train(pace: Pace, step: Step, folder: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     config = step.config(folder)
     data, model = _data_and_model(config)
-    train_stages(model, data, config, folder / "run", callbacks=[_Paced(pace, step.batch)])
+    train_stages(model, data, config, folder / "run", callbacks=[Paced(pace, step.batch)])
 
 
-class _Paced(Callback):
-    """The last of the callbacks, so that the others count. The start of an epoch and its last, smaller batch do not."""
+class Paced(Callback):
+    """The last of the callbacks, so that the others count; the start of an epoch does not.
 
-    def __init__(self, pace: Pace, batch_size: int) -> None:
+    Args:
+        pace: Waits after each step.
+        batch_size: Steps of other sizes do not count, such as an epoch's last; None: all do.
+    """
+
+    def __init__(self, pace: Pace, batch_size: int | None = None) -> None:
         self.pace = pace
         self.batch_size = batch_size
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin."""
         self.pace.begin()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if len(batch["label"]) == self.batch_size:
+        """Wait until the next step is asked for."""
+        if self.batch_size in (None, len(batch["label"])):
+            if pl_module.device.type == "cuda":
+                torch.cuda.synchronize()
             self.pace.end()
 
 
 def train_by_hand(pace: Pace, step: Step, folder: Path, threads: int) -> None:
     """Train the same network on the same prepared images with a DataLoader, a forward and a backward pass, and Adam."""
+    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # Lightning's, which slows Adam down
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
     config = step.config(folder)

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -101,11 +102,12 @@ def typed_section(
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
-    """Refuse ``+profile`` typed before ``+experiment``: Hydra would let the experiment overrule it silently."""
+    """Refuse ``+profile`` before ``+experiment``, and ``+tuned`` before either: Hydra would overrule it silently."""
     groups = [override.lstrip("+").split("=")[0] for override in overrides]
-    if "profile" in groups and "experiment" in groups and groups.index("profile") < groups.index("experiment"):
-        profile, experiment = (overrides[groups.index(name)] for name in ("profile", "experiment"))
-        raise UserError(f"{profile} precedes {experiment} and would be overridden: type `{experiment} {profile}`")
+    typed = [overrides[groups.index(name)] for name in ("experiment", "profile", "tuned") if name in groups]
+    for first, second in pairwise(typed):
+        if overrides.index(second) < overrides.index(first):
+            raise UserError(f"{second} precedes {first} and would be overridden: type `{first} {second}`")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ PATH_KEYS = ("init_from", "weights", "data_dir", "weights_dir", "output_dir", "c
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 # Hydra's flags, which argparse would also take abbreviated.
 FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")
-GLOBAL_GROUPS = ("experiment", "profile", "sweep")  # their files change keys of all groups
+GLOBAL_GROUPS = ("experiment", "profile", "tuned", "sweep")  # their files change keys of all groups
 GLOBAL_PACKAGE = "# @package _global_"
 FLAGS_ALONE = ("--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun", "--shell-completion")
 

@@ -2,7 +2,11 @@
 
 import ctypes
 import os
+import resource
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 # Parameters of glibc's mallopt (malloc.h).
@@ -33,6 +37,16 @@ def return_freed_memory() -> None:
     malloc_trim = _of_glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+def peak_memory() -> int:
+    """Return the peak memory of this process in bytes: on Linux since the peak was reset, else ever."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _of_glibc(name: str) -> Any:

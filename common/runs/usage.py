@@ -5,7 +5,6 @@ during a session, so that a killed process loses a minute of its account at most
 """
 
 import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from common.config.schema import TrainerConfig
 from common.files import read_whole_json, write_json
 from common.runs.distributed import World, world_of
 from common.runs.files import RunFile
-from common.runs.memory import return_freed_memory
+from common.runs.memory import peak_memory, return_freed_memory
 
 INTERVAL = 60.0  # seconds between two writes within a session
 SUMS = ("wall_seconds", "cpu_seconds", "device_seconds", "stretches")
@@ -56,7 +55,7 @@ class Meter:
             "by_device": {self.device: device_seconds},
             "device": self.device,
             "processes": self.processes,
-            "peak_memory_bytes": _peak_memory(),
+            "peak_memory_bytes": peak_memory(),
             "peak_device_memory_bytes": _peak_device_memory(self.gpu),
             "stretches": 1,
         }
@@ -138,16 +137,6 @@ def _cpu_seconds() -> float:
     """Processor time of this process and of the children that it has waited for, such as the loader's."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def _peak_memory() -> int:
-    """The peak memory of this process in bytes: on Linux since ``_reset_peaks``, else ever."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _peak_device_memory(gpu: int | None) -> int | None:

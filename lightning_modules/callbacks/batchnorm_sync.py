@@ -26,8 +26,6 @@ class BatchNormSync(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Bring the statistics together, in one message for each number format."""
-        if current_world().size == 1:
-            return
         by_type: dict[torch.dtype, list[torch.Tensor]] = {}
         for module in pl_module.modules():
             # Frozen statistics do not move, and SyncBatchNorm's are those of all processes already.

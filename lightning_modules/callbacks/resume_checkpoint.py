@@ -12,11 +12,16 @@ from common import preemption
 from common.cli import warn
 from lightning_modules.callbacks.ema import averaged_weights
 from lightning_modules.compat import is_last_batch, mark_validation_as_begun
-from lightning_modules.distributed import all_reduce
+from lightning_modules.distributed import all_reduce, current_world
+
+SHARE = 0.02  # of the time of a training that saving at the ends of epochs may take
 
 
 class ResumeCheckpoint(Callback):
-    """Save everything that a resume needs at each epoch's end and where it is due; leave with it saved after a signal.
+    """Save everything that a resume needs at epochs' ends and where it is due; leave with it saved after a signal.
+
+    At the end of an epoch nothing is saved where that would take more than `SHARE` of the time: of short epochs, a kill
+    costs some fifty times what a save takes, and the resume repeats them to the very same weights.
 
     ModelCheckpoint's ``save_last`` writes only together with a top-k save (since Lightning 2.6), and two of its
     triggers exclude one another; hence an own, small callback. ``WholeFiles`` sees to it that a kill or a full disk in
@@ -28,7 +33,7 @@ class ResumeCheckpoint(Callback):
     - before any batch of the validation that follows the last step: what is saved is the state before the
       validation, which a resume repeats. The validation that ends a stage in mid-epoch (``MaxSteps``) cannot be
       repeated: it is finished, and the end of its epoch saves;
-    - before an epoch, when the one before it is saved.
+    - before an epoch, when the one before it is saved: its end saves also after a signal.
 
     Processes that train together get the signal at different moments, and their clocks differ: they exchange both at
     each of these moments, and the decision is the same in all of them.
@@ -44,6 +49,8 @@ class ResumeCheckpoint(Callback):
         self.every_steps = every_steps
         self.every_minutes = every_minutes
         self._saved_at = time.monotonic()
+        self._saved_step = 0
+        self._save_seconds = 0.0
         self._from_step = 0
         self._step_before = 0
         self._shared_batches = 0
@@ -51,12 +58,12 @@ class ResumeCheckpoint(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
         self._saved_at = time.monotonic()
-        self._from_step = trainer.global_step
+        self._saved_step = self._from_step = trainer.global_step
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave before the epoch; what was before it is saved."""
+        """Leave before the epoch, where what was before it is saved."""
         _, signum = _on_any_rank()
-        if signum:
+        if signum and self._saved_step == trainer.global_step:
             preemption.leave(signum, trainer.is_global_zero)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -100,9 +107,12 @@ class ResumeCheckpoint(Callback):
             self._save_and_leave(trainer, signum)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save after the validation of the epoch."""
-        self.save(trainer)
-        preemption.note_progress()
+        """Save after the validation of the epoch, where it is worth its time."""
+        is_cheap = self._save_seconds <= SHARE * (time.monotonic() - self._saved_at)
+        due, signum = _on_any_rank(is_cheap)
+        if due or signum:
+            self.save(trainer)
+            preemption.note_progress()
 
     def save(self, trainer: Trainer) -> None:
         """Save the state as it is; every process must call it, and only the first one writes.
@@ -110,8 +120,11 @@ class ResumeCheckpoint(Callback):
         Raises:
             OSError: In the first process, when the file cannot be written, such as for a full disk; the old one stays.
         """
-        self._saved_at = time.monotonic()
+        start = time.monotonic()
         trainer.save_checkpoint(self.path)
+        self._saved_at = time.monotonic()
+        self._saved_step = trainer.global_step
+        self._save_seconds = self._saved_at - start
         if trainer.global_step > self._from_step:
             preemption.note_progress()
 
@@ -125,5 +138,7 @@ class ResumeCheckpoint(Callback):
 
 def _on_any_rank(due: bool = False) -> tuple[bool, int]:
     """Return whether a save is due on any rank, and the signal that any of them got, 0 for none."""
+    if current_world().size == 1:
+        return due, preemption.pending() or 0
     any_due, signum = all_reduce(torch.tensor([int(due), preemption.pending() or 0]), ReduceOp.MAX).tolist()
     return bool(any_due), signum

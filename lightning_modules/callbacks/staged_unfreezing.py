@@ -91,9 +91,9 @@ class StagedUnfreezing(Callback):
 
 
 class MetricReporter(Callback):
-    """Report the monitored metric after each epoch, once everything that a resume needs is saved.
+    """Report the monitored metric after each epoch.
 
-    ``report`` may raise: the training ends there, and can be continued. Pass the callback to
+    ``report`` may raise: the training ends there, and can be continued from what was saved last. Pass the callback to
     :func:`lightning_modules.stages.fit.train_stages`, which puts it after all others.
 
     Args:

@@ -19,20 +19,20 @@ class FiniteLoss(Callback):
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self._rows: list[int] = []
+        self._rows: torch.Tensor | None = None
         self._batch = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note the images."""
         self._batch = batch_idx
-        self._rows = batch["index"].tolist() if "index" in batch else []
+        self._rows = batch.get("index")
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: torch.Tensor) -> None:
         """Check the loss."""
         if trainer.precision == "16-mixed" or bool(torch.isfinite(loss)):
             return
         names_of = getattr(trainer.datamodule, "image_names", None)  # type: ignore[attr-defined]
-        names = names_of(self._rows) if names_of and self._rows else []
+        names = names_of(self._rows.tolist()) if names_of and self._rows is not None else []
         listed = ", ".join(names[:NAMED])
         if len(names) > NAMED:
             listed += f" and {len(names) - NAMED} more"

@@ -145,7 +145,9 @@ def _fit_stage(
         checks = CheckAndAdjust(settings.check_and_adjust, stage.config.lr, stage.folder)
     # BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
     # anything saves it, and the state for a resume is saved last, when all others have changed.
-    callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), FiniteLoss(stage), BatchNormSync()]
+    callbacks: list[Callback] = [unfreezing, StepSeed(config.seed, stage.number), FiniteLoss(stage)]
+    if current_world().size > 1:
+        callbacks += [BatchNormSync()]
     callbacks += [best]
     callbacks += _optional_callbacks(config, stage, steps, checks)
     callbacks += build_extra_callbacks(config, stage.run, stage.folder.name)

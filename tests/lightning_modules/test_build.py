@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.runs.address import run_folder, run_identity
 from lightning_modules.backbones.pretrained import WeightsInfo
 from lightning_modules.build import build_classifier
-from lightning_modules.trainer import trainer_warnings
+from lightning_modules.trainer import check_trainer, trainer_warnings
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import save_weights
 
@@ -98,3 +98,12 @@ def test_a_precision_that_the_processor_imitates_is_warned_of(tmp_path, monkeypa
     config = small_config(tmp_path, f"trainer.precision={precision}")
     lines = trainer_warnings(config)
     assert [f"trainer.precision={precision}" in line and "32-true" in line for line in lines] == [True] * warned
+
+
+def test_a_missing_compiler_is_said_before_the_training(tmp_path, monkeypatch):
+    config = small_config(tmp_path, "trainer.compile=true")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UserError, match=r"trainer.compile=true needs a C\+\+ compiler"):
+        check_trainer(config)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    check_trainer(config)

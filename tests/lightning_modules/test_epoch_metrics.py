@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import precision_score, recall_score, roc_auc_score
+from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 
-from lightning_modules.epoch_metrics import EpochScores
+from lightning_modules.epoch_metrics import EpochScores, MeanLoss
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -21,11 +21,24 @@ def test_scores_of_all_batches_are_measured_together(classes):
     called = (scores > 0.5).long() if classes == 2 else scores.argmax(1)
     average = "binary" if classes == 2 else "macro"
     expected = {
+        "acc": accuracy_score(label, called),
         "auc": roc_auc_score(label, scores, multi_class="ovr"),
         "precision": precision_score(label, called, average=average),
         "recall": recall_score(label, called, average=average),
     }
     assert measured == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_mean_loss_weighs_batches_by_their_images():
+    metric = MeanLoss()
+    metric.update(torch.tensor(1.0, requires_grad=True), 3)
+    metric.update(torch.tensor(2.0, dtype=torch.bfloat16), 1)
+    assert metric.compute() == 1.25
+    assert metric.compute().dtype == torch.float32
+    metric.reset()
+    assert not metric.update_called
+    metric.update(torch.tensor(4.0), 2)
+    assert metric.compute() == 4
 
 
 def test_an_epoch_knows_nothing_of_the_one_before():

@@ -21,6 +21,8 @@ from tests.workflows.full_disk import small_disk
 from tests.workflows.interrupted_run import Place, preempted, run_process, run_unevaluated
 from workflows import train as training
 
+pytestmark = pytest.mark.usefixtures("every_epoch_saved")
+
 # Dropout, augmentation and BatchNorm all on, so that any stray randomness or lost state would show.
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]", "transform=flips_rotations"]
 RUN = [*NET, "unfreeze=together", "unfreeze.train=[layer2]", "unfreeze.lr=0.003"]

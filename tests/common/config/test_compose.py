@@ -165,6 +165,9 @@ def test_profile_before_experiment_is_an_error():
         check_override_order(["seed=1", "+profile=smoke", "+experiment=resnet50_features"])
     check_override_order(["+experiment=resnet50_features", "+profile=smoke"])
     check_override_order(["+profile=smoke"])
+    with pytest.raises(UserError, match=r"type `\+experiment=resnet50_features \+tuned=here`"):
+        check_override_order(["+tuned=here", "+experiment=resnet50_features"])
+    check_override_order(["+experiment=resnet50_features", "+profile=smoke", "+tuned=here"])
 
 
 @pytest.mark.parametrize("override", ["data=1", "~data=1", "model=-1", "data=null", "+="])

@@ -1,11 +1,14 @@
 """The callbacks on their own: modes, states, seeds, and when the state for a resume is saved."""
 
+import signal
+
 import pytest
 import torch
 from pytorch_lightning import Trainer
 
 from common.config.schema import StageConfig
 from common.errors import UserError
+from common.preemption import Preempted
 from lightning_modules.callbacks import resume_checkpoint
 from lightning_modules.callbacks.resumable import StepSeed
 from lightning_modules.callbacks.resume_checkpoint import ResumeCheckpoint
@@ -94,3 +97,45 @@ def test_the_state_is_saved_every_so_many_steps_or_minutes_into_one_file(model, 
     fit(model, Save(tmp_path / "deep" / "last.ckpt", **how))
     assert saved == steps
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(1.0, [8, 64]), (0.1, [8, 16, 24, 32, 40, 48, 56, 64, 72])])
+def test_saving_short_epochs_takes_two_per_cent_of_the_time(model, tmp_path, monkeypatch, seconds, saved):
+    clock = [0.0]
+    steps = []
+    monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: clock[0])
+
+    class Save(ResumeCheckpoint):
+        def on_train_batch_end(self, trainer, pl_module, *rest):
+            clock[0] += 1.0
+            super().on_train_batch_end(trainer, pl_module, *rest)
+
+        def save(self, trainer):
+            def save_checkpoint(path):
+                clock[0] += seconds
+                steps.append(trainer.global_step)
+
+            monkeypatch.setattr(trainer, "save_checkpoint", save_checkpoint)
+            super().save(trainer)
+
+    fit(model, Save(tmp_path / "last.ckpt"), epochs=9)  # of eight steps
+    assert steps == saved
+
+
+def test_an_epoch_at_whose_end_a_signal_waits_is_saved_before_the_training_leaves(model, tmp_path, monkeypatch):
+    steps = []
+
+    class Save(ResumeCheckpoint):
+        def on_train_epoch_end(self, trainer, pl_module):
+            self._save_seconds = 1e9  # not worth it
+            if trainer.current_epoch == 1:
+                monkeypatch.setattr(resume_checkpoint.preemption, "pending", lambda: signal.SIGTERM)
+            super().on_train_epoch_end(trainer, pl_module)
+
+        def save(self, trainer):
+            super().save(trainer)
+            steps.append(trainer.global_step)
+
+    with pytest.raises(Preempted):
+        fit(model, Save(tmp_path / "last.ckpt"), epochs=4)
+    assert steps == [16]

@@ -9,6 +9,8 @@ from lightning_modules.checkpoint_io import load_checkpoint
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train
 
+pytestmark = pytest.mark.usefixtures("every_epoch_saved")
+
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 AVERAGE = ["callbacks.averaging.enabled=true", "callbacks.averaging.decay=0.8"]
 WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]

@@ -246,6 +246,7 @@ def test_a_resume_saves_what_an_undisturbed_run_saves(tmp_path, whole, kill):
     assert [path.name for path in folder.iterdir() if path.suffix == ".ckpt"] == ["best.ckpt"]
 
 
+@pytest.mark.usefixtures("every_epoch_saved")
 def test_killed_among_the_validations_it_validates_again(tmp_path):
     config = small_config(tmp_path, *NET, *WHOLE, *CHECKS)
     with killed_after_the_last_epoch():

@@ -222,3 +222,21 @@ def test_channels_last_changes_the_layout_and_nothing_else_but_rounding(tmp_path
         assert model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last) == layout
         probabilities[layout] = predict(model, MemoryData(), config).probabilities
     assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-3)
+
+
+def test_a_compiled_network_is_trained_saved_and_loaded_like_another(tmp_path, monkeypatch):
+    compiled = []
+
+    def compile_nothing(function):  # compiling takes a minute
+        compiled.append(function)
+        return lambda *inputs: function(*inputs)
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    config = small_config(tmp_path, *SMALL_NET, "unfreeze=whole", "callbacks.averaging.enabled=true")
+    plain, _ = train(config, tmp_path / "plain")
+    assert not compiled
+    config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"compile": True})})
+    model, _ = train(config, tmp_path / "compiled")
+    assert len(compiled) == 1
+    for name, values in plain.state_dict().items():
+        assert torch.equal(values, model.state_dict()[name])
