@@ -172,10 +172,12 @@ def autotune(overrides: Sequence[str], folder: Path, rounds: int) -> list[Trial]
                 continue
             print(f"{candidate} ...", flush=True)
             challenger = Training(overrides, candidate, folder / str(number))
-            trials.append(_compare(challenger, fastest, rounds))
-            if trials[-1].taken:
-                challenger, fastest = fastest, challenger
-            challenger.close()
+            try:
+                trials.append(_compare(challenger, fastest, rounds))
+                if trials[-1].taken:
+                    challenger, fastest = fastest, challenger
+            finally:
+                challenger.close()
     except EOFError as error:
         raise UserError("the training failed with the experiment's own settings, as is said above") from error
     finally:

@@ -9,6 +9,8 @@ from typing import Any
 from benchmarks.speed.case import Seconds
 from common.runs.memory import peak_memory
 
+PATIENCE = 10.0  # seconds that a step which nobody waits for may still take
+
 
 class Pace:
     """Within the process: waits before each step until it is asked for."""
@@ -69,6 +71,8 @@ class Stepper:
     def close(self) -> None:
         """End the process."""
         self._connection.close()
+        self._process.join(PATIENCE)
+        self._process.terminate()
         self._process.join()
 
 
