@@ -439,6 +439,8 @@ class ImageDataModule(LightningDataModule):
         return named
 
     def _section(self, model: type[Section], name: str, values: Section | Mapping[str, Any] | None) -> Section:
+        if isinstance(values, model):
+            return values
         return typed_section(model, layered_value(name, self.layers), values or {}, name)
 
     def _transform(self, transform: TransformConfig | Mapping[str, Any] | str | None) -> TransformConfig:

@@ -2,8 +2,16 @@
 
 import signal
 import sys
+from functools import cache
+from io import StringIO
 
 import pytest
+from hypothesis import settings
+from omegaconf import OmegaConf
+
+# A fault of a kind that is drawn at all is found within this many examples; each of them costs milliseconds.
+settings.register_profile("suite", max_examples=25)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -11,6 +19,23 @@ def heed_ctrl_c():
     """Let Ctrl-C be heard, which a shell makes what it starts in the background ignore: some tests send it."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parse_yaml_once():
+    """Parse each file of conf/ once a process: the hundreds of compositions read the same files."""
+    load = OmegaConf.load
+
+    @cache
+    def parsed(text):
+        return OmegaConf.to_container(load(StringIO(text)))
+
+    def load_parsed(file):
+        return OmegaConf.create(parsed(file.read())) if hasattr(file, "read") else load(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", load_parsed)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,22 +1,19 @@
 """Two real processes that train together over gloo: ``run_pair`` starts them, and each goes through the same trainings.
 
-Their imports take most of the time, so one pair does many things: a plan is a list of trainings, each with the faults
-that it is to meet.
+One pair does many things: a plan is a list of trainings, each with the faults that it is to meet.
 """
 
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.paths import ROOT
+from tests.helpers import processes
 
 
 @dataclass(frozen=True)
@@ -49,18 +46,14 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = []
+    pair = []
     for rank in range(2):
-        environment = os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "tests.lightning_modules.pair", str(folder)]
-        with (folder / f"output-{rank}.txt").open("w") as output:
-            processes.append(
-                subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-            )
+        environment = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        pair.append(processes.start(folder / f"output-{rank}.txt", environment, _go_through, folder))
     try:
-        codes = [process.wait(seconds) for process in processes]
+        codes = [processes.exit_code(process, seconds) for process in pair]
     finally:
-        for process in processes:
+        for process in pair:
             process.kill()
     outcomes = [json.loads((folder / f"outcomes-{rank}.json").read_text()) for rank in range(2)]
     both = {training.name: [each.get(training.name, {}) for each in outcomes] for training in plan}
@@ -70,7 +63,7 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
     return both
 
 
-def main(folder: Path) -> None:
+def _go_through(folder: Path) -> None:
     """Go through the plan in ``folder``, as one process of the pair."""
     import pytest
 
@@ -101,6 +94,7 @@ def _trained(patch: Any, overrides: list[str], evaluated: bool) -> str:
     from workflows import train
 
     patch.setattr(evaluate, "draw_figures", lambda *_: None)
+    patch.setattr(train, "galleries", lambda *_: None)
     if not evaluated:
         patch.setattr(train, "report", lambda *_: None)
     return str(train.run(check_config(composed(overrides))))
@@ -202,7 +196,3 @@ def _at_batch(patch: Any, place: tuple[int, int, int], do: Any) -> None:
         seed_batch(self, trainer, model, batch, number)
 
     patch.setattr(StepSeed, "on_train_batch_start", act)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

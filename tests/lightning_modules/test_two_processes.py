@@ -13,9 +13,10 @@ from common.runs.run import Run
 from datamodules.image_datamodule import ImageDataModule
 from lightning_modules.inference import predict
 from lightning_modules.load import load_run
-from tests.helpers.training import QUICK, run_undrawn, small_config
+from tests.helpers.training import QUICK, small_config
 from tests.lightning_modules.pair import Training, run_pair
 from tests.lightning_modules.tiny import assert_equal_weights
+from tests.workflows.interrupted_run import run_unevaluated
 
 # 27 images to train with, 9 to validate, 10 to test: by tens, five in each process, a rest of 4 and 3 is left.
 DATA = ["data=synthetic", "data.images=46", "data.subjects=10", "data.size=48"]
@@ -103,7 +104,7 @@ def pair(folder):
 def alone(folder) -> dict[str, Path]:
     """The runs of one process, ten images in each batch."""
     ten = "loader.batch_size=10"
-    return {name: run_undrawn(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()}
+    return {name: run_unevaluated(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()}
 
 
 def run_of(pair: dict, name: str) -> Path:

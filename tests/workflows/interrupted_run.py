@@ -1,7 +1,4 @@
-"""Runs that get a signal at a given place of their training.
-
-As a process of its own: ``python -m tests.workflows.interrupted_run SIGNAL HOOK STAGE EPOCH BATCH OVERRIDE...``.
-"""
+"""Runs that get a signal at a given place of their training."""
 
 import multiprocessing
 import os
@@ -17,10 +14,10 @@ import pytest
 
 import train
 from common.config.schema import Config
-from common.paths import ROOT
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
 from lightning_modules.callbacks.resumable import StepSeed
+from tests.helpers import processes
 from workflows import train as training
 
 
@@ -52,9 +49,10 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
 
 
 def run_unevaluated(config: Config) -> Path:
-    """Train and predict; the evaluation takes most of the time of a small run, and comes from the predictions alone."""
+    """Train and predict; evaluation and drawings take most of the time of a small run, and come from the predictions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "report", lambda *_: None)
+        patch.setattr(training, "galleries", lambda *_: None)
         return training.run(config)
 
 
@@ -65,14 +63,12 @@ def preempted(config: Config, place: Place) -> Preempted:
     return caught.value
 
 
-def run_process(signum: str, place: Place, overrides: list[str], **environment: str) -> int:
-    """Train in a process of its own until the signal comes; return its exit code."""
-    words = [sys.executable, "-m", "tests.workflows.interrupted_run", signum, *map(str, place), *overrides]
-    return subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True).returncode
+def run_process(signum: signal.Signals, place: Place, overrides: list[str], output: Path, **environment: str) -> int:
+    """Train in a process of its own until the signal comes, and write what it prints into a file; return its exit code."""
+    return processes.exit_code(processes.start(output, environment, _train, signum, place, overrides))
 
 
-if __name__ == "__main__":
-    name, hook, *numbers = sys.argv[1:6]
-    sys.argv = ["train.py", *sys.argv[6:]]
-    with signalled(Place(hook, *map(int, numbers)), signal.Signals[name]), command_line():
+def _train(signum: signal.Signals, place: Place, overrides: list[str]) -> None:
+    sys.argv = ["train.py", *overrides]
+    with signalled(place, signum), command_line():
         train.main()

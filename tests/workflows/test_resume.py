@@ -125,7 +125,8 @@ def test_slurm_warns_a_process_and_its_workers(undisturbed, tmp_path):
     slurm = {"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "9"}
     overrides = [*places_of(config), *RUN, "loader.workers=1"]
     path = f"{tmp_path}:{os.environ['PATH']}"
-    assert run_process("SIGUSR2", Place("on_train_batch_start", 0, 1, 2), overrides, **slurm, PATH=path) == 143
+    place = Place("on_train_batch_start", 0, 1, 2)
+    assert run_process(signal.SIGUSR2, place, overrides, tmp_path / "printed", **slurm, PATH=path) == 143
     assert (tmp_path / "asked").read_text() == "requeue 12_3\n"
     assert Run(run_of(config)).status == RunStatus("preempted", signal="SIGUSR2")
     assert steps_saved(run_of(config)) == 9
@@ -146,7 +147,10 @@ def test_a_killed_run_is_resumed_to_the_very_same_weights(undisturbed, tmp_path,
     config = small_config(tmp_path, *KINDS[kind], *more)
     for place in places:
         overrides = [*places_of(config), *KINDS[kind], *more]
-        assert run_process("SIGKILL", Place("on_train_batch_start", *place), overrides) == -signal.SIGKILL
+        killed = run_process(
+            signal.SIGKILL, Place("on_train_batch_start", *place), overrides, tmp_path / "printed"
+        )
+        assert killed == -signal.SIGKILL
     run = run_of(config)
     assert Run(run).status.state == "running"
     assert run_unevaluated(config) == run
