@@ -56,12 +56,14 @@ def saved_figures(monkeypatch):
     return figures
 
 
-@pytest.fixture
-def blank_figures(monkeypatch):
-    """Leave saved figures empty: their own tests look at them, and drawing takes most of the time."""
+@pytest.fixture(scope="module")
+def blank_figures():
+    """Leave the figures empty that a module saves: their own tests look at them, and drawing takes most of the time."""
     from matplotlib.figure import Figure
 
-    monkeypatch.setattr(Figure, "savefig", lambda *arguments, **options: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda *arguments, **options: None)
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from common.runs.run import Run
 from tests.helpers.training import SMALL, call_main, command, typed_places
 from workflows import train as training
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
 learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
 RESNET18 = [*SMALL, "model=resnet18"]
@@ -61,12 +62,15 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert [path.name for path in (folder / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
 
 
-def test_the_same_command_shows_a_finished_run_and_evaluates_it_again_where_a_file_is_missing(finished, monkeypatch):
+def test_the_same_command_shows_a_finished_run_and_evaluates_it_again_where_a_file_is_missing(
+    finished, monkeypatch, capsys
+):
     output, folder = finished
-    again = call(folder.parents[3], *CUT)
-    closing = again.stdout.partition("finished already")[2]
+    assert call_main(train.main, folder.parents[3], *CUT) == 0
+    again = capsys.readouterr().out
+    closing = again.partition("finished already")[2]
     assert closing.endswith(output[output.index("test metric") :])
-    assert (folder / "summary.txt").read_text() in again.stdout
+    assert (folder / "summary.txt").read_text() in again
     (folder / "roc.png").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(training, "fit_and_predict", lambda *_: pytest.fail("trained again"))
@@ -258,7 +262,8 @@ def test_passes_of_monte_carlo_dropout_are_beside_the_predictions(tmp_path, call
     ("text", "words"),
     [("# @package _global_\nheads: {logits: 1}\n", "head"), ("# @package _global_\na: [1\n", "YAML")],
 )
-def test_a_typo_in_a_yaml_file_is_one_line(tmp_path, call_here, text, words):
+def test_a_typo_in_a_yaml_file_is_one_line(tmp_path, monkeypatch, call_here, text, words):
+    monkeypatch.setenv("KARYOCYTE_DATA_DIR", str(tmp_path))
     conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (conf / "experiment" / "broken.yaml").write_text(text)
     code, error = call_here("--config-dir", str(conf), "+experiment=broken")

@@ -18,6 +18,7 @@ from evaluation.terminal import table
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 from tests.helpers.terminal import printed
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 SETTINGS = EvaluationConfig(resamples=50)
 PICTURES = {"learning_curves.png", "confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
 TABLES = {"wrong.csv", "triage.csv", "by_subject.csv", "operating_points.csv"}

@@ -104,7 +104,9 @@ def pair(folder):
 def alone(folder) -> dict[str, Path]:
     """The runs of one process, ten images in each batch."""
     ten = "loader.batch_size=10"
-    return {name: run_unevaluated(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()}
+    return {
+        name: run_unevaluated(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()
+    }
 
 
 def run_of(pair: dict, name: str) -> Path:

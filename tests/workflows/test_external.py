@@ -21,6 +21,7 @@ from tests.helpers.images import cell_image, write_class_folders, write_image, w
 from tests.helpers.training import small_config
 from workflows import train
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 NET = ["model=resnet18", "model.cut=layer1", "trainer.max_epochs=1", "unfreeze=head_only", "protocol=image"]
 MAP = ("--map", "blast=all", "healthy=hem")

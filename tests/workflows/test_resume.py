@@ -147,9 +147,7 @@ def test_a_killed_run_is_resumed_to_the_very_same_weights(undisturbed, tmp_path,
     config = small_config(tmp_path, *KINDS[kind], *more)
     for place in places:
         overrides = [*places_of(config), *KINDS[kind], *more]
-        killed = run_process(
-            signal.SIGKILL, Place("on_train_batch_start", *place), overrides, tmp_path / "printed"
-        )
+        killed = run_process(signal.SIGKILL, Place("on_train_batch_start", *place), overrides, tmp_path / "printed")
         assert killed == -signal.SIGKILL
     run = run_of(config)
     assert Run(run).status.state == "running"

@@ -26,6 +26,7 @@ from tests.evaluation.cytogenetics.cells import CLASSES, DOUBTFUL, doubt, karyot
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import printed
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 SETTINGS = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True))
 MIXED = [karyotype("XX"), karyotype("XY"), karyotype("XY", ["21"]), karyotype("XX", [], ["X"]), karyotype("XX", ["Y"])]
 

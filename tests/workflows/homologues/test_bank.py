@@ -13,6 +13,7 @@ from tests.helpers.images import write_image
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 DATA = ["data=synthetic_chromosomes", "data.cells=9", "data.cases=9", "data.abnormal=0.0"]
 SMALL = ["split.folds=3", "prepare.size=[64,32]", "pairs.width=16", "trainer.max_epochs=1", "trainer.precision=32-true"]
 
