@@ -49,7 +49,7 @@ def signalled(place: Place, signum: int = signal.SIGTERM) -> Iterator[None]:
 
 
 def run_unevaluated(config: Config) -> Path:
-    """Train and predict; evaluation and drawings take most of the time of a small run, and come from the predictions."""
+    """Train and predict; evaluation and drawings take most of the time of a small run, and follow from predictions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "report", lambda *_: None)
         patch.setattr(training, "galleries", lambda *_: None)
@@ -64,7 +64,7 @@ def preempted(config: Config, place: Place) -> Preempted:
 
 
 def run_process(signum: signal.Signals, place: Place, overrides: list[str], output: Path, **environment: str) -> int:
-    """Train in a process of its own until the signal comes, and write what it prints into a file; return its exit code."""
+    """Train in a process of its own until the signal comes, its output in a file; return its exit code."""
     return processes.exit_code(processes.start(output, environment, _train, signum, place, overrides))
 
 
