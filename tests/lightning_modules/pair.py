@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.helpers import processes
+from tests import processes
 
 
 @dataclass(frozen=True)

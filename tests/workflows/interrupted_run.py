@@ -17,7 +17,7 @@ from common.config.schema import Config
 from common.preemption import Preempted, watched
 from common.sweeps.jobs import command_line
 from lightning_modules.callbacks.resumable import StepSeed
-from tests.helpers import processes
+from tests import processes
 from workflows import train as training
 
 
