@@ -228,7 +228,8 @@ def autotune(overrides: Overrides = None, rounds: Turns = 5, output: Output = No
     """Find the fastest settings of a training on this machine, on the images and the network of an experiment.
 
     Of memory layout, precision, optimiser, compiler, threads and workers, each is tried on top of the fastest so far,
-    and taken where it is 3 % faster. They change results: precision by its rounding, the others by the order of sums.
+    and taken where it is 3 % faster, and faster in every round. They change results: precision by its rounding, the
+    others by the order of sums.
 
     [bold]python -m benchmarks autotune +experiment=resnet50_cut_block5 --output conf/tuned/here.yaml[/bold]
     """

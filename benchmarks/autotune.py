@@ -41,7 +41,7 @@ ENDLESS = (
     "trainer.max_epochs=1000000",
 )
 THREADS = "OMP_NUM_THREADS"  # a variable of the environment among the keys
-WORTH = 1.03  # times as fast, at which a setting is taken: less is the machine's noise
+WORTH = 1.03  # times as fast, at which a setting that is faster in all rounds is taken: less is the machine's noise
 TURN = 0.5  # seconds that the steps of one turn take, about
 WARM_UP = 4  # steps; the first one compiles
 
@@ -245,8 +245,16 @@ def _compare(challenger: Training, fastest: Training, rounds: int) -> Trial:
         return Trial(challenger.candidate, nan, nan, nan, nan, taken=False)
     ratios = seconds[:, 0] / seconds[:, 1]
     ratio = float(np.median(ratios))
+    lowest = float(ratios.min())
     step_ms = float(np.median(seconds[:, 1])) * 1e3
-    return Trial(challenger.candidate, ratio, float(ratios.min()), float(ratios.max()), step_ms, ratio >= WORTH)
+    return Trial(
+        candidate=challenger.candidate,
+        ratio=ratio,
+        lowest=lowest,
+        highest=float(ratios.max()),
+        step_ms=step_ms,
+        taken=ratio >= WORTH and lowest > 1,
+    )
 
 
 def _last_stage(config: Config) -> Config:

@@ -25,7 +25,7 @@ from lightning_modules.trainer import set_up_torch
 
 SETTINGS = (
     "data=synthetic",
-    "data.images=160",
+    "data.images=120",
     "data.subjects=20",
     "weights=random",
     "unfreeze=whole",
@@ -61,8 +61,8 @@ class Step:
 STEPS = (
     Step("ResNet-18 to layer1, 32 px, batch 8", "resnet18", "layer1", 32, 8, 60),
     Step("ResNet-18 to layer2, 64 px, batch 8", "resnet18", "layer2", 64, 8, 40),
-    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 8),
-    Step("MobileNetV2, 224 px, batch 32", "mobilenetv2", "null", 224, 32, 3),
+    Step("ResNet-50 to layer3, 96 px, batch 16", "resnet50", "layer3", 96, 16, 6),
+    Step("MobileNetV2, 224 px, batch 16", "mobilenetv2", "null", 224, 16, 3),
     Step("ResNet-50 to layer3, 224 px, batch 16", "resnet50", "layer3", 224, 16, 3),
 )
 
@@ -75,7 +75,9 @@ def cases(folder: Path) -> Iterator[Case]:
         ours = Stepper(train, step, place, threads)
         ours()  # has drawn and prepared the images
         by_hand = Stepper(train_by_hand, step, place, threads)
-        yield Case(step.name, ours, {"loop by hand": Peer(by_hand, step.goal)}, step.batch, step.rounds)
+        by_hand()
+        peers = {"loop by hand": Peer(by_hand, step.goal)}
+        yield Case(step.name, ours, peers, step.batch, step.rounds, warm_up=False)
         ours.close()
         by_hand.close()
 
