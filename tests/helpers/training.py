@@ -20,6 +20,7 @@ from common.paths import CONF, ROOT
 from common.runs.run import Run
 from common.sweeps.jobs import command_line
 from evaluation import evaluate as evaluation
+from evaluation.homologues import plots as homologue_plots
 from lightning_modules.build import build_classifier
 from lightning_modules.classifier import Classifier
 from lightning_modules.pair_classifier import build_pair_classifier
@@ -72,6 +73,8 @@ def run_undrawn(config: Config) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "draw_figures", lambda *_: None)
         patch.setattr(train, "galleries", lambda *_: None)
+        for name in ("detection_curves", "levels", "chromosomes"):
+            patch.setattr(homologue_plots, name, lambda *_: None)
         return train.run(config)
 
 
@@ -112,7 +115,7 @@ def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] =
 
 def train_pairs(data: Path, *overrides: str) -> Path:
     """Train a comparison of homologues for an epoch on chromosomes of `write_chromosomes`, below their folder."""
-    tiny = ["trainer.max_epochs=1", "trainer.precision=32-true", "pairs.width=16"]
+    tiny = ["trainer.max_epochs=1", "trainer.precision=32-true", "pairs.width=16", "loader.batch_size=16"]
     canvas = ["prepare.size=[64,24]", "prepare.canvas.area=150", "split.validation=0.4"]
     chosen = [f"data_dir={data}"]
     return run_undrawn(small_config(data.parent, *tiny, *canvas, *overrides, experiment="homologue_pairs", data=chosen))

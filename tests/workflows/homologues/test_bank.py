@@ -21,7 +21,8 @@ SMALL = ["split.folds=3", "prepare.size=[64,32]", "pairs.width=16", "trainer.max
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("bank")
-    return run_undrawn(small_config(home, *SMALL, "trainer.max_images=16", experiment="homologue_pairs", data=DATA))
+    few = ["trainer.max_images=16", "loader.batch_size=16"]
+    return run_undrawn(small_config(home, *SMALL, *few, experiment="homologue_pairs", data=DATA))
 
 
 @pytest.fixture(scope="module")
