@@ -1,5 +1,6 @@
 """The recipes of docs/extending.md: their files, written into a copy of the code, do what they say."""
 
+import json
 import os
 import re
 import shutil
@@ -15,48 +16,18 @@ from tests.helpers.images import cell_image, write_image
 BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    """A copy of the code, of what a recipe changes and runs."""
-    copy = tmp_path / "checkout"
-    for name in ("common", "conf", "datamodules", "evaluation", "scripts", "workflows", "hydra_plugins"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy
-
-
-def follow(recipe: str, checkout: Path) -> None:
-    """Write the files of the section ``## A new <recipe>``; they are appended to files that exist."""
-    page = (ROOT / "docs" / "extending.md").read_text()
-    section = page.split(f"\n## A new {recipe}")[1].split("\n## ")[0]
-    for name, text in BLOCK.findall(section):
-        path = checkout / name
-        if path.exists():
-            text = path.read_text() + "\n\n" + text
-        path.write_text(text)
-
-
-def run(checkout: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "120", "PYTHONPATH": str(checkout)}
-    return subprocess.run([sys.executable, *command], cwd=checkout, env=environment, capture_output=True, text=True)
-
-
-def test_a_source(checkout, tmp_path):
-    follow("data source", checkout)
-    for number in range(10):
-        for label in ("blast", "normal"):
-            path = tmp_path / "cells" / f"{label}_P{number}_1.png"
-            write_image(path, cell_image(number + 100 * (label == "blast")))
-    keys = ("data=by_prefix", f"data_dir={tmp_path / 'cells'}", "data.positive_class=blast")
-    result = run(checkout, "scripts/prepare_data.py", *keys, "--no-images")
-    assert result.returncode == 0, result.stderr
-    assert "by_prefix: 20 images" in result.stdout
-    mistyped = run(checkout, "scripts/prepare_data.py", *keys, "data.seperator=-")
-    assert "did you mean data.separator" in mistyped.stderr
-
-
-def test_an_augmentation(checkout):
-    follow("augmentation", checkout)
-    program = """
+RECIPES = ("data source", "augmentation", "metric", "callback", "backbone")
+SOURCE = """
+import runpy, sys
+keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
+for more in (["--no-images"], ["data.seperator=-"]):
+    sys.argv = ["scripts/prepare_data.py", *keys, *more]
+    try:
+        runpy.run_path("scripts/prepare_data.py", run_name="__main__")
+    except SystemExit as end:
+        assert bool(end.code) == ("--no-images" not in more), end.code
+"""
+AUGMENTATION = """
 import numpy as np
 from common.config.compose import compose_config
 from common.errors import UserError
@@ -70,16 +41,7 @@ for override in ("+transform.sharpen=4", "transform.sharpn=0.4", "transform.shar
     except UserError as error:
         print(error)
 """
-    output = run(checkout, "-c", program).stdout.splitlines()
-    assert output[0] == "True"
-    assert "transform: sharpen: a number from 0 to 1 is needed" in output[1]
-    assert "did you mean transform.sharpen" in output[2]
-    assert "+transform.sharpen=" in output[3]
-
-
-def test_a_metric(checkout):
-    follow("metric", checkout)
-    program = """
+METRIC = """
 import numpy as np
 from sklearn.metrics import matthews_corrcoef
 from common.config.schema import EvaluationConfig
@@ -92,42 +54,99 @@ mcc = intervals(images, EvaluationConfig(resamples=20))["mcc"]
 expected = matthews_corrcoef(labels, positive >= 0.5)
 print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1, mcc.low < 0, mcc.method)
 """
-    result = run(checkout, "-c", program)
-    assert result.stdout.split() == ["True", "True", "True", "logit_t"], result.stderr
-
-
 COMPOSE = """
-import sys
 from common.config.compose import compose_config
 from lightning_modules.build import build_classifier
 from lightning_modules.extensions import build_extra_callbacks
 from pathlib import Path
-config = compose_config(sys.argv[1:])
+config = compose_config(OVERRIDES)
 model, _ = build_classifier(config, ("hem", "all"), None)
 print(config.model.cut, [type(each).__name__ for each in build_extra_callbacks(config, Path("run"), "1-head")])
 """
+CPU = "trainer.accelerator=cpu"
+PROGRAMS = {
+    "source": SOURCE,
+    "augmentation": AUGMENTATION,
+    "metric": METRIC,
+    "callback": f"OVERRIDES = ['callbacks=timed', 'model=resnet18', 'weights=random', '{CPU}']" + COMPOSE,
+    "backbone": f"OVERRIDES = ['+experiment=resnet34_cut', 'weights=random', 'prepare.size=64', '{CPU}']" + COMPOSE,
+}
+# Goes through all programs in one process, whose imports take most of the time.
+ALL_PROGRAMS = """
+import contextlib, io, json, pathlib, traceback
+printed = {}
+for name, program in json.loads(pathlib.Path("programs.json").read_text()).items():
+    with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.redirect_stderr(text):
+        try:
+            exec(program, {})
+        except Exception:
+            traceback.print_exc()
+    printed[name] = text.getvalue()
+pathlib.Path("printed.json").write_text(json.dumps(printed))
+"""
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory) -> dict[str, str]:
+    """What the programs print in a copy of the code with the files of all recipes."""
+    checkout = tmp_path_factory.mktemp("extended") / "checkout"
+    packages = ("common", "conf", "datamodules", "evaluation", "scripts", "workflows", "hydra_plugins")
+    for name in (*packages, "lightning_modules"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for recipe in RECIPES:
+        follow(recipe, checkout)
+    for number in range(10):
+        for label in ("blast", "normal"):
+            path = checkout / "cells" / f"{label}_P{number}_1.png"
+            write_image(path, cell_image(number + 100 * (label == "blast")))
+    (checkout / "programs.json").write_text(json.dumps({**PROGRAMS, "notebook": notebook()}))
+    environment = os.environ | {"COLUMNS": "120", "PYTHONPATH": str(checkout), "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", ALL_PROGRAMS], cwd=checkout, env=environment, check=True)
+    return json.loads((checkout / "printed.json").read_text())
+
+
+def follow(recipe: str, checkout: Path) -> None:
+    """Write the files of the section ``## A new <recipe>``; they are appended to files that exist."""
+    page = (ROOT / "docs" / "extending.md").read_text()
+    section = page.split(f"\n## A new {recipe}")[1].split("\n## ")[0]
+    for name, text in BLOCK.findall(section):
+        path = checkout / name
+        if path.exists():
+            text = path.read_text() + "\n\n" + text
+        path.write_text(text)
+
+
+def notebook() -> str:
+    """Return the program of the page for a notebook, and a line that prints what it has made."""
+    page = (ROOT / "docs" / "extending.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    return program + "print(len(batches), 'test/auc' in trainer.callback_metrics, model.num_classes)"
+
+
+def test_a_source(printed):
+    assert "by_prefix: 20 images" in printed["source"]
+    assert "did you mean data.separator" in printed["source"]
+    assert "Traceback" not in printed["source"]
+
+
+def test_an_augmentation(printed):
+    output = printed["augmentation"].splitlines()
+    assert output[0] == "True"
+    assert "transform: sharpen: a number from 0 to 1 is needed" in output[1]
+    assert "did you mean transform.sharpen" in output[2]
+    assert "+transform.sharpen=" in output[3]
+
+
+def test_a_metric(printed):
+    assert printed["metric"].split() == ["True", "True", "True", "logit_t"]
 
 
 @pytest.mark.parametrize(
-    ("recipe", "overrides", "output"),
-    [
-        ("callback", ["callbacks=timed", "model=resnet18", "weights=random"], "None ['Timer', 'LearningRateMonitor']"),
-        ("backbone", ["+experiment=resnet34_cut", "weights=random", "prepare.size=64"], "layer3 []"),
-    ],
+    ("recipe", "output"), [("callback", "None ['Timer', 'LearningRateMonitor']"), ("backbone", "layer3 []")]
 )
-def test_a_recipe_of_one_yaml(checkout, recipe, overrides, output):
-    shutil.copytree(ROOT / "lightning_modules", checkout / "lightning_modules")
-    follow(recipe, checkout)
-    result = run(checkout, "-c", COMPOSE, *overrides, "trainer.accelerator=cpu")
-    assert result.stdout.strip() == output, result.stderr
+def test_a_recipe_of_one_yaml(printed, recipe, output):
+    assert printed[recipe].splitlines()[-1] == output
 
 
-def test_a_notebook(tmp_path):
-    page = (ROOT / "docs" / "extending.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    check = "print(len(batches), 'test/auc' in trainer.callback_metrics, model.num_classes)"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", program + check]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1].split()[1:] == ["False", "2"]
+def test_a_notebook(printed):
+    assert printed["notebook"].splitlines()[-1].split()[1:] == ["False", "2"], printed["notebook"]
