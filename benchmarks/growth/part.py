@@ -55,7 +55,8 @@ def measure(part: Part, sizes: Sequence[int], longest: float) -> Iterator[Measur
     """
     before = Measured(part.name, sizes[0], part.unit, _seconds(part, sizes[0]), None)
     for size in sizes:
-        if before.cpu_s * (size / before.size) ** max(1.0, before.slope or 1.0) > longest:
+        exponent = 1.0 if before.slope is None else before.slope
+        if before.cpu_s * (size / before.size) ** exponent > longest:
             return
         seconds = _seconds(part, size)
         slope = None

@@ -108,7 +108,6 @@ def _evaluation(classes: int, with_subjects: bool) -> Callable[[int, Path], Work
 
 PARTS = (
     Part("evaluation, 24 classes", "images", IMAGES, _evaluation(CLASSES, False)),
-    Part("evaluation, 24 classes, by subject", "images", IMAGES, _evaluation(CLASSES, True)),
     Part("evaluation, two classes, by subject", "images", IMAGES, _evaluation(2, True)),
     Part(f"evaluation of {IMAGES_OF_SUBJECTS:,} images", "subjects", SUBJECTS, evaluation_of_subjects),
     Part("report page", "images", IMAGES, report),
