@@ -81,7 +81,7 @@ def _with_earlier(table: pd.DataFrame, csv: Path) -> pd.DataFrame:
     table = table.round(5)
     if not csv.exists():
         return table
-    earlier = pd.read_csv(csv)
+    earlier = pd.read_csv(csv, dtype={"revision": str})  # 0898e6549913 is no number
     return pd.concat([earlier[~earlier["topic"].isin(table["topic"])], table], ignore_index=True)
 
 
