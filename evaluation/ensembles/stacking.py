@@ -174,7 +174,7 @@ def _fit_shared(logs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[
     ``strength`` is the factor of the log loss; the penalty is half the sum of squares of all of them.
     """
     seen, classes = np.unique(labels, return_inverse=True)
-    logs = logs[:, seen]
+    logs = np.ascontiguousarray(logs[:, seen])  # else each step copies it
     members = logs.shape[2]
     truth = np.eye(len(seen))[classes]
 
