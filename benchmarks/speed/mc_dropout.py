@@ -15,7 +15,6 @@ PASSES = 100
 BATCH = 16
 RATES = (0.5, 0.5)  # of the two dropouts in the head of paper 001 (Figure 3.5)
 NETWORKS = (
-    Network("MobileNetV2, 224 px", "mobilenetv2_100", 224),
     Network("MobileNetV2, 96 px", "mobilenetv2_100", 96),
     Network("ResNet-18, 64 px", "resnet18", 64),
 )
