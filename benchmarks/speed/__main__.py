@@ -1,5 +1,6 @@
 """Speed beside the best alternatives: ``python -m benchmarks.speed --csv results/bench.csv`` (``make bench``)."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -55,6 +56,7 @@ def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
 
         from lightning_modules.trainer import set_up_torch
     set_up_torch()
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # of ONNX Runtime and of child processes
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     tables = []

@@ -29,6 +29,7 @@ SIDE = 450  # pixels of the files
 SIZE = 96
 BATCH = 32
 CLASSES = 2
+ONNX_PEER = "ONNX Runtime, DataLoader"
 NETWORKS = ("mobilenetv2_100", "resnet18")
 Transform = Callable[[Image.Image], torch.Tensor]
 
@@ -44,12 +45,14 @@ def cases(folder: Path) -> Iterator[Case]:
         portable = folder / f"{network}.portable"
         export_model(ExportRequest(folder=run, output=portable, images=[folder / "trained"], licence=None))
         peers = _peers(network, images, folder)
-        for words, model, runtime in (("torch", run, None), ("ONNX Runtime", portable, "onnx")):
+        networks = {"torch": (run, None, peers), "ONNX Runtime": (portable, "onnx", {ONNX_PEER: peers[ONNX_PEER]})}
+        for words, (model, runtime, beside) in networks.items():
 
             def ours(model: Path = model, runtime: str | None = runtime) -> None:
                 predict_images(_request(model, folder / "images", folder / f"{next(numbers)}.csv", runtime))
 
-            yield Case(f"{IMAGES:,} JPEGs, {network} at {SIZE} px, by {words}", ours, peers, IMAGES, rounds=3)
+            name = f"{IMAGES:,} JPEGs, {network} at {SIZE} px, by {words}"
+            yield Case(name, ours, beside, IMAGES, rounds=3, warm_up=False)
 
 
 def _write_jpegs(folder: Path, number: int) -> None:
@@ -115,7 +118,7 @@ def _peers(name: str, files: list[Path], folder: Path) -> dict[str, Peer]:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return {
         "timm, DataLoader": Peer(lambda: _predict_by_torch(network, loader, output), 1.5, ("timm",)),
-        "ONNX Runtime, DataLoader": Peer(lambda: _predict_by_onnx(session, loader, output), 0.95, ("onnxruntime",)),
+        ONNX_PEER: Peer(lambda: _predict_by_onnx(session, loader, output), 0.95, ("onnxruntime",)),
     }
 
 

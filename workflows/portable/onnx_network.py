@@ -1,11 +1,13 @@
 """The ONNX graph of a member, run by ONNX Runtime without torch."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
 from common.errors import UserError
+from datamodules.io.progress import processors
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # in this order, as far as they are installed
 ERRORS = 3  # the severity of what ONNX Runtime prints
@@ -44,6 +46,9 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     available = onnxruntime.get_available_providers()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS  # it warns of statistics that can be replaced
+    # As torch does. Its threads would otherwise use up the processors while they wait for images to be decoded.
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or processors())
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, [name for name in PROVIDERS if name in available])
     except Exception as error:  # the kinds of ONNX Runtime have no common base
