@@ -33,9 +33,9 @@ SETTINGS = (
 )
 TASKS = {
     "cells": ("+experiment=resnet18_cut_block5",),
-    "cells, flips": ("+experiment=mobilenetv2_cut", "transform=flips_rotations"),
+    "cells with flips": ("+experiment=mobilenetv2_cut", "transform=flips_rotations"),
     "chromosomes": ("+experiment=chromosomes_best", "prepare.size=[64,24]", "model.cut=layer2"),
-    "chromosomes, as they are": (
+    "chromosomes, no augmentation": (
         "+experiment=chromosomes_best",
         "prepare.size=[64,24]",
         "model.cut=layer2",
@@ -71,7 +71,7 @@ def _train_both(task: str, seed: int, before: Path, folder: Path) -> list[Run]:
     """Train a task at the earlier revision and now."""
     runs = []
     for name, source in (("before", before), ("now", ROOT)):
-        place = folder / task / name / str(seed)
+        place = folder / f"{list(TASKS).index(task)}-{name}-{seed}"
         places = (f"output_dir={place}", f"cache_dir={folder}/cache-{name}", f"seed={seed}")
         command = [sys.executable, "train.py", *TASKS[task], *SETTINGS, *places]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
