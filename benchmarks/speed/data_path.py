@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
+from benchmarks.speed.stepper import Pace, Stepper
 from common.errors import UserError
 from datamodules.datasets import FolderDataModule
 from datamodules.image_datamodule import ImageDataModule
@@ -33,6 +34,34 @@ def cases(folder: Path) -> Iterator[Case]:
         none = data.train_dataloader()
         peers = {"no worker": Peer(partial(_consume, none), 1.0)}
         yield Case(f"{words}, one worker", partial(_consume, one_worker), peers, len(data.plan.rows), 5, by_clock=True)
+    yield from _memory(folder)
+
+
+def _memory(folder: Path) -> Iterator[Case]:
+    """Yield the peak memory of epochs with turns, beside that of a process which only holds the images."""
+    transform = TRANSFORMS["flips and turns"]
+    ours = Stepper(_epochs, folder, transform)
+    held = Stepper(_held_images, folder, transform)
+    yield Case("flips and turns, memory", ours, {"images in memory": Peer(held)}, rounds=3)
+    ours.close()
+    held.close()
+
+
+def _epochs(pace: Pace, folder: Path, transform: str) -> None:
+    data = _data(folder, transform)
+    while True:
+        pace.begin()
+        _consume(data.train_dataloader())
+        pace.end()
+
+
+def _held_images(pace: Pace, folder: Path, transform: str) -> None:
+    data = _data(folder, transform)
+    images = np.asarray(data.images)[data.plan.rows]
+    while True:
+        pace.begin()
+        images.max()  # reads all of them
+        pace.end()
 
 
 def _data(folder: Path, transform: str, workers: int = 0) -> ImageDataModule:
