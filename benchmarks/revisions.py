@@ -42,6 +42,7 @@ TASKS = {
         "transform=none",
     ),
     "karyograms": ("+experiment=karyogram_resnet18_full",),
+    "karyograms, no augmentation": ("+experiment=karyogram_resnet18_full", "transform=none"),
 }
 COLUMNS = ("task", "seeds", "equal", "difference", "accuracy_before", "accuracy_now", "spread")
 Revision = Annotated[str, typer.Argument(help="The earlier one; its code runs in this environment.")]
