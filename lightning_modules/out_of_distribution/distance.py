@@ -33,25 +33,26 @@ class Distances(nn.Module):
 
     def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.features: torch.Tensor
-        self.looks: torch.Tensor
-        self.whitening: torch.Tensor
-        for name in self.NAMES:
-            self.register_buffer(name, tensors[name], persistent=False)
+        # No buffers: Lightning would convert them to the precision of a run (bf16-true, 64-true).
+        self.features = tensors["features"]
+        self.looks = tensors["looks"]
+        self.whitening = tensors["whitening"]
 
     def forward(self, image: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the distances in the features and of the looks, float32, shape (B, 2).
 
         Args:
             image: Float in [0, 1], shape (B, 3, H, W).
-            features: What the last layer takes, float32, shape (B, D).
+            features: What the last layer takes, float, shape (B, D).
         """
         with torch.autocast(image.device.type, enabled=False):
             return self.of_described(features, looks_of(image))
 
     def of_described(self, features: torch.Tensor, looks: torch.Tensor) -> torch.Tensor:
         """Return the same of images by their features, (B, D), and `looks_of` them, (B, 8)."""
-        similar = F.normalize(features, dim=1) @ self.features.T
+        for name in self.NAMES:
+            setattr(self, name, getattr(self, name).to(features.device))
+        similar = F.normalize(features.float(), dim=1) @ self.features.T
         nearest = similar.topk(min(NEIGHBOURS, len(self.features)), dim=1).values[:, -1]
         whitened = (looks - self.looks) @ self.whitening
         # Of unit vectors: half of the squared Euclidean distance.
@@ -75,10 +76,8 @@ class OutOfDistribution(nn.Module):
         self.distances = distances
         median = np.median(validation, axis=0)
         spread = (np.quantile(validation, USUAL, axis=0) - median).clip(min=LEAST_SCALE)
-        self.median: torch.Tensor
-        self.spread: torch.Tensor
-        self.register_buffer("median", torch.from_numpy(median).float(), persistent=False)
-        self.register_buffer("spread", torch.from_numpy(spread).float(), persistent=False)
+        self.median = torch.from_numpy(median).float()
+        self.spread = torch.from_numpy(spread).float()
         self.threshold = 1.0
         self.threshold = threshold_of(self.combined(torch.from_numpy(validation).float()).numpy(), share)
 
@@ -88,7 +87,8 @@ class OutOfDistribution(nn.Module):
 
     def combined(self, distances: torch.Tensor) -> torch.Tensor:
         """Return the scores, (B,), of distances, (B, 2)."""
-        above = ((distances - self.median) / self.spread).clamp(min=0)
+        median, spread = (values.to(distances.device) for values in (self.median, self.spread))
+        above = ((distances - median) / spread).clamp(min=0)
         return above.square().sum(1).sqrt() / self.threshold
 
 
