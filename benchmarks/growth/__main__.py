@@ -53,7 +53,7 @@ def _draw(table: pd.DataFrame, png: Path) -> None:
     """Draw what grows with images on the left, the rest on the right; the legend has the last slopes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for (part, unit), rows in table.groupby(["part", "unit"], sort=False):
         axes = left if unit == "images" else right
@@ -66,7 +66,8 @@ def _draw(table: pd.DataFrame, png: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         if axes.lines:
-            axes.legend(fontsize=7, title="last slope in brackets", title_fontsize=7)
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "ncols": 2}
+            axes.legend(fontsize=8, title="last slope in brackets", title_fontsize=8, **place)
     with atomic_path(png) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
 
