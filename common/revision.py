@@ -11,6 +11,7 @@ from typing import Any
 from common.paths import ROOT
 
 CODE_SUFFIXES = (".py", ".yaml")
+TUNED = "conf/tuned"  # the user's own: what it sets is in the configuration of a run
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
 
 
@@ -34,7 +35,7 @@ def sha256_of_code(*folders: str) -> str:
     digest = hashlib.sha256()
     for folder in folders:
         for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in CODE_SUFFIXES:
+            if file.suffix in CODE_SUFFIXES and not file.is_relative_to(ROOT / TUNED):
                 digest.update(f"{file.relative_to(ROOT)}\n".encode())
                 digest.update(file.read_bytes())
     return digest.hexdigest()

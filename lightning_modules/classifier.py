@@ -437,7 +437,9 @@ class Classifier(LightningModule):
         self.train_scores.reset()
 
     def on_fit_start(self) -> None:
-        """Move the teachers to the device of the training."""
+        """Move the teachers to the device of the training; forget the epoch in which an earlier fit was interrupted."""
+        self.train_loss.reset()
+        self.train_scores.reset()
         for teacher in self.teachers:
             teacher.to(self.device)
 

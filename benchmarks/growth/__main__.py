@@ -7,17 +7,18 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from benchmarks.shared import show, write
+from benchmarks.shared import show
 from common.cli import heavy_imports, report_user_errors
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import atomic_path, write_csv
+from common.revision import revision
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 COLUMNS = ("part", "size", "unit", "cpu_s", "slope")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="PART", help="A part of the table; all.")]
 Longest = Annotated[float, typer.Option(min=0.1, help="Sizes that would take more seconds are left out.")]
-Csv = Annotated[Path | None, typer.Option(help="Where the table is written.")]
+Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the rows of these parts in it.")]
 Plot = Annotated[Path | None, typer.Option(help="Where the plot is drawn, a PNG file.")]
 
 
@@ -44,9 +45,20 @@ def growth(only: Only = None, longest: Longest = 100.0, csv: Csv = None, png: Pl
             rows.append(asdict(measured))
     table = pd.DataFrame(rows)
     show(table.round(3), "growth", COLUMNS)
-    write(table, csv)
+    table = table.round(4).assign(revision=revision())
+    if csv:
+        table = _with_earlier(table, csv)
+        write_csv(csv, table)
     if png:
         _draw(table, png)
+
+
+def _with_earlier(table: pd.DataFrame, csv: Path) -> pd.DataFrame:
+    """Return a table in which the rows of other parts in a file come first."""
+    if not csv.exists():
+        return table
+    earlier = pd.read_csv(csv, dtype={"revision": str})
+    return pd.concat([earlier[~earlier["part"].isin(table["part"])], table], ignore_index=True)
 
 
 def _draw(table: pd.DataFrame, png: Path) -> None:

@@ -31,6 +31,7 @@ TOPICS = (
     "prediction",
     "rerun",
     "startup",
+    "first_batch",
 )
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]

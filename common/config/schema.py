@@ -226,7 +226,7 @@ class EarlyStoppingConfig(StrictModel, defaults="callbacks/default:early_stoppin
 
 
 class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
-    """How often the state for a resume is saved, besides the end of each epoch."""
+    """How often the state for a resume is saved, besides ends of epochs (with a new best, or at little cost)."""
 
     every_steps: PositiveInt | None = FROM_YAML
     every_minutes: PositiveFloat | None = FROM_YAML

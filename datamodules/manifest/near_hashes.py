@@ -16,16 +16,16 @@ _TOGETHER = 1 << 20  # pairs that are compared at once, where a chunk is alike
 _BLOCK = 1 << 15  # pairs that are compared at once, where each hash is compared with each: they stay in the cache
 _LOOKUP = 2  # how many pairs are compared, each with each, in the time of one lookup; measured, like the next two
 _ALIKE = 25  # and in the time that is needed for a pair with a chunk alike
-_FEW = 1 << 12  # so many hashes are looked up, each for one change, in the time of fewer
+_FEW = 1 << 12  # to look up fewer hashes for one change takes as long as to look up so many
 
 
 def close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[np.ndarray]:
     """Yield the pairs of a hash of ``one`` and a hash of ``other`` within ``bits``, some at a time.
 
-    Multi-index hashing (Norouzi, Punjani, Fleet 2012): of two hashes within ``bits``, at least one of 11 chunks differs
-    in at most an eleventh of these bits. So for each chunk, each value with so few bits changed is looked up among the
-    others'. The time grows linearly while few hashes share a chunk. Where many do, or ``bits`` is large, each hash is
-    compared with each; of fewer hashes there are 17 shorter chunks. The pairs are the same, their order is not.
+    Multi-index hashing (Norouzi, Punjani, Fleet 2012): of two hashes within ``bits``, at least one of C chunks differs
+    in at most ``bits // C`` bits. So for each chunk, each value with so few bits changed is looked up among the others.
+    The time grows linearly while few hashes share a chunk. Of C = 11 chunks, 17 chunks and a comparison of each hash
+    with each, the one that is estimated to be fastest is taken. The pairs are the same, their order is not.
 
     Args:
         hashes: uint64, shape (images, 4).

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.distributed import ReduceOp
 
 from common import preemption
@@ -20,8 +21,9 @@ SHARE = 0.02  # of the time of a training that saving at the ends of epochs may 
 class ResumeCheckpoint(Callback):
     """Save everything that a resume needs at epochs' ends and where it is due; leave with it saved after a signal.
 
-    At the end of an epoch nothing is saved where that would take more than `SHARE` of the time: of short epochs, a kill
-    costs some fifty times what a save takes, and the resume repeats them to the very same weights.
+    At the end of an epoch without a new best checkpoint nothing is saved where that would take more than `SHARE` of the
+    time: of short epochs, a kill costs some fifty times what a save takes. The resume repeats them, to the very same
+    weights where the operations are deterministic.
 
     ModelCheckpoint's ``save_last`` writes only together with a top-k save (since Lightning 2.6), and two of its
     triggers exclude one another; hence an own, small callback. ``WholeFiles`` sees to it that a kill or a full disk in
@@ -40,7 +42,7 @@ class ResumeCheckpoint(Callback):
 
     Args:
         path: Path of the checkpoint.
-        every_steps: It is due also after this many optimiser steps, in mid-epoch; None: at the epochs' ends alone.
+        every_steps: It is due also after this many optimiser steps; None: at the epochs' ends alone.
         every_minutes: And where the last save, or the start, is so many minutes ago.
     """
 
@@ -52,6 +54,7 @@ class ResumeCheckpoint(Callback):
         self._saved_step = 0
         self._save_seconds = 0.0
         self._from_step = 0
+        self._saved_best: list[float | None] = []
         self._step_before = 0
         self._shared_batches = 0
 
@@ -59,6 +62,7 @@ class ResumeCheckpoint(Callback):
         """Start the clock, where a resume goes on too."""
         self._saved_at = time.monotonic()
         self._saved_step = self._from_step = trainer.global_step
+        self._saved_best = _best_scores(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave before the epoch, where what was before it is saved."""
@@ -80,8 +84,7 @@ class ResumeCheckpoint(Callback):
         step = trainer.global_step
         if step == self._step_before or is_last_batch(trainer) or trainer.should_stop:
             return
-        late = self.every_minutes and time.monotonic() - self._saved_at >= 60 * self.every_minutes
-        due, signum = _on_any_rank(bool(late or (self.every_steps and step % self.every_steps == 0)))
+        due, signum = _on_any_rank(self._is_due(step))
         if signum:
             self._save_and_leave(trainer, signum)
         if due:
@@ -109,7 +112,9 @@ class ResumeCheckpoint(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after the validation of the epoch, where it is worth its time."""
         is_cheap = self._save_seconds <= SHARE * (time.monotonic() - self._saved_at)
-        due, signum = _on_any_rank(is_cheap)
+        # What is on disk as the best must not be of an epoch that a resume has still to train.
+        has_new_best = _best_scores(trainer) != self._saved_best
+        due, signum = _on_any_rank(is_cheap or has_new_best or self._is_due(trainer.global_step))
         if due or signum:
             self.save(trainer)
             preemption.note_progress()
@@ -124,9 +129,16 @@ class ResumeCheckpoint(Callback):
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()
         self._saved_step = trainer.global_step
+        self._saved_best = _best_scores(trainer)
         self._save_seconds = self._saved_at - start
         if trainer.global_step > self._from_step:
             preemption.note_progress()
+
+    def _is_due(self, step: int) -> bool:
+        """Whether ``every_steps`` or ``every_minutes`` ask for a save after a step."""
+        if self.every_steps and step % self.every_steps == 0:
+            return True
+        return self.every_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_minutes
 
     def _save_and_leave(self, trainer: Trainer, signum: int) -> None:
         try:
@@ -134,6 +146,13 @@ class ResumeCheckpoint(Callback):
         except Exception as error:  # a full disk: the old state is whole, and there is no time to wait for another
             warn(f"{self.path} could not be saved ({error}): the run goes on from the one before")
         preemption.leave(signum, trainer.is_global_zero)
+
+
+def _best_scores(trainer: Trainer) -> list[float | None]:
+    """Return the scores of the best checkpoints so far, those of each `ModelCheckpoint`."""
+    checkpoints = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    scores = [checkpoint.best_model_score for checkpoint in checkpoints]
+    return [None if score is None else float(score) for score in scores]
 
 
 def _on_any_rank(due: bool = False) -> tuple[bool, int]:

@@ -46,9 +46,12 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     available = onnxruntime.get_available_providers()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS  # it warns of statistics that can be replaced
-    # As torch does. Its threads would otherwise use up the processors while they wait for images to be decoded.
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    options.intra_op_num_threads = int(wanted) if wanted.isdecimal() else processors()
+    if wanted.isdecimal():
+        options.intra_op_num_threads = int(wanted)
+    elif processors() < (os.cpu_count() or 1):  # ONNX Runtime counts those of the machine
+        options.intra_op_num_threads = processors()
+    # Its threads would otherwise use up the processors while they wait for images to be decoded.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, [name for name in PROVIDERS if name in available])

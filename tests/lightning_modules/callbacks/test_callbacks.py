@@ -4,7 +4,7 @@ import signal
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 
 from common.config.schema import StageConfig
 from common.errors import UserError
@@ -122,6 +122,35 @@ def test_saving_short_epochs_takes_two_per_cent_of_the_time(model, tmp_path, mon
     assert steps == saved
 
 
+@pytest.mark.parametrize(
+    ("how", "best", "steps"),
+    [
+        ({"every_steps": 16}, [0, 0, 0, 0], [16, 32]),  # two epochs
+        ({"every_minutes": 16.0}, [0, 0, 0, 0], [16, 32]),  # of a minute a step
+        ({}, [0, 1, 1, 2], [16, 32]),
+        ({}, [0, 0, 0, 0], []),
+    ],
+)
+def test_at_the_end_of_an_epoch_what_is_due_or_goes_with_a_new_best_is_saved_whatever_it_takes(
+    model, tmp_path, monkeypatch, how, best, steps
+):
+    saved = []
+    monkeypatch.setattr(resume_checkpoint, "SHARE", -1)
+    monkeypatch.setattr(resume_checkpoint, "_best_scores", lambda trainer: [best[trainer.current_epoch]])
+
+    class Save(ResumeCheckpoint):
+        def on_train_start(self, trainer, pl_module):
+            monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
+            super().on_train_start(trainer, pl_module)
+
+        def save(self, trainer):
+            super().save(trainer)
+            saved.append(trainer.global_step)
+
+    fit(model, Save(tmp_path / "last.ckpt", **how), epochs=4)
+    assert saved == steps
+
+
 def test_an_epoch_at_whose_end_a_signal_waits_is_saved_before_the_training_leaves(model, tmp_path, monkeypatch):
     steps = []
 
@@ -139,3 +168,23 @@ def test_an_epoch_at_whose_end_a_signal_waits_is_saved_before_the_training_leave
     with pytest.raises(Preempted):
         fit(model, Save(tmp_path / "last.ckpt"), epochs=4)
     assert steps == [16]
+
+
+def test_a_fit_after_an_interrupted_one_logs_the_loss_of_its_own_epochs(model):
+    class Leave(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if batch_idx == 2:
+                raise RuntimeError("left")
+
+    class Losses(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            losses.append(outputs["loss"].item())
+
+        def on_train_end(self, trainer, pl_module):
+            logged.append(trainer.callback_metrics["train/loss"].item())
+
+    losses, logged = [], []
+    with pytest.raises(RuntimeError, match="left"):
+        fit(model, Leave())
+    fit(model, Losses())
+    assert logged == [pytest.approx(sum(losses) / len(losses), abs=1e-6)]
