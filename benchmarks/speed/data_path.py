@@ -59,7 +59,7 @@ def _held_images(pace: Pace, folder: Path, transform: str) -> None:
     data = _data(folder, transform)
     while True:
         pace.begin()
-        data.images.max()  # reads all of them
+        np.asarray(data.images).max()  # reads all of them
         pace.end()
 
 
