@@ -23,7 +23,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 # Drawn images, small and few: the figures mean nothing, but they depend on all that a training does.
 SETTINGS = (
     "+profile=demo",
-    "trainer.max_images=240",
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
     "logger.tensorboard=false",
@@ -44,16 +43,17 @@ TASKS = {
     "karyograms": ("+experiment=karyogram_resnet18_full",),
     "karyograms, no augmentation": ("+experiment=karyogram_resnet18_full", "transform=none"),
 }
-COLUMNS = ("task", "seeds", "equal", "difference", "accuracy_before", "accuracy_now", "spread")
+COLUMNS = ("task", "images", "seeds", "equal", "difference", "accuracy_before", "accuracy_now", "spread")
 Revision = Annotated[str, typer.Argument(help="The earlier one; its code runs in this environment.")]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TASK", help=f"Of {'; '.join(TASKS)}; all.")]
+Images = Annotated[int, typer.Option(min=8, help="That a training sees, at most.")]
 Seeds = Annotated[int, typer.Option(min=2, help="Trainings of each task at each revision.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
 @app.command()
 @report_user_errors()
-def revisions(revision: Revision, only: Only = None, seeds: Seeds = 3, csv: Csv = None) -> None:
+def revisions(revision: Revision, only: Only = None, seeds: Seeds = 3, images: Images = 240, csv: Csv = None) -> None:
     """Tell whether the predictions of a revision are those of now, bit by bit, or how far apart they are.
 
     [bold]python -m benchmarks.revisions v0.9 --csv results/revisions.csv[/bold]
@@ -61,29 +61,32 @@ def revisions(revision: Revision, only: Only = None, seeds: Seeds = 3, csv: Csv 
     rows = []
     with tempfile.TemporaryDirectory() as folder, checkout(revision) as before:
         for task in track(only or TASKS, "training"):
-            runs = [_train_both(task, seed, before, Path(folder)) for seed in range(seeds)]
-            rows.append({"task": task, "before": revision, "seeds": seeds, **_compare(runs)})
+            settings = [*TASKS[task], *SETTINGS, f"trainer.max_images={images}"]
+            runs = []
+            for seed in range(seeds):
+                place = Path(folder, str(list(TASKS).index(task)), str(seed))
+                sources = {"before": before, "now": ROOT}
+                pair = [_train(source, [*settings, f"seed={seed}"], place / name) for name, source in sources.items()]
+                runs.append(pair)
+            rows.append({"task": task, "before": revision, "images": images, "seeds": seeds, **compare(runs)})
     table = pd.DataFrame(rows)
     show(table.round(4), f"predictions of {revision} and of now", COLUMNS)
     write(table, csv, digits=9)
 
 
-def _train_both(task: str, seed: int, before: Path, folder: Path) -> list[Run]:
-    """Train a task at the earlier revision and now."""
-    runs = []
-    for name, source in (("before", before), ("now", ROOT)):
-        place = folder / f"{list(TASKS).index(task)}-{name}-{seed}"
-        places = (f"output_dir={place}", f"cache_dir={folder}/cache-{name}", f"seed={seed}")
-        command = [sys.executable, "train.py", *TASKS[task], *SETTINGS, *places]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        trained = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
-        if trained.returncode:
-            raise UserError(f"{' '.join(command[1:])} ({name}): {trained.stderr.strip()}")
-        runs += Run.find(place)
-    return runs
+def _train(source: Path, overrides: list[str], place: Path) -> Run:
+    """Train by the code of a checkout on one thread; return the run."""
+    places = (f"output_dir={place}", f"cache_dir={place}/cache")
+    command = [sys.executable, "train.py", *overrides, *places]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    trained = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
+    if trained.returncode:
+        raise UserError(f"{' '.join(command[1:])} in {source}: {trained.stderr.strip()}")
+    (run,) = Run.find(place)
+    return run
 
 
-def _compare(pairs: list[list[Run]]) -> dict[str, object]:
+def compare(pairs: list[list[Run]]) -> dict[str, object]:
     """Compare runs of the earlier revision and of now, a pair per seed.
 
     Returns:
