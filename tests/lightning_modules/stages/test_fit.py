@@ -15,6 +15,7 @@ from lightning_modules.callbacks.staged_unfreezing import StagedUnfreezing
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.inference import predict
 from lightning_modules.stages.plan import stages_of
+from lightning_modules.trainer import has_compiler
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,
@@ -240,3 +241,16 @@ def test_a_compiled_network_is_trained_saved_and_loaded_like_another(tmp_path, m
     assert len(compiled) == 1
     for name, values in plain.state_dict().items():
         assert torch.equal(values, model.state_dict()[name])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_compiler("cpu"), reason="torch.compile needs a C++ compiler")
+def test_a_network_that_is_really_compiled_learns_the_same_but_for_rounding(tmp_path):
+    stages = ["unfreeze=together", "unfreeze.train=[layer2]", "callbacks.averaging.enabled=true"]
+    probabilities = {}
+    for compiled in (False, True):
+        config = small_config(tmp_path, *SMALL_NET, *stages, f"trainer.compile={compiled}")
+        model, _ = train(config, tmp_path / f"run{compiled}")
+        probabilities[compiled] = predict(model, MemoryData(), config).probabilities
+        assert not any("_orig_mod" in name for name in model.state_dict())
+    assert probabilities[True] == pytest.approx(probabilities[False], abs=1e-2)
