@@ -51,7 +51,7 @@ def cases(folder: Path) -> Iterator[Case]:
             def ours(model: Path = model, runtime: str | None = runtime) -> None:
                 predict_images(_request(model, folder / "images", folder / f"{next(numbers)}.csv", runtime))
 
-            name = f"{IMAGES:,} JPEGs, {network} at {SIZE} px, by {words}"
+            name = f"{network}, by {words}"
             yield Case(name, ours, beside, IMAGES, rounds=3, warm_up=False)
 
 
