@@ -72,6 +72,23 @@ def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
     assert drawn == first
 
 
+class MinuteSteps(ResumeCheckpoint):
+    """Notes at which steps it saves, by a clock on which each step takes a minute."""
+
+    def __init__(self, monkeypatch, *arguments, **how):
+        super().__init__(*arguments, **how)
+        self.monkeypatch = monkeypatch
+        self.steps = []
+
+    def on_train_start(self, trainer, pl_module):
+        self.monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
+        super().on_train_start(trainer, pl_module)
+
+    def save(self, trainer):
+        super().save(trainer)
+        self.steps.append(trainer.global_step)
+
+
 @pytest.mark.parametrize(
     ("how", "steps"),
     [
@@ -83,19 +100,9 @@ def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):
     ],
 )
 def test_the_state_is_saved_every_so_many_steps_or_minutes_into_one_file(model, tmp_path, monkeypatch, how, steps):
-    saved = []
-
-    class Save(ResumeCheckpoint):
-        def on_train_start(self, trainer, pl_module):
-            monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
-            super().on_train_start(trainer, pl_module)
-
-        def save(self, trainer):
-            super().save(trainer)
-            saved.append(trainer.global_step)
-
-    fit(model, Save(tmp_path / "deep" / "last.ckpt", **how))
-    assert saved == steps
+    save = MinuteSteps(monkeypatch, tmp_path / "deep" / "last.ckpt", **how)
+    fit(model, save)
+    assert save.steps == steps
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["last.ckpt"]
 
 
@@ -134,21 +141,11 @@ def test_saving_short_epochs_takes_two_per_cent_of_the_time(model, tmp_path, mon
 def test_at_the_end_of_an_epoch_what_is_due_or_goes_with_a_new_best_is_saved_whatever_it_takes(
     model, tmp_path, monkeypatch, how, best, steps
 ):
-    saved = []
     monkeypatch.setattr(resume_checkpoint, "SHARE", -1)
     monkeypatch.setattr(resume_checkpoint, "_best_scores", lambda trainer: [best[trainer.current_epoch]])
-
-    class Save(ResumeCheckpoint):
-        def on_train_start(self, trainer, pl_module):
-            monkeypatch.setattr(resume_checkpoint.time, "monotonic", lambda: 60.0 * trainer.global_step)
-            super().on_train_start(trainer, pl_module)
-
-        def save(self, trainer):
-            super().save(trainer)
-            saved.append(trainer.global_step)
-
-    fit(model, Save(tmp_path / "last.ckpt", **how), epochs=4)
-    assert saved == steps
+    save = MinuteSteps(monkeypatch, tmp_path / "last.ckpt", **how)
+    fit(model, save, epochs=4)
+    assert save.steps == steps
 
 
 def test_an_epoch_at_whose_end_a_signal_waits_is_saved_before_the_training_leaves(model, tmp_path, monkeypatch):
