@@ -1,4 +1,4 @@
-"""Writes docs/dependencies.md: the packages of constraints.txt as they are installed here, with their licences.
+"""Writes docs/reference/dependencies.md: the packages of constraints.txt as they are installed here, with their licences.
 
 python -m docs.dependencies
 """
@@ -11,7 +11,7 @@ from common.files import write_text
 from common.paths import ROOT
 
 CONSTRAINTS = ROOT / "constraints.txt"
-PAGE = Path(__file__).with_suffix(".md")
+PAGE = ROOT / "docs" / "reference" / "dependencies.md"
 LONGEST = 60  # letters of a licence's name; some packages write its whole text there
 HEAD = """# Dependencies
 

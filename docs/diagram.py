@@ -1,4 +1,4 @@
-"""The dependency diagrams of docs/architecture.md, made from the imports of the code: ``python -m docs.diagram``."""
+"""The dependency diagrams of docs/explanation/architecture.md, made from the imports of the code: ``python -m docs.diagram``."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 BLOCK = re.compile(r"(<!-- diagram: (\w+) -->\n).*?(<!-- /diagram -->)", re.DOTALL)
 
 

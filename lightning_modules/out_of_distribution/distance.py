@@ -3,7 +3,7 @@
 The first is the distance to the tenth nearest training image (Sun et al., Out-of-Distribution Detection with Deep
 Nearest Neighbors, 2022); a network that is trained to tell classes is blind to much of what makes an image foreign,
 hence the second, of brightness, contrast, colour and sharpness. Chosen among others by measurement, see
-docs/out_of_distribution.md.
+docs/guides/out_of_distribution.md.
 """
 
 from collections.abc import Mapping

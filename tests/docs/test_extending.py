@@ -1,4 +1,4 @@
-"""The recipes of docs/extending.md: their files, written into a copy of the code, do what they say."""
+"""The recipes of docs/guides/extending.md: their files, written into a copy of the code, do what they say."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def printed(tmp_path_factory) -> dict[str, str]:
 
 def follow(recipe: str, checkout: Path) -> None:
     """Write the files of the section ``## A new <recipe>``; they are appended to files that exist."""
-    page = (ROOT / "docs" / "extending.md").read_text()
+    page = (ROOT / "docs" / "guides" / "extending.md").read_text()
     section = page.split(f"\n## A new {recipe}")[1].split("\n## ")[0]
     for name, text in BLOCK.findall(section):
         path = checkout / name
@@ -118,7 +118,7 @@ def follow(recipe: str, checkout: Path) -> None:
 
 def notebook() -> str:
     """Return the program of the page for a notebook, and a line that prints what it has made."""
-    page = (ROOT / "docs" / "extending.md").read_text()
+    page = (ROOT / "docs" / "guides" / "extending.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     return program + "print(len(batches), 'test/auc' in trainer.callback_metrics, model.num_classes)"
 

@@ -1,4 +1,4 @@
-"""The paths of docs/architecture.md name files and functions that exist, and are short."""
+"""The paths of docs/explanation/architecture.md name files and functions that exist, and are short."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 HOPS = re.findall(r"^\| \d+ \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 PLACES = sorted({place for hop in HOPS for place in re.findall(r"`([^`]+)`", hop)} - {"report.html"})
 

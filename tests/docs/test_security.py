@@ -1,4 +1,4 @@
-"""The list of docs/security.md: each line names a test that exists."""
+"""The list of docs/explanation/security.md: each line names a test that exists."""
 
 import re
 
@@ -9,7 +9,7 @@ from benchmarks.fuzz.images import KINDS
 from common.paths import ROOT
 from docs.dependencies import PAGE, licence, pinned
 
-LIST = (ROOT / "docs" / "security.md").read_text(encoding="utf-8").partition("## Limits")[0]
+LIST = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8").partition("## Limits")[0]
 ROWS = re.findall(r"^\| (?!what|---)(.*) \|$", LIST, re.MULTILINE)
 
 
