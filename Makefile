@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-cluster lint format bench coverage audit lock tables clean
+.PHONY: help setup demo test test-all test-slow test-cluster lint format docs bench coverage audit lock tables clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ lint: setup ## style, formatting and static types
 format: setup ## fix style and formatting
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+docs: setup ## build the handbook into site/, which opens from disk: site/index.html
+	$(RUN) -m docs.tables --check
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
 
 bench: setup ## measure the speed of all parts beside the best alternatives
 	$(RUN) -m benchmarks.speed --csv results/bench.csv

@@ -1,1 +1,1 @@
-"""What every room needs and that needs none of them."""
+"""What every package needs and that needs none of them."""

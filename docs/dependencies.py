@@ -1,10 +1,9 @@
-"""Writes docs/reference/dependencies.md: the packages of constraints.txt as they are installed here, with their licences.
+"""Writes the page of dependencies: the packages of constraints.txt as they are installed here, with their licences.
 
 python -m docs.dependencies
 """
 
 from importlib.metadata import PackageNotFoundError, metadata
-from pathlib import Path
 
 from common.errors import UserError
 from common.files import write_text

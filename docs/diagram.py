@@ -1,4 +1,4 @@
-"""The dependency diagrams of docs/explanation/architecture.md, made from the imports of the code: ``python -m docs.diagram``."""
+"""The dependency diagrams of the page on architecture, from the imports of the code: ``python -m docs.diagram``."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Write the tables of the documentation from results/*.csv: ``python -m docs.tables``."""
+"""Write the generated parts of the documentation, from results/*.csv, conf/ and scripts/: ``python -m docs.tables``."""
 
 import re
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from common.cli import report_user_errors
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
+from docs import handbook
 from evaluation.core.formats import interval, markdown
 from evaluation.papers import terminal
 from evaluation.papers.audit import audit, contradictions, printed_confusion, printed_figures
@@ -287,6 +288,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "claims_audit": audit_failures,
     "claims_tally": audit_tally,
     "protocol_gap": protocol_gaps,
+    **handbook.BLOCKS,
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }
 

@@ -1,0 +1,222 @@
+"""The reference of the handbook: commands from their Typer apps, configuration keys from the comments of conf/."""
+
+import html
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import typer
+import yaml
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
+from common.paths import ROOT
+
+CONF = ROOT / "conf"
+COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
+EXAMPLES = re.compile(r"(?:^<span style=.*</span>\n)+", re.MULTILINE)
+SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
+# What conf/ holds beside the groups of which one option is chosen: Hydra's own and what a script reads.
+NO_GROUPS = {"hydra"}
+# Groups whose files have keys of their own; those of the others are keys of conf/train.yaml.
+GROUPS_WITH_KEYS = (
+    "data", "model", "unfreeze", "balance", "transform", "optimizer", "scheduler", "trainer", "callbacks", "logger",
+    "cluster", "search",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a YAML file.
+
+    Attributes:
+        name: Dotted.
+        default: Its value as it is written; empty for a section.
+        comment: The comment beside it.
+    """
+
+    name: str
+    default: str
+    comment: str
+
+
+def commands(names: tuple[str, ...], results: Path) -> str:
+    """Return the help of some commands as Markdown, such as ``scripts.evaluate``."""
+    return "\n".join(_command(name) for name in names)
+
+
+def keys(file: str, results: Path) -> str:
+    """Return a table of the keys of a file of conf/, such as ``train``, with their defaults and comments."""
+    lines = ["| key | default | meaning |", "|:----|:--------|:--------|"]
+    for key in read_keys(CONF / f"{file}.yaml"):
+        default = f"`{key.default}`" if key.default else ""
+        lines.append(f"| `{key.name}` | {_cell(default)} | {_cell(key.comment)} |")
+    return "\n".join(lines)
+
+
+def group_keys(group: str, results: Path) -> str:
+    """Return a table of the keys of all options of a group, each with the options that set it."""
+    found: dict[str, list[tuple[str, Key]]] = {}
+    default_option = default_options().get(group, "")
+    for file in sorted((CONF / group).glob("*.yaml"), key=lambda file: (file.stem != default_option, file.stem)):
+        prefix = "" if "@package _global_" in file.read_text(encoding="utf-8") else f"{group}."
+        for key in read_keys(file):
+            found.setdefault(prefix + key.name, []).append((file.stem, key))
+    lines = ["| key | set by | default | meaning |", "|:----|:-------|:--------|:--------|"]
+    for name, uses in found.items():
+        comment = next((key.comment for _, key in uses if key.comment), "")
+        default = uses[0][1].default
+        shown = [
+            f"`{name}`",
+            _set_by([option for option, _ in uses]),
+            f"`{default}`" if default else "",
+            comment,
+        ]
+        lines.append(f"| {' | '.join(map(_cell, shown))} |")
+    return "\n".join(lines)
+
+
+def options(group: str, results: Path) -> str:
+    """Return a table of the options of a group of conf/, such as ``model``, and what their files say of them."""
+    lines = ["| option | description |", "|:-------|:------------|"]
+    for file in sorted((CONF / group).glob("*.yaml")):
+        lines.append(f"| `{file.stem}` | {_cell(first_sentence(heading(file)))} |")
+    return "\n".join(lines)
+
+
+def groups() -> list[str]:
+    """Return the names of the option groups of conf/."""
+    return sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
+
+
+def default_options() -> dict[str, str]:
+    """Return the option that train.py takes of each group."""
+    listed = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {group: option for entry in listed if isinstance(entry, dict) for group, option in entry.items()}
+
+
+def heading(file: Path) -> str:
+    """Return the comment at the head of a YAML file as one line, without examples."""
+    words = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#") or line.startswith("#  "):  # the end, or an example
+            break
+        if not line.startswith("# @package"):
+            words.append(line.removeprefix("#").strip())
+    return " ".join(words)
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text, without its full stop."""
+    match = SENTENCE.match(text)
+    return match[1] if match else text
+
+
+def read_keys(file: Path) -> list[Key]:
+    """Return the keys of a YAML file in their order, but for Hydra's own (``defaults``, ``hydra``)."""
+    text = file.read_text(encoding="utf-8")
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        return []
+    found = list(_keys_of(root, text.splitlines(), ""))
+    return [key for key in found if key.name.partition(".")[0] not in ("defaults", "hydra")]
+
+
+def _keys_of(mapping: yaml.MappingNode, lines: list[str], prefix: str) -> Iterator[Key]:
+    for name, value in mapping.value:
+        dotted = f"{prefix}{name.value}"
+        comment = _comment_at(lines, value.start_mark.line if not _is_block(value) else name.start_mark.line)
+        if _is_block(value):
+            if comment:
+                yield Key(f"{dotted}.*", "", comment)
+            yield from _keys_of(value, lines, f"{dotted}.")
+        else:
+            yield Key(dotted, _source(value, lines), comment)
+
+
+def _is_block(value: yaml.Node) -> bool:
+    return isinstance(value, yaml.MappingNode) and not value.flow_style
+
+
+def _source(value: yaml.Node, lines: list[str]) -> str:
+    """Return a value as it is written, on one line."""
+    start, end = value.start_mark, value.end_mark
+    if start.line == end.line:
+        return lines[start.line][start.column : end.column]
+    dumped = yaml.safe_load(yaml.serialize(value))
+    return yaml.safe_dump(dumped, default_flow_style=True, width=1000).strip()
+
+
+def _comment_at(lines: list[str], number: int) -> str:
+    """Return the comment at the end of a line, with the lines below it that hold nothing else."""
+    match = COMMENT.search(_without_quotes(lines[number]))
+    if not match:
+        return ""
+    words = [match[1]]
+    for line in lines[number + 1 :]:
+        if not line.lstrip().startswith("#") or not line.startswith(" "):
+            break
+        words.append(line.strip().removeprefix("#").strip())
+    return " ".join(words)
+
+
+def _without_quotes(line: str) -> str:
+    """Return a line of YAML without the number signs within its quoted texts."""
+    return re.sub(r"\"[^\"]*\"|'[^']*'", lambda text: text[0].replace("#", " "), line)
+
+
+def _cell(text: str) -> str:
+    """Return a text for a cell of a Markdown table."""
+    return re.sub(r"<(?=[^`]*(?:`[^`]*`[^`]*)*$)", "&lt;", text).replace("|", "\\|")
+
+
+def _set_by(options: list[str]) -> str:
+    """Return the first options that set a key, and how many others do."""
+    shown = ", ".join(f"`{option}`" for option in options[:3])
+    return shown if len(options) <= 3 else f"{shown} and {len(options) - 3} more"
+
+
+def _command(name: str) -> str:
+    """Return the help of one command as Markdown."""
+    module = importlib.import_module(name)
+    typed = _typed(name)
+    if not hasattr(module, "app"):  # composed by Hydra, as train.py is
+        return f"### `{typed}`\n\n```text\n{str(module.__doc__).strip()}\n```\n"
+    command = get_command(module.app)
+    context = typer.Context(command, info_name=typed, obj={"TYPER_RICH_MARKUP_MODE": "rich"})
+    text = get_docs_for_click(obj=command, ctx=context, indent=2, name=typed)
+    return EXAMPLES.sub(_example, text).rstrip() + "\n"
+
+
+def _example(match: re.Match[str]) -> str:
+    """Return lines that Typer has set in bold, which are commands, as a block of code."""
+    lines = re.sub(r"</?span[^>]*>", "", match[0]).rstrip()
+    return f"```bash\n{html.unescape(lines)}\n```\n"
+
+
+def _typed(name: str) -> str:
+    """Return how a command is typed: ``python scripts/evaluate.py``, ``python -m benchmarks.growth``."""
+    package = name.removesuffix(".__main__")
+    if not package.startswith("scripts."):
+        return f"python -m {package}"
+    path = package.replace(".", "/")
+    return f"python {path}" if name != package else f"python {path}.py"
+
+
+SCRIPTS = tuple(
+    f"scripts.{name}"
+    for name in (
+        "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "karyotypes", "review.__main__",
+        "explain", "error_analysis", "ensemble", "compare", "portable.export", "out_of_distribution.__main__",
+        "tune", "sbatch", "sweep_status", "collect",
+    )
+)  # fmt: skip
+BLOCKS = {
+    "commands": partial(commands, SCRIPTS),
+    **{f"keys_{name}": partial(keys, name) for name in ("train", "predict", "karyotype", "ensemble")},
+    **{f"keys_{name}": partial(group_keys, name) for name in GROUPS_WITH_KEYS},
+    **{f"options_{name}": partial(options, name) for name in groups()},
+}

@@ -1,0 +1,58 @@
+"""The reference comes from the comments of conf/ and from the help of the commands."""
+
+import pytest
+
+from docs import handbook, hooks
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """A folder conf/ with a group of two options."""
+    monkeypatch.setattr(handbook, "CONF", tmp_path)
+    (tmp_path / "colour").mkdir()
+    (tmp_path / "train.yaml").write_text("defaults:\n  - colour: red\nsize: 3  # of it, as\n         # in e.g. 3\n")
+    red = "# Red (Who et al. 2001), warm. And more.\n#   python train.py colour=red\nshade: {light: 1}  # a | b\n"
+    (tmp_path / "colour" / "red.yaml").write_text(red + "deep:  # all of it\n  name: 'a # b'\n")
+    (tmp_path / "colour" / "blue.yaml").write_text("# @package _global_\n# Blue: cold.\nshade: 2\n")
+    return tmp_path
+
+
+def test_keys_have_their_default_and_their_comment(conf):
+    assert "| `size` | `3` | of it, as in e.g. 3 |" in handbook.keys("train", conf)
+    assert "defaults" not in handbook.keys("train", conf)
+
+
+def test_the_default_option_explains_the_keys_of_a_group(conf):
+    rows = handbook.group_keys("colour", conf).splitlines()[2:]
+    assert rows == [
+        "| `colour.shade` | `red` | `{light: 1}` | a \\| b |",
+        "| `colour.deep.*` | `red` |  | all of it |",
+        "| `colour.deep.name` | `red` | `'a # b'` |  |",
+        "| `shade` | `blue` | `2` |  |",
+    ]
+
+
+def test_an_option_is_described_by_its_first_sentence(conf):
+    rows = handbook.options("colour", conf).splitlines()[2:]
+    assert rows == ["| `blue` | Blue: cold |", "| `red` | Red (Who et al. 2001), warm |"]
+
+
+def test_every_option_group_has_descriptions():
+    for group in handbook.groups():
+        for row in handbook.options(group, handbook.CONF).splitlines()[2:]:
+            assert not row.endswith("|  |"), (group, row)
+
+
+def test_examples_of_a_command_are_blocks_to_copy():
+    text = handbook.commands(("scripts.prepare_data",), handbook.CONF)
+    assert text.startswith("### `python scripts/prepare_data.py`")
+    assert "```bash\npython scripts/prepare_data.py " in text
+    assert "<span" not in text
+    assert "* `--sheet <path>`" in text
+
+
+def test_links_out_of_docs_lead_to_copies_in_the_site():
+    assert hooks.site_path("guides/review.md", "../explanation/figures.md") == "explanation/figures.md"
+    assert hooks.site_path("guides/review.md", "../../results/demo/roc.png") == "repository/results/demo/roc.png"
+    assert hooks.site_path("guides/review.md", "../../README.md") == "index.md"
+    assert hooks.site_path("repository/CHANGELOG.md", "docs/guides/review.md") == "guides/review.md"
