@@ -20,7 +20,7 @@ ALLOWED = {
     "hydra_plugins": {"common", "workflows"},
     "scripts": {"common", "datamodules", "lightning_modules", "evaluation", "workflows"},
     "benchmarks": {"common", "datamodules", "lightning_modules", "evaluation", "workflows", "scripts"},
-    "docs": {"common", "evaluation", "workflows"},
+    "docs": {"common", "datamodules", "lightning_modules", "evaluation", "workflows", "benchmarks"},
 }
 OURS = {*ALLOWED, "tests", "train"}
 PACKAGES = set(ALLOWED) - {"benchmarks", "docs"}

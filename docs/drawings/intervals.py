@@ -1,0 +1,83 @@
+"""Intervals of the AUC: of small drawn data sets, and how often they contain the true value."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from benchmarks.interval_coverage import METHODS, WORLDS, World, draw_pair, truth
+from common.config.schema import EvaluationConfig
+from common.paths import ROOT
+from evaluation.core.plots import COLOURS, canvas
+from evaluation.intervals.bootstrap import intervals
+
+SUBJECTS = 14
+STUDIES = 40
+SHOWN = ("percentile", "logit_t")
+COLOUR_OF = {"logit_t": COLOURS[0], "expanded_bca": COLOURS[2], "bca": COLOURS[4], "percentile": COLOURS[1]}
+
+
+class Study(NamedTuple):
+    """The AUC of one drawn data set with the interval of one method."""
+
+    number: int
+    method: str
+    value: float
+    low: float
+    high: float
+
+
+def studies(world: World, count: int = STUDIES) -> list[Study]:
+    """Return the first data sets of ``python -m benchmarks coverage``, each with the intervals of SHOWN."""
+    rows = []
+    for number in range(count):
+        scored, _ = draw_pair(world, SUBJECTS, np.random.default_rng([0, SUBJECTS, number]))
+        for method in SHOWN:
+            settings = EvaluationConfig(interval=method, seed=number)  # type: ignore[arg-type]  # a literal there
+            auc = intervals(scored, settings, names=("auc",))["auc"]
+            if auc.value is not None and auc.low is not None and auc.high is not None:
+                rows.append(Study(number, method, auc.value, auc.low, auc.high))
+    return rows
+
+
+def draw(path: Path) -> None:
+    """Draw the intervals of small data sets, and the coverage in both worlds against the number of subjects."""
+    coverage = pd.read_csv(ROOT / "results" / "coverage.csv")
+    coverage = coverage[coverage["metric"] == "auc"]
+    with canvas(path, (11.5, 4.6), {"name": "95 % intervals of the AUC, drawn data sets"}) as figure:
+        left, *right = figure.subplots(1, 1 + len(WORLDS), width_ratios=[2.0, *[1.0] * len(WORLDS)])
+        _draw_studies(left, studies(WORLDS[0]), truth(WORLDS[0])["auc"])
+        for axis, world in zip(right, WORLDS, strict=True):
+            true = truth(world)["auc"]
+            _draw_coverage(axis, coverage[coverage["world"] == world.name])
+            axis.set_title(f"coverage, true AUC {true:.3f}")
+        figure.legend(*right[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(METHODS))
+
+
+def _draw_studies(axis: Axes, rows: list[Study], true: float) -> None:
+    axis.axhline(true, color="#444444", linestyle="--", linewidth=1.2)
+    order = np.argsort(np.argsort([row.value for row in rows], kind="stable"), kind="stable") // len(SHOWN)
+    for number, row in zip(order, rows, strict=True):
+        place = number + 0.17 * (-1 if row.method == SHOWN[0] else 1)
+        missed = not row.low <= true <= row.high
+        axis.plot([place, place], [row.low, row.high], color=COLOUR_OF[row.method], linewidth=1.4)
+        axis.plot(place, row.value, "X" if missed else "o", color=COLOUR_OF[row.method], markersize=7 if missed else 3)
+    axis.set(
+        title=f"{STUDIES} data sets of {SUBJECTS} subjects, true AUC {true:.3f} (cross: missed)",
+        xlabel="data sets, by their AUC",
+        ylabel="AUC",
+        xticks=[],
+    )
+
+
+def _draw_coverage(axis: Axes, table: pd.DataFrame) -> None:
+    axis.axhline(0.95, color="#444444", linestyle="--", linewidth=1.2)
+    for method in METHODS:
+        rows = table[table["method"] == method].sort_values("subjects")
+        error = [rows["share"] - rows["share_low"], rows["share_high"] - rows["share"]]
+        number = np.arange(len(rows))
+        axis.errorbar(number, rows["share"], yerr=error, fmt="o-", capsize=3, color=COLOUR_OF[method], label=method)
+        axis.set_xticks(number, rows["subjects"].astype(str))
+    axis.set(xlabel="subjects", ylim=(0.6, 1.0))

@@ -1,0 +1,51 @@
+"""The pictures of docs/explanation/ show what their pages say."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.interval_coverage import WORLDS
+from common.karyotype import CHROMOSOMES
+from docs.drawings import assignment, homologues, intervals, stages
+from docs.drawings.assignment import CELLS, SHOWN
+from docs.drawings.stages import HEAD, PARTS
+
+
+@pytest.mark.parametrize("module", [assignment, homologues, intervals, stages], ids=lambda module: module.__name__)
+def test_a_picture_is_drawn_and_small(module, tmp_path, monkeypatch):
+    monkeypatch.setattr(intervals, "STUDIES", 3)
+    module.draw(tmp_path / "picture.png")
+    assert Image.open(tmp_path / "picture.png").width > 800
+    assert (tmp_path / "picture.png").stat().st_size < 150_000
+
+
+def test_both_intervals_are_of_the_same_data_sets():
+    rows = intervals.studies(WORLDS[0], 2)
+    assert [row.method for row in rows] == [*intervals.SHOWN, *intervals.SHOWN]
+    assert rows[0].value == rows[1].value
+    assert all(row.low <= row.value <= row.high for row in rows)
+
+
+@pytest.mark.parametrize(("cell", "iscn", "changed"), [(CELLS[0], "46,XY", [2]), (CELLS[1], "47,XY,+21", [])])
+def test_one_doubtful_chromosome_changes_its_class(cell, iscn, changed):
+    alone = np.array(cell.shown).argmax(axis=1)
+    jointly = cell.assigned
+    assert [row for row, kind in enumerate(alone) if SHOWN[kind] != jointly[row]] == changed
+    assert cell.karyotype.karyotype.iscn == iscn
+    assert len(cell.log_probabilities) == int(iscn[:2])
+    assert set(jointly) <= set(CHROMOSOMES)
+
+
+def test_the_alignment_skips_the_deleted_stretch():
+    pair = homologues.drawn_pair()
+    rows = homologues.STEP * np.arange(len(pair.partner))
+    offset = pair.partner - rows
+    start, stop = pair.lacking
+    above = offset[pair.inside & (rows < start - 10)]
+    below = offset[pair.inside & (rows > stop + 10)]
+    assert np.median(above) - np.median(below) == pytest.approx(stop - start, abs=4)
+
+
+def test_a_stage_trains_the_head_and_one_block_more_than_the_one_before():
+    trained = [[part for part in [*PARTS, HEAD] if stage.trains(part)] for stage in stages.courses()]
+    assert trained == [[HEAD], ["block 4", HEAD], ["block 3", "block 4", HEAD], ["block 2", "block 3", "block 4", HEAD]]
