@@ -22,7 +22,13 @@ Paper = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
 Results = Annotated[
-    Path, typer.Option(exists=True, file_okay=False, help="Folder with claims.csv, claims/ and the measured tables.")
+    Path,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        show_default="results/",  # no path of this machine in the reference
+        help="Folder with claims.csv, claims/ and the measured tables.",
+    ),
 ]
 Audit = Annotated[bool, typer.Option("--audit", help="Recompute printed figures that follow from others instead.")]
 Failed = Annotated[bool, typer.Option("--failed", help="With --audit: show only what does not follow.")]
