@@ -182,7 +182,7 @@ def _count(cases: pd.DataFrame) -> dict[str, float | None]:
 
 
 def measure_all(cases: int, resamples: int) -> pd.DataFrame:
-    """Return the rows of :func:`measure` for every world and number of subjects."""
+    """Return the rows of ``measure`` for every world and number of subjects."""
     settings = EvaluationConfig(resamples=resamples)
     tables = [measure(world, number, settings, cases) for world in WORLDS for number in SUBJECTS]
     return pd.concat(tables, ignore_index=True).assign(resamples=resamples, confidence=settings.confidence)

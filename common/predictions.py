@@ -48,7 +48,7 @@ class Predictions:
             with the context of the cell also
             ``alone_<class>``: the probabilities of the image without its cell. Where there were many predictions of
             each image (Monte Carlo dropout, the members of an ensemble), further columns ``sampled_...`` say what they
-            have in common, see :func:`common.uncertainty.summarise`; the columns above are then those of the one
+            have in common, see ``common.uncertainty.summarise``; the columns above are then those of the one
             prediction without dropout, or of the ensemble's mean.
         classes: The class names; the order of the probabilities.
         positive_class: The class whose probability is thresholded; None where there are more than two classes.

@@ -98,7 +98,7 @@ class CellBatchSampler(Sampler[list[tuple[int, int, int]]]):
         cells: The items of each cell, int64.
         batch_size: Cells per batch.
         seed: The run's seed; None: in the given order, with the incomplete last batch, as validation and test need.
-        position: As of :class:`EpochBatchSampler`.
+        position: As of ``EpochBatchSampler``.
         changes: Returns the items of a cell in an epoch by (epoch, cell); None: always its own.
     """
 

@@ -86,7 +86,7 @@ def build_classifier(
 def assemble(
     config: Config, backbone: Backbone, facts: ModelFacts, num_classes: int, class_weights: np.ndarray | None = None
 ) -> Classifier:
-    """Put a head on a backbone by ``config.head``; the other arguments are those of :class:`Classifier`.
+    """Put a head on a backbone by ``config.head``; the other arguments are those of ``Classifier``.
 
     Raises:
         UserError: The head does not fit the backbone's features.

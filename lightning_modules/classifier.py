@@ -69,13 +69,13 @@ class BothLogits(NamedTuple):
 class Classifier(LightningModule):
     """A backbone and a head that map images to logits.
 
-    In a notebook, :meth:`create` builds one by names; any Trainer fits it:
+    In a notebook, ``create`` builds one by names; any Trainer fits it:
 
         model = Classifier.create("resnet50", num_classes=2, cut="layer3", weights="resnet50.tv_in1k", lr=1e-3)
         Trainer(max_epochs=5).fit(model, datamodule=data)
 
     Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
-    All parameters train unless :meth:`configure_stage` was called, as the callback ``StagedUnfreezing`` does.
+    All parameters train unless ``configure_stage`` was called, as the callback ``StagedUnfreezing`` does.
 
     Args:
         backbone: Has ``forward_features``: (B, C, H, W) -> features.
@@ -84,7 +84,7 @@ class Classifier(LightningModule):
         facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
         settings: Loss, optimiser, schedule and learning rate.
         orientation: The head has two outputs per class, (B, 2K): K upright, then K upside down. The training images are
-            upright; every second one is turned by 180 degrees (:mod:`lightning_modules.orientation`).
+            upright; every second one is turned by 180 degrees (``lightning_modules.orientation``).
     """
 
     def __init__(
@@ -169,12 +169,12 @@ class Classifier(LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path) -> "Classifier":  # type: ignore[override]  # no options
-        """Load a classifier that :meth:`create` has built from a checkpoint of Lightning, on the CPU, in training mode.
+        """Load a classifier that ``create`` has built from a checkpoint of Lightning, on the CPU, in training mode.
 
         The file is enough: the weights that the training began with are not needed.
 
         Raises:
-            UserError: The file is missing, or :meth:`create` did not build its classifier.
+            UserError: The file is missing, or ``create`` did not build its classifier.
         """
         path = Path(checkpoint_path)
         settings = read_checkpoint(path).get(cls.CHECKPOINT_HYPER_PARAMS_KEY)
@@ -296,7 +296,7 @@ class Classifier(LightningModule):
         return adapt_batchnorm(self.backbone, image)
 
     def adapt_to(self, images: np.ndarray) -> int:
-        """Adapt a trained backbone like :meth:`adapt_batchnorm` to prepared images, uint8, shape (N, H, W, C)."""
+        """Adapt a trained backbone like ``adapt_batchnorm`` to prepared images, uint8, shape (N, H, W, C)."""
         return self.adapt_batchnorm(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(self.device).float() / 255)
 
     def facts(self) -> ModelFacts:

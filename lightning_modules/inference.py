@@ -186,7 +186,7 @@ def predict(
         model: The trained classifier.
         data: Its ``predict_dataloader`` serves each image once.
         config: The typed configuration; ``inference.mc_passes`` is the number of passes, ``seed`` that of their masks.
-        distance: See :class:`Predictor`.
+        distance: See ``Predictor``.
         keep_features: Likewise.
 
     Raises:

@@ -46,7 +46,7 @@ class _Drawn:
 def prepare_all(
     configs: Sequence[Config], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
 ) -> None:
-    """Prepare the data of each configuration, those that ask for the same once; see :func:`prepare_data`."""
+    """Prepare the data of each configuration, those that ask for the same once; see ``prepare_data``."""
     if before_after is not None:
         new_folder(before_after, "--before-after")
     done: set[str] = set()

@@ -53,7 +53,7 @@ def open_run(folder: Path, config: Config, identity: dict[str, Any], command: li
 
 
 def begin(folder: Path, config: Config, identity: dict[str, Any], description: list[str], warnings: list[str]) -> bool:
-    """Open the run and describe it on the terminal; return False where it is finished. See :func:`check_run`."""
+    """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``."""
     check_run(folder, config, identity)
     run = Run(folder)
     if run.is_finished:

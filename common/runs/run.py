@@ -359,7 +359,7 @@ class Run:
         return max(times, default=None)
 
     def write_status(self, state: str, **facts: Any) -> None:
-        """Write status.json; ``facts`` are the other fields of :class:`RunStatus`, those left out are not kept."""
+        """Write status.json; ``facts`` are the other fields of ``RunStatus``, those left out are not kept."""
         self.write_json(RunFile.STATUS, {"status": state, **facts})
 
     def write_config(self, config: Config) -> None:
@@ -380,7 +380,7 @@ class Run:
         self.write_json(RunFile.DATA, values)
 
     def write_split(self, frame: "pd.DataFrame") -> None:
-        """Write split.csv; see :attr:`split` for the columns."""
+        """Write split.csv; see ``split`` for the columns."""
         write_csv(self.path(RunFile.SPLIT), frame)
         self._forget()
 

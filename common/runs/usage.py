@@ -30,7 +30,7 @@ class Meter:
     """The account of one session of a run, in one of its processes.
 
     Every process has a file of its own, so that none waits for another at the end: ``usage.json`` of rank 0,
-    ``usage-<rank>.json`` of the others; :func:`read_usage` combines them.
+    ``usage-<rank>.json`` of the others; ``read_usage`` combines them.
     """
 
     def __init__(self, run: Path, accelerator: str, world: World) -> None:

@@ -56,7 +56,7 @@ def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> Iterat
         are laid out on the grid of their patches, without the prefix tokens.
 
     Raises:
-        UserError: See :func:`check_names`.
+        UserError: See ``check_names``.
     """
     check_names(names, model, layer_shapes(model, images[0]))
     modules = {name: model.modules[name] for name in names}
@@ -83,7 +83,7 @@ def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray)
 
 
 def check_names(names: Sequence[str], model: Model, shapes: Mapping[str, Shape | None]) -> None:
-    """Check that every name is that of a module whose output is a map; ``shapes`` are those of :func:`layer_shapes`.
+    """Check that every name is that of a module whose output is a map; ``shapes`` are those of ``layer_shapes``.
 
     Raises:
         UserError: There is no such module, the model does not use it, or its output is not a map; with the valid names.
@@ -149,7 +149,7 @@ def _distortion(shape: Sequence[int], size: Sequence[int]) -> float:
 
 
 def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Measure how smooth the outputs of layers are (see :func:`evaluation.explain.smoothness.smoothness`).
+    """Measure how smooth the outputs of layers are (see ``evaluation.explain.smoothness.smoothness``).
 
     Args:
         model: The model.
@@ -162,7 +162,7 @@ def measure(model: Model, images: np.ndarray, grids: Mapping[str, tuple[int, int
         the means leave out; and ``maps``, images times channels.
 
     Raises:
-        UserError: See :func:`check_names`.
+        UserError: See ``check_names``.
     """
     own: dict[str, list[np.ndarray]] = {name: [] for name in grids}
     common: dict[str, list[np.ndarray]] = {name: [] for name in grids}

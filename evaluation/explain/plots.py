@@ -196,7 +196,7 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
 def smoothness_scatter(path: Path, table: pd.DataFrame, coefficients: pd.DataFrame, about: dict[str, Any]) -> None:
     """Draw accuracy over smoothness, both standardised within their data set: a column per position, a row per grid.
 
-    ``table`` and ``coefficients`` are what :func:`evaluation.explain.smoothness.correlations` takes and returns.
+    ``table`` and ``coefficients`` are what ``evaluation.explain.smoothness.correlations`` takes and returns.
     """
     positions = list(dict.fromkeys(table["position"]))
     colours = dict(zip(table["network"].unique(), cycle(COLOURS), strict=False))

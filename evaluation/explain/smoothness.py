@@ -100,7 +100,7 @@ def correlations(table: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFram
 
 
 def standardised(table: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return the rows with ``measure`` and accuracy standardised within each data set (see :func:`correlations`)."""
+    """Return the rows with ``measure`` and accuracy standardised within each data set (see ``correlations``)."""
     defined = table.dropna(subset=[measure, "accuracy"])
     groups = defined.groupby("data_set")[[measure, "accuracy"]]
     spread = groups.transform("std", ddof=0)
@@ -144,7 +144,7 @@ def smoothness_table(table: pd.DataFrame) -> Table:
 
 
 def correlation_table(coefficients: pd.DataFrame, confidence: float) -> Group:
-    """Draw for the terminal the :func:`correlations`, and how to read them."""
+    """Draw for the terminal the ``correlations``, and how to read them."""
     rows = []
     for (position, grid), pair in coefficients.groupby(["position", "grid"], sort=False):
         row = {"layer": position, "grid": grid}

@@ -162,7 +162,7 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
 
 
 def set_trainable(backbone: nn.Module, names: Sequence[str]) -> None:
-    """Let exactly the parameters of the named modules take gradients (names as in :func:`check_modules`)."""
+    """Let exactly the parameters of the named modules take gradients (names as in ``check_modules``)."""
     backbone.requires_grad_(False)
     for module in _named(backbone, names):
         module.requires_grad_(True)
@@ -177,7 +177,7 @@ def set_modes(backbone: nn.Module, names: Sequence[str], batchnorm: Literal["tra
 
     Args:
         backbone: The network, cut.
-        names: The modules that train, as in :func:`check_modules`.
+        names: The modules that train, as in ``check_modules``.
         batchnorm: "frozen" keeps every BatchNorm in eval mode: it normalises by its stored statistics and leaves them
             as they are; its gain and bias still train where their module does. "train" does so only where frozen.
     """

@@ -81,7 +81,7 @@ def build_head(
         layers: In their order: ``gap`` (global average pooling), ``token`` (the class token of a vision transformer),
             ``flatten``, ``batchnorm``, ``{dense: 256}`` (with ReLU), ``{dropout: 0.5}``. Dropout and batchnorm may also
             come before the pooling.
-        in_shape: Shape of one image's features (see :class:`lightning_modules.backbones.backbone.Backbone`).
+        in_shape: Shape of one image's features (see ``lightning_modules.backbones.backbone.Backbone``).
         logits: Number of outputs, at least 1.
         layout: The axes of the features.
         prefix_tokens: Tokens that gap leaves out.

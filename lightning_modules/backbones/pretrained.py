@@ -104,7 +104,7 @@ def build_pretrained(
 def find_weights(model: ModelConfig, weights: str, weights_dir: str | None = None) -> FoundWeights:
     """Return the local file of weights other than ``random``, downloaded where that is needed.
 
-    Arguments are those of :func:`build_pretrained`.
+    Arguments are those of ``build_pretrained``.
 
     Raises:
         UserError: There is no such file, or it is of another network; or no such tag, or no way to download it.

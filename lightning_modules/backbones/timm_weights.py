@@ -70,7 +70,7 @@ def find_tag(weights: str, config: PretrainedCfg, folder: Path | None = None) ->
 
     Args:
         weights: The tag, for messages.
-        config: Its facts, of :func:`check_tag`.
+        config: Its facts, of ``check_tag``.
         folder: ``weights_dir``, which is looked through first; what is downloaded goes there if it may be written to.
 
     Raises:
@@ -97,11 +97,11 @@ def find_on_hub(weights: str, file: HubFile, folder: Path | None, remedy: str) -
     Args:
         weights: What the user typed, for messages.
         file: The file.
-        folder: As for :func:`find_tag`.
+        folder: As for ``find_tag``.
         remedy: What to do without the hub, for messages.
 
     Raises:
-        UserError: As of :func:`find_tag`.
+        UserError: As of ``find_tag``.
     """
     homes = _with_folder(folder, Path(constants.HF_HUB_CACHE))
     for name, home in [(name, home) for home in homes for name in file.names]:

@@ -41,7 +41,7 @@ class Trace:
 def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Leave of ``network``, in place, what ``forward_features`` needs to reach the output of the module ``cut``.
 
-    Every module that runs after the cut becomes a :class:`Removed`, and so does every child of the network with
+    Every module that runs after the cut becomes a ``Removed``, and so does every child of the network with
     parameters that ``forward_features`` never calls (classifiers, VGG's ``pre_logits`` of 119.5 million parameters).
     Then ``forward_features`` must give the very output that the uncut network had at that place, on a random image.
 

@@ -130,13 +130,13 @@ class Heartbeat(Callback):
 
 
 class StageProgress:
-    """progress.json of a last stage that no Trainer fits; its content is that of :class:`Heartbeat`.
+    """progress.json of a last stage that no Trainer fits; its content is that of ``Heartbeat``.
 
     Args:
         stage: The stage.
         monitor: The monitored metric, which has no value before the end.
         epochs: Its epochs.
-        steps: How often :meth:`write` is called.
+        steps: How often ``write`` is called.
     """
 
     def __init__(self, stage: Stage, monitor: str, epochs: int, steps: int) -> None:

@@ -59,7 +59,7 @@ class StepAccuracy(Callback):
             self.after_step(trainer, pl_module, hits)
 
     def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
-        """Take the hits (see :func:`accuracy_of`) of the step just taken, on their device; before the validation."""
+        """Take the hits (see ``accuracy_of``) of the step just taken, on their device; before the validation."""
 
 
 class EarlyBreak(StepAccuracy):

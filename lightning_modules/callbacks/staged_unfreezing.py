@@ -94,7 +94,7 @@ class MetricReporter(Callback):
     """Report the monitored metric after each epoch.
 
     ``report`` may raise: the training ends there, and can be continued from what was saved last. Pass the callback to
-    :func:`lightning_modules.stages.fit.train_stages`, which puts it after all others.
+    ``lightning_modules.stages.fit.train_stages``, which puts it after all others.
 
     Args:
         monitor: The metric, such as "val/auc".

@@ -75,7 +75,7 @@ def _response_norm() -> nn.LocalResponseNorm:
 
 
 class AlexNet(DenseTopCnn):
-    """AlexNet (2012); see the top of this file, :func:`alexnet_stages` and :class:`DenseTopCnn`."""
+    """AlexNet (2012); see the top of this file, ``alexnet_stages`` and ``DenseTopCnn``."""
 
     def __init__(self, in_chans: int = 3, img_size: int | tuple[int, int] = 227, groups: int = 1, **top: Any) -> None:
         layers: Layers = []

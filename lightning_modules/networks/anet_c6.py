@@ -68,7 +68,7 @@ LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leav
 class ANetC6(DenseTopCnn):
     """ANet-c6 (paper 002, section 2) in a reading of its pools; see the top of this file.
 
-    ``groups`` as in :func:`lightning_modules.networks.alexnet.alexnet_stages`, others as in :class:`DenseTopCnn`.
+    ``groups`` as in ``lightning_modules.networks.alexnet.alexnet_stages``, others as in ``DenseTopCnn``.
 
     Raises:
         UserError: No such reading, or images too small for it.

@@ -54,7 +54,7 @@ default_cfgs = generate_default_cfgs({"hem_all_cnn": default_cfg(256, 32, 8, num
 class HemAllCnn(DenseTopCnn):
     """Five 5x5 convolutions and two dense layers (paper 003, section 4.1); see the top of this file.
 
-    ``start`` filters in the first convolution, 64 or 32; further arguments as in :class:`DenseTopCnn`.
+    ``start`` filters in the first convolution, 64 or 32; further arguments as in ``DenseTopCnn``.
 
     Raises:
         UserError: Another start, or images below 32 pixels.

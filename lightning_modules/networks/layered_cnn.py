@@ -128,7 +128,7 @@ class LayeredCnn(nn.Module):
 class DenseTopCnn(LayeredCnn):
     """Layers, then dense layers with dropout, as wide as the images make them: AlexNet and its kin.
 
-    Further arguments are those of :class:`LayeredCnn`.
+    Further arguments are those of ``LayeredCnn``.
 
     Args:
         units: Widths of the dense layers before the classifier.

@@ -134,7 +134,7 @@ class Block(nn.Module):
         )
 
     def forward(self, tokens: torch.Tensor, similarity: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        """Return tokens of the same shape; arguments as :meth:`Attention.forward`."""
+        """Return tokens of the same shape; arguments as ``Attention.forward``."""
         tokens = tokens + self.attention(self.norm1(tokens), similarity, present)
         updated: torch.Tensor = tokens + self.mlp(self.norm2(tokens))
         return updated
@@ -178,7 +178,7 @@ class SetTransformer(nn.Module):
         Args:
             features: The network's features of each chromosome, float, shape (B, features).
             logits: Its logits, float, shape (B, K).
-            measures: See :func:`measure`, float, shape (B, MEASURES).
+            measures: See ``measure``, float, shape (B, MEASURES).
             cell: Number of the cell of each chromosome, int64 from 0, shape (B,).
         """
         index = CellIndex(cell)

@@ -28,7 +28,7 @@ def load_out_of_distribution(run: Run, share: float) -> OutOfDistribution | None
 
     Args:
         run: A finished run.
-        share: See :class:`OutOfDistribution`.
+        share: See ``OutOfDistribution``.
 
     Raises:
         UserError: The file is damaged.

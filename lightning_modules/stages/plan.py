@@ -65,7 +65,7 @@ def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tu
     counted: the images are rounded up to a whole batch or, where gradients are accumulated, to a whole step.
 
     Args:
-        sizes: The images of each batch of an epoch, see :func:`batch_sizes`.
+        sizes: The images of each batch of an epoch, see ``batch_sizes``.
         epochs: Number of epochs without a budget of images.
         config: The budget, and how many batches make a step; the last batches of an epoch make one, however few.
     """

@@ -148,7 +148,7 @@ def logistic_regression(strength: float) -> Pipeline:
 
 
 def set_last_layer(layer: nn.Linear, fitted: Pipeline) -> None:
-    """Give a layer the coefficients of a fitted :func:`logistic_regression`, its scaling of the features included."""
+    """Give a layer the coefficients of a fitted ``logistic_regression``, its scaling of the features included."""
     scale, regression = fitted["scale"], fitted["fit"]
     weight = regression.coef_ / scale.scale_
     bias = regression.intercept_ - weight @ scale.mean_

@@ -46,7 +46,7 @@ class NamedFiles:
         pairs: What was found of its pairs of homologues; None where they are not compared.
         log_probabilities: Calibrated, of each used file alone, float64, shape (n, 24).
         pictures: The used files upright and at one scale, uint8 RGB on black, shape (n, H, W, 3); None without any.
-        distances: See :class:`CellResult`.
+        distances: See ``CellResult``.
     """
 
     files: tuple[CellFile, ...]

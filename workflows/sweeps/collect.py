@@ -170,7 +170,7 @@ def group_runs(statuses: Sequence[JobStatus]) -> list[Row]:
 
 
 def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what runs have cost together; see :func:`collect_rows`."""
+    """Return what runs have cost together; see ``collect_rows``."""
     costs: dict[str, Any] = dict.fromkeys([*COSTS, *PEAKS])
     for name in ("images_seen", "wall_seconds"):
         of_each: list[Any] = [run.predictions.about.get(name) for run in runs]

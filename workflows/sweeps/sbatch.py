@@ -101,7 +101,7 @@ def write_scripts(
 def expand_batches(
     overrides: Sequence[str], multirun: bool, python: str, written_by: Sequence[str]
 ) -> tuple[list[Batch], Sweep]:
-    """Return the jobs of a command line as batches of equal needs, and their sweep; see :func:`write_scripts`."""
+    """Return the jobs of a command line as batches of equal needs, and their sweep; see ``write_scripts``."""
     if not any(sweeps.key_of(word) == "cluster" for word in overrides):
         overrides = ["+cluster=slurm", *overrides]
     needs: dict[tuple[str, ...], SlurmConfig] = {}  # of each command

@@ -35,7 +35,7 @@ class JobStatus:
         key: The job's key; the run's folder where there is no sweep.
         overrides: Values by key, such as {"experiment": "resnet18", "seed": "0"}.
         state: One of ``ORDER``.
-        record: The job's record, see :mod:`common.sweeps.records`; {} without a sweep.
+        record: The job's record, see ``common.sweeps.records``; {} without a sweep.
         progress: The content of progress.json; {} without.
         note: A remark on its state.
         last_change: When it last wrote a file, seconds since the epoch.

@@ -118,7 +118,7 @@ def status_frame(statuses: Sequence[JobStatus]) -> "pd.DataFrame":
 
 
 def job_name(status: JobStatus, keys: Sequence[str]) -> str:
-    """Return a name that tells a job from the others, such as "resnet18, fold 2": see :func:`distinguishing_keys`."""
+    """Return a name that tells a job from the others, such as "resnet18, fold 2": see ``distinguishing_keys``."""
     parts = []
     for key, name in short_names(keys).items():
         if key in status.overrides:

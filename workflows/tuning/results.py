@@ -47,7 +47,7 @@ class SearchReport:
     Attributes:
         monitor: The metric, such as "val/auc".
         mode: Whether its least ("min") or largest ("max") value is best.
-        facts: For the titles, see :func:`evaluation.core.formats.heading`.
+        facts: For the titles, see ``evaluation.core.formats.heading``.
         typed: The overrides that the user typed.
         composed: Their composition by Hydra, without the search.
     """

@@ -116,9 +116,9 @@ class Heartbeats:
 
 
 class SharedStudy:
-    """One process's view of a study; use :func:`open_study`.
+    """One process's view of a study; use ``open_study``.
 
-    Trials name the process that runs them by its file in :class:`Heartbeats`. Trials are claimed under one lock, so
+    Trials name the process that runs them by its file in ``Heartbeats``. Trials are claimed under one lock, so
     that the trials of all processes together are as many as wanted. The processes may be those of several machines,
     where the file system passes locks from one to another: NFS from version 4, Lustre mounted with ``flock`` (not
     ``localflock``), GPFS, BeeGFS with its remote locks switched on.
