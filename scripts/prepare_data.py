@@ -20,14 +20,13 @@ Weights = Annotated[bool, typer.Option("--weights", help="Bring the pretrained w
 Images = Annotated[bool, typer.Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
 Sheet = Annotated[
     Path | None,
-    typer.Option(
-        help="Draw one image of each kind or class into this PNG file; of composed karyograms with the truth."
-    ),
+    typer.Option(help="Draw an image of each kind or class into this PNG file; of karyograms the truth, too."),
 ]
 BeforeAfter = Annotated[
     Path | None,
     typer.Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
+Export = Annotated[Path | None, typer.Option(help="Only copy drawn images into this new folder, as your own could be.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -40,6 +39,7 @@ def prepare_data(
     sheet: Sheet = None,
     before_after: BeforeAfter = None,
     weights: Weights = False,
+    export: Export = None,
 ) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
@@ -53,7 +53,10 @@ def prepare_data(
     [bold]python scripts/prepare_data.py +experiment=hem_all_cnn_64 data_dir=cnmc.zip protocol=paper[/bold]
 
     [bold]python scripts/prepare_data.py data=composed_karyograms data_dir=cells.zip --sheet karyograms.png[/bold]
+
     [bold]python scripts/prepare_data.py +sweep=cnmc_grid --weights[/bold]
+
+    [bold]python scripts/prepare_data.py data=synthetic_chromosomes --export cells[/bold]
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from workflows.sweeps.configs import job_configs
@@ -64,8 +67,11 @@ def prepare_data(
 
         bring_weights(configs)
         return
-    from workflows.prepare_data import prepare_all
+    from workflows.prepare_data import export_drawn, prepare_all
 
+    if export is not None:
+        export_drawn(configs, export)
+        return
     prepare_all(configs, images, sheet, before_after)
 
 

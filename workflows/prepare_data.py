@@ -13,6 +13,7 @@ from common.config.data import PrepareConfig, TransformConfig
 from common.config.schema import Config
 from common.errors import UserError
 from common.files import sha256_of_value
+from datamodules.export import export_images
 from datamodules.io.decode import crop_to_content, read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import split
@@ -20,7 +21,7 @@ from datamodules.preprocessing.ahead import PreparedAhead
 from datamodules.preprocessing.background import on_black
 from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
-from datamodules.sources import scan, sources
+from datamodules.sources import list_images, scan, sources
 from datamodules.summary import class_counts, overview, write_kind_sheet
 from datamodules.transforms.karyogram_augmentation import is_on, place_boxes
 from datamodules.transforms.presplit_augmentation import expand
@@ -56,6 +57,20 @@ def prepare_all(
         if key not in done:
             prepare_data(config, images, sheet if not done else None, before_after if not done else None)
             done.add(key)
+
+
+def export_drawn(configs: Sequence[Config], folder: Path) -> None:
+    """Copy the drawn images of a configuration into a new folder, see :func:`export_images`.
+
+    Raises:
+        UserError: There are several configurations, the images are not drawn, or the folder exists already.
+    """
+    if len(configs) > 1:
+        raise UserError("--export takes one data set: give each key of data one value")
+    (config,) = configs
+    manifest = list_images(config.data, config.data_dir, Path(config.cache_dir))
+    export_images(manifest, folder)
+    say(f"{len(manifest.frame):,} drawn images in {folder}", *manifest.notes)
 
 
 def prepare_data(

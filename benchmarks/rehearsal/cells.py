@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from datamodules.io.progress import threaded
-from datamodules.sources.cnmc import DRAWN, PUBLISHED, TRAINING
+from datamodules.manifest.manifest import DRAWN
+from datamodules.sources.cnmc import PUBLISHED, TRAINING
 from datamodules.sources.synthetic_cells import SyntheticConfig, draw_image
 
 SIDE = 450  # pixels, as published

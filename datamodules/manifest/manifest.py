@@ -12,6 +12,7 @@ from common.errors import UserError
 from common.files import sha256_of_value
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
+DRAWN = "DRAWN.txt"  # in a folder of drawn images, so that every result on them says so
 
 
 class PositiveClassUnsaidError(UserError):

@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from common.config.base import FROM_YAML
 from common.config.data import SourceConfig
 from common.errors import UserError
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import DRAWN, Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import hint_at_archives, image_files, require_data_dir, sub_folders
 from datamodules.sources._published import completeness
@@ -20,7 +20,6 @@ CLASSES = ("all", "hem")
 TRAINING = "C-NMC_training_data"
 PRELIM = "C-NMC_test_prelim_phase_data"
 FINAL = "C-NMC_test_final_phase_data"
-DRAWN = "DRAWN.txt"  # beside the folders of drawn cells (benchmarks/rehearsal.py), so that every result says so
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
 # The published numbers of images, (ALL, HEM); the final test is published without labels.

@@ -11,7 +11,7 @@ from common.config.data import SourceConfig
 from common.errors import UserError
 from common.karyotype import ABNORMAL, NORMAL
 from datamodules.inference.image_files import describe_others
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import DRAWN, Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._files import (
     hint_at_archives,
@@ -73,7 +73,8 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     loose = [entry for entry in root.iterdir() if entry.is_file() and is_image(entry.name)]
     if loose:
         notes.append(f"{len(loose):,} images beside the class folders of {root.name} left out")
-    return Manifest(listed(rows), root, classes, data.positive_class, data.source, tuple(notes))
+    drawn = (root / DRAWN).is_file()
+    return Manifest(listed(rows), root, classes, data.positive_class, data.source, tuple(notes), synthetic=drawn)
 
 
 class AugmentedConfig(StrictModel):

@@ -1,0 +1,58 @@
+"""Drawn images as files in the folders of a user's own, for trials of what reads such folders."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from common.arguments import new_folder
+from common.errors import UserError
+from common.files import sha256_of_value, write_csv, write_text
+from common.karyotype import CHROMOSOMES
+from datamodules.io.whole_folder import new_whole_folder
+from datamodules.manifest.manifest import DRAWN, Manifest
+
+LABELS = "labels.csv"
+
+
+def export_images(manifest: Manifest, folder: Path) -> None:
+    """Copy drawn images into a new folder.
+
+    Images of classes become ``<class>/<subject>_<number>.png``. Chromosomes become ``<case>/<cell>/<number>.png``,
+    in an order that tells nothing of their classes, which are in labels.csv: the layout of ``data=chromosomes``, and
+    of the cells of ``scripts/karyotype.py``. Cases have the name of the folder: those of two folders are not the same.
+
+    Raises:
+        UserError: The images are not drawn, or the folder exists already.
+    """
+    if not manifest.synthetic:
+        raise UserError("--export copies drawn images alone: data=synthetic_cells or data=synthetic_chromosomes")
+    new_folder(folder, "--export")
+    chromosomes = manifest.classes == CHROMOSOMES
+    frame = _renamed_cases(manifest.frame, folder.name) if chromosomes else manifest.frame
+    paths = _paths_by_cell(frame) if chromosomes else _paths_by_class(frame)
+    with new_whole_folder(folder) as beside:
+        for row, path in paths.items():
+            (beside / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(manifest.file(row), beside / path)
+        if chromosomes:
+            columns = {"path": "path", "label": "class", "cell": "cell_id", "subject": "case_id"}
+            table = frame.assign(path=paths)[list(columns)].rename(columns=columns)
+            write_csv(beside / LABELS, table.sort_values("path"))
+        write_text(beside / DRAWN, "Drawn images: no patients.\n")
+
+
+def _paths_by_class(frame: pd.DataFrame) -> pd.Series:
+    number = frame.groupby(["label", "subject"]).cumcount() + 1
+    return frame["label"] + "/" + frame["subject"] + "_" + number.astype(str).str.zfill(3) + ".png"
+
+
+def _renamed_cases(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    columns = ["subject", "cell"]
+    return frame.assign(**frame[columns].map(lambda text: name + text.removeprefix("case")))
+
+
+def _paths_by_cell(frame: pd.DataFrame) -> pd.Series:
+    shuffled = frame["image_id"].map(sha256_of_value)
+    number = shuffled.groupby(frame["cell"]).rank().astype(int)
+    return frame["subject"] + "/" + frame["cell"] + "/" + number.astype(str).str.zfill(2) + ".png"
