@@ -1,4 +1,17 @@
-"""Train and evaluate one model: ``python train.py +experiment=<name>``; conf/train.yaml explains every key."""
+"""Train and evaluate one model.
+
+Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
+
+conf/train.yaml explains every key, docs/guides/configuration.md the files of a
+run; --cfg job prints all keys with their values. Groups of conf/:
+
+Examples
+  python train.py +experiment=resnet50_cut_block5 +profile=demo
+  python train.py +experiment=chromosomes_best data_dir=cells.zip split.fold=2
+  python train.py data=folder data_dir=images model=resnet18
+  python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
+  python train.py +experiment=mobilenetv2_cut --cfg job
+"""
 
 from common.errors import quiet_interrupts
 
@@ -10,6 +23,7 @@ from omegaconf import DictConfig
 from common.cli import heavy_imports
 from common.config.compose import check_config, check_override_order
 from common.config.explain import resolved
+from common.config.help import help_asked, print_help
 from common.config.rules import check_files
 from common.paths import CONF
 from common.runs.lifecycle import say_finished
@@ -42,5 +56,8 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    with command_line():
-        main()
+    if help_asked():
+        print_help(__doc__ or "")
+    else:
+        with command_line():
+            main()

@@ -10,11 +10,14 @@ import typer
 
 from benchmarks.shared import show, write
 from benchmarks.startup import USUAL
-from common.cli import heavy_imports, report_user_errors, say
+from common.cli import TYPER, examples, heavy_imports, report_user_errors, say
 from common.errors import UserError
 from common.files import write_text
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(
+    **TYPER,
+    epilog=examples("python -m benchmarks coverage --csv results/coverage.csv"),
+)
 
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own choice if not said.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How often ours is timed.")]
@@ -57,15 +60,13 @@ def _set_up_torch(threads: int | None) -> dict[str, int | str]:
     return {"threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks augmentation --threads 1"))
 @report_user_errors()
 def augmentation(batch: Batch = 64, rounds: Rounds = 10, threads: Threads = None, csv: Csv = None) -> None:
     """Compare transforms of a whole batch (transform.batched=true) with those of each image by albumentations.
 
     The ratio is the images per second of the former over those of the latter in this process, from the prepared images
     to a batch on the device of the network: the CPU, and a GPU where there is one.
-
-    [bold]python -m benchmarks augmentation --threads 1[/bold]
     """
     facts = _set_up_torch(threads)
     import torch
@@ -78,15 +79,13 @@ def augmentation(batch: Batch = 64, rounds: Rounds = 10, threads: Threads = None
     write(table.assign(**facts), csv)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks pairs --threads 2"))
 @report_user_errors()
 def pairs(batch: Batch = 48, rounds: Rounds = 12, threads: Threads = None, csv: Csv = None) -> None:
     """Measure the pairs of homologues per second that feed +experiment=homologue_pairs, rearranged and augmented.
 
     The ratio is the processor's time of one pair after the other over that of a batch. On the CPU; a GPU makes them
     within the training step.
-
-    [bold]python -m benchmarks pairs --threads 2[/bold]
     """
     facts = _set_up_torch(threads)
     from benchmarks.homologues.speed import measure
@@ -96,7 +95,7 @@ def pairs(batch: Batch = 48, rounds: Rounds = 12, threads: Threads = None, csv: 
     write(table.assign(**facts), csv)
 
 
-@app.command(name="mc_dropout")
+@app.command(name="mc_dropout", epilog=examples("python -m benchmarks mc_dropout"))
 @report_user_errors()
 def mc_dropout(
     passes: Passes = 100,
@@ -112,8 +111,6 @@ def mc_dropout(
     """Compare Monte Carlo dropout with one pass, with the plain way and with repeating the batch, in turn.
 
     VGG16 and MobileNetV2 with the head of paper 001; medians. With all passes of the slow ways it takes half an hour.
-
-    [bold]python -m benchmarks mc_dropout[/bold]
     """
     if naive_rounds > rounds:
         raise UserError(f"--naive-rounds {naive_rounds}: at most --rounds, which is {rounds}")
@@ -133,7 +130,7 @@ def mc_dropout(
     write(table.assign(**facts), csv)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks ensemble --csv results/ensemble_benchmark.csv"))
 @report_user_errors()
 def ensemble(
     runs: Runs = None,
@@ -147,8 +144,6 @@ def ensemble(
     """Compare the genetic algorithm with the same one in DEAP, in turn, and searches after equal evaluations.
 
     On drawn models, and on those of the runs that are named. It takes three minutes on an idle core.
-
-    [bold]python -m benchmarks ensemble --csv results/ensemble_benchmark.csv[/bold]
     """
     if deap_rounds > rounds:
         raise UserError(f"--deap-rounds {deap_rounds}: at most --rounds, which is {rounds}")
@@ -167,14 +162,12 @@ def ensemble(
     write(pd.concat(tables, ignore_index=True), csv, 6)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks coverage --csv results/coverage.csv"))
 @report_user_errors()
 def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) -> None:
     """Count how often 95 % intervals cover the truth, on drawn data sets of 14, 42 and 100 subjects.
 
     Each way to make an interval, each main metric and differences between two models. About ten minutes.
-
-    [bold]python -m benchmarks coverage --csv results/coverage.csv[/bold]
     """
     from benchmarks.interval_coverage import METHODS, measure_all
 
@@ -185,14 +178,12 @@ def coverage(cases: Cases = 1000, resamples: Resamples = 1000, csv: Csv = None) 
     write(table, csv)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks report --csv results/report.csv"))
 @report_user_errors()
 def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> None:
     """Measure the page of scripts/report.py: its size, and how soon headless Chromium shows its first pictures.
 
     Of drawn cells, each with a heat map.
-
-    [bold]python -m benchmarks report --csv results/report.csv[/bold]
     """
     from benchmarks.report import measure
 
@@ -202,15 +193,13 @@ def report(images: PageImages = 2000, rounds: Openings = 7, csv: Csv = None) -> 
     write(pd.DataFrame([row]).assign(rounds=rounds), csv, 2)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks startup --csv results/startup.csv"))
 @report_user_errors()
 def startup(overrides: Overrides = None, rounds: Starts = 5, csv: Csv = None) -> None:
     """Measure a job from the start of its process to its first training batch, in fresh processes.
 
     Beside it a process that imports torch, timm, Lightning, Hydra and albumentations and ends, and both without
     Python's bytecode. Without overrides: a smoke run.
-
-    [bold]python -m benchmarks startup --csv results/startup.csv[/bold]
     """
     from benchmarks.startup import beyond_libraries, measure
 
@@ -222,7 +211,7 @@ def startup(overrides: Overrides = None, rounds: Starts = 5, csv: Csv = None) ->
     write(table.assign(overrides=" ".join(overrides or USUAL), torch=version("torch")), csv, 3)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks autotune +experiment=resnet50_cut_block5"))
 @report_user_errors()
 def autotune(overrides: Overrides = None, rounds: Turns = 5, output: Output = None) -> None:
     """Find the fastest settings of a training on this machine, on the images and the network of an experiment.
@@ -230,8 +219,6 @@ def autotune(overrides: Overrides = None, rounds: Turns = 5, output: Output = No
     Of memory layout, precision, optimiser, compiler, threads and workers, each is tried on top of the fastest so far,
     and taken where it is 3 % faster, and faster in every round. They change results: precision by its rounding, the
     others by the order of sums.
-
-    [bold]python -m benchmarks autotune +experiment=resnet50_cut_block5 --output conf/tuned/here.yaml[/bold]
     """
     with heavy_imports():
         from benchmarks.autotune import autotune as search

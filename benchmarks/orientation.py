@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from common.cli import report_user_errors, say
+from common.cli import TYPER, examples, report_user_errors, say
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
@@ -20,7 +20,7 @@ from common.runs.run import Run
 WHITE = 255  # the ground of the images
 Image = np.ndarray  # height, width; uint8
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 RunPath = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A run of data=chromosomes.")]
 DataPath = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its images, with labels.csv.")]
 Csv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
@@ -56,7 +56,7 @@ def write_view(view: str, rows: pd.DataFrame, data: Path, folder: Path) -> None:
     rows.to_csv(folder / "labels.csv", index=False)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.orientation RUN cells --csv results/orientation.csv"))
 @report_user_errors()
 def orientation(run: RunPath, data: DataPath, csv: Csv = None) -> None:
     """Evaluate a run on its test images: as they are, upside down, mirrored, and turned by any angle."""

@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from benchmarks.shared import show, write
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.paths import ROOT
 
@@ -31,7 +31,10 @@ Assume = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the table with all its columns to this file.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(
+    **TYPER,
+    epilog=examples("python -m benchmarks.planning sweep cnmc_grid"),
+)
 
 
 class Machine(NamedTuple):
@@ -186,7 +189,7 @@ def planning() -> None:
     """Plan a sweep: how long it takes on GPUs that are not at hand. Arithmetic, no measurement."""
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.planning sweep cnmc_grid"))
 @report_user_errors()
 def sweep(  # noqa: PLR0913 - the options of a command line
     name: Name = "cnmc_grid",
@@ -201,8 +204,6 @@ def sweep(  # noqa: PLR0913 - the options of a command line
 
     The bounds are the GPU's arithmetic and the starting of operators one after another. A job lasts between its
     earliest stop and all of its epochs.
-
-    [bold]python -m benchmarks.planning sweep cnmc_grid --csv results/plan_cnmc_grid.csv[/bold]
     """
     if images < folds:
         raise UserError(f"--images {images} cannot be parted into {folds} folds: say more images, or fewer --folds")
@@ -222,13 +223,10 @@ def sweep(  # noqa: PLR0913 - the options of a command line
     write(table, csv)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.planning check --csv results/plan_check.csv"))
 @report_user_errors()
 def check(experiments: Experiments = None, csv: Csv = None) -> None:
-    """Compare such arithmetic with real training steps on one core of this machine.
-
-    [bold]python -m benchmarks.planning check --csv results/plan_check.csv[/bold]
-    """
+    """Compare such arithmetic with real training steps on one core of this machine."""
     for name in experiments or CHECKED:
         if not (ROOT / "conf" / "experiment" / f"{name}.yaml").is_file():
             raise UserError(f"no experiment is called {name}: conf/experiment/ holds those that there are")

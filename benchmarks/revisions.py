@@ -13,12 +13,12 @@ import typer
 from rich.progress import track
 
 from benchmarks.shared import checkout, show, write
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.paths import ROOT
 from common.runs.run import Run
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 # Drawn images, small and few: the figures mean nothing, but they depend on all that a training does.
 SETTINGS = (
@@ -51,13 +51,10 @@ Seeds = Annotated[int, typer.Option(min=2, help="Trainings of each task at each 
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.revisions main~20 --csv results/revisions.csv"))
 @report_user_errors()
 def revisions(revision: Revision, only: Only = None, seeds: Seeds = 3, images: Images = 240, csv: Csv = None) -> None:
-    """Tell whether the predictions of a revision are those of now, bit by bit, or how far apart they are.
-
-    [bold]python -m benchmarks.revisions v0.9 --csv results/revisions.csv[/bold]
-    """
+    """Tell whether the predictions of a revision are those of now, bit by bit, or how far apart they are."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, checkout(revision) as before:
         for task in track(only or TASKS, "training"):

@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 import yaml
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.files import write_text
 from common.paths import ROOT
@@ -26,10 +26,10 @@ from evaluation.papers.reproduction import compare_results
 WIDTH = 110  # letters that fit a page in a browser
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page differs from results/.")]
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(epilog=examples("python -m docs.tables", "python -m docs.tables --check"))
 @report_user_errors()
 def tables(check: Check = False) -> None:
     """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages."""

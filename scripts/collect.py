@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from scripts.sweep_status import OutputDir, Places
 
 Csv = Annotated[
@@ -20,10 +20,16 @@ Csv = Annotated[
 Each = Annotated[bool, typer.Option("--runs", help="A row per run, each as it evaluated itself.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.999, help="Nominal coverage of the intervals.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/collect.py cnmc_grid",
+        "python scripts/collect.py cnmc_grid --runs --csv every_run.csv",
+        "python scripts/collect.py outputs/resnet50_cut_block5 outputs/vgg16_features",
+    )
+)
 @report_user_errors()
 def collect(
     places: Places = None,
@@ -42,12 +48,6 @@ def collect(
     Jobs that failed or are missing are counted; hours and memory that were not measured are empty. Hours of GPUs are
     wall time times devices, those of CPUs processor time. A GPU that several jobs share (cluster.pack) counts whole
     for each of them.
-
-    [bold]python scripts/collect.py cnmc_grid[/bold]
-
-    [bold]python scripts/collect.py outputs/resnet50_cut_block5 outputs/vgg16_features --csv both.csv[/bold]
-
-    [bold]python scripts/collect.py cnmc_grid --runs --csv every_run.csv[/bold]
     """
     # Imported here so that --help and a mistyped name cost nothing.
     from common.cli import console, say

@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.paths import ROOT
 from scripts.shared._options import MeasuredRuns
 
@@ -33,10 +33,16 @@ Results = Annotated[
 Audit = Annotated[bool, typer.Option("--audit", help="Recompute printed figures that follow from others instead.")]
 Failed = Annotated[bool, typer.Option("--failed", help="With --audit: show only what does not follow.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/compare.py --paper 004 --csv compared.csv",
+        "python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*",
+        "python scripts/compare.py --audit --failed",
+    )
+)
 @report_user_errors()
 def compare(
     runs: MeasuredRuns = None,
@@ -54,12 +60,6 @@ def compare(
     interval that holds the figure is wide.
 
     [bold]--audit[/bold] recomputes printed figures: confusion matrices, shares, sums, figures printed twice.
-
-    [bold]python scripts/compare.py --paper 004 --csv compared.csv[/bold]
-
-    [bold]python scripts/compare.py outputs/resnet50_cut_block5/paper-fold0-*/seed=*[/bold]
-
-    [bold]python scripts/compare.py --audit --failed[/bold]
     """
     from common.errors import UserError
 

@@ -11,7 +11,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from scripts.shared._options import Confidence, FitSeed, MembersAndKeys, Resamples, ResultsCsv, RowLabel
 
 FITTED = "Fitted on the validation images that the members share, evaluated once on their test images."
@@ -29,15 +29,13 @@ USAGE = """
 
 Each fold of several experiments has an ensemble of its own, OUTPUT/fold0 and so on, which scripts/evaluate.py pools.
 Beside the files of any run it has ensemble.json, weights.csv, and overfitting.csv and .png: validation against test.
-
-[bold]python scripts/ensemble.py {} outputs/A/subject-fold*/seed=* outputs/B/subject-fold*/seed=* --output \
-outputs/AB[/bold]
 """
+EXAMPLE = "python scripts/ensemble.py {} anet_c6_mnist vgg16_mnist --output E"
 Output = Annotated[Path, typer.Option(help="Folder of the new run; it must be empty or missing.")]
 Nested = Annotated[int, typer.Option(min=0, help="Inner folds of validation for nested cross-validation; 0: none.")]
 Common = Annotated[bool, typer.Option("--common", help="Keep only the validation images that all members have.")]
 Name = Annotated[str | None, typer.Option(help="Name of the ensemble.", show_default="its method and members")]
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(**TYPER, help=__doc__, epilog=examples(EXAMPLE.format("all")))
 
 
 def _command(*methods: str) -> Callable[..., None]:
@@ -73,7 +71,7 @@ def _command(*methods: str) -> Callable[..., None]:
 
 for _name, _help in COMMANDS.items():
     _methods = [_name] if _name != "all" else [name for name in COMMANDS if name != "all"]
-    app.command(_name, help=_help + USAGE.format(_name))(_command(*_methods))
+    app.command(_name, help=_help + USAGE, epilog=examples(EXAMPLE.format(_name)))(_command(*_methods))
 
 
 if __name__ == "__main__":

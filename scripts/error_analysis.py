@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_path
 
 Runs = Annotated[
@@ -23,18 +23,21 @@ At = Annotated[
 ]
 Only = Annotated[list[str] | None, typer.Option(metavar="CLASS", help="Only images of this true class; repeatable.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/error_analysis.py vgg16_mnist anet_c6_mnist --output errors",
+        "python scripts/error_analysis.py outputs/vgg16_*/*/seed=0 --output errors",
+    )
+)
 @report_user_errors()
 def errors(runs: Runs, output: Output, threshold: At = "0.5", only: Only = None) -> None:
     """Count the test images that exactly k of n models miss, and what each model alone gets right or wrong.
 
     Folds of one experiment are one model. Every pair is compared by Cohen's kappa, disagreement and double fault;
     [bold]missed_by_all.png[/bold] shows the images that all models miss, drawn from the runs' thumbnails.
-
-    [bold]python scripts/error_analysis.py outputs/*/subject-fold0-*/seed=0 --output outputs/errors[/bold]
     """
     from common.arguments import new_folder
     from common.runs.run import open_runs

@@ -9,13 +9,22 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from scripts.shared import _options as options
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command(cls=options.several("--against", "--on", "--map", "--codes"))
+@app.command(
+    cls=options.several("--against", "--on", "--map", "--codes"),
+    epilog=examples(
+        "python scripts/evaluate.py chromosomes_best/latest",
+        "python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
+        "python scripts/evaluate.py vgg16_features resnet50_features --output compared",
+        "python scripts/evaluate.py resnet50_features --against vgg16_features",
+        "python scripts/evaluate.py latest --on data=folder data_dir=images",
+    ),
+)
 @report_user_errors()
 def evaluate(
     runs: options.Runs,
@@ -52,15 +61,6 @@ def evaluate(
     Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
-
-    [bold]python scripts/evaluate.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
-
-    [bold]python scripts/evaluate.py outputs/a/subject-fold*/seed=0 outputs/b/subject-fold*/seed=0 --output pair[/bold]
-
-    [bold]python scripts/evaluate.py outputs/a/subject-fold*/seed=0 --against outputs/b/subject-fold*/seed=0[/bold]
-
-    [bold]python scripts/evaluate.py outputs/a/subject-fold0-*/seed=0 --on data=folder data_dir=all_idb2
-    --map blast_1=all healthy_0=hem --output outputs/external/a[/bold]
     """
     options_by_name = locals()
     from workflows.evaluate_request import EvaluateRequest

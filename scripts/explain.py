@@ -9,19 +9,21 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from scripts.shared import _explain_measures, _explain_pairs
 from scripts.shared import _options as options
 from workflows.explain.request import ExplainRequest
 
-app = typer.Typer(
-    add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__
-)
+EXAMPLE = "python scripts/explain.py heatmaps mobilenetv2_cut/latest --all"
+app = typer.Typer(**TYPER, no_args_is_help=True, help=__doc__, epilog=examples(EXAMPLE))
 app.add_typer(_explain_measures.app)
 app.add_typer(_explain_pairs.app)
 
 
-@app.command(cls=options.several("--images"))
+@app.command(
+    cls=options.several("--images"),
+    epilog=examples(EXAMPLE, "python scripts/explain.py heatmaps latest --method occlusion --which wrong"),
+)
 @report_user_errors()
 def heatmaps(
     runs: options.RunPaths,
@@ -48,7 +50,10 @@ def heatmaps(
     explain_runs(request)
 
 
-@app.command(cls=options.several("--images"))
+@app.command(
+    cls=options.several("--images"),
+    epilog=examples("python scripts/explain.py layers anet_c6_mnist/latest --samples 4"),
+)
 @report_user_errors()
 def layers(
     runs: options.RunPaths,
@@ -64,16 +69,6 @@ def layers(
     from workflows.explain.activations import draw_all_layers
 
     draw_all_layers(request)
-
-
-@app.command()
-@report_user_errors()
-def thumbnails(runs: options.RunPaths, data_dir: options.DataDir = None) -> None:
-    """Write thumbnails.parquet, the pictures of a report, for runs of older code."""
-    request = ExplainRequest(**locals())
-    from workflows.explain.heatmaps import write_missing_thumbnails
-
-    write_missing_thumbnails(request)
 
 
 if __name__ == "__main__":

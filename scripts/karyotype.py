@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.karyotype import REFER_BELOW
 from common.runs.names import run_word
 from scripts.shared._options import BatchNorm, CacheDir, PairRun, Runtime
@@ -34,10 +34,15 @@ PathColumn = Annotated[str, typer.Option(help="Column of a table: paths, relativ
 CellColumn = Annotated[str, typer.Option(help="Column of a table: the cell.")]
 CaseColumn = Annotated[str, typer.Option(help="Column of a table: the case; it may be missing.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/karyotype.py chromosomes_best/latest cells --output out",
+        "python scripts/karyotype.py latest cells --fixed chromosomes.csv --output new",
+    )
+)
 @report_user_errors()
 def karyotype(
     words: Words,
@@ -59,12 +64,7 @@ def karyotype(
     karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where a case has several cells, a
     karyogram per cell, and all of it on one page, index.html.
 
-    [bold]python scripts/karyotype.py outputs/chromosomes_best/subject-fold0-1a2b3c4d/seed=0 cells --output out[/bold]
-
-    To correct a chromosome, write its class into the column fixed of chromosomes.csv (or "none" for what is no
-    chromosome), and run again: the others are assigned around it.
-
-    [bold]python scripts/karyotype.py RUN cells --fixed out/chromosomes.csv --output corrected[/bold]
+    To correct a chromosome, write its class (none: no chromosome) into the column fixed of chromosomes.csv and run again.
     """
     options = locals()
     from workflows.karyotype.request import KaryotypeRequest

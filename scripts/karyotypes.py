@@ -10,13 +10,19 @@ quiet_interrupts()  # the imports take a while
 import typer
 
 from common.arguments import new_folder
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from scripts.shared import _options as options
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command(cls=options.several("--against", "--pairs"))
+@app.command(
+    cls=options.several("--against", "--pairs"),
+    epilog=examples(
+        "python scripts/karyotypes.py chromosomes_best/latest --csv detected.csv",
+        "python scripts/karyotypes.py chromosomes_best --pairs homologue_pairs/latest",
+    ),
+)
 @report_user_errors()
 def karyotypes(
     runs: options.CountedRuns,
@@ -37,9 +43,6 @@ def karyotypes(
 
     A network is evaluated at 0.5 and at each fold's own threshold, chosen on validation. [bold]--referral[/bold] and
     [bold]--suspects[/bold] write the probability of each cell's karyotype, and the cells whose labels look wrong.
-
-    [bold]python scripts/karyotypes.py outputs/chromosomes_best/subject-fold*/seed=0 --against
-    outputs/karyogram_mobilenetv2_full/subject-fold*/seed=0[/bold]
     """
     from common.runs.run import Run
 

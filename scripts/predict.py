@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from scripts.shared._options import BatchNorm, CacheDir, RunsAndImages, Runtime
 
 Output = Annotated[Path, typer.Option(help="CSV to write; the same table is written as .parquet next to it.")]
@@ -33,10 +33,15 @@ Accuracy = Annotated[
 ]
 Sheet = Annotated[Path | None, typer.Option(help="PNG to write: a contact sheet, at most 48 pictures.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
+        "python scripts/predict.py vgg16_mnist anet_c6_mnist images.zip --sheet s.png",
+    )
+)
 @report_user_errors()
 def predict(
     paths: RunsAndImages,
@@ -56,10 +61,6 @@ def predict(
     validation, the summary of passes or members, and whether a person should look (review) and why (reason). Files
     that cannot be read are listed there with the cause. Several runs are an ensemble: each has one vote. The folder of
     an ensemble stands for its members, combined by its weights; that of scripts/portable/export.py needs no torch.
-
-    [bold]python scripts/predict.py outputs/karyogram_vgg16/subject-fold0-1a2b3c4d/seed=0 new_images[/bold]
-
-    [bold]python scripts/predict.py RUN1 RUN2 images.zip --labels folders --sheet sheet.png --output new.csv[/bold]
     """
     options = locals()
     from workflows.predict_request import PredictRequest

@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 
 Overrides = Annotated[
     list[str],
@@ -28,10 +28,17 @@ BeforeAfter = Annotated[
 ]
 Export = Annotated[Path | None, typer.Option(help="Only copy drawn images into this new folder, as your own could be.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/prepare_data.py +experiment=chromosomes_best data_dir=cells.zip",
+        "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
+        "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
+        "python scripts/prepare_data.py +sweep=cnmc_grid --weights",
+    )
+)
 @report_user_errors()
 def prepare_data(
     overrides: Overrides,
@@ -47,16 +54,6 @@ def prepare_data(
 
     --weights brings the pretrained weights of the run or sweep, for machines without internet: into weights_dir
     (KARYOCYTE_WEIGHTS_DIR) where it is set, else into the cache of the Hugging Face hub.
-
-    [bold]python scripts/prepare_data.py data=mnist data_dir=data/mnist protocol=image split.test=test[/bold]
-
-    [bold]python scripts/prepare_data.py +experiment=hem_all_cnn_64 data_dir=cnmc.zip protocol=paper[/bold]
-
-    [bold]python scripts/prepare_data.py data=composed_karyograms data_dir=cells.zip --sheet karyograms.png[/bold]
-
-    [bold]python scripts/prepare_data.py +sweep=cnmc_grid --weights[/bold]
-
-    [bold]python scripts/prepare_data.py data=synthetic_chromosomes --export cells[/bold]
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from workflows.sweeps.configs import job_configs

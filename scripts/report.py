@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.runs.names import run_path
 
 Runs = Annotated[
@@ -34,10 +34,16 @@ Key = Annotated[
     Path | None, typer.Option(help="Write a table that leads from the numbers to the names; keep it with the images.")
 ]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/report.py chromosomes_best/latest",
+        "python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0",
+        "python scripts/report.py new.parquet",
+    )
+)
 @report_user_errors()
 def report(
     runs: Runs,
@@ -52,10 +58,7 @@ def report(
     It needs no network and no other file, and loads no model: pictures and heat maps are those that the runs or
     [bold]scripts/explain.py[/bold] left.
 
-    [bold]python scripts/report.py outputs/resnet50_cut_block5/subject-fold*/seed=0[/bold]
-
-    Of a table of [bold]scripts/predict.py[/bold] the page shows the new images, the most doubtful first, from their
-    files: [bold]python scripts/report.py new.parquet[/bold]
+    Of a table of [bold]scripts/predict.py[/bold] the page shows the new images, the most doubtful first.
     """
     options = locals()
     from common.cli import say, warn

@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 
 Paper = Annotated[str, typer.Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
@@ -26,10 +26,16 @@ Some = Annotated[str | None, typer.Option(help="Some experiments, with commas be
 Honest = Annotated[bool, typer.Option("--honest", help="Train on a split without leaks, too.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check the settings and print the commands.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/reproduce.py 004 data_dir=cnmc --honest --dry-run",
+        "python scripts/reproduce.py 004 data_dir=cnmc --seeds 0,1,2 +cluster=slurm",
+        "python scripts/reproduce.py 002 data_dir=data +profile=cpu",
+    )
+)
 @report_user_errors()
 def reproduce(
     paper: Paper,
@@ -44,12 +50,6 @@ def reproduce(
     """Reproduce all experiments of a paper and write reproduction.html and reproduction.csv.
 
     The commands are those that you could type yourself; the same line again runs only what is missing.
-
-    [bold]python scripts/reproduce.py 004 data_dir=<C-NMC folder> --honest --dry-run[/bold]
-
-    [bold]python scripts/reproduce.py 004 data_dir=<C-NMC folder> --honest --seeds 0,1,2 +cluster=slurm[/bold]
-
-    [bold]python scripts/reproduce.py 002 data_dir=<folder with mnist, cifar10 and chromosomes> +profile=cpu[/bold]
     """
     from common.arguments import number_list
     from common.config.reproduction import check_overrides, load_reproduction

@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 
 Overrides = Annotated[
     list[str], typer.Argument(metavar="OVERRIDE...", help="As train.py takes them; cluster.<key>=... for Slurm's part.")
@@ -22,10 +22,15 @@ Python = Annotated[
     str, typer.Option(help="The Python that runs the jobs, on the cluster's nodes.", show_default="this one")
 ]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/sbatch.py +experiment=resnet50_cut_block5 cluster.partition=gpu",
+        "python scripts/sbatch.py -m +sweep=cnmc_grid cluster.partition=gpu -o a.sbatch",
+    )
+)
 @report_user_errors()
 def sbatch(
     overrides: Overrides,
@@ -40,10 +45,6 @@ def sbatch(
     goes on from its checkpoint; one that is finished ends at once: submit the script again for what is missing. With
     [bold]+search=...[/bold] the jobs are workers of one search (see scripts/tune.py). The keys retries and poll_seconds
     have no meaning here: nothing waits for the jobs.
-
-    [bold]python scripts/sbatch.py +experiment=resnet50_cut_block5 cluster.partition=gpu[/bold]
-
-    [bold]python scripts/sbatch.py -m +sweep=cnmc_grid cluster.partition=gpu -o grid.sbatch[/bold]
     """
     from workflows.sweeps.sbatch import write_scripts  # here so that --help costs nothing
 

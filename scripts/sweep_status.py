@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 
 Places = Annotated[
     list[str] | None,
@@ -30,10 +30,16 @@ Silence = Annotated[
     float, typer.Option("--lost-after", min=1, help="Seconds without a file written after which a job is lost.")
 ]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/sweep_status.py --watch 5",
+        "python scripts/sweep_status.py cnmc_grid --failed",
+        "python scripts/sweep_status.py 'outputs/resnet50_cut_block5/*/seed=*'",
+    )
+)
 @report_user_errors()
 def sweep_status(
     places: Places = None,
@@ -51,12 +57,6 @@ def sweep_status(
     process is gone, or has written nothing for a while.
 
     The exit code is 1 where a job failed or was lost.
-
-    [bold]python scripts/sweep_status.py --watch 5[/bold]
-
-    [bold]python scripts/sweep_status.py cnmc_grid --failed[/bold]
-
-    [bold]python scripts/sweep_status.py 'outputs/resnet50_cut_block5/*/seed=*'[/bold]
     """
     # Imported here so that --help costs nothing.
     from common.cli import console, say

@@ -1,23 +1,28 @@
-"""Search good settings, such as learning rate and batch size, with Optuna: every trial is a run of train.py.
+"""Search good settings, such as learning rate and batch size, with Optuna.
 
-  python scripts/tune.py +search=lr_batch +experiment=<name> [+profile=...] [key=value ...]
+Usage: python scripts/tune.py +search=NAME +experiment=NAME [KEY=VALUE]...
 
-The same command again goes on up to search.trials; several processes may run it at once and share the work.
-The objective is callbacks.monitor, on the validation part. In the study's folder, which is printed:
-trials.csv, a picture per searched key, and best.yaml with the command that trains the best.
+Every trial is a run of train.py. The same command again goes on up to
+search.trials; several processes may run it at once and share the work. The
+objective is callbacks.monitor, on the validation part. In the study's folder,
+which is printed: trials.csv, a picture per searched key, and best.yaml with the
+command that trains the best.
 
-  search.trials=40 search.sampler=gp search.seed=1 search.timeout_minutes=60 search.pruner.name=none
-  search.space.unfreeze.lr.high=1e-2 search.space.loader.batch_size.choices=[4,8]
-  '+search.space.optimizer.args.weight_decay={low: 1e-6, high: 1e-2, log: true}'   one more key
-
-Several workers as jobs of a cluster, on one study (its folder must be one that all of them see, on a file system that
-passes file locks from node to node):
-
-  python scripts/tune.py -m +search=lr_batch +experiment=<name> +cluster=slurm 'search.worker=range(0,4)'
-
-The trial of a worker that was killed is tried again by the others; on another node, after search.heartbeat_seconds.
+Several workers may be jobs of a cluster, on one study; its folder must be on a
+file system that all of them see and that passes file locks from node to node.
+The trial of a worker that was killed is tried again by the others; on another
+node, after search.heartbeat_seconds.
 
 conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
+
+Examples
+  python scripts/tune.py +search=lr_batch +experiment=resnet50_cut_block5
+  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \\
+    search.trials=40 search.sampler=gp search.space.unfreeze.lr.high=1e-2
+  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \\
+    '+search.space.optimizer.args.weight_decay={low: 1e-6, high: 1e-2}'
+  python scripts/tune.py -m +search=lr_batch +experiment=mobilenetv2_cut \\
+    +cluster=slurm 'search.worker=range(0,4)'
 """
 
 import sys
@@ -31,13 +36,14 @@ import hydra
 from omegaconf import DictConfig
 
 from common.config.compose import check_override_order
+from common.config.help import help_asked, print_help
 from common.config.search import take_search
-from common.paths import ROOT
+from common.paths import CONF
 from common.sweeps.jobs import command_line, job
 from workflows.tuning.space import check_space
 
 
-@hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(composed: DictConfig) -> None:
     """Run a search, or continue it."""
     with job(composed, kind="search") as overrides:
@@ -50,17 +56,9 @@ def main(composed: DictConfig) -> None:
         tune(search, rest, overrides)
 
 
-def print_help() -> None:
-    """Print what the script does, and the search spaces and experiments that there are."""
-    print(__doc__)
-    for group in ("search", "experiment"):
-        names = sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
-        print(f"{group}: {', '.join(names)}\n")
-
-
 if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print_help()
+    if help_asked():
+        print_help(__doc__ or "", ("search",))
     else:
         with command_line():
             main()

@@ -18,10 +18,13 @@ from benchmarks.faults.memory import memory_by_files
 from benchmarks.faults.review import kill_review
 from benchmarks.shared import show, write
 from common.arguments import new_folder
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.revision import revision
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(
+    **TYPER,
+    epilog=examples("python -m benchmarks.faults kills new_folder --csv results/faults.csv"),
+)
 Folder = Annotated[Path, typer.Argument(help="A new folder for images, runs and outputs.")]
 Csv = Annotated[Path | None, typer.Option(help="The table.")]
 Kills = Annotated[int, typer.Option(min=1, help="Of each command.")]
@@ -33,7 +36,7 @@ ALL = "prepare,train,predict,karyotype,export,review"
 IMAGES = 400  # of predict: seven parts
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.faults kills new_folder --csv results/faults.csv"))
 @report_user_errors()
 def kills(folder: Folder, csv: Csv = None, kills: Kills = 200, seed: Seed = 0, only: Only = ALL) -> None:
     """Kill commands at random moments; check that all files are whole, and that the same command goes on."""
@@ -54,7 +57,7 @@ def kills(folder: Folder, csv: Csv = None, kills: Kills = 200, seed: Seed = 0, o
     show(table, "SIGKILL at random moments", list(table.columns))
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.faults memory new_folder --csv results/folder_memory.csv"))
 @report_user_errors()
 def memory(folder: Folder, csv: Csv = None, files: Files = "2000,50000") -> None:
     """Measure the peak memory of predictions by the number of files in the folder."""

@@ -25,11 +25,11 @@ from benchmarks.fuzz.workflows import (
     train_small,
 )
 from benchmarks.shared import show
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.files import write_csv
 from lightning_modules.trainer import set_up_torch
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 TEXTS = 17  # kinds of texts
 Images = Annotated[int, typer.Option(min=1, help="Images of all kinds together, for each workflow.")]
 Texts = Annotated[int, typer.Option(min=0, help="Tables, zips, overrides, files of runs, ... together.")]
@@ -39,7 +39,7 @@ Kind = Annotated[list[str] | None, typer.Option(help="Only these kinds of images
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.fuzz --csv results/fuzz.csv"))
 @report_user_errors()
 def fuzz(
     images: Images = 10_000,

@@ -8,12 +8,12 @@ import pandas as pd
 import typer
 
 from benchmarks.shared import show
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.errors import UserError
 from common.files import atomic_path, write_csv
 from common.revision import revision
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 COLUMNS = ("part", "size", "unit", "cpu_s", "slope")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="PART", help="A part of the table; all.")]
@@ -22,14 +22,12 @@ Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the 
 Plot = Annotated[Path | None, typer.Option(help="Where the plot is drawn, a PNG file.")]
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.growth --csv results/growth.csv --png results/growth.png"))
 @report_user_errors()
 def growth(only: Only = None, longest: Longest = 100.0, csv: Csv = None, png: Plot = None) -> None:
     """Measure each part with made-up work of rising size: seconds of the processor, and the slope from size to size.
 
     The slope is that on logarithmic axes: 1 is linear, 2 quadratic.
-
-    [bold]python -m benchmarks.growth --csv results/growth.csv --png results/growth.png[/bold]
     """
     with heavy_imports():
         from benchmarks.growth import data, results, runs

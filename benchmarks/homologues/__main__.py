@@ -6,17 +6,17 @@ from typing import Annotated
 import typer
 
 from common.arguments import new_folder
-from common.cli import report_user_errors, say
+from common.cli import TYPER, examples, report_user_errors, say
 from common.runs.run import Run
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of +experiment=homologue_pairs.")]
 Output = Annotated[Path, typer.Option(help="New folder to write: <baseline>/pairs.parquet and predictions.parquet.")]
 DataDir = Annotated[str | None, typer.Option(metavar="FOLDER", help="Where the images of the run are now.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.homologues RUN --output baselines/fold0"))
 @report_user_errors()
 def baselines(run: RunFolder, output: Output, data_dir: DataDir = None) -> None:
     """Score the validation and test pairs of a run in two ways that never saw a rearrangement.
@@ -25,8 +25,6 @@ def baselines(run: RunFolder, output: Output, data_dir: DataDir = None) -> None:
     difference of nine rows and the difference of the lengths, each in standard deviations of the chromosome's normal
     validation pairs, added. one_class: normal training pairs only; the Mahalanobis distance from those of the
     chromosome, of the numbers that describe the alignment of a pair.
-
-    [bold]python -m benchmarks.homologues outputs/homologue_pairs/subject-fold0-*/seed=0 --output baselines/fold0[/bold]
     """
     new_folder(output)
     opened = Run.open_finished(run)

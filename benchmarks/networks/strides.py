@@ -13,7 +13,7 @@ import typer
 from torch import nn
 
 from benchmarks.shared import show, write
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.config.schema import ModelConfig
 from common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
@@ -30,7 +30,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "timm's strides": ("resnet50", {}),
 }
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 Weights = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Of resnet50_v1, .safetensors.")]
 Archive = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A zip of photographs, such as CIFAR-10.")]
 Count = Annotated[int, typer.Option("--images", min=2, help="Photographs, evenly spaced in the archive.")]
@@ -105,7 +105,7 @@ def measure(weights: Path, archive: Path, count: int) -> Iterator[dict[str, Any]
             yield row | {"ratio": float(of_layer.median())}
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.networks.strides resnet50_v1.safetensors cifar10.zip"))
 @report_user_errors()
 def strides(weights: Weights, archive: Archive, images: Count = 200, csv: Csv = None) -> None:
     """Compare the variances before BatchNorm with the running ones, with weights of ResNet-50 as published.

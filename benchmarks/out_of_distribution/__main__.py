@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.runs.run import Run
 
@@ -17,10 +17,10 @@ Count = Annotated[int, typer.Option(help="Images of each set, at most.")]
 Training = Annotated[int, typer.Option(help="Training images that the scores are fitted on, at most.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the rows of this experiment in it.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.out_of_distribution RUN --against letters=mnist"))
 @report_user_errors()
 def measure(  # noqa: PLR0913 (the options)
     run: RunFolder,

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from common.cli import report_user_errors, say
+from common.cli import TYPER, examples, report_user_errors, say
 from common.errors import UserError
 from common.files import write_csv
 from common.paths import ROOT
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 RunPath = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A run on single chromosomes.")]
 Cells = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="Table of cells: path, cell_id, case_id and class.")
@@ -73,7 +73,7 @@ def _run(*command: Path | str) -> None:
         raise UserError(f"{' '.join(map(str, command))}: {done.stderr.strip()[-500:]}")
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.portable RUN cells --csv results/portable.csv"))
 @report_user_errors()
 def main(run: RunPath, cells: Cells, csv: Csv, batchnorm: Batchnorm = None) -> None:
     """Compare a run with its portable model on labelled cells."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from common.cli import report_user_errors, say
+from common.cli import TYPER, examples, report_user_errors, say
 from common.config.schema import EvaluationConfig
 from common.files import write_csv
 from common.predictions import Predictions
@@ -25,16 +25,13 @@ RunFolders = Annotated[list[Path], typer.Argument(parser=run_path, metavar="RUN.
 Csv = Annotated[Path, typer.Option(help="Table to write.")]
 Repeats = Annotated[int, typer.Option(min=10, help="Random halves.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.referral RUN --csv referral_certainty.csv"))
 @report_user_errors()
 def measure(runs: RunFolders, csv: Csv, repeats: Repeats = 300) -> None:
-    """Measure the referral of runs by confidence, at several targets and certainties.
-
-    [bold]python -m benchmarks.referral outputs/pbc/image-fold0-*/seed=0 --csv referral_certainty.csv[/bold]
-    """
+    """Measure the referral of runs by confidence, at several targets and certainties."""
     rows = []
     for path in runs:
         predictions = Run.open_finished(path).predictions

@@ -16,10 +16,13 @@ import typer
 from benchmarks.rehearsal.cells import draw_cells
 from benchmarks.rehearsal.costs import step_costs, with_growth
 from benchmarks.rehearsal.made_up import made_up_verdicts
-from common.cli import report_user_errors, say
+from common.cli import TYPER, examples, report_user_errors, say
 from common.files import write_csv
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(
+    **TYPER,
+    epilog=examples("python -m benchmarks.rehearsal draw new_folder --share 0.01"),
+)
 Folder = Annotated[Path, typer.Argument(help="A new folder.")]
 Share = Annotated[float, typer.Option(min=0.001, max=1.0, help="Share of the published number of images.")]
 Reproduction = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder of reproduce.py.")]
@@ -29,14 +32,14 @@ Smaller = Annotated[
 Csv = Annotated[Path, typer.Option(help="The table.")]
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.rehearsal draw new_folder --share 0.01"))
 @report_user_errors()
 def draw(folder: Folder, share: Share = 1.0) -> None:
     """Draw cells of 450 x 450 pixels into the folders of C-NMC's training set: 6.5 GB, minutes."""
     say(f"{draw_cells(folder, share):,} drawn cells in {folder}")
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.rehearsal costs reproduction/004 --csv costs.csv"))
 @report_user_errors()
 def costs(reproduction: Reproduction, csv: Csv, smaller: Smaller = None) -> None:
     """Write what each step of a reproduction took, and its disk after each.
@@ -51,7 +54,7 @@ def costs(reproduction: Reproduction, csv: Csv, smaller: Smaller = None) -> None
     say(f"{len(table)} steps in {csv}")
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.rehearsal verdicts --csv verdicts.csv"))
 @report_user_errors()
 def verdicts(csv: Csv) -> None:
     """Write the verdicts on all printed figures from made-up runs of the papers' sizes: a test of the comparison alone.

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.shared import show, write
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 Cells = Annotated[int, typer.Option(min=10, help="Drawn cells of the page.")]
 Reviewed = Annotated[int, typer.Option(min=1, help="Cells that are reviewed, and moved through.")]
@@ -17,7 +17,7 @@ Kills = Annotated[int, typer.Option(min=0, help="How often the server is killed 
 Csv = Annotated[Path | None, typer.Option(help="Write the table to this file.")]
 
 
-@app.command()
+@app.command(epilog=examples("python -m benchmarks.review --csv results/review.csv"))
 @report_user_errors()
 def review(
     cells: Cells = 300, reviewed: Reviewed = 60, rounds: Openings = 10, kills: Kills = 30, csv: Csv = None
@@ -27,8 +27,6 @@ def review(
     First paint, frames while the queue is scrolled and while the reader goes from cell to cell, the answer to a
     correction, and the seconds per cell of a script that corrects one chromosome and approves; then how many decisions
     are lost where the server is killed.
-
-    [bold]python -m benchmarks.review --csv results/review.csv[/bold]
     """
     from benchmarks.review.measure import measure
 

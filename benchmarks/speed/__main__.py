@@ -14,12 +14,12 @@ import typer
 
 from benchmarks.shared import show
 from benchmarks.speed.case import Case, measure
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.errors import UserError
 from common.files import write_csv
 from common.revision import revision
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 TOPICS = (
     "data_path",
@@ -39,14 +39,14 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV."
 Csv = Annotated[Path | None, typer.Option(help="Write the table, or replace the rows of these topics in it.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples("python -m benchmarks.speed --only data_path", "python -m benchmarks.speed --csv results/bench.csv")
+)
 @report_user_errors()
 def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
     """Measure how many times faster each part is than its best alternatives, timed in turn in this process.
 
     The ratio is the median of the rounds, of the processor's time where nothing else is said.
-
-    [bold]python -m benchmarks.speed --only data_path[/bold]
     """
     unknown = sorted(set(only or ()) - set(TOPICS))
     if unknown:

@@ -8,7 +8,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.runs.names import run_path
 
 Folders = Annotated[
@@ -18,17 +18,20 @@ DataDir = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="Where the images of the runs are now.", show_default="as trained")
 ]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/out_of_distribution chromosomes_best/latest",
+        "python scripts/out_of_distribution outputs/pbc/*/seed=0 --data-dir images",
+    )
+)
 @report_user_errors()
 def add(folders: Folders, data_dir: DataDir = None) -> None:
     """Describe the training images of runs, so that scripts/predict.py and karyotype.py know what is unlike them.
 
     A training does so at its end: this is for runs of older revisions. Each gets out_of_distribution.safetensors.
-
-    [bold]python scripts/out_of_distribution outputs/chromosomes_best/subject-fold0-1a2b3c4d/seed=0[/bold]
     """
     from common.runs.run import Run
 

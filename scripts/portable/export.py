@@ -10,7 +10,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import heavy_imports, report_user_errors
+from common.cli import TYPER, examples, heavy_imports, report_user_errors
 from common.runs.names import run_path
 
 Folder = Annotated[
@@ -28,10 +28,15 @@ Hashes = Annotated[
     bool, typer.Option("--hashes", help="List the SHA-256 of the training's images, so that predictions say which.")
 ]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/portable/export.py chromosomes_any/latest --output any",
+        "python scripts/predict.py any new_images --output new.csv",
+    )
+)
 @report_user_errors()
 def export(
     folder: Folder, output: Output, images: Images = None, licence: LicenceText = None, hashes: Hashes = False
@@ -42,10 +47,6 @@ def export(
     probabilities; model.json with classes, preparation, metrics, thresholds and versions; and README.md, a model card.
     The graph is compared with the run's network on images of its test part: where a probability differs by more than
     0.0001, nothing is written.
-
-    [bold]python scripts/portable/export.py outputs/chromosomes_any/subject-fold0-1a2b3c4d/seed=0 --output any[/bold]
-
-    [bold]python scripts/predict.py any new_images --output new.csv[/bold]
     """
     from workflows.portable.request import ExportRequest
 

@@ -11,7 +11,7 @@ from common.errors import quiet_interrupts
 quiet_interrupts()  # the imports take a while
 import typer
 
-from common.cli import report_user_errors
+from common.cli import TYPER, examples, report_user_errors
 from common.errors import UserError
 from common.runs.names import run_path
 
@@ -35,10 +35,16 @@ DecisionFiles = Annotated[
 Summary = Annotated[bool, typer.Option("--summary", help="Print the agreement and the time per item, and end.")]
 ExportLabels = Annotated[Path | None, typer.Option(help="Write the approved classes as a new table (.csv), and end.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(**TYPER)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/review out --reader reader1",
+        "python scripts/review out --export-labels approved.csv",
+        "python scripts/review out --summary --decisions a.jsonl --decisions b.jsonl",
+    )
+)
 @report_user_errors()
 def review(
     output: Output,
@@ -52,10 +58,6 @@ def review(
     """Review karyotypes of cells, or predictions of images, on a page of this machine, without model and network.
 
     Every decision is kept at once in decisions.jsonl; the same command goes on where the reader stopped.
-
-    [bold]python scripts/review out --reader reader1[/bold]
-
-    [bold]python scripts/review out --summary --decisions reader1.jsonl --decisions reader2.jsonl[/bold]
     """
     from workflows.review import review as work
 

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import typer
 
-from common.cli import report_user_errors
+from common.cli import examples, report_user_errors
 from scripts.shared import _options as options
 from workflows.explain.request import ExplainRequest
 
 app = typer.Typer(rich_markup_mode="rich")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/explain.py localisation karyogram_places/latest",
+        "python scripts/explain.py localisation latest --methods gradcam,occlusion",
+    )
+)
 @report_user_errors()
 def localisation(
     runs: options.RunPaths,
@@ -40,7 +45,7 @@ def localisation(
     localise_runs(request)
 
 
-@app.command()
+@app.command(epilog=examples("python scripts/explain.py smoothness anet_c6_mnist alexnet_mnist"))
 @report_user_errors()
 def smoothness(
     runs: options.RunPaths,
@@ -61,7 +66,12 @@ def smoothness(
     measure_smoothness(request)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "python scripts/explain.py summary +experiment=vgg16_cut_block5",
+        "python scripts/explain.py summary mobilenetv2_cut/latest --depth 2",
+    )
+)
 @report_user_errors()
 def summary(
     network: options.Networks,
@@ -73,9 +83,17 @@ def summary(
 
     The network is that of runs, or of an experiment; neither weights nor images are read. Papers 001 and 004 print the
     counts of Keras, which are shown beside: it counts the running statistics of BatchNorm, too.
-
-    [bold]python scripts/explain.py summary +experiment=vgg16_cut_block5[/bold]
     """
     from workflows.explain.summary import SummaryRequest, summarise_networks
 
     summarise_networks(SummaryRequest(network, depth, classes, csv))
+
+
+@app.command(epilog=examples("python scripts/explain.py thumbnails mobilenetv2_cut/latest"))
+@report_user_errors()
+def thumbnails(runs: options.RunPaths, data_dir: options.DataDir = None) -> None:
+    """Write thumbnails.parquet, the pictures of a report, for runs of older code."""
+    request = ExplainRequest(**locals())
+    from workflows.explain.heatmaps import write_missing_thumbnails
+
+    write_missing_thumbnails(request)

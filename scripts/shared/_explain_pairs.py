@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from common.cli import report_user_errors
+from common.cli import examples, report_user_errors
 from scripts.shared import _options as options
 from workflows.homologues.request import PairPageRequest
 
 app = typer.Typer(rich_markup_mode="rich")
 
 
-@app.command()
+@app.command(epilog=examples("python scripts/explain.py pairs homologue_pairs/latest --output pairs"))
 @report_user_errors()
 def pairs(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of +experiment=homologue_pairs.")],
