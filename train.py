@@ -5,7 +5,7 @@ Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
 conf/train.yaml explains every key, docs/guides/configuration.md the files of a
 run; --cfg job prints all keys with their values. Groups of conf/:
 
-Examples
+Examples:
   python train.py +experiment=resnet50_cut_block5 +profile=demo
   python train.py +experiment=chromosomes_best data_dir=cells.zip split.fold=2
   python train.py data=folder data_dir=images model=resnet18

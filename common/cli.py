@@ -59,7 +59,7 @@ def report_user_errors() -> Iterator[None]:
 
 def examples(*commands: str) -> str:
     """Return the end of a help page, the ``epilog`` of a command of Typer: command lines as one would type them."""
-    return "\n".join(["[bold]Examples[/bold]", *map(escape, commands)])
+    return "\n".join(["[bold]Examples:[/bold]", *map(escape, commands)])
 
 
 def say(title: str, *lines: str) -> None:

@@ -1,6 +1,5 @@
 """The reference of the handbook: commands from their Typer apps, configuration keys from the comments of conf/."""
 
-import html
 import importlib
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from common.paths import ROOT
 
 CONF = ROOT / "conf"
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
-EXAMPLES = re.compile(r"(?:^<span style=.*</span>\n)+", re.MULTILINE)
+EXAMPLES = re.compile(r"^\[bold\]Examples:\[/bold\]\n((?:python .*\n)+)", re.MULTILINE)
 SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
 # What conf/ holds beside the groups of which one option is chosen: Hydra's own and what a script reads.
 NO_GROUPS = {"hydra"}
@@ -188,13 +187,7 @@ def _command(name: str) -> str:
     command = get_command(module.app)
     context = typer.Context(command, info_name=typed, obj={"TYPER_RICH_MARKUP_MODE": "rich"})
     text = get_docs_for_click(obj=command, ctx=context, indent=2, name=typed)
-    return EXAMPLES.sub(_example, text).rstrip() + "\n"
-
-
-def _example(match: re.Match[str]) -> str:
-    """Return lines that Typer has set in bold, which are commands, as a block of code."""
-    lines = re.sub(r"</?span[^>]*>", "", match[0]).rstrip()
-    return f"```bash\n{html.unescape(lines)}\n```\n"
+    return EXAMPLES.sub(r"**Examples**:\n\n```bash\n\1```\n", text).rstrip() + "\n"
 
 
 def _typed(name: str) -> str:

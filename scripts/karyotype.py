@@ -64,7 +64,7 @@ def karyotype(
     karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where a case has several cells, a
     karyogram per cell, and all of it on one page, index.html.
 
-    To correct a chromosome, write its class (none: no chromosome) into the column fixed of chromosomes.csv and run again.
+    To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
     options = locals()
     from workflows.karyotype.request import KaryotypeRequest

@@ -1,4 +1,4 @@
-"""Search good settings, such as learning rate and batch size, with Optuna.
+r"""Search good settings, such as learning rate and batch size, with Optuna.
 
 Usage: python scripts/tune.py +search=NAME +experiment=NAME [KEY=VALUE]...
 
@@ -15,13 +15,13 @@ node, after search.heartbeat_seconds.
 
 conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
 
-Examples
+Examples:
   python scripts/tune.py +search=lr_batch +experiment=resnet50_cut_block5
-  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \\
+  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \
     search.trials=40 search.sampler=gp search.space.unfreeze.lr.high=1e-2
-  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \\
+  python scripts/tune.py +search=lr_batch +experiment=mobilenetv2_cut \
     '+search.space.optimizer.args.weight_decay={low: 1e-6, high: 1e-2}'
-  python scripts/tune.py -m +search=lr_batch +experiment=mobilenetv2_cut \\
+  python scripts/tune.py -m +search=lr_batch +experiment=mobilenetv2_cut \
     +cluster=slurm 'search.worker=range(0,4)'
 """
 

@@ -44,7 +44,7 @@ def test_every_command_has_examples_that_name_its_options(path):
     every = dict(commands(get_command(app)))
     for words, command in every.items():
         title, *examples = (command.epilog or "").splitlines()
-        assert title == "[bold]Examples[/bold]"
+        assert title == "[bold]Examples:[/bold]"
         own = [example for example in examples if starts(example, [*started_by(path), *words])]
         assert own
         for example in examples:
@@ -59,7 +59,7 @@ def test_commands_of_hydra_print_examples_last(capsys, name, groups):
     print_help(importlib.import_module(name).__doc__, groups)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= WIDTH + 2
-    examples = lines[lines.index("Examples") + 1 :]
+    examples = lines[lines.index("Examples:") + 1 :]
     assert examples
     for example in examples:
         assert_named_files_exist(example)

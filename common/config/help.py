@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from common.paths import CONF
 
-EXAMPLES = "Examples"  # the title of a part of the text
+EXAMPLES = "Examples:"  # the title of a part of the text
 WIDTH = 80
 
 
